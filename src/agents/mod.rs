@@ -1,0 +1,189 @@
+//! Dialects of the agent CLIs. PURE: a request becomes an argument vector and an environment, lines of output
+//! become events, an exit becomes an [`Ending`]. One file per agent; no file is opened and no process started here.
+
+pub mod claude;
+pub mod codex;
+pub mod command;
+pub mod opencode;
+
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Which dialect an agent speaks. Several agents may share one (`agents.<name>.kind`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DialectKind {
+    /// Claude Code and what is compatible with it.
+    Claude,
+    /// Codex CLI.
+    Codex,
+    /// OpenCode.
+    Opencode,
+    /// Any program: exit code and last line of output decide.
+    Command,
+}
+
+/// Conversation to start or to go on with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "mode", rename_all = "snake_case")]
+pub enum Session {
+    /// A new one. `id` (a UUID) is used where the CLI lets the caller choose.
+    New { id: String },
+    /// Go on with this one.
+    Resume { id: String },
+}
+
+/// The four modes of `agents.codex.sandbox`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CodexSandbox {
+    /// Files sandboxed, network on.
+    #[default]
+    FullAuto,
+    /// The same, by the explicit mode.
+    WorkspaceWrite,
+    /// No sandbox.
+    DangerFullAccess,
+    /// All of the CLI's own sandboxing bypassed.
+    None,
+}
+
+/// The git directories that a commit in a linked worktree writes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitDirs {
+    /// `<main>/.git`.
+    pub common: PathBuf,
+    /// `<main>/.git/worktrees/<name>`.
+    pub own: PathBuf,
+}
+
+/// Everything a dialect needs to know to launch one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LaunchRequest {
+    /// The task.
+    pub task_id: TaskId,
+    /// The run.
+    pub run_id: RunId,
+    /// What it is for. `Route` and `Review` must not be able to change anything.
+    pub kind: RunKind,
+    /// Program: an absolute path.
+    pub command: PathBuf,
+    /// `agents.<name>.args`, appended to orch's own arguments.
+    pub extra_args: Vec<String>,
+    /// Model, as the CLI names it; `None`: the CLI's default.
+    pub model: Option<String>,
+    /// Conversation.
+    pub session: Session,
+    /// Working directory of the agent: the worktree, or an empty directory for a routing question.
+    pub worktree: PathBuf,
+    /// The user's own checkout, read-only for the agent. `None` when there is none to protect.
+    pub main_dir: Option<PathBuf>,
+    /// Present when `worktree` is a linked worktree.
+    pub git_dirs: Option<GitDirs>,
+    /// The run's directory (0700), for side files such as a schema.
+    pub run_dir: PathBuf,
+    /// File with the prompt's text; it reaches the agent on stdin.
+    pub prompt_file: PathBuf,
+    /// Title of the conversation, where a CLI wants one.
+    pub title: String,
+    /// JSON Schema of the answer.
+    pub answer_schema: serde_json::Value,
+    /// `workflow.sandbox`: keep the agent out of `main_dir` by the CLI's own rules.
+    pub sandbox: bool,
+    /// Mode of codex.
+    pub codex_sandbox: CodexSandbox,
+    /// The user trusts the repository's own agent configuration (hooks, MCP servers, instruction files).
+    pub trust_repository: bool,
+}
+
+/// What stands on the agent's stdin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stdin {
+    /// The prompt file, then end of file.
+    Prompt,
+    /// The null device.
+    Null,
+}
+
+/// How to start a process. Passed on as data: never through a shell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchSpec {
+    /// Absolute path of the program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// Variables that the dialect sets. No secrets: this is written to disk.
+    pub env: BTreeMap<String, String>,
+    /// Names (a trailing `*` matches any rest) that are handed through from the daemon beside the defaults.
+    pub pass_env: Vec<String>,
+    /// Standard input.
+    pub stdin: Stdin,
+    /// Files to write before the start: absolute path inside `run_dir`, and content.
+    pub files: BTreeMap<PathBuf, String>,
+}
+
+/// A request that a dialect cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LaunchRefused {
+    /// A value that the CLI would misread.
+    #[error("{field} cannot be handed to {agent}: {reason}")]
+    BadValue {
+        /// The dialect.
+        agent: &'static str,
+        /// What is wrong.
+        field: &'static str,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// One agent CLI, as data in and data out.
+pub trait Dialect: Send + Sync {
+    /// The argument vector and environment for a run.
+    fn launch(&self, request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused>;
+
+    /// A fresh reader for the output of one run.
+    fn reader(&self, kind: RunKind) -> Box<dyn EventReader>;
+}
+
+/// Reads one run's output, line by line, and says at the end what it amounts to.
+pub trait EventReader: Send {
+    /// Reads one whole line of stdout (without its line feed). Unknown lines yield nothing.
+    fn line(&mut self, line: &str) -> Vec<AgentEvent>;
+
+    /// A reason to end the process now: the CLI is in a state from which it does not come back (an endless loop of
+    /// empty steps, an unbounded wait for the network).
+    fn hopeless(&self) -> Option<Failure>;
+
+    /// Whether the turn is over and only background work keeps the process alive.
+    fn turn_ended(&self) -> bool;
+
+    /// The end of the file name of the CLI's own session record below its home (codex), once known.
+    fn session_record_suffix(&self) -> Option<String> {
+        None
+    }
+
+    /// Reads one line of that session record.
+    fn session_record_line(&mut self, _line: &str) {}
+
+    /// Puts together what is known. `stderr_tail` is the last few kilobytes of stderr.
+    fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending;
+}
+
+impl DialectKind {
+    /// The dialect itself.
+    pub fn dialect(self) -> &'static dyn Dialect {
+        match self {
+            Self::Claude => &claude::Claude,
+            Self::Codex => &codex::Codex,
+            Self::Opencode => &opencode::Opencode,
+            Self::Command => &command::Command,
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Money: integer micro-dollars inside, decimal dollars on the surface.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
+use std::iter::Sum;
+use std::ops::Add;
+
+/// An amount in millionths of a US dollar. An unknown amount is `Option::None`, never zero.
+///
+/// Serialized as a decimal number of dollars (`0.41`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Usd(i64);
+
+impl Usd {
+    /// Nothing spent.
+    pub const ZERO: Self = Self(0);
+
+    /// From millionths of a dollar.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// In millionths of a dollar.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// From dollars, rounded to the nearest millionth; not-a-number and amounts out of range are refused.
+    pub fn from_dollars(dollars: f64) -> Option<Self> {
+        let micros = (dollars * 1e6).round();
+        (micros.is_finite() && micros.abs() < 9e18).then_some(Self(micros as i64))
+    }
+
+    /// In dollars, for a surface that has no exact decimals.
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+impl Add for Usd {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl Sum for Usd {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Usd {
+    /// `$0.41`; amounts under a cent keep four digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cents_or_more = self.0.abs() >= 10_000 || self.0 == 0;
+        write!(f, "${:.*}", if cents_or_more { 2 } else { 4 }, self.dollars())
+    }
+}
+
+impl fmt::Debug for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Usd {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.dollars())
+    }
+}
+
+impl<'de> Deserialize<'de> for Usd {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let dollars = f64::deserialize(deserializer)?;
+        Self::from_dollars(dollars).ok_or_else(|| serde::de::Error::custom("amount of dollars out of range"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_exact_where_floats_are_not() {
+        let tenth = Usd::from_dollars(0.1).expect("in range");
+        assert_eq!((0..10).map(|_| tenth).sum::<Usd>(), Usd::from_dollars(1.0).expect("in range"));
+        assert_eq!(Usd::from_dollars(f64::NAN), None);
+    }
+
+    #[test]
+    fn small_amounts_stay_visible() {
+        assert_eq!(Usd::from_micros(402).to_string(), "$0.0004");
+        assert_eq!(Usd::from_micros(410_000).to_string(), "$0.41");
+        assert_eq!(Usd::ZERO.to_string(), "$0.00");
+    }
+}

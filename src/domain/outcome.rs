@@ -1,0 +1,216 @@
+//! How a run ended: what the agent's process and its events say. A claim, not yet a verdict.
+
+use super::answer::Answer;
+use super::money::Usd;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// Works on the task in its worktree.
+    Work,
+    /// Judges finished work, read-only.
+    Review,
+    /// Answers the routing question, without tools.
+    Route,
+}
+
+/// Something an agent did, read from its event stream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AgentEvent {
+    /// First sign of life; the receipt that the prompt was delivered.
+    Started { session_id: Option<String>, model: Option<String> },
+    /// The agent speaks.
+    Text { text: String },
+    /// The agent thinks aloud.
+    Reasoning { text: String },
+    /// A tool call begins. `input` is the one line that tells a person what it does (the command, the path).
+    ToolCall { id: String, name: String, input: String },
+    /// A tool call ended.
+    ToolResult { id: String, ok: bool, output: String },
+    /// The CLI repeats a failed request by itself.
+    Retry { class: FailureClass, attempt: u32, detail: String },
+    /// Said by the CLI, no failure.
+    Warning { text: String },
+    /// An error event. Not yet the end: some CLIs recover.
+    Error { class: FailureClass, text: String },
+    /// The CLI says that its turn is over.
+    TurnEnded,
+}
+
+/// Tokens used by a run; `None` where the CLI did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens read at full price, without the cached ones.
+    pub input: Option<u64>,
+    /// Tokens written.
+    pub output: Option<u64>,
+    /// Tokens read from the provider's cache.
+    pub cached: Option<u64>,
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// Its exit code, when it exited by itself.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+}
+
+impl Exit {
+    /// Ended by itself with 0.
+    pub fn success(self) -> bool {
+        self.code == Some(0)
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code, self.signal) {
+            (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) => write!(f, "signal {signal}"),
+            (None, None) => f.write_str("unknown exit"),
+        }
+    }
+}
+
+/// Which side a failure is on: it decides between moving sideways, trying again, and neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The provider or its CLI: not the task's fault, no attempt is counted.
+    Provider,
+    /// The work: an attempt is counted.
+    Quality,
+    /// The process: an attempt is counted.
+    Process,
+}
+
+macro_rules! failure_classes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, $side:ident;)*) => {
+        /// Why a run failed. The names are part of the JSON contract.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum FailureClass { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
+
+        impl FailureClass {
+            /// Every class, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable name.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Which side it is on.
+            pub fn side(self) -> Side {
+                match self { $(Self::$variant => Side::$side,)* }
+            }
+        }
+    };
+}
+
+failure_classes! {
+    /// The provider refused the credentials, or there are none.
+    Auth = "auth", Provider;
+    /// Too many requests, or a plan's limit; `retry_at` when the provider told.
+    RateLimited = "rate_limited", Provider;
+    /// The provider is overloaded or answers 5xx.
+    Overloaded = "overloaded", Provider;
+    /// The provider was not reached, or the answer broke off.
+    Network = "network", Provider;
+    /// The model does not exist for this account.
+    ModelNotFound = "model_not_found", Provider;
+    /// No credit, or a limit of money or turns was reached.
+    Budget = "budget", Provider;
+    /// The agent's program is not installed or did not start.
+    AgentMissing = "agent_missing", Provider;
+    /// Reported as done, but nothing changed.
+    NoChange = "no_change", Quality;
+    /// A check of `workflow.checks` failed.
+    ChecksFailed = "checks_failed", Quality;
+    /// The reviewer asked for changes.
+    ReviewRejected = "review_rejected", Quality;
+    /// The answer could not be read as the agreed format.
+    Malformed = "malformed", Quality;
+    /// The agent stopped before the work was finished.
+    Incomplete = "incomplete", Quality;
+    /// The conversation no longer fits the model's context.
+    ContextTooLong = "context_too_long", Quality;
+    /// The change does not merge with the base branch.
+    Conflict = "conflict", Quality;
+    /// The agent changed something outside its worktree.
+    SandboxViolation = "sandbox_violation", Quality;
+    /// The run took longer than `workflow.timeout_seconds`.
+    Timeout = "timeout", Process;
+    /// The agent gave no sign of life for too long.
+    Stalled = "stalled", Process;
+    /// The agent was ended by a signal from outside.
+    Killed = "killed", Process;
+    /// The agent's process ended without saying how the turn went.
+    Crashed = "crashed", Process;
+    /// The run used more memory than allowed.
+    Memory = "memory", Process;
+    /// The conversation to resume is gone.
+    SessionLost = "session_lost", Process;
+}
+
+impl fmt::Display for FailureClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A failure, with what a person needs to understand it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The kind of failure.
+    pub class: FailureClass,
+    /// One or a few lines, in words.
+    pub detail: String,
+    /// When the provider said it will serve again.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Failure {
+    /// A failure without a known time of recovery.
+    pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
+        Self { class, detail: detail.into(), retry_at: None }
+    }
+}
+
+/// What a dialect reads out of a finished agent process.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Ending {
+    /// The conversation's id, for resuming it.
+    pub session_id: Option<String>,
+    /// The model that answered, as the CLI names it.
+    pub model: Option<String>,
+    /// The last text of the agent.
+    pub final_text: Option<String>,
+    /// The structured answer, where the CLI delivers one.
+    pub structured: Option<serde_json::Value>,
+    /// Tokens used by this run.
+    pub usage: Usage,
+    /// What the CLI says it cost.
+    pub cost: Option<Usd>,
+    /// Tool calls that were refused by permission rules, one line each.
+    pub denials: Vec<String>,
+    /// Set when the CLI itself failed. `None`: its turn ended well, whatever the work is worth.
+    pub failure: Option<Failure>,
+}
+
+/// The agent's and its process's word on a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The agent's turn ended well and its answer was understood.
+    Finished { answer: Answer },
+    /// It did not.
+    Failed(Failure),
+    /// Somebody stopped it.
+    Cancelled { detail: String },
+}
