@@ -1,7 +1,13 @@
 //! The answer that orch asks of an agent. One type makes the prompt text, the validator, the JSON Schema and the docs.
+//!
+//! The reading is generic over the type, so that a routing or a review answer goes the same way. It must never guess
+//! a status: what cannot be read as agreed is [`Malformed`], with words that a repair request can use.
 
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 /// What the agent says of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,7 +25,6 @@ pub enum AnswerStatus {
 
 /// A piece of work that the agent hands on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct Delegation {
     /// Title of the new task.
     pub title: String,
@@ -59,4 +64,349 @@ pub struct Answer {
     /// Work handed on as new tasks.
     #[serde(default)]
     pub delegations: Vec<Delegation>,
+}
+
+/// Why an answer could not be read. The reason is written for the agent that is asked to repair it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the answer is not in the agreed format: {reason}")]
+pub struct Malformed {
+    /// What was wrong, as a clause.
+    pub reason: String,
+}
+
+impl Answer {
+    /// The schema handed to a CLI that takes one, in the form that all of them accept: no reference, every field
+    /// required, no other field allowed.
+    pub fn json_schema() -> Value {
+        strict_schema::<Self>()
+    }
+
+    /// The description of the format for the prompt.
+    pub fn prompt_text() -> String {
+        format!(
+            "End your last message with one JSON object and write nothing after it. Its fields:\n\n{}",
+            describe(&loose_schema::<Self>())
+        )
+    }
+
+    /// Reads the report: the structured answer if the CLI delivered one, else the last JSON object with a `status`
+    /// in the text. Fields that are not known are passed over; a missing status or a wrong type is malformed.
+    pub fn parse(structured: Option<&Value>, final_text: Option<&str>) -> Result<Self, Malformed> {
+        read(structured, final_text, "status")
+    }
+}
+
+/// Reads an answer of type `T`: `structured` first, else the last JSON object with the field `key` in `final_text`.
+pub fn read<T>(structured: Option<&Value>, final_text: Option<&str>, key: &str) -> Result<T, Malformed>
+where
+    T: DeserializeOwned + JsonSchema,
+{
+    let value = match structured.filter(|value| !value.is_null()) {
+        Some(value) => value.clone(),
+        None => Value::Object(object_in_text(final_text.unwrap_or_default(), key)?),
+    };
+    let value = without_nulls(value);
+    check(&value, &loose_schema::<T>(), "").map_err(|reason| Malformed { reason })?;
+    serde_json::from_value(value).map_err(|error| Malformed { reason: error.to_string() })
+}
+
+/// The last JSON object in `text` that has the field `key`: the whole text, inside a fence, or among prose.
+pub fn object_in_text(text: &str, key: &str) -> Result<Map<String, Value>, Malformed> {
+    let malformed = |reason: String| Malformed { reason };
+    if text.trim().is_empty() {
+        return Err(malformed("there was no answer".to_owned()));
+    }
+    let (mut found, mut other, mut error, mut at) = (None, false, None, 0);
+    while let Some(offset) = text[at..].find('{') {
+        at += offset;
+        let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Map<String, Value>>();
+        match stream.next() {
+            Some(Ok(object)) => {
+                at += stream.byte_offset();
+                if object.contains_key(key) {
+                    found = Some(object);
+                } else {
+                    other = true;
+                }
+            }
+            Some(Err(cause)) => {
+                error.get_or_insert_with(|| cause.to_string());
+                at += 1;
+            }
+            None => at += 1,
+        }
+    }
+    found.ok_or_else(|| match (other, error) {
+        (true, _) => malformed(format!("the JSON object has no `{key}`")),
+        (false, Some(error)) => malformed(format!("the JSON object is broken: {error}")),
+        (false, None) => malformed("there was no JSON object in the answer".to_owned()),
+    })
+}
+
+/// The strict JSON Schema of `T` (OpenAI's rules for structured output, which the others accept too).
+pub fn strict_schema<T: JsonSchema>() -> Value {
+    let mut schema = loose_schema::<T>();
+    tighten(&mut schema);
+    schema
+}
+
+/// One line per field of a schema made here: name, whether it must be there, type, meaning.
+pub fn describe(schema: &Value) -> String {
+    let required = names(schema.get("required"));
+    let mut lines = Vec::new();
+    for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        let must = if required.contains(&name.as_str()) { "required; " } else { "" };
+        let about = field.get("description").and_then(Value::as_str).unwrap_or_default();
+        lines.push(format!("- `{name}` ({must}{}): {about}", type_in_words(field)));
+    }
+    lines.join("\n")
+}
+
+fn loose_schema<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft07().with(|settings| {
+        settings.inline_subschemas = true;
+        settings.meta_schema = None;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    simplify(&mut schema);
+    schema
+}
+
+/// Drops what structured output does not know and turns a choice between constants into an `enum`.
+fn simplify(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    for key in ["title", "default", "format", "$schema"] {
+        object.remove(key);
+    }
+    if let Some(choice) = object.get("oneOf").and_then(constants) {
+        object.remove("oneOf");
+        let about = object.get("description").and_then(Value::as_str).unwrap_or_default();
+        let meanings: Vec<String> = choice.iter().map(|(name, about)| format!("`{name}`: {about}")).collect();
+        let about = format!("{about} {}", meanings.join(" "));
+        let names: Vec<&String> = choice.iter().map(|(name, _)| name).collect();
+        let (kind, choices, about) = (json!("string"), json!(names), json!(about.trim()));
+        object.insert("type".to_owned(), kind);
+        object.insert("enum".to_owned(), choices);
+        object.insert("description".to_owned(), about);
+    }
+    for schema in subschemas(object) {
+        simplify(schema);
+    }
+}
+
+/// Every field required, no field beside.
+fn tighten(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else { return };
+    if let Some(fields) = object.get("properties").and_then(Value::as_object) {
+        let names: Vec<String> = fields.keys().cloned().collect();
+        object.insert("required".to_owned(), json!(names));
+        object.insert("additionalProperties".to_owned(), json!(false));
+    }
+    for schema in subschemas(object) {
+        tighten(schema);
+    }
+}
+
+fn subschemas(object: &mut Map<String, Value>) -> impl Iterator<Item = &mut Value> {
+    object.iter_mut().flat_map(|(key, value)| -> Vec<&mut Value> {
+        match (key.as_str(), value) {
+            ("properties", Value::Object(fields)) => fields.values_mut().collect(),
+            ("items", items @ Value::Object(_)) => vec![items],
+            ("anyOf", Value::Array(choices)) => choices.iter_mut().collect(),
+            _ => Vec::new(),
+        }
+    })
+}
+
+/// `oneOf` of constants as names and meanings, in order.
+fn constants(one_of: &Value) -> Option<Vec<(String, String)>> {
+    let choice = |schema: &Value| {
+        let name = schema.get("const")?.as_str()?.to_owned();
+        let about = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+        Some((name, about.to_owned()))
+    };
+    one_of.as_array()?.iter().map(choice).collect()
+}
+
+fn names(list: Option<&Value>) -> Vec<&str> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+fn type_in_words(schema: &Value) -> String {
+    if schema.get("enum").is_some() {
+        return names(schema.get("enum")).iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(" | ");
+    }
+    match names_of_types(schema).first().copied() {
+        Some("array") => format!("list of {}", plural(schema.get("items").unwrap_or(&Value::Null))),
+        Some("object") => "object".to_owned(),
+        Some(other) => other.to_owned(),
+        None => "any".to_owned(),
+    }
+}
+
+fn plural(items: &Value) -> String {
+    let Some(fields) = items.get("properties").and_then(Value::as_object) else {
+        return format!("{}s", type_in_words(items));
+    };
+    let fields: Vec<String> =
+        fields.iter().map(|(name, field)| format!("`{name}`: {}", type_in_words(field))).collect();
+    format!("objects {{{}}}", fields.join(", "))
+}
+
+fn names_of_types(schema: &Value) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(one)) => vec![one],
+        several => names(several),
+    }
+}
+
+/// Compares `value` with a schema made here; the error names the field.
+fn check(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
+    let place = if path.is_empty() { "the answer".to_owned() } else { format!("`{path}`") };
+    let kind = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_i64() || number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    let types = names_of_types(schema);
+    let fits = types.is_empty() || types.contains(&kind) || (kind == "integer" && types.contains(&"number"));
+    if !fits {
+        return Err(format!("{place} must be a {}, but is {}", type_in_words(schema), shown(value)));
+    }
+    let choices = names(schema.get("enum"));
+    if value.as_str().is_some_and(|text| !choices.is_empty() && !choices.contains(&text)) {
+        return Err(format!("{place} must be one of {}, but is {}", type_in_words(schema), shown(value)));
+    }
+    for (index, item) in value.as_array().into_iter().flatten().enumerate() {
+        check(item, schema.get("items").unwrap_or(&Value::Null), &format!("{path}[{index}]"))?;
+    }
+    check_fields(value, schema, path)
+}
+
+fn check_fields(value: &Value, schema: &Value, path: &str) -> Result<(), String> {
+    let Some(object) = value.as_object() else { return Ok(()) };
+    let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    if let Some(name) = names(schema.get("required")).into_iter().find(|name| !object.contains_key(*name)) {
+        return Err(format!("`{}` is missing", inner(name)));
+    }
+    for (name, field) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        if let Some(value) = object.get(name) {
+            check(value, field, &inner(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// A value as it stands in an error: short.
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    if text.chars().count() <= 60 { text } else { text.chars().take(57).chain("...".chars()).collect() }
+}
+
+/// A field that is `null` says nothing: it counts as absent.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .map(|(name, value)| (name, without_nulls(value)))
+            .collect::<Map<_, _>>()
+            .into(),
+        Value::Array(items) => items.into_iter().map(without_nulls).collect(),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn reason(text: &str) -> String {
+        Answer::parse(None, Some(text)).expect_err("malformed").reason
+    }
+
+    #[test]
+    fn the_schema_is_strict_all_the_way_down() {
+        let schema = Answer::json_schema();
+        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(schema["required"].as_array().expect("list").len(), 9);
+        assert_eq!(schema["properties"]["status"]["enum"], json!(["done", "in_progress", "blocked", "needs_review"]));
+        let delegation = &schema["properties"]["delegations"]["items"];
+        assert_eq!(delegation["required"], json!(["title", "body", "labels"]));
+        assert_eq!(delegation["additionalProperties"], json!(false));
+        let text = schema.to_string();
+        for absent in ["$ref", "$schema", "oneOf", "\"default\"", "\"const\""] {
+            assert!(!text.contains(absent), "{absent} in {text}");
+        }
+    }
+
+    #[test]
+    fn the_prompt_names_every_field_and_every_status() {
+        let text = Answer::prompt_text();
+        for name in Answer::json_schema()["properties"].as_object().expect("fields").keys() {
+            assert!(text.contains(&format!("- `{name}` (")), "{name} in {text}");
+        }
+        assert!(
+            text.contains("`status` (required; \"done\" | \"in_progress\" | \"blocked\" | \"needs_review\")"),
+            "{text}"
+        );
+        assert!(text.contains("objects {`title`: string, `body`: string, `labels`: list of strings}"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_is_found_whole_fenced_and_among_prose() {
+        let object = r#"{"status":"done","summary":"s","new_field":1}"#;
+        let among =
+            format!("Example: {{\"status\":\"blocked\",\"summary\":\"x\"}}. {{ not json }} I did: {object} bye");
+        for text in [object.to_owned(), format!("Done.\n```json\n{object}\n```\n"), among] {
+            let answer = Answer::parse(None, Some(&text)).expect("an answer");
+            assert_eq!((answer.status, answer.summary.as_str()), (AnswerStatus::Done, "s"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_structured_answer_comes_before_the_text() {
+        let structured = json!({"status": "blocked", "summary": "s", "blockers": ["b"], "reason": null});
+        let answer = Answer::parse(Some(&structured), Some(r#"{"status":"done","summary":"x"}"#)).expect("an answer");
+        assert_eq!((answer.status, answer.reason.as_str()), (AnswerStatus::Blocked, ""));
+        assert!(Answer::parse(Some(&Value::Null), None).is_err());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_words() {
+        assert_eq!(reason("  "), "there was no answer");
+        assert_eq!(reason("all done"), "there was no JSON object in the answer");
+        assert_eq!(reason(r#"{"summary":"s"}"#), "the JSON object has no `status`");
+        assert_eq!(reason(r#"{"status":"done"}"#), "`summary` is missing");
+        assert_eq!(reason(r#"{"status":null,"summary":"s"}"#), "`status` is missing");
+        assert!(reason(r#"{"status":"finished","summary":"s"}"#).contains("but is \"finished\""));
+        assert_eq!(
+            reason(r#"{"status":"done","summary":"s","files_changed":"a"}"#),
+            "`files_changed` must be a list of strings, but is \"a\""
+        );
+        assert!(
+            reason(r#"{"status":"done","summary":"s","delegations":[{"body":"b"}]}"#).contains("delegations[0].title")
+        );
+        assert!(reason(r#"{"status":"done","#).starts_with("the JSON object is broken"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic(text in "[{}\"\\[\\]:, a-z\\\\é\n]{0,200}") {
+            let _ = Answer::parse(None, Some(&text));
+        }
+
+        #[test]
+        fn an_answer_survives_the_way_through_text(summary in ".*", lead in "[^{]*", files in proptest::collection::vec(".*", 0..3)) {
+            let written = json!({"status": "in_progress", "summary": summary, "files_changed": files});
+            let answer = Answer::parse(None, Some(&format!("{lead}{written}\n"))).expect("an answer");
+            prop_assert_eq!(answer.summary, summary);
+            prop_assert_eq!(answer.files_changed, files);
+        }
+    }
 }

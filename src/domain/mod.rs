@@ -2,6 +2,12 @@
 
 pub mod answer;
 pub mod ids;
+pub mod judge;
+pub mod lifecycle;
 pub mod money;
+pub mod names;
 pub mod outcome;
+pub mod plan;
+pub mod retry;
 pub mod route;
+pub mod task;

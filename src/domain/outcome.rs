@@ -23,21 +23,61 @@ pub enum RunKind {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum AgentEvent {
     /// First sign of life; the receipt that the prompt was delivered.
-    Started { session_id: Option<String>, model: Option<String> },
+    Started {
+        /// The conversation, where it is known already.
+        session_id: Option<String>,
+        /// The model in force, as the CLI names it.
+        model: Option<String>,
+    },
     /// The agent speaks.
-    Text { text: String },
+    Text {
+        /// What it says.
+        text: String,
+    },
     /// The agent thinks aloud.
-    Reasoning { text: String },
+    Reasoning {
+        /// What it thinks.
+        text: String,
+    },
     /// A tool call begins. `input` is the one line that tells a person what it does (the command, the path).
-    ToolCall { id: String, name: String, input: String },
+    ToolCall {
+        /// The CLI's id of the call.
+        id: String,
+        /// The tool.
+        name: String,
+        /// One line: the command, the path.
+        input: String,
+    },
     /// A tool call ended.
-    ToolResult { id: String, ok: bool, output: String },
+    ToolResult {
+        /// The id of the call.
+        id: String,
+        /// Whether it went well.
+        ok: bool,
+        /// What it printed, cut to a sane length.
+        output: String,
+    },
     /// The CLI repeats a failed request by itself.
-    Retry { class: FailureClass, attempt: u32, detail: String },
+    Retry {
+        /// What failed.
+        class: FailureClass,
+        /// The attempt that comes, from 1.
+        attempt: u32,
+        /// In words.
+        detail: String,
+    },
     /// Said by the CLI, no failure.
-    Warning { text: String },
+    Warning {
+        /// In words.
+        text: String,
+    },
     /// An error event. Not yet the end: some CLIs recover.
-    Error { class: FailureClass, text: String },
+    Error {
+        /// What kind.
+        class: FailureClass,
+        /// In words.
+        text: String,
+    },
     /// The CLI says that its turn is over.
     TurnEnded,
 }
@@ -60,6 +100,20 @@ pub struct Exit {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
+}
+
+impl Usage {
+    /// What remains of a conversation's total when `earlier` was used before; a count that went down starts anew.
+    pub fn since(self, earlier: Self) -> Self {
+        let rest = |total: Option<u64>, before: Option<u64>| {
+            total.map(|total| total.checked_sub(before.unwrap_or(0)).unwrap_or(total))
+        };
+        Self {
+            input: rest(self.input, earlier.input),
+            output: rest(self.output, earlier.output),
+            cached: rest(self.cached, earlier.cached),
+        }
+    }
 }
 
 impl Exit {
@@ -193,8 +247,11 @@ pub struct Ending {
     pub final_text: Option<String>,
     /// The structured answer, where the CLI delivers one.
     pub structured: Option<serde_json::Value>,
-    /// Tokens used by this run.
+    /// Tokens used by this run; of the whole conversation if `usage_is_thread_total`.
     pub usage: Usage,
+    /// `usage` counts the conversation from its beginning: what its earlier runs used is to be subtracted.
+    #[serde(default)]
+    pub usage_is_thread_total: bool,
     /// What the CLI says it cost.
     pub cost: Option<Usd>,
     /// Tool calls that were refused by permission rules, one line each.
@@ -208,9 +265,60 @@ pub struct Ending {
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
     /// The agent's turn ended well and its answer was understood.
-    Finished { answer: Answer },
+    Finished {
+        /// What it reports.
+        answer: Answer,
+    },
     /// It did not.
     Failed(Failure),
     /// Somebody stopped it.
-    Cancelled { detail: String },
+    Cancelled {
+        /// By whom or why.
+        detail: String,
+    },
+}
+
+impl Outcome {
+    /// What a run of [`RunKind::Work`] amounts to: a failure of the CLI comes first, then the answer; an answer that
+    /// cannot be read is a failure too, never a success.
+    pub fn of(ending: &Ending) -> Self {
+        if let Some(failure) = &ending.failure {
+            return Self::Failed(failure.clone());
+        }
+        match Answer::parse(ending.structured.as_ref(), ending.final_text.as_deref()) {
+            Ok(answer) => Self::Finished { answer },
+            Err(malformed) => Self::Failed(Failure::new(FailureClass::Malformed, malformed.reason)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_of_the_cli_outweighs_a_good_answer() {
+        let mut ending =
+            Ending { final_text: Some(r#"{"status":"done","summary":"s"}"#.to_owned()), ..Ending::default() };
+        assert!(matches!(Outcome::of(&ending), Outcome::Finished { .. }));
+        ending.failure = Some(Failure::new(FailureClass::Network, "gone"));
+        assert_eq!(Outcome::of(&ending), Outcome::Failed(Failure::new(FailureClass::Network, "gone")));
+    }
+
+    #[test]
+    fn an_answer_without_a_status_is_malformed_and_never_done() {
+        for text in [None, Some("All done!"), Some(r#"{"summary":"done"}"#)] {
+            let ending = Ending { final_text: text.map(str::to_owned), ..Ending::default() };
+            let Outcome::Failed(failure) = Outcome::of(&ending) else { panic!("{text:?} was taken for an answer") };
+            assert_eq!(failure.class, FailureClass::Malformed);
+        }
+    }
+
+    #[test]
+    fn a_runs_own_usage_is_the_total_less_what_was_used_before() {
+        let usage = |input| Usage { input: Some(input), output: None, cached: Some(0) };
+        assert_eq!(usage(330).since(usage(220)), usage(110));
+        assert_eq!(usage(330).since(Usage::default()), usage(330));
+        assert_eq!(usage(10).since(usage(220)), usage(10));
+    }
 }

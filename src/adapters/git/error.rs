@@ -1,0 +1,167 @@
+//! What can go wrong between orch and git, in words that a person can act on.
+
+use crate::adapters::process::ProcessError;
+use crate::domain::outcome::Exit;
+use std::io;
+use std::path::PathBuf;
+
+/// The oldest git that has everything used here (`merge --no-overwrite-ignore`, `worktree add --lock --reason`,
+/// configuration by environment): the one of Ubuntu 22.04.
+pub const OLDEST_GIT: (u32, u32) = (2, 34);
+
+/// Why git gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum GitError {
+    /// No git in PATH.
+    #[error("git is not installed, or not in PATH")]
+    GitMissing,
+    /// A git without the commands that are needed.
+    #[error("git {found} is too old: {}.{} or newer is needed", OLDEST_GIT.0, OLDEST_GIT.1)]
+    TooOld {
+        /// Its version.
+        found: String,
+    },
+    /// The directory is gone.
+    #[error("directory {} does not exist", path.display())]
+    DirectoryMissing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory lies in no repository.
+    #[error("{} is not a git repository", path.display())]
+    NotARepository {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The repository has no commit on any branch.
+    #[error("the repository {} has no commit yet", path.display())]
+    NoCommits {
+        /// Its main checkout.
+        path: PathBuf,
+    },
+    /// A repository without a checkout.
+    #[error("{} is a bare repository", path.display())]
+    Bare {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// git refuses to work in a directory of another user.
+    #[error("{} belongs to another user, and git does not trust it", path.display())]
+    AnotherOwner {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The repository is there but cannot be read.
+    #[error("the repository {} cannot be read: {detail}", path.display())]
+    Unreadable {
+        /// The directory.
+        path: PathBuf,
+        /// What git says.
+        detail: String,
+    },
+    /// A branch that is needed does not exist.
+    #[error("branch {name:?} does not exist{}", listed(candidates))]
+    BaseBranchMissing {
+        /// The branch.
+        name: String,
+        /// Branches that do exist.
+        candidates: Vec<String>,
+    },
+    /// No branch is checked out, and no other one suggests itself as base.
+    #[error("{} has a detached HEAD, and there is no base branch to choose{}", path.display(), listed(candidates))]
+    DetachedHead {
+        /// The main checkout.
+        path: PathBuf,
+        /// Branches that do exist.
+        candidates: Vec<String>,
+    },
+    /// Another git command holds a lock.
+    #[error("another git command is at work: {} exists", lock.display())]
+    Locked {
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// Other work on the same repository did not end in time.
+    #[error("waited too long for other work on this repository (lock {})", lock.display())]
+    Busy {
+        /// orch's lock file.
+        lock: PathBuf,
+    },
+    /// A command failed.
+    #[error("{command} failed with {exit}: {detail}")]
+    Failed {
+        /// For instance `git worktree`.
+        command: String,
+        /// How it ended.
+        exit: Exit,
+        /// What it says.
+        detail: String,
+    },
+    /// A command's output was not what it promises.
+    #[error("{command} gave an answer that cannot be read: {detail}")]
+    Unexpected {
+        /// For instance `git status`.
+        command: String,
+        /// What was odd.
+        detail: String,
+    },
+    /// A file could not be read or made.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// git did not start, or did not end.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl GitError {
+    /// What the user can do, where there is something.
+    pub fn hint(&self) -> Option<String> {
+        let oldest = format!("{}.{}", OLDEST_GIT.0, OLDEST_GIT.1);
+        match self {
+            Self::GitMissing => Some("install git (apt install git, dnf install git, brew install git)".to_owned()),
+            Self::TooOld { .. } => Some(format!("upgrade git to {oldest} or newer")),
+            Self::DirectoryMissing { .. } => Some("restore the directory, or change the task's `dir`".to_owned()),
+            Self::NotARepository { path } => Some(format!("git -C {} init, or change to the repository", path.display())),
+            Self::NoCommits { path } => Some(format!("git -C {} commit --allow-empty -m \"first commit\"", path.display())),
+            Self::Bare { .. } => Some("use a checkout of it: git clone it, and run orch init there".to_owned()),
+            Self::AnotherOwner { path } => Some(format!("git config --global --add safe.directory {}", path.display())),
+            Self::BaseBranchMissing { .. } => Some("set workflow.base_branch to a branch that exists".to_owned()),
+            Self::DetachedHead { .. } => Some("check out a branch, or set workflow.base_branch".to_owned()),
+            Self::Locked { lock } => Some(format!("if no git command runs any more: rm {}", lock.display())),
+            Self::Busy { .. } => Some("try again; `orch doctor` shows who holds the lock".to_owned()),
+            Self::Unreadable { path, .. } => Some(format!("git -C {} fsck", path.display())),
+            Self::Failed { .. } | Self::Unexpected { .. } | Self::Io { .. } | Self::Process(_) => None,
+        }
+    }
+
+    /// Whether the same call may well succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Locked { .. } | Self::Busy { .. } => true,
+            Self::Process(error) => matches!(error, ProcessError::TimedOut { .. }),
+            Self::GitMissing
+            | Self::TooOld { .. }
+            | Self::DirectoryMissing { .. }
+            | Self::NotARepository { .. }
+            | Self::NoCommits { .. }
+            | Self::Bare { .. }
+            | Self::AnotherOwner { .. }
+            | Self::Unreadable { .. }
+            | Self::BaseBranchMissing { .. }
+            | Self::DetachedHead { .. }
+            | Self::Failed { .. }
+            | Self::Unexpected { .. }
+            | Self::Io { .. } => false,
+        }
+    }
+}
+
+fn listed(candidates: &[String]) -> String {
+    let shown: Vec<&str> = candidates.iter().take(8).map(String::as_str).collect();
+    if shown.is_empty() { String::new() } else { format!(" (there are: {})", shown.join(", ")) }
+}

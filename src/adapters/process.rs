@@ -1,0 +1,27 @@
+//! The only door to other programs and to the environment: starts them with a working directory, an environment,
+//! a time limit and a limit of output, each said outright; knows who a process is, finds the processes of a run and
+//! ends them. No shell is ever involved, and nothing here decides what to run.
+
+mod attached;
+mod background;
+mod blocking;
+mod environment;
+mod identity;
+mod invocation;
+mod marked;
+mod output;
+#[cfg_attr(target_os = "linux", path = "process/table_linux.rs")]
+#[cfg_attr(not(target_os = "linux"), path = "process/table_ps.rs")]
+mod table;
+
+pub use attached::{run_attached, start_on_files, start_piped};
+pub use background::run_async;
+pub use blocking::run;
+pub use environment::{env_var, environment, which};
+pub use identity::{Identity, signal};
+pub use invocation::{Excess, Invocation, ProcessError};
+pub use marked::{Load, Swept, descendants_load, marked, sweep, sweep_tree};
+pub use output::Output;
+
+/// The variable whose value marks every process of a run.
+pub const RUN_MARK: &str = "ORCH_RUN_ID";

@@ -1,0 +1,42 @@
+//! Programs that are not run to a result: one that takes over the user's terminal, one that is talked to for long.
+
+use super::invocation::{Invocation, ProcessError};
+use super::output::exit_of;
+use crate::domain::outcome::Exit;
+use rustix::process::Pid;
+use std::fs::File;
+use std::io;
+use std::process::Stdio;
+
+/// Runs a program on the user's own terminal (an editor, an attached session) until it ends.
+///
+/// Time and output have no limit here: a person sits in front of it.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run_attached(invocation: &Invocation) -> Result<Exit, ProcessError> {
+    let status = invocation.command().status().map_err(|source| invocation.start_error(source))?;
+    Ok(exit_of(status))
+}
+
+/// Starts a program whose stdin and stdout are pipes in the caller's hands; its stderr is dropped. It is killed when
+/// the child is dropped. The limits of the invocation do not apply.
+///
+/// # Errors
+/// When it cannot start.
+pub fn start_piped(invocation: &Invocation) -> Result<tokio::process::Child, ProcessError> {
+    let mut command = tokio::process::Command::from(invocation.group_command());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command.spawn().map_err(|source| invocation.start_error(source))
+}
+
+/// Starts a program whose streams are files, in a process group of its own, and leaves it to the caller to wait for
+/// it. The limits and the stdin bytes of the invocation do not apply. Returns its process id.
+///
+/// # Errors
+/// The kernel's own: the caller tells a missing program from an argument that is too long.
+pub fn start_on_files(invocation: &Invocation, stdin: Option<File>, stdout: File, stderr: File) -> io::Result<Pid> {
+    let mut command = invocation.group_command();
+    command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(stdout).stderr(stderr);
+    Ok(Pid::from_child(&command.spawn()?))
+}

@@ -1,0 +1,145 @@
+//! Runs a program beside everything else, on the runtime. Dropping the future kills the program.
+
+use super::blocking::DRAIN;
+use super::invocation::{Invocation, ProcessError};
+use super::output::{Collected, Output, exit_of, output};
+use crate::domain::outcome::Exit;
+use rustix::process::{Pid, Signal, kill_process_group};
+use std::io;
+use std::process::Stdio;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+
+/// As [`super::run`], without blocking the caller's thread.
+///
+/// # Errors
+/// As [`super::run`].
+pub async fn run_async(invocation: &Invocation) -> Result<Output, ProcessError> {
+    let mut command = Command::from(invocation.group_command());
+    let stdin = if invocation.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|source| invocation.start_error(source))?;
+    let mut group = Group(child);
+    match timeout(invocation.time_limit, talk(invocation, &mut group.0)).await {
+        Ok(result) => result,
+        Err(_) => Err(ProcessError::TimedOut { label: invocation.label(), limit: invocation.time_limit }),
+    }
+}
+
+/// Kills the process group of a child that was not waited for to its end.
+struct Group(Child);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // No id means reaped, and then the number may be a stranger's.
+        let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id {
+            let _ = kill_process_group(id, Signal::KILL);
+        }
+    }
+}
+
+async fn talk(invocation: &Invocation, child: &mut Child) -> Result<Output, ProcessError> {
+    let mut out = Collected::new(invocation);
+    let mut err = Collected::new(invocation);
+    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let mut streams = Box::pin(async {
+        let write = async {
+            write_all(stdin, &invocation.stdin).await;
+            Ok(())
+        };
+        tokio::try_join!(write, collect(stdout, &mut out, invocation), collect(stderr, &mut err, invocation))
+    });
+    // Both arms may be dropped half-way: `wait` is cancel-safe, and the streams keep what they have read.
+    let exit = tokio::select! {
+        exit = wait(child, invocation) => exit?,
+        read = &mut streams => {
+            read?;
+            drop(streams);
+            let exit = wait(child, invocation).await?;
+            return Ok(output(exit, out, err));
+        }
+    };
+    if let Ok(read) = timeout(DRAIN, &mut streams).await {
+        read?;
+    }
+    drop(streams);
+    Ok(output(exit, out, err))
+}
+
+async fn wait(child: &mut Child, invocation: &Invocation) -> Result<Exit, ProcessError> {
+    child.wait().await.map(exit_of).map_err(|source| lost(invocation, source))
+}
+
+async fn write_all(stdin: Option<ChildStdin>, bytes: &[u8]) {
+    if let Some(mut pipe) = stdin {
+        // A program that does not read all of its input is not a failure.
+        let _ = pipe.write_all(bytes).await;
+    }
+}
+
+async fn collect(
+    stream: Option<impl AsyncRead + Unpin>,
+    into: &mut Collected,
+    invocation: &Invocation,
+) -> Result<(), ProcessError> {
+    let Some(mut stream) = stream else { return Ok(()) };
+    let mut piece = vec![0; 16 << 10];
+    loop {
+        match stream.read(&mut piece).await.map_err(|source| lost(invocation, source))? {
+            0 => return Ok(()),
+            count => into.push(&piece[..count]).map_err(|excess| excess.error(invocation))?,
+        }
+    }
+}
+
+fn lost(invocation: &Invocation, source: io::Error) -> ProcessError {
+    ProcessError::Lost { label: invocation.label(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::clock;
+    use crate::adapters::process::{Excess, RUN_MARK, marked};
+    use std::time::Duration;
+
+    fn sh(script: &str) -> Invocation {
+        Invocation::new("/bin/sh", "/").args(["-c", script]).env("PATH", "/usr/bin:/bin")
+    }
+
+    #[tokio::test]
+    async fn it_says_the_same_as_the_blocking_call() {
+        let call = sh("cat; echo err >&2; exit 3").stdin("some input");
+        assert_eq!(run_async(&call).await.expect("runs"), super::super::run(&call).expect("runs"));
+        let flood = sh("head -c 3000000 /dev/zero");
+        let error = run_async(&flood.clone().output_limit(1000, Excess::Kill)).await.expect_err("too much");
+        assert!(matches!(error, ProcessError::TooMuchOutput { .. }), "{error}");
+        let output = run_async(&flood.output_limit(1000, Excess::KeepTail)).await.expect("runs");
+        assert!(output.truncated && output.stdout.len() == 1000);
+        let error = run_async(&Invocation::new("/no/such", "/")).await.expect_err("missing");
+        assert!(matches!(error, ProcessError::NotFound { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_server_left_behind_does_not_keep_the_caller_waiting() {
+        let started = clock::instant();
+        assert_eq!(run_async(&sh("sleep 5 & echo done")).await.expect("runs").text(), "done");
+        assert!(started.elapsed() < Duration::from_secs(4));
+    }
+
+    #[tokio::test]
+    async fn a_limit_and_a_dropped_call_end_the_children_too() {
+        let mark = format!("dropped-{}", std::process::id());
+        let call = sh("sleep 100 & echo; sleep 100").env(RUN_MARK, &mark);
+        let error = run_async(&call.clone().time_limit(Duration::from_millis(100))).await.expect_err("too long");
+        assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
+        drop(timeout(Duration::from_millis(100), run_async(&call)).await);
+        let deadline = clock::instant() + Duration::from_secs(10);
+        while !marked(&mark).is_empty() {
+            assert!(clock::instant() < deadline, "left behind: {:?}", marked(&mark));
+            tokio::task::yield_now().await;
+        }
+    }
+}

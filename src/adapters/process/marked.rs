@@ -1,0 +1,164 @@
+//! Finding and ending the processes of one run. They bear its mark in their environment; those that dropped it are
+//! known by descent. Nothing else is ever signalled.
+
+use super::RUN_MARK;
+use super::blocking::pause;
+use super::identity::{Identity, signal};
+use super::table::{self, Entry};
+use crate::adapters::clock;
+use rustix::process::Signal;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A process that had to be ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Swept {
+    /// Who it was.
+    pub process: Identity,
+    /// The short name of its program.
+    pub name: String,
+}
+
+/// What the processes of a run use, all together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Load {
+    /// Processor time since their start. It may shrink when a process ends unseen.
+    pub cpu: Duration,
+    /// Memory of their own, in bytes.
+    pub memory: u64,
+}
+
+/// The running processes that bear the mark of this run, without the caller.
+pub fn marked(run: &str) -> Vec<Identity> {
+    targets(run, None).iter().map(Entry::identity).collect()
+}
+
+/// Ends every process of a run: asks with TERM, and after `grace` kills, until none is left. With a `grace` of zero
+/// it kills at once. Returns who was ended; it gives up after a few more seconds on what even KILL does not end.
+pub fn sweep(run: &str, grace: Duration) -> Vec<Swept> {
+    sweep_all(run, None, grace)
+}
+
+/// As [`sweep`], and also ends every descendant of the caller, marked or not: for a caller that adopts orphans.
+pub fn sweep_tree(run: &str, grace: Duration) -> Vec<Swept> {
+    sweep_all(run, Some(std::process::id()), grace)
+}
+
+/// What the descendants of the caller use, and what it has waited for.
+pub fn descendants_load() -> Load {
+    let all = table::all();
+    let me = std::process::id();
+    let family = with_descendants(&all, BTreeSet::from([me]));
+    let members = all.iter().filter(|entry| entry.pid != me && family.contains(&entry.pid));
+    members.fold(Load::default(), |sum, entry| Load {
+        cpu: sum.cpu.saturating_add(entry.cpu),
+        memory: sum.memory.saturating_add(table::own_memory(entry)),
+    })
+}
+
+/// How long KILL is repeated: a process deep in the kernel dies late, and one that forks on is chased.
+const CHASE: Duration = Duration::from_secs(3);
+
+/// How long to wait for the asked ones between two looks.
+const LOOK: Duration = Duration::from_millis(10);
+
+fn sweep_all(run: &str, root: Option<u32>, grace: Duration) -> Vec<Swept> {
+    let start = clock::instant();
+    let mut seen: BTreeMap<Identity, String> = BTreeMap::new();
+    loop {
+        let found = targets(run, root);
+        let elapsed = start.elapsed();
+        if found.is_empty() || elapsed > grace.saturating_add(CHASE) {
+            return seen.into_iter().map(|(process, name)| Swept { process, name }).collect();
+        }
+        for entry in &found {
+            let process = entry.identity();
+            let is_new = !seen.contains_key(&process);
+            if is_new {
+                seen.insert(process.clone(), table::name(process.pid));
+            }
+            if elapsed >= grace {
+                signal(&process, Signal::KILL);
+            } else if is_new {
+                signal(&process, Signal::TERM);
+                // A stopped process hears the question only when it goes on.
+                signal(&process, Signal::CONT);
+            }
+        }
+        pause(LOOK.min(grace.saturating_sub(elapsed)).max(Duration::from_millis(1)));
+    }
+}
+
+/// The running processes that bear the mark or descend from one that does or from `root`; never the caller, never `root`.
+fn targets(run: &str, root: Option<u32>) -> Vec<Entry> {
+    let all = table::all();
+    let me = std::process::id();
+    let mut heads: BTreeSet<u32> = table::bearing(&all, RUN_MARK, run).iter().map(|entry| entry.pid).collect();
+    heads.remove(&me);
+    heads.extend(root);
+    let family = with_descendants(&all, heads);
+    let spared = |entry: &Entry| entry.zombie || entry.pid == me || Some(entry.pid) == root;
+    all.into_iter().filter(|entry| family.contains(&entry.pid) && !spared(entry)).collect()
+}
+
+/// `heads` and everything below them.
+fn with_descendants(all: &[Entry], heads: BTreeSet<u32>) -> BTreeSet<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in all {
+        children.entry(entry.parent).or_default().push(entry.pid);
+    }
+    let mut open: Vec<u32> = heads.iter().copied().collect();
+    let mut family = heads;
+    while let Some(parent) = open.pop() {
+        for &child in children.get(&parent).into_iter().flatten() {
+            if family.insert(child) {
+                open.push(child);
+            }
+        }
+    }
+    family
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::process::Invocation;
+
+    fn start(script: &str, run: &str) -> std::process::Child {
+        let call = Invocation::new("/bin/sh", "/").args(["-c", script]).env("PATH", "/usr/bin:/bin").env(RUN_MARK, run);
+        call.group_command().spawn().expect("starts")
+    }
+
+    fn wait_for(count: usize, run: &str) {
+        let deadline = clock::instant() + Duration::from_secs(10);
+        while marked(run).len() != count {
+            assert!(clock::instant() < deadline, "{:?}", marked(run));
+        }
+    }
+
+    #[test]
+    fn everything_that_bears_the_mark_is_ended_and_nothing_else() {
+        let run = format!("1-1-{:08x}", std::process::id());
+        let mut own = start("trap '' TERM; setsid sleep 100 & env -i sleep 100 & wait; wait; sleep 100", &run);
+        let mut other = start("exec sleep 100", "somebody-else");
+        wait_for(3, &run);
+        let swept = sweep(&run, Duration::from_millis(50));
+        assert!(swept.len() >= 3 && swept.iter().any(|s| s.name == "sleep"), "{swept:?}");
+        assert_eq!(marked(&run), []);
+        own.wait().expect("was ended");
+        assert_eq!(other.try_wait().expect("is ours"), None);
+        other.kill().expect("is ours");
+        other.wait().expect("is ours");
+        assert_eq!(sweep(&run, Duration::from_secs(5)), [], "nothing is left, so nothing is waited for");
+    }
+
+    #[test]
+    fn a_mark_that_only_begins_alike_is_another_mark() {
+        let run = format!("2-1-{:08x}", std::process::id());
+        let mut child = start("exec sleep 100", &format!("{run}0"));
+        assert_eq!(sweep(&run, Duration::ZERO), []);
+        assert_eq!(child.try_wait().expect("is ours"), None);
+        child.kill().expect("is ours");
+        child.wait().expect("is ours");
+    }
+}

@@ -1,0 +1,90 @@
+//! The table of processes where there is no `/proc`: as `ps` prints it. Best effort: the environment of a program
+//! that the system protects stays hidden.
+
+use super::blocking::run;
+use super::identity::Identity;
+use super::invocation::Invocation;
+use std::time::Duration;
+
+/// One row.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    pub(super) pid: u32,
+    pub(super) parent: u32,
+    /// Ended, but not yet waited for by its parent.
+    pub(super) zombie: bool,
+    /// Processor time of itself.
+    pub(super) cpu: Duration,
+    /// Date and time of start, as printed.
+    start: String,
+    /// Resident memory, in bytes.
+    resident: u64,
+}
+
+impl Entry {
+    pub(super) fn identity(&self) -> Identity {
+        Identity { pid: self.pid, started: self.start.clone() }
+    }
+}
+
+const COLUMNS: &str = "pid=,ppid=,stat=,rss=,time=,lstart=";
+
+fn ps(args: &[&str]) -> String {
+    let call = Invocation::new("/bin/ps", "/").args(args).env("LC_ALL", "C").time_limit(Duration::from_secs(5));
+    run(&call).map(|output| output.text()).unwrap_or_default()
+}
+
+/// The row of one process.
+pub(super) fn entry(pid: u32) -> Option<Entry> {
+    ps(&["-o", COLUMNS, "-p", &pid.to_string()]).lines().find_map(parse_row)
+}
+
+/// All rows.
+pub(super) fn all() -> Vec<Entry> {
+    ps(&["-ax", "-o", COLUMNS]).lines().filter_map(parse_row).collect()
+}
+
+fn parse_row(row: &str) -> Option<Entry> {
+    let fields: Vec<&str> = row.split_ascii_whitespace().collect();
+    let [pid, parent, state, resident, time, start @ ..] = fields.as_slice() else { return None };
+    Some(Entry {
+        pid: pid.parse().ok()?,
+        parent: parent.parse().ok()?,
+        zombie: state.starts_with('Z'),
+        cpu: parse_time(time),
+        start: start.join(" "),
+        resident: resident.parse::<u64>().unwrap_or(0).saturating_mul(1024),
+    })
+}
+
+/// `[[days-]hours:]minutes:seconds[.hundredths]`.
+fn parse_time(text: &str) -> Duration {
+    let seconds = text.split([':', '-']).fold(0.0, |sum, part| {
+        let unit = if sum == 0.0 { 0.0 } else { 60.0 };
+        sum * unit + part.parse::<f64>().unwrap_or(0.0)
+    });
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
+/// The rows whose environment holds `NAME=value`.
+pub(super) fn bearing<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<&'a Entry> {
+    let wanted = format!("{name}={value}");
+    let listing = ps(&["-Eaxww", "-o", "pid=,command="]);
+    let pids: Vec<u32> = listing
+        .lines()
+        .filter(|row| row.split_ascii_whitespace().any(|word| word == wanted))
+        .filter_map(|row| row.split_ascii_whitespace().next()?.parse().ok())
+        .collect();
+    entries.iter().filter(|entry| pids.contains(&entry.pid)).collect()
+}
+
+/// The short name of a program. Not its arguments: they may hold secrets.
+pub(super) fn name(pid: u32) -> String {
+    let path = ps(&["-o", "comm=", "-p", &pid.to_string()]);
+    path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// Memory in bytes.
+pub(super) fn own_memory(entry: &Entry) -> u64 {
+    entry.resident
+}

@@ -1,0 +1,220 @@
+//! The form of the configuration as data, read off the JSON Schema of the raw types: which keys exist, what each may
+//! hold, and in which file it may stand. Everything that looks keys up walks this; no key is listed a second time.
+
+use super::json_schema;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// The two files that hold configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// `$ORCH_HOME/config.yml`: the person's own.
+    Global,
+    /// `.orch.yml` in a project: arrives with the repository, hence data from outside.
+    Project,
+}
+
+impl FileKind {
+    /// Its usual name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "config.yml",
+            Self::Project => ".orch.yml",
+        }
+    }
+}
+
+/// What a value may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// A mapping with these keys and no others.
+    Section(Vec<Field>),
+    /// A mapping with names of the person's choice.
+    Map(Box<Shape>),
+    /// A list of texts; `separator` stands between them where only one text can be given.
+    List {
+        /// `,` or a line feed.
+        separator: char,
+    },
+    /// Any text.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number between two bounds, both included.
+    Number {
+        /// Smallest.
+        min: u64,
+        /// Largest.
+        max: u64,
+    },
+    /// One of these words.
+    Choice(Vec<String>),
+}
+
+/// One key of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field {
+    /// The key.
+    pub name: String,
+    /// What it does, in one line.
+    pub doc: String,
+    /// The only file it may stand in; `None`: both.
+    pub only_in: Option<FileKind>,
+    /// What it may hold.
+    pub shape: Shape,
+}
+
+impl Field {
+    /// Whether it may stand in that file.
+    pub fn allowed_in(&self, file: FileKind) -> bool {
+        self.only_in.is_none_or(|only| only == file)
+    }
+}
+
+/// The whole configuration.
+pub fn root() -> &'static Shape {
+    static ROOT: LazyLock<Shape> = LazyLock::new(|| from_schema(&json_schema::complete()));
+    &ROOT
+}
+
+impl Shape {
+    /// The keys of a section; none for anything else.
+    pub fn fields(&self) -> &[Field] {
+        match self {
+            Self::Section(fields) => fields,
+            Self::Map(_) | Self::List { .. } | Self::Text | Self::Flag | Self::Number { .. } | Self::Choice(_) => &[],
+        }
+    }
+
+    /// The key of that name in a section.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields().iter().find(|field| field.name == name)
+    }
+
+    /// A mapping of either sort: it has no value of its own.
+    pub fn is_mapping(&self) -> bool {
+        matches!(self, Self::Section(_) | Self::Map(_))
+    }
+
+    /// What was expected here, in words.
+    pub fn expected(&self) -> String {
+        match self {
+            Self::Section(_) | Self::Map(_) => "a mapping".to_owned(),
+            Self::List { .. } => "a list".to_owned(),
+            Self::Text => "a text".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Choice(words) => format!("one of {}", words.join(", ")),
+        }
+    }
+
+    /// Dotted keys of all values below, except those under names of the person's choice.
+    pub fn keys(&self) -> Vec<String> {
+        self.fields()
+            .iter()
+            .flat_map(|field| {
+                let below = field.shape.keys();
+                match field.shape.is_mapping() {
+                    false => vec![field.name.clone()],
+                    true => below.iter().map(|key| format!("{}.{key}", field.name)).collect(),
+                }
+            })
+            .collect()
+    }
+}
+
+fn from_schema(schema: &Value) -> Shape {
+    if let Some(inner) = schema["anyOf"].as_array().and_then(|options| options.first()) {
+        return from_schema(inner);
+    }
+    if let Some(options) = schema["oneOf"].as_array() {
+        return Shape::Choice(options.iter().filter_map(|o| o["const"].as_str()).map(str::to_owned).collect());
+    }
+    let is = |name: &str| {
+        let kind = &schema["type"];
+        kind == name || kind.as_array().is_some_and(|kinds| kinds.iter().any(|k| k == name))
+    };
+    if let Some(properties) = schema["properties"].as_object() {
+        return Shape::Section(properties.iter().map(|(name, schema)| field(name, schema)).collect());
+    }
+    if is("object") {
+        return Shape::Map(Box::new(from_schema(&schema["additionalProperties"])));
+    }
+    if is("array") {
+        return Shape::List { separator: if schema[SEPARATOR] == "line" { '\n' } else { ',' } };
+    }
+    if is("boolean") {
+        return Shape::Flag;
+    }
+    if is("integer") {
+        let bound = |name: &str, otherwise| schema[name].as_u64().unwrap_or(otherwise);
+        return Shape::Number { min: bound("minimum", 0), max: bound("maximum", u64::MAX) };
+    }
+    Shape::Text
+}
+
+/// Extension of the schema: how items of a list are separated within one text.
+pub const SEPARATOR: &str = "x-orch-separator";
+/// Extension of the schema: the only file a key may stand in.
+pub const ONLY_IN: &str = "x-orch-file";
+
+fn field(name: &str, schema: &Value) -> Field {
+    let only_in = [FileKind::Global, FileKind::Project].into_iter().find(|file| schema[ONLY_IN] == file.name());
+    let doc = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
+    Field { name: name.to_owned(), doc, only_in, shape: from_schema(schema) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(path: &str) -> &'static Shape {
+        path.split('.').fold(root(), |shape, part| match shape {
+            Shape::Map(inner) => inner,
+            Shape::Section(_)
+            | Shape::List { .. }
+            | Shape::Text
+            | Shape::Flag
+            | Shape::Number { .. }
+            | Shape::Choice(_) => &shape.field(part).expect("a key").shape,
+        })
+    }
+
+    #[test]
+    fn every_kind_of_value_is_recognized_in_the_schema() {
+        assert_eq!(at("router.mode"), &Shape::Choice(vec!["llm".to_owned(), "round_robin".to_owned()]));
+        assert_eq!(at("router.timeout_seconds"), &Shape::Number { min: 1, max: 3600 });
+        assert_eq!(at("router.agents"), &Shape::List { separator: ',' });
+        assert_eq!(at("workflow.checks"), &Shape::List { separator: '\n' });
+        assert_eq!(at("workflow.base_branch"), &Shape::Text);
+        assert_eq!(at("agents.any.trust_repository"), &Shape::Flag);
+        assert_eq!(at("model_map.simple"), &Shape::Map(Box::new(Shape::Text)));
+        assert_eq!(at("agents.any.env"), &Shape::Map(Box::new(Shape::Text)));
+        assert_eq!(at("agents.any").field("sandbox").map(|f| f.shape.expected()).as_deref(),
+            Some("one of full-auto, workspace-write, danger-full-access, none"));
+    }
+
+    #[test]
+    fn what_widens_permissions_may_not_stand_in_a_project_file() {
+        for section in ["router", "agents", "engine", "log"] {
+            assert!(!root().field(section).expect("a section").allowed_in(FileKind::Project), "{section}");
+        }
+        assert!(!at("workflow").field("sandbox").expect("a key").allowed_in(FileKind::Project));
+        assert!(at("workflow").field("checks").expect("a key").allowed_in(FileKind::Project));
+    }
+
+    #[test]
+    fn every_key_is_documented_in_one_short_line() {
+        fn walk(shape: &Shape, path: &str) {
+            for field in shape.fields() {
+                assert!(!field.doc.is_empty() && field.doc.len() <= 125, "{path}{}: {:?}", field.name, field.doc);
+                assert!(!field.doc.contains("\n"), "{path}{}", field.name);
+                walk(&field.shape, &format!("{path}{}.", field.name));
+            }
+            if let Shape::Map(inner) = shape {
+                walk(inner, &format!("{path}*."));
+            }
+        }
+        walk(root(), "");
+    }
+}

@@ -1,0 +1,97 @@
+//! What can be wrong with a YAML text, with the place and the line it stands in. Never the name of the file: the
+//! caller knows it, and adds it.
+
+use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
+use std::fmt;
+
+/// Longest part of a line that a snippet shows, in characters.
+const SNIPPET_WIDTH: usize = 100;
+
+/// A text that is no YAML, or not the YAML that was expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct YamlError {
+    /// Line, counted from 1; 0 when the fault has no place (a file too large).
+    pub line: u32,
+    /// Column in characters, counted from 1; 0 when the fault has no place.
+    pub column: u32,
+    /// What is wrong: a lower-case fragment without the place.
+    pub message: String,
+    /// The line at fault with a mark under the place; two lines of text without a final line feed.
+    pub snippet: Option<String>,
+}
+
+impl YamlError {
+    /// A fault at a place of `text`.
+    pub fn at(text: &str, line: u32, column: u32, message: impl Into<String>) -> Self {
+        Self { line, column, message: message.into(), snippet: snippet(text, line, column) }
+    }
+
+    /// A fault of the text as a whole.
+    pub(super) fn whole(message: impl Into<String>) -> Self {
+        Self { line: 0, column: 0, message: message.into(), snippet: None }
+    }
+
+    pub(super) fn from_reader(text: &str, error: &Error) -> Self {
+        let plain = error.without_snippet();
+        let message = message_of(innermost(plain));
+        match plain.location() {
+            Some(place) => Self::at(text, clamp(place.line()), clamp(place.column()), message),
+            None => Self::whole(message),
+        }
+    }
+
+    pub(super) fn from_scanner(text: &str, error: &granit_parser::ScanError) -> Self {
+        let mark = error.marker();
+        Self::at(text, clamp(mark.line() as u64), clamp(mark.col() as u64 + 1), error.info())
+    }
+}
+
+impl fmt::Display for YamlError {
+    /// `line 2, column 1: message`, without the snippet.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for YamlError {}
+
+fn clamp(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// An error found while an alias was followed is told by its cause.
+fn innermost(error: &Error) -> &Error {
+    if let Error::AliasError { error, .. } = error { innermost(error) } else { error }
+}
+
+/// The reader's words, except where they speak of its own programming interface.
+fn message_of(error: &Error) -> String {
+    match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is already set above"),
+        Error::MultipleDocuments { .. } => "only one YAML document is expected here, a second one begins".to_owned(),
+        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
+            "the YAML is too deeply nested, or its aliases multiply".to_owned()
+        }
+        other => UserMessageFormatter.format_message(other).into_owned(),
+    }
+}
+
+/// The line with a caret under the column; long lines are cut around the place.
+fn snippet(text: &str, line: u32, column: u32) -> Option<String> {
+    let source = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let at = (column as usize).saturating_sub(1);
+    let first = at.saturating_sub(SNIPPET_WIDTH / 2);
+    let cut: String = source
+        .trim_start_matches('\u{feff}')
+        .chars()
+        .skip(first)
+        .take(SNIPPET_WIDTH)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let number = line.to_string();
+    let margin = " ".repeat(number.len());
+    Some(format!("{number} | {cut}\n{margin} | {}^", " ".repeat(at - first)))
+}

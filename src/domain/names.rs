@@ -1,0 +1,208 @@
+//! The names that orch gives to outside things: branch, worktree directory, tmux session. PURE.
+//!
+//! Every name is computed from the task, its project and the run, so that doing an effect twice finds what the first
+//! time made. A title is hostile text: nothing of it reaches a name but ASCII letters, digits and `-`.
+//! Never ask a program here whether a name is valid: [`BranchName::parse`] holds git's rules itself.
+
+use super::ids::TaskId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Where the branches of tasks live: `orch/<id>-<slug>`.
+pub const BRANCH_PREFIX: &str = "orch/";
+
+/// Longest slug of a title, in bytes.
+const SLUG_MAX: usize = 40;
+/// Longest part of a session name that tells the project, in bytes.
+const SESSION_PROJECT_MAX: usize = 24;
+/// Longest directory name made from a project's name, in bytes.
+const DIRECTORY_MAX: usize = 64;
+/// Longest component of a branch name: a file name (255) less git's own `.lock`.
+const COMPONENT_MAX: usize = 250;
+
+/// A branch name that git accepts and that no program can take for an option.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BranchName(String);
+
+/// Why a text is no branch name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not a branch name: {reason}")]
+pub struct BadBranchName {
+    /// The text.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+impl BranchName {
+    /// Accepts what `git check-ref-format --branch` accepts, except names that git would expand (`@{-1}`).
+    pub fn parse(name: &str) -> Result<Self, BadBranchName> {
+        match refusal(name) {
+            None => Ok(Self(name.to_owned())),
+            Some(reason) => Err(BadBranchName { name: name.to_owned(), reason }),
+        }
+    }
+
+    /// The short name, as a person types it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The full name of the ref: `refs/heads/…`. Never ambiguous with a tag, never an option.
+    pub fn full_ref(&self) -> String {
+        format!("refs/heads/{}", self.0)
+    }
+
+    /// Whether it lies in the space that belongs to tasks.
+    pub fn is_of_a_task(&self) -> bool {
+        self.0.starts_with(BRANCH_PREFIX)
+    }
+}
+
+impl fmt::Display for BranchName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for BranchName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl TryFrom<String> for BranchName {
+    type Error = BadBranchName;
+    fn try_from(name: String) -> Result<Self, BadBranchName> {
+        Self::parse(&name)
+    }
+}
+
+impl From<BranchName> for String {
+    fn from(name: BranchName) -> Self {
+        name.0
+    }
+}
+
+/// The rule of git that a name breaks, if any (git-check-ref-format(1), and `branch`'s own: no leading `-`, not `HEAD`).
+fn refusal(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        return Some("it is empty");
+    }
+    if name.starts_with('-') {
+        return Some("it begins with \"-\"");
+    }
+    if name == "@" || name == "HEAD" {
+        return Some("git keeps this name for itself");
+    }
+    if name.bytes().any(|b| b.is_ascii_control() || b" ~^:?*[\\".contains(&b)) {
+        return Some("it contains a blank, a control character or one of ~ ^ : ? * [ \\");
+    }
+    if name.contains("..") || name.contains("@{") {
+        return Some("it contains \"..\" or \"@{\"");
+    }
+    if name.ends_with('.') {
+        return Some("it ends with \".\"");
+    }
+    name.split('/').find_map(component_refusal)
+}
+
+fn component_refusal(component: &str) -> Option<&'static str> {
+    if component.is_empty() {
+        return Some("it begins or ends with \"/\" or contains \"//\"");
+    }
+    if component.starts_with('.') {
+        return Some("a part of it begins with \".\"");
+    }
+    if component.ends_with(".lock") {
+        return Some("a part of it ends with \".lock\"");
+    }
+    (component.len() > COMPONENT_MAX).then_some("a part of it is longer than 250 bytes")
+}
+
+/// The branch of a task: `orch/<id>-<slug>`, or `orch/<id>` where the title has no ASCII letter or digit.
+///
+/// Unique by id. A later change of the title gives another name: keep the first one with the task.
+pub fn branch(task: TaskId, title: &str) -> BranchName {
+    let slug = slug(title, SLUG_MAX);
+    let separator = if slug.is_empty() { "" } else { "-" };
+    BranchName(format!("{BRANCH_PREFIX}{task}{separator}{slug}"))
+}
+
+/// The worktree of a branch, relative to the worktrees' root: `<project>/<branch>`.
+pub fn worktree_dir(project: &str, branch: &BranchName) -> PathBuf {
+    // A branch name has no empty, `.` or `..` part, so that joining it cannot leave the directory.
+    Path::new(&directory_name(project)).join(branch.as_str())
+}
+
+/// The name of a run's tmux session: `orch-<project>-<hash of its root>-<task>-<ordinal>`.
+///
+/// Letters, digits, `_` and `-` only: no `.` and `:`, which tmux reads as separators of a target.
+pub fn session_name(project: &str, root: &Path, task: TaskId, ordinal: u32) -> String {
+    let slug = slug(project, SESSION_PROJECT_MAX);
+    let separator = if slug.is_empty() { "" } else { "-" };
+    format!("orch{separator}{slug}-{}-{task}-{ordinal}", short_hash(root.as_os_str().as_encoded_bytes()))
+}
+
+/// A project's name made fit for one directory: letters, digits, `.`, `_` and `-`, no leading `.` or `-`.
+pub fn directory_name(project: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' };
+    let name: String = project.chars().map(safe).take(DIRECTORY_MAX).collect();
+    let name = name.trim_start_matches(['.', '-']).trim_end_matches(['.', '-']);
+    // `<name>.lock` and `<name>.git` would be read by git as something of its own.
+    let name = name.trim_end_matches(".lock").trim_end_matches(".git").trim_end_matches(['.', '-']);
+    if name.is_empty() { "project".to_owned() } else { name.to_owned() }
+}
+
+/// A text as lower-case ASCII words joined by single `-`, at most `max` bytes, without `-` at its ends.
+pub fn slug(text: &str, max: usize) -> String {
+    let mut slug = String::new();
+    for c in text.chars() {
+        if slug.len() >= max {
+            break;
+        }
+        match ascii_letter(c) {
+            Some(letter) => slug.push(letter),
+            None if slug.is_empty() || slug.ends_with('-') => {}
+            None => slug.push('-'),
+        }
+    }
+    slug.trim_end_matches('-').to_owned()
+}
+
+/// The plain letter or digit that stands for `c` in a slug. Latin letters with marks lose the marks.
+fn ascii_letter(c: char) -> Option<char> {
+    let plain = match c {
+        'à'..='å' | 'À'..='Å' | 'ā' | 'ă' | 'ą' => 'a',
+        'ç' | 'Ç' | 'ć' | 'č' | 'Č' => 'c',
+        'è'..='ë' | 'È'..='Ë' | 'ē' | 'ę' | 'ě' => 'e',
+        'ì'..='ï' | 'Ì'..='Ï' | 'ı' => 'i',
+        'ñ' | 'Ñ' | 'ń' | 'ň' => 'n',
+        'ò'..='ö' | 'ø' | 'Ò'..='Ö' | 'Ø' | 'ő' => 'o',
+        'ś' | 'š' | 'Š' | 'ß' | 'ş' => 's',
+        'ù'..='ü' | 'Ù'..='Ü' | 'ů' | 'ű' => 'u',
+        'ý' | 'ÿ' => 'y',
+        'ź' | 'ż' | 'ž' | 'Ž' => 'z',
+        'ł' | 'Ł' => 'l',
+        'ğ' => 'g',
+        'ř' => 'r',
+        other => other.to_ascii_lowercase(),
+    };
+    plain.is_ascii_alphanumeric().then_some(plain)
+}
+
+/// Eight hex digits that tell two paths apart. Not a defence against somebody who seeks a collision.
+pub fn short_hash(bytes: &[u8]) -> String {
+    let hash = fingerprint(bytes);
+    format!("{:08x}", (hash >> 32) ^ (hash & 0xffff_ffff))
+}
+
+/// FNV-1a, 64 bits: the same on every machine and in every release, so that it may be stored.
+pub fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests;

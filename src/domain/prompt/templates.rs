@@ -1,0 +1,233 @@
+//! The prompts that orch has, which placeholders each one knows, and the texts in force: the embedded ones, or the
+//! user's own in their place. It reads no file: the caller hands over what stands under `$ORCH_HOME/prompts/`.
+
+use super::template::{Placeholder, Template, TemplateProblem, Values};
+use crate::domain::router::nearest;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One of orch's prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TemplateName {
+    /// Which agent shall do it, and how hard is it?
+    Route,
+    /// Do this task.
+    Agent,
+    /// That was not enough; go on.
+    Retry,
+    /// The answer could not be read; say it again.
+    Repair,
+    /// The process was killed; look around and go on.
+    Interrupted,
+    /// The base moved; resolve the conflict.
+    Conflict,
+}
+
+const fn required(name: &'static str) -> Placeholder {
+    Placeholder { name, required: true }
+}
+
+const fn optional(name: &'static str) -> Placeholder {
+    Placeholder { name, required: false }
+}
+
+impl TemplateName {
+    /// Every prompt.
+    pub const ALL: [Self; 6] =
+        [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict];
+
+    /// The stable name: of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Route => "route",
+            Self::Agent => "agent",
+            Self::Retry => "retry",
+            Self::Repair => "repair",
+            Self::Interrupted => "interrupted",
+            Self::Conflict => "conflict",
+        }
+    }
+
+    /// The text that orch comes with.
+    pub fn embedded(self) -> &'static str {
+        match self {
+            Self::Route => include_str!("../../../prompts/route.md"),
+            Self::Agent => include_str!("../../../prompts/agent.md"),
+            Self::Retry => include_str!("../../../prompts/retry.md"),
+            Self::Repair => include_str!("../../../prompts/repair.md"),
+            Self::Interrupted => include_str!("../../../prompts/interrupted.md"),
+            Self::Conflict => include_str!("../../../prompts/conflict.md"),
+        }
+    }
+
+    /// What may, and what must, occur in it.
+    pub fn placeholders(self) -> &'static [Placeholder] {
+        const ROUTE: &[Placeholder] = &[
+            optional("task_id"),
+            required("agents"),
+            optional("skills"),
+            required("complexity_guide"),
+            required("task"),
+            required("answer_format"),
+        ];
+        const AGENT: &[Placeholder] = &[
+            optional("task_id"),
+            optional("attempt"),
+            optional("max_attempts"),
+            required("worktree"),
+            optional("main_dir"),
+            optional("branch"),
+            optional("base_branch"),
+            optional("checks"),
+            required("task"),
+            optional("profile"),
+            optional("skills"),
+            optional("advice"),
+            optional("instructions"),
+            required("previous"),
+            required("answer_format"),
+        ];
+        const RETRY: &[Placeholder] = &[
+            optional("task_id"),
+            optional("attempt"),
+            optional("max_attempts"),
+            optional("branch"),
+            required("problem"),
+            required("answer_format"),
+        ];
+        const REPAIR: &[Placeholder] = &[required("reason"), required("answer_format")];
+        const INTERRUPTED: &[Placeholder] = &[
+            optional("task_id"),
+            optional("worktree"),
+            optional("branch"),
+            required("detail"),
+            required("answer_format"),
+        ];
+        const CONFLICT: &[Placeholder] = &[
+            optional("task_id"),
+            optional("branch"),
+            required("base_branch"),
+            required("base_commit"),
+            required("files"),
+            required("answer_format"),
+        ];
+        match self {
+            Self::Route => ROUTE,
+            Self::Agent => AGENT,
+            Self::Retry => RETRY,
+            Self::Repair => REPAIR,
+            Self::Interrupted => INTERRUPTED,
+            Self::Conflict => CONFLICT,
+        }
+    }
+}
+
+impl fmt::Display for TemplateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why the user's own prompts cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    /// A file that is no prompt of orch's.
+    #[error("prompts/{file}.md:1: orch has no prompt of this name{}; it has: {known}", did_you_mean(.suggestion))]
+    NoSuchPrompt {
+        /// The file's name without its ending.
+        file: String,
+        /// The nearest name.
+        suggestion: Option<&'static str>,
+        /// All names.
+        known: String,
+    },
+    /// A text that breaks the rules of templates.
+    #[error("prompts/{file}.md:{line}: {problem}")]
+    Bad {
+        /// The prompt.
+        file: TemplateName,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong there.
+        problem: TemplateProblem,
+    },
+}
+
+fn did_you_mean(suggestion: &Option<&'static str>) -> String {
+    suggestion.map(|name| format!(" (did you mean {name}.md?)")).unwrap_or_default()
+}
+
+/// The templates in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Templates {
+    by_name: BTreeMap<TemplateName, Template>,
+}
+
+impl Templates {
+    /// The embedded templates, each replaced by the text in `overrides` under its name (without `.md`) if there is one.
+    /// Errors: the first override that is wrong, with file and line; nothing of `overrides` is then in force.
+    pub fn new(overrides: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+        if let Some(file) = overrides.keys().find(|file| TemplateName::ALL.iter().all(|n| n.as_str() != *file)) {
+            let names = || TemplateName::ALL.into_iter().map(TemplateName::as_str);
+            let known = names().collect::<Vec<_>>().join(", ");
+            return Err(TemplateError::NoSuchPrompt { file: file.clone(), suggestion: nearest(file, names()), known });
+        }
+        let read = |name: TemplateName| {
+            let text = overrides.get(name.as_str()).map_or(name.embedded(), String::as_str);
+            let template = Template::parse(text, name.placeholders());
+            let place = |bad: super::template::BadTemplate| TemplateError::Bad {
+                file: name,
+                line: bad.line,
+                problem: bad.problem,
+            };
+            template.map(|template| (name, template)).map_err(place)
+        };
+        Ok(Self { by_name: TemplateName::ALL.into_iter().map(read).collect::<Result<_, _>>()? })
+    }
+
+    /// The embedded templates.
+    pub fn embedded() -> Self {
+        Self::new(&BTreeMap::new()).expect("the embedded templates are good: a test reads each of them")
+    }
+
+    pub(super) fn render(&self, name: TemplateName, values: &Values) -> String {
+        debug_assert!(
+            name.placeholders().iter().map(|p| p.name).collect::<std::collections::BTreeSet<_>>()
+                == values.keys().copied().collect(),
+            "{name}: every placeholder has a value, and every value a placeholder"
+        );
+        self.by_name.get(&name).map(|template| template.render(values)).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(file: &str, text: &str) -> String {
+        Templates::new(&BTreeMap::from([(file.to_owned(), text.to_owned())])).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_embedded_templates_are_good_and_may_serve_as_overrides() {
+        let same = TemplateName::ALL.map(|n| (n.as_str().to_owned(), n.embedded().to_owned())).into();
+        assert_eq!(Templates::new(&same), Ok(Templates::embedded()));
+    }
+
+    #[test]
+    fn an_override_takes_the_place_of_the_embedded_text() {
+        let text = "Say it again: {{reason}}\n{{answer_format}}".to_owned();
+        let templates = Templates::new(&BTreeMap::from([("repair".to_owned(), text)])).unwrap();
+        let values = Values::from([("reason", "no JSON".to_owned()), ("answer_format", "JSON please".to_owned())]);
+        assert_eq!(templates.render(TemplateName::Repair, &values), "Say it again: no JSON\nJSON please\n");
+    }
+
+    #[test]
+    fn an_override_that_is_wrong_is_refused_with_file_and_line() {
+        assert!(refused("repair", "Hm {{reason}}\n{{answr_format}}").starts_with("prompts/repair.md:2: unknown"));
+        assert!(refused("repair", "Hm {{reason}}\n").starts_with("prompts/repair.md:1: the template ends without"));
+        assert!(refused("agent", "/x").starts_with("prompts/agent.md:1: the first line"));
+        let unknown = refused("agnet", "x");
+        assert!(unknown.starts_with("prompts/agnet.md:1: orch has no prompt") && unknown.contains("agent.md?"));
+    }
+}
