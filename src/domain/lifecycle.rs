@@ -9,8 +9,8 @@ use super::outcome::{Ending, Failure, Outcome, Side};
 use super::retry::{self, Context, Next};
 use super::route::RouteResult;
 use super::task::{
-    BlockedOn, Conversation, Evidence, Integration, IntegrationWait, NextRun, ReviewStage, State, Status, StopFor, Task,
-    Workplace,
+    BlockedOn, Conversation, Evidence, Integration, IntegrationWait, NextRun, ReviewStage, State, Status, StopFor,
+    Task, Workplace,
 };
 
 /// Something that happened to a task.
@@ -186,7 +186,11 @@ fn ask(task: &mut Task, question: String) {
     task.run_now = false;
     task.state = State::NeedsReview {
         question,
-        choices: vec![format!("orch task retry {id}"), format!("orch task unblock {id}"), format!("orch task cancel {id}")],
+        choices: vec![
+            format!("orch task retry {id}"),
+            format!("orch task unblock {id}"),
+            format!("orch task cancel {id}"),
+        ],
     };
 }
 
@@ -352,7 +356,7 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
                 let moved_up = task.route.as_ref().is_some_and(|r| r.complexity != route.complexity);
                 if moved_up {
                     task.tier_failures = 0;
-                } 
+                }
                 task.conversation = None;
                 task.route = Some(route);
             }
@@ -434,10 +438,8 @@ fn on_not_integrated(
     match problem {
         IntegrationProblem::Work(failure) => fail(task, failure, context),
         IntegrationProblem::Wait(wait) => {
-            task.state = State::InReview {
-                run: run.clone(),
-                review: ReviewStage::Integrating { waiting: Some(wait.clone()) },
-            };
+            task.state =
+                State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: Some(wait.clone()) } };
         }
         IntegrationProblem::Ask(question) => ask(task, question.clone()),
     }
@@ -452,7 +454,11 @@ fn on_cancel(task: &mut Task, reason: &str) -> Result<(), Refused> {
         }
         State::Done => Err(refused(task, "it is finished; `orch task retry` does it again")),
         State::Cancelled { .. } => Ok(()),
-        State::New { .. } | State::Routed { .. } | State::InReview { .. } | State::Blocked(_) | State::NeedsReview { .. } => {
+        State::New { .. }
+        | State::Routed { .. }
+        | State::InReview { .. }
+        | State::Blocked(_)
+        | State::NeedsReview { .. } => {
             task.run_now = false;
             task.state = State::Cancelled { reason: reason.to_owned() };
             Ok(())

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An agent that is left alone for a while because its provider failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +34,7 @@ pub enum Scope {
 /// The state of the world that decisions are made from.
 pub struct Snapshot<'a> {
     /// All tasks.
-    pub tasks: &'a BTreeMap<TaskId, Task>,
+    pub tasks: &'a BTreeMap<TaskId, Arc<Task>>,
     /// Directories of the registered projects.
     pub projects: &'a [PathBuf],
     /// `engine.max_parallel`.
@@ -166,11 +167,12 @@ pub fn directory<'a>(task: &'a Task, projects: &'a [PathBuf]) -> Result<&'a Path
     match (&task.spec.dir, projects) {
         (Some(dir), _) => Ok(dir),
         (None, [only]) => Ok(only),
-        (None, []) => Err("the task names no dir and no project is registered; run `orch init` in the repository".into()),
-        (None, several) => Err(format!(
-            "the task names no dir and there are {} projects; give it a dir: in tasks.yml",
-            several.len()
-        )),
+        (None, []) => {
+            Err("the task names no dir and no project is registered; run `orch init` in the repository".into())
+        }
+        (None, several) => {
+            Err(format!("the task names no dir and there are {} projects; give it a dir: in tasks.yml", several.len()))
+        }
     }
 }
 
@@ -244,7 +246,10 @@ impl Planner<'_> {
             return Some(Hold::until(reason, cause, until));
         }
         outside.then(|| {
-            Hold::new(HoldReason::NoDaemon, "ready; nobody runs tasks now: start `orch serve`, or `orch task run` this one")
+            Hold::new(
+                HoldReason::NoDaemon,
+                "ready; nobody runs tasks now: start `orch serve`, or `orch task run` this one",
+            )
         })
     }
 
@@ -314,14 +319,14 @@ impl Planner<'_> {
     }
 
     fn blocked_hold(&self, on: &BlockedOn) -> Hold {
-        let list = |tasks: &[TaskId]| {
-            tasks.iter().map(|id| self.told(*id)).collect::<Vec<_>>().join(", ")
-        };
+        let list = |tasks: &[TaskId]| tasks.iter().map(|id| self.told(*id)).collect::<Vec<_>>().join(", ");
         match on {
             BlockedOn::Dependencies { tasks } => {
                 Hold::new(HoldReason::Dependency, format!("waits for {}", list(tasks)))
             }
-            BlockedOn::Children { tasks } => Hold::new(HoldReason::Children, format!("waits for its parts {}", list(tasks))),
+            BlockedOn::Children { tasks } => {
+                Hold::new(HoldReason::Children, format!("waits for its parts {}", list(tasks)))
+            }
             BlockedOn::MissingDir { dir } => {
                 Hold::new(HoldReason::MissingDir, format!("{} is not there", dir.display()))
             }
@@ -350,7 +355,7 @@ impl Planner<'_> {
 }
 
 /// The tasks that hold the slots, for the text of [`HoldReason::Slots`].
-pub fn slot_holders(tasks: &BTreeMap<TaskId, Task>) -> Vec<TaskId> {
+pub fn slot_holders(tasks: &BTreeMap<TaskId, Arc<Task>>) -> Vec<TaskId> {
     tasks.values().filter(|t| takes_slot(t)).map(|t| t.id).collect()
 }
 

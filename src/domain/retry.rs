@@ -82,7 +82,9 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
     let agent = task.route.as_ref().map_or("the agent", |r| r.agent.as_str());
     if task.provider_failures + 1 >= MAX_PROVIDER_FAILURES {
         let count = task.provider_failures + 1;
-        return Next::Ask { question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail) };
+        return Next::Ask {
+            question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
+        };
     }
     if let Some(route) = sideways(task, failure, context) {
         return Next::Again { run: again(failure, false), counts: false, route: Some(route), not_before: None };
@@ -149,8 +151,10 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
         return after_conflict(task, failure, can_resume);
     }
     if task.attempts >= context.max_attempts {
-        let question = format!("{} of {} attempts are used; the last failed ({}): {}", task.attempts,
-            context.max_attempts, failure.class, failure.detail);
+        let question = format!(
+            "{} of {} attempts are used; the last failed ({}): {}",
+            task.attempts, context.max_attempts, failure.class, failure.detail
+        );
         return Next::Ask { question };
     }
     let route = (task.tier_failures >= 1).then(|| upwards(task, failure, context)).flatten();

@@ -106,12 +106,7 @@ impl Status {
     pub fn is_final(self) -> bool {
         match self {
             Self::Done | Self::Cancelled => true,
-            Self::New
-            | Self::Routed
-            | Self::InProgress
-            | Self::InReview
-            | Self::Blocked
-            | Self::NeedsReview => false,
+            Self::New | Self::Routed | Self::InProgress | Self::InReview | Self::Blocked | Self::NeedsReview => false,
         }
     }
 }

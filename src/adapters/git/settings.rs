@@ -26,7 +26,6 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("GIT_ALLOW_PROTOCOL", "file:http:https:ssh"),
     // The user's own commands in the same checkout must never find our lock for a mere look.
     ("GIT_OPTIONAL_LOCKS", "0"),
-    ("GIT_ATTR_NOSYSTEM", "1"),
 ];
 
 /// Settings for every call.

@@ -31,7 +31,7 @@ pub fn run(invocation: &Invocation) -> Result<Output, ProcessError> {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|source| invocation.start_error(source))?;
     let mut talk = Talk::new(invocation, child);
-    let result = talk.to_the_end();
+    let result = talk.run_to_end();
     if result.is_err() {
         talk.kill();
     }
@@ -83,7 +83,7 @@ impl<'a> Talk<'a> {
         Self { invocation, child, ended, stdin, stdout, stderr }
     }
 
-    fn to_the_end(&mut self) -> Result<Exit, ProcessError> {
+    fn run_to_end(&mut self) -> Result<Exit, ProcessError> {
         let limit = self.invocation.time_limit;
         let mut deadline = clock::instant() + limit;
         let mut exit = None;

@@ -135,10 +135,10 @@ impl Invocation {
         if !self.cwd.is_dir() {
             return ProcessError::NoDirectory { label: self.label(), cwd: self.cwd.clone() };
         }
-        match source.kind() {
-            io::ErrorKind::NotFound => ProcessError::NotFound { program: self.program.clone() },
-            _ => ProcessError::NotStarted { label: self.label(), source },
+        if source.kind() == io::ErrorKind::NotFound {
+            return ProcessError::NotFound { program: self.program.clone() };
         }
+        ProcessError::NotStarted { label: self.label(), source }
     }
 }
 

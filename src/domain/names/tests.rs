@@ -19,8 +19,8 @@ fn a_branch_tells_the_task_and_its_title() {
 #[test]
 fn names_that_git_refuses_are_refused_here() {
     let bad = [
-        "", "-x", "--force", "@", "HEAD", "a b", "a..b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "a@{1}", ".a", "a/.b", "a.lock",
-        "a.lock/b", "/a", "a/", "a//b", "a.", "a\nb", "a\0b", "a\x7fb",
+        "", "-x", "--force", "@", "HEAD", "a b", "a..b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "a@{1}", ".a",
+        "a/.b", "a.lock", "a.lock/b", "/a", "a/", "a//b", "a.", "a\nb", "a\0b", "a\x7fb",
     ];
     for name in bad {
         assert!(BranchName::parse(name).is_err(), "{name:?}");
@@ -41,9 +41,15 @@ fn two_projects_of_one_name_have_different_sessions() {
 
 #[test]
 fn a_project_name_cannot_leave_the_worktrees_root() {
-    for (project, expected) in
-        [("..", "project"), ("../../etc", "etc"), ("/", "project"), ("a/b", "a-b"), (".git", "git"), ("my shop", "my-shop"), ("x.git", "x")]
-    {
+    for (project, expected) in [
+        ("..", "project"),
+        ("../../etc", "etc"),
+        ("/", "project"),
+        ("a/b", "a-b"),
+        (".git", "git"),
+        ("my shop", "my-shop"),
+        ("x.git", "x"),
+    ] {
         assert_eq!(directory_name(project), expected, "{project:?}");
     }
 }

@@ -1,0 +1,197 @@
+//! One call of git: where it works, and under which settings it runs there.
+
+use super::error::GitError;
+use super::repo::Repo;
+use super::settings::{self, Setting, Settings};
+use crate::adapters::process::{self, Excess, Invocation, Output};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How long a command may take that only looks, or changes little.
+const QUICK: Duration = Duration::from_secs(60);
+/// How long a command may take that writes a whole checkout.
+pub(in crate::adapters) const CHECKOUT: Duration = Duration::from_secs(600);
+/// How much a command may print. Lists of a hundred thousand long paths fit.
+const OUTPUT_LIMIT: usize = 64 << 20;
+
+/// A checkout, with its directories said outright.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Checkout {
+    /// Where the files are.
+    pub work_tree: PathBuf,
+    /// Its own git directory: `<common>` for the main checkout, `<common>/worktrees/<name>` for a linked one.
+    pub git_dir: PathBuf,
+    /// The git directory that all checkouts share.
+    pub common_dir: PathBuf,
+}
+
+/// A git command that is being put together.
+#[derive(Debug, Clone)]
+pub(in crate::adapters) struct Call {
+    args: Vec<OsString>,
+    stdin: Vec<u8>,
+    settings: Vec<Setting>,
+    variables: Vec<(OsString, OsString)>,
+    time_limit: Duration,
+    excess: (usize, Excess),
+}
+
+impl Call {
+    /// `git <args>`. Names that come from outside go behind `--` or `--end-of-options`, or are full ref names.
+    pub(in crate::adapters) fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
+        let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let excess = (OUTPUT_LIMIT, Excess::Kill);
+        Self { args, stdin: Vec::new(), settings: Vec::new(), variables: Vec::new(), time_limit: QUICK, excess }
+    }
+
+    pub(in crate::adapters) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    pub(in crate::adapters) fn stdin(mut self, bytes: Vec<u8>) -> Self {
+        self.stdin = bytes;
+        self
+    }
+
+    pub(in crate::adapters) fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// A setting of this call alone.
+    pub(in crate::adapters) fn setting(mut self, key: &str, value: &str) -> Self {
+        self.settings.push((key.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        self
+    }
+
+    pub(in crate::adapters) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// The command's name for messages: `git` and the subcommand.
+    fn label(&self) -> String {
+        let word = self.args.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+        format!("git {word}")
+    }
+}
+
+/// The configuration files of a checkout, as they were when they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp([Option<(u64, u64, i64, i64, i64, i64)>; 2]);
+
+impl Stamp {
+    fn of(at: &Checkout) -> Self {
+        let stamp = |file: PathBuf| {
+            let m = std::fs::metadata(file).ok()?;
+            Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()))
+        };
+        Self([stamp(at.common_dir.join("config")), stamp(at.git_dir.join("config.worktree"))])
+    }
+}
+
+/// What was learned from the configuration of each checkout, until one of its files changes.
+#[derive(Debug, Default)]
+pub(super) struct Known(Mutex<HashMap<PathBuf, (Stamp, Arc<Settings>)>>);
+
+impl Repo {
+    /// Runs a command in a checkout. A bad exit code is the caller's to judge.
+    pub(in crate::adapters) async fn run(&self, at: &Checkout, call: Call) -> Result<Output, GitError> {
+        let settings = self.settings(at).await?;
+        self.run_under(at, call, &settings.pairs).await
+    }
+
+    /// Runs a command that must end with 0.
+    pub(in crate::adapters) async fn ask(&self, at: &Checkout, call: Call) -> Result<Output, GitError> {
+        let label = call.label();
+        let output = self.run(at, call).await?;
+        if output.success() { Ok(output) } else { Err(failed(label, &output)) }
+    }
+
+    /// Runs a command whose exit code 1 means "no".
+    pub(in crate::adapters) async fn holds(&self, at: &Checkout, call: Call) -> Result<bool, GitError> {
+        let label = call.label();
+        let output = self.run(at, call).await?;
+        match output.exit.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            Some(_) | None => Err(failed(label, &output)),
+        }
+    }
+
+    /// The settings for a checkout. Read anew whenever its configuration has changed.
+    pub(in crate::adapters) async fn settings(&self, at: &Checkout) -> Result<Arc<Settings>, GitError> {
+        let stamp = Stamp::of(at);
+        let known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner).get(&at.git_dir).cloned();
+        if let Some((_, settings)) = known.filter(|(then, settings)| *then == stamp && !settings.includes) {
+            return Ok(settings);
+        }
+        let settings = Arc::new(settings::settings(&self.configuration(at).await?));
+        let learned = (stamp, Arc::clone(&settings));
+        self.known.0.lock().unwrap_or_else(PoisonError::into_inner).insert(at.git_dir.clone(), learned);
+        Ok(settings)
+    }
+
+    /// The whole configuration in force in a checkout. Reading it starts no program.
+    pub(super) async fn configuration(&self, at: &Checkout) -> Result<Vec<settings::Entry>, GitError> {
+        let call = Call::new(["config", "--list", "--show-scope", "-z", "--includes"]);
+        let output = self.run_under(at, call, &settings::always()).await?;
+        if !output.success() {
+            return Err(failed("git config".to_owned(), &output));
+        }
+        settings::parse_listing(&output.stdout).ok_or_else(|| GitError::Unexpected {
+            command: "git config --list".to_owned(),
+            detail: "the listing breaks off".to_owned(),
+        })
+    }
+
+    async fn run_under(&self, at: &Checkout, mut call: Call, pairs: &[Setting]) -> Result<Output, GitError> {
+        let pairs = [pairs, &std::mem::take(&mut call.settings)].concat();
+        let invocation = Invocation::new(&self.git.program, &at.work_tree)
+            .args(&call.args)
+            .envs(self.git.environment.iter().cloned())
+            .envs(settings::as_variables(&pairs))
+            .env("GIT_DIR", &at.git_dir)
+            .env("GIT_COMMON_DIR", &at.common_dir)
+            .env("GIT_WORK_TREE", &at.work_tree)
+            .envs(call.variables)
+            .stdin(call.stdin)
+            .time_limit(call.time_limit)
+            .output_limit(call.excess.0, call.excess.1);
+        Ok(process::run_async(&invocation).await?)
+    }
+}
+
+/// A failed command as an error, with the causes that a person can remove told apart.
+pub(in crate::adapters) fn failed(command: String, output: &Output) -> GitError {
+    let detail = output.error_text();
+    let lock = detail.lines().find_map(|line| {
+        let file = line.split_once("nable to create '")?.1.split_once("': File exists")?.0;
+        Some(PathBuf::from(file))
+    });
+    match lock {
+        Some(lock) => GitError::Locked { lock },
+        None => GitError::Failed { command, exit: output.exit, detail: shortened(&detail) },
+    }
+}
+
+/// The first lines that say what is wrong.
+pub(super) fn shortened(detail: &str) -> String {
+    let text: Vec<&str> = detail.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("hint:")).take(6).collect();
+    text.join("\n").chars().take(800).collect()
+}
+
+/// The directories of a checkout that is known by its path alone, for the commands that find out about it.
+pub(super) fn unknown_checkout_call(git: &super::Git, dir: &Path, args: &[&str]) -> Invocation {
+    Invocation::new(&git.program, dir)
+        .args(args)
+        .envs(git.environment.iter().cloned())
+        .envs(settings::as_variables(&settings::always()))
+        .time_limit(QUICK)
+}

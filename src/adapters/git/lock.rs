@@ -1,0 +1,69 @@
+//! One at a time per repository: parallel `git worktree add`, merges and moves of a branch get in each other's way.
+//!
+//! Two locks: one among the tasks of this process (fair, wakes at once), and a file lock among processes (the daemon
+//! and a CLI that runs the same engine). Both end with their holder, also when it is killed.
+
+use super::error::GitError;
+use crate::domain::names::short_hash;
+use std::collections::HashMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OwnedMutexGuard;
+use tokio::time::{Instant, interval};
+
+/// How long to wait for another process: its longest command is a checkout.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// How often to look whether the other process is done.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The locks of all repositories.
+#[derive(Debug, Clone)]
+pub(super) struct Locks {
+    directory: Arc<Path>,
+    here: Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// Holds a repository until it is dropped.
+#[derive(Debug)]
+pub(in crate::adapters) struct Held {
+    _file: File,
+    _here: OwnedMutexGuard<()>,
+}
+
+impl Locks {
+    pub(super) fn new(directory: &Path) -> Self {
+        Self { directory: directory.into(), here: Arc::default() }
+    }
+
+    /// Waits until nobody else changes the repository with this common directory.
+    pub(super) async fn hold(&self, common_dir: &Path) -> Result<Held, GitError> {
+        let mutex = {
+            let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(here.entry(common_dir.to_owned()).or_default())
+        };
+        let here = mutex.lock_owned().await;
+        let name = format!("git-{}.lock", short_hash(common_dir.as_os_str().as_encoded_bytes()));
+        let path = self.directory.join(name);
+        let file = open(&path).map_err(|source| GitError::Io { path: path.clone(), source })?;
+        let until = Instant::now() + PATIENCE;
+        let mut look = interval(LOOK);
+        while Instant::now() < until {
+            look.tick().await;
+            match file.try_lock() {
+                Ok(()) => return Ok(Held { _file: file, _here: here }),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => return Err(GitError::Io { path, source }),
+            }
+        }
+        Err(GitError::Busy { lock: path })
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    File::options().read(true).write(true).create(true).truncate(false).open(path)
+}

@@ -1,0 +1,194 @@
+//! A repository: where it is, and what is checked out there.
+
+use super::call::{Call, Checkout, Known, shortened, unknown_checkout_call};
+use super::error::GitError;
+use super::lock::Held;
+use super::{Git, base};
+use crate::adapters::process::{self, Output};
+use crate::domain::names::BranchName;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A repository with a checkout of its own. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Repo {
+    pub(super) git: Git,
+    pub(super) root: PathBuf,
+    pub(super) common_dir: PathBuf,
+    pub(super) known: Arc<Known>,
+}
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// A branch with at least one commit.
+    Branch {
+        /// Its name.
+        name: BranchName,
+        /// Its commit.
+        sha: String,
+    },
+    /// A branch that has no commit yet.
+    Unborn {
+        /// Its name.
+        name: BranchName,
+    },
+    /// A commit without a branch.
+    Detached {
+        /// The commit.
+        sha: String,
+    },
+}
+
+impl Repo {
+    /// The repository in which `dir` lies, be it in its main checkout or in a linked one.
+    pub async fn discover(git: &Git, dir: &Path) -> Result<Self, GitError> {
+        if !dir.is_dir() {
+            return Err(GitError::DirectoryMissing { path: dir.to_owned() });
+        }
+        let lines = look(git, dir, &["rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository"]).await?;
+        let lines: Vec<&[u8]> = lines.split(|b| *b == b'\n').collect();
+        let [common_dir, git_dir, is_bare] = lines.as_slice() else {
+            return Err(GitError::Unreadable { path: dir.to_owned(), detail: "its path contains a line feed".to_owned() });
+        };
+        if *is_bare == b"true" {
+            return Err(GitError::Bare { path: as_path(common_dir) });
+        }
+        let known = Arc::default();
+        let mut repo = Self { git: git.clone(), root: as_path(common_dir), common_dir: as_path(common_dir), known };
+        repo.root = if common_dir == git_dir {
+            as_path(&look(git, dir, &["rev-parse", "--show-toplevel"]).await.map_err(|_| GitError::Bare { path: dir.to_owned() })?)
+        } else {
+            repo.root_by_list(dir).await?
+        };
+        repo.require_commit().await?;
+        Ok(repo)
+    }
+
+    /// The main checkout, seen from a linked one.
+    async fn root_by_list(&self, dir: &Path) -> Result<PathBuf, GitError> {
+        match self.entries().await?.into_iter().next() {
+            Some(main) if main.bare => Err(GitError::Bare { path: main.path }),
+            Some(main) => Ok(main.path),
+            None => Err(GitError::NotARepository { path: dir.to_owned() }),
+        }
+    }
+
+    async fn require_commit(&self) -> Result<(), GitError> {
+        let refs = Call::new(["for-each-ref", "--count=1", "--format=%(objectname)", "refs/heads/", "refs/remotes/"]);
+        if !self.ask(&self.main_checkout(), refs).await?.stdout.is_empty() || self.commit_of("HEAD").await?.is_some() {
+            return Ok(());
+        }
+        Err(GitError::NoCommits { path: self.root.clone() })
+    }
+
+    /// The main checkout's directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The git directory that all checkouts share: what tells two repositories apart.
+    pub fn common_dir(&self) -> &Path {
+        &self.common_dir
+    }
+
+    /// The main checkout.
+    pub fn main_checkout(&self) -> Checkout {
+        Checkout { work_tree: self.root.clone(), git_dir: self.common_dir.clone(), common_dir: self.common_dir.clone() }
+    }
+
+    /// What is checked out in the main checkout.
+    pub async fn head_state(&self) -> Result<Head, GitError> {
+        self.head_of(&self.main_checkout()).await
+    }
+
+    /// What is checked out in a checkout.
+    pub async fn head_of(&self, at: &Checkout) -> Result<Head, GitError> {
+        let output = self.run(at, Call::new(["symbolic-ref", "--quiet", "HEAD"])).await?;
+        let sha = self.commit_at(at, "HEAD").await?;
+        let name = output.text();
+        let unexpected = |detail: &str| GitError::Unexpected { command: "git symbolic-ref".to_owned(), detail: detail.to_owned() };
+        if !output.success() {
+            let sha = sha.ok_or_else(|| unexpected("HEAD is neither a branch nor a commit"))?;
+            return Ok(Head::Detached { sha });
+        }
+        let name = name.strip_prefix("refs/heads/").ok_or_else(|| unexpected(&format!("HEAD is {name:?}")))?;
+        let name = BranchName::parse(name).map_err(|bad| unexpected(&bad.to_string()))?;
+        Ok(match sha {
+            Some(sha) => Head::Branch { name, sha },
+            None => Head::Unborn { name },
+        })
+    }
+
+    /// The commit that a ref or a full hash means; `None` when there is none.
+    pub async fn commit_of(&self, name: &str) -> Result<Option<String>, GitError> {
+        self.commit_at(&self.main_checkout(), name).await
+    }
+
+    pub(super) async fn commit_at(&self, at: &Checkout, name: &str) -> Result<Option<String>, GitError> {
+        let revision = format!("{name}^{{commit}}");
+        let output = self.run(at, Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])).await?;
+        let sha = output.text();
+        Ok((output.success() && is_sha(&sha)).then_some(sha))
+    }
+
+    /// The commit at the tip of a branch.
+    pub async fn tip(&self, branch: &BranchName) -> Result<Option<String>, GitError> {
+        self.commit_of(&branch.full_ref()).await
+    }
+
+    /// The branch that work starts from and is merged into: `configured`, else what is checked out in the main
+    /// checkout, else the remote's default, else `main` or `master`.
+    pub async fn default_branch(&self, configured: Option<&str>) -> Result<BranchName, GitError> {
+        base::default_branch(self, configured).await
+    }
+
+    /// Whether `ancestor` is reachable from `descendant`; both are full hashes or full ref names.
+    pub async fn is_ancestor(&self, ancestor: &str, descendant: &str) -> Result<bool, GitError> {
+        self.holds(&self.main_checkout(), Call::new(["merge-base", "--is-ancestor", ancestor, descendant])).await
+    }
+
+    /// The newest common ancestor; `None` when the two share no history.
+    pub async fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
+        let output = self.run(&self.main_checkout(), Call::new(["merge-base", one, other])).await?;
+        let sha = output.text();
+        Ok((output.success() && is_sha(&sha)).then_some(sha))
+    }
+
+    /// Waits until nobody else of orch changes this repository.
+    pub(in crate::adapters) async fn hold(&self) -> Result<Held, GitError> {
+        self.git.locks.hold(&self.common_dir).await
+    }
+}
+
+/// A full hash, SHA-1 or SHA-256.
+pub(in crate::adapters) fn is_sha(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+fn as_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(bytes))
+}
+
+/// Asks git about a directory of which nothing is known. The answer comes without its last line feed.
+async fn look(git: &Git, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
+    let mut output = process::run_async(&unknown_checkout_call(git, dir, args)).await?;
+    if !output.success() {
+        return Err(unreadable(dir, &output));
+    }
+    output.stdout.pop_if(|last| *last == b'\n');
+    Ok(output.stdout)
+}
+
+fn unreadable(dir: &Path, output: &Output) -> GitError {
+    let (path, detail) = (dir.to_owned(), output.error_text());
+    if detail.contains("not a git repository") {
+        GitError::NotARepository { path }
+    } else if detail.contains("dubious ownership") {
+        GitError::AnotherOwner { path }
+    } else {
+        GitError::Unreadable { path, detail: shortened(&detail) }
+    }
+}

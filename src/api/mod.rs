@@ -1,0 +1,4 @@
+//! What crosses the socket: shapes, and a client that speaks them. Knows nothing of the engine.
+
+pub mod client;
+pub mod types;

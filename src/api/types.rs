@@ -1,0 +1,430 @@
+//! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
+
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::money::Usd;
+use crate::domain::outcome::{FailureClass, Outcome, RunKind};
+use crate::domain::plan::Hold;
+use crate::domain::route::{Complexity, RouteResult};
+use crate::domain::task::{Check, Integration, Run, State, Status, Task};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A task. In lists `runs` and `evidence` are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskView {
+    /// Its number.
+    pub id: TaskId,
+    /// One line.
+    pub title: String,
+    /// Details.
+    pub body: String,
+    /// Labels.
+    pub labels: Vec<String>,
+    /// Directory of its repository.
+    pub dir: Option<PathBuf>,
+    /// Name of its project.
+    pub project: Option<String>,
+    /// feature, bug, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// What a person is asked.
+    pub question: Option<String>,
+    /// Commands that answer it.
+    pub choices: Vec<String>,
+    /// Why it does not move.
+    pub hold: Option<Hold>,
+    /// Higher first.
+    pub priority: i64,
+    /// Must be done before.
+    pub depends_on: Vec<TaskId>,
+    /// Part of.
+    pub parent: Option<TaskId>,
+    /// Its parts.
+    pub children: Vec<TaskId>,
+    /// Claimed by.
+    pub assignee: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// Its checkout.
+    pub worktree: Option<PathBuf>,
+    /// Agent and model, and why.
+    pub route: Option<RouteResult>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// What it cost so far, as far as known.
+    pub cost_usd: Option<Usd>,
+    /// The last summary of an agent.
+    pub summary: Option<String>,
+    /// Born.
+    pub created_at: Timestamp,
+    /// Last change.
+    pub updated_at: Timestamp,
+    /// What became of the branch.
+    pub integration: Option<IntegrationView>,
+    /// All runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Vec<RunView>>,
+    /// What the verdict stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Option<EvidenceView>>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunView {
+    /// Its name.
+    pub run_id: RunId,
+    /// Attempt it belongs to.
+    pub attempt: u32,
+    /// What for.
+    pub kind: RunKind,
+    /// Agent.
+    pub agent: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Conversation.
+    pub session_id: Option<String>,
+    /// Agent started.
+    pub started_at: Option<Timestamp>,
+    /// Agent ended.
+    pub ended_at: Option<Timestamp>,
+    /// How; `null` while it runs.
+    pub outcome: Option<OutcomeView>,
+    /// What it cost, as the CLI says.
+    pub cost_usd: Option<Usd>,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// Its readable output.
+    pub transcript: PathBuf,
+}
+
+/// Tokens of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Read at full price.
+    pub input: Option<u64>,
+    /// Written.
+    pub output: Option<u64>,
+    /// Read from the cache.
+    pub cached: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutcomeView {
+    /// `finished`, `failed` or `cancelled`.
+    pub state: String,
+    /// Of a failure: its class.
+    pub class: Option<FailureClass>,
+    /// In words.
+    pub detail: Option<String>,
+    /// When the provider serves again.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What orch saw for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceView {
+    /// Where the branch started.
+    pub base: String,
+    /// What was judged.
+    pub head: String,
+    /// Commits ahead of the base.
+    pub commits: Vec<String>,
+    /// Changed files.
+    pub files: u64,
+    /// Added lines.
+    pub insertions: u64,
+    /// Removed lines.
+    pub deletions: u64,
+    /// Checks.
+    pub checks: Vec<Check>,
+    /// The reviewer's verdict.
+    pub review: Option<serde_json::Value>,
+    /// Changes outside the worktree.
+    pub violations: Vec<String>,
+    /// Worth knowing.
+    pub notes: Vec<String>,
+}
+
+/// What became of a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntegrationView {
+    /// `branch` or `merge`.
+    pub mode: String,
+    /// `kept` or `merged`.
+    pub state: String,
+    /// The commit that holds the result.
+    pub commit: Option<String>,
+    /// The pull request.
+    pub pr: Option<String>,
+}
+
+/// A task to add.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewTask {
+    /// One line.
+    pub title: String,
+    /// Details.
+    pub body: String,
+    /// Labels.
+    pub labels: Vec<String>,
+    /// Higher first.
+    pub priority: i64,
+    /// Must be done before.
+    pub depends_on: Vec<TaskId>,
+    /// Part of.
+    pub parent: Option<TaskId>,
+    /// Directory of its repository.
+    pub dir: Option<PathBuf>,
+    /// feature, bug, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Agent demanded.
+    pub agent: Option<String>,
+    /// Model demanded.
+    pub model: Option<String>,
+    /// Complexity demanded.
+    pub complexity: Option<Complexity>,
+}
+
+/// A repository to register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewProject {
+    /// Its main checkout.
+    pub dir: PathBuf,
+    /// Name.
+    pub name: String,
+    /// Content id of the approved `.orch.yml`.
+    pub approved: Option<String>,
+}
+
+/// One row of `orch task list`, small because there may be ten thousand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskRow {
+    /// Its number.
+    pub id: TaskId,
+    /// Where it stands.
+    pub status: Status,
+    /// Agent.
+    pub agent: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Title.
+    pub title: String,
+    /// Born.
+    pub created_at: Timestamp,
+    /// Why it waits, or what is asked.
+    pub why: Option<String>,
+}
+
+/// How things stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// Version of the running orch.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// What it was started as: `serve`, `once`, `until-idle`, `command`.
+    pub mode: String,
+    /// Tasks by status.
+    pub counts: std::collections::BTreeMap<String, u64>,
+    /// Nothing will move any more without a person or another event.
+    pub idle: bool,
+    /// What is wrong with `tasks.yml` or `config.yml`.
+    pub problems: Vec<String>,
+}
+
+/// Why a task does not move now, and what will move it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyView {
+    /// The task.
+    pub id: TaskId,
+    /// Where it stands.
+    pub status: Status,
+    /// Why it waits.
+    pub hold: Option<Hold>,
+    /// In a sentence.
+    pub because: String,
+    /// What moves it on.
+    pub next: String,
+}
+
+/// An error, as every surface shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorBody {
+    /// The error.
+    pub error: ErrorView,
+}
+
+/// What went wrong and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// A stable word.
+    pub code: ErrorCode,
+    /// What happened, and where.
+    pub message: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// The stable words for errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// Something failed.
+    Failed,
+    /// The command or request is wrong.
+    Usage,
+    /// No such thing.
+    NotFound,
+    /// No daemon, and the command needs one.
+    NoDaemon,
+    /// Refused in this state.
+    Conflict,
+    /// It took too long.
+    TimedOut,
+}
+
+impl TaskView {
+    /// A task as a list shows it.
+    pub fn of(task: &Task, context: &TaskContext<'_>) -> Self {
+        let (question, choices) = match &task.state {
+            State::NeedsReview { question, choices } => (Some(question.clone()), choices.clone()),
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::Cancelled { .. } => (None, Vec::new()),
+        };
+        Self {
+            id: task.id,
+            title: task.spec.title.clone(),
+            body: task.spec.body.clone(),
+            labels: task.spec.labels.clone(),
+            dir: task.spec.dir.clone().or_else(|| context.dir.map(Into::into)),
+            project: context.project.map(str::to_owned),
+            kind: task.spec.kind.clone(),
+            status: task.status(),
+            question,
+            choices,
+            hold: context.hold.cloned(),
+            priority: task.spec.priority,
+            depends_on: task.spec.depends_on.clone(),
+            parent: task.spec.parent,
+            children: context.children.clone(),
+            assignee: task.spec.assignee.clone(),
+            branch: task.place.as_ref().map(|p| p.branch.clone()),
+            worktree: task.place.as_ref().map(|p| p.worktree.clone()),
+            route: task.route.clone(),
+            attempts: task.attempts,
+            cost_usd: task.cost,
+            summary: task.summary.clone(),
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            integration: task.integration.as_ref().map(IntegrationView::of),
+            runs: None,
+            evidence: None,
+        }
+    }
+
+    /// The same with everything: runs (each with the path of its transcript) and evidence.
+    #[must_use]
+    pub fn with_details(mut self, task: &Task, runs: Vec<RunView>) -> Self {
+        self.runs = Some(runs);
+        self.evidence = Some(task.evidence.as_ref().map(|e| EvidenceView {
+            base: e.base.clone(),
+            head: e.head.clone(),
+            commits: e.commits.clone(),
+            files: e.files,
+            insertions: e.insertions,
+            deletions: e.deletions,
+            checks: e.checks.clone(),
+            review: None,
+            violations: e.violations.clone(),
+            notes: e.notes.clone(),
+        }));
+        self
+    }
+}
+
+/// What a task's view needs beside the task.
+#[derive(Debug, Default)]
+pub struct TaskContext<'a> {
+    /// The directory it belongs to when it names none itself.
+    pub dir: Option<&'a std::path::Path>,
+    /// Its project's name.
+    pub project: Option<&'a str>,
+    /// Why it waits.
+    pub hold: Option<&'a Hold>,
+    /// Its parts.
+    pub children: Vec<TaskId>,
+}
+
+impl IntegrationView {
+    fn of(integration: &Integration) -> Self {
+        use crate::domain::task::{IntegrateMode, IntegrationState};
+        Self {
+            mode: match integration.mode {
+                IntegrateMode::Branch => "branch",
+                IntegrateMode::Merge => "merge",
+            }
+            .to_owned(),
+            state: match integration.state {
+                IntegrationState::Kept => "kept",
+                IntegrationState::Merged => "merged",
+            }
+            .to_owned(),
+            commit: integration.commit.clone(),
+            pr: None,
+        }
+    }
+}
+
+impl RunView {
+    /// A run and where its output lies.
+    pub fn of(run: &Run, transcript: PathBuf) -> Self {
+        Self {
+            run_id: run.id.clone(),
+            attempt: run.attempt,
+            kind: run.kind,
+            agent: run.agent.clone(),
+            model: run.model.clone(),
+            session_id: run.session_id.clone(),
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            outcome: run.outcome.as_ref().map(OutcomeView::of),
+            cost_usd: run.cost,
+            tokens: Tokens { input: run.usage.input, output: run.usage.output, cached: run.usage.cached },
+            transcript,
+        }
+    }
+}
+
+impl OutcomeView {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Finished { answer } => Self {
+                state: "finished".to_owned(),
+                class: None,
+                detail: Some(answer.summary.clone()),
+                retry_at: None,
+            },
+            Outcome::Failed(failure) => Self {
+                state: "failed".to_owned(),
+                class: Some(failure.class),
+                detail: Some(failure.detail.clone()),
+                retry_at: failure.retry_at,
+            },
+            Outcome::Cancelled { detail } => {
+                Self { state: "cancelled".to_owned(), class: None, detail: Some(detail.clone()), retry_at: None }
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The configuration as it is meant: complete, every default in its place, plain values. What is typed in files is in
+//! `raw`; the only statement of the defaults is here.
+
+use super::raw::{
+    Integrate, PromptBy, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawRouter, RawWorkflow,
+    RouterMode,
+};
+use super::resolved_agent::{AgentConfig, Agents};
+use crate::agents::{CodexSandbox, DialectKind};
+use crate::domain::route::Complexity;
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// All settings in force for one project (or for none: then without what a project file adds).
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Config {
+    /// The project's own name for itself; `None`: the name of its directory.
+    pub name: Option<String>,
+    /// Choice of agent and model.
+    pub router: Router,
+    /// Models.
+    pub model_map: ModelMap,
+    /// Agents by name: the known ones and the declared ones.
+    pub agents: Agents,
+    /// Work, judgement, integration.
+    pub workflow: Workflow,
+    /// The loop.
+    pub engine: Engine,
+    /// The log.
+    pub log: Log,
+}
+
+/// How a task finds its agent.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Router {
+    /// By a language model or in turn.
+    pub mode: RouterMode,
+    /// Agent that answers the routing question.
+    pub agent: String,
+    /// Its model for that.
+    pub model: String,
+    /// Longest wait for the answer.
+    #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
+    pub timeout: Duration,
+    /// Agent that gets the task when routing fails.
+    pub fallback_executor: String,
+    /// Failed routing calls after which the agents take turns.
+    pub max_route_attempts: u32,
+    /// Agents that may be chosen, as far as they are installed.
+    pub agents: Vec<String>,
+    /// Tools of a profile that names none.
+    pub allowed_tools: Vec<String>,
+    /// Skills that every agent gets.
+    pub default_skills: Vec<String>,
+}
+
+/// Models by agent, for each complexity. An agent without an entry uses its own default.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelMap {
+    /// For simple tasks.
+    pub simple: BTreeMap<String, String>,
+    /// For medium tasks.
+    pub medium: BTreeMap<String, String>,
+    /// For complex tasks.
+    pub complex: BTreeMap<String, String>,
+    /// For reviews.
+    pub review: BTreeMap<String, String>,
+}
+
+/// How a task is worked on, judged and integrated.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Workflow {
+    /// Keep agents out of the project's own directory.
+    pub sandbox: bool,
+    /// Shell commands that must succeed. Only approved ones are here.
+    pub checks: Vec<String>,
+    /// Attempts before a person is asked; at least 1.
+    pub max_attempts: u32,
+    /// Longest run of an agent; `None`: no limit.
+    #[serde(rename = "timeout_seconds", serialize_with = "seconds_or_none")]
+    pub timeout: Option<Duration>,
+    /// Longest time without a sign of life; `None`: no limit.
+    #[serde(rename = "silence_seconds", serialize_with = "seconds_or_none")]
+    pub silence: Option<Duration>,
+    /// Longest run of one check.
+    #[serde(rename = "check_timeout_seconds", serialize_with = "seconds")]
+    pub check_timeout: Duration,
+    /// Base branch; `None`: the repository's default branch.
+    pub base_branch: Option<String>,
+    /// What happens with accepted work.
+    pub integrate: Integrate,
+}
+
+/// The daemon's loop.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Engine {
+    /// Time between two looks when nothing happens; never zero.
+    #[serde(rename = "tick_seconds", serialize_with = "seconds")]
+    pub tick: Duration,
+    /// Agents at the same time; at least 1.
+    pub max_parallel: u32,
+}
+
+/// The daemon's log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Log {
+    /// Size in megabytes (of 1,000,000 bytes) at which a new file is begun.
+    pub max_megabytes: u64,
+    /// Older files that are kept.
+    pub keep: u32,
+}
+
+impl Config {
+    /// The agent of that name, when it is one that orch knows or that was declared.
+    pub fn agent(&self, name: &str) -> Option<&AgentConfig> {
+        self.agents.get(name)
+    }
+
+    /// The model for a task; `None`: the agent's own default.
+    pub fn model_for(&self, complexity: Complexity, agent: &str) -> Option<&str> {
+        let models = match complexity {
+            Complexity::Simple => &self.model_map.simple,
+            Complexity::Medium => &self.model_map.medium,
+            Complexity::Complex => &self.model_map.complex,
+        };
+        models.get(agent).map(String::as_str)
+    }
+
+    /// The model for a review; `None`: the agent's own default.
+    pub fn review_model(&self, agent: &str) -> Option<&str> {
+        self.model_map.review.get(agent).map(String::as_str)
+    }
+
+    /// Fills in what nobody said.
+    pub(super) fn resolve(raw: RawConfig) -> Self {
+        let default = Self::default();
+        Self {
+            name: raw.name,
+            router: default.router.with(raw.router.unwrap_or_default()),
+            model_map: default.model_map.with(raw.model_map.unwrap_or_default()),
+            agents: default.agents.with(raw.agents.unwrap_or_default()),
+            workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
+            engine: default.engine.with(raw.engine.unwrap_or_default()),
+            log: default.log.with(raw.log.unwrap_or_default()),
+        }
+    }
+}
+
+fn texts(items: &[&str]) -> Vec<String> {
+    items.iter().map(|&item| item.to_owned()).collect()
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self {
+            mode: RouterMode::default(),
+            agent: "claude".to_owned(),
+            model: "haiku".to_owned(),
+            timeout: Duration::from_secs(120),
+            fallback_executor: "codex".to_owned(),
+            max_route_attempts: 3,
+            agents: texts(&["claude", "codex", "opencode", "kimi", "minimax"]),
+            allowed_tools: texts(&[
+                "yq", "jq", "bash", "just", "git", "rg", "sed", "awk", "python3", "node", "npm", "bun",
+            ]),
+            default_skills: texts(&["gh", "git-worktree"]),
+        }
+    }
+}
+
+impl Router {
+    fn with(self, raw: RawRouter) -> Self {
+        Self {
+            mode: raw.mode.unwrap_or(self.mode),
+            agent: raw.agent.unwrap_or(self.agent),
+            model: raw.model.unwrap_or(self.model),
+            timeout: raw.timeout_seconds.map_or(self.timeout, Duration::from_secs),
+            fallback_executor: raw.fallback_executor.unwrap_or(self.fallback_executor),
+            max_route_attempts: raw.max_route_attempts.unwrap_or(self.max_route_attempts),
+            agents: raw.agents.unwrap_or(self.agents),
+            allowed_tools: raw.allowed_tools.unwrap_or(self.allowed_tools),
+            default_skills: raw.default_skills.unwrap_or(self.default_skills),
+        }
+    }
+}
+
+impl Default for ModelMap {
+    fn default() -> Self {
+        let of = |claude: &str, codex: &str| {
+            BTreeMap::from([("claude".to_owned(), claude.to_owned()), ("codex".to_owned(), codex.to_owned())])
+        };
+        Self {
+            simple: of("haiku", "gpt-5.1-codex-mini"),
+            medium: of("sonnet", "gpt-5.2"),
+            complex: of("opus", "gpt-5.3-codex"),
+            review: of("sonnet", "gpt-5.2"),
+        }
+    }
+}
+
+impl ModelMap {
+    fn with(self, raw: RawModelMap) -> Self {
+        let merge = |mut models: BTreeMap<String, String>, raw: Option<BTreeMap<String, Option<String>>>| {
+            for (agent, model) in raw.unwrap_or_default() {
+                match model {
+                    Some(model) => models.insert(agent, model),
+                    None => models.remove(&agent),
+                };
+            }
+            models
+        };
+        Self {
+            simple: merge(self.simple, raw.simple),
+            medium: merge(self.medium, raw.medium),
+            complex: merge(self.complex, raw.complex),
+            review: merge(self.review, raw.review),
+        }
+    }
+}
+
+impl Default for Workflow {
+    fn default() -> Self {
+        Self {
+            sandbox: true,
+            checks: Vec::new(),
+            max_attempts: 3,
+            timeout: Some(Duration::from_secs(1800)),
+            silence: Some(Duration::from_secs(900)),
+            check_timeout: Duration::from_secs(900),
+            base_branch: None,
+            integrate: Integrate::default(),
+        }
+    }
+}
+
+impl Workflow {
+    fn with(self, raw: RawWorkflow) -> Self {
+        let limit = |seconds: u64| (seconds > 0).then(|| Duration::from_secs(seconds));
+        Self {
+            sandbox: raw.sandbox.unwrap_or(self.sandbox),
+            checks: raw.checks.unwrap_or(self.checks),
+            max_attempts: raw.max_attempts.unwrap_or(self.max_attempts),
+            timeout: raw.timeout_seconds.map_or(self.timeout, limit),
+            silence: raw.silence_seconds.map_or(self.silence, limit),
+            check_timeout: raw.check_timeout_seconds.map_or(self.check_timeout, Duration::from_secs),
+            base_branch: raw.base_branch.or(self.base_branch),
+            integrate: raw.integrate.unwrap_or(self.integrate),
+        }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self { tick: Duration::from_secs(10), max_parallel: 4 }
+    }
+}
+
+impl Engine {
+    fn with(self, raw: RawEngine) -> Self {
+        Self {
+            tick: raw.tick_seconds.map_or(self.tick, Duration::from_secs),
+            max_parallel: raw.max_parallel.unwrap_or(self.max_parallel),
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { max_megabytes: 10, keep: 5 }
+    }
+}
+
+impl Log {
+    fn with(self, raw: RawLog) -> Self {
+        Self {
+            max_megabytes: raw.max_megabytes.unwrap_or(self.max_megabytes),
+            keep: raw.keep.unwrap_or(self.keep),
+        }
+    }
+}
+
+impl From<RawKind> for DialectKind {
+    fn from(kind: RawKind) -> Self {
+        match kind {
+            RawKind::Claude => Self::Claude,
+            RawKind::Codex => Self::Codex,
+            RawKind::Opencode => Self::Opencode,
+            RawKind::Command => Self::Command,
+        }
+    }
+}
+
+impl From<RawCodexSandbox> for CodexSandbox {
+    fn from(mode: RawCodexSandbox) -> Self {
+        match mode {
+            RawCodexSandbox::FullAuto => Self::FullAuto,
+            RawCodexSandbox::WorkspaceWrite => Self::WorkspaceWrite,
+            RawCodexSandbox::DangerFullAccess => Self::DangerFullAccess,
+            RawCodexSandbox::None => Self::None,
+        }
+    }
+}
+
+fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.as_secs())
+}
+
+fn seconds_or_none<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(time.map_or(0, |time| time.as_secs()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(raw: serde_json::Value) -> Config {
+        Config::resolve(serde_json::from_value(raw).unwrap())
+    }
+
+    #[test]
+    fn what_nobody_said_is_the_default() {
+        assert_eq!(resolve(serde_json::json!({})), Config::default());
+        assert_eq!(resolve(serde_json::json!({"router": {"mode": null}, "workflow": {}})), Config::default());
+    }
+
+    #[test]
+    fn zero_seconds_are_no_limit() {
+        let workflow = resolve(serde_json::json!({"workflow": {"timeout_seconds": 0, "silence_seconds": 5}})).workflow;
+        assert_eq!((workflow.timeout, workflow.silence), (None, Some(Duration::from_secs(5))));
+    }
+
+    #[test]
+    fn models_are_looked_up_by_complexity_and_agent() {
+        let config = resolve(serde_json::json!({"model_map": {
+            "simple": {"claude": null, "opencode": "x/y"}, "review": {"codex": "z"}
+        }}));
+        assert_eq!(config.model_for(Complexity::Simple, "claude"), None);
+        assert_eq!(config.model_for(Complexity::Simple, "opencode"), Some("x/y"));
+        assert_eq!(config.model_for(Complexity::Simple, "codex"), Some("gpt-5.1-codex-mini"));
+        assert_eq!(config.model_for(Complexity::Medium, "claude"), Some("sonnet"));
+        assert_eq!(config.model_for(Complexity::Complex, "claude"), Some("opus"));
+        assert_eq!(config.model_for(Complexity::Complex, "kimi"), None);
+        assert_eq!((config.review_model("codex"), config.review_model("claude")), (Some("z"), Some("sonnet")));
+    }
+}

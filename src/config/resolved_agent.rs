@@ -1,0 +1,203 @@
+//! The agents as they are meant: the known ones with their defaults, and programs that the person declared.
+
+use super::raw::{PromptBy, RawAgent};
+use super::secret::Secret;
+use crate::agents::{CodexSandbox, DialectKind};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Agents by name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Agents(BTreeMap<String, AgentConfig>);
+
+/// One agent, complete.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentConfig {
+    /// Language it speaks.
+    pub kind: DialectKind,
+    /// Program: a name to look up in PATH, or a path.
+    pub command: String,
+    /// Appended to orch's own arguments; for [`DialectKind::Command`] with placeholders.
+    pub args: Vec<String>,
+    /// Variables for this agent, references still unresolved: see [`AgentConfig::environment`].
+    pub env: BTreeMap<String, Secret>,
+    /// Names (a trailing `*` matches any rest) handed through from the daemon's environment.
+    pub pass_env: Vec<String>,
+    /// How the prompt arrives. Only [`DialectKind::Command`] may differ from standard input.
+    pub prompt: PromptBy,
+    /// Codex's own sandbox; without meaning for the other kinds.
+    pub sandbox: CodexSandbox,
+    /// The repository's own agent configuration takes effect.
+    pub trust_repository: bool,
+}
+
+/// A `${NAME}` whose variable is not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("env.{key} refers to {variable}, which is not set")]
+pub struct MissingVariable {
+    /// The variable of the agent.
+    pub key: String,
+    /// The variable of the daemon that it refers to.
+    pub variable: String,
+}
+
+/// The agents that orch knows without being told, with the language each speaks.
+pub const KNOWN: [(&str, DialectKind); 5] = [
+    ("claude", DialectKind::Claude),
+    ("codex", DialectKind::Codex),
+    ("opencode", DialectKind::Opencode),
+    ("kimi", DialectKind::Claude),
+    ("minimax", DialectKind::Claude),
+];
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self(KNOWN.iter().map(|&(name, kind)| (name.to_owned(), AgentConfig::new(kind, name))).collect())
+    }
+}
+
+impl Agents {
+    /// The agent of that name.
+    pub fn get(&self, name: &str) -> Option<&AgentConfig> {
+        self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &AgentConfig)> {
+        self.0.iter().map(|(name, agent)| (name.as_str(), agent))
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(super) fn with(mut self, raw: BTreeMap<String, RawAgent>) -> Self {
+        for (name, raw) in raw {
+            let base = self.0.remove(&name).unwrap_or_else(|| AgentConfig::declared(&raw));
+            self.0.insert(name, base.with(raw));
+        }
+        self
+    }
+}
+
+impl AgentConfig {
+    /// An agent that says nothing but its language and its program.
+    pub fn new(kind: DialectKind, command: &str) -> Self {
+        Self {
+            kind,
+            command: command.to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            pass_env: Vec::new(),
+            prompt: PromptBy::default(),
+            sandbox: CodexSandbox::default(),
+            trust_repository: false,
+        }
+    }
+
+    /// The base of an agent under a name of the person's choice: without a program of its own it is the usual program
+    /// of its language, with other settings. That kind and command are there is checked by `validate`.
+    fn declared(raw: &RawAgent) -> Self {
+        let kind = raw.kind.map_or(DialectKind::Command, DialectKind::from);
+        let usual = KNOWN.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name);
+        Self::new(kind, usual)
+    }
+
+    fn with(self, raw: RawAgent) -> Self {
+        Self {
+            kind: raw.kind.map_or(self.kind, DialectKind::from),
+            command: raw.command.unwrap_or(self.command),
+            args: raw.args.unwrap_or(self.args),
+            env: raw.env.unwrap_or(self.env),
+            pass_env: raw.pass_env.unwrap_or(self.pass_env),
+            prompt: raw.prompt.unwrap_or(self.prompt),
+            sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
+            trust_repository: raw.trust_repository.unwrap_or(self.trust_repository),
+        }
+    }
+
+    /// The agent's variables with every `${NAME}` replaced from the daemon's environment. `$${` stands for `${`.
+    ///
+    /// # Errors
+    /// The first variable that is not set there. Never shows a value.
+    pub fn environment(&self, daemon: &BTreeMap<String, String>) -> Result<BTreeMap<String, Secret>, MissingVariable> {
+        self.env
+            .iter()
+            .map(|(key, value)| match expand(value.expose(), daemon) {
+                Ok(expanded) => Ok((key.clone(), Secret::new(expanded))),
+                Err(variable) => Err(MissingVariable { key: key.clone(), variable }),
+            })
+            .collect()
+    }
+}
+
+fn expand(text: &str, daemon: &BTreeMap<String, String>) -> Result<String, String> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, reference) = rest.split_at(at);
+        let inner = &reference["${".len()..];
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.extend([before, "${"]);
+            rest = inner;
+            continue;
+        }
+        let Some((variable, after)) = inner.split_once('}') else { break };
+        expanded.push_str(before);
+        expanded.push_str(daemon.get(variable).ok_or(variable)?);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agents(raw: serde_json::Value) -> Agents {
+        Agents::default().with(serde_json::from_value(raw).unwrap())
+    }
+
+    #[test]
+    fn known_agents_need_no_word() {
+        let agents = Agents::default();
+        assert_eq!(agents.names().collect::<Vec<_>>(), ["claude", "codex", "kimi", "minimax", "opencode"]);
+        let kimi = agents.get("kimi").unwrap();
+        assert_eq!((kimi.kind, kimi.command.as_str()), (DialectKind::Claude, "kimi"));
+    }
+
+    #[test]
+    fn a_declared_agent_of_a_known_kind_uses_its_program() {
+        let agents = agents(serde_json::json!({
+            "work": {"kind": "claude", "args": ["--x"]}, "bot": {"kind": "command", "command": "./bot.sh"}
+        }));
+        let work = agents.get("work").unwrap();
+        assert_eq!((work.kind, work.command.as_str(), work.args.as_slice()), (DialectKind::Claude, "claude", &["--x".to_owned()][..]));
+        assert_eq!(agents.get("bot").unwrap().command, "./bot.sh");
+    }
+
+    #[test]
+    fn references_are_taken_from_the_environment_of_the_daemon() {
+        let daemon = BTreeMap::from([("TOKEN".to_owned(), "t".to_owned()), ("EMPTY".to_owned(), String::new())]);
+        for (text, expanded) in [
+            ("plain", "plain"), ("${TOKEN}", "t"), ("a${TOKEN}b${TOKEN}", "atbt"), ("${EMPTY}", ""), ("$TOKEN", "$TOKEN"),
+            ("$${TOKEN}", "${TOKEN}"), ("${open", "${open"), ("é$${}${TOKEN}", "é${}t"), ("", ""),
+        ] {
+            assert_eq!(expand(text, &daemon).as_deref(), Ok(expanded), "{text}");
+        }
+        assert_eq!(expand("x${GONE}", &daemon), Err("GONE".to_owned()));
+    }
+
+    #[test]
+    fn a_missing_variable_is_told_by_name_and_values_stay_hidden() {
+        let agents = agents(serde_json::json!({"claude": {"env": {"KEY": "sk-1${GONE}"}}}));
+        let claude = agents.get("claude").unwrap();
+        let missing = claude.environment(&BTreeMap::new()).unwrap_err();
+        assert_eq!(missing.to_string(), "env.KEY refers to GONE, which is not set");
+        assert!(!format!("{agents:?}").contains("sk-1"));
+        assert!(!serde_json::to_string(&agents).unwrap().contains("sk-1"));
+    }
+}

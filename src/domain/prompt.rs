@@ -1,0 +1,25 @@
+//! Every prompt that orch writes: the templates in force, and what is put into them. PURE: texts of files, skills and
+//! failures are arguments. What comes from outside (a task, a repository, a program's output) goes in as data, between
+//! fences that it cannot close; a prompt's first line is always a template's own, so that no CLI takes it for a
+//! command. Wording lives in `prompts/*.md`, except for the few sentences that depend on a value.
+
+pub mod data;
+mod followup;
+mod route;
+mod template;
+mod templates;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use followup::{
+    Conflict, Conversation, FailedCheck, RetryReason, conflict_prompt, interrupted_prompt, repair_prompt, retry_prompt,
+};
+pub use route::route_prompt;
+pub use template::{Placeholder, TemplateProblem};
+pub use templates::{TemplateError, TemplateName, Templates};
+pub use work::{ProjectFile, WorkContext, work_prompt};
+
+/// No prompt from the embedded templates is longer, in characters: an agent CLI refuses more than 1,048,576.
+pub const MAX_PROMPT: usize = 1_000_000;

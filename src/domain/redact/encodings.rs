@@ -1,0 +1,77 @@
+//! The forms in which a value may appear in output: as it is, and as ordinary tools write it.
+
+use std::fmt::Write;
+
+const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+/// Every form of `value` that is looked for. Short ones are the caller's to drop.
+pub(super) fn forms(value: &str) -> Vec<String> {
+    let mut forms = vec![value.to_owned(), value.chars().rev().collect(), in_json(value), percent(value)];
+    for upper in [false, true] {
+        forms.push(hex(value, upper));
+    }
+    for shift in 0..3 {
+        forms.push(base64_inside(value.as_bytes(), shift, STANDARD));
+        forms.push(base64_inside(value.as_bytes(), shift, URL_SAFE));
+    }
+    forms
+}
+
+fn in_json(value: &str) -> String {
+    serde_json::Value::from(value).to_string().trim_matches('"').to_owned()
+}
+
+fn percent(value: &str) -> String {
+    value.bytes().fold(String::new(), |mut text, byte| {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            let _ = write!(text, "%{byte:02X}");
+        }
+        text
+    })
+}
+
+fn hex(value: &str, upper: bool) -> String {
+    value.bytes().fold(String::new(), |mut text, byte| {
+        let _ = if upper { write!(text, "{byte:02X}") } else { write!(text, "{byte:02x}") };
+        text
+    })
+}
+
+/// The part of a base64 text that depends on `value` alone when `shift` bytes (modulo 3) stand before it.
+fn base64_inside(value: &[u8], shift: usize, alphabet: &[u8; 64]) -> String {
+    let mut bits = vec![0_u8; shift];
+    bits.extend_from_slice(value);
+    let whole = bits.len() * 8 / 6;
+    let first = (shift * 8).div_ceil(6);
+    let digit = |index: usize| {
+        let bit = index * 6;
+        let high = u16::from(bits[bit / 8]) << 8;
+        let low = u16::from(bits.get(bit / 8 + 1).copied().unwrap_or(0));
+        char::from(alphabet[usize::from((high | low) >> (10 - bit % 8)) & 63])
+    };
+    (first..whole).map(digit).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_found_wherever_the_value_stands_in_the_encoded_text() {
+        // "user:" + value, "a" + value and value itself, as `base64` prints them.
+        let value = b"hunter2-hunter2";
+        assert!("aHVudGVyMi1odW50ZXIy".contains(&base64_inside(value, 0, STANDARD)));
+        assert!("YWh1bnRlcjItaHVudGVyMg==".contains(&base64_inside(value, 1, STANDARD)));
+        assert!("dXNlcjpodW50ZXIyLWh1bnRlcjI=".contains(&base64_inside(value, 2, STANDARD)));
+    }
+
+    #[test]
+    fn other_forms_are_as_usual_tools_write_them() {
+        assert_eq!(percent("a b/ü"), "a%20b%2F%C3%BC");
+        assert_eq!(hex("az", false), "617a");
+        assert_eq!(in_json("a\"b\\c"), "a\\\"b\\\\c");
+    }
+}

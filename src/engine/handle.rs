@@ -1,0 +1,164 @@
+//! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
+
+use super::settings::Settings;
+use crate::domain::ids::TaskId;
+use crate::domain::lifecycle::Refused;
+use crate::domain::plan::Plan;
+use crate::domain::route::RouteResult;
+use crate::domain::task::{Run, Spec, Task};
+use crate::store::journal::{Entry, Journal, JournalError, Project};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// What a person asks of one task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Request {
+    /// Run it now.
+    Run,
+    /// From the beginning.
+    Retry,
+    /// Give it up.
+    Cancel,
+    /// Let it go on.
+    Unblock,
+}
+
+/// Why the engine does not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// There is no such task.
+    #[error("there is no task {0}")]
+    NoTask(TaskId),
+    /// The task's status does not allow it.
+    #[error("task {task}: {source}")]
+    Refused {
+        /// Which.
+        task: TaskId,
+        /// Why.
+        source: Refused,
+    },
+    /// What was asked is wrong in itself.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// What to do instead.
+        hint: Option<String>,
+    },
+    /// The state could not be stored.
+    #[error(transparent)]
+    Journal(#[from] Arc<JournalError>),
+    /// The engine is leaving.
+    #[error("the engine is stopping")]
+    Stopping,
+}
+
+/// All that is known at one moment. Cheap: tasks are shared.
+#[derive(Clone)]
+pub struct View {
+    /// When.
+    pub now: Timestamp,
+    /// All tasks.
+    pub tasks: Arc<BTreeMap<TaskId, Arc<Task>>>,
+    /// Runs that have not ended.
+    pub live_runs: Vec<Run>,
+    /// Registered repositories.
+    pub projects: Vec<Project>,
+    /// What would begin, and why the rest waits.
+    pub plan: Arc<Plan>,
+    /// The settings in force.
+    pub settings: Arc<Settings>,
+    /// What is wrong with `tasks.yml` or `config.yml` now.
+    pub problems: Vec<String>,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+pub(super) enum Command {
+    Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
+    Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
+    UnblockAll { reply: Reply<Vec<TaskId>> },
+    TryRoute { task: TaskId, reply: Reply<RouteResult> },
+    Register { project: Project, reply: Reply<()> },
+    Look { reply: Reply<View> },
+}
+
+/// A hand on the engine. Cheap to clone.
+#[derive(Clone)]
+pub struct EngineHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) feed: broadcast::Sender<Entry>,
+    pub(super) journal: Journal,
+    pub(super) runs_dir: PathBuf,
+}
+
+impl EngineHandle {
+    async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| EngineError::Stopping)?;
+        answer.await.map_err(|_| EngineError::Stopping)?
+    }
+
+    /// Adds a task. It is on disk when this returns.
+    pub async fn add(&self, spec: Spec) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Add { spec: Box::new(spec), reply }).await
+    }
+
+    /// Asks something of a task.
+    pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Ask { task, request, reply }).await
+    }
+
+    /// Sends every blocked task and every task that asks a person on. Returns which.
+    pub async fn unblock_all(&self) -> Result<Vec<TaskId>, EngineError> {
+        self.call(|reply| Command::UnblockAll { reply }).await
+    }
+
+    /// Asks the router without changing anything.
+    pub async fn try_route(&self, task: TaskId) -> Result<RouteResult, EngineError> {
+        self.call(|reply| Command::TryRoute { task, reply }).await
+    }
+
+    /// Registers a repository.
+    pub async fn register(&self, project: Project) -> Result<(), EngineError> {
+        self.call(|reply| Command::Register { project, reply }).await
+    }
+
+    /// Everything at this moment.
+    pub async fn look(&self) -> Result<View, EngineError> {
+        self.call(|reply| Command::Look { reply }).await
+    }
+
+    /// The history as it is written. A reader that is too slow is told how much it missed and reads it with
+    /// [`Self::entries`].
+    pub fn follow(&self) -> broadcast::Receiver<Entry> {
+        self.feed.subscribe()
+    }
+
+    /// The history after `seq`.
+    pub async fn entries(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Entry>, EngineError> {
+        self.read(move |journal| journal.entries(after, task, limit)).await
+    }
+
+    /// All runs of a task.
+    pub async fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, EngineError> {
+        self.read(move |journal| journal.runs_of(task)).await
+    }
+
+    /// The directory of a run.
+    pub fn run_dir(&self, run: &Run) -> PathBuf {
+        self.runs_dir.join(run.id.as_str())
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Journal) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let journal = self.journal.clone();
+        let result = tokio::task::spawn_blocking(move || read(&journal)).await;
+        result.map_err(|_| EngineError::Stopping)?.map_err(|e| EngineError::Journal(Arc::new(e)))
+    }
+}

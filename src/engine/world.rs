@@ -1,0 +1,186 @@
+//! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
+
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::plan::{Cooldown, Scope, Snapshot};
+use crate::domain::task::{Phase, Run, Task};
+use crate::store::journal::{Entry, Loaded, Project, Write};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Everything the engine knows.
+#[derive(Debug, Default)]
+pub struct World {
+    /// All tasks.
+    pub tasks: BTreeMap<TaskId, Arc<Task>>,
+    /// Runs that have not ended.
+    pub runs: BTreeMap<RunId, Run>,
+    /// Registered repositories.
+    pub projects: Vec<Project>,
+    /// The directories of `projects`.
+    pub project_dirs: Vec<PathBuf>,
+    /// Agents to leave alone.
+    pub cooldowns: BTreeMap<String, Cooldown>,
+    /// Entries of `tasks.yml` that cannot be carried out.
+    pub invalid: BTreeMap<TaskId, String>,
+    last_task_id: u64,
+    last_seq: u64,
+}
+
+impl World {
+    /// As the journal left it.
+    pub fn from_journal(loaded: Loaded) -> Self {
+        let highest = loaded.tasks.keys().next_back().map_or(0, |id| id.0);
+        let mut world = Self {
+            tasks: loaded.tasks,
+            runs: loaded.live_runs.into_iter().map(|run| (run.id.clone(), run)).collect(),
+            cooldowns: loaded.cooldowns,
+            last_task_id: loaded.last_task_id.max(highest),
+            last_seq: loaded.last_seq,
+            ..Self::default()
+        };
+        world.set_projects(loaded.projects);
+        world
+    }
+
+    fn set_projects(&mut self, projects: Vec<Project>) {
+        self.project_dirs = projects.iter().map(|p| p.dir.clone()).collect();
+        self.projects = projects;
+    }
+
+    /// The highest id given out.
+    pub fn last_task_id(&self) -> u64 {
+        self.last_task_id
+    }
+
+    /// Ids up to `id` are taken.
+    pub fn reserve_ids(&mut self, id: u64) {
+        self.last_task_id = self.last_task_id.max(id);
+    }
+
+    /// An id that was never given out.
+    pub fn next_task_id(&mut self) -> TaskId {
+        self.last_task_id += 1;
+        TaskId(self.last_task_id)
+    }
+
+    /// The project of a directory.
+    pub fn project(&self, dir: &Path) -> Option<&Project> {
+        self.projects.iter().find(|p| p.dir == dir)
+    }
+
+    /// What planning looks at.
+    pub fn snapshot<'a>(
+        &'a self,
+        scope: Scope,
+        max_parallel: usize,
+        dir_exists: &'a dyn Fn(&Path) -> bool,
+    ) -> Snapshot<'a> {
+        Snapshot {
+            tasks: &self.tasks,
+            projects: &self.project_dirs,
+            max_parallel,
+            cooldowns: &self.cooldowns,
+            invalid: &self.invalid,
+            scope,
+            dir_exists,
+        }
+    }
+}
+
+/// What one turn of the loop changes. Nothing of it is acted upon before it is on disk.
+#[derive(Default)]
+pub struct Turn {
+    tasks: BTreeMap<TaskId, Arc<Task>>,
+    runs: BTreeMap<RunId, Run>,
+    projects: Vec<Project>,
+    cooldowns: BTreeMap<String, Option<Cooldown>>,
+    /// The history this turn adds.
+    pub entries: Vec<Entry>,
+    /// Tasks whose lines in `tasks.yml` may have to be written.
+    pub touched: BTreeSet<TaskId>,
+    /// To be answered when the turn is on disk.
+    pub replies: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl Turn {
+    /// Nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+            && self.runs.is_empty()
+            && self.projects.is_empty()
+            && self.cooldowns.is_empty()
+            && self.entries.is_empty()
+    }
+
+    /// Stores a task.
+    pub fn put_task(&mut self, world: &mut World, task: Task) -> Arc<Task> {
+        let task = Arc::new(task);
+        world.reserve_ids(task.id.0);
+        world.tasks.insert(task.id, Arc::clone(&task));
+        self.touched.insert(task.id);
+        self.tasks.insert(task.id, Arc::clone(&task));
+        task
+    }
+
+    /// Stores a run; one that ended leaves the world.
+    pub fn put_run(&mut self, world: &mut World, run: Run) {
+        match run.phase {
+            Phase::Starting | Phase::Running => world.runs.insert(run.id.clone(), run.clone()),
+            Phase::Ended => world.runs.remove(&run.id),
+        };
+        self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Registers a project, or changes it.
+    pub fn put_project(&mut self, world: &mut World, project: Project) {
+        let mut projects = std::mem::take(&mut world.projects);
+        match projects.iter_mut().find(|p| p.dir == project.dir) {
+            Some(known) => *known = project.clone(),
+            None => projects.push(project.clone()),
+        }
+        world.set_projects(projects);
+        self.projects.push(project);
+    }
+
+    /// Sets or lifts a cooldown.
+    pub fn put_cooldown(&mut self, world: &mut World, agent: &str, cooldown: Option<Cooldown>) {
+        match &cooldown {
+            Some(cooldown) => world.cooldowns.insert(agent.to_owned(), cooldown.clone()),
+            None => world.cooldowns.remove(agent),
+        };
+        self.cooldowns.insert(agent.to_owned(), cooldown);
+    }
+
+    /// Adds a line to the history.
+    pub fn note(
+        &mut self,
+        world: &mut World,
+        now: Timestamp,
+        task: Option<TaskId>,
+        run: Option<RunId>,
+        kind: &str,
+        text: impl Into<String>,
+    ) {
+        world.last_seq += 1;
+        self.entries.push(Entry {
+            seq: world.last_seq,
+            at: now,
+            task_id: task,
+            run_id: run,
+            kind: kind.to_owned(),
+            text: text.into(),
+        });
+    }
+
+    /// The transaction.
+    pub fn writes(&self) -> Vec<Write> {
+        let tasks = self.tasks.values().cloned().map(Write::Task);
+        let runs = self.runs.values().cloned().map(Write::Run);
+        let projects = self.projects.iter().cloned().map(Write::Project);
+        let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
+        let entries = self.entries.iter().cloned().map(Write::Entry);
+        tasks.chain(runs).chain(projects).chain(cooldowns).chain(entries).collect()
+    }
+}

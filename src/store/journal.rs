@@ -1,0 +1,396 @@
+//! The journal: tasks, runs, events, projects in SQLite. One writer thread; a batch is one transaction, whole or not
+//! at all, and is on disk before the caller goes on. Knows no rules.
+
+use super::migrations::{MigrationError, migrate};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::plan::Cooldown;
+use crate::domain::task::{Phase, Run, Task};
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{mpsc, oneshot};
+
+/// Why the journal cannot serve.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// SQLite refused: disk full, damaged file, locked by another program.
+    #[error("journal {path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's word.
+        source: rusqlite::Error,
+    },
+    /// It could not be brought to the present version.
+    #[error("journal {path}: {source}")]
+    Migration {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: MigrationError,
+    },
+    /// A stored row does not read back.
+    #[error("journal {path}: a stored {what} does not read back: {source}")]
+    Row {
+        /// The file.
+        path: PathBuf,
+        /// Which table.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Another engine took over; this one must write nothing any more.
+    #[error("journal {path}: another orch has taken over this home")]
+    Fenced {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The writer is gone.
+    #[error("journal {path}: the writer has stopped")]
+    Stopped {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its place in the history, counted from 1 without gaps.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Of which task.
+    pub task_id: Option<TaskId>,
+    /// Of which run.
+    pub run_id: Option<RunId>,
+    /// What kind: a stable word.
+    pub kind: String,
+    /// For a person.
+    pub text: String,
+}
+
+/// A registered repository.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// Its main checkout.
+    pub dir: PathBuf,
+    /// How it is called.
+    pub name: String,
+    /// SHA-1-like content id of the `.orch.yml` that the person approved.
+    pub approved: Option<String>,
+}
+
+/// One change of the stored state.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// Insert or replace.
+    Task(Arc<Task>),
+    /// Insert or replace.
+    Run(Run),
+    /// Append.
+    Entry(Entry),
+    /// Insert or replace.
+    Project(Project),
+    /// Insert, replace or remove.
+    Cooldown(String, Option<Cooldown>),
+}
+
+/// Everything that is loaded at the start.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// All tasks.
+    pub tasks: BTreeMap<TaskId, Arc<Task>>,
+    /// Runs that have not ended.
+    pub live_runs: Vec<Run>,
+    /// Registered repositories, in the order of registration.
+    pub projects: Vec<Project>,
+    /// Agents to leave alone.
+    pub cooldowns: BTreeMap<String, Cooldown>,
+    /// The last place in the history.
+    pub last_seq: u64,
+    /// The highest task id ever given out.
+    pub last_task_id: u64,
+}
+
+struct Job {
+    writes: Vec<Write>,
+    done: oneshot::Sender<Result<(), JournalError>>,
+}
+
+/// The journal of one home. Cheap to clone.
+#[derive(Clone)]
+pub struct Journal {
+    path: Arc<PathBuf>,
+    jobs: mpsc::Sender<Job>,
+    reader: Arc<Mutex<Connection>>,
+}
+
+impl Journal {
+    /// Opens (or makes) the journal, takes it over from any earlier engine, and loads its state.
+    pub fn open(path: &Path) -> Result<(Self, Loaded), JournalError> {
+        let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+        let mut connection = Connection::open(path).map_err(sqlite)?;
+        connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(sqlite)?;
+        connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
+        connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
+        connection.pragma_update(None, "cache_size", -1024).map_err(sqlite)?;
+        migrate(&mut connection).map_err(|source| JournalError::Migration { path: path.to_owned(), source })?;
+        let epoch = take_over(&mut connection).map_err(sqlite)?;
+        let loaded = load(&connection, path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let reader = Connection::open_with_flags(path, flags).map_err(sqlite)?;
+        reader.pragma_update(None, "cache_size", -512).map_err(sqlite)?;
+        let (jobs, queue) = mpsc::channel(64);
+        let writer = Writer { connection, epoch, path: path.to_owned() };
+        std::thread::Builder::new().name("journal".into()).spawn(move || writer.serve(queue)).map_err(|e| {
+            sqlite(rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+        })?;
+        Ok((Self { path: Arc::new(path.to_owned()), jobs, reader: Arc::new(Mutex::new(reader)) }, loaded))
+    }
+
+    /// Writes a batch as one transaction; returns when it is on disk.
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalError> {
+        let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
+        let (done, answer) = oneshot::channel();
+        self.jobs.send(Job { writes, done }).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// All runs of a task, in the order they were begun. Blocking.
+    pub fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, JournalError> {
+        self.rows("run", "SELECT data FROM runs WHERE task_id = ?1 ORDER BY ordinal", params![task.0])
+    }
+
+    /// One run. Blocking.
+    pub fn run(&self, id: &RunId) -> Result<Option<Run>, JournalError> {
+        let rows = self.rows("run", "SELECT data FROM runs WHERE id = ?1", params![id.as_str()])?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The history after `seq`, of one task or of all, at most `limit` entries. Blocking.
+    pub fn entries(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let sql = "SELECT seq, at, task_id, run_id, kind, text FROM events
+                   WHERE seq > ?1 AND (?2 IS NULL OR task_id = ?2) ORDER BY seq LIMIT ?3";
+        let read = || {
+            let mut statement = reader.prepare_cached(sql)?;
+            let rows = statement.query_map(params![after, task.map(|t| t.0), limit], entry_of_row)?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        read().map_err(|source| self.sqlite(source))
+    }
+
+    fn sqlite(&self, source: rusqlite::Error) -> JournalError {
+        JournalError::Sqlite { path: self.path.to_path_buf(), source }
+    }
+
+    fn rows<T: for<'de> Deserialize<'de>>(
+        &self,
+        what: &'static str,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<T>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        json_rows(&reader, &self.path, what, sql, parameters)
+    }
+}
+
+fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+    let run: Option<String> = row.get(3)?;
+    Ok(Entry {
+        seq: row.get(0)?,
+        at: Timestamp::from_millisecond(row.get(1)?).unwrap_or_default(),
+        task_id: row.get::<_, Option<u64>>(2)?.map(TaskId),
+        run_id: run.and_then(|text| text.parse().ok()),
+        kind: row.get(4)?,
+        text: row.get(5)?,
+    })
+}
+
+fn json_rows<T: for<'de> Deserialize<'de>>(
+    connection: &Connection,
+    path: &Path,
+    what: &'static str,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<T>, JournalError> {
+    let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+    let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
+    let mut rows = statement.query(parameters).map_err(sqlite)?;
+    let mut read = Vec::new();
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        let text = row.get_ref(0).and_then(|v| v.as_str().map_err(rusqlite::Error::from)).map_err(sqlite)?;
+        let value =
+            serde_json::from_str(text).map_err(|source| JournalError::Row { path: path.to_owned(), what, source })?;
+        read.push(value);
+    }
+    Ok(read)
+}
+
+/// Raises the epoch: whoever wrote under an older one is fenced off from now on.
+fn take_over(connection: &mut Connection) -> rusqlite::Result<i64> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute("UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'epoch'", [])?;
+    let epoch = current_epoch(&transaction)?;
+    transaction.commit()?;
+    Ok(epoch)
+}
+
+fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'")?
+        .query_row([], |row| row.get(0))
+}
+
+fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
+    let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+    let tasks: Vec<Task> = json_rows(connection, path, "task", "SELECT data FROM tasks", [])?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).map_err(sqlite);
+    let mut loaded = Loaded {
+        tasks: tasks.into_iter().map(|task| (task.id, Arc::new(task))).collect(),
+        live_runs: json_rows(connection, path, "run", "SELECT data FROM runs WHERE live = 1", [])?,
+        last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
+        last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),
+        ..Loaded::default()
+    };
+    let read_projects = || {
+        let mut statement = connection.prepare("SELECT dir, name, approved FROM projects ORDER BY created_at, dir")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Project { dir: PathBuf::from(row.get::<_, String>(0)?), name: row.get(1)?, approved: row.get(2)? })
+        })?;
+        rows.collect::<Result<Vec<_>, _>>()
+    };
+    loaded.projects = read_projects().map_err(sqlite)?;
+    let mut statement = connection.prepare("SELECT agent, data FROM cooldowns").map_err(sqlite)?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
+    for row in rows {
+        let (agent, data): (String, String) = row.map_err(sqlite)?;
+        let cooldown = serde_json::from_str(&data)
+            .map_err(|source| JournalError::Row { path: path.to_owned(), what: "cooldown", source })?;
+        loaded.cooldowns.insert(agent, cooldown);
+    }
+    Ok(loaded)
+}
+
+/// Owns the writing connection, on a thread of its own.
+struct Writer {
+    connection: Connection,
+    epoch: i64,
+    path: PathBuf,
+}
+
+impl Writer {
+    fn serve(mut self, mut queue: mpsc::Receiver<Job>) {
+        while let Some(first) = queue.blocking_recv() {
+            let answer = self.transact(&first.writes);
+            // A caller that went away does not need the answer.
+            first.done.send(answer).ok();
+        }
+    }
+
+    fn transact(&mut self, writes: &[Write]) -> Result<(), JournalError> {
+        let path = self.path.clone();
+        let sqlite = |source| JournalError::Sqlite { path: path.clone(), source };
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .map_err(sqlite)?;
+        if current_epoch(&transaction).map_err(sqlite)? != self.epoch {
+            return Err(JournalError::Fenced { path: path.clone() });
+        }
+        for write in writes {
+            put(&transaction, write).map_err(|error| match error {
+                PutError::Sqlite(source) => JournalError::Sqlite { path: path.clone(), source },
+                PutError::Json(what, source) => JournalError::Row { path: path.clone(), what, source },
+            })?;
+        }
+        transaction.commit().map_err(sqlite)
+    }
+}
+
+enum PutError {
+    Sqlite(rusqlite::Error),
+    Json(&'static str, serde_json::Error),
+}
+
+impl From<rusqlite::Error> for PutError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite(source)
+    }
+}
+
+fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
+    let json = |what, result: serde_json::Result<String>| result.map_err(|e| PutError::Json(what, e));
+    match write {
+        Write::Task(task) => {
+            let data = json("task", serde_json::to_string(task.as_ref()))?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO tasks (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+                )?
+                .execute(params![task.id.0, data])?;
+            connection
+                .prepare_cached(
+                    "UPDATE meta SET value = CAST(?1 AS TEXT) WHERE key = 'last_task_id' AND CAST(value AS INTEGER) < ?1",
+                )?
+                .execute(params![task.id.0])?;
+        }
+        Write::Run(run) => {
+            let data = json("run", serde_json::to_string(run))?;
+            let ordinal: u32 = run.id.as_str().split('-').nth(1).and_then(|t| t.parse().ok()).unwrap_or(0);
+            connection
+                .prepare_cached(
+                    "INSERT INTO runs (id, task_id, ordinal, live, data) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (id) DO UPDATE SET live = excluded.live, data = excluded.data",
+                )?
+                .execute(params![run.id.as_str(), run.task.0, ordinal, run.phase != Phase::Ended, data])?;
+        }
+        Write::Entry(entry) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO events (seq, at, task_id, run_id, kind, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                )?
+                .execute(params![
+                    entry.seq,
+                    entry.at.as_millisecond(),
+                    entry.task_id.map(|t| t.0),
+                    entry.run_id.as_ref().map(RunId::as_str),
+                    entry.kind,
+                    entry.text
+                ])?;
+        }
+        Write::Project(project) => {
+            connection
+                .prepare_cached(
+                    "INSERT INTO projects (dir, name, approved, created_at)
+                     VALUES (?1, ?2, ?3, (SELECT COUNT(*) FROM projects))
+                     ON CONFLICT (dir) DO UPDATE SET name = excluded.name, approved = excluded.approved",
+                )?
+                .execute(params![project.dir.to_string_lossy(), project.name, project.approved])?;
+        }
+        Write::Cooldown(agent, Some(cooldown)) => {
+            let data = json("cooldown", serde_json::to_string(cooldown))?;
+            connection
+                .prepare_cached(
+                    "INSERT INTO cooldowns (agent, data) VALUES (?1, ?2)
+                     ON CONFLICT (agent) DO UPDATE SET data = excluded.data",
+                )?
+                .execute(params![agent, data])?;
+        }
+        Write::Cooldown(agent, None) => {
+            connection.prepare_cached("DELETE FROM cooldowns WHERE agent = ?1")?.execute(params![agent])?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is a journal at all; for a look without taking it over.
+pub fn schema_version(path: &Path) -> Result<Option<u32>, JournalError> {
+    let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite)?;
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).optional().map_err(sqlite)
+}

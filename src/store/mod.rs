@@ -1,0 +1,5 @@
+//! What lasts: the journal (what happened) and the document `tasks.yml` (what the person wants). Mechanism, no policy.
+
+pub mod journal;
+mod migrations;
+pub mod tasks_file;

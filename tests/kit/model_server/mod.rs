@@ -1,0 +1,171 @@
+//! A model server on loopback that follows a script: it speaks the providers' protocols to real agent CLIs, records
+//! every request, and can hold an answer until the test lets it go. It never reaches beyond 127.0.0.1.
+
+pub mod choose;
+pub mod request;
+pub mod script;
+mod serve;
+mod wire;
+
+pub use request::{Asked, Protocol};
+pub use script::{Action, Fail, FailKind, Rule, Script};
+
+use choose::Counters;
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// One request, as it is remembered. It is remembered when it comes, before anything holds its answer.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// Ordinal, from 1.
+    pub number: u64,
+    /// What was asked.
+    pub asked: Arc<Asked>,
+    /// The rule that answered, if one fits.
+    pub rule: Option<String>,
+    /// Its step: how many tool results follow the newest user message.
+    pub step: usize,
+    /// Whether it was authorized by a key or token at all.
+    pub authorized: bool,
+}
+
+impl Seen {
+    /// Whether `rule` answered.
+    pub fn is(&self, rule: &str) -> bool {
+        self.rule.as_deref() == Some(rule)
+    }
+}
+
+/// What the server's threads share.
+struct Shared {
+    book: Mutex<Book>,
+    changed: Condvar,
+    open: watch::Sender<BTreeSet<String>>,
+}
+
+/// What changes while the server runs.
+#[derive(Default)]
+struct Book {
+    script: Script,
+    counters: Counters,
+    seen: Vec<Seen>,
+    strays: Vec<String>,
+}
+
+impl Shared {
+    /// A test that panicked while it held the lock must not take the server with it.
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running server. It stops when it is dropped, whatever it was in the middle of.
+pub struct ModelServer {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl ModelServer {
+    /// Starts on a free port.
+    pub fn start(script: Script) -> Self {
+        Self::start_on(0, script).expect("a free port of the loopback interface can be had")
+    }
+
+    /// Starts on a port of one's choice, for instance where another server was before.
+    pub fn start_on(port: u16, script: Script) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let book = Mutex::new(Book { script, ..Book::default() });
+        let shared = Arc::new(Shared { book, changed: Condvar::new(), open: watch::Sender::default() });
+        let (stop, stopped) = oneshot::channel();
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
+            .name("model-server".to_owned())
+            .spawn(move || runtime.block_on(serve::serve(listener, for_thread, stopped)))?;
+        Ok(Self { shared, address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// `http://127.0.0.1:<port>`, without a path.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Every request until now, oldest first.
+    pub fn requests(&self) -> Vec<Seen> {
+        self.shared.book().seen.clone()
+    }
+
+    /// Method and path of every request that no protocol knows.
+    pub fn strays(&self) -> Vec<String> {
+        self.shared.book().strays.clone()
+    }
+
+    /// Waits until `ready` holds for the requests, and returns them. Panics at the deadline, with what was seen.
+    pub fn wait_for(&self, what: &str, deadline: Duration, ready: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
+        let book = self.shared.book();
+        let waited = self.shared.changed.wait_timeout_while(book, deadline, |book| !ready(&book.seen));
+        let (book, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        if result.timed_out() {
+            let seen: Vec<String> = book.seen.iter().map(one_line).collect();
+            let strays = book.strays.clone();
+            drop(book);
+            panic!("model server: no {what} within {deadline:?}; seen: {seen:#?}, strays: {strays:?}");
+        }
+        book.seen.clone()
+    }
+
+    /// Waits until `rule` has been asked for, and returns the first such request.
+    pub fn wait_for_rule(&self, rule: &str, deadline: Duration) -> Seen {
+        let seen = self.wait_for(&format!("request for {rule:?}"), deadline, |all| all.iter().any(|one| one.is(rule)));
+        seen.into_iter().find(|one| one.is(rule)).expect("wait_for returned because there is one")
+    }
+
+    /// Opens a gate: answers held at it go out, and later ones pass.
+    pub fn open(&self, gate: &str) {
+        self.shared.open.send_modify(|open| {
+            open.insert(gate.to_owned());
+        });
+    }
+
+    /// Closes a gate for the answers to come.
+    pub fn close(&self, gate: &str) {
+        self.shared.open.send_modify(|open| {
+            open.remove(gate);
+        });
+    }
+
+    /// Goes on with another script; what was seen is kept.
+    pub fn follow(&self, script: Script) {
+        let mut book = self.shared.book();
+        book.script = script;
+        book.counters.clear();
+    }
+}
+
+impl Drop for ModelServer {
+    fn drop(&mut self) {
+        self.stop.take();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn one_line(seen: &Seen) -> String {
+    let newest: String = seen.asked.newest().chars().take(80).collect();
+    format!("#{} {:?} rule {:?} step {}: {newest:?}", seen.number, seen.asked.protocol, seen.rule, seen.step)
+}

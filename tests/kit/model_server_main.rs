@@ -1,0 +1,59 @@
+//! The scripted model server as a program: `cargo run --example model-server`. Prints how to point each agent CLI
+//! at it, and serves until it is interrupted.
+
+#![allow(dead_code, reason = "the server's test side is not used here")]
+
+#[path = "agents.rs"]
+mod agents;
+mod model_server;
+
+use agents::{Agent, setup};
+use clap::Parser;
+use model_server::{ModelServer, Script};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+/// Serves scripted model answers on 127.0.0.1.
+#[derive(Parser)]
+struct Args {
+    /// Port; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Script (JSON); without it, the standard one of orch's tests.
+    #[arg(long, value_name = "FILE")]
+    scenarios: Option<PathBuf>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = Args::parse();
+    let script = args.scenarios.as_deref().map_or_else(|| Ok(Script::standard()), Script::load)?;
+    let names: Vec<String> = script.rules.iter().map(|rule| rule.name.clone()).collect();
+    let server = ModelServer::start_on(args.port, script)?;
+    say(&format!("{}\n\nrules: {}\n", server.url(), names.join(", ")));
+    for agent in Agent::ALL {
+        say(&block(agent, &server.url()));
+    }
+    say("Ctrl-C ends it.");
+    loop {
+        std::thread::park();
+    }
+}
+
+/// What to set up by hand for one CLI.
+fn block(agent: Agent, url: &str) -> String {
+    let setup = setup(agent, url);
+    let files = setup.files.iter().map(|(path, text)| format!("$HOME/{}:\n{text}\n", Path::new(path).display()));
+    let variables = setup.env.iter().map(|(key, value)| format!("export {key}='{value}'\n"));
+    let run = format!("{} {}   # the prompt on stdin\n", agent.name(), quoted(&agent.run_args()));
+    format!("## {}\n{}{}{run}", agent.name(), variables.collect::<String>(), files.collect::<String>())
+}
+
+fn quoted(args: &[String]) -> String {
+    let quote = |arg: &String| if arg.is_empty() { "''".to_owned() } else { arg.clone() };
+    args.iter().map(quote).collect::<Vec<_>>().join(" ")
+}
+
+#[expect(clippy::disallowed_macros, clippy::print_stdout, reason = "this program's output is for the person who runs it")]
+fn say(text: &str) {
+    println!("{text}");
+}
