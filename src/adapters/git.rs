@@ -19,21 +19,24 @@ mod lock;
 mod merge;
 mod repo;
 mod settings;
+mod stale;
+mod status;
 mod worktrees;
 
 pub use base::Base;
 pub use call::Checkout;
 pub use changes::{Change, ChangeKind, RefMove, Weight};
 pub use error::{GitError, OLDEST_GIT};
-pub use evidence::{Evidence, Patch};
+pub use evidence::{Evidence, FileChange, Patch};
 pub use guard::Guard;
 pub use inprogress::Operation;
-pub use leftovers::{Author, LeftoversError};
+pub use leftovers::{Author, Leftovers, LeftoversError};
 pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Merged};
 pub use repo::{Head, Repo};
 
-pub(in crate::adapters) use call::Call;
-pub(in crate::adapters) use worktrees::{Entry, Presence};
+pub(in crate::adapters) use call::{CHECKOUT, Call};
+pub(in crate::adapters) use status::Untracked;
+pub(in crate::adapters) use worktrees::{Entry, Presence, same_place, settled};
 
 use crate::adapters::process::{self, Invocation};
 use lock::Locks;

@@ -1,10 +1,13 @@
 //! Dialects of the agent CLIs. PURE: a request becomes an argument vector and an environment, lines of output
 //! become events, an exit becomes an [`Ending`]. One file per agent; no file is opened and no process started here.
 
+mod argv;
 pub mod claude;
 pub mod codex;
 pub mod command;
+mod errors;
 pub mod opencode;
+mod text;
 
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
@@ -51,6 +54,17 @@ pub enum CodexSandbox {
     None,
 }
 
+/// How the prompt reaches a `command` agent (`agents.<name>.prompt`). The agent CLIs always get it on stdin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptVia {
+    /// On stdin.
+    #[default]
+    Stdin,
+    /// As a file, named by `{prompt_file}` among the arguments and by `ORCH_PROMPT_FILE`.
+    File,
+}
+
 /// The git directories that a commit in a linked worktree writes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitDirs {
@@ -87,6 +101,9 @@ pub struct LaunchRequest {
     pub run_dir: PathBuf,
     /// File with the prompt's text; it reaches the agent on stdin.
     pub prompt_file: PathBuf,
+    /// How a `command` agent gets the prompt.
+    #[serde(default)]
+    pub prompt: PromptVia,
     /// Title of the conversation, where a CLI wants one.
     pub title: String,
     /// JSON Schema of the answer.

@@ -8,7 +8,14 @@ use std::collections::BTreeMap;
 
 /// Variables that begin with `ORCH_` and are no settings.
 pub const RESERVED: [&str; 9] = [
-    "ORCH_HOME", "ORCH_WORKTREES", "ORCH_LOG", "ORCH_TASK_ID", "ORCH_RUN_ID", "ORCH_AGENT", "ORCH_MODEL", "ORCH_CRASH_AT",
+    "ORCH_HOME",
+    "ORCH_WORKTREES",
+    "ORCH_LOG",
+    "ORCH_TASK_ID",
+    "ORCH_RUN_ID",
+    "ORCH_AGENT",
+    "ORCH_MODEL",
+    "ORCH_CRASH_AT",
     "ORCH_BLESS",
 ];
 
@@ -91,7 +98,8 @@ fn descend_map(inner: &'static Shape, rest: &str, key: &mut Vec<String>) -> Opti
         key.push(rest.to_lowercase());
         return (!rest.is_empty()).then_some(inner);
     }
-    let ending = |field: &shape::Field| rest.strip_suffix(&format!("_{}", field.name.to_uppercase())).map(str::to_lowercase);
+    let ending =
+        |field: &shape::Field| rest.strip_suffix(&format!("_{}", field.name.to_uppercase())).map(str::to_lowercase);
     let matches = inner.fields().iter().filter_map(|field| Some((ending(field)?, field)));
     let (name, field) = matches.filter(|(name, _)| !name.is_empty()).min_by_key(|(name, _)| name.len())?;
     key.extend([name, field.name.clone()]);
@@ -104,7 +112,7 @@ fn stranger(variable: &str, origin: Origin) -> Option<ConfigProblem> {
         return None;
     }
     let rest = variable.strip_prefix("ORCH_")?;
-    let known: Vec<String> = shape::root().keys().iter().map(|key| variable_for(key)).collect();
+    let known: Vec<String> = shape::fixed_keys().iter().map(|key| variable_for(key)).collect();
     let sections = shape::root().fields().iter().filter(|field| field.shape.is_mapping());
     let in_section = sections.map(|field| field.name.to_uppercase() + "_").any(|prefix| rest.starts_with(&prefix));
     let known = || known.iter().map(String::as_str);
@@ -170,11 +178,18 @@ mod tests {
     #[test]
     fn a_name_that_was_meant_as_a_setting_is_told() {
         assert_eq!(
-            outline(&[("ORCH_ROUTER_MODLE", "x"), ("ORCH_WORKFLOW_COLOUR_OF_THINGS", "y"), ("ORCH_ENGIN_MAX_PARALLEL", "3")]),
+            outline(&[
+                ("ORCH_ROUTER_MODLE", "x"),
+                ("ORCH_WORKFLOW_COLOUR_OF_THINGS", "y"),
+                ("ORCH_ENGIN_MAX_PARALLEL", "3")
+            ]),
             "warning environment variable ORCH_ENGIN_MAX_PARALLEL: sets nothing, did you mean \"ORCH_ENGINE_MAX_PARALLEL\"?\n\
-             warning environment variable ORCH_ROUTER_MODLE: sets nothing, did you mean \"ORCH_ROUTER_MODE\"?\n\
+             warning environment variable ORCH_ROUTER_MODLE: sets nothing, did you mean \"ORCH_ROUTER_MODEL\"?\n\
              warning environment variable ORCH_WORKFLOW_COLOUR_OF_THINGS: sets nothing"
         );
-        assert_eq!(outline(&[("ORCH_AGENTS_CLAUDE_ENV", "A=b")]), "warning environment variable ORCH_AGENTS_CLAUDE_ENV: sets nothing");
+        assert_eq!(
+            outline(&[("ORCH_AGENTS_CLAUDE_ENV", "A=b")]),
+            "warning environment variable ORCH_AGENTS_CLAUDE_ENV: sets nothing"
+        );
     }
 }

@@ -1,2 +1,37 @@
-//! x
-pub mod json_schema; pub mod origin; pub mod problem; pub mod raw; pub mod secret; pub mod settings; pub mod resolved; pub mod resolved_agent; pub mod environment; pub mod shape; pub mod tree; pub mod yaml;
+//! Settings: as typed (`raw`), as meant (`resolved`), and the way from one to the other. Parses once and hands down
+//! finished values. Nothing here opens a file or reads the environment: texts and variables are handed in.
+//!
+//! `raw` (types, documentation) → `json_schema` → `shape` (the same as data) drives everything that knows keys:
+//! `settings` (a file's tree, checked), `environment`, `example`, `show`, `edit`. `layers` puts the settings of all
+//! places together, `validate` checks what a schema cannot say.
+
+pub mod environment;
+pub mod example;
+pub mod home;
+pub mod json_schema;
+pub mod layers;
+pub mod origin;
+pub mod problem;
+pub mod raw;
+mod render;
+pub mod resolved;
+pub mod resolved_agent;
+pub mod secret;
+mod settings;
+pub mod shape;
+pub mod show;
+mod tree;
+pub mod validate;
+pub mod yaml;
+
+pub use example::example_text;
+pub use home::{Home, RunDir};
+pub use json_schema::json_schema;
+pub use layers::{Layer, Loaded, load};
+pub use origin::{Origin, Origins};
+pub use problem::{ConfigProblem, Warning};
+pub use raw::{Integrate, PromptBy, RouterMode};
+pub use resolved::Config;
+pub use resolved_agent::{AgentConfig, MissingVariable};
+pub use secret::Secret;
+pub use shape::FileKind;

@@ -137,8 +137,8 @@ pub struct RawAgent {
     #[schemars(extend("x-orch-separator" = "line"))]
     pub args: Option<Vec<String>>,
     /// Variables set for this agent; ${NAME} takes the value of NAME from the daemon's environment.
-    #[schemars(with = "Option<BTreeMap<String, String>>")]
-    pub env: Option<BTreeMap<String, Secret>>,
+    #[schemars(with = "Option<BTreeMap<String, Option<String>>>")]
+    pub env: Option<BTreeMap<String, Option<Secret>>>,
     /// Names of variables handed through from the daemon's environment, beside the usual ones.
     pub pass_env: Option<Vec<String>>,
     /// How the prompt arrives, for kind command: stdin or file.

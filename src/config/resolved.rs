@@ -2,8 +2,7 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, PromptBy, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawRouter, RawWorkflow,
-    RouterMode,
+    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawRouter, RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use crate::agents::{CodexSandbox, DialectKind};
@@ -273,10 +272,7 @@ impl Default for Log {
 
 impl Log {
     fn with(self, raw: RawLog) -> Self {
-        Self {
-            max_megabytes: raw.max_megabytes.unwrap_or(self.max_megabytes),
-            keep: raw.keep.unwrap_or(self.keep),
-        }
+        Self { max_megabytes: raw.max_megabytes.unwrap_or(self.max_megabytes), keep: raw.keep.unwrap_or(self.keep) }
     }
 }
 

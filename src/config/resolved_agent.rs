@@ -110,7 +110,9 @@ impl AgentConfig {
             kind: raw.kind.map_or(self.kind, DialectKind::from),
             command: raw.command.unwrap_or(self.command),
             args: raw.args.unwrap_or(self.args),
-            env: raw.env.unwrap_or(self.env),
+            env: raw
+                .env
+                .map_or(self.env, |env| env.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()),
             pass_env: raw.pass_env.unwrap_or(self.pass_env),
             prompt: raw.prompt.unwrap_or(self.prompt),
             sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
@@ -175,7 +177,10 @@ mod tests {
             "work": {"kind": "claude", "args": ["--x"]}, "bot": {"kind": "command", "command": "./bot.sh"}
         }));
         let work = agents.get("work").unwrap();
-        assert_eq!((work.kind, work.command.as_str(), work.args.as_slice()), (DialectKind::Claude, "claude", &["--x".to_owned()][..]));
+        assert_eq!(
+            (work.kind, work.command.as_str(), work.args.as_slice()),
+            (DialectKind::Claude, "claude", &["--x".to_owned()][..])
+        );
         assert_eq!(agents.get("bot").unwrap().command, "./bot.sh");
     }
 
@@ -183,8 +188,15 @@ mod tests {
     fn references_are_taken_from_the_environment_of_the_daemon() {
         let daemon = BTreeMap::from([("TOKEN".to_owned(), "t".to_owned()), ("EMPTY".to_owned(), String::new())]);
         for (text, expanded) in [
-            ("plain", "plain"), ("${TOKEN}", "t"), ("a${TOKEN}b${TOKEN}", "atbt"), ("${EMPTY}", ""), ("$TOKEN", "$TOKEN"),
-            ("$${TOKEN}", "${TOKEN}"), ("${open", "${open"), ("é$${}${TOKEN}", "é${}t"), ("", ""),
+            ("plain", "plain"),
+            ("${TOKEN}", "t"),
+            ("a${TOKEN}b${TOKEN}", "atbt"),
+            ("${EMPTY}", ""),
+            ("$TOKEN", "$TOKEN"),
+            ("$${TOKEN}", "${TOKEN}"),
+            ("${open", "${open"),
+            ("é$${}${TOKEN}", "é${}t"),
+            ("", ""),
         ] {
             assert_eq!(expand(text, &daemon).as_deref(), Ok(expanded), "{text}");
         }

@@ -43,7 +43,9 @@ pub fn of_text(text: &str, shape: &Shape) -> Result<Json, String> {
         Shape::List { separator } if !text.trim_start().starts_with('[') => {
             return Ok(text.split(*separator).map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect());
         }
-        Shape::List { .. } => super::tree::parse(text).map_err(|error| format!("not a YAML list: {}", error.message))?,
+        Shape::List { .. } => {
+            super::tree::parse(text).map_err(|error| format!("not a YAML list: {}", error.message))?
+        }
         Shape::Section(_) | Shape::Map(_) => return Err("a mapping cannot be given as one text".to_owned()),
         Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Choice(_) => {
             return if text == "null" { Ok(Json::Null) } else { scalar(text, shape) };
@@ -64,9 +66,8 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn visit(&mut self, node: &Node, shape: &Shape) {
         match (shape, &node.value) {
-            (Shape::Section(_) | Shape::Map(_), Value::Null) => self.exists(node),
+            (Shape::Section(_) | Shape::Map(_), Value::Null) => {}
             (Shape::Section(_) | Shape::Map(_), Value::Map(entries)) => {
-                self.exists(node);
                 entries.iter().for_each(|(key, value)| self.entry(key, value, shape));
             }
             (Shape::Section(_) | Shape::Map(_), other) => self.wrong(node, expected(shape, other)),
@@ -89,6 +90,10 @@ impl Reader<'_> {
         let name = name.to_owned();
         if let Shape::Map(inner) = shape {
             self.key.push(name);
+            if inner.is_mapping() {
+                // A name of the person's choice exists even when nothing is said about it.
+                self.set(key, Json::Object(serde_json::Map::new()));
+            }
             self.visit(value, inner);
             self.key.pop();
             return;
@@ -101,13 +106,6 @@ impl Reader<'_> {
                 self.visit(value, &field.shape);
                 self.key.pop();
             }
-        }
-    }
-
-    /// A name of the person's choice exists even when nothing is said about it.
-    fn exists(&mut self, node: &Node) {
-        if !self.key.is_empty() {
-            self.set(node, Json::Object(serde_json::Map::new()));
         }
     }
 
@@ -137,14 +135,16 @@ impl Reader<'_> {
 
     fn unknown(&mut self, key: &Node, name: &str, shape: &Shape) {
         let place = if self.key.is_empty() { String::new() } else { format!(" in {}", self.key.join(".")) };
-        let here = || shape.fields().iter().filter(|field| field.allowed_in(self.file)).map(|field| field.name.as_str());
-        let problem = |suggestion: String| {
-            ConfigProblem::new(self.at(key), format!("unknown key {name:?}{place}{suggestion}"))
-        };
-        let problem = match (similar(name, here()), elsewhere(name)) {
+        let here =
+            || shape.fields().iter().filter(|field| field.allowed_in(self.file)).map(|field| field.name.as_str());
+        let problem =
+            |suggestion: String| ConfigProblem::new(self.at(key), format!("unknown key {name:?}{place}{suggestion}"));
+        let problem = match (similar(name, here()), shape::elsewhere(name)) {
             (Some(_), _) => problem(did_you_mean(name, here())),
             (None, Some(full)) => problem(format!(", did you mean {full:?}?")),
-            (None, None) => problem(String::new()).hint(format!("known here: {}", here().collect::<Vec<_>>().join(", "))),
+            (None, None) => {
+                problem(String::new()).hint(format!("known here: {}", here().collect::<Vec<_>>().join(", ")))
+            }
         };
         self.problems.push(problem);
     }
@@ -157,16 +157,6 @@ impl Reader<'_> {
             FileKind::Global => ConfigProblem::new(self.at(key), format!("{full} belongs in a project's .orch.yml")),
         };
         self.problems.push(problem);
-    }
-}
-
-/// The one key of that name somewhere else.
-fn elsewhere(name: &str) -> Option<String> {
-    let ending = format!(".{name}");
-    let mut found = shape::root().keys().into_iter().filter(|key| key.ends_with(&ending));
-    match (found.next(), found.next()) {
-        (Some(only), None) => Some(only),
-        (None | Some(_), _) => None,
     }
 }
 
@@ -186,7 +176,9 @@ fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
         Shape::Flag => text.parse::<bool>().map(Json::from).map_err(|_| refused()),
         Shape::Number { min, max } => match text.parse::<u64>() {
             Ok(number) if (min..=max).contains(&&number) => Ok(number.into()),
-            Ok(_) | Err(_) => Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found())),
+            Ok(_) | Err(_) => {
+                Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found()))
+            }
         },
         Shape::Choice(words) if words.iter().any(|word| word == text) => Ok(text.into()),
         Shape::Choice(words) => Err(format!("{}{}", refused(), did_you_mean(text, words.iter().map(String::as_str)))),
@@ -211,29 +203,48 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_told_with_its_place_and_what_was_meant() {
-        check("router:\n  modle: x\n", "config.yml:2:3: unknown key \"modle\" in router, did you mean \"mode\"?");
+        check("router:\n  modle: x\n", "config.yml:2:3: unknown key \"modle\" in router, did you mean \"model\"?");
         check("worklfow: {}\n", "config.yml:1:1: unknown key \"worklfow\", did you mean \"workflow\"?");
-        check("agents: {claude: {comand: x}}\n",
-            "config.yml:1:19: unknown key \"comand\" in agents.claude, did you mean \"command\"?");
-        check("max_parallel: 3\n", "config.yml:1:1: unknown key \"max_parallel\", did you mean \"engine.max_parallel\"?");
-        check("engine:\n  colour: red\n",
-            "config.yml:2:3: unknown key \"colour\" in engine\n  hint: known here: tick_seconds, max_parallel");
+        check(
+            "agents: {claude: {comand: x}}\n",
+            "config.yml:1:19: unknown key \"comand\" in agents.claude, did you mean \"command\"?",
+        );
+        check(
+            "max_parallel: 3\n",
+            "config.yml:1:1: unknown key \"max_parallel\", did you mean \"engine.max_parallel\"?",
+        );
+        check(
+            "engine:\n  colour: red\n",
+            "config.yml:2:3: unknown key \"colour\" in engine\n  hint: known here: tick_seconds, max_parallel",
+        );
     }
 
     #[test]
     fn a_wrong_type_is_told_with_what_was_expected() {
-        check("engine: {max_parallel: four}\n",
-            "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"four\"");
-        check("engine: {max_parallel: '4'}\n",
-            "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"4\"");
-        check("engine: {max_parallel: 0}\n",
-            "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found 0");
-        check("engine: {tick_seconds: 1.5}\n",
-            "config.yml:1:24: engine.tick_seconds: expected a whole number from 1 to 3600, found 1.5");
-        check("workflow:\n  sandbox: maybe\n",
-            "config.yml:2:12: workflow.sandbox: expected true or false, found the text \"maybe\"");
-        check("workflow: {checks: cargo test}\n",
-            "config.yml:1:20: workflow.checks: expected a list, found the text \"cargo test\"");
+        check(
+            "engine: {max_parallel: four}\n",
+            "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"four\"",
+        );
+        check(
+            "engine: {max_parallel: '4'}\n",
+            "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"4\"",
+        );
+        check(
+            "engine: {max_parallel: 0}\n",
+            "config.yml:1:24: engine.max_parallel: expected a whole number from 1 to 1000, found 0",
+        );
+        check(
+            "engine: {tick_seconds: 1.5}\n",
+            "config.yml:1:24: engine.tick_seconds: expected a whole number from 1 to 3600, found 1.5",
+        );
+        check(
+            "workflow:\n  sandbox: maybe\n",
+            "config.yml:2:12: workflow.sandbox: expected true or false, found the text \"maybe\"",
+        );
+        check(
+            "workflow: {checks: cargo test}\n",
+            "config.yml:1:20: workflow.checks: expected a list, found the text \"cargo test\"",
+        );
         check("router: [llm]\n", "config.yml:1:9: router: expected a mapping, found a list");
         check("router: {model: [a]}\n", "config.yml:1:17: router.model: expected a text, found a list");
         check("router: {agents: [a, {b: c}]}\n", "config.yml:1:22: router.agents: expected a text, found a mapping");
@@ -242,19 +253,25 @@ mod tests {
 
     #[test]
     fn a_wrong_word_is_told_with_the_right_ones() {
-        check("router: {mode: llmm}\n",
-            "config.yml:1:16: router.mode: expected one of llm, round_robin, found the text \"llmm\", did you mean \"llm\"?");
-        check("agents: {codex: {sandbox: read-only}}\n",
+        check(
+            "router: {mode: llmm}\n",
+            "config.yml:1:16: router.mode: expected one of llm, round_robin, found the text \"llmm\", did you mean \"llm\"?",
+        );
+        check(
+            "agents: {codex: {sandbox: read-only}}\n",
             "config.yml:1:27: agents.codex.sandbox: expected one of full-auto, workspace-write, danger-full-access, none, \
-             found the text \"read-only\"");
+             found the text \"read-only\"",
+        );
     }
 
     #[test]
     fn all_that_is_wrong_is_told_at_once() {
-        check("rooter: 1\nengine:\n  tick: 3\n  max_parallel: x\n",
+        check(
+            "rooter: 1\nengine:\n  tick: 3\n  max_parallel: x\n",
             "config.yml:1:1: unknown key \"rooter\", did you mean \"router\"?\n\
              config.yml:3:3: unknown key \"tick\" in engine\n  hint: known here: tick_seconds, max_parallel\n\
-             config.yml:4:17: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"x\"");
+             config.yml:4:17: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"x\"",
+        );
     }
 
     #[test]
@@ -283,7 +300,7 @@ mod tests {
         let tree = super::super::tree::parse("router: {model: 5.10}\n").unwrap();
         let (settings, problems) = of_file(&tree, FileKind::Global, Path::new("c"));
         assert!(problems.is_empty());
-        assert_eq!((settings[1].dotted().as_str(), &settings[1].value), ("router.model", &Json::from("5.10")));
+        assert_eq!((settings[0].dotted().as_str(), &settings[0].value), ("router.model", &Json::from("5.10")));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! hold, and in which file it may stand. Everything that looks keys up walks this; no key is listed a second time.
 
 use super::json_schema;
+use super::problem::similar;
 use serde_json::Value;
 use std::sync::LazyLock;
 
@@ -71,6 +72,90 @@ impl Field {
     }
 }
 
+/// A key that was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The dotted key with `*` for names of the person's choice.
+    pub pattern: String,
+    /// What may stand there.
+    pub shape: &'static Shape,
+    /// The key of a section; `None` for a name of the person's choice.
+    pub field: Option<&'static Field>,
+}
+
+/// Looks a dotted key up: of a value, or of a mapping.
+pub fn find(key: &str) -> Option<Found> {
+    let start = Found { pattern: String::new(), shape: root(), field: None };
+    let found = key.split('.').try_fold(start, |at, part| {
+        let (name, shape, field) = match at.shape {
+            Shape::Map(inner) => (!part.is_empty()).then_some(("*", &**inner, None))?,
+            other => other.field(part).map(|field| (part, &field.shape, Some(field)))?,
+        };
+        let pattern = if at.pattern.is_empty() { name.to_owned() } else { format!("{}.{name}", at.pattern) };
+        Some(Found { pattern, shape, field })
+    })?;
+    Some(found)
+}
+
+/// The key that was probably meant by one that does not exist.
+pub fn suggest(key: &str) -> Option<String> {
+    let mut shape = root();
+    let mut meant = Vec::new();
+    for part in key.split('.') {
+        let found = match shape {
+            Shape::Map(inner) => (part, &**inner),
+            other => {
+                let name = similar(part, other.fields().iter().map(|field| field.name.as_str()));
+                match other.field(part).or_else(|| other.field(name.unwrap_or_default())) {
+                    Some(field) => (field.name.as_str(), &field.shape),
+                    None => return elsewhere(key),
+                }
+            }
+        };
+        meant.push(found.0);
+        shape = found.1;
+    }
+    Some(meant.join("."))
+}
+
+/// The one key of that name in another section.
+pub fn elsewhere(name: &str) -> Option<String> {
+    let ending = format!(".{name}");
+    let mut found = fixed_keys().into_iter().filter(|key| key.ends_with(&ending));
+    match (found.next(), found.next()) {
+        (Some(only), None) => Some(only),
+        (None | Some(_), _) => None,
+    }
+}
+
+/// Every key of a value that may stand in that file, with `*` for names of the person's choice.
+pub fn patterns(file: FileKind) -> Vec<String> {
+    fn walk(shape: &Shape, path: &str, file: FileKind, found: &mut Vec<String>) {
+        match shape {
+            Shape::Section(fields) => fields.iter().filter(|field| field.allowed_in(file)).for_each(|field| {
+                let dot = if path.is_empty() { "" } else { "." };
+                walk(&field.shape, &format!("{path}{dot}{}", field.name), file, found);
+            }),
+            Shape::Map(inner) => walk(inner, &format!("{path}.*"), file, found),
+            Shape::List { .. } | Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Choice(_) => {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(root(), "", file, &mut found);
+    found
+}
+
+/// Every key of a value, except those under names of the person's choice.
+pub fn fixed_keys() -> Vec<String> {
+    let mut keys = patterns(FileKind::Project);
+    keys.retain(|key| !find(key).is_some_and(|found| found.field.is_some_and(|f| f.allowed_in(FileKind::Global))));
+    keys.extend(patterns(FileKind::Global));
+    keys.retain(|key| !key.contains('*'));
+    keys
+}
+
 /// The whole configuration.
 pub fn root() -> &'static Shape {
     static ROOT: LazyLock<Shape> = LazyLock::new(|| from_schema(&json_schema::complete()));
@@ -106,20 +191,6 @@ impl Shape {
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
-    }
-
-    /// Dotted keys of all values below, except those under names of the person's choice.
-    pub fn keys(&self) -> Vec<String> {
-        self.fields()
-            .iter()
-            .flat_map(|field| {
-                let below = field.shape.keys();
-                match field.shape.is_mapping() {
-                    false => vec![field.name.clone()],
-                    true => below.iter().map(|key| format!("{}.{key}", field.name)).collect(),
-                }
-            })
-            .collect()
     }
 }
 
@@ -168,16 +239,8 @@ fn field(name: &str, schema: &Value) -> Field {
 mod tests {
     use super::*;
 
-    fn at(path: &str) -> &'static Shape {
-        path.split('.').fold(root(), |shape, part| match shape {
-            Shape::Map(inner) => inner,
-            Shape::Section(_)
-            | Shape::List { .. }
-            | Shape::Text
-            | Shape::Flag
-            | Shape::Number { .. }
-            | Shape::Choice(_) => &shape.field(part).expect("a key").shape,
-        })
+    fn at(key: &str) -> &'static Shape {
+        find(key).expect("a key").shape
     }
 
     #[test]
@@ -190,8 +253,39 @@ mod tests {
         assert_eq!(at("agents.any.trust_repository"), &Shape::Flag);
         assert_eq!(at("model_map.simple"), &Shape::Map(Box::new(Shape::Text)));
         assert_eq!(at("agents.any.env"), &Shape::Map(Box::new(Shape::Text)));
-        assert_eq!(at("agents.any").field("sandbox").map(|f| f.shape.expected()).as_deref(),
-            Some("one of full-auto, workspace-write, danger-full-access, none"));
+        assert_eq!(
+            at("agents.any").field("sandbox").map(|f| f.shape.expected()).as_deref(),
+            Some("one of full-auto, workspace-write, danger-full-access, none")
+        );
+    }
+
+    #[test]
+    fn a_key_is_found_under_any_name() {
+        let found = find("agents.mybot.env.KEY").expect("a key");
+        assert_eq!((found.pattern.as_str(), found.field), ("agents.*.env.*", None));
+        assert_eq!(
+            find("workflow.checks").and_then(|found| found.field).map(|field| field.name.as_str()),
+            Some("checks")
+        );
+        for bad in ["", "router.modle", "router.model.x", "agents..command", "agents."] {
+            assert_eq!(find(bad), None, "{bad}");
+        }
+        let keys = fixed_keys();
+        assert!(["name", "router.mode", "log.keep"].iter().all(|key| keys.iter().any(|k| k == key)), "{keys:?}");
+    }
+
+    #[test]
+    fn what_was_meant_is_found_part_by_part() {
+        for (key, meant) in [
+            ("engin.max_paralel", Some("engine.max_parallel")),
+            ("agents.nobody.comand", Some("agents.nobody.command")),
+            ("max_parallel", Some("engine.max_parallel")),
+            ("timeout_seconds", None),
+            ("engine.max_parallel.x", None),
+            ("colour", None),
+        ] {
+            assert_eq!(suggest(key).as_deref(), meant, "{key}");
+        }
     }
 
     #[test]

@@ -89,6 +89,8 @@ pub enum Event {
         /// Why.
         problem: IntegrationProblem,
     },
+    /// The wait before another try at the integration is over.
+    IntegrationDue,
     /// A person gives the task up.
     CancelAsked {
         /// In words.
@@ -164,6 +166,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::Judged { run, verdict, evidence } => on_judged(&mut next, run, verdict, evidence, context),
         Event::Integrated { run, integration } => on_integrated(&mut next, run, integration),
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
+        Event::IntegrationDue => on_integration_due(&mut next),
         Event::CancelAsked { reason } => on_cancel(&mut next, reason),
         Event::RetryAsked => on_retry(&mut next),
         Event::UnblockAsked => on_unblock(&mut next),
@@ -443,6 +446,14 @@ fn on_not_integrated(
         }
         IntegrationProblem::Ask(question) => ask(task, question.clone()),
     }
+    Ok(())
+}
+
+fn on_integration_due(task: &mut Task) -> Result<(), Refused> {
+    let State::InReview { review: ReviewStage::Integrating { waiting }, .. } = &mut task.state else {
+        return Err(refused(task, "only an accepted task is integrated"));
+    };
+    *waiting = None;
     Ok(())
 }
 

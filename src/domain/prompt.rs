@@ -14,7 +14,7 @@ mod work;
 mod tests;
 
 pub use followup::{
-    Conflict, Conversation, FailedCheck, RetryReason, conflict_prompt, interrupted_prompt, repair_prompt, retry_prompt,
+    Again, Conversation, again_prompt, conflict_prompt, interrupted_prompt, repair_prompt, retry_prompt,
 };
 pub use route::route_prompt;
 pub use template::{Placeholder, TemplateProblem};

@@ -82,8 +82,15 @@ impl Redactor {
     }
 
     fn index(&mut self) {
-        let needles = self.needles.iter().enumerate().map(|(index, needle)| (pair(needle.text.as_bytes(), 0), Rule::Needle(index)));
-        let shapes = shapes::SHAPES.iter().enumerate().map(|(index, shape)| (pair(shape.lead.as_bytes(), 0), Rule::Shape(index)));
+        let needles = self
+            .needles
+            .iter()
+            .enumerate()
+            .map(|(index, needle)| (pair(needle.text.as_bytes(), 0), Rule::Needle(index)));
+        let shapes = shapes::SHAPES
+            .iter()
+            .enumerate()
+            .map(|(index, shape)| (pair(shape.lead.as_bytes(), 0), Rule::Shape(index)));
         for (start, rule) in needles.chain(shapes).collect::<BTreeSet<_>>() {
             let Some(start) = start else { continue };
             self.pairs[usize::from(start >> 6)] |= 1 << (start & 63);
@@ -109,16 +116,16 @@ impl Redactor {
             range.end
         };
         let mut at = 0;
-        if std::mem::take(&mut carry.inside_private_key) {
-            let end = shapes::private_key_rest(text, 0, carry_flag(carry));
+        if carry.inside_private_key {
+            let (end, open) = shapes::private_key_rest(text, 0, false);
+            carry.inside_private_key = open;
             at = if end == 0 { 0 } else { mask(0..end, shapes::PRIVATE_KEY) };
         }
-        while let Some(found) = self.find(text, at) {
-            let mut range = found.range;
+        while let Some(mut found) = self.find(text, at) {
             if found.name == shapes::PRIVATE_KEY {
-                range.end = shapes::private_key_rest(text, range.end, carry_flag(carry));
+                (found.range.end, carry.inside_private_key) = shapes::private_key_rest(text, found.range.end, true);
             }
-            at = mask(range, found.name);
+            at = mask(found.range, found.name);
         }
         if copied == 0 && masked.is_empty() {
             return Cow::Borrowed(text);
@@ -152,7 +159,8 @@ impl Redactor {
         let mut at = from;
         while let Some(start) = pair(bytes, at) {
             if self.pairs[usize::from(start >> 6)] & (1 << (start & 63)) != 0
-                && let Some(found) = self.rules.get(&start).into_iter().flatten().find_map(|&rule| self.try_rule(rule, text, at))
+                && let Some(found) =
+                    self.rules.get(&start).into_iter().flatten().find_map(|&rule| self.try_rule(rule, text, at))
             {
                 return Some(found);
             }
@@ -186,10 +194,6 @@ impl fmt::Debug for Redactor {
 struct Found<'a> {
     range: Range<usize>,
     name: &'a str,
-}
-
-fn carry_flag(carry: &mut Carry) -> &mut bool {
-    &mut carry.inside_private_key
 }
 
 /// Two bytes as one number.

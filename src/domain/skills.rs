@@ -171,7 +171,8 @@ impl Catalogue {
     /// Finds the texts for a run: `names` in their order, then `defaults`, each once.
     pub fn select<'a>(&'a self, names: &[String], defaults: &[String]) -> Selection<'a> {
         let mut selection = Selection::default();
-        for (name, is_default) in names.iter().map(|n| (n, defaults.contains(n))).chain(defaults.iter().map(|n| (n, true)))
+        for (name, is_default) in
+            names.iter().map(|n| (n, defaults.contains(n))).chain(defaults.iter().map(|n| (n, true)))
         {
             let list = match self.get(name) {
                 Some(skill) if selection.skills.iter().any(|known| known.name == skill.name) => continue,
@@ -247,7 +248,9 @@ mod tests {
                 .unwrap_err()
                 .to_string()
         };
-        assert!(refuse("d", "---\na: [\n---\nx").contains("skill d: the front matter of SKILL.md cannot be read: line 1"));
+        assert!(
+            refuse("d", "---\na: [\n---\nx").contains("skill d: the front matter of SKILL.md cannot be read: line 1")
+        );
         assert!(refuse("../x", "text").contains("is not a name"));
         assert!(refuse("d", " \n").contains("has no text"));
     }
@@ -262,8 +265,11 @@ mod tests {
 
     #[test]
     fn a_repository_shadows_the_home_and_says_so() {
-        let catalogue =
-            Catalogue::new([skill("a", SkillSource::Home), skill("a", SkillSource::Repository), skill("b", SkillSource::Home)]);
+        let catalogue = Catalogue::new([
+            skill("a", SkillSource::Home),
+            skill("a", SkillSource::Repository),
+            skill("b", SkillSource::Home),
+        ]);
         assert_eq!(catalogue.get("a").map(|s| s.source), Some(SkillSource::Repository));
         assert_eq!(catalogue.shadowed(), names(&["a"]));
         assert_eq!(catalogue.iter().count(), 2);

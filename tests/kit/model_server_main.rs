@@ -3,12 +3,11 @@
 
 #![allow(dead_code, reason = "the server's test side is not used here")]
 
-#[path = "agents.rs"]
-mod agents;
+mod clis;
 mod model_server;
 
-use agents::{Agent, setup};
 use clap::Parser;
+use clis::{Agent, setup};
 use model_server::{ModelServer, Script};
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -53,7 +52,11 @@ fn quoted(args: &[String]) -> String {
     args.iter().map(quote).collect::<Vec<_>>().join(" ")
 }
 
-#[expect(clippy::disallowed_macros, clippy::print_stdout, reason = "this program's output is for the person who runs it")]
+#[expect(
+    clippy::disallowed_macros,
+    clippy::print_stdout,
+    reason = "this program's output is for the person who runs it"
+)]
 fn say(text: &str) {
     println!("{text}");
 }

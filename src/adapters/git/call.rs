@@ -38,15 +38,15 @@ pub(in crate::adapters) struct Call {
     settings: Vec<Setting>,
     variables: Vec<(OsString, OsString)>,
     time_limit: Duration,
-    excess: (usize, Excess),
+    output_limit: usize,
 }
 
 impl Call {
     /// `git <args>`. Names that come from outside go behind `--` or `--end-of-options`, or are full ref names.
     pub(in crate::adapters) fn new<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Self {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
-        let excess = (OUTPUT_LIMIT, Excess::Kill);
-        Self { args, stdin: Vec::new(), settings: Vec::new(), variables: Vec::new(), time_limit: QUICK, excess }
+        let (stdin, settings, variables) = (Vec::new(), Vec::new(), Vec::new());
+        Self { args, stdin, settings, variables, time_limit: QUICK, output_limit: OUTPUT_LIMIT }
     }
 
     pub(in crate::adapters) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
@@ -61,6 +61,12 @@ impl Call {
 
     pub(in crate::adapters) fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// How many bytes it may print before it is ended and the call fails.
+    pub(in crate::adapters) fn output_limit(mut self, bytes: usize) -> Self {
+        self.output_limit = bytes;
         self
     }
 
@@ -163,7 +169,7 @@ impl Repo {
             .envs(call.variables)
             .stdin(call.stdin)
             .time_limit(call.time_limit)
-            .output_limit(call.excess.0, call.excess.1);
+            .output_limit(call.output_limit, Excess::Kill);
         Ok(process::run_async(&invocation).await?)
     }
 }

@@ -58,7 +58,10 @@ impl Repo {
         }
         let known = Arc::default();
         let mut repo = Self { git: git.clone(), root: as_path(common_dir), common_dir: as_path(common_dir), known };
-        repo.root = if common_dir == git_dir {
+        repo.root = if let (Some(".git"), Some(root)) = (repo.common_dir.file_name().and_then(OsStr::to_str), repo.common_dir.parent()) {
+            // Not what git says: core.worktree could name any directory.
+            root.to_owned()
+        } else if common_dir == git_dir {
             as_path(&look(git, dir, &["rev-parse", "--show-toplevel"]).await.map_err(|_| GitError::Bare { path: dir.to_owned() })?)
         } else {
             repo.root_by_list(dir).await?

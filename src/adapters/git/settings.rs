@@ -26,6 +26,8 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("GIT_ALLOW_PROTOCOL", "file:http:https:ssh"),
     // The user's own commands in the same checkout must never find our lock for a mere look.
     ("GIT_OPTIONAL_LOCKS", "0"),
+    // A path is a path, also when it begins with ":(".
+    ("GIT_LITERAL_PATHSPECS", "1"),
 ];
 
 /// Settings for every call.

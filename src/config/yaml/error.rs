@@ -7,6 +7,11 @@ use std::fmt;
 /// Longest part of a line that a snippet shows, in characters.
 const SNIPPET_WIDTH: usize = 100;
 
+/// Said of a file with more than one document.
+pub(super) const SECOND_DOCUMENT: &str = "only one YAML document is expected here, a second one begins";
+/// Said of a text that would exhaust memory.
+pub(super) const TOO_COMPLEX: &str = "the YAML is too deeply nested, or its aliases multiply";
+
 /// A text that is no YAML, or not the YAML that was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct YamlError {
@@ -69,14 +74,19 @@ fn innermost(error: &Error) -> &Error {
 
 /// The reader's words, except where they speak of its own programming interface.
 fn message_of(error: &Error) -> String {
-    match error {
-        Error::DuplicateMappingKey { key: Some(key), .. } => format!("the key `{key}` is already set above"),
-        Error::MultipleDocuments { .. } => "only one YAML document is expected here, a second one begins".to_owned(),
-        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. } => {
-            "the YAML is too deeply nested, or its aliases multiply".to_owned()
-        }
-        other => UserMessageFormatter.format_message(other).into_owned(),
+    if let Error::DuplicateMappingKey { key: Some(key), .. } = error {
+        return format!("the key `{key}` is already set above");
     }
+    if matches!(error, Error::MultipleDocuments { .. }) {
+        return SECOND_DOCUMENT.to_owned();
+    }
+    if matches!(
+        error,
+        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } | Error::AliasReplayStackDepthExceeded { .. }
+    ) {
+        return TOO_COMPLEX.to_owned();
+    }
+    UserMessageFormatter.format_message(error).into_owned()
 }
 
 /// The line with a caret under the column; long lines are cut around the place.

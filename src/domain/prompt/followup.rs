@@ -1,19 +1,16 @@
 //! Prompts that follow a run: what went wrong, and what to do now. Each is written for the same conversation or, as a
 //! part of the whole work prompt, for a fresh one.
 
-use super::data::{code_span, cut, cut_middle, fence, one_line};
+use super::data::{code_span, cut, cut_middle, fence};
 use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use super::work::{WorkContext, work_prompt_after};
-use crate::domain::outcome::FailureClass;
+use crate::domain::outcome::{FailureClass, Side};
 
 /// Limits in characters.
 const MAX_OUTPUT: usize = 16_000;
 const MAX_NOTES: usize = 32_000;
 const MAX_DETAIL: usize = 4_000;
-/// The most failed checks, open points or files that are listed.
-const MAX_CHECKS: usize = 4;
-const MAX_LISTED: usize = 100;
 
 /// Whether the agent remembers the work so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,129 +21,75 @@ pub enum Conversation {
     Fresh,
 }
 
-/// A check that did not pass.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedCheck {
-    /// The command, as in `workflow.checks`.
-    pub command: String,
-    /// How it ended: `exit code 1`, `timed out after 600 s`.
-    pub ending: String,
-    /// What it printed.
-    pub output: String,
+/// What the next run has to be told of the last one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again<'a> {
+    /// The kind of trouble.
+    pub class: FailureClass,
+    /// Its text, which is data: the command of a check with its ending and output, a reviewer's notes, open points, the
+    /// files of a conflict one per line, a reason.
+    pub detail: &'a str,
+    /// Whether the agent still knows what it did.
+    pub conversation: Conversation,
 }
 
-/// Why a run's work was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RetryReason {
-    /// Commands of `workflow.checks` failed.
-    ChecksFailed(Vec<FailedCheck>),
-    /// No commit and no changed file.
-    NoChange,
-    /// The answer could not be read, even after the request to repair it.
-    Malformed {
-        /// What was wrong with it.
-        reason: String,
-    },
-    /// The agent itself says that it is not finished.
-    Incomplete {
-        /// What it said.
-        detail: String,
-        /// Its open points.
-        remaining: Vec<String>,
-    },
-    /// The reviewer asks for changes.
-    ReviewRejected {
-        /// The reviewer's words.
-        notes: String,
-    },
-    /// Something outside of the worktree was changed.
-    OutsideWorktree {
-        /// What.
-        detail: String,
-    },
-    /// The run ended before its work was done: time, silence, memory, a crash, a full context.
-    Ended {
-        /// The kind of failure.
-        class: FailureClass,
-        /// What is known.
-        detail: String,
-    },
+/// The prompt of the run after a failure of `again.class`, whichever of the three below fits it.
+pub fn again_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
+    match (again.class, again.class.side()) {
+        (FailureClass::Conflict, _) => conflict_prompt(context, again, templates),
+        (_, Side::Quality) => retry_prompt(context, again, templates),
+        (_, Side::Provider | Side::Process) => interrupted_prompt(context, again, templates),
+    }
 }
 
-/// The base branch moved on and does not merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Conflict {
-    /// The commit of the base branch to merge with.
-    pub base_commit: String,
-    /// Files in conflict.
-    pub files: Vec<String>,
-}
-
-/// The prompt of another attempt after work that was not accepted.
-pub fn retry_prompt(
-    context: &WorkContext<'_>,
-    reason: &RetryReason,
-    conversation: Conversation,
-    templates: &Templates,
-) -> String {
+/// The prompt after work that was not accepted.
+pub fn retry_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let own = [
         ("attempt", context.attempt.to_string()),
         ("max_attempts", context.max_attempts.to_string()),
         ("branch", code_span(context.branch)),
-        ("problem", problem(reason)),
+        ("problem", problem(again.class, again.detail)),
     ];
-    follow_up(context, TemplateName::Retry, own.into(), conversation, templates)
+    follow_up(context, again, (TemplateName::Retry, own.into()), templates)
 }
 
-/// The prompt after a process was killed; `detail` says what is known of it.
-pub fn interrupted_prompt(
-    context: &WorkContext<'_>,
-    detail: &str,
-    conversation: Conversation,
-    templates: &Templates,
-) -> String {
+/// The prompt after a run that was cut off: killed, stalled, out of time, its provider gone.
+pub fn interrupted_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
+    let detail = format!("{}: {}", again.class, again.detail);
     let own = [
         ("worktree", code_span(context.worktree)),
         ("branch", code_span(context.branch)),
-        ("detail", fence(&cut(detail, MAX_DETAIL))),
+        ("detail", fence(&cut(&detail, MAX_DETAIL))),
     ];
-    follow_up(context, TemplateName::Interrupted, own.into(), conversation, templates)
+    follow_up(context, again, (TemplateName::Interrupted, own.into()), templates)
 }
 
-/// The prompt after a merge conflict: merge the new base into the branch. The one prompt that allows a merge.
-pub fn conflict_prompt(
-    context: &WorkContext<'_>,
-    conflict: &Conflict,
-    conversation: Conversation,
-    templates: &Templates,
-) -> String {
+/// The prompt after a merge conflict: merge the present base into the branch. The one prompt that allows a merge.
+pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let own = [
         ("branch", code_span(context.branch)),
         ("base_branch", code_span(context.base_branch)),
-        ("base_commit", code_span(&conflict.base_commit)),
-        ("files", fence(&listed(&conflict.files))),
+        ("base_commit", code_span(context.base_commit)),
+        ("files", fence(&cut(again.detail, MAX_OUTPUT))),
     ];
-    follow_up(context, TemplateName::Conflict, own.into(), conversation, templates)
+    follow_up(context, again, (TemplateName::Conflict, own.into()), templates)
 }
 
 /// The request, in the same conversation, to say an unreadable answer again.
 pub fn repair_prompt(reason: &str, answer_format: &str, templates: &Templates) -> String {
-    let values = Values::from([
-        ("reason", fence(&cut(reason, MAX_DETAIL))),
-        ("answer_format", answer_format.trim().to_owned()),
-    ]);
+    let values =
+        Values::from([("reason", fence(&cut(reason, MAX_DETAIL))), ("answer_format", answer_format.trim().to_owned())]);
     templates.render(TemplateName::Repair, &values)
 }
 
 fn follow_up(
     context: &WorkContext<'_>,
-    name: TemplateName,
-    mut values: Values,
-    conversation: Conversation,
+    again: &Again<'_>,
+    (name, mut values): (TemplateName, Values),
     templates: &Templates,
 ) -> String {
     values.insert("task_id", context.task_id.to_string());
-    match conversation {
+    match again.conversation {
         Conversation::Same => {
             values.insert("answer_format", context.answer_format.trim().to_owned());
             templates.render(name, &values)
@@ -159,70 +102,64 @@ fn follow_up(
     }
 }
 
-fn problem(reason: &RetryReason) -> String {
-    match reason {
-        RetryReason::ChecksFailed(checks) => failed_checks(checks),
-        RetryReason::NoChange => "You left no commit and no changed file. If the task really needs no change, say so \
-             with the status `needs_review` and the reason; otherwise make the change and commit it."
-            .to_owned(),
-        RetryReason::Malformed { reason } => format!(
-            "Your final answer could not be read, so the work could not be accepted:\n\n{}\n\nLook at what is there, \
-             finish what is missing, and end with an answer in the format.",
-            fence(&cut(reason, MAX_DETAIL))
+/// What is said of the trouble: what it is, its text as data, what to do about it.
+fn problem(class: FailureClass, detail: &str) -> String {
+    let detail = detail.trim();
+    let (what, data, then) = match class {
+        FailureClass::ChecksFailed => (
+            "A check failed when orch ran it on your commits:",
+            cut_middle(detail, MAX_OUTPUT),
+            "Find the cause and mend the code. Do not weaken, skip or delete a check or a test to make it pass. Run the \
+             command yourself before you finish.",
         ),
-        RetryReason::Incomplete { detail, remaining } => incomplete(detail, remaining),
-        RetryReason::ReviewRejected { notes } => format!(
-            "A reviewer read your commits and asks for changes:\n\n{}\n\nDeal with every point: change the code, or say \
-             in the summary why the point does not hold.",
-            fence(&cut(notes, MAX_NOTES))
+        FailureClass::NoChange => (
+            "You left no change:",
+            cut(detail, MAX_DETAIL),
+            "Make the change and commit it. If the task really needs none, say so with the status `needs_review` and \
+             the reason.",
         ),
-        RetryReason::OutsideWorktree { detail } => format!(
-            "Something outside of your worktree was changed during your run:\n\n{}\n\nWork only inside the worktree. \
-             Do not try to repair what is outside; say in the summary what you did there.",
-            fence(&cut(detail, MAX_DETAIL))
+        FailureClass::Malformed => (
+            "Your final answer could not be read:",
+            cut(detail, MAX_DETAIL),
+            "Look at what is there, finish what is missing, and end with an answer in the agreed form.",
         ),
-        RetryReason::Ended { class, detail } => format!(
-            "The run ended before the work was done ({class}):\n\n{}\n\nLook at what is already committed and go on \
-             from there. Keep commands short and their output small.",
-            fence(&cut(detail, MAX_DETAIL))
+        FailureClass::Incomplete => {
+            ("The work is not finished. What is open:", cut(detail, MAX_NOTES), "Go on with what is open.")
+        }
+        FailureClass::ReviewRejected => (
+            "A reviewer read your commits and asks for changes:",
+            cut(detail, MAX_NOTES),
+            "Deal with every point: change the code, or say in the summary why the point does not hold.",
         ),
-    }
-}
-
-fn failed_checks(checks: &[FailedCheck]) -> String {
-    let block = |check: &FailedCheck| {
-        let output = fence(&cut_middle(check.output.trim_end(), MAX_OUTPUT));
-        format!("{} ended with {}:\n\n{output}", code_span(&check.command), one_line(&check.ending, 200))
+        FailureClass::ContextTooLong => (
+            "The conversation grew longer than the model can hold:",
+            cut(detail, MAX_DETAIL),
+            "See what is already committed and go on from there. Read only the parts of files that you need, and keep \
+             the output of commands small.",
+        ),
+        FailureClass::SandboxViolation => (
+            "Something outside of your worktree was changed during your run:",
+            cut(detail, MAX_DETAIL),
+            "Work only inside the worktree. Do not try to repair what is outside; say in the summary what you did there.",
+        ),
+        FailureClass::Conflict
+        | FailureClass::Auth
+        | FailureClass::RateLimited
+        | FailureClass::Overloaded
+        | FailureClass::Network
+        | FailureClass::ModelNotFound
+        | FailureClass::Budget
+        | FailureClass::AgentMissing
+        | FailureClass::Timeout
+        | FailureClass::Stalled
+        | FailureClass::Killed
+        | FailureClass::Crashed
+        | FailureClass::Memory
+        | FailureClass::SessionLost => (
+            "The run ended before the work was done:",
+            cut(&format!("{class}: {detail}"), MAX_DETAIL),
+            "See what is already committed and go on from there.",
+        ),
     };
-    let mut blocks = vec!["These checks failed when orch ran them on your commits:".to_owned()];
-    blocks.extend(checks.iter().take(MAX_CHECKS).map(block));
-    if checks.len() > MAX_CHECKS {
-        blocks.push(format!("{} more checks failed.", checks.len() - MAX_CHECKS));
-    }
-    blocks.push(
-        "Find the cause and mend the code. Do not weaken, skip or delete a check or a test to make it pass. Run the \
-         commands yourself before you finish."
-            .to_owned(),
-    );
-    blocks.join("\n\n")
-}
-
-fn incomplete(detail: &str, remaining: &[String]) -> String {
-    let mut said = vec![cut(detail, MAX_DETAIL)];
-    if !remaining.is_empty() {
-        said.push(format!("Open points:\n{}", listed(remaining)));
-    }
-    format!(
-        "The work is not finished. What was said of it:\n\n{}\n\nGo on with what is open.",
-        fence(&said.join("\n\n"))
-    )
-}
-
-fn listed(entries: &[String]) -> String {
-    let mut lines: Vec<String> =
-        entries.iter().take(MAX_LISTED).map(|entry| format!("- {}", one_line(entry, 300))).collect();
-    if entries.len() > MAX_LISTED {
-        lines.push(format!("- … and {} more", entries.len() - MAX_LISTED));
-    }
-    lines.join("\n")
+    format!("{what}\n\n{}\n\n{then}", fence(&data))
 }

@@ -75,7 +75,9 @@ pub enum TemplateProblem {
         name: String,
     },
     /// The first line could be taken for a command or an option by an agent CLI, or is left to a value.
-    #[error("the first line must be plain text of the template: it must not be blank or begin with '/', '-', '@', '$' or '{{{{'")]
+    #[error(
+        "the first line must be plain text of the template: it must not be blank or begin with '/', '-', '@', '$' or '{{{{'"
+    )]
     FirstLine,
     /// Larger than any template needs to be.
     #[error("the template has more than {max} characters")]

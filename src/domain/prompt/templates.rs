@@ -33,8 +33,7 @@ const fn optional(name: &'static str) -> Placeholder {
 
 impl TemplateName {
     /// Every prompt.
-    pub const ALL: [Self; 6] =
-        [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict];
+    pub const ALL: [Self; 6] = [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict];
 
     /// The stable name: of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
     pub fn as_str(self) -> &'static str {

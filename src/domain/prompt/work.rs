@@ -50,6 +50,8 @@ pub struct WorkContext<'a> {
     pub branch: &'a str,
     /// Where the branch begins and shall go.
     pub base_branch: &'a str,
+    /// The commit (or a ref) at which that branch stands now; what a conflict is resolved against.
+    pub base_commit: &'a str,
     /// `workflow.checks`: commands that orch runs afterwards.
     pub checks: &'a [String],
     /// The role that routing gave.

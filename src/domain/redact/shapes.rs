@@ -166,27 +166,19 @@ fn run(bytes: &[u8], alphabet: Alphabet) -> usize {
     bytes.iter().take_while(|&&byte| alphabet.has(byte)).count()
 }
 
+/// The length of three parts with dots between them, each long enough to be no accident.
 fn jwt(rest: &[u8]) -> Option<usize> {
-    let mut count = 0;
-    for least in [8, 8, 8] {
-        if count > 0 {
-            count += usize::from(rest.get(count) == Some(&b'.'));
-        }
-        let part = run(&rest[count..], Alphabet::Word);
-        if part < least {
-            return None;
-        }
-        count += part;
-        if rest.get(count) != Some(&b'.') && least != 8 {
-            return None;
-        }
-    }
-    Some(count)
+    let part = |from: usize| rest.get(from..).map(|bytes| run(bytes, Alphabet::Word)).filter(|&count| count >= 8);
+    let dot = |at: usize| (rest.get(at) == Some(&b'.')).then_some(at + 1);
+    let claims = dot(part(0)?)?;
+    let signature = dot(claims + part(claims)?)?;
+    Some(signature + part(signature)?)
 }
 
 /// The password in `user:password@host`, or all of `token@host` when it is long.
 fn url_password(rest: &[u8]) -> Option<Range<usize>> {
-    let authority = rest.iter().take(512).position(|byte| b"/?# \t\r\n\"'<>".contains(byte)).unwrap_or(rest.len().min(512));
+    let authority =
+        rest.iter().take(512).position(|byte| b"/?# \t\r\n\"'<>".contains(byte)).unwrap_or(rest.len().min(512));
     let at = rest[..authority].iter().rposition(|&byte| byte == b'@')?;
     let start = match rest[..at].iter().position(|&byte| byte == b':') {
         Some(colon) => colon + 1,
@@ -198,28 +190,28 @@ fn url_password(rest: &[u8]) -> Option<Range<usize>> {
 
 /// The length of `… PRIVATE KEY-----`; for a key on one line, up to its end.
 fn private_key_armour(rest: &[u8]) -> Option<usize> {
-    let title = std::str::from_utf8(&rest[..rest.iter().take(64).position(|&byte| byte == b'\n').unwrap_or(rest.len().min(64))]);
-    let title = title.or_else(|error| std::str::from_utf8(&rest[..error.valid_up_to()])).ok()?;
-    let end = title.find("PRIVATE KEY")?;
-    (!title[..end].contains("-----")).then_some(end + "PRIVATE KEY".len())
+    let line = rest.iter().take(64).position(|&byte| byte == b'\n').unwrap_or(rest.len().min(64));
+    let end = rest[..line].windows(11).position(|window| window == b"PRIVATE KEY")?;
+    rest[..end].iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b' ').then_some(end + 11)
 }
 
-/// Where a private key that has begun before `from` ends. `open` is set when the text ends first.
-pub(super) fn private_key_rest(text: &str, from: usize, open: &mut bool) -> usize {
+/// Where the body of a private key ends that goes on at `from`, and whether the text ends before it. `armour` says
+/// that the rest of the first line still belongs to the opening.
+pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize, bool) {
     let mut at = from;
     for line in text[from..].split_inclusive('\n') {
         if let Some(end) = line.find("-----END") {
             let after = end + "-----END".len();
             let close = line[after..].find("-----").map_or(line.trim_end().len(), |dashes| after + dashes + 5);
-            return at + close;
+            return (at + close, false);
         }
-        if at != from && !is_key_line(line) {
-            return at;
+        let opening = armour && at == from;
+        if !opening && !is_key_line(line) {
+            return (at, false);
         }
         at += line.len();
     }
-    *open = true;
-    text.len()
+    (text.len(), true)
 }
 
 fn is_key_line(line: &str) -> bool {

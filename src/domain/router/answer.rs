@@ -3,6 +3,7 @@
 //! is ignored and named in the warning.
 
 use super::{Choice, Impossible, Routing, sanity, wishes};
+use crate::domain::answer::object_in_text;
 use crate::domain::prompt::data::one_line;
 use crate::domain::route::{AgentProfile, Complexity, RouteResult};
 use crate::domain::skills::Catalogue;
@@ -30,8 +31,10 @@ pub enum RouteParseError {
         bytes: usize,
     },
     /// Prose, or broken JSON.
-    #[error("the answer holds no JSON object, it begins {start:?}")]
+    #[error("{cause}; the answer begins {start:?}")]
     NoJson {
+        /// What was wrong.
+        cause: String,
         /// The first words.
         start: String,
     },
@@ -106,39 +109,16 @@ impl Routing<'_> {
     }
 }
 
-/// The JSON object in a text: the text itself, the last fenced block that is one, or what the outermost braces hold.
+/// The last JSON object in a text that names an agent: the text itself, in a fence, or among prose.
 fn find_object(text: &str) -> Result<Map<String, Value>, RouteParseError> {
-    let text = text.trim().trim_start_matches('\u{feff}');
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(RouteParseError::Empty);
     }
     if text.len() > MAX_ANSWER {
         return Err(RouteParseError::TooLong { bytes: text.len() });
     }
-    let object = |text: &str| serde_json::from_str::<Map<String, Value>>(text).ok();
-    let fenced = || fenced_blocks(text).into_iter().rev().find_map(|block| object(&block));
-    let braces = || object(text.get(text.find('{')?..=text.rfind('}')?)?);
-    let found = object(text).or_else(fenced).or_else(braces);
-    found.ok_or_else(|| RouteParseError::NoJson { start: one_line(text, SHOWN) })
-}
-
-/// The contents of the blocks between lines that begin with three backquotes.
-fn fenced_blocks(text: &str) -> Vec<String> {
-    let mut blocks = Vec::new();
-    let mut open: Option<String> = None;
-    for line in text.lines() {
-        let is_mark = line.trim_start().starts_with("```");
-        open = match (open, is_mark) {
-            (None, true) => Some(String::new()),
-            (None, false) => None,
-            (Some(block), true) => {
-                blocks.push(block);
-                None
-            }
-            (Some(block), false) => Some(block + line + "\n"),
-        };
-    }
-    blocks
+    let found = object_in_text(text, "executor").or_else(|why| object_in_text(text, "agent").map_err(|_| why));
+    found.map_err(|why| RouteParseError::NoJson { cause: one_line(&why.reason, 200), start: one_line(text, SHOWN) })
 }
 
 fn text_of<'a>(answer: &'a Map<String, Value>, field: &str) -> Option<&'a str> {
@@ -166,7 +146,8 @@ fn reason(answer: &Map<String, Value>, agent: &str) -> String {
 fn profile(answer: &Map<String, Value>, allowed_tools: &[String], warnings: &mut Vec<String>) -> AgentProfile {
     // Without a profile the sanity check warns that it has no skills.
     let Some(profile) = answer.get("profile").and_then(Value::as_object) else { return AgentProfile::default() };
-    let refused: Vec<String> = list(profile, "tools").into_iter().filter(|tool| !allowed_tools.contains(tool)).collect();
+    let refused: Vec<String> =
+        list(profile, "tools").into_iter().filter(|tool| !allowed_tools.contains(tool)).collect();
     if !refused.is_empty() {
         warnings.push(format!("tools outside of router.allowed_tools left out: {}", some(&refused)));
     }

@@ -14,7 +14,10 @@ pub fn schema(agents: &[String], skills: &[String], tools: &[String]) -> Value {
         ("complexity", one_of(&tiers, "how hard the task is, by the guide")),
         ("reason", text("why, in one sentence")),
         ("profile", profile(tools)),
-        ("selected_skills", list(one_of(skills, "a skill's name"), "the skills of the catalogue that this task needs; often none")),
+        (
+            "selected_skills",
+            list(one_of(skills, "a skill's name"), "the skills of the catalogue that this task needs; often none"),
+        ),
     ])
 }
 
@@ -94,8 +97,12 @@ fn choices(field: &Value) -> Option<String> {
 pub fn complexity_guide() -> String {
     let line = |complexity: Complexity| {
         let means = match complexity {
-            Complexity::Simple => "documentation, configuration, typos, a change in a single file that is clear beforehand",
-            Complexity::Medium => "a feature over several files, a bug to be found and fixed, tests, a small refactoring",
+            Complexity::Simple => {
+                "documentation, configuration, typos, a change in a single file that is clear beforehand"
+            }
+            Complexity::Medium => {
+                "a feature over several files, a bug to be found and fixed, tests, a small refactoring"
+            }
             Complexity::Complex => {
                 "architecture, a large refactoring, a migration, a fault that spans several systems, subtle concurrency or security"
             }
@@ -109,7 +116,9 @@ pub fn complexity_guide() -> String {
 /// What an agent is good at, in general; `None` for one that orch does not know.
 pub fn describe_agent(name: &str) -> Option<&'static str> {
     match name {
-        "claude" => Some("documentation and writing, user interfaces, refactoring, careful work over many files, open questions"),
+        "claude" => Some(
+            "documentation and writing, user interfaces, refactoring, careful work over many files, open questions",
+        ),
         "codex" => Some("backend code, APIs, databases, algorithms, hunting bugs, well-specified changes"),
         "opencode" => Some("general coding with models of many providers, small and quick changes"),
         "kimi" => Some("general coding, long inputs, low price"),

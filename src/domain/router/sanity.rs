@@ -40,7 +40,12 @@ pub(super) fn warnings(input: &RouteInput, result: &RouteResult) -> Vec<String> 
 
 /// The first of `known` that `text` has as a whole word.
 fn word(text: &str, known: &'static [&'static str]) -> Option<&'static str> {
-    let words: Vec<String> =
-        text.chars().take(2_000).collect::<String>().split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect();
+    let words: Vec<String> = text
+        .chars()
+        .take(2_000)
+        .collect::<String>()
+        .split(|c: char| !c.is_alphanumeric())
+        .map(str::to_lowercase)
+        .collect();
     known.iter().find(|candidate| words.iter().any(|word| word == *candidate)).copied()
 }

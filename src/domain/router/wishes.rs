@@ -71,7 +71,10 @@ fn agent(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Result<Option<Age
         warnings.push(format!("labels ask for several agents ({all}): took {agent}, the first that is installed"));
     }
     if let Some(other) = field.filter(|name| !name.eq_ignore_ascii_case(&agent)) {
-        warnings.push(format!("the label asks for agent {agent}, the task for {}: the label counts", one_line(other, SHOWN)));
+        warnings.push(format!(
+            "the label asks for agent {agent}, the task for {}: the label counts",
+            one_line(other, SHOWN)
+        ));
     }
     Ok(Some(AgentWish { cause: format!("label agent:{agent}"), agent }))
 }
@@ -141,7 +144,11 @@ fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>
     let agent = candidates.into_iter().find(has);
     if agent.is_none() {
         let model = one_line(model, SHOWN);
-        warnings.push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));
+        warnings
+            .push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));
     }
-    agent.map(|agent| AgentWish { cause: format!("the task asks for model {model}, which is {agent}'s in model_map"), agent })
+    agent.map(|agent| AgentWish {
+        cause: format!("the task asks for model {model}, which is {agent}'s in model_map"),
+        agent,
+    })
 }

@@ -174,9 +174,7 @@ impl Scene<'_> {
             }
             Action::Text(text) => now(speak(Speech { text: self.fill(text), ..Speech::default() })),
             Action::Say(say) => now(self.say(say)),
-            Action::Command(command) => {
-                now(self.say(&Say { command: Some(command.clone()), ..Say::default() }))
-            }
+            Action::Command(command) => now(self.say(&Say { command: Some(command.clone()), ..Say::default() })),
             Action::Tool { name, input } => {
                 now(speak(Speech { call: Some(self.call(name, input)), ..Speech::default() }))
             }

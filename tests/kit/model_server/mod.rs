@@ -7,8 +7,11 @@ pub mod script;
 mod serve;
 mod wire;
 
-pub use request::{Asked, Protocol};
-pub use script::{Action, Fail, FailKind, Rule, Script};
+#[allow(unused_imports, reason = "the names that tests use; the server as a program uses few of them")]
+pub use self::{
+    request::{Asked, Protocol},
+    script::{Action, Fail, FailKind, Rule, Script},
+};
 
 use choose::Counters;
 use std::collections::BTreeSet;

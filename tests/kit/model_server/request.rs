@@ -49,8 +49,9 @@ pub struct Asked {
 const SHELLS: [(&str, &str); 3] = [("Bash", "command"), ("bash", "command"), ("exec_command", "cmd")];
 
 /// Openings of texts that a CLI, not the user, puts into a user message.
-const INSERTED: [&str; 7] = [
+const INSERTED: [&str; 8] = [
     "<system-reminder>",
+    "[structured-output-enforce]",
     "<environment_context>",
     "<user_instructions>",
     "<permissions",

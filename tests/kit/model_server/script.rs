@@ -212,8 +212,8 @@ impl Script {
     /// Reads a script from a file.
     pub fn load(path: &Path) -> Result<Self, BadScript> {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| BadScript::Unreadable { path: name.clone(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| BadScript::Unreadable { path: name.clone(), source })?;
         Self::parse(&name, &text)
     }
 
@@ -290,7 +290,14 @@ impl Action {
 
     /// A refusal of the given kind.
     pub fn fail(kind: FailKind) -> Self {
-        Self::Fail(Fail { kind, status: None, retry_after: None, headers: BTreeMap::new() })
+        Self::Fail(Fail::of(kind))
+    }
+}
+
+impl Fail {
+    /// A refusal of the given kind, with nothing out of the ordinary.
+    pub fn of(kind: FailKind) -> Self {
+        Self { kind, status: None, retry_after: None, headers: BTreeMap::new() }
     }
 }
 

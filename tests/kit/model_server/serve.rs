@@ -107,12 +107,20 @@ async fn wait_at(shared: &Shared, hold: &Hold) {
 
 fn spoken(asked: &Asked, speech: &Speech, number: u64) -> Response {
     let envelope = Envelope::new(number, asked, speech);
-    let streamed = asked.stream || speech.cut.is_some();
-    let mut response = if streamed {
-        let body = stream_body(wire::events(asked.protocol, speech, &envelope), speech.cut);
-        ([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")], body).into_response()
-    } else {
-        axum::Json(wire::document(asked.protocol, speech, &envelope)).into_response()
+    let protocol = asked.protocol;
+    let mut response = match speech.cut {
+        Some(Cut::Break { kind, .. }) if !asked.stream => return refused(asked, &Fail::of(kind)),
+        cut if asked.stream => {
+            let body = stream_body(wire::events(protocol, speech, &envelope), cut);
+            ([(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-cache")], body).into_response()
+        }
+        None => axum::Json(wire::document(protocol, speech, &envelope)).into_response(),
+        // One document cannot be cut after some events: its first half goes out.
+        cut => {
+            let mut half = wire::document(protocol, speech, &envelope).to_string();
+            half.truncate(half.floor_char_boundary(half.len() / 2));
+            ([(header::CONTENT_TYPE, "application/json")], stream_body(vec![half], cut)).into_response()
+        }
     };
     extend_headers(response.headers_mut(), &speech.headers);
     response

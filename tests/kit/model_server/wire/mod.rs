@@ -123,6 +123,9 @@ mod tests {
                     continue;
                 }
                 let data: Value = serde_json::from_str(data).expect("JSON");
+                if data["type"] == "response.function_call_arguments.delta" {
+                    continue;
+                }
                 let deltas = [&data["delta"]["text"], &data["delta"], &data["choices"][0]["delta"]["content"]];
                 said.extend(deltas.into_iter().filter_map(Value::as_str));
             }

@@ -77,13 +77,20 @@ fn body(protocol: Protocol, kind: FailKind, model: &str) -> Value {
 fn messages_error(kind: FailKind, model: &str) -> (&'static str, String) {
     let (name, message) = match kind {
         FailKind::Auth => ("authentication_error", "invalid x-api-key"),
-        FailKind::Forbidden => ("permission_error", "Your API key does not have permission to use the specified resource"),
-        FailKind::ModelNotFound => return ("not_found_error", format!("model: {model}")),
-        FailKind::RateLimit => ("rate_limit_error", "This request would exceed your rate limit of requests per minute."),
-        FailKind::UsageLimit => ("rate_limit_error", "This request would exceed your account's rate limit. Please try again later."),
-        FailKind::Quota | FailKind::Billing => {
-            ("invalid_request_error", "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.")
+        FailKind::Forbidden => {
+            ("permission_error", "Your API key does not have permission to use the specified resource")
         }
+        FailKind::ModelNotFound => return ("not_found_error", format!("model: {model}")),
+        FailKind::RateLimit => {
+            ("rate_limit_error", "This request would exceed your rate limit of requests per minute.")
+        }
+        FailKind::UsageLimit => {
+            ("rate_limit_error", "This request would exceed your account's rate limit. Please try again later.")
+        }
+        FailKind::Quota | FailKind::Billing => (
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.",
+        ),
         FailKind::Overloaded => ("overloaded_error", "Overloaded"),
         FailKind::ServerError => ("api_error", "Internal server error"),
         FailKind::Context => ("invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"),
@@ -94,18 +101,38 @@ fn messages_error(kind: FailKind, model: &str) -> (&'static str, String) {
 fn openai_error(kind: FailKind, model: &str) -> (&'static str, Option<&'static str>, String) {
     let (name, code, message) = match kind {
         FailKind::Auth => ("invalid_request_error", Some("invalid_api_key"), "Incorrect API key provided: dummy-key."),
-        FailKind::Forbidden => ("invalid_request_error", Some("unsupported_country_region_territory"), "Country, region, or territory not supported"),
+        FailKind::Forbidden => (
+            "invalid_request_error",
+            Some("unsupported_country_region_territory"),
+            "Country, region, or territory not supported",
+        ),
         FailKind::ModelNotFound => {
             let message = format!("The model `{model}` does not exist or you do not have access to it.");
             return ("invalid_request_error", Some("model_not_found"), message);
         }
-        FailKind::RateLimit => ("requests", Some("rate_limit_exceeded"), "Rate limit reached for requests. Please try again in 11.054s."),
+        FailKind::RateLimit => {
+            ("requests", Some("rate_limit_exceeded"), "Rate limit reached for requests. Please try again in 11.054s.")
+        }
         FailKind::UsageLimit => ("usage_limit_reached", None, "The usage limit has been reached"),
-        FailKind::Quota => ("insufficient_quota", Some("insufficient_quota"), "You exceeded your current quota, please check your plan and billing details."),
-        FailKind::Billing => ("invalid_request_error", Some("billing_hard_limit_reached"), "Billing hard limit has been reached"),
-        FailKind::Overloaded => ("server_error", Some("server_is_overloaded"), "The server is currently overloaded. Please try again later."),
+        FailKind::Quota => (
+            "insufficient_quota",
+            Some("insufficient_quota"),
+            "You exceeded your current quota, please check your plan and billing details.",
+        ),
+        FailKind::Billing => {
+            ("invalid_request_error", Some("billing_hard_limit_reached"), "Billing hard limit has been reached")
+        }
+        FailKind::Overloaded => (
+            "server_error",
+            Some("server_is_overloaded"),
+            "The server is currently overloaded. Please try again later.",
+        ),
         FailKind::ServerError => ("server_error", None, "The server had an error while processing your request."),
-        FailKind::Context => ("invalid_request_error", Some("context_length_exceeded"), "Your input exceeds the context window of this model."),
+        FailKind::Context => (
+            "invalid_request_error",
+            Some("context_length_exceeded"),
+            "Your input exceeds the context window of this model.",
+        ),
     };
     (name, code, message.to_owned())
 }
@@ -150,11 +177,10 @@ fn plan_headers(protocol: Protocol, resets_at: i64) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
 
     #[test]
     fn a_plan_limit_tells_its_reset_where_each_cli_looks_for_it() {
-        let fail = Fail { kind: FailKind::UsageLimit, status: None, retry_after: Some(60), headers: BTreeMap::new() };
+        let fail = Fail { retry_after: Some(60), ..Fail::of(FailKind::UsageLimit) };
         let claude = refusal(Protocol::Messages, &fail, "m", 1000);
         assert!(claude.headers.contains(&("anthropic-ratelimit-unified-reset".into(), "1060".into())), "{claude:?}");
         let codex = refusal(Protocol::Responses, &fail, "m", 1000);

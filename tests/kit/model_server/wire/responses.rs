@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 /// The events of a streamed answer.
 pub fn events(speech: &Speech, envelope: &Envelope) -> Vec<String> {
-    let mut events = vec![json!({"type": "response.created", "response": response(envelope, "in_progress", json!([]))})];
+    let mut events =
+        vec![json!({"type": "response.created", "response": response(envelope, "in_progress", json!([]))})];
     for (index, item) in items(speech, envelope).into_iter().enumerate() {
         events.push(json!({"type": "response.output_item.added", "output_index": index, "item": opened(&item)}));
         events.extend(deltas(index, &item));

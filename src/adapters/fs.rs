@@ -1,0 +1,184 @@
+//! The door to files: private files and directories, bounded reads, locks, and the write that loses nobody's edit.
+//! It knows nothing of what the files mean.
+
+mod exchange;
+mod staged;
+#[cfg(test)]
+mod tests;
+
+pub use exchange::{WriteError, Written, exchange_write};
+
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Mode of a private file.
+const PRIVATE_FILE: u32 = 0o600;
+/// Mode of a private directory.
+const PRIVATE_DIR: u32 = 0o700;
+
+/// A file operation that failed. The message names the operation, the path and the cause.
+#[derive(Debug, thiserror::Error)]
+pub enum FsError {
+    /// The operating system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// More bytes than the caller accepts.
+    #[error("cannot read {}: it is larger than {max} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        max: usize,
+    },
+    /// A directory, a pipe, a device.
+    #[error("cannot read {}: it is not a regular file", path.display())]
+    NotAFile {
+        /// What was found there.
+        path: PathBuf,
+    },
+    /// Bytes that are no text.
+    #[error("cannot read {}: line {line} is not UTF-8 text", path.display())]
+    NotText {
+        /// The file.
+        path: PathBuf,
+        /// The first such line, counted from 1.
+        line: usize,
+    },
+}
+
+impl FsError {
+    /// An error of the operating system on `path`.
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io { action, path: path.to_owned(), source }
+    }
+
+    /// Whether the file or a directory above it does not exist.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// Whether a write must survive a power cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// File and directory are flushed to the disk before the call returns.
+    Synced,
+    /// The change is atomic, but a power cut may undo it.
+    Cached,
+}
+
+/// Reads a regular file of at most `max` bytes. Never waits on a pipe.
+///
+/// # Errors
+/// The file is missing, unreadable, larger, or not a regular file.
+pub fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, FsError> {
+    let failed = |source| FsError::io("read", path, source);
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(failed)?;
+    let found = file.metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(FsError::NotAFile { path: path.to_owned() });
+    }
+    let limit = u64::try_from(max).unwrap_or(u64::MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(limit)).unwrap_or(0).saturating_add(1));
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > max {
+        return Err(FsError::TooLarge { path: path.to_owned(), max });
+    }
+    Ok(bytes)
+}
+
+/// The same for a text.
+///
+/// # Errors
+/// As for [`read_limited`]; also when the bytes are not UTF-8.
+pub fn read_text(path: &Path, max: usize) -> Result<String, FsError> {
+    String::from_utf8(read_limited(path, max)?).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes()[..good].iter().filter(|byte| **byte == b'\n').count();
+        FsError::NotText { path: path.to_owned(), line }
+    })
+}
+
+/// Makes a directory that only its owner can enter, and what is missing above it. One that exists is made private.
+///
+/// # Errors
+/// It cannot be made, or belongs to somebody else.
+pub fn create_dir_private(path: &Path) -> Result<(), FsError> {
+    let failed = |source| FsError::io("make the directory", path, source);
+    DirBuilder::new().recursive(true).mode(PRIVATE_DIR).create(path).map_err(failed)?;
+    let mode = path.metadata().map_err(failed)?.permissions().mode();
+    if mode & 0o777 != PRIVATE_DIR {
+        std::fs::set_permissions(path, Permissions::from_mode(PRIVATE_DIR)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Replaces a file that only orch writes: a reader sees the old content or the new one, never a part. Mode 0600.
+///
+/// # Errors
+/// The new content cannot be written; the old one is then still in place.
+pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FsError> {
+    let temp = staged::TempFile::create(path, bytes, PRIVATE_FILE, durability)?;
+    temp.replace(path)?;
+    match durability {
+        Durability::Synced => staged::sync_parent(path),
+        Durability::Cached => Ok(()),
+    }
+}
+
+/// Appends to a file in one write, making it with mode 0600 when it is missing.
+///
+/// # Errors
+/// It cannot be opened or written.
+pub fn append_private(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    let failed = |source| FsError::io("append to", path, source);
+    let mut file = OpenOptions::new().append(true).create(true).mode(PRIVATE_FILE).open(path).map_err(failed)?;
+    file.write_all(bytes).map_err(failed)
+}
+
+/// An exclusive lock on a file, held until this value is dropped or the process ends, however it ends.
+#[derive(Debug)]
+pub struct FileLock {
+    _file: File,
+}
+
+/// Takes an exclusive lock, or `None` at once when somebody else holds it. The file is made when missing, and stays.
+///
+/// # Errors
+/// The lock file cannot be opened, or the file system has no locks.
+pub fn lock_exclusive(path: &Path) -> Result<Option<FileLock>, FsError> {
+    let file = open_lock(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(FileLock { _file: file })),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(FsError::io("lock", path, source)),
+    }
+}
+
+/// Takes an exclusive lock that is only ever held for moments, waiting for it.
+fn lock_briefly(path: &Path) -> Result<FileLock, FsError> {
+    let file = open_lock(path)?;
+    loop {
+        match file.lock() {
+            Ok(()) => return Ok(FileLock { _file: file }),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(FsError::io("lock", path, source)),
+        }
+    }
+}
+
+fn open_lock(path: &Path) -> Result<File, FsError> {
+    let failed = |source| FsError::io("open the lock", path, source);
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(PRIVATE_FILE).open(path).map_err(failed)
+}

@@ -1,0 +1,330 @@
+//! Writing a file that a person may have open: the new content is exchanged with the live file, and what was
+//! displaced is compared with what the caller thought it replaced. It never merges; it only says that somebody saved.
+//!
+//! What can happen between our look at the file and our write, and what becomes of it:
+//! - *An editor saved by rename before the exchange*: the displaced content differs, it is put back, the caller merges.
+//! - *An editor truncated the file and is still writing it*: the displaced file differs (or is empty). It is put
+//!   back, the same file, so that the editor's open descriptor goes on writing into the live one.
+//! - *An editor saves between the exchange and the putting back*: what we find under our name on the way back is not
+//!   our content. It is newer than what we are putting back, so it is exchanged in again, until nothing newer appears.
+//! - *An editor opened the file before the exchange and writes after the comparison*: it writes into the displaced
+//!   file, which is therefore kept until the next write and looked at again then; changed, it is set aside as rescued.
+//! - *This process is killed anywhere*: the name of the displaced file tells the inode that was ours and the content
+//!   that was expected, so that the next write knows which of the two it has found and whether it was edited.
+
+use super::staged::{TEMP_SUFFIX, TempFile, name_prefix, parent_of, sync_parent};
+use super::{Durability, FsError, create_dir_private, lock_briefly, read_limited};
+use rustix::fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Largest file that is exchanged, in bytes.
+const MAX_BYTES: usize = 64 * 1024 * 1024;
+/// End of the name of a file that waits to be exchanged, or was displaced.
+const SWAP_SUFFIX: &str = ".orch-swap";
+/// Directory beside the lock where displaced files stay until the next write.
+const KEEP_DIR: &str = "swap";
+/// Links followed from the path to the file.
+const MAX_LINKS: u32 = 40;
+/// How often newer saves are put in place before giving up on an editor that saves without a pause.
+const MAX_PUT_BACKS: u32 = 1_000;
+
+/// A write that went through.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Files with edits that an editor saved into a file which an earlier write had already displaced. They are not
+    /// in the live file: the caller tells the person where they are, or merges them.
+    pub rescued: Vec<PathBuf>,
+}
+
+/// A write that did not happen: the file is as its last writer left it.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Somebody saved since the expected content was read. Read again (an editor may be in the middle of its save),
+    /// merge and write again.
+    #[error("somebody else saved the file meanwhile")]
+    Changed {
+        /// What was found; `None` when there is no file.
+        current: Option<Vec<u8>>,
+    },
+    /// The operating system refused; the old file is unchanged.
+    #[error("{0}; the file is unchanged")]
+    Fs(#[from] FsError),
+}
+
+/// Replaces `expected_old` by `new` in a file that others write too; `None` means that there is no file yet. Symbolic
+/// links are followed, mode and owner are kept (access lists and extended attributes are not). `lock` is the file that
+/// all writers of orch lock for the moment of the write; its directory is made when missing.
+///
+/// # Errors
+/// [`WriteError::Changed`] when the file holds something else; [`WriteError::Fs`] when it cannot be written. In both
+/// cases the text of the last writer is in place.
+pub fn exchange_write(
+    path: &Path,
+    lock: &Path,
+    new: &[u8],
+    expected_old: Option<&[u8]>,
+) -> Result<Written, WriteError> {
+    if !parent_of(lock).is_dir() {
+        create_dir_private(parent_of(lock))?;
+    }
+    let _held = lock_briefly(lock)?;
+    let target = resolve(path)?;
+    let keep = parent_of(lock).join(KEEP_DIR);
+    create_dir_private(&keep)?;
+    let rescued = settle_leftovers(&target, &keep)?;
+    match (expected_old, read_if_there(&target)?) {
+        (None, None) => publish(&target, new)?,
+        (Some(old), Some(current)) if old == current => exchange(&target, &keep, new, old)?,
+        (Some(_) | None, current) => return Err(WriteError::Changed { current }),
+    }
+    Ok(Written { rescued })
+}
+
+/// Puts a file where there is none.
+fn publish(target: &Path, new: &[u8]) -> Result<(), WriteError> {
+    let swap = Swap::stage(target, new, &[])?;
+    match rename_if_absent(&swap.path, target) {
+        Ok(()) => Ok(sync_parent(target)?),
+        Err(Errno::EXIST) => Err(WriteError::Changed { current: read_if_there(target)? }),
+        Err(errno) => Err(FsError::io("write", target, errno.into()).into()),
+    }
+}
+
+fn exchange(target: &Path, keep: &Path, new: &[u8], old: &[u8]) -> Result<(), WriteError> {
+    let swap = Swap::stage(target, new, old)?;
+    match swap_names(&swap.path, target) {
+        Ok(()) => {}
+        Err(Errno::NOENT) => return Err(WriteError::Changed { current: read_if_there(target)? }),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_plainly(&swap, target, keep, old),
+        Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
+    }
+    let displaced = read_limited(&swap.path, MAX_BYTES);
+    if matches!(&displaced, Ok(content) if content == old) {
+        sync_parent(target)?;
+        keep_aside(&swap.path, keep);
+        return Ok(());
+    }
+    swap.put_back(target, keep, new)?;
+    displaced?;
+    Err(WriteError::Changed { current: read_if_there(target)? })
+}
+
+/// For file systems that cannot exchange: the old file gets a second name before the new one takes its place. A save
+/// by rename between the two calls is not noticed; nothing narrower exists there.
+pub(super) fn replace_plainly(swap: &Swap, target: &Path, keep: &Path, old: &[u8]) -> Result<(), WriteError> {
+    let failed = |source| FsError::io("write", target, source);
+    let second = swap_path(target, 0, fingerprint(old));
+    std::fs::hard_link(target, &second).map_err(failed)?;
+    std::fs::rename(&swap.path, target).map_err(failed)?;
+    if read_limited(&second, MAX_BYTES)? == old {
+        sync_parent(target)?;
+        keep_aside(&second, keep);
+        return Ok(());
+    }
+    std::fs::rename(&second, target).map_err(failed)?;
+    sync_parent(target)?;
+    Err(WriteError::Changed { current: read_if_there(target)? })
+}
+
+/// The file beside the target that holds the new content before the exchange and the displaced one after it.
+pub(super) struct Swap {
+    pub(super) path: PathBuf,
+    /// Inode of the new content.
+    own: u64,
+}
+
+/// What tells one saved version from another.
+#[derive(PartialEq, Eq)]
+struct Version {
+    inode: u64,
+    content: u64,
+}
+
+impl Swap {
+    pub(super) fn stage(target: &Path, new: &[u8], old: &[u8]) -> Result<Self, FsError> {
+        let failed = |source| FsError::io("write", target, source);
+        let like = target.metadata().ok();
+        // A new file gets the mode that the user's umask gives; a replaced one is never more open than it was.
+        let temp = TempFile::create(target, new, if like.is_some() { 0o600 } else { 0o666 }, Durability::Cached)?;
+        if let Some(like) = like {
+            take_after(&temp, &like).map_err(|errno| failed(errno.into()))?;
+        }
+        temp.file().sync_all().map_err(failed)?;
+        let own = temp.file().metadata().map_err(failed)?.ino();
+        let path = swap_path(target, own, fingerprint(old));
+        temp.replace(&path)?;
+        Ok(Self { path, own })
+    }
+
+    /// Gives the live name back to the newest save that is not ours.
+    pub(super) fn put_back(&self, target: &Path, keep: &Path, new: &[u8]) -> Result<(), FsError> {
+        let failed = |errno: Errno| FsError::io("put back", target, errno.into());
+        let mut live = Version { inode: self.own, content: fingerprint(new) };
+        for _ in 0..MAX_PUT_BACKS {
+            let returning = version(&self.path)?;
+            match swap_names(&self.path, target) {
+                Ok(()) => {}
+                // The editor is between removing the old file and making the new one.
+                Err(Errno::NOENT) => match rename_if_absent(&self.path, target) {
+                    Ok(()) => return sync_parent(target),
+                    Err(Errno::EXIST) => continue,
+                    Err(errno) => return Err(failed(errno)),
+                },
+                Err(errno) => return Err(failed(errno)),
+            }
+            if version(&self.path)? == live {
+                // Nobody saved while `live` was in place: it is ours, or was replaced by its own editor. Somebody may
+                // have it open all the same.
+                let path = swap_path(target, 0, live.content);
+                std::fs::rename(&self.path, &path).map_err(|source| FsError::io("rename", &self.path, source))?;
+                keep_aside(&path, keep);
+                return sync_parent(target);
+            }
+            live = returning;
+        }
+        Err(failed(Errno::BUSY))
+    }
+}
+
+/// Keeps a displaced file until the next write, out of sight where the file system allows.
+fn keep_aside(path: &Path, keep: &Path) {
+    if let Some(name) = path.file_name() {
+        // On another file system it stays where it is; the next write finds it in either place.
+        let _ = std::fs::rename(path, keep.join(name));
+    }
+}
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        // Only our own content may go: after an exchange the name holds somebody's text.
+        if self.path.symlink_metadata().is_ok_and(|found| found.ino() == self.own) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Looks at what earlier writes left behind. Under the lock, so nobody else uses these files.
+fn settle_leftovers(target: &Path, keep: &Path) -> Result<Vec<PathBuf>, FsError> {
+    let prefix = name_prefix(target);
+    let mut rescued = Vec::new();
+    let beside = parent_of(target);
+    for place in [beside, keep] {
+        let entries = place.read_dir().map_err(|source| FsError::io("list", place, source))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let Some(rest) = path.file_name().and_then(|name| rest_of_name(name, &prefix)) else { continue };
+            if rest.ends_with(TEMP_SUFFIX) {
+                remove(&path)?;
+            } else if let Some((own, expected)) = rest.strip_suffix(SWAP_SUFFIX).and_then(parse_swap_name) {
+                rescued.extend(settle_swap(&path, own, expected, target, keep)?);
+            }
+        }
+    }
+    Ok(rescued)
+}
+
+/// Removes a leftover that is ours or unchanged; sets one aside that somebody edited.
+fn settle_swap(path: &Path, own: u64, expected: u64, target: &Path, keep: &Path) -> Result<Option<PathBuf>, FsError> {
+    let found = version(path)?;
+    if found.inode == own || found.content == expected {
+        remove(path)?;
+        return Ok(None);
+    }
+    let mut name = target.file_name().unwrap_or(OsStr::new("file")).to_owned();
+    name.push(format!(".rescued-{:016x}", found.content));
+    let aside = parent_of(keep).join(&name);
+    if std::fs::rename(path, &aside).is_ok() {
+        return Ok(Some(aside));
+    }
+    let aside = parent_of(path).join(&name);
+    std::fs::rename(path, &aside).map_err(|source| FsError::io("rename", path, source))?;
+    Ok(Some(aside))
+}
+
+fn remove(path: &Path) -> Result<(), FsError> {
+    std::fs::remove_file(path).map_err(|source| FsError::io("remove", path, source))
+}
+
+fn rest_of_name<'a>(name: &'a OsStr, prefix: &OsStr) -> Option<&'a str> {
+    name.to_str()?.strip_prefix(prefix.to_str()?)
+}
+
+/// Where a file waits for its exchange, or stays after it: the name tells the inode of our content (0: none of ours)
+/// and what the displaced content should be.
+fn swap_path(target: &Path, own: u64, expected: u64) -> PathBuf {
+    let mut name = name_prefix(target);
+    name.push(format!("{own:x}-{expected:016x}{SWAP_SUFFIX}"));
+    parent_of(target).join(name)
+}
+
+fn parse_swap_name(middle: &str) -> Option<(u64, u64)> {
+    let (own, expected) = middle.split_once('-')?;
+    Some((u64::from_str_radix(own, 16).ok()?, u64::from_str_radix(expected, 16).ok()?))
+}
+
+fn version(path: &Path) -> Result<Version, FsError> {
+    let inode = path.metadata().map_err(|source| FsError::io("read", path, source))?.ino();
+    Ok(Version { inode, content: fingerprint(&read_limited(path, MAX_BYTES)?) })
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
+    match read_limited(path, MAX_BYTES) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The file that a path leads to, whether or not it exists yet.
+fn resolve(path: &Path) -> Result<PathBuf, FsError> {
+    let mut path = path.to_owned();
+    for _ in 0..MAX_LINKS {
+        match std::fs::read_link(&path) {
+            Ok(link) => path = parent_of(&path).join(link),
+            Err(_) => {
+                let parent = parent_of(&path);
+                let real = parent.canonicalize().map_err(|source| FsError::io("find", parent, source))?;
+                return Ok(real.join(path.file_name().unwrap_or(OsStr::new(""))));
+            }
+        }
+    }
+    Err(FsError::io("follow the links of", &path, Errno::LOOP.into()))
+}
+
+/// Gives the new file the mode of the old one, and its owner where this user may.
+fn take_after(temp: &TempFile, like: &Metadata) -> Result<(), Errno> {
+    let made = rustix::fs::fstat(temp.file())?;
+    if (made.st_uid, made.st_gid) != (like.uid(), like.gid()) {
+        // Not permitted to others than root; the content matters more than who owns it.
+        let _ = rustix::fs::fchown(temp.file(), Some(Uid::from_raw(like.uid())), Some(Gid::from_raw(like.gid())));
+    }
+    rustix::fs::fchmod(temp.file(), Mode::from_bits_truncate(like.mode() & 0o7777))
+}
+
+pub(super) fn swap_names(one: &Path, other: &Path) -> Result<(), Errno> {
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)
+}
+
+/// Moves a file to a name that must be free.
+fn rename_if_absent(from: &Path, to: &Path) -> Result<(), Errno> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            rustix::fs::link(from, to)?;
+            rustix::fs::unlink(from)
+        }
+        done => done,
+    }
+}
+
+/// FNV-1a over words of eight bytes: the same in every version of orch, because it stands in file names.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    const PRIME: u64 = 0x0000_0100_0000_01b3;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(PRIME).rotate_left(29);
+    let (words, rest) = bytes.as_chunks::<8>();
+    let hash =
+        words.iter().fold(0xcbf2_9ce4_8422_2325 ^ bytes.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word)));
+    rest.iter().fold(hash, |h, byte| mix(h, u64::from(*byte)))
+}

@@ -1,0 +1,84 @@
+//! New content on its way to a path: a file beside the target that is complete before anybody can see it under the
+//! target's name, and that is gone again when it was not used.
+
+use super::{Durability, FsError};
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// End of the name of a file that is still being written.
+pub(super) const TEMP_SUFFIX: &str = ".orch-tmp";
+
+/// A file beside its target, removed when dropped unless it was moved into place.
+#[derive(Debug)]
+pub(super) struct TempFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl TempFile {
+    /// Writes `bytes` to a new file in the directory of `target`.
+    pub(super) fn create(target: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<Self, FsError> {
+        let path = temp_path(target);
+        // The message names the file that the user knows, not the temporary one.
+        let failed = |source| FsError::io("write", target, source);
+        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed)?;
+        let mut temp = Self { path, file };
+        temp.file.write_all(bytes).map_err(failed)?;
+        if durability == Durability::Synced {
+            temp.file.sync_all().map_err(failed)?;
+        }
+        Ok(temp)
+    }
+
+    /// The open file.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Moves it over `target`.
+    pub(super) fn replace(self, target: &Path) -> Result<(), FsError> {
+        // After the rename there is nothing left under the temporary name, so dropping `self` removes nothing.
+        std::fs::rename(&self.path, target).map_err(|source| FsError::io("replace", target, source))
+    }
+}
+
+impl Drop for TempFile {
+    fn drop(&mut self) {
+        // A failure leaves a file that the next write sweeps; there is nobody to tell it to here.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Flushes the directory entry of `path` to the disk.
+pub(super) fn sync_parent(path: &Path) -> Result<(), FsError> {
+    let parent = parent_of(path);
+    let synced = File::open(parent).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| FsError::io("flush the directory", parent, source))
+}
+
+/// The directory of a path; `.` for a bare name.
+pub(super) fn parent_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        Some(_) | None => Path::new("."),
+    }
+}
+
+/// How the names of all files begin that belong to writes of `target`.
+pub(super) fn name_prefix(target: &Path) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(target.file_name().unwrap_or(OsStr::new("file")));
+    prefix.push(".");
+    prefix
+}
+
+fn temp_path(target: &Path) -> PathBuf {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let mut name = name_prefix(target);
+    name.push(format!("{}-{}{TEMP_SUFFIX}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+    parent_of(target).join(name)
+}

@@ -1,0 +1,239 @@
+use super::*;
+use std::fs;
+
+/// A directory with a file in it, and the lock that its writers take.
+struct Home {
+    dir: tempfile::TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("temporary directory") }
+    }
+
+    fn with(content: &str) -> Self {
+        let home = Self::new();
+        put(&home.file(), content);
+        home
+    }
+
+    fn file(&self) -> PathBuf {
+        self.dir.path().join("tasks.yml")
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.dir.path().join(".orch/tasks.yml.lock")
+    }
+
+    fn write(&self, new: &str, old: Option<&str>) -> Result<Written, WriteError> {
+        exchange_write(&self.file(), &self.lock(), new.as_bytes(), old.map(str::as_bytes))
+    }
+
+    /// Names of the files beside `tasks.yml`.
+    fn clutter(&self) -> Vec<String> {
+        let names = fs::read_dir(self.dir.path()).expect("readable").map(|e| e.expect("entry").file_name());
+        names.map(|n| n.into_string().expect("text")).filter(|n| n != "tasks.yml" && n != ".orch").collect()
+    }
+
+    fn kept(&self) -> Vec<PathBuf> {
+        let kept = fs::read_dir(self.dir.path().join(".orch/swap")).expect("readable");
+        kept.map(|entry| entry.expect("entry").path()).collect()
+    }
+}
+
+fn put(path: &Path, content: &str) {
+    File::create(path).and_then(|mut file| file.write_all(content.as_bytes())).expect("writable");
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().expect("exists").permissions().mode() & 0o7777
+}
+
+#[test]
+fn a_write_replaces_the_expected_content_and_leaves_nothing_beside_it() {
+    let home = Home::with("old");
+    home.write("new", Some("old")).expect("written");
+    home.write("newer", Some("new")).expect("written");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "newer");
+    assert_eq!(home.clutter(), Vec::<String>::new());
+    assert_eq!(home.kept().len(), 1, "only the last displaced file is kept");
+}
+
+#[test]
+fn a_file_that_changed_is_handed_back_and_not_touched() {
+    let home = Home::with("edited");
+    let refused = home.write("new", Some("old")).expect_err("changed");
+    assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"edited"));
+    let refused = home.write("new", None).expect_err("there is a file");
+    assert!(matches!(refused, WriteError::Changed { current: Some(_) }));
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "edited");
+    fs::remove_file(home.file()).expect("removable");
+    let refused = home.write("new", Some("old")).expect_err("gone");
+    assert!(matches!(refused, WriteError::Changed { current: None }));
+    assert_eq!(home.clutter(), Vec::<String>::new());
+}
+
+#[test]
+fn a_missing_file_is_made() {
+    let home = Home::new();
+    home.write("first", None).expect("written");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "first");
+    assert_eq!(home.clutter(), Vec::<String>::new());
+}
+
+#[test]
+fn mode_and_symbolic_link_survive() {
+    let home = Home::new();
+    let dotfiles = home.dir.path().join("dot files");
+    fs::create_dir(&dotfiles).expect("made");
+    let real = dotfiles.join("my tasks.yml");
+    put(&real, "old");
+    fs::set_permissions(&real, Permissions::from_mode(0o640)).expect("permitted");
+    std::os::unix::fs::symlink("dot files/my tasks.yml", home.file()).expect("linked");
+    home.write("new", Some("old")).expect("written");
+    assert!(home.file().symlink_metadata().expect("exists").is_symlink());
+    assert_eq!(fs::read_to_string(&real).expect("readable"), "new");
+    assert_eq!(mode(&real), 0o640);
+    assert_eq!(fs::read_dir(&dotfiles).expect("readable").count(), 1);
+}
+
+#[test]
+fn a_link_to_a_file_that_is_not_there_yet_makes_that_file() {
+    let home = Home::new();
+    std::os::unix::fs::symlink("real.yml", home.file()).expect("linked");
+    home.write("new", None).expect("written");
+    assert_eq!(fs::read_to_string(home.dir.path().join("real.yml")).expect("readable"), "new");
+    let looped = home.dir.path().join("loop");
+    std::os::unix::fs::symlink("loop", &looped).expect("linked");
+    assert!(exchange_write(&looped, &home.lock(), b"x", None).is_err());
+}
+
+#[test]
+fn an_edit_saved_into_the_displaced_file_is_rescued_by_the_next_write() {
+    let home = Home::with("old");
+    let mut editor = OpenOptions::new().write(true).open(home.file()).expect("opens");
+    home.write("new", Some("old")).expect("written");
+    editor.write_all(b"late edit").expect("written");
+    let written = home.write("newer", Some("new")).expect("written");
+    let [rescued] = written.rescued.as_slice() else { panic!("one rescued file: {written:?}") };
+    assert_eq!(fs::read_to_string(rescued).expect("readable"), "late edit");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "newer");
+    assert_eq!(home.write("newest", Some("newer")).expect("written"), Written::default());
+}
+
+#[test]
+fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
+    let home = Home::with("old");
+    let swap = exchange::Swap::stage(&home.file(), b"never published", b"old").expect("staged");
+    std::mem::forget(swap);
+    put(&home.dir.path().join(".tasks.yml.1-2.orch-tmp"), "half a te");
+    assert_eq!(home.clutter().len(), 2);
+    assert_eq!(home.write("new", Some("old")).expect("written"), Written::default());
+    assert_eq!(home.clutter(), Vec::<String>::new());
+
+    // Killed after the exchange displaced an edit, before it was put back.
+    let swap = exchange::Swap::stage(&home.file(), b"ours", b"new").expect("staged");
+    let path = swap.path.clone();
+    std::mem::forget(swap);
+    put(&home.dir.path().join("edit"), "the person's edit");
+    fs::rename(home.dir.path().join("edit"), path).expect("renamed");
+    let written = home.write("newer", Some("new")).expect("written");
+    assert_eq!(fs::read_to_string(&written.rescued[0]).expect("readable"), "the person's edit");
+    assert_eq!(home.clutter(), Vec::<String>::new());
+}
+
+#[test]
+fn putting_back_prefers_the_newest_save() {
+    let home = Home::with("old");
+    let keep = home.dir.path().join(".orch/swap");
+    create_dir_private(&keep).expect("made");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", b"old").expect("staged");
+    // The editor saved E1 before our exchange, and E2 over our content after it.
+    put(&home.dir.path().join("e1"), "E1");
+    fs::rename(home.dir.path().join("e1"), home.file()).expect("renamed");
+    exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
+    put(&home.dir.path().join("e2"), "E2");
+    fs::rename(home.dir.path().join("e2"), home.file()).expect("renamed");
+    swap.put_back(&home.file(), &keep, b"ours").expect("put back");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E2");
+
+    // The same with an editor that writes in place, and one that removes the file first.
+    let swap = exchange::Swap::stage(&home.file(), b"ours", b"E2").expect("staged");
+    exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
+    put(&home.file(), "E3");
+    swap.put_back(&home.file(), &keep, b"ours").expect("put back");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", b"E3").expect("staged");
+    exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
+    fs::remove_file(home.file()).expect("removable");
+    swap.put_back(&home.file(), &keep, b"ours").expect("put back");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
+}
+
+#[test]
+fn a_file_system_without_exchange_is_served_by_a_plain_rename() {
+    let home = Home::with("old");
+    let keep = home.dir.path().join(".orch/swap");
+    create_dir_private(&keep).expect("made");
+    let swap = exchange::Swap::stage(&home.file(), b"new", b"old").expect("staged");
+    exchange::replace_plainly(&swap, &home.file(), &keep, b"old").expect("replaced");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "new");
+    let swap = exchange::Swap::stage(&home.file(), b"newer", b"other").expect("staged");
+    let refused = exchange::replace_plainly(&swap, &home.file(), &keep, b"other").expect_err("changed");
+    assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"new"));
+    drop(swap);
+    assert_eq!(home.clutter(), Vec::<String>::new());
+}
+
+#[test]
+fn private_files_and_directories_are_for_their_owner_alone() {
+    let home = Home::new();
+    let dir = home.dir.path().join("a/b");
+    create_dir_private(&dir).expect("made");
+    assert_eq!((mode(&dir), mode(dir.parent().expect("has one"))), (0o700, 0o700));
+    fs::set_permissions(&dir, Permissions::from_mode(0o755)).expect("permitted");
+    create_dir_private(&dir).expect("exists");
+    assert_eq!(mode(&dir), 0o700);
+    for durability in [Durability::Synced, Durability::Cached] {
+        write_private(&dir.join("f"), b"one", durability).expect("written");
+        assert_eq!((mode(&dir.join("f")), fs::read(dir.join("f")).expect("readable")), (0o600, b"one".to_vec()));
+    }
+    append_private(&dir.join("log"), b"a\n").expect("written");
+    append_private(&dir.join("log"), b"b\n").expect("written");
+    assert_eq!((mode(&dir.join("log")), fs::read(dir.join("log")).expect("readable")), (0o600, b"a\nb\n".to_vec()));
+    assert_eq!(fs::read_dir(&dir).expect("readable").count(), 2);
+}
+
+#[test]
+fn reading_is_bounded_and_never_waits() {
+    let home = Home::with("12345");
+    assert_eq!(read_limited(&home.file(), 5).expect("fits"), b"12345");
+    assert!(matches!(read_limited(&home.file(), 4), Err(FsError::TooLarge { max: 4, .. })));
+    assert!(matches!(read_limited(home.dir.path(), 4), Err(FsError::NotAFile { .. })));
+    let pipe = home.dir.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+    assert!(matches!(read_limited(&pipe, 4), Err(FsError::NotAFile { .. })));
+    assert!(read_limited(&home.dir.path().join("none"), 4).expect_err("missing").is_not_found());
+    File::create(home.file()).and_then(|mut f| f.write_all(b"a\nb\n\xff\n")).expect("writable");
+    assert!(matches!(read_text(&home.file(), 99), Err(FsError::NotText { line: 3, .. })));
+}
+
+#[test]
+fn a_lock_is_held_by_one_and_freed_by_dropping_it() {
+    let home = Home::new();
+    let path = home.dir.path().join("lock");
+    let held = lock_exclusive(&path).expect("works").expect("free");
+    assert!(lock_exclusive(&path).expect("works").is_none());
+    drop(held);
+    assert!(lock_exclusive(&path).expect("works").is_some());
+}
+
+#[test]
+fn errors_name_the_path_and_the_cause() {
+    let home = Home::new();
+    let missing = home.dir.path().join("no/such/dir/tasks.yml");
+    let told = exchange_write(&missing, &home.lock(), b"x", None).expect_err("no directory").to_string();
+    assert!(told.contains("no/such/dir") && told.contains("No such file"), "{told}");
+    let told = write_private(&missing, b"x", Durability::Cached).expect_err("no directory").to_string();
+    assert!(told.contains("cannot write") && told.contains("tasks.yml"), "{told}");
+}

@@ -1,0 +1,60 @@
+//! Lock files that a killed git left behind in a worktree of orch's.
+
+use super::call::Checkout;
+use super::error::GitError;
+use crate::domain::names::BranchName;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::{Instant, interval};
+
+/// A lock that does not change for so long belongs to nobody: git holds it for milliseconds.
+const STILL: Duration = Duration::from_secs(1);
+/// How long a living git may go on before the caller gets an error.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(20);
+
+impl Checkout {
+    /// Waits until the worktree's locks are gone, and removes one that stands still. Only for a worktree of orch's in
+    /// which no run goes on; `branch` is the task's own.
+    pub(in crate::adapters) async fn clear_stale_locks(&self, branch: Option<&BranchName>) -> Result<(), GitError> {
+        let own = ["index.lock", "HEAD.lock"].map(|name| self.git_dir.join(name));
+        let of_branch = branch.filter(|branch| branch.is_of_a_task()).map(|branch| self.common_dir.join(branch.full_ref() + ".lock"));
+        for lock in own.into_iter().chain(of_branch) {
+            clear(&lock).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn clear(lock: &Path) -> Result<(), GitError> {
+    let Some(mut seen) = signs(lock) else { return Ok(()) };
+    let started = Instant::now();
+    let mut since = started;
+    let mut look = interval(LOOK);
+    while started.elapsed() < PATIENCE {
+        look.tick().await;
+        match signs(lock) {
+            None => return Ok(()),
+            Some(now) if now != seen => (seen, since) = (now, Instant::now()),
+            Some(_) if since.elapsed() >= STILL => return remove(lock),
+            Some(_) => {}
+        }
+    }
+    Err(GitError::Locked { lock: lock.to_owned() })
+}
+
+fn remove(lock: &Path) -> Result<(), GitError> {
+    match std::fs::remove_file(lock) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(GitError::Io { path: PathBuf::from(lock), source }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// What changes when somebody writes the file or makes it anew.
+fn signs(file: &Path) -> Option<(u64, u64, i64, i64)> {
+    let m = file.symlink_metadata().ok()?;
+    Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
+}

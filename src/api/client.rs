@@ -1,0 +1,180 @@
+//! A client of the API: over the Unix socket of a daemon, or straight into the engine of this process. The same
+//! requests either way.
+
+use super::types::{ErrorBody, ErrorCode, ErrorView};
+use axum::body::{Body, Bytes};
+use http_body_util::BodyExt;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::PathBuf;
+use tokio::net::UnixStream;
+use tower::ServiceExt;
+
+/// Where requests go.
+#[derive(Clone)]
+pub enum Transport {
+    /// To the daemon behind this socket.
+    Socket(PathBuf),
+    /// To the engine of this process.
+    InProcess(axum::Router),
+}
+
+/// A client. Cheap to clone; each request has a connection of its own.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+}
+
+/// Why there is no answer, or which error the answer is.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The engine answered with an error.
+    #[error("{}", .0.message)]
+    Answered(ErrorView),
+    /// Nobody answers.
+    #[error("no daemon answers at {socket}: {source}")]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The connection broke.
+    #[error("the connection to the daemon broke: {0}")]
+    Broken(String),
+    /// The answer is not what was expected.
+    #[error("the daemon's answer is not understood ({0}); is it of another version?")]
+    Unexpected(String),
+}
+
+impl Client {
+    /// A client over this transport.
+    pub fn new(transport: Transport) -> Self {
+        Self { transport }
+    }
+
+    /// Reads.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        let body = self.text(Method::GET, path, Body::empty()).await?;
+        parse(&body)
+    }
+
+    /// Reads without looking into the answer.
+    pub async fn get_raw(&self, path: &str) -> Result<Bytes, ClientError> {
+        self.text(Method::GET, path, Body::empty()).await
+    }
+
+    /// Asks for something.
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+        let json = serde_json::to_vec(body).map_err(|e| ClientError::Unexpected(e.to_string()))?;
+        let answer = self.text(Method::POST, path, Body::from(json)).await?;
+        parse(&answer)
+    }
+
+    /// Opens a streamed answer.
+    pub async fn stream(&self, path: &str) -> Result<Lines, ClientError> {
+        let response = self.send(Method::GET, path, Body::empty()).await?;
+        let body = accepted(response).await?;
+        Ok(Lines { body, rest: Vec::new() })
+    }
+
+    async fn text(&self, method: Method, path: &str, body: Body) -> Result<Bytes, ClientError> {
+        let response = self.send(method, path, body).await?;
+        collect(accepted(response).await?).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "orch")
+            .header("content-type", "application/json")
+            .body(body)
+            .map_err(|e| ClientError::Unexpected(e.to_string()))?;
+        match &self.transport {
+            Transport::InProcess(router) => {
+                router.clone().oneshot(request).await.map_err(|never| match never {})
+            }
+            Transport::Socket(socket) => {
+                let unreachable = |source| ClientError::Unreachable { socket: socket.clone(), source };
+                let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
+                let broken = |e: hyper::Error| ClientError::Broken(e.to_string());
+                let (mut sender, connection) =
+                    hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+                // Ends with the connection; an error shows in the answer.
+                tokio::spawn(connection);
+                let response = sender.send_request(request).await.map_err(broken)?;
+                Ok(response.map(Body::new))
+            }
+        }
+    }
+}
+
+async fn collect(body: Body) -> Result<Bytes, ClientError> {
+    let collected = body.collect().await.map_err(|e| ClientError::Broken(e.to_string()))?;
+    Ok(collected.to_bytes())
+}
+
+async fn accepted(response: Response<Body>) -> Result<Body, ClientError> {
+    if response.status().is_success() {
+        return Ok(response.into_body());
+    }
+    let status = response.status();
+    let body = collect(response.into_body()).await?;
+    match serde_json::from_slice::<ErrorBody>(&body) {
+        Ok(body) => Err(ClientError::Answered(body.error)),
+        Err(_) => {
+            let message = String::from_utf8_lossy(&body).trim().to_owned();
+            let code = if status.is_client_error() { ErrorCode::Usage } else { ErrorCode::Failed };
+            Err(ClientError::Answered(ErrorView { code, message, hint: None }))
+        }
+    }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(body).map_err(|e| ClientError::Unexpected(e.to_string()))
+}
+
+/// A streamed answer, piece by piece or as server-sent events.
+pub struct Lines {
+    body: Body,
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The next piece of the body; `None` at its end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            match self.body.frame().await {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(ClientError::Broken(error.to_string())),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Ok(Some(data));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The data of the next server-sent event; `None` at the end.
+    pub async fn event<T: DeserializeOwned>(&mut self) -> Result<Option<T>, ClientError> {
+        loop {
+            if let Some(end) = self.rest.windows(2).position(|w| w == b"\n\n") {
+                let block: Vec<u8> = self.rest.drain(..end + 2).collect();
+                let text = String::from_utf8_lossy(&block);
+                let data: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("data:")).map(str::trim_start).collect();
+                if !data.is_empty() {
+                    return parse(data.join("\n").as_bytes()).map(Some);
+                }
+                continue;
+            }
+            match self.piece().await? {
+                Some(piece) => self.rest.extend_from_slice(&piece),
+                None => return Ok(None),
+            }
+        }
+    }
+}

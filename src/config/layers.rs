@@ -1,0 +1,215 @@
+//! From what was said in several places to what holds: defaults < `config.yml` < the project's `.orch.yml` < `ORCH_*`
+//! < flags. PURE: texts and variables are handed in. All or nothing: with one problem there is no configuration.
+
+use super::environment;
+use super::origin::{Origin, Origins};
+use super::problem::{ConfigProblem, Warning};
+use super::raw::{Integrate, RawConfig};
+use super::resolved::Config;
+use super::settings::{self, Setting};
+use super::shape::{self, FileKind};
+use super::show::UnknownKey;
+use super::{tree, validate};
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Something that was said. The order in which layers are handed over does not matter, except among equals.
+#[derive(Debug, Clone)]
+pub enum Layer {
+    /// `config.yml`.
+    Global {
+        /// Its path, for messages.
+        path: PathBuf,
+        /// Its text.
+        text: String,
+    },
+    /// A project's `.orch.yml`: data from outside, because it arrives with the repository.
+    Project {
+        /// Its path, for messages.
+        path: PathBuf,
+        /// Its text.
+        text: String,
+        /// The person approved exactly this text. Without it, its commands are not used.
+        trusted: bool,
+    },
+    /// The environment; names that are no settings are ignored.
+    Environment(BTreeMap<String, String>),
+    /// Dotted keys with their values, from the command line.
+    Flags(Vec<(String, String)>),
+}
+
+impl Layer {
+    fn rank(&self) -> u8 {
+        match self {
+            Self::Global { .. } => 0,
+            Self::Project { .. } => 1,
+            Self::Environment(_) => 2,
+            Self::Flags(_) => 3,
+        }
+    }
+}
+
+/// A configuration, and where it comes from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What holds.
+    pub config: Config,
+    /// Who said it.
+    pub origins: Origins,
+    /// What is odd about it.
+    pub warnings: Vec<Warning>,
+}
+
+/// Puts the layers together.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the layers and of their lines; never empty.
+pub fn load(layers: &[Layer]) -> Result<Loaded, Vec<ConfigProblem>> {
+    let mut stack = Stack::default();
+    let mut ordered: Vec<&Layer> = layers.iter().collect();
+    ordered.sort_by_key(|layer| layer.rank());
+    ordered.into_iter().for_each(|layer| stack.add(layer));
+    stack.finish()
+}
+
+#[derive(Default)]
+struct Stack {
+    settings: Vec<Setting>,
+    problems: Vec<ConfigProblem>,
+    warnings: Vec<Warning>,
+    project: Option<PathBuf>,
+    unapproved: Option<Origin>,
+}
+
+impl Stack {
+    fn add(&mut self, layer: &Layer) {
+        match layer {
+            Layer::Global { path, text } => {
+                let settings = self.file(FileKind::Global, path, text);
+                self.settings.extend(settings);
+            }
+            Layer::Project { path, text, trusted } => {
+                self.project = Some(path.clone());
+                let mut settings = self.file(FileKind::Project, path, text);
+                if !trusted {
+                    settings.retain(|setting| !self.withheld(setting));
+                }
+                self.settings.extend(settings);
+            }
+            Layer::Environment(variables) => {
+                let read = environment::read(variables);
+                self.settings.extend(read.settings);
+                self.problems.extend(read.problems);
+                self.warnings.extend(read.warnings.into_iter().map(Warning::Odd));
+            }
+            Layer::Flags(flags) => flags.iter().for_each(|(key, text)| self.flag(key, text)),
+        }
+    }
+
+    fn file(&mut self, file: FileKind, path: &Path, text: &str) -> Vec<Setting> {
+        match tree::parse(text) {
+            Ok(tree) => {
+                let (settings, problems) = settings::of_file(&tree, file, path);
+                self.problems.extend(problems);
+                settings
+            }
+            Err(error) => {
+                let origin = Origin::file(path, error.line as usize, error.column as usize);
+                self.problems.push(ConfigProblem::new(origin, error.message));
+                Vec::new()
+            }
+        }
+    }
+
+    fn flag(&mut self, key: &str, text: &str) {
+        let origin = Origin::Flag { key: key.to_owned() };
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let value = match shape::find(key) {
+            Some(found) => settings::of_text(text, found.shape),
+            None => Err(UnknownKey::meaning(key, shape::suggest(key)).to_string()),
+        };
+        match value {
+            Ok(value) => self.settings.push(Setting { key: path, value, origin }),
+            Err(message) => self.problems.push(ConfigProblem::new(origin, message)),
+        }
+    }
+
+    /// Whether a setting of a project file that nobody approved is left out: commands would run as the person.
+    fn withheld(&mut self, setting: &Setting) -> bool {
+        if setting.key != ["workflow", "checks"] {
+            return false;
+        }
+        let items = setting.value.as_array().into_iter().flatten();
+        let commands: Vec<String> = items.filter_map(|command| command.as_str().map(str::to_owned)).collect();
+        if !commands.is_empty() {
+            self.unapproved = Some(setting.origin.clone());
+            self.warnings.push(Warning::NotApproved { origin: setting.origin.clone(), commands });
+        }
+        true
+    }
+
+    fn finish(self) -> Result<Loaded, Vec<ConfigProblem>> {
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        let (raw, origins) = merge(self.settings)?;
+        let mut warnings = self.warnings;
+        let mut problems = validate::declarations(&raw, &origins);
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let mut loaded = Loaded { config: Config::resolve(raw), origins, warnings: Vec::new() };
+        for problem in validate::consistency(&loaded.config, &loaded.origins) {
+            match problem.says(self.project.as_deref()) {
+                Ok(problem) => problems.push(problem),
+                Err(warning) => warnings.push(Warning::Odd(warning)),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        // Work that the project's own checks have not judged is not merged anywhere.
+        if let (Some(origin), Integrate::Merge) = (self.unapproved, loaded.config.workflow.integrate) {
+            loaded.config.workflow.integrate = Integrate::Branch;
+            loaded.origins.set("workflow.integrate", origin);
+        }
+        loaded.warnings = warnings;
+        Ok(loaded)
+    }
+}
+
+/// Later settings win; a list replaces a list, mappings are merged key by key.
+fn merge(settings: Vec<Setting>) -> Result<(RawConfig, Origins), Vec<ConfigProblem>> {
+    let mut merged = Map::new();
+    let mut origins = Origins::default();
+    for setting in settings {
+        origins.set(setting.dotted(), setting.origin);
+        put(&mut merged, &setting.key, setting.value);
+    }
+    match serde_json::from_value(Json::Object(merged)) {
+        Ok(raw) => Ok((raw, origins)),
+        Err(error) => {
+            Err(vec![ConfigProblem::new(Origin::Default, format!("the settings do not fit together: {error}"))])
+        }
+    }
+}
+
+fn put(map: &mut Map<String, Json>, key: &[String], value: Json) {
+    let Some((first, rest)) = key.split_first() else { return };
+    let slot = map.entry(first.clone()).or_insert(Json::Null);
+    if rest.is_empty() && !(value.is_object() && slot.is_object()) {
+        *slot = value;
+        return;
+    }
+    if !slot.is_object() {
+        *slot = Json::Object(Map::new());
+    }
+    if let Json::Object(inner) = slot {
+        put(inner, rest, value);
+    }
+}
+
+#[cfg(test)]
+#[path = "layers_tests.rs"]
+mod tests;

@@ -1,0 +1,203 @@
+//! Answers to "what holds, and who said so": `orch config get` and `orch config show [--origin]`. Secrets stay hidden.
+
+use super::layers::Loaded;
+use super::origin::Origin;
+use super::problem::similar;
+use super::render::{self, Note};
+use super::shape;
+use serde::Serialize;
+use serde_json::Value as Json;
+
+/// One setting with its origin.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Row {
+    /// Dotted key.
+    pub key: String,
+    /// Value in force.
+    pub value: Json,
+    /// Who said so.
+    pub origin: Origin,
+}
+
+/// There is no such setting.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no setting is called {key:?}{}", .meant.as_ref().map(|key| format!(", did you mean {key:?}?")).unwrap_or_default())]
+pub struct UnknownKey {
+    /// The key that was asked for.
+    pub key: String,
+    /// The most similar one.
+    pub meant: Option<String>,
+}
+
+impl UnknownKey {
+    pub(super) fn meaning(key: &str, meant: Option<String>) -> Self {
+        let meant = meant.filter(|meant| meant != key);
+        Self { key: key.to_owned(), meant }
+    }
+}
+
+impl Loaded {
+    /// Everything that holds, with the keys of the files.
+    pub fn show(&self) -> Json {
+        let mut shown = serde_json::to_value(&self.config).unwrap_or_default();
+        let agents = shown["agents"].as_object_mut().into_iter().flat_map(|agents| agents.values_mut());
+        for agent in agents.filter_map(Json::as_object_mut) {
+            let kind = agent.get("kind").cloned().unwrap_or_default();
+            agent.retain(|key, _| match key.as_str() {
+                "sandbox" => kind == "codex",
+                "prompt" => kind == "command",
+                _ => true,
+            });
+        }
+        shown
+    }
+
+    /// The same as YAML.
+    pub fn show_yaml(&self) -> String {
+        render::yaml(&self.show(), &|_| Note::default())
+    }
+
+    /// The same as YAML, with the origin of every value beside it.
+    pub fn show_with_origin(&self) -> String {
+        let shown = self.show();
+        let note = |key: &str| {
+            let is_value = lookup(&shown, key).is_some_and(|value| !is_section(value));
+            Note { above: Vec::new(), beside: is_value.then(|| self.origins.near(key).to_string()) }
+        };
+        render::yaml(&shown, &note)
+    }
+
+    /// Every value with its origin, in the order of [`Loaded::show`].
+    pub fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        collect(&self.show(), String::new(), &mut |key, value| {
+            let origin = self.origins.near(&key).clone();
+            rows.push(Row { key, value: value.clone(), origin });
+        });
+        rows
+    }
+
+    /// The value, or the whole section, at a dotted key. `null` where a setting exists and says nothing.
+    ///
+    /// # Errors
+    /// No setting of that name, with the most similar one.
+    pub fn get(&self, key: &str) -> Result<Json, UnknownKey> {
+        let shown = self.show();
+        if let Some(value) = lookup(&shown, key) {
+            return Ok(value.clone());
+        }
+        let parent = key.rsplit_once('.').is_some_and(|(parent, _)| lookup(&shown, parent).is_some());
+        if parent && shape::find(key).is_some() {
+            return Ok(Json::Null);
+        }
+        Err(UnknownKey::meaning(key, meant(&shown, key).or_else(|| shape::suggest(key))))
+    }
+}
+
+fn lookup<'a>(shown: &'a Json, key: &str) -> Option<&'a Json> {
+    key.split('.').try_fold(shown, |value, part| value.as_object()?.get(part))
+}
+
+/// The key that was probably meant, among the names that are in force.
+fn meant(shown: &Json, key: &str) -> Option<String> {
+    let mut value = shown;
+    let mut meant = Vec::new();
+    for part in key.split('.') {
+        let map = value.as_object()?;
+        let name = map.get_key_value(part).map(|(name, _)| name.as_str());
+        let name = name.or_else(|| similar(part, map.keys().map(String::as_str)))?;
+        meant.push(name);
+        value = map.get(name)?;
+    }
+    Some(meant.join("."))
+}
+
+fn is_section(value: &Json) -> bool {
+    value.as_object().is_some_and(|map| !map.is_empty())
+}
+
+fn collect(value: &Json, path: String, found: &mut dyn FnMut(String, &Json)) {
+    match value.as_object().filter(|map| !map.is_empty()) {
+        None => found(path, value),
+        Some(map) => map.iter().for_each(|(key, value)| {
+            let full = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            collect(value, full, found);
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layers::{Layer, load};
+    use super::super::resolved::Config;
+    use super::*;
+    use serde_json::json;
+
+    fn loaded() -> Loaded {
+        let text = "router:\n  model: opus\nagents:\n  claude:\n    env: {KEY: sk-secret}\n";
+        load(&[
+            Layer::Global { path: "/h/config.yml".into(), text: text.to_owned() },
+            Layer::Environment([("ORCH_ENGINE_MAX_PARALLEL".to_owned(), "8".to_owned())].into()),
+        ])
+        .unwrap()
+    }
+
+    #[test]
+    fn what_is_shown_is_what_can_be_typed() {
+        let shown = loaded().show_yaml();
+        let path = std::path::PathBuf::from("shown");
+        let again = load(&[Layer::Global { path, text: shown.replace("name: null\n", "") }]).unwrap();
+        assert_eq!(again.show(), loaded().show());
+        assert!(!shown.contains("sk-secret") && shown.contains("KEY: \"***\""), "{shown}");
+    }
+
+    #[test]
+    fn the_origin_stands_beside_every_value() {
+        let shown = loaded().show_with_origin();
+        for line in [
+            "  model: opus  # /h/config.yml:2:10\n",
+            "  mode: llm  # default\n",
+            "  max_parallel: 8  # environment variable ORCH_ENGINE_MAX_PARALLEL\n",
+            "      KEY: \"***\"  # /h/config.yml:5:16\n",
+            "\nrouter:\n",
+        ] {
+            assert!(shown.contains(line), "{line:?} in {shown}");
+        }
+        let rows = loaded().rows();
+        let row = rows.iter().find(|row| row.key == "router.model").unwrap();
+        assert_eq!(
+            serde_json::to_value(row).unwrap(),
+            json!({"key": "router.model", "value": "opus",
+                "origin": {"from": "file", "path": "/h/config.yml", "line": 2, "column": 10}})
+        );
+    }
+
+    #[test]
+    fn a_key_that_is_not_there_is_told_with_the_one_that_is() {
+        let loaded = loaded();
+        assert_eq!(loaded.get("engine.max_parallel"), Ok(json!(8)));
+        assert_eq!(loaded.get("engine"), Ok(json!({"tick_seconds": 10, "max_parallel": 8})));
+        assert_eq!(loaded.get("workflow.base_branch"), Ok(Json::Null));
+        assert_eq!(loaded.get("model_map.simple.opencode"), Ok(Json::Null));
+        assert_eq!(loaded.get("agents.claude.env.KEY"), Ok(json!("***")));
+        let told = |key| loaded.get(key).unwrap_err().to_string();
+        assert_eq!(
+            told("engine.max_paralel"),
+            "no setting is called \"engine.max_paralel\", did you mean \"engine.max_parallel\"?"
+        );
+        assert_eq!(
+            told("agents.cluade.comand"),
+            "no setting is called \"agents.cluade.comand\", did you mean \"agents.claude.command\"?"
+        );
+        assert_eq!(told("agents.nobody.command"), "no setting is called \"agents.nobody.command\"");
+        assert_eq!(told(""), "no setting is called \"\"");
+    }
+
+    #[test]
+    fn every_key_of_the_schema_is_shown() {
+        let shown = Loaded { config: Config::default(), origins: Default::default(), warnings: vec![] }.show();
+        for key in shape::fixed_keys() {
+            assert!(lookup(&shown, &key).is_some(), "{key}");
+        }
+    }
+}

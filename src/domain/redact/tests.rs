@@ -1,0 +1,150 @@
+use super::*;
+use proptest::prelude::*;
+
+fn redactor(value: &str) -> Redactor {
+    Redactor::new([("MY_TOKEN", value)])
+}
+
+#[test]
+fn names_decide_which_variables_are_secret() {
+    for name in ["ANTHROPIC_API_KEY", "github_token", "DB_PASSWORD", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"] {
+        assert!(is_secret_name(name), "{name}");
+    }
+    for name in ["PATH", "HOME", "LANG", "TERM", "HTTPS_PROXY"] {
+        assert!(!is_secret_name(name), "{name}");
+    }
+    let env = BTreeMap::from([
+        ("API_KEY".to_owned(), "canary-value-1".to_owned()),
+        ("EDITOR".to_owned(), "canary-value-2".to_owned()),
+        ("PIN_TOKEN".to_owned(), "1234567".to_owned()),
+    ]);
+    let masked = Redactor::from_environment(&env);
+    assert_eq!(
+        masked.text("a canary-value-1 b canary-value-2 c 1234567"),
+        "a [REDACTED:API_KEY] b canary-value-2 c 1234567"
+    );
+    assert!(!format!("{masked:?}").contains("canary"), "{masked:?}");
+}
+
+#[test]
+fn a_value_is_masked_in_every_form_that_tools_print() {
+    let value = "p@ss/w\"rd-ü+1 long";
+    let redactor = redactor(value);
+    let forms = [
+        value.to_owned(),
+        value.chars().rev().collect(),
+        serde_json::Value::from(value).to_string(),
+        "p%40ss%2Fw%22rd-%C3%BC%2B1%20long".to_owned(),
+        "cEBzcy93InJkLcO8KzEgbG9uZw==".to_owned(),
+        "dXNlcjpwQHNzL3cicmQtw7wrMSBsb25n".to_owned(),
+        value.bytes().map(|byte| format!("{byte:02x}")).collect(),
+    ];
+    for form in forms {
+        let masked = redactor.text(&form).into_owned();
+        assert!(masked.contains("[REDACTED:MY_TOKEN]") && masked.len() < form.len() + 24, "{form} → {masked}");
+        assert!(!masked.contains(&form), "{masked}");
+    }
+}
+
+#[test]
+fn a_longer_secret_wins_over_one_that_it_begins_with() {
+    let redactor = Redactor::new([("A_KEY", "abcdefgh"), ("B_KEY", "abcdefghijkl")]);
+    assert_eq!(redactor.text("abcdefghijkl abcdefgh"), "[REDACTED:B_KEY] [REDACTED:A_KEY]");
+}
+
+#[test]
+fn each_line_of_a_value_with_several_lines_is_masked_by_itself() {
+    let redactor = redactor("first-line-of-it\nok\nlast-line-of-it\n");
+    assert_eq!(redactor.text("x first-line-of-it"), "x [REDACTED:MY_TOKEN]");
+    assert_eq!(redactor.text("last-line-of-it ok"), "[REDACTED:MY_TOKEN] ok");
+}
+
+#[test]
+fn well_known_tokens_are_masked_without_being_configured() {
+    let body = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5h";
+    let digits = "123456789";
+    let tokens = [
+        format!("sk-ant-api03-{body}"),
+        format!("sk-proj-{body}"),
+        format!("sk-{}", "0123456789abcdef0123456789abcdef"),
+        format!("ghp_{body}"),
+        format!("github_pat_{body}"),
+        format!("glpat-{body}"),
+        format!("xoxb-12345-{body}"),
+        "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        format!("AIza{body}"),
+        format!("npm_{body}"),
+        format!("hf_{body}"),
+        format!("{digits}:AA{body}"),
+        format!("eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.{body}"),
+        format!("Authorization: Bearer {body}"),
+        format!("https://user:{body}@example.org/x"),
+        format!("https://hooks.slack.com/services/T000/B000/{body}"),
+    ];
+    let redactor = Redactor::default();
+    for token in tokens {
+        for text in [token.clone(), format!("x=\"{token}\", y")] {
+            let masked = redactor.text(&text);
+            assert!(masked.contains("[REDACTED:") && !masked.contains(body), "{text} → {masked}");
+            assert!(!masked.contains("0123456789abcdef") && !masked.contains("IOSFODNN"), "{text} → {masked}");
+        }
+    }
+}
+
+#[test]
+fn ordinary_text_stays_as_it_is() {
+    let redactor = Redactor::default();
+    for text in [
+        "",
+        "x",
+        "the keys they gave me: task-list sk-fading-circle sk-cube-grid-of-nine-cubes",
+        "https://example.org/path?x=1@2 ssh://git@github.com/a/b",
+        "commit 0123456789abcdef0123456789abcdef01234567 eyJust kidding",
+        "at 12:34:56:AAB Bearer of bad news, hf_hub npm_config_registry",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+        "10:00 – naïve “quotes” 日本語 🙂 ://",
+    ] {
+        assert!(matches!(redactor.text(text), Cow::Borrowed(_)), "{} → {}", text, redactor.text(text));
+    }
+}
+
+#[test]
+fn a_private_key_is_masked_also_when_it_comes_in_pieces() {
+    let redactor = Redactor::default();
+    let key = "cat id\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\nAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\nafter";
+    assert_eq!(redactor.text(key), "cat id\n[REDACTED:private-key]\nafter");
+    let escaped = key.replace('\n', "\\n");
+    assert_eq!(redactor.text(&escaped), "cat id\\n[REDACTED:private-key]\\nafter");
+    let mut carry = Carry::default();
+    let pieces: Vec<_> = key.lines().map(|line| redactor.next_text(&mut carry, line).into_owned()).collect();
+    let mask = "[REDACTED:private-key]";
+    assert_eq!(pieces, ["cat id", mask, mask, mask, mask, "after"]);
+    assert_eq!(carry, Carry::default());
+    redactor.next_text(&mut carry, "-----BEGIN RSA PRIVATE KEY-----");
+    assert_eq!(redactor.next_text(&mut carry, "No key follows, only words."), "No key follows, only words.");
+}
+
+#[test]
+fn json_is_masked_in_texts_and_keys() {
+    let mut value = serde_json::json!({"a": ["x canary-value y", 1, null], "canary-value": true});
+    redactor("canary-value").json(&mut value);
+    assert_eq!(value, serde_json::json!({"a": ["x [REDACTED:MY_TOKEN] y", 1, null], "[REDACTED:MY_TOKEN]": true}));
+}
+
+proptest! {
+    #[test]
+    fn a_known_value_never_gets_through(value in "[ -~äß🙂]{8,40}", before in "\\PC{0,20}", after in "\\PC{0,20}") {
+        let value = value.trim();
+        prop_assume!(value.len() >= SHORTEST && !"[REDACTED:MY_TOKEN]".contains(value));
+        let masked = redactor(value).text(&format!("{before}{value}{after}")).into_owned();
+        prop_assert!(masked.contains("[REDACTED:"), "{}", masked);
+        prop_assert!(!before.is_empty() || !after.is_empty() || !masked.contains(value), "{}", masked);
+    }
+
+    #[test]
+    fn any_text_is_masked_without_a_panic_and_twice_changes_nothing(text in "(\\PC|\n|-----BEGIN A PRIVATE KEY-----|://a:b@|sk-ant-){0,60}") {
+        let redactor = redactor("some-secret-value");
+        let once = redactor.text(&text).into_owned();
+        prop_assert_eq!(redactor.text(&once).into_owned(), once.clone());
+    }
+}

@@ -1,0 +1,116 @@
+//! Carries out what the plan says: each action becomes an event, and a run where one is begun. Still nothing is
+//! touched outside: the job that does it follows from the stored state.
+
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::lifecycle::Event;
+use crate::domain::outcome::{RunKind, Usage};
+use crate::domain::plan::{Action, Plan};
+use crate::domain::router::Decision;
+use crate::domain::task::{NextRun, Phase, Run, State, Task};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl Engine {
+    /// Begins everything in `plan`. Returns whether anything changed.
+    pub(super) fn begin(&mut self, turn: &mut Turn, plan: &Plan, now: Timestamp) -> bool {
+        for action in &plan.actions {
+            match action {
+                Action::Route(id) => self.begin_routing(turn, *id, now),
+                Action::Launch(id) => self.begin_run(turn, *id, now),
+                Action::Block(id, on) => self.expect(turn, *id, &Event::Blocked(on.clone()), now),
+                Action::Unblock(id) => self.expect(turn, *id, &Event::Unblocked, now),
+                Action::Integrate(id) => self.expect(turn, *id, &Event::IntegrationDue, now),
+            }
+        }
+        !plan.actions.is_empty()
+    }
+
+    /// An event that the plan has just found fitting.
+    pub(super) fn expect(&mut self, turn: &mut Turn, id: TaskId, event: &Event, now: Timestamp) {
+        if let Err(error) = self.apply(turn, id, event, now) {
+            tracing::warn!(task = %id, %error, "an event did not fit the task's state");
+        }
+    }
+
+    fn begin_routing(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let decision = self.settings.routing(&task, &self.world.projects).decide(task.route_failures);
+        let event = match decision {
+            Decision::Resolved(route) => Event::RouteChosen { route, failed: false },
+            Decision::Impossible(problem) => {
+                Event::RouteImpossible { reason: format!("{}; {}", problem.reason, problem.hint) }
+            }
+            Decision::AskLlm => return self.ask_router(turn, &task, now),
+        };
+        self.expect(turn, id, &event, now);
+    }
+
+    /// Begins a routing question, unless the router cannot answer now: then its failure is taken as given.
+    fn ask_router(&mut self, turn: &mut Turn, task: &Arc<Task>, now: Timestamp) {
+        let config = self.settings.for_task(task, &self.world.projects);
+        let agent = config.router.agent.clone();
+        let obstacle = if self.settings.installed.contains(&agent) {
+            let cooling = self.world.cooldowns.get(&agent).filter(|c| c.until > now);
+            cooling.map(|c| format!("{agent} is left alone until {}: {}", c.until, c.detail))
+        } else {
+            Some(format!("router.agent {agent} is not installed"))
+        };
+        if let Some(obstacle) = obstacle {
+            return self.route_failed(turn, task.id, &obstacle, now);
+        }
+        let run = self.new_run(task, RunKind::Route, agent, Some(config.router.model.clone()), now);
+        self.expect(turn, task.id, &Event::RouteAsked { run: run.id.clone() }, now);
+        turn.put_run(&mut self.world, run);
+    }
+
+    /// A routing question came to nothing: the fallback takes the task.
+    pub(super) fn route_failed(&mut self, turn: &mut Turn, id: TaskId, error: &str, now: Timestamp) {
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let routing = self.settings.routing(&task, &self.world.projects);
+        let event = match routing.after_failure(task.route_failures + 1, error) {
+            Ok(route) => Event::RouteChosen { route, failed: true },
+            Err(problem) => Event::RouteImpossible { reason: format!("{}; {}", problem.reason, problem.hint) },
+        };
+        self.expect(turn, id, &event, now);
+    }
+
+    fn new_run(&self, task: &Task, kind: RunKind, agent: String, model: Option<String>, now: Timestamp) -> Run {
+        Run {
+            id: RunId::new(task.id, task.runs + 1, self.doors.random()),
+            task: task.id,
+            kind,
+            attempt: task.attempts.max(1),
+            agent,
+            model,
+            phase: Phase::Starting,
+            session_id: None,
+            created_at: now,
+            started_at: None,
+            ended_at: None,
+            outcome: None,
+            cost: None,
+            usage: Usage::default(),
+        }
+    }
+
+    fn begin_run(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let (Some(route), State::Routed { next, .. }) = (&task.route, &task.state) else { return };
+        let mut run = self.new_run(&task, RunKind::Work, route.agent.clone(), route.model.clone(), now);
+        run.session_id = match (next, &task.conversation) {
+            (NextRun::Again { resume: true, .. }, Some(talk)) if talk.agent == route.agent => {
+                Some(talk.session_id.clone())
+            }
+            (NextRun::Again { .. } | NextRun::Fresh, _) => None,
+        };
+        match self.apply(turn, id, &Event::Launched { run: run.id.clone() }, now) {
+            Ok(task) => {
+                run.attempt = task.attempts;
+                turn.put_run(&mut self.world, run);
+            }
+            Err(error) => tracing::warn!(task = %id, %error, "a planned run could not be begun"),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What a person asks, applied to the state. Answers leave when the turn is on disk.
+
+use super::apply::Job;
+use super::handle::{Command, EngineError, Reply, Request, View};
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::lifecycle::{Event, step};
+use crate::domain::retry::Context;
+use crate::domain::task::{FileState, Spec, State, Task};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// The longest title, in characters: one line of ten thousand is still somebody's title.
+pub const MAX_TITLE: usize = 10_000;
+
+impl Engine {
+    pub(super) fn on_command(&mut self, turn: &mut Turn, command: Command, now: Timestamp) {
+        match command {
+            Command::Add { spec, reply } => {
+                let added = self.add(turn, *spec, now);
+                answer(turn, reply, added);
+            }
+            Command::Ask { task, request, reply } => {
+                let asked = self.ask(turn, task, request, now);
+                answer(turn, reply, asked);
+            }
+            Command::UnblockAll { reply } => {
+                let unblocked = self.unblock_all(turn, now);
+                answer(turn, reply, Ok(unblocked));
+            }
+            Command::TryRoute { task, reply } => match self.world.tasks.get(&task) {
+                Some(task) => {
+                    let run = RunId::new(task.id, 0, self.doors.random());
+                    let task = Arc::clone(task);
+                    self.spawn_once(Job::TryRoute { task, run, reply: super::apply::ReplySlot::new(reply) });
+                }
+                None => answer(turn, reply, Err(EngineError::NoTask(task))),
+            },
+            Command::Register { project, reply } => {
+                let text = format!("project {} at {}", project.name, project.dir.display());
+                turn.put_project(&mut self.world, project);
+                turn.note(&mut self.world, now, None, None, "project_registered", text);
+                answer(turn, reply, Ok(()));
+            }
+            Command::Look { reply } => {
+                let view = self.view(now);
+                answer(turn, reply, Ok(view));
+            }
+        }
+    }
+
+    fn view(&self, now: Timestamp) -> View {
+        let mut problems: Vec<String> = self.settings.problems.clone();
+        problems.extend(self.file.problems().iter().cloned());
+        View {
+            now,
+            tasks: Arc::new(self.world.tasks.clone()),
+            live_runs: self.world.runs.values().cloned().collect(),
+            projects: self.world.projects.clone(),
+            plan: self.current_plan(),
+            settings: Arc::clone(&self.settings),
+            problems,
+        }
+    }
+
+    fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+        self.check_spec(&spec)?;
+        let id = self.world.next_task_id();
+        let task = turn.put_task(&mut self.world, Task::new(id, spec, FileState::Pending, now));
+        turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
+        Ok(task)
+    }
+
+    fn check_spec(&self, spec: &Spec) -> Result<(), EngineError> {
+        let invalid = |message: String, hint: Option<&str>| {
+            Err(EngineError::Invalid { message, hint: hint.map(str::to_owned) })
+        };
+        if spec.title.trim().is_empty() {
+            return invalid("a task needs a title".to_owned(), Some("orch task add \"What is to be done\""));
+        }
+        if spec.title.chars().count() > MAX_TITLE {
+            return invalid(format!("the title is longer than {MAX_TITLE} characters"), Some("put the details into --body"));
+        }
+        for other in spec.depends_on.iter().chain(&spec.parent) {
+            if !self.world.tasks.contains_key(other) {
+                return invalid(format!("there is no task {other} to depend on"), Some("orch task list shows the ids"));
+            }
+        }
+        if let Some(agent) = spec.agent.as_ref().filter(|a| self.settings.config.agent(a).is_none()) {
+            let known = self.settings.config.agents.names().collect::<Vec<_>>().join(", ");
+            return invalid(format!("there is no agent {agent:?}"), Some(&format!("known agents: {known}")));
+        }
+        Ok(())
+    }
+
+    fn ask(
+        &mut self,
+        turn: &mut Turn,
+        id: TaskId,
+        request: Request,
+        now: Timestamp,
+    ) -> Result<Arc<Task>, EngineError> {
+        let task = self.world.tasks.get(&id).cloned().ok_or(EngineError::NoTask(id))?;
+        let event = match request {
+            Request::Run => Event::RunAsked,
+            Request::Retry => Event::RetryAsked,
+            Request::Cancel => Event::CancelAsked { reason: "cancelled by a person".to_owned() },
+            Request::Unblock => Event::UnblockAsked,
+        };
+        // A cancelled routing question has nobody to report to: its run ends with it.
+        if let State::New { routing: Some(run), .. } = &task.state {
+            if matches!(request, Request::Cancel | Request::Retry) {
+                self.drop_route_run(turn, run.clone(), now);
+            }
+        }
+        self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })
+    }
+
+    fn unblock_all(&mut self, turn: &mut Turn, now: Timestamp) -> Vec<TaskId> {
+        let waiting: Vec<TaskId> = self
+            .world
+            .tasks
+            .values()
+            .filter(|t| matches!(t.state, State::Blocked(_) | State::NeedsReview { .. }))
+            .map(|t| t.id)
+            .collect();
+        waiting.into_iter().filter(|id| self.apply(turn, *id, &Event::UnblockAsked, now).is_ok()).collect()
+    }
+
+    /// Applies an event to a task: the only way in which a status changes.
+    pub(super) fn apply(
+        &mut self,
+        turn: &mut Turn,
+        id: TaskId,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<Arc<Task>, crate::domain::lifecycle::Refused> {
+        let Some(task) = self.world.tasks.get(&id).cloned() else {
+            // A task is never removed, so only a caller with a made-up id comes here.
+            return Err(crate::domain::lifecycle::Refused::State {
+                status: crate::domain::task::Status::Cancelled,
+                hint: "there is no such task",
+            });
+        };
+        let config = self.settings.for_task(&task, &self.world.projects);
+        let alternatives = self.alternatives(&task, now);
+        let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
+        let context = Context {
+            now,
+            max_attempts: config.workflow.max_attempts,
+            alternatives: &alternatives,
+            model_for: &model_for,
+        };
+        let next = step(&task, event, &context)?;
+        if next == *task {
+            return Ok(task);
+        }
+        let (kind, text) = super::history::describe(&task, event, &next);
+        let run = super::history::run_of(event);
+        let next = turn.put_task(&mut self.world, next);
+        turn.note(&mut self.world, now, Some(id), run, kind, text);
+        Ok(next)
+    }
+
+    /// Installed agents that are not cooling down, in the configured order.
+    fn alternatives(&self, task: &Task, now: Timestamp) -> Vec<String> {
+        let current = task.route.as_ref().map(|r| r.agent.as_str());
+        let free = |agent: &&String| {
+            self.world.cooldowns.get(*agent).is_none_or(|c| c.until <= now) && Some(agent.as_str()) != current
+        };
+        let candidates = self.settings.installed.iter().filter(|a| self.settings.config.router.agents.contains(a));
+        candidates.filter(free).cloned().collect()
+    }
+}
+
+/// Answers when the turn is on disk.
+fn answer<T: Send + 'static>(turn: &mut Turn, reply: Reply<T>, result: Result<T, EngineError>) {
+    // A caller that went away does not need the answer.
+    turn.replies.push(Box::new(move || drop(reply.send(result))));
+}

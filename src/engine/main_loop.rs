@@ -1,0 +1,451 @@
+//! The one loop. Everything that happens becomes an input; a turn applies all inputs that are there, plans, stores what
+//! changed as one transaction, and only then answers, tells and acts. It never waits for anything slow.
+
+use super::apply::{Job, JobKey, Report};
+use super::doors::Doors;
+use super::handle::{Command, EngineHandle};
+use super::settings::Settings;
+use super::world::{Turn, World};
+use crate::domain::ids::TaskId;
+use crate::domain::plan::{HoldReason, Plan, Scope, plan};
+use crate::domain::task::{FileState, Phase, ReviewStage, State};
+use crate::store::journal::{Entry, Loaded};
+use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What an engine was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The daemon: until it is stopped.
+    Serve,
+    /// One pass, then leave; agents go on.
+    Once,
+    /// Until nothing is left to do.
+    UntilIdle,
+    /// For one command that only looks or edits: until its handle is dropped.
+    Command,
+    /// For `orch task run`: this one task, until the handle is dropped.
+    Task(TaskId),
+}
+
+impl Mode {
+    fn scope(self) -> Scope {
+        match self {
+            Self::Serve | Self::Once | Self::UntilIdle => Scope::All,
+            Self::Task(id) => Scope::Only(id),
+            Self::Command => Scope::Nothing,
+        }
+    }
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Once => "once",
+            Self::UntilIdle => "until-idle",
+            Self::Command => "command",
+            Self::Task(_) => "task",
+        }
+    }
+}
+
+/// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
+const INPUTS_PER_TURN: usize = 256;
+/// How long the loop waits before it tries again to store a turn that the disk refused.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+pub(super) enum Input {
+    Command(Command),
+    Report(JobKey, Report),
+    /// A file of the home changed.
+    Files,
+    /// Look at the runs. Carries nothing.
+    Wake,
+    /// The safety net.
+    Tick,
+    /// Everybody who could send a command is gone.
+    Unattended,
+    Shutdown,
+}
+
+/// The engine. Made by [`super::start`], run to its end by [`Engine::run`].
+pub struct Engine {
+    pub(super) doors: Arc<Doors>,
+    pub(super) world: World,
+    pub(super) settings: Arc<Settings>,
+    pub(super) mode: Mode,
+    pub(super) file: super::file_sync::FileSync,
+    pub(super) feed: broadcast::Sender<Entry>,
+    commands: mpsc::Receiver<Command>,
+    jobs: JoinSet<(JobKey, Report)>,
+    keys: HashMap<tokio::task::Id, JobKey>,
+    in_flight: HashSet<JobKey>,
+    /// Asked for once more while under way.
+    again: HashSet<JobKey>,
+    wake: Arc<Notify>,
+    files_changed: Arc<Notify>,
+    shutdown: CancellationToken,
+    plan: Arc<Plan>,
+    unattended: bool,
+    /// The first look at files and runs is done.
+    looked: bool,
+}
+
+/// How the engine left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Farewell {
+    /// Some task needs a person, or can go on only when one acts.
+    pub person_needed: bool,
+}
+
+/// What wakes the loop from outside.
+#[derive(Clone, Default)]
+pub struct Signals {
+    /// A runner has news.
+    pub wake: Arc<Notify>,
+    /// A file of the home changed.
+    pub files: Arc<Notify>,
+    /// Leave at once; agents go on.
+    pub shutdown: CancellationToken,
+}
+
+impl Engine {
+    pub(super) fn new(
+        doors: Arc<Doors>,
+        loaded: Loaded,
+        settings: Settings,
+        mode: Mode,
+        signals: Signals,
+    ) -> (Self, EngineHandle) {
+        let (sender, commands) = mpsc::channel(256);
+        let (feed, _) = broadcast::channel(4096);
+        let handle = EngineHandle {
+            commands: sender,
+            feed: feed.clone(),
+            journal: doors.journal.clone(),
+            runs_dir: doors.home.runs_dir(),
+        };
+        let engine = Self {
+            world: World::from_journal(loaded),
+            settings: Arc::new(settings),
+            mode,
+            file: super::file_sync::FileSync::new(),
+            feed,
+            commands,
+            jobs: JoinSet::new(),
+            keys: HashMap::new(),
+            in_flight: HashSet::new(),
+            again: HashSet::new(),
+            wake: signals.wake,
+            files_changed: signals.files,
+            shutdown: signals.shutdown,
+            plan: Arc::new(Plan::default()),
+            unattended: false,
+            looked: false,
+            doors,
+        };
+        (engine, handle)
+    }
+
+    /// Runs until its mode is fulfilled or it is told to leave.
+    pub async fn run(mut self) -> Farewell {
+        let mut inputs = vec![Input::Files, Input::Wake];
+        loop {
+            let stop = self.turn(inputs).await;
+            if stop || self.fulfilled() {
+                break;
+            }
+            inputs = self.gather().await;
+        }
+        self.jobs.abort_all();
+        while self.jobs.join_next().await.is_some() {}
+        Farewell { person_needed: self.person_needed() }
+    }
+
+    /// Waits for one input, then takes all that are there.
+    async fn gather(&mut self) -> Vec<Input> {
+        let mut inputs = vec![self.next_input().await];
+        while inputs.len() < INPUTS_PER_TURN {
+            if let Ok(command) = self.commands.try_recv() {
+                inputs.push(Input::Command(command));
+            } else if let Some(done) = self.jobs.try_join_next_with_id() {
+                inputs.push(self.joined(done));
+            } else {
+                break;
+            }
+        }
+        inputs
+    }
+
+    /// Every arm may be dropped half-way: channels, notifications and timers lose nothing by it.
+    async fn next_input(&mut self) -> Input {
+        let now = self.doors.clock.now();
+        let timer = tokio::time::sleep(self.until_next_look(now));
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Input::Shutdown,
+            Some(done) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => self.joined(done),
+            command = self.commands.recv(), if !self.unattended => match command {
+                Some(command) => Input::Command(command),
+                None => Input::Unattended,
+            },
+            () = self.wake.notified() => Input::Wake,
+            () = self.files_changed.notified() => Input::Files,
+            () = timer => Input::Tick,
+        }
+    }
+
+    /// The tick, or the end of a hold if that comes first.
+    fn until_next_look(&self, now: Timestamp) -> Duration {
+        let tick = self.settings.config.engine.tick;
+        let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        hold.map_or(tick, |hold| hold.min(tick)).max(Duration::from_millis(1))
+    }
+
+    fn joined(&mut self, done: Result<(tokio::task::Id, (JobKey, Report)), tokio::task::JoinError>) -> Input {
+        match done {
+            Ok((id, (key, report))) => {
+                self.keys.remove(&id);
+                self.in_flight.remove(&key);
+                Input::Report(key, report)
+            }
+            Err(error) => {
+                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Look);
+                self.in_flight.remove(&key);
+                tracing::error!(job = ?key, %error, "a job ended without a report");
+                Input::Report(key, Report::Broken(error.to_string()))
+            }
+        }
+    }
+
+    /// One turn: apply, plan, store, answer, act. Returns whether to leave.
+    async fn turn(&mut self, inputs: Vec<Input>) -> bool {
+        let now = self.doors.clock.now();
+        let mut turn = Turn::default();
+        let mut leave = false;
+        for input in inputs {
+            leave |= self.apply_input(&mut turn, input, now);
+        }
+        self.plan_and_begin(&mut turn, now);
+        if !self.store(&turn).await {
+            return true;
+        }
+        for entry in turn.entries {
+            // Nobody listening is fine.
+            self.feed.send(entry).ok();
+        }
+        for reply in turn.replies {
+            reply();
+        }
+        self.file.touch(&turn.touched);
+        if !leave {
+            self.act(now);
+        }
+        leave
+    }
+
+    /// Stores a turn, trying again until the disk takes it. `false`: it cannot be stored any more.
+    async fn store(&mut self, turn: &Turn) -> bool {
+        if turn.is_empty() {
+            return true;
+        }
+        loop {
+            let error = match self.doors.journal.commit(turn.writes()).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
+            if matches!(error, crate::store::journal::JournalError::Fenced { .. }) {
+                return false;
+            }
+            tokio::select! {
+                () = self.shutdown.cancelled() => return false,
+                () = tokio::time::sleep(STORE_RETRY) => {}
+            }
+        }
+    }
+
+    fn apply_input(&mut self, turn: &mut Turn, input: Input, now: Timestamp) -> bool {
+        match input {
+            Input::Command(command) => self.on_command(turn, command, now),
+            Input::Report(key, report) => {
+                let again = self.again.remove(&key);
+                self.on_report(turn, &key, report, now);
+                match key {
+                    JobKey::Look if again => self.look_at_runs(),
+                    JobKey::ReadFiles if again => self.read_files(),
+                    // Everything else is begun again by the state that asks for it.
+                    JobKey::Look
+                    | JobKey::ReadFiles
+                    | JobKey::WriteFile
+                    | JobKey::Start(_)
+                    | JobKey::Stop(_)
+                    | JobKey::Judge(_)
+                    | JobKey::Integrate(_)
+                    | JobKey::TryRoute(_) => {}
+                }
+            }
+            Input::Files => self.read_files(),
+            Input::Wake => self.look_at_runs(),
+            Input::Tick => {
+                self.look_at_runs();
+                self.lift_cooldowns(turn, now);
+                self.read_files();
+            }
+            Input::Unattended => self.unattended = true,
+            Input::Shutdown => return true,
+        }
+        false
+    }
+
+    fn lift_cooldowns(&mut self, turn: &mut Turn, now: Timestamp) {
+        let over: Vec<String> =
+            self.world.cooldowns.iter().filter(|(_, c)| c.until <= now).map(|(agent, _)| agent.clone()).collect();
+        for agent in over {
+            turn.put_cooldown(&mut self.world, &agent, None);
+        }
+    }
+
+    /// Plans until nothing new begins by rule alone, so that one turn takes a task from new to started.
+    fn plan_and_begin(&mut self, turn: &mut Turn, now: Timestamp) {
+        for _ in 0..4 {
+            let present = self.make_plan(now);
+            let begun = self.looked && self.begin(turn, &present, now);
+            self.plan = Arc::new(present);
+            if !begun {
+                break;
+            }
+        }
+    }
+
+    fn make_plan(&self, now: Timestamp) -> Plan {
+        let dir_exists = |dir: &std::path::Path| dir.is_dir();
+        let max = self.settings.config.engine.max_parallel as usize;
+        plan(&self.world.snapshot(self.mode.scope(), max, &dir_exists), now)
+    }
+
+    pub(super) fn current_plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
+    /// Starts whatever the stored state says must be under way and is not.
+    fn act(&mut self, now: Timestamp) {
+        let mut due = Vec::new();
+        for run in self.world.runs.values() {
+            let Some(task) = self.world.tasks.get(&run.task) else { continue };
+            let stopping = matches!(task.state, State::InProgress { stopping: Some(_), .. });
+            if run.phase == Phase::Running && stopping {
+                due.push(Job::Stop { run: run.id.clone() });
+            } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
+                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()) });
+            }
+        }
+        for task in self.world.tasks.values().filter(|t| self.responsible_for(t.id)) {
+            let State::InReview { run, review } = &task.state else { continue };
+            match review {
+                ReviewStage::Judging => due.push(Job::Judge { task: Arc::clone(task), run: run.clone() }),
+                ReviewStage::Integrating { waiting } => {
+                    if waiting.as_ref().is_none_or(|w| w.until <= now) {
+                        due.push(Job::Integrate { task: Arc::clone(task), run: run.clone() });
+                    }
+                }
+            }
+        }
+        for job in due {
+            self.spawn_once(job);
+        }
+        if let Some(job) = self.file.next_write(&self.world) {
+            self.spawn_once(job);
+        }
+    }
+
+    pub(super) fn responsible_for(&self, task: TaskId) -> bool {
+        match self.mode.scope() {
+            Scope::All => true,
+            Scope::Only(id) => id == task,
+            Scope::Nothing => false,
+        }
+    }
+
+    /// Starts a job unless the same is under way.
+    pub(super) fn spawn_once(&mut self, job: Job) {
+        let key = job.key();
+        if !self.in_flight.insert(key.clone()) {
+            // What the running one has looked at already may have changed since.
+            self.again.insert(key);
+            return;
+        }
+        let named = key.clone();
+        let doors = Arc::clone(&self.doors);
+        let settings = Arc::clone(&self.settings);
+        let projects = self.world.projects.clone();
+        let handle = self.jobs.spawn(async move {
+            let report = job.run(&doors, &settings, &projects).await;
+            (key, report)
+        });
+        self.keys.insert(handle.id(), named);
+    }
+
+    fn look_at_runs(&mut self) {
+        let running: Vec<_> = self
+            .world
+            .runs
+            .values()
+            .filter(|run| run.phase == Phase::Running)
+            .map(|run| run.id.clone())
+            .collect();
+        if running.is_empty() {
+            return;
+        }
+        self.spawn_once(Job::Look { runs: running });
+    }
+
+    fn read_files(&mut self) {
+        self.spawn_once(Job::ReadFiles { known: self.file.known() });
+    }
+
+    pub(super) fn looked(&mut self) {
+        self.looked = true;
+    }
+
+    fn settled(&self) -> bool {
+        self.looked && self.in_flight.is_empty() && self.plan.actions.is_empty() && self.file.is_written()
+    }
+
+    /// Nothing will happen by itself any more.
+    pub(super) fn idle(&self) -> bool {
+        let waits_for_time = |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;
+        self.settled()
+            && self.world.runs.is_empty()
+            && !self.plan.holds.iter().any(|(_, hold)| waits_for_time(hold.reason, hold.until))
+    }
+
+    fn fulfilled(&self) -> bool {
+        match self.mode {
+            Mode::Serve => false,
+            Mode::Once => self.settled(),
+            Mode::UntilIdle => self.idle(),
+            Mode::Command | Mode::Task(_) => self.unattended && self.settled(),
+        }
+    }
+
+    fn person_needed(&self) -> bool {
+        self.world.tasks.values().any(|task| match &task.state {
+            State::NeedsReview { .. } | State::Blocked(_) => true,
+            State::Done | State::Cancelled { .. } => false,
+            State::New { .. } | State::Routed { .. } | State::InProgress { .. } | State::InReview { .. } => {
+                self.mode == Mode::UntilIdle
+            }
+        })
+    }
+
+    /// Which tasks are not yet in `tasks.yml`.
+    pub(super) fn pending_in_file(&self) -> BTreeSet<TaskId> {
+        self.world.tasks.values().filter(|t| t.file == FileState::Pending).map(|t| t.id).collect()
+    }
+}

@@ -1,0 +1,88 @@
+//! The history as server-sent events: what was missed first, then what happens, without loss and without doubles.
+
+use super::ApiState;
+use super::error::ApiError;
+use crate::domain::ids::TaskId;
+use crate::engine::handle::EngineHandle;
+use crate::store::journal::Entry;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::stream::{self, Stream};
+use serde::Deserialize;
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use tokio::sync::broadcast;
+
+/// Entries that are read from the journal at once.
+const PAGE: u32 = 500;
+
+/// What to follow.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    /// The history after this place; without it, from now on.
+    after: Option<u64>,
+    /// Of one task.
+    task: Option<u64>,
+}
+
+struct Follower {
+    engine: EngineHandle,
+    live: broadcast::Receiver<Entry>,
+    task: Option<TaskId>,
+    last: u64,
+    ready: VecDeque<Entry>,
+    /// The journal holds more than was read.
+    behind: bool,
+}
+
+impl Follower {
+    async fn next(&mut self) -> Option<Entry> {
+        loop {
+            if let Some(entry) = self.ready.pop_front() {
+                self.last = entry.seq;
+                return Some(entry);
+            }
+            if self.behind {
+                let page = self.engine.entries(self.last, self.task, PAGE).await.ok()?;
+                self.behind = page.len() == PAGE as usize;
+                self.ready.extend(page);
+                continue;
+            }
+            match self.live.recv().await {
+                Ok(entry) if entry.seq > self.last && (self.task.is_none() || entry.task_id == self.task) => {
+                    self.ready.push_back(entry);
+                }
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(_)) => self.behind = true,
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+/// Follows the history. `Last-Event-ID` wins over `after`.
+pub async fn follow(
+    State(state): State<ApiState>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let after = resumed.or(wanted.after);
+    let follower = Follower {
+        live: state.engine.follow(),
+        engine: state.engine,
+        task: wanted.task.map(TaskId),
+        last: after.unwrap_or(0),
+        ready: VecDeque::new(),
+        behind: after.is_some(),
+    };
+    let events = stream::unfold(follower, |mut follower| async move {
+        let entry = follower.next().await?;
+        let event = Event::default().id(entry.seq.to_string()).event(&entry.kind);
+        // An entry is plain data; it always serializes.
+        let event = event.json_data(&entry).unwrap_or_default();
+        Some((Ok(event), follower))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+}

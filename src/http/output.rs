@@ -1,0 +1,56 @@
+//! The output of a run as a streamed body of plain text, from any offset to the end of the run.
+
+use super::ApiState;
+use super::error::ApiError;
+use crate::api::types::ErrorCode;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::outcome::RunKind;
+use crate::engine::handle::EngineError;
+use crate::runner::files;
+use crate::stream::transcript::Follower;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use futures::stream;
+use serde::Deserialize;
+
+/// What to follow.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    /// Which run; without it, the newest work run.
+    run: Option<String>,
+    /// From this byte on.
+    from: Option<u64>,
+}
+
+/// Follows the output of one run.
+pub async fn follow(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Body, ApiError> {
+    let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
+    let task: TaskId = id.parse().map_err(|e: crate::domain::ids::BadTaskId| usage(e.to_string()))?;
+    let run = wanted.run.map(|r| r.parse::<RunId>()).transpose().map_err(|e| usage(e.to_string()))?;
+    let runs = state.engine.runs_of(task).await?;
+    let chosen = match &run {
+        Some(id) => runs.iter().find(|r| r.id == *id),
+        None => runs.iter().rev().find(|r| r.kind == RunKind::Work),
+    };
+    let Some(chosen) = chosen else {
+        return Err(match run {
+            Some(run) => ApiError::new(ErrorCode::NotFound, format!("task {task} has no run {run}"), None),
+            None if runs.is_empty() && state.engine.look().await?.tasks.contains_key(&task) => {
+                ApiError::new(ErrorCode::NotFound, format!("task {task} has not run yet"), Some("orch task run"))
+            }
+            None => EngineError::NoTask(task).into(),
+        });
+    };
+    let dir = state.engine.run_dir(chosen);
+    let follower = Follower::new(&dir, files::TRANSCRIPT, files::OUTCOME, wanted.from.unwrap_or(0))
+        .map_err(|e| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None))?;
+    let pieces = stream::try_unfold(follower, |mut follower| async move {
+        let piece = follower.next().await?;
+        Ok::<_, std::io::Error>(piece.map(|piece| (piece, follower)))
+    });
+    Ok(Body::from_stream(pieces))
+}

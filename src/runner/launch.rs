@@ -1,0 +1,238 @@
+//! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
+//! is gone as soon as it was read.
+
+use crate::adapters::fs::{self, Durability, FsError};
+use crate::agents::{DialectKind, LaunchSpec};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::outcome::RunKind;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+/// Everything the runner needs to know, without secrets. Stored as `launch.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The run; also the mark that its processes bear.
+    pub run_id: RunId,
+    /// The task.
+    pub task_id: TaskId,
+    /// What the run is for.
+    pub kind: RunKind,
+    /// Name of the agent, as in `agents.<name>`.
+    pub agent: String,
+    /// Model, as the CLI names it.
+    pub model: Option<String>,
+    /// Which dialect its output speaks.
+    pub dialect: DialectKind,
+    /// How to start it.
+    pub spec: LaunchSpec,
+    /// When to end it.
+    #[serde(default)]
+    pub limits: Limits,
+    /// Datagram socket of the daemon that is told of start and end.
+    #[serde(default)]
+    pub wake_socket: Option<PathBuf>,
+}
+
+/// Limits that orch holds by itself, whatever the CLI does. Times in milliseconds, sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// How long the run may take.
+    pub timeout_ms: u64,
+    /// How long it may print nothing and use no processor time.
+    pub silence_ms: u64,
+    /// How long the agent may take to end after it was asked to.
+    pub grace_ms: u64,
+    /// How long its process may stay after its turn has ended.
+    pub linger_ms: u64,
+    /// How much it may print; `None`: as much as the disk holds.
+    pub max_output_bytes: Option<u64>,
+    /// How much memory all of its processes may have of their own; `None`: no limit.
+    pub memory_bytes: Option<u64>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 1_800_000,
+            silence_ms: 600_000,
+            grace_ms: 5_000,
+            linger_ms: 10_000,
+            max_output_bytes: None,
+            memory_bytes: None,
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+}
+
+/// Why a run's files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFileError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A file does not hold what it should.
+    #[error("{} is damaged: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A side file of the agent would land outside of the run's directory.
+    #[error("side file {} is not inside the run's directory", path.display())]
+    Outside {
+        /// Where it would land.
+        path: PathBuf,
+    },
+}
+
+/// The largest control file that is read.
+const LARGEST: usize = 64 << 20;
+
+/// The directory of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// The directory at this path, whether it exists or not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Makes the directory and writes what the runner needs: the prompt, the environment of the agent and the launch.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the run must not be started then.
+    pub fn prepare(
+        &self,
+        launch: &Launch,
+        env: &BTreeMap<String, String>,
+        prompt: &str,
+    ) -> Result<(), RunFileError> {
+        fs::create_dir_private(&self.0)?;
+        fs::write_private(&self.prompt(), prompt.as_bytes(), Durability::Cached)?;
+        self.write_env(env)?;
+        self.write(&self.launch(), launch, Durability::Cached)
+    }
+
+    /// Writes the agent's environment. To be done right before each start: the runner removes it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_env(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
+        self.write(&self.env(), env, Durability::Cached)
+    }
+
+    /// The path itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `launch.json`: a [`Launch`].
+    pub fn launch(&self) -> PathBuf {
+        self.0.join("launch.json")
+    }
+
+    /// `env.json`: the agent's environment; exists only between the daemon's write and the runner's start.
+    pub fn env(&self) -> PathBuf {
+        self.0.join("env.json")
+    }
+
+    /// `prompt.md`: what the agent reads on stdin.
+    pub fn prompt(&self) -> PathBuf {
+        self.0.join("prompt.md")
+    }
+
+    /// `run.lock`: held by the runner as long as it lives.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("run.lock")
+    }
+
+    /// `started.json`: who the runner is. It exists if and only if the run was ever started.
+    pub fn started(&self) -> PathBuf {
+        self.0.join("started.json")
+    }
+
+    /// `stop.json`: a request to end the run.
+    pub fn stop(&self) -> PathBuf {
+        self.0.join("stop.json")
+    }
+
+    /// `events.jsonl`: the agent's own output, raw. Never shown: it may hold secrets.
+    pub fn events(&self) -> PathBuf {
+        self.0.join("events.jsonl")
+    }
+
+    /// `stderr.log`: the agent's stderr, raw.
+    pub fn stderr(&self) -> PathBuf {
+        self.0.join("stderr.log")
+    }
+
+    /// `transcript.log`: readable lines, masked.
+    pub fn transcript(&self) -> PathBuf {
+        self.0.join("transcript.log")
+    }
+
+    /// `outcome.json`: a [`super::RunReport`].
+    pub fn outcome(&self) -> PathBuf {
+        self.0.join("outcome.json")
+    }
+
+    /// Reads `launch.json`.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn read_launch(&self) -> Result<Launch, RunFileError> {
+        self.read(&self.launch())
+    }
+
+    /// Reads the agent's environment and removes the file in the same breath, also when it is damaged.
+    pub(super) fn take_env(&self) -> Result<BTreeMap<String, String>, RunFileError> {
+        let path = self.env();
+        let env = self.read(&path);
+        match std::fs::remove_file(&path) {
+            Err(source) if env.is_ok() => Err(FsError::Io { action: "remove", path, source }.into()),
+            Ok(()) | Err(_) => env,
+        }
+    }
+
+    /// Writes the side files that the dialect asked for.
+    pub(super) fn write_side_files(&self, files: &BTreeMap<PathBuf, String>) -> Result<(), RunFileError> {
+        for (path, text) in files {
+            let inside = path.starts_with(&self.0) && !path.components().any(|part| part == Component::ParentDir);
+            if !inside {
+                return Err(RunFileError::Outside { path: path.clone() });
+            }
+            if let Some(parent) = path.parent() {
+                fs::create_dir_private(parent)?;
+            }
+            fs::write_private(path, text.as_bytes(), Durability::Cached)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunFileError> {
+        let bytes = fs::read_limited(path, LARGEST)?;
+        serde_json::from_slice(&bytes).map_err(|source| RunFileError::Damaged { path: path.to_owned(), source })
+    }
+
+    pub(super) fn write<T: Serialize>(
+        &self,
+        path: &Path,
+        value: &T,
+        durability: Durability,
+    ) -> Result<(), RunFileError> {
+        let bytes = serde_json::to_vec_pretty(value)
+            .map_err(|source| RunFileError::Damaged { path: path.to_owned(), source })?;
+        Ok(fs::write_private(path, &bytes, durability)?)
+    }
+}

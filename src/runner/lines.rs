@@ -1,0 +1,96 @@
+//! Cuts a stream of bytes into whole lines, with bounded memory. PURE.
+
+use std::borrow::Cow;
+
+/// The longest line that is handed on; what is beyond stays in the file only.
+pub(super) const LONGEST: usize = 8 << 20;
+
+/// One line, without its line feed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    /// The text; bytes that are no UTF-8 are replaced.
+    pub(super) text: Cow<'a, str>,
+    /// How many bytes at its end are missing here.
+    pub(super) dropped: u64,
+}
+
+/// Keeps the beginning of a line until its end arrives.
+#[derive(Debug)]
+pub(super) struct Splitter {
+    longest: usize,
+    begun: Vec<u8>,
+    dropped: u64,
+}
+
+impl Splitter {
+    pub(super) fn new(longest: usize) -> Self {
+        Self { longest, begun: Vec::new(), dropped: 0 }
+    }
+
+    /// Takes the next bytes and hands on every line that they complete.
+    pub(super) fn push(&mut self, mut bytes: &[u8], on_line: &mut dyn FnMut(Line<'_>)) {
+        while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            if self.begun.is_empty() && self.dropped == 0 && line.len() <= self.longest {
+                on_line(Line { text: String::from_utf8_lossy(line), dropped: 0 });
+            } else {
+                self.keep(line);
+                self.finish(on_line);
+            }
+            bytes = rest;
+        }
+        self.keep(bytes);
+    }
+
+    /// The stream is over: hands on a last line that has no line feed.
+    pub(super) fn finish(&mut self, on_line: &mut dyn FnMut(Line<'_>)) {
+        if !self.begun.is_empty() || self.dropped > 0 {
+            on_line(Line { text: String::from_utf8_lossy(&self.begun), dropped: self.dropped });
+        }
+        self.begun.clear();
+        // One huge line must not hold its memory for the rest of the run.
+        self.begun.shrink_to(1 << 20);
+        self.dropped = 0;
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        let room = self.longest.saturating_sub(self.begun.len()).min(bytes.len());
+        self.begun.extend_from_slice(&bytes[..room]);
+        self.dropped += (bytes.len() - room) as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split(longest: usize, pieces: &[&[u8]]) -> Vec<(String, u64)> {
+        let mut lines = Vec::new();
+        let mut splitter = Splitter::new(longest);
+        let mut on_line = |line: Line<'_>| lines.push((line.text.into_owned(), line.dropped));
+        pieces.iter().for_each(|piece| splitter.push(piece, &mut on_line));
+        splitter.finish(&mut on_line);
+        lines
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_and_the_next_is_whole_again() {
+        assert_eq!(split(4, &[b"abcd", b"ef\nxy\n"]), [("abcd".into(), 2), ("xy".into(), 0)]);
+        assert_eq!(split(4, &[b"abcdef\n\nno end"]), [("abcd".into(), 2), (String::new(), 0), ("no e".into(), 2)]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_do_not_stop_it() {
+        assert_eq!(split(99, &[b"a\xff\0b\n"]), [("a\u{fffd}\0b".into(), 0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn how_the_bytes_arrive_makes_no_difference(text in "[ab\n]{0,40}", cut in 0_usize..40, longest in 1_usize..9) {
+            let at = cut.min(text.len());
+            let (head, tail) = text.as_bytes().split_at(at);
+            prop_assert_eq!(split(longest, &[head, tail]), split(longest, &[text.as_bytes()]));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The tmux pane: what a person sees at once. It may be slow, stuck or gone; nothing ever waits for it.
+
+use super::render::Rendered;
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// How many batches may wait for a slow pane.
+const QUEUE: usize = 16;
+
+/// How many lines of one batch are shown: more than any screen holds.
+const SHOWN: usize = 300;
+
+/// How long the end of the run waits for the last lines to appear.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// Hands lines to a thread that writes them.
+pub(super) struct Pane {
+    queue: SyncSender<String>,
+    closed: Receiver<()>,
+    /// Lines that did not fit since the last one that did.
+    skipped: usize,
+}
+
+impl Pane {
+    /// A pane that writes to `out`. Its errors are ignored: the terminal may be gone while the agent works on.
+    pub(super) fn new(mut out: impl Write + Send + 'static) -> Self {
+        let (queue, batches) = sync_channel::<String>(QUEUE);
+        let (ended, closed) = sync_channel::<()>(1);
+        let write = move || {
+            for batch in batches {
+                let _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
+            }
+            let _ = ended.send(());
+        };
+        // Without the thread the receiver is gone, and every line counts as skipped.
+        let _ = thread::Builder::new().name("pane".into()).stack_size(128 << 10).spawn(write);
+        Self { queue, closed, skipped: 0 }
+    }
+
+    /// Shows these lines, or counts them as skipped when the pane is behind.
+    pub(super) fn show(&mut self, lines: &[Rendered]) {
+        let skipped = self.skipped + lines.len().saturating_sub(SHOWN);
+        let mut batch = String::new();
+        if skipped > 0 {
+            batch.push_str(&format!("\x1b[2m… {skipped} lines skipped here; the transcript has them\x1b[0m\n"));
+        }
+        for line in &lines[lines.len().saturating_sub(SHOWN)..] {
+            match line.style.attributes() {
+                "" => batch.push_str(&line.text),
+                attributes => batch.push_str(&format!("\x1b[{attributes}m{}\x1b[0m", line.text)),
+            }
+            batch.push('\n');
+        }
+        self.skipped = match self.queue.try_send(batch) {
+            Ok(()) => 0,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => self.skipped + lines.len(),
+        };
+    }
+
+    /// Waits a moment for what is queued.
+    pub(super) fn close(self) {
+        drop(self.queue);
+        let _ = self.closed.recv_timeout(FAREWELL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::render::Style;
+    use std::io;
+    use std::sync::{Arc, Condvar, Mutex};
+
+    /// A terminal that takes nothing until it is let go.
+    #[derive(Clone, Default)]
+    struct Stuck(Arc<(Mutex<(bool, Vec<u8>)>, Condvar)>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let (state, freed) = &*self.0;
+            let mut state = freed.wait_while(state.lock().expect("lock"), |(free, _)| !*free).expect("lock");
+            state.1.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn lines(count: usize) -> Vec<Rendered> {
+        (0..count).map(|n| Rendered { style: Style::Speech, text: n.to_string() }).collect()
+    }
+
+    #[test]
+    fn a_stuck_pane_holds_nobody_up_and_says_later_what_it_missed() {
+        let terminal = Stuck::default();
+        let mut pane = Pane::new(terminal.clone());
+        for _ in 0..1000 {
+            pane.show(&lines(10));
+        }
+        assert!(pane.skipped >= (1000 - QUEUE - 1) * 10);
+        terminal.0.0.lock().expect("lock").0 = true;
+        terminal.0.1.notify_all();
+        let mut tries = 0;
+        while pane.skipped > 0 {
+            pane.show(&lines(1));
+            tries += 1;
+            assert!(tries < 100_000_000);
+        }
+        pane.close();
+        let shown = String::from_utf8(terminal.0.0.lock().expect("lock").1.clone()).expect("text");
+        assert!(shown.contains("lines skipped here; the transcript has them"), "{shown}");
+    }
+
+    #[test]
+    fn a_flood_is_cut_to_what_a_person_could_see() {
+        let terminal = Stuck::default();
+        terminal.0.0.lock().expect("lock").0 = true;
+        let mut pane = Pane::new(terminal.clone());
+        pane.show(&lines(SHOWN + 5));
+        pane.close();
+        let shown = String::from_utf8(terminal.0.0.lock().expect("lock").1.clone()).expect("text");
+        assert!(shown.starts_with("\x1b[2m… 5 lines skipped"), "{shown}");
+        assert!(shown.ends_with("\n304\n"), "{shown}");
+    }
+}

@@ -1,0 +1,47 @@
+//! Signals to the runner. All of those that an agent might inherit as ignored get a handler here, because a handled
+//! signal is back to its default after the start of another program, and an ignored one stays ignored.
+
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook::{flag, low_level::pipe};
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What has arrived so far.
+pub(super) struct Signals {
+    /// Readable after any signal that the runner acts on.
+    pub(super) wake: UnixStream,
+    stop: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Takes over: INT, TERM and QUIT ask for the end of the run; HUP says that the terminal is gone, which stops
+    /// nothing; CHLD wakes; the others are only brought back to default for the agent.
+    pub(super) fn install() -> io::Result<Self> {
+        let (wake, sender) = UnixStream::pair()?;
+        wake.set_nonblocking(true)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM, SIGQUIT] {
+            flag::register(signal, Arc::clone(&stop))?;
+            pipe::register(signal, sender.try_clone()?)?;
+        }
+        pipe::register(SIGCHLD, sender)?;
+        let unused = Arc::new(AtomicBool::new(false));
+        for signal in [SIGHUP, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2] {
+            flag::register(signal, Arc::clone(&unused))?;
+        }
+        Ok(Self { wake, stop })
+    }
+
+    /// Whether somebody asked for the end.
+    pub(super) fn stop_asked(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Forgets the wake-ups so far; what they stand for is looked up by the caller.
+    pub(super) fn drain(&self) {
+        let mut bytes = [0; 64];
+        while matches!((&self.wake).read(&mut bytes), Ok(count) if count == bytes.len()) {}
+    }
+}

@@ -1,0 +1,93 @@
+//! `config.example.yml` says what the code does: it is generated from the types, read back by the same reader, and
+//! complete. `ORCH_BLESS=1 cargo test --test it config_example` writes it anew.
+
+use orch::config::shape::find;
+use orch::config::{Config, FileKind, Layer, Loaded, example_text, json_schema, load};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.yml");
+
+fn read(text: &str) -> Loaded {
+    match load(&[Layer::Global { path: PATH.into(), text: text.to_owned() }]) {
+        Ok(loaded) => loaded,
+        Err(problems) => panic!("{}", problems.iter().map(|p| format!("{p}\n")).collect::<String>()),
+    }
+}
+
+/// Takes the comment signs off the agent that is only an illustration.
+fn with_own_agent(text: &str) -> String {
+    let own =
+        text.lines().skip_while(|line| !line.starts_with("  # mybot:")).take_while(|line| line.starts_with("  # "));
+    let own: Vec<&str> = own.collect();
+    assert!(own.len() > 3, "the example of an agent of one's own is gone");
+    let restored: String = own.iter().map(|line| format!("{}\n", line.replacen("# ", "", 1))).collect();
+    text.replace(&format!("{}\n", own.join("\n")), &restored)
+}
+
+/// Dotted keys of a schema, with `*` for names of the person's choice. An open mapping counts as one key.
+fn schema_keys(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
+    let join = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let open = &schema["additionalProperties"];
+    if let Some(properties) = schema["properties"].as_object() {
+        properties.iter().for_each(|(name, inner)| schema_keys(inner, &join(name), found));
+    } else if open["properties"].is_object() {
+        schema_keys(open, &join("*"), found);
+    } else {
+        found.insert(path.to_owned());
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test reads its own switch and writes a file of the repository")]
+fn the_example_is_what_the_types_say() {
+    if std::env::var_os("ORCH_BLESS").is_some() {
+        std::fs::write(PATH, example_text()).expect("the example can be written");
+    }
+    let text = std::fs::read_to_string(PATH).expect("config.example.yml is there");
+    assert!(text == example_text(), "config.example.yml is out of date: run ORCH_BLESS=1 cargo test config_example");
+}
+
+#[test]
+fn reading_the_example_gives_exactly_the_defaults() {
+    let loaded = read(&example_text());
+    assert_eq!(loaded.config, Config::default());
+    assert!(loaded.warnings.is_empty());
+}
+
+#[test]
+fn every_key_of_the_schema_is_in_the_example_with_a_line_about_it() {
+    let text = with_own_agent(&example_text());
+    let mut expected = BTreeSet::new();
+    schema_keys(&json_schema(FileKind::Global), "", &mut expected);
+    assert!(expected.len() > 30, "{expected:?}");
+
+    let lines: Vec<&str> = text.lines().collect();
+    for (key, line) in keys_by_indentation(&lines) {
+        let pattern = find(&key).unwrap_or_else(|| panic!("{key} is no key")).pattern;
+        let explained = lines[line - 1].trim_start().starts_with("# ");
+        assert!(!expected.remove(&pattern) || explained, "{key} is not explained");
+    }
+    assert!(expected.is_empty(), "not in the example: {expected:?}");
+}
+
+/// Dotted key and index of every line that sets one.
+fn keys_by_indentation(lines: &[&str]) -> Vec<(String, usize)> {
+    let mut path: Vec<&str> = Vec::new();
+    let mut found = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
+        let trimmed = line.trim_start();
+        let Some((name, _)) = trimmed.split_once(':').filter(|_| !trimmed.starts_with('#')) else { continue };
+        path.truncate((line.len() - trimmed.len()) / 2);
+        path.push(name);
+        found.push((path.join("."), index));
+    }
+    found
+}
+
+#[test]
+fn the_agent_of_ones_own_in_the_example_is_a_valid_one() {
+    let loaded = read(&with_own_agent(&example_text()));
+    let agent = loaded.config.agent("mybot").expect("it was declared");
+    assert_eq!(agent.command, "./bot.sh");
+}

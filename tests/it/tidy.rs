@@ -1,0 +1,404 @@
+//! The rules of the house, read off the sources: who may import whom, what stays behind which door, how large a
+//! piece of code may be. A rule has no list of exceptions unless the reason stands beside it.
+
+mod imports;
+mod source;
+
+use imports::{Named, module_of, paths};
+use source::{Kind, Source, below};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::LazyLock;
+
+/// What a room may import.
+enum May {
+    /// All of a room.
+    Room(&'static str),
+    /// One module of a room.
+    Module(&'static str, &'static str),
+    /// What the room's `mod.rs` hands out, and none of its modules.
+    Surface(&'static str),
+    /// Everything.
+    All,
+}
+use May::{All, Module, Room, Surface};
+
+/// Who may import whom. A room always sees itself. What is not listed here is forbidden.
+const TABLE: &[(&str, &[May])] = &[
+    ("domain", &[]),
+    ("agents", &[Room("domain")]),
+    ("adapters", &[Room("domain")]),
+    // The document tasks.yml is read by the same YAML door as the configuration.
+    ("store", &[Room("domain"), Module("config", "yaml"), Module("adapters", "fs")]),
+    ("config", &[Room("domain"), Room("agents"), Module("adapters", "fs")]),
+    ("runner", &[Room("domain"), Room("agents"), Room("adapters")]),
+    ("stream", &[Room("domain"), Room("adapters")]),
+    (
+        "engine",
+        &[
+            Room("domain"),
+            Room("agents"),
+            Room("config"),
+            Room("adapters"),
+            Room("store"),
+            Room("stream"),
+            Module("runner", "launch"),
+            Module("runner", "report"),
+            Module("runner", "inspect"),
+            Surface("runner"),
+        ],
+    ),
+    ("api", &[Room("domain")]),
+    ("http", &[Room("api"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")]),
+    ("transports", &[Room("api"), Room("config"), Module("engine", "handle"), Module("stream", "hub")]),
+    ("cli", &[Room("api"), Room("config"), Room("domain"), Room("adapters"), Room("daemon")]),
+    ("tui", &[Room("api"), Room("config")]),
+    ("mcp", &[Room("api"), Room("config")]),
+    ("telemetry", &[Room("domain"), Room("config"), Room("adapters")]),
+    ("daemon", &[All]),
+    ("lib", &[All]),
+    // The runner is dispatched before any runtime or log is there.
+    ("main", &[Room("cli"), Room("runner")]),
+];
+
+/// What pure code does not touch: files, programs, the network, the environment, and whatever needs a runtime.
+const IMPURE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::env",
+    "std::thread",
+    "std::os",
+    "tokio",
+    "tokio_util",
+    "rusqlite",
+    "axum",
+    "hyper",
+    "hyper_util",
+    "notify",
+    "rustix",
+    "tracing_subscriber",
+];
+
+const CODE_LINES: usize = 500;
+const FILE_LINES: usize = 650;
+const FUNCTION_LINES: usize = 100;
+
+static SRC: LazyLock<Vec<Source>> = LazyLock::new(|| below(root(), "src"));
+static TESTS: LazyLock<Vec<Source>> = LazyLock::new(|| below(root(), "tests"));
+static BENCHES: LazyLock<Vec<Source>> = LazyLock::new(|| below(root(), "benches"));
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn everything() -> impl Iterator<Item = &'static Source> {
+    SRC.iter().chain(TESTS.iter()).chain(BENCHES.iter())
+}
+
+/// Fails with one line for each breach.
+fn must_hold(rule: &str, breaches: impl IntoIterator<Item = String>) {
+    let breaches: Vec<String> = breaches.into_iter().collect();
+    assert!(breaches.is_empty(), "{rule}\n  {}\n", breaches.join("\n  "));
+}
+
+/// The room that a file belongs to; `src/lib.rs` and `src/main.rs` are rooms of their own.
+fn room_of(source: &Source) -> String {
+    let file = || source.path.trim_start_matches("src/").trim_end_matches(".rs").to_owned();
+    module_of(&source.path).into_iter().next().unwrap_or_else(file)
+}
+
+/// The modules directly below a room, as the files tell.
+fn modules_in(room: &str) -> BTreeSet<String> {
+    SRC.iter().map(|s| module_of(&s.path)).filter(|m| m.len() > 1 && m[0] == room).map(|m| m[1].clone()).collect()
+}
+
+fn is_allowed(room: &str, path: &[String], may: &[May]) -> bool {
+    let second = path.get(1).map(String::as_str);
+    path.is_empty()
+        || path[0] == room
+        || may.iter().any(|may| match may {
+            Room(other) => path[0] == *other,
+            Module(other, module) => path[0] == *other && second == Some(module),
+            Surface(other) => {
+                path[0] == *other && second.is_some_and(|name| name != "*" && !modules_in(other).contains(name))
+            }
+            All => true,
+        })
+}
+
+#[test]
+fn every_room_imports_only_what_the_table_allows() {
+    let mut breaches = Vec::new();
+    for source in SRC.iter() {
+        let room = room_of(source);
+        let Some((_, may)) = TABLE.iter().find(|(name, _)| *name == room) else {
+            breaches.push(format!("{}: {room} has no row in the table", source.path));
+            continue;
+        };
+        for Named { path, line } in paths(source).own {
+            if !is_allowed(&room, &path, may) {
+                breaches.push(format!("{}: {room} must not see crate::{}", source.at(line), path.join("::")));
+            }
+        }
+    }
+    must_hold("a room imports only what TABLE in tests/it/tidy.rs allows", breaches);
+}
+
+/// Breaches of "only files that `is_home` accepts name one of these paths of other crates".
+fn foreign_outside(names: &'static [&str], is_home: fn(&str) -> bool) -> Vec<String> {
+    let mut breaches = Vec::new();
+    for source in SRC.iter().filter(|source| !is_home(&source.path)) {
+        for Named { path, line } in paths(source).foreign {
+            let path = path.join("::");
+            let is_below = |name: &&&str| path == **name || path.starts_with(&format!("{name}::"));
+            if let Some(name) = names.iter().find(is_below) {
+                breaches.push(format!("{}: {path} ({name})", source.at(line)));
+            }
+        }
+    }
+    breaches
+}
+
+#[test]
+fn domain_and_agents_do_no_io_and_need_no_runtime() {
+    let outside = |path: &str| !path.starts_with("src/domain/") && !path.starts_with("src/agents/");
+    must_hold("domain and agents are pure", foreign_outside(IMPURE, outside));
+}
+
+#[test]
+fn the_yaml_crates_are_named_only_behind_their_door() {
+    let breaches = foreign_outside(&["serde_saphyr", "granit_parser"], |path| path.starts_with("src/config/yaml"));
+    must_hold("YAML is read and written below src/config/yaml only", breaches);
+}
+
+#[test]
+fn the_database_is_named_only_in_the_store() {
+    let breaches = foreign_outside(&["rusqlite"], |path| path.starts_with("src/store/"));
+    must_hold("rusqlite stays in src/store", breaches);
+}
+
+#[test]
+fn tmux_and_git_are_started_only_by_their_doors() {
+    let mut breaches = Vec::new();
+    // adapters/process is the door to programs in general and knows none of them.
+    for source in SRC.iter().filter(|s| !s.path.starts_with("src/adapters/process")) {
+        for at in 0..source.code.len() {
+            if !source.matches(at, "Invocation :: new (") {
+                continue;
+            }
+            let arguments = &source.code[at + 3..source.closing(at + 3)];
+            for (program, door) in [("tmux", "src/adapters/tmux"), ("git", "src/adapters/git")] {
+                let named =
+                    |text: &str| text.to_lowercase().split(|c: char| !c.is_alphanumeric()).any(|w| w == program);
+                if arguments.iter().any(|token| named(token.text)) && !source.path.starts_with(door) {
+                    breaches.push(format!("{}: {program} is called here", source.at(source.code[at].line)));
+                }
+            }
+        }
+    }
+    must_hold("tmux and git are called through adapters::tmux and adapters::git", breaches);
+}
+
+#[test]
+fn only_doors_lift_the_ban_on_outside_effects() {
+    let is_door =
+        |path: &str| path.starts_with("src/adapters/") || path == "src/main.rs" || path.starts_with("src/cli/ui");
+    let mut breaches = Vec::new();
+    for source in SRC.iter() {
+        for (at, token) in source.code.iter().enumerate() {
+            let is_ban = token.is("disallowed_methods") || token.is("disallowed_macros");
+            if is_ban && !is_door(&source.path) {
+                breaches.push(format!("{}: {} is lifted outside a door", source.at(token.line), token.text));
+            }
+            if source.matches(at, "[ allow (") {
+                breaches.push(format!("{}: allow(…); write expect(…, reason = \"…\")", source.at(token.line)));
+            }
+        }
+    }
+    must_hold(
+        "the bans of clippy.toml are lifted in adapters, cli::ui and main only, by #[expect] with a reason",
+        breaches,
+    );
+}
+
+#[test]
+fn every_file_says_first_what_it_owns() {
+    let silent = everything().filter(|source| !source.text.starts_with("//!"));
+    must_hold("a file begins with //! and says what it owns", silent.map(|source| source.at(1)));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let mut breaches = Vec::new();
+    for source in everything() {
+        let lines = source.text.lines().count();
+        let code = lines - test_lines(source);
+        if lines > FILE_LINES {
+            breaches.push(format!("{}: {lines} lines, at most {FILE_LINES}", source.path));
+        } else if source.path.starts_with("src/") && code > CODE_LINES {
+            breaches.push(format!("{}: {code} lines without its tests, at most {CODE_LINES}", source.path));
+        }
+    }
+    must_hold("a file holds one thought and fits the limit: split it", breaches);
+}
+
+/// Lines of items under `#[cfg(test)]`; all of them in a file that holds nothing else.
+fn test_lines(source: &Source) -> usize {
+    let (_, name) = source.path.rsplit_once('/').unwrap_or(("", &source.path));
+    if name == "tests.rs" || name.ends_with("_tests.rs") || source.path.contains("/tests/") {
+        return source.text.lines().count();
+    }
+    let (mut lines, mut at) = (0, 0);
+    while at < source.code.len() {
+        if !source.matches(at, "# [ cfg ( test ) ]") {
+            at += 1;
+            continue;
+        }
+        let begin = source.code[at].line;
+        at += 7;
+        while at + 1 < source.code.len() && !source.code[at].is("{") && !source.code[at].is(";") {
+            at += 1;
+        }
+        if source.code[at].is("{") {
+            at = source.closing(at);
+        }
+        lines += source.code[at].line + 1 - begin;
+    }
+    lines
+}
+
+#[test]
+fn no_function_is_too_long() {
+    let mut breaches = Vec::new();
+    for source in everything() {
+        for (name, line, lines) in functions(source) {
+            if lines > FUNCTION_LINES {
+                breaches.push(format!("{}: fn {name} has {lines} lines, at most {FUNCTION_LINES}", source.at(line)));
+            }
+        }
+    }
+    must_hold("a function does one thing and fits the limit", breaches);
+}
+
+/// Name, first line and number of lines of every function with a body.
+fn functions(source: &Source) -> Vec<(&'static str, usize, usize)> {
+    let mut found = Vec::new();
+    for at in 0..source.code.len() {
+        let Some(name) = source.code.get(at + 1).filter(|next| next.kind == Kind::Word) else { continue };
+        if !source.code[at].is("fn") {
+            continue;
+        }
+        let mut body = at;
+        while body + 1 < source.code.len() && !source.code[body].is("{") && !source.code[body].is(";") {
+            let opens = source.code[body].is("(") || source.code[body].is("[");
+            body = if opens { source.closing(body) + 1 } else { body + 1 };
+        }
+        if source.code.get(body).is_some_and(|token| token.is("{")) {
+            let line = source.code[at].line;
+            found.push((name.text, line, source.code[source.closing(body)].line + 1 - line));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Put together here, so that this file does not find itself.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX")];
+    let mut breaches = Vec::new();
+    for source in everything() {
+        for token in source.comments.iter().chain(&source.code) {
+            let is_mark = |word: &str| marks.contains(&word);
+            let in_words = token.text.split(|c: char| !c.is_alphanumeric() && c != '_').any(is_mark);
+            let is_macro = token.is("todo") || token.is("unimplemented");
+            if (token.kind != Kind::Text && in_words) || is_macro {
+                breaches.push(format!("{}: {}", source.at(token.line), token.text.lines().next().unwrap_or_default()));
+            }
+        }
+    }
+    must_hold("what is not done is an issue, not a mark in the code", breaches);
+}
+
+#[test]
+fn no_test_is_switched_off() {
+    let mut breaches = Vec::new();
+    for source in everything() {
+        for at in 0..source.code.len() {
+            if source.matches(at, "# [ ignore") {
+                breaches.push(source.at(source.code[at].line));
+            }
+        }
+    }
+    must_hold("a test runs, or it is removed", breaches);
+}
+
+/// Where a test may let time pass, and why.
+const MAY_SLEEP: &[&str] = &[
+    // The one loop that waits for a state, with a deadline.
+    "tests/kit/wait.rs",
+    // The scripted model server answers late when its scenario says so; nobody waits for that time to pass.
+    "tests/kit/model_server/serve.rs",
+];
+
+#[test]
+fn tests_wait_for_a_state_and_never_for_a_time() {
+    let mut breaches = Vec::new();
+    for source in TESTS.iter().filter(|source| !MAY_SLEEP.contains(&source.path.as_str())) {
+        for at in 0..source.code.len() {
+            if source.matches(at, "sleep (") {
+                breaches.push(source.at(source.code[at].line));
+            }
+        }
+    }
+    must_hold("a test waits with tests/kit/wait.rs, for a state", breaches);
+}
+
+#[test]
+fn no_source_file_is_forgotten() {
+    let mut breaches = Vec::new();
+    for sources in [&*SRC, &*TESTS] {
+        let declared: BTreeSet<&str> = sources.iter().flat_map(declarations).collect();
+        for source in sources {
+            let path = source.path.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let is_root =
+                ["lib", "main"].contains(&name) || (0..source.code.len()).any(|at| source.matches(at, "fn main ("));
+            if !declared.contains(name) && !is_root {
+                breaches.push(format!("{}: no `mod {name};`", source.path));
+            }
+        }
+    }
+    must_hold("a file that no module declares is never compiled", breaches);
+}
+
+/// The names of the files that a source declares as modules.
+fn declarations(source: &Source) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for at in 0..source.code.len() {
+        if source.code[at].is("mod") && source.code.get(at + 2).is_some_and(|token| token.is(";")) {
+            names.push(source.code[at + 1].text);
+        }
+        let file = source.code.get(at + 2).map_or("", |token| token.text.trim_matches('"'));
+        if source.matches(at, "path =") && file.ends_with(".rs") {
+            let path = file.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+            names.push(path.rsplit('/').next().unwrap_or(path));
+        }
+    }
+    names
+}
+
+#[test]
+fn the_measures_see_what_they_should() {
+    let text = "//! t\nfn short() {}\nfn long(a: [u8; { 2 }]) -> u8 {\n  let f = |x| { x };\n  1\n}\n\
+                #[cfg(test)]\nmod tests {\n  fn t() {}\n}\n";
+    let source = Source::new("src/room/a.rs", text.to_owned());
+    assert_eq!(functions(&source), [("short", 2, 1), ("long", 3, 4), ("t", 9, 1)]);
+    assert_eq!(test_lines(&source), 4);
+    let path = |text: &str| text.split("::").map(str::to_owned).collect::<Vec<_>>();
+    assert!(is_allowed("cli", &path("api::types"), &[Room("api")]));
+    assert!(!is_allowed("cli", &path("store::journal"), &[Room("api")]));
+    assert!(!is_allowed("store", &path("config::raw"), &[Module("config", "yaml")]));
+    assert!(is_allowed("http", &path("engine::EngineHandle"), &[Surface("engine")]));
+    assert!(!is_allowed("http", &path("engine::world::World"), &[Surface("engine")]));
+}

@@ -1,0 +1,25 @@
+//! The test kit: a sealed box to run real programs in, a scripted model server, and the real agent CLIs set up
+//! to talk to it. `README.md` beside this file tells how to use it. Nothing here reaches beyond the machine.
+
+#![allow(dead_code, reason = "the kit is whole; a suite uses what it needs")]
+
+pub mod clis;
+pub mod model_server;
+pub mod process;
+pub mod repo;
+pub mod sealed_box;
+pub mod wait;
+
+use std::path::Path;
+
+/// Writes a file, with the directories above it.
+#[expect(clippy::disallowed_methods, reason = "tests play the user who writes files")]
+pub fn write_file(path: &Path, text: &str) {
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(path, text));
+    written.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
+}
+
+/// Reads a file; the test fails where it cannot.
+pub fn read_file(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}

@@ -1,0 +1,449 @@
+//! A sealed box: a directory with its own HOME, its own `ORCH_HOME` and an environment of its own, in which the real
+//! orch runs real programs. Whatever runs in it is found by the box's directory, and ended when the box is dropped,
+//! also when the test fails.
+
+use super::clis::{self, Agent};
+use super::model_server::ModelServer;
+use super::process::{Program, Ran, Running, find_program, is_executable};
+use super::repo::Repo;
+use super::wait::{self, SOON};
+use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The orch that is tested.
+pub const ORCH: &str = env!("CARGO_BIN_EXE_orch");
+
+/// A directory name with all that paths may hold and programs trip over, long enough that no socket fits below it.
+const AWKWARD: &str =
+    "a long path with  spaces, 'single' and \"double\" quotes, $(dollar) #{brace} %s & ünïcödé 日本 مرحبا";
+
+/// The box.
+pub struct SealedBox {
+    root: TempDir,
+    base: PathBuf,
+    env: Vec<(OsString, OsString)>,
+    daemon: Option<Running>,
+}
+
+/// A process of the box.
+#[derive(Debug, Clone)]
+pub struct Inmate {
+    /// Its id.
+    pub pid: i32,
+    /// Its command line, with spaces between the arguments.
+    pub command: String,
+}
+
+impl SealedBox {
+    /// A box with short paths.
+    pub fn new() -> Self {
+        Self::below(None)
+    }
+
+    /// A box whose `ORCH_HOME` and repositories lie below a path that is long and full of odd characters.
+    pub fn awkward() -> Self {
+        Self::below(Some(AWKWARD))
+    }
+
+    fn below(name: Option<&str>) -> Self {
+        let root = tempfile::Builder::new().prefix("ob-").tempdir_in("/tmp").expect("a directory in /tmp");
+        let base = name.map_or_else(|| root.path().to_owned(), |name| root.path().join(name));
+        let mut new = Self { base, root, env: Vec::new(), daemon: None };
+        for dir in [new.home(), new.orch_home(), new.bin(), new.runtime(), new.path("tmp"), new.base.clone()] {
+            std::fs::create_dir_all(dir).expect("a directory in the box");
+        }
+        new.private(&new.runtime());
+        let path = std::env::join_paths([new.bin()].into_iter().chain(new.program_dirs()))
+            .expect("no colon in the box's paths");
+        for (key, value) in [
+            ("PATH", path),
+            ("HOME", new.home().into_os_string()),
+            ("TMPDIR", new.path("tmp").into_os_string()),
+            ("XDG_RUNTIME_DIR", new.runtime().into_os_string()),
+            ("ORCH_HOME", new.orch_home().into_os_string()),
+            ("LANG", "C.UTF-8".into()),
+            ("TERM", "xterm".into()),
+        ] {
+            new.set(key, value);
+        }
+        new
+    }
+
+    // ---- places
+
+    /// The box's directory, always short and plain. It is part of the environment of everything in the box.
+    pub fn root(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// HOME.
+    pub fn home(&self) -> PathBuf {
+        self.path("home")
+    }
+
+    /// `ORCH_HOME`.
+    pub fn orch_home(&self) -> PathBuf {
+        self.base.join("orch")
+    }
+
+    /// `XDG_RUNTIME_DIR`.
+    pub fn runtime(&self) -> PathBuf {
+        self.path("run")
+    }
+
+    /// First directory of `PATH`: for programs of the test's own.
+    pub fn bin(&self) -> PathBuf {
+        self.path("bin")
+    }
+
+    /// `tasks.yml`.
+    pub fn tasks_file(&self) -> PathBuf {
+        self.orch_home().join("tasks.yml")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Directory of the tree where awkward paths are wanted.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    // ---- environment
+
+    /// Sets a variable for everything that is started in the box from now on.
+    pub fn set(&mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) {
+        self.unset(&key);
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+    }
+
+    /// Removes a variable.
+    pub fn unset(&mut self, key: impl AsRef<OsStr>) {
+        self.env.retain(|(name, _)| name != key.as_ref());
+    }
+
+    /// The environment.
+    pub fn env(&self) -> Vec<(OsString, OsString)> {
+        self.env.clone()
+    }
+
+    /// Puts the real agent CLIs into `PATH`, points them at `server`, and gives orch the config that goes with it:
+    /// `config` follows that part, and must not hold `model_map` or `agents`.
+    pub fn with_agents(&mut self, server: &ModelServer, config: &str) {
+        for agent in Agent::ALL {
+            let setup = clis::setup(agent, &server.url());
+            setup.files.iter().for_each(|(path, text)| super::write_file(&self.home().join(path), text));
+            setup.env.iter().for_each(|(key, value)| self.set(key, value));
+        }
+        let directory = clis::directory();
+        for agent in Agent::ALL {
+            let link = self.bin().join(agent.name());
+            if !link.exists() {
+                symlink(directory.join(agent.name()), link).expect("a link in the box");
+            }
+        }
+        self.config(&format!("{}{config}", clis::orch_config()));
+    }
+
+    /// Writes a program into [`Self::bin`].
+    ///
+    /// It is written by another process: a file that this one had open for writing could be inherited by a child
+    /// that another test starts at that moment, and would then be "busy".
+    pub fn program(&self, name: &str, script: &str) -> PathBuf {
+        let file = self.bin().join(name);
+        let args = [OsStr::new("-m"), OsStr::new("755"), OsStr::new("/dev/stdin"), file.as_os_str()];
+        self.run_program("install").args(args).stdin(script).run().ok();
+        file
+    }
+
+    /// The directories of the programs of this machine, without the agent CLIs that may be installed in them: a box
+    /// has the agents that the test gives it, and no others.
+    fn program_dirs(&self) -> Vec<PathBuf> {
+        #[expect(clippy::disallowed_methods, reason = "the box borrows git, tmux and node from the test's own PATH")]
+        let own = std::env::var_os("PATH").unwrap_or_default();
+        let standard = ["/usr/local/bin", "/usr/bin", "/bin"].map(PathBuf::from);
+        let found = ["git", "tmux", "node"].into_iter().filter_map(|name| find_program(Path::new(name), &own));
+        let mut dirs: Vec<PathBuf> = Vec::new();
+        for dir in found.filter_map(|file| file.parent().map(Path::to_owned)).chain(standard) {
+            if !dirs.contains(&dir) {
+                dirs.push(dir);
+            }
+        }
+        dirs.into_iter().enumerate().map(|(index, dir)| self.without_agents(index, dir)).collect()
+    }
+
+    /// `dir` itself, or where it holds an agent CLI, a directory of links to everything else in it.
+    fn without_agents(&self, index: usize, dir: PathBuf) -> PathBuf {
+        let is_agent = |name: &OsStr| Agent::ALL.iter().any(|agent| name == agent.name());
+        if !Agent::ALL.iter().any(|agent| dir.join(agent.name()).exists()) {
+            return dir;
+        }
+        let links = self.path(&format!("programs-{index}"));
+        std::fs::create_dir_all(&links).expect("a directory in the box");
+        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| !is_agent(&entry.file_name()) && is_executable(&entry.path())) {
+            symlink(entry.path(), links.join(entry.file_name())).expect("a link in the box");
+        }
+        links
+    }
+
+    fn private(&self, dir: &Path) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).expect("a directory of our own");
+    }
+
+    // ---- what the user does
+
+    /// A new repository `name` with one commit, see [`Repo::create`].
+    pub fn repo(&self, name: &str) -> Repo {
+        Repo::create(&self.base.join(name), self.env())
+    }
+
+    /// A new repository `name` without a commit.
+    pub fn empty_repo(&self, name: &str) -> Repo {
+        Repo::create_empty(&self.base.join(name), self.env())
+    }
+
+    /// Writes `config.yml`.
+    pub fn config(&self, yaml: &str) {
+        super::write_file(&self.orch_home().join("config.yml"), yaml);
+    }
+
+    /// Writes `tasks.yml`.
+    pub fn write_tasks(&self, yaml: &str) {
+        super::write_file(&self.tasks_file(), yaml);
+    }
+
+    /// Reads `tasks.yml`.
+    pub fn read_tasks(&self) -> String {
+        super::read_file(&self.tasks_file())
+    }
+
+    /// A program to be run in the box, in its base directory.
+    pub fn run_program(&self, program: impl AsRef<Path>) -> Program {
+        self.run_program_in(program, &self.base)
+    }
+
+    /// A program to be run in the box, in `dir`.
+    pub fn run_program_in(&self, program: impl AsRef<Path>, dir: &Path) -> Program {
+        Program::new(program, dir).envs(self.env())
+    }
+
+    /// Runs orch in the box's base directory.
+    pub fn orch<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        self.orch_in(&self.base, args)
+    }
+
+    /// Runs orch in `dir`.
+    pub fn orch_in<S: AsRef<OsStr>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Ran {
+        self.run_program_in(ORCH, dir).args(args).run()
+    }
+
+    // ---- the daemon
+
+    /// Starts the daemon, and returns when its socket answers.
+    pub fn serve(&mut self) {
+        assert!(self.daemon.is_none(), "this box has a daemon already");
+        let mut daemon = self.run_program(ORCH).args(["serve"]).start();
+        wait::wait_until("the daemon's socket", SOON, || {
+            if !daemon.is_running() {
+                let (stdout, stderr) = daemon.said();
+                panic!("orch serve ended at once\nstdout:\n{stdout}\nstderr:\n{stderr}");
+            }
+            self.socket().is_some()
+        });
+        self.daemon = Some(daemon);
+    }
+
+    /// The running daemon.
+    pub fn daemon(&mut self) -> &mut Running {
+        self.daemon.as_mut().expect("this box has a daemon")
+    }
+
+    /// Kills the daemon as a crash would, without a word of warning.
+    pub fn kill_daemon(&mut self) {
+        let daemon = self.daemon.take().expect("this box has a daemon");
+        daemon.signal(Signal::KILL);
+        daemon.finish(SOON);
+    }
+
+    /// Ends the daemon by SIGTERM, and returns how it went.
+    pub fn stop_daemon(&mut self) -> Ran {
+        let daemon = self.daemon.take().expect("this box has a daemon");
+        daemon.signal(Signal::TERM);
+        daemon.finish(SOON)
+    }
+
+    /// The socket that answers now: in the state directory, or where its path would be too long, in the runtime
+    /// directory.
+    pub fn socket(&self) -> Option<PathBuf> {
+        let not_tmux = |path: &PathBuf| !is_of_tmux(path);
+        self.sockets().into_iter().filter(not_tmux).find(|path| UnixStream::connect(path).is_ok())
+    }
+
+    fn sockets(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut dirs = vec![self.orch_home().join(".orch"), self.runtime()];
+        while let Some(dir) = dirs.pop() {
+            for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => dirs.push(entry.path()),
+                    Ok(kind) if kind.is_socket() => found.push(entry.path()),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+        }
+        found
+    }
+
+    // ---- the end
+
+    /// The processes of the box: those that have its directory in their environment, or stand in it.
+    pub fn inmates(&self) -> Vec<Inmate> {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+        pids.filter(|pid| *pid != own && self.holds(*pid)).map(|pid| Inmate { pid, command: command_of(pid) }).collect()
+    }
+
+    fn holds(&self, pid: i32) -> bool {
+        let mark = self.root().as_os_str().as_bytes();
+        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let stands_in = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|dir| dir.starts_with(self.root()));
+        stands_in || environ.windows(mark.len()).any(|window| window == mark)
+    }
+
+    /// Ends the daemon and tmux, and fails the test if anything else of the box still runs.
+    pub fn finish(mut self) {
+        if self.daemon.is_some() {
+            self.stop_daemon();
+        }
+        self.end_tmux();
+        let gone = wait::poll(SOON, || self.inmates().is_empty().then_some(()));
+        assert!(gone.is_some(), "processes are left in the box: {:#?}", self.inmates());
+    }
+
+    fn end_tmux(&self) {
+        for socket in self.sockets().iter().filter(|path| is_of_tmux(path)) {
+            // An old socket without a server is none of our business.
+            self.run_program_in("tmux", self.root())
+                .args([OsStr::new("-S"), socket.as_os_str(), OsStr::new("kill-server")])
+                .run();
+        }
+    }
+
+    /// Ends everything in the box. Repeats it until nobody is left: a process may be starting another one just now.
+    fn sweep(&self) {
+        wait::poll(SOON, || {
+            let inmates = self.inmates();
+            for pid in inmates.iter().filter_map(|inmate| Pid::from_raw(inmate.pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            inmates.is_empty().then_some(())
+        });
+    }
+}
+
+impl Drop for SealedBox {
+    fn drop(&mut self) {
+        self.daemon = None;
+        self.sweep();
+    }
+}
+
+fn is_of_tmux(socket: &Path) -> bool {
+    socket.iter().any(|part| part.as_bytes().starts_with(b"tmux"))
+}
+
+fn command_of(pid: i32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_alive(pid: i32) -> bool {
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        state.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with('Z') && !rest.is_empty())
+    }
+
+    /// Leaves a process behind that has left its parent, its session and its environment.
+    fn leave_behind(sealed: &SealedBox) -> i32 {
+        let ran = sealed.run_program("sh").args(["-c", "setsid sleep 1000 >/dev/null 2>&1 & echo $!"]).run().ok();
+        ran.stdout.trim().parse().expect("a process id")
+    }
+
+    #[test]
+    fn a_box_ends_what_runs_in_it_and_removes_itself_even_when_the_test_fails() {
+        let sealed = SealedBox::new();
+        let (root, pid) = (sealed.root().to_owned(), leave_behind(&sealed));
+        wait::wait_until("the process to be seen", SOON, || sealed.inmates().iter().any(|one| one.pid == pid));
+        let failed = std::thread::spawn(move || {
+            let _sealed = sealed;
+            std::panic::resume_unwind(Box::new("the test fails"));
+        });
+        assert!(failed.join().is_err());
+        wait::wait_until("the process to be gone", SOON, || !is_alive(pid));
+        assert!(!root.exists());
+    }
+
+    #[test]
+    fn a_box_ends_its_tmux_server() {
+        let sealed = SealedBox::awkward();
+        let socket = sealed.runtime().join("tmux/default");
+        std::fs::create_dir_all(sealed.runtime().join("tmux")).expect("a directory in the box");
+        let args = [OsStr::new("-S"), socket.as_os_str(), "new-session".as_ref(), "-d".as_ref(), "sleep 1000".as_ref()];
+        sealed.run_program("tmux").args(args).run().ok();
+        assert!(sealed.inmates().iter().any(|one| one.command.contains("tmux")));
+        sealed.finish();
+    }
+
+    #[test]
+    fn a_program_sees_nothing_of_the_environment_of_the_test() {
+        let sealed = SealedBox::new();
+        let ran = sealed.run_program("env").run().ok();
+        let mut names: Vec<&str> = ran.stdout.lines().filter_map(|line| line.split('=').next()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["HOME", "LANG", "ORCH_HOME", "PATH", "TERM", "TMPDIR", "XDG_RUNTIME_DIR"]);
+        for agent in Agent::ALL {
+            assert_eq!(
+                sealed.run_program("sh").args(["-c", &format!("command -v {}", agent.name())]).run().code,
+                Some(127)
+            );
+        }
+    }
+
+    #[test]
+    fn a_repository_of_a_box_is_ready_for_commits_below_any_path() {
+        for sealed in [SealedBox::new(), SealedBox::awkward()] {
+            let repo = sealed.repo("shop");
+            assert_eq!(repo.git(["branch", "--show-current"]), "main");
+            let linked = repo.worktree(&sealed.base().join("linked"), "work");
+            linked.write("a/b.txt", "x\n");
+            linked.commit("Add b");
+            assert_eq!(repo.subjects("work"), ["Add b", "Begin"]);
+            assert_eq!(repo.show("work", "a/b.txt").as_deref(), Some("x\n"));
+            assert_eq!(repo.show("main", "a/b.txt"), None);
+        }
+    }
+
+    #[test]
+    fn programs_of_the_test_are_found_first() {
+        let sealed = SealedBox::new();
+        sealed.program("git", "#!/bin/sh\necho fake\n");
+        assert_eq!(sealed.run_program("git").run().ok().stdout, "fake\n");
+    }
+
+    #[test]
+    fn the_awkward_path_is_too_long_for_a_socket() {
+        assert!(SealedBox::awkward().orch_home().as_os_str().len() > 108);
+    }
+}

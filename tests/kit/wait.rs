@@ -1,0 +1,36 @@
+//! Waiting for a state. The only place in the tests that looks at a clock or pauses; no test waits for a time.
+
+use std::time::{Duration, Instant};
+
+/// Limit for what takes milliseconds when all is well; only a bug reaches it.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// Limit for a whole run of an agent CLI on a busy machine.
+pub const RUN: Duration = Duration::from_secs(120);
+
+/// Waits until `ready`; panics at the deadline, naming `what` was awaited.
+pub fn wait_until(what: &str, deadline: Duration, mut ready: impl FnMut() -> bool) {
+    wait_some(what, deadline, || ready().then_some(()));
+}
+
+/// Waits until `ready` gives a value, and returns it; panics at the deadline, naming `what` was awaited.
+pub fn wait_some<T>(what: &str, deadline: Duration, ready: impl FnMut() -> Option<T>) -> T {
+    poll(deadline, ready).unwrap_or_else(|| panic!("waited {deadline:?} in vain for {what}"))
+}
+
+/// Waits until `ready` gives a value, at most until the deadline.
+#[expect(clippy::disallowed_methods, reason = "the one clock and the one pause of the tests")]
+pub fn poll<T>(deadline: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+    let end = Instant::now() + deadline;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        if let Some(value) = ready() {
+            return Some(value);
+        }
+        if Instant::now() >= end {
+            return None;
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(10));
+    }
+}
