@@ -16,6 +16,7 @@ mod guard;
 mod inprogress;
 mod leftovers;
 mod lock;
+mod marks;
 mod merge;
 mod repo;
 mod settings;
@@ -35,6 +36,7 @@ pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Mer
 pub use repo::{Head, Repo};
 
 pub(in crate::adapters) use call::{CHECKOUT, Call};
+pub(in crate::adapters) use stale::clear_branch_lock;
 pub(in crate::adapters) use status::Untracked;
 pub(in crate::adapters) use worktrees::{Entry, Presence, same_place, settled};
 

@@ -87,11 +87,7 @@ pub(super) fn checked_id<'a>(agent: &'static str, session: &'a Session) -> Resul
 }
 
 /// A path as text; arguments and JSON cannot hold any other.
-pub(super) fn text_of<'a>(
-    agent: &'static str,
-    field: &'static str,
-    path: &'a Path,
-) -> Result<&'a str, LaunchRefused> {
+pub(super) fn text_of<'a>(agent: &'static str, field: &'static str, path: &'a Path) -> Result<&'a str, LaunchRefused> {
     path.to_str().ok_or_else(|| refused(agent, field, format!("{} is not valid UTF-8", path.display())))
 }
 

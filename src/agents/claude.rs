@@ -16,8 +16,9 @@ const NAME: &str = "claude";
 /// Tools that change nothing.
 const READING: &str = "Read,Grep,Glob";
 
-/// Tools of an agent that works; in the mode `dontAsk` whatever would have to be asked for and is not named is refused.
-const WORKING: &str = "Bash,Edit,Write,Read,Grep,Glob,NotebookEdit,WebFetch,WebSearch";
+/// Tools of an agent that works. Those that schedule, wake, make worktrees or start other agents are orch's business, and
+/// without them a request is less than half as long.
+const WORKING: &str = "Bash,Edit,Write,Read,Grep,Glob,NotebookEdit,WebFetch,WebSearch,TaskOutput,TaskStop";
 
 /// The dialect of Claude Code.
 #[derive(Debug, Clone, Copy)]
@@ -33,14 +34,13 @@ impl Dialect for Claude {
         };
         argv.value(flag, checked_id(NAME, &request.session)?);
         argv.words(&["--permission-mode", "dontAsk"]);
-        match request.kind {
-            RunKind::Work => argv.value("--allowedTools", WORKING),
-            RunKind::Review => {
-                argv.value("--tools", READING);
-                argv.value("--allowedTools", READING);
-            }
-            RunKind::Route => argv.words(&["--tools", ""]),
-        }
+        let tools = match request.kind {
+            RunKind::Work => WORKING,
+            RunKind::Review => READING,
+            RunKind::Route => "",
+        };
+        // What exists, and what is allowed of it: the mode refuses whatever else would have to be asked for.
+        argv.words(&["--tools", tools, "--allowedTools", tools]);
         for rule in protection(request)? {
             argv.value("--disallowedTools", &rule);
         }
@@ -99,6 +99,9 @@ fn rules(main: &str, worktree_inside: bool) -> Vec<String> {
     // Signs that the grammar of the rules would read as its own are left to its wildcards: `?` in a path pattern,
     // `*` in a command.
     let main = main.trim_end_matches('/');
+    if main.is_empty() {
+        return Vec::new();
+    }
     let path = main.replace(|c: char| "()[]{}*?!\\,\"'#".contains(c) || c.is_control(), "?");
     let command = main.replace(|c: char| "()*\\,\"'".contains(c) || c.is_control(), "*");
     let mut rules = Vec::new();
@@ -114,6 +117,3 @@ fn rules(main: &str, worktree_inside: bool) -> Vec<String> {
     }
     rules
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,7 +1,7 @@
 //! What the errors of providers and the exits of processes mean. The status comes first, the text last, and what
 //! nobody knows stays unknown.
 
-use super::text::{detail, last_words};
+use super::text::last_words;
 use crate::domain::outcome::{Exit, Failure, FailureClass};
 use jiff::{SignedDuration, Timestamp};
 
@@ -197,11 +197,6 @@ fn is_crash(signal: i32) -> bool {
 
 fn with_words(what: String, said: &str) -> String {
     if said.is_empty() { what } else { format!("{what}: {said}") }
-}
-
-/// A failure told by the CLI itself; what is unknown is a crash with its text.
-pub(super) fn failure(class: Option<FailureClass>, text: &str) -> Failure {
-    Failure::new(class.unwrap_or(FailureClass::Crashed), detail(text))
 }
 
 #[cfg(test)]

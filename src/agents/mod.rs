@@ -34,9 +34,15 @@ pub enum DialectKind {
 #[serde(tag = "mode", rename_all = "snake_case")]
 pub enum Session {
     /// A new one. `id` (a UUID) is used where the CLI lets the caller choose.
-    New { id: String },
+    New {
+        /// The id to use.
+        id: String,
+    },
     /// Go on with this one.
-    Resume { id: String },
+    Resume {
+        /// The id as the CLI told it.
+        id: String,
+    },
 }
 
 /// The four modes of `agents.codex.sandbox`.
@@ -204,3 +210,6 @@ impl DialectKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -90,8 +90,20 @@ pub(super) fn last_words(stderr: &str) -> String {
 /// The one line that tells a person what a tool call does: the command, the path, the pattern.
 pub(super) fn tool_input(input: &Value) -> String {
     const TELLING: [&str; 14] = [
-        "command", "cmd", "file_path", "filePath", "notebook_path", "pattern", "query", "url", "path", "skill",
-        "description", "prompt", "title", "summary",
+        "command",
+        "cmd",
+        "file_path",
+        "filePath",
+        "notebook_path",
+        "pattern",
+        "query",
+        "url",
+        "path",
+        "skill",
+        "description",
+        "prompt",
+        "title",
+        "summary",
     ];
     let text = match input {
         Value::String(text) => text.clone(),
@@ -117,7 +129,10 @@ mod tests {
 
     #[test]
     fn a_line_loses_colours_and_breaks_and_keeps_its_words() {
-        assert_eq!(one_line("\u{1b}[91m\u{1b}[1mError: \u{1b}[0mSession\r\n\tnot found\n", 80), "Error: Session not found");
+        assert_eq!(
+            one_line("\u{1b}[91m\u{1b}[1mError: \u{1b}[0mSession\r\n\tnot found\n", 80),
+            "Error: Session not found"
+        );
         assert_eq!(one_line("äöü äöü", 4), "äöü…");
         assert_eq!(cut("äöü", 2), "äö… [2 more bytes]");
     }

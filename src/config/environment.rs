@@ -7,7 +7,7 @@ use super::shape::{self, FileKind, Shape};
 use std::collections::BTreeMap;
 
 /// Variables that begin with `ORCH_` and are no settings.
-pub const RESERVED: [&str; 9] = [
+pub const RESERVED: [&str; 8] = [
     "ORCH_HOME",
     "ORCH_WORKTREES",
     "ORCH_LOG",
@@ -16,7 +16,6 @@ pub const RESERVED: [&str; 9] = [
     "ORCH_AGENT",
     "ORCH_MODEL",
     "ORCH_CRASH_AT",
-    "ORCH_BLESS",
 ];
 
 /// Overrides `agents.codex.sandbox`.
@@ -149,6 +148,14 @@ mod tests {
             ("ORCH_LOG_KEEP", "1", "log.keep=1"),
         ] {
             assert_eq!(outline(&[(name, value)]), expected);
+        }
+    }
+
+    #[test]
+    fn every_key_has_a_variable_that_sets_it() {
+        for key in shape::fixed_keys().iter().filter(|key| *key != "name") {
+            let found = target(&variable_for(key)).map(|(path, _)| path.join("."));
+            assert_eq!(found.as_ref(), Some(key), "{}", variable_for(key));
         }
     }
 

@@ -12,10 +12,11 @@ use super::show::UnknownKey;
 use super::{tree, validate};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// Something that was said. The order in which layers are handed over does not matter, except among equals.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Layer {
     /// `config.yml`.
     Global {
@@ -46,6 +47,18 @@ impl Layer {
             Self::Project { .. } => 1,
             Self::Environment(_) => 2,
             Self::Flags(_) => 3,
+        }
+    }
+}
+
+impl fmt::Debug for Layer {
+    /// The names only: texts and variables may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Global { path, .. } => write!(f, "Global({})", path.display()),
+            Self::Project { path, trusted, .. } => write!(f, "Project({}, trusted: {trusted})", path.display()),
+            Self::Environment(variables) => write!(f, "Environment({} variables)", variables.len()),
+            Self::Flags(flags) => f.debug_list().entries(flags.iter().map(|(key, _)| key)).finish(),
         }
     }
 }
@@ -154,28 +167,36 @@ impl Stack {
             return Err(self.problems);
         }
         let (raw, origins) = merge(self.settings)?;
-        let mut warnings = self.warnings;
         let mut problems = validate::declarations(&raw, &origins);
         if !problems.is_empty() {
             return Err(problems);
         }
-        let mut loaded = Loaded { config: Config::resolve(raw), origins, warnings: Vec::new() };
-        for problem in validate::consistency(&loaded.config, &loaded.origins) {
-            match problem.says(self.project.as_deref()) {
+        let mut loaded = Loaded { config: Config::resolve(raw), origins, warnings: self.warnings };
+        for found in validate::consistency(&loaded.config, &loaded.origins) {
+            match found.says(self.project.as_deref()) {
                 Ok(problem) => problems.push(problem),
-                Err(warning) => warnings.push(Warning::Odd(warning)),
+                Err(warning) => loaded.warnings.push(Warning::Odd(warning)),
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
+        if let Some(origin) = self.unapproved {
+            loaded.keep_on_branch(origin);
         }
-        // Work that the project's own checks have not judged is not merged anywhere.
-        if let (Some(origin), Integrate::Merge) = (self.unapproved, loaded.config.workflow.integrate) {
-            loaded.config.workflow.integrate = Integrate::Branch;
-            loaded.origins.set("workflow.integrate", origin);
+        if problems.is_empty() { Ok(loaded) } else { Err(problems) }
+    }
+}
+
+impl Loaded {
+    /// Work that the project's own checks have not judged is not merged anywhere, unless the person named other checks.
+    fn keep_on_branch(&mut self, unapproved: Origin) {
+        let workflow = &mut self.config.workflow;
+        let person_chose = match self.origins.of("workflow.checks") {
+            Origin::Environment { .. } | Origin::Flag { .. } => true,
+            Origin::Default | Origin::File { .. } => false,
+        };
+        if workflow.integrate == Integrate::Merge && !person_chose {
+            workflow.integrate = Integrate::Branch;
+            self.origins.set("workflow.integrate", unapproved);
         }
-        loaded.warnings = warnings;
-        Ok(loaded)
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn global(text: &str) -> Layer {
@@ -113,6 +114,13 @@ fn a_project_that_nobody_approved_can_neither_drop_checks_nor_merge_without_them
     let loaded = load(&[global(""), merging, flags(&[("workflow.integrate", "merge")])]).unwrap();
     assert_eq!(loaded.config.workflow.integrate, Integrate::Branch);
     assert_eq!(loaded.origins.of("workflow.integrate").to_string(), ".orch.yml:3:11");
+
+    let merging = project("workflow:\n  integrate: merge\n  checks: [make]\n", false);
+    let loaded = load(&[merging, environment(&[("ORCH_WORKFLOW_CHECKS", "mine")])]).unwrap();
+    assert_eq!(
+        (loaded.config.workflow.integrate, loaded.config.workflow.checks.concat().as_str()),
+        (Integrate::Merge, "mine")
+    );
 }
 
 #[test]
@@ -151,4 +159,54 @@ fn broken_yaml_is_told_with_its_place_and_without_its_text() {
     assert_eq!(told(&[global("agents:\n  claude:\n    env: {KEY: 'sk-secret\n")]), "config.yml:3:16: unclosed quote");
     let large = "x".repeat(17 * 1024 * 1024);
     assert_eq!(told(&[global(&large)]), "config.yml: 17825792 bytes are more than the 16777216 that are read");
+}
+
+#[test]
+fn printing_a_layer_shows_no_value() {
+    let layers = [
+        global("agents: {claude: {env: {KEY: sk-secret}}}"),
+        project("name: sk-secret", true),
+        environment(&[("KEY", "sk-secret")]),
+        flags(&[("agents.claude.env.KEY", "sk-secret")]),
+    ];
+    let printed = format!("{layers:?}");
+    assert!(!printed.contains("sk-secret") && printed.contains("config.yml"), "{printed}");
+}
+
+#[test]
+fn merge_keys_and_aliases_are_understood() {
+    let text = "agents:\n  claude: &c\n    args: [x]\n  kimi:\n    <<: *c\n    trust_repository: true\n";
+    let loaded = load(&[global(text)]).unwrap();
+    assert_eq!(loaded.config.agent("kimi").unwrap().args, ["x"]);
+}
+
+/// Lines that look like a configuration: keys in and out of place, values of every kind.
+fn lines() -> impl Strategy<Value = String> {
+    let keys =
+        ["router", "agents", "claude", "workflow", "checks", "mode", "env", "model_map", "simple", "kind", "<<", "x"];
+    let values =
+        ["", " 1", " -1", " yes", " [a, [b]]", " {a: b}", " 'q'", " *a", " &a", " command", " null", " |", " 1e99"];
+    let line = (0usize..4, proptest::sample::select(keys.to_vec()), proptest::sample::select(values.to_vec()))
+        .prop_map(|(depth, key, value)| format!("{}{key}:{value}\n", "  ".repeat(depth)));
+    proptest::collection::vec(line, 0..12).prop_map(|lines| lines.concat())
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_written_there_is_an_answer(
+        written in lines(), wild in any::<String>(), key in "[a-z_.]{0,20}", variable in "ORCH_[A-Z_]{0,20}",
+    ) {
+        for text in [&written, &wild] {
+            let answer = load(&[
+                global(text),
+                project(text, false),
+                environment(&[(&variable, &wild)]),
+                flags(&[(&key, &wild)]),
+            ]);
+            if let Err(problems) = answer {
+                prop_assert!(!problems.is_empty());
+                prop_assert!(problems.iter().all(|problem| problem.origin != Origin::Default), "{problems:?}");
+            }
+        }
+    }
 }

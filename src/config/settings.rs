@@ -164,8 +164,13 @@ fn item_text(item: &Node) -> Option<Json> {
     item.value.scalar().map(Json::from)
 }
 
+/// Where a mapping or a list was wanted, the words found instead are not shown: they may be somebody's key.
 fn expected(shape: &Shape, found: &Value) -> String {
-    format!("expected {}, found {}", shape.expected(), found.found())
+    let found = match shape {
+        Shape::Section(_) | Shape::Map(_) | Shape::List { .. } => found.kind().to_owned(),
+        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Choice(_) => found.found(),
+    };
+    format!("expected {}, found {found}", shape.expected())
 }
 
 /// A scalar's text in the type that the key wants.
@@ -243,7 +248,7 @@ mod tests {
         );
         check(
             "workflow: {checks: cargo test}\n",
-            "config.yml:1:20: workflow.checks: expected a list, found the text \"cargo test\"",
+            "config.yml:1:20: workflow.checks: expected a list, found a text",
         );
         check("router: [llm]\n", "config.yml:1:9: router: expected a mapping, found a list");
         check("router: {model: [a]}\n", "config.yml:1:17: router.model: expected a text, found a list");
@@ -293,6 +298,10 @@ mod tests {
     fn the_value_of_a_variable_for_an_agent_is_never_shown() {
         let text = "agents: {claude: {env: {KEY: [sk-secret]}}}\n";
         check(text, "config.yml:1:30: agents.claude.env.KEY: expected a text, found a list");
+        check(
+            "agents: {claude: {env: sk-secret}}\n",
+            "config.yml:1:24: agents.claude.env: expected a mapping, found a text",
+        );
     }
 
     #[test]

@@ -23,6 +23,14 @@ impl FileKind {
             Self::Project => ".orch.yml",
         }
     }
+
+    /// The one that is not this one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Global => Self::Project,
+            Self::Project => Self::Global,
+        }
+    }
 }
 
 /// What a value may be.
@@ -86,15 +94,21 @@ pub struct Found {
 /// Looks a dotted key up: of a value, or of a mapping.
 pub fn find(key: &str) -> Option<Found> {
     let start = Found { pattern: String::new(), shape: root(), field: None };
-    let found = key.split('.').try_fold(start, |at, part| {
-        let (name, shape, field) = match at.shape {
-            Shape::Map(inner) => (!part.is_empty()).then_some(("*", &**inner, None))?,
-            other => other.field(part).map(|field| (part, &field.shape, Some(field)))?,
+    key.split('.').try_fold(start, |at, part| {
+        let (name, shape, field) = match at.shape.under_any_name() {
+            Some(inner) => (!part.is_empty()).then_some(("*", inner, None))?,
+            None => at.shape.field(part).map(|field| (part, &field.shape, Some(field)))?,
         };
         let pattern = if at.pattern.is_empty() { name.to_owned() } else { format!("{}.{name}", at.pattern) };
         Some(Found { pattern, shape, field })
-    })?;
-    Some(found)
+    })
+}
+
+/// Whether a key that exists may stand in that file: it, and every section around it.
+pub fn allowed_in(key: &str, file: FileKind) -> bool {
+    let ends = key.match_indices('.').map(|(at, _)| at).chain([key.len()]);
+    let mut fields = ends.filter_map(|end| find(&key[..end])?.field);
+    fields.all(|field| field.allowed_in(file))
 }
 
 /// The key that was probably meant by one that does not exist.
@@ -102,18 +116,19 @@ pub fn suggest(key: &str) -> Option<String> {
     let mut shape = root();
     let mut meant = Vec::new();
     for part in key.split('.') {
-        let found = match shape {
-            Shape::Map(inner) => (part, &**inner),
-            other => {
-                let name = similar(part, other.fields().iter().map(|field| field.name.as_str()));
-                match other.field(part).or_else(|| other.field(name.unwrap_or_default())) {
-                    Some(field) => (field.name.as_str(), &field.shape),
-                    None => return elsewhere(key),
-                }
+        if let Some(inner) = shape.under_any_name() {
+            meant.push(part);
+            shape = inner;
+            continue;
+        }
+        let names = || shape.fields().iter().map(|field| field.name.as_str());
+        match shape.field(part).or_else(|| shape.field(similar(part, names())?)) {
+            Some(field) => {
+                meant.push(field.name.as_str());
+                shape = &field.shape;
             }
-        };
-        meant.push(found.0);
-        shape = found.1;
+            None => return elsewhere(key),
+        }
     }
     Some(meant.join("."))
 }
@@ -174,6 +189,16 @@ impl Shape {
     /// The key of that name in a section.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields().iter().find(|field| field.name == name)
+    }
+
+    /// What stands under each name of a mapping whose names are the person's choice.
+    pub fn under_any_name(&self) -> Option<&Shape> {
+        match self {
+            Self::Map(inner) => Some(inner),
+            Self::Section(_) | Self::List { .. } | Self::Text | Self::Flag | Self::Number { .. } | Self::Choice(_) => {
+                None
+            }
+        }
     }
 
     /// A mapping of either sort: it has no value of its own.

@@ -34,14 +34,24 @@ pub enum Value {
 }
 
 impl Value {
-    /// What was found here, in words. Shows the value of a scalar.
+    /// What was found here, in words.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(..) => "a truth value",
+            Self::Number(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+            Self::Map(_) => "a mapping",
+        }
+    }
+
+    /// The same, with a scalar's own words: only where no secret is expected.
     pub fn found(&self) -> String {
         match self {
-            Self::Null => "nothing".to_owned(),
-            Self::List(_) => "a list".to_owned(),
-            Self::Map(_) => "a mapping".to_owned(),
             Self::Bool(_, text) | Self::Number(text) => short(text),
             Self::Text(text) => format!("the text {:?}", short(text)),
+            Self::Null | Self::List(_) | Self::Map(_) => self.kind().to_owned(),
         }
     }
 

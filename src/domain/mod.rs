@@ -8,6 +8,7 @@ pub mod money;
 pub mod names;
 pub mod outcome;
 pub mod plan;
+pub mod redact;
 pub mod retry;
 pub mod route;
 pub mod task;

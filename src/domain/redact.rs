@@ -29,6 +29,18 @@ struct Needle {
     name: String,
 }
 
+impl Needle {
+    /// How much of it stands at the beginning of `text`: all of it, or what is left of it where the text was cut.
+    fn length_at(&self, text: &str) -> Option<usize> {
+        if text.as_bytes().starts_with(self.text.as_bytes()) {
+            return Some(self.text.len());
+        }
+        let same = text.bytes().zip(self.text.bytes()).take_while(|(a, b)| a == b).count();
+        let rest = text.get(same..).filter(|_| same >= SHORTEST)?;
+        (rest.is_empty() || rest.starts_with('…')).then_some(same)
+    }
+}
+
 /// What may begin at a given pair of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rule {
@@ -173,8 +185,8 @@ impl Redactor {
         match rule {
             Rule::Needle(index) => {
                 let needle = &self.needles[index];
-                let hit = text.as_bytes()[at..].starts_with(needle.text.as_bytes());
-                hit.then(|| Found { range: at..at + needle.text.len(), name: &needle.name })
+                let length = needle.length_at(&text[at..])?;
+                Some(Found { range: at..at + length, name: &needle.name })
             }
             Rule::Shape(index) => {
                 let shape = &shapes::SHAPES[index];

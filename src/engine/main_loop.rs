@@ -128,7 +128,7 @@ impl Engine {
             commands: sender,
             feed: feed.clone(),
             journal: doors.journal.clone(),
-            runs_dir: doors.home.runs_dir(),
+            runs_dir: doors.home.runs(),
         };
         let engine = Self {
             world: World::from_journal(loaded),
@@ -391,7 +391,7 @@ impl Engine {
         self.keys.insert(handle.id(), named);
     }
 
-    fn look_at_runs(&mut self) {
+    pub(super) fn look_at_runs(&mut self) {
         let running: Vec<_> = self
             .world
             .runs
@@ -405,7 +405,7 @@ impl Engine {
         self.spawn_once(Job::Look { runs: running });
     }
 
-    fn read_files(&mut self) {
+    pub(super) fn read_files(&mut self) {
         self.spawn_once(Job::ReadFiles { known: self.file.known() });
     }
 

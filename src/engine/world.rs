@@ -124,6 +124,16 @@ impl Turn {
         task
     }
 
+    /// Stores a task of which only its place in the file changed: nothing is to be written there because of it.
+    pub fn put_filed(&mut self, world: &mut World, task: Task) {
+        let id = task.id;
+        let touched = self.touched.contains(&id);
+        self.put_task(world, task);
+        if !touched {
+            self.touched.remove(&id);
+        }
+    }
+
     /// Stores a run; one that ended leaves the world.
     pub fn put_run(&mut self, world: &mut World, run: Run) {
         match run.phase {

@@ -112,12 +112,7 @@ impl RunDir {
     ///
     /// # Errors
     /// When a file cannot be written; the run must not be started then.
-    pub fn prepare(
-        &self,
-        launch: &Launch,
-        env: &BTreeMap<String, String>,
-        prompt: &str,
-    ) -> Result<(), RunFileError> {
+    pub fn prepare(&self, launch: &Launch, env: &BTreeMap<String, String>, prompt: &str) -> Result<(), RunFileError> {
         fs::create_dir_private(&self.0)?;
         fs::write_private(&self.prompt(), prompt.as_bytes(), Durability::Cached)?;
         self.write_env(env)?;

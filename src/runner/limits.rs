@@ -37,15 +37,7 @@ pub(super) enum Alarm {
 
 impl Watchdog {
     pub(super) fn new(limits: Limits, now: Instant) -> Self {
-        Self {
-            limits,
-            started: now,
-            sign: now,
-            output: 0,
-            measured: None,
-            memory_measured: now,
-            turn_over: None,
-        }
+        Self { limits, started: now, sign: now, output: 0, measured: None, memory_measured: now, turn_over: None }
     }
 
     /// Looks at the state of the run. `output` is the number of bytes printed so far. `load` is asked only when it
@@ -147,10 +139,7 @@ mod tests {
     }
 
     /// Looks once a second; returns the second of the first alarm, and the alarm.
-    fn watch(
-        limits: Limits,
-        mut seen: impl FnMut(u32) -> (u64, bool, Load),
-    ) -> Option<(u32, Alarm)> {
+    fn watch(limits: Limits, mut seen: impl FnMut(u32) -> (u64, bool, Load)) -> Option<(u32, Alarm)> {
         let start = instant();
         let mut dog = Watchdog::new(limits, start);
         (1..=200).find_map(|second| {

@@ -20,15 +20,27 @@ pub(super) struct Splitter {
     longest: usize,
     begun: Vec<u8>,
     dropped: u64,
+    /// Up to the next line feed nothing is handed on.
+    skipping: bool,
 }
 
 impl Splitter {
     pub(super) fn new(longest: usize) -> Self {
-        Self { longest, begun: Vec::new(), dropped: 0 }
+        Self { longest, begun: Vec::new(), dropped: 0, skipping: false }
+    }
+
+    /// For a stream that begins in the middle of a line: the rest of that line is left out.
+    pub(super) fn skip_to_next_line(&mut self) {
+        self.skipping = true;
     }
 
     /// Takes the next bytes and hands on every line that they complete.
     pub(super) fn push(&mut self, mut bytes: &[u8], on_line: &mut dyn FnMut(Line<'_>)) {
+        if self.skipping {
+            let Some(end) = bytes.iter().position(|&byte| byte == b'\n') else { return };
+            bytes = &bytes[end + 1..];
+            self.skipping = false;
+        }
         while let Some(end) = bytes.iter().position(|&byte| byte == b'\n') {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
             if self.begun.is_empty() && self.dropped == 0 && line.len() <= self.longest {
@@ -78,6 +90,17 @@ mod tests {
     fn a_line_that_is_too_long_is_cut_and_the_next_is_whole_again() {
         assert_eq!(split(4, &[b"abcd", b"ef\nxy\n"]), [("abcd".into(), 2), ("xy".into(), 0)]);
         assert_eq!(split(4, &[b"abcdef\n\nno end"]), [("abcd".into(), 2), (String::new(), 0), ("no e".into(), 2)]);
+    }
+
+    #[test]
+    fn a_stream_that_begins_inside_a_line_is_read_from_the_next_one() {
+        let mut lines = Vec::new();
+        let mut splitter = Splitter::new(9);
+        splitter.skip_to_next_line();
+        for piece in [b"half".as_slice(), b" a line\nwhole\n"] {
+            splitter.push(piece, &mut |line| lines.push(line.text.into_owned()));
+        }
+        assert_eq!(lines, ["whole"]);
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //! against the server what it does against its provider. Where a test fails here, no end-to-end test can be trusted.
 
 use crate::kit::clis::Agent;
-use crate::kit::model_server::{Action, FailKind, ModelServer, Rule, Script};
+use crate::kit::model_server::choose::{Counters, Reply, choose};
+use crate::kit::model_server::{Action, Asked, FailKind, ModelServer, Protocol, Rule, Script};
 use crate::kit::process::{Program, Ran};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::SealedBox;
@@ -25,7 +26,7 @@ impl Stage {
     fn with(agent: Agent, script: Script) -> Self {
         let server = ModelServer::start(script);
         let mut sealed = SealedBox::new();
-        sealed.with_agents(&server, "");
+        sealed.with_agents(&[agent], &server, "");
         let main = sealed.repo("shop");
         let repo = main.worktree(&sealed.base().join("linked"), "work");
         Self { agent, server, sealed, repo }
@@ -242,6 +243,19 @@ fn claude_and_codex_recognize_every_refusal() {
 }
 
 #[test]
+fn claude_with_a_subscription_learns_when_its_limit_resets() {
+    let mut stage = Stage::new(Agent::Claude);
+    stage.sealed.unset("ANTHROPIC_API_KEY");
+    stage.sealed.set("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-dummy");
+    let ran = stage.run("SCENARIO:usage-limit").code_is(1);
+    let event =
+        ran.json_lines().into_iter().find(|line| line["type"] == "rate_limit_event").expect("a rate limit event");
+    assert_eq!(event["rate_limit_info"]["status"], "rejected");
+    assert!(event["rate_limit_info"]["resetsAt"].as_i64().is_some_and(|at| at > 1_700_000_000), "{event}");
+    stage.finish();
+}
+
+#[test]
 fn broken_answers_reach_the_clis_as_such() {
     for (agent, scenario, sign) in [
         (Agent::Claude, "stream-overloaded", "Overloaded"),
@@ -274,4 +288,56 @@ fn an_agent_that_hangs_is_ended_with_the_box() {
     drop(stage);
     let mut running = running;
     wait_until("the agent to be gone", RUN, || !running.is_running());
+}
+
+/// The commands that the standard script has run for `word`, without any CLI.
+fn commands_of(script: &Script, prompt: &str) -> Vec<String> {
+    let mut messages = vec![json!({"role": "user", "content": prompt})];
+    let mut commands = Vec::new();
+    loop {
+        let body = json!({"model": "m", "messages": messages, "tools": [{"name": "Bash"}]});
+        let chosen = choose(script, &Asked::read(Protocol::Messages, body), &mut Counters::new());
+        let Reply::Speak(speech) = chosen.reply else { panic!("{prompt}: no speech") };
+        let Some(call) = speech.call else { return commands };
+        commands.push(call.input["command"].as_str().expect("a command").to_owned());
+        messages.push(json!({"role": "assistant", "content": [{"type": "tool_use", "id": "c", "name": call.name}]}));
+        messages.push(json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c", "content": ""}]}));
+    }
+}
+
+#[test]
+fn the_commands_of_the_standard_work_run_in_a_worktree() {
+    let script = Script::standard();
+    let sealed = SealedBox::awkward();
+    let main = sealed.repo("shop");
+    for (index, work) in [
+        "commit-file name=a/b.txt",
+        "held",
+        "held-end",
+        "uncommitted",
+        "fix-on-second",
+        "fix-on-second CHECK-FAILED",
+        "never-right",
+        "malformed",
+        "malformed-always",
+        "in-progress",
+        "delegate",
+        "conflict text=theirs",
+        "main-dir-write",
+        "background",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let repo = main.worktree(&sealed.base().join(format!("linked-{index}")), &format!("work-{index}"));
+        let commands = commands_of(&script, &format!("Task: SCENARIO:{work}"));
+        assert!(!commands.is_empty(), "{work}");
+        for command in commands {
+            sealed.run_program_in("sh", repo.dir()).args(["-c", &command]).run().ok();
+        }
+        let committed = repo.subjects("HEAD").len() > 1;
+        assert_eq!(committed, work != "uncommitted", "{work}");
+    }
+    assert_eq!(main.read("intruder.txt"), "intruder\n");
+    assert!(sealed.inmates().iter().any(|inmate| inmate.command.contains("sleep 3600")));
 }

@@ -5,10 +5,11 @@ use orch::domain::answer::Answer;
 use orch::domain::ids::TaskId;
 use orch::domain::outcome::FailureClass;
 use orch::domain::prompt::{
-    Again, Conversation, ProjectFile, Templates, WorkContext, again_prompt, repair_prompt, route_prompt, work_prompt,
+    Again, Conversation, ProjectFile, TemplateName, Templates, WorkContext, again_prompt, repair_prompt, route_prompt,
+    work_prompt,
 };
 use orch::domain::route::AgentProfile;
-use orch::domain::router::{RouteInput, RouterSettings, Routing};
+use orch::domain::router::{RouteInput, RouterSettings, Routing, complexity_guide};
 use orch::domain::skills::{Catalogue, Selection, Skill, SkillSource};
 use std::path::Path;
 
@@ -18,7 +19,7 @@ const FORMAT: &str = "(here stands the format of the answer)";
 fn expect(name: &str, actual: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/prompts").join(name);
     if std::env::var_os("ORCH_BLESS").is_some() {
-        std::fs::write(&path, actual).unwrap();
+        std::fs::write(&path, actual).expect("the golden file can be written");
     }
     let expected = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(actual == expected, "{} differs (ORCH_BLESS=1 writes it anew):\n{actual}", path.display());
@@ -200,4 +201,28 @@ fn the_routing_question_is_as_agreed() {
         assert!(prompt.contains(text), "{text} is missing in:\n{prompt}");
     }
     assert!(!prompt.contains("kimi"), "an agent that is not installed is not offered");
+}
+
+#[test]
+fn the_manual_lists_every_placeholder_of_every_prompt() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/prompts.md");
+    let manual = std::fs::read_to_string(manual).expect("the manual is there");
+    for name in TemplateName::ALL {
+        let listed = name.placeholders().iter().map(|placeholder| match placeholder.required {
+            true => format!("**`{}`**", placeholder.name),
+            false => format!("`{}`", placeholder.name),
+        });
+        let row = format!("| `{name}.md` | {} |", listed.collect::<Vec<_>>().join(", "));
+        assert!(manual.contains(&row), "docs/prompts.md lacks this row:\n{row}");
+    }
+}
+
+#[test]
+fn the_manual_explains_complexity_in_the_words_that_the_router_reads() {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/routing.md");
+    let manual = std::fs::read_to_string(manual).expect("the manual is there");
+    for line in complexity_guide().lines().filter_map(|line| line.strip_prefix("- ")) {
+        let row = format!("| {} |", line.replacen(": ", " | ", 1));
+        assert!(manual.contains(&row), "docs/routing.md lacks this row:\n{row}");
+    }
 }

@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "the kit is whole; a suite uses what it needs")]
 
 pub mod clis;
+pub mod inmates;
 pub mod model_server;
 pub mod process;
 pub mod repo;

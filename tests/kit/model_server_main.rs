@@ -9,8 +9,10 @@ mod model_server;
 use clap::Parser;
 use clis::{Agent, setup};
 use model_server::{ModelServer, Script};
+use std::convert::Infallible;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Serves scripted model answers on 127.0.0.1.
 #[derive(Parser)]
@@ -23,8 +25,18 @@ struct Args {
     scenarios: Option<PathBuf>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    match serve(&Args::parse()) {
+        Ok(never) => match never {},
+        Err(error) => {
+            complain(&*error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until the process is interrupted.
+fn serve(args: &Args) -> Result<Infallible, Box<dyn Error>> {
     let script = args.scenarios.as_deref().map_or_else(|| Ok(Script::standard()), Script::load)?;
     let names: Vec<String> = script.rules.iter().map(|rule| rule.name.clone()).collect();
     let server = ModelServer::start_on(args.port, script)?;
@@ -32,7 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     for agent in Agent::ALL {
         say(&block(agent, &server.url()));
     }
-    say("Ctrl-C ends it.");
+    say(
+        "Give each CLI an empty HOME of its own, and nothing else in its environment but PATH. Ctrl-C ends the server.",
+    );
     loop {
         std::thread::park();
     }
@@ -41,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// What to set up by hand for one CLI.
 fn block(agent: Agent, url: &str) -> String {
     let setup = setup(agent, url);
-    let files = setup.files.iter().map(|(path, text)| format!("$HOME/{}:\n{text}\n", Path::new(path).display()));
+    let files = setup.files.iter().map(|(path, text)| format!("$HOME/{path}:\n{text}\n"));
     let variables = setup.env.iter().map(|(key, value)| format!("export {key}='{value}'\n"));
     let run = format!("{} {}   # the prompt on stdin\n", agent.name(), quoted(&agent.run_args()));
     format!("## {}\n{}{}{run}", agent.name(), variables.collect::<String>(), files.collect::<String>())
@@ -59,4 +73,16 @@ fn quoted(args: &[String]) -> String {
 )]
 fn say(text: &str) {
     println!("{text}");
+}
+
+/// The error with its causes.
+#[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "messages of this program are for its user")]
+fn complain(error: &dyn Error) {
+    let mut text = format!("model-server: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    eprintln!("{text}");
 }

@@ -3,6 +3,7 @@
 //! also when the test fails.
 
 use super::clis::{self, Agent};
+use super::inmates::{self, Inmate};
 use super::model_server::ModelServer;
 use super::process::{Program, Ran, Running, find_program, is_executable};
 use super::repo::Repo;
@@ -28,15 +29,6 @@ pub struct SealedBox {
     base: PathBuf,
     env: Vec<(OsString, OsString)>,
     daemon: Option<Running>,
-}
-
-/// A process of the box.
-#[derive(Debug, Clone)]
-pub struct Inmate {
-    /// Its id.
-    pub pid: i32,
-    /// Its command line, with spaces between the arguments.
-    pub command: String,
 }
 
 impl SealedBox {
@@ -133,20 +125,15 @@ impl SealedBox {
         self.env.clone()
     }
 
-    /// Puts the real agent CLIs into `PATH`, points them at `server`, and gives orch the config that goes with it:
+    /// Puts real agent CLIs into `PATH`, points them at `server`, and gives orch the config that goes with it:
     /// `config` follows that part, and must not hold `model_map` or `agents`.
-    pub fn with_agents(&mut self, server: &ModelServer, config: &str) {
-        for agent in Agent::ALL {
-            let setup = clis::setup(agent, &server.url());
+    pub fn with_agents(&mut self, agents: &[Agent], server: &ModelServer, config: &str) {
+        let directory = clis::directory();
+        for agent in agents {
+            let setup = clis::setup(*agent, &server.url());
             setup.files.iter().for_each(|(path, text)| super::write_file(&self.home().join(path), text));
             setup.env.iter().for_each(|(key, value)| self.set(key, value));
-        }
-        let directory = clis::directory();
-        for agent in Agent::ALL {
-            let link = self.bin().join(agent.name());
-            if !link.exists() {
-                symlink(directory.join(agent.name()), link).expect("a link in the box");
-            }
+            symlink(directory.join(agent.name()), self.bin().join(agent.name())).expect("a box gets an agent once");
         }
         self.config(&format!("{}{config}", clis::orch_config()));
     }
@@ -304,19 +291,9 @@ impl SealedBox {
 
     // ---- the end
 
-    /// The processes of the box: those that have its directory in their environment, or stand in it.
+    /// The processes of the box.
     pub fn inmates(&self) -> Vec<Inmate> {
-        let own = rustix::process::getpid().as_raw_nonzero().get();
-        let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-        pids.filter(|pid| *pid != own && self.holds(*pid)).map(|pid| Inmate { pid, command: command_of(pid) }).collect()
-    }
-
-    fn holds(&self, pid: i32) -> bool {
-        let mark = self.root().as_os_str().as_bytes();
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let stands_in = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|dir| dir.starts_with(self.root()));
-        stands_in || environ.windows(mark.len()).any(|window| window == mark)
+        inmates::of(self.root())
     }
 
     /// Ends the daemon and tmux, and fails the test if anything else of the box still runs.
@@ -338,6 +315,20 @@ impl SealedBox {
         }
     }
 
+    /// What a person wants to read when the test has failed: the last words of the daemon and of its log.
+    #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "the test harness shows it with the failure")]
+    fn tell_the_end(&self) {
+        let (_, stderr) = self.daemon.as_ref().map(Running::said).unwrap_or_default();
+        let log = std::fs::read_to_string(self.orch_home().join(".orch/orch.log")).unwrap_or_default();
+        for (name, text) in [("daemon's stderr", stderr), ("orch.log", log)] {
+            let tail: Vec<&str> = text.lines().rev().take(60).collect();
+            if !tail.is_empty() {
+                eprintln!("---- {name}, last lines");
+                tail.iter().rev().for_each(|line| eprintln!("{line}"));
+            }
+        }
+    }
+
     /// Ends everything in the box. Repeats it until nobody is left: a process may be starting another one just now.
     fn sweep(&self) {
         wait::poll(SOON, || {
@@ -352,6 +343,9 @@ impl SealedBox {
 
 impl Drop for SealedBox {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell_the_end();
+        }
         self.daemon = None;
         self.sweep();
     }
@@ -359,11 +353,6 @@ impl Drop for SealedBox {
 
 fn is_of_tmux(socket: &Path) -> bool {
     socket.iter().any(|part| part.as_bytes().starts_with(b"tmux"))
-}
-
-fn command_of(pid: i32) -> String {
-    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&line).replace('\0', " ").trim_end().to_owned()
 }
 
 #[cfg(test)]

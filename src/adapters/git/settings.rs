@@ -71,11 +71,11 @@ pub(super) struct Entry {
 
 /// What a listing of the configuration amounts to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Settings {
+pub(in crate::adapters) struct Settings {
     /// For the command scope, in this order.
     pub(super) pairs: Vec<Setting>,
     /// Filter drivers of the repository that are switched off.
-    pub(super) filters_off: BTreeSet<Vec<u8>>,
+    pub(in crate::adapters) filters_off: BTreeSet<Vec<u8>>,
     /// The user's identity is known.
     pub(super) has_identity: bool,
     /// The repository's scope includes other files: no file's age tells whether it changed.

@@ -20,13 +20,19 @@ impl Checkout {
     /// Waits until the worktree's locks are gone, and removes one that stands still. Only for a worktree of orch's in
     /// which no run goes on; `branch` is the task's own.
     pub(in crate::adapters) async fn clear_stale_locks(&self, branch: Option<&BranchName>) -> Result<(), GitError> {
-        let own = ["index.lock", "HEAD.lock"].map(|name| self.git_dir.join(name));
-        let of_branch = branch.filter(|branch| branch.is_of_a_task()).map(|branch| self.common_dir.join(branch.full_ref() + ".lock"));
-        for lock in own.into_iter().chain(of_branch) {
-            clear(&lock).await?;
+        for name in ["index.lock", "HEAD.lock"] {
+            clear(&self.git_dir.join(name)).await?;
         }
-        Ok(())
+        match branch {
+            Some(branch) => clear_branch_lock(&self.common_dir, branch).await,
+            None => Ok(()),
+        }
     }
+}
+
+/// The same for the lock of a task's branch, before anything is made that moves it.
+pub(in crate::adapters) async fn clear_branch_lock(common_dir: &Path, branch: &BranchName) -> Result<(), GitError> {
+    if branch.is_of_a_task() { clear(&common_dir.join(branch.full_ref() + ".lock")).await } else { Ok(()) }
 }
 
 async fn clear(lock: &Path) -> Result<(), GitError> {

@@ -26,7 +26,14 @@ impl Trouble<'_> {
     /// The failure it amounts to.
     pub(super) fn failure(&self) -> Failure {
         let class = self.class().unwrap_or(FailureClass::Crashed);
-        let text = if self.text.trim().is_empty() { self.subtype } else { self.text };
+        let text = if class == FailureClass::Killed {
+            // What the CLI prints here is a note for its own developers.
+            "the turn was interrupted"
+        } else if self.text.trim().is_empty() {
+            self.subtype
+        } else {
+            self.text
+        };
         let retry_at = self.reset.filter(|_| class == FailureClass::RateLimited);
         Failure { class, detail: detail(text), retry_at }
     }

@@ -199,11 +199,10 @@ impl Reader {
         let errors: Vec<&str> =
             result.get("errors").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let text = string_at(result, "/result").unwrap_or_else(|| errors.join("; "));
-        if subtype == "success" && result.get("is_error").and_then(Value::as_bool) == Some(false) {
+        if subtype == "success" && result.get("is_error").and_then(Value::as_bool) != Some(true) {
             let unasked = self.synthetic && u64_at(result, "/num_turns") == Some(0);
-            return unasked.then(|| {
-                Failure::new(FailureClass::Crashed, detail(&format!("the model was never asked: {text}")))
-            });
+            return unasked
+                .then(|| Failure::new(FailureClass::Crashed, detail(&format!("the model was never asked: {text}"))));
         }
         let (error, said) = self.error.as_ref().map_or(("", ""), |(error, said)| (error.as_str(), said.as_str()));
         let trouble = Trouble {

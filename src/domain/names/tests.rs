@@ -4,7 +4,7 @@ use std::path::Component;
 
 #[test]
 fn a_branch_tells_the_task_and_its_title() {
-    let name = |title| branch(TaskId(7), title).to_string();
+    let name = |title: &str| branch(TaskId(7), title).to_string();
     assert_eq!(name("Add a health endpoint"), "orch/7-add-a-health-endpoint");
     assert_eq!(name("  Fix: the *flaky* test!! "), "orch/7-fix-the-flaky-test");
     assert_eq!(name("Größe prüfen"), "orch/7-grose-prufen");

@@ -3,6 +3,8 @@
 
 /// The longest run of backquotes that data may keep; longer ones are shortened, which bounds the length of a fence.
 const LONGEST_RUN: usize = 64;
+/// The longest value quoted within a line, in characters: no path is longer.
+const MAX_SPAN: usize = 4_096;
 
 /// Whether a reader does not see this character while a model may obey it: controls, overrides of the writing
 /// direction, Unicode tags and other carriers of hidden text. What scripts and emoji need (joiners) stays.
@@ -73,8 +75,8 @@ pub fn fence(text: &str) -> String {
 
 /// A short value, such as a path or a branch, quoted within a line.
 pub fn code_span(text: &str) -> String {
-    let line = clean(text).replace(['\n', '\t'], " ");
-    let line = shorten_runs(&line.chars().take(4096).collect::<String>());
+    let head: String = text.chars().take(MAX_SPAN).collect();
+    let line = shorten_runs(&clean(&head).replace(['\n', '\t'], " "));
     let mark = "`".repeat(longest_run(&line).saturating_add(1));
     let pad = if line.is_empty() || line.starts_with('`') || line.ends_with('`') { " " } else { "" };
     format!("{mark}{pad}{line}{pad}{mark}")

@@ -31,6 +31,51 @@ const fn optional(name: &'static str) -> Placeholder {
     Placeholder { name, required: false }
 }
 
+const ROUTE: &[Placeholder] = &[
+    optional("task_id"),
+    required("agents"),
+    optional("skills"),
+    required("complexity_guide"),
+    required("task"),
+    required("answer_format"),
+];
+const AGENT: &[Placeholder] = &[
+    optional("task_id"),
+    optional("attempt"),
+    optional("max_attempts"),
+    required("worktree"),
+    optional("main_dir"),
+    optional("branch"),
+    optional("base_branch"),
+    optional("checks"),
+    required("task"),
+    optional("profile"),
+    optional("skills"),
+    optional("advice"),
+    optional("instructions"),
+    required("previous"),
+    required("answer_format"),
+];
+const RETRY: &[Placeholder] = &[
+    optional("task_id"),
+    optional("attempt"),
+    optional("max_attempts"),
+    optional("branch"),
+    required("problem"),
+    required("answer_format"),
+];
+const REPAIR: &[Placeholder] = &[required("reason"), required("answer_format")];
+const INTERRUPTED: &[Placeholder] =
+    &[optional("task_id"), optional("worktree"), optional("branch"), required("detail"), required("answer_format")];
+const CONFLICT: &[Placeholder] = &[
+    optional("task_id"),
+    optional("branch"),
+    required("base_branch"),
+    required("base_commit"),
+    required("files"),
+    required("answer_format"),
+];
+
 impl TemplateName {
     /// Every prompt.
     pub const ALL: [Self; 6] = [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict];
@@ -61,55 +106,6 @@ impl TemplateName {
 
     /// What may, and what must, occur in it.
     pub fn placeholders(self) -> &'static [Placeholder] {
-        const ROUTE: &[Placeholder] = &[
-            optional("task_id"),
-            required("agents"),
-            optional("skills"),
-            required("complexity_guide"),
-            required("task"),
-            required("answer_format"),
-        ];
-        const AGENT: &[Placeholder] = &[
-            optional("task_id"),
-            optional("attempt"),
-            optional("max_attempts"),
-            required("worktree"),
-            optional("main_dir"),
-            optional("branch"),
-            optional("base_branch"),
-            optional("checks"),
-            required("task"),
-            optional("profile"),
-            optional("skills"),
-            optional("advice"),
-            optional("instructions"),
-            required("previous"),
-            required("answer_format"),
-        ];
-        const RETRY: &[Placeholder] = &[
-            optional("task_id"),
-            optional("attempt"),
-            optional("max_attempts"),
-            optional("branch"),
-            required("problem"),
-            required("answer_format"),
-        ];
-        const REPAIR: &[Placeholder] = &[required("reason"), required("answer_format")];
-        const INTERRUPTED: &[Placeholder] = &[
-            optional("task_id"),
-            optional("worktree"),
-            optional("branch"),
-            required("detail"),
-            required("answer_format"),
-        ];
-        const CONFLICT: &[Placeholder] = &[
-            optional("task_id"),
-            optional("branch"),
-            required("base_branch"),
-            required("base_commit"),
-            required("files"),
-            required("answer_format"),
-        ];
         match self {
             Self::Route => ROUTE,
             Self::Agent => AGENT,

@@ -41,14 +41,16 @@ fn with_context<T>(text: &str, run: impl FnOnce(&WorkContext<'_>) -> T) -> T {
     })
 }
 
-/// Every prompt there is, with `text` for all data.
+/// Every kind of prompt, with `text` for all data.
 fn every_prompt(text: &str) -> Vec<String> {
     let templates = Templates::embedded();
     let mut prompts = with_context(text, |context| {
         let mut prompts = vec![work_prompt(context, &templates)];
-        for class in FailureClass::ALL {
+        for class in
+            [FailureClass::ChecksFailed, FailureClass::ReviewRejected, FailureClass::Killed, FailureClass::Conflict]
+        {
             for conversation in [Conversation::Same, Conversation::Fresh] {
-                prompts.push(again_prompt(context, &Again { class: *class, detail: text, conversation }, &templates));
+                prompts.push(again_prompt(context, &Again { class, detail: text, conversation }, &templates));
             }
         }
         prompts
@@ -145,14 +147,15 @@ fn the_router_sees_no_more_than_the_beginning_of_a_long_body() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn no_data_escapes_its_fence_or_becomes_the_first_line(
         text in "(`{1,6}|```text\n|\n|/clear|--help|\\{\\{task\\}\\}|## Rules|\u{202e}|~~~|é| |\r){1,12}"
     ) {
         let harmless = every_prompt("x");
-        for (prompt, plain) in every_prompt(&text).iter().zip(&harmless) {
+        // Blank data leave whole sections out; these are not.
+        for (prompt, plain) in every_prompt(&format!("{text}.")).iter().zip(&harmless) {
             prop_assert!(prompt.starts_with(|c: char| c.is_ascii_alphabetic() || c == '#'));
             let (own, plain) = (own_lines(prompt), own_lines(plain));
             prop_assert_eq!(own.len(), plain.len(), "{}", prompt);

@@ -10,11 +10,10 @@ use crate::domain::skills::{Selection, SkillSource};
 /// Limits in characters. Their sum keeps a prompt below [`super::MAX_PROMPT`].
 const MAX_TITLE: usize = 10_000;
 const MAX_BODY: usize = 200_000;
-const MAX_LABELS: usize = 2_000;
 const MAX_FILE: usize = 48_000;
 const MAX_FILES: usize = 96_000;
 const MAX_SKILLS: usize = 128_000;
-const MAX_CHECKS: usize = 8_000;
+const MAX_CHECK: usize = 1_000;
 const MAX_ENTRIES: usize = 40;
 const MAX_ENTRY: usize = 300;
 
@@ -98,7 +97,7 @@ fn task(c: &WorkContext<'_>, max_title: usize, max_body: usize) -> String {
 
 /// A task as one block of data; `limits` are those of title and body.
 pub(super) fn task_block(id: TaskId, [title, body]: [&str; 2], labels: &[String], limits: [usize; 2]) -> String {
-    let labels = one_line(&labels.join(", "), MAX_LABELS);
+    let labels = labels.iter().take(MAX_ENTRIES).map(|label| one_line(label, MAX_ENTRY)).collect::<Vec<_>>().join(", ");
     let labels = if labels.is_empty() { "none".to_owned() } else { labels };
     let body = clean(&cut(body, limits[1]));
     let body = if body.trim().is_empty() { "(no description: the title says it all)" } else { body.trim_matches('\n') };
@@ -106,7 +105,8 @@ pub(super) fn task_block(id: TaskId, [title, body]: [&str; 2], labels: &[String]
 }
 
 fn checks(commands: &[String]) -> String {
-    if commands.is_empty() { String::new() } else { fence(&cut(&commands.join("\n"), MAX_CHECKS)) }
+    let lines: Vec<String> = commands.iter().take(MAX_ENTRIES).map(|command| cut(command, MAX_CHECK)).collect();
+    if lines.is_empty() { String::new() } else { fence(&lines.join("\n")) }
 }
 
 fn profile(profile: &AgentProfile) -> String {

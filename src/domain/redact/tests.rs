@@ -53,6 +53,14 @@ fn a_longer_secret_wins_over_one_that_it_begins_with() {
 }
 
 #[test]
+fn what_a_cut_left_of_a_secret_is_masked_too() {
+    let redactor = redactor("canary-value-with-a-tail");
+    assert_eq!(redactor.text("x canary-value-w"), "x [REDACTED:MY_TOKEN]");
+    assert_eq!(redactor.text("x canary-value… [9 more bytes]"), "x [REDACTED:MY_TOKEN]… [9 more bytes]");
+    assert_eq!(redactor.text("x canary-value of something else"), "x canary-value of something else");
+}
+
+#[test]
 fn each_line_of_a_value_with_several_lines_is_masked_by_itself() {
     let redactor = redactor("first-line-of-it\nok\nlast-line-of-it\n");
     assert_eq!(redactor.text("x first-line-of-it"), "x [REDACTED:MY_TOKEN]");

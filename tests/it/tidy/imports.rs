@@ -107,8 +107,7 @@ impl Reader<'_> {
     /// Reads a tree of `use` or a plain path that begins at `at` below `base`; tells where it ends.
     fn tree(&self, mut at: usize, mut base: Vec<String>, found: &mut Vec<Named>) -> usize {
         let line = self.source.code[at.min(self.source.code.len() - 1)].line;
-        loop {
-            let Some(token) = self.source.code.get(at) else { break };
+        while let Some(token) = self.source.code.get(at) {
             if token.is("{") {
                 return self.group(at, &base, found);
             }

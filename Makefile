@@ -1,0 +1,56 @@
+# Every target first sees to the programs it needs (scripts/setup); nothing else is asked of you.
+
+SHELL := bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+
+# Tests start real programs and wait for them; more of them at a time than cores is quicker.
+TEST_THREADS ?= 4
+# Handed to what is run: make demo ARGS="--agent claude", make test ARGS=tidy, make bench ARGS=plan
+ARGS ?=
+TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+
+.PHONY: help demo test lint fmt-check deps-check clippy bench build clean
+
+help:
+	@echo "make demo    build orch and let it do three tasks in a temporary home, offline; cleans up after itself"
+	@echo "make test    all tests, with the real agent CLIs against a scripted model server"
+	@echo "make lint    format, dependencies, clippy"
+	@echo "make bench   the benchmarks, as a table"
+	@echo "make build   the release binary, in $(TARGET_DIR)/release/orch"
+	@echo "make clean   remove what was built"
+
+demo:
+	@scripts/setup demo
+	cargo build --locked --profile fast --bin orch
+	@"$(TARGET_DIR)/fast/orch" demo $(ARGS)
+
+test:
+	@scripts/setup test
+	@scripts/install-agent-clis > /dev/null # says what it does, and where it fails, before cargo begins
+	ORCH_TEST_CLIS="$$(scripts/install-agent-clis)" cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS) $(ARGS)
+
+lint: fmt-check deps-check clippy
+
+fmt-check:
+	@scripts/setup lint
+	cargo fmt --check
+
+deps-check:
+	@scripts/setup lint
+	@scripts/check-deps
+	@if cargo deny --version > /dev/null 2>&1; then cargo deny --offline check bans licenses sources; fi
+
+clippy:
+	@scripts/setup lint
+	cargo clippy --locked --all-targets -- -D warnings
+
+bench:
+	@scripts/setup bench
+	cargo bench --locked --profile fast --bench '*' -- $(ARGS)
+
+build:
+	@scripts/setup demo
+	cargo build --locked --release --bin orch
+
+clean:
+	cargo clean

@@ -1,0 +1,165 @@
+//! What changed in a repository during a run beyond the run's own branch, and how surely it was the run. PURE.
+//!
+//! A run, other runs, orch and the user all work on one repository at once, and git does not record who did what. So
+//! a change is weighed:
+//!
+//! * **Nothing is said** of what moves rightly all the time: branches under `orch/` (other tasks), `refs/remotes/`
+//!   (any fetch; the next one sets them right), and moves that orch made itself (the caller's ledger).
+//! * **Violation**: what nobody does by accident and orch never does: hooks, configuration that names a program or a
+//!   place, alternates, and a move of the branch that is checked out in the main checkout without that checkout
+//!   having made it (its own HEAD log does not know the commit).
+//! * **Suspicion**: what the user may well have done himself: files in his checkout, his HEAD, other branches, tags,
+//!   the stash. The caller has what git has not: the run's tool calls. A suspicion whose path or ref they name is the
+//!   run's doing; without that it is for a person to see.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What kind of thing changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// Files of the main checkout.
+    WorkTree,
+    /// A branch, a tag or the stash.
+    Ref,
+    /// Programs that git runs by itself.
+    Hooks,
+    /// The repository's configuration, attributes or alternates.
+    Config,
+    /// What is checked out in the main checkout.
+    Head,
+}
+
+/// How surely a change is a run's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// It may be the user's own.
+    Suspicion,
+    /// It is nobody's right to do this.
+    Violation,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What kind.
+    pub kind: ChangeKind,
+    /// How surely it is the run's doing.
+    pub weight: Weight,
+    /// One sentence.
+    pub detail: String,
+    /// The paths, refs or keys: to be looked for in what the run did.
+    pub names: Vec<String>,
+}
+
+/// A move of a ref that orch made itself during the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefMove {
+    /// The full name of the ref.
+    pub name: String,
+    /// Where it was.
+    pub old: String,
+    /// Where it went.
+    pub new: String,
+}
+
+/// Whether changes of this ref are nobody's business.
+pub(super) fn moves_freely(name: &str) -> bool {
+    ["refs/heads/orch/", "refs/orch/", "refs/remotes/"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Refs by full name, with what they point to.
+pub(super) type Refs = BTreeMap<String, String>;
+
+/// A ref that is not where it was, and where orch did not put it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Moved<'a> {
+    pub(super) name: &'a str,
+    pub(super) before: Option<&'a str>,
+    pub(super) after: Option<&'a str>,
+}
+
+/// Compares refs, less what the ledger explains. The ledger's moves are followed in its order.
+pub(super) fn moved_refs<'a>(before: &'a Refs, after: &'a Refs, ledger: &'a [RefMove]) -> Vec<Moved<'a>> {
+    let added = after.keys().filter(|name| !before.contains_key(*name));
+    let mut moved = Vec::new();
+    for name in before.keys().chain(added).filter(|name| !moves_freely(name)) {
+        let mut expected = before.get(name).map(String::as_str);
+        for step in ledger.iter().filter(|step| step.name == *name) {
+            if expected == Some(step.old.as_str()) {
+                expected = Some(&step.new);
+            }
+        }
+        let after = after.get(name).map(String::as_str);
+        if expected != after {
+            moved.push(Moved { name, before: expected, after });
+        }
+    }
+    moved
+}
+
+impl Moved<'_> {
+    /// In words.
+    pub(super) fn describe(&self) -> String {
+        let short = |sha: &str| sha.get(..10).unwrap_or(sha).to_owned();
+        match (self.before, self.after) {
+            (Some(before), Some(after)) => format!("{} moved from {} to {}", self.name, short(before), short(after)),
+            (None, Some(after)) => format!("{} was made at {}", self.name, short(after)),
+            (Some(before), None) => format!("{} was deleted (it was at {})", self.name, short(before)),
+            (None, None) => format!("{} is gone", self.name),
+        }
+    }
+}
+
+/// The keys whose values differ between two maps.
+pub(super) fn differing<V: PartialEq>(before: &BTreeMap<String, V>, after: &BTreeMap<String, V>) -> Vec<String> {
+    let changed = before.iter().filter(|(key, value)| after.get(*key) != Some(value)).map(|(key, _)| key);
+    let added = after.keys().filter(|key| !before.contains_key(*key));
+    changed.chain(added).cloned().collect()
+}
+
+/// A list that stays readable.
+pub(super) fn shown(names: &[String]) -> String {
+    let first: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
+    let more = names.len().saturating_sub(first.len());
+    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refs(pairs: &[(&str, &str)]) -> Refs {
+        pairs.iter().map(|(name, sha)| ((*name).to_owned(), (*sha).to_owned())).collect()
+    }
+
+    fn step(name: &str, old: &str, new: &str) -> RefMove {
+        RefMove { name: name.to_owned(), old: old.to_owned(), new: new.to_owned() }
+    }
+
+    #[test]
+    fn branches_of_tasks_and_of_remotes_move_freely() {
+        let before = refs(&[("refs/heads/orch/1-a", "1"), ("refs/remotes/origin/main", "1")]);
+        let after = refs(&[("refs/heads/orch/1-a", "2"), ("refs/heads/orch/2-b", "2")]);
+        assert_eq!(moved_refs(&before, &after, &[]), []);
+    }
+
+    #[test]
+    fn moves_of_orch_itself_are_followed_and_what_comes_after_is_told() {
+        let (before, after) = (refs(&[("refs/heads/main", "1")]), refs(&[("refs/heads/main", "3")]));
+        let ledger = [step("refs/heads/main", "1", "2"), step("refs/heads/main", "2", "3")];
+        assert_eq!(moved_refs(&before, &after, &ledger), []);
+        let told = moved_refs(&before, &after, &ledger[..1]);
+        assert_eq!(told, [Moved { name: "refs/heads/main", before: Some("2"), after: Some("3") }]);
+        assert_eq!(told[0].describe(), "refs/heads/main moved from 2 to 3");
+    }
+
+    #[test]
+    fn made_and_deleted_refs_are_told() {
+        let (before, after) = (refs(&[("refs/tags/a", "1")]), refs(&[("refs/tags/b", "1")]));
+        let told: Vec<String> = moved_refs(&before, &after, &[]).iter().map(Moved::describe).collect();
+        assert_eq!(told, ["refs/tags/a was deleted (it was at 1)", "refs/tags/b was made at 1"]);
+    }
+}

@@ -1,0 +1,304 @@
+//! Merging a finished branch: first in a scratch worktree, where the caller tests the result, and then, when nothing
+//! has moved meanwhile, by moving the base branch. Both steps may be repeated after a crash at any point.
+//!
+//! Never here: a merge in somebody's checkout that is not clean, a base that moves other than forward.
+
+use super::base::require_sha;
+use super::call::{CHECKOUT, Call, Checkout, failed};
+use super::error::GitError;
+use super::leftovers::{Author, clean_message};
+use super::repo::Repo;
+use crate::adapters::worktree::WorktreeError;
+use crate::domain::names::BranchName;
+use std::path::{Path, PathBuf};
+
+/// What is to be merged, and where that is tried.
+#[derive(Debug, Clone, Copy)]
+pub struct MergeRequest<'a> {
+    /// The finished branch.
+    pub branch: &'a BranchName,
+    /// The branch it goes into.
+    pub base: &'a BranchName,
+    /// Directory for the scratch worktree: absolute, orch's own. A scratch that is there already is made anew.
+    pub scratch: &'a Path,
+    /// Message of the merge commit.
+    pub message: &'a str,
+}
+
+/// A merge that went well, not yet on the base branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Where the base branch stood.
+    pub base_sha: String,
+    /// The tip of the branch that was merged.
+    pub branch_sha: String,
+    /// The merge commit.
+    pub merge_sha: String,
+    /// The scratch worktree, with the merge checked out.
+    pub checkout: Checkout,
+}
+
+/// The result of a merge without conflicts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merged {
+    /// To be tested, then to be put on the base branch with [`Repo::advance_base`].
+    Ready(Candidate),
+    /// The base branch contains it already.
+    Already {
+        /// Where the base branch stands.
+        base_sha: String,
+    },
+}
+
+/// Why there is no merge. No branch and no checkout of anybody's was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// Both sides changed the same.
+    #[error("the merge has conflicts in {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))]
+    Conflict {
+        /// Files with conflicts.
+        files: Vec<PathBuf>,
+        /// Where the base branch stood.
+        base_sha: String,
+    },
+    /// The branch is gone.
+    #[error("branch {name} does not exist")]
+    BranchMissing {
+        /// The branch.
+        name: BranchName,
+    },
+    /// The scratch worktree could not be made.
+    #[error(transparent)]
+    Scratch(#[from] WorktreeError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl MergeError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Conflict { .. } => Some("merge the base branch into the task's branch and resolve the conflicts there".to_owned()),
+            Self::BranchMissing { name } => Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>")),
+            Self::Scratch(error) => error.hint(),
+            Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+/// The base branch has the merge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advanced {
+    /// Where the base branch stands.
+    pub sha: String,
+    /// The user's checkout that was brought along.
+    pub checkout: Option<PathBuf>,
+    /// It was there before this call.
+    pub already: bool,
+}
+
+/// Why the base branch was not moved. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// The base branch is checked out somewhere, with changes that a merge would touch or might mix with.
+    #[error("{} is checked out in {} with uncommitted changes", branch, path.display())]
+    BaseDirty {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// What is changed there.
+        files: Vec<PathBuf>,
+    },
+    /// The base branch is checked out in a directory that is not there now.
+    #[error("{branch} is checked out in {}, which is not there", path.display())]
+    CheckoutMissing {
+        /// The base branch.
+        branch: BranchName,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The merge touches files of a filter that orch does not run in the user's checkout.
+    #[error("the merge changes files in {} whose filter is configured in the repository only, and orch does not run it", path.display())]
+    FilterOff {
+        /// The checkout.
+        path: PathBuf,
+        /// The base branch.
+        branch: BranchName,
+        /// The merge commit.
+        sha: String,
+    },
+    /// Somebody moved the base branch meanwhile: merge again.
+    #[error("{branch} has moved meanwhile")]
+    Moved {
+        /// The base branch.
+        branch: BranchName,
+        /// Where it is now; `None` when it is gone.
+        found: Option<String>,
+    },
+    /// The new commit does not contain the old one.
+    #[error("{branch} would lose commits")]
+    NotForward {
+        /// The base branch.
+        branch: BranchName,
+    },
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl AdvanceError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::CheckoutMissing { .. } => Some("git worktree prune, if it will not come back".to_owned()),
+            Self::FilterOff { path, sha, .. } => {
+                Some(format!("git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig", path.display()))
+            }
+            Self::Moved { .. } | Self::NotForward { .. } => None,
+            Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl Repo {
+    /// Merges a branch into its base, in a scratch worktree. The base branch itself stays where it is.
+    pub async fn merge_candidate(&self, request: &MergeRequest<'_>) -> Result<Merged, MergeError> {
+        let _held = self.hold().await?;
+        let missing = |name: &BranchName| MergeError::BranchMissing { name: name.clone() };
+        let base_sha = self.tip(request.base).await?.ok_or_else(|| missing(request.base))?;
+        let branch_sha = self.tip(request.branch).await?.ok_or_else(|| missing(request.branch))?;
+        if self.is_ancestor(&branch_sha, &base_sha).await? {
+            return Ok(Merged::Already { base_sha });
+        }
+        let checkout = self.make_scratch(request.scratch, &base_sha).await?;
+        match self.merge_in(&checkout, &branch_sha, &base_sha, request.message).await {
+            Ok(merge_sha) => Ok(Merged::Ready(Candidate { base_sha, branch_sha, merge_sha, checkout })),
+            Err(error) => {
+                self.drop_scratch(request.scratch).await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn merge_in(&self, at: &Checkout, commit: &str, base_sha: &str, message: &str) -> Result<String, MergeError> {
+        let message = format!("--message={}", clean_message(message));
+        let call = Call::new(["merge", "--no-ff", "--no-edit", "--no-stat", "--quiet", "--no-verify", "--cleanup=whitespace"])
+            .arg(message)
+            .arg(commit)
+            .time_limit(CHECKOUT);
+        let call = self.signed(at, call, Author::Configured).await?;
+        let output = self.run(at, call).await?;
+        if output.success() {
+            let sha = self.commit_at(at, "HEAD").await?;
+            return sha.ok_or_else(|| GitError::NoCommits { path: at.work_tree.clone() }.into());
+        }
+        let files = self.status(at, super::Untracked::No).await?.unmerged;
+        if files.is_empty() {
+            return Err(failed("git merge".to_owned(), &output).into());
+        }
+        Err(MergeError::Conflict { files, base_sha: base_sha.to_owned() })
+    }
+
+    /// Moves the base branch from `expected_old` to `new_sha`, if it is still there, and with it the checkout that has
+    /// it checked out, if that is clean.
+    ///
+    /// Remaining race, harmless but for the person who causes it: whoever switches the branch of that checkout within
+    /// the milliseconds between look and merge gets the merge on the branch he switched to; it is then reported as moved.
+    pub async fn advance_base(&self, base: &BranchName, expected_old: &str, new_sha: &str) -> Result<Advanced, AdvanceError> {
+        let (old, new) = (require_sha(expected_old)?, require_sha(new_sha)?);
+        let _held = self.hold().await?;
+        let found = self.tip(base).await?;
+        if let Some(sha) = &found
+            && self.is_ancestor(new, sha).await?
+        {
+            return Ok(Advanced { sha: sha.clone(), checkout: None, already: true });
+        }
+        if found.as_deref() != Some(old) {
+            return Err(AdvanceError::Moved { branch: base.clone(), found });
+        }
+        if !self.is_ancestor(old, new).await? {
+            return Err(AdvanceError::NotForward { branch: base.clone() });
+        }
+        let checkout = self.checkout_of(base).await?;
+        match &checkout {
+            None => self.move_ref(base, old, new).await?,
+            Some(at) => self.move_checkout(at, base, old, new).await?,
+        }
+        let found = self.tip(base).await?;
+        if found.as_deref() != Some(new) {
+            return Err(AdvanceError::Moved { branch: base.clone(), found });
+        }
+        Ok(Advanced { sha: new.to_owned(), checkout: checkout.map(|at| at.work_tree), already: false })
+    }
+
+    /// The checkout that has a branch checked out.
+    async fn checkout_of(&self, branch: &BranchName) -> Result<Option<Checkout>, AdvanceError> {
+        let full = branch.full_ref();
+        let entries = self.entries().await?;
+        let Some(index) = entries.iter().position(|entry| entry.branch.as_deref() == Some(full.as_str())) else { return Ok(None) };
+        if index == 0 {
+            return Ok(Some(self.main_checkout()));
+        }
+        let path = entries[index].path.clone();
+        let checkout = self.linked_checkout(&path)?.filter(|at| at.work_tree.join(".git").exists());
+        checkout.map(Some).ok_or_else(|| AdvanceError::CheckoutMissing { branch: branch.clone(), path })
+    }
+
+    async fn move_ref(&self, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
+        let call = Call::new(["update-ref", "--no-deref", "-m", "orch: merge", &base.full_ref(), new, old]);
+        match self.ask(&self.main_checkout(), call).await {
+            Ok(_) => Ok(()),
+            Err(GitError::Failed { detail, .. }) if detail.contains("but expected") => {
+                Err(AdvanceError::Moved { branch: base.clone(), found: self.tip(base).await? })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn move_checkout(&self, at: &Checkout, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
+        let dirty = |files| AdvanceError::BaseDirty { branch: base.clone(), path: at.work_tree.clone(), files };
+        let status = self.status(at, super::Untracked::No).await?;
+        if !status.differences.is_empty() || at.operation().is_some() {
+            return Err(dirty(status.differences.into_iter().map(|difference| difference.path).collect()));
+        }
+        if self.touches_filter(at, old, new).await? {
+            let (path, branch, sha) = (at.work_tree.clone(), base.clone(), new.to_owned());
+            return Err(AdvanceError::FilterOff { path, branch, sha });
+        }
+        let args = ["merge", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--no-stat", "--quiet", "--no-verify", new];
+        let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").time_limit(CHECKOUT);
+        match self.ask(at, call).await {
+            Ok(_) => Ok(()),
+            // git has looked once more, also at files that it does not know or that are ignored, and refused.
+            Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => Err(dirty(paths_in(&detail))),
+            Err(GitError::Failed { detail, .. }) if detail.contains("fast-forward") => {
+                Err(AdvanceError::Moved { branch: base.clone(), found: self.tip(base).await? })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether a file between two commits belongs to a filter that is switched off here: git would then write the
+    /// stored form, for instance a pointer instead of a picture, into the user's checkout.
+    async fn touches_filter(&self, at: &Checkout, old: &str, new: &str) -> Result<bool, GitError> {
+        let settings = self.settings(at).await?;
+        if settings.filters_off.is_empty() {
+            return Ok(false);
+        }
+        let names = self.ask(at, Call::new(["diff-tree", "-r", "--name-only", "--no-renames", "-z", old, new])).await?.stdout;
+        if names.split(|b| *b == 0).any(|name| name.ends_with(b".gitattributes")) {
+            return Ok(true);
+        }
+        let output = self.ask(at, Call::new(["check-attr", "-z", "--stdin", "filter"]).stdin(names)).await?;
+        let fields: Vec<&[u8]> = output.stdout.split(|b| *b == 0).collect();
+        Ok(fields.chunks_exact(3).any(|triple| settings.filters_off.contains(triple[2])))
+    }
+}
+
+/// The paths that git lists in a refusal: one per line, indented.
+fn paths_in(detail: &str) -> Vec<PathBuf> {
+    detail.lines().filter_map(|line| line.strip_prefix('\t')).map(PathBuf::from).collect()
+}

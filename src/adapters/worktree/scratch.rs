@@ -1,0 +1,58 @@
+//! Scratch worktrees: detached, orch's own, thrown away with everything in them. They are known by the reason of
+//! their lock, so that a worktree with work in it is never taken for one.
+
+use super::{WorktreeError, prepared, require_free};
+use crate::adapters::git::{CHECKOUT, Call, Checkout, Entry, GitError, Repo, same_place, settled};
+use std::path::Path;
+
+/// The reason that marks a scratch worktree. The lock also keeps `git worktree prune` away.
+const REASON: &str = "orch scratch";
+
+impl Entry {
+    /// Whether it is one that may be thrown away.
+    pub(super) fn is_scratch(&self) -> bool {
+        self.locked.as_deref() == Some(REASON) && self.branch.is_none()
+    }
+}
+
+impl Repo {
+    /// Makes a scratch worktree at a commit; an old one at this path is thrown away. The caller holds the repository.
+    pub(in crate::adapters) async fn make_scratch(&self, path: &Path, sha: &str) -> Result<Checkout, WorktreeError> {
+        let path = prepared(path)?;
+        self.drop_scratch(&path).await?;
+        require_free(&path)?;
+        let call = Call::new(["worktree", "add", "--quiet", "--detach", "--lock", "--reason", REASON, "--"]);
+        self.ask(&self.main_checkout(), call.arg(&path).arg(sha).time_limit(CHECKOUT)).await?;
+        self.linked_checkout(&path)?.ok_or(WorktreeError::PathTaken { path })
+    }
+
+    /// Throws a scratch worktree away. One that is not there is fine.
+    pub async fn remove_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
+        let _held = self.hold().await?;
+        self.drop_scratch(path).await
+    }
+
+    /// As [`Self::remove_scratch`], for a caller who holds the repository.
+    pub(in crate::adapters) async fn drop_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
+        let path = settled(path);
+        let entries = self.entries().await?;
+        let Some(entry) = entries.iter().skip(1).find(|entry| same_place(&entry.path, &path)) else { return Ok(()) };
+        if !entry.is_scratch() {
+            return Err(WorktreeError::PathTaken { path });
+        }
+        self.force_away(entry).await.map_err(WorktreeError::from)
+    }
+
+    /// Removes a worktree with all that is in it, be it complete or not. For those only that nobody has worked in.
+    pub(super) async fn force_away(&self, entry: &Entry) -> Result<(), GitError> {
+        let git_dir = self.linked_checkout(&entry.path)?.map(|checkout| checkout.git_dir);
+        let remove = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(&entry.path);
+        let Err(error) = self.ask(&self.main_checkout(), remove.time_limit(CHECKOUT)).await else { return Ok(()) };
+        // git refuses one that it has hardly begun to make: then its registration goes, and the directory if empty.
+        let Some(git_dir) = git_dir.filter(|dir| dir.parent() == Some(&self.common_dir().join("worktrees"))) else { return Err(error) };
+        if entry.path.join(".git").exists() && std::fs::remove_file(entry.path.join(".git")).is_err() {
+            return Err(error);
+        }
+        std::fs::remove_dir_all(&git_dir).map_err(|source| GitError::Io { path: git_dir, source })
+    }
+}

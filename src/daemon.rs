@@ -1,0 +1,298 @@
+//! The composition root: the only file that wires everything. Opens an engine on a home, puts the API in front of it,
+//! and lets the world wake it.
+
+use crate::adapters::clock::SystemClock;
+use crate::adapters::fs::{self, FileLock, FsError};
+use crate::adapters::process::which;
+use crate::adapters::tmux::Tmux;
+use crate::api::client::{Client, Transport};
+use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
+use crate::engine::handle::EngineHandle;
+use crate::engine::{self, Doors, Farewell, Mode, Signals, Sources};
+use crate::http::{ApiState, ProcessInfo, router};
+use crate::store::journal::{Journal, JournalError};
+use notify::{RecursiveMode, Watcher};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::{UnixDatagram, UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+/// Name of the socket on which runners wake the engine.
+const WAKE_SOCKET: &str = "wake.sock";
+/// How long a command waits for an engine that is just starting or leaving.
+const HANDOVER: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Where and with what to work.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Paths.
+    pub home: Home,
+    /// The process's environment.
+    pub environment: BTreeMap<String, String>,
+    /// Dotted settings from the command line.
+    pub flags: Vec<(String, String)>,
+    /// This program.
+    pub orch: PathBuf,
+}
+
+/// Why no engine could be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process runs the engine of this home.
+    #[error("another orch runs on {} already", home.display())]
+    Busy {
+        /// The home.
+        home: PathBuf,
+    },
+    /// A directory or file cannot be used.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A socket cannot be opened.
+    #[error("cannot open the socket {}: {source}", path.display())]
+    Socket {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Files cannot be watched.
+    #[error("cannot watch {}: {source}", path.display())]
+    Watch {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: notify::Error,
+    },
+}
+
+/// A running engine with its API.
+pub struct Running {
+    /// The engine.
+    pub handle: EngineHandle,
+    /// Requests without a socket.
+    pub client: Client,
+    /// What wakes and stops it.
+    pub signals: Signals,
+    engine: JoinHandle<Farewell>,
+    server: JoinHandle<()>,
+    waker: JoinHandle<()>,
+    sockets: Vec<PathBuf>,
+    _watcher: notify::RecommendedWatcher,
+    _lock: FileLock,
+}
+
+impl Setup {
+    fn runtime_dir(&self) -> Option<&Path> {
+        self.environment.get("XDG_RUNTIME_DIR").map(Path::new)
+    }
+
+    fn socket(&self, name: &str) -> PathBuf {
+        self.home.socket_path(name, self.runtime_dir(), rustix::process::getuid().as_raw())
+    }
+
+    /// The API's socket.
+    pub fn api_socket(&self) -> PathBuf {
+        self.socket(API_SOCKET)
+    }
+
+    /// tmux, as this home uses it: a server of its own that knows nothing but how to find programs.
+    pub fn tmux(&self) -> Tmux {
+        let path = self.environment.get("PATH").map_or("", String::as_str);
+        let program = which("tmux", path).unwrap_or_else(|| PathBuf::from("tmux"));
+        let kept = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "TMPDIR"];
+        let mut env: Vec<(OsString, OsString)> = kept
+            .iter()
+            .filter_map(|name| Some((OsString::from(name), OsString::from(self.environment.get(*name)?))))
+            .collect();
+        env.push(("TERM".into(), "xterm-256color".into()));
+        if !kept.iter().any(|name| name.starts_with('L') && self.environment.contains_key(*name)) {
+            env.push(("LANG".into(), "C.UTF-8".into()));
+        }
+        Tmux::new(program, self.socket(TMUX_SOCKET), env)
+    }
+
+    /// Makes the home and its private places.
+    pub fn prepare(&self) -> Result<(), FsError> {
+        fs::create_dir_private(self.home.root())?;
+        fs::create_dir_private(&self.home.state())?;
+        fs::create_dir_private(&self.home.runs())?;
+        for name in [API_SOCKET, TMUX_SOCKET, WAKE_SOCKET] {
+            if let Some(parent) = self.socket(name).parent() {
+                fs::create_dir_private(parent)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A client of the daemon, when one answers.
+    pub async fn connect(&self) -> Option<Client> {
+        let socket = self.api_socket();
+        UnixStream::connect(&socket).await.ok()?;
+        Some(Client::new(Transport::Socket(socket)))
+    }
+
+    /// A client of the daemon, or of an engine opened in this process for one command.
+    pub async fn connect_or_open(&self, mode: Mode) -> Result<(Client, Option<Running>), OpenError> {
+        // A deadline, so that a process that holds the lock and never answers is named.
+        let patience = tokio::time::sleep(HANDOVER);
+        tokio::pin!(patience);
+        loop {
+            if let Some(client) = self.connect().await {
+                return Ok((client, None));
+            }
+            match self.open(mode).await {
+                Ok(running) => return Ok((running.client.clone(), Some(running))),
+                Err(OpenError::Busy { home }) => {
+                    tokio::select! {
+                        () = &mut patience => return Err(OpenError::Busy { home }),
+                        () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Opens the engine of this home in this process.
+    pub async fn open(&self, mode: Mode) -> Result<Running, OpenError> {
+        self.prepare()?;
+        let lock = fs::lock_exclusive(&self.home.lock())?
+            .ok_or_else(|| OpenError::Busy { home: self.home.root().to_owned() })?;
+        let (journal, loaded) = Journal::open(&self.home.journal())?;
+        let signals = Signals::default();
+        let wake_socket = self.socket(WAKE_SOCKET);
+        let api_socket = self.api_socket();
+        let waker = spawn_waker(&wake_socket, &signals)?;
+        let watcher = watch(self.home.root(), &signals)?;
+        let doors = Arc::new(Doors {
+            home: self.home.clone(),
+            clock: Arc::new(SystemClock),
+            journal,
+            tmux: self.tmux(),
+            orch: self.orch.clone(),
+            environment: self.environment.clone(),
+            wake_socket: wake_socket.clone(),
+            sources: Sources {
+                home: self.home.clone(),
+                environment: self.environment.clone(),
+                flags: self.flags.clone(),
+            },
+            git: tokio::sync::OnceCell::new(),
+            ledger: std::sync::Mutex::default(),
+        });
+        let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());
+        let process = ProcessInfo {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            mode: mode.as_str().to_owned(),
+        };
+        let state = ApiState { engine: handle.clone(), process: Arc::new(process) };
+        let routes = router(state);
+        let listener = listen(&api_socket)?;
+        let served = routes.clone();
+        let stopping = signals.shutdown.clone();
+        let server = tokio::spawn(async move {
+            let serve = axum::serve(listener, served).with_graceful_shutdown(stopping.cancelled_owned());
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "the API stopped");
+            }
+        });
+        Ok(Running {
+            handle,
+            client: Client::new(Transport::InProcess(routes)),
+            signals,
+            engine: tokio::spawn(engine.run()),
+            server,
+            waker,
+            sockets: vec![api_socket, wake_socket],
+            _watcher: watcher,
+            _lock: lock,
+        })
+    }
+}
+
+impl Running {
+    /// Lets go of the engine: it finishes what its mode demands, and leaves.
+    pub async fn finish(self) -> Farewell {
+        let Self { handle, client, engine, server, waker, sockets, _watcher, _lock, signals } = self;
+        // The server holds a handle too; without it the engine sees that nobody can ask any more.
+        server.abort();
+        drop((handle, client, server));
+        let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
+        drop(signals);
+        waker.abort();
+        remove_sockets(&sockets);
+        farewell
+    }
+
+    /// Serves until the engine leaves by itself or is told to.
+    pub async fn serve(self) -> Farewell {
+        let Self { handle, client, engine, server, waker, sockets, _watcher, _lock, signals } = self;
+        let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
+        drop((handle, client, signals));
+        server.abort();
+        waker.abort();
+        remove_sockets(&sockets);
+        farewell
+    }
+}
+
+/// While the lock is still held, so that no other engine's sockets are meant.
+fn remove_sockets(sockets: &[PathBuf]) {
+    for socket in sockets {
+        // Gone already is fine.
+        std::fs::remove_file(socket).ok();
+    }
+}
+
+/// A socket file that an engine left behind is in the way; the lock says that it is nobody's.
+fn listen(path: &Path) -> Result<UnixListener, OpenError> {
+    let failed = |source| OpenError::Socket { path: path.to_owned(), source };
+    std::fs::remove_file(path).ok();
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+fn spawn_waker(path: &Path, signals: &Signals) -> Result<JoinHandle<()>, OpenError> {
+    let failed = |source| OpenError::Socket { path: path.to_owned(), source };
+    std::fs::remove_file(path).ok();
+    let socket = UnixDatagram::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let wake = Arc::clone(&signals.wake);
+    Ok(tokio::spawn(async move {
+        let mut nothing = [0; 16];
+        // A datagram says "look"; what it holds does not matter.
+        while socket.recv(&mut nothing).await.is_ok() {
+            wake.notify_one();
+        }
+    }))
+}
+
+/// Editors replace files by renaming, so the directory is watched and not the files.
+fn watch(root: &Path, signals: &Signals) -> Result<notify::RecommendedWatcher, OpenError> {
+    let failed = |source| OpenError::Watch { path: root.to_owned(), source };
+    let files = Arc::clone(&signals.files);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // An error means that events were missed: look.
+        let concerns_us = event.map_or(true, |event| {
+            !event.kind.is_access() && event.paths.iter().any(|path| is_watched(path))
+        });
+        if concerns_us {
+            files.notify_one();
+        }
+    })
+    .map_err(failed)?;
+    watcher.watch(root, RecursiveMode::NonRecursive).map_err(failed)?;
+    Ok(watcher)
+}
+
+fn is_watched(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "tasks.yml" || name == "config.yml")
+}

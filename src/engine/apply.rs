@@ -1,0 +1,266 @@
+//! Jobs: everything slow that the loop starts and that reports back. Each may be done twice without harm, because its
+//! names are computed from the task and the run. Nothing is decided here.
+
+use super::doors::Doors;
+use super::file_sync::{FileNews, Known, WriteOrder, Writeback};
+use super::handle::{EngineError, Reply};
+use super::settings::Settings;
+use super::{integrate, launch, question, verify};
+use crate::domain::ids::RunId;
+use crate::domain::judge::Verdict;
+use crate::domain::lifecycle::{IntegrationProblem, LaunchProblem};
+use crate::domain::outcome::RunKind;
+use crate::domain::route::RouteResult;
+use crate::domain::task::{Evidence, Integration, Run, Task, Workplace};
+use crate::runner::RunReport;
+use crate::store::journal::Project;
+use jiff::Timestamp;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What makes two jobs the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum JobKey {
+    /// Look at the runs.
+    Look,
+    /// Look at the home's files.
+    ReadFiles,
+    /// Write `tasks.yml`.
+    WriteFile,
+    /// Start a run.
+    Start(RunId),
+    /// Stop a run.
+    Stop(RunId),
+    /// Weigh a run's result.
+    Judge(RunId),
+    /// Integrate a run's result.
+    Integrate(RunId),
+    /// Ask the router for a person.
+    TryRoute(RunId),
+}
+
+/// A reply that leaves with the job's end.
+#[derive(Clone)]
+pub struct ReplySlot(Arc<Mutex<Option<Reply<RouteResult>>>>);
+
+impl ReplySlot {
+    /// Holds `reply`.
+    pub fn new(reply: Reply<RouteResult>) -> Self {
+        Self(Arc::new(Mutex::new(Some(reply))))
+    }
+
+    fn send(&self, result: Result<RouteResult, EngineError>) {
+        if let Some(reply) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A caller that went away does not need the answer.
+            reply.send(result).ok();
+        }
+    }
+}
+
+impl fmt::Debug for ReplySlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplySlot")
+    }
+}
+
+/// A job.
+#[derive(Debug)]
+pub enum Job {
+    /// See [`JobKey::Look`].
+    Look {
+        /// Runs that are under way.
+        runs: Vec<RunId>,
+    },
+    /// See [`JobKey::ReadFiles`].
+    ReadFiles {
+        /// What was read last.
+        known: Known,
+    },
+    /// See [`JobKey::WriteFile`].
+    WriteFile {
+        /// What to write.
+        order: WriteOrder,
+    },
+    /// See [`JobKey::Start`].
+    Start {
+        /// The task.
+        task: Arc<Task>,
+        /// The run.
+        run: Box<Run>,
+    },
+    /// See [`JobKey::Stop`].
+    Stop {
+        /// The run.
+        run: RunId,
+    },
+    /// See [`JobKey::Judge`].
+    Judge {
+        /// The task.
+        task: Arc<Task>,
+        /// The run.
+        run: RunId,
+    },
+    /// See [`JobKey::Integrate`].
+    Integrate {
+        /// The task.
+        task: Arc<Task>,
+        /// The run.
+        run: RunId,
+    },
+    /// See [`JobKey::TryRoute`].
+    TryRoute {
+        /// The task.
+        task: Arc<Task>,
+        /// A run that is not recorded.
+        run: RunId,
+        /// Who asks.
+        reply: ReplySlot,
+    },
+}
+
+/// What a job found or did.
+#[derive(Debug)]
+pub enum Report {
+    /// Runs that ended.
+    Ended(Vec<(RunId, Box<RunReport>)>),
+    /// The home's files.
+    Files(Box<FileNews>),
+    /// `tasks.yml` was written, or not.
+    Written(Box<Writeback>),
+    /// The runner has the run.
+    Started {
+        /// The run.
+        run: RunId,
+        /// Where it works; none for a routing question.
+        place: Option<Workplace>,
+        /// The conversation that orch chose.
+        session_id: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// The run could not be started.
+    NotStarted {
+        /// The run.
+        run: RunId,
+        /// Why.
+        problem: LaunchProblem,
+    },
+    /// A run's result was weighed.
+    Judged {
+        /// The run.
+        run: RunId,
+        /// The conclusion.
+        verdict: Verdict,
+        /// What it stands on.
+        evidence: Box<Evidence>,
+    },
+    /// A branch was integrated, or not.
+    Integrated {
+        /// The run.
+        run: RunId,
+        /// How it went.
+        result: Result<Integration, IntegrationProblem>,
+    },
+    /// Nothing to tell.
+    Nothing,
+    /// The job itself broke.
+    Broken(String),
+}
+
+impl Job {
+    /// What makes it the same as another.
+    pub fn key(&self) -> JobKey {
+        match self {
+            Self::Look { .. } => JobKey::Look,
+            Self::ReadFiles { .. } => JobKey::ReadFiles,
+            Self::WriteFile { .. } => JobKey::WriteFile,
+            Self::Start { run, .. } => JobKey::Start(run.id.clone()),
+            Self::Stop { run } => JobKey::Stop(run.clone()),
+            Self::Judge { run, .. } => JobKey::Judge(run.clone()),
+            Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
+            Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
+        }
+    }
+
+    /// Does it.
+    pub async fn run(self, doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
+        match self {
+            Self::Look { runs } => look(doors, settings, runs).await,
+            Self::ReadFiles { known } => {
+                let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
+                let projects = projects.to_vec();
+                blocking(move || Report::Files(Box::new(super::file_sync::read(&doors, known, &settings, &projects))))
+                    .await
+            }
+            Self::WriteFile { order } => {
+                let doors = Arc::clone(doors);
+                blocking(move || Report::Written(Box::new(super::file_sync::write(&doors, order)))).await
+            }
+            Self::Start { task, run } => start(doors, settings, projects, &task, &run).await,
+            Self::Stop { run } => {
+                let dir = doors.run_dir(&run);
+                blocking(move || match dir.request_stop("stopped by a person") {
+                    Ok(()) => Report::Nothing,
+                    Err(error) => Report::Broken(error.to_string()),
+                })
+                .await
+            }
+            Self::Judge { task, run } => {
+                let (verdict, evidence) = verify::judge(doors, settings, projects, &task, &run).await;
+                Report::Judged { run, verdict, evidence: Box::new(evidence) }
+            }
+            Self::Integrate { task, run } => {
+                let result = integrate::integrate(doors, settings, projects, &task, &run).await;
+                Report::Integrated { run, result }
+            }
+            Self::TryRoute { task, run, reply } => {
+                let result = question::try_route(doors, settings, projects, &task, &run).await;
+                reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
+                Report::Nothing
+            }
+        }
+    }
+}
+
+/// Runs something that blocks beside the runtime.
+pub async fn blocking(work: impl FnOnce() -> Report + Send + 'static) -> Report {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(report) => report,
+        Err(error) => Report::Broken(error.to_string()),
+    }
+}
+
+async fn start(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &Run,
+) -> Report {
+    let started = match run.kind {
+        RunKind::Work | RunKind::Review => launch::start_work(doors, settings, projects, task, run).await,
+        RunKind::Route => question::start(doors, settings, projects, task, run).await,
+    };
+    match started {
+        Ok(started) => Report::Started {
+            run: run.id.clone(),
+            place: started.place,
+            session_id: started.session_id,
+            at: doors.clock.now(),
+        },
+        Err(problem) => Report::NotStarted { run: run.id.clone(), problem },
+    }
+}
+
+/// Looks which runs ended; a run whose runner died is brought to its end.
+async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>) -> Report {
+    let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
+    blocking(move || {
+        let ended = runs.into_iter().filter_map(|run| {
+            let report = launch::ended(&doors, &settings, &run)?;
+            Some((run, Box::new(report)))
+        });
+        Report::Ended(ended.collect())
+    })
+    .await
+}

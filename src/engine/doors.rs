@@ -1,0 +1,47 @@
+//! Everything the engine touches the world with, in one place, handed down from the composition root.
+
+use super::settings::Sources;
+use crate::adapters::clock::Clock;
+use crate::adapters::tmux::Tmux;
+use crate::config::home::Home;
+use crate::store::journal::Journal;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// The doors.
+pub struct Doors {
+    /// Paths.
+    pub home: Home,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What happened.
+    pub journal: Journal,
+    /// Sessions.
+    pub tmux: Tmux,
+    /// This program: what runs in the pane.
+    pub orch: PathBuf,
+    /// The daemon's environment.
+    pub environment: BTreeMap<String, String>,
+    /// The socket on which runners wake this engine.
+    pub wake_socket: PathBuf,
+    /// Where settings come from.
+    pub sources: Sources,
+    /// git, looked for when it is first needed.
+    pub git: tokio::sync::OnceCell<crate::adapters::git::Git>,
+    /// Base branches that this engine moved, so that nobody else is blamed for it.
+    pub ledger: std::sync::Mutex<Vec<crate::adapters::git::RefMove>>,
+}
+
+impl Doors {
+    /// 32 random bits.
+    pub fn random(&self) -> u32 {
+        let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    /// The directory of a run.
+    pub fn run_dir(&self, run: &crate::domain::ids::RunId) -> crate::runner::launch::RunDir {
+        crate::runner::launch::RunDir::new(self.home.runs().join(run.as_str()))
+    }
+}

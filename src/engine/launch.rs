@@ -1,0 +1,396 @@
+//! Starting a work run: worktree, prompt, session, in this order, each found again when it is there already. And
+//! finding out how a run ended.
+
+use super::doors::Doors;
+use super::settings::Settings;
+use super::{agent_env, material};
+use crate::adapters::fs::{self, Durability};
+use crate::adapters::git::{Git, GitError, Guard, Repo};
+use crate::adapters::process::which;
+use crate::adapters::worktree::{Worktree, WorktreeError, WorktreeRequest};
+use crate::agents::{GitDirs, LaunchRequest, PromptVia, Session};
+use crate::config::raw::PromptBy;
+use crate::config::resolved::Config;
+use crate::config::resolved_agent::AgentConfig;
+use crate::domain::answer::Answer;
+use crate::domain::ids::RunId;
+use crate::domain::lifecycle::LaunchProblem;
+use crate::domain::names::{self, BranchName};
+use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::plan::directory;
+use crate::domain::prompt::{Again, Conversation, ProjectFile, WorkContext, again_prompt, repair_prompt, work_prompt};
+use crate::domain::route::AgentProfile;
+use crate::domain::task::{NextRun, Run, State, Task, Workplace};
+use crate::runner::{self, Launch, Limits, RunDir, RunReport, RunState};
+use crate::store::journal::Project;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a session may take from its making to the runner's first word.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Holds the name of the run's tmux session, for those who want to enter it.
+pub const SESSION_FILE: &str = "session.txt";
+
+/// A run that the runner has.
+#[derive(Debug)]
+pub struct Started {
+    /// Where it works; none for a routing question.
+    pub place: Option<Workplace>,
+    /// The conversation that orch chose.
+    pub session_id: Option<String>,
+}
+
+/// Something to mend for a person, with the hint that the error brings.
+pub fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> LaunchProblem {
+    match hint {
+        Some(hint) => LaunchProblem::Ask(format!("{error} ({hint})")),
+        None => LaunchProblem::Ask(error.to_string()),
+    }
+}
+
+fn git_problem(error: GitError) -> LaunchProblem {
+    let hint = error.hint();
+    ask(&error, hint)
+}
+
+impl Doors {
+    /// git, looked for once.
+    pub async fn git(&self) -> Result<&Git, GitError> {
+        self.git.get_or_try_init(|| Git::locate(&self.environment, &self.home.state().join("locks"))).await
+    }
+
+    /// The repository at a directory.
+    pub async fn repository(&self, dir: &Path) -> Result<Repo, GitError> {
+        Repo::discover(self.git().await?, dir).await
+    }
+}
+
+/// What one launch is made for.
+struct Order<'a> {
+    doors: &'a Doors,
+    task: &'a Task,
+    run: &'a Run,
+    config: &'a Config,
+    dir: &'a Path,
+    project: String,
+    run_dir: RunDir,
+}
+
+/// Makes everything that a work run needs and has the runner take it.
+pub async fn start_work(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &Run,
+) -> Result<Started, LaunchProblem> {
+    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
+    let dir = directory(task, &dirs).map_err(LaunchProblem::Ask)?;
+    if !dir.is_dir() {
+        return Err(LaunchProblem::MissingDir(dir.to_owned()));
+    }
+    let config = settings.for_task(task, projects);
+    let order = Order {
+        doors,
+        task,
+        run,
+        config: &config,
+        dir,
+        project: project_name(dir, projects),
+        run_dir: doors.run_dir(&run.id),
+    };
+    order.start().await
+}
+
+/// The project's name: registered, or that of its directory.
+pub fn project_name(dir: &Path, projects: &[Project]) -> String {
+    let registered = projects.iter().find(|p| p.dir == dir).map(|p| p.name.clone());
+    registered.unwrap_or_else(|| dir.file_name().map_or_else(|| "project".into(), |n| n.to_string_lossy().into_owned()))
+}
+
+impl Order<'_> {
+    async fn start(&self) -> Result<Started, LaunchProblem> {
+        let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
+        let base = self.base_branch(&repo).await?;
+        let (worktree, branch) = self.worktree(&repo, &base).await?;
+        let place = Workplace {
+            branch: branch.as_str().to_owned(),
+            worktree: worktree.path.clone(),
+            base_branch: base.as_str().to_owned(),
+            base: worktree.base_sha.clone(),
+        };
+        let session = self.session();
+        let session_id = match &session {
+            Session::New { id } | Session::Resume { id } => id.clone(),
+        };
+        // A run that was started before a crash is found again, not prepared again.
+        if not_started(&self.run_dir)? {
+            let guard = Guard::take(&repo).await.map_err(git_problem)?;
+            self.prepare(&repo, &worktree, &place, session, &guard)?;
+            let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
+            open_session(self.doors, &name, &self.run_dir).await?;
+        }
+        await_start(self.doors, &self.run_dir).await?;
+        Ok(Started { place: Some(place), session_id: Some(session_id) })
+    }
+
+    async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
+        let configured = match &self.task.place {
+            Some(place) => Some(place.base_branch.as_str()),
+            None => self.config.workflow.base_branch.as_deref(),
+        };
+        repo.default_branch(configured).await.map_err(git_problem)
+    }
+
+    async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, BranchName), LaunchProblem> {
+        let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
+        let branch = recorded.unwrap_or_else(|| names::branch(self.task.id, &self.task.spec.title));
+        let path = match &self.task.place {
+            Some(place) => place.worktree.clone(),
+            None => self.doors.home.worktrees().join(names::worktree_dir(&self.project, &branch)),
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_private(self.doors.home.worktrees())
+                .and_then(|()| fs::create_dir_private(parent))
+                .map_err(|e| ask(&e, None))?;
+        }
+        let request = WorktreeRequest { path: &path, branch: &branch, base, fetch: self.task.place.is_none() };
+        let worktree = repo.ensure_worktree(&request).await.map_err(|error| worktree_problem(&error))?;
+        for note in &worktree.notes {
+            tracing::info!(task = %self.task.id, note, "about the worktree");
+        }
+        Ok((worktree, branch))
+    }
+
+    fn next(&self) -> &NextRun {
+        match &self.task.state {
+            State::InProgress { next, .. } | State::Routed { next, .. } => next,
+            State::New { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => &NextRun::Fresh,
+        }
+    }
+
+    fn session(&self) -> Session {
+        match &self.run.session_id {
+            Some(id) => Session::Resume { id: id.clone() },
+            None => Session::New { id: uuid::Uuid::new_v4().to_string() },
+        }
+    }
+
+    fn agent(&self) -> Result<(&AgentConfig, PathBuf), LaunchProblem> {
+        let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
+        let name = &self.run.agent;
+        let agent = self.config.agent(name).ok_or_else(|| missing(format!("there is no agent {name}")))?;
+        let path = self.doors.environment.get("PATH").map_or("", String::as_str);
+        let program = which(&agent.command, path)
+            .ok_or_else(|| missing(format!("agent {name} is not installed: {} is not in PATH", agent.command)))?;
+        Ok((agent, program))
+    }
+
+    fn prepare(
+        &self,
+        repo: &Repo,
+        worktree: &Worktree,
+        place: &Workplace,
+        session: Session,
+        guard: &Guard,
+    ) -> Result<(), LaunchProblem> {
+        let (agent, command) = self.agent()?;
+        let prompt = self.prompt(place, &session)?;
+        let request = LaunchRequest {
+            task_id: self.task.id,
+            run_id: self.run.id.clone(),
+            kind: self.run.kind,
+            command,
+            extra_args: agent.args.clone(),
+            model: self.run.model.clone(),
+            session,
+            worktree: worktree.path.clone(),
+            main_dir: Some(repo.root().to_owned()),
+            git_dirs: Some(GitDirs {
+                common: worktree.checkout.common_dir.clone(),
+                own: worktree.checkout.git_dir.clone(),
+            }),
+            run_dir: self.run_dir.path().to_owned(),
+            prompt_file: self.run_dir.prompt(),
+            title: format!("orch {}: {}", self.task.id, first_line(&self.task.spec.title)),
+            answer_schema: Answer::json_schema(),
+            sandbox: self.config.workflow.sandbox,
+            codex_sandbox: agent.sandbox,
+            trust_repository: agent.trust_repository,
+            prompt: prompt_via(agent),
+        };
+        prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt)?;
+        let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
+        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))
+    }
+
+    fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
+        let templates = material::templates(&self.doors.home).map_err(LaunchProblem::Ask)?;
+        let catalogue = material::catalogue(&self.doors.home, Some(self.dir));
+        let instructions = material::instructions(&place.worktree);
+        let instructions: Vec<ProjectFile<'_>> =
+            instructions.iter().map(|(path, text)| ProjectFile { path, text }).collect();
+        let answer_format = Answer::prompt_text();
+        let route = self.task.route.as_ref();
+        let profile = route.map_or_else(AgentProfile::default, |r| r.profile.clone());
+        let wanted = route.map_or(&[][..], |r| r.selected_skills.as_slice());
+        let skills = catalogue.select(wanted, &self.config.router.default_skills);
+        let (worktree, main_dir) = (place.worktree.to_string_lossy(), self.dir.to_string_lossy());
+        let context = WorkContext {
+            task_id: self.task.id,
+            title: &self.task.spec.title,
+            body: &self.task.spec.body,
+            labels: &self.task.spec.labels,
+            attempt: self.task.attempts,
+            max_attempts: self.config.workflow.max_attempts,
+            worktree: &worktree,
+            main_dir: self.config.workflow.sandbox.then_some(&*main_dir),
+            branch: &place.branch,
+            base_branch: &place.base_branch,
+            base_commit: &place.base_branch,
+            checks: &self.config.workflow.checks,
+            profile: &profile,
+            skills: &skills,
+            instructions: &instructions,
+            answer_format: &answer_format,
+        };
+        Ok(match (self.next(), session) {
+            (NextRun::Fresh, _) => work_prompt(&context, &templates),
+            (NextRun::Again { feedback, .. }, Session::Resume { .. })
+                if feedback.class == FailureClass::Malformed && self.task.repaired =>
+            {
+                repair_prompt(&feedback.detail, &answer_format, &templates)
+            }
+            (NextRun::Again { feedback, .. }, session) => {
+                let conversation = match session {
+                    Session::New { .. } => Conversation::Fresh,
+                    Session::Resume { .. } => Conversation::Same,
+                };
+                let again = Again { class: feedback.class, detail: &feedback.detail, conversation };
+                again_prompt(&context, &again, &templates)
+            }
+        })
+    }
+}
+
+fn first_line(text: &str) -> String {
+    crate::domain::prompt::one_line(text, 80)
+}
+
+fn worktree_problem(error: &WorktreeError) -> LaunchProblem {
+    ask(error, error.hint())
+}
+
+/// The limits that the runner holds.
+pub fn limits(config: &Config) -> Limits {
+    let millis = |d: Option<Duration>| d.map_or(u64::MAX, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+    Limits {
+        timeout_ms: millis(config.workflow.timeout),
+        silence_ms: millis(config.workflow.silence),
+        ..Limits::default()
+    }
+}
+
+/// Where the record of the repository before the run lies.
+pub fn guard_file(run_dir: &RunDir) -> PathBuf {
+    run_dir.path().join("guard.json")
+}
+
+/// Writes what the runner needs.
+pub fn prepare_run(
+    doors: &Doors,
+    run: &Run,
+    agent: &AgentConfig,
+    request: &LaunchRequest,
+    limits: &Limits,
+    prompt: &str,
+) -> Result<(), LaunchProblem> {
+    let spec = agent.kind.dialect().launch(request).map_err(|e| ask(&e, None))?;
+    let environment = agent_env::for_agent(&doors.environment, &spec.pass_env, agent).map_err(|e| {
+        ask(&format!("agents.{}.{e}", run.agent), Some("set it where the daemon is started".to_owned()))
+    })?;
+    let launch = Launch {
+        run_id: run.id.clone(),
+        task_id: run.task,
+        kind: run.kind,
+        agent: run.agent.clone(),
+        model: run.model.clone(),
+        dialect: agent.kind,
+        spec,
+        limits: *limits,
+        wake_socket: Some(doors.wake_socket.clone()),
+    };
+    RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| ask(&e, None))
+}
+
+/// Makes the session in which the runner takes the run.
+pub async fn open_session(doors: &Doors, name: &str, run_dir: &RunDir) -> Result<(), LaunchProblem> {
+    fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached).map_err(|e| ask(&e, None))?;
+    let argv = [doors.orch.as_os_str(), std::ffi::OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
+    doors.tmux.ensure_session(name, &argv).await.map(drop).map_err(|e| ask(&e, None))
+}
+
+/// Waits until the runner has the run.
+pub async fn await_start(doors: &Doors, run_dir: &RunDir) -> Result<(), LaunchProblem> {
+    let waited = tokio::time::timeout(START_PATIENCE, async {
+        while not_started(run_dir)? {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        Ok(())
+    });
+    waited.await.unwrap_or_else(|_| {
+        let seconds = START_PATIENCE.as_secs();
+        let socket = doors.tmux.socket().display();
+        Err(LaunchProblem::Ask(format!("the session in tmux ({socket}) did not start its runner within {seconds} s")))
+    })
+}
+
+/// Whether no runner has ever taken the run.
+pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
+    match runner::inspect(run_dir) {
+        Ok(state) => Ok(matches!(state, RunState::NotStarted)),
+        Err(error) => Err(ask(&error, None)),
+    }
+}
+
+/// How the prompt reaches an agent.
+pub fn prompt_via(agent: &AgentConfig) -> PromptVia {
+    match agent.prompt {
+        PromptBy::Stdin => PromptVia::Stdin,
+        PromptBy::File => PromptVia::File,
+    }
+}
+
+/// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
+pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Option<RunReport> {
+    let dir = doors.run_dir(run);
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%run, %error, "how a run ended cannot be told");
+        None
+    };
+    match runner::inspect(&dir) {
+        Ok(RunState::Ended(report)) => Some(*report),
+        Ok(RunState::NotStarted | RunState::Running { .. }) => None,
+        Ok(RunState::Lost { .. }) => match runner::bury(&dir, &environment_of(doors, settings, &dir)) {
+            Ok(report) => Some(report),
+            Err(error) => failed(&error),
+        },
+        Err(error) => failed(&error),
+    }
+}
+
+/// The environment that a run's agent was given, as far as it can be told again.
+fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
+    let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
+    let agent = settings.config.agent(&launch.agent);
+    let environment = agent.map(|agent| agent_env::for_agent(&doors.environment, &launch.spec.pass_env, agent));
+    environment.and_then(Result::ok).unwrap_or_default()
+}

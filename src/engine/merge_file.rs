@@ -1,0 +1,242 @@
+//! What the person wrote in `tasks.yml`, applied to the state: new tasks, changed wishes, requests by status.
+
+use super::file_sync::{FileNews, TasksNews, Writeback};
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::ids::TaskId;
+use crate::domain::lifecycle::Event;
+use crate::domain::task::{FileState, State, Status, Task};
+use crate::store::tasks_file::{Entry, Severity, TasksDoc};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Engine {
+    pub(super) fn on_files(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) {
+        if let Some(settings) = news.settings.take() {
+            let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
+            if changed {
+                turn.note(&mut self.world, now, None, None, "config_problem", settings.problems.join("\n"));
+            }
+            self.settings = Arc::new(settings);
+        }
+        let suspected = std::mem::take(&mut news.known.missing);
+        let mut problems = None;
+        match news.tasks.take() {
+            None => {}
+            Some(TasksNews::Broken(found)) => {
+                self.file.forget_document();
+                problems = Some(found);
+            }
+            Some(TasksNews::Empty(doc)) => {
+                problems = Some(self.on_empty_file());
+                self.file.take_document(*doc, Vec::new());
+            }
+            Some(TasksNews::Read(doc)) => {
+                problems = Some(problems_of(&doc));
+                news.known.missing = self.merge(turn, &doc, &suspected, now);
+                let fills = self.ids_for(&doc);
+                self.file.take_document(*doc, fills);
+            }
+        }
+        if self.file.take_look(news.known, problems) {
+            let text = self.file.problems().join("\n");
+            turn.note(&mut self.world, now, None, None, "file_problem", text);
+        }
+        self.file.touch(&self.pending_in_file());
+    }
+
+    /// An empty file cancels nothing: an editor that truncates before it writes looks just like this.
+    fn on_empty_file(&self) -> Vec<String> {
+        let written = self.world.tasks.values().filter(|t| matches!(t.file, FileState::Written { .. })).count();
+        if written == 0 {
+            return Vec::new();
+        }
+        vec![format!(
+            "{} is empty or gone, but {written} tasks were in it; nothing is cancelled by that: restore the file",
+            self.doors.home.tasks_file().display()
+        )]
+    }
+
+    /// Entries without an id get one: it is written first, and the task is born when the file is read again, so that a
+    /// crash in between makes no second one.
+    fn ids_for(&mut self, doc: &TasksDoc) -> Vec<(usize, TaskId)> {
+        let highest = doc.entries().iter().filter_map(|e| e.id).map(|id| id.0).max().unwrap_or(0);
+        self.world.reserve_ids(highest);
+        let without: Vec<usize> =
+            doc.entries().iter().enumerate().filter(|(_, e)| e.sound && e.id.is_none()).map(|(index, _)| index).collect();
+        without.into_iter().map(|index| (index, self.world.next_task_id())).collect()
+    }
+
+    /// Returns the tasks that are no longer in the file. They are given up when they are lacking twice: the first
+    /// time, somebody may be in the middle of saving.
+    fn merge(
+        &mut self,
+        turn: &mut Turn,
+        doc: &TasksDoc,
+        suspected: &BTreeSet<TaskId>,
+        now: Timestamp,
+    ) -> BTreeSet<TaskId> {
+        self.world.invalid.clear();
+        let mut present = BTreeSet::new();
+        for entry in doc.entries() {
+            let Some(id) = entry.id else { continue };
+            present.insert(id);
+            if !entry.sound {
+                let of_entry = doc.problems().iter().find(|p| p.task == Some(id) && p.severity == Severity::Error);
+                let reason = of_entry.map_or_else(|| format!("line {}", entry.line), ToString::to_string);
+                self.world.invalid.insert(id, reason);
+                continue;
+            }
+            match self.world.tasks.get(&id).cloned() {
+                None => self.adopt(turn, id, entry, now),
+                Some(task) => self.merge_entry(turn, &task, entry, now),
+            }
+        }
+        let lacking = |task: &&Arc<Task>| matches!(task.file, FileState::Written { .. }) && !present.contains(&task.id);
+        let missing: BTreeSet<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
+        let (gone, suspects): (BTreeSet<TaskId>, BTreeSet<TaskId>) =
+            missing.into_iter().partition(|id| suspected.contains(id));
+        for id in gone {
+            self.removed(turn, id, now);
+        }
+        suspects
+    }
+
+    /// A task that is new to the journal. One that is written as finished is finished: a file that comes from
+    /// elsewhere does not start everything again.
+    fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, now: Timestamp) {
+        let mut task = Task::new(id, entry.spec.clone(), FileState::Written { status: entry.status }, now);
+        match entry.status {
+            Some(Status::Done) => task.state = State::Done,
+            Some(Status::Cancelled) => task.state = State::Cancelled { reason: "written so in tasks.yml".to_owned() },
+            Some(
+                Status::New
+                | Status::Routed
+                | Status::InProgress
+                | Status::InReview
+                | Status::Blocked
+                | Status::NeedsReview,
+            )
+            | None => {}
+        }
+        turn.put_task(&mut self.world, task);
+        turn.note(&mut self.world, now, Some(id), None, "task_added", entry.spec.title.clone());
+    }
+
+    fn merge_entry(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, now: Timestamp) {
+        let written = match &task.file {
+            FileState::Written { status } => *status,
+            // Written by a write whose report was lost in a crash.
+            FileState::Pending => entry.status,
+            FileState::Removed => {
+                return self.adopt_again(turn, task, entry, now);
+            }
+        };
+        let mut next = Task::clone(task);
+        next.file = FileState::Written { status: entry.status };
+        if entry.spec != task.spec {
+            next.spec = entry.spec.clone();
+            turn.note(&mut self.world, now, Some(task.id), None, "task_edited", entry.spec.title.clone());
+        }
+        if next != **task {
+            turn.put_task(&mut self.world, next);
+        }
+        if let Some(wanted) = entry.status.filter(|wanted| entry.status != written && *wanted != task.status()) {
+            self.request_status(turn, task.id, wanted, now);
+        }
+    }
+
+    /// The person put a removed task back.
+    fn adopt_again(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, now: Timestamp) {
+        let mut next = Task::clone(task);
+        next.file = FileState::Written { status: entry.status };
+        next.spec = entry.spec.clone();
+        turn.put_task(&mut self.world, next);
+        if let Some(wanted) = entry.status.filter(|s| *s != task.status()) {
+            self.request_status(turn, task.id, wanted, now);
+        }
+    }
+
+    /// A status that the person wrote is a request; what the lifecycle refuses is written back as it is.
+    fn request_status(&mut self, turn: &mut Turn, id: TaskId, wanted: Status, now: Timestamp) {
+        let event = match wanted {
+            Status::New => Some(Event::RetryAsked),
+            Status::Cancelled => Some(Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() }),
+            Status::Routed
+            | Status::InProgress
+            | Status::InReview
+            | Status::Done
+            | Status::Blocked
+            | Status::NeedsReview => None,
+        };
+        let refused = match event {
+            Some(event) => self.apply(turn, id, &event, now).err().map(|e| e.to_string()),
+            None => Some(format!("{} is orch's to set; write new or cancelled", wanted.as_str())),
+        };
+        if let Some(reason) = refused {
+            let text = format!("status {} in tasks.yml is refused: {reason}", wanted.as_str());
+            turn.note(&mut self.world, now, Some(id), None, "status_refused", text);
+        }
+        turn.touched.insert(id);
+    }
+
+    fn removed(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        if !task.status().is_final() {
+            let reason = "taken out of tasks.yml".to_owned();
+            self.expect(turn, id, &Event::CancelAsked { reason }, now);
+        }
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let mut next = Task::clone(&task);
+        next.file = FileState::Removed;
+        turn.put_task(&mut self.world, next);
+        turn.note(&mut self.world, now, Some(id), None, "task_removed", "taken out of tasks.yml by hand");
+    }
+
+    pub(super) fn on_written(&mut self, turn: &mut Turn, result: Writeback, now: Timestamp) {
+        match result {
+            Writeback::Written { outline, tasks, refused, known } => {
+                for (id, status) in tasks {
+                    let Some(task) = self.world.tasks.get(&id).cloned() else { continue };
+                    let mut next = Task::clone(&task);
+                    next.file = FileState::Written { status: Some(status) };
+                    turn.put_filed(&mut self.world, next);
+                }
+                let read_again = known.is_none() || outline.is_none();
+                if !refused.is_empty() {
+                    let text = format!("not written to tasks.yml: {}", refused.join("; "));
+                    turn.note(&mut self.world, now, None, None, "file_problem", text);
+                }
+                self.file.take_write(outline, refused, known);
+                if read_again {
+                    self.read_files();
+                }
+            }
+            Writeback::Changed => {
+                self.file.take_back(None);
+                self.read_files();
+            }
+            Writeback::Failed(error) => {
+                let text = format!("{error}; it is tried again");
+                tracing::error!(%error, "tasks.yml cannot be written");
+                self.file.take_back(Some(text));
+            }
+        }
+        self.file.touch(&self.unwritten());
+    }
+
+    /// Tasks whose status in the file is not the present one.
+    fn unwritten(&self) -> BTreeSet<TaskId> {
+        let differs = |task: &&Arc<Task>| match &task.file {
+            FileState::Pending => true,
+            FileState::Written { status } => *status != Some(task.status()),
+            FileState::Removed => false,
+        };
+        self.world.tasks.values().filter(differs).map(|t| t.id).collect()
+    }
+}
+
+fn problems_of(doc: &TasksDoc) -> Vec<String> {
+    doc.problems().iter().map(|p| format!("tasks.yml: {p}")).collect()
+}

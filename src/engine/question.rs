@@ -1,0 +1,182 @@
+//! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
+
+use super::doors::Doors;
+use super::launch::{Started, ask, await_start, ended, not_started, open_session, prepare_run, project_name, prompt_via};
+use super::material;
+use super::settings::{OwnedRouting, Settings};
+use crate::adapters::fs;
+use crate::adapters::process::which;
+use crate::agents::{LaunchRequest, Session};
+use crate::domain::answer::{Answer, AnswerStatus};
+use crate::domain::lifecycle::LaunchProblem;
+use crate::domain::names;
+use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
+use crate::domain::plan::directory;
+use crate::domain::prompt::route_prompt;
+use crate::domain::route::RouteResult;
+use crate::domain::router::{self, Decision};
+use crate::domain::task::{Phase, Run, Task};
+use crate::runner::{Limits, RunReport};
+use crate::store::journal::Project;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Asks the routing question as `run`.
+pub async fn start(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &Run,
+) -> Result<Started, LaunchProblem> {
+    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
+    let dir = directory(task, &dirs).ok().map(Path::to_owned);
+    let run_dir = doors.run_dir(&run.id);
+    let session_id = uuid::Uuid::new_v4().to_string();
+    if not_started(&run_dir)? {
+        prepare(doors, settings, projects, task, run, dir.as_deref(), &session_id)?;
+        let (project, root) = match &dir {
+            Some(dir) => (project_name(dir, projects), dir.as_path()),
+            None => ("orch".to_owned(), doors.home.root()),
+        };
+        let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
+        open_session(doors, &name, &run_dir).await?;
+    }
+    await_start(doors, &run_dir).await?;
+    Ok(Started { place: None, session_id: Some(session_id) })
+}
+
+fn prepare(
+    doors: &Doors,
+    settings: &Settings,
+    projects: &[Project],
+    task: &Task,
+    run: &Run,
+    dir: Option<&Path>,
+    session_id: &str,
+) -> Result<(), LaunchProblem> {
+    let config = settings.for_task(task, projects);
+    let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
+    let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
+    let path = doors.environment.get("PATH").map_or("", String::as_str);
+    let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
+    let templates = material::templates(&doors.home).map_err(LaunchProblem::Ask)?;
+    let catalogue = material::catalogue(&doors.home, dir);
+    let routing = settings.routing(task, projects);
+    let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
+    let skills: Vec<String> = catalogue.iter().map(|s| s.name.clone()).collect();
+    let candidates = routing.rules().candidates().map_err(|e| ask(&e, Some(e.hint.clone())))?;
+    let run_dir = doors.run_dir(&run.id);
+    let cwd = run_dir.path().join("cwd");
+    fs::create_dir_private(&cwd).map_err(|e| ask(&e, None))?;
+    let request = LaunchRequest {
+        task_id: task.id,
+        run_id: run.id.clone(),
+        kind: RunKind::Route,
+        command,
+        extra_args: agent.args.clone(),
+        model: run.model.clone(),
+        session: Session::New { id: session_id.to_owned() },
+        worktree: cwd,
+        main_dir: None,
+        git_dirs: None,
+        run_dir: run_dir.path().to_owned(),
+        prompt_file: run_dir.prompt(),
+        title: format!("orch routes task {}", task.id),
+        answer_schema: router::schema(&candidates, &skills),
+        sandbox: true,
+        codex_sandbox: agent.sandbox,
+        trust_repository: false,
+        prompt: prompt_via(agent),
+    };
+    let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
+    let limits = Limits { timeout_ms, silence_ms: timeout_ms, ..Limits::default() };
+    prepare_run(doors, run, agent, &request, &limits, &prompt)
+}
+
+/// Reads the router's answer out of its report; an error is told in words.
+pub fn read_answer(doors: &Doors, routing: &OwnedRouting, report: &RunReport) -> Result<RouteResult, String> {
+    match report.failure() {
+        Some(Outcome::Failed(failure)) => return Err(format!("{}: {}", failure.class, failure.detail)),
+        Some(Outcome::Cancelled { detail }) => return Err(detail),
+        Some(Outcome::Finished { .. }) | None => {}
+    }
+    let catalogue = material::catalogue(&doors.home, None);
+    let ending = &report.ending;
+    routing
+        .rules()
+        .parse(ending.structured.as_ref(), ending.final_text.as_deref(), &catalogue)
+        .map_err(|e| e.to_string())
+}
+
+/// The record of a routing question that was answered.
+pub fn finished(route: &RouteResult) -> Outcome {
+    let model = route.model.as_deref().map(|m| format!("/{m}")).unwrap_or_default();
+    Outcome::Finished {
+        answer: Answer {
+            status: AnswerStatus::Done,
+            summary: format!("{}{model}, {}: {}", route.agent, route.complexity, route.reason),
+            accomplished: Vec::new(),
+            remaining: Vec::new(),
+            files_changed: Vec::new(),
+            blockers: Vec::new(),
+            reason: route.reason.clone(),
+            learnings: Vec::new(),
+            delegations: Vec::new(),
+        },
+    }
+}
+
+/// Routes for a person who only wants to know: nothing is recorded.
+pub async fn try_route(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &crate::domain::ids::RunId,
+) -> Result<RouteResult, String> {
+    let routing = settings.routing(task, projects);
+    match routing.decide(0) {
+        Decision::Resolved(route) => return Ok(route),
+        Decision::Impossible(problem) => return Err(format!("{}; {}", problem.reason, problem.hint)),
+        Decision::AskLlm => {}
+    }
+    let config = settings.for_task(task, projects);
+    let run = Run {
+        id: run.clone(),
+        task: task.id,
+        kind: RunKind::Route,
+        attempt: 0,
+        agent: config.router.agent.clone(),
+        model: Some(config.router.model.clone()),
+        phase: Phase::Starting,
+        session_id: None,
+        created_at: doors.clock.now(),
+        started_at: None,
+        ended_at: None,
+        outcome: None,
+        cost: None,
+        usage: Usage::default(),
+    };
+    let fallback = |error: String| {
+        routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
+    };
+    if let Err(problem) = start(doors, settings, projects, task, &run).await {
+        return fallback(match problem {
+            LaunchProblem::Ask(text) => text,
+            LaunchProblem::Failed(failure) => failure.detail,
+            LaunchProblem::MissingDir(dir) => format!("{} is not there", dir.display()),
+        });
+    }
+    let report = loop {
+        let (at, with, id) = (Arc::clone(doors), Arc::clone(settings), run.id.clone());
+        // The runner holds the time limit; a runner that dies is found dead here.
+        match tokio::task::spawn_blocking(move || ended(&at, &with, &id)).await {
+            Ok(Some(report)) => break report,
+            Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(error) => return Err(error.to_string()),
+        }
+    };
+    read_answer(doors, &routing, &report).or_else(fallback)
+}

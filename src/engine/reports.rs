@@ -1,0 +1,206 @@
+//! What jobs report, applied to the state.
+
+use super::apply::{JobKey, Report};
+use super::main_loop::Engine;
+use super::question;
+use super::world::Turn;
+use crate::domain::ids::RunId;
+use crate::domain::lifecycle::{Event, LaunchProblem};
+use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
+use crate::domain::plan::Cooldown;
+use crate::domain::retry::cooldown;
+use crate::domain::task::{Phase, Run, Workplace};
+use crate::runner::RunReport;
+use jiff::Timestamp;
+
+impl Engine {
+    pub(super) fn on_report(&mut self, turn: &mut Turn, key: &JobKey, report: Report, now: Timestamp) {
+        match report {
+            Report::Ended(runs) => {
+                for (run, report) in runs {
+                    self.on_run_ended(turn, &run, &report, now);
+                }
+            }
+            Report::Files(news) => {
+                self.on_files(turn, *news, now);
+                self.looked();
+            }
+            Report::Written(result) => self.on_written(turn, *result, now),
+            Report::Started { run, place, session_id, at } => {
+                self.on_started(turn, &run, place, session_id, at, now);
+            }
+            Report::NotStarted { run, problem } => self.on_not_started(turn, &run, problem, now),
+            Report::Judged { run, verdict, evidence } => {
+                self.for_task_of(turn, &run, now, |run| Event::Judged { run, verdict, evidence: *evidence });
+            }
+            Report::Integrated { run, result } => {
+                self.for_task_of(turn, &run, now, |run| match result {
+                    Ok(integration) => Event::Integrated { run, integration },
+                    Err(problem) => Event::NotIntegrated { run, problem },
+                });
+            }
+            Report::Nothing => {}
+            Report::Broken(error) => self.on_broken(turn, key, error, now),
+        }
+    }
+
+    /// A late report is recorded in the log and changes nothing.
+    fn for_task_of(&mut self, turn: &mut Turn, run: &RunId, now: Timestamp, event: impl FnOnce(RunId) -> Event) {
+        let Some(task) = run.task() else { return };
+        self.expect(turn, task, &event(run.clone()), now);
+    }
+
+    fn on_started(
+        &mut self,
+        turn: &mut Turn,
+        id: &RunId,
+        place: Option<Workplace>,
+        session_id: Option<String>,
+        at: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(mut run) = self.world.runs.get(id).cloned() else { return };
+        run.phase = Phase::Running;
+        run.started_at = Some(at);
+        run.session_id = session_id.or(run.session_id);
+        let text = match &run.model {
+            Some(model) => format!("{}/{model}", run.agent),
+            None => run.agent.clone(),
+        };
+        let (task, kind) = (run.task, run.kind);
+        turn.put_run(&mut self.world, run);
+        if let Some(place) = place {
+            self.expect(turn, task, &Event::Placed { place }, now);
+        }
+        let kind = match kind {
+            RunKind::Work | RunKind::Review => "run_started",
+            RunKind::Route => "route_started",
+        };
+        turn.note(&mut self.world, now, Some(task), Some(id.clone()), kind, text);
+        // It may have ended before its start was recorded: its wake-up found nothing to look at then.
+        self.look_at_runs();
+    }
+
+    fn on_not_started(&mut self, turn: &mut Turn, id: &RunId, problem: LaunchProblem, now: Timestamp) {
+        let Some(mut run) = self.world.runs.get(id).cloned() else { return };
+        let failure = match &problem {
+            LaunchProblem::MissingDir(dir) => {
+                Failure::new(FailureClass::Crashed, format!("{} is not there", dir.display()))
+            }
+            LaunchProblem::Ask(question) => Failure::new(FailureClass::Crashed, question.clone()),
+            LaunchProblem::Failed(failure) => failure.clone(),
+        };
+        run.phase = Phase::Ended;
+        run.ended_at = Some(now);
+        run.outcome = Some(Outcome::Failed(failure.clone()));
+        let (task, kind) = (run.task, run.kind);
+        turn.put_run(&mut self.world, run);
+        match kind {
+            RunKind::Work | RunKind::Review => {
+                self.for_task_of(turn, id, now, |run| Event::LaunchFailed { run, problem });
+            }
+            RunKind::Route => self.route_failed(turn, task, &failure.detail, now),
+        }
+    }
+
+    fn on_run_ended(&mut self, turn: &mut Turn, id: &RunId, report: &RunReport, now: Timestamp) {
+        let Some(mut run) = self.world.runs.get(id).cloned() else { return };
+        run.phase = Phase::Ended;
+        run.started_at = run.started_at.or(Some(report.started_at));
+        run.ended_at = Some(report.ended_at);
+        run.cost = report.ending.cost;
+        run.usage = report.ending.usage;
+        run.session_id = report.ending.session_id.clone().or(run.session_id);
+        match run.kind {
+            RunKind::Work | RunKind::Review => self.on_work_ended(turn, run, report, now),
+            RunKind::Route => self.on_route_ended(turn, run, report, now),
+        }
+    }
+
+    fn on_work_ended(&mut self, turn: &mut Turn, mut run: Run, report: &RunReport, now: Timestamp) {
+        let outcome = report.outcome();
+        run.outcome = Some(outcome.clone());
+        self.cool_down(turn, &run.agent, &outcome, now);
+        let (id, task, agent) = (run.id.clone(), run.task, run.agent.clone());
+        let mut ending = report.ending.clone();
+        ending.session_id = run.session_id.clone();
+        turn.put_run(&mut self.world, run);
+        let event = Event::RunEnded { run: id, agent, ending: Box::new(ending), outcome };
+        self.expect(turn, task, &event, now);
+    }
+
+    fn on_route_ended(&mut self, turn: &mut Turn, mut run: Run, report: &RunReport, now: Timestamp) {
+        let (id, task_id) = (run.id.clone(), run.task);
+        let Some(task) = self.world.tasks.get(&task_id).cloned() else { return };
+        let routing = self.settings.routing(&task, &self.world.projects);
+        let answer = question::read_answer(&self.doors, &routing, report);
+        if let Some(outcome) = report.failure() {
+            self.cool_down(turn, &run.agent, &outcome, now);
+            run.outcome = Some(outcome);
+        } else {
+            run.outcome = Some(match &answer {
+                Ok(route) => question::finished(route),
+                Err(error) => Outcome::Failed(Failure::new(FailureClass::Malformed, error.clone())),
+            });
+        }
+        if let Some(cost) = run.cost {
+            let mut paid = crate::domain::task::Task::clone(&task);
+            paid.cost = Some(paid.cost.unwrap_or_default() + cost);
+            turn.put_task(&mut self.world, paid);
+        }
+        turn.put_run(&mut self.world, run);
+        let current = matches!(&task.state, crate::domain::task::State::New { routing: Some(run), .. } if *run == id);
+        if !current {
+            return;
+        }
+        match answer {
+            Ok(route) => self.expect(turn, task_id, &Event::RouteChosen { route, failed: false }, now),
+            Err(error) => self.route_failed(turn, task_id, &error, now),
+        }
+    }
+
+    /// Leaves an agent alone for a while when its provider failed.
+    fn cool_down(&mut self, turn: &mut Turn, agent: &str, outcome: &Outcome, now: Timestamp) {
+        let Outcome::Failed(failure) = outcome else { return };
+        if failure.class.side() != Side::Provider {
+            return;
+        }
+        if let Some(until) = cooldown(failure, now) {
+            let mut detail: String = failure.detail.chars().take(300).collect();
+            detail.truncate(detail.find('\n').unwrap_or(detail.len()));
+            let cooldown = Cooldown { until, class: failure.class, detail };
+            turn.put_cooldown(&mut self.world, agent, Some(cooldown));
+        }
+    }
+
+    /// Ends the record of a routing question that nobody waits for any more, and the question itself.
+    pub(super) fn drop_route_run(&mut self, turn: &mut Turn, id: RunId, now: Timestamp) {
+        if let Some(mut run) = self.world.runs.get(&id).cloned() {
+            run.phase = Phase::Ended;
+            run.ended_at = Some(now);
+            run.outcome = Some(Outcome::Cancelled { detail: "the task was taken back".to_owned() });
+            turn.put_run(&mut self.world, run);
+        }
+        self.spawn_once(super::apply::Job::Stop { run: id });
+    }
+
+    /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
+    fn on_broken(&mut self, turn: &mut Turn, key: &JobKey, error: String, now: Timestamp) {
+        tracing::error!(job = ?key, %error, "a job broke");
+        let question = format!("orch itself failed here ({error}); the log has more");
+        match key {
+            JobKey::Start(run) => self.on_not_started(turn, &run.clone(), LaunchProblem::Ask(question), now),
+            JobKey::Judge(run) => self.for_task_of(turn, run, now, |run| Event::Judged {
+                run,
+                verdict: crate::domain::judge::Verdict::Ask { question },
+                evidence: crate::domain::task::Evidence::default(),
+            }),
+            JobKey::Integrate(run) => self.for_task_of(turn, run, now, |run| Event::NotIntegrated {
+                run,
+                problem: crate::domain::lifecycle::IntegrationProblem::Ask(question),
+            }),
+            JobKey::ReadFiles => self.looked(),
+            JobKey::Look | JobKey::WriteFile | JobKey::Stop(_) | JobKey::TryRoute(_) => {}
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The settings in force: the person's own and each project's, with the agents that are installed. Read whole and
+//! swapped whole; a file that does not read keeps the last good settings in force.
+
+use crate::adapters::fs;
+use crate::adapters::process::which;
+use crate::config::home::Home;
+use crate::config::layers::{self, Layer};
+use crate::config::raw::RouterMode as ConfiguredMode;
+use crate::config::resolved::Config;
+use crate::domain::plan::directory;
+use crate::domain::route::{Complexity, RouteResult};
+use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
+use crate::domain::task::Task;
+use crate::store::journal::Project;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The largest configuration file that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// Settings, whole and consistent.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Without any project.
+    pub config: Arc<Config>,
+    /// Agents whose program was found, in the order of `router.agents`, then by name.
+    pub installed: Vec<String>,
+    /// What is wrong with the files now, for a person.
+    pub problems: Vec<String>,
+    projects: BTreeMap<PathBuf, Arc<Config>>,
+}
+
+/// What settings are read from.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The home.
+    pub home: Home,
+    /// The daemon's environment.
+    pub environment: BTreeMap<String, String>,
+    /// Dotted keys from the command line.
+    pub flags: Vec<(String, String)>,
+}
+
+/// The content id by which a person approves an `.orch.yml`: SHA-256 in hex.
+pub fn content_id(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The file of a project.
+pub fn project_file(dir: &Path) -> PathBuf {
+    dir.join(".orch.yml")
+}
+
+impl Sources {
+    /// Reads everything. `last` stays in force for what does not read.
+    pub fn load(&self, projects: &[Project], last: Option<&Settings>) -> Settings {
+        let mut problems = Vec::new();
+        let global = self.global(&mut problems);
+        let config = match self.read(&global, None, &mut problems) {
+            Some(config) => Arc::new(config),
+            None => last.map_or_else(Arc::default, |s| Arc::clone(&s.config)),
+        };
+        let mut of_projects = BTreeMap::new();
+        for project in projects {
+            let known = last.and_then(|s| s.projects.get(&project.dir));
+            let layer = self.project_layer(project, &mut problems);
+            let read = match layer {
+                Some(layer) => self.read(&global, Some(layer), &mut problems).map(Arc::new),
+                None => Some(Arc::clone(&config)),
+            };
+            // A project whose file does not read runs with what held before, or with no settings of its own.
+            let config = read.or_else(|| known.cloned()).unwrap_or_else(|| Arc::clone(&config));
+            of_projects.insert(project.dir.clone(), config);
+        }
+        let installed = installed(&config, self.environment.get("PATH").map_or("", String::as_str));
+        problems.dedup();
+        Settings { config, installed, problems, projects: of_projects }
+    }
+
+    fn global(&self, problems: &mut Vec<String>) -> Vec<Layer> {
+        let mut layers = vec![
+            Layer::Environment(self.environment.clone()),
+            Layer::Flags(self.flags.clone()),
+        ];
+        let path = self.home.config_file();
+        match read_text(&path) {
+            Ok(Some(text)) => layers.push(Layer::Global { path, text }),
+            Ok(None) => {}
+            Err(problem) => problems.push(problem),
+        }
+        layers
+    }
+
+    fn project_layer(&self, project: &Project, problems: &mut Vec<String>) -> Option<Layer> {
+        let path = project_file(&project.dir);
+        match read_text(&path) {
+            Ok(Some(text)) => {
+                let trusted = project.approved.as_deref() == Some(content_id(text.as_bytes()).as_str());
+                Some(Layer::Project { path, text, trusted })
+            }
+            Ok(None) => None,
+            Err(problem) => {
+                problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn read(&self, global: &[Layer], project: Option<Layer>, problems: &mut Vec<String>) -> Option<Config> {
+        let of_project = project.is_some();
+        let layers: Vec<Layer> = global.iter().cloned().chain(project).collect();
+        match layers::load(&layers) {
+            Ok(loaded) => {
+                problems.extend(loaded.warnings.iter().map(ToString::to_string));
+                if !of_project {
+                    let missing = crate::config::validate::references(&loaded.config, &loaded.origins, &self.environment);
+                    problems.extend(missing.iter().map(ToString::to_string));
+                }
+                Some(loaded.config)
+            }
+            Err(found) => {
+                problems.extend(found.iter().map(ToString::to_string));
+                None
+            }
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, String> {
+    match fs::read_limited(path, LARGEST) {
+        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("{} is not UTF-8 text", path.display())),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn installed(config: &Config, path: &str) -> Vec<String> {
+    let order = |name: &str| config.router.agents.iter().position(|a| a == name).unwrap_or(usize::MAX);
+    let mut found: Vec<&str> =
+        config.agents.iter().filter(|(_, agent)| which(&agent.command, path).is_some()).map(|(name, _)| name).collect();
+    found.sort_by_key(|name| order(name));
+    found.into_iter().map(str::to_owned).collect()
+}
+
+impl Settings {
+    /// The settings for one task: its project's, or the person's own.
+    pub fn for_task(&self, task: &Task, projects: &[Project]) -> Arc<Config> {
+        let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
+        let of_project = directory(task, &dirs).ok().and_then(|dir| self.projects.get(dir));
+        Arc::clone(of_project.unwrap_or(&self.config))
+    }
+
+    /// The routing question of a task.
+    pub fn routing(&self, task: &Task, projects: &[Project]) -> OwnedRouting {
+        let config = self.for_task(task, projects);
+        OwnedRouting {
+            input: RouteInput {
+                task_id: task.id,
+                title: task.spec.title.clone(),
+                body: task.spec.body.clone(),
+                labels: task.spec.labels.clone(),
+                agent: task.spec.agent.clone(),
+                model: task.spec.model.clone(),
+                complexity: task.spec.complexity,
+            },
+            settings: router_settings(&config),
+            installed: self.installed.clone(),
+        }
+    }
+}
+
+fn router_settings(config: &Config) -> RouterSettings {
+    let router = &config.router;
+    let map = &config.model_map;
+    RouterSettings {
+        mode: match router.mode {
+            ConfiguredMode::Llm => RouterMode::Llm,
+            ConfiguredMode::RoundRobin => RouterMode::RoundRobin,
+        },
+        fallback_executor: router.fallback_executor.clone(),
+        max_route_attempts: router.max_route_attempts,
+        agents: router.agents.clone(),
+        allowed_tools: router.allowed_tools.clone(),
+        default_skills: router.default_skills.clone(),
+        models: ModelMap::from([
+            (Complexity::Simple, map.simple.clone()),
+            (Complexity::Medium, map.medium.clone()),
+            (Complexity::Complex, map.complex.clone()),
+        ]),
+        descriptions: BTreeMap::new(),
+    }
+}
+
+/// A routing question with everything it needs.
+#[derive(Debug, Clone)]
+pub struct OwnedRouting {
+    /// The task's part.
+    pub input: RouteInput,
+    /// The rules' settings.
+    pub settings: RouterSettings,
+    /// Installed agents.
+    pub installed: Vec<String>,
+}
+
+impl OwnedRouting {
+    /// For the pure rules.
+    pub fn rules(&self) -> Routing<'_> {
+        Routing { input: &self.input, settings: &self.settings, installed: &self.installed }
+    }
+
+    /// See [`Routing::decide`].
+    pub fn decide(&self, failed_attempts: u32) -> Decision {
+        self.rules().decide(failed_attempts)
+    }
+
+    /// See [`Routing::after_failure`].
+    pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
+        self.rules().after_failure(failed_attempts, error)
+    }
+}

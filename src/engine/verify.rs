@@ -1,0 +1,225 @@
+//! Gathering the evidence of a finished run, with orch's own eyes: what was committed, what was left lying, what
+//! changed outside, and whether the checks pass. The verdict itself is `domain::judge`.
+
+use super::agent_env;
+use super::doors::Doors;
+use super::launch::guard_file;
+use super::settings::Settings;
+use crate::adapters::clock::instant;
+use crate::adapters::fs::{self, Durability};
+use crate::adapters::git::{Author, Change, Checkout, Guard, RefMove, Repo, Weight};
+use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
+use crate::config::resolved::Config;
+use crate::domain::ids::RunId;
+use crate::domain::judge::{Verdict, judge as conclude};
+use crate::domain::names::BranchName;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::directory;
+use crate::domain::redact::Redactor;
+use crate::domain::task::{Check, CheckState, Evidence, Task, Workplace};
+use crate::store::journal::Project;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How much of a check's output is kept, in bytes.
+const CHECK_OUTPUT: usize = 1 << 20;
+/// How much of it stands in the evidence and goes back to the agent, in bytes.
+const CHECK_TAIL: usize = 8 << 10;
+/// The most that is read of the agent's raw output to find out who changed something outside.
+const EVENTS_READ: usize = 64 << 20;
+
+/// Weighs the result of `run`.
+pub async fn judge(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &RunId,
+) -> (Verdict, Evidence) {
+    match gather(doors, settings, projects, task, run).await {
+        Ok((answer, evidence)) => (conclude(&answer, &evidence), evidence),
+        Err(question) => (Verdict::Ask { question }, Evidence::default()),
+    }
+}
+
+async fn gather(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Task,
+    run: &RunId,
+) -> Result<(crate::domain::answer::Answer, Evidence), String> {
+    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
+    let dir = directory(task, &dirs)?;
+    let place = task.place.as_ref().ok_or("the run has no worktree to look at")?;
+    let config = settings.for_task(task, projects);
+    let repo = doors.repository(dir).await.map_err(|e| e.to_string())?;
+    let checkout = repo
+        .open_worktree(&place.worktree)
+        .map_err(|e| e.to_string())?
+        .ok_or_else(|| format!("the worktree {} is gone", place.worktree.display()))?;
+    let answer = answer_of(doors, settings, run)?;
+    let mut evidence = look_at(&repo, &checkout, place).await?;
+    outside(doors, &repo, run, &mut evidence).await;
+    if !evidence.commits.is_empty() && answer.status == crate::domain::answer::AnswerStatus::Done {
+        let output_dir = doors.run_dir(run).path().join("evidence");
+        evidence.checks = run_checks(doors, &config, run, &place.worktree, &output_dir).await;
+    }
+    Ok((answer, evidence))
+}
+
+fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<crate::domain::answer::Answer, String> {
+    let report = super::launch::ended(doors, settings, run).ok_or("the run's report is gone")?;
+    match report.outcome() {
+        Outcome::Finished { answer } => Ok(answer),
+        Outcome::Failed(failure) => Err(failure.detail),
+        Outcome::Cancelled { detail } => Err(detail),
+    }
+}
+
+/// What the worktree holds; what is not committed is committed first, so that nothing is lost.
+async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, String> {
+    let mut notes = Vec::new();
+    let branch = BranchName::parse(&place.branch).map_err(|e| e.to_string())?;
+    let mut seen = repo.evidence(checkout, &place.base).await.map_err(|e| e.to_string())?;
+    if seen.dirty {
+        let message = "orch: changes that the agent left uncommitted";
+        match repo.commit_leftovers(checkout, &branch, message, Author::User).await {
+            Ok(left) => {
+                if left.sha.is_some() {
+                    notes.push("the agent left changes uncommitted; orch committed them".to_owned());
+                }
+                notes.extend(left.left_out.iter().map(|p| format!("left out: {} is a repository of its own", p.display())));
+            }
+            Err(error) => notes.push(format!("changes are left uncommitted: {error}")),
+        }
+        seen = repo.evidence(checkout, &place.base).await.map_err(|e| e.to_string())?;
+    }
+    if seen.branch.as_deref() != Some(place.branch.as_str()) {
+        let found = seen.branch.as_deref().unwrap_or("no branch");
+        return Err(format!("the worktree is on {found} instead of {}; its commits are kept there", place.branch));
+    }
+    Ok(Evidence {
+        base: seen.base,
+        head: seen.head,
+        commits: seen.commits,
+        files: seen.files,
+        insertions: seen.insertions,
+        deletions: seen.deletions,
+        checks: Vec::new(),
+        violations: Vec::new(),
+        notes,
+    })
+}
+
+/// What changed in the repository outside the worktree while the run lasted.
+async fn outside(doors: &Doors, repo: &Repo, run: &RunId, evidence: &mut Evidence) {
+    let dir = doors.run_dir(run);
+    let guard = fs::read_limited(&guard_file(&dir), EVENTS_READ)
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Guard>(&bytes).ok());
+    let Some(guard) = guard else {
+        evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
+        return;
+    };
+    let ledger = doors.moves();
+    match guard.check(repo, &ledger).await {
+        Ok(changes) => attribute(doors, repo, run, &changes, evidence),
+        Err(error) => evidence.notes.push(format!("the repository could not be compared: {error}")),
+    }
+}
+
+/// A change is held against the run when it is nobody's right, or when the run's own events name it and the main
+/// checkout. Otherwise the person may have made it: it is noted.
+fn attribute(doors: &Doors, repo: &Repo, run: &RunId, changes: &[Change], evidence: &mut Evidence) {
+    if changes.is_empty() {
+        return;
+    }
+    let events = fs::read_limited(&doors.run_dir(run).events(), EVENTS_READ).unwrap_or_default();
+    let events = String::from_utf8_lossy(&events);
+    let root = repo.root().to_string_lossy();
+    let names_root = root.len() > 1 && events.contains(&*root);
+    for change in changes {
+        let named = names_root && change.names.iter().any(|name| events.contains(name.as_str()));
+        match change.weight {
+            Weight::Violation => evidence.violations.push(change.detail.clone()),
+            Weight::Suspicion if named => evidence.violations.push(change.detail.clone()),
+            Weight::Suspicion => evidence.notes.push(format!("{} (not by what the run shows)", change.detail)),
+        }
+    }
+}
+
+impl Doors {
+    /// The moves of base branches that this engine made.
+    pub fn moves(&self) -> Vec<RefMove> {
+        self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Remembers a move of a base branch.
+    pub fn note_move(&self, moved: RefMove) {
+        self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(moved);
+    }
+}
+
+/// Runs the project's checks in `dir`, one after the other, up to the first that does not pass. Their whole output is
+/// kept in `output_dir`.
+pub async fn run_checks(doors: &Doors, config: &Config, run: &RunId, dir: &Path, output_dir: &Path) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let redactor = Redactor::from_environment(&doors.environment);
+    for (number, command) in config.workflow.checks.iter().enumerate() {
+        let (mut check, output) = run_check(doors, command, run, dir, config.workflow.check_timeout).await;
+        let output = redactor.text(&output).into_owned();
+        let file = output_dir.join(format!("check-{}.log", number + 1));
+        let kept = fs::create_dir_private(output_dir)
+            .and_then(|()| fs::write_private(&file, output.as_bytes(), Durability::Cached));
+        if let Err(error) = kept {
+            tracing::warn!(%run, %error, "the output of a check could not be kept");
+        }
+        check.output_tail = tail(&crate::runner::sanitize(&output), CHECK_TAIL).to_owned();
+        let passed = check.state == CheckState::Passed;
+        checks.push(check);
+        if !passed {
+            break;
+        }
+    }
+    checks
+}
+
+async fn run_check(doors: &Doors, command: &str, run: &RunId, dir: &Path, limit: Duration) -> (Check, String) {
+    let mark = format!("{run}-check");
+    let call = Invocation::new("/bin/sh", dir)
+        .args(["-c", command])
+        .envs(agent_env::for_checks(&doors.environment))
+        .env(RUN_MARK, &mark)
+        .time_limit(limit)
+        .output_limit(CHECK_OUTPUT, Excess::KeepTail);
+    let begun = instant();
+    let result = run_async(&call).await;
+    // What a check starts and leaves behind ends with it.
+    let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
+    if let Err(error) = swept {
+        tracing::warn!(%run, %error, "the processes of a check could not be looked for");
+    }
+    let (state, exit_code, output) = match result {
+        Ok(output) => {
+            let state = if output.success() { CheckState::Passed } else { CheckState::Failed };
+            let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.push_str(&String::from_utf8_lossy(&output.stderr));
+            (state, output.exit.code, text)
+        }
+        Err(ProcessError::TimedOut { .. }) => (CheckState::TimedOut, None, String::new()),
+        Err(error) => (CheckState::NotStarted, None, error.to_string()),
+    };
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    (Check { command: command.to_owned(), state, exit_code, duration_ms, output_tail: String::new() }, output)
+}
+
+/// The end of a text, cut at a character.
+fn tail(text: &str, max: usize) -> &str {
+    let mut start = text.len().saturating_sub(max);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}

@@ -1,0 +1,72 @@
+//! Starts the agent's process: its environment, its streams, its working directory.
+
+use super::launch::{Launch, RunDir};
+use crate::adapters::process::{self, Invocation, RUN_MARK};
+use crate::agents::Stdin;
+use crate::domain::outcome::{Failure, FailureClass};
+use rustix::process::Pid;
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// What the daemon handed over, what the dialect sets, and the marks of the run; nothing that leads to orch's tmux.
+pub(super) fn environment(launch: &Launch, handed: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut env = handed.clone();
+    env.extend(launch.spec.env.clone());
+    env.retain(|name, _| name != "TMUX" && name != "TMUX_PANE");
+    env.insert(RUN_MARK.to_owned(), launch.run_id.to_string());
+    env.insert("ORCH_TASK_ID".to_owned(), launch.task_id.to_string());
+    env.insert("ORCH_AGENT".to_owned(), launch.agent.clone());
+    env.extend(launch.model.iter().map(|model| ("ORCH_MODEL".to_owned(), model.clone())));
+    env
+}
+
+/// The files that are the agent's stdout and stderr. Files, never pipes: a CLI loses what a full pipe does not take.
+pub(super) struct Streams {
+    stdout: File,
+    stderr: File,
+}
+
+impl Streams {
+    pub(super) fn create(dir: &RunDir) -> io::Result<Self> {
+        let open = |path: &Path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        Ok(Self { stdout: open(&dir.events())?, stderr: open(&dir.stderr())? })
+    }
+}
+
+/// Starts the agent in a process group of its own and returns its process id.
+///
+/// # Errors
+/// As the failure of the run, in words.
+pub(super) fn start(
+    dir: &RunDir,
+    launch: &Launch,
+    env: &BTreeMap<String, String>,
+    streams: Streams,
+) -> Result<Pid, Failure> {
+    let spec = &launch.spec;
+    let crashed = |detail: String| Failure::new(FailureClass::Crashed, detail);
+    dir.write_side_files(&spec.files).map_err(|error| crashed(error.to_string()))?;
+    if !spec.cwd.is_dir() {
+        return Err(crashed(format!("the working directory {} is gone", spec.cwd.display())));
+    }
+    let stdin = match spec.stdin {
+        Stdin::Null => None,
+        Stdin::Prompt => {
+            let path = dir.prompt();
+            Some(File::open(&path).map_err(|error| crashed(format!("cannot read {}: {error}", path.display())))?)
+        }
+    };
+    let invocation = Invocation::new(&spec.program, &spec.cwd).args(&spec.args).envs(env);
+    process::start_on_files(&invocation, stdin, streams.stdout, streams.stderr)
+        .map_err(|error| not_started(&spec.program, &error))
+}
+
+/// A program that is not there, or is no program, is the agent's fault; anything else is the machine's.
+fn not_started(program: &Path, error: &io::Error) -> Failure {
+    let missing = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+    let class = if missing { FailureClass::AgentMissing } else { FailureClass::Crashed };
+    Failure::new(class, format!("{} did not start: {error}", program.display()))
+}

@@ -1,0 +1,50 @@
+//! A run starts at most once, whatever is retried: the lock says that its runner lives, the file that it ever did.
+
+use super::RunError;
+use super::launch::{RunDir, RunFileError};
+use crate::adapters::fs::{self, FileLock, FsError};
+use crate::adapters::process::Identity;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+
+/// Who runs a run, and since when. Stored as `started.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Started {
+    /// The runner's process.
+    pub runner: Identity,
+    /// When it took the run.
+    pub at: Timestamp,
+}
+
+/// The right to carry out a run, held until the end of the process.
+#[derive(Debug)]
+pub(super) struct Claim {
+    pub(super) started: Started,
+    _lock: FileLock,
+}
+
+impl Claim {
+    /// Takes the run. Of any number of runners, at any time, one succeeds.
+    ///
+    /// The mark is not flushed to the disk: a power cut that loses it ends the run's processes as well.
+    pub(super) fn take(dir: &RunDir, at: Timestamp) -> Result<Self, RunError> {
+        let Some(lock) = fs::lock_exclusive(&dir.lock()).map_err(RunFileError::from)? else {
+            return Err(RunError::Taken);
+        };
+        let path = dir.started();
+        let failed = |source| RunFileError::from(FsError::Io { action: "create", path: path.clone(), source });
+        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(RunError::Taken),
+            Err(error) => return Err(failed(error).into()),
+        };
+        let started = Started { runner: Identity::current(), at };
+        let text =
+            serde_json::to_vec(&started).map_err(|source| RunFileError::Damaged { path: path.clone(), source })?;
+        file.write_all(&text).map_err(failed)?;
+        Ok(Self { started, _lock: lock })
+    }
+}

@@ -1,0 +1,129 @@
+//! What the daemon asks about a run's directory: whether it was started, whether its runner lives, how it ended. And
+//! what is left to do when a runner was killed: nothing of its agent's work may be lost.
+
+use super::claim::Started;
+use super::conclude;
+use super::launch::{Launch, RunDir, RunFileError};
+use super::reading::{self, Reading};
+use super::render::Renderer;
+use super::report::{RunReport, Stop};
+use super::supervise::Ended;
+use super::transcript::Transcript;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::fs::{self, Durability, FileLock, FsError};
+use crate::adapters::process::{Identity, sweep};
+use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::redact::Redactor;
+use std::collections::BTreeMap;
+use std::io;
+
+/// How a run stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RunState {
+    /// Its runner has not taken it. It may be started.
+    NotStarted,
+    /// Its runner lives.
+    Running {
+        /// Who that is; `None` while it is being written.
+        started: Option<Started>,
+    },
+    /// Its runner has written the report.
+    Ended(Box<RunReport>),
+    /// Its runner is gone without a report. The agent may still run: see [`bury`].
+    Lost {
+        /// Who the runner was.
+        started: Option<Started>,
+    },
+}
+
+/// Looks at a run's directory. Changes nothing.
+///
+/// # Errors
+/// When the directory cannot be read, or its report is damaged.
+pub fn inspect(dir: &RunDir) -> Result<RunState, RunFileError> {
+    if let Some(report) = ended(dir)? {
+        return Ok(RunState::Ended(Box::new(report)));
+    }
+    if !dir.started().exists() {
+        return Ok(RunState::NotStarted);
+    }
+    let started = dir.read::<Started>(&dir.started()).ok();
+    // Who starts a run holds the lock before it leaves the mark, so taking the lock here is in nobody's way.
+    let Some(_lock) = fs::lock_exclusive(&dir.lock())? else { return Ok(RunState::Running { started }) };
+    Ok(match ended(dir)? {
+        Some(report) => RunState::Ended(Box::new(report)),
+        None => RunState::Lost { started },
+    })
+}
+
+fn ended(dir: &RunDir) -> Result<Option<RunReport>, RunFileError> {
+    match dir.read(&dir.outcome()) {
+        Ok(report) => Ok(Some(report)),
+        Err(RunFileError::File(error)) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a lost run could not be brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BuryError {
+    /// It is not lost.
+    #[error("run {run} is not lost: its runner lives")]
+    Lives {
+        /// The run.
+        run: String,
+    },
+    /// Its files cannot be used.
+    #[error(transparent)]
+    Files(#[from] RunFileError),
+}
+
+/// Brings a lost run to its end: ends what is left of its processes, reads all of its output, and writes the report
+/// that its runner would have written. When the agent's turn had ended well, so has the run; else it has crashed.
+///
+/// `env` is the environment that the agent was given: it tells which values are secret and where the CLI keeps its
+/// session records. Doing it twice gives the first report again. It takes as long as the processes take to end, a few
+/// seconds at most: not for the engine's own thread.
+///
+/// # Errors
+/// When the runner lives, or files cannot be read or written.
+pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, BuryError> {
+    let launch = dir.read_launch()?;
+    let _lock: FileLock = fs::lock_exclusive(&dir.lock())
+        .map_err(RunFileError::from)?
+        .ok_or_else(|| BuryError::Lives { run: launch.run_id.to_string() })?;
+    if let Some(report) = ended(dir)? {
+        return Ok(report);
+    }
+    let now = SystemClock.now();
+    let started = dir
+        .read::<Started>(&dir.started())
+        .unwrap_or(Started { runner: Identity { pid: 0, started: String::new() }, at: now });
+    // A secret file that was never read must not outlive the run.
+    let _ = std::fs::remove_file(dir.env());
+    let swept = sweep(launch.run_id.as_str(), conclude::SWEEP_GRACE);
+    let stop = dir.stop_requested().map(|reason| Stop::Asked { reason });
+    let report = if reading::has_output(dir) {
+        let reading = reread(dir, &launch, env).map_err(|source| unreadable(dir, source))?;
+        conclude::report(&launch, &started, env, reading, Ended { stop, ..Ended::default() }, &swept)
+    } else {
+        let failure = Failure::new(FailureClass::Crashed, "its runner was killed before the agent started");
+        let mut report = conclude::not_started(&launch, &started, failure);
+        report.stopped = stop;
+        report
+    };
+    dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    Ok(report)
+}
+
+/// Reads the output from its beginning; what the runner had put into the transcript is not put there again.
+fn reread(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
+    let renderer = Renderer::new(Redactor::from_environment(env));
+    let mut transcript = Transcript::open(&dir.transcript(), renderer, None)?;
+    transcript.continue_where_it_ended();
+    Reading::open(dir, launch, transcript)
+}
+
+fn unreadable(dir: &RunDir, source: io::Error) -> RunFileError {
+    FsError::Io { action: "read", path: dir.events(), source }.into()
+}

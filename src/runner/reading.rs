@@ -1,0 +1,128 @@
+//! Follows the agent's output: every whole line goes through the dialect's reader into the transcript.
+
+use super::launch::{Launch, RunDir};
+use super::lines::{LONGEST, Splitter};
+use super::report::redact_ending;
+use super::session_record;
+use super::transcript::Transcript;
+use crate::agents::EventReader;
+use crate::domain::outcome::{Ending, Exit};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+/// How much is read before everything else gets its turn.
+const TURN: usize = 256 << 10;
+
+/// How much of the end of stderr is looked at.
+const STDERR_TAIL: u64 = 8 << 10;
+
+/// One pass over the output of a run.
+pub(super) struct Reading {
+    reader: Box<dyn EventReader>,
+    events: File,
+    stderr: File,
+    splitter: Splitter,
+    piece: Vec<u8>,
+    pub(super) transcript: Transcript,
+}
+
+impl Reading {
+    /// From the beginning of the output. The files must exist.
+    pub(super) fn open(dir: &RunDir, launch: &Launch, mut transcript: Transcript) -> io::Result<Self> {
+        let model = launch.model.as_ref().map_or(String::new(), |model| format!(" ({model})"));
+        transcript.note(&format!("task {}, run {}: {}{model}", launch.task_id, launch.run_id, launch.agent));
+        Ok(Self {
+            reader: launch.dialect.dialect().reader(launch.kind),
+            events: File::open(dir.events())?,
+            stderr: File::open(dir.stderr())?,
+            splitter: Splitter::new(LONGEST),
+            piece: vec![0; 64 << 10],
+            transcript,
+        })
+    }
+
+    /// Reads what is new, up to a bound. Returns whether there may be more at once.
+    pub(super) fn step(&mut self) -> bool {
+        let mut left = TURN;
+        while left > 0 {
+            let count = match self.events.read(&mut self.piece) {
+                Ok(count @ 1..) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Ok(_) | Err(_) => break,
+            };
+            left = left.saturating_sub(count);
+            let Self { reader, splitter, piece, transcript, .. } = self;
+            splitter.push(&piece[..count], &mut |line| on_line(&mut **reader, transcript, &line));
+        }
+        self.transcript.flush();
+        left == 0
+    }
+
+    /// Reads to the end, the last line included, whether it is complete or not. Nobody may write any more. Of more
+    /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever.
+    pub(super) fn finish_lines(&mut self, most: u64) {
+        self.skip_to_last(most);
+        while self.step() {}
+        let Self { reader, splitter, transcript, .. } = self;
+        splitter.finish(&mut |line| on_line(&mut **reader, transcript, &line));
+        transcript.end_of_events();
+    }
+
+    fn skip_to_last(&mut self, most: u64) {
+        let Ok(here) = self.events.stream_position() else { return };
+        let length = self.events.metadata().map_or(here, |found| found.len());
+        let start = length.saturating_sub(most);
+        if start <= here || self.events.seek(SeekFrom::Start(start)).is_err() {
+            return;
+        }
+        self.splitter = Splitter::new(LONGEST);
+        self.splitter.skip_to_next_line();
+        let gap = start - here;
+        self.transcript.note(&format!("{gap} bytes of output are left out here; the run's directory has them"));
+    }
+
+    /// Bytes printed so far.
+    pub(super) fn output_bytes(&self) -> u64 {
+        [&self.events, &self.stderr].iter().map(|file| file.metadata().map_or(0, |found| found.len())).sum()
+    }
+
+    pub(super) fn reader(&self) -> &dyn EventReader {
+        &*self.reader
+    }
+
+    /// Puts together what the output amounts to; secrets are masked. `finish_lines` comes first.
+    pub(super) fn ending(&mut self, exit: Exit, env: &BTreeMap<String, String>) -> Ending {
+        session_record::read(&mut *self.reader, env);
+        let stderr = self.stderr_tail();
+        let mut ending = self.reader.finish(exit, &stderr);
+        let renderer = self.transcript.renderer();
+        redact_ending(&mut ending, &|text| renderer.clean(text), renderer.redactor());
+        ending
+    }
+
+    /// The end of stderr, as text.
+    pub(super) fn stderr_tail(&mut self) -> String {
+        let length = self.stderr.metadata().map_or(0, |found| found.len());
+        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL));
+        let mut bytes = Vec::new();
+        let read = self.stderr.seek(start).and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
+        read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+fn on_line(reader: &mut dyn EventReader, transcript: &mut Transcript, line: &super::lines::Line<'_>) {
+    for event in reader.line(&line.text) {
+        transcript.event(&event);
+    }
+    if line.dropped > 0 {
+        transcript.note(&format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped));
+    }
+}
+
+/// Whether there is any output to read.
+pub(super) fn has_output(dir: &RunDir) -> bool {
+    let exists = |path: &Path| path.is_file();
+    exists(&dir.events()) && exists(&dir.stderr())
+}

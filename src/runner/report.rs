@@ -1,0 +1,109 @@
+//! How a run ended, as the runner saw it: the last thing it writes.
+
+use crate::domain::ids::RunId;
+use crate::domain::outcome::{Ending, Exit, Failure, Outcome, RunKind};
+use crate::domain::redact::Redactor;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Why the agent's process did not end by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+pub enum Stop {
+    /// Somebody asked for it.
+    Asked {
+        /// Their reason, for a person.
+        reason: String,
+    },
+    /// It passed a limit of orch's own, or was in a state from which it does not come back.
+    Limit {
+        /// Which one.
+        failure: Failure,
+    },
+    /// Its turn had ended; only something that it left behind kept it from leaving.
+    Lingering,
+}
+
+/// The report on one run. Stored as `outcome.json`; secrets are masked in it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunReport {
+    /// The run.
+    pub run_id: RunId,
+    /// What it was for.
+    pub kind: RunKind,
+    /// When the runner took it.
+    pub started_at: Timestamp,
+    /// When its last process was gone.
+    pub ended_at: Timestamp,
+    /// How the agent's process ended; `None` when it did not start, or nobody saw its end.
+    pub exit: Option<Exit>,
+    /// What its output amounts to.
+    pub ending: Ending,
+    /// Set when orch ended the process.
+    pub stopped: Option<Stop>,
+    /// Processes that were left behind and had to be ended, one line each.
+    pub swept: Vec<String>,
+    /// What went wrong beside the agent's own work.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Length of the transcript.
+    pub transcript_bytes: u64,
+}
+
+impl RunReport {
+    /// What a run of [`RunKind::Work`] amounts to.
+    pub fn outcome(&self) -> Outcome {
+        self.stop_outcome().unwrap_or_else(|| Outcome::of(&self.ending))
+    }
+
+    /// Why there is no answer to look at, for runs whose answer has another format; `None` when there may be one.
+    pub fn failure(&self) -> Option<Outcome> {
+        self.stop_outcome().or_else(|| self.ending.failure.clone().map(Outcome::Failed))
+    }
+
+    fn stop_outcome(&self) -> Option<Outcome> {
+        match self.stopped.as_ref()? {
+            Stop::Asked { reason } => Some(Outcome::Cancelled { detail: reason.clone() }),
+            Stop::Limit { failure } => Some(Outcome::Failed(failure.clone())),
+            Stop::Lingering => None,
+        }
+    }
+
+    /// One line for a person.
+    pub(super) fn summary(&self) -> String {
+        let what = match (&self.stopped, &self.ending.failure) {
+            (Some(Stop::Asked { reason }), _) => reason.clone(),
+            (Some(Stop::Limit { failure }), _) | (_, Some(failure)) => format!("{}: {}", failure.class, failure.detail),
+            (Some(Stop::Lingering), None) => "the turn ended well, the process was ended".to_owned(),
+            (None, None) => "the turn ended well".to_owned(),
+        };
+        let exit = self.exit.map_or(String::new(), |exit| format!(", {exit}"));
+        let seconds = self.ended_at.duration_since(self.started_at).as_millis_f64() / 1000.0;
+        format!("run ended: {}{exit}, after {seconds:.1} s", what.lines().next().unwrap_or_default())
+    }
+}
+
+/// Masks secrets in everything that an agent may have put there.
+pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String, redactor: &Redactor) {
+    // Written without `..`, so that a new field cannot be forgotten here.
+    let Ending {
+        session_id,
+        model,
+        final_text,
+        structured,
+        usage: _,
+        cost: _,
+        denials,
+        failure,
+        usage_is_thread_total: _,
+    } = ending;
+    for text in [session_id, model, final_text].into_iter().flatten().chain(denials) {
+        *text = clean(text);
+    }
+    if let Some(value) = structured {
+        redactor.json(value);
+    }
+    if let Some(Failure { class: _, detail, retry_at: _ }) = failure {
+        *detail = clean(detail);
+    }
+}

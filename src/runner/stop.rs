@@ -1,0 +1,34 @@
+//! Asking a run to end, by a file in its directory: it works whoever lives, and cannot be missed.
+
+use super::launch::{RunDir, RunFileError};
+use crate::adapters::fs::{self, Durability};
+use serde::{Deserialize, Serialize};
+
+/// Why a run is to end. Stored as `stop.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopRequest {
+    /// For a person: `cancelled by the user`.
+    pub reason: String,
+}
+
+impl RunDir {
+    /// Asks the runner to end the run. A run that has not started will not start its agent any more.
+    ///
+    /// # Errors
+    /// When the request cannot be written.
+    pub fn request_stop(&self, reason: &str) -> Result<(), RunFileError> {
+        self.write(&self.stop(), &StopRequest { reason: reason.to_owned() }, Durability::Cached)
+    }
+
+    /// The reason of a request, when there is one. A request that cannot be read is one all the same.
+    pub(super) fn stop_requested(&self) -> Option<String> {
+        match fs::read_limited(&self.stop(), 64 << 10) {
+            Ok(bytes) => {
+                let request = serde_json::from_slice::<StopRequest>(&bytes);
+                Some(request.map_or_else(|_| "stopped on request".to_owned(), |request| request.reason))
+            }
+            Err(error) if error.is_not_found() => None,
+            Err(_) => Some("stopped on request".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The life of the agent's process, from its start to its end: follows it, holds its limits, ends it.
+
+use super::launch::{Limits, RunDir};
+use super::limits::{Alarm, Watchdog};
+use super::reading::Reading;
+use super::report::Stop;
+use super::signals::Signals;
+use super::watch::Watch;
+use crate::adapters::clock;
+use crate::adapters::process::descendants_load;
+use crate::domain::outcome::{Exit, Failure};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
+use std::time::{Duration, Instant};
+
+/// How long a killed process may take to disappear before it is given up.
+const DEATH: Duration = Duration::from_secs(5);
+
+/// How far the end of the process has been driven.
+#[derive(Clone, Copy)]
+enum Phase {
+    /// It works.
+    Working,
+    /// It was asked to end and has until then.
+    Asked { until: Instant },
+    /// It was killed; what is not gone until then will never go.
+    Killed { until: Instant },
+}
+
+/// Watches over one agent.
+pub(super) struct Supervisor<'a> {
+    dir: &'a RunDir,
+    agent: Pid,
+    grace: Duration,
+    signals: &'a Signals,
+    watch: Watch,
+    watchdog: Watchdog,
+    phase: Phase,
+    stop: Option<Stop>,
+}
+
+/// How the agent's process ended.
+#[derive(Debug, Default)]
+pub(super) struct Ended {
+    /// `None`: it did not start, could not be ended, or nobody saw its end.
+    pub(super) exit: Option<Exit>,
+    /// Why orch ended it, when it did.
+    pub(super) stop: Option<Stop>,
+    /// Why it did not start.
+    pub(super) failure: Option<Failure>,
+}
+
+impl<'a> Supervisor<'a> {
+    pub(super) fn new(dir: &'a RunDir, agent: Pid, limits: Limits, signals: &'a Signals, watch: Watch) -> Self {
+        let watchdog = Watchdog::new(limits, clock::instant());
+        let phase = Phase::Working;
+        Self { dir, agent, grace: limits.grace(), signals, watch, watchdog, phase, stop: None }
+    }
+
+    /// Follows the agent until its process is gone.
+    pub(super) fn follow(mut self, reading: &mut Reading) -> Ended {
+        loop {
+            let more = reading.step();
+            if let Reaped::Agent(exit) = reap(self.agent) {
+                return Ended { exit, stop: self.stop, failure: None };
+            }
+            let now = clock::instant();
+            let wait = match self.phase {
+                Phase::Working => self.look(now, reading),
+                Phase::Asked { until } if now >= until => self.kill(now),
+                Phase::Killed { until } if now >= until => return Ended { exit: None, stop: self.stop, failure: None },
+                Phase::Asked { until } | Phase::Killed { until } => until - now,
+            };
+            self.watch.wait(self.signals, if more { Duration::ZERO } else { wait });
+        }
+    }
+
+    /// Looks for a reason to end it. Returns how long nothing is due.
+    fn look(&mut self, now: Instant, reading: &mut Reading) -> Duration {
+        self.stop = self.asked().or_else(|| self.alarmed(now, reading));
+        let Some(stop) = &self.stop else { return self.watchdog.next_look(now) };
+        reading.transcript.note(&match stop {
+            Stop::Asked { reason } => format!("ending the agent: {reason}"),
+            Stop::Limit { failure } => format!("ending the agent: {}: {}", failure.class, failure.detail),
+            Stop::Lingering => "ending the agent: its turn is over, but its process stays".to_owned(),
+        });
+        // Only the agent itself: on this signal it ends its own tools, which live in groups of their own.
+        let _ = kill_process(self.agent, Signal::INT);
+        self.phase = Phase::Asked { until: now + self.grace };
+        self.grace
+    }
+
+    fn asked(&self) -> Option<Stop> {
+        let signalled = || self.signals.stop_asked().then(|| "stopped by a signal to the runner".to_owned());
+        self.dir.stop_requested().or_else(signalled).map(|reason| Stop::Asked { reason })
+    }
+
+    fn alarmed(&mut self, now: Instant, reading: &Reading) -> Option<Stop> {
+        if let Some(failure) = reading.reader().hopeless() {
+            return Some(Stop::Limit { failure });
+        }
+        let ended = reading.reader().turn_ended();
+        match self.watchdog.look(now, reading.output_bytes(), ended, &mut descendants_load)? {
+            Alarm::Limit(failure) => Some(Stop::Limit { failure }),
+            Alarm::Lingering => Some(Stop::Lingering),
+        }
+    }
+
+    /// The agent is not waited for yet, so its number is still its own.
+    fn kill(&mut self, now: Instant) -> Duration {
+        let _ = kill_process_group(self.agent, Signal::KILL);
+        self.phase = Phase::Killed { until: now + DEATH };
+        DEATH
+    }
+}
+
+enum Reaped {
+    /// The agent has ended.
+    Agent(Option<Exit>),
+    /// It runs.
+    Nothing,
+}
+
+/// Waits for everything that has ended: the agent, and orphans that came to us.
+fn reap(agent: Pid) -> Reaped {
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) if pid == agent => {
+                return Reaped::Agent(Some(Exit { code: status.exit_status(), signal: status.terminating_signal() }));
+            }
+            Ok(Some(_)) | Err(rustix::io::Errno::INTR) => {}
+            Ok(None) => return Reaped::Nothing,
+            // No children at all: its end was seen by somebody else.
+            Err(_) => return Reaped::Agent(None),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The reference pages say what the code says: every stable name that a user may meet stands in its page, and every
+//! page that is pointed to is there. Wording is not compared.
+
+use orch::api::types::{RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::domain::ids::{RunId, TaskId};
+use orch::domain::outcome::{FailureClass, RunKind, Usage};
+use orch::domain::plan::{Hold, HoldReason};
+use orch::domain::route::{AgentProfile, Complexity, RouteResult};
+use orch::domain::task::{
+    Check, CheckState, Evidence, FileState, IntegrateMode, Integration, IntegrationState, Phase, Run, Spec, Status,
+    Task,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+fn page(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The names must stand in the page as code.
+fn must_name<'a>(page_path: &str, names: impl IntoIterator<Item = &'a str>) {
+    let text = page(page_path);
+    let missing: Vec<&str> =
+        names.into_iter().filter(|name| !text.contains(&format!("`{name}`")) && !is_in_sample(&text, name)).collect();
+    assert!(missing.is_empty(), "{page_path} does not name {missing:?}");
+}
+
+/// A field in one of the page's JSON samples.
+fn is_in_sample(text: &str, name: &str) -> bool {
+    text.contains(&format!("\"{name}\":"))
+}
+
+/// All keys of a document, at any depth.
+fn keys(value: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                found.insert(name.clone());
+                found.append(&mut keys(inner));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| found.append(&mut keys(item))),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+    found
+}
+
+fn must_name_keys_of(value: &impl serde::Serialize) {
+    let value = serde_json::to_value(value).expect("plain data");
+    must_name("docs/json.md", keys(&value).iter().map(String::as_str));
+}
+
+/// A task in which nothing is absent.
+fn full_task(now: jiff::Timestamp) -> Task {
+    let mut task = Task::new(TaskId(7), Spec::default(), FileState::Pending, now);
+    task.route = Some(RouteResult {
+        agent: "claude".to_owned(),
+        model: None,
+        complexity: Complexity::Simple,
+        reason: String::new(),
+        profile: AgentProfile::default(),
+        selected_skills: Vec::new(),
+        warning: None,
+    });
+    let check = Check {
+        command: "true".to_owned(),
+        state: CheckState::Passed,
+        exit_code: Some(0),
+        duration_ms: 1,
+        output_tail: "x".to_owned(),
+    };
+    task.evidence = Some(Evidence { checks: vec![check], ..Evidence::default() });
+    task.integration = Some(Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: None });
+    task
+}
+
+fn a_run(now: jiff::Timestamp) -> Run {
+    Run {
+        id: RunId::new(TaskId(7), 1, 0),
+        task: TaskId(7),
+        kind: RunKind::Work,
+        attempt: 1,
+        agent: "claude".to_owned(),
+        model: None,
+        phase: Phase::Ended,
+        session_id: None,
+        created_at: now,
+        started_at: None,
+        ended_at: None,
+        outcome: Some(orch::domain::outcome::Outcome::Cancelled { detail: String::new() }),
+        cost: None,
+        usage: Usage::default(),
+    }
+}
+
+#[test]
+fn every_field_of_a_task_and_a_run_is_documented() {
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let (task, run) = (full_task(now), a_run(now));
+    let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
+    let context = TaskContext { hold: Some(&hold), ..TaskContext::default() };
+    let runs = vec![RunView::of(&run, "transcript.log".into())];
+    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs));
+}
+
+#[test]
+fn every_field_of_the_smaller_documents_is_documented() {
+    let status = Status::New;
+    must_name_keys_of(&WhyView { id: TaskId(1), status, hold: None, because: String::new(), next: String::new() });
+    must_name_keys_of(&TaskRow {
+        id: TaskId(1),
+        status,
+        agent: None,
+        model: None,
+        title: String::new(),
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        why: None,
+    });
+    must_name_keys_of(&StatusView {
+        version: String::new(),
+        pid: 1,
+        mode: String::new(),
+        counts: std::collections::BTreeMap::new(),
+        idle: true,
+        problems: Vec::new(),
+    });
+}
+
+#[test]
+fn every_status_and_failure_class_is_documented() {
+    must_name("docs/json.md", Status::ALL.map(Status::as_str));
+    must_name("docs/json.md", FailureClass::ALL.iter().map(|class| class.as_str()));
+}
+
+#[test]
+fn every_hold_reason_is_documented_and_no_other() {
+    let text = page("docs/holds.md");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let documented: Vec<&str> = rows.skip_while(|name| *name == "reason").collect();
+    for name in &documented {
+        let known = serde_json::from_value::<HoldReason>(json!(name));
+        assert!(known.is_ok(), "docs/holds.md documents {name}, which is no reason");
+    }
+    // The enum cannot be asked for its size; its source can.
+    let source = page("src/domain/plan.rs");
+    let body = source.split("pub enum HoldReason {").nth(1).and_then(|rest| rest.split("\n}").next());
+    let is_variant = |line: &&str| line.trim_start().starts_with(char::is_uppercase);
+    let count = body.expect("HoldReason is in plan.rs").lines().filter(is_variant).count();
+    assert_eq!(documented.len(), count, "docs/holds.md has the reasons {documented:?}");
+}
+
+#[test]
+fn every_error_code_is_documented_with_an_exit_code() {
+    let text = page("docs/exit-codes.md");
+    for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out"] {
+        let known = serde_json::from_value::<orch::api::types::ErrorCode>(json!(code));
+        assert!(known.is_ok() && text.contains(&format!("| `{code}` | ")), "{code}");
+    }
+}
+
+#[test]
+fn every_page_that_is_pointed_to_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages = vec!["README.md".to_owned(), "AGENTS.md".to_owned(), "specs.md".to_owned()];
+    for entry in fs::read_dir(root.join("docs")).expect("docs/") {
+        let name = entry.expect("docs/").file_name().to_string_lossy().into_owned();
+        if name.ends_with(".md") {
+            pages.push(format!("docs/{name}"));
+        }
+    }
+    let mut missing = Vec::new();
+    for path in &pages {
+        let dir = root.join(path).parent().expect("a file has a directory").to_owned();
+        for rest in page(path).split("](").skip(1) {
+            let target = rest.split([')', '#']).next().unwrap_or_default();
+            if !target.is_empty() && !target.contains("://") && !dir.join(target).exists() {
+                missing.push(format!("{path}: {target}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn the_readme_begins_with_the_two_commands() {
+    let text = page("README.md");
+    let code = text.lines().filter(|line| line.starts_with("make ")).take(2).collect::<Vec<_>>();
+    assert!(code[0].starts_with("make demo") && code[1].starts_with("make test"), "{code:?}");
+}

@@ -1,0 +1,131 @@
+//! What orch finds in a worktree, and what it commits itself.
+
+use super::{Lab, inside};
+use crate::kit;
+use orch::adapters::git::{Author, LeftoversError, Operation};
+use std::path::PathBuf;
+
+#[tokio::test]
+async fn commits_and_lines_are_counted_and_leftovers_seen() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    let nothing = repo.evidence(&worktree.checkout, &worktree.base_sha).await.unwrap();
+    assert!(nothing.commits.is_empty() && !nothing.dirty && nothing.head == nothing.base);
+    let commits = [agent.commit("a b\tc", "1\n2\n"), agent.commit("README.md", "other\n")];
+    agent.write("left", "");
+    let evidence = repo.evidence(&worktree.checkout, &worktree.base_sha).await.unwrap();
+    assert_eq!(evidence.commits, commits);
+    assert_eq!((evidence.files, evidence.insertions, evidence.deletions), (2, 3, 1));
+    assert!(evidence.dirty && evidence.head == commits[1]);
+    assert_eq!(evidence.branch.as_deref(), Some("orch/1-x"));
+    assert!(repo.evidence(&worktree.checkout, "--output=/tmp/x").await.is_err());
+}
+
+#[tokio::test]
+async fn what_the_base_did_meanwhile_is_not_counted() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    inside(&lab, &worktree).commit("mine", "1\n");
+    project.write("theirs", "1\n2\n3\n");
+    let base = project.commit("theirs");
+    let evidence = repo.evidence(&worktree.checkout, &base).await.unwrap();
+    assert_eq!((evidence.commits.len(), evidence.files, evidence.insertions), (1, 1, 1));
+}
+
+#[tokio::test]
+async fn a_long_diff_leaves_out_whole_files_and_names_them() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.commit("big", &"a line of text\n".repeat(10_000));
+    let head = agent.commit(":(glob)small", "small\n");
+    let patch = repo.diff(&worktree.checkout, &worktree.base_sha, &head, 20_000).await.unwrap();
+    assert!(patch.text.contains("+small") && patch.text.len() <= 20_000, "{}", patch.text);
+    assert_eq!(patch.omitted, [PathBuf::from("big")]);
+    let whole = repo.diff(&worktree.checkout, &worktree.base_sha, &head, 1 << 20).await.unwrap();
+    assert!(whole.omitted.is_empty() && whole.text.len() > 150_000);
+}
+
+#[tokio::test]
+async fn leftovers_are_committed_whole_and_only_once() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.write(".gitignore", "ignored\n");
+    agent.write("ignored", "");
+    agent.write("-rf", "");
+    agent.write(":(exclude)x", "");
+    agent.write("line\nfeed", "");
+    std::fs::remove_file(agent.dir.join("README.md")).unwrap();
+    let message = "# Title with a hash\0\n\nbody";
+    let done = repo.commit_leftovers(&worktree.checkout, &worktree.branch, message, Author::Configured).await.unwrap();
+    assert_eq!(done.sha, Some(agent.git(["rev-parse", "HEAD"])));
+    assert_eq!(agent.git(["show", "--format=%an %s", "--name-only", "-z", "HEAD"]).split(['\0', '\n']).filter(|l| !l.is_empty()).count(), 7);
+    assert_eq!(agent.git(["log", "-1", "--format=%an|%s"]), "Test Person|# Title with a hash");
+    assert!(agent.dir.join("ignored").exists());
+    let again = repo.commit_leftovers(&worktree.checkout, &worktree.branch, message, Author::Configured).await.unwrap();
+    assert_eq!(again.sha, None);
+}
+
+#[tokio::test]
+async fn a_repository_inside_the_worktree_is_left_out_and_named() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.git(["init", "--quiet", "in[n]er"]);
+    agent.write("in[n]er/file", "");
+    let only = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Orch).await.unwrap();
+    assert_eq!((only.sha, only.left_out.len()), (None, 1));
+    agent.write("beside", "");
+    let both = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Orch).await.unwrap();
+    assert!(both.sha.is_some());
+    assert_eq!(agent.git(["ls-files"]), "README.md\nbeside");
+}
+
+#[tokio::test]
+async fn nothing_is_committed_in_the_middle_of_a_merge_or_on_another_branch() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.commit("README.md", "ours\n");
+    project.write("README.md", "theirs\n");
+    project.commit("theirs");
+    kit::process::Program::new("git", &agent.dir).args(["merge", "main"]).envs(lab.env()).run().code_is(1);
+    let commit = || repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Orch);
+    assert!(matches!(commit().await, Err(LeftoversError::InProgress { operation: Operation::Merge, .. })));
+    // Somebody removes the sign of the merge, the conflict stays.
+    std::fs::remove_file(worktree.checkout.git_dir.join("MERGE_HEAD")).unwrap();
+    let error = commit().await.unwrap_err();
+    assert!(matches!(&error, LeftoversError::Unmerged { files, .. } if files.len() == 1) && error.hint().is_some());
+    agent.git(["reset", "--quiet", "--hard"]);
+    agent.git(["switch", "--quiet", "--detach"]);
+    agent.write("x", "");
+    assert!(matches!(commit().await, Err(LeftoversError::WrongBranch { found: None, .. })));
+}
+
+#[tokio::test]
+async fn without_an_identity_orch_signs_itself() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    project.git(["config", "--unset", "user.name"]);
+    project.git(["config", "--unset", "user.email"]);
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.write("x", "");
+    repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Configured).await.unwrap();
+    assert_eq!(agent.git(["log", "-1", "--format=%an %ae|%cn"]), "orch orch@localhost|orch");
+}

@@ -1,0 +1,193 @@
+//! A repository, or an agent who can write its `.git`, starts no program through orch's git.
+
+use super::{Agent, Lab, inside, main};
+use crate::kit::repo::Repo as Project;
+use orch::adapters::git::{AdvanceError, Author, Guard, MergeRequest, Merged, Repo};
+use std::path::Path;
+
+/// Every hook that a command of orch's could start.
+const HOOKS: &[&str] = &[
+    "pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "post-checkout", "post-merge", "pre-merge-commit", "reference-transaction",
+    "post-index-change", "post-rewrite", "pre-auto-gc", "fsmonitor-watchman",
+];
+
+/// Configuration by which git would start a program, each leaving a mark under its own name.
+fn set_traps(lab: &Lab, project: &Project) {
+    let ran = lab.path("ran");
+    let mark = |name: &str| format!("touch {}/{name}; cat", ran.display());
+    let keys = [
+        "core.fsmonitor", "core.sshCommand", "core.editor", "core.pager", "core.askPass", "core.alternateRefsCommand", "sequence.editor",
+        "diff.external", "diff.trap.command", "diff.trap.textconv", "filter.trap.clean", "filter.trap.smudge", "filter.long.process",
+        "merge.trap.driver", "credential.helper", "gpg.program", "remote.origin.uploadpack", "hook.trap.command", "pager.diff", "alias.status",
+    ];
+    for key in keys {
+        project.git(["config", key, &mark(key)]);
+    }
+    for (key, value) in [
+        ("commit.gpgSign", "true"), ("filter.trap.required", "true"), ("filter.long.required", "true"), ("hook.trap.event", "post-commit"),
+        ("merge.verifySignatures", "false"), ("log.showSignature", "true"), ("submodule.recurse", "true"), ("protocol.ext.allow", "always"),
+    ] {
+        project.git(["config", key, value]);
+    }
+    project.git(["config", "credential.helper", &format!("!{}", mark("credential"))]);
+    for hook in HOOKS {
+        lab.script(&project.dir().join(".git/hooks").join(hook), &format!("#!/bin/sh\ntouch {}/hook-{hook}\n", ran.display()));
+    }
+    lab.script(&lab.path("hooks-elsewhere/post-checkout"), &format!("#!/bin/sh\ntouch {}/hookspath\n", ran.display()));
+    project.git(["config", "core.hooksPath", &lab.path("hooks-elsewhere").to_string_lossy()]);
+}
+
+/// A project whose files have attributes that call for the traps.
+fn attributed(lab: &Lab) -> Project {
+    let project = lab.project("shop");
+    project.write(".gitattributes", "*.txt filter=trap diff=trap merge=trap\n*.bin filter=long\n");
+    project.write("a.txt", "1\n2\n3\n");
+    project.write("b.bin", "1\n");
+    project.commit("files");
+    project
+}
+
+async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
+    let repo = lab.open(project).await;
+    let guard = Guard::take(&repo).await.unwrap();
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(worktree.notes.iter().any(|note| note.contains("trap")), "{:?}", worktree.notes);
+    let agent = inside(lab, &worktree);
+    agent.write("a.txt", "1\n2\n3\nof the task\n");
+    agent.write("b.bin", "2\n");
+    agent.write("c.txt", "new\n");
+    nested_trap(lab, &agent);
+    repo.commit_leftovers(&worktree.checkout, &worktree.branch, "left", Author::Configured).await.unwrap().sha.unwrap();
+    agent.write("a.txt", "0\n1\n2\n3\nof the task\n");
+    lab.ensure(&repo, 1, "x").await.unwrap();
+    let evidence = repo.evidence(&worktree.checkout, &worktree.base_sha).await.unwrap();
+    repo.diff(&worktree.checkout, &worktree.base_sha, &evidence.head, 1 << 20).await.unwrap();
+    guard.check(&repo, &[]).await.unwrap();
+    let scratch = lab.path("scratch");
+    let request = MergeRequest { branch: &worktree.branch, base: &main(), scratch: &scratch, message: "merge" };
+    let Merged::Ready(candidate) = repo.merge_candidate(&request).await.unwrap() else { panic!("nothing to merge") };
+    let advanced = repo.advance_base(&main(), &candidate.base_sha, &candidate.merge_sha).await;
+    repo.remove_scratch(&scratch).await.unwrap();
+    advanced.map(drop)
+}
+
+/// A repository inside the worktree, recorded as a submodule, with traps of its own.
+fn nested_trap(lab: &Lab, agent: &Agent) {
+    agent.git(["init", "--quiet", "nested"]);
+    let nested = Agent { dir: agent.dir.join("nested"), env: lab.env() };
+    nested.git(["config", "user.name", "x"]);
+    nested.git(["config", "user.email", "x@y"]);
+    nested.git(["config", "core.hooksPath", "/dev/null"]);
+    nested.commit("file", "1");
+    let ran = lab.path("ran");
+    nested.git(["config", "core.fsmonitor", &format!("touch {}/nested-fsmonitor", ran.display())]);
+    nested.git(["config", "filter.n.clean", &format!("touch {}/nested-filter", ran.display())]);
+    nested.write(".gitattributes", "* filter=n\n");
+    nested.write("file", "2");
+    let sha = nested.git(["-c", "core.fsmonitor=false", "rev-parse", "HEAD"]);
+    let info = format!("160000,{sha},nested");
+    agent.git(["-c", "core.fsmonitor=false", "update-index", "--add", "--cacheinfo", &info]);
+}
+
+#[tokio::test]
+async fn no_program_of_the_repository_runs() {
+    let lab = Lab::new().await;
+    let project = attributed(&lab);
+    set_traps(&lab, &project);
+    clear(&lab.path("ran"));
+    // The same traps do catch somebody who uses git without care, so that the silence below means something.
+    let _ = project.try_git(["-c", "core.hooksPath=.git/hooks", "commit", "--allow-empty", "--no-gpg-sign", "--quiet", "-m", "x"]);
+    project.write("a.txt", "dirty\n");
+    let _ = project.try_git(["diff"]);
+    let _ = project.try_git(["checkout", "--quiet", "--", "."]);
+    let caught = lab.ran();
+    for name in ["core.fsmonitor", "diff.external", "filter.trap.clean", "filter.trap.smudge", "hook-pre-commit"] {
+        assert!(caught.iter().any(|mark| mark == name), "{name} is no trap: {caught:?}");
+    }
+    project.git(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "reset", "--quiet", "--hard"]);
+    clear(&lab.path("ran"));
+
+    let advanced = whole_job(&lab, &project).await;
+    assert_eq!(lab.ran(), Vec::<String>::new());
+    assert!(matches!(advanced, Err(AdvanceError::FilterOff { .. })), "{advanced:?}");
+}
+
+#[tokio::test]
+async fn a_fetch_starts_no_program_of_the_repository() {
+    let lab = Lab::new().await;
+    let remote = lab.project("remote");
+    let project = lab.project("shop");
+    project.git(["remote", "add", "origin", &remote.dir().to_string_lossy()]);
+    set_traps(&lab, &project);
+    clear(&lab.path("ran"));
+    let repo = lab.open(&project).await;
+    repo.base(&main(), true).await.unwrap();
+    assert_eq!(lab.ran(), Vec::<String>::new());
+    let mark = |name: &str| lab.path("ran").join(name).to_string_lossy().into_owned();
+    for url in [format!("ext::touch {}", mark("ext")), format!("-u{}", mark("dash")), "ssh://-oProxyCommand=touch/x".to_owned()] {
+        project.git(["config", "remote.origin.url", &url]);
+        let base = repo.base(&main(), true).await.unwrap();
+        assert!(base.note.unwrap().contains("not reached"), "{url}");
+    }
+    project.git(["config", "remote.origin.url", "https://localhost:1/x"]);
+    project.git(["config", "remote.origin.vcs", "trap"]);
+    repo.base(&main(), true).await.unwrap();
+    assert_eq!(lab.ran(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_filter_of_the_users_own_configuration_works() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    project.git(["config", "--global", "filter.up.smudge", "tr a-z A-Z"]);
+    project.git(["config", "--global", "filter.up.clean", "tr A-Z a-z"]);
+    project.write(".gitattributes", "*.up filter=up\n");
+    project.write("x.up", "Word\n");
+    project.commit("filtered");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert_eq!(crate::kit::read_file(&worktree.path.join("x.up")), "WORD\n");
+    // An agent cannot replace it by saying something else in the repository.
+    project.git(["config", "filter.up.smudge", &format!("touch {}", lab.path("ran/smudge").display())]);
+    let worktree = lab.ensure(&repo, 2, "x").await.unwrap();
+    assert_eq!(crate::kit::read_file(&worktree.path.join("x.up")), "WORD\n");
+    assert_eq!(lab.ran(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn pointers_that_an_agent_rewrites_lead_nowhere_else() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let trap = lab.project("trap");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let trap_git = trap.dir().join(".git").to_string_lossy().into_owned();
+    crate::kit::write_file(&worktree.path.join(".git"), &format!("gitdir: {trap_git}\n"));
+    crate::kit::write_file(&worktree.checkout.git_dir.join("commondir"), &format!("{trap_git}\n"));
+    crate::kit::write_file(&worktree.checkout.git_dir.join("config.worktree"), "[core]\n\tworktree = /etc\n");
+    project.git(["config", "extensions.worktreeConfig", "true"]);
+    crate::kit::write_file(&worktree.path.join("work"), "");
+    let done = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "left", Author::Orch).await.unwrap();
+    assert_eq!(project.git(["rev-parse", "orch/1-x"]), done.sha.unwrap());
+    assert_eq!(project.git(["show", "--name-only", "--format=", "orch/1-x"]), "work");
+    assert_eq!(trap.subjects("--all"), ["Begin"]);
+}
+
+#[tokio::test]
+async fn variables_of_git_around_the_daemon_change_nothing() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let mut environment = super::environment(lab.root.path());
+    for (name, value) in [("GIT_DIR", "/nonexistent"), ("GIT_WORK_TREE", "/etc"), ("GIT_INDEX_FILE", "/nonexistent"), ("GIT_CONFIG_COUNT", "9")] {
+        environment.insert(name.to_owned(), value.to_owned());
+    }
+    let git = super::Git::locate(&environment, &lab.path("locks")).await.unwrap();
+    let repo = Repo::discover(&git, project.dir()).await.unwrap();
+    assert!(lab.ensure(&repo, 1, "x").await.unwrap().created);
+}
+
+fn clear(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+}

@@ -1,0 +1,161 @@
+//! The merge of a finished branch, and how the base moves.
+
+use super::{Lab, assert_sound, inside, main};
+use crate::kit;
+use crate::kit::repo::Repo as Project;
+use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Repo};
+use orch::domain::names::BranchName;
+use std::path::PathBuf;
+
+async fn merge(lab: &Lab, repo: &Repo, branch: &BranchName) -> Result<Merged, MergeError> {
+    let scratch = lab.path("scratch/1");
+    repo.merge_candidate(&MergeRequest { branch, base: &main(), scratch: &scratch, message: "Merge task #1: -x $(y)" }).await
+}
+
+/// A project with a task that has changed `file`, ready to be merged.
+async fn finished(lab: &Lab, file: &str) -> (Project, Repo, BranchName) {
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    inside(lab, &worktree).commit(file, "of the task\n");
+    (project, repo, worktree.branch)
+}
+
+fn ready(merged: Merged) -> Candidate {
+    match merged {
+        Merged::Ready(candidate) => candidate,
+        Merged::Already { base_sha } => panic!("already merged at {base_sha}"),
+    }
+}
+
+#[tokio::test]
+async fn a_merge_is_tried_aside_and_then_moves_the_base_and_its_clean_checkout() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    let old = project.head();
+    project.write("unknown", "mine");
+    let candidate = ready(merge(&lab, &repo, &branch).await.unwrap());
+    assert_eq!((&candidate.base_sha, project.head()), (&old, old.clone()), "the base has not moved yet");
+    assert!(candidate.checkout.work_tree.join("feature").exists());
+    let advanced = repo.advance_base(&main(), &candidate.base_sha, &candidate.merge_sha).await.unwrap();
+    assert_eq!(advanced.checkout.as_deref(), Some(project.dir()));
+    assert_eq!(project.read("feature"), "of the task\n");
+    assert_eq!(project.git(["status", "--porcelain"]), "?? unknown");
+    assert_eq!(project.subjects("main")[0], "Merge task #1: -x $(y)");
+    assert_eq!(project.git(["rev-parse", "main^1", "main^2"]), format!("{old}\n{}", candidate.branch_sha));
+    repo.remove_scratch(&candidate.checkout.work_tree).await.unwrap();
+    repo.remove_scratch(&candidate.checkout.work_tree).await.unwrap();
+    assert_sound(&project);
+}
+
+#[tokio::test]
+async fn every_step_may_be_repeated() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    let first = ready(merge(&lab, &repo, &branch).await.unwrap());
+    // A check left something behind, and the daemon crashed.
+    kit::write_file(&first.checkout.work_tree.join("target/x"), "");
+    kit::write_file(&first.checkout.work_tree.join("feature"), "broken");
+    let second = ready(merge(&lab, &repo, &branch).await.unwrap());
+    assert_eq!(kit::read_file(&second.checkout.work_tree.join("feature")), "of the task\n");
+    assert!(!second.checkout.work_tree.join("target").exists());
+    for already in [false, true] {
+        let advanced = repo.advance_base(&main(), &second.base_sha, &second.merge_sha).await.unwrap();
+        assert_eq!((advanced.already, &advanced.sha), (already, &second.merge_sha));
+    }
+    assert_eq!(merge(&lab, &repo, &branch).await.unwrap(), Merged::Already { base_sha: second.merge_sha });
+    assert_eq!(project.git(["worktree", "list"]).lines().count(), 3, "the scratch stays until it is removed");
+}
+
+#[tokio::test]
+async fn a_conflict_names_the_files_and_leaves_nothing_behind() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "README.md").await;
+    project.write("README.md", "of the user\n");
+    let base = project.commit("user");
+    let error = merge(&lab, &repo, &branch).await.unwrap_err();
+    assert!(matches!(&error, MergeError::Conflict { files, .. } if files == &[PathBuf::from("README.md")]), "{error}");
+    assert!(error.hint().is_some() && !lab.path("scratch/1").exists());
+    assert_eq!(project.head(), base);
+    assert_sound(&project);
+}
+
+#[tokio::test]
+async fn a_dirty_checkout_of_the_base_is_not_touched() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    let candidate = ready(merge(&lab, &repo, &branch).await.unwrap());
+    let base = main();
+    let advance = || repo.advance_base(&base, &candidate.base_sha, &candidate.merge_sha);
+    project.write("README.md", "half a thought\n");
+    let error = advance().await.unwrap_err();
+    assert!(matches!(&error, AdvanceError::BaseDirty { files, .. } if files == &[PathBuf::from("README.md")]), "{error}");
+    assert!(error.hint().unwrap().contains("commit or stash"));
+    project.git(["checkout", "--quiet", "README.md"]);
+    // Files that git does not know, or ignores, are in the way as well.
+    project.write("feature", "mine");
+    assert!(matches!(advance().await, Err(AdvanceError::BaseDirty { .. })));
+    project.write(".git/info/exclude", "feature\n");
+    assert!(matches!(advance().await, Err(AdvanceError::BaseDirty { .. })));
+    assert_eq!((project.read("feature").as_str(), project.head()), ("mine", candidate.base_sha.clone()));
+    std::fs::remove_file(project.dir().join("feature")).unwrap();
+    assert!(!advance().await.unwrap().already);
+}
+
+#[tokio::test]
+async fn a_base_that_moved_meanwhile_is_merged_anew() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    let stale = ready(merge(&lab, &repo, &branch).await.unwrap());
+    project.write("other", "");
+    let moved = project.commit("other");
+    let error = repo.advance_base(&main(), &stale.base_sha, &stale.merge_sha).await.unwrap_err();
+    assert!(matches!(&error, AdvanceError::Moved { found: Some(found), .. } if *found == moved), "{error}");
+    let fresh = ready(merge(&lab, &repo, &branch).await.unwrap());
+    repo.advance_base(&main(), &fresh.base_sha, &fresh.merge_sha).await.unwrap();
+    assert!(project.dir().join("other").exists() && project.dir().join("feature").exists());
+    let backwards = repo.advance_base(&main(), &fresh.merge_sha, &stale.merge_sha).await;
+    assert!(matches!(backwards, Err(AdvanceError::NotForward { .. })));
+}
+
+#[tokio::test]
+async fn a_base_that_is_checked_out_nowhere_moves_alone() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    project.git(["switch", "--quiet", "--create", "mine"]);
+    let candidate = ready(merge(&lab, &repo, &branch).await.unwrap());
+    let advanced = repo.advance_base(&main(), &candidate.base_sha, &candidate.merge_sha).await.unwrap();
+    assert_eq!(advanced.checkout, None);
+    assert_eq!(project.git(["rev-parse", "main"]), candidate.merge_sha);
+    assert!(!project.dir().join("feature").exists());
+}
+
+#[tokio::test]
+async fn a_base_in_a_linked_worktree_moves_with_it_or_waits_for_it() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    project.git(["switch", "--quiet", "--create", "mine"]);
+    project.git(["worktree", "add", "--quiet", "../linked", "main"]);
+    let candidate = ready(merge(&lab, &repo, &branch).await.unwrap());
+    let linked = lab.path("linked");
+    std::fs::rename(&linked, lab.path("away")).unwrap();
+    let base = main();
+    let advance = || repo.advance_base(&base, &candidate.base_sha, &candidate.merge_sha);
+    assert!(matches!(advance().await, Err(AdvanceError::CheckoutMissing { path, .. }) if path == linked));
+    std::fs::rename(lab.path("away"), &linked).unwrap();
+    assert_eq!(advance().await.unwrap().checkout, Some(linked.clone()));
+    assert_eq!(kit::read_file(&linked.join("feature")), "of the task\n");
+}
+
+#[tokio::test]
+async fn a_scratch_never_replaces_what_is_not_scratch() {
+    let lab = Lab::new().await;
+    let (_project, repo, branch) = finished(&lab, "feature").await;
+    kit::write_file(&lab.path("scratch/1/mine"), "");
+    assert!(matches!(merge(&lab, &repo, &branch).await, Err(MergeError::Scratch(_))));
+    std::fs::remove_dir_all(lab.path("scratch")).unwrap();
+    let worktree = lab.path("worktrees/shop/orch/1-x");
+    assert!(repo.remove_scratch(&worktree).await.is_err() && worktree.join("feature").exists());
+    let gone = BranchName::parse("orch/9-gone").unwrap();
+    assert!(matches!(merge(&lab, &repo, &gone).await, Err(MergeError::BranchMissing { .. })));
+}

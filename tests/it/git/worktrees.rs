@@ -1,0 +1,316 @@
+//! Making worktrees and finding them again.
+
+use super::{Lab, assert_sound, inside, main};
+use crate::kit;
+use crate::kit::wait;
+use orch::adapters::worktree::{WorktreeError, WorktreeRequest};
+use orch::domain::ids::TaskId;
+use orch::domain::names;
+use std::os::unix::fs::symlink;
+
+#[tokio::test]
+async fn a_second_call_finds_the_same_worktree() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let first = lab.ensure(&repo, 7, "Add a health endpoint").await.unwrap();
+    assert!(first.created && first.notes.is_empty(), "{first:?}");
+    assert_eq!(first.path, lab.path("worktrees/shop/orch/7-add-a-health-endpoint"));
+    assert_eq!(first.base_sha, project.head());
+    let second = lab.ensure(&repo, 7, "Add a health endpoint").await.unwrap();
+    assert_eq!(second, orch::adapters::worktree::Worktree { created: false, ..first });
+    assert_eq!(project.git(["config", "--list", "--local"]).matches("branch.").count(), 0, "no tracking was set up");
+    assert_sound(&project);
+}
+
+#[tokio::test]
+async fn titles_of_every_kind_give_a_worktree() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let long = "x".repeat(10_000);
+    let titles = ["a\nb", "\"'$(touch pwned)`id`#{x}", "🚀", "שלום", "--force", "../../etc", "-", long.as_str(), "same", "same", "a.lock"];
+    for (id, title) in titles.into_iter().enumerate() {
+        let worktree = lab.ensure(&repo, id as u64 + 1, title).await.unwrap();
+        project.git(["check-ref-format", "--branch", worktree.branch.as_str()]);
+        assert!(worktree.path.starts_with(lab.path("worktrees/shop/orch")) && worktree.path.join("README.md").exists());
+    }
+    assert_sound(&project);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_all_succeed() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    // A second view of the same repository, as another process has it: only the lock file is shared.
+    let other = super::Git::locate(&super::environment(lab.root.path()), &lab.path("locks")).await.unwrap();
+    let other = super::Repo::discover(&other, project.dir()).await.unwrap();
+    let calls = (1..=10).map(|id| lab.ensure(if id % 2 == 0 { &repo } else { &other }, id, "parallel"));
+    for made in futures::future::join_all(calls).await {
+        assert!(made.unwrap().created);
+    }
+    let again = (0..10).map(|_| lab.ensure(&repo, 99, "the same"));
+    let made = futures::future::join_all(again).await.into_iter().filter(|made| made.as_ref().unwrap().created);
+    assert_eq!(made.count(), 1);
+    assert_eq!(project.git(["worktree", "list"]).lines().count(), 12);
+    assert_sound(&project);
+}
+
+#[tokio::test]
+async fn uncommitted_work_is_kept_as_a_commit_of_orch() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.write("README.md", "changed\n");
+    agent.write("new file", "new\n");
+    let found = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(!found.created && found.notes[0].contains("kept as commit"), "{found:?}");
+    assert_eq!(agent.git(["log", "-1", "--format=%an|%cn|%s"]), "orch|Test Person|orch: work in progress");
+    assert_eq!(agent.git(["status", "--porcelain"]), "");
+    assert_eq!(kit::read_file(&worktree.path.join("new file")), "new\n");
+    assert_eq!(found.base_sha, project.head());
+}
+
+#[tokio::test]
+async fn somebody_elses_files_at_the_path_are_left_alone() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let path = lab.path("worktrees/shop/orch/1-x");
+    kit::write_file(&path.join("mine.txt"), "mine");
+    let error = lab.ensure(&repo, 1, "x").await.unwrap_err();
+    assert!(matches!(&error, WorktreeError::PathTaken { .. }) && error.hint().unwrap().contains("move"), "{error}");
+    assert_eq!(kit::read_file(&path.join("mine.txt")), "mine");
+    assert_eq!(project.git(["branch", "--list", "orch/*"]), "", "nothing was begun");
+    // The same for a file, a link, and somebody's own clone that replaced the worktree.
+    kit::write_file(&lab.path("worktrees/shop/orch/2-x"), "");
+    symlink(lab.path("home"), lab.path("worktrees/shop/orch/3-x")).unwrap();
+    lab.ensure(&repo, 4, "x").await.unwrap();
+    std::fs::remove_dir_all(lab.path("worktrees/shop/orch/4-x")).unwrap();
+    project.git(["clone", "--quiet", ".", "../worktrees/shop/orch/4-x"]);
+    for id in [2, 3, 4] {
+        assert!(matches!(lab.ensure(&repo, id, "x").await, Err(WorktreeError::PathTaken { .. })), "{id}");
+    }
+    assert!(lab.path("worktrees/shop/orch/4-x/.git").is_dir());
+}
+
+#[tokio::test]
+async fn an_existing_branch_is_taken_up_with_its_commits() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    project.git(["switch", "--quiet", "--create", "orch/1-x"]);
+    project.write("work", "");
+    let work = project.commit("work");
+    project.git(["switch", "--quiet", "main"]);
+    project.write("later", "");
+    project.commit("later");
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert_eq!(inside(&lab, &worktree).git(["rev-parse", "HEAD"]), work);
+    assert_eq!(worktree.base_sha, project.git(["rev-parse", "main~1"]));
+    assert!(worktree.notes[0].contains("its commits are kept"), "{:?}", worktree.notes);
+    // One without commits of its own starts from the newest base.
+    project.git(["branch", "orch/2-x", "main~1"]);
+    let worktree = lab.ensure(&repo, 2, "x").await.unwrap();
+    assert_eq!(inside(&lab, &worktree).git(["rev-parse", "HEAD"]), project.head());
+}
+
+#[tokio::test]
+async fn a_branch_of_another_history_is_not_taken_over() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let tree = project.git(["rev-parse", "HEAD^{tree}"]);
+    let foreign = project.git(["commit-tree", "-m", "foreign", &tree]);
+    project.git(["branch", "orch/1-x", &foreign]);
+    assert!(matches!(lab.ensure(&repo, 1, "x").await, Err(WorktreeError::Unrelated { .. })));
+    assert_eq!(project.git(["rev-parse", "orch/1-x"]), foreign);
+}
+
+#[tokio::test]
+async fn a_branch_that_is_checked_out_elsewhere_is_said_with_the_place() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let elsewhere = project.worktree(&lab.path("elsewhere"), "orch/1-x");
+    let error = lab.ensure(&repo, 1, "x").await.unwrap_err();
+    assert!(matches!(&error, WorktreeError::BranchInUse { path, .. } if path == elsewhere.dir()), "{error}");
+    // Once that directory is gone, nothing is in the way.
+    std::fs::remove_dir_all(elsewhere.dir()).unwrap();
+    assert!(lab.ensure(&repo, 1, "x").await.unwrap().created);
+    project.git(["switch", "--quiet", "--create", "orch/2-x"]);
+    assert!(matches!(lab.ensure(&repo, 2, "x").await, Err(WorktreeError::BranchInUse { path, .. }) if path == project.dir()));
+}
+
+#[tokio::test]
+async fn a_worktree_with_another_branch_checked_out_is_not_touched() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.git(["switch", "--quiet", "--create", "mine"]);
+    agent.write("half", "");
+    let error = lab.ensure(&repo, 1, "x").await.unwrap_err();
+    assert!(matches!(&error, WorktreeError::WrongBranch { found: Some(found), .. } if found == "mine"), "{error}");
+    assert_eq!(agent.git(["status", "--porcelain"]), "?? half");
+}
+
+#[tokio::test]
+async fn a_worktree_deleted_by_hand_is_made_again_and_others_stay_registered() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let away = project.worktree(&lab.path("on-a-disk-that-is-away"), "away");
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let work = inside(&lab, &worktree).commit("work", "");
+    let detached = lab.ensure(&repo, 2, "x").await.unwrap();
+    let agent = inside(&lab, &detached);
+    agent.git(["switch", "--quiet", "--detach"]);
+    let floating = agent.commit("floating", "");
+    for path in [away.dir(), &worktree.path, &detached.path] {
+        std::fs::remove_dir_all(path).unwrap();
+    }
+    let again = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(again.created && again.path.join("work").exists());
+    assert_eq!(inside(&lab, &again).git(["rev-parse", "HEAD"]), work);
+    lab.ensure(&repo, 2, "x").await.unwrap();
+    assert_eq!(project.git(["for-each-ref", "--contains", &floating, "--format=%(refname)"]), format!("refs/orch/kept/{floating}"));
+    assert!(project.git(["worktree", "list"]).contains("on-a-disk-that-is-away"), "a disk may come back");
+}
+
+#[tokio::test]
+async fn a_rebase_in_progress_is_left_to_the_next_run() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.commit("README.md", "ours\n");
+    project.write("README.md", "theirs\n");
+    project.commit("theirs");
+    kit::process::Program::new("git", &agent.dir).args(["rebase", "main"]).envs(lab.env()).run().code_is(1);
+    let before = agent.git(["status", "--porcelain"]);
+    let found = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert_eq!(found.notes, ["a rebase is in progress, left as it is"]);
+    assert_eq!(agent.git(["status", "--porcelain"]), before);
+}
+
+#[tokio::test]
+async fn a_broken_link_to_the_repository_is_set_right() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let trap = lab.project("trap");
+    kit::write_file(&worktree.path.join(".git"), &format!("gitdir: {}/.git\n", trap.dir().display()));
+    kit::write_file(&worktree.path.join("work"), "");
+    let found = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(found.notes[0].contains("set right"), "{:?}", found.notes);
+    assert_eq!(inside(&lab, &found).git(["log", "-1", "--format=%s"]), "orch: work in progress");
+    assert_eq!(trap.subjects("HEAD"), ["Begin"]);
+}
+
+#[tokio::test]
+async fn a_lock_that_a_killed_git_left_is_removed() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    for lock in [worktree.checkout.git_dir.join("index.lock"), repo.common_dir().join("refs/heads/orch/1-x.lock")] {
+        kit::write_file(&lock, "");
+    }
+    kit::write_file(&worktree.path.join("work"), "");
+    let found = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(found.notes[0].contains("kept as commit"), "{:?}", found.notes);
+    assert!(!worktree.checkout.git_dir.join("index.lock").exists());
+}
+
+/// What a killed `git worktree add` leaves behind, from the earliest to the latest moment.
+#[tokio::test]
+async fn a_worktree_that_was_half_made_is_made_anew() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    for stage in 0..6_u64 {
+        let made = lab.ensure(&repo, stage + 1, "x").await.unwrap();
+        let git_dir = &made.checkout.git_dir;
+        kit::write_file(&git_dir.join("locked"), "initializing\n");
+        if stage < 5 {
+            std::fs::remove_file(made.path.join("README.md")).unwrap();
+            kit::write_file(&git_dir.join("index.lock"), "half");
+        }
+        if stage < 4 {
+            std::fs::remove_file(git_dir.join("index")).unwrap();
+        }
+        if stage < 3 {
+            std::fs::remove_file(git_dir.join("HEAD")).unwrap();
+        }
+        if stage < 2 {
+            std::fs::remove_file(made.path.join(".git")).unwrap();
+        }
+        if stage < 1 {
+            std::fs::remove_file(git_dir.join("commondir")).unwrap();
+            std::fs::remove_dir(&made.path).unwrap();
+        }
+        let again = lab.ensure(&repo, stage + 1, "x").await.unwrap_or_else(|error| panic!("stage {stage}: {error}"));
+        assert!(again.created && again.path.join("README.md").exists(), "stage {stage}");
+        assert_eq!(inside(&lab, &again).git(["status", "--porcelain"]), "", "stage {stage}");
+        assert_eq!(inside(&lab, &again).git(["rev-parse", "HEAD"]), project.head());
+    }
+    assert_sound(&project);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_effect_that_is_dropped_at_any_moment_can_be_repeated() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    for file in 0..300 {
+        project.write(&format!("dir{}/file{file}", file % 7), "text\n");
+    }
+    project.commit("many files");
+    let repo = lab.open(&project).await;
+    for id in 1..=12_u64 {
+        // Dropping the future kills the git command that runs at that moment.
+        let limit = std::time::Duration::from_millis(id * 3);
+        let _ = tokio::time::timeout(limit, lab.ensure(&repo, id, "killed")).await;
+        let worktree = lab.ensure(&repo, id, "killed").await.unwrap_or_else(|error| panic!("after {limit:?}: {error}"));
+        let agent = inside(&lab, &worktree);
+        assert_eq!(agent.git(["status", "--porcelain"]), "", "after {limit:?}");
+        assert_eq!(agent.git(["rev-parse", "HEAD"]), project.head(), "after {limit:?}");
+    }
+    project.git(["fsck", "--full"]);
+}
+
+#[tokio::test]
+async fn the_path_must_be_absolute_and_plain() {
+    let lab = Lab::new().await;
+    let repo = lab.open(&lab.project("shop")).await;
+    let branch = names::branch(TaskId(1), "x");
+    for path in ["relative", "/tmp/../etc/x"] {
+        let request = WorktreeRequest { path: path.as_ref(), branch: &branch, base: &main(), fetch: false };
+        assert!(matches!(repo.ensure_worktree(&request).await, Err(WorktreeError::BadPath { .. })));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_repository_makes_others_wait_and_then_lets_them_on() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    lab.ensure(&repo, 1, "x").await.unwrap();
+    let lock = std::fs::read_dir(lab.path("locks")).unwrap().next().unwrap().unwrap().path();
+    let file = std::fs::File::open(lock).unwrap();
+    file.lock().unwrap();
+    let (path, branch) = (lab.path("worktrees/late"), names::branch(TaskId(2), "x"));
+    let late = tokio::spawn(async move {
+        repo.ensure_worktree(&WorktreeRequest { path: &path, branch: &branch, base: &main(), fetch: false }).await
+    });
+    let begun = wait::poll(std::time::Duration::from_millis(100), || lab.path("worktrees/late").exists().then_some(()));
+    assert_eq!(begun, None, "it went on although another process holds the repository");
+    file.unlock().unwrap();
+    assert!(late.await.unwrap().unwrap().created);
+}

@@ -1,0 +1,90 @@
+//! Hostile prompts, environments and output.
+
+use super::*;
+
+#[test]
+fn a_hostile_prompt_arrives_byte_for_byte_on_stdin() {
+    let mut room = Room::new("cat > got; echo ok");
+    room.prompt = format!(
+        "-leading dash $(touch pwned) `touch pwned` #{{pane_id}} %d \\n \"quotes\" 'single'\n\u{1b}[31m\u{202e}🙂\0\r\n{}",
+        "x".repeat(3 << 20)
+    );
+    room.run();
+    assert!(std::fs::read(room.work("got")).expect("readable") == room.prompt.as_bytes());
+    assert!(!room.work("pwned").exists());
+}
+
+#[test]
+fn the_agent_sees_the_given_environment_and_nothing_else() {
+    let mut room = Room::new("").env("GIVEN", "a b").env("TMUX", "/tmp/tmux-0/default,1,0").env("TMUX_PANE", "%1");
+    room.launch.spec.program = "/usr/bin/env".into();
+    room.launch.spec.args.clear();
+    room.launch.spec.env.insert("FROM_DIALECT".into(), "1".into());
+    room.run();
+    let output = std::fs::read_to_string(room.dir().events()).expect("readable");
+    let mut seen: Vec<&str> = output.lines().collect();
+    seen.sort_unstable();
+    let run = format!("ORCH_RUN_ID={}", room.launch.run_id);
+    let path = format!("PATH={}", room.env["PATH"]);
+    let expected =
+        ["FROM_DIALECT=1", "GIVEN=a b", "ORCH_AGENT=mybot", "ORCH_MODEL=small", &run, "ORCH_TASK_ID=7", &path];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn secrets_reach_the_agent_and_no_other_place() {
+    let secret = "canary/4f9a+17b2e0";
+    let script = "echo \"my key is $SOME_API_KEY\"; printf %s \"$SOME_API_KEY\" | base64; echo \"oops $SOME_API_KEY\" >&2; \
+                  echo ghp_0123456789abcdefghijklmnopqrstuvwxyz; exit 1";
+    let room = Room::new(script).env("SOME_API_KEY", secret);
+    let running = room.start();
+    let ran = running.finish(RUN);
+    let raw = std::fs::read_to_string(room.dir().events()).expect("readable");
+    assert!(raw.contains(secret), "the agent has it");
+    assert!(!room.dir().env().exists(), "the file with the secrets is gone");
+    let mut shown = vec![("pane", ran.stdout), ("transcript", room.transcript())];
+    for file in [room.dir().outcome(), room.dir().launch(), room.dir().started()] {
+        shown.push(("file", std::fs::read_to_string(file).expect("readable")));
+    }
+    for (place, text) in shown {
+        for leak in [secret, "Y2FuYXJ5", "0123456789abcdefghij"] {
+            assert!(!text.contains(leak), "{leak} in {place}: {text}");
+        }
+    }
+    assert!(room.transcript().contains("my key is [REDACTED:SOME_API_KEY]\n[REDACTED:SOME_API_KEY]"));
+    assert!(room.transcript().contains("[REDACTED:github-token]"));
+}
+
+#[test]
+fn escape_sequences_reach_neither_log_nor_pane() {
+    let script =
+        r"printf '\033]52;c;cHduZWQ=\007one\033]0;title\033\\ \033[2J\033[31mred\033[0m\033Pq#0\033\\ two\010\r\n'";
+    let room = Room::new(script);
+    let ran = room.start().finish(RUN);
+    assert!(room.transcript().contains("\none red two\n"), "{:?}", room.transcript());
+    assert!(room.transcript().chars().all(|c| c == '\n' || !c.is_control()));
+    // The pane has orch's own colours, and only those.
+    let pane = ran.stdout.replace("\x1b[1m", "").replace("\x1b[0m", "");
+    assert!(pane.chars().all(|c| c == '\n' || !c.is_control()), "{pane:?}");
+}
+
+#[test]
+fn output_that_is_no_protocol_is_a_failure_and_no_harm() {
+    let script = r#"printf '%s\n' "$INIT"; printf '{"type": broken\n\377\376\000\n[[[[\n{"type":"assistant"}\nnull\n{"type":"res'"#;
+    let report = Room::claude(script).run();
+    assert_eq!(class(&report), FailureClass::Crashed);
+    assert_eq!(report.exit, Some(Exit { code: Some(0), signal: None }));
+}
+
+#[test]
+fn ignored_signals_are_not_inherited_by_the_agent() {
+    let room = Room::new("kill -INT $$; echo survived");
+    room.prepare();
+    let (program, args) = runner_command();
+    let script = "trap '' INT HUP QUIT TERM USR1; exec \"$@\"";
+    let all = ["-c", script, "sh", program.to_str().expect("text")].map(str::to_owned).into_iter();
+    let dir = room.dir().path().to_str().expect("text").to_owned();
+    let ran = Program::new("/bin/sh", room.home.path()).args(all.chain(args).chain([dir])).run();
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert_eq!(room.report().exit, Some(Exit { code: None, signal: Some(2) }));
+}

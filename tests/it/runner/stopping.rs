@@ -1,0 +1,114 @@
+//! Requests to stop, and starts that must not happen.
+
+use super::*;
+
+const WORKS: &str = "touch begun; while :; do sleep 0.01; done";
+
+fn cancelled(report: &RunReport) -> String {
+    match report.outcome() {
+        Outcome::Cancelled { detail } => detail,
+        other @ (Outcome::Finished { .. } | Outcome::Failed(_)) => panic!("not cancelled: {other:?}"),
+    }
+}
+
+#[test]
+fn a_stop_file_ends_the_agent_by_an_interrupt_first() {
+    let script = "trap 'echo cleaned up; exit 5' INT; touch begun; while :; do sleep 0.01; done";
+    let room = Room::new(script).limits(|l| l.grace_ms = 20_000);
+    let running = room.start();
+    room.wait_for("begun");
+    room.dir().request_stop("cancelled by the user").expect("writable");
+    assert_eq!(running.finish(RUN).code, Some(0));
+    let report = room.report();
+    assert_eq!(cancelled(&report), "cancelled by the user");
+    assert_eq!(report.exit, Some(Exit { code: Some(5), signal: None }));
+    assert!(room.transcript().contains("\ncleaned up\n"), "{}", room.transcript());
+}
+
+#[test]
+fn an_agent_that_ignores_every_question_is_killed_with_all_its_children() {
+    let script = "trap '' INT TERM HUP; setsid sh -c 'trap \"\" INT TERM; sleep 1000' & sleep 1000 & ";
+    let room = Room::new(&format!("{script}{WORKS}"));
+    let running = room.start();
+    room.wait_for("begun");
+    running.signal(Signal::TERM);
+    assert_eq!(running.finish(RUN).code, Some(0));
+    let report = room.report();
+    assert_eq!(cancelled(&report), "stopped by a signal to the runner");
+    assert_eq!(report.exit, Some(Exit { code: None, signal: Some(9) }));
+    assert_eq!(room.marked(), 0);
+}
+
+#[test]
+fn an_interrupt_typed_into_the_pane_is_a_request_to_stop() {
+    let room = Room::new(WORKS);
+    let running = room.start();
+    room.wait_for("begun");
+    running.signal(Signal::INT);
+    running.finish(RUN);
+    cancelled(&room.report());
+}
+
+#[test]
+fn a_run_that_is_stopped_before_its_start_never_starts_its_agent() {
+    let room = Room::new("touch begun");
+    room.prepare();
+    room.dir().request_stop("not needed any more").expect("writable");
+    assert_eq!(room.runner().run().code, Some(0));
+    assert_eq!(cancelled(&room.report()), "not needed any more");
+    assert_eq!(room.report().exit, None);
+    assert!(!room.work("begun").exists());
+}
+
+#[test]
+fn a_damaged_stop_request_stops_as_well() {
+    let room = Room::new(WORKS);
+    let running = room.start();
+    room.wait_for("begun");
+    write_file(&room.dir().stop(), "{\"reason\":");
+    running.finish(RUN);
+    assert_eq!(cancelled(&room.report()), "stopped on request");
+}
+
+#[test]
+fn a_second_start_is_refused_and_touches_nothing() {
+    let room = Room::new("echo x >> starts; touch begun; while [ ! -e go ]; do sleep 0.01; done; echo done");
+    assert_eq!(inspect(&room.prepare()).expect("readable"), RunState::NotStarted);
+    let first = room.runner().start();
+    room.wait_for("begun");
+    assert!(matches!(inspect(&room.dir()).expect("readable"), RunState::Running { started: Some(_) }));
+    room.dir().write_env(&room.env).expect("writable");
+    assert_eq!(room.runner().run().code, Some(7), "while it runs");
+    write_file(&room.work("go"), "");
+    first.finish(RUN);
+    let report = room.report();
+    assert_eq!(room.runner().run().code, Some(7), "after its end");
+    assert_eq!(room.report(), report);
+    assert!(room.dir().env().exists(), "the late runner left everything as it was");
+    assert_eq!(std::fs::read_to_string(room.work("starts")).expect("readable"), "x\n");
+}
+
+#[test]
+fn of_many_runners_at_once_exactly_one_goes_on() {
+    let room = Room::new("echo x >> starts; echo done");
+    room.prepare();
+    let runners: Vec<Running> = (0..8).map(|_| room.runner().start()).collect();
+    let mut codes: Vec<_> = runners.into_iter().map(|runner| runner.finish(RUN).code).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(7), Some(7), Some(7), Some(7), Some(7), Some(7), Some(7)]);
+    assert_eq!(std::fs::read_to_string(room.work("starts")).expect("readable"), "x\n");
+    assert_eq!(summary(&room.report()), "done");
+}
+
+#[test]
+fn a_run_without_its_files_says_what_is_missing() {
+    let room = Room::new("");
+    let ran = room.runner().run();
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("launch.json"), "{}", ran.stderr);
+
+    room.prepare();
+    std::fs::remove_file(room.dir().env()).expect("exists");
+    assert_eq!(room.runner().run().code, Some(0));
+    assert_eq!(class(&room.report()), FailureClass::Crashed);
+}
