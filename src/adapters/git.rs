@@ -49,8 +49,21 @@ use std::sync::Arc;
 
 /// Variables of the daemon that git gets, beside `PATH`: to find the user's settings, and to reach a remote.
 const PASSED: &[&str] = &[
-    "HOME", "XDG_CONFIG_HOME", "USER", "LOGNAME", "TMPDIR", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy",
-    "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "USER",
+    "LOGNAME",
+    "TMPDIR",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
 ];
 
 /// The installed git and the surroundings in which it runs. Cheap to clone.
@@ -120,11 +133,20 @@ mod tests {
 
     #[test]
     fn no_variable_of_git_and_no_relative_search_path_is_passed_on() {
-        let given = [("GIT_DIR", "/x"), ("GIT_CONFIG_COUNT", "1"), ("PATH", ".:/bin::bin:/usr/bin"), ("HOME", "/h"), ("LC_ALL", "de_DE")];
+        let given = [
+            ("GIT_DIR", "/x"),
+            ("GIT_CONFIG_COUNT", "1"),
+            ("PATH", ".:/bin::bin:/usr/bin"),
+            ("HOME", "/h"),
+            ("LC_ALL", "de_DE"),
+        ];
         let given = given.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let result: BTreeMap<OsString, OsString> = surroundings(&given).into_iter().collect();
         assert_eq!(result.get(&OsString::from("PATH")), Some(&OsString::from("/bin:/usr/bin")));
         assert_eq!(result.get(&OsString::from("LC_ALL")), Some(&OsString::from("C")));
-        assert!(!result.contains_key(&OsString::from("GIT_DIR")) && !result.contains_key(&OsString::from("GIT_CONFIG_COUNT")));
+        assert!(
+            !result.contains_key(&OsString::from("GIT_DIR"))
+                && !result.contains_key(&OsString::from("GIT_CONFIG_COUNT"))
+        );
     }
 }

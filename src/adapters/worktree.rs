@@ -9,12 +9,18 @@ mod scratch;
 
 pub use error::{RemoveError, WorktreeError};
 
-use super::git::{Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, same_place, settled};
+use super::git::{
+    Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock,
+    same_place, settled,
+};
 use crate::domain::names::BranchName;
 use std::path::{Component, Path, PathBuf};
 
 /// Message of the commit in which orch keeps what a run left behind.
 const WORK_IN_PROGRESS: &str = "orch: work in progress";
+
+/// Said of a worktree that did not lead to its repository any more.
+const MENDED: &str = "its link to the repository was broken and was set right";
 
 /// Which worktree is needed.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +80,13 @@ impl Repo {
     }
 
     /// Takes over a worktree that is there.
-    async fn adopt(&self, entry: &Entry, path: &Path, branch: &BranchName, base: &Base) -> Result<Worktree, WorktreeError> {
+    async fn adopt(
+        &self,
+        entry: &Entry,
+        path: &Path,
+        branch: &BranchName,
+        base: &Base,
+    ) -> Result<Worktree, WorktreeError> {
         let checkout = self.linked_checkout(path)?.ok_or_else(|| WorktreeError::PathTaken { path: path.to_owned() })?;
         let mut notes: Vec<String> = base.note.iter().cloned().collect();
         notes.extend(self.repair_pointer(&checkout).await?);
@@ -84,18 +96,28 @@ impl Repo {
         }
         match self.commit_leftovers(&checkout, branch, WORK_IN_PROGRESS, Author::Orch).await {
             Ok(kept) => {
-                notes.extend(kept.sha.map(|sha| format!("uncommitted work was found and kept as commit {}", &sha[..10])));
-                notes.extend(kept.left_out.iter().map(|dir| format!("{} is a repository of its own, left as it is", dir.display())));
+                notes.extend(
+                    kept.sha.map(|sha| format!("uncommitted work was found and kept as commit {}", &sha[..10])),
+                );
+                notes.extend(
+                    kept.left_out
+                        .iter()
+                        .map(|dir| format!("{} is a repository of its own, left as it is", dir.display())),
+                );
             }
-            Err(LeftoversError::InProgress { operation, .. }) => notes.push(format!("a {operation} is in progress, left as it is")),
-            Err(LeftoversError::Unmerged { files, .. }) => notes.push(format!("{} files have unresolved conflicts, left as they are", files.len())),
+            Err(LeftoversError::InProgress { operation, .. }) => {
+                notes.push(format!("a {operation} is in progress, left as it is"))
+            }
+            Err(LeftoversError::Unmerged { files, .. }) => {
+                notes.push(format!("{} files have unresolved conflicts, left as they are", files.len()))
+            }
             Err(error @ (LeftoversError::WrongBranch { .. } | LeftoversError::Git(_))) => return Err(error.into()),
         }
         let base_sha = self.shared_with(&branch.full_ref(), base).await?;
         Ok(Worktree { path: path.to_owned(), branch: branch.clone(), base_sha, created: false, notes, checkout })
     }
 
-    /// Sets right the file by which a worktree finds its repository: the repository was moved, or somebody changed it.
+    /// Sets right the files by which a worktree finds its repository: the repository was moved, or somebody changed them.
     async fn repair_pointer(&self, checkout: &Checkout) -> Result<Option<String>, WorktreeError> {
         let file = checkout.work_tree.join(".git");
         let taken = || WorktreeError::PathTaken { path: checkout.work_tree.clone() };
@@ -107,17 +129,19 @@ impl Repo {
             let target = text.strip_prefix("gitdir: ").map(|target| checkout.work_tree.join(target.trim_end()));
             target.is_some_and(|target| same_place(&target, &checkout.git_dir))
         };
+        let restored = checkout.restore_common_dir()?;
         if points_home() {
-            return Ok(None);
+            return Ok(restored.then(|| MENDED.to_owned()));
         }
         self.ask(&self.main_checkout(), Call::new(["worktree", "repair", "--"]).arg(&checkout.work_tree)).await?;
-        if points_home() { Ok(Some("its link to the repository was broken and was set right".to_owned())) } else { Err(taken()) }
+        if points_home() { Ok(Some(MENDED.to_owned())) } else { Err(taken()) }
     }
 
     /// Makes sure that a branch is checked out nowhere else.
     async fn free_branch(&self, entries: &[Entry], path: &Path, branch: &BranchName) -> Result<(), WorktreeError> {
         let full = branch.full_ref();
-        let elsewhere = |entry: &&Entry| entry.branch.as_deref() == Some(full.as_str()) && !same_place(&entry.path, path);
+        let elsewhere =
+            |entry: &&Entry| entry.branch.as_deref() == Some(full.as_str()) && !same_place(&entry.path, path);
         let Some(entry) = entries.iter().find(elsewhere) else { return Ok(()) };
         let is_main = entries.first() == Some(entry);
         match entry.presence() {
@@ -166,7 +190,8 @@ impl Repo {
 
 /// The path in the form in which git will know it, with its parent made.
 fn prepared(path: &Path) -> Result<PathBuf, WorktreeError> {
-    let plain = path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+    let plain =
+        path.is_absolute() && path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
     let parent = path.parent().filter(|_| plain).ok_or_else(|| WorktreeError::BadPath { path: path.to_owned() })?;
     std::fs::create_dir_all(parent).map_err(|source| GitError::Io { path: parent.to_owned(), source })?;
     Ok(settled(path))

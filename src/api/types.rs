@@ -5,7 +5,8 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
 use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::task::{Check, Integration, Run, State, Status, Task};
+use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
+use crate::domain::task::{Run, State, Status, Task};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -369,7 +370,6 @@ pub struct TaskContext<'a> {
 
 impl IntegrationView {
     fn of(integration: &Integration) -> Self {
-        use crate::domain::task::{IntegrateMode, IntegrationState};
         Self {
             mode: match integration.mode {
                 IntegrateMode::Branch => "branch",

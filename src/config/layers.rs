@@ -232,5 +232,4 @@ fn put(map: &mut Map<String, Json>, key: &[String], value: Json) {
 }
 
 #[cfg(test)]
-#[path = "layers_tests.rs"]
 mod tests;

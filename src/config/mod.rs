@@ -5,6 +5,7 @@
 //! `settings` (a file's tree, checked), `environment`, `example`, `show`, `edit`. `layers` puts the settings of all
 //! places together, `validate` checks what a schema cannot say.
 
+pub mod edit;
 pub mod environment;
 pub mod example;
 pub mod home;
@@ -30,7 +31,7 @@ pub use json_schema::json_schema;
 pub use layers::{Layer, Loaded, load};
 pub use origin::{Origin, Origins};
 pub use problem::{ConfigProblem, Warning};
-pub use raw::{Integrate, PromptBy, RouterMode};
+pub use raw::{Integrate, RouterMode};
 pub use resolved::Config;
 pub use resolved_agent::{AgentConfig, MissingVariable};
 pub use secret::Secret;

@@ -101,11 +101,10 @@ pub enum RawKind {
 }
 
 /// How a program of kind `command` gets the prompt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum PromptBy {
+pub enum RawPrompt {
     /// On its standard input.
-    #[default]
     Stdin,
     /// In the file that `{prompt_file}` among its arguments names.
     File,
@@ -142,7 +141,7 @@ pub struct RawAgent {
     /// Names of variables handed through from the daemon's environment, beside the usual ones.
     pub pass_env: Option<Vec<String>>,
     /// How the prompt arrives, for kind command: stdin or file.
-    pub prompt: Option<PromptBy>,
+    pub prompt: Option<RawPrompt>,
     /// Codex only: full-auto, workspace-write, danger-full-access or none; CODEX_SANDBOX overrides it for the agent codex.
     pub sandbox: Option<RawCodexSandbox>,
     /// Let the repository's own agent configuration (hooks, MCP servers, base URLs) take effect.

@@ -2,10 +2,11 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawRouter, RawWorkflow, RouterMode,
+    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawPrompt, RawRouter, RawWorkflow,
+    RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
-use crate::agents::{CodexSandbox, DialectKind};
+use crate::agents::{CodexSandbox, DialectKind, PromptVia};
 use crate::domain::route::Complexity;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -283,6 +284,15 @@ impl From<RawKind> for DialectKind {
             RawKind::Codex => Self::Codex,
             RawKind::Opencode => Self::Opencode,
             RawKind::Command => Self::Command,
+        }
+    }
+}
+
+impl From<RawPrompt> for PromptVia {
+    fn from(way: RawPrompt) -> Self {
+        match way {
+            RawPrompt::Stdin => Self::Stdin,
+            RawPrompt::File => Self::File,
         }
     }
 }

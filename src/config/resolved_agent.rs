@@ -1,8 +1,8 @@
 //! The agents as they are meant: the known ones with their defaults, and programs that the person declared.
 
-use super::raw::{PromptBy, RawAgent};
+use super::raw::RawAgent;
 use super::secret::Secret;
-use crate::agents::{CodexSandbox, DialectKind};
+use crate::agents::{CodexSandbox, DialectKind, PromptVia};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct AgentConfig {
     /// Names (a trailing `*` matches any rest) handed through from the daemon's environment.
     pub pass_env: Vec<String>,
     /// How the prompt arrives. Only [`DialectKind::Command`] may differ from standard input.
-    pub prompt: PromptBy,
+    pub prompt: PromptVia,
     /// Codex's own sandbox; without meaning for the other kinds.
     pub sandbox: CodexSandbox,
     /// The repository's own agent configuration takes effect.
@@ -91,7 +91,7 @@ impl AgentConfig {
             args: Vec::new(),
             env: BTreeMap::new(),
             pass_env: Vec::new(),
-            prompt: PromptBy::default(),
+            prompt: PromptVia::default(),
             sandbox: CodexSandbox::default(),
             trust_repository: false,
         }
@@ -114,7 +114,7 @@ impl AgentConfig {
                 .env
                 .map_or(self.env, |env| env.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()),
             pass_env: raw.pass_env.unwrap_or(self.pass_env),
-            prompt: raw.prompt.unwrap_or(self.prompt),
+            prompt: raw.prompt.map_or(self.prompt, PromptVia::from),
             sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
             trust_repository: raw.trust_repository.unwrap_or(self.trust_repository),
         }

@@ -246,10 +246,7 @@ mod tests {
             "workflow:\n  sandbox: maybe\n",
             "config.yml:2:12: workflow.sandbox: expected true or false, found the text \"maybe\"",
         );
-        check(
-            "workflow: {checks: cargo test}\n",
-            "config.yml:1:20: workflow.checks: expected a list, found a text",
-        );
+        check("workflow: {checks: cargo test}\n", "config.yml:1:20: workflow.checks: expected a list, found a text");
         check("router: [llm]\n", "config.yml:1:9: router: expected a mapping, found a list");
         check("router: {model: [a]}\n", "config.yml:1:17: router.model: expected a text, found a list");
         check("router: {agents: [a, {b: c}]}\n", "config.yml:1:22: router.agents: expected a text, found a mapping");

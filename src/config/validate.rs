@@ -3,7 +3,7 @@
 
 use super::origin::{Origin, Origins};
 use super::problem::{ConfigProblem, did_you_mean};
-use super::raw::{PromptBy, RawConfig, RawKind};
+use super::raw::{RawConfig, RawKind, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::KNOWN;
 use crate::agents::DialectKind;
@@ -52,7 +52,7 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
         if agent.sandbox.is_some() && kind != DialectKind::Codex {
             wrong(&format!("{key}.sandbox"), "only agents of kind codex have this mode".to_owned(), None);
         }
-        if agent.prompt == Some(PromptBy::File) && kind != DialectKind::Command {
+        if agent.prompt == Some(RawPrompt::File) && kind != DialectKind::Command {
             wrong(
                 &format!("{key}.prompt"),
                 "only agents of kind command can take the prompt as a file".to_owned(),
@@ -84,6 +84,9 @@ pub fn references(config: &Config, origins: &Origins, daemon: &BTreeMap<String, 
     agents.filter_map(|(name, agent)| Some((name, agent.environment(daemon).err()?))).map(missing).collect()
 }
 
+/// No program can be given one.
+const ZERO: &str = "contains a zero byte";
+
 struct Check<'a> {
     config: &'a Config,
     origins: &'a Origins,
@@ -103,11 +106,17 @@ impl Check<'_> {
             if !is_agent_name(name) {
                 self.wrong(&key, "a name consists of lower-case letters, digits, - and _, and begins with a letter");
             }
-            if agent.command.trim().is_empty() {
-                self.wrong(&format!("{key}.command"), "is empty");
+            if agent.command.trim().is_empty() || agent.command.contains('\0') {
+                self.wrong(&format!("{key}.command"), "not a name of a program");
             }
-            for variable in agent.env.keys() {
+            if agent.args.iter().any(|argument| argument.contains('\0')) {
+                self.wrong(&format!("{key}.args"), ZERO);
+            }
+            for (variable, value) in &agent.env {
                 let key = format!("{key}.env.{variable}");
+                if value.expose().contains('\0') {
+                    self.wrong(&key, ZERO);
+                }
                 if !is_variable(variable) {
                     self.wrong(&key, "not a name of a variable");
                 } else if variable.starts_with("ORCH_") {
@@ -153,6 +162,9 @@ impl Check<'_> {
         let workflow = &self.config.workflow;
         if workflow.checks.iter().any(|command| command.trim().is_empty()) {
             self.wrong("workflow.checks", "contains an empty command");
+        }
+        if workflow.checks.iter().any(|command| command.contains('\0')) {
+            self.wrong("workflow.checks", ZERO);
         }
         if let Some(branch) = &workflow.base_branch
             && !is_branch(branch)
@@ -294,6 +306,8 @@ mod tests {
             "agents: {claude: {pass_env: [A, AWS_*, '*']}}",
             "c:1:29: agents.claude.pass_env: \"*\" is not a name of a variable",
         );
+        check("agents: {claude: {command: ' '}}", "c:1:28: agents.claude.command: not a name of a program");
+        check("workflow: {checks: [\"a\\0b\"]}", "c:1:20: workflow.checks: contains a zero byte");
         check("workflow: {checks: [make, ' ']}", "c:1:20: workflow.checks: contains an empty command");
     }
 

@@ -1,13 +1,18 @@
 //! YAML: reading into types, and changing single values of a text that belongs to a person. The only place that names
 //! the YAML crates. It opens no file; it never writes a document anew.
 
+pub mod edit;
 mod error;
+mod scalar;
 mod spanned;
 #[cfg(test)]
 mod tests;
+mod tree;
 
+pub use edit::{EditError, set_path};
 pub use error::YamlError;
 pub use spanned::Spanned;
+pub use tree::{Decoded, Kind, Lines, NodeId, Tree, position_of};
 
 use serde::de::DeserializeOwned;
 

@@ -2,7 +2,7 @@
 
 use super::answer::{Answer, AnswerStatus};
 use super::outcome::{Failure, FailureClass};
-use super::task::{CheckState, Evidence};
+use super::evidence::{Check, CheckState, Evidence};
 
 /// What orch concludes from a run that ended well by its own word.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +64,7 @@ fn nothing_changed(evidence: &Evidence) -> Option<Verdict> {
 }
 
 /// The failure that the first check which did not pass amounts to.
-pub fn failed_checks(checks: &[super::task::Check]) -> Option<Verdict> {
+pub fn failed_checks(checks: &[Check]) -> Option<Verdict> {
     let check = checks.iter().find(|c| c.state != CheckState::Passed)?;
     let how = match (check.state, check.exit_code) {
         (CheckState::Passed, _) => return None,
@@ -80,7 +80,6 @@ pub fn failed_checks(checks: &[super::task::Check]) -> Option<Verdict> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::Check;
 
     fn answer(status: AnswerStatus) -> Answer {
         Answer {

@@ -3,132 +3,14 @@
 //! Effects are not returned: what must be done follows from the new state (see `effect`), so that the same
 //! rule serves the running engine and the one that wakes up after a crash.
 
+use super::event::{Event, IntegrationProblem, LaunchProblem};
 use super::ids::RunId;
 use super::judge::Verdict;
 use super::outcome::{Ending, Failure, Outcome, Side};
 use super::retry::{self, Context, Next};
+use super::evidence::{Evidence, Integration};
 use super::route::RouteResult;
-use super::task::{
-    BlockedOn, Conversation, Evidence, Integration, IntegrationWait, NextRun, ReviewStage, State, Status, StopFor,
-    Task, Workplace,
-};
-
-/// Something that happened to a task.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// A routing question was begun.
-    RouteAsked {
-        /// As this run.
-        run: RunId,
-    },
-    /// An agent was chosen.
-    RouteChosen {
-        /// The choice.
-        route: RouteResult,
-        /// A routing question failed on the way.
-        failed: bool,
-    },
-    /// No agent can be chosen before a person acts.
-    RouteImpossible {
-        /// Why.
-        reason: String,
-    },
-    /// The routing question is to be asked again later (its provider is not to be had).
-    RoutePostponed {
-        /// When.
-        until: jiff::Timestamp,
-    },
-    /// A work run was begun.
-    Launched {
-        /// Which.
-        run: RunId,
-    },
-    /// The run's worktree is there.
-    Placed {
-        /// Where.
-        place: Workplace,
-    },
-    /// The run could not be started.
-    LaunchFailed {
-        /// Which.
-        run: RunId,
-        /// What stood in the way.
-        problem: LaunchProblem,
-    },
-    /// A work run ended.
-    RunEnded {
-        /// Which.
-        run: RunId,
-        /// Which agent ran.
-        agent: String,
-        /// What its CLI said at the end.
-        ending: Box<Ending>,
-        /// What that amounts to.
-        outcome: Outcome,
-    },
-    /// The evidence of a run was weighed.
-    Judged {
-        /// Which.
-        run: RunId,
-        /// The conclusion.
-        verdict: Verdict,
-        /// What it stands on.
-        evidence: Evidence,
-    },
-    /// The branch is where it belongs.
-    Integrated {
-        /// Which run's work.
-        run: RunId,
-        /// How.
-        integration: Integration,
-    },
-    /// The branch could not be brought there.
-    NotIntegrated {
-        /// Which run's work.
-        run: RunId,
-        /// Why.
-        problem: IntegrationProblem,
-    },
-    /// The wait before another try at the integration is over.
-    IntegrationDue,
-    /// A person gives the task up.
-    CancelAsked {
-        /// In words.
-        reason: String,
-    },
-    /// A person wants it done again.
-    RetryAsked,
-    /// A person wants a blocked or questioned task to go on.
-    UnblockAsked,
-    /// A person wants it to run now.
-    RunAsked,
-    /// It waits on something.
-    Blocked(BlockedOn),
-    /// What it waited for is there.
-    Unblocked,
-}
-
-/// Why a run could not be started.
-#[derive(Debug, Clone, PartialEq)]
-pub enum LaunchProblem {
-    /// The repository's directory is gone.
-    MissingDir(std::path::PathBuf),
-    /// Only a person can mend it; no agent was started.
-    Ask(String),
-    /// The agent's side failed.
-    Failed(Failure),
-}
-
-/// Why an accepted branch did not reach its base.
-#[derive(Debug, Clone, PartialEq)]
-pub enum IntegrationProblem {
-    /// The work must be done once more: conflict, or checks that fail on the merge result.
-    Work(Failure),
-    /// Something of the person's stands in the way; tried again by itself.
-    Wait(IntegrationWait),
-    /// Only a person can mend it.
-    Ask(String),
-}
+use super::task::{BlockedOn, Conversation, NextRun, ReviewStage, State, Status, StopFor, Task, Workplace};
 
 /// An event that does not fit the task's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

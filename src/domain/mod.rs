@@ -1,6 +1,8 @@
 //! PURE. No I/O, no clock, no async. Decides: what is routed where, what starts, what a result is worth.
 
 pub mod answer;
+pub mod event;
+pub mod evidence;
 pub mod ids;
 pub mod judge;
 pub mod lifecycle;
@@ -8,7 +10,10 @@ pub mod money;
 pub mod names;
 pub mod outcome;
 pub mod plan;
+pub mod prompt;
 pub mod redact;
 pub mod retry;
 pub mod route;
+pub mod router;
+pub mod skills;
 pub mod task;

@@ -103,6 +103,16 @@ pub struct Exit {
 }
 
 impl Usage {
+    /// Both together; what one of them does not know counts as nothing.
+    pub fn plus(self, other: Self) -> Self {
+        let sum = |a: Option<u64>, b: Option<u64>| a.or(b).map(|_| a.unwrap_or(0).saturating_add(b.unwrap_or(0)));
+        Self {
+            input: sum(self.input, other.input),
+            output: sum(self.output, other.output),
+            cached: sum(self.cached, other.cached),
+        }
+    }
+
     /// What remains of a conversation's total when `earlier` was used before; a count that went down starts anew.
     pub fn since(self, earlier: Self) -> Self {
         let rest = |total: Option<u64>, before: Option<u64>| {

@@ -30,11 +30,8 @@ struct Needle {
 }
 
 impl Needle {
-    /// How much of it stands at the beginning of `text`: all of it, or what is left of it where the text was cut.
-    fn length_at(&self, text: &str) -> Option<usize> {
-        if text.as_bytes().starts_with(self.text.as_bytes()) {
-            return Some(self.text.len());
-        }
+    /// What is left of it at the beginning of a text that was cut there.
+    fn cut_at(&self, text: &str) -> Option<usize> {
         let same = text.bytes().zip(self.text.bytes()).take_while(|(a, b)| a == b).count();
         let rest = text.get(same..).filter(|_| same >= SHORTEST)?;
         (rest.is_empty() || rest.starts_with('…')).then_some(same)
@@ -48,6 +45,8 @@ enum Rule {
     Needle(usize),
     /// A well-known kind of token.
     Shape(usize),
+    /// The beginning of a known value, where the text was cut: tried after everything that is whole.
+    Cut(usize),
 }
 
 /// Masks the secrets it was made with, and well-known tokens. Its `Debug` shows no value.
@@ -94,15 +93,12 @@ impl Redactor {
     }
 
     fn index(&mut self) {
-        let needles = self
-            .needles
-            .iter()
-            .enumerate()
-            .map(|(index, needle)| (pair(needle.text.as_bytes(), 0), Rule::Needle(index)));
-        let shapes = shapes::SHAPES
-            .iter()
-            .enumerate()
-            .map(|(index, shape)| (pair(shape.lead.as_bytes(), 0), Rule::Shape(index)));
+        let needles = self.needles.iter().enumerate().flat_map(|(index, needle)| {
+            let start = pair(needle.text.as_bytes(), 0);
+            [(start, Rule::Needle(index)), (start, Rule::Cut(index))]
+        });
+        let shapes = shapes::SHAPES.iter().enumerate();
+        let shapes = shapes.map(|(index, shape)| (pair(shape.lead.as_bytes(), 0), Rule::Shape(index)));
         for (start, rule) in needles.chain(shapes).collect::<BTreeSet<_>>() {
             let Some(start) = start else { continue };
             self.pairs[usize::from(start >> 6)] |= 1 << (start & 63);
@@ -185,8 +181,12 @@ impl Redactor {
         match rule {
             Rule::Needle(index) => {
                 let needle = &self.needles[index];
-                let length = needle.length_at(&text[at..])?;
-                Some(Found { range: at..at + length, name: &needle.name })
+                let hit = text.as_bytes()[at..].starts_with(needle.text.as_bytes());
+                hit.then(|| Found { range: at..at + needle.text.len(), name: &needle.name })
+            }
+            Rule::Cut(index) => {
+                let needle = &self.needles[index];
+                Some(Found { range: at..at + needle.cut_at(&text[at..])?, name: &needle.name })
             }
             Rule::Shape(index) => {
                 let shape = &shapes::SHAPES[index];

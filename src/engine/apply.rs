@@ -8,10 +8,11 @@ use super::settings::Settings;
 use super::{integrate, launch, question, verify};
 use crate::domain::ids::RunId;
 use crate::domain::judge::Verdict;
-use crate::domain::lifecycle::{IntegrationProblem, LaunchProblem};
+use crate::domain::event::{IntegrationProblem, LaunchProblem};
+use crate::domain::evidence::{Evidence, Integration};
 use crate::domain::outcome::RunKind;
 use crate::domain::route::RouteResult;
-use crate::domain::task::{Evidence, Integration, Run, Task, Workplace};
+use crate::domain::task::{Run, Task, Workplace};
 use crate::runner::RunReport;
 use crate::store::journal::Project;
 use jiff::Timestamp;
@@ -257,7 +258,10 @@ async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>) ->
     let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
     blocking(move || {
         let ended = runs.into_iter().filter_map(|run| {
-            let report = launch::ended(&doors, &settings, &run)?;
+            let mut report = launch::ended(&doors, &settings, &run)?;
+            if report.ending.usage_is_thread_total {
+                report.ending.usage = launch::own_usage(&doors, &run, &report);
+            }
             Some((run, Box::new(report)))
         });
         Report::Ended(ended.collect())

@@ -4,7 +4,7 @@
 use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::lifecycle::Event;
+use crate::domain::event::Event;
 use crate::domain::outcome::{RunKind, Usage};
 use crate::domain::plan::{Action, Plan};
 use crate::domain::router::Decision;

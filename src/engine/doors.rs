@@ -41,7 +41,7 @@ impl Doors {
     }
 
     /// The directory of a run.
-    pub fn run_dir(&self, run: &crate::domain::ids::RunId) -> crate::runner::launch::RunDir {
-        crate::runner::launch::RunDir::new(self.home.runs().join(run.as_str()))
+    pub fn run_dir(&self, run: &crate::domain::ids::RunId) -> crate::runner::RunDir {
+        crate::runner::RunDir::new(self.home.runs().join(run.as_str()))
     }
 }

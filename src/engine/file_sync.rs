@@ -11,7 +11,8 @@ use crate::domain::task::{FileState, Status, Task};
 use crate::store::journal::Project;
 use crate::store::tasks_file::{At, Edit, NewEntry, Outline, TasksDoc};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -37,8 +38,8 @@ pub struct Known {
     /// `None`: never looked.
     tasks: Option<Option<Fingerprint>>,
     settings: Option<Vec<Option<Fingerprint>>>,
-    /// Ids that `tasks.yml` lacked when it was read, in case they are still lacking the next time.
-    pub(super) missing: BTreeSet<TaskId>,
+    /// Tasks that `tasks.yml` lacked when it was read, and since when.
+    pub(super) missing: BTreeMap<TaskId, Timestamp>,
 }
 
 /// What a look at the files found.
@@ -81,7 +82,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
 fn read_tasks(path: &Path, exists: bool) -> TasksNews {
     let broken = |message: String| TasksNews::Broken(vec![format!("{}: {message}", path.display())]);
     let text = if exists {
-        match fs::read_text_limited(path, LARGEST) {
+        match fs::read_text(path, LARGEST) {
             Ok(text) => text,
             Err(error) => return TasksNews::Broken(vec![error.to_string()]),
         }
@@ -136,7 +137,7 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
     let path = doors.home.tasks_file();
     let exists = fingerprint(&path).is_some();
     let text = if exists {
-        match fs::read_text_limited(&path, LARGEST) {
+        match fs::read_text(&path, LARGEST) {
             Ok(text) => text,
             Err(error) => return Writeback::Failed(error.to_string()),
         }

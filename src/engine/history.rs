@@ -1,9 +1,10 @@
 //! The words of the history: what an event did to a task, in a line. Decides nothing.
 
 use crate::domain::ids::RunId;
-use crate::domain::lifecycle::Event;
+use crate::domain::event::Event;
+use crate::domain::evidence::IntegrationState;
 use crate::domain::outcome::Outcome;
-use crate::domain::task::{IntegrationState, State, Task};
+use crate::domain::task::{State, Task};
 
 /// The stable kind and the text of the history's line for `event`.
 pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, String) {

@@ -9,11 +9,12 @@ use crate::config::raw::Integrate;
 use crate::config::resolved::Config;
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
-use crate::domain::lifecycle::IntegrationProblem;
+use crate::domain::event::IntegrationProblem;
+use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::plan::directory;
-use crate::domain::task::{IntegrateMode, Integration, IntegrationState, IntegrationWait, Task};
+use crate::domain::task::{IntegrationWait, Task};
 use crate::store::journal::Project;
 use jiff::SignedDuration;
 use std::path::{Path, PathBuf};
@@ -86,7 +87,7 @@ async fn merge(
 }
 
 fn message(task: &Task) -> String {
-    let title = crate::domain::prompt::one_line(&task.spec.title, 200);
+    let title = crate::domain::prompt::data::one_line(&task.spec.title, 200);
     let summary = task.summary.as_deref().unwrap_or_default();
     let route = task.route.as_ref().map(|r| r.agent.as_str()).unwrap_or_default();
     format!("{title}\n\n{summary}\n\nOrch-Task: {}\nOrch-Agent: {route}\n", task.id)

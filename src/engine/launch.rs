@@ -8,15 +8,15 @@ use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Git, GitError, Guard, Repo};
 use crate::adapters::process::which;
 use crate::adapters::worktree::{Worktree, WorktreeError, WorktreeRequest};
-use crate::agents::{GitDirs, LaunchRequest, PromptVia, Session};
+use crate::agents::{DialectKind, GitDirs, LaunchRequest, PromptVia, Session};
 use crate::config::raw::PromptBy;
 use crate::config::resolved::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::ids::RunId;
-use crate::domain::lifecycle::LaunchProblem;
+use crate::domain::event::LaunchProblem;
 use crate::domain::names::{self, BranchName};
-use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::outcome::{Failure, FailureClass, Usage};
 use crate::domain::plan::directory;
 use crate::domain::prompt::{Again, Conversation, ProjectFile, WorkContext, again_prompt, repair_prompt, work_prompt};
 use crate::domain::route::AgentProfile;
@@ -59,7 +59,8 @@ fn git_problem(error: GitError) -> LaunchProblem {
 impl Doors {
     /// git, looked for once.
     pub async fn git(&self) -> Result<&Git, GitError> {
-        self.git.get_or_try_init(|| Git::locate(&self.environment, &self.home.state().join("locks"))).await
+        let locks = self.home.state().join("locks");
+        self.git.get_or_try_init(|| Git::locate(&self.environment, &locks)).await
     }
 
     /// The repository at a directory.
@@ -123,9 +124,7 @@ impl Order<'_> {
             base: worktree.base_sha.clone(),
         };
         let session = self.session();
-        let session_id = match &session {
-            Session::New { id } | Session::Resume { id } => id.clone(),
-        };
+        let session_id = self.known_session(&session);
         // A run that was started before a crash is found again, not prepared again.
         if not_started(&self.run_dir)? {
             let guard = Guard::take(&repo).await.map_err(git_problem)?;
@@ -134,7 +133,7 @@ impl Order<'_> {
             open_session(self.doors, &name, &self.run_dir).await?;
         }
         await_start(self.doors, &self.run_dir).await?;
-        Ok(Started { place: Some(place), session_id: Some(session_id) })
+        Ok(Started { place: Some(place), session_id })
     }
 
     async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
@@ -181,6 +180,15 @@ impl Order<'_> {
         match &self.run.session_id {
             Some(id) => Session::Resume { id: id.clone() },
             None => Session::New { id: uuid::Uuid::new_v4().to_string() },
+        }
+    }
+
+    /// The conversation's id, as far as it is known before the agent speaks: only one dialect takes orch's.
+    fn known_session(&self, session: &Session) -> Option<String> {
+        let kind = self.config.agent(&self.run.agent).map(|agent| agent.kind);
+        match (session, kind) {
+            (Session::Resume { id }, _) | (Session::New { id }, Some(DialectKind::Claude)) => Some(id.clone()),
+            (Session::New { .. }, Some(DialectKind::Codex | DialectKind::Opencode | DialectKind::Command) | None) => None,
         }
     }
 
@@ -282,7 +290,7 @@ impl Order<'_> {
 }
 
 fn first_line(text: &str) -> String {
-    crate::domain::prompt::one_line(text, 80)
+    crate::domain::prompt::data::one_line(text, 80)
 }
 
 fn worktree_problem(error: &WorktreeError) -> LaunchProblem {
@@ -393,4 +401,13 @@ fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<
     let agent = settings.config.agent(&launch.agent);
     let environment = agent.map(|agent| agent_env::for_agent(&doors.environment, &launch.spec.pass_env, agent));
     environment.and_then(Result::ok).unwrap_or_default()
+}
+
+/// What a run used itself, when its CLI counts over the whole conversation. Blocking.
+pub fn own_usage(doors: &Doors, run: &RunId, report: &RunReport) -> Usage {
+    let total = report.ending.usage;
+    let runs = run.task().map(|task| doors.journal.runs_of(task)).and_then(Result::ok).unwrap_or_default();
+    let same = |r: &&Run| r.id != *run && r.session_id.is_some() && r.session_id == report.ending.session_id;
+    let earlier = runs.iter().filter(same).map(|r| r.usage).fold(Usage::default(), Usage::plus);
+    total.since(earlier)
 }

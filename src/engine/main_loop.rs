@@ -9,7 +9,7 @@ use super::world::{Turn, World};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
-use crate::store::journal::{Entry, Loaded};
+use crate::store::journal::{Entry, Loaded, Write};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -232,7 +232,7 @@ impl Engine {
             leave |= self.apply_input(&mut turn, input, now);
         }
         self.plan_and_begin(&mut turn, now);
-        if !self.store(&turn).await {
+        if !self.store(turn.writes()).await {
             return true;
         }
         for entry in turn.entries {
@@ -250,12 +250,12 @@ impl Engine {
     }
 
     /// Stores a turn, trying again until the disk takes it. `false`: it cannot be stored any more.
-    async fn store(&mut self, turn: &Turn) -> bool {
-        if turn.is_empty() {
+    async fn store(&mut self, writes: Vec<Write>) -> bool {
+        if writes.is_empty() {
             return true;
         }
         loop {
-            let error = match self.doors.journal.commit(turn.writes()).await {
+            let error = match self.doors.journal.commit(writes.clone()).await {
                 Ok(()) => return true,
                 Err(error) => error,
             };

@@ -4,12 +4,15 @@ use super::file_sync::{FileNews, TasksNews, Writeback};
 use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::ids::TaskId;
-use crate::domain::lifecycle::Event;
+use crate::domain::event::Event;
 use crate::domain::task::{FileState, State, Status, Task};
 use crate::store::tasks_file::{Entry, Severity, TasksDoc};
-use jiff::Timestamp;
-use std::collections::BTreeSet;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// How long a task may be lacking in the file before that is taken as meant.
+const SAVING: SignedDuration = SignedDuration::from_secs(2);
 
 impl Engine {
     pub(super) fn on_files(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) {
@@ -68,15 +71,15 @@ impl Engine {
         without.into_iter().map(|index| (index, self.world.next_task_id())).collect()
     }
 
-    /// Returns the tasks that are no longer in the file. They are given up when they are lacking twice: the first
-    /// time, somebody may be in the middle of saving.
+    /// Returns the tasks that are no longer in the file, and since when. They are given up when they are still lacking
+    /// a while later: before, somebody may be in the middle of saving.
     fn merge(
         &mut self,
         turn: &mut Turn,
         doc: &TasksDoc,
-        suspected: &BTreeSet<TaskId>,
+        suspected: &BTreeMap<TaskId, Timestamp>,
         now: Timestamp,
-    ) -> BTreeSet<TaskId> {
+    ) -> BTreeMap<TaskId, Timestamp> {
         self.world.invalid.clear();
         let mut present = BTreeSet::new();
         for entry in doc.entries() {
@@ -94,11 +97,15 @@ impl Engine {
             }
         }
         let lacking = |task: &&Arc<Task>| matches!(task.file, FileState::Written { .. }) && !present.contains(&task.id);
-        let missing: BTreeSet<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
-        let (gone, suspects): (BTreeSet<TaskId>, BTreeSet<TaskId>) =
-            missing.into_iter().partition(|id| suspected.contains(id));
-        for id in gone {
-            self.removed(turn, id, now);
+        let missing: Vec<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
+        let mut suspects = BTreeMap::new();
+        for id in missing {
+            let since = suspected.get(&id).copied().unwrap_or(now);
+            if now.duration_since(since) >= SAVING {
+                self.removed(turn, id, now);
+            } else {
+                suspects.insert(id, since);
+            }
         }
         suspects
     }

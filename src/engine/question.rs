@@ -8,13 +8,13 @@ use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::agents::{LaunchRequest, Session};
 use crate::domain::answer::{Answer, AnswerStatus};
-use crate::domain::lifecycle::LaunchProblem;
+use crate::domain::event::LaunchProblem;
 use crate::domain::names;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
 use crate::domain::plan::directory;
 use crate::domain::prompt::route_prompt;
 use crate::domain::route::RouteResult;
-use crate::domain::router::{self, Decision};
+use crate::domain::router::Decision;
 use crate::domain::task::{Phase, Run, Task};
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
@@ -44,7 +44,7 @@ pub async fn start(
         open_session(doors, &name, &run_dir).await?;
     }
     await_start(doors, &run_dir).await?;
-    Ok(Started { place: None, session_id: Some(session_id) })
+    Ok(Started { place: None, session_id: None })
 }
 
 fn prepare(
@@ -65,8 +65,7 @@ fn prepare(
     let catalogue = material::catalogue(&doors.home, dir);
     let routing = settings.routing(task, projects);
     let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
-    let skills: Vec<String> = catalogue.iter().map(|s| s.name.clone()).collect();
-    let candidates = routing.rules().candidates().map_err(|e| ask(&e, Some(e.hint.clone())))?;
+    let schema = routing.rules().schema(&catalogue);
     let run_dir = doors.run_dir(&run.id);
     let cwd = run_dir.path().join("cwd");
     fs::create_dir_private(&cwd).map_err(|e| ask(&e, None))?;
@@ -84,7 +83,7 @@ fn prepare(
         run_dir: run_dir.path().to_owned(),
         prompt_file: run_dir.prompt(),
         title: format!("orch routes task {}", task.id),
-        answer_schema: router::schema(&candidates, &skills),
+        answer_schema: schema,
         sandbox: true,
         codex_sandbox: agent.sandbox,
         trust_repository: false,

@@ -5,7 +5,9 @@ use super::main_loop::Engine;
 use super::question;
 use super::world::Turn;
 use crate::domain::ids::RunId;
-use crate::domain::lifecycle::{Event, LaunchProblem};
+use crate::domain::event::{Event, IntegrationProblem, LaunchProblem};
+use crate::domain::evidence::Evidence;
+use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
 use crate::domain::plan::Cooldown;
 use crate::domain::retry::cooldown;
@@ -192,12 +194,12 @@ impl Engine {
             JobKey::Start(run) => self.on_not_started(turn, &run.clone(), LaunchProblem::Ask(question), now),
             JobKey::Judge(run) => self.for_task_of(turn, run, now, |run| Event::Judged {
                 run,
-                verdict: crate::domain::judge::Verdict::Ask { question },
-                evidence: crate::domain::task::Evidence::default(),
+                verdict: Verdict::Ask { question },
+                evidence: Evidence::default(),
             }),
             JobKey::Integrate(run) => self.for_task_of(turn, run, now, |run| Event::NotIntegrated {
                 run,
-                problem: crate::domain::lifecycle::IntegrationProblem::Ask(question),
+                problem: IntegrationProblem::Ask(question),
             }),
             JobKey::ReadFiles => self.looked(),
             JobKey::Look | JobKey::WriteFile | JobKey::Stop(_) | JobKey::TryRoute(_) => {}

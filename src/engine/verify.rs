@@ -10,13 +10,14 @@ use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Author, Change, Checkout, Guard, RefMove, Repo, Weight};
 use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
 use crate::config::resolved::Config;
+use crate::domain::evidence::{Check, CheckState, Evidence};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, judge as conclude};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::directory;
 use crate::domain::redact::Redactor;
-use crate::domain::task::{Check, CheckState, Evidence, Task, Workplace};
+use crate::domain::task::{Task, Workplace};
 use crate::store::journal::Project;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -85,7 +86,7 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
     let mut seen = repo.evidence(checkout, &place.base).await.map_err(|e| e.to_string())?;
     if seen.dirty {
         let message = "orch: changes that the agent left uncommitted";
-        match repo.commit_leftovers(checkout, &branch, message, Author::User).await {
+        match repo.commit_leftovers(checkout, &branch, message, Author::Configured).await {
             Ok(left) => {
                 if left.sha.is_some() {
                     notes.push("the agent left changes uncommitted; orch committed them".to_owned());

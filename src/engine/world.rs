@@ -49,11 +49,6 @@ impl World {
         self.projects = projects;
     }
 
-    /// The highest id given out.
-    pub fn last_task_id(&self) -> u64 {
-        self.last_task_id
-    }
-
     /// Ids up to `id` are taken.
     pub fn reserve_ids(&mut self, id: u64) {
         self.last_task_id = self.last_task_id.max(id);
@@ -63,11 +58,6 @@ impl World {
     pub fn next_task_id(&mut self) -> TaskId {
         self.last_task_id += 1;
         TaskId(self.last_task_id)
-    }
-
-    /// The project of a directory.
-    pub fn project(&self, dir: &Path) -> Option<&Project> {
-        self.projects.iter().find(|p| p.dir == dir)
     }
 
     /// What planning looks at.
@@ -105,15 +95,6 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Nothing to store.
-    pub fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
-            && self.runs.is_empty()
-            && self.projects.is_empty()
-            && self.cooldowns.is_empty()
-            && self.entries.is_empty()
-    }
-
     /// Stores a task.
     pub fn put_task(&mut self, world: &mut World, task: Task) -> Arc<Task> {
         let task = Arc::new(task);

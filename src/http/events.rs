@@ -3,8 +3,7 @@
 use super::ApiState;
 use super::error::ApiError;
 use crate::domain::ids::TaskId;
-use crate::engine::handle::EngineHandle;
-use crate::store::journal::Entry;
+use crate::engine::handle::{EngineHandle, Entry};
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};

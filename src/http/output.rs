@@ -6,7 +6,7 @@ use crate::api::types::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::engine::handle::EngineError;
-use crate::runner::files;
+use crate::runner::RunDir;
 use crate::stream::transcript::Follower;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
@@ -46,7 +46,8 @@ pub async fn follow(
         });
     };
     let dir = state.engine.run_dir(chosen);
-    let follower = Follower::new(&dir, files::TRANSCRIPT, files::OUTCOME, wanted.from.unwrap_or(0))
+    let files = RunDir::new(dir.clone());
+    let follower = Follower::new(&dir, files.transcript(), files.outcome(), wanted.from.unwrap_or(0))
         .map_err(|e| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None))?;
     let pieces = stream::try_unfold(follower, |mut follower| async move {
         let piece = follower.next().await?;

@@ -8,9 +8,8 @@ use crate::api::types::{
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders};
 use crate::domain::route::RouteResult;
-use crate::domain::task::{Run, Spec, State as TaskState, Status, Task};
-use crate::engine::handle::{Request, View};
-use crate::store::journal::Project;
+use crate::domain::task::{Run, Spec, State as TaskState, Task};
+use crate::engine::handle::{Project, Request, View};
 use axum::Json;
 use axum::extract::{Path, State};
 use std::collections::BTreeMap;
@@ -225,12 +224,4 @@ pub async fn register(State(state): State<ApiState>, Json(new): Json<NewProject>
     let project = Project { dir: new.dir.clone(), name: new.name.clone(), approved: new.approved.clone() };
     state.engine.register(project).await?;
     Ok(Json(new))
-}
-
-/// Whether nothing will move by itself any more.
-pub fn is_settled(status: Status) -> bool {
-    match status {
-        Status::Done | Status::NeedsReview | Status::Cancelled | Status::Blocked => true,
-        Status::New | Status::Routed | Status::InProgress | Status::InReview => false,
-    }
 }

@@ -66,7 +66,8 @@ pub(super) fn start(
 
 /// A program that is not there, or is no program, is the agent's fault; anything else is the machine's.
 fn not_started(program: &Path, error: &io::Error) -> Failure {
-    let missing = matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+    let no_program = error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error());
+    let missing = no_program || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
     let class = if missing { FailureClass::AgentMissing } else { FailureClass::Crashed };
     Failure::new(class, format!("{} did not start: {error}", program.display()))
 }

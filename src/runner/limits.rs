@@ -188,7 +188,7 @@ mod tests {
     fn a_process_that_stays_after_its_turn_is_ended_unless_a_new_turn_begins() {
         let stays = |second: u32| (u64::from(second), second >= 10, Load::default());
         assert_eq!(watch(limits(), stays), Some((13, Alarm::Lingering)));
-        let again = |second: u32| (u64::from(second), second % 3 != 0, Load::default());
+        let again = |second: u32| (u64::from(second), !second.is_multiple_of(3), Load::default());
         assert_eq!(class(watch(limits(), again)), Some((100, FailureClass::Timeout)));
     }
 

@@ -52,6 +52,9 @@ use supervise::{Ended, Supervisor};
 use transcript::Transcript;
 use watch::Watch;
 
+/// The hidden subcommand behind which the runner stands: `orch __run <run directory>`.
+pub const SUBCOMMAND: &str = "__run";
+
 /// Why a runner left without carrying out the run.
 #[derive(Debug, thiserror::Error)]
 enum RunError {

@@ -27,14 +27,14 @@ pub struct Follower {
 
 impl Follower {
     /// Follows `transcript` in `run_dir` from byte `offset`; the run is over when `outcome` is there.
-    pub fn new(run_dir: &Path, transcript: &str, outcome: &str, offset: u64) -> notify::Result<Self> {
+    pub fn new(run_dir: &Path, transcript: PathBuf, outcome: PathBuf, offset: u64) -> notify::Result<Self> {
         let changed = Arc::new(Notify::new());
         let wake = Arc::clone(&changed);
         let mut watcher = notify::recommended_watcher(move |_| wake.notify_one())?;
         watcher.watch(run_dir, RecursiveMode::NonRecursive)?;
         Ok(Self {
-            transcript: run_dir.join(transcript),
-            outcome: run_dir.join(outcome),
+            transcript,
+            outcome,
             file: None,
             offset,
             changed,

@@ -1,5 +1,7 @@
 //! git as orch uses it, with real repositories: bad input, hostile repositories, crashes half-way, many at once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
 mod discovery;
 mod evidence;
 mod guard;
@@ -70,7 +72,8 @@ impl Lab {
     /// Names of the marker programs that ran.
     fn ran(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path("ran")).unwrap();
-        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
     }

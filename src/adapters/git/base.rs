@@ -92,7 +92,13 @@ impl Repo {
         Ok(Base { branch: branch.clone(), sha, note })
     }
 
-    async fn newer(&self, branch: &BranchName, local: String, remote: String, note: &mut Option<String>) -> Result<String, GitError> {
+    async fn newer(
+        &self,
+        branch: &BranchName,
+        local: String,
+        remote: String,
+        note: &mut Option<String>,
+    ) -> Result<String, GitError> {
         if local == remote || self.is_ancestor(&local, &remote).await? {
             return Ok(remote);
         }
@@ -106,7 +112,10 @@ impl Repo {
     /// Brings what is known of a remote branch up to date. A failure is a note, not an error.
     async fn fetch(&self, upstream: &Upstream) -> Result<Option<String>, GitError> {
         let refspec = format!("+{}:{}", upstream.theirs, upstream.tracking);
-        let call = Call::new(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--"])
+        let call = Call::new(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"])
+            // Said here, because the repository's own setting for it is a program that git would start.
+            .arg("--upload-pack=git-upload-pack")
+            .arg("--")
             .arg(&upstream.remote)
             .arg(refspec)
             .time_limit(FETCH);
@@ -146,7 +155,8 @@ impl Repo {
 
     /// The remote's default branch, then the names that most repositories use.
     async fn usual_branches(&self) -> Result<Vec<BranchName>, GitError> {
-        let output = self.run(&self.main_checkout(), Call::new(["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"])).await?;
+        let output =
+            self.run(&self.main_checkout(), Call::new(["symbolic-ref", "--quiet", "refs/remotes/origin/HEAD"])).await?;
         let text = output.text();
         let names = text.strip_prefix("refs/remotes/origin/").into_iter().chain(["main", "master"]);
         Ok(names.filter_map(|name| BranchName::parse(name).ok()).collect())

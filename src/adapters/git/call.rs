@@ -3,10 +3,12 @@
 use super::error::GitError;
 use super::repo::Repo;
 use super::settings::{self, Setting, Settings};
+use crate::adapters::fs;
 use crate::adapters::process::{self, Excess, Invocation, Output};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +21,9 @@ pub(in crate::adapters) const CHECKOUT: Duration = Duration::from_secs(600);
 /// How much a command may print. Lists of a hundred thousand long paths fit.
 const OUTPUT_LIMIT: usize = 64 << 20;
 
+/// Where a linked checkout's git directory notes the one that it shares with the others.
+const COMMON_DIR_FILE: &str = "commondir";
+
 /// A checkout, with its directories said outright.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Checkout {
@@ -28,6 +33,33 @@ pub struct Checkout {
     pub git_dir: PathBuf,
     /// The git directory that all checkouts share.
     pub common_dir: PathBuf,
+}
+
+impl Checkout {
+    /// Refuses a linked checkout whose own note leads to another repository: git reads refs where that note says,
+    /// whatever the environment says. Whoever works in the checkout can change it.
+    fn require_common_dir(&self) -> Result<(), GitError> {
+        if self.git_dir == self.common_dir {
+            return Ok(());
+        }
+        let file = self.git_dir.join(COMMON_DIR_FILE);
+        let target = fs::read_limited(&file, 16 << 10)
+            .ok()
+            .and_then(|text| self.git_dir.join(OsStr::from_bytes(text.trim_ascii_end())).canonicalize().ok());
+        if target.is_some() && target == self.common_dir.canonicalize().ok() {
+            Ok(())
+        } else {
+            Err(GitError::Redirected { file })
+        }
+    }
+
+    /// Sets that note right. Tells whether it was wrong.
+    pub(in crate::adapters) fn restore_common_dir(&self) -> Result<bool, GitError> {
+        let Err(GitError::Redirected { file }) = self.require_common_dir() else { return Ok(false) };
+        let written = fs::write_private(&file, b"../..\n", fs::Durability::Cached);
+        written.map_err(|error| GitError::Io { path: file, source: std::io::Error::other(error) })?;
+        self.require_common_dir().map(|()| true)
+    }
 }
 
 /// A git command that is being put together.
@@ -90,13 +122,16 @@ impl Call {
 
 /// The configuration files of a checkout, as they were when they were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp([Option<(u64, u64, i64, i64, i64, i64)>; 2]);
+struct Stamp([Option<FileStamp>; 2]);
+
+/// Inode, size, and the times of the last change of content and of anything (seconds, nanoseconds).
+type FileStamp = (u64, u64, [i64; 4]);
 
 impl Stamp {
     fn of(at: &Checkout) -> Self {
         let stamp = |file: PathBuf| {
             let m = std::fs::metadata(file).ok()?;
-            Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()))
+            Some((m.ino(), m.size(), [m.mtime(), m.mtime_nsec(), m.ctime(), m.ctime_nsec()]))
         };
         Self([stamp(at.common_dir.join("config")), stamp(at.git_dir.join("config.worktree"))])
     }
@@ -158,6 +193,7 @@ impl Repo {
     }
 
     async fn run_under(&self, at: &Checkout, mut call: Call, pairs: &[Setting]) -> Result<Output, GitError> {
+        at.require_common_dir()?;
         let pairs = [pairs, &std::mem::take(&mut call.settings)].concat();
         let invocation = Invocation::new(&self.git.program, &at.work_tree)
             .args(&call.args)
@@ -189,7 +225,8 @@ pub(in crate::adapters) fn failed(command: String, output: &Output) -> GitError 
 
 /// The first lines that say what is wrong.
 pub(super) fn shortened(detail: &str) -> String {
-    let text: Vec<&str> = detail.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("hint:")).take(6).collect();
+    let text: Vec<&str> =
+        detail.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("hint:")).take(6).collect();
     text.join("\n").chars().take(800).collect()
 }
 

@@ -13,7 +13,7 @@
 //!   run's doing; without that it is for a person to see.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What kind of thing changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,11 +113,11 @@ impl Moved<'_> {
     }
 }
 
-/// The keys whose values differ between two maps.
+/// The keys whose values differ between two maps, in order.
 pub(super) fn differing<V: PartialEq>(before: &BTreeMap<String, V>, after: &BTreeMap<String, V>) -> Vec<String> {
     let changed = before.iter().filter(|(key, value)| after.get(*key) != Some(value)).map(|(key, _)| key);
     let added = after.keys().filter(|key| !before.contains_key(*key));
-    changed.chain(added).cloned().collect()
+    changed.chain(added).collect::<BTreeSet<_>>().into_iter().cloned().collect()
 }
 
 /// A list that stays readable.

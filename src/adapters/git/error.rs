@@ -87,6 +87,12 @@ pub enum GitError {
         /// orch's lock file.
         lock: PathBuf,
     },
+    /// A worktree's git directory leads to another repository: somebody changed it.
+    #[error("{} does not lead to the worktree's own repository any more", file.display())]
+    Redirected {
+        /// The file that says where.
+        file: PathBuf,
+    },
     /// A command failed.
     #[error("{command} failed with {exit}: {detail}")]
     Failed {
@@ -126,14 +132,19 @@ impl GitError {
             Self::GitMissing => Some("install git (apt install git, dnf install git, brew install git)".to_owned()),
             Self::TooOld { .. } => Some(format!("upgrade git to {oldest} or newer")),
             Self::DirectoryMissing { .. } => Some("restore the directory, or change the task's `dir`".to_owned()),
-            Self::NotARepository { path } => Some(format!("git -C {} init, or change to the repository", path.display())),
-            Self::NoCommits { path } => Some(format!("git -C {} commit --allow-empty -m \"first commit\"", path.display())),
+            Self::NotARepository { path } => {
+                Some(format!("git -C {} init, or change to the repository", path.display()))
+            }
+            Self::NoCommits { path } => {
+                Some(format!("git -C {} commit --allow-empty -m \"first commit\"", path.display()))
+            }
             Self::Bare { .. } => Some("use a checkout of it: git clone it, and run orch init there".to_owned()),
             Self::AnotherOwner { path } => Some(format!("git config --global --add safe.directory {}", path.display())),
             Self::BaseBranchMissing { .. } => Some("set workflow.base_branch to a branch that exists".to_owned()),
             Self::DetachedHead { .. } => Some("check out a branch, or set workflow.base_branch".to_owned()),
             Self::Locked { lock } => Some(format!("if no git command runs any more: rm {}", lock.display())),
             Self::Busy { .. } => Some("try again; `orch doctor` shows who holds the lock".to_owned()),
+            Self::Redirected { .. } => Some("run the task again: orch sets it right".to_owned()),
             Self::Unreadable { path, .. } => Some(format!("git -C {} fsck", path.display())),
             Self::Failed { .. } | Self::Unexpected { .. } | Self::Io { .. } | Self::Process(_) => None,
         }
@@ -154,6 +165,7 @@ impl GitError {
             | Self::Unreadable { .. }
             | Self::BaseBranchMissing { .. }
             | Self::DetachedHead { .. }
+            | Self::Redirected { .. }
             | Self::Failed { .. }
             | Self::Unexpected { .. }
             | Self::Io { .. } => false,

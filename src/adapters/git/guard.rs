@@ -12,7 +12,7 @@ use super::settings::is_dangerous;
 use super::status::{Status, Untracked};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 /// How many entries of the main checkout's HEAD log are looked at: more than anybody makes during a run.
 const LOG_ENTRIES: &str = "--max-count=500";
@@ -111,7 +111,8 @@ impl Guard {
                 (Some(_), None) | (None, Some(_)) | (None, None) => true,
             })
             .collect();
-        let kind = if names.iter().any(|name| name.starts_with("hooks/")) { ChangeKind::Hooks } else { ChangeKind::Config };
+        let kind =
+            if names.iter().any(|name| name.starts_with("hooks/")) { ChangeKind::Hooks } else { ChangeKind::Config };
         let detail = format!("changed in the repository's git directory: {}", shown(&names));
         (!names.is_empty()).then_some(Change { kind, weight: Weight::Violation, detail, names })
     }
@@ -129,7 +130,8 @@ impl Guard {
 
 impl Repo {
     async fn protected_refs(&self) -> Result<Refs, GitError> {
-        let output = self.ask(&self.main_checkout(), Call::new(["for-each-ref", "--format=%(refname) %(objectname)"])).await?;
+        let output =
+            self.ask(&self.main_checkout(), Call::new(["for-each-ref", "--format=%(refname) %(objectname)"])).await?;
         let text = output.text();
         let pairs = text.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| !moves_freely(name));
         Ok(pairs.map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect())
@@ -137,14 +139,15 @@ impl Repo {
 
     /// Whether the main checkout itself has been at a commit: only git commands that run there write its HEAD log.
     async fn main_head_was_at(&self, sha: &str) -> Result<bool, GitError> {
-        let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", "--format=%H", "HEAD", "--"]);
+        let call =
+            Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", "--format=%H", "HEAD", "--"]);
         let output = self.run(&self.main_checkout(), call).await?;
         Ok(output.success() && output.text().lines().any(|line| line == sha))
     }
 }
 
 /// Marks of what differs in the main checkout.
-fn files(root: &PathBuf, status: &Status, salt: u64) -> BTreeMap<String, (String, Mark)> {
+fn files(root: &Path, status: &Status, salt: u64) -> BTreeMap<String, (String, Mark)> {
     let mut left = marks::READ_AT_MOST;
     let mark = |difference: &super::status::Difference| {
         let mark = Mark::of(&root.join(&difference.path), salt, &mut left);

@@ -33,7 +33,10 @@ const SIGNS: &[(&str, Operation)] = &[
 impl Checkout {
     /// What it is in the middle of.
     pub fn operation(&self) -> Option<Operation> {
-        SIGNS.iter().find(|(sign, _)| self.git_dir.join(sign).symlink_metadata().is_ok()).map(|(_, operation)| *operation)
+        SIGNS
+            .iter()
+            .find(|(sign, _)| self.git_dir.join(sign).symlink_metadata().is_ok())
+            .map(|(_, operation)| *operation)
     }
 }
 

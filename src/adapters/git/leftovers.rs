@@ -134,7 +134,8 @@ impl Repo {
 
     /// Commits what is staged. `None` when it equals the last commit.
     async fn commit(&self, at: &Checkout, message: &str, author: Author) -> Result<Option<String>, GitError> {
-        let unchanged = Call::new(["diff", "--cached", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty"]);
+        let unchanged =
+            Call::new(["diff", "--cached", "--quiet", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty"]);
         if self.holds(at, unchanged).await? {
             return Ok(None);
         }

@@ -4,9 +4,9 @@
 //! and a CLI that runs the same engine). Both end with their holder, also when it is killed.
 
 use super::error::GitError;
+use crate::adapters::fs::{self, FileLock};
 use crate::domain::names::short_hash;
 use std::collections::HashMap;
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) struct Locks {
 /// Holds a repository until it is dropped.
 #[derive(Debug)]
 pub(in crate::adapters) struct Held {
-    _file: File,
+    _file: FileLock,
     _here: OwnedMutexGuard<()>,
 }
 
@@ -46,24 +46,18 @@ impl Locks {
         let here = mutex.lock_owned().await;
         let name = format!("git-{}.lock", short_hash(common_dir.as_os_str().as_encoded_bytes()));
         let path = self.directory.join(name);
-        let file = open(&path).map_err(|source| GitError::Io { path: path.clone(), source })?;
+        let io = |source| GitError::Io { path: path.clone(), source };
+        std::fs::create_dir_all(&self.directory).map_err(io)?;
         let until = Instant::now() + PATIENCE;
         let mut look = interval(LOOK);
         while Instant::now() < until {
             look.tick().await;
-            match file.try_lock() {
-                Ok(()) => return Ok(Held { _file: file, _here: here }),
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(source)) => return Err(GitError::Io { path, source }),
+            match fs::lock_exclusive(&path) {
+                Ok(Some(file)) => return Ok(Held { _file: file, _here: here }),
+                Ok(None) => {}
+                Err(error) => return Err(io(std::io::Error::other(error))),
             }
         }
         Err(GitError::Busy { lock: path })
     }
-}
-
-fn open(path: &Path) -> std::io::Result<File> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    File::options().read(true).write(true).create(true).truncate(false).open(path)
 }

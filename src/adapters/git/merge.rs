@@ -79,8 +79,12 @@ impl MergeError {
     /// What the user can do.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Conflict { .. } => Some("merge the base branch into the task's branch and resolve the conflicts there".to_owned()),
-            Self::BranchMissing { name } => Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>")),
+            Self::Conflict { .. } => {
+                Some("merge the base branch into the task's branch and resolve the conflicts there".to_owned())
+            }
+            Self::BranchMissing { name } => {
+                Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>"))
+            }
             Self::Scratch(error) => error.hint(),
             Self::Git(error) => error.hint(),
         }
@@ -154,9 +158,10 @@ impl AdvanceError {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
             Self::CheckoutMissing { .. } => Some("git worktree prune, if it will not come back".to_owned()),
-            Self::FilterOff { path, sha, .. } => {
-                Some(format!("git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig", path.display()))
-            }
+            Self::FilterOff { path, sha, .. } => Some(format!(
+                "git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig",
+                path.display()
+            )),
             Self::Moved { .. } | Self::NotForward { .. } => None,
             Self::Git(error) => error.hint(),
         }
@@ -185,10 +190,11 @@ impl Repo {
 
     async fn merge_in(&self, at: &Checkout, commit: &str, base_sha: &str, message: &str) -> Result<String, MergeError> {
         let message = format!("--message={}", clean_message(message));
-        let call = Call::new(["merge", "--no-ff", "--no-edit", "--no-stat", "--quiet", "--no-verify", "--cleanup=whitespace"])
-            .arg(message)
-            .arg(commit)
-            .time_limit(CHECKOUT);
+        let call =
+            Call::new(["merge", "--no-ff", "--no-edit", "--no-stat", "--quiet", "--no-verify", "--cleanup=whitespace"])
+                .arg(message)
+                .arg(commit)
+                .time_limit(CHECKOUT);
         let call = self.signed(at, call, Author::Configured).await?;
         let output = self.run(at, call).await?;
         if output.success() {
@@ -207,7 +213,12 @@ impl Repo {
     ///
     /// Remaining race, harmless but for the person who causes it: whoever switches the branch of that checkout within
     /// the milliseconds between look and merge gets the merge on the branch he switched to; it is then reported as moved.
-    pub async fn advance_base(&self, base: &BranchName, expected_old: &str, new_sha: &str) -> Result<Advanced, AdvanceError> {
+    pub async fn advance_base(
+        &self,
+        base: &BranchName,
+        expected_old: &str,
+        new_sha: &str,
+    ) -> Result<Advanced, AdvanceError> {
         let (old, new) = (require_sha(expected_old)?, require_sha(new_sha)?);
         let _held = self.hold().await?;
         let found = self.tip(base).await?;
@@ -238,7 +249,9 @@ impl Repo {
     async fn checkout_of(&self, branch: &BranchName) -> Result<Option<Checkout>, AdvanceError> {
         let full = branch.full_ref();
         let entries = self.entries().await?;
-        let Some(index) = entries.iter().position(|entry| entry.branch.as_deref() == Some(full.as_str())) else { return Ok(None) };
+        let Some(index) = entries.iter().position(|entry| entry.branch.as_deref() == Some(full.as_str())) else {
+            return Ok(None);
+        };
         if index == 0 {
             return Ok(Some(self.main_checkout()));
         }
@@ -268,7 +281,16 @@ impl Repo {
             let (path, branch, sha) = (at.work_tree.clone(), base.clone(), new.to_owned());
             return Err(AdvanceError::FilterOff { path, branch, sha });
         }
-        let args = ["merge", "--ff-only", "--no-autostash", "--no-overwrite-ignore", "--no-stat", "--quiet", "--no-verify", new];
+        let args = [
+            "merge",
+            "--ff-only",
+            "--no-autostash",
+            "--no-overwrite-ignore",
+            "--no-stat",
+            "--quiet",
+            "--no-verify",
+            new,
+        ];
         let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").time_limit(CHECKOUT);
         match self.ask(at, call).await {
             Ok(_) => Ok(()),
@@ -288,7 +310,8 @@ impl Repo {
         if settings.filters_off.is_empty() {
             return Ok(false);
         }
-        let names = self.ask(at, Call::new(["diff-tree", "-r", "--name-only", "--no-renames", "-z", old, new])).await?.stdout;
+        let names =
+            self.ask(at, Call::new(["diff-tree", "-r", "--name-only", "--no-renames", "-z", old, new])).await?.stdout;
         if names.split(|b| *b == 0).any(|name| name.ends_with(b".gitattributes")) {
             return Ok(true);
         }

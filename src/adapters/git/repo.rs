@@ -48,21 +48,35 @@ impl Repo {
         if !dir.is_dir() {
             return Err(GitError::DirectoryMissing { path: dir.to_owned() });
         }
-        let lines = look(git, dir, &["rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository"]).await?;
+        let lines = look(
+            git,
+            dir,
+            &["rev-parse", "--path-format=absolute", "--git-common-dir", "--git-dir", "--is-bare-repository"],
+        )
+        .await?;
         let lines: Vec<&[u8]> = lines.split(|b| *b == b'\n').collect();
         let [common_dir, git_dir, is_bare] = lines.as_slice() else {
-            return Err(GitError::Unreadable { path: dir.to_owned(), detail: "its path contains a line feed".to_owned() });
+            return Err(GitError::Unreadable {
+                path: dir.to_owned(),
+                detail: "its path contains a line feed".to_owned(),
+            });
         };
         if *is_bare == b"true" {
             return Err(GitError::Bare { path: as_path(common_dir) });
         }
         let known = Arc::default();
         let mut repo = Self { git: git.clone(), root: as_path(common_dir), common_dir: as_path(common_dir), known };
-        repo.root = if let (Some(".git"), Some(root)) = (repo.common_dir.file_name().and_then(OsStr::to_str), repo.common_dir.parent()) {
+        repo.root = if let (Some(".git"), Some(root)) =
+            (repo.common_dir.file_name().and_then(OsStr::to_str), repo.common_dir.parent())
+        {
             // Not what git says: core.worktree could name any directory.
             root.to_owned()
         } else if common_dir == git_dir {
-            as_path(&look(git, dir, &["rev-parse", "--show-toplevel"]).await.map_err(|_| GitError::Bare { path: dir.to_owned() })?)
+            as_path(
+                &look(git, dir, &["rev-parse", "--show-toplevel"])
+                    .await
+                    .map_err(|_| GitError::Bare { path: dir.to_owned() })?,
+            )
         } else {
             repo.root_by_list(dir).await?
         };
@@ -112,7 +126,8 @@ impl Repo {
         let output = self.run(at, Call::new(["symbolic-ref", "--quiet", "HEAD"])).await?;
         let sha = self.commit_at(at, "HEAD").await?;
         let name = output.text();
-        let unexpected = |detail: &str| GitError::Unexpected { command: "git symbolic-ref".to_owned(), detail: detail.to_owned() };
+        let unexpected =
+            |detail: &str| GitError::Unexpected { command: "git symbolic-ref".to_owned(), detail: detail.to_owned() };
         if !output.success() {
             let sha = sha.ok_or_else(|| unexpected("HEAD is neither a branch nor a commit"))?;
             return Ok(Head::Detached { sha });
@@ -132,7 +147,8 @@ impl Repo {
 
     pub(super) async fn commit_at(&self, at: &Checkout, name: &str) -> Result<Option<String>, GitError> {
         let revision = format!("{name}^{{commit}}");
-        let output = self.run(at, Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])).await?;
+        let output =
+            self.run(at, Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])).await?;
         let sha = output.text();
         Ok((output.success() && is_sha(&sha)).then_some(sha))
     }

@@ -55,9 +55,6 @@ const ALWAYS: &[(&str, &str)] = &[
 /// ssh that fails where it would have to ask.
 const SSH: &str = "ssh -oBatchMode=yes";
 
-/// Variables of a filter driver, with the value that makes it do nothing.
-const FILTER: &[(&str, &str)] = &[("clean", ""), ("smudge", ""), ("process", ""), ("required", "false")];
-
 /// One line of `git config --list --show-scope -z`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
@@ -143,32 +140,27 @@ pub(super) fn settings(entries: &[Entry]) -> Settings {
 fn override_entry(entry: &Entry, entries: &[Entry], result: &mut Settings) {
     let (section, name, variable) = parts(&entry.key);
     match (section, variable) {
-        (b"filter", _) => override_filter(name, entries, result),
+        (b"filter", b"clean" | b"smudge" | b"process") => override_filter(entry, name, entries, result),
         // A driver cannot be unset, and an empty one would "succeed" with one side lost: this one reports a conflict.
         (b"merge", b"driver") => result.pairs.push((entry.key.clone(), neutral(entries, &entry.key, b"false"))),
-        (b"core", b"alternaterefscommand") => result.pairs.push((entry.key.clone(), neutral(entries, &entry.key, b"true"))),
-        (b"remote", b"uploadpack") => result.pairs.push((entry.key.clone(), b"git-upload-pack".to_vec())),
-        (b"remote", b"receivepack") => result.pairs.push((entry.key.clone(), b"git-receive-pack".to_vec())),
+        (b"core", b"alternaterefscommand") => {
+            result.pairs.push((entry.key.clone(), neutral(entries, &entry.key, b"true")))
+        }
         (b"hook", _) => result.pairs.push((join(b"hook", name, "enabled"), b"false".to_vec())),
         (b"include" | b"includeif", _) => result.includes = true,
         (_, _) => {}
     }
 }
 
-/// A filter of which the repository says anything runs as the user configured it, or not at all.
-fn override_filter(name: &[u8], entries: &[Entry], result: &mut Settings) {
-    let mut runs = false;
-    for (variable, nothing) in FILTER {
-        let key = join(b"filter", name, variable);
-        let value = neutral(entries, &key, nothing.as_bytes());
-        runs |= *variable != "required" && !value.is_empty();
-        if !result.pairs.iter().any(|(known, _)| *known == key) {
-            result.pairs.push((key, value));
-        }
-    }
-    if !runs {
+/// A filter's program that the repository names is replaced by the one that the user named for it, or by none.
+fn override_filter(entry: &Entry, name: &[u8], entries: &[Entry], result: &mut Settings) {
+    let value = neutral(entries, &entry.key, b"");
+    if value.is_empty() {
+        // Otherwise git would refuse the files instead of taking them as they are.
+        result.pairs.push((join(b"filter", name, "required"), b"false".to_vec()));
         result.filters_off.insert(name.to_vec());
     }
+    result.pairs.push((entry.key.clone(), value));
 }
 
 fn join(section: &[u8], name: &[u8], variable: &str) -> Vec<u8> {
@@ -195,18 +187,32 @@ pub(super) fn is_dangerous(key: &[u8]) -> bool {
     let section = String::from_utf8_lossy(section);
     let variable = String::from_utf8_lossy(variable);
     match section.as_ref() {
-        "alias" | "filter" | "hook" | "include" | "includeif" | "credential" | "url" | "gpg" | "pager" | "protocol" | "http" => true,
+        "alias" | "filter" | "hook" | "include" | "includeif" | "credential" | "url" | "gpg" | "pager" | "protocol"
+        | "http" => true,
         "core" => matches!(
             variable.as_ref(),
-            "hookspath" | "fsmonitor" | "sshcommand" | "editor" | "pager" | "askpass" | "gitproxy" | "alternaterefscommand"
-                | "worktree" | "attributesfile" | "bare"
+            "hookspath"
+                | "fsmonitor"
+                | "sshcommand"
+                | "editor"
+                | "pager"
+                | "askpass"
+                | "gitproxy"
+                | "alternaterefscommand"
+                | "worktree"
+                | "attributesfile"
+                | "bare"
         ),
-        "remote" => matches!(variable.as_ref(), "url" | "pushurl" | "uploadpack" | "receivepack" | "vcs" | "proxy" | "push"),
+        "remote" => {
+            matches!(variable.as_ref(), "url" | "pushurl" | "uploadpack" | "receivepack" | "vcs" | "proxy" | "push")
+        }
         "submodule" => matches!(variable.as_ref(), "url" | "update"),
         "extensions" => true,
-        _other => ["command", "cmd", "program", "driver", "textconv", "external", "editor", "difffilter", "path", "helper"]
-            .contains(&variable.as_ref())
-            || variable.ends_with("hook"),
+        _other => {
+            ["command", "cmd", "program", "driver", "textconv", "external", "editor", "difffilter", "path", "helper"]
+                .contains(&variable.as_ref())
+                || variable.ends_with("hook")
+        }
     }
 }
 
@@ -235,12 +241,18 @@ mod tests {
 
     #[test]
     fn a_filter_of_the_repository_does_nothing_and_one_of_the_user_stays() {
-        let own = listing(&[("global", "filter.lfs.clean", "git-lfs clean -- %f"), ("global", "filter.lfs.required", "true")]);
+        let own = listing(&[
+            ("global", "filter.lfs.clean", "git-lfs clean -- %f"),
+            ("global", "filter.lfs.required", "true"),
+        ]);
         assert_eq!(value(&settings(&own), "filter.lfs.clean"), None, "not touched");
-        let mixed = [own, listing(&[("local", "filter.lfs.clean", "evil"), ("worktree", "filter.a=b.c.smudge", "evil")])].concat();
+        let mixed =
+            [own, listing(&[("local", "filter.lfs.clean", "evil"), ("worktree", "filter.a=b.c.smudge", "evil")])]
+                .concat();
         let result = settings(&mixed);
         assert_eq!(value(&result, "filter.lfs.clean"), Some("git-lfs clean -- %f"));
-        assert_eq!(value(&result, "filter.lfs.required"), Some("true"));
+        assert_eq!(value(&result, "filter.lfs.process"), None, "an empty one would switch the others off");
+        assert_eq!(value(&result, "filter.lfs.required"), None, "not touched");
         assert_eq!(value(&result, "filter.a=b.c.smudge"), Some(""));
         assert_eq!(value(&result, "filter.a=b.c.required"), Some("false"));
         assert_eq!(result.filters_off, BTreeSet::from([b"a=b.c".to_vec()]));
@@ -253,7 +265,8 @@ mod tests {
             ("global", "credential.https://x.helper", "own"),
             ("local", "credential.helper", "!evil"),
         ]));
-        let helpers: Vec<_> = result.pairs.iter().filter(|(key, _)| key.starts_with(b"credential")).map(|(_, v)| v.as_slice()).collect();
+        let helpers: Vec<_> =
+            result.pairs.iter().filter(|(key, _)| key.starts_with(b"credential")).map(|(_, v)| v.as_slice()).collect();
         assert_eq!(helpers, [&b""[..], b"store", b"own"]);
     }
 
@@ -262,13 +275,11 @@ mod tests {
         let result = settings(&listing(&[
             ("local", "merge.x.driver", "evil"),
             ("local", "core.sshcommand", "evil"),
-            ("local", "remote.origin.uploadpack", "evil"),
             ("local", "hook.x.command", "evil"),
             ("local", "include.path", "other"),
         ]));
         assert_eq!(value(&result, "merge.x.driver"), Some("false"));
         assert_eq!(value(&result, "core.sshCommand"), Some(SSH));
-        assert_eq!(value(&result, "remote.origin.uploadpack"), Some("git-upload-pack"));
         assert_eq!(value(&result, "hook.x.enabled"), Some("false"));
         assert!(result.includes && !result.has_identity);
     }
@@ -291,7 +302,15 @@ mod tests {
 
     #[test]
     fn dangerous_keys_are_known_by_what_they_do() {
-        for key in ["core.hookspath", "filter.x.clean", "diff.x.textconv", "merge.x.driver", "remote.o.url", "alias.st", "gpg.ssh.program"] {
+        for key in [
+            "core.hookspath",
+            "filter.x.clean",
+            "diff.x.textconv",
+            "merge.x.driver",
+            "remote.o.url",
+            "alias.st",
+            "gpg.ssh.program",
+        ] {
             assert!(is_dangerous(key.as_bytes()), "{key}");
         }
         for key in ["branch.main.remote", "user.name", "core.autocrlf", "remote.origin.fetch"] {

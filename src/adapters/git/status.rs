@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn paths_with_blanks_and_odd_bytes_are_read_whole() {
-        let text = b"# branch.oid 12ab\0# branch.head main\0# branch.upstream x\01 .M N... 100644 100644 100644 a b c d e\xff f\0? new file\0? sub/\0";
+        let text = b"# branch.oid 12ab\0# branch.head main\0# branch.upstream x\x001 .M N... 100644 100644 100644 a b c d e\xff f\0? new file\0? sub/\0";
         let status = parse(text).expect("a status");
         assert_eq!((status.head.as_deref(), status.branch.as_deref()), (Some("12ab"), Some("main")));
         assert_eq!(status.differences[0].code, ".M");

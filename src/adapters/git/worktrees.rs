@@ -49,7 +49,8 @@ impl Repo {
     /// All checkouts, the main one first.
     pub(in crate::adapters) async fn entries(&self) -> Result<Vec<Entry>, GitError> {
         let zero = self.git.version() >= (2, 36);
-        let args: &[&str] = if zero { &["worktree", "list", "--porcelain", "-z"] } else { &["worktree", "list", "--porcelain"] };
+        let args: &[&str] =
+            if zero { &["worktree", "list", "--porcelain", "-z"] } else { &["worktree", "list", "--porcelain"] };
         let output = self.ask(&self.main_checkout(), Call::new(args)).await?;
         Ok(parse_entries(&output.stdout, if zero { 0 } else { b'\n' }))
     }

@@ -59,7 +59,9 @@ impl WorktreeError {
         match self {
             Self::BadPath { .. } => Some("set ORCH_WORKTREES to an absolute path".to_owned()),
             Self::PathTaken { path } => Some(format!("move {} away, then retry the task", path.display())),
-            Self::BranchInUse { path, branch } => Some(format!("switch {} to another branch than {branch}", path.display())),
+            Self::BranchInUse { path, branch } => {
+                Some(format!("switch {} to another branch than {branch}", path.display()))
+            }
             Self::WrongBranch { path, expected, .. } => Some(format!("git -C {} switch {expected}", path.display())),
             Self::Unrelated { branch, .. } => Some(format!("rename the branch: git branch -m {branch} <new name>")),
             Self::Leftovers(error) => error.hint(),
@@ -120,7 +122,9 @@ impl RemoveError {
         match self {
             Self::NotOurs { .. } => None,
             Self::Dirty { path, .. } => Some(format!("git -C {} status; commit what is worth keeping", path.display())),
-            Self::InProgress { path, operation } => Some(format!("finish it, or: git -C {} {operation} --abort", path.display())),
+            Self::InProgress { path, operation } => {
+                Some(format!("finish it, or: git -C {} {operation} --abort", path.display()))
+            }
             Self::Unreachable { path, sha } => Some(format!("git -C {} branch <name> {sha}", path.display())),
             Self::Locked { path, .. } => Some(format!("git worktree unlock {}", path.display())),
             Self::Git(error) => error.hint(),

@@ -49,7 +49,9 @@ impl Repo {
         let remove = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(&entry.path);
         let Err(error) = self.ask(&self.main_checkout(), remove.time_limit(CHECKOUT)).await else { return Ok(()) };
         // git refuses one that it has hardly begun to make: then its registration goes, and the directory if empty.
-        let Some(git_dir) = git_dir.filter(|dir| dir.parent() == Some(&self.common_dir().join("worktrees"))) else { return Err(error) };
+        let Some(git_dir) = git_dir.filter(|dir| dir.parent() == Some(&self.common_dir().join("worktrees"))) else {
+            return Err(error);
+        };
         if entry.path.join(".git").exists() && std::fs::remove_file(entry.path.join(".git")).is_err() {
             return Err(error);
         }

@@ -14,7 +14,9 @@ async fn refusal(lab: &Lab, dir: &Path) -> GitError {
 
 #[tokio::test]
 async fn a_missing_git_is_said_with_how_to_install_it() {
-    let error = Git::locate(&BTreeMap::from([("PATH".to_owned(), "/nonexistent".to_owned())]), Path::new("/tmp")).await.unwrap_err();
+    let error = Git::locate(&BTreeMap::from([("PATH".to_owned(), "/nonexistent".to_owned())]), Path::new("/tmp"))
+        .await
+        .unwrap_err();
     assert!(matches!(error, GitError::GitMissing) && error.hint().unwrap().contains("install git"));
 }
 

@@ -69,7 +69,14 @@ async fn leftovers_are_committed_whole_and_only_once() {
     let message = "# Title with a hash\0\n\nbody";
     let done = repo.commit_leftovers(&worktree.checkout, &worktree.branch, message, Author::Configured).await.unwrap();
     assert_eq!(done.sha, Some(agent.git(["rev-parse", "HEAD"])));
-    assert_eq!(agent.git(["show", "--format=%an %s", "--name-only", "-z", "HEAD"]).split(['\0', '\n']).filter(|l| !l.is_empty()).count(), 7);
+    assert_eq!(
+        agent
+            .git(["show", "--format=%an %s", "--name-only", "-z", "HEAD"])
+            .split(['\0', '\n'])
+            .filter(|l| !l.is_empty())
+            .count(),
+        7
+    );
     assert_eq!(agent.git(["log", "-1", "--format=%an|%s"]), "Test Person|# Title with a hash");
     assert!(agent.dir.join("ignored").exists());
     let again = repo.commit_leftovers(&worktree.checkout, &worktree.branch, message, Author::Configured).await.unwrap();

@@ -38,7 +38,7 @@ async fn writing_into_the_main_checkout_is_a_suspicion_that_names_the_files() {
     project.write("README.md", "2\n");
     project.write("new/file", "");
     let changes = guard.check(&repo, &[]).await.unwrap();
-    assert_eq!(summary(&changes), [(ChangeKind::WorkTree, Weight::Suspicion, "edited README.md new/file".to_owned())]);
+    assert_eq!(summary(&changes), [(ChangeKind::WorkTree, Weight::Suspicion, "README.md edited new/file".to_owned())]);
 }
 
 #[tokio::test]
@@ -50,7 +50,10 @@ async fn the_users_own_commit_is_a_suspicion_and_a_move_behind_his_back_a_violat
     let agent = inside(&lab, &worktree);
     let name = "refs/heads/main".to_owned();
     let guard = Guard::take(&repo).await.unwrap();
-    let (old, new) = (project.head(), { project.write("a", ""); project.commit("by the user") });
+    let (old, new) = (project.head(), {
+        project.write("a", "");
+        project.commit("by the user")
+    });
     let changes = guard.check(&repo, &[]).await.unwrap();
     assert_eq!(summary(&changes), [(ChangeKind::Ref, Weight::Suspicion, name.clone())]);
     let ledger = [RefMove { name: name.clone(), old, new }];
@@ -60,7 +63,10 @@ async fn the_users_own_commit_is_a_suspicion_and_a_move_behind_his_back_a_violat
     let sha = agent.commit("evil", "");
     agent.git(["update-ref", &name, &sha]);
     let changes = guard.check(&repo, &[]).await.unwrap();
-    assert!(changes.iter().any(|c| c.kind == ChangeKind::Ref && c.weight == Weight::Violation && c.names == [name.clone()]), "{changes:?}");
+    assert!(
+        changes.iter().any(|c| c.kind == ChangeKind::Ref && c.weight == Weight::Violation && c.names == [name.clone()]),
+        "{changes:?}"
+    );
 }
 
 #[tokio::test]
@@ -95,11 +101,14 @@ async fn hooks_and_dangerous_settings_are_violations() {
     project.git(["config", "core.fsmonitor", "x"]);
     project.git(["config", "branch.main.description", "harmless"]);
     let changes = guard.check(&repo, &[]).await.unwrap();
-    assert_eq!(summary(&changes), [
-        (ChangeKind::Hooks, Weight::Violation, "hooks/pre-commit objects/info/alternates".to_owned()),
-        (ChangeKind::Config, Weight::Violation, "core.fsmonitor".to_owned()),
-        (ChangeKind::Config, Weight::Suspicion, "branch.main.description".to_owned()),
-    ]);
+    assert_eq!(
+        summary(&changes),
+        [
+            (ChangeKind::Hooks, Weight::Violation, "hooks/pre-commit objects/info/alternates".to_owned()),
+            (ChangeKind::Config, Weight::Violation, "core.fsmonitor".to_owned()),
+            (ChangeKind::Config, Weight::Suspicion, "branch.main.description".to_owned()),
+        ]
+    );
 }
 
 #[tokio::test]

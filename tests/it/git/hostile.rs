@@ -2,13 +2,23 @@
 
 use super::{Agent, Lab, inside, main};
 use crate::kit::repo::Repo as Project;
-use orch::adapters::git::{AdvanceError, Author, Guard, MergeRequest, Merged, Repo};
+use orch::adapters::git::{AdvanceError, Author, GitError, Guard, LeftoversError, MergeRequest, Merged, Repo};
 use std::path::Path;
 
 /// Every hook that a command of orch's could start.
 const HOOKS: &[&str] = &[
-    "pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "post-checkout", "post-merge", "pre-merge-commit", "reference-transaction",
-    "post-index-change", "post-rewrite", "pre-auto-gc", "fsmonitor-watchman",
+    "pre-commit",
+    "prepare-commit-msg",
+    "commit-msg",
+    "post-commit",
+    "post-checkout",
+    "post-merge",
+    "pre-merge-commit",
+    "reference-transaction",
+    "post-index-change",
+    "post-rewrite",
+    "pre-auto-gc",
+    "fsmonitor-watchman",
 ];
 
 /// Configuration by which git would start a program, each leaving a mark under its own name.
@@ -16,34 +26,64 @@ fn set_traps(lab: &Lab, project: &Project) {
     let ran = lab.path("ran");
     let mark = |name: &str| format!("touch {}/{name}; cat", ran.display());
     let keys = [
-        "core.fsmonitor", "core.sshCommand", "core.editor", "core.pager", "core.askPass", "core.alternateRefsCommand", "sequence.editor",
-        "diff.external", "diff.trap.command", "diff.trap.textconv", "filter.trap.clean", "filter.trap.smudge", "filter.long.process",
-        "merge.trap.driver", "credential.helper", "gpg.program", "remote.origin.uploadpack", "hook.trap.command", "pager.diff", "alias.status",
+        "core.fsmonitor",
+        "core.sshCommand",
+        "core.editor",
+        "core.pager",
+        "core.askPass",
+        "core.alternateRefsCommand",
+        "sequence.editor",
+        "diff.external",
+        "diff.trap.command",
+        "diff.trap.textconv",
+        "filter.trap.clean",
+        "filter.trap.smudge",
+        "filter.long.process",
+        "merge.trap.driver",
+        "credential.helper",
+        "gpg.program",
+        "remote.origin.uploadpack",
+        "hook.trap.command",
+        "pager.diff",
+        "alias.status",
     ];
     for key in keys {
         project.git(["config", key, &mark(key)]);
     }
     for (key, value) in [
-        ("commit.gpgSign", "true"), ("filter.trap.required", "true"), ("filter.long.required", "true"), ("hook.trap.event", "post-commit"),
-        ("merge.verifySignatures", "false"), ("log.showSignature", "true"), ("submodule.recurse", "true"), ("protocol.ext.allow", "always"),
+        ("commit.gpgSign", "true"),
+        ("filter.trap.required", "true"),
+        ("filter.long.required", "true"),
+        ("hook.trap.event", "post-commit"),
+        ("merge.verifySignatures", "false"),
+        ("log.showSignature", "true"),
+        ("submodule.recurse", "true"),
+        ("protocol.ext.allow", "always"),
     ] {
         project.git(["config", key, value]);
     }
     project.git(["config", "credential.helper", &format!("!{}", mark("credential"))]);
     for hook in HOOKS {
-        lab.script(&project.dir().join(".git/hooks").join(hook), &format!("#!/bin/sh\ntouch {}/hook-{hook}\n", ran.display()));
+        lab.script(
+            &project.dir().join(".git/hooks").join(hook),
+            &format!("#!/bin/sh\ntouch {}/hook-{hook}\n", ran.display()),
+        );
     }
     lab.script(&lab.path("hooks-elsewhere/post-checkout"), &format!("#!/bin/sh\ntouch {}/hookspath\n", ran.display()));
     project.git(["config", "core.hooksPath", &lab.path("hooks-elsewhere").to_string_lossy()]);
 }
 
 /// A project whose files have attributes that call for the traps.
-fn attributed(lab: &Lab) -> Project {
-    let project = lab.project("shop");
+fn attributed(lab: &Lab, name: &str) -> Project {
+    let project = lab.project(name);
     project.write(".gitattributes", "*.txt filter=trap diff=trap merge=trap\n*.bin filter=long\n");
     project.write("a.txt", "1\n2\n3\n");
     project.write("b.bin", "1\n");
     project.commit("files");
+    // A submodule that nobody has fetched yet: whoever works in the worktree can put any repository there.
+    std::fs::create_dir(project.dir().join("nested")).unwrap();
+    project.git(["update-index", "--add", "--cacheinfo", &format!("160000,{},nested", project.head())]);
+    project.git(["commit", "--quiet", "--message", "submodule"]);
     project
 }
 
@@ -71,42 +111,43 @@ async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
     advanced.map(drop)
 }
 
-/// A repository inside the worktree, recorded as a submodule, with traps of its own.
+/// Puts a repository with traps of its own at the place of the submodule.
 fn nested_trap(lab: &Lab, agent: &Agent) {
-    agent.git(["init", "--quiet", "nested"]);
-    let nested = Agent { dir: agent.dir.join("nested"), env: lab.env() };
-    nested.git(["config", "user.name", "x"]);
-    nested.git(["config", "user.email", "x@y"]);
-    nested.git(["config", "core.hooksPath", "/dev/null"]);
-    nested.commit("file", "1");
+    let dir = agent.dir.join("nested");
+    let nested = Project::create(&dir, lab.env());
     let ran = lab.path("ran");
     nested.git(["config", "core.fsmonitor", &format!("touch {}/nested-fsmonitor", ran.display())]);
     nested.git(["config", "filter.n.clean", &format!("touch {}/nested-filter", ran.display())]);
     nested.write(".gitattributes", "* filter=n\n");
-    nested.write("file", "2");
-    let sha = nested.git(["-c", "core.fsmonitor=false", "rev-parse", "HEAD"]);
-    let info = format!("160000,{sha},nested");
-    agent.git(["-c", "core.fsmonitor=false", "update-index", "--add", "--cacheinfo", &info]);
+    // As long as before, so that git has to read it, through the filter, to see that it differs.
+    nested.write("README.md", "# A pr0ject\n");
 }
 
 #[tokio::test]
 async fn no_program_of_the_repository_runs() {
     let lab = Lab::new().await;
-    let project = attributed(&lab);
-    set_traps(&lab, &project);
-    clear(&lab.path("ran"));
-    // The same traps do catch somebody who uses git without care, so that the silence below means something.
-    let _ = project.try_git(["-c", "core.hooksPath=.git/hooks", "commit", "--allow-empty", "--no-gpg-sign", "--quiet", "-m", "x"]);
-    project.write("a.txt", "dirty\n");
-    let _ = project.try_git(["diff"]);
-    let _ = project.try_git(["checkout", "--quiet", "--", "."]);
+    // The traps do catch somebody who uses git without care, so that the silence below means something.
+    let careless = attributed(&lab, "careless");
+    set_traps(&lab, &careless);
+    careless.write("a.txt", "dirty\n");
+    let _ = careless.try_git(["diff", "--", "a.txt"]);
+    let _ = careless.try_git(["-c", "core.hooksPath=.git/hooks", "hook", "run", "pre-commit"]);
+    let _ = careless.try_git(["checkout", "--quiet", "--", "."]);
     let caught = lab.ran();
-    for name in ["core.fsmonitor", "diff.external", "filter.trap.clean", "filter.trap.smudge", "hook-pre-commit"] {
+    for name in [
+        "core.fsmonitor",
+        "diff.trap.command",
+        "filter.trap.clean",
+        "filter.trap.smudge",
+        "filter.long.process",
+        "hook-pre-commit",
+    ] {
         assert!(caught.iter().any(|mark| mark == name), "{name} is no trap: {caught:?}");
     }
-    project.git(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "reset", "--quiet", "--hard"]);
-    clear(&lab.path("ran"));
 
+    let project = attributed(&lab, "shop");
+    set_traps(&lab, &project);
+    clear(&lab.path("ran"));
     let advanced = whole_job(&lab, &project).await;
     assert_eq!(lab.ran(), Vec::<String>::new());
     assert!(matches!(advanced, Err(AdvanceError::FilterOff { .. })), "{advanced:?}");
@@ -124,7 +165,11 @@ async fn a_fetch_starts_no_program_of_the_repository() {
     repo.base(&main(), true).await.unwrap();
     assert_eq!(lab.ran(), Vec::<String>::new());
     let mark = |name: &str| lab.path("ran").join(name).to_string_lossy().into_owned();
-    for url in [format!("ext::touch {}", mark("ext")), format!("-u{}", mark("dash")), "ssh://-oProxyCommand=touch/x".to_owned()] {
+    for url in [
+        format!("ext::touch {}", mark("ext")),
+        format!("-u{}", mark("dash")),
+        "ssh://-oProxyCommand=touch/x".to_owned(),
+    ] {
         project.git(["config", "remote.origin.url", &url]);
         let base = repo.base(&main(), true).await.unwrap();
         assert!(base.note.unwrap().contains("not reached"), "{url}");
@@ -167,9 +212,11 @@ async fn pointers_that_an_agent_rewrites_lead_nowhere_else() {
     crate::kit::write_file(&worktree.checkout.git_dir.join("config.worktree"), "[core]\n\tworktree = /etc\n");
     project.git(["config", "extensions.worktreeConfig", "true"]);
     crate::kit::write_file(&worktree.path.join("work"), "");
-    let done = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "left", Author::Orch).await.unwrap();
-    assert_eq!(project.git(["rev-parse", "orch/1-x"]), done.sha.unwrap());
-    assert_eq!(project.git(["show", "--name-only", "--format=", "orch/1-x"]), "work");
+    let error = repo.commit_leftovers(&worktree.checkout, &worktree.branch, "left", Author::Orch).await.unwrap_err();
+    assert!(matches!(error, LeftoversError::Git(GitError::Redirected { .. })), "{error}");
+    let mended = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(mended.notes[0].contains("set right"), "{:?}", mended.notes);
+    assert_eq!(project.git(["show", "--name-only", "--format=%s", "orch/1-x"]), "orch: work in progress\n\nwork");
     assert_eq!(trap.subjects("--all"), ["Begin"]);
 }
 
@@ -178,7 +225,12 @@ async fn variables_of_git_around_the_daemon_change_nothing() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
     let mut environment = super::environment(lab.root.path());
-    for (name, value) in [("GIT_DIR", "/nonexistent"), ("GIT_WORK_TREE", "/etc"), ("GIT_INDEX_FILE", "/nonexistent"), ("GIT_CONFIG_COUNT", "9")] {
+    for (name, value) in [
+        ("GIT_DIR", "/nonexistent"),
+        ("GIT_WORK_TREE", "/etc"),
+        ("GIT_INDEX_FILE", "/nonexistent"),
+        ("GIT_CONFIG_COUNT", "9"),
+    ] {
         environment.insert(name.to_owned(), value.to_owned());
     }
     let git = super::Git::locate(&environment, &lab.path("locks")).await.unwrap();

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 async fn merge(lab: &Lab, repo: &Repo, branch: &BranchName) -> Result<Merged, MergeError> {
     let scratch = lab.path("scratch/1");
-    repo.merge_candidate(&MergeRequest { branch, base: &main(), scratch: &scratch, message: "Merge task #1: -x $(y)" }).await
+    repo.merge_candidate(&MergeRequest { branch, base: &main(), scratch: &scratch, message: "Merge task #1: -x $(y)" })
+        .await
 }
 
 /// A project with a task that has changed `file`, ready to be merged.
@@ -89,7 +90,10 @@ async fn a_dirty_checkout_of_the_base_is_not_touched() {
     let advance = || repo.advance_base(&base, &candidate.base_sha, &candidate.merge_sha);
     project.write("README.md", "half a thought\n");
     let error = advance().await.unwrap_err();
-    assert!(matches!(&error, AdvanceError::BaseDirty { files, .. } if files == &[PathBuf::from("README.md")]), "{error}");
+    assert!(
+        matches!(&error, AdvanceError::BaseDirty { files, .. } if files == &[PathBuf::from("README.md")]),
+        "{error}"
+    );
     assert!(error.hint().unwrap().contains("commit or stash"));
     project.git(["checkout", "--quiet", "README.md"]);
     // Files that git does not know, or ignores, are in the way as well.

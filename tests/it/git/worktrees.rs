@@ -29,7 +29,19 @@ async fn titles_of_every_kind_give_a_worktree() {
     let project = lab.project("shop");
     let repo = lab.open(&project).await;
     let long = "x".repeat(10_000);
-    let titles = ["a\nb", "\"'$(touch pwned)`id`#{x}", "🚀", "שלום", "--force", "../../etc", "-", long.as_str(), "same", "same", "a.lock"];
+    let titles = [
+        "a\nb",
+        "\"'$(touch pwned)`id`#{x}",
+        "🚀",
+        "שלום",
+        "--force",
+        "../../etc",
+        "-",
+        long.as_str(),
+        "same",
+        "same",
+        "a.lock",
+    ];
     for (id, title) in titles.into_iter().enumerate() {
         let worktree = lab.ensure(&repo, id as u64 + 1, title).await.unwrap();
         project.git(["check-ref-format", "--branch", worktree.branch.as_str()]);
@@ -142,7 +154,9 @@ async fn a_branch_that_is_checked_out_elsewhere_is_said_with_the_place() {
     std::fs::remove_dir_all(elsewhere.dir()).unwrap();
     assert!(lab.ensure(&repo, 1, "x").await.unwrap().created);
     project.git(["switch", "--quiet", "--create", "orch/2-x"]);
-    assert!(matches!(lab.ensure(&repo, 2, "x").await, Err(WorktreeError::BranchInUse { path, .. }) if path == project.dir()));
+    assert!(
+        matches!(lab.ensure(&repo, 2, "x").await, Err(WorktreeError::BranchInUse { path, .. }) if path == project.dir())
+    );
 }
 
 #[tokio::test]
@@ -178,7 +192,10 @@ async fn a_worktree_deleted_by_hand_is_made_again_and_others_stay_registered() {
     assert!(again.created && again.path.join("work").exists());
     assert_eq!(inside(&lab, &again).git(["rev-parse", "HEAD"]), work);
     lab.ensure(&repo, 2, "x").await.unwrap();
-    assert_eq!(project.git(["for-each-ref", "--contains", &floating, "--format=%(refname)"]), format!("refs/orch/kept/{floating}"));
+    assert_eq!(
+        project.git(["for-each-ref", "--contains", &floating, "--format=%(refname)"]),
+        format!("refs/orch/kept/{floating}")
+    );
     assert!(project.git(["worktree", "list"]).contains("on-a-disk-that-is-away"), "a disk may come back");
 }
 

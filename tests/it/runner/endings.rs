@@ -114,8 +114,15 @@ fn what_cannot_start_says_why() {
     assert_eq!((class(&report), report.exit), (FailureClass::AgentMissing, None));
 
     let mut room = Room::new("");
-    room.launch.spec.program = "/etc/hostname".into();
-    assert_eq!(class(&room.run()), FailureClass::AgentMissing, "not a program");
+    room.launch.spec.program = room.home.path().join("text");
+    write_file(&room.launch.spec.program, "not a program");
+    assert_eq!(class(&room.run()), FailureClass::AgentMissing, "not executable");
+    let executable = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(&room.launch.spec.program, executable).expect("ours");
+    let mut other = Room::new("");
+    other.launch.spec.program = room.launch.spec.program.clone();
+    assert_ne!(other.run().outcome(), report.outcome(), "the words differ");
+    assert_eq!(class(&other.report()), FailureClass::AgentMissing, "not a program");
 
     let room = Room::new("");
     room.prepare();

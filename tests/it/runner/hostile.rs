@@ -35,7 +35,7 @@ fn the_agent_sees_the_given_environment_and_nothing_else() {
 fn secrets_reach_the_agent_and_no_other_place() {
     let secret = "canary/4f9a+17b2e0";
     let script = "echo \"my key is $SOME_API_KEY\"; printf %s \"$SOME_API_KEY\" | base64; echo \"oops $SOME_API_KEY\" >&2; \
-                  echo ghp_0123456789abcdefghijklmnopqrstuvwxyz; exit 1";
+                  printf ghp_; seq -s '' 0 30; exit 1";
     let room = Room::new(script).env("SOME_API_KEY", secret);
     let running = room.start();
     let ran = running.finish(RUN);
@@ -47,7 +47,7 @@ fn secrets_reach_the_agent_and_no_other_place() {
         shown.push(("file", std::fs::read_to_string(file).expect("readable")));
     }
     for (place, text) in shown {
-        for leak in [secret, "Y2FuYXJ5", "0123456789abcdefghij"] {
+        for leak in [secret, "Y2FuYXJ5", "0123456789101112"] {
             assert!(!text.contains(leak), "{leak} in {place}: {text}");
         }
     }

@@ -1,0 +1,8 @@
+//! The doors to the outside world, one for each kind of effect. Mechanisms; no policy.
+
+pub mod clock;
+pub mod fs;
+pub mod git;
+pub mod process;
+pub mod tmux;
+pub mod worktree;

@@ -1,0 +1,146 @@
+//! `orch config set`: one value of a file that a person edits, changed in place. Every other byte stays. What would not
+//! be a valid file afterwards is not written. PURE: text in, text out.
+
+use super::layers::{Layer, load};
+use super::problem::ConfigProblem;
+use super::settings;
+use super::shape::{self, FileKind};
+use super::show::UnknownKey;
+use super::yaml;
+use std::path::Path;
+
+/// A change that was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetError {
+    /// There is no such setting.
+    #[error(transparent)]
+    Unknown(#[from] UnknownKey),
+    /// The setting stands in the other file.
+    #[error("{key} cannot be set in {}: it belongs in {}", .file.name(), .file.other().name())]
+    Misplaced {
+        /// The setting.
+        key: String,
+        /// The file it was to be written to.
+        file: FileKind,
+    },
+    /// The value is not one the setting can have.
+    #[error("{key}: {message}")]
+    Value {
+        /// The setting.
+        key: String,
+        /// What is wrong, in words.
+        message: String,
+    },
+    /// The file's text does not allow the change.
+    #[error("{0}")]
+    Text(#[from] yaml::EditError),
+    /// The file would not be valid; or it was not to begin with.
+    #[error("the file would not be valid:\n{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Invalid(Vec<ConfigProblem>),
+}
+
+/// The file's text with one setting changed. `path` names the file in messages; `value` is read as the setting wants
+/// it: `null` sends it back to its default, a list is `[a, b]` or `a,b` (for commands and arguments: one a line).
+///
+/// # Errors
+/// The setting does not exist or not in this file, the value does not suit it, or the file would not be valid.
+pub fn set(text: &str, file: FileKind, path: &Path, key: &str, value: &str) -> Result<String, SetError> {
+    let found = shape::find(key).ok_or_else(|| UnknownKey::meaning(key, shape::suggest(key)))?;
+    let parts: Vec<&str> = key.split('.').collect();
+    if !shape::allowed_in(key, file) {
+        return Err(SetError::Misplaced { key: key.to_owned(), file });
+    }
+    let value =
+        settings::of_text(value, found.shape).map_err(|message| SetError::Value { key: key.to_owned(), message })?;
+    let changed = yaml::set_path(text, &parts, &value)?;
+    match load(&[alone(file, path, &changed)]) {
+        Ok(_) => Ok(changed),
+        Err(problems) => Err(SetError::Invalid(problems)),
+    }
+}
+
+/// The file as the only one there is; whether its commands are approved does not matter for its validity.
+fn alone(file: FileKind, path: &Path, text: &str) -> Layer {
+    let (path, text) = (path.to_owned(), text.to_owned());
+    match file {
+        FileKind::Global => Layer::Global { path, text },
+        FileKind::Project => Layer::Project { path, text, trusted: true },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::render;
+    use super::*;
+    use proptest::prelude::*;
+
+    #[track_caller]
+    fn global(text: &str, key: &str, value: &str) -> String {
+        match set(text, FileKind::Global, Path::new("config.yml"), key, value) {
+            Ok(text) => text,
+            Err(error) => format!("error: {error}"),
+        }
+    }
+
+    #[test]
+    fn a_value_is_changed_where_it_stands_and_nothing_else() {
+        let text = "# mine\nrouter:   # routing\n  model: haiku   # cheap\n\nengine: {max_parallel: 4}\n";
+        let changed = global(text, "router.model", "opus");
+        assert_eq!(changed, text.replace("haiku", "opus"));
+        assert_eq!(global(text, "engine.max_parallel", "8"), text.replace("4}", "8}"));
+    }
+
+    #[test]
+    fn a_missing_key_is_added_with_its_parents() {
+        assert_eq!(global("", "workflow.integrate", "merge"), "workflow:\n  integrate: merge\n");
+        let text = "router:\n  model: opus\n";
+        assert_eq!(
+            global(text, "router.agents", "claude, codex"),
+            "router:\n  model: opus\n  agents: [claude, codex]\n"
+        );
+        let checks = global(text, "workflow.checks", "['cargo test', 'make a,b']");
+        let loaded = load(&[alone(FileKind::Global, Path::new("c"), &checks)]).unwrap();
+        assert_eq!(loaded.config.workflow.checks, ["cargo test", "make a,b"]);
+        assert!(checks.starts_with(text), "{checks}");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_written() {
+        for (key, value, told) in [
+            ("router.modle", "x", "no setting is called \"router.modle\", did you mean \"router.model\"?"),
+            ("name", "shop", "name cannot be set in config.yml: it belongs in .orch.yml"),
+            ("engine.max_parallel", "lots", "engine.max_parallel: expected a whole number from 1 to 1000, found lots"),
+            ("router", "x", "router: a mapping cannot be given as one text"),
+            (
+                "router.agent",
+                "clade",
+                "the file would not be valid:\nconfig.yml:2:10: router.agent: no agent is called \
+              \"clade\", did you mean \"claude\"?",
+            ),
+        ] {
+            assert_eq!(global("", key, value), format!("error: {told}"), "{key}");
+        }
+        assert_eq!(global("router: [\n", "router.model", "x"), "error: line 1, column 9: unclosed bracket '['");
+        assert_eq!(
+            global("rooter: {}\n", "router.model", "x"),
+            "error: the file would not be valid:\nconfig.yml:1:1: \
+            unknown key \"rooter\", did you mean \"router\"?"
+        );
+        let project =
+            |key, value| set("", FileKind::Project, Path::new(".orch.yml"), key, value).unwrap_err().to_string();
+        for key in ["agents.claude.command", "workflow.sandbox", "engine.max_parallel"] {
+            assert_eq!(project(key, "1"), format!("{key} cannot be set in .orch.yml: it belongs in config.yml"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_set_is_what_holds(commands in proptest::collection::vec("[a-z][^\\x00]*", 1..4)) {
+            let value = render::yaml(&commands.clone().into(), &|_| render::Note::default());
+            let text = set(&super::super::example_text(), FileKind::Global, Path::new("c"), "workflow.checks", &value);
+            let text = text.expect("a list of commands");
+            let loaded = load(&[alone(FileKind::Global, Path::new("c"), &text)]).expect("valid");
+            prop_assert_eq!(loaded.config.workflow.checks, commands);
+        }
+    }
+}

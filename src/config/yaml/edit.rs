@@ -1,0 +1,180 @@
+//! Changing single values of a text that belongs to a person: the changes are spliced in, every other byte stays, and
+//! the result is read again and compared with what was meant. What does not compare is not written.
+
+mod append;
+mod block;
+mod path;
+mod put;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use path::set_path;
+pub use put::Pair;
+
+use super::scalar::{Quoting, marks_of};
+use super::tree::NodeId;
+use super::{Decoded, Kind, Tree, YamlError};
+use serde_json::Value;
+use std::cell::OnceCell;
+use std::ops::Range;
+
+/// A change that was not made. The text is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EditError {
+    /// The text is no YAML to begin with.
+    #[error("{0}")]
+    Yaml(#[from] YamlError),
+    /// The place holds something that cannot take the change.
+    #[error("line {line}, column {column}: expected {expected} here")]
+    Unsuitable {
+        /// Line, counted from 1.
+        line: u32,
+        /// Column in characters, counted from 1.
+        column: u32,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// The changed text would not read back as meant: an anchor shared by others, or an unusual way of writing.
+    #[error("the change cannot be made without disturbing the rest of the file; make it by hand")]
+    Unverified,
+}
+
+/// A changed text with its outline.
+#[derive(Debug)]
+pub struct Edited {
+    /// The text.
+    pub text: String,
+    /// Its outline.
+    pub tree: Tree,
+    /// Its values that are not written as they read.
+    pub decoded: Decoded,
+}
+
+/// Replaces a range of the text.
+#[derive(Debug)]
+struct Change {
+    range: Range<usize>,
+    text: String,
+}
+
+/// What the change means: these nodes are replaced by nodes with these marks.
+#[derive(Debug)]
+struct Patch {
+    nodes: Range<usize>,
+    marks: Vec<u32>,
+}
+
+/// Collects changes to one text.
+#[derive(Debug)]
+pub struct Editor<'a> {
+    text: &'a str,
+    tree: &'a Tree,
+    line_end: &'static str,
+    quoting: Quoting,
+    changes: Vec<Change>,
+    patches: Vec<Patch>,
+    /// The outermost collections in brackets and braces, once somebody asked.
+    flows: OnceCell<Vec<Range<NodeId>>>,
+    /// Values that are not written as they read, once somebody asked.
+    decoded: OnceCell<Decoded>,
+}
+
+/// Makes the changes that `describe` asks for, in the most readable way that reads back as meant.
+///
+/// # Errors
+/// What `describe` returns; [`EditError::Unverified`] when no way reads back as meant.
+pub fn edit<'a>(
+    text: &'a str,
+    tree: &'a Tree,
+    describe: impl Fn(&mut Editor<'a>) -> Result<(), EditError>,
+) -> Result<Edited, EditError> {
+    let attempt = |quoting| {
+        let mut editor = Editor::new(text, tree, quoting);
+        describe(&mut editor)?;
+        editor.finish()
+    };
+    match attempt(Quoting::AsNeeded) {
+        // Some reader of YAML may take an unquoted or a block value otherwise than meant; quotes leave no doubt.
+        Err(EditError::Unverified) => attempt(Quoting::Double),
+        done => done,
+    }
+}
+
+impl<'a> Editor<'a> {
+    fn new(text: &'a str, tree: &'a Tree, quoting: Quoting) -> Self {
+        let crlf = text.find('\n').is_some_and(|feed| text[..feed].ends_with('\r'));
+        let line_end = if crlf { "\r\n" } else { "\n" };
+        let (changes, patches) = (Vec::new(), Vec::new());
+        Self { text, tree, line_end, quoting, changes, patches, flows: OnceCell::new(), decoded: OnceCell::new() }
+    }
+
+    fn change(&mut self, range: Range<usize>, text: impl Into<String>) {
+        self.changes.push(Change { range, text: text.into() });
+    }
+
+    fn patch(&mut self, nodes: Range<usize>, marks: Vec<u32>) {
+        self.patches.push(Patch { nodes, marks });
+    }
+
+    /// The node is replaced by this value.
+    fn patch_value(&mut self, node: NodeId, value: &Value) {
+        self.patch(node..self.tree.after(node), marks_of(value));
+    }
+
+    fn unsuitable(&self, node: NodeId, expected: &'static str) -> EditError {
+        let (line, column) = self.tree.position(self.text, node);
+        EditError::Unsuitable { line, column, expected }
+    }
+
+    fn is_flow(&self, node: NodeId) -> bool {
+        matches!(self.tree.kind(node), Kind::Sequence { flow: true } | Kind::Mapping { flow: true })
+    }
+
+    /// Whether some collection around the node is written in brackets or braces.
+    fn is_inside_flow(&self, node: NodeId) -> bool {
+        let outermost = self.flows.get_or_init(|| {
+            let mut found: Vec<Range<NodeId>> = Vec::new();
+            for node in (0..self.tree.len()).filter(|node| self.is_flow(*node)) {
+                if found.last().is_none_or(|last| last.end <= node) {
+                    found.push(node..self.tree.after(node));
+                }
+            }
+            found
+        });
+        let next = outermost.partition_point(|flow| flow.start < node);
+        next > 0 && outermost[next - 1].end > node
+    }
+
+    /// Nothing at all is written for this value.
+    fn is_unwritten(&self, node: NodeId) -> bool {
+        self.tree.kind(node) == Kind::Plain && self.tree.range(node).is_empty()
+    }
+
+    /// Applies the changes and compares what reads back with what was meant.
+    fn finish(mut self) -> Result<Edited, EditError> {
+        // Both sorts are stable: insertions at one place stay in the order they were asked for.
+        self.changes.sort_by_key(|change| (change.range.start, change.range.end));
+        self.patches.sort_by_key(|patch| (patch.nodes.start, patch.nodes.end));
+        let text = self.splice().ok_or(EditError::Unverified)?;
+        let (tree, decoded) = Tree::parse(&text).map_err(|_| EditError::Unverified)?;
+        if !verify::is_as_meant(self.tree, &self.patches, &tree) {
+            return Err(EditError::Unverified);
+        }
+        Ok(Edited { text, tree, decoded })
+    }
+
+    /// The changed text; `None` when two changes touch the same bytes.
+    fn splice(&self) -> Option<String> {
+        let added: usize = self.changes.iter().map(|change| change.text.len()).sum();
+        let mut text = String::with_capacity(self.text.len() + added);
+        let mut copied = 0;
+        for change in &self.changes {
+            text.push_str(self.text.get(copied..change.range.start)?);
+            text.push_str(&change.text);
+            copied = change.range.end;
+        }
+        text.push_str(self.text.get(copied..)?);
+        Some(text)
+    }
+}

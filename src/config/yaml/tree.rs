@@ -1,0 +1,230 @@
+//! The outline of a YAML text: for every node its kind and the bytes it stands on, and a mark of its meaning. Twenty
+//! bytes a node, so that a file of ten thousand tasks can be kept at hand. It holds no text of its own.
+
+mod build;
+mod place;
+
+use super::{YamlError, scalar};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+pub(super) use place::{indicator, line_start, next_line};
+
+/// What a node is, and how it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A scalar without quotes; also one that is not written at all (`status:`), of no bytes.
+    Plain,
+    /// A scalar in single quotes.
+    Single,
+    /// A scalar in double quotes.
+    Double,
+    /// A literal or folded block.
+    Block,
+    /// `*name`.
+    Alias,
+    /// A list; `flow` is `[a, b]`.
+    Sequence {
+        /// In brackets.
+        flow: bool,
+    },
+    /// Keys and values; `flow` is `{a: b}`.
+    Mapping {
+        /// In braces.
+        flow: bool,
+    },
+    /// The end of the collection that `next` names.
+    End,
+}
+
+/// One node. Nodes stand in the order of the text; a collection is followed by its children and an end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    start: u32,
+    end: u32,
+    /// Collection: the index after its end. End: its collection. Alias: what it stands for.
+    next: u32,
+    mark: u32,
+    kind: Kind,
+}
+
+/// Index of a node in a [`Tree`].
+pub type NodeId = usize;
+
+/// Values of the scalars that are not written as they read (escapes, folded lines, blocks).
+pub type Decoded = HashMap<u32, Box<str>>;
+
+/// The outline of one document.
+#[derive(Debug, Default)]
+pub struct Tree {
+    nodes: Vec<Node>,
+    /// Byte offset at which the document's content begins: after `---` where there is one.
+    body_start: u32,
+    /// Byte offset at which it ends: before `...` where there is one.
+    body_end: u32,
+}
+
+impl Tree {
+    /// Reads the outline of a text, and the values that are not written as they read.
+    ///
+    /// # Errors
+    /// The text is no YAML, too large, too deeply nested, holds a second document, or sets a key twice.
+    pub fn parse(text: &str) -> Result<(Self, Decoded), YamlError> {
+        build::parse(text)
+    }
+
+    /// The outermost node; `None` when the document is empty or only comments.
+    pub fn root(&self) -> Option<NodeId> {
+        (!self.nodes.is_empty()).then_some(0)
+    }
+
+    /// What a node is.
+    pub fn kind(&self, id: NodeId) -> Kind {
+        self.nodes[id].kind
+    }
+
+    /// Where it stands: for a block scalar with its header, for a block collection from its first to its last node.
+    pub fn range(&self, id: NodeId) -> Range<usize> {
+        self.nodes[id].start as usize..self.nodes[id].end as usize
+    }
+
+    /// Where the document's content stands.
+    pub(super) fn body(&self) -> Range<usize> {
+        self.body_start as usize..self.body_end as usize
+    }
+
+    /// What a node means, as a hash; written differently, the same value has the same mark.
+    pub(super) fn mark(&self, id: NodeId) -> u32 {
+        self.nodes[id].mark
+    }
+
+    /// Number of nodes, ends included.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The index after a node and all its children.
+    pub fn after(&self, id: NodeId) -> NodeId {
+        match self.nodes[id].kind {
+            Kind::Sequence { .. } | Kind::Mapping { .. } => self.nodes[id].next as usize,
+            Kind::Plain | Kind::Single | Kind::Double | Kind::Block | Kind::Alias | Kind::End => id + 1,
+        }
+    }
+
+    /// The end node of a collection.
+    pub(super) fn end_of(&self, collection: NodeId) -> NodeId {
+        self.after(collection) - 1
+    }
+
+    /// The node itself, or what an alias stands for.
+    pub fn resolve(&self, id: NodeId) -> NodeId {
+        match self.nodes[id].kind {
+            Kind::Alias => self.nodes[id].next as usize,
+            Kind::Plain
+            | Kind::Single
+            | Kind::Double
+            | Kind::Block
+            | Kind::Sequence { .. }
+            | Kind::Mapping { .. }
+            | Kind::End => id,
+        }
+    }
+
+    /// The children of a list, the keys and values of a mapping in turn, nothing for others.
+    pub fn children(&self, id: NodeId) -> impl Iterator<Item = NodeId> + '_ {
+        let mut next = id + 1;
+        let end = match self.nodes[id].kind {
+            Kind::Sequence { .. } | Kind::Mapping { .. } => self.end_of(id),
+            Kind::Plain | Kind::Single | Kind::Double | Kind::Block | Kind::Alias | Kind::End => next,
+        };
+        std::iter::from_fn(move || {
+            let child = (next < end).then_some(next)?;
+            next = self.after(child);
+            Some(child)
+        })
+    }
+
+    /// The keys of a mapping with their values.
+    pub fn pairs(&self, mapping: NodeId) -> impl Iterator<Item = (NodeId, NodeId)> + '_ {
+        let mut children = self.children(mapping);
+        std::iter::from_fn(move || Some((children.next()?, children.next()?)))
+    }
+
+    /// The key and the value of a mapping under `name`.
+    pub fn pair(&self, mapping: NodeId, name: &str) -> Option<(NodeId, NodeId)> {
+        let mark = scalar::mark_of_str(name);
+        self.pairs(mapping).find(|(key, _)| self.nodes[*key].mark == mark)
+    }
+
+    /// Nothing is written there, or `null`.
+    pub fn is_null(&self, id: NodeId) -> bool {
+        self.nodes[id].mark == scalar::MARK_NULL
+    }
+
+    /// A list, or an alias of one.
+    pub fn is_sequence(&self, id: NodeId) -> bool {
+        matches!(self.kind(self.resolve(id)), Kind::Sequence { .. })
+    }
+
+    /// A mapping, or an alias of one.
+    pub fn is_mapping(&self, id: NodeId) -> bool {
+        matches!(self.kind(self.resolve(id)), Kind::Mapping { .. })
+    }
+
+    /// The value of a scalar as text; `None` for collections.
+    pub fn text<'a>(&self, source: &'a str, decoded: &'a Decoded, id: NodeId) -> Option<Cow<'a, str>> {
+        let id = self.resolve(id);
+        match self.nodes[id].kind {
+            Kind::Sequence { .. } | Kind::Mapping { .. } | Kind::End | Kind::Alias => None,
+            Kind::Plain | Kind::Single | Kind::Double | Kind::Block => {
+                let key = u32::try_from(id).unwrap_or(u32::MAX);
+                Some(Cow::Borrowed(match decoded.get(&key) {
+                    Some(value) => value,
+                    None => &source[self.unquoted(id)],
+                }))
+            }
+        }
+    }
+
+    fn unquoted(&self, id: NodeId) -> Range<usize> {
+        let range = self.range(id);
+        if matches!(self.nodes[id].kind, Kind::Single | Kind::Double) { range.start + 1..range.end - 1 } else { range }
+    }
+
+    /// Line and column of a node, counted from 1; the column in characters.
+    pub fn position(&self, source: &str, id: NodeId) -> (u32, u32) {
+        position_of(source, self.range(id).start)
+    }
+}
+
+/// Line and column of a byte of a text, counted from 1; the column in characters. For many places see [`Lines`].
+pub fn position_of(source: &str, offset: usize) -> (u32, u32) {
+    let line = source.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count();
+    position_in(source, line, line_start(source, offset), offset)
+}
+
+/// Where the lines of a text begin.
+#[derive(Debug)]
+pub struct Lines {
+    starts: Vec<u32>,
+}
+
+impl Lines {
+    /// Looks through a text.
+    pub fn of(source: &str) -> Self {
+        let feeds = source.bytes().zip(1_u32..).filter(|(byte, _)| *byte == b'\n');
+        Self { starts: std::iter::once(0).chain(feeds.map(|(_, next)| next)).collect() }
+    }
+
+    /// Line and column of a byte, counted from 1; the column in characters.
+    pub fn position(&self, source: &str, offset: usize) -> (u32, u32) {
+        let line = self.starts.partition_point(|start| *start as usize <= offset).saturating_sub(1);
+        position_in(source, line, self.starts[line] as usize, offset)
+    }
+}
+
+fn position_in(source: &str, lines_before: usize, line_start: usize, offset: usize) -> (u32, u32) {
+    let column = 1 + source[line_start..offset].trim_start_matches('\u{feff}').chars().count();
+    (u32::try_from(lines_before + 1).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,27 @@
+//! Finding places in a text that the parser does not report: lines, and the indicators between two nodes.
+
+/// Where the line begins that holds `at`.
+pub(in super::super) fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |feed| feed + 1)
+}
+
+/// Where the line after the one that holds `at` begins; the text's length when it is the last.
+pub(in super::super) fn next_line(text: &str, at: usize) -> usize {
+    text[at..].find('\n').map_or(text.len(), |feed| at + feed + 1)
+}
+
+/// The first indicator at or after `from`: what follows white space, comments, anchors and tags. Its offset.
+pub(in super::super) fn indicator(text: &str, from: usize) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut at = from;
+    loop {
+        match *bytes.get(at)? {
+            b' ' | b'\t' | b'\r' | b'\n' => at += 1,
+            b'#' if at == 0 || bytes[at - 1].is_ascii_whitespace() => at = next_line(text, at),
+            b'&' | b'!' if at > from => {
+                at += text[at..].find(|c: char| c.is_ascii_whitespace()).unwrap_or(text.len() - at);
+            }
+            _ => return Some(at),
+        }
+    }
+}

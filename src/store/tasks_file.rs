@@ -1,0 +1,151 @@
+//! `tasks.yml` as a document: what a person wrote, read into entries, and the few values that orch writes back, each
+//! in its place. It opens no file, knows no journal and merges nothing.
+//!
+//! What is wrong with a file is told in two degrees. *The whole file is invalid* when it is no YAML, sets a key
+//! twice, is not a mapping with a list of `tasks` (or that list itself, or empty), or uses an id twice: then
+//! [`TasksDoc::parse`] fails and the caller keeps the last good version. *One entry is invalid* in every other case
+//! (no title, a wrong type, an unknown status, a bad id, an unknown dependency, a cycle): it is not [`Entry::sound`],
+//! the caller leaves that task as it was, and everything else in the file counts. Keys that orch does not know are no
+//! fault and survive; one that looks like a misspelt key is a warning.
+
+mod check;
+mod entry;
+mod outline;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub use entry::{Entry, NewEntry};
+pub use outline::{Applied, At, Edit, Outline, Refused};
+
+use crate::config::yaml::{Decoded, EditError, Tree};
+use crate::domain::ids::TaskId;
+use std::fmt;
+
+/// The key of the list of tasks.
+const TASKS: &str = "tasks";
+
+/// How bad a [`Problem`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file, or the entry, does not count.
+    Error,
+    /// It counts, but may not mean what was meant.
+    Warning,
+}
+
+/// Something wrong in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad.
+    pub severity: Severity,
+    /// Line, counted from 1; 0 when it concerns the file as a whole.
+    pub line: u32,
+    /// Column in characters, counted from 1; 0 when it concerns the file as a whole.
+    pub column: u32,
+    /// The task it concerns, where that is known.
+    pub task: Option<TaskId>,
+    /// What is wrong: a lower-case fragment without the place.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    /// `line 3, column 5: message (hint)`; the name of the file is the caller's.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A valid `tasks.yml`.
+#[derive(Debug)]
+pub struct TasksDoc {
+    text: String,
+    outline: Outline,
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+}
+
+impl TasksDoc {
+    /// Reads a file. `known` tells of ids that are not in the file whether such a task exists all the same (a person
+    /// may take a finished task out of the file while others still name it).
+    ///
+    /// # Errors
+    /// Why the file as a whole is invalid.
+    pub fn parse(text: String, known: &dyn Fn(TaskId) -> bool) -> Result<Self, Vec<Problem>> {
+        let (tree, decoded) = Tree::parse(&text).map_err(|error| {
+            vec![Problem {
+                severity: Severity::Error,
+                line: error.line,
+                column: error.column,
+                task: None,
+                message: error.message,
+                hint: None,
+            }]
+        })?;
+        Self::from_parts(text, tree, &decoded, known)
+    }
+
+    fn from_parts(
+        text: String,
+        tree: Tree,
+        decoded: &Decoded,
+        known: &dyn Fn(TaskId) -> bool,
+    ) -> Result<Self, Vec<Problem>> {
+        let items = read::items(&text, &tree)?;
+        let (mut entries, mut problems) = read::entries(&text, &tree, decoded, &items);
+        let places = check::Places { text: &text, tree: &tree, items: &items };
+        check::duplicates(&places, &entries)?;
+        problems.extend(check::relations(&places, &mut entries, known));
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        let outline = Outline::new(&text, tree, items, &entries);
+        Ok(Self { text, outline, entries, problems })
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The entries, in the order of the file.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What is wrong with single entries, and warnings, in the order of the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    /// The entry of a task.
+    pub fn entry(&self, id: TaskId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == Some(id))
+    }
+
+    /// Makes the edits; those that cannot be made are told, the others are made.
+    ///
+    /// # Errors
+    /// Never for a single edit; only when the file with the edits made would no longer be valid.
+    pub fn apply(&self, edits: &[Edit], known: &dyn Fn(TaskId) -> bool) -> Result<(Self, Vec<Refused>), EditError> {
+        let Applied { text, tree, decoded, refused } = self.outline.apply(&self.text, edits);
+        let text = text.unwrap_or_else(|| self.text.clone());
+        let doc = match tree {
+            Some(tree) => Self::from_parts(text, tree, &decoded, known),
+            None => Self::parse(text, known),
+        };
+        doc.map(|doc| (doc, refused)).map_err(|_| EditError::Unverified)
+    }
+
+    /// Lets go of the text and the entries and keeps what the next write needs.
+    pub fn into_outline(self) -> Outline {
+        self.outline
+    }
+}
