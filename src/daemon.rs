@@ -88,12 +88,19 @@ pub struct Running {
 }
 
 impl Setup {
-    fn runtime_dir(&self) -> Option<&Path> {
-        self.environment.get("XDG_RUNTIME_DIR").map(Path::new)
+    /// Where sockets go when the home's own path is too long for one. Whoever opens the home first writes it down, so
+    /// that a caller without `XDG_RUNTIME_DIR` (cron) finds the same place.
+    fn runtime_dir(&self) -> Option<PathBuf> {
+        let recorded = fs::read_text(&self.runtime_file(), 4096).ok().map(PathBuf::from).filter(|dir| dir.is_dir());
+        recorded.or_else(|| self.environment.get("XDG_RUNTIME_DIR").map(PathBuf::from))
+    }
+
+    fn runtime_file(&self) -> PathBuf {
+        self.home.state().join("runtime-dir")
     }
 
     fn socket(&self, name: &str) -> PathBuf {
-        self.home.socket_path(name, self.runtime_dir(), rustix::process::getuid().as_raw())
+        self.home.socket_path(name, self.runtime_dir().as_deref(), rustix::process::getuid().as_raw())
     }
 
     /// The API's socket.
@@ -122,6 +129,9 @@ impl Setup {
         fs::create_dir_private(self.home.root())?;
         fs::create_dir_private(&self.home.state())?;
         fs::create_dir_private(&self.home.runs())?;
+        if let Some(dir) = self.runtime_dir().and_then(|dir| dir.to_str().map(str::to_owned)) {
+            fs::write_private(&self.runtime_file(), dir.as_bytes(), fs::Durability::Cached)?;
+        }
         for name in [API_SOCKET, TMUX_SOCKET, WAKE_SOCKET] {
             if let Some(parent) = self.socket(name).parent() {
                 fs::create_dir_private(parent)?;

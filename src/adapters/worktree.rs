@@ -59,19 +59,35 @@ impl Repo {
     /// second call ends in the same state.
     pub async fn ensure_worktree(&self, request: &WorktreeRequest<'_>) -> Result<Worktree, WorktreeError> {
         let path = prepared(request.path)?;
-        let base = self.base(request.base, request.fetch).await?;
+        let fetched = if request.fetch { Some(self.base(request.base, true).await?) } else { None };
         let _held = self.hold().await?;
+        let mut tips = self.tips(&[request.base, request.branch]).await?;
+        let tip = tips.remove(request.branch);
+        let base = match fetched {
+            Some(base) => base,
+            None => self.base_from(request.base, tips.remove(request.base), false).await?,
+        };
+        let is_new = tip.is_none() && path.symlink_metadata().is_err() && self.linked_checkout(&path)?.is_none();
+        // A task's first run does not pay for looking at all the others.
+        if !is_new && let Some(found) = self.make_way(&path, request.branch, &base).await? {
+            return Ok(found);
+        }
+        clear_branch_lock(self.common_dir(), request.branch).await?;
+        self.create(&path, request.branch, tip, &base).await
+    }
+
+    /// Finds the worktree again, or removes what a crash or a hand left of it.
+    async fn make_way(&self, path: &Path, branch: &BranchName, base: &Base) -> Result<Option<Worktree>, WorktreeError> {
         let entries = self.entries().await?;
-        let registered = entries.iter().skip(1).find(|entry| same_place(&entry.path, &path));
+        let registered = entries.iter().skip(1).find(|entry| same_place(&entry.path, path));
         match registered.map(|entry| (entry, entry.presence())) {
-            Some((entry, Presence::There)) => return self.adopt(entry, &path, request.branch, &base).await,
+            Some((entry, Presence::There)) => return self.adopt(entry, path, branch, base).await.map(Some),
             Some((entry, Presence::Missing | Presence::Unfinished)) => self.discard(entry).await?,
             None => {}
         }
-        require_free(&path)?;
-        self.free_branch(&entries, &path, request.branch).await?;
-        clear_branch_lock(self.common_dir(), request.branch).await?;
-        self.create(&path, request.branch, &base).await
+        require_free(path)?;
+        self.free_branch(&entries, path, branch).await?;
+        Ok(None)
     }
 
     /// Opens the worktree at a path, if it is registered there: for looking at it later.
@@ -152,11 +168,17 @@ impl Repo {
         }
     }
 
-    /// Makes the worktree, on the existing branch of that name if there is one.
-    async fn create(&self, path: &Path, branch: &BranchName, base: &Base) -> Result<Worktree, WorktreeError> {
+    /// Makes the worktree, on the existing branch (at `tip`) if there is one.
+    async fn create(
+        &self,
+        path: &Path,
+        branch: &BranchName,
+        tip: Option<String>,
+        base: &Base,
+    ) -> Result<Worktree, WorktreeError> {
         let mut notes: Vec<String> = base.note.iter().cloned().collect();
         let add = Call::new(["worktree", "add", "--quiet", "--no-track"]).time_limit(CHECKOUT);
-        let (add, base_sha) = match self.tip(branch).await? {
+        let (add, base_sha) = match tip {
             None => (add.arg("-b").arg(branch.as_str()).arg("--").arg(path).arg(&base.sha), base.sha.clone()),
             // It has no commits of its own: nothing is lost when it starts from the newest base.
             Some(tip) if self.is_ancestor(&tip, &base.sha).await? => {
@@ -174,7 +196,7 @@ impl Repo {
             command: "git worktree add".to_owned(),
             detail: format!("{} is not registered", path.display()),
         })?;
-        let off = &self.settings(&checkout).await?.filters_off;
+        let off = &self.settings(&self.main_checkout()).await?.filters_off;
         notes.extend(off.iter().map(|name| {
             format!("filter {:?} is configured in the repository itself and was not run", String::from_utf8_lossy(name))
         }));

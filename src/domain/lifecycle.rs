@@ -430,3 +430,6 @@ fn on_unblocked(task: &mut Task) -> Result<(), Refused> {
     task.state = State::NEW;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

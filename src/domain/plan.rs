@@ -383,3 +383,6 @@ fn reason_of(class: FailureClass) -> HoldReason {
         | FailureClass::SessionLost => HoldReason::Backoff,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::Verdict;
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
-use crate::domain::outcome::RunKind;
+use crate::domain::outcome::{Failure, Outcome, RunKind};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Task, Workplace};
 use crate::runner::RunReport;
@@ -38,6 +38,8 @@ pub enum JobKey {
     Integrate(RunId),
     /// Ask the router for a person.
     TryRoute(RunId),
+    /// Write the sidecars of changed tasks.
+    Sidecars,
 }
 
 /// A reply that leaves with the job's end.
@@ -108,6 +110,11 @@ pub enum Job {
         /// The run.
         run: RunId,
     },
+    /// See [`JobKey::Sidecars`].
+    Sidecars {
+        /// The tasks as they are now.
+        tasks: Vec<Arc<Task>>,
+    },
     /// See [`JobKey::TryRoute`].
     TryRoute {
         /// The task.
@@ -154,6 +161,8 @@ pub enum Report {
         verdict: Verdict,
         /// What it stands on.
         evidence: Box<Evidence>,
+        /// The run's record, when orch's verdict is worse than the agent's word.
+        record: Option<Box<Run>>,
     },
     /// A branch was integrated, or not.
     Integrated {
@@ -161,6 +170,8 @@ pub enum Report {
         run: RunId,
         /// How it went.
         result: Result<Integration, IntegrationProblem>,
+        /// The run's record, when its work did not stand the merge.
+        record: Option<Box<Run>>,
     },
     /// Nothing to tell.
     Nothing,
@@ -180,6 +191,7 @@ impl Job {
             Self::Judge { run, .. } => JobKey::Judge(run.clone()),
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
+            Self::Sidecars { .. } => JobKey::Sidecars,
         }
     }
 
@@ -208,11 +220,27 @@ impl Job {
             }
             Self::Judge { task, run } => {
                 let (verdict, evidence) = verify::judge(doors, settings, projects, &task, &run).await;
-                Report::Judged { run, verdict, evidence: Box::new(evidence) }
+                let record = match &verdict {
+                    Verdict::Fail(failure) => overruled(doors, &run, failure),
+                    Verdict::Accept | Verdict::Ask { .. } => None,
+                };
+                Report::Judged { run, verdict, evidence: Box::new(evidence), record }
             }
             Self::Integrate { task, run } => {
                 let result = integrate::integrate(doors, settings, projects, &task, &run).await;
-                Report::Integrated { run, result }
+                let record = match &result {
+                    Err(IntegrationProblem::Work(failure)) => overruled(doors, &run, failure),
+                    Err(IntegrationProblem::Wait(_) | IntegrationProblem::Ask(_)) | Ok(_) => None,
+                };
+                Report::Integrated { run, result, record }
+            }
+            Self::Sidecars { tasks } => {
+                let doors = Arc::clone(doors);
+                blocking(move || {
+                    super::sidecar::write(&doors, &tasks);
+                    Report::Nothing
+                })
+                .await
             }
             Self::TryRoute { task, run, reply } => {
                 let result = question::try_route(doors, settings, projects, &task, &run).await;
@@ -221,6 +249,13 @@ impl Job {
             }
         }
     }
+}
+
+/// The record of a run whose work orch did not accept.
+fn overruled(doors: &Doors, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
+    let mut record = doors.journal.run(run).ok().flatten()?;
+    record.outcome = Some(Outcome::Failed(failure.clone()));
+    Some(Box::new(record))
 }
 
 /// Runs something that blocks beside the runtime.

@@ -8,8 +8,7 @@ use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Git, GitError, Guard, Repo};
 use crate::adapters::process::which;
 use crate::adapters::worktree::{Worktree, WorktreeError, WorktreeRequest};
-use crate::agents::{DialectKind, GitDirs, LaunchRequest, PromptVia, Session};
-use crate::config::raw::PromptBy;
+use crate::agents::{DialectKind, GitDirs, LaunchRequest, Session};
 use crate::config::resolved::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
@@ -233,7 +232,7 @@ impl Order<'_> {
             sandbox: self.config.workflow.sandbox,
             codex_sandbox: agent.sandbox,
             trust_repository: agent.trust_repository,
-            prompt: prompt_via(agent),
+            prompt: agent.prompt,
         };
         prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt)?;
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
@@ -366,14 +365,6 @@ pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
     match runner::inspect(run_dir) {
         Ok(state) => Ok(matches!(state, RunState::NotStarted)),
         Err(error) => Err(ask(&error, None)),
-    }
-}
-
-/// How the prompt reaches an agent.
-pub fn prompt_via(agent: &AgentConfig) -> PromptVia {
-    match agent.prompt {
-        PromptBy::Stdin => PromptVia::Stdin,
-        PromptBy::File => PromptVia::File,
     }
 }
 

@@ -6,7 +6,7 @@ use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
 use super::settings::Settings;
 use super::world::{Turn, World};
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
 use crate::store::journal::{Entry, Loaded, Write};
@@ -94,6 +94,10 @@ pub struct Engine {
     unattended: bool,
     /// The first look at files and runs is done.
     looked: bool,
+    /// Tasks whose sidecar is older than their state.
+    sidecars: BTreeSet<TaskId>,
+    /// Runs that were asked to stop by this engine.
+    asked_to_stop: HashSet<RunId>,
 }
 
 /// How the engine left.
@@ -147,6 +151,8 @@ impl Engine {
             plan: Arc::new(Plan::default()),
             unattended: false,
             looked: false,
+            sidecars: BTreeSet::new(),
+            asked_to_stop: HashSet::new(),
             doors,
         };
         (engine, handle)
@@ -243,6 +249,7 @@ impl Engine {
             reply();
         }
         self.file.touch(&turn.touched);
+        self.sidecars.extend(&turn.touched);
         if !leave {
             self.act(now);
         }
@@ -287,7 +294,8 @@ impl Engine {
                     | JobKey::Stop(_)
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
-                    | JobKey::TryRoute(_) => {}
+                    | JobKey::TryRoute(_)
+                    | JobKey::Sidecars => {}
                 }
             }
             Input::Files => self.read_files(),
@@ -339,7 +347,7 @@ impl Engine {
         for run in self.world.runs.values() {
             let Some(task) = self.world.tasks.get(&run.task) else { continue };
             let stopping = matches!(task.state, State::InProgress { stopping: Some(_), .. });
-            if run.phase == Phase::Running && stopping {
+            if run.phase == Phase::Running && stopping && self.asked_to_stop.insert(run.id.clone()) {
                 due.push(Job::Stop { run: run.id.clone() });
             } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
                 due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()) });
@@ -361,6 +369,19 @@ impl Engine {
         }
         if let Some(job) = self.file.next_write(&self.world) {
             self.spawn_once(job);
+        }
+        self.write_sidecars();
+    }
+
+    fn write_sidecars(&mut self) {
+        if self.in_flight.contains(&JobKey::Sidecars) || self.sidecars.is_empty() {
+            return;
+        }
+        let changed = std::mem::take(&mut self.sidecars);
+        let tasks = changed.iter().filter_map(|id| self.world.tasks.get(id)).filter(|t| t.route.is_some());
+        let tasks: Vec<_> = tasks.cloned().collect();
+        if !tasks.is_empty() {
+            self.spawn_once(Job::Sidecars { tasks });
         }
     }
 

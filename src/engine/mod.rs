@@ -17,6 +17,7 @@ mod merge_file;
 mod question;
 mod reports;
 mod settings;
+mod sidecar;
 mod verify;
 mod world;
 

@@ -1,7 +1,7 @@
 //! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
 
 use super::doors::Doors;
-use super::launch::{Started, ask, await_start, ended, not_started, open_session, prepare_run, project_name, prompt_via};
+use super::launch::{Started, ask, await_start, ended, not_started, open_session, prepare_run, project_name};
 use super::material;
 use super::settings::{OwnedRouting, Settings};
 use crate::adapters::fs;
@@ -87,7 +87,7 @@ fn prepare(
         sandbox: true,
         codex_sandbox: agent.sandbox,
         trust_repository: false,
-        prompt: prompt_via(agent),
+        prompt: agent.prompt,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, ..Limits::default() };

@@ -32,10 +32,12 @@ impl Engine {
                 self.on_started(turn, &run, place, session_id, at, now);
             }
             Report::NotStarted { run, problem } => self.on_not_started(turn, &run, problem, now),
-            Report::Judged { run, verdict, evidence } => {
+            Report::Judged { run, verdict, evidence, record } => {
+                self.overrule(turn, record);
                 self.for_task_of(turn, &run, now, |run| Event::Judged { run, verdict, evidence: *evidence });
             }
-            Report::Integrated { run, result } => {
+            Report::Integrated { run, result, record } => {
+                self.overrule(turn, record);
                 self.for_task_of(turn, &run, now, |run| match result {
                     Ok(integration) => Event::Integrated { run, integration },
                     Err(problem) => Event::NotIntegrated { run, problem },
@@ -43,6 +45,12 @@ impl Engine {
             }
             Report::Nothing => {}
             Report::Broken(error) => self.on_broken(turn, key, error, now),
+        }
+    }
+
+    fn overrule(&mut self, turn: &mut Turn, record: Option<Box<Run>>) {
+        if let Some(record) = record {
+            turn.put_run(&mut self.world, *record);
         }
     }
 
@@ -202,7 +210,7 @@ impl Engine {
                 problem: IntegrationProblem::Ask(question),
             }),
             JobKey::ReadFiles => self.looked(),
-            JobKey::Look | JobKey::WriteFile | JobKey::Stop(_) | JobKey::TryRoute(_) => {}
+            JobKey::Look | JobKey::WriteFile | JobKey::Stop(_) | JobKey::TryRoute(_) | JobKey::Sidecars => {}
         }
     }
 }

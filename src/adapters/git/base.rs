@@ -68,6 +68,16 @@ impl Repo {
     /// Local commits are never left out: the remote's state is taken only where it contains the local one.
     pub async fn base(&self, branch: &BranchName, fetch: bool) -> Result<Base, GitError> {
         let local = self.tip(branch).await?;
+        self.base_from(branch, local, fetch).await
+    }
+
+    /// As [`Self::base`], where the local tip is known.
+    pub(in crate::adapters) async fn base_from(
+        &self,
+        branch: &BranchName,
+        local: Option<String>,
+        fetch: bool,
+    ) -> Result<Base, GitError> {
         if let Some(sha) = local.clone().filter(|_| !fetch) {
             return Ok(Base { branch: branch.clone(), sha, note: None });
         }

@@ -7,7 +7,7 @@ use super::inprogress::Operation;
 use super::repo::Repo;
 use super::status::{Status, Untracked};
 use crate::domain::names::BranchName;
-use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// The name under which orch commits where there is no other.
@@ -121,15 +121,28 @@ impl Repo {
     }
 
     /// Stages everything but the repositories inside.
+    ///
+    /// Not by `git add --all`: that runs git inside every submodule, under a configuration of its own.
     async fn stage(&self, at: &Checkout, status: &Status) -> Result<(), GitError> {
-        // Exclusion is written as pathspec magic; the paths themselves stay literal.
-        let mut add = Call::new(["add", "--all", "--", "."]).variable("GIT_LITERAL_PATHSPECS", "0");
-        for nested in status.nested() {
-            let mut pathspec = OsString::from(":(exclude,literal)");
-            pathspec.push(nested.as_os_str());
-            add = add.arg(pathspec);
+        let nested = status.nested();
+        let (mut gone, mut there) = (Vec::new(), Vec::new());
+        for difference in status.differences.iter().filter(|difference| !nested.contains(&difference.path)) {
+            let list = match difference.code.as_bytes().get(1) {
+                // The index has it as the checkout has it.
+                Some(b'.') => continue,
+                Some(b'D') => &mut gone,
+                Some(_) | None => &mut there,
+            };
+            list.extend_from_slice(difference.path.as_os_str().as_bytes());
+            list.push(0);
         }
-        self.ask(at, add.setting("core.safecrlf", "false").time_limit(CHECKOUT)).await.map(drop)
+        for (paths, args) in [(gone, &["--force-remove"][..]), (there, &["--add", "--replace"])] {
+            if !paths.is_empty() {
+                let call = Call::new(["update-index"].iter().chain(args).chain(&["-z", "--stdin"])).stdin(paths);
+                self.ask(at, call.setting("core.safecrlf", "false").time_limit(CHECKOUT)).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Commits what is staged. `None` when it equals the last commit.

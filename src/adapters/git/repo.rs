@@ -6,6 +6,7 @@ use super::lock::Held;
 use super::{Git, base};
 use crate::adapters::process::{self, Output};
 use crate::domain::names::BranchName;
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -156,6 +157,22 @@ impl Repo {
     /// The commit at the tip of a branch.
     pub async fn tip(&self, branch: &BranchName) -> Result<Option<String>, GitError> {
         self.commit_of(&branch.full_ref()).await
+    }
+
+    /// The tips of several branches, by one command; those that do not exist are left out.
+    pub(in crate::adapters) async fn tips(
+        &self,
+        branches: &[&BranchName],
+    ) -> Result<HashMap<BranchName, String>, GitError> {
+        let names = branches.iter().map(|branch| branch.full_ref());
+        let call = names.fold(Call::new(["for-each-ref", "--format=%(objectname) %(refname)"]), Call::arg);
+        let text = self.ask(&self.main_checkout(), call).await?.text();
+        let found: HashMap<&str, &str> =
+            text.lines().filter_map(|line| line.split_once(' ')).map(|(sha, name)| (name, sha)).collect();
+        // A pattern also matches what lies below it, so that each is looked up by its whole name.
+        let tip =
+            |branch: &&BranchName| Some(((*branch).clone(), (*found.get(branch.full_ref().as_str())?).to_owned()));
+        Ok(branches.iter().filter_map(tip).collect())
     }
 
     /// The branch that work starts from and is merged into: `configured`, else what is checked out in the main

@@ -3,6 +3,7 @@
 use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::repo::Repo;
+use crate::adapters::fs;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,12 @@ impl Repo {
     /// The pointer inside the checkout is not looked at, because whoever works there can change it.
     pub(in crate::adapters) fn linked_checkout(&self, path: &Path) -> Result<Option<Checkout>, GitError> {
         let directory = self.common_dir.join("worktrees");
+        let checkout = |git_dir| Checkout { work_tree: path.to_owned(), git_dir, common_dir: self.common_dir.clone() };
+        // git names it after the directory, unless that name is taken.
+        let likely = path.file_name().map(|name| directory.join(name)).filter(|git_dir| is_of(git_dir, path));
+        if likely.is_some() {
+            return Ok(likely.map(checkout));
+        }
         let io = |source| GitError::Io { path: directory.clone(), source };
         let names = match std::fs::read_dir(&directory) {
             Ok(names) => names,
@@ -68,19 +75,24 @@ impl Repo {
         };
         for name in names {
             let git_dir = name.map_err(io)?.path();
-            let Ok(pointer) = std::fs::read(git_dir.join("gitdir")) else { continue };
-            let file = git_dir.join(OsStr::from_bytes(pointer.trim_ascii_end()));
-            if file.file_name() == Some(OsStr::new(".git")) && file.parent().is_some_and(|dir| same_place(dir, path)) {
-                return Ok(Some(Checkout { work_tree: path.to_owned(), git_dir, common_dir: self.common_dir.clone() }));
+            if is_of(&git_dir, path) {
+                return Ok(Some(checkout(git_dir)));
             }
         }
         Ok(None)
     }
 }
 
+/// Whether a git directory belongs to the checkout at a path.
+fn is_of(git_dir: &Path, path: &Path) -> bool {
+    let Ok(pointer) = fs::read_limited(&git_dir.join("gitdir"), 16 << 10) else { return false };
+    let file = git_dir.join(OsStr::from_bytes(pointer.trim_ascii_end()));
+    file.file_name() == Some(OsStr::new(".git")) && file.parent().is_some_and(|dir| same_place(dir, path))
+}
+
 /// Whether two paths mean one directory, also when the directory itself is gone.
 pub(in crate::adapters) fn same_place(one: &Path, other: &Path) -> bool {
-    one == other || settled(one) == settled(other)
+    one == other || (one.file_name() == other.file_name() && settled(one) == settled(other))
 }
 
 /// The path with its parent's symbolic links resolved; its own last part stays as it is.

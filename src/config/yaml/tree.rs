@@ -153,8 +153,9 @@ impl Tree {
 
     /// The key and the value of a mapping under `name`.
     pub fn pair(&self, mapping: NodeId, name: &str) -> Option<(NodeId, NodeId)> {
-        let mark = scalar::mark_of_str(name);
-        self.pairs(mapping).find(|(key, _)| self.nodes[*key].mark == mark)
+        // A key is taken by its spelling, also where it could be a number or a truth value (`1:`, `on:`).
+        let marks = [scalar::mark_of_str(name), scalar::mark(scalar::hash(name, true, None))];
+        self.pairs(mapping).find(|(key, _)| marks.contains(&self.nodes[*key].mark))
     }
 
     /// Nothing is written there, or `null`.

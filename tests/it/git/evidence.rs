@@ -58,6 +58,9 @@ async fn leftovers_are_committed_whole_and_only_once() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
     let repo = lab.open(&project).await;
+    project.write("dir/below", "");
+    project.write("file", "");
+    project.commit("shapes");
     let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
     let agent = inside(&lab, &worktree);
     agent.write(".gitignore", "ignored\n");
@@ -66,17 +69,21 @@ async fn leftovers_are_committed_whole_and_only_once() {
     agent.write(":(exclude)x", "");
     agent.write("line\nfeed", "");
     std::fs::remove_file(agent.dir.join("README.md")).unwrap();
+    // A directory becomes a link, a file a directory, and something is staged and then deleted.
+    std::fs::remove_dir_all(agent.dir.join("dir")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", agent.dir.join("dir")).unwrap();
+    std::fs::remove_file(agent.dir.join("file")).unwrap();
+    agent.write("file/below", "");
+    agent.write("fleeting", "");
+    agent.git(["add", "fleeting"]);
+    std::fs::remove_file(agent.dir.join("fleeting")).unwrap();
     let message = "# Title with a hash\0\n\nbody";
     let done = repo.commit_leftovers(&worktree.checkout, &worktree.branch, message, Author::Configured).await.unwrap();
     assert_eq!(done.sha, Some(agent.git(["rev-parse", "HEAD"])));
-    assert_eq!(
-        agent
-            .git(["show", "--format=%an %s", "--name-only", "-z", "HEAD"])
-            .split(['\0', '\n'])
-            .filter(|l| !l.is_empty())
-            .count(),
-        7
-    );
+    let names = agent.git(["ls-tree", "-r", "--name-only", "-z", "HEAD"]);
+    let names: Vec<&str> = names.trim_end_matches('\0').split('\0').collect();
+    assert_eq!(names, ["-rf", ".gitignore", ":(exclude)x", "dir", "file/below", "line\nfeed"]);
+    assert_eq!(agent.git(["status", "--porcelain"]), "");
     assert_eq!(agent.git(["log", "-1", "--format=%an|%s"]), "Test Person|# Title with a hash");
     assert!(agent.dir.join("ignored").exists());
     let again = repo.commit_leftovers(&worktree.checkout, &worktree.branch, message, Author::Configured).await.unwrap();

@@ -53,6 +53,24 @@ fn events_of_a_known_cli_become_an_answer() {
 }
 
 #[test]
+fn the_session_record_of_a_cli_tells_more_than_its_output() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/agents/codex");
+    let output = fixtures.join("usage-limit.jsonl");
+    let mut room = Room::new(&format!("cat '{}'; exit 1", output.display()));
+    room.launch.dialect = DialectKind::Codex;
+    let home = room.home.path().join("home");
+    let record = "rollout-2026-08-01T00-00-00-01a1f7db-b5f2-7983-aef7-01ad305345f3.jsonl";
+    let record = home.join(".codex/sessions/2026/08/01").join(record);
+    let text = std::fs::read_to_string(fixtures.join("usage-limit.rollout.jsonl")).expect("a fixture");
+    write_file(&record, &text);
+    write_file(&home.join(".codex/sessions/2026/08/02/rollout-other.jsonl"), "{}");
+    let room = room.env("HOME", home.to_str().expect("text"));
+    let Outcome::Failed(failure) = room.run().outcome() else { panic!("it failed") };
+    assert_eq!(failure.class, FailureClass::RateLimited);
+    assert!(failure.retry_at.is_some(), "only the record knows when");
+}
+
+#[test]
 fn an_agent_that_never_ends_is_ended_at_its_time_limit() {
     let room = Room::new("trap '' INT TERM; echo begun; while :; do sleep 0.01; done").limits(|l| l.timeout_ms = 300);
     let report = room.run();
@@ -75,7 +93,8 @@ fn a_run_that_takes_too_much_memory_or_prints_too_much_is_ended() {
     let grow = "python3 -c 'import time; x = bytearray(b\"x\" * (200 << 20)); time.sleep(1000)'";
     let report = Room::new(grow).limits(|l| l.memory_bytes = Some(100 << 20)).run();
     assert_eq!(class(&report), FailureClass::Memory);
-    let report = Room::new("yes").limits(|l| l.max_output_bytes = Some(1 << 20)).run();
+    let flood = "exec yes $(head -c 4000 /dev/zero | tr '\\0' x)";
+    let report = Room::new(flood).limits(|l| l.max_output_bytes = Some(1 << 20)).run();
     assert_eq!(class(&report), FailureClass::Incomplete);
 }
 

@@ -76,3 +76,29 @@ fn a_terminal_that_goes_away_ends_nothing() {
     running.finish(RUN);
     assert_eq!(summary(&room.report()), "done");
 }
+
+#[test]
+fn the_death_of_the_tmux_server_ends_nothing() {
+    let room = Room::new("touch begun; while [ ! -e go ]; do sleep 0.01; done; echo done");
+    room.prepare();
+    let socket = room.home.path().join("tmux.sock");
+    let tmux = |args: Vec<String>| {
+        let socket = ["-S", socket.to_str().expect("text"), "-f", "/dev/null"].map(str::to_owned);
+        let env = [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("TERM", "xterm")];
+        Program::new("tmux", room.home.path()).args(socket.into_iter().chain(args)).envs(env).run()
+    };
+    let (program, args) = runner_command();
+    let new = ["new-session", "-d", program.to_str().expect("text")].map(str::to_owned).into_iter();
+    let dir = room.dir().path().to_str().expect("text").to_owned();
+    let ran = tmux(new.chain(args).chain([dir]).collect());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    room.wait_for("begun");
+    tmux(vec!["kill-server".into()]);
+    wait_until("the end of the server", SOON, || tmux(vec!["list-sessions".into()]).code != Some(0));
+    write_file(&room.work("go"), "");
+    let report = wait_some("the report", RUN, || match inspect(&room.dir()).expect("readable") {
+        RunState::Ended(report) => Some(report),
+        RunState::NotStarted | RunState::Running { .. } | RunState::Lost { .. } => None,
+    });
+    assert_eq!((summary(&report).as_str(), &report.stopped), ("done", &None));
+}

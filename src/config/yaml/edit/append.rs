@@ -99,11 +99,20 @@ impl Editor<'_> {
         let range = self.tree.range(value);
         let column = self.column(self.tree.range(key).start);
         let lines = self.block_lines(new, column + 2);
-        if !range.is_empty() {
-            let blanks = self.text[..range.start].len() - self.text[..range.start].trim_end_matches(' ').len();
-            self.change(range.start - blanks..range.end, "");
-        }
+        self.erase(value);
         self.insert_lines_below(range.end, column, &lines);
+    }
+
+    /// Takes a value away, with the blanks before it; with its line when it stands there alone.
+    fn erase(&mut self, value: NodeId) {
+        let range = self.tree.range(value);
+        let start = self.text[..range.start].trim_end_matches(' ').len();
+        let alone = (start == 0 || self.text[..start].ends_with(['\n', '\u{feff}']))
+            && self.text[range.end..].starts_with(['\n', '\r']);
+        let end = if alone { self.line_below(range.end) } else { range.end };
+        if !range.is_empty() {
+            self.change(start..end, "");
+        }
     }
 
     /// Adds the key with its list to the end of the document's mapping.
@@ -130,10 +139,9 @@ impl Editor<'_> {
         let lines = self.block_lines(document, 0);
         match self.tree.root() {
             Some(root) if !self.is_unwritten(root) => {
-                let range = self.tree.range(root);
-                let own_line = range.start == 0 || self.text[..range.start].ends_with(['\n', '\u{feff}']);
-                let lead = if own_line { "" } else { self.line_end };
-                self.change(range, format!("{lead}{}", lines.trim_end_matches(['\r', '\n'])));
+                let below = self.line_below(self.tree.range(root).end);
+                self.erase(root);
+                self.insert_lines(below, &lines);
             }
             Some(_) | None => self.insert_lines(self.tree.body().end, &lines),
         }

@@ -44,7 +44,7 @@ fn missing_keys_and_parents_are_made() {
     assert_eq!(set("a: {y: 2}\n", "a.x.z", json!(1)), "a: {y: 2, x: {z: 1}}\n");
     assert_eq!(set("a: {y: }\n", "a.y.z", json!(1)), "a: {y: {z: 1} }\n");
     assert_eq!(set("---\n...\n", "a", json!(1)), "---\na: 1\n...\n");
-    assert_eq!(set("a:\r\n  x: 1\r\n", "a.y", json!(2)), "a:\r\n  x: 1\r\n  y: 2\r\n");
+    assert_eq!(set("a:\r\n  x: 1\r\n", "a.w", json!(2)), "a:\r\n  x: 1\r\n  w: 2\r\n");
     assert_eq!(set("a: |\n  text\n", "b", json!(2)), "b: 2\na: |\n  text\n", "never after a block of text");
 }
 

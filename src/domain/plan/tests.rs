@@ -1,0 +1,195 @@
+//! What is begun, and why the rest waits.
+
+use super::*;
+use crate::domain::ids::RunId;
+use crate::domain::route::{AgentProfile, Complexity, RouteResult};
+use crate::domain::task::{FileState, NextRun, Spec};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+fn now() -> Timestamp {
+    "2026-08-01T12:00:00Z".parse().expect("a time")
+}
+
+fn task(id: u64) -> Task {
+    let spec = Spec { title: format!("task {id}"), dir: Some("/repo".into()), ..Spec::default() };
+    Task::new(TaskId(id), spec, FileState::Pending, now())
+}
+
+fn routed(id: u64) -> Task {
+    let route = RouteResult {
+        agent: "claude".into(),
+        model: None,
+        complexity: Complexity::Simple,
+        reason: String::new(),
+        profile: AgentProfile::default(),
+        selected_skills: vec![],
+        warning: None,
+    };
+    let state = State::Routed { next: NextRun::Fresh, counts: true, not_before: None };
+    Task { state, route: Some(route), ..task(id) }
+}
+
+fn running(id: u64) -> Task {
+    let run = RunId::new(TaskId(id), 1, 1);
+    Task { state: State::InProgress { run, next: NextRun::Fresh, stopping: None }, ..task(id) }
+}
+
+struct World {
+    tasks: BTreeMap<TaskId, Arc<Task>>,
+    cooldowns: BTreeMap<String, Cooldown>,
+    invalid: BTreeMap<TaskId, String>,
+    projects: Vec<PathBuf>,
+    scope: Scope,
+}
+
+impl World {
+    fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
+        Self {
+            tasks: tasks.into_iter().map(|t| (t.id, Arc::new(t))).collect(),
+            cooldowns: BTreeMap::new(),
+            invalid: BTreeMap::new(),
+            projects: vec!["/repo".into()],
+            scope: Scope::All,
+        }
+    }
+
+    fn plan(&self, max_parallel: usize) -> Plan {
+        let snapshot = Snapshot {
+            tasks: &self.tasks,
+            projects: &self.projects,
+            max_parallel,
+            cooldowns: &self.cooldowns,
+            invalid: &self.invalid,
+            scope: self.scope.clone(),
+            dir_exists: &|dir| dir.starts_with("/there"),
+        };
+        plan(&snapshot, now())
+    }
+}
+
+fn reason(plan: &Plan, id: u64) -> Option<HoldReason> {
+    plan.hold(TaskId(id)).map(|h| h.reason)
+}
+
+#[test]
+fn slots_go_to_the_asked_for_then_by_priority_then_by_id() {
+    let mut urgent = routed(3);
+    urgent.spec.priority = 5;
+    let mut asked = routed(4);
+    asked.run_now = true;
+    let plan = World::of([routed(1), routed(2), urgent, asked, running(9)]).plan(3);
+    assert_eq!(plan.actions, [Action::Launch(TaskId(4)), Action::Launch(TaskId(3))]);
+    assert_eq!((reason(&plan, 1), reason(&plan, 2)), (Some(HoldReason::Slots), Some(HoldReason::Slots)));
+}
+
+#[test]
+fn a_dependency_blocks_until_it_is_done() {
+    let mut waiting = task(2);
+    waiting.spec.depends_on = vec![TaskId(1)];
+    let on = BlockedOn::Dependencies { tasks: vec![TaskId(1)] };
+    let mut world = World::of([running(1), waiting.clone()]);
+    assert_eq!(world.plan(4).actions, [Action::Block(TaskId(2), on.clone())]);
+    waiting.state = State::Blocked(on);
+    world.tasks.insert(TaskId(2), Arc::new(waiting));
+    assert_eq!(world.plan(4).actions, []);
+    assert_eq!(world.plan(4).hold(TaskId(2)).map(|h| h.detail.as_str()), Some("waits for #1 (in_progress)"));
+    world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
+    assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
+}
+
+#[test]
+fn a_task_without_a_directory_needs_exactly_one_project() {
+    let mut bare = task(1);
+    bare.spec.dir = None;
+    let mut world = World::of([bare]);
+    assert_eq!(world.plan(1).actions, [Action::Route(TaskId(1))]);
+    world.projects.push("/other".into());
+    assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
+    world.projects.clear();
+    assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
+}
+
+#[test]
+fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
+    let until = now() + SignedDuration::from_secs(60);
+    let mut world = World::of([routed(1)]);
+    let cooldown = Cooldown { until, class: FailureClass::RateLimited, detail: "slow down".into() };
+    world.cooldowns.insert("claude".into(), cooldown);
+    let plan = world.plan(1);
+    assert_eq!((plan.actions.len(), reason(&plan, 1)), (0, Some(HoldReason::RateLimited)));
+    assert_eq!(plan.wake_at, Some(until));
+}
+
+#[test]
+fn a_missing_directory_blocks_until_it_is_back() {
+    let blocked = |dir: &str| Task { state: State::Blocked(BlockedOn::MissingDir { dir: dir.into() }), ..task(1) };
+    assert_eq!(reason(&World::of([blocked("/gone")]).plan(1), 1), Some(HoldReason::MissingDir));
+    assert_eq!(World::of([blocked("/there/x")]).plan(1).actions, [Action::Unblock(TaskId(1))]);
+}
+
+#[test]
+fn outside_its_scope_nothing_begins() {
+    let mut world = World::of([task(1), routed(2)]);
+    world.scope = Scope::Nothing;
+    assert_eq!(world.plan(4).actions, []);
+    world.scope = Scope::Only(TaskId(2));
+    assert_eq!(world.plan(4).actions, [Action::Launch(TaskId(2))]);
+    assert_eq!(reason(&world.plan(4), 1), Some(HoldReason::NoDaemon));
+}
+
+fn any_task(id: u64) -> impl Strategy<Value = Task> {
+    let kinds = prop::sample::select(vec![0u8, 1, 2, 3, 4, 5]);
+    (kinds, 0i64..3, prop::collection::vec(1u64..12, 0..3), any::<bool>()).prop_map(
+        move |(kind, priority, depends, run_now)| {
+            let mut made = match kind {
+                0 => task(id),
+                1 => routed(id),
+                2 => running(id),
+                3 => Task { state: State::Done, ..task(id) },
+                4 => Task { state: State::NeedsReview { question: "?".into(), choices: vec![] }, ..task(id) },
+                _ => Task { state: State::Blocked(BlockedOn::Dependencies { tasks: vec![] }), ..task(id) },
+            };
+            made.spec.priority = priority;
+            made.spec.depends_on = depends.into_iter().filter(|d| *d != id).map(TaskId).collect();
+            made.run_now = run_now;
+            made
+        },
+    )
+}
+
+proptest! {
+    /// Every open task that is not under way either begins or has a named hold; never neither.
+    #[test]
+    fn every_wait_has_a_name(
+        tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
+        max_parallel in 1usize..5,
+    ) {
+        let world = World::of(tasks);
+        let plan = world.plan(max_parallel);
+        for task in world.tasks.values() {
+            let begun = plan.actions.iter().any(|action| match action {
+                Action::Route(id) | Action::Launch(id) | Action::Unblock(id) | Action::Integrate(id) => *id == task.id,
+                Action::Block(id, _) => *id == task.id,
+            });
+            let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
+            prop_assert!(!waits || begun || plan.hold(task.id).is_some(), "task {:?} has no reason", task.id);
+        }
+    }
+
+    /// Only tasks that a person asked for exceed the slots.
+    #[test]
+    fn slots_are_never_exceeded_unasked(
+        tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
+        max_parallel in 1usize..5,
+    ) {
+        let world = World::of(tasks);
+        let busy = slot_holders(&world.tasks).len();
+        let launched: Vec<TaskId> = world.plan(max_parallel).actions.iter().filter_map(|action| match action {
+            Action::Launch(id) => Some(*id),
+            Action::Route(_) | Action::Block(..) | Action::Unblock(_) | Action::Integrate(_) => None,
+        }).collect();
+        let asked = launched.iter().filter(|id| world.tasks[id].run_now).count();
+        prop_assert!(launched.len() - asked <= max_parallel.saturating_sub(busy));
+    }
+}
