@@ -6,8 +6,9 @@ use orch::domain::ids::{RunId, TaskId};
 use orch::domain::outcome::{FailureClass, RunKind, Usage};
 use orch::domain::plan::{Hold, HoldReason};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
+use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch::domain::task::{
-    Check, CheckState, Evidence, FileState, IntegrateMode, Integration, IntegrationState, Phase, Run, Spec, Status,
+    FileState, Phase, Run, Spec, Status,
     Task,
 };
 use serde_json::{Value, json};

@@ -39,7 +39,8 @@ impl Guard {
         Self::record(repo, marks::salt()).await
     }
 
-    /// Compares the repository with the record. `ledger`: what orch itself moved since, in order.
+    /// Compares the repository with the record. `ledger`: what orch itself moved since, or was about to move when it
+    /// was ended, in order. Only a move that is exactly like one of them is explained by it.
     pub async fn check(&self, repo: &Repo, ledger: &[RefMove]) -> Result<Vec<Change>, GitError> {
         let now = Self::record(repo, self.salt).await?;
         let mut changes = Vec::new();

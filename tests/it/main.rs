@@ -1,0 +1,13 @@
+//! The one integration-test binary: real git, real tmux, real agent CLIs, in sealed boxes.
+#![expect(clippy::disallowed_methods, reason = "tests read files and the clock as they please")]
+
+#[path = "../kit/mod.rs"]
+mod kit;
+
+mod agent_fixtures;
+mod cli_contract;
+mod config_example;
+mod docs;
+mod engine_in_process;
+mod prompts;
+mod tidy;
