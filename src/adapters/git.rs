@@ -35,7 +35,7 @@ pub use leftovers::{Author, Leftovers, LeftoversError};
 pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Merged};
 pub use repo::{Head, Repo};
 
-pub(in crate::adapters) use call::{CHECKOUT, Call};
+pub(in crate::adapters) use call::{CHECKOUT, Call, mark};
 pub(in crate::adapters) use stale::clear_branch_lock;
 pub(in crate::adapters) use status::Untracked;
 pub(in crate::adapters) use worktrees::{Entry, Presence, same_place, settled};

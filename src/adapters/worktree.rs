@@ -10,7 +10,7 @@ mod scratch;
 pub use error::{RemoveError, WorktreeError};
 
 use super::git::{
-    Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock,
+    Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, mark,
     same_place, settled,
 };
 use crate::domain::names::BranchName;
@@ -73,7 +73,17 @@ impl Repo {
             return Ok(found);
         }
         clear_branch_lock(self.common_dir(), request.branch).await?;
-        self.create(&path, request.branch, tip, &base).await
+        let was_missing = tip.is_none();
+        match self.create(&path, request.branch, tip, &base).await {
+            // git fell over a broken worktree of somebody else's, which is mended now, after it had made the branch.
+            Err(WorktreeError::Git(GitError::Failed { detail, .. }))
+                if was_missing && detail.contains("already exists") =>
+            {
+                let tip = self.tip(request.branch).await?;
+                self.create(&path, request.branch, tip, &base).await
+            }
+            made => made,
+        }
     }
 
     /// Finds the worktree again, or removes what a crash or a hand left of it.
@@ -88,6 +98,11 @@ impl Repo {
         require_free(path)?;
         self.free_branch(&entries, path, branch).await?;
         Ok(None)
+    }
+
+    /// The value of `ORCH_RUN_ID` in git commands that make or use the worktree at `path`.
+    pub fn worktree_mark(path: &Path) -> String {
+        mark(&settled(path))
     }
 
     /// Opens the worktree at a path, if it is registered there: for looking at it later.
@@ -191,7 +206,7 @@ impl Repo {
                 (add.arg(path).arg(branch.as_str()), shared)
             }
         };
-        self.ask(&self.main_checkout(), add).await?;
+        self.ask(&self.main_checkout(), scratch::marked(add, path)).await?;
         let checkout = self.linked_checkout(path)?.ok_or_else(|| GitError::Unexpected {
             command: "git worktree add".to_owned(),
             detail: format!("{} is not registered", path.display()),

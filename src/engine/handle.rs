@@ -6,8 +6,10 @@ use crate::domain::lifecycle::Refused;
 use crate::domain::plan::Plan;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Task};
+use crate::runner::RunDir;
 use crate::store::journal::{Journal, JournalError};
 pub use crate::store::journal::{Entry, Project};
+use crate::stream::transcript::Follower;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -152,6 +154,12 @@ impl EngineHandle {
     /// The directory of a run.
     pub fn run_dir(&self, run: &Run) -> PathBuf {
         self.runs_dir.join(run.id.as_str())
+    }
+
+    /// The readable output of a run from byte `from` on, to its end.
+    pub fn output(&self, run: &Run, from: u64) -> notify::Result<Follower> {
+        let files = RunDir::new(self.run_dir(run));
+        Follower::new(files.path(), files.transcript(), files.outcome(), from)
     }
 
     async fn read<T: Send + 'static>(

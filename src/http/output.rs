@@ -6,8 +6,6 @@ use crate::api::types::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::engine::handle::EngineError;
-use crate::runner::RunDir;
-use crate::stream::transcript::Follower;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use futures::stream;
@@ -45,9 +43,9 @@ pub async fn follow(
             None => EngineError::NoTask(task).into(),
         });
     };
-    let dir = state.engine.run_dir(chosen);
-    let files = RunDir::new(dir.clone());
-    let follower = Follower::new(&dir, files.transcript(), files.outcome(), wanted.from.unwrap_or(0))
+    let follower = state
+        .engine
+        .output(chosen, wanted.from.unwrap_or(0))
         .map_err(|e| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None))?;
     let pieces = stream::try_unfold(follower, |mut follower| async move {
         let piece = follower.next().await?;

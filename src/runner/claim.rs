@@ -1,6 +1,6 @@
 //! A run starts at most once, whatever is retried: the lock says that its runner lives, the file that it ever did.
 
-use super::RunError;
+use super::carry_out::RunError;
 use super::launch::{RunDir, RunFileError};
 use crate::adapters::fs::{self, FileLock, FsError};
 use crate::adapters::process::Identity;

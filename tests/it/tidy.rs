@@ -46,7 +46,7 @@ const TABLE: &[(&str, &[May])] = &[
         ],
     ),
     ("api", &[Room("domain")]),
-    ("http", &[Room("api"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")]),
+    ("http", &[Room("api"), Room("domain"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")]),
     ("transports", &[Room("api"), Room("config"), Module("engine", "handle"), Module("stream", "hub")]),
     ("cli", &[Room("api"), Room("config"), Room("domain"), Room("adapters"), Room("daemon")]),
     ("tui", &[Room("api"), Room("config")]),

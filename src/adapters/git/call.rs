@@ -3,8 +3,10 @@
 use super::error::GitError;
 use super::repo::Repo;
 use super::settings::{self, Setting, Settings};
+use super::stale;
 use crate::adapters::fs;
 use crate::adapters::process::{self, Excess, Invocation, Output};
+use crate::domain::names::short_hash;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -56,10 +58,15 @@ impl Checkout {
     /// Sets that note right. Tells whether it was wrong.
     pub(in crate::adapters) fn restore_common_dir(&self) -> Result<bool, GitError> {
         let Err(GitError::Redirected { file }) = self.require_common_dir() else { return Ok(false) };
-        let written = fs::write_private(&file, b"../..\n", fs::Durability::Cached);
-        written.map_err(|error| GitError::Io { path: file, source: std::io::Error::other(error) })?;
+        write_common_dir(&file)?;
         self.require_common_dir().map(|()| true)
     }
+}
+
+/// Notes what holds for every linked checkout.
+pub(super) fn write_common_dir(file: &Path) -> Result<(), GitError> {
+    let written = fs::write_private(file, b"../..\n", fs::Durability::Cached);
+    written.map_err(|error| GitError::Io { path: file.to_owned(), source: std::io::Error::other(error) })
 }
 
 /// A git command that is being put together.
@@ -149,9 +156,18 @@ impl Repo {
     }
 
     /// Runs a command that must end with 0.
+    ///
+    /// A `git worktree add` that was killed at the wrong moment makes every later git command that lists worktrees
+    /// fail, the user's too: that is mended here, and the command repeated.
     pub(in crate::adapters) async fn ask(&self, at: &Checkout, call: Call) -> Result<Output, GitError> {
         let label = call.label();
-        let output = self.run(at, call).await?;
+        let mut output = self.run(at, call.clone()).await?;
+        if !output.success()
+            && let Some(file) = unreadable_common_dir(&output, &self.common_dir)
+        {
+            stale::fill_common_dir(&file).await?;
+            output = self.run(at, call).await?;
+        }
         if output.success() { Ok(output) } else { Err(failed(label, &output)) }
     }
 
@@ -202,12 +218,28 @@ impl Repo {
             .env("GIT_DIR", &at.git_dir)
             .env("GIT_COMMON_DIR", &at.common_dir)
             .env("GIT_WORK_TREE", &at.work_tree)
+            .env(process::RUN_MARK, mark(&at.work_tree))
             .envs(call.variables)
             .stdin(call.stdin)
             .time_limit(call.time_limit)
             .output_limit(call.output_limit, Excess::Kill);
         Ok(process::run_async(&invocation).await?)
     }
+}
+
+/// The mark that git commands at work on a checkout bear, so that those of a killed daemon are found: they go on.
+pub(in crate::adapters) fn mark(work_tree: &Path) -> String {
+    format!("git-{}", short_hash(work_tree.as_os_str().as_bytes()))
+}
+
+/// The note of a worktree of this repository that git could not read, if that is why it failed.
+fn unreadable_common_dir(output: &Output, common_dir: &Path) -> Option<PathBuf> {
+    let detail = output.error_text();
+    let file = detail.lines().find_map(|line| line.split_once("failed to read ")?.1.rsplit_once(": "))?.0;
+    let file = PathBuf::from(file);
+    let is_note = file.file_name() == Some(OsStr::new(COMMON_DIR_FILE))
+        && file.parent().and_then(Path::parent) == Some(&common_dir.join("worktrees"));
+    is_note.then_some(file)
 }
 
 /// A failed command as an error, with the causes that a person can remove told apart.

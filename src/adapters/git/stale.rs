@@ -1,6 +1,6 @@
-//! Lock files that a killed git left behind in a worktree of orch's.
+//! What a killed git left behind: lock files in a worktree of orch's, and a note that was never written.
 
-use super::call::Checkout;
+use super::call::{Checkout, write_common_dir};
 use super::error::GitError;
 use crate::domain::names::BranchName;
 use std::io::ErrorKind;
@@ -33,6 +33,21 @@ impl Checkout {
 /// The same for the lock of a task's branch, before anything is made that moves it.
 pub(in crate::adapters) async fn clear_branch_lock(common_dir: &Path, branch: &BranchName) -> Result<(), GitError> {
     if branch.is_of_a_task() { clear(&common_dir.join(branch.full_ref() + ".lock")).await } else { Ok(()) }
+}
+
+/// Writes what a killed `git worktree add` did not come to write. One that lives does so within microseconds.
+pub(super) async fn fill_common_dir(file: &Path) -> Result<(), GitError> {
+    let mut look = interval(LOOK);
+    let started = Instant::now();
+    while started.elapsed() < STILL {
+        look.tick().await;
+        match file.metadata() {
+            Ok(meta) if meta.len() == 0 => {}
+            // Written, or gone with the rest of it.
+            Ok(_) | Err(_) => return Ok(()),
+        }
+    }
+    write_common_dir(file)
 }
 
 async fn clear(lock: &Path) -> Result<(), GitError> {

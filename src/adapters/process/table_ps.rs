@@ -57,13 +57,12 @@ fn parse_row(row: &str) -> Option<Entry> {
     })
 }
 
-/// `[[days-]hours:]minutes:seconds[.hundredths]`.
+/// `[days-][hours:]minutes:seconds[.hundredths]`.
 fn parse_time(text: &str) -> Duration {
-    let seconds = text.split([':', '-']).fold(0.0, |sum, part| {
-        let unit = if sum == 0.0 { 0.0 } else { 60.0 };
-        sum * unit + part.parse::<f64>().unwrap_or(0.0)
-    });
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+    let (days, clock) = text.split_once('-').unwrap_or(("0", text));
+    let number = |part: &str| part.parse::<f64>().unwrap_or(0.0);
+    let seconds = clock.split(':').fold(0.0, |sum, part| sum * 60.0 + number(part));
+    Duration::try_from_secs_f64(number(days) * 86_400.0 + seconds).unwrap_or_default()
 }
 
 /// The rows whose environment holds `NAME=value`.

@@ -2,8 +2,10 @@
 //! their lock, so that a worktree with work in it is never taken for one.
 
 use super::{WorktreeError, prepared, require_free};
-use crate::adapters::git::{CHECKOUT, Call, Checkout, Entry, GitError, Repo, same_place, settled};
+use crate::adapters::git::{CHECKOUT, Call, Checkout, Entry, GitError, Repo, mark, same_place, settled};
+use crate::adapters::process;
 use std::path::Path;
+use std::time::Duration;
 
 /// The reason that marks a scratch worktree. The lock also keeps `git worktree prune` away.
 const REASON: &str = "orch scratch";
@@ -22,7 +24,7 @@ impl Repo {
         self.drop_scratch(&path).await?;
         require_free(&path)?;
         let call = Call::new(["worktree", "add", "--quiet", "--detach", "--lock", "--reason", REASON, "--"]);
-        self.ask(&self.main_checkout(), call.arg(&path).arg(sha).time_limit(CHECKOUT)).await?;
+        self.ask(&self.main_checkout(), marked(call, &path).arg(&path).arg(sha).time_limit(CHECKOUT)).await?;
         self.linked_checkout(&path)?.ok_or(WorktreeError::PathTaken { path })
     }
 
@@ -45,6 +47,7 @@ impl Repo {
 
     /// Removes a worktree with all that is in it, be it complete or not. For those only that nobody has worked in.
     pub(super) async fn force_away(&self, entry: &Entry) -> Result<(), GitError> {
+        end_orphans(&entry.path).await?;
         let git_dir = self.linked_checkout(&entry.path)?.map(|checkout| checkout.git_dir);
         let remove = Call::new(["worktree", "remove", "--force", "--force", "--"]).arg(&entry.path);
         let Err(error) = self.ask(&self.main_checkout(), remove.time_limit(CHECKOUT)).await else { return Ok(()) };
@@ -57,4 +60,20 @@ impl Repo {
         }
         std::fs::remove_dir_all(&git_dir).map_err(|source| GitError::Io { path: git_dir, source })
     }
+}
+
+/// Lets a command that makes a checkout bear that checkout's mark.
+pub(super) fn marked(call: Call, path: &Path) -> Call {
+    call.variable(process::RUN_MARK, &mark(path))
+}
+
+/// Ends git commands that a killed daemon left at work in a checkout.
+async fn end_orphans(path: &Path) -> Result<(), GitError> {
+    let mark = mark(path);
+    let swept = tokio::task::spawn_blocking(move || process::sweep(&mark, Duration::ZERO)).await;
+    let gone = |error: tokio::task::JoinError| GitError::Unexpected {
+        command: "ending git".to_owned(),
+        detail: error.to_string(),
+    };
+    swept.map(drop).map_err(gone)
 }

@@ -246,6 +246,20 @@ async fn a_lock_that_a_killed_git_left_is_removed() {
     assert!(!worktree.checkout.git_dir.join("index.lock").exists());
 }
 
+#[tokio::test]
+async fn a_worktree_that_breaks_every_git_command_is_mended() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let broken = lab.ensure(&repo, 1, "x").await.unwrap();
+    kit::write_file(&broken.checkout.git_dir.join("locked"), "initializing\n");
+    kit::write_file(&broken.checkout.git_dir.join("commondir"), "");
+    project.try_git(["worktree", "list"]).code_is(128);
+    assert!(lab.ensure(&repo, 2, "y").await.unwrap().created, "another task is not held up");
+    assert!(lab.ensure(&repo, 1, "x").await.unwrap().created);
+    assert_sound(&project);
+}
+
 /// What a killed `git worktree add` leaves behind, from the earliest to the latest moment.
 #[tokio::test]
 async fn a_worktree_that_was_half_made_is_made_anew() {
@@ -330,4 +344,29 @@ async fn a_held_repository_makes_others_wait_and_then_lets_them_on() {
     assert_eq!(begun, None, "it went on although another process holds the repository");
     file.unlock().unwrap();
     assert!(late.await.unwrap().unwrap().created);
+}
+
+#[tokio::test]
+async fn git_commands_of_a_killed_daemon_are_ended_before_their_worktree_is_made_anew() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let (gate, held) = (lab.path("gate"), lab.path("held"));
+    let smudge = format!("if test -e {}; then touch {}; tail -f /dev/null; fi; cat", gate.display(), held.display());
+    project.git(["config", "--global", "filter.slow.smudge", &smudge]);
+    project.write(".gitattributes", "README.md filter=slow\n");
+    project.commit("slow");
+    let repo = lab.open(&project).await;
+    let path = lab.path("worktrees/shop/orch/1-x");
+    kit::write_file(&gate, "");
+    let add = ["worktree", "add", "--quiet", "-b", "orch/1-x", path.to_str().unwrap()];
+    let mark = ("ORCH_RUN_ID".into(), super::Repo::worktree_mark(&path).into());
+    let env = lab.env().into_iter().chain([mark]);
+    let mut orphan = kit::process::Program::new("git", project.dir()).args(add).envs(env).start();
+    wait::wait_until("the checkout to be half-way", wait::SOON, || held.exists());
+    std::fs::remove_file(&gate).unwrap();
+    assert!(orphan.is_running());
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    wait::wait_until("the orphan to end", wait::SOON, || !orphan.is_running());
+    assert!(worktree.created && worktree.path.join("README.md").exists());
+    assert_eq!(inside(&lab, &worktree).git(["status", "--porcelain"]), "");
 }

@@ -136,7 +136,7 @@ fn edit_model(model: &mut Value, edit: &Edit) {
         Edit::Append(new) => return tasks.push(new.to_value()),
     };
     if let Some(task) = tasks.get_mut(index) {
-        if task.is_string() {
+        if !task.is_object() {
             *task = json!({ "title": task.clone() });
         }
         task[key] = value;

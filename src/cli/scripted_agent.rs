@@ -1,0 +1,152 @@
+//! The scripted agent: a program that behaves like an agent CLI of kind `claude` and does what a script in its task
+//! says. For the demo, which needs no account, and for tests. It is started as a program of its own, knows nothing of
+//! orch's home, and decides nothing for orch. The instructions are documented in `docs/demo.md`.
+
+mod conversation;
+mod events;
+mod flags;
+mod price;
+mod prompt;
+mod routing;
+mod script;
+mod work;
+
+use conversation::Conversation;
+use events::Stream;
+use flags::{Flags, Session};
+use prompt::Prompt;
+use script::Script;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use work::Leaves;
+
+pub use price::{MODELS, Price};
+
+/// The name under which the program is the scripted agent.
+pub const NAME: &str = "orch-scripted-agent";
+
+/// The hidden subcommand that is the scripted agent too.
+pub const SUBCOMMAND: &str = "__scripted-agent";
+
+/// The variable that names the directory of the conversations; without it, `$HOME/.orch-scripted-agent`.
+pub const STATE_VARIABLE: &str = "ORCH_SCRIPTED_AGENT_STATE";
+
+/// The longest prompt that is read, in bytes.
+const LONGEST_PROMPT: u64 = 64 << 20;
+
+/// Why a turn could not be taken.
+#[derive(Debug, thiserror::Error)]
+enum TurnError {
+    /// The command line cannot be served.
+    #[error("{0}")]
+    Flags(#[from] flags::BadFlags),
+    /// The script is wrong.
+    #[error("the script in the task is wrong: {0}")]
+    Script(#[from] script::BadScript),
+    /// A conversation cannot be kept.
+    #[error(transparent)]
+    Conversation(#[from] conversation::ConversationError),
+    /// Somebody closed the pipe, or the disk is full.
+    #[error("cannot talk to whoever started this: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// The arguments of the scripted agent, when the process was started as it: by its name, or by the hidden subcommand.
+pub fn arguments(argv: &[OsString]) -> Option<&[OsString]> {
+    let (program, rest) = argv.split_first()?;
+    if Path::new(program).file_name().is_some_and(|name| name == NAME) {
+        return Some(rest);
+    }
+    rest.split_first().filter(|(first, _)| *first == SUBCOMMAND).map(|(_, rest)| rest)
+}
+
+/// Takes one turn: the prompt from stdin, events to stdout. Returns the exit code.
+pub fn run(args: &[OsString]) -> u8 {
+    let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    if args.iter().any(|arg| arg == "--version") {
+        let told = writeln!(io::stdout(), "{} ({NAME})", env!("CARGO_PKG_VERSION"));
+        return u8::from(told.is_err());
+    }
+    let surroundings = Surroundings {
+        dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+        environment: crate::adapters::process::environment(),
+    };
+    match turn(&args, &surroundings, io::stdin().lock(), io::stdout().lock()) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody can be told when stderr is gone too.
+            writeln!(io::stderr(), "{NAME}: {error}").ok();
+            1
+        }
+    }
+}
+
+/// Where the program stands.
+#[derive(Debug, Clone)]
+struct Surroundings {
+    /// The working directory: the task's worktree.
+    dir: PathBuf,
+    /// All variables.
+    environment: std::collections::BTreeMap<String, String>,
+}
+
+impl Surroundings {
+    fn state(&self) -> PathBuf {
+        let of = |name: &str| self.environment.get(name).filter(|value| !value.is_empty());
+        match (of(STATE_VARIABLE), of("HOME")) {
+            (Some(dir), _) => PathBuf::from(dir),
+            (None, Some(home)) => Path::new(home).join(".orch-scripted-agent"),
+            (None, None) => self.dir.join(".orch-scripted-agent"),
+        }
+    }
+}
+
+fn turn(
+    args: &[String],
+    surroundings: &Surroundings,
+    stdin: impl Read,
+    stdout: impl Write,
+) -> Result<u8, TurnError> {
+    let flags = Flags::parse(args)?;
+    let mut text = Vec::new();
+    stdin.take(LONGEST_PROMPT).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let prompt = Prompt::read(&text);
+    let mut stream = Stream::new(stdout, &flags);
+    let Some(mut conversation) = open(&flags, &surroundings.state())? else {
+        return Ok(stream.no_conversation()?);
+    };
+    conversation.begin_turn(prompt.task().cloned());
+    stream.begin(&surroundings.dir, &text, conversation.tokens)?;
+    let script = match Script::of(conversation.task.as_ref().map_or("", |task| &task.body)) {
+        Ok(script) => script,
+        Err(error) => {
+            stream.failed(&error.to_string())?;
+            return Err(error.into());
+        }
+    };
+    conversation.save()?;
+    let ended = if prompt.is_route_request() {
+        routing::answer(&script, &prompt, &conversation, &flags, &mut stream)?
+    } else {
+        work::carry_out(&script, &prompt, &conversation, surroundings, &mut stream)?
+    };
+    conversation.tokens = stream.tokens();
+    conversation.save()?;
+    Ok(match ended {
+        Leaves::Well => 0,
+        Leaves::With(code) => code,
+    })
+}
+
+/// The conversation; `None` when the one to go on with is unknown.
+fn open(flags: &Flags, state: &Path) -> Result<Option<Conversation>, TurnError> {
+    Ok(match &flags.session {
+        Session::New(id) => Some(Conversation::new(state, id)),
+        Session::Resume(id) => Conversation::load(state, id)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

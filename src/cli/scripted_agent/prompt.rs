@@ -1,0 +1,93 @@
+//! A prompt taken apart: the words of orch's templates, and the data between fences. The task's script is data; whether
+//! it is a routing question or a second attempt is told by orch's own words alone.
+
+use serde::{Deserialize, Serialize};
+
+/// How the router's question is known.
+const ROUTE_REQUEST: &str = "ROUTE-REQUEST";
+
+/// Words of the templates that tell of an attempt before this one.
+const TROUBLE: [&str; 3] = ["was not accepted", "was interrupted", "does not merge any more"];
+
+/// A block of text between fences of backquotes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    /// What stands behind the opening fence.
+    pub info: String,
+    /// What stands between the fences.
+    pub text: String,
+}
+
+/// The task as the prompt tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Task {
+    /// Its number, as text.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its body, with the script.
+    pub body: String,
+}
+
+/// A prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prompt {
+    words: String,
+    task: Option<Task>,
+}
+
+impl Prompt {
+    /// Takes it apart.
+    pub(super) fn read(text: &str) -> Self {
+        let (words, blocks) = fenced(text);
+        Self { words, task: blocks.iter().find_map(|block| task_of(&block.text)) }
+    }
+
+    /// The task, where the prompt tells it: a resumed conversation does not hear it again.
+    pub(super) fn task(&self) -> Option<&Task> {
+        self.task.as_ref()
+    }
+
+    /// Whether it is the router's question.
+    pub(super) fn is_route_request(&self) -> bool {
+        self.words.contains(ROUTE_REQUEST)
+    }
+
+    /// Whether it tells of an earlier attempt that went wrong.
+    pub(super) fn tells_of_trouble(&self) -> bool {
+        TROUBLE.iter().any(|words| self.words.contains(words))
+    }
+
+    /// The agents that the router may choose, in the prompt's order.
+    pub(super) fn agents(&self) -> Vec<&str> {
+        let section = self.words.lines().skip_while(|line| line.trim() != "## Agents").skip(1);
+        let section = section.take_while(|line| !line.starts_with("## "));
+        section.filter_map(|line| line.strip_prefix("- `")?.split('`').next()).collect()
+    }
+}
+
+/// The text outside of fences, and the blocks between them. A fence that is never closed reaches to the end.
+pub(super) fn fenced(text: &str) -> (String, Vec<Block>) {
+    let (mut words, mut blocks) = (String::new(), Vec::new());
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        let marks = line.len() - line.trim_start_matches('`').len();
+        if marks < 3 {
+            words.push_str(line);
+            words.push('\n');
+            continue;
+        }
+        let closes = |line: &&str| line.trim_end().len() >= marks && line.trim_end().bytes().all(|b| b == b'`');
+        let inner: Vec<&str> = lines.by_ref().take_while(|line| !closes(line)).collect();
+        blocks.push(Block { info: line[marks..].trim().to_owned(), text: inner.join("\n") });
+    }
+    (words, blocks)
+}
+
+fn task_of(block: &str) -> Option<Task> {
+    let (head, body) = block.split_once("\n\n").unwrap_or((block, ""));
+    let mut lines = head.lines();
+    let id = lines.next()?.strip_prefix("Task: ")?.to_owned();
+    let title = lines.next()?.strip_prefix("Title: ")?.to_owned();
+    Some(Task { id, title, body: body.to_owned() })
+}

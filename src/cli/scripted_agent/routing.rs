@@ -1,0 +1,70 @@
+//! The scripted router: what the task's script says, else a rule of thumb over the words of the task.
+
+use super::conversation::Conversation;
+use super::events::{Answered, Stream};
+use super::flags::Flags;
+use super::prompt::{Prompt, Task};
+use super::script::Script;
+use super::work::{self, Leaves};
+use crate::domain::route::Complexity;
+use serde_json::json;
+use std::io::{self, Write};
+
+/// Words that tell of hard work, and of easy work; both at once count as hard.
+const HARD: [&str; 8] =
+    ["architecture", "redesign", "rewrite", "migration", "migrate", "concurrency", "security", "refactor"];
+const EASY: [&str; 9] =
+    ["readme", "documentation", "docs", "guide", "changelog", "typo", "comment", "configuration", "rename"];
+
+/// Answers the routing question.
+pub(super) fn answer(
+    script: &Script,
+    prompt: &Prompt,
+    conversation: &Conversation,
+    flags: &Flags,
+    stream: &mut Stream<impl Write>,
+) -> io::Result<Leaves> {
+    let hint = &script.route;
+    if hint.hang {
+        work::hang();
+    }
+    if let Some(text) = &hint.answer {
+        stream.end(Answered::Text(text.clone()))?;
+        return Ok(Leaves::Well);
+    }
+    let (guessed, because) = conversation.task.as_ref().map_or((Complexity::Medium, String::new()), judge);
+    let executor = hint.executor.clone().or_else(|| first_agent(prompt, flags)).unwrap_or_default();
+    let complexity = hint.complexity.clone().unwrap_or_else(|| guessed.as_str().to_owned());
+    let role = match guessed {
+        Complexity::Simple => "technical writer",
+        Complexity::Medium => "software engineer",
+        Complexity::Complex => "software architect",
+    };
+    stream.end(Answered::Structured(json!({
+        "executor": executor,
+        "complexity": complexity,
+        "reason": hint.reason.clone().unwrap_or(because),
+        "profile": { "role": role, "skills": [], "tools": [], "constraints": [] },
+        "selected_skills": [],
+    })))?;
+    Ok(Leaves::Well)
+}
+
+/// The first agent of the prompt's list; where a template of the user's has no such list, of the schema's.
+fn first_agent(prompt: &Prompt, flags: &Flags) -> Option<String> {
+    let listed = prompt.agents().first().map(|&name| name.to_owned());
+    let offered = || flags.schema.as_ref()?.pointer("/properties/executor/enum/0")?.as_str().map(str::to_owned);
+    listed.or_else(offered)
+}
+
+/// How hard a task looks, and the words that tell.
+fn judge(task: &Task) -> (Complexity, String) {
+    let words = task.body.split("```").next().unwrap_or_default();
+    let text = format!("{} {words}", task.title).to_lowercase();
+    let found = |list: &[&'static str]| list.iter().copied().find(|word| text.contains(word));
+    match (found(&HARD), found(&EASY)) {
+        (Some(word), _) => (Complexity::Complex, format!("it speaks of {word}")),
+        (None, Some(word)) => (Complexity::Simple, format!("it speaks of a {word}")),
+        (None, None) => (Complexity::Medium, "a change of behaviour, as far as its words tell".to_owned()),
+    }
+}

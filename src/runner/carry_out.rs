@@ -1,0 +1,138 @@
+//! The whole of a run, in its order: take it, start the agent, follow it, sweep, report, wake. Whatever goes wrong
+//! after the run was taken ends in a report; what goes wrong before leaves no trace.
+
+use super::agent::{self, Streams};
+use super::claim::{Claim, Started};
+use super::conclude;
+use super::launch::{Launch, RunDir, RunFileError};
+use super::pane::Pane;
+use super::reading::Reading;
+use super::render::Renderer;
+use super::report::{RunReport, Stop};
+use super::signals::Signals;
+use super::supervise::{Ended, Supervisor};
+use super::transcript::Transcript;
+use super::wake::wake;
+use super::watch::Watch;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::fs::Durability;
+use crate::adapters::process::sweep_tree;
+use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::redact::Redactor;
+use rustix::process::Pid;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// Why a runner left without carrying out the run.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RunError {
+    /// Another runner has the run, or had it.
+    #[error("this run was started before; a run starts only once")]
+    Taken,
+    /// A file of the run cannot be used.
+    #[error(transparent)]
+    Files(#[from] RunFileError),
+    /// The kernel refused something the runner cannot do without.
+    #[error("cannot watch over an agent: {0}")]
+    System(#[from] io::Error),
+}
+
+/// Carries out the run in `run_dir`. Returns the exit code: 0 when the report is written, however the agent fared;
+/// 7 when the run had been started before, and nothing was touched; 1 when it could not be carried out.
+pub fn run(run_dir: &Path) -> i32 {
+    let dir = match std::path::absolute(run_dir) {
+        Ok(path) => RunDir::new(path),
+        Err(error) => return say(&error.into(), 1),
+    };
+    match carry_out(&dir) {
+        Ok(()) => 0,
+        Err(error @ RunError::Taken) => say(&error, 7),
+        Err(error @ (RunError::Files(_) | RunError::System(_))) => say(&error, 1),
+    }
+}
+
+/// A last word on the pane.
+fn say(error: &RunError, code: i32) -> i32 {
+    let _ = writeln!(io::stderr(), "orch: {error}");
+    code
+}
+
+fn carry_out(dir: &RunDir) -> Result<(), RunError> {
+    let launch = dir.read_launch()?;
+    let signals = Signals::install()?;
+    let claim = Claim::take(dir, SystemClock.now())?;
+    wake(launch.wake_socket.as_deref());
+    let report = match dir.take_env() {
+        Ok(env) => run_agent(dir, &launch, &agent::environment(&launch, &env), &claim.started, &signals),
+        Err(error) => Err(Failure::new(FailureClass::Crashed, error.to_string())),
+    };
+    let report = report.unwrap_or_else(|failure| conclude::not_started(&launch, &claim.started, failure));
+    dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    wake(launch.wake_socket.as_deref());
+    Ok(())
+}
+
+/// From the start of the agent to the report.
+///
+/// # Errors
+/// Only as long as no agent runs: once it does, there is a report.
+fn run_agent(
+    dir: &RunDir,
+    launch: &Launch,
+    env: &BTreeMap<String, String>,
+    started: &Started,
+    signals: &Signals,
+) -> Result<RunReport, Failure> {
+    let files =
+        |error: io::Error| Failure::new(FailureClass::Crashed, format!("cannot set up the run's files: {error}"));
+    adopt_orphans();
+    let streams = Streams::create(dir).map_err(files)?;
+    let watch = Watch::new(dir);
+    let mut reading = open(dir, launch, env).map_err(files)?;
+    let (ended, swept) = match begin(dir, launch, env, streams) {
+        Begun::Agent(agent) => {
+            let ended = Supervisor::new(dir, agent, launch.limits, signals, watch).follow(&mut reading);
+            // Who was made to end has had its time.
+            let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
+            let swept = sweep_tree(launch.run_id.as_str(), grace);
+            (ended, swept)
+        }
+        Begun::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
+        Begun::Failed(failure) => (Ended { failure: Some(failure), ..Ended::default() }, Vec::new()),
+    };
+    Ok(conclude::report(launch, started, env, reading, ended, &swept))
+}
+
+/// How the beginning went.
+enum Begun {
+    /// The agent runs.
+    Agent(Pid),
+    /// Somebody was quicker and stopped the run.
+    Stopped(String),
+    /// The agent did not start.
+    Failed(Failure),
+}
+
+fn begin(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>, streams: Streams) -> Begun {
+    match dir.stop_requested() {
+        Some(reason) => Begun::Stopped(reason),
+        None => agent::start(dir, launch, env, streams).map_or_else(Begun::Failed, Begun::Agent),
+    }
+}
+
+fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
+    let renderer = Renderer::new(Redactor::from_environment(env));
+    // A descriptor of its own, so that each batch is one write.
+    let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
+    Reading::open(dir, launch, Transcript::open(&dir.transcript(), renderer, Some(pane))?)
+}
+
+/// Makes the kernel hand this process every orphan of the run, so that none is out of sight.
+fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
