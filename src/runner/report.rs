@@ -1,7 +1,7 @@
 //! How a run ended, as the runner saw it: the last thing it writes.
 
 use crate::domain::ids::RunId;
-use crate::domain::outcome::{Ending, Exit, Failure, Outcome, RunKind};
+use crate::domain::outcome::{Ending, Exit, Failure, Outcome, RunKind, Side};
 use crate::domain::redact::Redactor;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -64,9 +64,15 @@ impl RunReport {
     fn stop_outcome(&self) -> Option<Outcome> {
         match self.stopped.as_ref()? {
             Stop::Asked { reason } => Some(Outcome::Cancelled { detail: reason.clone() }),
-            Stop::Limit { failure } => Some(Outcome::Failed(failure.clone())),
+            Stop::Limit { failure } => Some(Outcome::Failed(self.cause(failure).clone())),
             Stop::Lingering => None,
         }
+    }
+
+    /// A CLI that waits for its provider passes orch's limits too: the provider is then the cause, and not the task.
+    fn cause<'a>(&'a self, limit: &'a Failure) -> &'a Failure {
+        let of_provider = self.ending.failure.as_ref().filter(|f| f.class.side() == Side::Provider);
+        of_provider.unwrap_or(limit)
     }
 
     /// One line for a person.

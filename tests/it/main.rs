@@ -10,4 +10,5 @@ mod config_example;
 mod docs;
 mod engine_in_process;
 mod prompts;
+mod runner;
 mod tidy;
