@@ -102,12 +102,7 @@ impl Surroundings {
     }
 }
 
-fn turn(
-    args: &[String],
-    surroundings: &Surroundings,
-    stdin: impl Read,
-    stdout: impl Write,
-) -> Result<u8, TurnError> {
+fn turn(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout: impl Write) -> Result<u8, TurnError> {
     let flags = Flags::parse(args)?;
     let mut text = Vec::new();
     stdin.take(LONGEST_PROMPT).read_to_end(&mut text)?;

@@ -11,4 +11,5 @@ mod docs;
 mod engine_in_process;
 mod prompts;
 mod runner;
+mod tasks_file;
 mod tidy;

@@ -262,7 +262,7 @@ impl Repo {
 
     async fn move_ref(&self, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
         let call = Call::new(["update-ref", "--no-deref", "-m", "orch: merge", &base.full_ref(), new, old]);
-        match self.ask(&self.main_checkout(), call).await {
+        match self.ask_to_the_end(&self.main_checkout(), call).await {
             Ok(_) => Ok(()),
             Err(GitError::Failed { detail, .. }) if detail.contains("but expected") => {
                 Err(AdvanceError::Moved { branch: base.clone(), found: self.tip(base).await? })
@@ -292,7 +292,7 @@ impl Repo {
             new,
         ];
         let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").time_limit(CHECKOUT);
-        match self.ask(at, call).await {
+        match self.ask_to_the_end(at, call).await {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
             Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => Err(dirty(paths_in(&detail))),

@@ -79,7 +79,9 @@ impl<W: Write> Stream<W> {
         self.tokens.input += Tokens::of(output);
         let block = json!({ "type": "tool_result", "tool_use_id": id, "content": output, "is_error": !ok });
         let message = json!({ "role": "user", "content": [block] });
-        self.line(&json!({ "type": "user", "message": message, "parent_tool_use_id": null, "session_id": self.session }))
+        self.line(
+            &json!({ "type": "user", "message": message, "parent_tool_use_id": null, "session_id": self.session }),
+        )
     }
 
     /// A line that the script wrote itself.

@@ -35,16 +35,16 @@ pub(super) fn answer(
     let (guessed, because) = conversation.task.as_ref().map_or((Complexity::Medium, String::new()), judge);
     let executor = hint.executor.clone().or_else(|| first_agent(prompt, flags)).unwrap_or_default();
     let complexity = hint.complexity.clone().unwrap_or_else(|| guessed.as_str().to_owned());
-    let role = match guessed {
-        Complexity::Simple => "technical writer",
-        Complexity::Medium => "software engineer",
-        Complexity::Complex => "software architect",
+    let (role, skill) = match guessed {
+        Complexity::Simple => ("technical writer", "documentation"),
+        Complexity::Medium => ("software engineer", "programming"),
+        Complexity::Complex => ("software architect", "architecture"),
     };
     stream.end(Answered::Structured(json!({
         "executor": executor,
         "complexity": complexity,
         "reason": hint.reason.clone().unwrap_or(because),
-        "profile": { "role": role, "skills": [], "tools": [], "constraints": [] },
+        "profile": { "role": role, "skills": [skill], "tools": [], "constraints": [] },
         "selected_skills": [],
     })))?;
     Ok(Leaves::Well)

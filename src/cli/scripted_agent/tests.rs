@@ -27,7 +27,7 @@ const SCRIPT: &str = "Please say hello.\n\n```orch-script\n# a word first\nsay I
 
 fn work(body: &str, again: Option<(FailureClass, Conversation)>) -> String {
     let profile = AgentProfile::default();
-    let selection = Selection { skills: Vec::new(), advice: Vec::new() };
+    let selection = Selection::default();
     let format = Answer::prompt_text();
     let context = WorkContext {
         task_id: TaskId(7),
@@ -47,7 +47,7 @@ fn work(body: &str, again: Option<(FailureClass, Conversation)>) -> String {
         instructions: &[],
         answer_format: &format,
     };
-    let templates = Templates::default();
+    let templates = Templates::embedded();
     match again {
         None => work_prompt(&context, &templates),
         Some((class, conversation)) => {
@@ -163,7 +163,7 @@ fn orchs_own_prompts_are_understood_and_the_data_in_them_poses_as_nothing() {
             assert_eq!(again.task().is_some(), conversation == Conversation::Fresh);
         }
     }
-    let question = routing("Fix it", SCRIPT, |r, skills| route_prompt(r, skills, &Templates::default()));
+    let question = routing("Fix it", SCRIPT, |r, skills| route_prompt(r, skills, &Templates::embedded()));
     let question = Prompt::read(&question);
     assert!(question.is_route_request());
     assert_eq!(question.agents(), ["scripted", "other"]);
@@ -227,12 +227,17 @@ fn its_events_read_like_those_of_a_real_cli() {
     assert!(matches!(&done.events[0], AgentEvent::Started { session_id: Some(id), model: Some(model) }
         if id == "s-1" && model == "scripted-small"));
     assert!(matches!(&done.events[1], AgentEvent::Text { text } if text == "I will."));
-    assert!(matches!(&done.events[2], AgentEvent::ToolCall { name, input, .. } if name == "Write" && input == "a/hello.txt"));
+    assert!(
+        matches!(&done.events[2], AgentEvent::ToolCall { name, input, .. } if name == "Write" && input == "a/hello.txt")
+    );
     assert!(matches!(&done.events[3], AgentEvent::ToolResult { ok: true, .. }));
     assert_eq!(done.events.last(), Some(&AgentEvent::TurnEnded));
     let answer = Answer::parse(done.ending.structured.as_ref(), None).expect("an answer");
     assert_eq!((answer.status, answer.files_changed), (AnswerStatus::Done, vec!["a/hello.txt".to_owned()]));
-    assert_eq!(Answer::parse(None, done.ending.final_text.as_deref()).expect("the same as text").status, AnswerStatus::Done);
+    assert_eq!(
+        Answer::parse(None, done.ending.final_text.as_deref()).expect("the same as text").status,
+        AnswerStatus::Done
+    );
     let used = done.ending.usage;
     let tokens = Tokens { input: used.input.unwrap(), cached: used.cached.unwrap(), output: used.output.unwrap() };
     assert_eq!(done.ending.cost, Some(tokens.cost("scripted-small")));
@@ -271,13 +276,14 @@ fn an_answer_can_be_malformed_and_repaired() {
     let prose = room.turn(&NEW, &work(body, None));
     assert_eq!((prose.ending.structured, prose.ending.final_text.as_deref()), (None, Some("all is well")));
     let format = Answer::prompt_text();
-    let repaired = room.turn(&RESUME, &repair_prompt("no object", &format, &Templates::default()));
+    let repaired = room.turn(&RESUME, &repair_prompt("no object", &format, &Templates::embedded()));
     assert!(Answer::parse(repaired.ending.structured.as_ref(), None).is_ok(), "{}", repaired.lines);
 }
 
 #[test]
 fn a_script_can_end_the_process_and_print_what_it_wants() {
-    let end = Room::new().turn(&NEW, &work("```orch-script\nevent {\"type\":\"x\"}\nflood 100KB\nexit 3\nsay no\n```", None));
+    let end =
+        Room::new().turn(&NEW, &work("```orch-script\nevent {\"type\":\"x\"}\nflood 100KB\nexit 3\nsay no\n```", None));
     assert_eq!((end.code, end.ending.failure.map(|f| f.class)), (3, Some(FailureClass::Crashed)));
     assert!(end.lines.len() > 100_000 && end.lines.contains("\n{\"type\":\"x\"}\n"));
 }
@@ -302,19 +308,18 @@ fn its_route_is_one_that_orch_accepts() {
     for (title, body, complexity) in [
         ("Write a guide", "", Complexity::Simple),
         ("Greet two people", "with ```docs```", Complexity::Medium),
-        ("Redesign the docs", "", Complexity::Complex),
+        ("Redesign the storage", "", Complexity::Complex),
         ("Write a guide", "```orch-script\nroute complexity=complex reason=on my word\n```", Complexity::Complex),
     ] {
-        let prompt = routing(title, body, |r, skills| route_prompt(r, skills, &Templates::default()));
+        let prompt = routing(title, body, |r, skills| route_prompt(r, skills, &Templates::embedded()));
         let answer = Room::new().turn(&NEW, &prompt).ending;
-        let route = routing(title, body, |r, skills| {
-            r.parse(answer.structured.as_ref(), answer.final_text.as_deref(), skills)
-        });
+        let route =
+            routing(title, body, |r, skills| r.parse(answer.structured.as_ref(), answer.final_text.as_deref(), skills));
         let route = route.expect("a route");
         assert_eq!((route.agent.as_str(), route.complexity, route.warning), ("scripted", complexity, None), "{title}");
     }
     let body = "```orch-script\nroute answer=let me think about it\n```";
-    let prompt = routing("x", body, |r, skills| route_prompt(r, skills, &Templates::default()));
+    let prompt = routing("x", body, |r, skills| route_prompt(r, skills, &Templates::embedded()));
     assert_eq!(Room::new().turn(&NEW, &prompt).ending.final_text.as_deref(), Some("let me think about it"));
 }
 

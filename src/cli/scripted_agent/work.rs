@@ -141,12 +141,7 @@ impl<W: Write> Worker<'_, W> {
         Ok(None)
     }
 
-    fn file(
-        &mut self,
-        path: &Path,
-        text: &str,
-        write: fn(&Path, &[u8]) -> Result<(), FsError>,
-    ) -> io::Result<()> {
+    fn file(&mut self, path: &Path, text: &str, write: fn(&Path, &[u8]) -> Result<(), FsError>) -> io::Result<()> {
         let shown = path.display().to_string();
         let id = self.stream.call("Write", &json!({ "file_path": shown, "content": text }))?;
         let file = self.surroundings.dir.join(path);

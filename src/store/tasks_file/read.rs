@@ -12,6 +12,9 @@ use std::path::PathBuf;
 /// Edits of letters up to which an unknown key is taken for a misspelt one.
 const NEAR: usize = 2;
 
+/// Bytes of values that every file may have, however short it is.
+const SPARE: usize = 64 * 1024;
+
 /// The items of the list of tasks.
 pub(super) fn items(text: &str, tree: &Tree) -> Result<Vec<u32>, Vec<Problem>> {
     let refuse = |node: NodeId, message: &str, hint: &str| {
@@ -43,10 +46,13 @@ pub(super) fn items(text: &str, tree: &Tree) -> Result<Vec<u32>, Vec<Problem>> {
 pub(super) fn entries(text: &str, tree: &Tree, decoded: &Decoded, items: &[u32]) -> (Vec<Entry>, Vec<Problem>) {
     let mut problems = Vec::new();
     let lines = Lines::of(text);
+    let mut allowance = 2 * text.len() + SPARE;
     let mut entries = Vec::with_capacity(items.len());
     for item in items {
         let before = problems.len();
-        let mut reader = Reader { text, tree, decoded, lines: &lines, problems: &mut problems };
+        let allowance = &mut allowance;
+        let mut reader =
+            Reader { text, tree, decoded, lines: &lines, problems: &mut problems, allowance, refused: false };
         let mut entry = reader.entry(*item as usize);
         for problem in &mut problems[before..] {
             problem.task = entry.id;
@@ -63,6 +69,10 @@ struct Reader<'a> {
     decoded: &'a Decoded,
     lines: &'a Lines,
     problems: &'a mut Vec<Problem>,
+    /// Bytes that may still be taken over. Without aliases the text itself is the limit; with them it would not be.
+    allowance: &'a mut usize,
+    /// The allowance ran out in this entry.
+    refused: bool,
 }
 
 impl Reader<'_> {
@@ -125,7 +135,7 @@ impl Reader<'_> {
             tree.pairs(mapping).filter_map(|(key, _)| tree.text(self.text, self.decoded, key)).collect();
         for (key, value) in sources.into_iter().flat_map(|source| tree.pairs(source)) {
             let Some(name) = tree.text(self.text, self.decoded, key) else { continue };
-            if !taken.contains(&name) {
+            if KEYS.contains(&&*name) && !taken.contains(&name) {
                 self.field(&name, key, value, entry);
                 taken.push(name);
             }
@@ -170,11 +180,27 @@ impl Reader<'_> {
     }
 
     /// The text of a scalar; `None` for `null` and for collections.
-    fn text_of(&self, value: NodeId) -> Option<String> {
+    fn text_of(&mut self, value: NodeId) -> Option<String> {
         if self.tree.is_null(self.tree.resolve(value)) {
             return None;
         }
-        Some(self.tree.text(self.text, self.decoded, value)?.into_owned())
+        let text = self.tree.text(self.text, self.decoded, value)?;
+        match self.allowance.checked_sub(text.len() + 1) {
+            Some(left) => *self.allowance = left,
+            None => {
+                self.refuse_more(value);
+                return None;
+            }
+        }
+        Some(text.into_owned())
+    }
+
+    /// Told once per entry.
+    fn refuse_more(&mut self, value: NodeId) {
+        *self.allowance = 0;
+        if !std::mem::replace(&mut self.refused, true) {
+            self.error(value, "the aliases of this file multiply its texts", "write the values out");
+        }
     }
 
     fn text_field(&mut self, name: &str, value: NodeId) -> Option<String> {
@@ -200,6 +226,9 @@ impl Reader<'_> {
         let mut held = Vec::new();
         for child in tree.children(value) {
             held.extend(item(self, child));
+            if self.refused {
+                break;
+            }
         }
         held
     }
@@ -209,8 +238,8 @@ impl Reader<'_> {
         if self.tree.is_null(self.tree.resolve(value)) {
             return None;
         }
-        let id = self.tree.text(self.text, self.decoded, value).and_then(|text| text.parse().ok());
-        if id.is_none() {
+        let id = self.text_of(value).and_then(|text| text.parse().ok());
+        if id.is_none() && !self.refused {
             let name = &self.text[self.tree.range(key)];
             let found = &self.text[self.tree.range(value)];
             self.error(value, &format!("{} is not a task id", shown(found)), &format!("write `{name}: 7`"));
@@ -235,8 +264,8 @@ impl Reader<'_> {
         if self.tree.is_null(self.tree.resolve(value)) {
             return None;
         }
-        let number = self.tree.text(self.text, self.decoded, value).and_then(|text| text.parse().ok());
-        if number.is_none() {
+        let number = self.text_of(value).and_then(|text| text.parse().ok());
+        if number.is_none() && !self.refused {
             let found = shown(&self.text[self.tree.range(value)]);
             self.error(value, &format!("{found} is not a priority"), "write a whole number; higher starts first");
         }

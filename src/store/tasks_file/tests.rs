@@ -216,6 +216,21 @@ fn a_dependency_outside_of_the_file_may_be_known() {
 }
 
 #[test]
+fn aliases_cannot_multiply_a_file_without_end() {
+    let text = format!(
+        "long: &t {}\nlist: &l [{}]\ntasks:\n{}",
+        "x".repeat(100_000),
+        "a, ".repeat(10_000),
+        "- {title: *t, labels: *l}\n".repeat(2_000)
+    );
+    let doc = parse(&text);
+    let taken: usize = doc.entries().iter().map(|entry| entry.spec.title.len() + entry.spec.labels.len()).sum();
+    assert!(taken < 3 * text.len());
+    assert!(doc.entries()[0].sound && !doc.entries()[1_999].sound);
+    assert!(doc.problems().last().expect("told").message.contains("multiply"));
+}
+
+#[test]
 fn a_very_long_circle_and_many_circles_are_told_quickly() {
     let n = 3_000;
     let item = |i: u64| format!("- {{id: {i}, title: t, depends_on: [{}, {}]}}\n", i % n + 1, (i + 1) % n + 1);

@@ -123,7 +123,12 @@ impl<'a> Builder<'a> {
                 self.end(range.end);
                 Ok(())
             }
-            _ => Ok(()),
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::Anchor(..)
+            | Event::UnresolvedAlias(_)
+            | Event::Comment(..)
+            | _ => Ok(()),
         }
     }
 

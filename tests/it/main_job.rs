@@ -1,0 +1,194 @@
+//! The main job with the real agent CLIs against the scripted model server: from a task to a merged commit, and every
+//! way in which an agent's word and the facts may differ.
+
+use crate::kit::clis::Agent;
+use crate::kit::model_server::{ModelServer, Script};
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::wait::{self, RUN};
+use serde_json::Value;
+
+/// Fails with the word that the scripted model listens to as long as `fix.txt` is wrong.
+const CHECK: &str = "if grep -qs wrong fix.txt never.txt; then echo CHECK-FAILED: must not say wrong; exit 1; fi\n";
+
+/// A box with these agents, a repository that is registered, and its check.
+struct Shop {
+    sealed: SealedBox,
+    server: ModelServer,
+    repo: Repo,
+}
+
+impl Shop {
+    fn new(agents: &[Agent], config: &str) -> Self {
+        let server = ModelServer::start(Script::standard());
+        let mut sealed = SealedBox::new();
+        let base = "workflow: {integrate: merge, checks: [sh check.sh], max_attempts: 2}\nengine: {max_parallel: 2}\n";
+        sealed.with_agents(agents, &server, &format!("{base}{config}"));
+        let repo = sealed.repo("shop");
+        repo.write("check.sh", CHECK);
+        repo.commit("Add the check");
+        sealed.orch_in(repo.dir(), ["init"]).ok();
+        Self { sealed, server, repo }
+    }
+
+    /// Adds a task and returns its id.
+    fn add(&self, title: &str, body: &str, labels: &[&str]) -> String {
+        let mut args = vec!["task", "add", title, "-b", body, "--json"];
+        args.extend(labels.iter().flat_map(|label| ["-l", label]));
+        self.sealed.orch_in(self.repo.dir(), args).ok().json()["id"].to_string()
+    }
+
+    fn show(&self, id: &str) -> Value {
+        self.sealed.orch(["task", "show", id, "--json"]).ok().json()
+    }
+
+    fn until_idle(&self, code: i32) {
+        let ran = self.sealed.run_program(crate::kit::sealed_box::ORCH).args(["serve", "--until-idle"]);
+        ran.deadline(RUN * 2).run().code_is(code);
+    }
+
+    /// Ends the test: nothing may be left running.
+    fn close(self) {
+        drop(self.server);
+        self.sealed.finish();
+    }
+}
+
+fn classes(task: &Value) -> Vec<String> {
+    let runs = task["runs"].as_array().expect("runs").iter();
+    let work = runs.filter(|run| run["kind"] == "work");
+    work.map(|run| run["outcome"]["class"].as_str().unwrap_or("finished").to_owned()).collect()
+}
+
+/// Everything an agent may do with its word, on one agent.
+fn words_and_facts(agent: Agent) {
+    let shop = Shop::new(&[agent], "");
+    let label = format!("agent:{}", agent.name());
+    let labels = [label.as_str(), "complexity:simple"];
+    let add = |title: &str, scenario: &str| shop.add(title, scenario, &labels);
+    let good = add("Commit a file", "SCENARIO:commit-file name=one.txt");
+    let left = add("Leave it uncommitted", "SCENARIO:uncommitted name=two.txt");
+    let idle = add("Change nothing", "SCENARIO:no-change");
+    let fixed = add("Fix it the second time", "SCENARIO:fix-on-second name=fix.txt");
+    let prose = add("Answer in prose first", "SCENARIO:malformed name=prose.txt");
+    let asks = add("Ask a person", "SCENARIO:needs-review");
+    let server = add("Leave a process behind", "SCENARIO:background name=bg.txt");
+    shop.until_idle(5);
+
+    for (id, file) in [(&good, "one.txt"), (&left, "two.txt"), (&prose, "prose.txt"), (&server, "bg.txt")] {
+        let task = shop.show(id);
+        assert_eq!(task["status"], "done", "{task:#}");
+        assert_eq!(task["attempts"], 1, "{task:#}");
+        assert_eq!(task["integration"]["state"], "merged", "{task:#}");
+        assert!(shop.repo.show("main", file).is_some(), "{file} is not on main");
+    }
+    assert_eq!(classes(&shop.show(&prose)), ["malformed", "finished"]);
+    let notes = shop.show(&left)["evidence"]["notes"].to_string();
+    assert!(notes.contains("uncommitted"), "{notes}");
+
+    let idle = shop.show(&idle);
+    assert_eq!((idle["status"].as_str(), classes(&idle)), (Some("needs_review"), vec!["no_change".into(), "no_change".into()]));
+
+    let fixed = shop.show(&fixed);
+    assert_eq!((fixed["status"].as_str(), fixed["attempts"].as_u64()), (Some("done"), Some(2)), "{fixed:#}");
+    assert_eq!(classes(&fixed), ["checks_failed", "finished"]);
+    let sessions: Vec<&Value> = fixed["runs"].as_array().expect("runs").iter().map(|run| &run["session_id"]).collect();
+    assert_eq!(sessions[0], sessions[1], "the second attempt goes on in the same conversation");
+
+    let asks = shop.show(&asks);
+    assert_eq!(asks["status"], "needs_review");
+    assert!(asks["question"].as_str().is_some_and(|q| !q.is_empty()), "{asks:#}");
+    shop.close();
+}
+
+#[test]
+fn words_and_facts_with_claude() {
+    words_and_facts(Agent::Claude);
+}
+
+#[test]
+fn words_and_facts_with_codex() {
+    words_and_facts(Agent::Codex);
+}
+
+#[test]
+fn words_and_facts_with_opencode() {
+    words_and_facts(Agent::Opencode);
+}
+
+#[test]
+fn the_router_is_asked_and_its_answer_decides() {
+    let shop = Shop::new(&[Agent::Claude, Agent::Codex], "");
+    let to_codex = shop.add("Go to codex", "ROUTE-TO:codex ROUTE-COMPLEXITY:simple SCENARIO:commit-file name=a.txt", &[]);
+    let prose = shop.add("Router talks prose", "ROUTE:prose SCENARIO:commit-file name=b.txt", &[]);
+    let unknown = shop.add("Router names a stranger", "ROUTE:unknown-agent SCENARIO:commit-file name=c.txt", &[]);
+    let complexity = shop.add("Router invents a complexity", "ROUTE:unknown-complexity SCENARIO:commit-file name=d.txt", &[]);
+    let empty = shop.add("Router says nothing", "ROUTE:empty SCENARIO:commit-file name=e.txt", &[]);
+    let looked = shop.sealed.orch(["task", "route", &to_codex, "--json"]).ok().json();
+    assert_eq!((looked["agent"].as_str(), looked["complexity"].as_str()), (Some("codex"), Some("simple")));
+    assert_eq!(shop.show(&to_codex)["status"], "new", "asking changes nothing");
+    shop.until_idle(0);
+    let task = shop.show(&to_codex);
+    assert_eq!(task["route"]["agent"], "codex");
+    assert_eq!(task["route"]["warning"], Value::Null, "{task:#}");
+    for id in [&prose, &unknown, &complexity, &empty] {
+        let task = shop.show(id);
+        assert_eq!(task["status"], "done", "{task:#}");
+        assert_eq!(task["route"]["agent"], "codex", "the fallback executor: {task:#}");
+        assert!(task["route"]["warning"].as_str().is_some_and(|w| w.contains("router failed")), "{task:#}");
+    }
+    shop.close();
+}
+
+#[test]
+fn a_router_that_hangs_is_left_after_its_time() {
+    let shop = Shop::new(&[Agent::Claude], "router: {timeout_seconds: 3, fallback_executor: claude}\n");
+    let id = shop.add("Router hangs", "ROUTE:hang SCENARIO:commit-file name=a.txt", &[]);
+    shop.until_idle(0);
+    let task = shop.show(&id);
+    assert_eq!(task["status"], "done", "{task:#}");
+    assert!(task["route"]["warning"].as_str().is_some(), "{task:#}");
+    shop.close();
+}
+
+#[test]
+fn a_daemon_that_is_killed_during_a_run_loses_and_doubles_nothing() {
+    let mut shop = Shop::new(&[Agent::Claude], "");
+    let id = shop.add("Held", "SCENARIO:held gate=g name=held.txt", &["agent:claude"]);
+    shop.sealed.serve();
+    shop.server.wait_for_rule("held", RUN);
+    shop.sealed.kill_daemon();
+    shop.server.open("g");
+    shop.sealed.serve();
+    wait::wait_until("the task to be done", RUN, || shop.show(&id)["status"] == "done");
+    let task = shop.show(&id);
+    assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{task:#}");
+    assert!(shop.repo.show("main", "held.txt").is_some());
+    shop.close();
+}
+
+#[test]
+fn an_agent_that_ends_while_no_daemon_lives_is_judged_when_one_comes() {
+    let mut shop = Shop::new(&[Agent::Claude], "");
+    let id = shop.add("Held", "SCENARIO:held gate=g name=held.txt", &["agent:claude"]);
+    shop.sealed.serve();
+    shop.server.wait_for_rule("held", RUN);
+    shop.sealed.kill_daemon();
+    let before = shop.sealed.inmates().len();
+    shop.server.open("g");
+    wait::wait_until("the agent to end", RUN, || shop.sealed.inmates().len() < before);
+    shop.sealed.serve();
+    wait::wait_until("the task to be done", RUN, || shop.show(&id)["status"] == "done");
+    assert_eq!(shop.show(&id)["runs"].as_array().map(Vec::len), Some(1));
+    shop.close();
+}
+
+#[test]
+fn writing_into_the_main_checkout_fails_the_run() {
+    let shop = Shop::new(&[Agent::Codex], "");
+    let id = shop.add("Write outside", "SCENARIO:main-dir-write name=a.txt", &["agent:codex"]);
+    shop.until_idle(5);
+    let task = shop.show(&id);
+    assert!(!shop.repo.dir().join("intruder.txt").exists() || classes(&task).contains(&"sandbox_violation".to_owned()), "{task:#}");
+    shop.close();
+}
