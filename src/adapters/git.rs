@@ -2,7 +2,7 @@
 //! and the merge of a finished branch.
 //!
 //! Every call runs git by its absolute path, without a shell, with an environment made here, under a time limit, and
-//! under settings that keep a hostile repository from starting a program ([`settings`]). Directories are said
+//! under settings that keep a hostile repository from starting a program (`settings`). Directories are said
 //! outright (`GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`): a pointer file in a checkout redirects nothing.
 //!
 //! Never here: a push, a forced update of a branch, a deletion of a branch, a decision about a task.

@@ -402,7 +402,11 @@ fn on_run_asked(task: &mut Task) -> Result<(), Refused> {
             task.run_now = true;
             Ok(())
         }
-        State::InProgress { .. } | State::InReview { .. } => Ok(()),
+        State::InReview { review: ReviewStage::Integrating { waiting }, .. } => {
+            *waiting = None;
+            Ok(())
+        }
+        State::InProgress { .. } | State::InReview { review: ReviewStage::Judging, .. } => Ok(()),
         State::Blocked(_) => Err(refused(task, "it waits on something; `orch why` tells on what")),
         State::NeedsReview { .. } => Err(refused(task, "a person must decide first; `orch task unblock` sends it on")),
         State::Done => Err(refused(task, "it is finished; `orch task retry` does it again")),

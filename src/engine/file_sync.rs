@@ -148,7 +148,7 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
         return Writeback::Changed;
     }
     let applied = order.outline.apply(&text, &order.edits);
-    let refused = applied
+    let mut refused: Vec<String> = applied
         .refused
         .iter()
         .map(|r| r.error.as_ref().map_or_else(|| "there is no such entry".to_owned(), ToString::to_string))
@@ -158,7 +158,9 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
     };
     let lock = doors.home.state().join("tasks.lock");
     match exchange_write(&path, &lock, new.as_bytes(), exists.then_some(text.as_bytes())) {
-        Ok(_) => {
+        Ok(written) => {
+            let rescued = written.rescued.iter();
+            refused.extend(rescued.map(|p| format!("an edit that came too late is kept in {}", p.display())));
             // What gets an id must be read again; else the file is known as it is, unless somebody was quicker.
             let known = (!order.fills).then(|| KnownTasks(fingerprint(&path)));
             Writeback::Written { outline: Some(outline), tasks: order.tasks, refused, known }

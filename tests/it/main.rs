@@ -9,6 +9,7 @@ mod cli_contract;
 mod config_example;
 mod docs;
 mod engine_in_process;
+mod git;
 mod prompts;
 mod runner;
 mod tasks_file;

@@ -1,3 +1,5 @@
+//! Private files, locks, and the write that loses nobody's edit.
+
 use super::*;
 use std::fs;
 

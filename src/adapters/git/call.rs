@@ -171,14 +171,6 @@ impl Repo {
         if output.success() { Ok(output) } else { Err(failed(label, &output)) }
     }
 
-    /// As [`Self::ask`], and a caller who goes away does not end the command: one that is killed while it works on the
-    /// user's own branch or checkout would leave its locks behind.
-    pub(super) async fn ask_to_the_end(&self, at: &Checkout, call: Call) -> Result<Output, GitError> {
-        let (repo, at, command) = (self.clone(), at.clone(), call.label());
-        let run = tokio::spawn(async move { repo.ask(&at, call).await });
-        run.await.unwrap_or_else(|gone| Err(GitError::Unexpected { command, detail: gone.to_string() }))
-    }
-
     /// Runs a command whose exit code 1 means "no".
     pub(in crate::adapters) async fn holds(&self, at: &Checkout, call: Call) -> Result<bool, GitError> {
         let label = call.label();

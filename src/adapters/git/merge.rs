@@ -213,13 +213,26 @@ impl Repo {
     ///
     /// Remaining race, harmless but for the person who causes it: whoever switches the branch of that checkout within
     /// the milliseconds between look and merge gets the merge on the branch he switched to; it is then reported as moved.
+    ///
+    /// A caller who goes away does not stop it: a git that is killed while it works on the user's own checkout would
+    /// leave its locks behind.
     pub async fn advance_base(
         &self,
         base: &BranchName,
         expected_old: &str,
         new_sha: &str,
     ) -> Result<Advanced, AdvanceError> {
-        let (old, new) = (require_sha(expected_old)?, require_sha(new_sha)?);
+        let (repo, base) = (self.clone(), base.clone());
+        let (old, new) = (require_sha(expected_old)?.to_owned(), require_sha(new_sha)?.to_owned());
+        let whole = tokio::spawn(async move { repo.advance(&base, &old, &new).await });
+        let gone = |error: tokio::task::JoinError| GitError::Unexpected {
+            command: "moving the base branch".to_owned(),
+            detail: error.to_string(),
+        };
+        whole.await.map_err(gone)?
+    }
+
+    async fn advance(&self, base: &BranchName, old: &str, new: &str) -> Result<Advanced, AdvanceError> {
         let _held = self.hold().await?;
         let found = self.tip(base).await?;
         if let Some(sha) = &found
@@ -262,7 +275,7 @@ impl Repo {
 
     async fn move_ref(&self, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
         let call = Call::new(["update-ref", "--no-deref", "-m", "orch: merge", &base.full_ref(), new, old]);
-        match self.ask_to_the_end(&self.main_checkout(), call).await {
+        match self.ask(&self.main_checkout(), call).await {
             Ok(_) => Ok(()),
             Err(GitError::Failed { detail, .. }) if detail.contains("but expected") => {
                 Err(AdvanceError::Moved { branch: base.clone(), found: self.tip(base).await? })
@@ -292,7 +305,7 @@ impl Repo {
             new,
         ];
         let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").time_limit(CHECKOUT);
-        match self.ask_to_the_end(at, call).await {
+        match self.ask(at, call).await {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
             Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => Err(dirty(paths_in(&detail))),

@@ -1,3 +1,5 @@
+//! What each layer may say, and which one wins.
+
 use super::*;
 use proptest::prelude::*;
 use serde_json::json;

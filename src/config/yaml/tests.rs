@@ -1,3 +1,5 @@
+//! What reads, and how mistakes are told.
+
 use super::*;
 use serde::Deserialize;
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! Names that every program accepts and no two tasks share.
+
 use super::*;
 use proptest::prelude::*;
 use std::path::Component;

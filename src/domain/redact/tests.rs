@@ -1,3 +1,5 @@
+//! Secrets in every disguise.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Edits of documents of every kind: what is meant, and nothing else.
+
 use super::*;
 use crate::config::yaml::read;
 use proptest::prelude::*;

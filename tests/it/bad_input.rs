@@ -1,0 +1,306 @@
+//! What people, repositories and agents get wrong, each with the answer that names place, cause and next step. The
+//! agents here are small shell programs; the real CLIs are in `main_job`.
+
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{self, RUN, SOON};
+use serde_json::Value;
+
+/// Commits a file named after its branch.
+const GOOD: &str = "#!/bin/sh
+cat > /dev/null
+name=$(git rev-parse --abbrev-ref HEAD | tr / -)
+echo work > \"$name.txt\" && git add . && git commit -q -m work && echo finished
+";
+
+struct Yard {
+    sealed: SealedBox,
+    repo: Repo,
+}
+
+impl Yard {
+    fn with(sealed: SealedBox, agents: &[(&str, &str)], config: &str) -> Self {
+        for (name, script) in agents {
+            sealed.program(name, script);
+        }
+        let declared: String =
+            agents.iter().map(|(name, _)| format!("  {name}: {{kind: command, command: {name}}}\n")).collect();
+        sealed.config(&format!("agents:\n{declared}{config}"));
+        let repo = sealed.repo("shop");
+        sealed.orch_in(repo.dir(), ["init"]).ok();
+        Self { sealed, repo }
+    }
+
+    fn new(agents: &[(&str, &str)], config: &str) -> Self {
+        Self::with(SealedBox::new(), agents, config)
+    }
+
+    fn add(&self, title: &str, agent: &str) -> String {
+        let label = format!("agent:{agent}");
+        let args = ["task", "add", title, "-l", &label, "--json"];
+        self.sealed.orch_in(self.repo.dir(), args).ok().json()["id"].to_string()
+    }
+
+    fn show(&self, id: &str) -> Value {
+        self.sealed.orch(["task", "show", id, "--json"]).ok().json()
+    }
+
+    fn until_idle(&self, code: i32) {
+        self.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN).run().code_is(code);
+    }
+}
+
+fn last_class(task: &Value) -> &str {
+    task["runs"].as_array().and_then(|r| r.last()).map_or("", |r| r["outcome"]["class"].as_str().unwrap_or("finished"))
+}
+
+#[test]
+fn init_says_what_is_wrong_with_a_place_and_what_to_do() {
+    let sealed = SealedBox::new();
+    let plain = sealed.base().join("plain");
+    std::fs::create_dir(&plain).expect("directory");
+    let ran = sealed.orch_in(&plain, ["init"]).code_is(1);
+    assert!(ran.stderr.contains("not a git repository") && ran.stderr.contains("git init"), "{}", ran.stderr);
+    let empty = sealed.empty_repo("empty");
+    let ran = sealed.orch_in(empty.dir(), ["init"]).code_is(1);
+    assert!(ran.stderr.contains("no commit"), "{}", ran.stderr);
+    let json = sealed.orch_in(&plain, ["init", "--json"]).code_is(1).json();
+    assert!(json["error"]["message"].as_str().is_some_and(|m| m.contains("not a git repository")), "{json}");
+    assert!(json["error"]["hint"].is_string(), "{json}");
+    sealed.finish();
+}
+
+#[test]
+fn a_detached_head_works_from_the_usual_branch_and_without_one_a_person_is_asked() {
+    let yard = Yard::new(&[("good", GOOD)], "");
+    yard.repo.git(["checkout", "-q", "--detach"]);
+    let id = yard.add("From a detached head", "good");
+    yard.until_idle(0);
+    assert_eq!(yard.show(&id)["status"], "done");
+    yard.repo.git(["branch", "-m", "main", "odd"]);
+    let id = yard.add("From nowhere", "good");
+    yard.until_idle(5);
+    let task = yard.show(&id);
+    assert_eq!(task["status"], "needs_review");
+    let question = task["question"].as_str().unwrap_or_default();
+    assert!(question.contains("detached") && question.contains("base_branch"), "{question}");
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_base_branch_that_is_not_there_is_named_with_those_that_are() {
+    let yard = Yard::new(&[("good", GOOD)], "workflow: {base_branch: mian}\n");
+    let id = yard.add("Typo", "good");
+    yard.until_idle(5);
+    let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();
+    assert!(question.contains("mian") && question.contains("main"), "{question}");
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_task_whose_directory_is_gone_waits_until_it_is_back() {
+    let mut yard = Yard::new(&[("good", GOOD)], "engine: {tick_seconds: 1}\n");
+    let id = yard.add("Come back", "good");
+    let away = yard.repo.dir().with_extension("away");
+    std::fs::rename(yard.repo.dir(), &away).expect("moved away");
+    yard.sealed.serve();
+    wait::wait_until("the task to be blocked", SOON, || yard.show(&id)["status"] == "blocked");
+    let why = yard.sealed.orch(["why", &id, "--json"]).ok().json();
+    assert_eq!(why["hold"]["reason"], "missing_dir", "{why}");
+    std::fs::rename(&away, yard.repo.dir()).expect("moved back");
+    wait::wait_until("the task to be done", RUN, || yard.show(&id)["status"] == "done");
+    yard.sealed.finish();
+}
+
+#[test]
+fn hostile_titles_are_only_text() {
+    let yard = Yard::new(&[("good", GOOD)], "");
+    let canary = yard.sealed.base().join("canary");
+    let titles = [
+        "x".repeat(10_000),
+        "two\nlines".to_owned(),
+        "quotes ' \" ` and \\ back".to_owned(),
+        format!("$(touch {0}) `touch {0}` #(touch {0}) ; touch {0}", canary.display()),
+        "#{session_name} #[fg=red] %s".to_owned(),
+        "🦀 émoji and مرحبا بالعالم and 日本語".to_owned(),
+        "-rf --help".to_owned(),
+        "\u{1b}]52;c;aGk=\u{7}escape".to_owned(),
+        "../../etc/passwd".to_owned(),
+    ];
+    let mut ids = Vec::new();
+    for title in &titles {
+        let args = ["task", "add", "-l", "agent:good", "--json", "--", title];
+        ids.push(yard.sealed.orch_in(yard.repo.dir(), args).ok().json()["id"].to_string());
+    }
+    yard.until_idle(0);
+    for (id, title) in ids.iter().zip(&titles) {
+        let task = yard.show(id);
+        assert_eq!(task["title"].as_str(), Some(title.as_str()));
+        assert_eq!(task["status"], "done", "{task:#}");
+    }
+    assert!(!canary.exists(), "a title was run as a command");
+    let list = yard.sealed.orch(["task", "list"]).ok().stdout;
+    assert!(!list.contains('\u{1b}') && !list.contains('\u{7}'), "escape sequences reach the terminal: {list:?}");
+    let long = "y".repeat(10_001);
+    let refused = yard.sealed.orch_in(yard.repo.dir(), ["task", "add", &long]).code_is(2);
+    assert!(refused.stderr.contains("10000"), "{}", refused.stderr);
+    yard.sealed.orch_in(yard.repo.dir(), ["task", "add", "  "]).code_is(2);
+    yard.sealed.finish();
+}
+
+#[test]
+fn two_tasks_of_one_title_do_not_meet() {
+    let yard = Yard::new(&[("good", GOOD)], "workflow: {integrate: merge}\n");
+    let ids = [yard.add("The same", "good"), yard.add("The same", "good")];
+    yard.until_idle(0);
+    let branches = ids.map(|id| yard.show(&id)["branch"].as_str().unwrap_or_default().to_owned());
+    assert_ne!(branches[0], branches[1]);
+    yard.sealed.finish();
+}
+
+#[test]
+fn an_agent_that_is_not_installed_is_named_with_those_that_are() {
+    let yard = Yard::new(&[("good", GOOD)], "");
+    let id = yard.add("For nobody", "opencode");
+    yard.until_idle(5);
+    let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();
+    assert!(question.contains("opencode") && question.contains("not installed"), "{question}");
+    yard.sealed.finish();
+}
+
+#[test]
+fn agents_that_end_badly_are_told_apart() {
+    let bad = [
+        ("idle", "#!/bin/sh\ncat > /dev/null\necho nothing to do\n", "no_change"),
+        ("failing", "#!/bin/sh\ncat > /dev/null\necho broken >&2\nexit 1\n", "crashed"),
+        ("babbling", "#!/bin/sh\ncat > /dev/null\necho '{\"status\": \"nonsense\"}'\n", "malformed"),
+        ("endless", "#!/bin/sh\ncat > /dev/null\nexec sleep 600\n", "timeout"),
+    ];
+    let agents: Vec<(&str, &str)> = bad.iter().map(|(name, script, _)| (*name, *script)).collect();
+    let yard = Yard::new(&agents, "workflow: {max_attempts: 1, timeout_seconds: 3}\n");
+    let ids: Vec<String> = bad.iter().map(|(name, ..)| yard.add(&format!("For {name}"), name)).collect();
+    yard.until_idle(5);
+    for (id, (name, _, class)) in ids.iter().zip(bad) {
+        let task = yard.show(id);
+        assert_eq!(last_class(&task), class, "{name}: {task:#}");
+        assert_eq!(task["status"], "needs_review", "{name}");
+    }
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_flood_and_a_child_that_stays_harm_nobody() {
+    let flood = "#!/bin/sh\ncat > /dev/null\nhead -c 100000000 /dev/zero | tr '\\0' x | fold -w 200\n\
+                 echo a > a.txt && git add . && git commit -q -m a\n";
+    let parent = "#!/bin/sh\ncat > /dev/null\nsetsid sleep 600 > /dev/null 2>&1 &\n\
+                  echo b > b.txt && git add . && git commit -q -m b\n";
+    let yard = Yard::new(&[("flood", flood), ("parent", parent)], "");
+    let ids = [yard.add("Flood", "flood"), yard.add("Stay", "parent")];
+    yard.until_idle(0);
+    for id in ids {
+        assert_eq!(yard.show(&id)["status"], "done");
+    }
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_worktree_path_with_somebodys_files_is_left_alone() {
+    let yard = Yard::new(&[("good", GOOD)], "");
+    let taken = yard.sealed.orch_home().join("worktrees/shop/orch/1-take-my-place");
+    std::fs::create_dir_all(&taken).expect("directory");
+    std::fs::write(taken.join("precious.txt"), "mine").expect("file");
+    let id = yard.add("Take my place", "good");
+    yard.until_idle(5);
+    let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();
+    assert!(question.contains("1-take-my-place"), "{question}");
+    assert_eq!(std::fs::read_to_string(taken.join("precious.txt")).expect("still there"), "mine");
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_branch_that_exists_is_gone_on_with_and_its_commits_are_kept() {
+    let yard = Yard::new(&[("good", GOOD)], "");
+    yard.repo.git(["checkout", "-q", "-b", "orch/1-known-branch"]);
+    yard.repo.write("before.txt", "kept\n");
+    yard.repo.commit("Before");
+    yard.repo.git(["checkout", "-q", "main"]);
+    let id = yard.add("Known branch", "good");
+    yard.until_idle(0);
+    let task = yard.show(&id);
+    assert_eq!((task["status"].as_str(), task["branch"].as_str()), (Some("done"), Some("orch/1-known-branch")));
+    assert_eq!(yard.repo.show("orch/1-known-branch", "before.txt").as_deref(), Some("kept\n"));
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_broken_tasks_file_stops_nothing_and_is_told_with_its_place() {
+    let mut yard = Yard::new(&[("good", GOOD)], "");
+    let first = yard.add("Before", "good");
+    yard.sealed.serve();
+    wait::wait_until("the first to be done", RUN, || yard.show(&first)["status"] == "done");
+    wait::wait_until("it to be written", SOON, || yard.sealed.read_tasks().contains("status: done"));
+    let good = yard.sealed.read_tasks();
+    let broken = format!("{good}  - title: [never closed\n");
+    yard.sealed.write_tasks(&broken);
+    let told = || yard.sealed.orch(["status", "--json"]).ok().json()["problems"].to_string();
+    wait::wait_until("the mistake to be told", SOON, || told().contains("line"));
+    let second = yard.add("Meanwhile", "good");
+    wait::wait_until("work to go on", RUN, || yard.show(&second)["status"] == "done");
+    assert_eq!(yard.sealed.read_tasks(), broken, "a broken file is not touched");
+    yard.sealed.write_tasks(&format!("{good}  - title: Mended\n    labels: [agent:good]\n"));
+    wait::wait_until("the new task to be done", RUN, || {
+        let tasks = yard.sealed.orch(["task", "list", "--all", "--json"]).ok().json();
+        let mended = tasks.as_array().and_then(|t| t.iter().find(|t| t["title"] == "Mended").cloned());
+        mended.is_some_and(|t| t["status"] == "done")
+    });
+    wait::wait_until("everything to be written", SOON, || {
+        let text = yard.sealed.read_tasks();
+        text.contains("Meanwhile") && text.matches("status: done").count() == 3
+    });
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_second_daemon_is_refused() {
+    let mut yard = Yard::new(&[("good", GOOD)], "");
+    yard.sealed.serve();
+    let ran = yard.sealed.orch(["serve"]).code_is(7);
+    assert!(ran.stderr.contains("already"), "{}", ran.stderr);
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_home_that_is_long_and_odd_works() {
+    let mut yard = Yard::with(SealedBox::awkward(), &[("good", GOOD)], "workflow: {integrate: merge}\n");
+    let id = yard.add("Far away", "good");
+    yard.sealed.serve();
+    wait::wait_until("the task to be done", RUN, || yard.show(&id)["status"] == "done");
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_dirty_checkout_of_the_base_is_not_touched() {
+    let mut yard = Yard::new(&[("good", GOOD)], "workflow: {integrate: merge}\n");
+    yard.repo.write("README.md", "somebody is writing here\n");
+    let id = yard.add("Merge me", "good");
+    yard.sealed.serve();
+    wait::wait_until("the merge to wait", RUN, || yard.show(&id)["hold"]["reason"] == "base_dirty");
+    assert_eq!(yard.repo.read("README.md"), "somebody is writing here\n");
+    yard.repo.git(["checkout", "-q", "README.md"]);
+    yard.sealed.orch(["task", "run", &id]).code_is(0);
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_bare_title_in_the_file_is_a_task_and_its_comments_survive() {
+    let mut yard = Yard::new(&[("good", GOOD)], "router: {agents: [good], mode: round_robin}\n");
+    let text = "# my tasks\ntasks:\n  - title: Write a changelog   # soon\n\n  # nothing else yet\n";
+    yard.sealed.write_tasks(text);
+    yard.sealed.serve();
+    wait::wait_until("it to be done and written", RUN, || yard.sealed.read_tasks().contains("status: done"));
+    let written = yard.sealed.read_tasks();
+    for kept in ["# my tasks\n", "title: Write a changelog   # soon\n", "  # nothing else yet\n", "id: 1"] {
+        assert!(written.contains(kept), "{kept:?} is lost in:\n{written}");
+    }
+    yard.sealed.finish();
+}
