@@ -194,6 +194,7 @@ impl Setup {
                 flags: self.flags.clone(),
             },
             git: tokio::sync::OnceCell::new(),
+            repositories: std::sync::Mutex::default(),
             ledger: std::sync::Mutex::default(),
         });
         let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());

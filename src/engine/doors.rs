@@ -9,6 +9,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Repositories by directory.
+pub type Repositories = std::collections::HashMap<PathBuf, (crate::adapters::git::Repo, Option<std::time::SystemTime>)>;
+
 /// The doors.
 pub struct Doors {
     /// Paths.
@@ -29,6 +32,8 @@ pub struct Doors {
     pub sources: Sources,
     /// git, looked for when it is first needed.
     pub git: tokio::sync::OnceCell<crate::adapters::git::Git>,
+    /// Repositories that were discovered, with the time stamp of their configuration.
+    pub repositories: std::sync::Mutex<Repositories>,
     /// Base branches that this engine moved, so that nobody else is blamed for it.
     pub ledger: std::sync::Mutex<Vec<crate::adapters::git::RefMove>>,
 }

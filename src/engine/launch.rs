@@ -24,7 +24,7 @@ use crate::runner::{self, Launch, Limits, RunDir, RunReport, RunState};
 use crate::store::journal::Project;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// How long a session may take from its making to the runner's first word.
@@ -62,9 +62,20 @@ impl Doors {
         self.git.get_or_try_init(|| Git::locate(&self.environment, &locks)).await
     }
 
-    /// The repository at a directory.
+    /// The repository at a directory: discovered once, and again when its configuration changed.
     pub async fn repository(&self, dir: &Path) -> Result<Repo, GitError> {
-        Repo::discover(self.git().await?, dir).await
+        let stamp = |repo: &Repo| std::fs::metadata(repo.common_dir().join("config")).and_then(|m| m.modified()).ok();
+        let known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
+        if let Some((repo, seen)) = known
+            && seen.is_some()
+            && stamp(&repo) == seen
+        {
+            return Ok(repo);
+        }
+        let repo = Repo::discover(self.git().await?, dir).await?;
+        let entry = (repo.clone(), stamp(&repo));
+        self.repositories.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_owned(), entry);
+        Ok(repo)
     }
 }
 
@@ -115,7 +126,15 @@ impl Order<'_> {
     async fn start(&self) -> Result<Started, LaunchProblem> {
         let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
-        let (worktree, branch) = self.worktree(&repo, &base).await?;
+        let fresh = not_started(&self.run_dir)?;
+        let guarding = async {
+            match fresh {
+                // Reads only, so it may run beside the making of the worktree.
+                true => Guard::take(&repo).await.map(Some).map_err(git_problem),
+                false => Ok(None),
+            }
+        };
+        let ((worktree, branch), guard) = tokio::try_join!(self.worktree(&repo, &base), guarding)?;
         let place = Workplace {
             branch: branch.as_str().to_owned(),
             worktree: worktree.path.clone(),
@@ -125,8 +144,7 @@ impl Order<'_> {
         let session = self.session();
         let session_id = self.known_session(&session);
         // A run that was started before a crash is found again, not prepared again.
-        if not_started(&self.run_dir)? {
-            let guard = Guard::take(&repo).await.map_err(git_problem)?;
+        if let Some(guard) = guard {
             self.prepare(&repo, &worktree, &place, session, &guard)?;
             let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
             open_session(self.doors, &name, &self.run_dir).await?;

@@ -1,0 +1,201 @@
+//! What every command gets: the way to the terminal, the environment read once, where the home is, and the way to the
+//! engine (the daemon's, or one opened in this process).
+
+use super::error::CliError;
+use super::ui::Ui;
+use super::ui::time::Now;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::api::client::{Client, ClientError};
+use crate::api::types::StatusView;
+use crate::config::home::Home;
+use crate::daemon::{Running, Setup};
+use crate::engine::{Farewell, Mode};
+use crate::telemetry::{self, Sink};
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+/// What every command gets.
+pub struct Context {
+    /// The way to the terminal.
+    pub ui: Ui,
+    /// The environment.
+    pub environment: BTreeMap<String, String>,
+    /// Where the command was typed.
+    pub cwd: PathBuf,
+    /// Settings from the command line.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Context {
+    /// The present, in the person's time zone.
+    pub fn now(&self) -> Now {
+        Now { at: SystemClock.now(), zone: TimeZone::system() }
+    }
+
+    /// `PATH`.
+    pub fn path(&self) -> &str {
+        self.environment.get("PATH").map_or("", String::as_str)
+    }
+
+    /// Where the home is and with what to work.
+    pub fn setup(&self) -> Result<Setup, CliError> {
+        let root = match (self.variable("ORCH_HOME"), self.variable("HOME")) {
+            (Some(home), _) => resolve(&self.cwd, Path::new(home)),
+            (None, Some(home)) => resolve(&self.cwd, &Path::new(home).join(".orch")),
+            (None, None) => {
+                let hint = "set ORCH_HOME to a directory for orch";
+                return Err(CliError::usage("neither ORCH_HOME nor HOME is set", hint));
+            }
+        };
+        let worktrees = self.variable("ORCH_WORKTREES").map(|dir| resolve(&self.cwd, Path::new(dir)));
+        Ok(Setup {
+            home: Home::new(root, worktrees),
+            environment: self.environment.clone(),
+            flags: self.flags.clone(),
+            orch: std::env::current_exe().map_err(CliError::system("cannot tell where orch itself is"))?,
+        })
+    }
+
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// The daemon, or an engine of this process that looks and edits but starts nothing.
+    pub async fn link(&self) -> Result<Link, CliError> {
+        let setup = self.setup()?;
+        // What only matters when this process is the engine, and then only what somebody must act on.
+        telemetry::start(Sink::Stderr, Some(self.variable("ORCH_LOG").unwrap_or("error")));
+        let (client, running) = setup.connect_or_open(Mode::Command).await?;
+        if running.is_none() && !self.flags.is_empty() {
+            self.ui.warning("a daemon runs with its own settings; --set changes nothing there");
+        }
+        Ok(Link { client, running, setup, ui: self.ui })
+    }
+}
+
+/// An absolute path without symbolic links and without `..`, as far as it exists already.
+pub fn resolve(cwd: &Path, path: &Path) -> PathBuf {
+    let mut resolved = PathBuf::new();
+    for part in cwd.join(path).components() {
+        match part {
+            Component::Prefix(_) | Component::RootDir => resolved.push(part),
+            Component::CurDir => {}
+            Component::ParentDir => drop(resolved.pop()),
+            Component::Normal(name) => {
+                resolved.push(name);
+                if let Ok(real) = resolved.canonicalize() {
+                    resolved = real;
+                }
+            }
+        }
+    }
+    resolved
+}
+
+/// How often a request is asked again when an engine left between two commands.
+const RELINKS: usize = 5;
+
+/// The way to an engine.
+pub struct Link {
+    client: Client,
+    running: Option<Running>,
+    setup: Setup,
+    ui: Ui,
+}
+
+impl Link {
+    /// Whether the engine is in this process, because no daemon runs.
+    pub fn is_own(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Reads.
+    pub async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, CliError> {
+        let bytes = self.get_raw(path).await?;
+        serde_json::from_slice(&bytes).map_err(|e| ClientError::Unexpected(e.to_string()).into())
+    }
+
+    /// Reads without looking into the answer.
+    pub async fn get_raw(&mut self, path: &str) -> Result<Vec<u8>, CliError> {
+        for _ in 0..RELINKS {
+            match self.client.get_raw(path).await {
+                // Reading twice does no harm.
+                Err(ClientError::Unreachable { .. } | ClientError::Broken(_)) => self.relink().await?,
+                other => return Ok(other?.to_vec()),
+            }
+        }
+        Ok(self.client.get_raw(path).await?.to_vec())
+    }
+
+    /// Asks for something.
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, CliError> {
+        for _ in 0..RELINKS {
+            match self.client.post(path, body).await {
+                // Nobody has heard it. One that was heard must not be asked twice.
+                Err(ClientError::Unreachable { .. }) => self.relink().await?,
+                other => return Ok(other?),
+            }
+        }
+        Ok(self.client.post(path, body).await?)
+    }
+
+    /// Opens a streamed answer.
+    pub async fn stream(&self, path: &str) -> Result<crate::api::client::Lines, CliError> {
+        Ok(self.client.stream(path).await?)
+    }
+
+    /// Another command's engine may have left just now.
+    async fn relink(&mut self) -> Result<(), CliError> {
+        if self.running.is_none() {
+            (self.client, self.running) = self.setup.connect_or_open(Mode::Command).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells what is wrong with `tasks.yml` or `config.yml`, and lets go of the engine.
+    pub async fn close(mut self) -> Result<Option<Farewell>, CliError> {
+        let status: StatusView = self.get("/v1/status").await?;
+        status.problems.iter().for_each(|problem| self.ui.warning(problem));
+        let Self { client, running, .. } = self;
+        drop(client);
+        Ok(match running {
+            Some(running) => Some(running.finish().await),
+            None => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::ui::Format;
+
+    fn context(cwd: &Path, environment: &[(&str, &Path)]) -> Context {
+        let environment: BTreeMap<String, String> =
+            environment.iter().map(|(n, v)| ((*n).to_owned(), v.to_string_lossy().into_owned())).collect();
+        Context { ui: Ui::new(Format::Text, &environment), environment, cwd: cwd.to_owned(), flags: Vec::new() }
+    }
+
+    #[test]
+    fn a_home_is_the_same_however_it_is_named() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let real = dir.path().canonicalize().expect("it exists");
+        std::fs::create_dir(real.join("there")).expect("made");
+        std::os::unix::fs::symlink(real.join("there"), real.join("link")).expect("made");
+        for name in ["there/.orch", "./there/../there/.orch/", "link/.orch", "missing/../there/.orch"] {
+            let context = context(&real, &[("ORCH_HOME", Path::new(name))]);
+            assert_eq!(context.setup().expect("a home").home.root(), real.join("there/.orch"), "{name}");
+        }
+        let by_home = context(&real, &[("HOME", &real.join("link"))]);
+        assert_eq!(by_home.setup().expect("a home").home.root(), real.join("there/.orch"));
+    }
+
+    #[test]
+    fn without_any_home_it_is_said_what_to_set() {
+        let Err(error) = context(Path::new("/"), &[("ORCH_HOME", Path::new(""))]).setup() else { panic!("no home") };
+        assert_eq!(error.view().hint.as_deref(), Some("set ORCH_HOME to a directory for orch"));
+    }
+}

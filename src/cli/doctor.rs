@@ -1,0 +1,279 @@
+//! `orch doctor`: looks whether everything that orch needs is there, and says how to get what is not. Needs no engine.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::repository;
+use super::settings;
+use super::ui::paint::{Paint, Role};
+use super::ui::text::line;
+use crate::adapters::process::{Invocation, run_async, which};
+use crate::agents::DialectKind;
+use crate::config::layers::load;
+use crate::config::resolved_agent::AgentConfig;
+use crate::config::validate::references;
+use crate::config::{Config, home::MAX_SOCKET_PATH};
+use crate::daemon::Setup;
+use futures::future::join_all;
+use serde::Serialize;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long an agent may take to tell its version.
+const VERSION_TIME: Duration = Duration::from_secs(10);
+
+/// Arguments of `orch doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Warning,
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Finding {
+    name: String,
+    verdict: Verdict,
+    detail: String,
+    remedy: Option<String>,
+}
+
+impl Finding {
+    fn new(name: &str, verdict: Verdict, detail: impl Into<String>) -> Self {
+        Self { name: name.to_owned(), verdict, detail: detail.into(), remedy: None }
+    }
+
+    fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    ok: bool,
+    findings: &'a [Finding],
+}
+
+/// Looks, and tells.
+pub async fn run(_: Args, context: &Context) -> Result<Exit, CliError> {
+    let setup = context.setup()?;
+    let findings = context.ui.wait("looking", look(context, &setup)).await;
+    let ok = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
+    if context.ui.is_json() {
+        context.ui.json(&Report { ok, findings: &findings })?;
+    } else {
+        context.ui.data(&told(&findings, context.ui.paint()))?;
+    }
+    Ok(if ok { Exit::Done } else { Exit::Failed })
+}
+
+async fn look(context: &Context, setup: &Setup) -> Vec<Finding> {
+    let (config, config_finding) = config(context, setup);
+    let mut findings = vec![git(context, setup).await, tmux(setup).await];
+    findings.extend(agents(context, &config).await);
+    findings.push(config_finding);
+    findings.push(home(setup.home.root()));
+    findings.push(engine(setup).await);
+    findings
+}
+
+async fn git(context: &Context, setup: &Setup) -> Finding {
+    match repository::git(context, &setup.home).await {
+        Ok(git) => {
+            let (major, minor) = git.version();
+            Finding::new("git", Verdict::Ok, format!("{major}.{minor} at {}", git.program().display()))
+        }
+        Err(error) => {
+            let remedy = error.hint().unwrap_or_else(|| "see `git version`".to_owned());
+            Finding::new("git", Verdict::Bad, error.to_string()).remedy(remedy)
+        }
+    }
+}
+
+async fn tmux(setup: &Setup) -> Finding {
+    match setup.tmux().check().await {
+        Ok(version) => Finding::new("tmux", Verdict::Ok, version),
+        Err(error) => Finding::new("tmux", Verdict::Bad, error.to_string())
+            .remedy("brew install tmux, apt install tmux, or dnf install tmux"),
+    }
+}
+
+/// Each agent, and whether there is one at all.
+async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
+    let wanted = |name: &str| config.router.agents.iter().any(|agent| agent == name);
+    let looks = config.agents.iter().map(|(name, agent)| one_agent(context, name, agent, wanted(name)));
+    let mut findings: Vec<Finding> = join_all(looks).await.into_iter().flatten().collect();
+    if !findings.iter().any(|finding| finding.verdict == Verdict::Ok) {
+        findings.push(
+            Finding::new("agents", Verdict::Bad, "no agent is installed")
+                .remedy("npm install -g @anthropic-ai/claude-code, @openai/codex or opencode-ai, then log in"),
+        );
+    } else if which(&config.agent(&config.router.agent).map_or("", |a| a.command.as_str()), context.path()).is_none() {
+        let detail = format!("router.agent {} is not installed: tasks go to the fallback", config.router.agent);
+        findings.push(
+            Finding::new("router", Verdict::Warning, detail)
+                .remedy("orch config set router.agent NAME, or orch config set router.mode round_robin"),
+        );
+    }
+    findings
+}
+
+/// An agent that is not there is worth a word only where it is declared or usual.
+async fn one_agent(context: &Context, name: &str, agent: &AgentConfig, wanted: bool) -> Option<Finding> {
+    let title = format!("agent {name}");
+    let Some(program) = which(&agent.command, context.path()) else {
+        let usual = ["claude", "codex", "opencode"].contains(&name);
+        let declared = !crate::config::resolved_agent::KNOWN.iter().any(|(known, _)| *known == name);
+        let detail = format!("{} is not installed", agent.command);
+        return (declared || (wanted && usual)).then(|| {
+            let verdict = if declared { Verdict::Bad } else { Verdict::Warning };
+            Finding::new(&title, verdict, detail).remedy(format!("install it, or set agents.{name}.command"))
+        });
+    };
+    let version = match agent.kind {
+        DialectKind::Command => String::new(),
+        DialectKind::Claude | DialectKind::Codex | DialectKind::Opencode => version_of(context, &program).await,
+    };
+    Some(Finding::new(&title, Verdict::Ok, format!("{version}{}", program.display())))
+}
+
+/// `1.2.3 at `, or nothing where it cannot be had.
+async fn version_of(context: &Context, program: &Path) -> String {
+    let call = Invocation::new(program, "/").arg("--version").envs(&context.environment).time_limit(VERSION_TIME);
+    let output = run_async(&call).await.ok().filter(|output| output.success());
+    let text = output.map(|output| output.text()).unwrap_or_default();
+    let first = text.lines().next().unwrap_or_default().trim();
+    if first.is_empty() { String::new() } else { format!("{first} at ") }
+}
+
+fn config(context: &Context, setup: &Setup) -> (Config, Finding) {
+    let path = setup.home.config_file();
+    let bad = |detail: String| {
+        let finding = Finding::new("config", Verdict::Bad, detail).remedy("mend the file; orch config validate checks it");
+        (Config::default(), finding)
+    };
+    let layers = match settings::layers(context, &setup.home) {
+        Ok(layers) => layers,
+        Err(error) => return bad(error.to_string()),
+    };
+    let loaded = match load(&layers) {
+        Ok(loaded) => loaded,
+        Err(problems) => return bad(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+    };
+    let missing = references(&loaded.config, &loaded.origins, &context.environment);
+    if let Some(problem) = missing.first() {
+        let finding = Finding::new("config", Verdict::Bad, problem.to_string()).remedy("orch config validate");
+        return (loaded.config, finding);
+    }
+    let detail = if path.exists() { format!("{} is valid", path.display()) } else { "the defaults".to_owned() };
+    let finding = match loaded.warnings.first() {
+        Some(warning) => Finding::new("config", Verdict::Warning, warning.to_string()).remedy("orch config validate"),
+        None => Finding::new("config", Verdict::Ok, detail),
+    };
+    (loaded.config, finding)
+}
+
+fn home(root: &Path) -> Finding {
+    let shown = root.display();
+    let found = match root.metadata() {
+        Ok(found) => found,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Finding::new("home", Verdict::Ok, format!("{shown} is made when it is needed"));
+        }
+        Err(error) => {
+            let remedy = format!("make {shown} yours, or set ORCH_HOME to another directory");
+            return Finding::new("home", Verdict::Bad, format!("{shown}: {error}")).remedy(remedy);
+        }
+    };
+    let mode = found.permissions().mode() & 0o777;
+    if !found.is_dir() {
+        let finding = Finding::new("home", Verdict::Bad, format!("{shown} is not a directory"));
+        return finding.remedy("move it away, or set ORCH_HOME to another directory");
+    }
+    if rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_err() {
+        let finding = Finding::new("home", Verdict::Bad, format!("{shown} is not writable"));
+        return finding.remedy(format!("chown $USER {shown}, or set ORCH_HOME to another directory"));
+    }
+    if mode & 0o077 != 0 {
+        let finding = Finding::new("home", Verdict::Warning, format!("{shown} is open to others (mode {mode:o})"));
+        return finding.remedy(format!("chmod 700 {shown}"));
+    }
+    Finding::new("home", Verdict::Ok, shown.to_string())
+}
+
+/// Who serves, and whether the socket can be reached.
+async fn engine(setup: &Setup) -> Finding {
+    let socket = setup.api_socket();
+    if socket.as_os_str().len() > MAX_SOCKET_PATH {
+        let finding = Finding::new("daemon", Verdict::Bad, format!("the path {} is too long for a socket", socket.display()));
+        return finding.remedy("set ORCH_HOME to a shorter path");
+    }
+    let Some(client) = setup.connect().await else {
+        return Finding::new("daemon", Verdict::Ok, "none runs; `orch serve` starts one");
+    };
+    match client.get::<crate::api::types::StatusView>("/v1/status").await {
+        Ok(status) => {
+            let detail = format!("orch {} runs as {} (pid {})", status.version, status.mode, status.pid);
+            let verdict = if status.version == env!("CARGO_PKG_VERSION") { Verdict::Ok } else { Verdict::Warning };
+            let finding = Finding::new("daemon", verdict, detail);
+            if verdict == Verdict::Ok { finding } else { finding.remedy("restart the daemon: it is of another version") }
+        }
+        Err(error) => Finding::new("daemon", Verdict::Bad, error.to_string())
+            .remedy("stop the process that holds the socket, and start `orch serve`"),
+    }
+}
+
+fn told(findings: &[Finding], paint: Paint) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let mark = match finding.verdict {
+            Verdict::Ok => paint.text(Role::Good, "ok     "),
+            Verdict::Warning => paint.text(Role::Warning, "warning"),
+            Verdict::Bad => paint.text(Role::Bad, "bad    "),
+        };
+        text.push_str(&format!("{mark}  {}: {}\n", line(&finding.name), line(&finding.detail)));
+        if let Some(remedy) = &finding.remedy {
+            text.push_str(&format!("         → {}\n", line(remedy)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_reads_like_this() {
+        let findings = [
+            Finding::new("git", Verdict::Ok, "2.47 at /usr/bin/git"),
+            Finding::new("home", Verdict::Warning, "/h is open to others (mode 755)").remedy("chmod 700 /h"),
+            Finding::new("tmux", Verdict::Bad, "tmux is not installed\u{1b}").remedy("apt install tmux"),
+        ];
+        assert_eq!(
+            told(&findings, Paint::OFF),
+            "ok       git: 2.47 at /usr/bin/git\nwarning  home: /h is open to others (mode 755)\n         → chmod 700 /h\n\
+             bad      tmux: tmux is not installed\\u{1b}\n         → apt install tmux\n"
+        );
+    }
+
+    #[test]
+    fn a_home_that_others_can_read_is_told() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let open = |mode| {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).expect("changed");
+            home(dir.path()).verdict
+        };
+        assert_eq!((open(0o755), open(0o700)), (Verdict::Warning, Verdict::Ok));
+        assert_eq!(home(&dir.path().join("none")).verdict, Verdict::Ok);
+        std::fs::File::create(dir.path().join("file")).expect("made");
+        assert_eq!(home(&dir.path().join("file")).verdict, Verdict::Bad);
+    }
+}

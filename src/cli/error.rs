@@ -1,0 +1,244 @@
+//! Errors of every room as a person gets to see them: what happened and where, what to do next, and the exit code.
+//! Kind and hint are chosen here and nowhere else in the command line.
+
+use super::exit::Exit;
+use crate::adapters::fs::{FsError, WriteError};
+use crate::adapters::git::GitError;
+use crate::adapters::process::ProcessError;
+use crate::adapters::tmux::TmuxError;
+use crate::api::client::ClientError;
+use crate::api::types::{ErrorCode, ErrorView};
+use crate::config::ConfigProblem;
+use crate::daemon::OpenError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The API said so, or did not answer.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// No engine could be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// git refused.
+    #[error(transparent)]
+    Git(#[from] GitError),
+    /// tmux refused.
+    #[error(transparent)]
+    Tmux(#[from] TmuxError),
+    /// A program did not run.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A file could not be used.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A file that a person edits could not be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: WriteError,
+    },
+    /// The configuration is wrong.
+    #[error("{}", listed(.0))]
+    Config(Vec<ConfigProblem>),
+    /// The command is wrong in itself.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to type instead.
+        hint: Option<String>,
+    },
+    /// There is no such thing.
+    #[error("{message}")]
+    NotFound {
+        /// What is not there.
+        message: String,
+        /// What to type instead.
+        hint: Option<String>,
+    },
+    /// Refused as things stand.
+    #[error("{message}")]
+    Refused {
+        /// What is in the way.
+        message: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// Something of the system's.
+    #[error("{what}: {source}")]
+    System {
+        /// What was tried.
+        what: String,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// stdout cannot be written.
+    #[error("cannot write to stdout: {0}")]
+    Output(io::Error),
+    /// A document could not be made.
+    #[error("cannot make the JSON document: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+fn listed(problems: &[ConfigProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl CliError {
+    /// The command is wrong in itself.
+    pub fn usage(message: impl Into<String>, hint: &str) -> Self {
+        Self::Usage { message: message.into(), hint: Some(hint.to_owned()) }
+    }
+
+    /// Something of the system's.
+    pub fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        |source| Self::System { what: what.into(), source }
+    }
+
+    /// A reader of stdout that leaves early is no failure.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        if self.is_broken_pipe() { Exit::Done } else { self.code().into() }
+    }
+
+    /// The error as every surface shows it.
+    pub fn view(&self) -> ErrorView {
+        match self {
+            Self::Client(ClientError::Answered(view)) => view.clone(),
+            other => ErrorView { code: other.code(), message: other.to_string(), hint: other.hint() },
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Client(ClientError::Answered(view)) => view.code,
+            Self::Client(ClientError::Unreachable { .. }) => ErrorCode::NoDaemon,
+            Self::Open(OpenError::Busy { .. }) | Self::Refused { .. } => ErrorCode::Conflict,
+            Self::Write { source: WriteError::Changed { .. }, .. } => ErrorCode::Conflict,
+            Self::Config(_) | Self::Usage { .. } => ErrorCode::Usage,
+            Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Client(ClientError::Broken(_) | ClientError::Unexpected(_))
+            | Self::Open(
+                OpenError::File(_) | OpenError::Socket { .. } | OpenError::Journal(_) | OpenError::Watch { .. },
+            )
+            | Self::Git(_)
+            | Self::Tmux(_)
+            | Self::Process(_)
+            | Self::File(_)
+            | Self::Write { source: WriteError::Fs(_), .. }
+            | Self::System { .. }
+            | Self::Output(_)
+            | Self::Json(_) => ErrorCode::Failed,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let fixed = match self {
+            Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => return hint.clone(),
+            Self::Git(error) => return error.hint(),
+            Self::Client(ClientError::Unreachable { .. }) => "`orch serve` starts the daemon",
+            Self::Client(ClientError::Broken(_)) => "did the daemon stop? `orch status` tells; try again",
+            Self::Client(ClientError::Unexpected(_)) => {
+                "restart the daemon, so that it is of the same version as this orch"
+            }
+            Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` tells more",
+            Self::Open(OpenError::Journal(_)) => "is the disk full, or the home not writable? `orch doctor` looks",
+            Self::Open(OpenError::File(_) | OpenError::Socket { .. } | OpenError::Watch { .. }) => {
+                "`orch doctor` looks at the home; ORCH_HOME moves it"
+            }
+            Self::Write { source: WriteError::Changed { .. }, .. } => "somebody saved it meanwhile: look and try again",
+            Self::Config(_) => "`orch config schema` tells every key; config.example.yml has the defaults",
+            // These say in their own words what to do.
+            Self::Client(ClientError::Answered(_))
+            | Self::Tmux(_)
+            | Self::Process(_)
+            | Self::File(_)
+            | Self::Write { source: WriteError::Fs(_), .. }
+            | Self::System { .. }
+            | Self::Output(_)
+            | Self::Json(_) => return None,
+        };
+        Some(fixed.to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(code: ErrorCode) -> CliError {
+        CliError::Client(ClientError::Answered(ErrorView { code, message: "m".to_owned(), hint: None }))
+    }
+
+    fn gone() -> io::Error {
+        io::ErrorKind::NotFound.into()
+    }
+
+    fn file() -> FsError {
+        FsError::NotAFile { path: "/x".into() }
+    }
+
+    #[test]
+    fn every_word_of_the_api_has_its_exit_code() {
+        for (code, number) in [
+            (ErrorCode::Failed, 1),
+            (ErrorCode::Usage, 2),
+            (ErrorCode::NotFound, 3),
+            (ErrorCode::NoDaemon, 4),
+            (ErrorCode::TimedOut, 6),
+            (ErrorCode::Conflict, 7),
+        ] {
+            assert_eq!(answered(code).exit().code(), number, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_error_has_its_exit_code() {
+        let unreachable = ClientError::Unreachable { socket: "/s".into(), source: gone() };
+        let socket = OpenError::Socket { path: "/s".into(), source: gone() };
+        let write = |source| CliError::Write { path: "/x".into(), source };
+        let told = |make: fn(String, Option<String>) -> CliError| make("m".to_owned(), None);
+        for (error, number) in [
+            (CliError::Client(unreachable), 4),
+            (CliError::Client(ClientError::Broken("x".into())), 1),
+            (CliError::Client(ClientError::Unexpected("x".into())), 1),
+            (CliError::Open(OpenError::Busy { home: "/h".into() }), 7),
+            (CliError::Open(OpenError::File(file())), 1),
+            (CliError::Open(socket), 1),
+            (CliError::Git(GitError::GitMissing), 1),
+            (CliError::Tmux(TmuxError::Missing), 1),
+            (CliError::Process(ProcessError::NotFound { program: "x".into() }), 1),
+            (CliError::File(file()), 1),
+            (write(WriteError::Changed { current: None }), 7),
+            (write(WriteError::Fs(file())), 1),
+            (CliError::Config(Vec::new()), 2),
+            (told(|message, hint| CliError::Usage { message, hint }), 2),
+            (told(|message, hint| CliError::NotFound { message, hint }), 3),
+            (told(|message, hint| CliError::Refused { message, hint }), 7),
+            (CliError::system("x")(gone()), 1),
+            (CliError::Output(gone()), 1),
+            (CliError::Output(io::ErrorKind::BrokenPipe.into()), 0),
+        ] {
+            assert_eq!(error.exit().code(), number, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_what_to_do_next() {
+        let view = CliError::Git(GitError::NotARepository { path: "/tmp/x".into() }).view();
+        assert_eq!(view.message, "/tmp/x is not a git repository");
+        assert_eq!(view.hint.as_deref(), Some("git -C /tmp/x init, or change to the repository"));
+        assert!(CliError::Tmux(TmuxError::Missing).view().message.contains("brew install tmux"));
+        let busy = CliError::Open(OpenError::Busy { home: "/h".into() }).view();
+        assert_eq!((busy.code, busy.hint.is_some()), (ErrorCode::Conflict, true));
+    }
+}

@@ -1,0 +1,90 @@
+//! The exit codes: a contract with scripts, documented in `docs/exit-codes.md`. A number never changes its meaning.
+
+use crate::api::types::ErrorCode;
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what was asked.
+    Done,
+    /// It failed.
+    Failed,
+    /// It was called in a wrong way.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// It needs a daemon, and there is none.
+    NoDaemon,
+    /// A person must act.
+    PersonNeeded,
+    /// It waited as long as it was allowed to.
+    TimedOut,
+    /// Refused in this state.
+    Refused,
+    /// Waits for a time or for something outside.
+    Parked,
+    /// Stopped from the keyboard.
+    Interrupted,
+}
+
+impl Exit {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 10] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NotFound,
+        Self::NoDaemon,
+        Self::PersonNeeded,
+        Self::TimedOut,
+        Self::Refused,
+        Self::Parked,
+        Self::Interrupted,
+    ];
+
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotFound => 3,
+            Self::NoDaemon => 4,
+            Self::PersonNeeded => 5,
+            Self::TimedOut => 6,
+            Self::Refused => 7,
+            Self::Parked => 75,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+impl From<ErrorCode> for Exit {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::Failed => Self::Failed,
+            ErrorCode::Usage => Self::Usage,
+            ErrorCode::NotFound => Self::NotFound,
+            ErrorCode::NoDaemon => Self::NoDaemon,
+            ErrorCode::Conflict => Self::Refused,
+            ErrorCode::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_the_documented_ones() {
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 75, 130]);
+    }
+}

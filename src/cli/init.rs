@@ -1,0 +1,134 @@
+//! `orch init`: registers a repository, writes its `.orch.yml`, and approves the commands that stand in it. Running it
+//! again approves the file as it is now.
+
+mod detect;
+mod found;
+
+use super::config::set::{LOCK, write};
+use super::context::{Context, resolve};
+use super::error::CliError;
+use super::exit::Exit;
+use super::{repository, settings};
+use crate::adapters::fs::{self, exchange_write};
+use crate::adapters::git::Repo;
+use crate::adapters::process::which;
+use crate::api::types::NewProject;
+use crate::config::FileKind;
+use crate::config::layers::{Layer, Loaded, load};
+use crate::daemon::Setup;
+use crate::engine::content_id;
+use found::{Agent, Found};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `orch init`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Name of the project; without it, the name of its directory
+    #[arg(long)]
+    name: Option<String>,
+    /// Branch that work starts from; without it, what is checked out
+    #[arg(long, value_name = "BRANCH")]
+    base: Option<String>,
+    /// Write the checks that fit this repository as active ones, not as comments
+    #[arg(long)]
+    with_checks: bool,
+    /// Accepted for scripts: init asks nothing
+    #[arg(long, short, hide = true)]
+    yes: bool,
+}
+
+/// Registers the repository.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let setup = context.setup()?;
+    let git = repository::git(context, &setup.home).await?;
+    let tmux = setup.tmux().check().await?;
+    let repo = Repo::discover(&git, &context.cwd).await?;
+    let root = resolve(&context.cwd, repo.root());
+    let file = root.join(settings::PROJECT_FILE);
+    let suggested = detect::checks(&root);
+    let created = ensure_file(&args, &setup, &file, &suggested)?;
+    let (text, loaded) = read(&file, context, &setup)?;
+    let base = repo.default_branch(loaded.config.workflow.base_branch.as_deref()).await?;
+    let name = project_name(&args, &loaded, &root);
+    let config_created = ensure_config(&setup)?;
+    let mut link = context.link().await?;
+    let approved = Some(content_id(text.as_bytes()));
+    let project: NewProject = link.post("/v1/projects", &NewProject { dir: root, name, approved }).await?;
+    let found = Found {
+        project,
+        file,
+        created,
+        home: setup.home.root().to_owned(),
+        config_created,
+        git: format!("{}.{}", git.version().0, git.version().1),
+        tmux,
+        agents: installed(context, &loaded),
+        base_branch: base.as_str().to_owned(),
+        checks: loaded.config.workflow.checks.clone(),
+        suggested_checks: suggested,
+    };
+    if context.ui.is_json() {
+        context.ui.json(&found)?;
+    } else {
+        context.ui.data(&found.told(context.ui.paint()))?;
+        context.ui.note(&found.next());
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// Writes the project's file where there is none. Returns whether it did.
+fn ensure_file(args: &Args, setup: &Setup, file: &Path, suggested: &[String]) -> Result<bool, CliError> {
+    if file.exists() {
+        let lock = setup.home.state().join(LOCK);
+        for (key, value) in [("name", &args.name), ("workflow.base_branch", &args.base)] {
+            if let Some(value) = value {
+                write(file, FileKind::Project, &lock, key, value)?;
+            }
+        }
+        return Ok(false);
+    }
+    let active = args.with_checks.then_some(suggested);
+    let text = detect::project_file(args.name.as_deref(), args.base.as_deref(), active, suggested);
+    fs::create_dir_private(&setup.home.state())?;
+    let lock = setup.home.state().join(LOCK);
+    exchange_write(file, &lock, text.as_bytes(), None)
+        .map_err(|source| CliError::Write { path: file.to_owned(), source })?;
+    Ok(true)
+}
+
+/// The project's file, and what holds with it. It is approved as it is read here, and not as it may be later.
+fn read(file: &Path, context: &Context, setup: &Setup) -> Result<(String, Loaded), CliError> {
+    let text = settings::text_of(file)?.unwrap_or_default();
+    let mut layers = settings::layers(context, &setup.home)?;
+    layers.push(Layer::Project { path: file.to_owned(), text: text.clone(), trusted: true });
+    let loaded = load(&layers).map_err(CliError::Config)?;
+    loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
+    Ok((text, loaded))
+}
+
+fn project_name(args: &Args, loaded: &Loaded, root: &Path) -> String {
+    let of_directory = || root.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = args.name.clone().or_else(|| loaded.config.name.clone()).or_else(of_directory);
+    name.unwrap_or_else(|| "root".to_owned())
+}
+
+/// Makes the home and a `config.yml` that says where to look. Returns whether it did.
+fn ensure_config(setup: &Setup) -> Result<bool, CliError> {
+    setup.prepare()?;
+    let path = setup.home.config_file();
+    if path.exists() {
+        return Ok(false);
+    }
+    let lock = setup.home.state().join(LOCK);
+    exchange_write(&path, &lock, detect::CONFIG_FILE.as_bytes(), None)
+        .map_err(|source| CliError::Write { path, source })?;
+    Ok(true)
+}
+
+/// Agents whose program is in `PATH`.
+fn installed(context: &Context, loaded: &Loaded) -> Vec<Agent> {
+    let path = |command: &str| -> Option<PathBuf> { which(command, context.path()) };
+    let agents = loaded.config.agents.iter();
+    agents.filter_map(|(name, agent)| Some(Agent { name: name.to_owned(), program: path(&agent.command)? })).collect()
+}

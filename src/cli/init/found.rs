@@ -1,0 +1,114 @@
+//! What `orch init` found and did, as a document and as words.
+
+use crate::api::types::NewProject;
+use crate::cli::ui::paint::{Paint, Role};
+use crate::cli::ui::text::line;
+use serde::Serialize;
+use std::path::PathBuf;
+
+/// An agent that is installed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Agent {
+    /// Its name.
+    pub name: String,
+    /// Its program.
+    pub program: PathBuf,
+}
+
+/// What was found and done.
+#[derive(Debug, Clone, Serialize)]
+pub struct Found {
+    /// As it is registered.
+    pub project: NewProject,
+    /// The project's file.
+    pub file: PathBuf,
+    /// The file was written now.
+    pub created: bool,
+    /// The home.
+    pub home: PathBuf,
+    /// `config.yml` was written now.
+    pub config_created: bool,
+    /// Version of git.
+    pub git: String,
+    /// Version of tmux.
+    pub tmux: String,
+    /// Installed agents.
+    pub agents: Vec<Agent>,
+    /// Where work starts from.
+    pub base_branch: String,
+    /// Commands that are allowed to run now.
+    pub checks: Vec<String>,
+    /// Commands that would fit.
+    pub suggested_checks: Vec<String>,
+}
+
+impl Found {
+    /// For a person.
+    pub fn told(&self, paint: Paint) -> String {
+        let name = line(&self.project.name);
+        let dir = self.project.dir.to_string_lossy();
+        let mut told = format!("{} {} at {}\n", paint.text(Role::Good, "registered"), name, line(&dir));
+        let mut field = |name: &str, value: String| {
+            told.push_str(&format!("  {}{value}\n", paint.text(Role::Faint, format!("{name:<10}"))));
+        };
+        let written = if self.created { "written" } else { "approved as it is" };
+        field("file", format!("{} ({written})", line(&self.file.to_string_lossy())));
+        let made = if self.config_created { " (config.yml written)" } else { "" };
+        field("home", format!("{}{made}", line(&self.home.to_string_lossy())));
+        field("base", line(&self.base_branch).into_owned());
+        field("git", line(&self.git).into_owned());
+        field("tmux", line(&self.tmux).into_owned());
+        let agents: Vec<_> = self.agents.iter().map(|agent| line(&agent.name)).collect();
+        let none = paint.text(Role::Warning, "none is installed: orch doctor tells how to get one");
+        field("agents", if agents.is_empty() { none.into_owned() } else { agents.join(", ") });
+        if self.checks.is_empty() {
+            let none = "none: work is accepted without a check".to_owned();
+            field("checks", paint.text(Role::Warning, none).into_owned());
+        } else {
+            field("checks", "orch may now run these commands as you, in the worktrees of agents:".to_owned());
+            self.checks.iter().for_each(|check| field("", format!("  {}", line(check))));
+        }
+        told
+    }
+
+    /// What to type next.
+    pub fn next(&self) -> String {
+        if self.checks.is_empty() && !self.suggested_checks.is_empty() {
+            let checks = self.suggested_checks.join(", ");
+            return format!(
+                "next: set workflow.checks in {} ({checks} would fit), and run orch init again to allow them;\n      \
+                 orch task add \"What is to be done\"",
+                self.file.display()
+            );
+        }
+        "next: orch task add \"What is to be done\"".to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_found_reads_like_this() {
+        let mut found = Found {
+            project: NewProject { dir: "/home/me/shop".into(), name: "shop".into(), approved: None },
+            file: "/home/me/shop/.orch.yml".into(),
+            created: true,
+            home: "/home/me/.orch".into(),
+            config_created: true,
+            git: "2.47".into(),
+            tmux: "3.3a".into(),
+            agents: vec![Agent { name: "claude".into(), program: "/bin/claude".into() }],
+            base_branch: "main".into(),
+            checks: vec!["make \u{1b}[2Jtest".into()],
+            suggested_checks: vec!["cargo test".into()],
+        };
+        assert_eq!(found.told(Paint::OFF), include_str!("../../../tests/fixtures/cli/init.txt"));
+        assert_eq!(found.next(), "next: orch task add \"What is to be done\"");
+        (found.checks, found.agents, found.created) = (vec![], vec![], false);
+        let told = found.told(Paint::OFF);
+        assert!(told.contains("none is installed") && told.contains("accepted without a check"), "{told}");
+        assert!(found.next().contains("cargo test would fit"));
+    }
+}

@@ -1,0 +1,51 @@
+//! The settings as commands need them: read from the files, without an engine.
+
+use super::context::Context;
+use super::error::CliError;
+use crate::adapters::fs::{self, FsError};
+use crate::config::home::Home;
+use crate::config::layers::{Layer, Loaded, load};
+use std::path::{Path, PathBuf};
+
+/// Name of a project's file.
+pub const PROJECT_FILE: &str = ".orch.yml";
+/// The largest configuration file that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// A file's text; `None` where there is no file.
+pub fn text_of(path: &Path) -> Result<Option<String>, FsError> {
+    match fs::read_text(path, LARGEST) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is said everywhere but in a project.
+pub fn layers(context: &Context, home: &Home) -> Result<Vec<Layer>, CliError> {
+    let mut layers = vec![Layer::Environment(context.environment.clone()), Layer::Flags(context.flags.clone())];
+    let path = home.config_file();
+    if let Some(text) = text_of(&path)? {
+        layers.push(Layer::Global { path, text });
+    }
+    Ok(layers)
+}
+
+/// What holds outside of any project.
+pub fn global(context: &Context, home: &Home) -> Result<Loaded, CliError> {
+    load(&layers(context, home)?).map_err(CliError::Config)
+}
+
+/// The project file that a directory is under: beside it or above it, not beyond its repository.
+pub fn project_file(dir: &Path) -> Option<PathBuf> {
+    for dir in dir.ancestors() {
+        let file = dir.join(PROJECT_FILE);
+        if file.exists() {
+            return Some(file);
+        }
+        if dir.join(".git").exists() {
+            return None;
+        }
+    }
+    None
+}

@@ -1,0 +1,146 @@
+//! `orch task add`: a task from the command line, for the repository it is typed in.
+
+use crate::adapters::fs;
+use crate::api::types::{NewTask, TaskView};
+use crate::cli::context::{Context, resolve};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::repository::root_around;
+use crate::cli::settings;
+use crate::cli::ui::text;
+use crate::config::home::Home;
+use crate::config::problem::did_you_mean;
+use crate::domain::ids::TaskId;
+use crate::domain::route::Complexity;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The longest body, in bytes.
+const LONGEST_BODY: usize = 1 << 20;
+
+/// Arguments of `orch task add`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What is to be done, in a line
+    title: String,
+    /// The details
+    #[arg(short, long, value_name = "TEXT", allow_hyphen_values = true)]
+    body: Option<String>,
+    /// Take the details from a file, or from stdin with -
+    #[arg(long, value_name = "FILE", conflicts_with = "body")]
+    body_file: Option<PathBuf>,
+    /// A label, such as agent:claude or complexity:simple; may be given several times
+    #[arg(short, long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Higher starts first
+    #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+    priority: i64,
+    /// Tasks that must be done first: 1,2
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    depends_on: Vec<TaskId>,
+    /// The task this one is a part of
+    #[arg(long, value_name = "ID")]
+    parent: Option<TaskId>,
+    /// Directory of the repository; without it, the repository you are in
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// A free word: feature, bug, docs
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Demand this agent
+    #[arg(long)]
+    agent: Option<String>,
+    /// Demand this model, in the words of the agent's CLI
+    #[arg(long)]
+    model: Option<String>,
+    /// Demand a complexity: simple, medium or complex
+    #[arg(long, value_name = "COMPLEXITY")]
+    complexity: Option<Complexity>,
+}
+
+/// Adds it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let home = context.setup()?.home;
+    odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    let new = NewTask {
+        body: body(&args)?,
+        dir: directory(&args, context, &home).await?,
+        title: args.title,
+        labels: args.labels,
+        priority: args.priority,
+        depends_on: args.depends_on,
+        parent: args.parent,
+        kind: args.kind,
+        agent: args.agent,
+        model: args.model,
+        complexity: args.complexity,
+    };
+    let mut link = context.link().await?;
+    let task: TaskView = link.post("/v1/tasks", &new).await?;
+    if context.ui.is_json() {
+        context.ui.json(&task)?;
+    } else {
+        context.ui.data(&format!("added task {}: {}\n", task.id, text::fit(&task.title, 120)))?;
+        if link.is_own() {
+            context.ui.note(&format!("next: orch task run {}, or orch serve", task.id));
+        } else {
+            context.ui.note(&format!("the daemon takes it; next: orch why {}", task.id));
+        }
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+fn body(args: &Args) -> Result<String, CliError> {
+    match (&args.body, &args.body_file) {
+        (Some(body), _) => Ok(body.clone()),
+        (None, None) => Ok(String::new()),
+        (None, Some(file)) if file == Path::new("-") => {
+            let mut text = String::new();
+            let limit = u64::try_from(LONGEST_BODY + 1).unwrap_or(u64::MAX);
+            let read = std::io::stdin().lock().take(limit).read_to_string(&mut text);
+            read.map_err(CliError::system("cannot read the body from stdin"))?;
+            if text.len() > LONGEST_BODY {
+                return Err(CliError::usage(
+                    format!("the body on stdin is longer than {LONGEST_BODY} bytes"),
+                    "put it into a file of the repository and name that in the body",
+                ));
+            }
+            Ok(text)
+        }
+        (None, Some(file)) => Ok(fs::read_text(file, LONGEST_BODY)?),
+    }
+}
+
+/// Where the work belongs. `None`: to the only project, as the engine decides.
+async fn directory(args: &Args, context: &Context, home: &Home) -> Result<Option<PathBuf>, CliError> {
+    let Some(dir) = &args.dir else {
+        return root_around(context, home, &resolve(&context.cwd, Path::new("."))).await;
+    };
+    let dir = resolve(&context.cwd, dir);
+    if !dir.is_dir() {
+        return Err(CliError::usage(format!("{} is not a directory", dir.display()), "--dir names a repository"));
+    }
+    Ok(Some(root_around(context, home, &dir).await?.unwrap_or(dir)))
+}
+
+/// What is odd about labels that steer the choice of the agent. Nothing is refused: an agent may be declared later.
+fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
+    let mut odd = Vec::new();
+    for label in labels {
+        if let Some(name) = label.strip_prefix("agent:") {
+            let Ok(loaded) = settings::global(context, home) else { continue };
+            let agents = &loaded.config.agents;
+            if agents.get(name).is_none() {
+                let meant = did_you_mean(name, agents.names());
+                let known = agents.names().collect::<Vec<_>>().join(", ");
+                odd.push(format!("label {label}: no agent is called {name:?}{meant} (there are: {known})"));
+            }
+        } else if let Some(word) = label.strip_prefix("complexity:")
+            && let Err(error) = word.parse::<Complexity>()
+        {
+            odd.push(format!("label {label}: {error}"));
+        }
+    }
+    odd
+}

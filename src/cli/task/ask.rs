@@ -1,0 +1,79 @@
+//! `orch task retry` and `orch task cancel`: one request about one task, and what it changed.
+
+use crate::api::types::TaskView;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::text;
+use crate::domain::ids::TaskId;
+use crate::domain::task::Status;
+use serde_json::json;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// From the beginning.
+    Retry,
+    /// Give it up.
+    Cancel,
+    /// Let it go on.
+    Unblock,
+}
+
+impl Verb {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Cancel => "cancel",
+            Self::Unblock => "unblock",
+        }
+    }
+}
+
+/// Arguments of a request about one task.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+}
+
+impl Args {
+    /// About this task.
+    pub fn of(id: TaskId) -> Self {
+        Self { id }
+    }
+}
+
+/// Asks, and tells what changed.
+pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let task: TaskView = link.post(&format!("/v1/tasks/{}/{}", args.id, verb.word()), &json!({})).await?;
+    if context.ui.is_json() {
+        context.ui.json(&task)?;
+    } else {
+        context.ui.data(&told(&task))?;
+        context.ui.note(&next(&task, link.is_own()));
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// What the task is now, in a line.
+fn told(task: &TaskView) -> String {
+    format!("task {} is {}: {}\n", task.id, task.status.as_str(), text::fit(&task.title, 120))
+}
+
+/// What to type next.
+fn next(task: &TaskView, nobody_serves: bool) -> String {
+    let id = task.id;
+    match task.status {
+        Status::New | Status::Routed if nobody_serves => format!("next: orch task run {id}, or orch serve"),
+        Status::New | Status::Routed => format!("the daemon takes it; next: orch why {id}"),
+        Status::InProgress | Status::InReview => format!("its run is being stopped; next: orch why {id}"),
+        Status::Done => format!("next: orch task show {id}"),
+        Status::Blocked => format!("next: orch why {id}"),
+        Status::NeedsReview => format!("next: orch task show {id}"),
+        Status::Cancelled => format!("next: orch task retry {id} takes it up again"),
+    }
+}

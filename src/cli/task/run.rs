@@ -1,0 +1,280 @@
+//! `orch task run`: runs a task now and shows it in this terminal. The engine is the daemon's, or one of this process
+//! for this one task; either way the agent is in tmux and outlives this command.
+
+use super::settle::{settled, started};
+use super::sheet::told_hold;
+use crate::api::client::{Client, ClientError, Lines};
+use crate::api::types::{StatusView, TaskView};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::events::{self, Event};
+use crate::cli::exit::Exit;
+use crate::cli::serve::log_to_file;
+use crate::daemon::{Running, Setup};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::task::Status;
+use crate::engine::Mode;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How long a change that no event tells may go unnoticed.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How many engines may leave while one task is followed.
+const ENGINES: usize = 100;
+/// How long another command's engine is waited for.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// Arguments of `orch task run`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+}
+
+/// Runs it until it comes to rest.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let setup = context.setup()?;
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut follow = Follow::new(args.id, context);
+    for _ in 0..ENGINES {
+        let (client, running) = engine(&setup, args.id, context).await?;
+        let ended = tokio::select! {
+            ended = follow.through(&client) => ended,
+            _ = &mut interrupt => Ok(Ended::Interrupted),
+        };
+        drop(client);
+        match ended {
+            Ok(Ended::Settled(task, exit)) => {
+                // An engine of this process writes down what it did before it leaves.
+                leave(running).await;
+                tell(&task, exit, context)?;
+                return Ok(exit);
+            }
+            Ok(Ended::Interrupted) => {
+                stop(running).await;
+                context.ui.note(&format!("the agent goes on, if one runs; orch task attach {0}, orch task cancel {0}", args.id));
+                return Ok(Exit::Interrupted);
+            }
+            // The daemon left: this process goes on in its place, or the next daemon does.
+            Ok(Ended::Left) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_)))
+                if running.is_none() => {}
+            Ok(Ended::Left) => break,
+            Err(error) => {
+                stop(running).await;
+                return Err(error);
+            }
+        }
+    }
+    Err(ClientError::Broken("the engine stopped".to_owned()).into())
+}
+
+/// The daemon, or an engine of this process for this task.
+async fn engine(setup: &Setup, id: TaskId, context: &Context) -> Result<(Client, Option<Running>), CliError> {
+    let deadline = tokio::time::Instant::from_std(crate::adapters::clock::instant()) + HANDOVER;
+    loop {
+        let (client, running) = setup.connect_or_open(Mode::Task(id)).await?;
+        if let Some(running) = running {
+            if let Err(error) = prepare(setup, context).await {
+                stop(Some(running)).await;
+                return Err(error);
+            }
+            return Ok((client, Some(running)));
+        }
+        let status = client.get::<StatusView>("/v1/status").await;
+        match status.as_ref().map(|status| status.mode.as_str()) {
+            // The engine of a short command: it leaves in a moment.
+            Ok("command") | Err(_) => {}
+            Ok("task") => return Err(occupied(status.map_or(0, |status| status.pid))),
+            Ok(_) => return Ok((client, None)),
+        }
+        if tokio::time::timeout_at(deadline, tokio::time::sleep(Duration::from_millis(20))).await.is_err() {
+            status?;
+            return Err(occupied(0));
+        }
+    }
+}
+
+fn occupied(pid: u32) -> CliError {
+    let who = if pid == 0 { String::new() } else { format!(" (pid {pid})") };
+    CliError::Refused {
+        message: format!("another terminal runs a task{who}, and no daemon is there for several"),
+        hint: Some("orch serve, then orch task run; or wait until the other task is at rest".to_owned()),
+    }
+}
+
+/// What an engine of this process needs before it may begin.
+async fn prepare(setup: &Setup, context: &Context) -> Result<(), CliError> {
+    setup.tmux().check().await?;
+    log_to_file(&setup.home, context)
+}
+
+async fn leave(running: Option<Running>) {
+    if let Some(running) = running {
+        running.finish().await;
+    }
+}
+
+async fn stop(running: Option<Running>) {
+    if let Some(running) = running {
+        running.signals.shutdown.cancel();
+        running.finish().await;
+    }
+}
+
+/// How following ended.
+enum Ended {
+    /// The task is at rest.
+    Settled(Box<TaskView>, Exit),
+    /// The engine is gone.
+    Left,
+    /// The person has seen enough.
+    Interrupted,
+}
+
+/// What was asked and shown already; goes on with another engine where the last one left.
+struct Follow<'a> {
+    id: TaskId,
+    context: &'a Context,
+    asked: bool,
+    last_seq: Option<u64>,
+    /// Runs whose output was shown to the end, or ended before this command.
+    shown: BTreeSet<RunId>,
+    /// The run that is being shown, and how much of it was.
+    current: Option<(RunId, u64)>,
+}
+
+impl<'a> Follow<'a> {
+    fn new(id: TaskId, context: &'a Context) -> Self {
+        Self { id, context, asked: false, last_seq: None, shown: BTreeSet::new(), current: None }
+    }
+
+    /// Asks for the run and shows it, with this engine.
+    async fn through(&mut self, client: &Client) -> Result<Ended, CliError> {
+        // Before anything is asked, so that nothing is missed.
+        let mut events = client.stream(&events::path(self.last_seq, Some(self.id), true)).await?;
+        self.ask(client).await?;
+        let mut output: Option<Lines> = None;
+        let mut look = true;
+        loop {
+            if look {
+                let task = self.look(client).await?;
+                if output.is_none() {
+                    output = self.open_output(client, &task).await?;
+                }
+                if output.is_none()
+                    && let Some(exit) = settled(&task, self.context.now().at)
+                {
+                    return Ok(Ended::Settled(Box::new(task), exit));
+                }
+            }
+            look = true;
+            tokio::select! {
+                piece = next_piece(&mut output) => look = self.show(&mut output, piece?)?,
+                event = events.event::<Value>() => match event? {
+                    Some(event) => self.tell_event(&event)?,
+                    None => return Ok(Ended::Left),
+                },
+                () = tokio::time::sleep(LOOK_AGAIN), if output.is_none() => {}
+            }
+        }
+    }
+
+    async fn ask(&mut self, client: &Client) -> Result<(), CliError> {
+        if self.asked {
+            return Ok(());
+        }
+        let before = self.look(client).await?;
+        self.shown = started(&before).filter(|run| run.outcome.is_some()).map(|run| run.run_id.clone()).collect();
+        let _: Value = client.post(&format!("/v1/tasks/{}/run", self.id), &json!({})).await?;
+        self.asked = true;
+        Ok(())
+    }
+
+    async fn look(&self, client: &Client) -> Result<TaskView, CliError> {
+        Ok(client.get(&format!("/v1/tasks/{}", self.id)).await?)
+    }
+
+    /// The output of the first run that was not shown yet.
+    async fn open_output(&mut self, client: &Client, task: &TaskView) -> Result<Option<Lines>, CliError> {
+        if self.context.ui.is_json() {
+            return Ok(None);
+        }
+        let Some(run) = started(task).find(|run| !self.shown.contains(&run.run_id)) else { return Ok(None) };
+        let from = match &self.current {
+            Some((current, from)) if *current == run.run_id => *from,
+            Some(_) | None => 0,
+        };
+        self.current = Some((run.run_id.clone(), from));
+        let path = format!("/v1/tasks/{}/output?run={}&from={from}", self.id, run.run_id);
+        match client.stream(&path).await {
+            Ok(output) => Ok(Some(output)),
+            // The run counts all the same; only its words are lost.
+            Err(ClientError::Answered(view)) => {
+                self.context.ui.warning(&view.message);
+                self.shown.insert(run.run_id.clone());
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Shows a piece of output. Returns whether the run is over and the task worth a look.
+    fn show(&mut self, output: &mut Option<Lines>, piece: Option<Vec<u8>>) -> Result<bool, CliError> {
+        match (piece, &mut self.current) {
+            (Some(piece), Some((_, offset))) => {
+                *offset += piece.len() as u64;
+                self.context.ui.bytes(&piece)?;
+                Ok(false)
+            }
+            (None, current) => {
+                self.shown.extend(current.take().map(|(run, _)| run));
+                *output = None;
+                Ok(true)
+            }
+            (Some(_), None) => Ok(false),
+        }
+    }
+
+    fn tell_event(&mut self, document: &Value) -> Result<(), CliError> {
+        let event = Event::read(document)?;
+        self.last_seq = Some(event.seq);
+        if self.context.ui.is_json() {
+            return self.context.ui.json(document);
+        }
+        self.context.ui.aside(&event.told(&self.context.now()));
+        Ok(())
+    }
+}
+
+/// The next piece; waits for ever where there is no output.
+async fn next_piece(output: &mut Option<Lines>) -> Result<Option<Vec<u8>>, ClientError> {
+    match output {
+        Some(output) => Ok(output.piece().await?.map(|piece| piece.to_vec())),
+        None => std::future::pending().await,
+    }
+}
+
+/// The last word: the task's document, or how it stands and what to do.
+fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliError> {
+    if context.ui.is_json() {
+        return context.ui.json(task);
+    }
+    let (ui, id) = (&context.ui, task.id);
+    ui.note(&format!("task {id} is {}", task.status.as_str()));
+    if let Some(question) = &task.question {
+        ui.note(question);
+        task.choices.iter().for_each(|choice| ui.note(&format!("  → {choice}")));
+    }
+    if let Some(hold) = task.hold.as_ref().filter(|_| exit == Exit::Parked) {
+        ui.note(&told_hold(hold, &context.now()));
+        ui.note(&format!("next: orch why {id}"));
+    }
+    if task.status == Status::Done {
+        let branch = task.branch.as_deref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+        let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
+        ui.note(&format!("the work is{branch}{cost}; next: orch task show {id}"));
+    }
+    Ok(())
+}

@@ -1,0 +1,260 @@
+//! A task as a page for a person. PURE: no terminal is asked, the present is handed in. Everything that comes from
+//! outside is made safe here.
+
+use crate::api::types::{EvidenceView, IntegrationView, RunView, TaskView};
+use crate::cli::ui::paint::{Paint, Role, role_of};
+use crate::cli::ui::text::{indented, line};
+use crate::cli::ui::time::{Now, took};
+use crate::domain::ids::TaskId;
+use crate::domain::outcome::RunKind;
+use crate::domain::plan::Hold;
+use crate::domain::route::RouteResult;
+use crate::domain::evidence::{Check, CheckState};
+use std::fmt::Display;
+
+/// Width of the column with the names of the fields.
+const NAMES: usize = 12;
+
+struct Sheet {
+    out: String,
+    paint: Paint,
+}
+
+impl Sheet {
+    fn field(&mut self, name: &str, value: impl Display) {
+        let name = self.paint.text(Role::Faint, format!("{name:<NAMES$}"));
+        self.out.push_str(&format!("  {name}{value}\n"));
+    }
+
+    fn optional(&mut self, name: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.field(name, value);
+        }
+    }
+
+    fn list(&mut self, name: &str, values: &[String]) {
+        if !values.is_empty() {
+            let values: Vec<_> = values.iter().map(|value| line(value)).collect();
+            self.field(name, values.join(", "));
+        }
+    }
+
+    fn ids(&mut self, name: &str, ids: &[TaskId]) {
+        if !ids.is_empty() {
+            let ids: Vec<String> = ids.iter().map(|id| format!("#{id}")).collect();
+            self.field(name, ids.join(" "));
+        }
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.out.push('\n');
+        self.out.push_str(&self.paint.text(Role::Strong, text));
+        self.out.push('\n');
+    }
+
+    fn block(&mut self, name: &str, text: &str) {
+        if !text.trim().is_empty() {
+            self.heading(name);
+            self.out.push_str(&indented(text, "  "));
+        }
+    }
+}
+
+/// Everything about a task.
+pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
+    let mut sheet = Sheet { out: String::new(), paint };
+    sheet.out.push_str(&paint.text(Role::Strong, format!("#{} {}", task.id, line(&task.title))));
+    sheet.out.push('\n');
+    sheet.field("status", paint.text(role_of(task.status), task.status.as_str()));
+    sheet.optional("held", task.hold.as_ref().map(|hold| told_hold(hold, now)));
+    standing(&mut sheet, task);
+    wishes(&mut sheet, task);
+    sheet.optional("branch", task.branch.as_deref().map(line));
+    sheet.optional("worktree", task.worktree.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
+    sheet.field("attempts", task.attempts);
+    sheet.field("cost", task.cost_usd.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string()));
+    sheet.field("created", now.past(task.created_at));
+    sheet.field("updated", now.past(task.updated_at));
+    sheet.block("Body", &task.body);
+    if let Some(route) = &task.route {
+        sheet.heading("Route");
+        route_fields(&mut sheet, route);
+        sheet.optional("warning", route.warning.as_deref().map(line));
+    }
+    sheet.block("Summary", task.summary.as_deref().unwrap_or_default());
+    if let Some(runs) = task.runs.as_deref().filter(|runs| !runs.is_empty()) {
+        sheet.heading("Runs");
+        runs.iter().enumerate().for_each(|(at, run)| one_run(&mut sheet, at + 1, run, now));
+    }
+    if let Some(Some(evidence)) = &task.evidence {
+        sheet.heading("Evidence");
+        evidence_fields(&mut sheet, evidence);
+    }
+    sheet.out
+}
+
+fn standing(sheet: &mut Sheet, task: &TaskView) {
+    if let Some(question) = &task.question {
+        let indent = " ".repeat(NAMES + 2);
+        let told = indented(question, &indent);
+        sheet.field("question", told.trim_start().trim_end_matches('\n'));
+        task.choices.iter().for_each(|choice| sheet.field("", format!("→ {}", line(choice))));
+    }
+    sheet.optional("result", task.integration.as_ref().map(integration));
+}
+
+fn wishes(sheet: &mut Sheet, task: &TaskView) {
+    let dir = task.dir.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned());
+    match (&task.project, dir) {
+        (Some(project), Some(dir)) => sheet.field("project", format!("{} ({dir})", line(project))),
+        (Some(project), None) => sheet.field("project", line(project)),
+        (None, dir) => sheet.optional("dir", dir),
+    }
+    sheet.optional("type", task.kind.as_deref().map(line));
+    sheet.list("labels", &task.labels);
+    sheet.optional("priority", (task.priority != 0).then_some(task.priority));
+    sheet.optional("assignee", task.assignee.as_deref().map(line));
+    sheet.ids("depends on", &task.depends_on);
+    sheet.optional("part of", task.parent.map(|id| format!("#{id}")));
+    sheet.ids("parts", &task.children);
+}
+
+/// A hold in a line: `rate limited until 17:00 (in 12m): claude: usage limit reached`.
+pub fn told_hold(hold: &Hold, now: &Now) -> String {
+    let until = hold.until.map(|at| format!(" until {}", now.until(at))).unwrap_or_default();
+    format!("{}{until}: {}", reason(hold), line(&hold.detail))
+}
+
+/// The stable word for the reason, as in `docs/holds.md`.
+fn reason(hold: &Hold) -> String {
+    let word = serde_json::to_value(hold.reason);
+    word.ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn integration(integration: &IntegrationView) -> String {
+    let commit = integration.commit.as_deref().map(|sha| format!(" as {}", line(short(sha)))).unwrap_or_default();
+    let what = match integration.state.as_str() {
+        "kept" => "kept on its branch".to_owned(),
+        other => line(other).into_owned(),
+    };
+    format!("{what}{commit}")
+}
+
+fn short(sha: &str) -> &str {
+    sha.get(..10).unwrap_or(sha)
+}
+
+/// A route on a page of its own.
+pub fn route(route: &RouteResult, paint: Paint) -> String {
+    let mut sheet = Sheet { out: String::new(), paint };
+    route_fields(&mut sheet, route);
+    sheet.out
+}
+
+fn route_fields(sheet: &mut Sheet, route: &RouteResult) {
+    sheet.field("agent", line(&route.agent));
+    sheet.field("model", route.model.as_deref().map_or("the agent's own default".into(), line));
+    sheet.field("complexity", route.complexity);
+    sheet.field("reason", line(&route.reason));
+    sheet.optional("role", Some(line(&route.profile.role)).filter(|role| !role.is_empty()));
+    sheet.list("skills", &route.selected_skills);
+    sheet.list("focus", &route.profile.skills);
+    sheet.list("tools", &route.profile.tools);
+    sheet.list("constraints", &route.profile.constraints);
+}
+
+fn one_run(sheet: &mut Sheet, number: usize, run: &RunView, now: &Now) {
+    let kind = match run.kind {
+        RunKind::Work => format!("attempt {}", run.attempt),
+        RunKind::Review => "review".to_owned(),
+        RunKind::Route => "routing".to_owned(),
+    };
+    let agent = match &run.model {
+        Some(model) => format!("{}/{}", line(&run.agent), line(model)),
+        None => line(&run.agent).into_owned(),
+    };
+    let started = run.started_at.map(|at| format!(", {}", now.local(at))).unwrap_or_default();
+    let lasted = match (run.started_at, run.ended_at) {
+        (Some(from), Some(to)) => format!(", {}", took(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))),
+        (Some(_) | None, _) => String::new(),
+    };
+    let cost = run.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
+    sheet.out.push_str(&format!("  {number}. {kind} by {agent}{started}{lasted}{cost}\n"));
+    let (role, told) = outcome(run);
+    sheet.out.push_str(&indented(&told, "     ").lines().map(|l| format!("{}\n", sheet.paint.text(role, l))).collect::<String>());
+    sheet.out.push_str(&format!("     {}\n", sheet.paint.text(Role::Faint, line(&run.transcript.to_string_lossy()))));
+}
+
+fn outcome(run: &RunView) -> (Role, String) {
+    let Some(outcome) = &run.outcome else {
+        return if run.started_at.is_some() {
+            (Role::Active, "under way".to_owned())
+        } else {
+            (Role::Faint, "about to start".to_owned())
+        };
+    };
+    let class = outcome.class.map(|class| format!(" ({class})")).unwrap_or_default();
+    let detail = outcome.detail.as_deref().filter(|d| !d.trim().is_empty()).map(|d| format!(": {d}")).unwrap_or_default();
+    let role = match outcome.state.as_str() {
+        "finished" => Role::Good,
+        "failed" => Role::Bad,
+        _ => Role::Faint,
+    };
+    (role, format!("{}{class}{detail}", outcome.state))
+}
+
+fn evidence_fields(sheet: &mut Sheet, evidence: &EvidenceView) {
+    let (files, plus, minus) = (evidence.files, evidence.insertions, evidence.deletions);
+    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    sheet.field("base", line(short(&evidence.base)));
+    let commits: Vec<_> = evidence.commits.iter().map(|sha| line(short(sha))).collect();
+    let listed = if commits.is_empty() { "none".to_owned() } else { commits.join(" ") };
+    sheet.field("commits", listed);
+    sheet.field("changes", format!("{files}, +{plus} −{minus}"));
+    evidence.checks.iter().for_each(|check| one_check(sheet, check));
+    evidence.violations.iter().for_each(|text| {
+        let told = sheet.paint.text(Role::Bad, line(text)).into_owned();
+        sheet.field("violation", told);
+    });
+    evidence.notes.iter().for_each(|text| sheet.field("note", line(text)));
+}
+
+fn one_check(sheet: &mut Sheet, check: &Check) {
+    let (role, told) = match (check.state, check.exit_code) {
+        (CheckState::Passed, _) => (Role::Good, "passed".to_owned()),
+        (CheckState::Failed, Some(code)) => (Role::Bad, format!("failed with exit code {code}")),
+        (CheckState::Failed, None) => (Role::Bad, "failed".to_owned()),
+        (CheckState::TimedOut, _) => (Role::Bad, "timed out".to_owned()),
+        (CheckState::NotStarted, _) => (Role::Bad, "did not start".to_owned()),
+    };
+    let verdict = sheet.paint.text(role, told).into_owned();
+    sheet.field("check", format!("{} {verdict} after {}", line(&check.command), took(check.duration_ms)));
+    if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
+        sheet.out.push_str(&indented(&check.output_tail, &" ".repeat(NAMES + 4)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture::{now, task as example};
+
+    #[test]
+    fn a_task_reads_like_this() {
+        let shown = task(&example(), &now(), Paint::OFF);
+        assert_eq!(shown, include_str!("../../../tests/fixtures/cli/show.txt"));
+    }
+
+    #[test]
+    fn a_task_that_was_just_added_is_a_short_page() {
+        let mut new = example();
+        new.question = None;
+        new.hold = None;
+        new.body = String::new();
+        (new.route, new.runs, new.evidence, new.summary, new.integration) = (None, None, None, None, None);
+        (new.branch, new.worktree, new.cost_usd) = (None, None, None);
+        new.title = "\u{1b}]0;pwned\u{7}\nsecond line".to_owned();
+        let shown = task(&new, &now(), Paint::OFF);
+        assert_eq!(shown, include_str!("../../../tests/fixtures/cli/show-new.txt"));
+    }
+}

@@ -1,0 +1,63 @@
+//! `orch task unblock ID|all`: sends on what waits for a person or for something else.
+
+use super::ask::{self, Verb};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::ids::TaskId;
+use serde_json::json;
+use std::str::FromStr;
+
+/// Which tasks.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    One(TaskId),
+    All,
+}
+
+impl FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        text.parse().map(Self::One).map_err(|e: crate::domain::ids::BadTaskId| format!("{e}, or all"))
+    }
+}
+
+/// Arguments of `orch task unblock`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task, or all
+    #[arg(value_name = "ID|all")]
+    which: Which,
+}
+
+/// Sends them on.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.which {
+        Which::One(id) => ask::run(Verb::Unblock, ask::Args::of(id), context).await,
+        Which::All => all(context).await,
+    }
+}
+
+async fn all(context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let sent: Vec<TaskId> = link.post("/v1/unblock", &json!({})).await?;
+    if context.ui.is_json() {
+        context.ui.json(&sent)?;
+    } else if sent.is_empty() {
+        context.ui.data("no task is blocked or needs review\n")?;
+    } else {
+        let ids: Vec<String> = sent.iter().map(|id| format!("#{id}")).collect();
+        context.ui.data(&format!("{} sent on: {}\n", tasks(sent.len()), ids.join(" ")))?;
+        context.ui.note("next: orch task list");
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+fn tasks(count: usize) -> String {
+    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
+}
