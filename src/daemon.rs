@@ -292,9 +292,8 @@ fn watch(root: &Path, signals: &Signals) -> Result<notify::RecommendedWatcher, O
     let files = Arc::clone(&signals.files);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // An error means that events were missed: look.
-        let concerns_us = event.map_or(true, |event| {
-            !event.kind.is_access() && event.paths.iter().any(|path| is_watched(path))
-        });
+        let concerns_us =
+            event.map_or(true, |event| !event.kind.is_access() && event.paths.iter().any(|path| is_watched(path)));
         if concerns_us {
             files.notify_one();
         }

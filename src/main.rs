@@ -1,11 +1,20 @@
-//! Entry point.
+//! Entry point: hands a run to the runner and a turn to the scripted agent before anything else starts, and everything
+//! else to the command line.
+
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
+
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|a| a == orch::runner::SUBCOMMAND)
-        && let Some(dir) = args.next()
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let [_, word, run_dir] = args.as_slice()
+        && word == orch::runner::SUBCOMMAND
     {
-        return ExitCode::from(u8::try_from(orch::runner::run(dir.as_ref())).unwrap_or(1));
+        // The runner knows 0, 1 and 7.
+        return ExitCode::from(u8::try_from(orch::runner::run(Path::new(run_dir))).unwrap_or(1));
     }
-    ExitCode::from(2)
+    if let Some(turn) = orch::cli::scripted_agent::arguments(&args) {
+        return ExitCode::from(orch::cli::scripted_agent::run(turn));
+    }
+    orch::cli::main(args)
 }

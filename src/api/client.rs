@@ -94,9 +94,7 @@ impl Client {
             .body(body)
             .map_err(|e| ClientError::Unexpected(e.to_string()))?;
         match &self.transport {
-            Transport::InProcess(router) => {
-                router.clone().oneshot(request).await.map_err(|never| match never {})
-            }
+            Transport::InProcess(router) => router.clone().oneshot(request).await.map_err(|never| match never {}),
             Transport::Socket(socket) => {
                 let unreachable = |source| ClientError::Unreachable { socket: socket.clone(), source };
                 let stream = UnixStream::connect(socket).await.map_err(unreachable)?;
@@ -165,7 +163,8 @@ impl Lines {
             if let Some(end) = self.rest.windows(2).position(|w| w == b"\n\n") {
                 let block: Vec<u8> = self.rest.drain(..end + 2).collect();
                 let text = String::from_utf8_lossy(&block);
-                let data: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("data:")).map(str::trim_start).collect();
+                let data: Vec<&str> =
+                    text.lines().filter_map(|l| l.strip_prefix("data:")).map(str::trim_start).collect();
                 if !data.is_empty() {
                     return parse(data.join("\n").as_bytes()).map(Some);
                 }

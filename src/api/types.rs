@@ -1,11 +1,11 @@
 //! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
+use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
 use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::task::{Run, State, Status, Task};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -410,12 +410,9 @@ impl RunView {
 impl OutcomeView {
     fn of(outcome: &Outcome) -> Self {
         match outcome {
-            Outcome::Finished { answer } => Self {
-                state: "finished".to_owned(),
-                class: None,
-                detail: Some(answer.summary.clone()),
-                retry_at: None,
-            },
+            Outcome::Finished { answer } => {
+                Self { state: "finished".to_owned(), class: None, detail: Some(answer.summary.clone()), retry_at: None }
+            }
             Outcome::Failed(failure) => Self {
                 state: "failed".to_owned(),
                 class: Some(failure.class),

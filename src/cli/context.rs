@@ -4,18 +4,20 @@
 use super::error::CliError;
 use super::ui::Ui;
 use super::ui::time::Now;
-use crate::adapters::clock::{Clock, SystemClock};
-use crate::api::client::{Client, ClientError};
+use crate::adapters::clock::{self, Clock, SystemClock};
+use crate::api::client::{Client, ClientError, Lines};
 use crate::api::types::StatusView;
 use crate::config::home::Home;
-use crate::daemon::{Running, Setup};
-use crate::engine::{Farewell, Mode};
+use crate::daemon::{OpenError, Running, Setup};
+use crate::engine::Mode;
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
 
 /// What every command gets.
 pub struct Context {
@@ -68,11 +70,11 @@ impl Context {
         let setup = self.setup()?;
         // What only matters when this process is the engine, and then only what somebody must act on.
         telemetry::start(Sink::Stderr, Some(self.variable("ORCH_LOG").unwrap_or("error")));
-        let (client, running) = setup.connect_or_open(Mode::Command).await?;
-        if running.is_none() && !self.flags.is_empty() {
+        let engine = Engine::find(&setup, Mode::Command).await?;
+        if matches!(engine, Engine::Daemon(..)) && !self.flags.is_empty() {
             self.ui.warning("a daemon runs with its own settings; --set changes nothing there");
         }
-        Ok(Link { client, running, setup, ui: self.ui })
+        Ok(Link { engine, setup, ui: self.ui })
     }
 }
 
@@ -95,13 +97,70 @@ pub fn resolve(cwd: &Path, path: &Path) -> PathBuf {
     resolved
 }
 
-/// How often a request is asked again when an engine left between two commands.
+/// How often a request is asked again when an engine left in between.
 const RELINKS: usize = 5;
+/// How long another command's engine is waited for.
+const HANDOVER: Duration = Duration::from_secs(10);
+/// Time between two looks whether it has left.
+const LOOK: Duration = Duration::from_millis(10);
 
-/// The way to an engine.
+/// The engine that a command talks to.
+pub enum Engine {
+    /// Of another process, and how it stood.
+    Daemon(Client, StatusView),
+    /// Of this process.
+    Own(Running),
+}
+
+impl Engine {
+    /// The engine that serves this home, or else one of this process.
+    ///
+    /// Another short command's engine leaves when that command is done, whatever is asked of it then: it is waited for.
+    pub async fn find(setup: &Setup, mode: Mode) -> Result<Self, CliError> {
+        let deadline = Instant::from_std(clock::instant()) + HANDOVER;
+        loop {
+            let occupied = match setup.connect_or_open(mode).await? {
+                (_, Some(running)) => return Ok(Self::Own(running)),
+                (client, None) => match client.get::<StatusView>("/v1/status").await {
+                    Ok(status) if status.mode != Mode::Command.as_str() => return Ok(Self::Daemon(client, status)),
+                    Ok(_) => OpenError::Busy { home: setup.home.root().to_owned() }.into(),
+                    Err(error) => CliError::from(error),
+                },
+            };
+            if timeout_at(deadline, sleep(LOOK)).await.is_err() {
+                return Err(occupied);
+            }
+        }
+    }
+
+    /// The way to ask it.
+    pub fn client(&self) -> &Client {
+        match self {
+            Self::Daemon(client, _) => client,
+            Self::Own(running) => &running.client,
+        }
+    }
+
+    /// Lets go of it. An engine of this process first does what its mode demands.
+    pub async fn leave(self) {
+        match self {
+            Self::Daemon(..) => {}
+            Self::Own(running) => drop(running.finish().await),
+        }
+    }
+
+    /// The same, at once.
+    pub async fn stop(self) {
+        if let Self::Own(running) = &self {
+            running.signals.shutdown.cancel();
+        }
+        self.leave().await;
+    }
+}
+
+/// The way to an engine, for one command.
 pub struct Link {
-    client: Client,
-    running: Option<Running>,
+    engine: Engine,
     setup: Setup,
     ui: Ui,
 }
@@ -109,7 +168,7 @@ pub struct Link {
 impl Link {
     /// Whether the engine is in this process, because no daemon runs.
     pub fn is_own(&self) -> bool {
-        self.running.is_some()
+        matches!(self.engine, Engine::Own(_))
     }
 
     /// Reads.
@@ -121,50 +180,49 @@ impl Link {
     /// Reads without looking into the answer.
     pub async fn get_raw(&mut self, path: &str) -> Result<Vec<u8>, CliError> {
         for _ in 0..RELINKS {
-            match self.client.get_raw(path).await {
+            match self.engine.client().get_raw(path).await {
                 // Reading twice does no harm.
-                Err(ClientError::Unreachable { .. } | ClientError::Broken(_)) => self.relink().await?,
+                Err(ClientError::Unreachable { .. } | ClientError::Broken(_)) if !self.is_own() => {
+                    self.relink().await?
+                }
                 other => return Ok(other?.to_vec()),
             }
         }
-        Ok(self.client.get_raw(path).await?.to_vec())
+        Ok(self.engine.client().get_raw(path).await?.to_vec())
     }
 
     /// Asks for something.
     pub async fn post<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, CliError> {
         for _ in 0..RELINKS {
-            match self.client.post(path, body).await {
-                // Nobody has heard it. One that was heard must not be asked twice.
-                Err(ClientError::Unreachable { .. }) => self.relink().await?,
+            match self.engine.client().post(path, body).await {
+                // Nobody has heard it. What was heard must not be asked twice.
+                Err(ClientError::Unreachable { .. }) if !self.is_own() => self.relink().await?,
                 other => return Ok(other?),
             }
         }
-        Ok(self.client.post(path, body).await?)
+        Ok(self.engine.client().post(path, body).await?)
     }
 
     /// Opens a streamed answer.
-    pub async fn stream(&self, path: &str) -> Result<crate::api::client::Lines, CliError> {
-        Ok(self.client.stream(path).await?)
+    pub async fn stream(&self, path: &str) -> Result<Lines, CliError> {
+        Ok(self.engine.client().stream(path).await?)
     }
 
-    /// Another command's engine may have left just now.
+    /// The daemon may have left just now.
     async fn relink(&mut self) -> Result<(), CliError> {
-        if self.running.is_none() {
-            (self.client, self.running) = self.setup.connect_or_open(Mode::Command).await?;
-        }
+        self.engine = Engine::find(&self.setup, Mode::Command).await?;
         Ok(())
     }
 
     /// Tells what is wrong with `tasks.yml` or `config.yml`, and lets go of the engine.
-    pub async fn close(mut self) -> Result<Option<Farewell>, CliError> {
-        let status: StatusView = self.get("/v1/status").await?;
+    pub async fn close(self) -> Result<(), CliError> {
+        let status = match &self.engine {
+            Engine::Daemon(_, status) => status.clone(),
+            Engine::Own(running) => running.client.get("/v1/status").await?,
+        };
         status.problems.iter().for_each(|problem| self.ui.warning(problem));
-        let Self { client, running, .. } = self;
-        drop(client);
-        Ok(match running {
-            Some(running) => Some(running.finish().await),
-            None => None,
-        })
+        self.engine.leave().await;
+        Ok(())
     }
 }
 

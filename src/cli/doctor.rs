@@ -10,9 +10,9 @@ use super::ui::text::line;
 use crate::adapters::process::{Invocation, run_async, which};
 use crate::agents::DialectKind;
 use crate::config::layers::load;
-use crate::config::resolved_agent::AgentConfig;
+use crate::config::resolved_agent::{AgentConfig, KNOWN};
 use crate::config::validate::references;
-use crate::config::{Config, home::MAX_SOCKET_PATH};
+use crate::config::{Config, RouterMode, home::MAX_SOCKET_PATH};
 use crate::daemon::Setup;
 use futures::future::join_all;
 use serde::Serialize;
@@ -107,16 +107,18 @@ async fn tmux(setup: &Setup) -> Finding {
 
 /// Each agent, and whether there is one at all.
 async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
-    let wanted = |name: &str| config.router.agents.iter().any(|agent| agent == name);
-    let looks = config.agents.iter().map(|(name, agent)| one_agent(context, name, agent, wanted(name)));
+    let program = |name: &str| which(&config.agent(name)?.command, context.path());
+    let looks = config.agents.iter().map(|(name, agent)| one_agent(context, name, agent));
     let mut findings: Vec<Finding> = join_all(looks).await.into_iter().flatten().collect();
-    if !findings.iter().any(|finding| finding.verdict == Verdict::Ok) {
+    let router = &config.router.agent;
+    if config.agents.names().all(|name| program(name).is_none()) {
         findings.push(
-            Finding::new("agents", Verdict::Bad, "no agent is installed")
-                .remedy("npm install -g @anthropic-ai/claude-code, @openai/codex or opencode-ai, then log in"),
+            Finding::new("agents", Verdict::Bad, "no agent is installed").remedy(
+                "npm install -g @anthropic-ai/claude-code (or @openai/codex, or opencode-ai), and log in with it",
+            ),
         );
-    } else if which(&config.agent(&config.router.agent).map_or("", |a| a.command.as_str()), context.path()).is_none() {
-        let detail = format!("router.agent {} is not installed: tasks go to the fallback", config.router.agent);
+    } else if config.router.mode == RouterMode::Llm && program(router).is_none() {
+        let detail = format!("router.agent {router} is not installed: tasks without an agent label go to the fallback");
         findings.push(
             Finding::new("router", Verdict::Warning, detail)
                 .remedy("orch config set router.agent NAME, or orch config set router.mode round_robin"),
@@ -126,16 +128,16 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
 }
 
 /// An agent that is not there is worth a word only where it is declared or usual.
-async fn one_agent(context: &Context, name: &str, agent: &AgentConfig, wanted: bool) -> Option<Finding> {
+async fn one_agent(context: &Context, name: &str, agent: &AgentConfig) -> Option<Finding> {
     let title = format!("agent {name}");
     let Some(program) = which(&agent.command, context.path()) else {
-        let usual = ["claude", "codex", "opencode"].contains(&name);
-        let declared = !crate::config::resolved_agent::KNOWN.iter().any(|(known, _)| *known == name);
         let detail = format!("{} is not installed", agent.command);
-        return (declared || (wanted && usual)).then(|| {
-            let verdict = if declared { Verdict::Bad } else { Verdict::Warning };
-            Finding::new(&title, verdict, detail).remedy(format!("install it, or set agents.{name}.command"))
-        });
+        if !KNOWN.iter().any(|(known, _)| *known == name) {
+            let remedy = format!("install it, or set agents.{name}.command");
+            return Some(Finding::new(&title, Verdict::Warning, detail).remedy(remedy));
+        }
+        let usual = ["claude", "codex", "opencode"].contains(&name);
+        return usual.then(|| Finding::new(&title, Verdict::Ok, format!("{detail}; orch does without it")));
     };
     let version = match agent.kind {
         DialectKind::Command => String::new(),
@@ -156,7 +158,8 @@ async fn version_of(context: &Context, program: &Path) -> String {
 fn config(context: &Context, setup: &Setup) -> (Config, Finding) {
     let path = setup.home.config_file();
     let bad = |detail: String| {
-        let finding = Finding::new("config", Verdict::Bad, detail).remedy("mend the file; orch config validate checks it");
+        let finding =
+            Finding::new("config", Verdict::Bad, detail).remedy("mend the file; orch config validate checks it");
         (Config::default(), finding)
     };
     let layers = match settings::layers(context, &setup.home) {
@@ -212,7 +215,8 @@ fn home(root: &Path) -> Finding {
 async fn engine(setup: &Setup) -> Finding {
     let socket = setup.api_socket();
     if socket.as_os_str().len() > MAX_SOCKET_PATH {
-        let finding = Finding::new("daemon", Verdict::Bad, format!("the path {} is too long for a socket", socket.display()));
+        let finding =
+            Finding::new("daemon", Verdict::Bad, format!("the path {} is too long for a socket", socket.display()));
         return finding.remedy("set ORCH_HOME to a shorter path");
     }
     let Some(client) = setup.connect().await else {
@@ -223,7 +227,11 @@ async fn engine(setup: &Setup) -> Finding {
             let detail = format!("orch {} runs as {} (pid {})", status.version, status.mode, status.pid);
             let verdict = if status.version == env!("CARGO_PKG_VERSION") { Verdict::Ok } else { Verdict::Warning };
             let finding = Finding::new("daemon", verdict, detail);
-            if verdict == Verdict::Ok { finding } else { finding.remedy("restart the daemon: it is of another version") }
+            if verdict == Verdict::Ok {
+                finding
+            } else {
+                finding.remedy("restart the daemon: it is of another version")
+            }
         }
         Err(error) => Finding::new("daemon", Verdict::Bad, error.to_string())
             .remedy("stop the process that holds the socket, and start `orch serve`"),

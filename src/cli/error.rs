@@ -112,10 +112,10 @@ impl CliError {
 
     /// The error as every surface shows it.
     pub fn view(&self) -> ErrorView {
-        match self {
-            Self::Client(ClientError::Answered(view)) => view.clone(),
-            other => ErrorView { code: other.code(), message: other.to_string(), hint: other.hint() },
+        if let Self::Client(ClientError::Answered(view)) = self {
+            return view.clone();
         }
+        ErrorView { code: self.code(), message: self.to_string(), hint: self.hint() }
     }
 
     fn code(&self) -> ErrorCode {
@@ -146,7 +146,9 @@ impl CliError {
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => return hint.clone(),
             Self::Git(error) => return error.hint(),
             Self::Client(ClientError::Unreachable { .. }) => "`orch serve` starts the daemon",
-            Self::Client(ClientError::Broken(_)) => "did the daemon stop? `orch status` tells; try again",
+            Self::Client(ClientError::Broken(_)) => {
+                "did the daemon stop? `orch task list` tells whether it was done before"
+            }
             Self::Client(ClientError::Unexpected(_)) => {
                 "restart the daemon, so that it is of the same version as this orch"
             }

@@ -3,6 +3,7 @@
 
 mod config;
 mod context;
+mod demo;
 mod doctor;
 mod error;
 mod events;
@@ -12,6 +13,7 @@ mod fixture;
 mod init;
 mod project;
 mod repository;
+pub mod scripted_agent;
 mod serve;
 mod settings;
 mod status;
@@ -69,7 +71,7 @@ enum Command {
     /// Add, list, show, run and steer tasks
     Task(task::Args),
     /// Add a task (short for task add)
-    Add(task::add::Args),
+    Add(Box<task::add::Args>),
     /// List tasks (short for task list)
     #[command(visible_alias = "ls")]
     List(task::list::Args),
@@ -96,6 +98,8 @@ enum Command {
     Project(project::Args),
     /// Look whether everything that orch needs is there
     Doctor(doctor::Args),
+    /// Play the whole job with three tasks in a temporary home
+    Demo(demo::Args),
     /// Print the version
     Version,
 }
@@ -154,7 +158,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Serve(args) => together(serve::run(args, context)),
         Command::Pulse(args) => together(serve::run(args.into(), context)),
         Command::Task(args) => task::run(args, context),
-        Command::Add(args) => alone(task::add::run(args, context)),
+        Command::Add(args) => alone(task::add::run(*args, context)),
         Command::List(args) => alone(task::list::run(args, context)),
         Command::Show(args) => alone(task::show::run(args, context)),
         Command::Run(args) => together(task::run::run(args, context)),
@@ -166,6 +170,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Events(args) => alone(events::run(args, context)),
         Command::Config(args) => alone(config::run(args, context)),
         Command::Project(args) => alone(project::run(args, context)),
+        Command::Demo(args) => together(demo::run(args, context)),
         Command::Doctor(args) => alone(doctor::run(args, context)),
     }
 }

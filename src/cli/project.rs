@@ -21,8 +21,11 @@ enum Command {
     List,
 }
 
-const HEAD: [Column; 3] =
-    [Column::new("name", Width::Whole), Column::new("directory", Width::Rest(30)), Column::new("approved", Width::Whole)];
+const HEAD: [Column; 3] = [
+    Column::new("name", Width::Whole),
+    Column::new("directory", Width::Rest(30)),
+    Column::new("approved", Width::Whole),
+];
 
 /// Runs one of them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {

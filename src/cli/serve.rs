@@ -137,7 +137,11 @@ fn greet(mode: Mode, setup: &Setup, context: &Context) {
     let ui: &Ui = &context.ui;
     if mode == Mode::Serve && ui.is_watched() {
         let (home, log) = (setup.home.root().display(), setup.home.log());
-        ui.note(&format!("orch serves {home} (pid {}); log: {}; Ctrl-C stops it, agents go on", std::process::id(), log.display()));
+        ui.note(&format!(
+            "orch serves {home} (pid {}); log: {}; Ctrl-C stops it, agents go on",
+            std::process::id(),
+            log.display()
+        ));
     }
 }
 

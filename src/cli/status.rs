@@ -57,9 +57,16 @@ mod tests {
 
     #[test]
     fn a_status_reads_like_this() {
-        let counts = [("done", 3), ("new", 1), ("needs_review", 2)].map(|(word, count)| (word.to_owned(), count)).into();
-        let status =
-            StatusView { version: "1.2.3".into(), pid: 42, mode: "serve".into(), counts, idle: false, problems: vec![] };
+        let counts =
+            [("done", 3), ("new", 1), ("needs_review", 2)].map(|(word, count)| (word.to_owned(), count)).into();
+        let status = StatusView {
+            version: "1.2.3".into(),
+            pid: 42,
+            mode: "serve".into(),
+            counts,
+            idle: false,
+            problems: vec![],
+        };
         assert_eq!(
             told(&status, false, Paint::OFF),
             "orch 1.2.3 runs as serve (pid 42): at work\ntasks: 1 new, 3 done, 2 needs_review\n"

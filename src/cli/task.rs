@@ -8,8 +8,8 @@ pub mod log;
 mod route;
 pub mod run;
 mod settle;
-pub mod show;
 mod sheet;
+pub mod show;
 mod unblock;
 
 use super::context::Context;
@@ -40,7 +40,7 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Add a task
-    Add(add::Args),
+    Add(Box<add::Args>),
     /// List tasks: status, agent, model, title, age, and why they wait
     #[command(visible_alias = "ls")]
     List(list::Args),
@@ -67,7 +67,7 @@ enum Command {
 /// Runs one of them.
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
-        Command::Add(args) => alone(add::run(args, context)),
+        Command::Add(args) => alone(add::run(*args, context)),
         Command::List(args) => alone(list::run(args, context)),
         Command::Show(args) => alone(show::run(args, context)),
         Command::Run(args) => together(run::run(args, context)),

@@ -1,8 +1,8 @@
 //! Reported is not accepted: evidence in, verdict out, with the reason in words.
 
 use super::answer::{Answer, AnswerStatus};
-use super::outcome::{Failure, FailureClass};
 use super::evidence::{Check, CheckState, Evidence};
+use super::outcome::{Failure, FailureClass};
 
 /// What orch concludes from a run that ended well by its own word.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,11 +4,11 @@
 //! rule serves the running engine and the one that wakes up after a crash.
 
 use super::event::{Event, IntegrationProblem, LaunchProblem};
+use super::evidence::{Evidence, Integration};
 use super::ids::RunId;
 use super::judge::Verdict;
 use super::outcome::{Ending, Failure, Outcome, Side};
 use super::retry::{self, Context, Next};
-use super::evidence::{Evidence, Integration};
 use super::route::RouteResult;
 use super::task::{BlockedOn, Conversation, NextRun, ReviewStage, State, Status, StopFor, Task, Workplace};
 

@@ -6,9 +6,30 @@ use std::collections::BTreeMap;
 
 /// Handed to every agent. A trailing `*` matches any rest.
 const DEFAULTS: &[&str] = &[
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_*", "TERM", "TMPDIR", "TZ", "XDG_*", "HTTP_PROXY",
-    "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE",
-    "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_*",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "XDG_*",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "NODE_EXTRA_CA_CERTS",
+    "CURL_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
 ];
 
 /// Handed to the checks of a project: no key of any provider.
@@ -23,7 +44,8 @@ pub fn for_agent(
     own: &[String],
     agent: &AgentConfig,
 ) -> Result<BTreeMap<String, String>, MissingVariable> {
-    let names = DEFAULTS.iter().copied().chain(own.iter().map(String::as_str)).chain(agent.pass_env.iter().map(String::as_str));
+    let names =
+        DEFAULTS.iter().copied().chain(own.iter().map(String::as_str)).chain(agent.pass_env.iter().map(String::as_str));
     let mut environment = pick(daemon, names);
     for (name, value) in agent.environment(daemon)? {
         environment.insert(name, value.expose().to_owned());

@@ -3,8 +3,8 @@
 
 use super::main_loop::Engine;
 use super::world::Turn;
-use crate::domain::ids::{RunId, TaskId};
 use crate::domain::event::Event;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::{RunKind, Usage};
 use crate::domain::plan::{Action, Plan};
 use crate::domain::router::Decision;

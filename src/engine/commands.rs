@@ -4,8 +4,8 @@ use super::apply::Job;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::world::Turn;
-use crate::domain::ids::{RunId, TaskId};
 use crate::domain::event::Event;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::step;
 use crate::domain::retry::Context;
 use crate::domain::task::{FileState, Spec, State, Task};
@@ -74,14 +74,16 @@ impl Engine {
     }
 
     fn check_spec(&self, spec: &Spec) -> Result<(), EngineError> {
-        let invalid = |message: String, hint: Option<&str>| {
-            Err(EngineError::Invalid { message, hint: hint.map(str::to_owned) })
-        };
+        let invalid =
+            |message: String, hint: Option<&str>| Err(EngineError::Invalid { message, hint: hint.map(str::to_owned) });
         if spec.title.trim().is_empty() {
             return invalid("a task needs a title".to_owned(), Some("orch task add \"What is to be done\""));
         }
         if spec.title.chars().count() > MAX_TITLE {
-            return invalid(format!("the title is longer than {MAX_TITLE} characters"), Some("put the details into --body"));
+            return invalid(
+                format!("the title is longer than {MAX_TITLE} characters"),
+                Some("put the details into --body"),
+            );
         }
         for other in spec.depends_on.iter().chain(&spec.parent) {
             if !self.world.tasks.contains_key(other) {
@@ -95,13 +97,7 @@ impl Engine {
         Ok(())
     }
 
-    fn ask(
-        &mut self,
-        turn: &mut Turn,
-        id: TaskId,
-        request: Request,
-        now: Timestamp,
-    ) -> Result<Arc<Task>, EngineError> {
+    fn ask(&mut self, turn: &mut Turn, id: TaskId, request: Request, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         let task = self.world.tasks.get(&id).cloned().ok_or(EngineError::NoTask(id))?;
         let event = match request {
             Request::Run => Event::RunAsked,

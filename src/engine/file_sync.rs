@@ -10,8 +10,8 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::{FileState, Status, Task};
 use crate::store::journal::Project;
 use crate::store::tasks_file::{At, Edit, NewEntry, Outline, TasksDoc};
-use serde_json::Value;
 use jiff::Timestamp;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -71,8 +71,8 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| fingerprint(f)).collect();
     let path = doors.home.tasks_file();
     let of_tasks = fingerprint(&path);
-    let settings = (known.settings.as_ref() != Some(&of_settings))
-        .then(|| doors.sources.load(projects, Some(settings)));
+    let settings =
+        (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
     let tasks = changed.then(|| read_tasks(&path, of_tasks.is_some()));
     let known = Known { tasks: Some(of_tasks), settings: Some(of_settings), missing: known.missing };

@@ -1,8 +1,8 @@
 //! The words of the history: what an event did to a task, in a line. Decides nothing.
 
-use crate::domain::ids::RunId;
 use crate::domain::event::Event;
 use crate::domain::evidence::IntegrationState;
+use crate::domain::ids::RunId;
 use crate::domain::outcome::Outcome;
 use crate::domain::task::{State, Task};
 
@@ -23,8 +23,13 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::LaunchFailed { .. } => ("launch_failed", then()),
         Event::RunEnded { outcome, .. } => ("run_ended", format!("{}; {}", ended(outcome), then())),
         Event::Judged { evidence, .. } => {
-            let seen = format!("{} commits, +{} −{} in {} files", evidence.commits.len(), evidence.insertions,
-                evidence.deletions, evidence.files);
+            let seen = format!(
+                "{} commits, +{} −{} in {} files",
+                evidence.commits.len(),
+                evidence.insertions,
+                evidence.deletions,
+                evidence.files
+            );
             ("judged", format!("{seen}; {}", then()))
         }
         Event::Integrated { integration, .. } => {

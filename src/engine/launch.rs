@@ -12,8 +12,8 @@ use crate::agents::{DialectKind, GitDirs, LaunchRequest, Session};
 use crate::config::resolved::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
-use crate::domain::ids::RunId;
 use crate::domain::event::LaunchProblem;
+use crate::domain::ids::RunId;
 use crate::domain::names::{self, BranchName};
 use crate::domain::outcome::{Failure, FailureClass, Usage};
 use crate::domain::plan::directory;
@@ -205,7 +205,9 @@ impl Order<'_> {
         let kind = self.config.agent(&self.run.agent).map(|agent| agent.kind);
         match (session, kind) {
             (Session::Resume { id }, _) | (Session::New { id }, Some(DialectKind::Claude)) => Some(id.clone()),
-            (Session::New { .. }, Some(DialectKind::Codex | DialectKind::Opencode | DialectKind::Command) | None) => None,
+            (Session::New { .. }, Some(DialectKind::Codex | DialectKind::Opencode | DialectKind::Command) | None) => {
+                None
+            }
         }
     }
 
@@ -358,7 +360,8 @@ pub fn prepare_run(
 
 /// Makes the session in which the runner takes the run.
 pub async fn open_session(doors: &Doors, name: &str, run_dir: &RunDir) -> Result<(), LaunchProblem> {
-    fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached).map_err(|e| ask(&e, None))?;
+    fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached)
+        .map_err(|e| ask(&e, None))?;
     let argv = [doors.orch.as_os_str(), std::ffi::OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
     doors.tmux.ensure_session(name, &argv).await.map(drop).map_err(|e| ask(&e, None))
 }

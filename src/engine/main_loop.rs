@@ -413,13 +413,8 @@ impl Engine {
     }
 
     pub(super) fn look_at_runs(&mut self) {
-        let running: Vec<_> = self
-            .world
-            .runs
-            .values()
-            .filter(|run| run.phase == Phase::Running)
-            .map(|run| run.id.clone())
-            .collect();
+        let running: Vec<_> =
+            self.world.runs.values().filter(|run| run.phase == Phase::Running).map(|run| run.id.clone()).collect();
         if running.is_empty() {
             return;
         }
@@ -440,7 +435,8 @@ impl Engine {
 
     /// Nothing will happen by itself any more.
     pub(super) fn idle(&self) -> bool {
-        let waits_for_time = |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;
+        let waits_for_time =
+            |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;
         self.settled()
             && self.world.runs.is_empty()
             && !self.plan.holds.iter().any(|(_, hold)| waits_for_time(hold.reason, hold.until))

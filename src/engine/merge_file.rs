@@ -3,8 +3,8 @@
 use super::file_sync::{FileNews, TasksNews, Writeback};
 use super::main_loop::Engine;
 use super::world::Turn;
-use crate::domain::ids::TaskId;
 use crate::domain::event::Event;
+use crate::domain::ids::TaskId;
 use crate::domain::task::{FileState, State, Status, Task};
 use crate::store::tasks_file::{Entry, Severity, TasksDoc};
 use jiff::{SignedDuration, Timestamp};
@@ -66,8 +66,13 @@ impl Engine {
     fn ids_for(&mut self, doc: &TasksDoc) -> Vec<(usize, TaskId)> {
         let highest = doc.entries().iter().filter_map(|e| e.id).map(|id| id.0).max().unwrap_or(0);
         self.world.reserve_ids(highest);
-        let without: Vec<usize> =
-            doc.entries().iter().enumerate().filter(|(_, e)| e.sound && e.id.is_none()).map(|(index, _)| index).collect();
+        let without: Vec<usize> = doc
+            .entries()
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| e.sound && e.id.is_none())
+            .map(|(index, _)| index)
+            .collect();
         without.into_iter().map(|index| (index, self.world.next_task_id())).collect()
     }
 

@@ -80,10 +80,7 @@ impl Sources {
     }
 
     fn global(&self, problems: &mut Vec<String>) -> Vec<Layer> {
-        let mut layers = vec![
-            Layer::Environment(self.environment.clone()),
-            Layer::Flags(self.flags.clone()),
-        ];
+        let mut layers = vec![Layer::Environment(self.environment.clone()), Layer::Flags(self.flags.clone())];
         let path = self.home.config_file();
         match read_text(&path) {
             Ok(Some(text)) => layers.push(Layer::Global { path, text }),
@@ -115,7 +112,8 @@ impl Sources {
             Ok(loaded) => {
                 problems.extend(loaded.warnings.iter().map(ToString::to_string));
                 if !of_project {
-                    let missing = crate::config::validate::references(&loaded.config, &loaded.origins, &self.environment);
+                    let missing =
+                        crate::config::validate::references(&loaded.config, &loaded.origins, &self.environment);
                     problems.extend(missing.iter().map(ToString::to_string));
                 }
                 Some(loaded.config)

@@ -91,7 +91,9 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
                 if left.sha.is_some() {
                     notes.push("the agent left changes uncommitted; orch committed them".to_owned());
                 }
-                notes.extend(left.left_out.iter().map(|p| format!("left out: {} is a repository of its own", p.display())));
+                notes.extend(
+                    left.left_out.iter().map(|p| format!("left out: {} is a repository of its own", p.display())),
+                );
             }
             Err(error) => notes.push(format!("changes are left uncommitted: {error}")),
         }

@@ -2,9 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use crate::api::types::{
-    ErrorCode, NewProject, NewTask, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView,
-};
+use crate::api::types::{ErrorCode, NewProject, NewTask, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders};
 use crate::domain::route::RouteResult;
@@ -198,7 +196,9 @@ fn explain(task: &Task, hold: Option<&Hold>) -> (String, String) {
     }
     match &task.state {
         TaskState::New { .. } | TaskState::Routed { .. } => ("nothing holds it".to_owned(), "it starts now".to_owned()),
-        TaskState::InProgress { run, .. } => (format!("run {run} is under way"), "it moves when the agent ends".to_owned()),
+        TaskState::InProgress { run, .. } => {
+            (format!("run {run} is under way"), "it moves when the agent ends".to_owned())
+        }
         TaskState::InReview { run, .. } => {
             (format!("the result of run {run} is checked and integrated"), "it moves when that ends".to_owned())
         }

@@ -146,9 +146,10 @@ impl Journal {
         reader.pragma_update(None, "cache_size", -512).map_err(sqlite)?;
         let (jobs, queue) = mpsc::channel(64);
         let writer = Writer { connection, epoch, path: path.to_owned() };
-        std::thread::Builder::new().name("journal".into()).spawn(move || writer.serve(queue)).map_err(|e| {
-            sqlite(rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
-        })?;
+        std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.serve(queue))
+            .map_err(|e| sqlite(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))?;
         Ok((Self { path: Arc::new(path.to_owned()), jobs, reader: Arc::new(Mutex::new(reader)) }, loaded))
     }
 
@@ -269,8 +270,11 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     for row in rows {
         let (agent, data): (String, String) = row.map_err(sqlite)?;
-        let cooldown = serde_json::from_str(&data)
-            .map_err(|source| JournalError::Row { path: path.to_owned(), what: "cooldown", source })?;
+        let cooldown = serde_json::from_str(&data).map_err(|source| JournalError::Row {
+            path: path.to_owned(),
+            what: "cooldown",
+            source,
+        })?;
         loaded.cooldowns.insert(agent, cooldown);
     }
     Ok(loaded)
@@ -295,10 +299,8 @@ impl Writer {
     fn transact(&mut self, writes: &[Write]) -> Result<(), JournalError> {
         let path = self.path.clone();
         let sqlite = |source| JournalError::Sqlite { path: path.clone(), source };
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-            .map_err(sqlite)?;
+        let transaction =
+            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(sqlite)?;
         if current_epoch(&transaction).map_err(sqlite)? != self.epoch {
             return Err(JournalError::Fenced { path: path.clone() });
         }

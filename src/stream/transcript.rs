@@ -32,14 +32,7 @@ impl Follower {
         let wake = Arc::clone(&changed);
         let mut watcher = notify::recommended_watcher(move |_| wake.notify_one())?;
         watcher.watch(run_dir, RecursiveMode::NonRecursive)?;
-        Ok(Self {
-            transcript,
-            outcome,
-            file: None,
-            offset,
-            changed,
-            _watcher: watcher,
-        })
+        Ok(Self { transcript, outcome, file: None, offset, changed, _watcher: watcher })
     }
 
     /// Where the next piece begins.

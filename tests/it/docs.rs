@@ -2,15 +2,12 @@
 //! page that is pointed to is there. Wording is not compared.
 
 use orch::api::types::{RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::outcome::{FailureClass, RunKind, Usage};
 use orch::domain::plan::{Hold, HoldReason};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
-use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
-use orch::domain::task::{
-    FileState, Phase, Run, Spec, Status,
-    Task,
-};
+use orch::domain::task::{FileState, Phase, Run, Spec, Status, Task};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;

@@ -12,7 +12,11 @@ use std::time::Duration;
 fn setup(sealed: &SealedBox) -> Setup {
     Setup {
         home: Home::new(sealed.orch_home(), None),
-        environment: sealed.env().into_iter().map(|(n, v)| (n.into_string().expect("text"), v.into_string().expect("text"))).collect(),
+        environment: sealed
+            .env()
+            .into_iter()
+            .map(|(n, v)| (n.into_string().expect("text"), v.into_string().expect("text")))
+            .collect(),
         flags: Vec::new(),
         orch: PathBuf::from(env!("CARGO_BIN_EXE_orch")),
     }
@@ -26,7 +30,9 @@ async fn a_task_for_a_command_agent_is_done_with_evidence() {
         "bot",
         "#!/bin/sh\ncat > /dev/null\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n",
     );
-    sealed.config("agents:\n  bot: {kind: command, command: bot}\nworkflow: {integrate: merge, checks: [test -f hello.txt]}\n");
+    sealed.config(
+        "agents:\n  bot: {kind: command, command: bot}\nworkflow: {integrate: merge, checks: [test -f hello.txt]}\n",
+    );
     let running = setup(&sealed).open(Mode::Serve).await.expect("opens");
     let engine = running.handle.clone();
     let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };

@@ -5,12 +5,15 @@
 mod kit;
 
 mod agent_fixtures;
+mod bad_input;
 mod cli_contract;
 mod config_example;
 mod docs;
 mod engine_in_process;
 mod git;
+mod main_job;
 mod prompts;
 mod runner;
+mod scripted_agent;
 mod tasks_file;
 mod tidy;

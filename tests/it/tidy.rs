@@ -46,9 +46,13 @@ const TABLE: &[(&str, &[May])] = &[
         ],
     ),
     ("api", &[Room("domain")]),
-    ("http", &[Room("api"), Room("domain"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")]),
+    (
+        "http",
+        &[Room("api"), Room("domain"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")],
+    ),
     ("transports", &[Room("api"), Room("config"), Module("engine", "handle"), Module("stream", "hub")]),
-    ("cli", &[Room("api"), Room("config"), Room("domain"), Room("adapters"), Room("daemon")]),
+    // The engine: what it was started for and the names it shares. Agents: the reader that the scripted agent is tested with.
+    ("cli", &[Room("agents"), Room("api"), Room("config"), Room("domain"), Room("adapters"), Room("daemon"), Room("telemetry"), Surface("engine")]),
     ("tui", &[Room("api"), Room("config")]),
     ("mcp", &[Room("api"), Room("config")]),
     ("telemetry", &[Room("domain"), Room("config"), Room("adapters")]),

@@ -38,10 +38,12 @@ fn has_npm_test(text: &str) -> bool {
 }
 
 fn has_make_test(text: &str) -> bool {
-    text.lines().any(|line| line.strip_prefix("test").is_some_and(|rest| {
-        let rest = rest.trim_start();
-        rest.starts_with(':') && !rest.starts_with(":=") && !rest.starts_with("::=")
-    }))
+    text.lines().any(|line| {
+        line.strip_prefix("test").is_some_and(|rest| {
+            let rest = rest.trim_start();
+            rest.starts_with(':') && !rest.starts_with(":=") && !rest.starts_with("::=")
+        })
+    })
 }
 
 /// The text of a new `.orch.yml`. `active`: checks that hold at once; without them the suggested ones are a comment.
@@ -64,7 +66,9 @@ pub fn project_file(name: Option<&str>, base: Option<&str>, active: Option<&[Str
     if let Some(base) = base {
         text.push_str(&format!("  base_branch: {}\n", quoted(base)));
     }
-    text.push_str("  integrate: branch            # merge: merge accepted work locally when the checks pass on the result\n");
+    text.push_str(
+        "  integrate: branch            # merge: merge accepted work locally when the checks pass on the result\n",
+    );
     text
 }
 

@@ -109,7 +109,14 @@ impl<W: Write> Stream<W> {
             Answered::Structured(value) => (value.to_string(), Some(value).filter(|_| self.structured)),
             Answered::Text(text) => (text, None),
         };
-        self.say(&text)?;
+        match &structured {
+            // The answer in the schema's form is a tool call to the real CLI too.
+            Some(value) => {
+                let id = self.call("StructuredOutput", value)?;
+                self.result(&id, true, "Structured output provided successfully")?;
+            }
+            None => self.say(&text)?,
+        }
         let mut last = self.last("success", false);
         last["result"] = json!(text);
         if let Some(structured) = structured {

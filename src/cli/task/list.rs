@@ -155,7 +155,8 @@ mod tests {
 
     #[test]
     fn old_finished_tasks_are_left_out_and_counted() {
-        let rows: Vec<TaskRow> = (1..=30).map(|id| row(id, if id == 1 { Status::New } else { Status::Done }, "t", None)).collect();
+        let rows: Vec<TaskRow> =
+            (1..=30).map(|id| row(id, if id == 1 { Status::New } else { Status::Done }, "t", None)).collect();
         let ids = |chosen: &Chosen<'_>| chosen.rows.iter().map(|row| row.id.0).collect::<Vec<_>>();
         let chosen = choose(&rows, &[], false);
         assert_eq!((ids(&chosen).len(), ids(&chosen)[..2].to_vec(), chosen.left_out), (21, vec![1, 11], 9));

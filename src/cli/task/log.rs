@@ -29,9 +29,10 @@ impl FromStr for Which {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse::<usize>() {
             Ok(number) if number > 0 => Ok(Self::Number(number)),
-            Ok(_) | Err(_) => {
-                text.parse().map(Self::Id).map_err(|_| "expected 1, 2, … as in `orch task show`, or a run id".to_owned())
-            }
+            Ok(_) | Err(_) => text
+                .parse()
+                .map(Self::Id)
+                .map_err(|_| "expected 1, 2, … as in `orch task show`, or a run id".to_owned()),
         }
     }
 }

@@ -2,15 +2,15 @@
 //! for this one task; either way the agent is in tmux and outlives this command.
 
 use super::settle::{settled, started};
-use super::sheet::told_hold;
+use super::sheet::{told_hold, told_integration};
 use crate::api::client::{Client, ClientError, Lines};
-use crate::api::types::{StatusView, TaskView};
-use crate::cli::context::Context;
+use crate::api::types::TaskView;
+use crate::cli::context::{Context, Engine};
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::exit::Exit;
 use crate::cli::serve::log_to_file;
-use crate::daemon::{Running, Setup};
+use crate::daemon::Setup;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::Status;
 use crate::engine::Mode;
@@ -22,8 +22,6 @@ use std::time::Duration;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How many engines may leave while one task is followed.
 const ENGINES: usize = 100;
-/// How long another command's engine is waited for.
-const HANDOVER: Duration = Duration::from_secs(10);
 
 /// Arguments of `orch task run`.
 #[derive(Debug, clap::Args)]
@@ -39,30 +37,30 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut follow = Follow::new(args.id, context);
     for _ in 0..ENGINES {
-        let (client, running) = engine(&setup, args.id, context).await?;
+        let engine = open(&setup, args.id, context).await?;
         let ended = tokio::select! {
-            ended = follow.through(&client) => ended,
+            ended = follow.through(engine.client()) => ended,
             _ = &mut interrupt => Ok(Ended::Interrupted),
         };
-        drop(client);
         match ended {
             Ok(Ended::Settled(task, exit)) => {
                 // An engine of this process writes down what it did before it leaves.
-                leave(running).await;
+                engine.leave().await;
                 tell(&task, exit, context)?;
                 return Ok(exit);
             }
             Ok(Ended::Interrupted) => {
-                stop(running).await;
-                context.ui.note(&format!("the agent goes on, if one runs; orch task attach {0}, orch task cancel {0}", args.id));
+                engine.stop().await;
+                let id = args.id;
+                context.ui.note(&format!("an agent that runs goes on: orch task attach {id}, orch task cancel {id}"));
                 return Ok(Exit::Interrupted);
             }
             // The daemon left: this process goes on in its place, or the next daemon does.
             Ok(Ended::Left) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_)))
-                if running.is_none() => {}
+                if matches!(engine, Engine::Daemon(..)) => {}
             Ok(Ended::Left) => break,
             Err(error) => {
-                stop(running).await;
+                engine.stop().await;
                 return Err(error);
             }
         }
@@ -71,35 +69,25 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 /// The daemon, or an engine of this process for this task.
-async fn engine(setup: &Setup, id: TaskId, context: &Context) -> Result<(Client, Option<Running>), CliError> {
-    let deadline = tokio::time::Instant::from_std(crate::adapters::clock::instant()) + HANDOVER;
-    loop {
-        let (client, running) = setup.connect_or_open(Mode::Task(id)).await?;
-        if let Some(running) = running {
-            if let Err(error) = prepare(setup, context).await {
-                stop(Some(running)).await;
-                return Err(error);
-            }
-            return Ok((client, Some(running)));
-        }
-        let status = client.get::<StatusView>("/v1/status").await;
-        match status.as_ref().map(|status| status.mode.as_str()) {
-            // The engine of a short command: it leaves in a moment.
-            Ok("command") | Err(_) => {}
-            Ok("task") => return Err(occupied(status.map_or(0, |status| status.pid))),
-            Ok(_) => return Ok((client, None)),
-        }
-        if tokio::time::timeout_at(deadline, tokio::time::sleep(Duration::from_millis(20))).await.is_err() {
-            status?;
-            return Err(occupied(0));
+async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result<Engine, CliError> {
+    let engine = Engine::find(setup, Mode::Task(id)).await?;
+    let ready = match &engine {
+        Engine::Daemon(_, status) if status.mode == Mode::Task(id).as_str() => Err(occupied(status.pid)),
+        Engine::Daemon(..) => Ok(()),
+        Engine::Own(_) => prepare(setup, context).await,
+    };
+    match ready {
+        Ok(()) => Ok(engine),
+        Err(error) => {
+            engine.stop().await;
+            Err(error)
         }
     }
 }
 
 fn occupied(pid: u32) -> CliError {
-    let who = if pid == 0 { String::new() } else { format!(" (pid {pid})") };
     CliError::Refused {
-        message: format!("another terminal runs a task{who}, and no daemon is there for several"),
+        message: format!("another terminal runs a task (pid {pid}), and no daemon is there for several"),
         hint: Some("orch serve, then orch task run; or wait until the other task is at rest".to_owned()),
     }
 }
@@ -108,19 +96,6 @@ fn occupied(pid: u32) -> CliError {
 async fn prepare(setup: &Setup, context: &Context) -> Result<(), CliError> {
     setup.tmux().check().await?;
     log_to_file(&setup.home, context)
-}
-
-async fn leave(running: Option<Running>) {
-    if let Some(running) = running {
-        running.finish().await;
-    }
-}
-
-async fn stop(running: Option<Running>) {
-    if let Some(running) = running {
-        running.signals.shutdown.cancel();
-        running.finish().await;
-    }
 }
 
 /// How following ended.
@@ -272,9 +247,10 @@ fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliError> 
         ui.note(&format!("next: orch why {id}"));
     }
     if task.status == Status::Done {
-        let branch = task.branch.as_deref().map(|branch| format!(" on {branch}")).unwrap_or_default();
+        let result = task.integration.as_ref().map_or_else(|| "accepted".to_owned(), told_integration);
+        let branch = task.branch.as_deref().map(|branch| format!(" ({branch})")).unwrap_or_default();
         let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
-        ui.note(&format!("the work is{branch}{cost}; next: orch task show {id}"));
+        ui.note(&format!("{result}{branch}{cost}; next: orch task show {id}"));
     }
     Ok(())
 }

@@ -5,11 +5,11 @@ use crate::api::types::{EvidenceView, IntegrationView, RunView, TaskView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
+use crate::domain::evidence::{Check, CheckState};
 use crate::domain::ids::TaskId;
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::Hold;
 use crate::domain::route::RouteResult;
-use crate::domain::evidence::{Check, CheckState};
 use std::fmt::Display;
 
 /// Width of the column with the names of the fields.
@@ -100,7 +100,7 @@ fn standing(sheet: &mut Sheet, task: &TaskView) {
         sheet.field("question", told.trim_start().trim_end_matches('\n'));
         task.choices.iter().for_each(|choice| sheet.field("", format!("→ {}", line(choice))));
     }
-    sheet.optional("result", task.integration.as_ref().map(integration));
+    sheet.optional("result", task.integration.as_ref().map(told_integration));
 }
 
 fn wishes(sheet: &mut Sheet, task: &TaskView) {
@@ -131,7 +131,8 @@ fn reason(hold: &Hold) -> String {
     word.ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-fn integration(integration: &IntegrationView) -> String {
+/// What became of the branch: `merged as 0123456789`.
+pub fn told_integration(integration: &IntegrationView) -> String {
     let commit = integration.commit.as_deref().map(|sha| format!(" as {}", line(short(sha)))).unwrap_or_default();
     let what = match integration.state.as_str() {
         "kept" => "kept on its branch".to_owned(),
@@ -175,13 +176,17 @@ fn one_run(sheet: &mut Sheet, number: usize, run: &RunView, now: &Now) {
     };
     let started = run.started_at.map(|at| format!(", {}", now.local(at))).unwrap_or_default();
     let lasted = match (run.started_at, run.ended_at) {
-        (Some(from), Some(to)) => format!(", {}", took(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0))),
+        (Some(from), Some(to)) => {
+            format!(", {}", took(u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)))
+        }
         (Some(_) | None, _) => String::new(),
     };
     let cost = run.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
     sheet.out.push_str(&format!("  {number}. {kind} by {agent}{started}{lasted}{cost}\n"));
     let (role, told) = outcome(run);
-    sheet.out.push_str(&indented(&told, "     ").lines().map(|l| format!("{}\n", sheet.paint.text(role, l))).collect::<String>());
+    sheet.out.push_str(
+        &indented(&told, "     ").lines().map(|l| format!("{}\n", sheet.paint.text(role, l))).collect::<String>(),
+    );
     sheet.out.push_str(&format!("     {}\n", sheet.paint.text(Role::Faint, line(&run.transcript.to_string_lossy()))));
 }
 
@@ -194,7 +199,8 @@ fn outcome(run: &RunView) -> (Role, String) {
         };
     };
     let class = outcome.class.map(|class| format!(" ({class})")).unwrap_or_default();
-    let detail = outcome.detail.as_deref().filter(|d| !d.trim().is_empty()).map(|d| format!(": {d}")).unwrap_or_default();
+    let detail =
+        outcome.detail.as_deref().filter(|d| !d.trim().is_empty()).map(|d| format!(": {d}")).unwrap_or_default();
     let role = match outcome.state.as_str() {
         "finished" => Role::Good,
         "failed" => Role::Bad,

@@ -60,7 +60,13 @@ pub fn render<const N: usize>(head: &[Column; N], rows: &[[Cell<'_>; N]], column
     out
 }
 
-fn push_row<const N: usize>(out: &mut String, head: &[Column; N], row: &[Cell<'_>; N], widths: &[usize; N], paint: Paint) {
+fn push_row<const N: usize>(
+    out: &mut String,
+    head: &[Column; N],
+    row: &[Cell<'_>; N],
+    widths: &[usize; N],
+    paint: Paint,
+) {
     let start = out.len();
     for (at, ((content, role), width)) in row.iter().zip(widths).enumerate() {
         if *width == 0 {
@@ -130,11 +136,8 @@ fn share<const N: usize>(head: &[Column; N], mut widths: [usize; N], columns: us
 mod tests {
     use super::*;
 
-    const HEAD: [Column; 3] = [
-        Column::number("id"),
-        Column::new("title", Width::Rest(8)),
-        Column::new("why", Width::Rest(8)),
-    ];
+    const HEAD: [Column; 3] =
+        [Column::number("id"), Column::new("title", Width::Rest(8)), Column::new("why", Width::Rest(8))];
 
     fn table(rows: &[[&str; 3]], columns: usize) -> String {
         let rows: Vec<[Cell<'_>; 3]> = rows.iter().map(|row| row.map(cell)).collect();

@@ -53,7 +53,8 @@ fn char_width(c: char) -> usize {
 /// The text as one safe line of at most `columns`; what is cut off is shown by `…`.
 pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     // No character takes fewer bytes than half its columns, so that a text of ten thousand characters is cut at once.
-    let head = text.char_indices().nth(columns.saturating_mul(2).saturating_add(64)).map_or(text, |(end, _)| &text[..end]);
+    let head =
+        text.char_indices().nth(columns.saturating_mul(2).saturating_add(64)).map_or(text, |(end, _)| &text[..end]);
     let safe = line(head);
     if head.len() == text.len() && width(&safe) <= columns {
         return safe;

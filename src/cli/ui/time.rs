@@ -68,7 +68,9 @@ mod tests {
 
     #[test]
     fn spans_are_told_in_their_largest_unit() {
-        for (seconds, expected) in [(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m"), (3_599, "59m"), (86_399, "23h"), (200_000, "2d")] {
+        for (seconds, expected) in
+            [(-5, "0s"), (0, "0s"), (59, "59s"), (60, "1m"), (3_599, "59m"), (86_399, "23h"), (200_000, "2d")]
+        {
             assert_eq!(short(SignedDuration::from_secs(seconds)), expected);
         }
         for (ms, expected) in [(40, "0.0s"), (1_250, "1.2s"), (41_000, "41s"), (200_000, "3m 20s")] {

@@ -65,8 +65,7 @@ impl Life {
 
     fn try_event(&mut self, event: &Event) -> Result<(), Refused> {
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let context =
-            Context { now: now(), max_attempts: 3, alternatives: &self.alternatives, model_for: &model_for };
+        let context = Context { now: now(), max_attempts: 3, alternatives: &self.alternatives, model_for: &model_for };
         self.task = step(&self.task, event, &context)?;
         Ok(())
     }

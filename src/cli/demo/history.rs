@@ -1,0 +1,210 @@
+//! What happens, told as it happens: the daemon's history, and under it what the agents say. The output of a run comes
+//! before the line that tells of its end.
+
+use super::stage::Stage;
+use crate::adapters::clock;
+use crate::api::client::{Client, ClientError};
+use crate::api::types::TaskView;
+use crate::cli::error::CliError;
+use crate::cli::events::{self, Event};
+use crate::cli::ui::Ui;
+use crate::cli::ui::paint::Role;
+use crate::cli::ui::text;
+use crate::domain::evidence::CheckState;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::task::Status;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// How often the daemon is looked at when nothing happens.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the last lines may take to come when everything is settled.
+const LAST: Duration = Duration::from_millis(100);
+/// How long a run that was announced may take to have an output.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest line of the history, in columns.
+const LINE: usize = 160;
+
+/// Something to tell.
+enum News {
+    Event(Event),
+    Said { task: TaskId, line: String },
+    Silent { task: TaskId },
+    Lost(CliError),
+}
+
+/// Follows the daemon.
+pub(super) struct History {
+    news: mpsc::Receiver<News>,
+    sender: mpsc::Sender<News>,
+    client: Client,
+    /// When the demo began.
+    began: Timestamp,
+    ui: Ui,
+    /// Tasks with an agent whose output is being told.
+    talking: BTreeSet<TaskId>,
+    /// What is told of them once they are silent.
+    held: BTreeMap<TaskId, VecDeque<Event>>,
+}
+
+impl History {
+    /// Begins to follow, from the first line of the history.
+    pub(super) async fn follow(client: &Client, began: Timestamp, ui: Ui) -> Result<Self, CliError> {
+        let (sender, news) = mpsc::channel(256);
+        let mut lines = client.stream(&events::path(Some(0), None, true)).await?;
+        let to = sender.clone();
+        tokio::spawn(async move {
+            loop {
+                let next = match lines.event::<serde_json::Value>().await {
+                    Ok(Some(document)) => Event::read(&document).map_or_else(News::Lost, News::Event),
+                    Ok(None) => News::Lost(ClientError::Broken("the history ended".to_owned()).into()),
+                    Err(error) => News::Lost(error.into()),
+                };
+                let over = matches!(next, News::Lost(_));
+                if to.send(next).await.is_err() || over {
+                    return;
+                }
+            }
+        });
+        let (talking, held) = (BTreeSet::new(), BTreeMap::new());
+        Ok(Self { news, sender, client: client.clone(), began, ui, talking, held })
+    }
+
+    /// Tells until there are so many tasks, and none of them moves any more.
+    pub(super) async fn until_settled(&mut self, tasks: usize, stage: &mut Stage) -> Result<(), CliError> {
+        let mut settled = false;
+        loop {
+            let patience = if settled { LAST } else { LOOK };
+            match tokio::time::timeout(patience, self.news.recv()).await {
+                Ok(Some(News::Event(event))) => self.on_event(event).await?,
+                Ok(Some(News::Said { task, line })) => self.on_said(task, &line)?,
+                Ok(Some(News::Silent { task })) => self.on_silent(task).await?,
+                Ok(Some(News::Lost(error))) => {
+                    stage.check_daemon()?;
+                    return Err(error);
+                }
+                Ok(None) => return Ok(()),
+                Err(_) if settled => return Ok(()),
+                Err(_) => stage.check_daemon()?,
+            }
+            settled = self.talking.is_empty() && self.news.is_empty() && is_settled(&self.client, tasks).await?;
+        }
+    }
+
+    async fn on_event(&mut self, event: Event) -> Result<(), CliError> {
+        // These belong to the beginning of a run; whatever else comes while its agent talks tells of the end.
+        let begins = ["placed", "run_started"].contains(&event.kind.as_str());
+        let task = event.task_id.filter(|task| self.talking.contains(task));
+        if let Some(task) = task.filter(|_| !begins) {
+            self.held.entry(task).or_default().push_back(event);
+            return Ok(());
+        }
+        self.tell(&event).await
+    }
+
+    async fn tell(&mut self, event: &Event) -> Result<(), CliError> {
+        if let (Some(task), Some(run), "run_launched") = (event.task_id, &event.run_id, event.kind.as_str()) {
+            self.listen(task, run.clone());
+        }
+        let task = event.task_id.map(|id| format!("#{id}")).unwrap_or_default();
+        let kind = event.kind.replace('_', " ");
+        let paint = self.ui.paint();
+        let what = text::fit(event.text.lines().next().unwrap_or_default(), LINE);
+        let kind = paint.text(role(&event.kind), format!("{kind:<18}"));
+        let seconds = event.at.duration_since(self.began).as_secs_f64().max(0.0);
+        tell(self.ui, &format!("{seconds:>5.1}s {task:<3} {kind} {what}"))?;
+        match event.task_id.filter(|_| event.kind == "judged") {
+            Some(task) => self.tell_checks(task).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What the checks that failed had to say: it goes back to the agent.
+    async fn tell_checks(&self, task: TaskId) -> Result<(), CliError> {
+        let seen: TaskView = self.client.get(&format!("/v1/tasks/{}", task.0)).await?;
+        let checks = seen.evidence.flatten().map(|evidence| evidence.checks).unwrap_or_default();
+        let failed = checks.iter().filter(|check| check.state != CheckState::Passed);
+        failed.flat_map(|check| check.output_tail.lines()).try_for_each(|line| self.on_said(task, line))
+    }
+
+    fn on_said(&self, task: TaskId, line: &str) -> Result<(), CliError> {
+        let line = format!("       #{task} │ {}", text::fit(line, LINE));
+        tell(self.ui, &self.ui.paint().text(Role::Faint, line))
+    }
+
+    /// Its agent has said all: what is held back of it is told now, up to the next agent.
+    async fn on_silent(&mut self, task: TaskId) -> Result<(), CliError> {
+        self.talking.remove(&task);
+        while !self.talking.contains(&task) {
+            let Some(event) = self.held.get_mut(&task).and_then(VecDeque::pop_front) else { break };
+            self.tell(&event).await?;
+        }
+        Ok(())
+    }
+
+    /// Follows the output of a run.
+    fn listen(&mut self, task: TaskId, run: RunId) {
+        self.talking.insert(task);
+        let (client, to) = (self.client.clone(), self.sender.clone());
+        tokio::spawn(async move {
+            // What cannot be followed is not told; the history goes on.
+            forward(&client, &to, task, &run).await.ok();
+            to.send(News::Silent { task }).await.ok();
+        });
+    }
+}
+
+/// A line of what happens. With `--json`, stdout is for the document at the end.
+pub(super) fn tell(ui: Ui, line: &str) -> Result<(), CliError> {
+    if ui.is_json() {
+        ui.note(line);
+        return Ok(());
+    }
+    ui.data(&format!("{line}\n"))
+}
+
+fn role(kind: &str) -> Role {
+    match kind {
+        "done" => Role::Good,
+        "routed" | "run_launched" | "judged" => Role::Active,
+        "launch_failed" | "not_integrated" | "route_impossible" => Role::Bad,
+        _ => Role::Strong,
+    }
+}
+
+async fn forward(client: &Client, to: &mpsc::Sender<News>, task: TaskId, run: &RunId) -> Result<(), ClientError> {
+    let path = format!("/v1/tasks/{}/output?run={run}", task.0);
+    let deadline = clock::instant() + PATIENCE;
+    let mut output = loop {
+        match client.stream(&path).await {
+            // It is announced before its directory is made.
+            Err(ClientError::Answered(_)) if clock::instant() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            other => break other?,
+        }
+    };
+    let mut rest = Vec::new();
+    while let Some(piece) = output.piece().await? {
+        rest.extend_from_slice(&piece);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            let line = String::from_utf8_lossy(&line[..end]).into_owned();
+            if to.send(News::Said { task, line }).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn is_settled(client: &Client, count: usize) -> Result<bool, CliError> {
+    let tasks: Vec<TaskView> = client.get("/v1/tasks").await?;
+    let settled = |task: &TaskView| match task.status {
+        Status::Done | Status::NeedsReview | Status::Cancelled | Status::Blocked => true,
+        Status::New | Status::Routed | Status::InProgress | Status::InReview => false,
+    };
+    Ok(tasks.len() >= count && tasks.iter().all(settled))
+}

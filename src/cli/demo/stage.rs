@@ -1,0 +1,255 @@
+//! Where the demo plays: a temporary directory with a home, a repository and a daemon of its own, and their end.
+
+use super::cast::Cast;
+use super::project::FILES;
+use crate::adapters::clock;
+use crate::adapters::fs::{self, Durability};
+use crate::adapters::git::Git;
+use crate::adapters::process::{self, Invocation, start_on_files};
+use crate::api::client::Client;
+use crate::api::types::NewProject;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::scripted_agent;
+use crate::config::home::Home;
+use crate::daemon::Setup;
+use crate::engine::{SESSION_FILE, content_id};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the daemon may take to answer, and to leave.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often something that announces nothing is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// The branch that everything lands on.
+const BASE: &str = "main";
+/// How much of what the daemon said is told when it does not start, in bytes.
+const LAST_WORDS: usize = 64 << 10;
+
+/// The place.
+pub(super) struct Stage {
+    root: PathBuf,
+    setup: Setup,
+    flags: Vec<String>,
+    git: PathBuf,
+    daemon: Option<Daemon>,
+}
+
+/// The daemon's process. Dropped, it is told to leave.
+struct Daemon {
+    pid: Pid,
+    /// It was waited for: its number may belong to a stranger.
+    gone: bool,
+}
+
+impl Stage {
+    /// Makes the directory with everything in it. Where a program is missing, nothing is made.
+    pub(super) async fn set(cast: &Cast, context: &Context) -> Result<Self, CliError> {
+        let root = temporary()?;
+        let home = root.join("orch");
+        let orch = std::env::current_exe().map_err(CliError::system("cannot tell where orch itself is"))?;
+        let setup = Setup {
+            home: Home::new(&home, None),
+            environment: cast.environment(context, &root, &home),
+            flags: Vec::new(),
+            orch,
+        };
+        setup.tmux().check().await?;
+        let git = Git::locate(&setup.environment, &setup.home.state().join("locks")).await?.program().to_owned();
+        let stage = Self { root, setup, flags: cast.flags(), git, daemon: None };
+        match stage.fill(cast).await {
+            Ok(()) => Ok(stage),
+            Err(error) => {
+                stage.remove();
+                Err(error)
+            }
+        }
+    }
+
+    async fn fill(&self, cast: &Cast) -> Result<(), CliError> {
+        let bin = self.root.join("bin");
+        for dir in [&self.root, &self.root.join("home"), self.setup.home.root(), &bin, &self.repository()] {
+            fs::create_dir_private(dir)?;
+        }
+        let link = bin.join(scripted_agent::NAME);
+        std::os::unix::fs::symlink(&self.setup.orch, &link).map_err(CliError::system(format!("{}", link.display())))?;
+        let config = cast.config(&bin);
+        fs::write_private(&self.setup.home.config_file(), config.as_bytes(), Durability::Cached)?;
+        for (name, text) in FILES {
+            fs::write_private(&self.repository().join(name), text.as_bytes(), Durability::Cached)?;
+        }
+        let branch = format!("--initial-branch={BASE}");
+        for args in [
+            &["init", "--quiet", &branch][..],
+            &["config", "user.name", "orch demo"],
+            &["config", "user.email", "demo@example.invalid"],
+            &["add", "--all"],
+            &["commit", "--quiet", "--no-verify", "--message", "Begin"],
+        ] {
+            self.in_repository(args).await?;
+        }
+        Ok(())
+    }
+
+    /// The directory.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The home.
+    pub(super) fn home(&self) -> &Home {
+        &self.setup.home
+    }
+
+    fn repository(&self) -> PathBuf {
+        self.root.join("greet")
+    }
+
+    /// The repository as it is to be registered; its `.orch.yml` was written here, so it is approved.
+    pub(super) fn project(&self) -> Result<NewProject, CliError> {
+        let file = fs::read_limited(&self.repository().join(".orch.yml"), LAST_WORDS)?;
+        Ok(NewProject { dir: self.repository(), name: "greet".to_owned(), approved: Some(content_id(&file)) })
+    }
+
+    /// The history of the base branch, drawn.
+    pub(super) async fn log(&self) -> Vec<String> {
+        let log = self.in_repository(&["log", "--oneline", "--graph", "--no-decorate", BASE]).await;
+        log.map(|text| text.lines().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    async fn in_repository(&self, args: &[&str]) -> Result<String, CliError> {
+        let program = &self.git;
+        let call = Invocation::new(program, self.repository()).args(args).envs(&self.setup.environment);
+        let output = process::run_async(&call).await?;
+        if output.success() {
+            return Ok(output.text());
+        }
+        Err(CliError::system(call.label())(io::Error::other(output.error_text())))
+    }
+
+    // ---- the daemon
+
+    /// Starts `orch serve` as a process of its own, and returns when it answers.
+    pub(super) async fn start_daemon(&mut self) -> Result<Client, CliError> {
+        let said = self.root.join("daemon.log");
+        let to = || File::options().append(true).create(true).open(&said);
+        let failed = |source| CliError::System { what: "cannot start `orch serve`".to_owned(), source };
+        let call =
+            Invocation::new(&self.setup.orch, &self.root).arg("serve").args(&self.flags).envs(&self.setup.environment);
+        let (out, err) = (to().map_err(failed)?, to().map_err(failed)?);
+        let pid = start_on_files(&call, None, out, err).map_err(failed)?;
+        self.daemon = Some(Daemon { pid, gone: false });
+        let deadline = clock::instant() + PATIENCE;
+        while clock::instant() < deadline {
+            if let Some(client) = self.setup.connect().await {
+                return Ok(client);
+            }
+            self.check_daemon()?;
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(failed(io::Error::other(format!("it does not answer after {} s", PATIENCE.as_secs()))))
+    }
+
+    /// Fails with its last words when the daemon is gone.
+    pub(super) fn check_daemon(&mut self) -> Result<(), CliError> {
+        if self.daemon.as_mut().is_none_or(|daemon| !daemon.is_gone()) {
+            return Ok(());
+        }
+        self.daemon = None;
+        let said = fs::read_text(&self.root.join("daemon.log"), LAST_WORDS).unwrap_or_default();
+        let what = "the demo's daemon has ended".to_owned();
+        Err(CliError::System { what, source: io::Error::other(said.trim().to_owned()) })
+    }
+
+    // ---- the end
+
+    /// Ends whatever runs here, and removes the directory unless it is to be kept.
+    pub(super) async fn strike(&mut self, keep: bool) {
+        if let Some(daemon) = self.daemon.take() {
+            daemon.stop().await;
+        }
+        self.end_runs().await;
+        if !keep {
+            self.remove();
+        }
+    }
+
+    /// Agents go on without a daemon; here they must not.
+    async fn end_runs(&self) {
+        let tmux = self.setup.tmux();
+        for entry in std::fs::read_dir(self.setup.home.runs()).into_iter().flatten().flatten() {
+            let run = entry.file_name().to_string_lossy().into_owned();
+            // Reading the process table and waiting for the killed block the thread.
+            tokio::task::spawn_blocking(move || process::sweep(&run, Duration::ZERO)).await.ok();
+            if let Ok(session) = fs::read_text(&entry.path().join(SESSION_FILE), LAST_WORDS) {
+                // A session that has ended by itself is fine, and so is a server that has left.
+                tmux.kill_session(session.trim()).await.ok();
+            }
+        }
+        let deadline = clock::instant() + PATIENCE;
+        while self.is_tmux_there().await && clock::instant() < deadline {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn is_tmux_there(&self) -> bool {
+        tokio::net::UnixStream::connect(self.setup.tmux().socket()).await.is_ok()
+    }
+
+    fn remove(&self) {
+        let sockets = self.setup.api_socket();
+        let outside = sockets.parent().filter(|dir| !dir.starts_with(&self.root));
+        for dir in outside.into_iter().chain([self.root.as_path()]) {
+            // A process that is just leaving may write once more: then it is tried again.
+            let removed = (0..20).find(|_| {
+                let gone = std::fs::remove_dir_all(dir);
+                gone.is_ok() || gone.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+            });
+            if removed.is_none() {
+                tracing::warn!(dir = %dir.display(), "the demo's directory could not be removed");
+            }
+        }
+    }
+}
+
+impl Daemon {
+    fn is_gone(&mut self) -> bool {
+        // An error means that there is nobody to wait for.
+        self.gone = self.gone || !matches!(waitpid(Some(self.pid), WaitOptions::NOHANG), Ok(None));
+        self.gone
+    }
+
+    /// Asks it to leave, and kills it when it does not.
+    async fn stop(mut self) {
+        for signal in [Signal::TERM, Signal::KILL] {
+            let deadline = clock::instant() + PATIENCE;
+            kill_process(self.pid, signal).ok();
+            while clock::instant() < deadline {
+                if self.is_gone() {
+                    return;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if !self.gone {
+            kill_process(self.pid, Signal::TERM).ok();
+        }
+    }
+}
+
+/// A new directory for temporary things, by its real name: sockets and worktrees are told by it.
+fn temporary() -> Result<PathBuf, CliError> {
+    let parent = std::env::temp_dir();
+    let failed = CliError::system(format!("cannot use the temporary directory {}", parent.display()));
+    let parent = parent.canonicalize().map_err(failed)?;
+    let salt = uuid::Uuid::new_v4().simple().to_string();
+    Ok(parent.join(format!("orch-demo-{}", &salt[..8])))
+}
