@@ -185,10 +185,10 @@ impl Link {
                 Err(ClientError::Unreachable { .. } | ClientError::Broken(_)) if !self.is_own() => {
                     self.relink().await?
                 }
-                other => return Ok(other?.to_vec()),
+                other => return Ok(other?.into()),
             }
         }
-        Ok(self.engine.client().get_raw(path).await?.to_vec())
+        Ok(self.engine.client().get_raw(path).await?.into())
     }
 
     /// Asks for something.

@@ -46,9 +46,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let root = resolve(&context.cwd, repo.root());
     let file = root.join(settings::PROJECT_FILE);
     let suggested = detect::checks(&root);
+    // Before anything is written: a base that is not there is told, and nothing is left behind.
+    let (_, present) = read(&file, context, &setup)?;
+    let wanted = args.base.as_deref().or(present.config.workflow.base_branch.as_deref());
+    let base = repo.default_branch(wanted).await?;
     let created = ensure_file(&args, &setup, &file, &suggested)?;
     let (text, loaded) = read(&file, context, &setup)?;
-    let base = repo.default_branch(loaded.config.workflow.base_branch.as_deref()).await?;
+    loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let name = project_name(&args, &loaded, &root);
     let config_created = ensure_config(&setup)?;
     let mut link = context.link().await?;
@@ -102,9 +106,7 @@ fn read(file: &Path, context: &Context, setup: &Setup) -> Result<(String, Loaded
     let text = settings::text_of(file)?.unwrap_or_default();
     let mut layers = settings::layers(context, &setup.home)?;
     layers.push(Layer::Project { path: file.to_owned(), text: text.clone(), trusted: true });
-    let loaded = load(&layers).map_err(CliError::Config)?;
-    loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
-    Ok((text, loaded))
+    Ok((text, load(&layers).map_err(CliError::Config)?))
 }
 
 fn project_name(args: &Args, loaded: &Loaded, root: &Path) -> String {

@@ -60,7 +60,7 @@ fn init_says_what_is_wrong_with_a_place_and_what_to_do() {
     let plain = sealed.base().join("plain");
     std::fs::create_dir(&plain).expect("directory");
     let ran = sealed.orch_in(&plain, ["init"]).code_is(1);
-    assert!(ran.stderr.contains("not a git repository") && ran.stderr.contains("git init"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("not a git repository") && ran.stderr.contains("init"), "{}", ran.stderr);
     let empty = sealed.empty_repo("empty");
     let ran = sealed.orch_in(empty.dir(), ["init"]).code_is(1);
     assert!(ran.stderr.contains("no commit"), "{}", ran.stderr);
@@ -89,7 +89,10 @@ fn a_detached_head_works_from_the_usual_branch_and_without_one_a_person_is_asked
 
 #[test]
 fn a_base_branch_that_is_not_there_is_named_with_those_that_are() {
-    let yard = Yard::new(&[("good", GOOD)], "workflow: {base_branch: mian}\n");
+    let yard = Yard::new(&[("good", GOOD)], "");
+    yard.sealed.config("workflow: {base_branch: mian}\nagents: {good: {kind: command, command: good}}\n");
+    let refused = yard.sealed.orch_in(yard.repo.dir(), ["init"]).code_is(1);
+    assert!(refused.stderr.contains("mian") && refused.stderr.contains("main"), "{}", refused.stderr);
     let id = yard.add("Typo", "good");
     yard.until_idle(5);
     let question = yard.show(&id)["question"].as_str().unwrap_or_default().to_owned();

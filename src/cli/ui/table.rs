@@ -73,7 +73,7 @@ fn push_row<const N: usize>(
             continue;
         }
         if out.len() > start {
-            out.extend(std::iter::repeat_n(' ', GAP));
+            push_blanks(out, GAP);
         }
         let shown = text::fit(content, *width);
         let pad = width - text::width(&shown);
@@ -82,15 +82,24 @@ fn push_row<const N: usize>(
             None => shown,
         };
         if head[at].right {
-            out.extend(std::iter::repeat_n(' ', pad));
+            push_blanks(out, pad);
             out.push_str(&painted);
         } else {
             out.push_str(&painted);
-            out.extend(std::iter::repeat_n(' ', pad));
+            push_blanks(out, pad);
         }
     }
     out.truncate(out.trim_end_matches(' ').len().max(start));
     out.push('\n');
+}
+
+fn push_blanks(out: &mut String, mut count: usize) {
+    const BLANKS: &str = "                                                                ";
+    while count > 0 {
+        let now = count.min(BLANKS.len());
+        out.push_str(&BLANKS[..now]);
+        count -= now;
+    }
 }
 
 /// A column without any content takes no place.

@@ -43,7 +43,12 @@ fn is_hidden(c: char) -> bool {
 
 /// Columns that the text takes on a terminal.
 pub fn width(text: &str) -> usize {
-    text.chars().map(char_width).sum()
+    if is_plain(text) { text.len() } else { text.chars().map(char_width).sum() }
+}
+
+/// Whether every byte is one visible character. Most texts are, and there may be ten thousand of them.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 fn char_width(c: char) -> usize {
@@ -52,6 +57,9 @@ fn char_width(c: char) -> usize {
 
 /// The text as one safe line of at most `columns`; what is cut off is shown by `…`.
 pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
+    if is_plain(text) {
+        return fit_plain(text, columns);
+    }
     // No character takes fewer bytes than half its columns, so that a text of ten thousand characters is cut at once.
     let head =
         text.char_indices().nth(columns.saturating_mul(2).saturating_add(64)).map_or(text, |(end, _)| &text[..end]);
@@ -74,13 +82,17 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+fn fit_plain(text: &str, columns: usize) -> Cow<'_, str> {
+    match columns.checked_sub(1) {
+        _ if text.len() <= columns => Cow::Borrowed(text),
+        Some(kept) => Cow::Owned(format!("{}…", &text[..kept])),
+        None => Cow::Borrowed(""),
+    }
+}
+
 /// Columns that [`fit`] would use.
 pub fn shown_width(text: &str, columns: usize) -> usize {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        // Most texts are plain, and there may be ten thousand of them.
-        return text.len().min(columns);
-    }
-    width(&fit(text, columns))
+    if is_plain(text) { text.len().min(columns) } else { width(&fit(text, columns)) }
 }
 
 /// The lines of a text, safe, each after `indent`. Empty lines stay empty.

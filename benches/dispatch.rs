@@ -1,0 +1,243 @@
+//! From "a task can run" to "its agent runs", and from "the agent ended" to "its status is recorded", against the bare
+//! programs that the same takes.
+
+use crate::Scale;
+use crate::ground::{Feed, Ground, Seen, repository, this_program};
+use crate::agent;
+use crate::kit::repo::Repo;
+use crate::kit::wait::{self, RUN};
+use crate::kit::write_file;
+use crate::measure::{Samples, ms_between, now_ns, program_ms, random_pause};
+use crate::table::Table;
+use orch::adapters::process::{Invocation, run};
+use std::path::{Path, PathBuf};
+
+/// Median and 95th percentile of orch's own share of a dispatch, in milliseconds.
+const DISPATCH: (f64, f64) = (10.0, 25.0);
+/// The same from the agent's end to a status.
+const ENDING: (f64, f64) = (10.0, 30.0);
+
+/// The rows.
+pub fn rows(scale: Scale, table: &mut Table) {
+    for (files, rounds) in [(500, scale.pick(60, 10)), (5_000, scale.pick(30, 5))] {
+        measure(files, rounds, table);
+    }
+}
+
+#[derive(Default)]
+struct Taken {
+    bare: Samples,
+    api: Samples,
+    file: Samples,
+    evidence: Samples,
+    reviewed: Samples,
+    done: Samples,
+    /// From the task's being there to the entry "run_launched".
+    planned: Samples,
+    /// From there to the agent.
+    prepared: Samples,
+}
+
+fn measure(files: usize, rounds: usize, table: &mut Table) {
+    let mut ground = Ground::new("engine: {max_parallel: 4}\n");
+    let repo = repository(ground.sealed(), files);
+    ground.serve();
+    ground.register(&repo);
+    let lab = Lab::new(&ground, &repo);
+    let mut taken = Taken::default();
+    // The first round makes what is made once.
+    for round in 0..=rounds {
+        let mut now = Taken::default();
+        lab.round(round, &mut now);
+        if round > 0 {
+            taken.take(&now);
+        }
+    }
+    lab.end();
+    ground.finish();
+    taken.tell(files, table);
+}
+
+impl Taken {
+    fn all(&mut self) -> [&mut Samples; 8] {
+        [
+            &mut self.bare,
+            &mut self.api,
+            &mut self.file,
+            &mut self.evidence,
+            &mut self.reviewed,
+            &mut self.done,
+            &mut self.planned,
+            &mut self.prepared,
+        ]
+    }
+
+    fn take(&mut self, now: &Self) {
+        let mut now = Self {
+            bare: now.bare.clone(),
+            api: now.api.clone(),
+            file: now.file.clone(),
+            evidence: now.evidence.clone(),
+            reviewed: now.reviewed.clone(),
+            done: now.done.clone(),
+            planned: now.planned.clone(),
+            prepared: now.prepared.clone(),
+        };
+        for (mine, new) in self.all().into_iter().zip(now.all()) {
+            mine.extend(new);
+        }
+    }
+
+    fn tell(&self, files: usize, table: &mut Table) {
+        let name = |what: &str| format!("{what}, {files} files");
+        table.share(name("task added by the API → agent runs"), &self.bare, &self.api, DISPATCH);
+        table.part("of that: task added → run stored", &self.planned);
+        table.part("of that: run stored → agent runs", &self.prepared);
+        table.share(name("task written into tasks.yml → agent runs"), &self.bare, &self.file, DISPATCH);
+        table.share(name("agent ends → in_review on the feed"), &Samples::zero(), &self.reviewed, ENDING);
+        table.share(name("agent ends → done, beyond the evidence commands"), &self.evidence, &self.done, ENDING);
+    }
+}
+
+/// What the rounds work with.
+struct Lab<'a> {
+    ground: &'a Ground,
+    repo: &'a Repo,
+    feed: Feed,
+    /// The baseline's own tmux server, kept warm by a session.
+    tmux: PathBuf,
+}
+
+impl<'a> Lab<'a> {
+    fn new(ground: &'a Ground, repo: &'a Repo) -> Self {
+        let dir = ground.sealed().runtime().join("tmux");
+        std::fs::create_dir_all(&dir).expect("a directory in the box");
+        let lab = Self { ground, repo, feed: ground.feed(), tmux: dir.join("bare") };
+        program_ms(&lab.tmux(&["new-session", "-d", "-s", "keep", "--", "sleep", "100000"]));
+        lab
+    }
+
+    fn end(&self) {
+        program_ms(&self.tmux(&["kill-server"]));
+    }
+
+    /// One of each, in turn.
+    fn round(&self, round: usize, taken: &mut Taken) {
+        self.bare(round, taken);
+        let before = now_ns();
+        let id = self.ground.add(&format!("Task {round} by the API"));
+        self.follow(id, before, taken, true);
+        let title = format!("Task {round} by hand");
+        self.settle();
+        let before = self.write_task(&title);
+        let added = self.feed.until("new task", |entry| entry.kind == "task_added" && entry.text == title);
+        let id = added.last().and_then(|seen| seen.entry.task_id).expect("a task has an id").0;
+        self.follow(id, before, taken, false);
+    }
+
+    /// What the same takes without orch.
+    fn bare(&self, round: usize, taken: &mut Taken) {
+        random_pause(20, 120);
+        let name = format!("bare-{round}");
+        let dir = self.ground.worktrees().join(&name);
+        let before = now_ns();
+        self.must(&self.git(self.repo.dir(), &["worktree", "add", "--quiet", "--no-track", "-b", &name]).arg(&dir).arg("main"));
+        let session = ["new-session", "-d", "-s", &name, "-x", "200", "-y", "50", "-c"];
+        let session = self.tmux(&session).arg(&dir).arg("--").arg(this_program());
+        self.must(&session.arg(agent::FLAG).arg(self.ground.stamps()).arg(&name));
+        taken.bare.add(ms_between(before, self.ground.await_stamp(&name, "begin")));
+        self.ground.await_stamp(&name, "end");
+        self.remove(&dir);
+    }
+
+    /// Waits until the task is done, and takes the times.
+    fn follow(&self, id: u64, before: u64, taken: &mut Taken, by_api: bool) {
+        let seen = self.feed.until(&format!("end of task {id}"), |entry| {
+            entry.kind == "done" && entry.task_id.is_some_and(|task| task.0 == id)
+        });
+        let name = id.to_string();
+        let begun = self.ground.await_stamp(&name, "begin");
+        let ended = self.ground.await_stamp(&name, "end");
+        let at = |kind: &str| arrival(&seen, kind);
+        if by_api {
+            taken.api.add(ms_between(before, begun));
+            taken.planned.add(ms_between(before, at("run_launched")));
+            taken.prepared.add(ms_between(at("run_launched"), begun));
+            taken.reviewed.add(ms_between(ended, at("run_ended")));
+            taken.done.add(ms_between(ended, at("done")));
+        } else {
+            taken.file.add(ms_between(before, begun));
+        }
+        random_pause(20, 120);
+        let dir = self.worktree_of(id);
+        if by_api {
+            taken.evidence.add(self.evidence(&dir));
+        }
+        self.remove(&dir);
+    }
+
+    /// The git commands by which a result is looked at, bare: what the branch holds, and whether anything changed in the
+    /// main checkout.
+    fn evidence(&self, dir: &Path) -> f64 {
+        let main = self.repo.dir();
+        [
+            self.git(dir, &["status", "--porcelain=v2", "--branch", "-z"]),
+            self.git(dir, &["rev-list", "--reverse", "main..HEAD"]),
+            self.git(dir, &["diff", "--numstat", "-z", "main...HEAD"]),
+            self.git(main, &["status", "--porcelain=v2", "--branch", "-z"]),
+            self.git(main, &["for-each-ref", "--format=%(refname) %(objectname)"]),
+            self.git(main, &["config", "--list", "--show-scope", "-z"]),
+        ]
+        .iter()
+        .map(program_ms)
+        .sum()
+    }
+
+    /// Waits until orch has written all that it had to write into `tasks.yml`.
+    fn settle(&self) {
+        let statuses = || self.ground.sealed().read_tasks().matches("status: done").count() as u64;
+        wait::wait_until("tasks.yml to be up to date", RUN, || statuses() == self.ground.count("done"));
+        random_pause(20, 120);
+    }
+
+    /// Adds an entry as an editor does: the new text is renamed into place. When that was done.
+    fn write_task(&self, title: &str) -> u64 {
+        let text = self.ground.sealed().read_tasks();
+        let item = text.lines().find(|line| line.trim_start().starts_with("- ")).unwrap_or("- ");
+        let indent = &item[..item.len() - item.trim_start().len()];
+        let next = self.ground.sealed().tasks_file().with_extension("yml.next");
+        write_file(&next, &format!("{text}{indent}- title: {title}\n{indent}  labels: [agent:bot]\n"));
+        let before = now_ns();
+        std::fs::rename(&next, self.ground.sealed().tasks_file()).expect("a file in the box");
+        before
+    }
+
+    fn worktree_of(&self, id: u64) -> PathBuf {
+        let task = self.ground.get(&format!("/v1/tasks/{id}"));
+        PathBuf::from(task["worktree"].as_str().expect("a task that ran has a worktree"))
+    }
+
+    /// Removes a worktree, so that the disk does not fill up.
+    fn remove(&self, dir: &Path) {
+        self.must(&self.git(self.repo.dir(), &["worktree", "remove", "--force"]).arg(dir));
+    }
+
+    fn must(&self, call: &Invocation) {
+        let output = run(call).unwrap_or_else(|error| panic!("{error}"));
+        assert!(output.success(), "{call:?}: {}", output.error_text());
+    }
+
+    fn git(&self, dir: &Path, args: &[&str]) -> Invocation {
+        self.ground.program("git", dir).args(args)
+    }
+
+    fn tmux(&self, args: &[&str]) -> Invocation {
+        let call = self.ground.program("tmux", self.ground.sealed().root());
+        call.args(["-f", "/dev/null", "-S"]).arg(&self.tmux).args(args)
+    }
+}
+
+fn arrival(seen: &[Seen], kind: &str) -> u64 {
+    let found = seen.iter().find(|seen| seen.entry.kind == kind);
+    found.unwrap_or_else(|| panic!("no {kind} among {seen:#?}")).at
+}

@@ -1,0 +1,136 @@
+//! A daemon with ten thousand finished tasks and nothing to do, watched through `/proc`.
+//!
+//! Processor time is the sum over all threads that were ever seen, to the nanosecond: the clock ticks of `stat` would
+//! be as coarse as the goal. Whether a program was run is told by the page faults of children that were waited for:
+//! no program runs without one, and none can end without being counted.
+
+use crate::Scale;
+use crate::ground::Ground;
+use crate::many::with_many;
+use crate::measure::{figure, now_ns, ms_between, pause};
+use crate::table::{Row, Table};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Percent of one core.
+const CPU: f64 = 0.02;
+/// Megabytes.
+const PSS: f64 = 20.0;
+
+/// The rows.
+pub fn rows(scale: Scale, table: &mut Table) {
+    let watch = Duration::from_secs(scale.pick(60, 20));
+    let mut ground = with_many();
+    pause(Duration::from_secs(2));
+    let pid = ground.daemon_pid();
+    let after_import = pss_mb(pid);
+    ground.stop();
+    ground.serve();
+    pause(Duration::from_secs(5));
+    let pid = ground.daemon_pid();
+    let seen = watched(pid, watch);
+    let pss = pss_mb(pid);
+    finish(ground);
+    tell(&seen, watch, table);
+    let name = |when: &str| format!("idle daemon, 10,000 done tasks: memory (PSS) {when}");
+    table.add(limit(name("after a start"), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
+    let text = format!("{} MB", figure(after_import));
+    table.add(limit(name("after reading them in"), text, format!("≤ {PSS} MB"), after_import <= PSS));
+}
+
+fn finish(mut ground: Ground) {
+    ground.stop();
+    ground.finish();
+}
+
+fn limit(name: String, orch: String, goal: String, reached: bool) -> Row {
+    Row { name, orch, goal, reached: Some(reached), ..Row::default() }
+}
+
+fn tell(seen: &Watched, watch: Duration, table: &mut Table) {
+    let name = |what: &str| format!("idle daemon, 10,000 done tasks, {} s: {what}", watch.as_secs());
+    let programs = if seen.programs { "some" } else { "0" };
+    table.add(limit(name("programs run"), programs.to_owned(), "0".to_owned(), !seen.programs));
+    table.add(limit(name("processor"), format!("{:.4} %", seen.cpu), format!("≤ {CPU} % of a core"), seen.cpu <= CPU));
+    table.add(Row {
+        name: "  · wake-ups of all its threads".to_owned(),
+        orch: format!("{:.2} a second", seen.wakeups),
+        ..Row::default()
+    });
+}
+
+struct Watched {
+    /// A program was run.
+    programs: bool,
+    /// Percent of one core, children included.
+    cpu: f64,
+    /// A second.
+    wakeups: f64,
+}
+
+fn watched(pid: i32, time: Duration) -> Watched {
+    let (first, children) = (threads(pid), children_of(pid));
+    let begun = now_ns();
+    let mut last = first.clone();
+    while ms_between(begun, now_ns()) < time.as_secs_f64() * 1e3 {
+        pause(Duration::from_millis(500));
+        // A thread that ended keeps what was last seen of it.
+        last.extend(threads(pid));
+    }
+    let took_ms = ms_between(begun, now_ns());
+    let before = |thread: &u64| first.get(thread).copied().unwrap_or_default();
+    let own_ns: u64 = last.iter().map(|(thread, now)| now.ns - before(thread).ns).sum();
+    let wakeups: u64 = last.iter().map(|(thread, now)| now.switches - before(thread).switches).sum();
+    let now = children_of(pid);
+    let of_children_ms = (now.ticks - children.ticks) as f64 * 10.0;
+    Watched {
+        programs: now.faults != children.faults || now.running > 0,
+        cpu: (own_ns as f64 / 1e6 + of_children_ms) / took_ms * 100.0,
+        wakeups: wakeups as f64 / took_ms * 1e3,
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Thread {
+    /// On a processor, in nanoseconds.
+    ns: u64,
+    /// How often it was put on one.
+    switches: u64,
+}
+
+fn threads(pid: i32) -> BTreeMap<u64, Thread> {
+    let dir = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    dir.filter_map(|entry| {
+        let text = std::fs::read_to_string(entry.path().join("schedstat")).ok()?;
+        let mut fields = text.split_whitespace().map(str::parse::<u64>);
+        let (ns, _waited, switches) = (fields.next()?.ok()?, fields.next()?.ok()?, fields.next()?.ok()?);
+        Some((entry.file_name().to_str()?.parse().ok()?, Thread { ns, switches }))
+    })
+    .collect()
+}
+
+struct Children {
+    /// Minor page faults of those that were waited for.
+    faults: u64,
+    /// Their processor time in clock ticks.
+    ticks: u64,
+    /// Those that are there now.
+    running: usize,
+}
+
+fn children_of(pid: i32) -> Children {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().collect();
+    let number = |index: usize| fields.get(index).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    let dir = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = dir.map(|entry| std::fs::read_to_string(entry.path().join("children")).unwrap_or_default());
+    let running = lists.map(|list| list.split_whitespace().count()).sum();
+    Children { faults: number(8), ticks: number(13) + number(14), running }
+}
+
+/// Its share of the memory, in megabytes.
+fn pss_mb(pid: i32) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    line.unwrap_or(f64::NAN) * 1024.0 / 1e6
+}

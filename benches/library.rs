@@ -1,0 +1,168 @@
+//! What needs no daemon: the plan over ten thousand tasks, and a status written into a `tasks.yml` of ten thousand.
+
+use crate::Scale;
+use crate::measure::{Samples, timed};
+use crate::table::Table;
+use crate::kit::write_file;
+use granit_parser::Parser;
+use jiff::Timestamp;
+use orch::adapters::fs::{exchange_write, read_text};
+use orch::domain::ids::{RunId, TaskId};
+use orch::domain::plan::{Scope, Snapshot, plan};
+use orch::domain::route::{AgentProfile, Complexity, RouteResult};
+use orch::domain::task::{FileState, NextRun, Spec, State, Task};
+use orch::store::tasks_file::{At, Edit, Outline, TasksDoc};
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How many tasks "many" are.
+pub const MANY: u64 = 10_000;
+/// Milliseconds for a plan.
+const PLAN: f64 = 1.0;
+/// Times the bare parse.
+const WRITE_BACK: f64 = 1.5;
+const LARGEST: usize = 64 << 20;
+
+/// The rows.
+pub fn rows(scale: Scale, table: &mut Table) {
+    plans(scale.pick(300, 50), table);
+    write_back(scale.pick(40, 8), table);
+}
+
+// ---- plan
+
+fn plans(rounds: usize, table: &mut Table) {
+    let now = Timestamp::UNIX_EPOCH;
+    let kinds: [(&str, fn(u64) -> Task); 5] = [
+        ("all done", |id| task(id, State::Done)),
+        ("all open, routed, waiting for slots", routed),
+        ("all open, waiting for a time", waiting),
+        ("all open, each blocked by the one before", blocked),
+        ("mixed: 9 of 10 done, the rest open", mixed),
+    ];
+    let projects = [PathBuf::from("/repo")];
+    for (name, make) in kinds {
+        let tasks: BTreeMap<TaskId, Arc<Task>> = (1..=MANY).map(|id| (TaskId(id), Arc::new(make(id)))).collect();
+        let snapshot = Snapshot {
+            tasks: &tasks,
+            projects: &projects,
+            max_parallel: 4,
+            cooldowns: &BTreeMap::new(),
+            invalid: &BTreeMap::new(),
+            scope: Scope::All,
+            dir_exists: &|_| true,
+        };
+        let mut samples = Samples::default();
+        for _ in 0..rounds {
+            let (ms, made) = timed(|| plan(black_box(&snapshot), now));
+            samples.add(ms);
+            black_box(made);
+        }
+        table.limit(format!("plan, 10,000 tasks, {name}"), None, &samples, PLAN);
+    }
+}
+
+fn task(id: u64, state: State) -> Task {
+    let spec = Spec { title: format!("task {id}"), ..Spec::default() };
+    Task { state, ..Task::new(TaskId(id), spec, FileState::Pending, Timestamp::UNIX_EPOCH) }
+}
+
+fn routed(id: u64) -> Task {
+    let route = RouteResult {
+        agent: "claude".into(),
+        model: None,
+        complexity: Complexity::Simple,
+        reason: String::new(),
+        profile: AgentProfile::default(),
+        selected_skills: vec![],
+        warning: None,
+    };
+    // The first four hold the slots.
+    let state = if id <= 4 {
+        State::InProgress { run: RunId::new(TaskId(id), 1, 1), next: NextRun::Fresh, stopping: None }
+    } else {
+        State::Routed { next: NextRun::Fresh, counts: true, not_before: None }
+    };
+    Task { route: Some(route), ..task(id, state) }
+}
+
+fn waiting(id: u64) -> Task {
+    let mut task = routed(id);
+    if let State::Routed { not_before, .. } = &mut task.state {
+        *not_before = Timestamp::from_second(60).ok();
+    }
+    task
+}
+
+fn blocked(id: u64) -> Task {
+    let mut task = routed(id);
+    if id > 4 {
+        let on = orch::domain::task::BlockedOn::Dependencies { tasks: vec![TaskId(id - 1)] };
+        task.state = State::Blocked(on);
+        task.spec.depends_on = vec![TaskId(id - 1)];
+    }
+    task
+}
+
+fn mixed(id: u64) -> Task {
+    if id > 4 && !id.is_multiple_of(10) { task(id, State::Done) } else { routed(id) }
+}
+
+// ---- tasks.yml
+
+/// A `tasks.yml` as people write it, with as many tasks of a status.
+pub fn tasks_yaml(count: u64, status: &str) -> String {
+    let mut text = String::from("# What is to be done\ntasks:\n");
+    for id in 1..=count {
+        if id.is_multiple_of(20) {
+            text.push_str("\n  # The next part\n");
+        }
+        text.push_str(&format!(
+            "  - id: {id}\n    title: \"Task {id}: mend what the last one broke\" # soon\n    labels: [backend, agent:bot]\n    \
+             status: {status}\n    attempts: 1\n    body: |\n      First line of what is wanted, in some words.\n      \
+             Second line, with a detail: \"quoted\", #not-a-comment.\n"
+        ));
+    }
+    text
+}
+
+fn write_back(rounds: usize, table: &mut Table) {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("tasks.yml");
+    let text = tasks_yaml(MANY, "in_review");
+    write_file(&path, &text);
+    let mut outline = TasksDoc::parse(text.clone(), &|_| true).expect("a valid file").into_outline();
+    let [mut bare, mut splice, mut whole, mut read] = [(); 4].map(|()| Samples::default());
+    for round in 0..rounds {
+        let text = read_text(&path, LARGEST).expect("the file is there");
+        bare.add(timed(|| black_box(Parser::new_from_str(black_box(&text)).map(|event| event.is_ok()).filter(|ok| *ok).count())).0);
+        read.add(timed(|| black_box(TasksDoc::parse(text.clone(), &|_| true).is_ok())).0);
+        let edit = status_of(round);
+        splice.add(timed(|| black_box(outline.apply(&text, std::slice::from_ref(&edit)).into_outline().is_some())).0);
+        let (ms, next) = timed(|| write(&path, &outline, &edit));
+        whole.add(ms);
+        outline = next;
+    }
+    let bounds = (0.0, WRITE_BACK);
+    table.ratio("a status into 10,000-task tasks.yml / bare YAML events", &bare, &whole, bounds, "≤ × 1.5");
+    table.part("of that: in memory (splice, parse again, compare)", &splice);
+    table.part("reading the same file whole: entries, checks, outline", &read);
+}
+
+fn status_of(round: usize) -> Edit {
+    let id = 1 + (round as u64 * 7_919) % MANY;
+    let status = if round.is_multiple_of(2) { "done" } else { "needs_review" };
+    Edit::Set { at: At::Id(TaskId(id)), key: "status", value: status.into() }
+}
+
+/// As the daemon does it: read, see that it is the text that is known, splice, exchange.
+fn write(path: &Path, outline: &Outline, edit: &Edit) -> Outline {
+    let text = read_text(path, LARGEST).expect("the file is there");
+    assert!(outline.is_of(&text), "nobody else writes here");
+    let (new, next) = outline.apply(&text, std::slice::from_ref(edit)).into_outline().expect("the edit is made");
+    let lock = path.with_file_name("state").join("tasks.lock");
+    exchange_write(path, &lock, new.as_bytes(), Some(text.as_bytes())).expect("the file is written");
+    next
+}

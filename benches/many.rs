@@ -1,0 +1,64 @@
+//! What ten thousand stored tasks cost the commands that a person types, with a daemon and without one.
+
+use crate::Scale;
+use crate::ground::Ground;
+use crate::kit::wait;
+use crate::library::{MANY, tasks_yaml};
+use crate::measure::{Samples, program_ms, random_pause};
+use crate::table::Table;
+use std::time::Duration;
+
+/// Milliseconds for a list.
+const LIST: f64 = 30.0;
+/// "As quick with ten thousand as with none".
+const SAME: (f64, f64) = (0.7, 1.3);
+
+/// The rows.
+pub fn rows(scale: Scale, table: &mut Table) {
+    let rounds = scale.pick(40, 8);
+    // No project: a task that is added waits, and nothing of it disturbs the next.
+    let (mut none, mut many) = (Ground::new(""), with_many());
+    none.serve();
+    lists(&many, "with the daemon", rounds, table);
+    adds(&none, &many, "with the daemon", rounds, table);
+    none.stop();
+    many.stop();
+    lists(&many, "without a daemon", rounds, table);
+    adds(&none, &many, "without a daemon", rounds, table);
+    none.finish();
+    many.finish();
+}
+
+/// A ground whose daemon has taken in ten thousand finished tasks.
+pub fn with_many() -> Ground {
+    let mut ground = Ground::new("");
+    ground.sealed().write_tasks(&tasks_yaml(MANY, "done"));
+    ground.serve();
+    wait::wait_until("the tasks to be taken in", Duration::from_secs(120), || ground.count("done") == MANY);
+    ground
+}
+
+fn lists(many: &Ground, how: &str, rounds: usize, table: &mut Table) {
+    let (mut bare, mut rows, mut json) = (Samples::default(), Samples::default(), Samples::default());
+    for _ in 0..rounds {
+        random_pause(0, 20);
+        bare.add(program_ms(&many.orch(["version"])));
+        rows.add(program_ms(&many.orch(["task", "list", "--all"])));
+        json.add(program_ms(&many.orch(["task", "list", "--all", "--json"])));
+    }
+    table.limit(format!("orch task list, 10,000 tasks, {how}; against version"), Some(&bare), &rows, LIST);
+    table.part(format!("the same with --json, {how}"), &json);
+}
+
+fn adds(none: &Ground, many: &Ground, how: &str, rounds: usize, table: &mut Table) {
+    let (mut with_none, mut with_many) = (Samples::default(), Samples::default());
+    for round in 0..rounds {
+        let title = format!("Task {round} {how}");
+        random_pause(20, 200);
+        with_none.add(program_ms(&none.orch(["task", "add", &title])));
+        random_pause(20, 200);
+        with_many.add(program_ms(&many.orch(["task", "add", &title])));
+    }
+    let name = format!("orch task add, {how}: 10,000 stored / none");
+    table.ratio(name, &with_none, &with_many, SAME, "× 0.7 – 1.3");
+}
