@@ -19,9 +19,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{UnixDatagram, UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// Name of the socket on which runners wake the engine.
 const WAKE_SOCKET: &str = "wake.sock";
+/// How long requests that are under way may take when the engine leaves.
+const DRAIN: std::time::Duration = std::time::Duration::from_millis(500);
 /// How long a command waits for an engine that is just starting or leaving.
 const HANDOVER: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -81,6 +84,7 @@ pub struct Running {
     pub signals: Signals,
     engine: JoinHandle<Farewell>,
     server: JoinHandle<()>,
+    closing: CancellationToken,
     waker: JoinHandle<()>,
     sockets: Vec<PathBuf>,
     _watcher: notify::RecommendedWatcher,
@@ -207,7 +211,8 @@ impl Setup {
         let routes = router(state);
         let listener = listen(&api_socket)?;
         let served = routes.clone();
-        let stopping = signals.shutdown.clone();
+        let closing = signals.shutdown.child_token();
+        let stopping = closing.clone();
         let server = tokio::spawn(async move {
             let serve = axum::serve(listener, served).with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = serve.await {
@@ -220,6 +225,7 @@ impl Setup {
             signals,
             engine: tokio::spawn(engine.run()),
             server,
+            closing,
             waker,
             sockets: vec![api_socket, wake_socket],
             _watcher: watcher,
@@ -231,25 +237,34 @@ impl Setup {
 impl Running {
     /// Lets go of the engine: it finishes what its mode demands, and leaves.
     pub async fn finish(self) -> Farewell {
-        let Self { handle, client, engine, server, waker, sockets, _watcher, _lock, signals } = self;
-        // The server holds a handle too; without it the engine sees that nobody can ask any more.
-        server.abort();
-        drop((handle, client, server));
+        let Self { handle, client, engine, server, closing, waker, sockets, _watcher, _lock, signals } = self;
+        // Nobody new comes in; who is in is answered. The server holds a handle too: without it the engine sees that
+        // nobody can ask any more.
+        remove_sockets(&sockets);
+        closing.cancel();
+        drop((handle, client));
+        let abort = server.abort_handle();
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            abort.abort();
+        }
         let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
         drop(signals);
         waker.abort();
-        remove_sockets(&sockets);
         farewell
     }
 
     /// Serves until the engine leaves by itself or is told to.
     pub async fn serve(self) -> Farewell {
-        let Self { handle, client, engine, server, waker, sockets, _watcher, _lock, signals } = self;
+        let Self { handle, client, engine, server, closing, waker, sockets, _watcher, _lock, signals } = self;
         let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
-        drop((handle, client, signals));
-        server.abort();
-        waker.abort();
         remove_sockets(&sockets);
+        closing.cancel();
+        drop((handle, client, signals));
+        let abort = server.abort_handle();
+        if tokio::time::timeout(DRAIN, server).await.is_err() {
+            abort.abort();
+        }
+        waker.abort();
         farewell
     }
 }

@@ -150,6 +150,13 @@ impl Stack {
 
     /// Whether a setting of a project file that nobody approved is left out: commands would run as the person.
     fn withheld(&mut self, setting: &Setting) -> bool {
+        if setting.key == ["workflow", "integrate"] && setting.value == "merge" {
+            let message = "workflow.integrate: merge is not approved and not used";
+            let problem = ConfigProblem::new(setting.origin.clone(), message)
+                .hint("approve this version of the file with `orch init`");
+            self.warnings.push(Warning::Odd(problem));
+            return true;
+        }
         if setting.key != ["workflow", "checks"] {
             return false;
         }

@@ -41,6 +41,8 @@ impl Engine {
             Command::Register { project, reply } => {
                 let text = format!("project {} at {}", project.name, project.dir.display());
                 turn.put_project(&mut self.world, project);
+                // What was just approved counts from the next word on.
+                self.settings = Arc::new(self.doors.sources.load(&self.world.projects, Some(&self.settings)));
                 turn.note(&mut self.world, now, None, None, "project_registered", text);
                 answer(turn, reply, Ok(()));
             }

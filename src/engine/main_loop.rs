@@ -177,7 +177,9 @@ impl Engine {
     async fn gather(&mut self) -> Vec<Input> {
         let mut inputs = vec![self.next_input().await];
         while inputs.len() < INPUTS_PER_TURN {
-            if let Ok(command) = self.commands.try_recv() {
+            if self.looked
+                && let Ok(command) = self.commands.try_recv()
+            {
                 inputs.push(Input::Command(command));
             } else if let Some(done) = self.jobs.try_join_next_with_id() {
                 inputs.push(self.joined(done));
@@ -196,7 +198,8 @@ impl Engine {
             biased;
             () = self.shutdown.cancelled() => Input::Shutdown,
             Some(done) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => self.joined(done),
-            command = self.commands.recv(), if !self.unattended => match command {
+            // Nobody is answered before the files were read: an answer would miss what stands there.
+            command = self.commands.recv(), if self.looked && !self.unattended => match command {
                 Some(command) => Input::Command(command),
                 None => Input::Unattended,
             },

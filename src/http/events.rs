@@ -23,6 +23,8 @@ pub struct Wanted {
     after: Option<u64>,
     /// Of one task.
     task: Option<u64>,
+    /// `false`: only what there is already.
+    follow: Option<bool>,
 }
 
 struct Follower {
@@ -33,6 +35,8 @@ struct Follower {
     ready: VecDeque<Entry>,
     /// The journal holds more than was read.
     behind: bool,
+    /// Goes on when everything that there is was told.
+    follow: bool,
 }
 
 impl Follower {
@@ -47,6 +51,9 @@ impl Follower {
                 self.behind = page.len() == PAGE as usize;
                 self.ready.extend(page);
                 continue;
+            }
+            if !self.follow {
+                return None;
             }
             match self.live.recv().await {
                 Ok(entry) if entry.seq > self.last && (self.task.is_none() || entry.task_id == self.task) => {
@@ -74,7 +81,8 @@ pub async fn follow(
         task: wanted.task.map(TaskId),
         last: after.unwrap_or(0),
         ready: VecDeque::new(),
-        behind: after.is_some(),
+        behind: after.is_some() || wanted.follow == Some(false),
+        follow: wanted.follow != Some(false),
     };
     let events = stream::unfold(follower, |mut follower| async move {
         let entry = follower.next().await?;

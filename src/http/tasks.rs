@@ -39,13 +39,14 @@ pub async fn status(State(state): State<ApiState>) -> Answer<StatusView> {
 /// All tasks.
 pub async fn list(State(state): State<ApiState>) -> Answer<Vec<TaskView>> {
     let view = state.engine.look().await?;
-    let children = children(&view);
-    Ok(Json(view.tasks.values().map(|task| task_view(&view, task, &children)).collect()))
+    let (children, slots) = (children(&view), slots_text(&view));
+    Ok(Json(view.tasks.values().map(|task| task_view(&view, task, &children, &slots)).collect()))
 }
 
 /// All tasks, as small rows.
 pub async fn rows(State(state): State<ApiState>) -> Answer<Vec<TaskRow>> {
     let view = state.engine.look().await?;
+    let slots = slots_text(&view);
     let rows = view.tasks.values().map(|task| TaskRow {
         id: task.id,
         status: task.status(),
@@ -53,27 +54,36 @@ pub async fn rows(State(state): State<ApiState>) -> Answer<Vec<TaskRow>> {
         model: task.route.as_ref().and_then(|r| r.model.clone()),
         title: task.spec.title.clone(),
         created_at: task.created_at,
-        why: short_why(&view, task),
+        why: short_why(&view, task, &slots),
     });
     Ok(Json(rows.collect()))
 }
 
-fn short_why(view: &View, task: &Task) -> Option<String> {
+fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
     if let TaskState::NeedsReview { question, .. } = &task.state {
         return Some(question.lines().next().unwrap_or_default().to_owned());
     }
-    Some(told_hold(view, view.plan.hold(task.id)?).detail)
+    let hold = view.plan.hold(task.id)?;
+    Some(if is_untold(hold) { slots.to_owned() } else { hold.detail.clone() })
 }
 
 /// Fills in what planning leaves out because it would be the same for thousands.
-fn told_hold(view: &View, hold: &Hold) -> Hold {
+fn told_hold(slots: &str, hold: &Hold) -> Hold {
     let mut hold = hold.clone();
-    if hold.reason == HoldReason::Slots && hold.detail.is_empty() {
-        let holders: Vec<String> = slot_holders(&view.tasks).iter().map(ToString::to_string).collect();
-        let max = view.settings.config.engine.max_parallel;
-        hold.detail = format!("{} of {max} slots are busy (tasks {})", holders.len(), holders.join(" "));
+    if is_untold(&hold) {
+        hold.detail = slots.to_owned();
     }
     hold
+}
+
+fn is_untold(hold: &Hold) -> bool {
+    hold.reason == HoldReason::Slots && hold.detail.is_empty()
+}
+
+fn slots_text(view: &View) -> String {
+    let holders: Vec<String> = slot_holders(&view.tasks).iter().map(ToString::to_string).collect();
+    let max = view.settings.config.engine.max_parallel;
+    format!("{} of {max} slots are busy (tasks {})", holders.len(), holders.join(" "))
 }
 
 fn children(view: &View) -> BTreeMap<TaskId, Vec<TaskId>> {
@@ -86,11 +96,11 @@ fn children(view: &View) -> BTreeMap<TaskId, Vec<TaskId>> {
     children
 }
 
-fn task_view(view: &View, task: &Task, children: &BTreeMap<TaskId, Vec<TaskId>>) -> TaskView {
+fn task_view(view: &View, task: &Task, children: &BTreeMap<TaskId, Vec<TaskId>>, slots: &str) -> TaskView {
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
-    let hold = view.plan.hold(task.id).map(|hold| told_hold(view, hold));
+    let hold = view.plan.hold(task.id).map(|hold| told_hold(slots, hold));
     let context = TaskContext {
         dir,
         project: project.map(|p| p.name.as_str()),
@@ -110,7 +120,7 @@ async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
     let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
-    Ok(task_view(&view, task, &children(&view)).with_details(task, runs))
+    Ok(task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs))
 }
 
 /// Adds a task.
@@ -162,7 +172,7 @@ pub async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Answe
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
-    let hold = view.plan.hold(id).map(|hold| told_hold(&view, hold));
+    let hold = view.plan.hold(id).map(|hold| told_hold(&slots_text(&view), hold));
     let (because, next) = explain(task, hold.as_ref());
     Ok(Json(WhyView { id, status: task.status(), hold, because, next }))
 }

@@ -67,7 +67,7 @@ pub fn project_file(name: Option<&str>, base: Option<&str>, active: Option<&[Str
         text.push_str(&format!("  base_branch: {}\n", quoted(base)));
     }
     text.push_str(
-        "  integrate: branch            # merge: merge accepted work locally when the checks pass on the result\n",
+        "  # integrate: merge           # merge accepted work locally when the checks pass on the result\n",
     );
     text
 }

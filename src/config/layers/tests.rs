@@ -118,11 +118,15 @@ fn a_project_that_nobody_approved_can_neither_drop_checks_nor_merge_without_them
     assert_eq!(loaded.origins.of("workflow.integrate").to_string(), ".orch.yml:3:11");
 
     let merging = project("workflow:\n  integrate: merge\n  checks: [make]\n", false);
-    let loaded = load(&[merging, environment(&[("ORCH_WORKFLOW_CHECKS", "mine")])]).unwrap();
+    let mine = environment(&[("ORCH_WORKFLOW_CHECKS", "mine")]);
+    let loaded = load(&[merging, mine.clone()]).unwrap();
     assert_eq!(
         (loaded.config.workflow.integrate, loaded.config.workflow.checks.concat().as_str()),
-        (Integrate::Merge, "mine")
+        (Integrate::Branch, "mine"),
+        "to merge is the person's word, not a stranger's"
     );
+    let loaded = load(&[global("workflow: {integrate: merge}"), project("", false), mine]).unwrap();
+    assert_eq!(loaded.config.workflow.integrate, Integrate::Merge);
 }
 
 #[test]
