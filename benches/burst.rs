@@ -5,9 +5,9 @@ use crate::agent;
 use crate::ground::{Ground, repository, this_program};
 use crate::kit::repo::Repo;
 use crate::kit::wait::{self, RUN};
+use crate::measure::figure;
 use crate::measure::{ms_between, now_ns, program_ms};
 use crate::table::{Row, Table};
-use crate::measure::figure;
 
 const TASKS: usize = 100;
 const SLOTS: usize = 32;

@@ -2,8 +2,8 @@
 //! programs that the same takes.
 
 use crate::Scale;
-use crate::ground::{Feed, Ground, Seen, repository, this_program};
 use crate::agent;
+use crate::ground::{Feed, Ground, Seen, repository, this_program};
 use crate::kit::repo::Repo;
 use crate::kit::wait::{self, RUN};
 use crate::kit::write_file;
@@ -141,7 +141,12 @@ impl<'a> Lab<'a> {
         let name = format!("bare-{round}");
         let dir = self.ground.worktrees().join(&name);
         let before = now_ns();
-        self.must(&self.git(self.repo.dir(), &["worktree", "add", "--quiet", "--no-track", "-b", &name]).arg(&dir).arg("main"));
+        self.must(
+            &self
+                .git(self.repo.dir(), &["worktree", "add", "--quiet", "--no-track", "-b", &name])
+                .arg(&dir)
+                .arg("main"),
+        );
         let session = ["new-session", "-d", "-s", &name, "-x", "200", "-y", "50", "-c"];
         let session = self.tmux(&session).arg(&dir).arg("--").arg(this_program());
         self.must(&session.arg(agent::FLAG).arg(self.ground.stamps()).arg(&name));

@@ -7,7 +7,7 @@
 use crate::Scale;
 use crate::ground::Ground;
 use crate::many::with_many;
-use crate::measure::{figure, now_ns, ms_between, pause};
+use crate::measure::{figure, ms_between, now_ns, pause};
 use crate::table::{Row, Table};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -131,6 +131,7 @@ fn children_of(pid: i32) -> Children {
 /// Its share of the memory, in megabytes.
 fn pss_mb(pid: i32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());
     line.unwrap_or(f64::NAN) * 1024.0 / 1e6
 }

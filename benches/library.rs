@@ -1,9 +1,9 @@
 //! What needs no daemon: the plan over ten thousand tasks, and a status written into a `tasks.yml` of ten thousand.
 
 use crate::Scale;
+use crate::kit::write_file;
 use crate::measure::{Samples, timed};
 use crate::table::Table;
-use crate::kit::write_file;
 use granit_parser::Parser;
 use jiff::Timestamp;
 use orch::adapters::fs::{exchange_write, read_text};
@@ -137,7 +137,12 @@ fn write_back(rounds: usize, table: &mut Table) {
     let [mut bare, mut splice, mut whole, mut read] = [(); 4].map(|()| Samples::default());
     for round in 0..rounds {
         let text = read_text(&path, LARGEST).expect("the file is there");
-        bare.add(timed(|| black_box(Parser::new_from_str(black_box(&text)).map(|event| event.is_ok()).filter(|ok| *ok).count())).0);
+        bare.add(
+            timed(|| {
+                black_box(Parser::new_from_str(black_box(&text)).map(|event| event.is_ok()).filter(|ok| *ok).count())
+            })
+            .0,
+        );
         read.add(timed(|| black_box(TasksDoc::parse(text.clone(), &|_| true).is_ok())).0);
         let edit = status_of(round);
         splice.add(timed(|| black_box(outline.apply(&text, std::slice::from_ref(&edit)).into_outline().is_some())).0);

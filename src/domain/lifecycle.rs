@@ -243,7 +243,7 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
                     task.tier_failures = 0;
                 }
                 task.conversation = None;
-                task.route = Some(route);
+                task.route = Some(*route);
             }
             task.state = State::Routed { next: run, counts, not_before };
         }

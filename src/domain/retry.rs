@@ -31,7 +31,7 @@ pub enum Next {
         /// It is a new attempt.
         counts: bool,
         /// A changed route.
-        route: Option<RouteResult>,
+        route: Option<Box<RouteResult>>,
         /// Not before.
         not_before: Option<Timestamp>,
     },
@@ -87,7 +87,12 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
         };
     }
     if let Some(route) = sideways(task, failure, context) {
-        return Next::Again { run: again(failure, false), counts: false, route: Some(route), not_before: None };
+        return Next::Again {
+            run: again(failure, false),
+            counts: false,
+            route: Some(Box::new(route)),
+            not_before: None,
+        };
     }
     match failure.class {
         FailureClass::RateLimited | FailureClass::Overloaded | FailureClass::Network => Next::Again {
@@ -157,7 +162,7 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
         );
         return Next::Ask { question };
     }
-    let route = (task.tier_failures >= 1).then(|| upwards(task, failure, context)).flatten();
+    let route = (task.tier_failures >= 1).then(|| upwards(task, failure, context)).flatten().map(Box::new);
     let resume = can_resume && route.is_none() && failure.class != FailureClass::ContextTooLong;
     Next::Again { run: again(failure, resume), counts: true, route, not_before: None }
 }

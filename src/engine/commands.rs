@@ -55,7 +55,7 @@ impl Engine {
 
     fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
-        problems.extend(self.file.problems().iter().cloned());
+        problems.extend(self.file.told().iter().cloned());
         View {
             now,
             tasks: Arc::new(self.world.tasks.clone()),
@@ -108,10 +108,10 @@ impl Engine {
             Request::Unblock => Event::UnblockAsked,
         };
         // A cancelled routing question has nobody to report to: its run ends with it.
-        if let State::New { routing: Some(run), .. } = &task.state {
-            if matches!(request, Request::Cancel | Request::Retry) {
-                self.drop_route_run(turn, run.clone(), now);
-            }
+        if let State::New { routing: Some(run), .. } = &task.state
+            && matches!(request, Request::Cancel | Request::Retry)
+        {
+            self.drop_route_run(turn, run.clone(), now);
         }
         self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })
     }

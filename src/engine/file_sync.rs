@@ -199,7 +199,7 @@ impl FileSync {
     }
 
     /// What is wrong with the file, for a person.
-    pub fn problems(&self) -> &[String] {
+    pub fn told(&self) -> &[String] {
         &self.shown
     }
 

@@ -43,7 +43,7 @@ impl Engine {
             }
         }
         if self.file.take_look(news.known, problems) {
-            let text = self.file.problems().join("\n");
+            let text = self.file.told().join("\n");
             turn.note(&mut self.world, now, None, None, "file_problem", text);
         }
         self.file.touch(&self.pending_in_file());

@@ -7,8 +7,9 @@ use super::launch::guard_file;
 use super::settings::Settings;
 use crate::adapters::clock::instant;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Author, Change, Checkout, Guard, RefMove, Repo, Weight};
+use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, RefMove, Repo, Weight};
 use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
+use crate::agents::DialectKind;
 use crate::config::resolved::Config;
 use crate::domain::evidence::{Check, CheckState, Evidence};
 use crate::domain::ids::RunId;
@@ -19,6 +20,7 @@ use crate::domain::plan::directory;
 use crate::domain::redact::Redactor;
 use crate::domain::task::{Task, Workplace};
 use crate::store::journal::Project;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,7 +64,7 @@ async fn gather(
         .ok_or_else(|| format!("the worktree {} is gone", place.worktree.display()))?;
     let answer = answer_of(doors, settings, run)?;
     let mut evidence = look_at(&repo, &checkout, place).await?;
-    outside(doors, &repo, run, &mut evidence).await;
+    outside(doors, &repo, &checkout, run, config.workflow.sandbox, &mut evidence).await;
     if !evidence.commits.is_empty() && answer.status == crate::domain::answer::AnswerStatus::Done {
         let output_dir = doors.run_dir(run).path().join("evidence");
         evidence.checks = run_checks(doors, &config, run, &place.worktree, &output_dir).await;
@@ -117,7 +119,7 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
 }
 
 /// What changed in the repository outside the worktree while the run lasted.
-async fn outside(doors: &Doors, repo: &Repo, run: &RunId, evidence: &mut Evidence) {
+async fn outside(doors: &Doors, repo: &Repo, checkout: &Checkout, run: &RunId, sandbox: bool, evidence: &mut Evidence) {
     let dir = doors.run_dir(run);
     let guard = fs::read_limited(&guard_file(&dir), EVENTS_READ)
         .ok()
@@ -128,26 +130,65 @@ async fn outside(doors: &Doors, repo: &Repo, run: &RunId, evidence: &mut Evidenc
     };
     let ledger = doors.moves();
     match guard.check(repo, &ledger).await {
-        Ok(changes) => attribute(doors, repo, run, &changes, evidence),
+        Ok(changes) if changes.is_empty() => {}
+        Ok(changes) => {
+            let own = repo.diff_stat(checkout, &evidence.base, &evidence.head).await.unwrap_or_default();
+            let own = own.into_iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
+            let trail = Trail::of(doors, repo, run, own);
+            attribute(&trail, &changes, sandbox, evidence);
+        }
         Err(error) => evidence.notes.push(format!("the repository could not be compared: {error}")),
     }
 }
 
-/// A change is held against the run when it is nobody's right, or when the run's own events name it and the main
-/// checkout. Otherwise the person may have made it: it is noted.
-fn attribute(doors: &Doors, repo: &Repo, run: &RunId, changes: &[Change], evidence: &mut Evidence) {
-    if changes.is_empty() {
-        return;
+/// What a run left behind that tells whether a change is its doing.
+struct Trail {
+    /// Everything its CLI printed: tool calls with their arguments.
+    events: String,
+    /// The main checkout is named there.
+    names_root: bool,
+    /// Files that it changed in its own worktree.
+    own: BTreeSet<String>,
+    /// It is a program that does not show what it does.
+    silent: bool,
+}
+
+impl Trail {
+    fn of(doors: &Doors, repo: &Repo, run: &RunId, own: BTreeSet<String>) -> Self {
+        let dir = doors.run_dir(run);
+        let events = fs::read_limited(&dir.events(), EVENTS_READ).unwrap_or_default();
+        let events = String::from_utf8_lossy(&events).into_owned();
+        let root = repo.root().to_string_lossy();
+        Self {
+            names_root: root.len() > 1 && events.contains(&*root),
+            silent: dir.read_launch().is_ok_and(|launch| launch.dialect == DialectKind::Command),
+            events,
+            own,
+        }
     }
-    let events = fs::read_limited(&doors.run_dir(run).events(), EVENTS_READ).unwrap_or_default();
-    let events = String::from_utf8_lossy(&events);
-    let root = repo.root().to_string_lossy();
-    let names_root = root.len() > 1 && events.contains(&*root);
+
+    /// Whether a change may be held against the run: it speaks of the thing, and not of its own copy of it.
+    fn leads_to(&self, change: &Change) -> bool {
+        let named =
+            |name: &String| self.events.contains(name.as_str()) && (self.names_root || !self.own.contains(name));
+        self.silent
+            || match change.kind {
+                ChangeKind::WorkTree => change.names.iter().any(named),
+                ChangeKind::Ref | ChangeKind::Hooks | ChangeKind::Config | ChangeKind::Head => {
+                    self.names_root && change.names.iter().any(|name| self.events.contains(name.as_str()))
+                }
+            }
+    }
+}
+
+/// A change is held against the run when it is nobody's right to make it, or when the run's own trail leads to it.
+/// Otherwise the person may have made it: it is noted. Without `workflow.sandbox` the main checkout is not closed to
+/// agents.
+fn attribute(trail: &Trail, changes: &[Change], sandbox: bool, evidence: &mut Evidence) {
     for change in changes {
-        let named = names_root && change.names.iter().any(|name| events.contains(name.as_str()));
         match change.weight {
             Weight::Violation => evidence.violations.push(change.detail.clone()),
-            Weight::Suspicion if named => evidence.violations.push(change.detail.clone()),
+            Weight::Suspicion if sandbox && trail.leads_to(change) => evidence.violations.push(change.detail.clone()),
             Weight::Suspicion => evidence.notes.push(format!("{} (not by what the run shows)", change.detail)),
         }
     }

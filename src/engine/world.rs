@@ -168,7 +168,7 @@ impl Turn {
     /// The transaction.
     pub fn writes(&self) -> Vec<Write> {
         let tasks = self.tasks.values().cloned().map(Write::Task);
-        let runs = self.runs.values().cloned().map(Write::Run);
+        let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
         let projects = self.projects.iter().cloned().map(Write::Project);
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
         let entries = self.entries.iter().cloned().map(Write::Entry);

@@ -90,7 +90,7 @@ pub enum Write {
     /// Insert or replace.
     Task(Arc<Task>),
     /// Insert or replace.
-    Run(Run),
+    Run(Box<Run>),
     /// Append.
     Entry(Entry),
     /// Insert or replace.

@@ -295,6 +295,19 @@ fn a_dirty_checkout_of_the_base_is_not_touched() {
 }
 
 #[test]
+fn a_program_that_changes_the_main_checkout_fails_its_run() {
+    let intruder = "#!/bin/sh\ncat > /dev/null\nmain=$(git worktree list | head -1 | cut -d' ' -f1)\n\
+                    echo x > \"$main/intruder.txt\"\necho a > a.txt && git add . && git commit -q -m a\n";
+    let yard = Yard::new(&[("intruder", intruder)], "workflow: {max_attempts: 1}\n");
+    let id = yard.add("Intrude", "intruder");
+    yard.until_idle(5);
+    let task = yard.show(&id);
+    assert_eq!(last_class(&task), "sandbox_violation", "{task:#}");
+    assert!(task["evidence"]["violations"].to_string().contains("intruder.txt"), "{task:#}");
+    yard.sealed.finish();
+}
+
+#[test]
 fn a_bare_title_in_the_file_is_a_task_and_its_comments_survive() {
     let mut yard = Yard::new(&[("good", GOOD)], "router: {agents: [good], mode: round_robin}\n");
     let text = "# my tasks\ntasks:\n  - title: Write a changelog   # soon\n\n  # nothing else yet\n";

@@ -87,7 +87,10 @@ fn words_and_facts(agent: Agent) {
     assert!(notes.contains("uncommitted"), "{notes}");
 
     let idle = shop.show(&idle);
-    assert_eq!((idle["status"].as_str(), classes(&idle)), (Some("needs_review"), vec!["no_change".into(), "no_change".into()]));
+    assert_eq!(
+        (idle["status"].as_str(), classes(&idle)),
+        (Some("needs_review"), vec!["no_change".into(), "no_change".into()])
+    );
 
     let fixed = shop.show(&fixed);
     assert_eq!((fixed["status"].as_str(), fixed["attempts"].as_u64()), (Some("done"), Some(2)), "{fixed:#}");
@@ -119,10 +122,12 @@ fn words_and_facts_with_opencode() {
 #[test]
 fn the_router_is_asked_and_its_answer_decides() {
     let shop = Shop::new(&[Agent::Claude, Agent::Codex], "");
-    let to_codex = shop.add("Go to codex", "ROUTE-TO:codex ROUTE-COMPLEXITY:simple SCENARIO:commit-file name=a.txt", &[]);
+    let to_codex =
+        shop.add("Go to codex", "ROUTE-TO:codex ROUTE-COMPLEXITY:simple SCENARIO:commit-file name=a.txt", &[]);
     let prose = shop.add("Router talks prose", "ROUTE:prose SCENARIO:commit-file name=b.txt", &[]);
     let unknown = shop.add("Router names a stranger", "ROUTE:unknown-agent SCENARIO:commit-file name=c.txt", &[]);
-    let complexity = shop.add("Router invents a complexity", "ROUTE:unknown-complexity SCENARIO:commit-file name=d.txt", &[]);
+    let complexity =
+        shop.add("Router invents a complexity", "ROUTE:unknown-complexity SCENARIO:commit-file name=d.txt", &[]);
     let empty = shop.add("Router says nothing", "ROUTE:empty SCENARIO:commit-file name=e.txt", &[]);
     let looked = shop.sealed.orch(["task", "route", &to_codex, "--json"]).ok().json();
     assert_eq!((looked["agent"].as_str(), looked["complexity"].as_str()), (Some("codex"), Some("simple")));
@@ -130,7 +135,7 @@ fn the_router_is_asked_and_its_answer_decides() {
     shop.until_idle(0);
     let task = shop.show(&to_codex);
     assert_eq!(task["route"]["agent"], "codex");
-    assert_eq!(task["route"]["warning"], Value::Null, "{task:#}");
+    assert!(!task["route"]["warning"].to_string().contains("router failed"), "{task:#}");
     for id in [&prose, &unknown, &complexity, &empty] {
         let task = shop.show(id);
         assert_eq!(task["status"], "done", "{task:#}");
@@ -183,12 +188,31 @@ fn an_agent_that_ends_while_no_daemon_lives_is_judged_when_one_comes() {
     shop.close();
 }
 
-#[test]
-fn writing_into_the_main_checkout_fails_the_run() {
-    let shop = Shop::new(&[Agent::Codex], "");
-    let id = shop.add("Write outside", "SCENARIO:main-dir-write name=a.txt", &["agent:codex"]);
-    shop.until_idle(5);
+/// Either the CLI's own rules keep the agent out, or the comparison afterwards finds what it did.
+fn writes_into_the_main_checkout(agent: Agent) {
+    let shop = Shop::new(&[agent], "");
+    let label = format!("agent:{}", agent.name());
+    let id = shop.add("Write outside", "SCENARIO:main-dir-write name=a.txt", &[&label]);
+    shop.sealed.run_program(crate::kit::sealed_box::ORCH).args(["serve", "--until-idle"]).deadline(RUN).run();
     let task = shop.show(&id);
-    assert!(!shop.repo.dir().join("intruder.txt").exists() || classes(&task).contains(&"sandbox_violation".to_owned()), "{task:#}");
+    let kept_out = !shop.repo.dir().join("intruder.txt").exists();
+    let found = classes(&task).contains(&"sandbox_violation".to_owned());
+    assert!(kept_out || found, "{task:#}");
+    assert!(found || task["status"] == "done", "{task:#}");
     shop.close();
+}
+
+#[test]
+fn claude_cannot_change_the_main_checkout_unseen() {
+    writes_into_the_main_checkout(Agent::Claude);
+}
+
+#[test]
+fn codex_cannot_change_the_main_checkout_unseen() {
+    writes_into_the_main_checkout(Agent::Codex);
+}
+
+#[test]
+fn opencode_cannot_change_the_main_checkout_unseen() {
+    writes_into_the_main_checkout(Agent::Opencode);
 }

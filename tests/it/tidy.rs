@@ -52,7 +52,19 @@ const TABLE: &[(&str, &[May])] = &[
     ),
     ("transports", &[Room("api"), Room("config"), Module("engine", "handle"), Module("stream", "hub")]),
     // The engine: what it was started for and the names it shares. Agents: the reader that the scripted agent is tested with.
-    ("cli", &[Room("agents"), Room("api"), Room("config"), Room("domain"), Room("adapters"), Room("daemon"), Room("telemetry"), Surface("engine")]),
+    (
+        "cli",
+        &[
+            Room("agents"),
+            Room("api"),
+            Room("config"),
+            Room("domain"),
+            Room("adapters"),
+            Room("daemon"),
+            Room("telemetry"),
+            Surface("engine"),
+        ],
+    ),
     ("tui", &[Room("api"), Room("config")]),
     ("mcp", &[Room("api"), Room("config")]),
     ("telemetry", &[Room("domain"), Room("config"), Room("adapters")]),

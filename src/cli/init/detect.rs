@@ -66,9 +66,7 @@ pub fn project_file(name: Option<&str>, base: Option<&str>, active: Option<&[Str
     if let Some(base) = base {
         text.push_str(&format!("  base_branch: {}\n", quoted(base)));
     }
-    text.push_str(
-        "  # integrate: merge           # merge accepted work locally when the checks pass on the result\n",
-    );
+    text.push_str("  # integrate: merge           # merge accepted work locally when the checks pass on the result\n");
     text
 }
 

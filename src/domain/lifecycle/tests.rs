@@ -107,10 +107,10 @@ impl Life {
     }
 
     fn next(&self) -> (&NextRun, bool, Option<Timestamp>) {
-        match &self.task.state {
-            State::Routed { next, counts, not_before } => (next, *counts, *not_before),
-            other => panic!("not routed but {other:?}"),
-        }
+        let State::Routed { next, counts, not_before } = &self.task.state else {
+            panic!("not routed but {:?}", self.task.state)
+        };
+        (next, *counts, *not_before)
     }
 }
 
