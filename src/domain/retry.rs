@@ -44,30 +44,16 @@ pub enum Next {
 
 /// How long an agent is left alone after a failure of its provider, when the provider names no time itself.
 pub fn cooldown(failure: &Failure, now: Timestamp) -> Option<Timestamp> {
-    let seconds = match failure.class {
-        FailureClass::RateLimited => 60,
-        FailureClass::Overloaded => 120,
-        FailureClass::Network => 30,
-        FailureClass::Auth | FailureClass::Budget => 3600,
-        FailureClass::ModelNotFound
-        | FailureClass::AgentMissing
-        | FailureClass::NoChange
-        | FailureClass::ChecksFailed
-        | FailureClass::ReviewRejected
-        | FailureClass::Malformed
-        | FailureClass::Incomplete
-        | FailureClass::ContextTooLong
-        | FailureClass::Conflict
-        | FailureClass::SandboxViolation
-        | FailureClass::Timeout
-        | FailureClass::Stalled
-        | FailureClass::Killed
-        | FailureClass::Crashed
-        | FailureClass::Memory
-        | FailureClass::SessionLost => return None,
-    };
+    use FailureClass as C;
+    let pauses = [(C::RateLimited, 60), (C::Overloaded, 120), (C::Network, 30), (C::Auth, 3600), (C::Budget, 3600)];
+    let (_, seconds) = pauses.into_iter().find(|(class, _)| *class == failure.class)?;
     let told = failure.retry_at.filter(|at| *at > now);
     told.or_else(|| now.checked_add(SignedDuration::from_secs(seconds)).ok())
+}
+
+/// Whether a failure of the provider goes away by itself.
+fn passes(class: FailureClass) -> bool {
+    matches!(class, FailureClass::RateLimited | FailureClass::Overloaded | FailureClass::Network)
 }
 
 /// Decides what follows `failure` of the task's last work run.
@@ -94,35 +80,11 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
             not_before: None,
         };
     }
-    match failure.class {
-        FailureClass::RateLimited | FailureClass::Overloaded | FailureClass::Network => Next::Again {
-            run: again(failure, task.conversation.is_some()),
-            counts: false,
-            route: None,
-            not_before: cooldown(failure, context.now),
-        },
-        // Waiting mends none of these.
-        FailureClass::Auth
-        | FailureClass::ModelNotFound
-        | FailureClass::Budget
-        | FailureClass::AgentMissing
-        | FailureClass::NoChange
-        | FailureClass::ChecksFailed
-        | FailureClass::ReviewRejected
-        | FailureClass::Malformed
-        | FailureClass::Incomplete
-        | FailureClass::ContextTooLong
-        | FailureClass::Conflict
-        | FailureClass::SandboxViolation
-        | FailureClass::Timeout
-        | FailureClass::Stalled
-        | FailureClass::Killed
-        | FailureClass::Crashed
-        | FailureClass::Memory
-        | FailureClass::SessionLost => {
-            Next::Ask { question: format!("{agent} cannot work ({}): {}", failure.class, failure.detail) }
-        }
+    if passes(failure.class) {
+        let run = again(failure, task.conversation.is_some());
+        return Next::Again { run, counts: false, route: None, not_before: cooldown(failure, context.now) };
     }
+    Next::Ask { question: format!("{agent} cannot work ({}): {}", failure.class, failure.detail) }
 }
 
 /// The same task for another agent, unless the person named the agent.

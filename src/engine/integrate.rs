@@ -2,7 +2,7 @@
 //! user's own checkout is never touched while it is dirty.
 
 use super::doors::Doors;
-use super::settings::Settings;
+use super::settings::{Settings, directory_of};
 use super::verify::run_checks;
 use crate::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, RefMove, Repo};
 use crate::config::raw::Integrate;
@@ -13,11 +13,10 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::plan::directory;
 use crate::domain::task::{IntegrationWait, Task};
 use crate::store::journal::Project;
 use jiff::SignedDuration;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// How often a base that moves under the merge is followed before it is left for later.
@@ -40,9 +39,8 @@ pub async fn integrate(
             Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit: head })
         }
         Integrate::Merge => {
-            let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
-            let dir = directory(task, &dirs).map_err(IntegrationProblem::Ask)?;
-            merge(doors, &config, dir, task, run).await
+            let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
+            merge(doors, &config, &dir, task, run).await
         }
     }
 }

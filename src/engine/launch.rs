@@ -2,7 +2,7 @@
 //! finding out how a run ended.
 
 use super::doors::Doors;
-use super::settings::Settings;
+use super::settings::{Settings, directory_of};
 use super::{agent_env, material};
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Git, GitError, Guard, Repo};
@@ -16,7 +16,6 @@ use crate::domain::event::LaunchProblem;
 use crate::domain::ids::RunId;
 use crate::domain::names::{self, BranchName};
 use crate::domain::outcome::{Failure, FailureClass, Usage};
-use crate::domain::plan::directory;
 use crate::domain::prompt::{Again, Conversation, ProjectFile, WorkContext, again_prompt, repair_prompt, work_prompt};
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
@@ -98,10 +97,9 @@ pub async fn start_work(
     task: &Arc<Task>,
     run: &Run,
 ) -> Result<Started, LaunchProblem> {
-    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
-    let dir = directory(task, &dirs).map_err(LaunchProblem::Ask)?;
+    let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
-        return Err(LaunchProblem::MissingDir(dir.to_owned()));
+        return Err(LaunchProblem::MissingDir(dir));
     }
     let config = settings.for_task(task, projects);
     let order = Order {
@@ -109,8 +107,8 @@ pub async fn start_work(
         task,
         run,
         config: &config,
-        dir,
-        project: project_name(dir, projects),
+        dir: &dir,
+        project: project_name(&dir, projects),
         run_dir: doors.run_dir(&run.id),
     };
     order.start().await

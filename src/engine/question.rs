@@ -3,7 +3,7 @@
 use super::doors::Doors;
 use super::launch::{Started, ask, await_start, ended, not_started, open_session, prepare_run, project_name};
 use super::material;
-use super::settings::{OwnedRouting, Settings};
+use super::settings::{OwnedRouting, Settings, directory_of};
 use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::agents::{LaunchRequest, Session};
@@ -11,14 +11,13 @@ use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::event::LaunchProblem;
 use crate::domain::names;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
-use crate::domain::plan::directory;
 use crate::domain::prompt::route_prompt;
 use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
 use crate::domain::task::{Phase, Run, Task};
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,8 +29,7 @@ pub async fn start(
     task: &Arc<Task>,
     run: &Run,
 ) -> Result<Started, LaunchProblem> {
-    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
-    let dir = directory(task, &dirs).ok().map(Path::to_owned);
+    let dir = directory_of(task, projects).ok();
     let run_dir = doors.run_dir(&run.id);
     let session_id = uuid::Uuid::new_v4().to_string();
     if not_started(&run_dir)? {

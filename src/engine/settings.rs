@@ -142,11 +142,16 @@ fn installed(config: &Config, path: &str) -> Vec<String> {
     found.into_iter().map(str::to_owned).collect()
 }
 
+/// The directory that a task's work belongs to, or why there is none.
+pub fn directory_of(task: &Task, projects: &[Project]) -> Result<PathBuf, String> {
+    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
+    directory(task, &dirs).map(Path::to_owned)
+}
+
 impl Settings {
     /// The settings for one task: its project's, or the person's own.
     pub fn for_task(&self, task: &Task, projects: &[Project]) -> Arc<Config> {
-        let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
-        let of_project = directory(task, &dirs).ok().and_then(|dir| self.projects.get(dir));
+        let of_project = directory_of(task, projects).ok().and_then(|dir| self.projects.get(&dir));
         Arc::clone(of_project.unwrap_or(&self.config))
     }
 

@@ -4,7 +4,7 @@
 use super::agent_env;
 use super::doors::Doors;
 use super::launch::guard_file;
-use super::settings::Settings;
+use super::settings::{Settings, directory_of};
 use crate::adapters::clock::instant;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, RefMove, Repo, Weight};
@@ -16,12 +16,11 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, judge as conclude};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::Outcome;
-use crate::domain::plan::directory;
 use crate::domain::redact::Redactor;
 use crate::domain::task::{Task, Workplace};
 use crate::store::journal::Project;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,11 +52,10 @@ async fn gather(
     task: &Task,
     run: &RunId,
 ) -> Result<(crate::domain::answer::Answer, Evidence), String> {
-    let dirs: Vec<PathBuf> = projects.iter().map(|p| p.dir.clone()).collect();
-    let dir = directory(task, &dirs)?;
+    let dir = directory_of(task, projects)?;
     let place = task.place.as_ref().ok_or("the run has no worktree to look at")?;
     let config = settings.for_task(task, projects);
-    let repo = doors.repository(dir).await.map_err(|e| e.to_string())?;
+    let repo = doors.repository(&dir).await.map_err(|e| e.to_string())?;
     let checkout = repo
         .open_worktree(&place.worktree)
         .map_err(|e| e.to_string())?
