@@ -24,18 +24,25 @@ pub fn rows(scale: Scale, table: &mut Table) {
     }
 }
 
+/// What one repository gave.
 #[derive(Default)]
 struct Taken {
+    /// Worktree, session and agent by the bare programs.
     bare: Samples,
+    /// Of that: `git worktree add`.
+    bare_worktree: Samples,
+    /// The same by orch, added by the API.
     api: Samples,
+    /// Of that: from the request to the entry "run_launched".
+    stored: Samples,
+    /// The same by orch, written into `tasks.yml`.
     file: Samples,
-    evidence: Samples,
+    /// From the agent's end to the entry "run_ended".
     reviewed: Samples,
+    /// From the agent's end to the entry "done".
     done: Samples,
-    /// From the task's being there to the entry "run_launched".
-    planned: Samples,
-    /// From there to the agent.
-    prepared: Samples,
+    /// The git commands of the evidence, bare.
+    evidence: Samples,
 }
 
 fn measure(files: usize, rounds: usize, table: &mut Table) {
@@ -44,14 +51,11 @@ fn measure(files: usize, rounds: usize, table: &mut Table) {
     ground.serve();
     ground.register(&repo);
     let lab = Lab::new(&ground, &repo);
+    lab.round(0, &mut Taken::default());
+    // The round before made what is made once, and does not count.
     let mut taken = Taken::default();
-    // The first round makes what is made once.
-    for round in 0..=rounds {
-        let mut now = Taken::default();
-        lab.round(round, &mut now);
-        if round > 0 {
-            taken.take(&now);
-        }
+    for round in 1..=rounds {
+        lab.round(round, &mut taken);
     }
     lab.end();
     ground.finish();
@@ -59,43 +63,14 @@ fn measure(files: usize, rounds: usize, table: &mut Table) {
 }
 
 impl Taken {
-    fn all(&mut self) -> [&mut Samples; 8] {
-        [
-            &mut self.bare,
-            &mut self.api,
-            &mut self.file,
-            &mut self.evidence,
-            &mut self.reviewed,
-            &mut self.done,
-            &mut self.planned,
-            &mut self.prepared,
-        ]
-    }
-
-    fn take(&mut self, now: &Self) {
-        let mut now = Self {
-            bare: now.bare.clone(),
-            api: now.api.clone(),
-            file: now.file.clone(),
-            evidence: now.evidence.clone(),
-            reviewed: now.reviewed.clone(),
-            done: now.done.clone(),
-            planned: now.planned.clone(),
-            prepared: now.prepared.clone(),
-        };
-        for (mine, new) in self.all().into_iter().zip(now.all()) {
-            mine.extend(new);
-        }
-    }
-
     fn tell(&self, files: usize, table: &mut Table) {
         let name = |what: &str| format!("{what}, {files} files");
-        table.share(name("task added by the API → agent runs"), &self.bare, &self.api, DISPATCH);
-        table.part("of that: task added → run stored", &self.planned);
-        table.part("of that: run stored → agent runs", &self.prepared);
-        table.share(name("task written into tasks.yml → agent runs"), &self.bare, &self.file, DISPATCH);
-        table.share(name("agent ends → in_review on the feed"), &Samples::zero(), &self.reviewed, ENDING);
-        table.share(name("agent ends → done, beyond the evidence commands"), &self.evidence, &self.done, ENDING);
+        table.share(name("task added by the API → agent runs"), Some(&self.bare), &self.api, DISPATCH);
+        table.part("of the baseline: git worktree add", &self.bare_worktree);
+        table.part("of orch: request → run stored", &self.stored);
+        table.share(name("task written into tasks.yml → agent runs"), Some(&self.bare), &self.file, DISPATCH);
+        table.share(name("agent ends → in_review on the feed"), None, &self.reviewed, ENDING);
+        table.share(name("agent ends → done, beyond the evidence commands"), Some(&self.evidence), &self.done, ENDING);
     }
 }
 
@@ -147,6 +122,7 @@ impl<'a> Lab<'a> {
                 .arg(&dir)
                 .arg("main"),
         );
+        taken.bare_worktree.add(ms_between(before, now_ns()));
         let session = ["new-session", "-d", "-s", &name, "-x", "200", "-y", "50", "-c"];
         let session = self.tmux(&session).arg(&dir).arg("--").arg(this_program());
         self.must(&session.arg(agent::FLAG).arg(self.ground.stamps()).arg(&name));
@@ -166,8 +142,7 @@ impl<'a> Lab<'a> {
         let at = |kind: &str| arrival(&seen, kind);
         if by_api {
             taken.api.add(ms_between(before, begun));
-            taken.planned.add(ms_between(before, at("run_launched")));
-            taken.prepared.add(ms_between(at("run_launched"), begun));
+            taken.stored.add(ms_between(before, at("run_launched")));
             taken.reviewed.add(ms_between(ended, at("run_ended")));
             taken.done.add(ms_between(ended, at("done")));
         } else {

@@ -33,9 +33,12 @@ pub fn rows(scale: Scale, table: &mut Table) {
 
 // ---- plan
 
+/// What the tasks are like, and how one of an id is made.
+type Kind = (&'static str, fn(u64) -> Task);
+
 fn plans(rounds: usize, table: &mut Table) {
     let now = Timestamp::UNIX_EPOCH;
-    let kinds: [(&str, fn(u64) -> Task); 5] = [
+    let kinds: [Kind; 5] = [
         ("all done", |id| task(id, State::Done)),
         ("all open, routed, waiting for slots", routed),
         ("all open, waiting for a time", waiting),
@@ -85,7 +88,7 @@ fn routed(id: u64) -> Task {
     } else {
         State::Routed { next: NextRun::Fresh, counts: true, not_before: None }
     };
-    Task { route: Some(route), ..task(id, state) }
+    Task { route: Some(Box::new(route)), ..task(id, state) }
 }
 
 fn waiting(id: u64) -> Task {

@@ -39,14 +39,16 @@ pub fn with_many() -> Ground {
 }
 
 fn lists(many: &Ground, how: &str, rounds: usize, table: &mut Table) {
-    let (mut bare, mut rows, mut json) = (Samples::default(), Samples::default(), Samples::default());
+    let [mut bare, mut short, mut all, mut json] = [(); 4].map(|()| Samples::default());
     for _ in 0..rounds {
         random_pause(0, 20);
         bare.add(program_ms(&many.orch(["version"])));
-        rows.add(program_ms(&many.orch(["task", "list", "--all"])));
+        short.add(program_ms(&many.orch(["task", "list"])));
+        all.add(program_ms(&many.orch(["task", "list", "--all"])));
         json.add(program_ms(&many.orch(["task", "list", "--all", "--json"])));
     }
-    table.limit(format!("orch task list, 10,000 tasks, {how}; against version"), Some(&bare), &rows, LIST);
+    table.limit(format!("orch task list, 10,000 tasks, {how}; against version"), Some(&bare), &short, LIST);
+    table.limit(format!("orch task list --all, 10,000 tasks, {how}; against version"), Some(&bare), &all, LIST);
     table.part(format!("the same with --json, {how}"), &json);
 }
 

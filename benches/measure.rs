@@ -54,16 +54,6 @@ impl Samples {
         self.0.push(ms);
     }
 
-    /// Those of `other` as well.
-    pub fn extend(&mut self, other: &Self) {
-        self.0.extend(&other.0);
-    }
-
-    /// A baseline of nothing.
-    pub fn zero() -> Self {
-        Self(vec![0.0])
-    }
-
     /// How many.
     pub fn count(&self) -> usize {
         self.0.len()

@@ -38,8 +38,10 @@ impl Scale {
     }
 }
 
-/// The groups of rows, with the names by which they can be asked for.
-const GROUPS: [(&str, fn(Scale, &mut Table)); 6] = [
+/// A name by which rows can be asked for, and what measures them.
+type Group = (&'static str, fn(Scale, &mut Table));
+
+const GROUPS: [Group; 6] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),

@@ -23,7 +23,7 @@ pub struct Row {
 #[derive(Debug, Default)]
 pub struct Table(Vec<Row>);
 
-const WIDTHS: [usize; 5] = [62, 20, 20, 20, 24];
+const WIDTHS: [usize; 5] = [68, 16, 16, 18, 19];
 
 impl Table {
     /// Adds a row.
@@ -33,11 +33,12 @@ impl Table {
 
     /// A row on orch's own share of something whose bare steps were measured beside it. The share is the difference of
     /// the medians, and of the 95th percentiles.
-    pub fn share(&mut self, name: impl Into<String>, bare: &Samples, orch: &Samples, goal: (f64, f64)) {
-        let own = (orch.p50() - bare.p50(), orch.p95() - bare.p95());
+    pub fn share(&mut self, name: impl Into<String>, bare: Option<&Samples>, orch: &Samples, goal: (f64, f64)) {
+        let (bare_p50, bare_p95) = bare.map_or((0.0, 0.0), |bare| (bare.p50(), bare.p95()));
+        let own = (orch.p50() - bare_p50, orch.p95() - bare_p95);
         self.add(Row {
             name: format!("{} (n={})", name.into(), orch.count()),
-            baseline: bare.text(),
+            baseline: bare.map(Samples::text).unwrap_or_default(),
             orch: orch.text(),
             own: format!("{} / {} ms", figure(own.0), figure(own.1)),
             goal: format!("≤ {} / {} ms", goal.0, goal.1),

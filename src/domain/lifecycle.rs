@@ -100,7 +100,7 @@ fn on_route_asked(task: &mut Task, run: &RunId) -> Result<(), Refused> {
 fn on_route_chosen(task: &mut Task, route: &RouteResult, failed: bool) -> Result<(), Refused> {
     let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
     task.route_failures = if failed { task.route_failures + 1 } else { 0 };
-    task.route = Some(route.clone());
+    task.route = Some(Box::new(route.clone()));
     task.tier_failures = 0;
     task.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: None };
     Ok(())
@@ -130,7 +130,7 @@ fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
 }
 
 fn on_placed(task: &mut Task, place: &Workplace) -> Result<(), Refused> {
-    task.place = Some(place.clone());
+    task.place = Some(Box::new(place.clone()));
     Ok(())
 }
 
@@ -188,7 +188,8 @@ fn on_run_ended(
         task.cost = Some(task.cost.unwrap_or_default() + cost);
     }
     if let Some(session_id) = &ending.session_id {
-        task.conversation = Some(Conversation { agent: agent.to_owned(), session_id: session_id.clone() });
+        let talk = Conversation { agent: agent.to_owned(), session_id: session_id.clone() };
+        task.conversation = Some(Box::new(talk));
     }
     if let Some(stop) = stopping {
         stopped(task, stop);
@@ -233,7 +234,7 @@ fn begin_again(task: &mut Task) {
 fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
     let next = retry::after_failure(task, failure, context);
     count_failure(task, failure);
-    task.last_failure = Some(failure.clone());
+    task.last_failure = Some(Box::new(failure.clone()));
     match next {
         Next::Ask { question } => ask(task, question),
         Next::Again { run, counts, route, not_before } => {
@@ -243,7 +244,7 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
                     task.tier_failures = 0;
                 }
                 task.conversation = None;
-                task.route = Some(*route);
+                task.route = Some(route);
             }
             task.state = State::Routed { next: run, counts, not_before };
         }
@@ -293,7 +294,7 @@ fn on_judged(
     context: &Context<'_>,
 ) -> Result<(), Refused> {
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
-    task.evidence = Some(evidence.clone());
+    task.evidence = Some(Box::new(evidence.clone()));
     match verdict {
         Verdict::Accept => {
             task.state = State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: None } };
@@ -306,7 +307,7 @@ fn on_judged(
 
 fn on_integrated(task: &mut Task, run: &RunId, integration: &Integration) -> Result<(), Refused> {
     reviewed_run(task, run)?;
-    task.integration = Some(integration.clone());
+    task.integration = Some(Box::new(integration.clone()));
     task.last_failure = None;
     task.run_now = false;
     task.state = State::Done;

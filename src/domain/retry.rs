@@ -89,7 +89,7 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
 
 /// The same task for another agent, unless the person named the agent.
 fn sideways(task: &Task, failure: &Failure, context: &Context<'_>) -> Option<RouteResult> {
-    let current = task.route.as_ref()?;
+    let current = task.route.as_deref()?;
     if task.agent_is_pinned() {
         return None;
     }
@@ -139,7 +139,7 @@ fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
 
 /// One tier up, where that is another model and the person did not name the model.
 fn upwards(task: &Task, failure: &Failure, context: &Context<'_>) -> Option<RouteResult> {
-    let current = task.route.as_ref()?;
+    let current = task.route.as_deref()?;
     if task.spec.model.is_some() {
         return None;
     }

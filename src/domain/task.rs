@@ -322,7 +322,7 @@ pub struct Task {
     /// Where it stands.
     pub state: State,
     /// The current route.
-    pub route: Option<RouteResult>,
+    pub route: Option<Box<RouteResult>>,
     /// Failed routing questions since the last success.
     pub route_failures: u32,
     /// Work runs that count against `workflow.max_attempts`.
@@ -338,17 +338,17 @@ pub struct Task {
     /// Failures of the work at the current complexity.
     pub tier_failures: u32,
     /// Where the work lies.
-    pub place: Option<Workplace>,
+    pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
-    pub conversation: Option<Conversation>,
+    pub conversation: Option<Box<Conversation>>,
     /// Why the last run failed.
-    pub last_failure: Option<Failure>,
+    pub last_failure: Option<Box<Failure>>,
     /// The last summary of an agent.
     pub summary: Option<String>,
     /// What the last judgement saw.
-    pub evidence: Option<Evidence>,
+    pub evidence: Option<Box<Evidence>>,
     /// What became of the branch.
-    pub integration: Option<Integration>,
+    pub integration: Option<Box<Integration>>,
     /// Known cost of all runs; `None` until one is known.
     pub cost: Option<Usd>,
     /// A person asked for it now: slots and times do not hold it back.

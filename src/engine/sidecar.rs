@@ -26,7 +26,7 @@ pub fn write(doors: &Doors, tasks: &[Arc<Task>]) {
         let sidecar = Sidecar {
             task_id: task.id,
             status: task.status(),
-            route: task.route.as_ref(),
+            route: task.route.as_deref(),
             branch: task.place.as_ref().map(|p| p.branch.as_str()),
             attempts: task.attempts,
             updated_at: task.updated_at,

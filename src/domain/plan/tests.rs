@@ -27,7 +27,7 @@ fn routed(id: u64) -> Task {
         warning: None,
     };
     let state = State::Routed { next: NextRun::Fresh, counts: true, not_before: None };
-    Task { state, route: Some(route), ..task(id) }
+    Task { state, route: Some(Box::new(route)), ..task(id) }
 }
 
 fn running(id: u64) -> Task {
