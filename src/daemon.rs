@@ -133,7 +133,10 @@ impl Setup {
         fs::create_dir_private(self.home.root())?;
         fs::create_dir_private(&self.home.state())?;
         fs::create_dir_private(&self.home.runs())?;
-        if let Some(dir) = self.runtime_dir().and_then(|dir| dir.to_str().map(str::to_owned)) {
+        let recorded = fs::read_text(&self.runtime_file(), 4096).ok();
+        if let Some(dir) = self.runtime_dir().and_then(|dir| dir.to_str().map(str::to_owned))
+            && recorded.as_ref() != Some(&dir)
+        {
             fs::write_private(&self.runtime_file(), dir.as_bytes(), fs::Durability::Cached)?;
         }
         for name in [API_SOCKET, TMUX_SOCKET, WAKE_SOCKET] {

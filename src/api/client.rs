@@ -9,8 +9,12 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::net::UnixStream;
 use tower::ServiceExt;
+
+/// How long a daemon may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where requests go.
 #[derive(Clone)]
@@ -44,6 +48,9 @@ pub enum ClientError {
     /// The connection broke.
     #[error("the connection to the daemon broke: {0}")]
     Broken(String),
+    /// Somebody listens and does not answer.
+    #[error("the daemon does not answer (waited {} s)", .0.as_secs())]
+    Silent(Duration),
     /// The answer is not what was expected.
     #[error("the daemon's answer is not understood ({0}); is it of another version?")]
     Unexpected(String),
@@ -81,8 +88,13 @@ impl Client {
     }
 
     async fn text(&self, method: Method, path: &str, body: Body) -> Result<Bytes, ClientError> {
-        let response = self.send(method, path, body).await?;
-        collect(accepted(response).await?).await
+        // Only the routing question takes as long as a model does.
+        let patience = if path.ends_with("/route") { Duration::MAX } else { PATIENCE };
+        let answered = async {
+            let response = self.send(method, path, body).await?;
+            collect(accepted(response).await?).await
+        };
+        tokio::time::timeout(patience, answered).await.unwrap_or(Err(ClientError::Silent(patience)))
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {

@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::ui::Ui;
 use super::ui::time::Now;
 use crate::adapters::clock::{self, Clock, SystemClock};
+use crate::adapters::git::Git;
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::types::StatusView;
 use crate::config::home::Home;
@@ -256,4 +257,10 @@ mod tests {
         let Err(error) = context(Path::new("/"), &[("ORCH_HOME", Path::new(""))]).setup() else { panic!("no home") };
         assert_eq!(error.view().hint.as_deref(), Some("set ORCH_HOME to a directory for orch"));
     }
+}
+
+/// What an engine that runs tasks cannot do without: tmux and git, not too old.
+pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
+    setup.tmux().check().await?;
+    Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
 }

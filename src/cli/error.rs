@@ -126,6 +126,7 @@ impl CliError {
             Self::Write { source: WriteError::Changed { .. }, .. } => ErrorCode::Conflict,
             Self::Config(_) | Self::Usage { .. } => ErrorCode::Usage,
             Self::NotFound { .. } => ErrorCode::NotFound,
+            Self::Client(ClientError::Silent(_)) => ErrorCode::TimedOut,
             Self::Client(ClientError::Broken(_) | ClientError::Unexpected(_))
             | Self::Open(
                 OpenError::File(_) | OpenError::Socket { .. } | OpenError::Journal(_) | OpenError::Watch { .. },
@@ -146,6 +147,7 @@ impl CliError {
             Self::Usage { hint, .. } | Self::NotFound { hint, .. } | Self::Refused { hint, .. } => return hint.clone(),
             Self::Git(error) => return error.hint(),
             Self::Client(ClientError::Unreachable { .. }) => "`orch serve` starts the daemon",
+            Self::Client(ClientError::Silent(_)) => "is it stopped or starved? its log is .orch/orch.log in the home",
             Self::Client(ClientError::Broken(_)) => {
                 "did the daemon stop? `orch task list` tells whether it was done before"
             }
@@ -153,6 +155,9 @@ impl CliError {
                 "restart the daemon, so that it is of the same version as this orch"
             }
             Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` tells more",
+            Self::Open(OpenError::Journal(error)) if error.is_damage() => {
+                "keep a copy of .orch/orch.db* and move them away: the tasks are read again from tasks.yml"
+            }
             Self::Open(OpenError::Journal(_)) => "is the disk full, or the home not writable? `orch doctor` looks",
             Self::Open(OpenError::File(_) | OpenError::Socket { .. } | OpenError::Watch { .. }) => {
                 "`orch doctor` looks at the home; ORCH_HOME moves it"

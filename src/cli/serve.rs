@@ -1,6 +1,6 @@
 //! `orch serve` and `orch pulse`: the engine in this process, until it is done or told to leave. Agents go on either way.
 
-use super::context::Context;
+use super::context::{Context, need_programs};
 use super::error::CliError;
 use super::events;
 use super::exit::Exit;
@@ -61,7 +61,7 @@ impl From<Pulse> for Args {
 /// Serves.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
-    setup.tmux().check().await?;
+    need_programs(&setup).await?;
     let mode = match (args.once, args.until_idle) {
         (true, _) => Mode::Once,
         (false, true) => Mode::UntilIdle,

@@ -305,8 +305,15 @@ pub enum FileState {
     Pending,
     /// Written there, with these values of orch's own fields.
     Written {
-        /// The status last written or read; another word in the file is a request of the person.
+        /// The status last written or read; another word in the file is a request of the person, unless it is among
+        /// `since`.
         status: Option<Status>,
+        /// What the status has been since then: orch's own words, that a write may have brought into the file.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        since: Vec<Status>,
+        /// Results (branch, attempts) stand there too. A save that knows nothing of them is an old copy.
+        #[serde(default)]
+        results: bool,
     },
     /// The person took it out of the file.
     Removed,

@@ -9,6 +9,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::step;
 use crate::domain::retry::Context;
 use crate::domain::task::{FileState, Spec, State, Task};
+use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -48,14 +49,29 @@ impl Engine {
             }
             Command::Look { reply } => {
                 let view = self.view(now);
-                answer(turn, reply, Ok(view));
+                // To look is possible whether or not the turn can be stored.
+                turn.replies.push(Box::new(move |_| drop(reply.send(Ok(view)))));
             }
+        }
+    }
+
+    /// Answers while nothing can be stored: to look is possible, to change anything is not.
+    pub(super) fn refuse(&self, command: Command, error: &Arc<JournalError>) {
+        let refused = || EngineError::Journal(Arc::clone(error));
+        // A caller that went away does not need the answer.
+        match command {
+            Command::Look { reply } => drop(reply.send(Ok(self.view(self.doors.clock.now())))),
+            Command::Add { reply, .. } | Command::Ask { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
+            Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
         }
     }
 
     fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
         problems.extend(self.file.told().iter().cloned());
+        problems.extend(self.storage_problem.clone());
         View {
             now,
             tasks: Arc::new(self.world.tasks.clone()),
@@ -175,6 +191,12 @@ impl Engine {
 
 /// Answers when the turn is on disk.
 fn answer<T: Send + 'static>(turn: &mut Turn, reply: Reply<T>, result: Result<T, EngineError>) {
-    // A caller that went away does not need the answer.
-    turn.replies.push(Box::new(move || drop(reply.send(result))));
+    turn.replies.push(Box::new(move |failed| {
+        let result = match failed {
+            None => result,
+            Some(error) => result.and(Err(EngineError::NotYetStored(Arc::clone(error)))),
+        };
+        // A caller that went away does not need the answer.
+        drop(reply.send(result));
+    }));
 }

@@ -38,6 +38,8 @@ pub struct Known {
     /// `None`: never looked.
     tasks: Option<Option<Fingerprint>>,
     settings: Option<Vec<Option<Fingerprint>>>,
+    /// Which write it came after: what was read beside a write is not what stands there now.
+    pub(super) generation: u64,
     /// Tasks that `tasks.yml` lacked when it was read, and since when.
     pub(super) missing: BTreeMap<TaskId, Timestamp>,
 }
@@ -75,7 +77,12 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
         (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
     let tasks = changed.then(|| read_tasks(&path, of_tasks.is_some()));
-    let known = Known { tasks: Some(of_tasks), settings: Some(of_settings), missing: known.missing };
+    let known = Known {
+        tasks: Some(of_tasks),
+        settings: Some(of_settings),
+        missing: known.missing,
+        generation: known.generation,
+    };
     FileNews { known, settings, tasks }
 }
 
@@ -102,10 +109,21 @@ fn read_tasks(path: &Path, exists: bool) -> TasksNews {
 pub struct WriteOrder {
     outline: Outline,
     edits: Vec<Edit>,
-    /// The tasks that are written, with the status that stands there then.
-    tasks: Vec<(TaskId, Status)>,
+    /// The tasks that are written.
+    tasks: Vec<Line>,
     /// An entry gets its id: it becomes a task when the file is read again.
     fills: bool,
+}
+
+/// What stands in the file of one task after a write.
+#[derive(Debug, Clone, Copy)]
+pub struct Line {
+    /// The task.
+    pub id: TaskId,
+    /// Its status there.
+    pub status: Status,
+    /// Its results stand there too.
+    pub results: bool,
 }
 
 /// What became of a write.
@@ -116,7 +134,7 @@ pub enum Writeback {
         /// For the next write.
         outline: Option<Outline>,
         /// The tasks that stand there now.
-        tasks: Vec<(TaskId, Status)>,
+        tasks: Vec<Line>,
         /// What could not be written, for a person.
         refused: Vec<String>,
         /// Its fingerprint need not be read again.
@@ -174,12 +192,19 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
 #[derive(Debug, Default)]
 pub struct FileSync {
     known: Known,
+    /// Where everything stands in the file, as far as that is kept between two writes.
     outline: Option<Outline>,
+    /// The file reads: it may be written.
+    readable: bool,
     /// Tasks whose lines may differ from the state.
     dirty: BTreeSet<TaskId>,
     /// Entries that wait for an id.
     fills: Vec<(usize, TaskId)>,
     writing: bool,
+    /// Raised with each write that begins or ends.
+    generation: u64,
+    /// Somebody wants the file read when the write is over.
+    read_wanted: bool,
     /// What is wrong with the file now.
     problems: Vec<String>,
     /// What could not be written.
@@ -195,7 +220,27 @@ impl FileSync {
 
     /// What was read last.
     pub fn known(&self) -> Known {
-        self.known.clone()
+        Known { generation: self.generation, ..self.known.clone() }
+    }
+
+    /// Whether this is how the file stands now, as far as orch's own writes go.
+    pub fn is_current(&self, known: &Known) -> bool {
+        known.generation == self.generation
+    }
+
+    /// A write is under way.
+    pub fn is_writing(&self) -> bool {
+        self.writing
+    }
+
+    /// The file is to be read when the write is over.
+    pub fn read_after_write(&mut self) {
+        self.read_wanted = true;
+    }
+
+    /// Whether it is; asked once.
+    pub fn take_read_wanted(&mut self) -> bool {
+        std::mem::take(&mut self.read_wanted)
     }
 
     /// What is wrong with the file, for a person.
@@ -225,18 +270,21 @@ impl FileSync {
     /// Takes over a document that reads.
     pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>) {
         self.outline = Some(doc.into_outline());
+        self.readable = true;
         self.fills = fills;
     }
 
     /// The file does not read: nothing is written before it does.
     pub fn forget_document(&mut self) {
         self.outline = None;
+        self.readable = false;
         self.fills.clear();
     }
 
     /// Takes over what became of a write.
     pub fn take_write(&mut self, outline: Option<Outline>, refused: Vec<String>, known: Option<KnownTasks>) {
         self.writing = false;
+        self.generation += 1;
         self.outline = outline;
         self.refused = refused;
         if let Some(KnownTasks(fingerprint)) = known {
@@ -248,6 +296,7 @@ impl FileSync {
     /// The write did not happen: its tasks are still to be written.
     pub fn take_back(&mut self, refused: Option<String>) {
         self.writing = false;
+        self.generation += 1;
         self.refused = refused.into_iter().collect();
         // Read again before the next write.
         self.known.tasks = None;
@@ -256,7 +305,7 @@ impl FileSync {
 
     /// Nothing waits to be written, or nothing can be.
     pub fn is_written(&self) -> bool {
-        !self.writing && (self.outline.is_none() || (self.dirty.is_empty() && self.fills.is_empty()))
+        !self.writing && (!self.readable || (self.dirty.is_empty() && self.fills.is_empty()))
     }
 
     /// The next write, when there is something to write and nothing under way.
@@ -264,22 +313,41 @@ impl FileSync {
         if self.writing || (self.dirty.is_empty() && self.fills.is_empty()) {
             return None;
         }
-        let outline = self.outline.take()?;
-        let fills = std::mem::take(&mut self.fills);
-        let mut edits: Vec<Edit> = fills.iter().map(|(index, id)| Edit::FillId { index: *index, id: *id }).collect();
-        let mut tasks = Vec::new();
-        for id in std::mem::take(&mut self.dirty) {
-            let Some(task) = world.tasks.get(&id) else { continue };
-            if edits_of(task, &mut edits) {
-                tasks.push((id, task.status()));
-            }
-        }
-        if edits.is_empty() {
-            self.outline = Some(outline);
+        if !self.readable {
             return None;
         }
+        let mut edits: Vec<Edit> =
+            self.fills.iter().map(|(index, id)| Edit::FillId { index: *index, id: *id }).collect();
+        let mut tasks = Vec::new();
+        self.dirty.retain(|id| {
+            let Some(task) = world.tasks.get(id) else { return false };
+            let differs = edits_of(task, &mut edits);
+            if differs {
+                let results = task.place.is_some() || task.attempts > 0;
+                tasks.push(Line { id: *id, status: task.status(), results });
+            }
+            differs
+        });
+        if edits.is_empty() {
+            return None;
+        }
+        let Some(outline) = self.outline.take() else {
+            // Let go of while nothing was to be written: read again first.
+            self.known.tasks = None;
+            return Some(Job::ReadFiles { known: self.known() });
+        };
+        let fills = !std::mem::take(&mut self.fills).is_empty();
+        self.dirty.clear();
         self.writing = true;
-        Some(Job::WriteFile { order: WriteOrder { outline, edits, tasks, fills: !fills.is_empty() } })
+        self.generation += 1;
+        Some(Job::WriteFile { order: WriteOrder { outline, edits, tasks, fills } })
+    }
+
+    /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.
+    pub fn rest(&mut self) {
+        if !self.writing && self.dirty.is_empty() && self.fills.is_empty() {
+            self.outline = None;
+        }
     }
 }
 
@@ -292,7 +360,7 @@ fn edits_of(task: &Task, edits: &mut Vec<Edit>) -> bool {
             edits.push(Edit::Append(Box::new(entry)));
             return true;
         }
-        FileState::Written { status } => *status,
+        FileState::Written { status, .. } => *status,
     };
     if written == Some(task.status()) {
         return false;

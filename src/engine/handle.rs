@@ -51,9 +51,12 @@ pub enum EngineError {
         /// What to do instead.
         hint: Option<String>,
     },
-    /// The state could not be stored.
+    /// The state could not be stored; nothing was changed.
     #[error(transparent)]
     Journal(#[from] Arc<JournalError>),
+    /// It was accepted, but could not be stored yet.
+    #[error("not stored yet: {0}")]
+    NotYetStored(Arc<JournalError>),
     /// The engine is leaving.
     #[error("the engine is stopping")]
     Stopping,

@@ -6,7 +6,7 @@ use super::settings::{Settings, directory_of};
 use super::{agent_env, material};
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Git, GitError, Guard, Repo};
-use crate::adapters::process::which;
+use crate::adapters::process::{sweep, which};
 use crate::adapters::worktree::{Worktree, WorktreeError, WorktreeRequest};
 use crate::agents::{DialectKind, GitDirs, LaunchRequest, Session};
 use crate::config::resolved::Config;
@@ -15,7 +15,7 @@ use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::RunId;
 use crate::domain::names::{self, BranchName};
-use crate::domain::outcome::{Failure, FailureClass, Usage};
+use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind, Usage};
 use crate::domain::prompt::{Again, Conversation, ProjectFile, WorkContext, again_prompt, repair_prompt, work_prompt};
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
@@ -392,16 +392,36 @@ pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Option<RunRepor
     let dir = doors.run_dir(run);
     let failed = |error: &dyn std::fmt::Display| {
         tracing::error!(%run, %error, "how a run ended cannot be told");
-        None
+        Some(gone(doors, run, &error.to_string()))
     };
     match runner::inspect(&dir) {
         Ok(RunState::Ended(report)) => Some(*report),
-        Ok(RunState::NotStarted | RunState::Running { .. }) => None,
+        Ok(RunState::Running { .. }) => None,
+        // The journal says that it was started: its directory was taken away under it.
+        Ok(RunState::NotStarted) => Some(gone(doors, run, "the run's directory is gone")),
         Ok(RunState::Lost { .. }) => match runner::bury(&dir, &environment_of(doors, settings, &dir)) {
             Ok(report) => Some(report),
             Err(error) => failed(&error),
         },
         Err(error) => failed(&error),
+    }
+}
+
+/// Ends what is left of a run whose files cannot tell how it went, and reports it as crashed.
+fn gone(doors: &Doors, run: &RunId, why: &str) -> RunReport {
+    let swept = sweep(run.as_str(), Duration::from_secs(2));
+    let now = doors.clock.now();
+    RunReport {
+        run_id: run.clone(),
+        kind: RunKind::Work,
+        started_at: now,
+        ended_at: now,
+        exit: None,
+        ending: Ending { failure: Some(Failure::new(FailureClass::Crashed, why)), ..Ending::default() },
+        stopped: None,
+        swept: swept.iter().map(|process| format!("{process:?}")).collect(),
+        warnings: Vec::new(),
+        transcript_bytes: 0,
     }
 }
 

@@ -6,16 +6,18 @@ use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
 use super::settings::Settings;
 use super::world::{Turn, World};
+use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
-use crate::store::journal::{Entry, Loaded, Write};
+use crate::store::journal::{Entry, JournalError, Loaded, Write};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What an engine was started for.
@@ -56,6 +58,8 @@ impl Mode {
 
 /// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
 const INPUTS_PER_TURN: usize = 256;
+/// The longest time between two looks while agents run.
+const WATCHFUL: Duration = Duration::from_secs(2);
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -94,6 +98,10 @@ pub struct Engine {
     unattended: bool,
     /// The first look at files and runs is done.
     looked: bool,
+    /// When the safety net is looked at next.
+    next_tick: Instant,
+    /// Why nothing can be stored now.
+    pub(super) storage_problem: Option<String>,
     /// Tasks whose sidecar is older than their state.
     sidecars: BTreeSet<TaskId>,
     /// Runs that were asked to stop by this engine.
@@ -151,6 +159,8 @@ impl Engine {
             plan: Arc::new(Plan::default()),
             unattended: false,
             looked: false,
+            next_tick: Instant::from_std(instant()),
+            storage_problem: None,
             sidecars: BTreeSet::new(),
             asked_to_stop: HashSet::new(),
             doors,
@@ -193,7 +203,7 @@ impl Engine {
     /// Every arm may be dropped half-way: channels, notifications and timers lose nothing by it.
     async fn next_input(&mut self) -> Input {
         let now = self.doors.clock.now();
-        let timer = tokio::time::sleep(self.until_next_look(now));
+        let timer = tokio::time::sleep_until(self.next_look(now));
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Input::Shutdown,
@@ -209,11 +219,18 @@ impl Engine {
         }
     }
 
-    /// The tick, or the end of a hold if that comes first.
-    fn until_next_look(&self, now: Timestamp) -> Duration {
-        let tick = self.settings.config.engine.tick;
+    /// The tick, or the end of a hold if that comes first. The tick does not move when somebody talks to the loop.
+    fn next_look(&self, now: Timestamp) -> Instant {
         let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-        hold.map_or(tick, |hold| hold.min(tick)).max(Duration::from_millis(1))
+        let hold = hold.map(|hold| Instant::from_std(instant()) + hold.max(Duration::from_millis(1)));
+        hold.map_or(self.next_tick, |hold| hold.min(self.next_tick))
+    }
+
+    /// While agents run, a runner that died without a word is found sooner.
+    fn set_next_tick(&mut self) {
+        let tick = self.settings.config.engine.tick;
+        let tick = if self.world.runs.is_empty() { tick } else { tick.min(WATCHFUL) };
+        self.next_tick = Instant::from_std(instant()) + tick;
     }
 
     fn joined(&mut self, done: Result<(tokio::task::Id, (JobKey, Report)), tokio::task::JoinError>) -> Input {
@@ -241,7 +258,8 @@ impl Engine {
             leave |= self.apply_input(&mut turn, input, now);
         }
         self.plan_and_begin(&mut turn, now);
-        if !self.store(turn.writes()).await {
+        let writes = turn.writes();
+        if !self.store(&mut turn.replies, writes).await {
             return true;
         }
         for entry in turn.entries {
@@ -249,7 +267,7 @@ impl Engine {
             self.feed.send(entry).ok();
         }
         for reply in turn.replies {
-            reply();
+            reply(None);
         }
         self.file.touch(&turn.touched);
         self.sidecars.extend(&turn.touched);
@@ -259,23 +277,43 @@ impl Engine {
         leave
     }
 
-    /// Stores a turn, trying again until the disk takes it. `false`: it cannot be stored any more.
-    async fn store(&mut self, writes: Vec<Write>) -> bool {
+    /// Stores a turn, trying again until the disk takes it. Meanwhile who asks is answered, and nothing else begins.
+    /// `false`: it cannot be stored any more.
+    async fn store(&mut self, replies: &mut Vec<super::world::Answer>, writes: Vec<Write>) -> bool {
         if writes.is_empty() {
             return true;
         }
         loop {
             let error = match self.doors.journal.commit(writes.clone()).await {
-                Ok(()) => return true,
-                Err(error) => error,
+                Ok(()) => {
+                    self.storage_problem = None;
+                    return true;
+                }
+                Err(error) => Arc::new(error),
             };
             tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
-            if matches!(error, crate::store::journal::JournalError::Fenced { .. }) {
+            self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
+            for reply in replies.drain(..) {
+                reply(Some(&error));
+            }
+            if matches!(*error, JournalError::Fenced { .. }) || !self.wait_for_storage(&error).await {
                 return false;
             }
+        }
+    }
+
+    /// Waits before the next try to store. `false`: nobody waits for it any more.
+    async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
+        let over = tokio::time::sleep(STORE_RETRY);
+        tokio::pin!(over);
+        loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return false,
-                () = tokio::time::sleep(STORE_RETRY) => {}
+                () = &mut over => return true,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.refuse(command, error),
+                    None => return false,
+                },
             }
         }
     }
@@ -304,8 +342,12 @@ impl Engine {
             Input::Files => self.read_files(),
             Input::Wake => self.look_at_runs(),
             Input::Tick => {
+                self.set_next_tick();
                 self.look_at_runs();
                 self.lift_cooldowns(turn, now);
+                if self.world.tasks.values().all(|task| task.status().is_final()) {
+                    self.file.rest();
+                }
                 self.read_files();
             }
             Input::Unattended => self.unattended = true,
@@ -425,6 +467,10 @@ impl Engine {
     }
 
     pub(super) fn read_files(&mut self) {
+        if self.file.is_writing() {
+            // What would be read is about to change; the end of the write reads again.
+            return self.file.read_after_write();
+        }
         self.spawn_once(Job::ReadFiles { known: self.file.known() });
     }
 

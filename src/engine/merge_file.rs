@@ -23,6 +23,10 @@ impl Engine {
             }
             self.settings = Arc::new(settings);
         }
+        if !self.file.is_current(&news.known) {
+            // Read beside one of orch's own writes: what it says may be older than what orch wrote.
+            return self.read_files();
+        }
         let suspected = std::mem::take(&mut news.known.missing);
         let mut problems = None;
         match news.tasks.take() {
@@ -118,7 +122,7 @@ impl Engine {
     /// A task that is new to the journal. One that is written as finished is finished: a file that comes from
     /// elsewhere does not start everything again.
     fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, now: Timestamp) {
-        let mut task = Task::new(id, entry.spec.clone(), FileState::Written { status: entry.status }, now);
+        let mut task = Task::new(id, entry.spec.clone(), written_as(entry), now);
         match entry.status {
             Some(Status::Done) => task.state = State::Done,
             Some(Status::Cancelled) => task.state = State::Cancelled { reason: "written so in tasks.yml".to_owned() },
@@ -137,16 +141,20 @@ impl Engine {
     }
 
     fn merge_entry(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, now: Timestamp) {
-        let written = match &task.file {
-            FileState::Written { status } => *status,
+        let (written, since, results) = match &task.file {
+            FileState::Written { status, since, results } => (*status, since.as_slice(), *results),
             // Written by a write whose report was lost in a crash.
-            FileState::Pending => entry.status,
-            FileState::Removed => {
-                return self.adopt_again(turn, task, entry, now);
-            }
+            FileState::Pending => (entry.status, &[][..], false),
+            FileState::Removed => return self.adopt_again(turn, task, entry, now),
         };
+        let own = entry.status == written || entry.status.is_some_and(|status| since.contains(&status));
+        // A save without the results that orch wrote there comes from an editor that was opened before them.
+        let old_copy = results && entry.branch.is_none() && entry.attempts.is_none();
         let mut next = Task::clone(task);
-        next.file = FileState::Written { status: entry.status };
+        next.file = match own {
+            true => FileState::Written { status: entry.status, since: since.to_vec(), results: results && !old_copy },
+            false => written_as(entry),
+        };
         if entry.spec != task.spec {
             next.spec = entry.spec.clone();
             turn.note(&mut self.world, now, Some(task.id), None, "task_edited", entry.spec.title.clone());
@@ -154,7 +162,12 @@ impl Engine {
         if next != **task {
             turn.put_task(&mut self.world, next);
         }
-        if let Some(wanted) = entry.status.filter(|wanted| entry.status != written && *wanted != task.status()) {
+        let Some(wanted) = entry.status.filter(|wanted| !own && *wanted != task.status()) else { return };
+        if old_copy {
+            let text = format!("status {} in tasks.yml comes from an old copy of the file", wanted.as_str());
+            turn.note(&mut self.world, now, Some(task.id), None, "status_refused", text);
+            turn.touched.insert(task.id);
+        } else {
             self.request_status(turn, task.id, wanted, now);
         }
     }
@@ -162,7 +175,7 @@ impl Engine {
     /// The person put a removed task back.
     fn adopt_again(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, now: Timestamp) {
         let mut next = Task::clone(task);
-        next.file = FileState::Written { status: entry.status };
+        next.file = written_as(entry);
         next.spec = entry.spec.clone();
         turn.put_task(&mut self.world, next);
         if let Some(wanted) = entry.status.filter(|s| *s != task.status()) {
@@ -209,10 +222,12 @@ impl Engine {
     pub(super) fn on_written(&mut self, turn: &mut Turn, result: Writeback, now: Timestamp) {
         match result {
             Writeback::Written { outline, tasks, refused, known } => {
-                for (id, status) in tasks {
-                    let Some(task) = self.world.tasks.get(&id).cloned() else { continue };
+                for line in tasks {
+                    let Some(task) = self.world.tasks.get(&line.id).cloned() else { continue };
                     let mut next = Task::clone(&task);
-                    next.file = FileState::Written { status: Some(status) };
+                    // What the task became while it was written may be written next.
+                    let since = if task.status() == line.status { Vec::new() } else { vec![task.status()] };
+                    next.file = FileState::Written { status: Some(line.status), since, results: line.results };
                     turn.put_filed(&mut self.world, next);
                 }
                 let read_again = known.is_none() || outline.is_none();
@@ -236,17 +251,26 @@ impl Engine {
             }
         }
         self.file.touch(&self.unwritten());
+        if self.file.take_read_wanted() {
+            self.read_files();
+        }
     }
 
     /// Tasks whose status in the file is not the present one.
     fn unwritten(&self) -> BTreeSet<TaskId> {
         let differs = |task: &&Arc<Task>| match &task.file {
             FileState::Pending => true,
-            FileState::Written { status } => *status != Some(task.status()),
+            FileState::Written { status, .. } => *status != Some(task.status()),
             FileState::Removed => false,
         };
         self.world.tasks.values().filter(differs).map(|t| t.id).collect()
     }
+}
+
+/// An entry as it was found in the file.
+fn written_as(entry: &Entry) -> FileState {
+    let results = entry.branch.is_some() || entry.attempts.is_some();
+    FileState::Written { status: entry.status, since: Vec::new(), results }
 }
 
 fn problems_of(doc: &TasksDoc) -> Vec<String> {

@@ -54,6 +54,10 @@ async fn gather(
 ) -> Result<(crate::domain::answer::Answer, Evidence), String> {
     let dir = directory_of(task, projects)?;
     let place = task.place.as_ref().ok_or("the run has no worktree to look at")?;
+    if !place.worktree.is_dir() {
+        let (gone, branch) = (place.worktree.display(), &place.branch);
+        return Err(format!("the worktree {gone} is gone; what was committed is on {branch}"));
+    }
     let config = settings.for_task(task, projects);
     let repo = doors.repository(&dir).await.map_err(|e| e.to_string())?;
     let checkout = repo
@@ -183,10 +187,13 @@ impl Trail {
 /// Otherwise the person may have made it: it is noted. Without `workflow.sandbox` the main checkout is not closed to
 /// agents.
 fn attribute(trail: &Trail, changes: &[Change], sandbox: bool, evidence: &mut Evidence) {
+    // Whoever commits in the main checkout meanwhile is a person at work there: a silent program is not blamed then.
+    let person_at_work = changes.iter().any(|c| matches!(c.kind, ChangeKind::Head | ChangeKind::Ref));
+    let leads = |change: &Change| trail.leads_to(change) && !(trail.silent && person_at_work);
     for change in changes {
         match change.weight {
             Weight::Violation => evidence.violations.push(change.detail.clone()),
-            Weight::Suspicion if sandbox && trail.leads_to(change) => evidence.violations.push(change.detail.clone()),
+            Weight::Suspicion if sandbox && leads(change) => evidence.violations.push(change.detail.clone()),
             Weight::Suspicion => evidence.notes.push(format!("{} (not by what the run shows)", change.detail)),
         }
     }

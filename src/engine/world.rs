@@ -2,8 +2,8 @@
 
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::{Cooldown, Scope, Snapshot};
-use crate::domain::task::{Phase, Run, Task};
-use crate::store::journal::{Entry, Loaded, Project, Write};
+use crate::domain::task::{FileState, Phase, Run, Task};
+use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -79,6 +79,9 @@ impl World {
     }
 }
 
+/// An answer that leaves when the turn is on disk, or with the reason why it is not.
+pub type Answer = Box<dyn FnOnce(Option<&Arc<JournalError>>) + Send>;
+
 /// What one turn of the loop changes. Nothing of it is acted upon before it is on disk.
 #[derive(Default)]
 pub struct Turn {
@@ -91,12 +94,21 @@ pub struct Turn {
     /// Tasks whose lines in `tasks.yml` may have to be written.
     pub touched: BTreeSet<TaskId>,
     /// To be answered when the turn is on disk.
-    pub replies: Vec<Box<dyn FnOnce() + Send>>,
+    pub replies: Vec<Answer>,
 }
 
 impl Turn {
     /// Stores a task.
-    pub fn put_task(&mut self, world: &mut World, task: Task) -> Arc<Task> {
+    pub fn put_task(&mut self, world: &mut World, mut task: Task) -> Arc<Task> {
+        let before = world.tasks.get(&task.id).map(|before| before.status());
+        let status = task.status();
+        // What orch may write into the file from now on is its own word, whatever becomes of the write's report.
+        if let FileState::Written { since, .. } = &mut task.file
+            && before != Some(status)
+            && !since.contains(&status)
+        {
+            since.push(status);
+        }
         let task = Arc::new(task);
         world.reserve_ids(task.id.0);
         world.tasks.insert(task.id, Arc::clone(&task));

@@ -28,6 +28,10 @@ impl From<EngineError> for ApiError {
                 let hint = "is the disk full, or the home directory not writable?";
                 Self::new(ErrorCode::Failed, message, Some(hint))
             }
+            EngineError::NotYetStored(_) => {
+                let hint = "orch keeps trying: make room, then look with `orch list` before you ask again";
+                Self::new(ErrorCode::Failed, message, Some(hint))
+            }
             EngineError::Stopping => Self::new(ErrorCode::Failed, message, Some("try again")),
         }
     }

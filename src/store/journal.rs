@@ -6,9 +6,11 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
@@ -116,6 +118,24 @@ pub struct Loaded {
     pub last_task_id: u64,
 }
 
+impl JournalError {
+    /// The file is no journal any more: trying again does not help.
+    pub fn is_damage(&self) -> bool {
+        let source = match self {
+            Self::Sqlite { source, .. } => source,
+            Self::Migration { source: MigrationError::Sqlite(source), .. } => source,
+            Self::Row { .. } => return true,
+            Self::Migration { source: MigrationError::Newer { .. }, .. }
+            | Self::Fenced { .. }
+            | Self::Stopped { .. } => {
+                return false;
+            }
+        };
+        let code = source.sqlite_error_code();
+        matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+    }
+}
+
 struct Job {
     writes: Vec<Write>,
     done: oneshot::Sender<Result<(), JournalError>>,
@@ -133,6 +153,7 @@ impl Journal {
     /// Opens (or makes) the journal, takes it over from any earlier engine, and loads its state.
     pub fn open(path: &Path) -> Result<(Self, Loaded), JournalError> {
         let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+        make_private(path).map_err(|source| sqlite(rusqlite::Error::ToSqlConversionFailure(Box::new(source))))?;
         let mut connection = Connection::open(path).map_err(sqlite)?;
         connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(sqlite)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
@@ -198,6 +219,11 @@ impl Journal {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         json_rows(&reader, &self.path, what, sql, parameters)
     }
+}
+
+/// Makes an empty file that only its owner reads; SQLite gives the files beside it the same mode.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
 }
 
 fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {

@@ -55,7 +55,7 @@ fn must_name_keys_of(value: &impl serde::Serialize) {
 /// A task in which nothing is absent.
 fn full_task(now: jiff::Timestamp) -> Task {
     let mut task = Task::new(TaskId(7), Spec::default(), FileState::Pending, now);
-    task.route = Some(RouteResult {
+    task.route = Some(Box::new(RouteResult {
         agent: "claude".to_owned(),
         model: None,
         complexity: Complexity::Simple,
@@ -63,7 +63,7 @@ fn full_task(now: jiff::Timestamp) -> Task {
         profile: AgentProfile::default(),
         selected_skills: Vec::new(),
         warning: None,
-    });
+    }));
     let check = Check {
         command: "true".to_owned(),
         state: CheckState::Passed,
@@ -71,8 +71,9 @@ fn full_task(now: jiff::Timestamp) -> Task {
         duration_ms: 1,
         output_tail: "x".to_owned(),
     };
-    task.evidence = Some(Evidence { checks: vec![check], ..Evidence::default() });
-    task.integration = Some(Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: None });
+    task.evidence = Some(Box::new(Evidence { checks: vec![check], ..Evidence::default() }));
+    let merged = Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: None };
+    task.integration = Some(Box::new(merged));
     task
 }
 

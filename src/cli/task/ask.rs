@@ -6,6 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use crate::domain::ids::TaskId;
+use crate::domain::plan::HoldReason;
 use crate::domain::task::Status;
 use serde_json::json;
 
@@ -70,7 +71,12 @@ fn next(task: &TaskView, nobody_serves: bool) -> String {
     match task.status {
         Status::New | Status::Routed if nobody_serves => format!("next: orch task run {id}, or orch serve"),
         Status::New | Status::Routed => format!("the daemon takes it; next: orch why {id}"),
-        Status::InProgress | Status::InReview => format!("its run is being stopped; next: orch why {id}"),
+        Status::InProgress | Status::InReview => match &task.hold {
+            Some(hold) if hold.reason == HoldReason::Stopping => {
+                format!("its run is being stopped; next: orch why {id}")
+            }
+            Some(_) | None => format!("it is under way; next: orch log {id}"),
+        },
         Status::Done => format!("next: orch task show {id}"),
         Status::Blocked => format!("next: orch why {id}"),
         Status::NeedsReview => format!("next: orch task show {id}"),

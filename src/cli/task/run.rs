@@ -5,7 +5,7 @@ use super::settle::{settled, started};
 use super::sheet::{told_hold, told_integration};
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::types::TaskView;
-use crate::cli::context::{Context, Engine};
+use crate::cli::context::{Context, Engine, need_programs};
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::exit::Exit;
@@ -94,7 +94,7 @@ fn occupied(pid: u32) -> CliError {
 
 /// What an engine of this process needs before it may begin.
 async fn prepare(setup: &Setup, context: &Context) -> Result<(), CliError> {
-    setup.tmux().check().await?;
+    need_programs(setup).await?;
     log_to_file(&setup.home, context)
 }
 
