@@ -87,7 +87,7 @@ pub struct Running {
     closing: CancellationToken,
     waker: JoinHandle<()>,
     sockets: Vec<PathBuf>,
-    _watcher: notify::RecommendedWatcher,
+    _watcher: Option<notify::RecommendedWatcher>,
     _lock: FileLock,
 }
 
@@ -186,7 +186,11 @@ impl Setup {
         let wake_socket = self.socket(WAKE_SOCKET);
         let api_socket = self.api_socket();
         let waker = spawn_waker(&wake_socket, &signals)?;
-        let watcher = watch(self.home.root(), &signals)?;
+        // One command reads the files once; who stays hears of changes.
+        let watcher = match mode {
+            Mode::Command => None,
+            Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => Some(watch(self.home.root(), &signals)?),
+        };
         let doors = Arc::new(Doors {
             home: self.home.clone(),
             clock: Arc::new(SystemClock),
@@ -202,6 +206,7 @@ impl Setup {
             },
             git: tokio::sync::OnceCell::new(),
             repositories: std::sync::Mutex::default(),
+            discovering: tokio::sync::Mutex::default(),
             ledger: std::sync::Mutex::default(),
         });
         let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());

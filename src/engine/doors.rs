@@ -34,6 +34,8 @@ pub struct Doors {
     pub git: tokio::sync::OnceCell<crate::adapters::git::Git>,
     /// Repositories that were discovered, with the time stamp of their configuration.
     pub repositories: std::sync::Mutex<Repositories>,
+    /// Held while a repository is looked at for the first time: a burst of tasks needs one look.
+    pub discovering: tokio::sync::Mutex<()>,
     /// Base branches that this engine moved, so that nobody else is blamed for it.
     pub ledger: std::sync::Mutex<Vec<crate::adapters::git::RefMove>>,
 }

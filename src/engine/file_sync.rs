@@ -15,6 +15,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The largest `tasks.yml` that is read, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -203,6 +204,8 @@ pub struct FileSync {
     writing: bool,
     /// Raised with each write that begins or ends.
     generation: u64,
+    /// When what waits is written.
+    due: Option<Instant>,
     /// Somebody wants the file read when the write is over.
     read_wanted: bool,
     /// What is wrong with the file now.
@@ -308,6 +311,22 @@ impl FileSync {
         !self.writing && (!self.readable || (self.dirty.is_empty() && self.fills.is_empty()))
     }
 
+    /// Whether what waits is to be written now. Changes that follow each other within `pause` make one write; an entry
+    /// that waits for its id waits for nothing else.
+    pub fn is_due(&mut self, now: Instant, pause: Duration) -> bool {
+        if self.dirty.is_empty() && self.fills.is_empty() {
+            self.due = None;
+            return false;
+        }
+        let due = *self.due.get_or_insert(now + pause);
+        !self.fills.is_empty() || now >= due
+    }
+
+    /// When that will be.
+    pub fn due(&self) -> Option<Instant> {
+        self.due.filter(|_| !self.writing && self.readable)
+    }
+
     /// The next write, when there is something to write and nothing under way.
     pub fn next_write(&mut self, world: &World) -> Option<Job> {
         if self.writing || (self.dirty.is_empty() && self.fills.is_empty()) {
@@ -329,6 +348,7 @@ impl FileSync {
             differs
         });
         if edits.is_empty() {
+            self.due = None;
             return None;
         }
         let Some(outline) = self.outline.take() else {
@@ -338,6 +358,7 @@ impl FileSync {
         };
         let fills = !std::mem::take(&mut self.fills).is_empty();
         self.dirty.clear();
+        self.due = None;
         self.writing = true;
         self.generation += 1;
         Some(Job::WriteFile { order: WriteOrder { outline, edits, tasks, fills } })

@@ -63,19 +63,30 @@ impl Doors {
 
     /// The repository at a directory: discovered once, and again when its configuration changed.
     pub async fn repository(&self, dir: &Path) -> Result<Repo, GitError> {
-        let stamp = |repo: &Repo| std::fs::metadata(repo.common_dir().join("config")).and_then(|m| m.modified()).ok();
-        let known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
-        if let Some((repo, seen)) = known
-            && seen.is_some()
-            && stamp(&repo) == seen
-        {
+        if let Some(repo) = self.known_repository(dir) {
+            return Ok(repo);
+        }
+        let _one_looks = self.discovering.lock().await;
+        if let Some(repo) = self.known_repository(dir) {
             return Ok(repo);
         }
         let repo = Repo::discover(self.git().await?, dir).await?;
-        let entry = (repo.clone(), stamp(&repo));
+        let entry = (repo.clone(), stamp_of(&repo));
         self.repositories.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_owned(), entry);
         Ok(repo)
     }
+}
+
+impl Doors {
+    fn known_repository(&self, dir: &Path) -> Option<Repo> {
+        let known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
+        known.filter(|(repo, seen)| seen.is_some() && stamp_of(repo) == *seen).map(|(repo, _)| repo)
+    }
+}
+
+/// When a repository's configuration was changed last.
+fn stamp_of(repo: &Repo) -> Option<std::time::SystemTime> {
+    std::fs::metadata(repo.common_dir().join("config")).and_then(|m| m.modified()).ok()
 }
 
 /// What one launch is made for.
@@ -125,14 +136,16 @@ impl Order<'_> {
         let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
         let fresh = not_started(&self.run_dir)?;
-        let guarding = async {
-            match fresh {
-                // Reads only, so it may run beside the making of the worktree.
-                true => Guard::take(&repo).await.map(Some).map_err(git_problem),
-                false => Ok(None),
-            }
+        // Reads only, so it may run beside the making of the worktree; starting a program holds up its own task.
+        let guarding = fresh.then(|| {
+            let repo = repo.clone();
+            tokio::spawn(async move { Guard::take(&repo).await })
+        });
+        let (worktree, branch) = self.worktree(&repo, &base).await?;
+        let guard = match guarding {
+            Some(guarding) => Some(guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?),
+            None => None,
         };
-        let ((worktree, branch), guard) = tokio::try_join!(self.worktree(&repo, &base), guarding)?;
         let place = Workplace {
             branch: branch.as_str().to_owned(),
             worktree: worktree.path.clone(),

@@ -60,6 +60,8 @@ impl Mode {
 const INPUTS_PER_TURN: usize = 256;
 /// The longest time between two looks while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
+/// How long the daemon gathers changes for one write of `tasks.yml`.
+const WRITE_PAUSE: Duration = Duration::from_millis(50);
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
@@ -72,6 +74,8 @@ pub(super) enum Input {
     Wake,
     /// The safety net.
     Tick,
+    /// A hold ends, or something that was put off is due.
+    Due,
     /// Everybody who could send a command is gone.
     Unattended,
     Shutdown,
@@ -215,7 +219,7 @@ impl Engine {
             },
             () = self.wake.notified() => Input::Wake,
             () = self.files_changed.notified() => Input::Files,
-            () = timer => Input::Tick,
+            () = timer => if Instant::from_std(instant()) >= self.next_tick { Input::Tick } else { Input::Due },
         }
     }
 
@@ -223,7 +227,8 @@ impl Engine {
     fn next_look(&self, now: Timestamp) -> Instant {
         let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
         let hold = hold.map(|hold| Instant::from_std(instant()) + hold.max(Duration::from_millis(1)));
-        hold.map_or(self.next_tick, |hold| hold.min(self.next_tick))
+        let write = self.file.due().map(Instant::from_std);
+        [hold, write].into_iter().flatten().fold(self.next_tick, Instant::min)
     }
 
     /// While agents run, a runner that died without a word is found sooner.
@@ -341,6 +346,7 @@ impl Engine {
             }
             Input::Files => self.read_files(),
             Input::Wake => self.look_at_runs(),
+            Input::Due => self.lift_cooldowns(turn, now),
             Input::Tick => {
                 self.set_next_tick();
                 self.look_at_runs();
@@ -412,7 +418,10 @@ impl Engine {
         for job in due {
             self.spawn_once(job);
         }
-        if let Some(job) = self.file.next_write(&self.world) {
+        let pause = if self.mode == Mode::Serve { WRITE_PAUSE } else { Duration::ZERO };
+        if self.file.is_due(instant(), pause)
+            && let Some(job) = self.file.next_write(&self.world)
+        {
             self.spawn_once(job);
         }
         self.write_sidecars();

@@ -66,8 +66,10 @@ fn carry_out(dir: &RunDir) -> Result<(), RunError> {
     let signals = Signals::install()?;
     let claim = Claim::take(dir, SystemClock.now())?;
     wake(launch.wake_socket.as_deref());
+    // Lives until the daemon is woken: the kernel takes its time to close a watch.
+    let mut watch = Watch::new(dir);
     let report = match dir.take_env() {
-        Ok(env) => run_agent(dir, &launch, &agent::environment(&launch, &env), &claim.started, &signals),
+        Ok(env) => run_agent(dir, &launch, &agent::environment(&launch, &env), &claim.started, &signals, &mut watch),
         Err(error) => Err(Failure::new(FailureClass::Crashed, error.to_string())),
     };
     let report = report.unwrap_or_else(|failure| conclude::not_started(&launch, &claim.started, failure));
@@ -86,12 +88,12 @@ fn run_agent(
     env: &BTreeMap<String, String>,
     started: &Started,
     signals: &Signals,
+    watch: &mut Watch,
 ) -> Result<RunReport, Failure> {
     let files =
         |error: io::Error| Failure::new(FailureClass::Crashed, format!("cannot set up the run's files: {error}"));
     adopt_orphans();
     let streams = Streams::create(dir).map_err(files)?;
-    let watch = Watch::new(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
     let (ended, swept) = match begin(dir, launch, env, streams) {
         Begun::Agent(agent) => {

@@ -32,7 +32,7 @@ pub(super) struct Supervisor<'a> {
     agent: Pid,
     grace: Duration,
     signals: &'a Signals,
-    watch: Watch,
+    watch: &'a mut Watch,
     watchdog: Watchdog,
     phase: Phase,
     stop: Option<Stop>,
@@ -50,7 +50,7 @@ pub(super) struct Ended {
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(dir: &'a RunDir, agent: Pid, limits: Limits, signals: &'a Signals, watch: Watch) -> Self {
+    pub(super) fn new(dir: &'a RunDir, agent: Pid, limits: Limits, signals: &'a Signals, watch: &'a mut Watch) -> Self {
         let watchdog = Watchdog::new(limits, clock::instant());
         let phase = Phase::Working;
         Self { dir, agent, grace: limits.grace(), signals, watch, watchdog, phase, stop: None }

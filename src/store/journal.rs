@@ -245,17 +245,30 @@ fn json_rows<T: for<'de> Deserialize<'de>>(
     sql: &str,
     parameters: impl rusqlite::Params,
 ) -> Result<Vec<T>, JournalError> {
+    let mut read = Vec::new();
+    each_json_row(connection, path, what, sql, parameters, |value| read.push(value))?;
+    Ok(read)
+}
+
+/// Hands each row on as soon as it is read: ten thousand need not stand beside each other first.
+fn each_json_row<T: for<'de> Deserialize<'de>>(
+    connection: &Connection,
+    path: &Path,
+    what: &'static str,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    mut take: impl FnMut(T),
+) -> Result<(), JournalError> {
     let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
     let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
     let mut rows = statement.query(parameters).map_err(sqlite)?;
-    let mut read = Vec::new();
     while let Some(row) = rows.next().map_err(sqlite)? {
         let text = row.get_ref(0).and_then(|v| v.as_str().map_err(rusqlite::Error::from)).map_err(sqlite)?;
         let value =
             serde_json::from_str(text).map_err(|source| JournalError::Row { path: path.to_owned(), what, source })?;
-        read.push(value);
+        take(value);
     }
-    Ok(read)
+    Ok(())
 }
 
 /// Raises the epoch: whoever wrote under an older one is fenced off from now on.
@@ -275,10 +288,13 @@ fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
-    let tasks: Vec<Task> = json_rows(connection, path, "task", "SELECT data FROM tasks", [])?;
+    let mut tasks = BTreeMap::new();
+    each_json_row(connection, path, "task", "SELECT data FROM tasks ORDER BY id", [], |task: Task| {
+        tasks.insert(task.id, Arc::new(task));
+    })?;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).map_err(sqlite);
     let mut loaded = Loaded {
-        tasks: tasks.into_iter().map(|task| (task.id, Arc::new(task))).collect(),
+        tasks,
         live_runs: json_rows(connection, path, "run", "SELECT data FROM runs WHERE live = 1", [])?,
         last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
         last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),

@@ -81,6 +81,11 @@ impl Repo {
         if let Some(sha) = local.clone().filter(|_| !fetch) {
             return Ok(Base { branch: branch.clone(), sha, note: None });
         }
+        if let Some(sha) = local.clone()
+            && !self.settings(&self.main_checkout()).await?.has_remote
+        {
+            return Ok(Base { branch: branch.clone(), sha, note: None });
+        }
         let upstream = self.upstream(branch).await?;
         let mut note = match &upstream {
             Some(upstream) if fetch => self.fetch(upstream).await?,

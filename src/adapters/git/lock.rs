@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
-use tokio::time::{Instant, interval};
+use tokio::time::{Instant, sleep};
 
 /// How long to wait for another process: its longest command is a checkout.
 const PATIENCE: Duration = Duration::from_secs(900);
@@ -49,12 +49,10 @@ impl Locks {
         let io = |source| GitError::Io { path: path.clone(), source };
         std::fs::create_dir_all(&self.directory).map_err(io)?;
         let until = Instant::now() + PATIENCE;
-        let mut look = interval(LOOK);
         while Instant::now() < until {
-            look.tick().await;
             match fs::lock_exclusive(&path) {
                 Ok(Some(file)) => return Ok(Held { _file: file, _here: here }),
-                Ok(None) => {}
+                Ok(None) => sleep(LOOK).await,
                 Err(error) => return Err(io(std::io::Error::other(error))),
             }
         }

@@ -75,6 +75,8 @@ pub(in crate::adapters) struct Settings {
     pub(in crate::adapters) filters_off: BTreeSet<Vec<u8>>,
     /// The user's identity is known.
     pub(super) has_identity: bool,
+    /// There is somebody to fetch from.
+    pub(super) has_remote: bool,
     /// The repository's scope includes other files: no file's age tells whether it changed.
     pub(super) includes: bool,
 }
@@ -133,6 +135,7 @@ pub(super) fn settings(entries: &[Entry]) -> Settings {
     }
     let has = |key: &[u8]| entries.iter().any(|entry| entry.key == key && !entry.value.is_empty());
     result.has_identity = has(b"user.name") && has(b"user.email");
+    result.has_remote = entries.iter().any(|entry| matches!(parts(&entry.key), (b"remote", _, b"url")));
     result
 }
 
