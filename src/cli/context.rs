@@ -227,6 +227,12 @@ impl Link {
     }
 }
 
+/// What an engine that runs tasks cannot do without: tmux and git, not too old.
+pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
+    setup.tmux().check().await?;
+    Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,10 +263,4 @@ mod tests {
         let Err(error) = context(Path::new("/"), &[("ORCH_HOME", Path::new(""))]).setup() else { panic!("no home") };
         assert_eq!(error.view().hint.as_deref(), Some("set ORCH_HOME to a directory for orch"));
     }
-}
-
-/// What an engine that runs tasks cannot do without: tmux and git, not too old.
-pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
-    setup.tmux().check().await?;
-    Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
 }
