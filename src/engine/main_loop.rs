@@ -4,13 +4,14 @@
 use super::apply::{Job, JobKey, Report};
 use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
+use super::mode::Mode;
 use super::settings::Settings;
 use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
-use crate::store::journal::{Entry, JournalError, Loaded, Write};
+use crate::store::journal::{Entry, Loaded};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -20,50 +21,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// What an engine was started for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// The daemon: until it is stopped.
-    Serve,
-    /// One pass, then leave; agents go on.
-    Once,
-    /// Until nothing is left to do.
-    UntilIdle,
-    /// For one command that only looks or edits: until its handle is dropped.
-    Command,
-    /// For `orch task run`: this one task, until the handle is dropped.
-    Task(TaskId),
-}
-
-impl Mode {
-    fn scope(self) -> Scope {
-        match self {
-            Self::Serve | Self::Once | Self::UntilIdle => Scope::All,
-            Self::Task(id) => Scope::Only(id),
-            Self::Command => Scope::Nothing,
-        }
-    }
-
-    /// The stable word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Serve => "serve",
-            Self::Once => "once",
-            Self::UntilIdle => "until-idle",
-            Self::Command => "command",
-            Self::Task(_) => "task",
-        }
-    }
-}
-
 /// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
 const INPUTS_PER_TURN: usize = 256;
 /// The longest time between two looks while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
 /// How long the daemon gathers changes for one write of `tasks.yml`.
 const WRITE_PAUSE: Duration = Duration::from_millis(50);
-/// How long the loop waits before it tries again to store a turn that the disk refused.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 
 pub(super) enum Input {
     Command(Command),
@@ -89,7 +52,7 @@ pub struct Engine {
     pub(super) mode: Mode,
     pub(super) file: super::file_sync::FileSync,
     pub(super) feed: broadcast::Sender<Entry>,
-    commands: mpsc::Receiver<Command>,
+    pub(super) commands: mpsc::Receiver<Command>,
     jobs: JoinSet<(JobKey, Report)>,
     keys: HashMap<tokio::task::Id, JobKey>,
     in_flight: HashSet<JobKey>,
@@ -97,7 +60,7 @@ pub struct Engine {
     again: HashSet<JobKey>,
     wake: Arc<Notify>,
     files_changed: Arc<Notify>,
-    shutdown: CancellationToken,
+    pub(super) shutdown: CancellationToken,
     plan: Arc<Plan>,
     unattended: bool,
     /// The first look at files and runs is done.
@@ -268,6 +231,8 @@ impl Engine {
             return true;
         }
         for entry in turn.entries {
+            let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
+            tracing::info!(task, run, kind = entry.kind, text = entry.text.lines().next(), "history");
             // Nobody listening is fine.
             self.feed.send(entry).ok();
         }
@@ -280,47 +245,6 @@ impl Engine {
             self.act(now);
         }
         leave
-    }
-
-    /// Stores a turn, trying again until the disk takes it. Meanwhile who asks is answered, and nothing else begins.
-    /// `false`: it cannot be stored any more.
-    async fn store(&mut self, replies: &mut Vec<super::world::Answer>, writes: Vec<Write>) -> bool {
-        if writes.is_empty() {
-            return true;
-        }
-        loop {
-            let error = match self.doors.journal.commit(writes.clone()).await {
-                Ok(()) => {
-                    self.storage_problem = None;
-                    return true;
-                }
-                Err(error) => Arc::new(error),
-            };
-            tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
-            self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
-            for reply in replies.drain(..) {
-                reply(Some(&error));
-            }
-            if matches!(*error, JournalError::Fenced { .. }) || !self.wait_for_storage(&error).await {
-                return false;
-            }
-        }
-    }
-
-    /// Waits before the next try to store. `false`: nobody waits for it any more.
-    async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
-        let over = tokio::time::sleep(STORE_RETRY);
-        tokio::pin!(over);
-        loop {
-            tokio::select! {
-                () = self.shutdown.cancelled() => return false,
-                () = &mut over => return true,
-                command = self.commands.recv() => match command {
-                    Some(command) => self.refuse(command, error),
-                    None => return false,
-                },
-            }
-        }
     }
 
     fn apply_input(&mut self, turn: &mut Turn, input: Input, now: Timestamp) -> bool {

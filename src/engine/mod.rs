@@ -14,16 +14,19 @@ mod launch;
 mod main_loop;
 mod material;
 mod merge_file;
+mod mode;
 mod question;
 mod reports;
 mod settings;
 mod sidecar;
+mod storing;
 mod verify;
 mod world;
 
 pub use doors::Doors;
 pub use launch::SESSION_FILE;
-pub use main_loop::{Engine, Farewell, Mode, Signals};
+pub use main_loop::{Engine, Farewell, Signals};
+pub use mode::Mode;
 pub use settings::{Settings, Sources, content_id, project_file};
 
 use crate::store::journal::Loaded;

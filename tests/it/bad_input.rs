@@ -264,6 +264,73 @@ fn a_broken_tasks_file_stops_nothing_and_is_told_with_its_place() {
 }
 
 #[test]
+fn an_old_copy_of_the_tasks_file_starts_nothing_again() {
+    let mut yard = Yard::new(&[("good", GOOD)], "");
+    let id = yard.add("Once is enough", "good");
+    let old = yard.sealed.read_tasks();
+    yard.sealed.serve();
+    wait::wait_until("it to be done and written", RUN, || yard.sealed.read_tasks().contains("status: done"));
+    yard.sealed.write_tasks(&format!("{old}  - title: A new line\n    labels: [agent:good]\n"));
+    wait::wait_until("both to be done and written", RUN, || {
+        yard.sealed.read_tasks().matches("status: done").count() == 2
+    });
+    let task = yard.show(&id);
+    assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{task:#}");
+    yard.sealed.finish();
+}
+
+/// An agent that works until a file appears beside its repository.
+const PATIENT: &str = "#!/bin/sh
+cat > /dev/null
+touch \"$HOME/working\"
+until [ -e \"$HOME/go-on\" ]; do sleep 0.1; done
+echo work > work.txt && git add . && git commit -q -m work && echo finished
+";
+
+impl Yard {
+    /// A daemon with one patient agent at work; the run's directory.
+    fn at_work(&mut self) -> (String, std::path::PathBuf) {
+        let id = self.add("Take your time", "patient");
+        self.sealed.serve();
+        wait::wait_until("the agent to work", RUN, || self.sealed.home().join("working").exists());
+        let transcript = self.show(&id)["runs"][0]["transcript"].as_str().unwrap_or_default().to_owned();
+        let dir = std::path::Path::new(&transcript).parent().expect("in a directory").to_owned();
+        (id, dir)
+    }
+}
+
+#[test]
+fn a_runner_that_is_killed_is_noticed_although_others_keep_asking() {
+    let mut yard = Yard::new(&[("patient", PATIENT)], "engine: {tick_seconds: 10}\n");
+    let (id, dir) = yard.at_work();
+    let started: Value =
+        serde_json::from_str(&std::fs::read_to_string(dir.join("started.json")).expect("started")).expect("JSON");
+    let pid = started["runner"]["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("a pid");
+    let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
+    // Asking is what this loop does, many times a second.
+    wait::wait_until("the run to be told as crashed", RUN, || {
+        yard.show(&id)["runs"][0]["outcome"]["class"] == "crashed"
+    });
+    std::fs::write(yard.sealed.home().join("go-on"), "").expect("file");
+    wait::wait_until("the next attempt to be done", RUN, || yard.show(&id)["status"] == "done");
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_run_whose_directory_is_taken_away_ends_and_is_tried_again() {
+    let mut yard = Yard::new(&[("patient", PATIENT)], "");
+    let (id, dir) = yard.at_work();
+    std::fs::remove_dir_all(&dir).expect("removed");
+    wait::wait_until("the run to be told as crashed", RUN, || {
+        yard.show(&id)["runs"][0]["outcome"]["class"] == "crashed"
+    });
+    std::fs::write(yard.sealed.home().join("go-on"), "").expect("file");
+    wait::wait_until("the next attempt to be done", RUN, || yard.show(&id)["status"] == "done");
+    yard.sealed.finish();
+}
+
+#[test]
 fn a_second_daemon_is_refused() {
     let mut yard = Yard::new(&[("good", GOOD)], "");
     yard.sealed.serve();

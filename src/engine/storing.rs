@@ -1,0 +1,53 @@
+//! Storing a turn, on a disk that may be full.
+
+use super::main_loop::Engine;
+use super::world::Answer;
+use crate::store::journal::{JournalError, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the loop waits before it tries again to store a turn that the disk refused.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+impl Engine {
+    /// Stores a turn, trying again until the disk takes it. Meanwhile who asks is answered, and nothing else begins.
+    /// `false`: it cannot be stored any more.
+    pub(super) async fn store(&mut self, replies: &mut Vec<Answer>, writes: Vec<Write>) -> bool {
+        if writes.is_empty() {
+            return true;
+        }
+        loop {
+            let error = match self.doors.journal.commit(writes.clone()).await {
+                Ok(()) => {
+                    self.storage_problem = None;
+                    return true;
+                }
+                Err(error) => Arc::new(error),
+            };
+            tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
+            self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
+            for reply in replies.drain(..) {
+                reply(Some(&error));
+            }
+            if matches!(*error, JournalError::Fenced { .. }) || !self.wait_for_storage(&error).await {
+                return false;
+            }
+        }
+    }
+
+    /// Waits before the next try to store. `false`: nobody waits for it any more.
+    async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
+        let over = tokio::time::sleep(STORE_RETRY);
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                () = self.shutdown.cancelled() => return false,
+                () = &mut over => return true,
+                command = self.commands.recv() => match command {
+                    Some(command) => self.refuse(command, error),
+                    None => return false,
+                },
+            }
+        }
+    }
+}
