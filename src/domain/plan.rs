@@ -157,11 +157,6 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
     planner.plan
 }
 
-/// Why one task waits, computed as [`plan`] does.
-pub fn why(snapshot: &Snapshot<'_>, now: Timestamp, id: TaskId) -> Option<Hold> {
-    plan(snapshot, now).hold(id).cloned()
-}
-
 /// The directory a task's work belongs to, or why there is none.
 pub fn directory<'a>(task: &'a Task, projects: &'a [PathBuf]) -> Result<&'a Path, String> {
     match (&task.spec.dir, projects) {
@@ -262,7 +257,7 @@ impl Planner<'_> {
 
     fn look_new(&mut self, task: &Task, not_before: Option<Timestamp>) {
         if let Some(on) = self.unmet(task) {
-            self.hold(task.id, self.blocked_hold(&on));
+            self.hold(task.id, blocked_hold(&on));
             self.plan.actions.push(Action::Block(task.id, on));
         } else if let Some(hold) = self.obstacle(task, not_before) {
             self.hold(task.id, hold);
@@ -273,7 +268,7 @@ impl Planner<'_> {
 
     fn look_routed(&mut self, task: &Task, not_before: Option<Timestamp>) {
         if let Some(on) = self.unmet(task) {
-            self.hold(task.id, self.blocked_hold(&on));
+            self.hold(task.id, blocked_hold(&on));
             self.plan.actions.push(Action::Block(task.id, on));
         } else if let Some(hold) = self.obstacle(task, not_before).or_else(|| self.cooling(task)) {
             self.hold(task.id, hold);
@@ -310,33 +305,11 @@ impl Planner<'_> {
         match now_on {
             None => self.plan.actions.push(Action::Unblock(task.id)),
             Some(now_on) => {
-                self.hold(task.id, self.blocked_hold(&now_on));
+                self.hold(task.id, blocked_hold(&now_on));
                 if now_on != *on {
                     self.plan.actions.push(Action::Block(task.id, now_on));
                 }
             }
-        }
-    }
-
-    fn blocked_hold(&self, on: &BlockedOn) -> Hold {
-        let list = |tasks: &[TaskId]| tasks.iter().map(|id| self.told(*id)).collect::<Vec<_>>().join(", ");
-        match on {
-            BlockedOn::Dependencies { tasks } => {
-                Hold::new(HoldReason::Dependency, format!("waits for {}", list(tasks)))
-            }
-            BlockedOn::Children { tasks } => {
-                Hold::new(HoldReason::Children, format!("waits for its parts {}", list(tasks)))
-            }
-            BlockedOn::MissingDir { dir } => {
-                Hold::new(HoldReason::MissingDir, format!("{} is not there", dir.display()))
-            }
-        }
-    }
-
-    fn told(&self, id: TaskId) -> String {
-        match self.snapshot.tasks.get(&id) {
-            Some(task) => format!("#{id} ({})", task.status().as_str()),
-            None => format!("#{id} (there is no such task)"),
         }
     }
 
@@ -352,6 +325,40 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Without words: they are made by [`told`] when somebody reads them, and not for thousands at every turn.
+fn blocked_hold(on: &BlockedOn) -> Hold {
+    let reason = match on {
+        BlockedOn::Dependencies { .. } => HoldReason::Dependency,
+        BlockedOn::Children { .. } => HoldReason::Children,
+        BlockedOn::MissingDir { .. } => HoldReason::MissingDir,
+    };
+    Hold::new(reason, String::new())
+}
+
+/// A hold with the words that planning leaves out because nobody may ever read them.
+pub fn told(hold: &Hold, task: &Task, tasks: &BTreeMap<TaskId, Arc<Task>>, slots: &str) -> Hold {
+    if !hold.detail.is_empty() {
+        return hold.clone();
+    }
+    let state = |id: &TaskId| match tasks.get(id) {
+        Some(task) => format!("#{id} ({})", task.status().as_str()),
+        None => format!("#{id} (there is no such task)"),
+    };
+    let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
+    let open = |id: &&TaskId| tasks.get(*id).is_none_or(|t| t.status() != Status::Done);
+    let detail = match (&task.state, hold.reason) {
+        (State::Blocked(BlockedOn::Children { tasks }), _) => format!("waits for its parts {}", list(tasks)),
+        (State::Blocked(BlockedOn::MissingDir { dir }), _) => format!("{} is not there", dir.display()),
+        (_, HoldReason::Dependency) => {
+            let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
+            format!("waits for {}", list(&unmet))
+        }
+        (_, HoldReason::Slots) => slots.to_owned(),
+        (_, other) => format!("{other:?}").to_lowercase(),
+    };
+    Hold { detail, ..hold.clone() }
 }
 
 /// The tasks that hold the slots, for the text of [`HoldReason::Slots`].

@@ -4,7 +4,7 @@ use super::ApiState;
 use super::error::ApiError;
 use crate::api::types::{ErrorCode, NewProject, NewTask, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
 use crate::domain::ids::TaskId;
-use crate::domain::plan::{Hold, HoldReason, directory, slot_holders};
+use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
 use crate::engine::handle::{Project, Request, View};
@@ -64,22 +64,10 @@ fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
         return Some(question.lines().next().unwrap_or_default().to_owned());
     }
     let hold = view.plan.hold(task.id)?;
-    Some(if is_untold(hold) { slots.to_owned() } else { hold.detail.clone() })
+    Some(told(hold, task, &view.tasks, slots).detail)
 }
 
 /// Fills in what planning leaves out because it would be the same for thousands.
-fn told_hold(slots: &str, hold: &Hold) -> Hold {
-    let mut hold = hold.clone();
-    if is_untold(&hold) {
-        hold.detail = slots.to_owned();
-    }
-    hold
-}
-
-fn is_untold(hold: &Hold) -> bool {
-    hold.reason == HoldReason::Slots && hold.detail.is_empty()
-}
-
 fn slots_text(view: &View) -> String {
     let holders: Vec<String> = slot_holders(&view.tasks).iter().map(ToString::to_string).collect();
     let max = view.settings.config.engine.max_parallel;
@@ -100,7 +88,7 @@ fn task_view(view: &View, task: &Task, children: &BTreeMap<TaskId, Vec<TaskId>>,
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
-    let hold = view.plan.hold(task.id).map(|hold| told_hold(slots, hold));
+    let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &view.tasks, slots));
     let context = TaskContext {
         dir,
         project: project.map(|p| p.name.as_str()),
@@ -172,7 +160,7 @@ pub async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Answe
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
-    let hold = view.plan.hold(id).map(|hold| told_hold(&slots_text(&view), hold));
+    let hold = view.plan.hold(id).map(|hold| told(hold, task, &view.tasks, &slots_text(&view)));
     let (because, next) = explain(task, hold.as_ref());
     Ok(Json(WhyView { id, status: task.status(), hold, because, next }))
 }

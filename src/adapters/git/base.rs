@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::error::GitError;
 use super::repo::{Head, Repo, is_sha};
+use crate::adapters::fs;
 use crate::domain::names::BranchName;
 use std::time::Duration;
 
@@ -39,6 +40,10 @@ pub(super) async fn default_branch(repo: &Repo, configured: Option<&str>) -> Res
             Some(branch) => Ok(branch),
             None => Err(GitError::BaseBranchMissing { name: name.to_owned(), candidates: repo.branches().await? }),
         };
+    }
+    // What the file says plainly needs no program; whether the branch has a commit is seen when it is used.
+    if let Some(name) = repo.named_by_head_file().filter(|name| !name.is_of_a_task()) {
+        return Ok(name);
     }
     let head = repo.head_state().await?;
     if let Head::Branch { name, .. } = &head
@@ -161,6 +166,12 @@ impl Repo {
         }
         let (theirs, tracking) = (branch.full_ref(), format!("refs/remotes/origin/{branch}"));
         Ok(Some(Upstream { remote: "origin".to_owned(), theirs, tracking }))
+    }
+
+    /// The branch that the main checkout's HEAD file names, where it names one in plain words.
+    fn named_by_head_file(&self) -> Option<BranchName> {
+        let text = fs::read_text(&self.main_checkout().git_dir.join("HEAD"), 4096).ok()?;
+        BranchName::parse(text.trim_end().strip_prefix("ref: refs/heads/")?).ok()
     }
 
     async fn exists_anywhere(&self, branch: &BranchName) -> Result<bool, GitError> {

@@ -93,7 +93,8 @@ fn a_dependency_blocks_until_it_is_done() {
     waiting.state = State::Blocked(on);
     world.tasks.insert(TaskId(2), Arc::new(waiting));
     assert_eq!(world.plan(4).actions, []);
-    assert_eq!(world.plan(4).hold(TaskId(2)).map(|h| h.detail.as_str()), Some("waits for #1 (in_progress)"));
+    let waits = world.plan(4).hold(TaskId(2)).map(|h| told(h, &world.tasks[&TaskId(2)], &world.tasks, "").detail);
+    assert_eq!(waits.as_deref(), Some("waits for #1 (in_progress)"));
     world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
     assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
 }
