@@ -251,10 +251,7 @@ impl Running {
         remove_sockets(&sockets);
         closing.cancel();
         drop((handle, client));
-        let abort = server.abort_handle();
-        if tokio::time::timeout(DRAIN, server).await.is_err() {
-            abort.abort();
-        }
+        drain(server).await;
         let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
         drop(signals);
         waker.abort();
@@ -268,12 +265,17 @@ impl Running {
         remove_sockets(&sockets);
         closing.cancel();
         drop((handle, client, signals));
-        let abort = server.abort_handle();
-        if tokio::time::timeout(DRAIN, server).await.is_err() {
-            abort.abort();
-        }
+        drain(server).await;
         waker.abort();
         farewell
+    }
+}
+
+/// Lets requests that are under way be answered.
+async fn drain(server: JoinHandle<()>) {
+    let abort = server.abort_handle();
+    if tokio::time::timeout(DRAIN, server).await.is_err() {
+        abort.abort();
     }
 }
 

@@ -1,6 +1,7 @@
 //! The layout of `ORCH_HOME`: the only place that joins names to its paths. PURE: no directory is looked at or made.
 
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::names::fingerprint;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -94,8 +95,8 @@ impl Home {
     }
 
     /// The directory of one run.
-    pub fn run(&self, run: &RunId) -> RunDir {
-        RunDir { root: self.runs().join(run.as_str()) }
+    pub fn run(&self, run: &RunId) -> PathBuf {
+        self.runs().join(run.as_str())
     }
 
     /// Where a socket of that name belongs: under the state directory; where that path would be too long for the
@@ -104,7 +105,7 @@ impl Home {
     /// Outside the home, whoever uses the path must first make sure that its directories belong to `uid` and are open
     /// to nobody else.
     pub fn socket_path(&self, name: &str, runtime_dir: Option<&Path>, uid: u32) -> PathBuf {
-        let hash = fnv1a(self.root.as_os_str().as_bytes());
+        let hash = fingerprint(self.root.as_os_str().as_bytes());
         let fits = |path: &PathBuf| path.as_os_str().len() <= MAX_SOCKET_PATH;
         let at_home = self.state().join(name);
         let runtime_dir = runtime_dir.filter(|dir| dir.is_absolute());
@@ -115,59 +116,6 @@ impl Home {
     }
 }
 
-/// The directory of one run, and what stands in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunDir {
-    root: PathBuf,
-}
-
-impl RunDir {
-    /// A run's directory at a known path, as the runner is given it.
-    pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
-    }
-
-    /// The directory itself (0700).
-    pub fn root(&self) -> &Path {
-        &self.root
-    }
-
-    /// What to start.
-    pub fn launch(&self) -> PathBuf {
-        self.root.join("launch.json")
-    }
-
-    /// What the agent is told.
-    pub fn prompt(&self) -> PathBuf {
-        self.root.join("prompt.md")
-    }
-
-    /// The agent's standard output itself (0600, never served).
-    pub fn events(&self) -> PathBuf {
-        self.root.join("events.jsonl")
-    }
-
-    /// The readable output.
-    pub fn transcript(&self) -> PathBuf {
-        self.root.join("transcript.log")
-    }
-
-    /// How it ended.
-    pub fn outcome(&self) -> PathBuf {
-        self.root.join("outcome.json")
-    }
-
-    /// Output of checks and the like.
-    pub fn evidence(&self) -> PathBuf {
-        self.root.join("evidence")
-    }
-}
-
-/// FNV-1a, 64 bits: the same in every release, which the standard library's hasher does not promise.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,7 +124,6 @@ mod tests {
     #[test]
     fn the_layout_is_the_documented_one() {
         let home = Home::new("/home/u/.orch", None);
-        let run = home.run(&RunId::new(TaskId(7), 2, 0xab));
         for (path, expected) in [
             (home.tasks_file(), "tasks.yml"),
             (home.config_file(), "config.yml"),
@@ -187,8 +134,7 @@ mod tests {
             (home.sidecar(TaskId(7)), ".orch/7.json"),
             (home.socket_path(API_SOCKET, None, 0), ".orch/orch.sock"),
             (home.socket_path(TMUX_SOCKET, None, 0), ".orch/tmux/orch"),
-            (run.launch(), ".orch/runs/7-2-000000ab/launch.json"),
-            (run.evidence(), ".orch/runs/7-2-000000ab/evidence"),
+            (home.run(&RunId::new(TaskId(7), 2, 0xab)), ".orch/runs/7-2-000000ab"),
         ] {
             assert_eq!(path, Path::new("/home/u/.orch").join(expected));
         }
@@ -203,7 +149,7 @@ mod tests {
         let hash = "1fb41aa5fd8e89c9";
         assert_eq!(home.socket_path(API_SOCKET, Some(runtime), 1000), runtime.join(format!("orch-{hash}/orch.sock")));
         assert_eq!(home.socket_path(TMUX_SOCKET, None, 1000), Path::new(&format!("/tmp/orch-1000-{hash}/tmux/orch")));
-        assert_eq!(fnv1a(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
         let relative = home.socket_path(API_SOCKET, Some(Path::new("run")), 1000);
         assert_eq!(relative, Path::new(&format!("/tmp/orch-1000-{hash}/orch.sock")));
     }

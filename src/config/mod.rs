@@ -26,7 +26,7 @@ pub mod validate;
 pub mod yaml;
 
 pub use example::example_text;
-pub use home::{Home, RunDir};
+pub use home::Home;
 pub use json_schema::json_schema;
 pub use layers::{Layer, Loaded, load};
 pub use origin::{Origin, Origins};

@@ -49,6 +49,6 @@ impl Doors {
 
     /// The directory of a run.
     pub fn run_dir(&self, run: &crate::domain::ids::RunId) -> crate::runner::RunDir {
-        crate::runner::RunDir::new(self.home.runs().join(run.as_str()))
+        crate::runner::RunDir::new(self.home.run(run))
     }
 }

@@ -125,7 +125,7 @@ async fn attempt(
 
 /// The checks on the merge result: what passes on a branch may still break the base.
 async fn check(doors: &Doors, config: &Config, candidate: &Candidate, run: &RunId) -> Result<(), Attempt> {
-    let output_dir = doors.run_dir(run).path().join("evidence").join("merge");
+    let output_dir = doors.run_dir(run).evidence().join("merge");
     let checks = run_checks(doors, config, run, &candidate.checkout.work_tree, &output_dir).await;
     match failed_checks(&checks) {
         Some(Verdict::Fail(failure)) => {

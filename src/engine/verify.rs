@@ -68,7 +68,7 @@ async fn gather(
     let mut evidence = look_at(&repo, &checkout, place).await?;
     outside(doors, &repo, &checkout, run, config.workflow.sandbox, &mut evidence).await;
     if !evidence.commits.is_empty() && answer.status == crate::domain::answer::AnswerStatus::Done {
-        let output_dir = doors.run_dir(run).path().join("evidence");
+        let output_dir = doors.run_dir(run).evidence();
         evidence.checks = run_checks(doors, &config, run, &place.worktree, &output_dir).await;
     }
     Ok((answer, evidence))

@@ -182,6 +182,11 @@ impl RunDir {
         self.0.join("outcome.json")
     }
 
+    /// `evidence/`: the output of checks.
+    pub fn evidence(&self) -> PathBuf {
+        self.0.join("evidence")
+    }
+
     /// Reads `launch.json`.
     ///
     /// # Errors
@@ -229,5 +234,25 @@ impl RunDir {
         let bytes = serde_json::to_vec_pretty(value)
             .map_err(|source| RunFileError::Damaged { path: path.to_owned(), source })?;
         Ok(fs::write_private(path, &bytes, durability)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_of_a_run_is_the_documented_one() {
+        let run = RunDir::new("/runs/7-2-000000ab");
+        for (path, expected) in [
+            (run.launch(), "launch.json"),
+            (run.prompt(), "prompt.md"),
+            (run.events(), "events.jsonl"),
+            (run.transcript(), "transcript.log"),
+            (run.outcome(), "outcome.json"),
+            (run.evidence(), "evidence"),
+        ] {
+            assert_eq!(path, run.path().join(expected));
+        }
     }
 }

@@ -6,7 +6,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -430,11 +430,4 @@ fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
         }
     }
     Ok(())
-}
-
-/// Whether a file is a journal at all; for a look without taking it over.
-pub fn schema_version(path: &Path) -> Result<Option<u32>, JournalError> {
-    let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite)?;
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0)).optional().map_err(sqlite)
 }
