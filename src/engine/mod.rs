@@ -17,6 +17,7 @@ mod merge_file;
 mod mode;
 mod question;
 mod reports;
+mod session;
 mod settings;
 mod sidecar;
 mod storing;
@@ -24,9 +25,9 @@ mod verify;
 mod world;
 
 pub use doors::Doors;
-pub use launch::SESSION_FILE;
 pub use main_loop::{Engine, Farewell, Signals};
 pub use mode::Mode;
+pub use session::SESSION_FILE;
 pub use settings::{Settings, Sources, content_id, project_file};
 
 use crate::store::journal::Loaded;

@@ -62,12 +62,11 @@ fn say(error: &RunError, code: i32) -> i32 {
 }
 
 fn carry_out(dir: &RunDir) -> Result<(), RunError> {
-    let launch = dir.read_launch()?;
+    let mut watch = Watch::new(dir);
+    let launch = watch.await_launch(dir)?;
     let signals = Signals::install()?;
     let claim = Claim::take(dir, SystemClock.now())?;
     wake(launch.wake_socket.as_deref());
-    // Lives until the daemon is woken: the kernel takes its time to close a watch.
-    let mut watch = Watch::new(dir);
     let report = match dir.take_env() {
         Ok(env) => run_agent(dir, &launch, &agent::environment(&launch, &env), &claim.started, &signals, &mut watch),
         Err(error) => Err(Failure::new(FailureClass::Crashed, error.to_string())),
@@ -94,6 +93,7 @@ fn run_agent(
         |error: io::Error| Failure::new(FailureClass::Crashed, format!("cannot set up the run's files: {error}"));
     adopt_orphans();
     let streams = Streams::create(dir).map_err(files)?;
+    watch.follow_output(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
     let (ended, swept) = match begin(dir, launch, env, streams) {
         Begun::Agent(agent) => {

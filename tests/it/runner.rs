@@ -21,6 +21,7 @@ mod hostile;
 mod lost;
 mod output;
 mod stopping;
+mod waiting;
 
 const CLAUDE_INIT: &str = r#"{"type":"system","subtype":"init","session_id":"s-1","model":"sonnet"}"#;
 const CLAUDE_DONE: &str = r#"{"type":"result","subtype":"success","is_error":false,"session_id":"s-1","result":"{\"status\":\"done\",\"summary\":\"made it\"}","total_cost_usd":0.25,"usage":{"input_tokens":1,"output_tokens":2}}"#;
