@@ -1,4 +1,6 @@
 //! What crosses the socket: shapes, and a client that speaks them. Knows nothing of the engine.
 
 pub mod client;
+pub mod rest;
+pub mod stream;
 pub mod types;

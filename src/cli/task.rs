@@ -7,7 +7,7 @@ pub mod list;
 pub mod log;
 mod route;
 pub mod run;
-mod settle;
+pub mod settle;
 mod sheet;
 pub mod show;
 mod unblock;

@@ -130,7 +130,7 @@ fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Re
     let renderer = Renderer::new(Redactor::from_environment(env));
     // A descriptor of its own, so that each batch is one write.
     let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
-    Reading::open(dir, launch, Transcript::open(&dir.transcript(), renderer, Some(pane))?)
+    Reading::open(dir, launch, Transcript::open(dir, renderer, Some(pane))?)
 }
 
 /// Makes the kernel hand this process every orphan of the run, so that none is out of sight.
