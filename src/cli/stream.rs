@@ -119,6 +119,8 @@ enum Ended {
     Unjudged,
     /// The engine is gone.
     Left,
+    /// Nothing has run yet, and nobody is there who could begin.
+    Waiting,
 }
 
 /// Watches until the task is at rest, or the person has seen enough.
@@ -178,6 +180,11 @@ impl Watch<'_> {
                 Ok(Ended::Unjudged) => {
                     self.context.ui.note("the run is over; no daemon is there to judge it: orch serve");
                     return Ok(Exit::Parked);
+                }
+                Ok(Ended::Waiting) => {
+                    while setup.connect().await.is_none() {
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                    }
                 }
                 Ok(Ended::Left) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) => {
                     tokio::time::sleep(LOOK_AGAIN).await;

@@ -7,6 +7,7 @@ use crate::api::types::{RunView, TaskView};
 use crate::cli::error::CliError;
 use crate::cli::task::settle::started;
 use crate::domain::ids::TaskId;
+use crate::domain::task::Status;
 use crate::stream::{Delivery, Hub, RunFiles, Start};
 
 /// Follows the newest run to its end.
@@ -20,13 +21,12 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
         None => started(&task).last(),
     };
     let Some(run) = run.cloned() else {
+        if matches!(task.status, Status::Done | Status::NeedsReview | Status::Cancelled) {
+            return Ok(Ended::Settled(Box::new(task)));
+        }
         let because = task.hold.as_ref().map_or_else(|| "nothing runs".to_owned(), |hold| hold.detail.clone());
         watch.take(StreamEvent::Waiting { task_id: id, because })?;
-        return Ok(if rest(&task, watch.context.now().at).is_some() {
-            Ended::Settled(Box::new(task))
-        } else {
-            Ended::Left
-        });
+        return Ok(Ended::Waiting);
     };
     if watch.cursor.is_none() {
         watch.take(StreamEvent::Run(note(&task, &run)))?;
