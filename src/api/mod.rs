@@ -1,4 +1,5 @@
 //! What crosses the socket: shapes, and a client that speaks them. Knows nothing of the engine.
 
 pub mod client;
+pub mod messages;
 pub mod types;

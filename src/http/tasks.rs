@@ -2,6 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::messages;
 use crate::api::types::{ErrorCode, NewProject, NewTask, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
@@ -15,7 +16,7 @@ use std::path::PathBuf;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-fn task_id(text: &str) -> Result<TaskId, ApiError> {
+pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
     text.parse().map_err(|e: crate::domain::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
 }
 
@@ -108,7 +109,8 @@ async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
     let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
-    Ok(task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs))
+    let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
+    Ok(task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs, messages))
 }
 
 /// Adds a task.
@@ -131,11 +133,12 @@ pub async fn add(State(state): State<ApiState>, Json(new): Json<NewTask>) -> Ans
     Ok(Json(TaskView::of(&task, &TaskContext::default())))
 }
 
-/// Run, retry, cancel, unblock.
+/// Run, retry, interrupt, cancel, unblock.
 pub async fn ask(State(state): State<ApiState>, Path((id, verb)): Path<(String, String)>) -> Answer<TaskView> {
     let request = match verb.as_str() {
         "run" => Request::Run,
         "retry" => Request::Retry,
+        "interrupt" => Request::Interrupt,
         "cancel" => Request::Cancel,
         "unblock" => Request::Unblock,
         other => return Err(ApiError::new(ErrorCode::NotFound, format!("there is no request {other:?}"), None)),
