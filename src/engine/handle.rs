@@ -3,6 +3,7 @@
 use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
+use crate::domain::message::Message;
 use crate::domain::plan::Plan;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Task};
@@ -22,6 +23,8 @@ pub enum Request {
     Run,
     /// From the beginning.
     Retry,
+    /// Stop its agent, and keep the conversation.
+    Interrupt,
     /// Give it up.
     Cancel,
     /// Let it go on.
@@ -85,6 +88,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(super) enum Command {
     Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
+    Send { task: TaskId, text: String, reply: Reply<Message> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
     TryRoute { task: TaskId, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
@@ -116,6 +120,17 @@ impl EngineHandle {
     /// Asks something of a task.
     pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::Ask { task, request, reply }).await
+    }
+
+    /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
+    /// [`Self::messages_of`], and entries of the history tell when to look.
+    pub async fn send(&self, task: TaskId, text: String) -> Result<Message, EngineError> {
+        self.call(|reply| Command::Send { task, text, reply }).await
+    }
+
+    /// All messages to a task, oldest first.
+    pub async fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, EngineError> {
+        self.read(move |journal| journal.messages_of(task)).await
     }
 
     /// Sends every blocked task and every task that asks a person on. Returns which.

@@ -9,6 +9,7 @@ use super::settings::Settings;
 use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::MessageId;
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
 use crate::store::journal::{Entry, Loaded};
@@ -74,6 +75,8 @@ pub struct Engine {
     sidecars: BTreeSet<TaskId>,
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
+    /// Messages that this engine handed to a run.
+    pub(super) handed: HashSet<(RunId, MessageId)>,
 }
 
 /// How the engine left.
@@ -132,6 +135,7 @@ impl Engine {
             storage_problem: None,
             sidecars: BTreeSet::new(),
             asked_to_stop: HashSet::new(),
+            handed: HashSet::new(),
             doors,
         };
         (engine, handle)
@@ -227,6 +231,7 @@ impl Engine {
         for input in inputs {
             leave |= self.apply_input(&mut turn, input, now);
         }
+        self.settle_messages(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
         let writes = turn.writes();
         if !self.store(&mut turn.replies, writes).await {
@@ -264,6 +269,7 @@ impl Engine {
                     | JobKey::WriteFile
                     | JobKey::Start(_)
                     | JobKey::Stop(_)
+                    | JobKey::HandOver(..)
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
@@ -327,7 +333,8 @@ impl Engine {
             if run.phase == Phase::Running && stopping && self.asked_to_stop.insert(run.id.clone()) {
                 due.push(Job::Stop { run: run.id.clone() });
             } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
-                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()) });
+                let said = self.said_in_prompt(&run.id);
+                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()), said });
             }
         }
         for task in self.world.tasks.values().filter(|t| self.responsible_for(t.id)) {
@@ -341,6 +348,7 @@ impl Engine {
                 }
             }
         }
+        due.extend(self.deliveries());
         for job in due {
             self.spawn_once(job);
         }
@@ -398,7 +406,7 @@ impl Engine {
         if running.is_empty() {
             return;
         }
-        self.spawn_once(Job::Look { runs: running });
+        self.spawn_once(Job::Look { runs: running, listen: self.tasks_with_messages() });
     }
 
     pub(super) fn read_files(&mut self) {
@@ -407,6 +415,10 @@ impl Engine {
             return self.file.read_after_write();
         }
         self.spawn_once(Job::ReadFiles { known: self.file.known() });
+    }
+
+    pub(super) fn is_under_way(&self, key: &JobKey) -> bool {
+        self.in_flight.contains(key)
     }
 
     pub(super) fn looked(&mut self) {

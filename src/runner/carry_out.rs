@@ -11,6 +11,7 @@ use super::render::Renderer;
 use super::report::{RunReport, Stop};
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
+use super::talk::Talk;
 use super::transcript::Transcript;
 use super::wake::wake;
 use super::watch::Watch;
@@ -95,9 +96,9 @@ fn run_agent(
     let streams = Streams::create(dir).map_err(files)?;
     watch.follow_output(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
-    let (ended, swept) = match begin(dir, launch, env, streams) {
+    let (ended, swept) = match begin(dir, launch, env, streams, &mut reading) {
         Begun::Agent(agent) => {
-            let ended = Supervisor::new(dir, agent, launch.limits, signals, watch).follow(&mut reading);
+            let ended = Supervisor::new(dir, launch, agent, signals, watch).follow(&mut reading);
             // Who was made to end has had its time.
             let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
             let swept = sweep_tree(launch.run_id.as_str(), grace);
@@ -111,18 +112,35 @@ fn run_agent(
 
 /// How the beginning went.
 enum Begun {
-    /// The agent runs.
-    Agent(Pid),
+    /// The agent runs; perhaps it can be talked to.
+    Agent((Pid, Option<Talk>)),
     /// Somebody was quicker and stopped the run.
     Stopped(String),
     /// The agent did not start.
     Failed(Failure),
 }
 
-fn begin(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>, streams: Streams) -> Begun {
-    match dir.stop_requested() {
-        Some(reason) => Begun::Stopped(reason),
-        None => agent::start(dir, launch, env, streams).map_or_else(Begun::Failed, Begun::Agent),
+fn begin(
+    dir: &RunDir,
+    launch: &Launch,
+    env: &BTreeMap<String, String>,
+    streams: Streams,
+    reading: &mut Reading,
+) -> Begun {
+    if let Some(reason) = dir.stop_requested() {
+        return Begun::Stopped(reason);
+    }
+    let agent = match agent::start(dir, launch, env, streams) {
+        Ok(agent) => agent,
+        Err(failure) => return Begun::Failed(failure),
+    };
+    match agent.stdin.map(|stdin| Talk::open(stdin, dir, reading)).transpose() {
+        Ok(talk) => Begun::Agent((agent.pid, talk)),
+        // Its stdin is closed by now, so it ends by itself; its report tells what it made of that.
+        Err(error) => {
+            reading.transcript.note(&format!("the agent was told nothing: {error}"));
+            Begun::Agent((agent.pid, None))
+        }
     }
 }
 

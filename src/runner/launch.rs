@@ -1,6 +1,7 @@
 //! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
 //! is gone as soon as it was read.
 
+use super::letters::Handed;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
@@ -32,6 +33,9 @@ pub struct Launch {
     /// When to end it.
     #[serde(default)]
     pub limits: Limits,
+    /// What the person says in the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Handed>,
     /// Datagram socket of the daemon that is told of start and end.
     #[serde(default)]
     pub wake_socket: Option<PathBuf>,

@@ -1,11 +1,12 @@
 //! Follows the agent's output: every whole line goes through the dialect's reader into the transcript.
 
 use super::launch::{Launch, RunDir};
+use super::letters::Letters;
 use super::lines::{LONGEST, Splitter};
 use super::report::redact_ending;
 use super::session_record;
 use super::transcript::Transcript;
-use crate::agents::EventReader;
+use crate::agents::{EventReader, LiveReader, Stdin};
 use crate::domain::outcome::{Ending, Exit};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,9 +19,40 @@ const TURN: usize = 256 << 10;
 /// How much of the end of stderr is looked at.
 const STDERR_TAIL: u64 = 8 << 10;
 
+/// Who reads the output.
+enum Voice {
+    /// Of an agent that was told everything at the start.
+    Told(Box<dyn EventReader>),
+    /// Of one whose conversation is held open.
+    Live(Box<dyn LiveReader>),
+}
+
+impl Voice {
+    fn of(launch: &Launch) -> Self {
+        let dialect = launch.dialect.dialect();
+        let live = dialect.live_reader().filter(|_| launch.spec.stdin == Stdin::Live);
+        live.map_or_else(|| Self::Told(dialect.reader(launch.kind)), Self::Live)
+    }
+
+    fn reader(&self) -> &dyn EventReader {
+        match self {
+            Self::Told(reader) => &**reader,
+            Self::Live(reader) => &**reader,
+        }
+    }
+
+    fn reader_mut(&mut self) -> &mut dyn EventReader {
+        match self {
+            Self::Told(reader) => &mut **reader,
+            Self::Live(reader) => &mut **reader,
+        }
+    }
+}
+
 /// One pass over the output of a run.
 pub(super) struct Reading {
-    reader: Box<dyn EventReader>,
+    voice: Voice,
+    letters: Letters,
     events: File,
     stderr: File,
     splitter: Splitter,
@@ -34,7 +66,8 @@ impl Reading {
         let model = launch.model.as_ref().map_or(String::new(), |model| format!(" ({model})"));
         transcript.note(&format!("task {}, run {}: {}{model}", launch.task_id, launch.run_id, launch.agent));
         Ok(Self {
-            reader: launch.dialect.dialect().reader(launch.kind),
+            voice: Voice::of(launch),
+            letters: Letters::new(dir, launch.messages.clone()),
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
             splitter: Splitter::new(LONGEST),
@@ -53,8 +86,8 @@ impl Reading {
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let Self { reader, splitter, piece, transcript, .. } = self;
-            splitter.push(&piece[..count], &mut |line| on_line(&mut **reader, transcript, &line));
+            let Self { voice, letters, splitter, piece, transcript, .. } = self;
+            splitter.push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, &line));
         }
         self.transcript.flush();
         left == 0
@@ -65,8 +98,8 @@ impl Reading {
     pub(super) fn finish_lines(&mut self, most: u64) {
         self.skip_to_last(most);
         while self.step() {}
-        let Self { reader, splitter, transcript, .. } = self;
-        splitter.finish(&mut |line| on_line(&mut **reader, transcript, &line));
+        let Self { voice, letters, splitter, transcript, .. } = self;
+        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, &line));
         transcript.end_of_events();
     }
 
@@ -89,14 +122,27 @@ impl Reading {
     }
 
     pub(super) fn reader(&self) -> &dyn EventReader {
-        &*self.reader
+        self.voice.reader()
+    }
+
+    /// The open conversation, where there is one.
+    pub(super) fn live(&mut self) -> Option<&mut dyn LiveReader> {
+        match &mut self.voice {
+            Voice::Told(_) => None,
+            Voice::Live(reader) => Some(&mut **reader),
+        }
+    }
+
+    /// Whether the agent has heard something since the last call.
+    pub(super) fn take_news(&mut self) -> bool {
+        self.letters.take_news()
     }
 
     /// Puts together what the output amounts to; secrets are masked. `finish_lines` comes first.
     pub(super) fn ending(&mut self, exit: Exit, env: &BTreeMap<String, String>) -> Ending {
-        session_record::read(&mut *self.reader, env);
+        session_record::read(self.voice.reader_mut(), env);
         let stderr = self.stderr_tail();
-        let mut ending = self.reader.finish(exit, &stderr);
+        let mut ending = self.voice.reader_mut().finish(exit, &stderr);
         let renderer = self.transcript.renderer();
         redact_ending(&mut ending, &|text| renderer.clean(text), renderer.redactor());
         ending
@@ -112,9 +158,15 @@ impl Reading {
     }
 }
 
-fn on_line(reader: &mut dyn EventReader, transcript: &mut Transcript, line: &super::lines::Line<'_>) {
+fn on_line(
+    reader: &mut dyn EventReader,
+    letters: &mut Letters,
+    transcript: &mut Transcript,
+    line: &super::lines::Line<'_>,
+) {
     for event in reader.line(&line.text) {
         transcript.event(&event);
+        letters.event(&event, transcript);
     }
     if line.dropped > 0 {
         transcript.note(&format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped));

@@ -133,6 +133,7 @@ fn trace(events: &[AgentEvent]) -> String {
             AgentEvent::Retry { .. } => '~',
             AgentEvent::Warning { .. } => 'W',
             AgentEvent::Error { .. } => 'E',
+            AgentEvent::Heard { .. } => 'H',
             AgentEvent::TurnEnded => '.',
         })
         .collect();

@@ -20,6 +20,7 @@ mod endings;
 mod hostile;
 mod lost;
 mod output;
+mod steering;
 mod stopping;
 mod waiting;
 
@@ -64,6 +65,7 @@ impl Room {
             dialect: DialectKind::Command,
             spec,
             limits: Limits { grace_ms: 300, ..Limits::default() },
+            messages: Vec::new(),
             wake_socket: None,
         };
         let env = BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]);
