@@ -50,7 +50,8 @@ impl Ground {
         let program = json!(this_program());
         let agents = agents.replace("STAMPS", &json!(stamps).to_string());
         let args = json!([agent::FLAG, stamps, "{task_id}"]);
-        sealed.config(&format!("agents:\n  bot: {{kind: command, command: {program}, args: {args}}}\n{agents}{config}"));
+        sealed
+            .config(&format!("agents:\n  bot: {{kind: command, command: {program}, args: {args}}}\n{agents}{config}"));
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { sealed, runtime, client: None, stamps, worktrees }
     }

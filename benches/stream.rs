@@ -34,7 +34,10 @@ pub fn rows(scale: Scale, table: &mut Table) {
 
 fn measure(sessions: usize, scale: Scale, table: &mut Table) {
     let program = json!(this_program());
-    let teller = format!("  teller: {{kind: command, command: {program}, args: [{}, STAMPS, \"{{task_id}}\"]}}\n", agent::TELLER);
+    let teller = format!(
+        "  teller: {{kind: command, command: {program}, args: [{}, STAMPS, \"{{task_id}}\"]}}\n",
+        agent::TELLER
+    );
     let mut ground = Ground::with(&teller, &format!("engine: {{max_parallel: {sessions}}}\n"));
     let repo = repository(ground.sealed(), 10);
     ground.serve();
@@ -53,7 +56,12 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
     if sessions == 100 {
         let time = Duration::from_secs(scale.pick(60, 15));
         let silent = watched(pid, time);
-        processor(table, &format!("daemon, 100 silent sessions with a watcher, {} s", time.as_secs()), silent.cpu, SILENT);
+        processor(
+            table,
+            &format!("daemon, 100 silent sessions with a watcher, {} s", time.as_secs()),
+            silent.cpu,
+            SILENT,
+        );
         let programs = if silent.programs { "some" } else { "0" };
         table.add(Row { name: "  · programs run".into(), orch: programs.into(), ..Row::default() });
     }
@@ -104,7 +112,10 @@ fn tell(sessions: usize, orch: &Seen, bare: &Seen, said: &BTreeMap<u64, u64>, ta
     let both = |samples: &Samples| format!("{} / {} ms", figure(samples.p50()), figure(samples.percentile(99)));
     let in_goal = p50 <= LATENCY.0 && (p99 <= LATENCY.1 || p99 <= 2.0 * bare.latency.percentile(99));
     table.add(Row {
-        name: format!("line written → on the watcher's stdout, {sessions} sessions: p50 / p99 (n={})", orch.latency.count()),
+        name: format!(
+            "line written → on the watcher's stdout, {sessions} sessions: p50 / p99 (n={})",
+            orch.latency.count()
+        ),
         baseline: both(&bare.latency),
         orch: both(&orch.latency),
         own: format!("× {:.1} / {:.1}", p50 / bare.latency.p50(), p99 / bare.latency.percentile(99)),
@@ -153,7 +164,8 @@ impl Reader {
     fn start(ground: &Ground, program: &str, args: &[String]) -> Self {
         let mut command = Command::new(program);
         command.args(args).current_dir(ground.sealed().base()).env_clear().envs(ground.sealed().env());
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
         let mut stdout = child.stdout.take().expect("piped");
         let seen = std::thread::spawn(move || {
             let (mut seen, mut text, mut piece) = (Seen::default(), Vec::new(), vec![0; 64 << 10]);

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
 use crate::domain::message::Message;
+use crate::domain::output::Part;
 use crate::domain::plan::Plan;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Task};
@@ -174,12 +175,12 @@ impl EngineHandle {
         self.runs_dir.join(run.id.as_str())
     }
 
-    /// Follows the readable output of a run from a place on to its end.
+    /// Follows a part of a run's output from a place on to its end.
     ///
     /// # Errors
     /// Its files cannot be read.
-    pub async fn watch(&self, run: &Run, start: Start) -> std::io::Result<Subscription> {
-        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run)));
+    pub async fn watch(&self, run: &Run, part: Part, start: Start) -> std::io::Result<Subscription> {
+        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run), part));
         tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 

@@ -99,7 +99,8 @@ impl Engine {
     pub(super) fn on_heard(&mut self, turn: &mut Turn, heard: Vec<(RunId, MessageId)>, now: Timestamp) {
         for (run, id) in heard {
             let Some(message) = self.world.messages.get(&id).cloned() else { continue };
-            let via = if message.is_in_a_prompt() && message.run.as_ref() == Some(&run) { Via::Prompt } else { Via::Live };
+            let via =
+                if message.is_in_a_prompt() && message.run.as_ref() == Some(&run) { Via::Prompt } else { Via::Live };
             self.deliver(turn, message, run, via, now);
         }
     }

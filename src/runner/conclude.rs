@@ -93,6 +93,7 @@ fn farewell(report: &mut RunReport, mut reading: Reading) {
         reading.transcript.note(&format!("ended what was left behind: {}", report.swept.join(", ")));
     }
     reading.transcript.note(&report.summary());
+    reading.end_records(&report.outcome(), &report.ending);
     let (length, failed) = reading.transcript.close();
     report.transcript_bytes = length;
     if let Some(error) = failed {

@@ -187,6 +187,16 @@ impl RunDir {
         self.0.join(output::TIMELINE)
     }
 
+    /// `agent.jsonl`: the agent's own lines, masked.
+    pub fn raw(&self) -> PathBuf {
+        self.0.join(output::RAW)
+    }
+
+    /// `activity.jsonl`: what the agent did, masked: [`crate::domain::outcome::AgentEvent`]s with their times.
+    pub fn activity(&self) -> PathBuf {
+        self.0.join(output::ACTIVITY)
+    }
+
     /// `outcome.json`: a [`super::RunReport`].
     pub fn outcome(&self) -> PathBuf {
         self.0.join(output::OUTCOME)

@@ -14,6 +14,7 @@ mod limits;
 mod lines;
 mod pane;
 mod reading;
+mod records;
 mod render;
 mod report;
 mod sanitize;

@@ -3,11 +3,12 @@
 use super::launch::{Launch, RunDir};
 use super::letters::Letters;
 use super::lines::{LONGEST, Splitter};
+use super::records::Records;
 use super::report::redact_ending;
 use super::session_record;
 use super::transcript::Transcript;
 use crate::agents::{EventReader, LiveReader, Stdin};
-use crate::domain::outcome::{Ending, Exit};
+use crate::domain::outcome::{Ending, Exit, Outcome};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -53,6 +54,7 @@ impl Voice {
 pub(super) struct Reading {
     voice: Voice,
     letters: Letters,
+    records: Records,
     events: File,
     stderr: File,
     splitter: Splitter,
@@ -68,6 +70,7 @@ impl Reading {
         Ok(Self {
             voice: Voice::of(launch),
             letters: Letters::new(dir, launch.messages.clone()),
+            records: Records::open(dir)?,
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
             splitter: Splitter::new(LONGEST),
@@ -86,10 +89,12 @@ impl Reading {
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let Self { voice, letters, splitter, piece, transcript, .. } = self;
-            splitter.push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, &line));
+            let Self { voice, letters, records, splitter, piece, transcript, .. } = self;
+            splitter
+                .push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
         }
         self.transcript.flush();
+        self.records.flush();
         left == 0
     }
 
@@ -98,8 +103,8 @@ impl Reading {
     pub(super) fn finish_lines(&mut self, most: u64) {
         self.skip_to_last(most);
         while self.step() {}
-        let Self { voice, letters, splitter, transcript, .. } = self;
-        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, &line));
+        let Self { voice, letters, records, splitter, transcript, .. } = self;
+        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
         transcript.end_of_events();
     }
 
@@ -148,6 +153,11 @@ impl Reading {
         ending
     }
 
+    /// The last word in the records.
+    pub(super) fn end_records(&mut self, outcome: &Outcome, ending: &Ending) {
+        self.records.ended(outcome, &ending.usage, ending.cost);
+    }
+
     /// The end of stderr, as text.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
@@ -162,9 +172,12 @@ fn on_line(
     reader: &mut dyn EventReader,
     letters: &mut Letters,
     transcript: &mut Transcript,
+    records: &mut Records,
     line: &super::lines::Line<'_>,
 ) {
+    records.line(transcript.renderer().redactor(), &line.text);
     for event in reader.line(&line.text) {
+        records.event(transcript.renderer().redactor(), &event);
         transcript.event(&event);
         letters.event(&event, transcript);
     }

@@ -28,8 +28,11 @@ impl Talk {
     pub(super) fn open(stdin: PipeWriter, dir: &RunDir, reading: &mut Reading) -> Result<Self, RunFileError> {
         let path = dir.prompt();
         let prompt = fs::read_limited(&path, LARGEST)?;
-        rustix::io::ioctl_fionbio(&stdin, true)
-            .map_err(|error| fs::FsError::Io { action: "talk over", path, source: error.into() })?;
+        rustix::io::ioctl_fionbio(&stdin, true).map_err(|error| fs::FsError::Io {
+            action: "talk over",
+            path,
+            source: error.into(),
+        })?;
         let mut talk = Self { stdin: Some(stdin), unsent: Vec::new(), interrupted: false };
         if let Some(live) = reading.live() {
             let lines = live.open(&String::from_utf8_lossy(&prompt));

@@ -2,7 +2,7 @@
 
 use crate::adapters::fs;
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::output::{self, start_of_last_lines};
+use crate::domain::output::{self, Part, start_of_last_lines};
 use crate::domain::timeline;
 use jiff::Timestamp;
 use std::fs::File;
@@ -22,10 +22,10 @@ pub struct RunFiles {
     pub run: RunId,
     /// Its directory.
     pub dir: PathBuf,
-    /// The readable output: append-only.
-    pub transcript: PathBuf,
-    /// When which part of it was written.
-    pub timeline: PathBuf,
+    /// What is watched, as a rule the transcript: append-only, whole lines.
+    pub followed: PathBuf,
+    /// When which part of it was written, where that is known.
+    pub timeline: Option<PathBuf>,
     /// Is there when everything is written.
     pub outcome: PathBuf,
 }
@@ -43,10 +43,15 @@ pub enum Start {
 
 impl RunFiles {
     /// The files of a run in its directory.
-    pub fn of(task: TaskId, run: RunId, dir: PathBuf) -> Self {
-        let (transcript, timeline) = (dir.join(output::TRANSCRIPT), dir.join(output::TIMELINE));
-        let outcome = dir.join(output::OUTCOME);
-        Self { task, run, dir, transcript, timeline, outcome }
+    pub fn of(task: TaskId, run: RunId, dir: PathBuf, part: Part) -> Self {
+        let followed = match part {
+            Part::Output => output::TRANSCRIPT,
+            Part::Events => output::ACTIVITY,
+            Part::Raw => output::RAW,
+        };
+        let timeline = (part == Part::Output).then(|| dir.join(output::TIMELINE));
+        let (followed, outcome) = (dir.join(followed), dir.join(output::OUTCOME));
+        Self { task, run, dir, followed, timeline, outcome }
     }
 
     /// Everything is written.
@@ -74,11 +79,11 @@ impl RunFiles {
     }
 
     pub(super) fn marks(&self) -> Option<Vec<u8>> {
-        fs::read_limited(&self.timeline, MARKS).ok()
+        fs::read_limited(self.timeline.as_ref()?, MARKS).ok()
     }
 
     fn length(&self) -> io::Result<u64> {
-        match std::fs::metadata(&self.transcript) {
+        match std::fs::metadata(&self.followed) {
             Ok(found) => Ok(found.len()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(error),
@@ -87,7 +92,7 @@ impl RunFiles {
 
     /// Reads backwards until there are enough lines.
     fn tail(&self, lines: usize) -> io::Result<u64> {
-        let file = match File::open(&self.transcript) {
+        let file = match File::open(&self.followed) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(error),

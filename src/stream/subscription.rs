@@ -152,7 +152,7 @@ impl Subscription {
     async fn out_of_file(&mut self) -> io::Result<Option<Arc<OutputChunk>>> {
         let file = match &self.file {
             Some(file) => Arc::clone(file),
-            None => match File::open(&self.files.transcript) {
+            None => match File::open(&self.files.followed) {
                 Ok(file) => Arc::clone(self.file.insert(Arc::new(file))),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
@@ -163,7 +163,8 @@ impl Subscription {
         let (cursor, files, marks) = (self.cursor, self.files.clone(), self.marks.clone());
         let read = tokio::task::spawn_blocking(move || {
             let marks = marks.unwrap_or_else(|| Arc::new(files.marks().unwrap_or_default()));
-            Ok::<_, io::Error>((read_piece(&file, cursor, most, true)?, marks))
+            let piece = read_piece(&file, cursor, &mut vec![0; most], true)?;
+            Ok::<_, io::Error>((piece, marks))
         });
         let (piece, marks) = read.await.map_err(io::Error::other)??;
         self.marks = Some(marks);

@@ -15,7 +15,7 @@ mod main_job;
 mod prompts;
 mod runner;
 mod scripted_agent;
-mod stream;
 mod steering;
+mod stream;
 mod tasks_file;
 mod tidy;

@@ -74,7 +74,8 @@ impl Room {
     fn transcripts(&self, id: &str) -> String {
         let task = self.show(id);
         let runs = task["runs"].as_array().expect("runs").iter();
-        runs.map(|run| std::fs::read_to_string(run["transcript"].as_str().expect("a path")).unwrap_or_default()).collect()
+        runs.map(|run| std::fs::read_to_string(run["transcript"].as_str().expect("a path")).unwrap_or_default())
+            .collect()
     }
 
     fn history(&self, id: &str) -> Vec<String> {
@@ -285,6 +286,9 @@ fn messages_that_nobody_can_read_are_refused_with_the_reason() {
     room.send(&waits, "hello");
     room.sealed.orch(["task", "cancel", &waits]).ok();
     let message = &room.show(&waits)["messages"][0];
-    assert_eq!((receipt(message).0, message["detail"].as_str()), ("refused", Some("not delivered: the task was cancelled")));
+    assert_eq!(
+        (receipt(message).0, message["detail"].as_str()),
+        ("refused", Some("not delivered: the task was cancelled"))
+    );
     room.close();
 }
