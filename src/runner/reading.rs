@@ -57,6 +57,10 @@ pub(super) struct Reading {
     records: Records,
     events: File,
     stderr: File,
+    /// Where stderr of the agent's present process begins.
+    stderr_start: u64,
+    /// How many processes of the agent came before that one.
+    starts_before: u32,
     splitter: Splitter,
     piece: Vec<u8>,
     pub(super) transcript: Transcript,
@@ -73,6 +77,8 @@ impl Reading {
             records: Records::open(dir)?,
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
+            stderr_start: 0,
+            starts_before: 0,
             splitter: Splitter::new(LONGEST),
             piece: vec![0; 64 << 10],
             transcript,
@@ -158,10 +164,31 @@ impl Reading {
         self.records.ended(outcome, &ending.usage, ending.cost);
     }
 
-    /// The end of stderr, as text.
+    /// Whether the agent ended before it began, and would do better a little later. Nobody may write any more.
+    pub(super) fn collided(&mut self, exit: Exit) -> bool {
+        let silent = self.events.metadata().is_ok_and(|found| found.len() == 0);
+        silent && {
+            let stderr = self.stderr_tail();
+            self.voice.reader().collided(exit, &stderr)
+        }
+    }
+
+    /// The agent is started once more: what is on stderr so far is of the process before. The transcript tells it at
+    /// the end only, because who reads the events again after a crash cannot know it.
+    pub(super) fn start_again(&mut self) {
+        self.starts_before += 1;
+        self.stderr_start = self.stderr.metadata().map_or(0, |found| found.len());
+    }
+
+    /// How many starts of the agent collided, see [`Self::collided`].
+    pub(super) fn starts_before(&self) -> u32 {
+        self.starts_before
+    }
+
+    /// The end of the agent's stderr, as text.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
-        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL));
+        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL).max(self.stderr_start));
         let mut bytes = Vec::new();
         let read = self.stderr.seek(start).and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
         read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
