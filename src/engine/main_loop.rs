@@ -10,10 +10,10 @@ use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
-use crate::domain::task::{FileState, Phase, ReviewStage, State};
+use crate::domain::task::{Phase, ReviewStage, State, Task};
 use crate::store::journal::{Entry, Loaded};
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -70,7 +70,7 @@ pub struct Engine {
     /// Why nothing can be stored now.
     pub(super) storage_problem: Option<String>,
     /// Tasks whose sidecar is older than their state.
-    sidecars: BTreeSet<TaskId>,
+    sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
 }
@@ -110,7 +110,7 @@ impl Engine {
             runs_dir: doors.home.runs(),
         };
         let engine = Self {
-            world: World::from_journal(loaded),
+            world: World::from_journal(loaded, doors.journal.clone()),
             settings: Arc::new(settings),
             mode,
             file: super::file_sync::FileSync::new(),
@@ -128,7 +128,7 @@ impl Engine {
             looked: false,
             next_tick: Instant::from_std(instant()),
             storage_problem: None,
-            sidecars: BTreeSet::new(),
+            sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
             doors,
         };
@@ -221,6 +221,7 @@ impl Engine {
     async fn turn(&mut self, inputs: Vec<Input>) -> bool {
         let now = self.doors.clock.now();
         let mut turn = Turn::default();
+        turn.renew(&mut self.world);
         let mut leave = false;
         for input in inputs {
             leave |= self.apply_input(&mut turn, input, now);
@@ -230,6 +231,9 @@ impl Engine {
         if !self.store(&mut turn.replies, writes).await {
             return true;
         }
+        self.world.put_settled_away(&turn);
+        self.sidecars.extend(turn.touched_tasks().filter(|(_, task)| task.route.is_some()));
+        self.file.touch(&turn.touched);
         for entry in turn.entries {
             let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
             tracing::info!(task, run, kind = entry.kind, text = entry.text.lines().next(), "history");
@@ -239,8 +243,6 @@ impl Engine {
         for reply in turn.replies {
             reply(None);
         }
-        self.file.touch(&turn.touched);
-        self.sidecars.extend(&turn.touched);
         if !leave {
             self.act(now);
         }
@@ -355,12 +357,8 @@ impl Engine {
         if self.in_flight.contains(&JobKey::Sidecars) || self.sidecars.is_empty() {
             return;
         }
-        let changed = std::mem::take(&mut self.sidecars);
-        let tasks = changed.iter().filter_map(|id| self.world.tasks.get(id)).filter(|t| t.route.is_some());
-        let tasks: Vec<_> = tasks.cloned().collect();
-        if !tasks.is_empty() {
-            self.spawn_once(Job::Sidecars { tasks });
-        }
+        let tasks = std::mem::take(&mut self.sidecars).into_values().collect();
+        self.spawn_once(Job::Sidecars { tasks });
     }
 
     pub(super) fn responsible_for(&self, task: TaskId) -> bool {
@@ -441,10 +439,5 @@ impl Engine {
                 self.mode == Mode::UntilIdle
             }
         })
-    }
-
-    /// Which tasks are not yet in `tasks.yml`.
-    pub(super) fn pending_in_file(&self) -> BTreeSet<TaskId> {
-        self.world.tasks.values().filter(|t| t.file == FileState::Pending).map(|t| t.id).collect()
     }
 }

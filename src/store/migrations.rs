@@ -3,7 +3,8 @@
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE tasks (id INTEGER PRIMARY KEY, data TEXT NOT NULL);
     CREATE TABLE runs (
@@ -20,7 +21,18 @@ const STEPS: &[&str] = &["
     CREATE TABLE projects (dir TEXT PRIMARY KEY, name TEXT NOT NULL, approved TEXT, created_at INTEGER NOT NULL);
     CREATE TABLE cooldowns (agent TEXT PRIMARY KEY, data TEXT NOT NULL);
     INSERT INTO meta (key, value) VALUES ('epoch', '0'), ('last_task_id', '0');
-"];
+",
+    "
+    ALTER TABLE tasks ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX tasks_open ON tasks (id) WHERE settled = 0;
+    CREATE TABLE settled (
+        id INTEGER PRIMARY KEY, status TEXT NOT NULL, results INTEGER NOT NULL, wish INTEGER, parent INTEGER,
+        created_at INTEGER NOT NULL, agent TEXT, model TEXT, title TEXT NOT NULL
+    );
+    CREATE INDEX settled_by_status ON settled (status);
+    CREATE INDEX settled_by_parent ON settled (parent) WHERE parent IS NOT NULL;
+",
+];
 
 /// Why a database cannot be brought to the present version.
 #[derive(Debug, thiserror::Error)]
