@@ -50,6 +50,7 @@ fn plans(rounds: usize, table: &mut Table) {
         let tasks: BTreeMap<TaskId, Arc<Task>> = (1..=MANY).map(|id| (TaskId(id), Arc::new(make(id)))).collect();
         let snapshot = Snapshot {
             tasks: &tasks,
+            settled: &BTreeMap::new(),
             projects: &projects,
             max_parallel: 4,
             cooldowns: &BTreeMap::new(),

@@ -1,12 +1,14 @@
 //! The door to files: private files and directories, bounded reads, locks, and the write that loses nobody's edit.
 //! It knows nothing of what the files mean.
 
+mod digest;
 mod exchange;
 mod staged;
 #[cfg(test)]
 mod tests;
 
-pub use exchange::{WriteError, Written, exchange_write};
+pub use digest::Digest;
+pub use exchange::{WriteError, Written, exchange_append, exchange_write};
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -104,12 +106,8 @@ pub enum Durability {
 /// The file is missing, unreadable, larger, or not a regular file.
 pub fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, FsError> {
     let failed = |source| FsError::io("read", path, source);
-    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(failed)?;
+    let file = open_regular(path)?;
     let found = file.metadata().map_err(failed)?;
-    if !found.is_file() {
-        return Err(FsError::NotAFile { path: path.to_owned() });
-    }
     let limit = u64::try_from(max).unwrap_or(u64::MAX);
     let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(limit)).unwrap_or(0).saturating_add(1));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
@@ -117,6 +115,17 @@ pub fn read_limited(path: &Path, max: usize) -> Result<Vec<u8>, FsError> {
         return Err(FsError::TooLarge { path: path.to_owned(), max });
     }
     Ok(bytes)
+}
+
+/// Opens a regular file to be read. Never waits on a pipe.
+fn open_regular(path: &Path) -> Result<File, FsError> {
+    let failed = |source| FsError::io("read", path, source);
+    let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(FsError::NotAFile { path: path.to_owned() });
+    }
+    Ok(file)
 }
 
 /// The same for a text.

@@ -227,6 +227,15 @@ pub struct TaskRow {
     pub why: Option<String>,
 }
 
+/// The rows that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowsView {
+    /// In the order of their ids.
+    pub rows: Vec<TaskRow>,
+    /// How many older settled tasks there are beside them.
+    pub left_out: u64,
+}
+
 /// How things stand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusView {

@@ -33,8 +33,10 @@ pub enum Scope {
 
 /// The state of the world that decisions are made from.
 pub struct Snapshot<'a> {
-    /// All tasks.
+    /// All tasks but settled ones, of which it does not matter whether they are here.
     pub tasks: &'a BTreeMap<TaskId, Arc<Task>>,
+    /// How those settled tasks ended that a task of `tasks` waits for; others may be here too.
+    pub settled: &'a BTreeMap<TaskId, Status>,
     /// Directories of the registered projects.
     pub projects: &'a [PathBuf],
     /// `engine.max_parallel`.
@@ -47,6 +49,21 @@ pub struct Snapshot<'a> {
     pub scope: Scope,
     /// Tells whether a directory that a blocked task waits for is there again.
     pub dir_exists: &'a dyn Fn(&Path) -> bool,
+}
+
+impl Snapshot<'_> {
+    fn status(&self, id: TaskId) -> Option<Status> {
+        status_in(self.tasks, self.settled, id)
+    }
+}
+
+/// The status of a task that is either at hand or settled.
+pub fn status_in(
+    tasks: &BTreeMap<TaskId, Arc<Task>>,
+    settled: &BTreeMap<TaskId, Status>,
+    id: TaskId,
+) -> Option<Status> {
+    tasks.get(&id).map(|task| task.status()).or_else(|| settled.get(&id).copied())
 }
 
 /// Something to begin.
@@ -250,7 +267,7 @@ impl Planner<'_> {
 
     /// Dependencies come before everything else: they decide the status.
     fn unmet(&self, task: &Task) -> Option<BlockedOn> {
-        let open = |id: &&TaskId| self.snapshot.tasks.get(id).is_none_or(|t| t.status() != Status::Done);
+        let open = |id: &&TaskId| self.snapshot.status(**id) != Some(Status::Done);
         let tasks: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
         (!tasks.is_empty()).then_some(BlockedOn::Dependencies { tasks })
     }
@@ -296,7 +313,7 @@ impl Planner<'_> {
         let now_on = match on {
             BlockedOn::Dependencies { .. } => self.unmet(task),
             BlockedOn::Children { tasks } => {
-                let open = |id: &&TaskId| self.snapshot.tasks.get(id).is_some_and(|t| !t.status().is_final());
+                let open = |id: &&TaskId| self.snapshot.status(**id).is_some_and(|status| !status.is_final());
                 let tasks: Vec<TaskId> = tasks.iter().filter(open).copied().collect();
                 (!tasks.is_empty()).then_some(BlockedOn::Children { tasks })
             }
@@ -337,17 +354,17 @@ fn blocked_hold(on: &BlockedOn) -> Hold {
     Hold::new(reason, String::new())
 }
 
-/// A hold with the words that planning leaves out because nobody may ever read them.
-pub fn told(hold: &Hold, task: &Task, tasks: &BTreeMap<TaskId, Arc<Task>>, slots: &str) -> Hold {
+/// A hold with the words that planning leaves out because nobody may ever read them. `status` knows the other tasks.
+pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>, slots: &str) -> Hold {
     if !hold.detail.is_empty() {
         return hold.clone();
     }
-    let state = |id: &TaskId| match tasks.get(id) {
-        Some(task) => format!("#{id} ({})", task.status().as_str()),
+    let state = |id: &TaskId| match status(*id) {
+        Some(status) => format!("#{id} ({})", status.as_str()),
         None => format!("#{id} (there is no such task)"),
     };
     let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
-    let open = |id: &&TaskId| tasks.get(*id).is_none_or(|t| t.status() != Status::Done);
+    let open = |id: &&TaskId| status(**id) != Some(Status::Done);
     let detail = match (&task.state, hold.reason) {
         (State::Blocked(BlockedOn::Children { tasks }), _) => format!("waits for its parts {}", list(tasks)),
         (State::Blocked(BlockedOn::MissingDir { dir }), _) => format!("{} is not there", dir.display()),

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// What the person wants. Belongs to the person: an edit in `tasks.yml` wins.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Spec {
     /// One line, whatever characters it holds.
@@ -404,6 +404,33 @@ impl Task {
     /// The word for its state.
     pub fn status(&self) -> Status {
         self.state.status()
+    }
+
+    /// It is over and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing of it is to be
+    /// written. Such a task need not be at hand.
+    pub fn is_settled(&self) -> bool {
+        self.status().is_final()
+            && match &self.file {
+                FileState::Pending => false,
+                FileState::Written { status, since, .. } => *status == Some(self.status()) && since.is_empty(),
+                FileState::Removed => true,
+            }
+    }
+
+    /// The tasks whose status decides when this one moves.
+    pub fn waits_for(&self) -> impl Iterator<Item = TaskId> + '_ {
+        let parts: &[TaskId] = match &self.state {
+            State::Blocked(BlockedOn::Children { tasks } | BlockedOn::Dependencies { tasks }) => tasks,
+            State::Blocked(BlockedOn::MissingDir { .. })
+            | State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => &[],
+        };
+        self.spec.depends_on.iter().chain(parts).copied()
     }
 
     /// The agent may not be changed by orch: the person named it.

@@ -35,13 +35,12 @@ impl Engine {
                 let unblocked = self.unblock_all(turn, now);
                 answer(turn, reply, Ok(unblocked));
             }
-            Command::TryRoute { task, reply } => match self.world.tasks.get(&task) {
-                Some(task) => {
+            Command::TryRoute { task, reply } => match self.task(task) {
+                Ok(task) => {
                     let run = RunId::new(task.id, 0, self.doors.random());
-                    let task = Arc::clone(task);
                     self.spawn_once(Job::TryRoute { task, run, reply: super::apply::ReplySlot::new(reply) });
                 }
-                None => answer(turn, reply, Err(EngineError::NoTask(task))),
+                Err(error) => answer(turn, reply, Err(error)),
             },
             Command::Register { project, reply } => {
                 let text = format!("project {} at {}", project.name, project.dir.display());
@@ -80,6 +79,7 @@ impl Engine {
         View {
             now,
             tasks: Arc::new(self.world.tasks.clone()),
+            settled: Arc::clone(&self.world.settled),
             live_runs: self.world.runs.values().cloned().collect(),
             projects: self.world.projects.clone(),
             plan: self.current_plan(),
@@ -109,7 +109,7 @@ impl Engine {
             );
         }
         for other in spec.depends_on.iter().chain(&spec.parent) {
-            if !self.world.tasks.contains_key(other) {
+            if !self.world.exists(*other).map_err(unreadable)? {
                 return invalid(format!("there is no task {other} to depend on"), Some("orch task list shows the ids"));
             }
         }
@@ -121,7 +121,7 @@ impl Engine {
     }
 
     fn ask(&mut self, turn: &mut Turn, id: TaskId, request: Request, now: Timestamp) -> Result<Arc<Task>, EngineError> {
-        let task = self.world.tasks.get(&id).cloned().ok_or(EngineError::NoTask(id))?;
+        let task = self.task(id)?;
         let event = match request {
             Request::Run => Event::RunAsked,
             Request::Retry => Event::RetryAsked,
@@ -149,6 +149,10 @@ impl Engine {
         waiting.into_iter().filter(|id| self.apply(turn, *id, &Event::UnblockAsked, now).is_ok()).collect()
     }
 
+    pub(super) fn task(&mut self, id: TaskId) -> Result<Arc<Task>, EngineError> {
+        self.world.task(id).map_err(unreadable)?.ok_or(EngineError::NoTask(id))
+    }
+
     /// Applies an event to a task: the only way in which a status changes.
     pub(super) fn apply(
         &mut self,
@@ -157,7 +161,7 @@ impl Engine {
         event: &Event,
         now: Timestamp,
     ) -> Result<Arc<Task>, crate::domain::lifecycle::Refused> {
-        let Some(task) = self.world.tasks.get(&id).cloned() else {
+        let Some(task) = self.look_up(id) else {
             // A task is never removed, so only a caller with a made-up id comes here.
             return Err(crate::domain::lifecycle::Refused::State {
                 status: crate::domain::task::Status::Cancelled,
@@ -193,6 +197,10 @@ impl Engine {
         let candidates = self.settings.installed.iter().filter(|a| self.settings.config.router.agents.contains(a));
         candidates.filter(free).cloned().collect()
     }
+}
+
+fn unreadable(error: JournalError) -> EngineError {
+    EngineError::Journal(Arc::new(error))
 }
 
 /// Answers when the turn is on disk.

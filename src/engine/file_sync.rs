@@ -8,8 +8,8 @@ use super::world::World;
 use crate::adapters::fs::{self, Fingerprint, WriteError, exchange_write};
 use crate::domain::ids::TaskId;
 use crate::domain::task::{FileState, Status, Task};
-use crate::store::journal::Project;
-use crate::store::tasks_file::{At, Edit, NewEntry, Outline, TasksDoc};
+use crate::store::journal::{Mark, Project};
+use crate::store::tasks_file::{At, Edit, Entry, NewEntry, Outline, TasksDoc};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +40,10 @@ pub struct FileNews {
     pub settings: Option<Settings>,
     /// The tasks, when their file changed.
     pub tasks: Option<TasksNews>,
+    /// Settled tasks that stand in the file, by the journal.
+    pub settled: usize,
+    /// Those of them that the file lacks.
+    pub lacking: Vec<TaskId>,
 }
 
 /// What `tasks.yml` holds.
@@ -63,17 +67,36 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     let settings =
         (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
-    let tasks = changed.then(|| read_tasks(&path, of_tasks.is_some()));
+    let marks = if changed { doors.journal.marks() } else { Ok(Vec::new()) };
+    let marks = marks.unwrap_or_else(|error| {
+        // Without them every entry is compared with the whole task: slower, and the same in the end.
+        tracing::error!(%error, "settled tasks cannot be told from their entries");
+        Vec::new()
+    });
+    let tasks = changed.then(|| read_tasks(&path, of_tasks.is_some(), &marks));
+    let lacking = match &tasks {
+        Some(TasksNews::Read(doc)) => {
+            marks.iter().map(|mark| mark.id).filter(|id| doc.ids().binary_search(id).is_err()).collect()
+        }
+        Some(TasksNews::Broken(_) | TasksNews::Empty(_)) | None => Vec::new(),
+    };
     let known = Known {
         tasks: Some(of_tasks),
         settings: Some(of_settings),
         missing: known.missing,
         generation: known.generation,
     };
-    FileNews { known, settings, tasks }
+    FileNews { known, settings, tasks, settled: marks.len(), lacking }
 }
 
-fn read_tasks(path: &Path, exists: bool) -> TasksNews {
+/// Whether there is nothing to be learned from this entry: it is that of a settled task, as it was.
+fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
+    let mark = entry.id.and_then(|id| marks.binary_search_by_key(&id, |mark| mark.id).ok()).map(|at| marks[at]);
+    let results = entry.branch.is_some() || entry.attempts.is_some();
+    mark.is_some_and(|mark| entry.status == Some(mark.status) && (results || !mark.results) && mark.is_of(&entry.spec))
+}
+
+fn read_tasks(path: &Path, exists: bool, marks: &[Mark]) -> TasksNews {
     let broken = |message: String| TasksNews::Broken(vec![format!("{}: {message}", path.display())]);
     let text = if exists {
         match fs::read_text(path, LARGEST) {
@@ -84,8 +107,8 @@ fn read_tasks(path: &Path, exists: bool) -> TasksNews {
         String::new()
     };
     // Ids of tasks that are only in the journal are checked by the engine, which knows them.
-    match TasksDoc::parse(text, &|_| true) {
-        Ok(doc) if doc.entries().is_empty() => TasksNews::Empty(Box::new(doc)),
+    match TasksDoc::parse_where(text, &|_| true, &|entry| !is_unchanged(entry, marks)) {
+        Ok(doc) if doc.is_empty() => TasksNews::Empty(Box::new(doc)),
         Ok(doc) => TasksNews::Read(Box::new(doc)),
         Err(problems) => broken(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
     }

@@ -5,10 +5,10 @@ use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
 use crate::domain::message::Message;
 use crate::domain::output::Part;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, status_in};
 use crate::domain::route::RouteResult;
-use crate::domain::task::{Run, Spec, Task};
-pub use crate::store::journal::{Entry, Project};
+use crate::domain::task::{Run, Spec, Status, Task};
+pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
 use crate::stream::{Hub, RunFiles, Start, Subscription};
 use jiff::Timestamp;
@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Tasks that are read from the journal at once.
+const PAGE: u32 = 500;
 
 /// What a person asks of one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +73,10 @@ pub enum EngineError {
 pub struct View {
     /// When.
     pub now: Timestamp,
-    /// All tasks.
+    /// All tasks that are not settled, and perhaps some that are.
     pub tasks: Arc<BTreeMap<TaskId, Arc<Task>>>,
+    /// How settled tasks ended: all that a task of `tasks` waits for, and perhaps others.
+    pub settled: Arc<BTreeMap<TaskId, Status>>,
     /// Runs that have not ended.
     pub live_runs: Vec<Run>,
     /// Registered repositories.
@@ -82,6 +87,13 @@ pub struct View {
     pub settings: Arc<Settings>,
     /// What is wrong with `tasks.yml` or `config.yml` now.
     pub problems: Vec<String>,
+}
+
+impl View {
+    /// The status of a task that is here, or that one which is here waits for.
+    pub fn status(&self, id: TaskId) -> Option<Status> {
+        status_in(&self.tasks, &self.settled, id)
+    }
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -149,7 +161,7 @@ impl EngineHandle {
         self.call(|reply| Command::Register { project, reply }).await
     }
 
-    /// Everything at this moment.
+    /// Everything at hand at this moment.
     pub async fn look(&self) -> Result<View, EngineError> {
         self.call(|reply| Command::Look { reply }).await
     }
@@ -163,6 +175,42 @@ impl EngineHandle {
     /// The history after `seq`.
     pub async fn entries(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Entry>, EngineError> {
         self.read(move |journal| journal.entries(after, task, limit)).await
+    }
+
+    /// One task, settled or not.
+    pub async fn task(&self, id: TaskId) -> Result<Arc<Task>, EngineError> {
+        let found = self.read(move |journal| journal.task(id)).await?;
+        found.map(Arc::new).ok_or(EngineError::NoTask(id))
+    }
+
+    /// All tasks, settled or not.
+    pub async fn all_tasks(&self) -> Result<Vec<Task>, EngineError> {
+        let mut all: Vec<Task> = Vec::new();
+        loop {
+            // In pages, so that the loop never waits long for the journal.
+            let after = all.last().map_or(TaskId(0), |task| task.id);
+            let page = self.read(move |journal| journal.tasks_after(after, PAGE)).await?;
+            let last = page.len() < PAGE as usize;
+            all.extend(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The newest settled tasks, at most `limit`, in the order of their ids.
+    pub async fn settled_rows(&self, limit: u64) -> Result<Vec<SettledRow>, EngineError> {
+        self.read(move |journal| journal.settled_rows(limit)).await
+    }
+
+    /// How many tasks are settled, by their status.
+    pub async fn settled_counts(&self) -> Result<BTreeMap<Status, u64>, EngineError> {
+        self.read(|journal| journal.settled_counts()).await
+    }
+
+    /// The settled parts of a task.
+    pub async fn settled_parts(&self, parent: TaskId) -> Result<Vec<TaskId>, EngineError> {
+        self.read(move |journal| journal.settled_parts(parent)).await
     }
 
     /// All runs of a task.

@@ -11,11 +11,11 @@ use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
-use crate::domain::task::{FileState, Phase, ReviewStage, State};
+use crate::domain::task::{Phase, ReviewStage, State, Task};
 use crate::store::journal::{Entry, Loaded};
 use crate::stream::Hub;
 use jiff::Timestamp;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc};
@@ -72,7 +72,7 @@ pub struct Engine {
     /// Why nothing can be stored now.
     pub(super) storage_problem: Option<String>,
     /// Tasks whose sidecar is older than their state.
-    sidecars: BTreeSet<TaskId>,
+    sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
     /// Messages that this engine handed to a run.
@@ -115,7 +115,7 @@ impl Engine {
             hub: Hub::default(),
         };
         let engine = Self {
-            world: World::from_journal(loaded),
+            world: World::from_journal(loaded, doors.journal.clone()),
             settings: Arc::new(settings),
             mode,
             file: super::file_sync::FileSync::new(),
@@ -133,7 +133,7 @@ impl Engine {
             looked: false,
             next_tick: Instant::from_std(instant()),
             storage_problem: None,
-            sidecars: BTreeSet::new(),
+            sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
             handed: HashSet::new(),
             doors,
@@ -227,6 +227,7 @@ impl Engine {
     async fn turn(&mut self, inputs: Vec<Input>) -> bool {
         let now = self.doors.clock.now();
         let mut turn = Turn::default();
+        turn.renew(&mut self.world);
         let mut leave = false;
         for input in inputs {
             leave |= self.apply_input(&mut turn, input, now);
@@ -237,6 +238,9 @@ impl Engine {
         if !self.store(&mut turn.replies, writes).await {
             return true;
         }
+        self.world.put_settled_away(&turn);
+        self.sidecars.extend(turn.touched_tasks().filter(|(_, task)| task.route.is_some()));
+        self.file.touch(&turn.touched);
         for entry in turn.entries {
             let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
             tracing::info!(task, run, kind = entry.kind, text = entry.text.lines().next(), "history");
@@ -246,8 +250,6 @@ impl Engine {
         for reply in turn.replies {
             reply(None);
         }
-        self.file.touch(&turn.touched);
-        self.sidecars.extend(&turn.touched);
         if !leave {
             self.act(now);
         }
@@ -365,12 +367,8 @@ impl Engine {
         if self.in_flight.contains(&JobKey::Sidecars) || self.sidecars.is_empty() {
             return;
         }
-        let changed = std::mem::take(&mut self.sidecars);
-        let tasks = changed.iter().filter_map(|id| self.world.tasks.get(id)).filter(|t| t.route.is_some());
-        let tasks: Vec<_> = tasks.cloned().collect();
-        if !tasks.is_empty() {
-            self.spawn_once(Job::Sidecars { tasks });
-        }
+        let tasks = std::mem::take(&mut self.sidecars).into_values().collect();
+        self.spawn_once(Job::Sidecars { tasks });
     }
 
     pub(super) fn responsible_for(&self, task: TaskId) -> bool {
@@ -455,10 +453,5 @@ impl Engine {
                 self.mode == Mode::UntilIdle
             }
         })
-    }
-
-    /// Which tasks are not yet in `tasks.yml`.
-    pub(super) fn pending_in_file(&self) -> BTreeSet<TaskId> {
-        self.world.tasks.values().filter(|t| t.file == FileState::Pending).map(|t| t.id).collect()
     }
 }

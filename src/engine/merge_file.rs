@@ -36,12 +36,12 @@ impl Engine {
                 problems = Some(found);
             }
             Some(TasksNews::Empty(doc)) => {
-                problems = Some(self.on_empty_file());
+                problems = Some(self.on_empty_file(news.settled));
                 self.file.take_document(*doc, Vec::new());
             }
             Some(TasksNews::Read(doc)) => {
                 problems = Some(problems_of(&doc));
-                news.known.missing = self.merge(turn, &doc, &suspected, now);
+                news.known.missing = self.merge(turn, &doc, news.lacking, &suspected, now);
                 let fills = self.ids_for(&doc);
                 self.file.take_document(*doc, fills);
             }
@@ -50,12 +50,13 @@ impl Engine {
             let text = self.file.told().join("\n");
             turn.note(&mut self.world, now, None, None, "file_problem", text);
         }
-        self.file.touch(&self.pending_in_file());
+        self.file.touch(&self.unwritten());
     }
 
     /// An empty file cancels nothing: an editor that truncates before it writes looks just like this.
-    fn on_empty_file(&self) -> Vec<String> {
-        let written = self.world.tasks.values().filter(|t| matches!(t.file, FileState::Written { .. })).count();
+    fn on_empty_file(&self, settled: usize) -> Vec<String> {
+        let written =
+            self.world.tasks.values().filter(|t| matches!(t.file, FileState::Written { .. })).count() + settled;
         if written == 0 {
             return Vec::new();
         }
@@ -68,47 +69,40 @@ impl Engine {
     /// Entries without an id get one: it is written first, and the task is born when the file is read again, so that a
     /// crash in between makes no second one.
     fn ids_for(&mut self, doc: &TasksDoc) -> Vec<(usize, TaskId)> {
-        let highest = doc.entries().iter().filter_map(|e| e.id).map(|id| id.0).max().unwrap_or(0);
-        self.world.reserve_ids(highest);
-        let without: Vec<usize> = doc
-            .entries()
-            .iter()
-            .enumerate()
-            .filter(|(_, e)| e.sound && e.id.is_none())
-            .map(|(index, _)| index)
-            .collect();
+        self.world.reserve_ids(doc.ids().last().map_or(0, |id| id.0));
+        let without = doc.entries().iter().filter(|e| e.sound && e.id.is_none()).map(|e| e.index);
         without.into_iter().map(|index| (index, self.world.next_task_id())).collect()
     }
 
     /// Returns the tasks that are no longer in the file, and since when. They are given up when they are still lacking
-    /// a while later: before, somebody may be in the middle of saving.
+    /// a while later: before, somebody may be in the middle of saving. `settled`: the settled ones among them.
     fn merge(
         &mut self,
         turn: &mut Turn,
         doc: &TasksDoc,
+        settled: Vec<TaskId>,
         suspected: &BTreeMap<TaskId, Timestamp>,
         now: Timestamp,
     ) -> BTreeMap<TaskId, Timestamp> {
         self.world.invalid.clear();
-        let mut present = BTreeSet::new();
-        for entry in doc.entries() {
+        for problem in doc.problems().iter().filter(|p| p.severity == Severity::Error) {
+            let Some(id) = problem.task else { continue };
+            self.world.invalid.entry(id).or_insert_with(|| problem.to_string());
+        }
+        for entry in doc.entries().iter().filter(|entry| entry.sound) {
             let Some(id) = entry.id else { continue };
-            present.insert(id);
-            if !entry.sound {
-                let of_entry = doc.problems().iter().find(|p| p.task == Some(id) && p.severity == Severity::Error);
-                let reason = of_entry.map_or_else(|| format!("line {}", entry.line), ToString::to_string);
-                self.world.invalid.insert(id, reason);
-                continue;
-            }
-            match self.world.tasks.get(&id).cloned() {
-                None => self.adopt(turn, id, entry, now),
-                Some(task) => self.merge_entry(turn, &task, entry, now),
+            match self.world.task(id) {
+                Ok(None) => self.adopt(turn, id, entry, now),
+                Ok(Some(task)) => self.merge_entry(turn, &task, entry, now),
+                Err(error) => tracing::error!(task = %id, %error, "a task cannot be compared with its entry"),
             }
         }
-        let lacking = |task: &&Arc<Task>| matches!(task.file, FileState::Written { .. }) && !present.contains(&task.id);
-        let missing: Vec<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
+        let lacking = |task: &&Arc<Task>| {
+            matches!(task.file, FileState::Written { .. }) && doc.ids().binary_search(&task.id).is_err()
+        };
+        let open: Vec<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
         let mut suspects = BTreeMap::new();
-        for id in missing {
+        for id in open.into_iter().chain(settled) {
             let since = suspected.get(&id).copied().unwrap_or(now);
             if now.duration_since(since) >= SAVING {
                 self.removed(turn, id, now);
@@ -207,7 +201,7 @@ impl Engine {
     }
 
     fn removed(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
-        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let Some(task) = self.look_up(id).filter(|task| task.file != FileState::Removed) else { return };
         if !task.status().is_final() {
             let reason = "taken out of tasks.yml".to_owned();
             self.expect(turn, id, &Event::CancelAsked { reason }, now);
@@ -217,6 +211,12 @@ impl Engine {
         next.file = FileState::Removed;
         turn.put_task(&mut self.world, next);
         turn.note(&mut self.world, now, Some(id), None, "task_removed", "taken out of tasks.yml by hand");
+    }
+
+    /// A task, settled or not; that the journal does not tell is told in the log.
+    pub(super) fn look_up(&mut self, id: TaskId) -> Option<Arc<Task>> {
+        let found = self.world.task(id);
+        found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()
     }
 
     pub(super) fn on_written(&mut self, turn: &mut Turn, result: Writeback, now: Timestamp) {

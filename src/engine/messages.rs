@@ -23,7 +23,7 @@ impl Engine {
         text: String,
         now: Timestamp,
     ) -> Result<Message, EngineError> {
-        let task = self.world.tasks.get(&id).ok_or(EngineError::NoTask(id))?;
+        let task = self.task(id)?;
         check(&text).map_err(|error| bad(id, error))?;
         if task.status().is_final() {
             let hint = "no agent will read it; `orch task retry` does the task again";
@@ -39,11 +39,14 @@ impl Engine {
     pub(super) fn settle_messages(&mut self, turn: &mut Turn, now: Timestamp) {
         let waiting: Vec<Message> = self.world.messages.values().cloned().collect();
         for message in waiting {
-            let Some(task) = self.world.tasks.get(&message.task) else { continue };
-            match task.status() {
+            // A task that is settled is not at hand any more; how it ended is known.
+            let Some(status) = self.world.status(message.task) else { continue };
+            match status {
                 Status::Done => self.refuse_message(turn, message, "the task was done", now),
                 Status::Cancelled => self.refuse_message(turn, message, "the task was cancelled", now),
-                Status::NeedsReview | Status::InReview if self.can_go_on(task) => {
+                Status::NeedsReview | Status::InReview
+                    if self.world.tasks.get(&message.task).is_some_and(|task| self.can_go_on(task)) =>
+                {
                     self.expect(turn, message.task, &Event::MessageWaits, now);
                 }
                 Status::New

@@ -2,19 +2,21 @@
 
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::{Message, MessageId, MessageState};
-use crate::domain::plan::{Cooldown, Scope, Snapshot};
-use crate::domain::task::{FileState, Phase, Run, Task};
-use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
+use crate::domain::plan::{Cooldown, Scope, Snapshot, status_in};
+use crate::domain::task::{FileState, Phase, Run, Status, Task};
+use crate::store::journal::{Entry, Journal, JournalError, Loaded, Project, Write};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Everything the engine knows.
-#[derive(Debug, Default)]
+/// Everything the engine has at hand. Settled tasks are in the journal, however many there are; one is brought here
+/// when somebody asks something of it, and put away again at the end of the turn.
 pub struct World {
-    /// All tasks.
+    /// All tasks but settled ones, and those of these that the present turn looks at.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
+    /// How settled tasks ended, as far as that is known here: all that a task of `tasks` waits for.
+    pub settled: Arc<BTreeMap<TaskId, Status>>,
     /// Runs that have not ended.
     pub runs: BTreeMap<RunId, Run>,
     /// Registered repositories.
@@ -28,26 +30,99 @@ pub struct World {
     /// Messages that wait for an agent.
     pub messages: BTreeMap<MessageId, Message>,
     last_message_id: u64,
+    journal: Journal,
+    /// Settled tasks in `tasks`.
+    visiting: BTreeSet<TaskId>,
+    /// Tasks that the journal does not know to be settled: an older orch, which did not know of it, stored them.
+    unmarked: Vec<TaskId>,
     last_task_id: u64,
     last_seq: u64,
 }
 
 impl World {
     /// As the journal left it.
-    pub fn from_journal(loaded: Loaded) -> Self {
+    pub fn from_journal(loaded: Loaded, journal: Journal) -> Self {
         let highest = loaded.tasks.keys().next_back().map_or(0, |id| id.0);
         let mut world = Self {
             tasks: loaded.tasks,
+            settled: Arc::default(),
             runs: loaded.live_runs.into_iter().map(|run| (run.id.clone(), run)).collect(),
+            projects: Vec::new(),
+            project_dirs: Vec::new(),
             cooldowns: loaded.cooldowns,
             messages: loaded.messages.into_iter().map(|message| (message.id, message)).collect(),
             last_message_id: loaded.last_message_id,
+            invalid: BTreeMap::new(),
+            journal,
+            visiting: BTreeSet::new(),
+            unmarked: Vec::new(),
             last_task_id: loaded.last_task_id.max(highest),
             last_seq: loaded.last_seq,
-            ..Self::default()
         };
         world.set_projects(loaded.projects);
+        let tasks: Vec<_> = world.tasks.values().cloned().collect();
+        tasks.iter().for_each(|task| world.learn_what_it_waits_for(task));
+        world.unmarked = tasks.iter().filter(|task| task.is_settled()).map(|task| task.id).collect();
         world
+    }
+
+    /// A task, brought here when it is settled.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn task(&mut self, id: TaskId) -> Result<Option<Arc<Task>>, JournalError> {
+        if let Some(task) = self.tasks.get(&id) {
+            return Ok(Some(Arc::clone(task)));
+        }
+        if id.0 > self.last_task_id {
+            return Ok(None);
+        }
+        let Some(task) = self.journal.task(id)?.map(Arc::new) else { return Ok(None) };
+        self.tasks.insert(id, Arc::clone(&task));
+        self.visiting.insert(id);
+        Ok(Some(task))
+    }
+
+    /// The status of a task that is at hand, or was put away since the start.
+    pub fn status(&self, id: TaskId) -> Option<Status> {
+        status_in(&self.tasks, &self.settled, id)
+    }
+
+    /// Whether there is such a task.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn exists(&self, id: TaskId) -> Result<bool, JournalError> {
+        let here = status_in(&self.tasks, &self.settled, id).is_some();
+        Ok(here || self.journal.settled_status(id)?.is_some())
+    }
+
+    /// Settled tasks that `task` waits for are known by their status from now on.
+    fn learn_what_it_waits_for(&mut self, task: &Task) {
+        for id in task.waits_for() {
+            if status_in(&self.tasks, &self.settled, id).is_some() {
+                continue;
+            }
+            match self.journal.settled_status(id) {
+                Ok(Some(status)) => drop(Arc::make_mut(&mut self.settled).insert(id, status)),
+                Ok(None) => {}
+                Err(error) => tracing::error!(task = %id, %error, "a task that others wait for cannot be looked up"),
+            }
+        }
+    }
+
+    /// Puts away what is settled among the tasks that the turn changed or looked at. The turn is on disk.
+    pub fn put_settled_away(&mut self, turn: &Turn) {
+        let of_runs = turn.runs.values().map(|run| run.task);
+        let changed: BTreeSet<TaskId> = turn.tasks.keys().copied().chain(of_runs).collect();
+        for id in std::mem::take(&mut self.visiting).into_iter().chain(changed) {
+            let Some(task) = self.tasks.get(&id).filter(|task| task.is_settled()) else { continue };
+            let status = task.status();
+            if self.runs.values().all(|run| run.task != id) {
+                self.tasks.remove(&id);
+                Arc::make_mut(&mut self.settled).insert(id, status);
+            }
+        }
     }
 
     fn set_projects(&mut self, projects: Vec<Project>) {
@@ -81,6 +156,7 @@ impl World {
     ) -> Snapshot<'a> {
         Snapshot {
             tasks: &self.tasks,
+            settled: &self.settled,
             projects: &self.project_dirs,
             max_parallel,
             cooldowns: &self.cooldowns,
@@ -116,18 +192,26 @@ impl Turn {
         let before = world.tasks.get(&task.id).map(|before| before.status());
         let status = task.status();
         // What orch may write into the file from now on is its own word, whatever becomes of the write's report.
-        if let FileState::Written { since, .. } = &mut task.file
+        if let FileState::Written { status: written, since, .. } = &mut task.file
             && before != Some(status)
+            && *written != Some(status)
             && !since.contains(&status)
         {
             since.push(status);
         }
         let task = Arc::new(task);
         world.reserve_ids(task.id.0);
+        world.learn_what_it_waits_for(&task);
         world.tasks.insert(task.id, Arc::clone(&task));
         self.touched.insert(task.id);
         self.tasks.insert(task.id, Arc::clone(&task));
         task
+    }
+
+    /// Stores what an older orch stored in an older way.
+    pub fn renew(&mut self, world: &mut World) {
+        let tasks = std::mem::take(&mut world.unmarked).into_iter();
+        self.tasks.extend(tasks.filter_map(|id| Some((id, Arc::clone(world.tasks.get(&id)?)))));
     }
 
     /// Stores a task of which only its place in the file changed: nothing is to be written there because of it.
@@ -197,6 +281,11 @@ impl Turn {
             kind: kind.to_owned(),
             text: text.into(),
         });
+    }
+
+    /// The tasks that were touched, as they are now.
+    pub fn touched_tasks(&self) -> impl Iterator<Item = (TaskId, Arc<Task>)> + '_ {
+        self.tasks.iter().filter(|(id, _)| self.touched.contains(id)).map(|(id, task)| (*id, Arc::clone(task)))
     }
 
     /// The transaction.

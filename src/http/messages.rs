@@ -50,7 +50,7 @@ pub async fn list(State(state): State<ApiState>, Path(id): Path<String>) -> Resu
     let task = task_id(&id)?;
     let view = state.engine.look().await?;
     if !view.tasks.contains_key(&task) {
-        return Err(EngineError::NoTask(task).into());
+        state.engine.task(task).await?;
     }
     Ok(Json(views(state.engine.messages_of(task).await?, &view, task)))
 }
@@ -70,7 +70,7 @@ struct Wait {
 
 fn waits_for(view: &View, id: TaskId) -> Wait {
     let wait = |what: &str, soon| Wait { what: what.to_owned(), soon };
-    let Some(task) = view.tasks.get(&id) else { return wait("there is no such task", false) };
+    let Some(task) = view.tasks.get(&id) else { return wait("the task is over", false) };
     match &task.state {
         TaskState::InProgress { stopping: Some(StopFor::Cancel), .. } => wait("the task is being cancelled", true),
         TaskState::InProgress { stopping: Some(_), .. } => wait("its run is being stopped: the next one gets it", true),

@@ -40,7 +40,7 @@ pub async fn follow(
     let Some(chosen) = chosen else {
         return Err(match run {
             Some(run) => ApiError::new(ErrorCode::NotFound, format!("task {task} has no run {run}"), None),
-            None if runs.is_empty() && state.engine.look().await?.tasks.contains_key(&task) => {
+            None if runs.is_empty() && state.engine.task(task).await.is_ok() => {
                 ApiError::new(ErrorCode::NotFound, format!("task {task} has not run yet"), Some("orch task run"))
             }
             None => EngineError::NoTask(task).into(),

@@ -3,17 +3,21 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::messages;
-use crate::api::types::{ErrorCode, NewProject, NewTask, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
+use crate::api::types::{
+    ErrorCode, NewProject, NewTask, RowsView, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView,
+};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
-use crate::engine::handle::{Project, Request, View};
+use crate::engine::handle::{Project, Request, SettledRow, View};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
@@ -23,10 +27,11 @@ pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
 
 /// How things stand.
 pub async fn status(State(state): State<ApiState>) -> Answer<StatusView> {
-    let view = state.engine.look().await?;
+    let (settled, view) = (state.engine.settled_counts().await?, state.engine.look().await?);
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for task in view.tasks.values() {
-        *counts.entry(task.status().as_str().to_owned()).or_default() += 1;
+    let open = view.tasks.values().filter(|task| !task.is_settled()).map(|task| (task.status(), 1));
+    for (status, count) in settled.into_iter().chain(open) {
+        *counts.entry(status.as_str().to_owned()).or_default() += count;
     }
     Ok(Json(StatusView {
         version: state.process.version.clone(),
@@ -40,25 +45,58 @@ pub async fn status(State(state): State<ApiState>) -> Answer<StatusView> {
 
 /// All tasks.
 pub async fn list(State(state): State<ApiState>) -> Answer<Vec<TaskView>> {
+    let stored = state.engine.all_tasks().await?;
     let view = state.engine.look().await?;
-    let (children, slots) = (children(&view), slots_text(&view));
-    Ok(Json(view.tasks.values().map(|task| task_view(&view, task, &children, &slots)).collect()))
+    let stored = stored.into_iter().map(|task| (task.id, Arc::new(task)));
+    // What is at hand is newer.
+    let tasks: BTreeMap<TaskId, Arc<Task>> =
+        stored.chain(view.tasks.iter().map(|(id, task)| (*id, Arc::clone(task)))).collect();
+    let mut children: BTreeMap<TaskId, Vec<TaskId>> = BTreeMap::new();
+    for task in tasks.values() {
+        if let Some(parent) = task.spec.parent {
+            children.entry(parent).or_default().push(task.id);
+        }
+    }
+    let slots = slots_text(&view);
+    let mut of = |task: &Arc<Task>| task_view(&view, task, children.remove(&task.id).unwrap_or_default(), &slots);
+    Ok(Json(tasks.values().map(&mut of).collect()))
 }
 
-/// All tasks, as small rows.
-pub async fn rows(State(state): State<ApiState>) -> Answer<Vec<TaskRow>> {
+/// Which rows are wanted.
+#[derive(Debug, Deserialize)]
+pub struct WantedRows {
+    /// At most so many settled tasks, the newest; without it, all.
+    settled: Option<u64>,
+}
+
+/// Tasks as small rows: all that are not settled, and settled ones as wanted.
+pub async fn rows(State(state): State<ApiState>, Query(wanted): Query<WantedRows>) -> Answer<RowsView> {
+    let before = state.engine.look().await?;
+    let settled = state.engine.settled_rows(wanted.settled.unwrap_or(u64::MAX)).await?;
+    let stored: u64 = state.engine.settled_counts().await?.values().sum();
     let view = state.engine.look().await?;
+    let left_out = stored.saturating_sub(settled.len() as u64);
     let slots = slots_text(&view);
-    let rows = view.tasks.values().map(|task| TaskRow {
+    let settled = settled.into_iter().map(|row| {
+        let SettledRow { id, status, agent, model, title, created_at } = row;
+        (id, TaskRow { id, status, agent, model, title, created_at, why: None })
+    });
+    // Between two looks a task may be put away or taken up again; what is newer counts.
+    let open = before.tasks.values().chain(view.tasks.values()).map(|task| (task.id, row_of(&view, task, &slots)));
+    let rows: BTreeMap<TaskId, TaskRow> = settled.chain(open).collect();
+    Ok(Json(RowsView { rows: rows.into_values().collect(), left_out }))
+}
+
+fn row_of(view: &View, task: &Task, slots: &str) -> TaskRow {
+    TaskRow {
         id: task.id,
         status: task.status(),
         agent: task.route.as_ref().map(|r| r.agent.clone()),
         model: task.route.as_ref().and_then(|r| r.model.clone()),
         title: task.spec.title.clone(),
         created_at: task.created_at,
-        why: short_why(&view, task, &slots),
-    });
-    Ok(Json(rows.collect()))
+        why: short_why(view, task, slots),
+    }
 }
 
 fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
@@ -66,7 +104,7 @@ fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
         return Some(question.lines().next().unwrap_or_default().to_owned());
     }
     let hold = view.plan.hold(task.id)?;
-    Some(told(hold, task, &view.tasks, slots).detail)
+    Some(told(hold, task, &|id| view.status(id), slots).detail)
 }
 
 /// Fills in what planning leaves out because it would be the same for thousands.
@@ -76,27 +114,12 @@ fn slots_text(view: &View) -> String {
     format!("{} of {max} slots are busy (tasks {})", holders.len(), holders.join(" "))
 }
 
-fn children(view: &View) -> BTreeMap<TaskId, Vec<TaskId>> {
-    let mut children: BTreeMap<TaskId, Vec<TaskId>> = BTreeMap::new();
-    for task in view.tasks.values() {
-        if let Some(parent) = task.spec.parent {
-            children.entry(parent).or_default().push(task.id);
-        }
-    }
-    children
-}
-
-fn task_view(view: &View, task: &Task, children: &BTreeMap<TaskId, Vec<TaskId>>, slots: &str) -> TaskView {
+fn task_view(view: &View, task: &Task, children: Vec<TaskId>, slots: &str) -> TaskView {
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
-    let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &view.tasks, slots));
-    let context = TaskContext {
-        dir,
-        project: project.map(|p| p.name.as_str()),
-        hold: hold.as_ref(),
-        children: children.get(&task.id).cloned().unwrap_or_default(),
-    };
+    let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.status(id), slots));
+    let context = TaskContext { dir, project: project.map(|p| p.name.as_str()), hold: hold.as_ref(), children };
     TaskView::of(task, &context)
 }
 
@@ -112,11 +135,23 @@ async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
 /// One task with everything, and when that was.
 pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
     let view = state.engine.look().await?;
-    let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
+    let task = task_in(&view, state, id).await?;
+    let open = view.tasks.values().filter(|task| task.spec.parent == Some(id)).map(|task| task.id);
+    let parts: BTreeSet<TaskId> = state.engine.settled_parts(id).await?.into_iter().chain(open).collect();
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
+    let parts = parts.into_iter().collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
-    Ok((task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs, messages), view.now))
+    let told = task_view(&view, &task, parts, &slots_text(&view)).with_details(&task, runs, messages);
+    Ok((told, view.now))
+}
+
+/// A task that is at hand, or in the journal.
+async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result<Arc<Task>, ApiError> {
+    match view.tasks.get(&id) {
+        Some(task) => Ok(Arc::clone(task)),
+        None => Ok(state.engine.task(id).await?),
+    }
 }
 
 /// Adds a task.
@@ -168,9 +203,9 @@ pub async fn route(State(state): State<ApiState>, Path(id): Path<String>) -> Ans
 pub async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<WhyView> {
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
-    let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
-    let hold = view.plan.hold(id).map(|hold| told(hold, task, &view.tasks, &slots_text(&view)));
-    let (because, next) = explain(task, hold.as_ref());
+    let task = task_in(&view, &state, id).await?;
+    let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.status(id), &slots_text(&view)));
+    let (because, next) = explain(&task, hold.as_ref());
     Ok(Json(WhyView { id, status: task.status(), hold, because, next }))
 }
 

@@ -1,6 +1,10 @@
 //! The journal: tasks, runs, events, projects in SQLite. One writer thread; a batch is one transaction, whole or not
 //! at all, and is on disk before the caller goes on. Knows no rules.
 
+mod settled;
+
+pub use settled::{Mark, SettledRow};
+
 use super::messages;
 use super::migrations::{MigrationError, migrate};
 use crate::domain::ids::{RunId, TaskId};
@@ -108,7 +112,7 @@ pub enum Write {
 /// Everything that is loaded at the start.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// All tasks.
+    /// All tasks but settled ones; of these only such as have a run that has not ended.
     pub tasks: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that have not ended.
     pub live_runs: Vec<Run>,
@@ -303,7 +307,9 @@ fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
 fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
     let mut tasks = BTreeMap::new();
-    each_json_row(connection, path, "task", "SELECT data FROM tasks ORDER BY id", [], |task: Task| {
+    let open = "SELECT data FROM tasks WHERE settled = 0 UNION ALL
+                SELECT data FROM tasks WHERE settled = 1 AND id IN (SELECT task_id FROM runs WHERE live = 1)";
+    each_json_row(connection, path, "task", open, [], |task: Task| {
         tasks.insert(task.id, Arc::new(task));
     })?;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, Option<u64>>(0)).map_err(sqlite);
@@ -390,9 +396,11 @@ fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
             let data = json("task", serde_json::to_string(task.as_ref()))?;
             connection
                 .prepare_cached(
-                    "INSERT INTO tasks (id, data) VALUES (?1, ?2) ON CONFLICT (id) DO UPDATE SET data = excluded.data",
+                    "INSERT INTO tasks (id, data, settled) VALUES (?1, ?2, ?3)
+                     ON CONFLICT (id) DO UPDATE SET data = excluded.data, settled = excluded.settled",
                 )?
-                .execute(params![task.id.0, data])?;
+                .execute(params![task.id.0, data, task.is_settled()])?;
+            settled::put(connection, task)?;
             connection
                 .prepare_cached(
                     "UPDATE meta SET value = CAST(?1 AS TEXT) WHERE key = 'last_task_id' AND CAST(value AS INTEGER) < ?1",

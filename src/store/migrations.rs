@@ -4,7 +4,7 @@ use super::messages;
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
-const STEPS: &[&str] = &[BEGINNING, messages::CREATE];
+const STEPS: &[&str] = &[BEGINNING, messages::CREATE, SETTLED];
 
 const BEGINNING: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -23,6 +23,17 @@ const BEGINNING: &str = "
     CREATE TABLE projects (dir TEXT PRIMARY KEY, name TEXT NOT NULL, approved TEXT, created_at INTEGER NOT NULL);
     CREATE TABLE cooldowns (agent TEXT PRIMARY KEY, data TEXT NOT NULL);
     INSERT INTO meta (key, value) VALUES ('epoch', '0'), ('last_task_id', '0');
+";
+
+const SETTLED: &str = "
+    ALTER TABLE tasks ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX tasks_open ON tasks (id) WHERE settled = 0;
+    CREATE TABLE settled (
+        id INTEGER PRIMARY KEY, status TEXT NOT NULL, results INTEGER NOT NULL, wish INTEGER, parent INTEGER,
+        created_at INTEGER NOT NULL, agent TEXT, model TEXT, title TEXT NOT NULL
+    );
+    CREATE INDEX settled_by_status ON settled (status);
+    CREATE INDEX settled_by_parent ON settled (parent) WHERE parent IS NOT NULL;
 ";
 
 /// Why a database cannot be brought to the present version.

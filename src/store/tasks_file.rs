@@ -71,6 +71,7 @@ pub struct TasksDoc {
     text: String,
     outline: Outline,
     entries: Vec<Entry>,
+    ids: Vec<TaskId>,
     problems: Vec<Problem>,
 }
 
@@ -81,6 +82,18 @@ impl TasksDoc {
     /// # Errors
     /// Why the file as a whole is invalid.
     pub fn parse(text: String, known: &dyn Fn(TaskId) -> bool) -> Result<Self, Vec<Problem>> {
+        Self::parse_where(text, known, &|_| true)
+    }
+
+    /// The same, but of the sound entries only the wanted ones are kept.
+    ///
+    /// # Errors
+    /// Why the file as a whole is invalid.
+    pub fn parse_where(
+        text: String,
+        known: &dyn Fn(TaskId) -> bool,
+        wanted: &dyn Fn(&Entry) -> bool,
+    ) -> Result<Self, Vec<Problem>> {
         let (tree, decoded) = Tree::parse(&text).map_err(|error| {
             vec![Problem {
                 severity: Severity::Error,
@@ -91,7 +104,7 @@ impl TasksDoc {
                 hint: None,
             }]
         })?;
-        Self::from_parts(text, tree, &decoded, known)
+        Self::from_parts(text, tree, &decoded, known, wanted)
     }
 
     fn from_parts(
@@ -99,15 +112,24 @@ impl TasksDoc {
         tree: Tree,
         decoded: &Decoded,
         known: &dyn Fn(TaskId) -> bool,
+        wanted: &dyn Fn(&Entry) -> bool,
     ) -> Result<Self, Vec<Problem>> {
         let items = read::items(&text, &tree)?;
-        let (mut entries, mut problems) = read::entries(&text, &tree, decoded, &items);
+        let read::Read { mut entries, relations, mut problems } = read::entries(&text, &tree, decoded, &items, wanted);
         let places = check::Places { text: &text, tree: &tree, items: &items };
-        check::duplicates(&places, &entries)?;
-        problems.extend(check::relations(&places, &mut entries, known));
+        check::duplicates(&places, &relations)?;
+        let (told, unsound) = check::relations(&places, &relations, known);
+        for index in unsound {
+            if let Ok(at) = entries.binary_search_by_key(&index, |entry| entry.index) {
+                entries[at].sound = false;
+            }
+        }
+        problems.extend(told);
         problems.sort_by_key(|problem| (problem.line, problem.column));
-        let outline = Outline::new(&text, tree, items, &entries);
-        Ok(Self { text, outline, entries, problems })
+        let mut ids: Vec<TaskId> = relations.iter().filter_map(|relation| relation.id).collect();
+        ids.sort_unstable();
+        let outline = Outline::new(&text, tree, items, relations.into_iter().map(|relation| relation.id));
+        Ok(Self { text, outline, entries, ids, problems })
     }
 
     /// The text.
@@ -115,7 +137,17 @@ impl TasksDoc {
         &self.text
     }
 
-    /// The entries, in the order of the file.
+    /// The ids of all entries, in their order.
+    pub fn ids(&self) -> &[TaskId] {
+        &self.ids
+    }
+
+    /// There is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.outline.is_empty()
+    }
+
+    /// The wanted entries and those with a mistake, in the order of the file.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -138,7 +170,7 @@ impl TasksDoc {
         let Applied { text, tree, decoded, refused } = self.outline.apply(&self.text, edits);
         let text = text.unwrap_or_else(|| self.text.clone());
         let doc = match tree {
-            Some(tree) => Self::from_parts(text, tree, &decoded, known),
+            Some(tree) => Self::from_parts(text, tree, &decoded, known, &|_| true),
             None => Self::parse(text, known),
         };
         doc.map(|doc| (doc, refused)).map_err(|_| EditError::Unverified)

@@ -48,8 +48,7 @@ async fn a_task_for_a_command_agent_is_done_with_evidence() {
         }
     });
     done.await.expect("in time");
-    let view = engine.look().await.expect("looks");
-    assert_eq!(view.tasks[&id].status(), Status::Done);
+    assert_eq!(engine.task(id).await.expect("there").status(), Status::Done);
     assert_eq!(repo.read("hello.txt"), "hello\n");
     running.signals.shutdown.cancel();
     running.serve().await;

@@ -12,12 +12,14 @@
 //! - *This process is killed anywhere*: the name of the displaced file tells the inode that was ours and the content
 //!   that was expected, so that the next write knows which of the two it has found and whether it was edited.
 
+use super::digest::{Digest, Digester, pass};
 use super::staged::{TEMP_SUFFIX, TempFile, name_prefix, parent_of, sync_parent};
 use super::{Durability, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
 use rustix::fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with};
 use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::fs::Metadata;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -78,17 +80,47 @@ pub fn exchange_write(
     let keep = parent_of(lock).join(KEEP_DIR);
     create_dir_private(&keep)?;
     let rescued = settle_leftovers(&target, &keep)?;
-    let fingerprint = match (expected_old, read_if_there(&target)?) {
+    let fingerprint = match (expected_old.map(Digest::of), digest_if_there(&target)?) {
         (None, None) => publish(&target, new)?,
-        (Some(old), Some(current)) if old == current => exchange(&target, &keep, new, old)?,
-        (Some(_) | None, current) => return Err(WriteError::Changed { current }),
+        (Some(old), Some(current)) if old == current => {
+            let swap = Swap::stage(&target, new, old)?;
+            exchange(&swap, &target, &keep, Digest::of(new), old)?;
+            swap.fingerprint
+        }
+        (Some(_) | None, _) => return Err(WriteError::Changed { current: read_if_there(&target)? }),
     };
     Ok(Written { fingerprint, rescued })
 }
 
+/// Appends to a file that others write too, when its content is still the expected one: what [`exchange_write`] does
+/// with the old and the new content, but neither is ever in memory. Returns the digest of the new content too.
+///
+/// # Errors
+/// As for [`exchange_write`].
+pub fn exchange_append(
+    path: &Path,
+    lock: &Path,
+    added: &[u8],
+    expected_old: Digest,
+) -> Result<(Written, Digest), WriteError> {
+    if !parent_of(lock).is_dir() {
+        create_dir_private(parent_of(lock))?;
+    }
+    let _held = lock_briefly(lock)?;
+    let target = resolve(path)?;
+    let keep = parent_of(lock).join(KEEP_DIR);
+    create_dir_private(&keep)?;
+    let rescued = settle_leftovers(&target, &keep)?;
+    let Some((swap, new)) = Swap::stage_appended(&target, added, expected_old)? else {
+        return Err(WriteError::Changed { current: read_if_there(&target)? });
+    };
+    exchange(&swap, &target, &keep, new, expected_old)?;
+    Ok((Written { fingerprint: swap.fingerprint, rescued }, new))
+}
+
 /// Puts a file where there is none.
 fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
-    let swap = Swap::stage(target, new, &[])?;
+    let swap = Swap::stage(target, new, Digest::of(&[]))?;
     match rename_if_absent(&swap.path, target) {
         Ok(()) => sync_parent(target)?,
         Err(Errno::EXIST) => return Err(WriteError::Changed { current: read_if_there(target)? }),
@@ -97,22 +129,18 @@ fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
     Ok(swap.fingerprint)
 }
 
-fn exchange(target: &Path, keep: &Path, new: &[u8], old: &[u8]) -> Result<Fingerprint, WriteError> {
-    let swap = Swap::stage(target, new, old)?;
+fn exchange(swap: &Swap, target: &Path, keep: &Path, new: Digest, old: Digest) -> Result<(), WriteError> {
     match swap_names(&swap.path, target) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Err(WriteError::Changed { current: read_if_there(target)? }),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            replace_plainly(&swap, target, keep, old)?;
-            return Ok(swap.fingerprint);
-        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_plainly(swap, target, keep, old),
         Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
-    let displaced = read_limited(&swap.path, MAX_BYTES);
-    if matches!(&displaced, Ok(content) if content == old) {
+    let displaced = Digest::of_file(&swap.path);
+    if matches!(&displaced, Ok(content) if *content == old) {
         sync_parent(target)?;
         keep_aside(&swap.path, keep);
-        return Ok(swap.fingerprint);
+        return Ok(());
     }
     swap.put_back(target, keep, new)?;
     displaced?;
@@ -121,12 +149,12 @@ fn exchange(target: &Path, keep: &Path, new: &[u8], old: &[u8]) -> Result<Finger
 
 /// For file systems that cannot exchange: the old file gets a second name before the new one takes its place. A save
 /// by rename between the two calls is not noticed; nothing narrower exists there.
-pub(super) fn replace_plainly(swap: &Swap, target: &Path, keep: &Path, old: &[u8]) -> Result<(), WriteError> {
+pub(super) fn replace_plainly(swap: &Swap, target: &Path, keep: &Path, old: Digest) -> Result<(), WriteError> {
     let failed = |source| FsError::io("write", target, source);
-    let second = swap_path(target, 0, fingerprint(old));
+    let second = swap_path(target, 0, old.hash());
     std::fs::hard_link(target, &second).map_err(failed)?;
     std::fs::rename(&swap.path, target).map_err(failed)?;
-    if read_limited(&second, MAX_BYTES)? == old {
+    if Digest::of_file(&second)? == old {
         sync_parent(target)?;
         keep_aside(&second, keep);
         return Ok(());
@@ -153,25 +181,49 @@ struct Version {
 }
 
 impl Swap {
-    pub(super) fn stage(target: &Path, new: &[u8], old: &[u8]) -> Result<Self, FsError> {
-        let failed = |source| FsError::io("write", target, source);
+    pub(super) fn stage(target: &Path, new: &[u8], old: Digest) -> Result<Self, FsError> {
         let like = target.metadata().ok();
         // A new file gets the mode that the user's umask gives; a replaced one is never more open than it was.
         let temp = TempFile::create(target, new, if like.is_some() { 0o600 } else { 0o666 }, Durability::Cached)?;
+        Self::settle(temp, target, like, old)
+    }
+
+    /// The content of the target with `added` at its end, and the digest of both together; `None` when the target does
+    /// not hold the old content.
+    fn stage_appended(target: &Path, added: &[u8], old: Digest) -> Result<Option<(Self, Digest)>, FsError> {
+        let failed = |source| FsError::io("write", target, source);
+        let Ok(like) = target.metadata() else { return Ok(None) };
+        let temp = TempFile::open(target, 0o600)?;
+        let (mut digester, mut file) = (Digester::new(), temp.file());
+        pass(target, |chunk| {
+            digester.update(chunk);
+            file.write_all(chunk).map_err(failed)
+        })?;
+        if digester.finish() != old {
+            return Ok(None);
+        }
+        digester.update(added);
+        file.write_all(added).map_err(failed)?;
+        Ok(Some((Self::settle(temp, target, Some(like), old)?, digester.finish())))
+    }
+
+    /// The staged content, complete and on the disk, under the name that tells what it is.
+    fn settle(temp: TempFile, target: &Path, like: Option<Metadata>, old: Digest) -> Result<Self, FsError> {
+        let failed = |source| FsError::io("write", target, source);
         if let Some(like) = like {
             take_after(&temp, &like).map_err(|errno| failed(errno.into()))?;
         }
         temp.file().sync_all().map_err(failed)?;
         let staged = temp.file().metadata().map_err(failed)?;
-        let path = swap_path(target, staged.ino(), fingerprint(old));
+        let path = swap_path(target, staged.ino(), old.hash());
         temp.replace(&path)?;
         Ok(Self { path, own: staged.ino(), fingerprint: Fingerprint::from(&staged) })
     }
 
     /// Gives the live name back to the newest save that is not ours.
-    pub(super) fn put_back(&self, target: &Path, keep: &Path, new: &[u8]) -> Result<(), FsError> {
+    pub(super) fn put_back(&self, target: &Path, keep: &Path, new: Digest) -> Result<(), FsError> {
         let failed = |errno: Errno| FsError::io("put back", target, errno.into());
-        let mut live = Version { inode: self.own, content: fingerprint(new) };
+        let mut live = Version { inode: self.own, content: new.hash() };
         for _ in 0..MAX_PUT_BACKS {
             let returning = version(&self.path)?;
             match swap_names(&self.path, target) {
@@ -275,7 +327,15 @@ fn parse_swap_name(middle: &str) -> Option<(u64, u64)> {
 
 fn version(path: &Path) -> Result<Version, FsError> {
     let inode = path.metadata().map_err(|source| FsError::io("read", path, source))?.ino();
-    Ok(Version { inode, content: fingerprint(&read_limited(path, MAX_BYTES)?) })
+    Ok(Version { inode, content: Digest::of_file(path)?.hash() })
+}
+
+fn digest_if_there(path: &Path) -> Result<Option<Digest>, FsError> {
+    match Digest::of_file(path) {
+        Ok(digest) => Ok(Some(digest)),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
@@ -325,14 +385,4 @@ fn rename_if_absent(from: &Path, to: &Path) -> Result<(), Errno> {
         }
         done => done,
     }
-}
-
-/// FNV-1a over words of eight bytes: the same in every version of orch, because it stands in file names.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    const PRIME: u64 = 0x0000_0100_0000_01b3;
-    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(PRIME).rotate_left(29);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let hash =
-        words.iter().fold(0xcbf2_9ce4_8422_2325 ^ bytes.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word)));
-    rest.iter().fold(hash, |h, byte| mix(h, u64::from(*byte)))
 }

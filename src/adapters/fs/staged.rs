@@ -22,16 +22,22 @@ pub(super) struct TempFile {
 impl TempFile {
     /// Writes `bytes` to a new file in the directory of `target`.
     pub(super) fn create(target: &Path, bytes: &[u8], mode: u32, durability: Durability) -> Result<Self, FsError> {
-        let path = temp_path(target);
         // The message names the file that the user knows, not the temporary one.
         let failed = |source| FsError::io("write", target, source);
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path).map_err(failed)?;
-        let mut temp = Self { path, file };
+        let mut temp = Self::open(target, mode)?;
         temp.file.write_all(bytes).map_err(failed)?;
         if durability == Durability::Synced {
             temp.file.sync_all().map_err(failed)?;
         }
         Ok(temp)
+    }
+
+    /// Makes an empty file in the directory of `target`.
+    pub(super) fn open(target: &Path, mode: u32) -> Result<Self, FsError> {
+        let path = temp_path(target);
+        let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(&path);
+        let file = made.map_err(|source| FsError::io("write", target, source))?;
+        Ok(Self { path, file })
     }
 
     /// The open file.

@@ -84,6 +84,45 @@ fn a_missing_file_is_made() {
 }
 
 #[test]
+fn what_is_appended_stands_after_what_was_expected_or_nowhere() {
+    let home = Home::with("old\n");
+    let append = |added: &str, old: &str| {
+        exchange_append(&home.file(), &home.lock(), added.as_bytes(), Digest::of(old.as_bytes()))
+    };
+    let (written, digest) = append("more\n", "old\n").expect("written");
+    assert_eq!((written.rescued.is_empty(), digest), (true, Digest::of(b"old\nmore\n")));
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "old\nmore\n");
+    let refused = append("again\n", "old\n").expect_err("changed");
+    assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"old\nmore\n"));
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "old\nmore\n");
+    let mut editor = OpenOptions::new().append(true).open(home.file()).expect("opens");
+    append("last\n", "old\nmore\n").expect("written");
+    editor.write_all(b"late edit").expect("written");
+    let (written, _) = append("x", "old\nmore\nlast\n").expect("written");
+    assert_eq!(fs::read_to_string(&written.rescued[0]).expect("readable"), "old\nmore\nlate edit");
+    fs::remove_file(home.file()).expect("removable");
+    assert!(matches!(append("x", "y").expect_err("gone"), WriteError::Changed { current: None }));
+    assert_eq!(home.clutter(), Vec::<String>::new());
+}
+
+#[test]
+fn a_digest_is_the_same_in_whatever_pieces_the_content_comes() {
+    let text: Vec<u8> = (0..1000_u32).map(|n| (n * 7 % 251) as u8).collect();
+    let whole = Digest::of(&text);
+    for piece in [1, 3, 31, 32, 33, 64, 999] {
+        let mut digester = digest::Digester::new();
+        text.chunks(piece).for_each(|chunk| digester.update(chunk));
+        assert_eq!(digester.finish(), whole, "{piece}");
+    }
+    for at in 0..text.len() {
+        let mut other = text.clone();
+        other[at] ^= 1;
+        assert_ne!(Digest::of(&other), whole, "{at}");
+    }
+    assert_ne!(Digest::of(b"a"), Digest::of(b"a\0"));
+}
+
+#[test]
 fn mode_and_symbolic_link_survive() {
     let home = Home::new();
     let dotfiles = home.dir.path().join("dot files");
@@ -138,7 +177,7 @@ fn an_edit_saved_into_the_displaced_file_is_rescued_by_the_next_write() {
 #[test]
 fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
     let home = Home::with("old");
-    let swap = exchange::Swap::stage(&home.file(), b"never published", b"old").expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"never published", Digest::of(b"old")).expect("staged");
     std::mem::forget(swap);
     put(&home.dir.path().join(".tasks.yml.1-2.orch-tmp"), "half a te");
     assert_eq!(home.clutter().len(), 2);
@@ -146,7 +185,7 @@ fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
     assert_eq!(home.clutter(), Vec::<String>::new());
 
     // Killed after the exchange displaced an edit, before it was put back.
-    let swap = exchange::Swap::stage(&home.file(), b"ours", b"new").expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"new")).expect("staged");
     let path = swap.path.clone();
     std::mem::forget(swap);
     put(&home.dir.path().join("edit"), "the person's edit");
@@ -161,26 +200,26 @@ fn putting_back_prefers_the_newest_save() {
     let home = Home::with("old");
     let keep = home.dir.path().join(".orch/swap");
     create_dir_private(&keep).expect("made");
-    let swap = exchange::Swap::stage(&home.file(), b"ours", b"old").expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"old")).expect("staged");
     // The editor saved E1 before our exchange, and E2 over our content after it.
     put(&home.dir.path().join("e1"), "E1");
     fs::rename(home.dir.path().join("e1"), home.file()).expect("renamed");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
     put(&home.dir.path().join("e2"), "E2");
     fs::rename(home.dir.path().join("e2"), home.file()).expect("renamed");
-    swap.put_back(&home.file(), &keep, b"ours").expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E2");
 
     // The same with an editor that writes in place, and one that removes the file first.
-    let swap = exchange::Swap::stage(&home.file(), b"ours", b"E2").expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"E2")).expect("staged");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
     put(&home.file(), "E3");
-    swap.put_back(&home.file(), &keep, b"ours").expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
-    let swap = exchange::Swap::stage(&home.file(), b"ours", b"E3").expect("staged");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"E3")).expect("staged");
     exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
     fs::remove_file(home.file()).expect("removable");
-    swap.put_back(&home.file(), &keep, b"ours").expect("put back");
+    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
 }
 
@@ -189,11 +228,11 @@ fn a_file_system_without_exchange_is_served_by_a_plain_rename() {
     let home = Home::with("old");
     let keep = home.dir.path().join(".orch/swap");
     create_dir_private(&keep).expect("made");
-    let swap = exchange::Swap::stage(&home.file(), b"new", b"old").expect("staged");
-    exchange::replace_plainly(&swap, &home.file(), &keep, b"old").expect("replaced");
+    let swap = exchange::Swap::stage(&home.file(), b"new", Digest::of(b"old")).expect("staged");
+    exchange::replace_plainly(&swap, &home.file(), &keep, Digest::of(b"old")).expect("replaced");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "new");
-    let swap = exchange::Swap::stage(&home.file(), b"newer", b"other").expect("staged");
-    let refused = exchange::replace_plainly(&swap, &home.file(), &keep, b"other").expect_err("changed");
+    let swap = exchange::Swap::stage(&home.file(), b"newer", Digest::of(b"other")).expect("staged");
+    let refused = exchange::replace_plainly(&swap, &home.file(), &keep, Digest::of(b"other")).expect_err("changed");
     assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"new"));
     drop(swap);
     assert_eq!(home.clutter(), Vec::<String>::new());

@@ -1,6 +1,6 @@
 //! `orch task list`: all tasks, one line each, also when there are ten thousand.
 
-use crate::api::types::TaskRow;
+use crate::api::types::{RowsView, TaskRow};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use std::borrow::Cow;
 
 /// Finished tasks that are shown when nobody asked for all.
-const FINISHED: usize = 20;
+const FINISHED: u64 = 20;
 
 /// Arguments of `orch task list`.
 #[derive(Debug, clap::Args)]
@@ -44,8 +44,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.ui.json(&tasks)?;
         }
     } else {
-        let rows: Vec<TaskRow> = link.get("/v1/rows").await?;
-        let chosen = choose(&rows, &args.status, args.all);
+        let whole = args.all || !args.status.is_empty();
+        let path = if whole { "/v1/rows".to_owned() } else { format!("/v1/rows?settled={FINISHED}") };
+        let RowsView { rows, left_out } = link.get(&path).await?;
+        let mut chosen = choose(&rows, &args.status, args.all);
+        chosen.left_out += left_out;
         context.ui.data(&table(&chosen.rows, &context.now(), context.ui.columns(), context.ui.paint()))?;
         if rows.is_empty() {
             context.ui.note("no tasks yet: orch task add \"What is to be done\"");
@@ -59,19 +62,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 struct Chosen<'a> {
     rows: Vec<&'a TaskRow>,
-    left_out: usize,
+    left_out: u64,
 }
 
 fn choose<'a>(rows: &'a [TaskRow], status: &[Status], all: bool) -> Chosen<'a> {
     if !status.is_empty() {
         return Chosen { rows: rows.iter().filter(|row| status.contains(&row.status)).collect(), left_out: 0 };
     }
-    let finished = rows.iter().filter(|row| row.status.is_final()).count();
+    let finished = rows.iter().filter(|row| row.status.is_final()).count() as u64;
     let mut left_out = if all { 0 } else { finished.saturating_sub(FINISHED) };
     let hidden = left_out;
     let shown = rows.iter().filter(|row| {
         let hide = row.status.is_final() && left_out > 0;
-        left_out -= usize::from(hide);
+        left_out -= u64::from(hide);
         !hide
     });
     Chosen { rows: shown.collect(), left_out: hidden }

@@ -37,6 +37,7 @@ fn running(id: u64) -> Task {
 
 struct World {
     tasks: BTreeMap<TaskId, Arc<Task>>,
+    settled: BTreeMap<TaskId, Status>,
     cooldowns: BTreeMap<String, Cooldown>,
     invalid: BTreeMap<TaskId, String>,
     projects: Vec<PathBuf>,
@@ -47,6 +48,7 @@ impl World {
     fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
         Self {
             tasks: tasks.into_iter().map(|t| (t.id, Arc::new(t))).collect(),
+            settled: BTreeMap::new(),
             cooldowns: BTreeMap::new(),
             invalid: BTreeMap::new(),
             projects: vec!["/repo".into()],
@@ -54,9 +56,14 @@ impl World {
         }
     }
 
+    fn status(&self, id: TaskId) -> Option<Status> {
+        status_in(&self.tasks, &self.settled, id)
+    }
+
     fn plan(&self, max_parallel: usize) -> Plan {
         let snapshot = Snapshot {
             tasks: &self.tasks,
+            settled: &self.settled,
             projects: &self.projects,
             max_parallel,
             cooldowns: &self.cooldowns,
@@ -93,10 +100,15 @@ fn a_dependency_blocks_until_it_is_done() {
     waiting.state = State::Blocked(on);
     world.tasks.insert(TaskId(2), Arc::new(waiting));
     assert_eq!(world.plan(4).actions, []);
-    let waits = world.plan(4).hold(TaskId(2)).map(|h| told(h, &world.tasks[&TaskId(2)], &world.tasks, "").detail);
+    let waits =
+        world.plan(4).hold(TaskId(2)).map(|h| told(h, &world.tasks[&TaskId(2)], &|id| world.status(id), "").detail);
     assert_eq!(waits.as_deref(), Some("waits for #1 (in_progress)"));
     world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
     assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
+    world.tasks.remove(&TaskId(1));
+    assert_eq!(world.plan(4).actions, [], "it is not known to be done");
+    world.settled.insert(TaskId(1), Status::Done);
+    assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))], "it is done and put away");
 }
 
 #[test]

@@ -5,8 +5,24 @@ use crate::config::yaml::{Lines, Tree};
 use crate::domain::ids::TaskId;
 use std::collections::HashMap;
 
+/// What is looked at of an entry here; kept of every one, also of those that nobody else wants.
+pub(super) struct Relation {
+    line: u32,
+    /// Its id.
+    pub(super) id: Option<TaskId>,
+    depends_on: Vec<TaskId>,
+    parent: Option<TaskId>,
+}
+
+impl Relation {
+    pub(super) fn of(entry: &Entry) -> Self {
+        let Entry { line, id, spec, .. } = entry;
+        Self { line: *line, id: *id, depends_on: spec.depends_on.clone(), parent: spec.parent }
+    }
+}
+
 /// Refuses a file in which two tasks have the same id: nobody could say which one a result belongs to.
-pub(super) fn duplicates(places: &Places<'_>, entries: &[Entry]) -> Result<(), Vec<Problem>> {
+pub(super) fn duplicates(places: &Places<'_>, entries: &[Relation]) -> Result<(), Vec<Problem>> {
     let mut first: HashMap<TaskId, u32> = HashMap::new();
     let mut found = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -26,30 +42,32 @@ pub(super) fn duplicates(places: &Places<'_>, entries: &[Entry]) -> Result<(), V
     Err(problems)
 }
 
-/// Marks the entries that depend on nothing that exists, on themselves, or in a circle.
-pub(super) fn relations(places: &Places<'_>, entries: &mut [Entry], known: &dyn Fn(TaskId) -> bool) -> Vec<Problem> {
+/// Tells of the entries that depend on nothing that exists, on themselves, or in a circle; and which they are.
+pub(super) fn relations(
+    places: &Places<'_>,
+    entries: &[Relation],
+    known: &dyn Fn(TaskId) -> bool,
+) -> (Vec<Problem>, Vec<usize>) {
     let by_id: HashMap<TaskId, usize> =
         entries.iter().enumerate().filter_map(|(index, entry)| Some((entry.id?, index))).collect();
     let missing = |id: &TaskId| !by_id.contains_key(id) && !known(*id);
     let mut found: Vec<Found> = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        for id in entry.spec.depends_on.iter().filter(|id| missing(id)) {
+        for id in entry.depends_on.iter().filter(|id| missing(id)) {
             let message = format!("depends on the task {id}, which does not exist");
             found.push(Found { index, key: "depends_on", message });
         }
-        if let Some(id) = entry.spec.parent.filter(missing) {
+        if let Some(id) = entry.parent.filter(missing) {
             let message = format!("is a part of the task {id}, which does not exist");
             found.push(Found { index, key: "parent", message });
         }
-        if entry.id.is_some() && entry.spec.parent == entry.id {
+        if entry.id.is_some() && entry.parent == entry.id {
             found.push(Found { index, key: "parent", message: "is its own parent".to_owned() });
         }
     }
     found.extend(circles(entries, &by_id));
-    for Found { index, .. } in &found {
-        entries[*index].sound = false;
-    }
-    places.problems(found, entries)
+    let unsound = found.iter().map(|found| found.index).collect();
+    (places.problems(found, entries), unsound)
 }
 
 struct Found {
@@ -59,12 +77,12 @@ struct Found {
 }
 
 /// For every task in a circle, the circle. A task waits for what it depends on, and a parent for its parts.
-fn circles(entries: &[Entry], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
+fn circles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut waits_for: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
     for (index, entry) in entries.iter().enumerate() {
-        waits_for[index].extend(entry.spec.depends_on.iter().filter_map(|id| by_id.get(id)));
+        waits_for[index].extend(entry.depends_on.iter().filter_map(|id| by_id.get(id)));
         // Its own parent is told as such.
-        if let Some(parent) = entry.spec.parent.and_then(|id| by_id.get(&id)).filter(|parent| **parent != index) {
+        if let Some(parent) = entry.parent.and_then(|id| by_id.get(&id)).filter(|parent| **parent != index) {
             waits_for[*parent].push(index);
         }
     }
@@ -128,7 +146,7 @@ impl Search {
 }
 
 /// Named once per member, each time beginning with that member.
-fn tell(circle: &[usize], entries: &[Entry]) -> Vec<Found> {
+fn tell(circle: &[usize], entries: &[Relation]) -> Vec<Found> {
     const SHOWN: usize = 12;
     let name = |index: usize| entries[index].id.map_or_else(|| "?".to_owned(), |id| id.to_string());
     let told = |(at, index): (usize, &usize)| {
@@ -142,7 +160,7 @@ fn tell(circle: &[usize], entries: &[Entry]) -> Vec<Found> {
             [_] => "depends on itself".to_owned(),
             _ => format!("waits for itself: {}", names.join(" → ")),
         };
-        let by_dependency = !entries[*index].spec.depends_on.is_empty();
+        let by_dependency = !entries[*index].depends_on.is_empty();
         Found { index: *index, key: if by_dependency { "depends_on" } else { "parent" }, message }
     };
     circle.iter().enumerate().map(told).collect()
@@ -156,7 +174,7 @@ pub(super) struct Places<'a> {
 }
 
 impl Places<'_> {
-    fn problems(&self, found: Vec<Found>, entries: &[Entry]) -> Vec<Problem> {
+    fn problems(&self, found: Vec<Found>, entries: &[Relation]) -> Vec<Problem> {
         if found.is_empty() {
             return Vec::new();
         }

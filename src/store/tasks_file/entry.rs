@@ -29,6 +29,8 @@ pub(super) const KEYS: [&str; 18] = [
 /// One item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Entry {
+    /// Its place in the list, counted from 0.
+    pub index: usize,
     /// Line on which it begins, counted from 1.
     pub line: u32,
     /// `false`: something in it is wrong (see [`super::TasksDoc::problems`]), and it does not count. An unsound entry

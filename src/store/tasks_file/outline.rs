@@ -1,7 +1,7 @@
 //! What is kept of the file between two writes, and the writing itself.
 
 use super::entry::{KEYS, NewEntry};
-use super::{Entry, TASKS, read};
+use super::{TASKS, read};
 use crate::config::yaml::edit::{Edited, Editor, Pair, edit};
 use crate::config::yaml::{Decoded, EditError, Kind, Tree};
 use crate::domain::ids::TaskId;
@@ -96,8 +96,12 @@ enum What {
 }
 
 impl Outline {
-    pub(super) fn new(text: &str, tree: Tree, items: Vec<u32>, entries: &[Entry]) -> Self {
-        Self { stamp: stamp(text), tree, items, ids: entries.iter().map(|entry| entry.id).collect() }
+    pub(super) fn new(text: &str, tree: Tree, items: Vec<u32>, ids: impl Iterator<Item = Option<TaskId>>) -> Self {
+        Self { stamp: stamp(text), tree, items, ids: ids.collect() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 
     /// Whether this is the outline of that text.

@@ -1,5 +1,6 @@
 //! From the outline of the text to entries, noting what is wrong.
 
+use super::check::Relation;
 use super::entry::{Entry, KEYS};
 use super::{Problem, Severity, TASKS};
 use crate::config::yaml::{Decoded, Kind, Lines, NodeId, Tree};
@@ -42,25 +43,45 @@ pub(super) fn items(text: &str, tree: &Tree) -> Result<Vec<u32>, Vec<Problem>> {
     }
 }
 
-/// The entries of the items.
-pub(super) fn entries(text: &str, tree: &Tree, decoded: &Decoded, items: &[u32]) -> (Vec<Entry>, Vec<Problem>) {
+/// What was read of the items.
+pub(super) struct Read {
+    /// The wanted entries, and those with a mistake.
+    pub(super) entries: Vec<Entry>,
+    /// Of all items.
+    pub(super) relations: Vec<Relation>,
+    pub(super) problems: Vec<Problem>,
+}
+
+/// The entries of the items. One that is not wanted is let go of before the next is read.
+pub(super) fn entries(
+    text: &str,
+    tree: &Tree,
+    decoded: &Decoded,
+    items: &[u32],
+    wanted: &dyn Fn(&Entry) -> bool,
+) -> Read {
     let mut problems = Vec::new();
     let lines = Lines::of(text);
     let mut allowance = 2 * text.len() + SPARE;
-    let mut entries = Vec::with_capacity(items.len());
-    for item in items {
+    let mut entries = Vec::new();
+    let mut relations = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
         let before = problems.len();
         let allowance = &mut allowance;
         let mut reader =
             Reader { text, tree, decoded, lines: &lines, problems: &mut problems, allowance, refused: false };
         let mut entry = reader.entry(*item as usize);
+        entry.index = index;
         for problem in &mut problems[before..] {
             problem.task = entry.id;
             entry.sound &= problem.severity == Severity::Warning;
         }
-        entries.push(entry);
+        relations.push(Relation::of(&entry));
+        if !entry.sound || wanted(&entry) {
+            entries.push(entry);
+        }
     }
-    (entries, problems)
+    Read { entries, relations, problems }
 }
 
 struct Reader<'a> {

@@ -48,6 +48,7 @@ fn every_key_is_read() {
     assert_eq!(doc.problems(), []);
     assert_eq!(doc.entries()[0].spec.title, "404");
     let expected = Entry {
+        index: 2,
         line: 7,
         sound: true,
         id: Some(TaskId(7)),
