@@ -10,12 +10,14 @@ mod events;
 mod exit;
 #[cfg(test)]
 mod fixture;
+mod hits;
 mod init;
 mod project;
 mod repository;
 pub mod scripted_agent;
 mod serve;
 mod settings;
+mod since;
 mod status;
 mod stream;
 mod task;
@@ -229,6 +231,8 @@ mod tests {
             "task unblock all",
             "task attach 3",
             "task log 3 --run 1",
+            "task log 3 --grep error.* -i -C 2 --since 10m --json",
+            "log 3 --tail 20",
             "task why 3",
             "why 3",
             "serve --once",

@@ -2,14 +2,13 @@
 //! nobody watches is none of its business.
 
 use super::files::{RunFiles, last_line_end};
+use super::text::Text;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::file_watch::{Caller, FileWatch, News, WatchId};
 use crate::domain::ids::RunId;
 use crate::domain::output::{OutputChunk, piece_length};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -40,7 +39,7 @@ pub(super) struct Watched {
 /// One run.
 struct Follow {
     files: RunFiles,
-    file: Option<File>,
+    text: Option<Text>,
     /// Everything before it was told.
     offset: u64,
     followers: broadcast::Sender<Message>,
@@ -167,14 +166,14 @@ fn step(watched: &mut Watched, watch: &FileWatch) -> Option<Duration> {
 
 impl Follow {
     fn begin(files: &RunFiles) -> io::Result<Self> {
-        let file = open(files)?;
-        let offset = match &file {
-            Some(file) => last_line_end(file, file.metadata()?.len())?,
+        let text = Text::open(files)?;
+        let offset = match &text {
+            Some(text) => last_line_end(text, text.length()?)?,
             None => 0,
         };
         let (followers, _) = broadcast::channel(QUEUE);
         let (of_file, of_directory) = (None, None);
-        Ok(Self { files: files.clone(), file, offset, followers, of_file, of_directory, due: true })
+        Ok(Self { files: files.clone(), text, offset, followers, of_file, of_directory, due: true })
     }
 
     fn joined(&self) -> Joined {
@@ -186,10 +185,10 @@ impl Follow {
         if self.of_directory.is_none() {
             self.of_directory = watch.follow_directory(&self.files.dir);
         }
-        if self.file.is_none() {
-            self.file = open(&self.files).ok().flatten();
+        if self.text.is_none() {
+            self.text = Text::open(&self.files).ok().flatten();
         }
-        if self.of_file.is_none() && self.file.is_some() {
+        if self.of_file.is_none() && self.text.is_some() {
             self.of_file = watch.follow_file(&self.files.transcript);
         }
     }
@@ -222,14 +221,14 @@ impl Follow {
     }
 
     fn read(&mut self, over: bool) -> io::Result<Option<Piece>> {
-        let Some(file) = &self.file else { return Ok(None) };
-        let length = file.metadata()?.len();
+        let Some(text) = &self.text else { return Ok(None) };
+        let length = text.length()?;
         if length < self.offset {
             self.offset = length;
             // Nobody listening is fine.
             self.followers.send(Message::Cut(length)).ok();
         }
-        read_piece(file, self.offset, PIECE, over)
+        read_piece(text, self.offset, PIECE, over)
     }
 
     fn send(&mut self, piece: Piece, is_final: bool) {
@@ -247,14 +246,6 @@ impl Follow {
     }
 }
 
-fn open(files: &RunFiles) -> io::Result<Option<File>> {
-    match File::open(&files.transcript) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// A piece of a file as text, and how many bytes it takes there.
 pub(super) struct Piece {
     pub(super) content: String,
@@ -262,17 +253,9 @@ pub(super) struct Piece {
 }
 
 /// The next piece from `offset` on, at most `most` bytes. `None`: there is none, or its line is still being written.
-pub(super) fn read_piece(file: &File, offset: u64, most: usize, is_all: bool) -> io::Result<Option<Piece>> {
+pub(super) fn read_piece(text: &Text, offset: u64, most: usize, is_all: bool) -> io::Result<Option<Piece>> {
     let mut bytes = vec![0; most];
-    let mut filled = 0;
-    loop {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
+    let filled = text.read_at(&mut bytes, offset)?;
     bytes.truncate(filled);
     let length = piece_length(&bytes, most, is_all);
     bytes.truncate(length);
