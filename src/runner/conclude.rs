@@ -93,9 +93,7 @@ fn farewell(report: &mut RunReport, mut reading: Reading) {
         reading.transcript.note(&format!("ended what was left behind: {}", report.swept.join(", ")));
     }
     reading.transcript.note(&report.summary());
-    let (length, failed) = reading.transcript.close();
+    let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;
-    if let Some(error) = failed {
-        report.warnings.push(format!("the transcript is incomplete: {error}"));
-    }
+    report.warnings.extend(lost);
 }

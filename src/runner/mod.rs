@@ -11,6 +11,7 @@ mod inspect;
 mod launch;
 mod limits;
 mod lines;
+mod log_file;
 mod pane;
 mod reading;
 mod render;

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 mod endings;
+mod full_disk;
 mod hostile;
 mod lost;
 mod output;
