@@ -15,6 +15,7 @@ mod init;
 mod project;
 mod repository;
 pub mod scripted_agent;
+mod search;
 mod serve;
 mod settings;
 mod since;
@@ -90,6 +91,8 @@ enum Command {
     Log(task::log::Args),
     /// Watch agents at work, live
     Stream(stream::Args),
+    /// Look for a text in the output of all runs
+    Search(search::Args),
     /// Tell why a task does not move now, and what will move it
     Why(why::Args),
     /// Tell how things stand
@@ -171,6 +174,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Cancel(args) => alone(task::ask::run(task::ask::Verb::Cancel, args, context)),
         Command::Log(args) => alone(task::log::run(args, context)),
         Command::Stream(args) => alone(stream::run(args, context)),
+        Command::Search(args) => search::run(&args, context),
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Events(args) => alone(events::run(args, context)),
@@ -233,6 +237,7 @@ mod tests {
             "task log 3 --run 1",
             "task log 3 --grep error.* -i -C 2 --since 10m --json",
             "log 3 --tail 20",
+            "search panic --task 3 --since 2h -C 3 -i --regex --json",
             "task why 3",
             "why 3",
             "serve --once",

@@ -5,10 +5,10 @@ use super::doors::Doors;
 use super::file_sync::{FileNews, Known, WriteOrder, Writeback};
 use super::handle::{EngineError, Reply};
 use super::settings::Settings;
-use super::{integrate, launch, question, verify};
+use super::{integrate, launch, question, upkeep, verify};
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, Outcome, RunKind};
 use crate::domain::route::RouteResult;
@@ -16,6 +16,7 @@ use crate::domain::task::{Run, Task, Workplace};
 use crate::runner::RunReport;
 use crate::store::journal::Project;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,6 +41,10 @@ pub enum JobKey {
     TryRoute(RunId),
     /// Write the sidecars of changed tasks.
     Sidecars,
+    /// Pack and drop the output of runs that are over.
+    Retain,
+    /// Put runs that are over into the search index.
+    Index,
 }
 
 /// A reply that leaves with the job's end.
@@ -114,6 +119,18 @@ pub enum Job {
     Sidecars {
         /// The tasks as they are now.
         tasks: Vec<Arc<Task>>,
+    },
+    /// See [`JobKey::Retain`].
+    Retain {
+        /// Tasks of which nothing may go.
+        open: BTreeSet<TaskId>,
+        /// To be done in any case.
+        is_due: bool,
+    },
+    /// See [`JobKey::Index`].
+    Index {
+        /// These, or all that are not in it.
+        runs: Option<Vec<RunId>>,
     },
     /// See [`JobKey::TryRoute`].
     TryRoute {
@@ -192,6 +209,8 @@ impl Job {
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
             Self::Sidecars { .. } => JobKey::Sidecars,
+            Self::Retain { .. } => JobKey::Retain,
+            Self::Index { .. } => JobKey::Index,
         }
     }
 
@@ -238,6 +257,22 @@ impl Job {
                 let doors = Arc::clone(doors);
                 blocking(move || {
                     super::sidecar::write(&doors, &tasks);
+                    Report::Nothing
+                })
+                .await
+            }
+            Self::Retain { open, is_due } => {
+                let (doors, limits) = (Arc::clone(doors), settings.config.retention.clone());
+                blocking(move || {
+                    upkeep::retain(&doors, &limits, &open, is_due);
+                    Report::Nothing
+                })
+                .await
+            }
+            Self::Index { runs } => {
+                let doors = Arc::clone(doors);
+                blocking(move || {
+                    upkeep::index(&doors, runs.as_deref());
                     Report::Nothing
                 })
                 .await

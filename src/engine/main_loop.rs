@@ -6,6 +6,7 @@ use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
 use super::mode::Mode;
 use super::settings::Settings;
+use super::upkeep::Upkeep;
 use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
@@ -74,6 +75,7 @@ pub struct Engine {
     sidecars: BTreeSet<TaskId>,
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
+    pub(super) upkeep: Upkeep,
 }
 
 /// How the engine left.
@@ -132,6 +134,7 @@ impl Engine {
             storage_problem: None,
             sidecars: BTreeSet::new(),
             asked_to_stop: HashSet::new(),
+            upkeep: Upkeep::default(),
             doors,
         };
         (engine, handle)
@@ -258,6 +261,7 @@ impl Engine {
                 match key {
                     JobKey::Look if again => self.look_at_runs(),
                     JobKey::ReadFiles if again => self.read_files(),
+                    JobKey::Retain => self.upkeep.looked(),
                     // Everything else is begun again by the state that asks for it.
                     JobKey::Look
                     | JobKey::ReadFiles
@@ -267,7 +271,8 @@ impl Engine {
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
-                    | JobKey::Sidecars => {}
+                    | JobKey::Sidecars
+                    | JobKey::Index => {}
                 }
             }
             Input::Files => self.read_files(),
@@ -351,6 +356,7 @@ impl Engine {
             self.spawn_once(job);
         }
         self.write_sidecars();
+        self.keep_up();
     }
 
     fn write_sidecars(&mut self) {
@@ -371,6 +377,10 @@ impl Engine {
             Scope::Only(id) => id == task,
             Scope::Nothing => false,
         }
+    }
+
+    pub(super) fn is_under_way(&self, key: &JobKey) -> bool {
+        self.in_flight.contains(key)
     }
 
     /// Starts a job unless the same is under way.

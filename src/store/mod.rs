@@ -2,4 +2,5 @@
 
 pub mod journal;
 mod migrations;
+pub mod search;
 pub mod tasks_file;
