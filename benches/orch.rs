@@ -17,6 +17,7 @@ mod kit;
 mod library;
 mod many;
 mod measure;
+mod search;
 mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,13 +42,14 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
     ("idle", idle::rows),
     ("dispatch", dispatch::rows),
     ("burst", burst::rows),
+    ("search", search::rows),
 ];
 
 fn main() -> ExitCode {
