@@ -1,6 +1,7 @@
 //! What crosses the socket: shapes, and a client that speaks them. Knows nothing of the engine.
 
 pub mod client;
+pub mod messages;
 pub mod rest;
 pub mod stream;
 pub mod types;

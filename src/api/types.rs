@@ -1,5 +1,6 @@
 //! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
+use super::messages::MessageView;
 use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
@@ -71,6 +72,9 @@ pub struct TaskView {
     /// What the verdict stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Option<EvidenceView>>,
+    /// What was said to its agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<MessageView>>,
 }
 
 /// One run.
@@ -332,13 +336,15 @@ impl TaskView {
             integration: task.integration.as_deref().map(IntegrationView::of),
             runs: None,
             evidence: None,
+            messages: None,
         }
     }
 
     /// The same with everything: runs (each with the path of its transcript) and evidence.
     #[must_use]
-    pub fn with_details(mut self, task: &Task, runs: Vec<RunView>) -> Self {
+    pub fn with_details(mut self, task: &Task, runs: Vec<RunView>, messages: Vec<MessageView>) -> Self {
         self.runs = Some(runs);
+        self.messages = Some(messages);
         self.evidence = Some(task.evidence.as_ref().map(|e| EvidenceView {
             base: e.base.clone(),
             head: e.head.clone(),

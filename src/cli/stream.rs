@@ -14,6 +14,7 @@ use crate::api::client::{Client, ClientError};
 use crate::api::stream::{Cursor, StreamEvent};
 use crate::api::types::TaskView;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::output::Part;
 use jiff::Timestamp;
 use show::Show;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,22 @@ pub struct Args {
     /// From this byte on, as --json tells them
     #[arg(long, value_name = "BYTE", group = "place")]
     from: Option<u64>,
+    /// What the agent did, for programs: tool calls, texts, and at the end its cost, one JSON document a line
+    #[arg(long, group = "part")]
+    events: bool,
+    /// The agent's own lines, with secrets masked
+    #[arg(long, group = "part")]
+    raw: bool,
+}
+
+impl Args {
+    fn part(&self) -> Part {
+        match (self.events, self.raw) {
+            (true, _) => Part::Events,
+            (false, true) => Part::Raw,
+            (false, false) => Part::Output,
+        }
+    }
 }
 
 /// Where to begin, as the API takes it.
@@ -53,10 +70,18 @@ fn place(args: &Args, context: &Context) -> Place {
         (Some(offset), _, _) => Place::Offset(offset),
         (None, Some(lines), _) => Place::Tail(lines),
         (None, None, Some(since)) => Place::Since(since.at(context.now().at)),
-        (None, None, None) if args.from_start => Place::Offset(0),
+        (None, None, None) if args.from_start || args.part() != Part::Output => Place::Offset(0),
         // Whoever only reads what is new has seen what was there.
         (None, None, None) if args.all => Place::Tail(0),
         (None, None, None) => Place::Tail(context.ui.rows().map_or(SCREEN, |rows| rows.saturating_sub(2))),
+    }
+}
+
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Output => "output",
+        Part::Events => "events",
+        Part::Raw => "raw",
     }
 }
 
@@ -95,6 +120,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut watch = Watch {
         context,
+        part: args.part(),
         place: place(&args, context),
         show: Show::new(context, args.all),
         cursor: None,
@@ -116,6 +142,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 struct Watch<'a> {
     context: &'a Context,
+    part: Part,
     place: Place,
     show: Show<'a>,
     /// What was shown last.
@@ -168,7 +195,12 @@ impl Watch<'_> {
             if let Some(client) = setup.connect().await {
                 told = false;
                 let reached: Vec<String> = self.open.iter().map(|(run, offset)| format!("{run}:{offset}")).collect();
-                let path = format!("/v1/stream?{}&cursor={}", self.place.query(), reached.join(","));
+                let path = format!(
+                    "/v1/stream?part={}&{}&cursor={}",
+                    part_name(self.part),
+                    self.place.query(),
+                    reached.join(",")
+                );
                 match self.remote(&client, &path).await {
                     Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) | Ok(_) => {}
                     Err(error) => return Err(error),
@@ -185,8 +217,8 @@ impl Watch<'_> {
 
     fn path(&self, id: TaskId) -> String {
         match &self.cursor {
-            Some(cursor) => format!("/v1/tasks/{id}/stream?cursor={cursor}"),
-            None => format!("/v1/tasks/{id}/stream?{}", self.place.query()),
+            Some(cursor) => format!("/v1/tasks/{id}/stream?part={}&cursor={cursor}", part_name(self.part)),
+            None => format!("/v1/tasks/{id}/stream?part={}&{}", part_name(self.part), self.place.query()),
         }
     }
 

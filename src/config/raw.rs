@@ -149,6 +149,8 @@ pub struct RawAgent {
     pub sandbox: Option<RawCodexSandbox>,
     /// Let the repository's own agent configuration (hooks, MCP servers, base URLs) take effect.
     pub trust_repository: Option<bool>,
+    /// Keep a conversation open that takes `orch task send` while the agent works; off, messages wait for the next turn.
+    pub live: Option<bool>,
 }
 
 /// What happens with accepted work.

@@ -6,6 +6,7 @@ pub mod evidence;
 pub mod ids;
 pub mod judge;
 pub mod lifecycle;
+pub mod message;
 pub mod money;
 pub mod names;
 pub mod outcome;

@@ -1,6 +1,7 @@
 //! How a run ended: what the agent's process and its events say. A claim, not yet a verdict.
 
 use super::answer::Answer;
+use super::message::MessageId;
 use super::money::Usd;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,11 @@ pub enum AgentEvent {
         class: FailureClass,
         /// In words.
         text: String,
+    },
+    /// The agent has taken up what the person said while it worked.
+    Heard {
+        /// Which message.
+        message: MessageId,
     },
     /// The CLI says that its turn is over.
     TurnEnded,

@@ -7,16 +7,33 @@ use std::ops::Range;
 
 /// File name of the readable output of a run: append-only.
 pub const TRANSCRIPT: &str = "transcript.log";
-/// File name of the same once it was packed: `zstd` frames with a table of their places.
-pub const PACKED: &str = "transcript.log.zst";
+/// What the name of a file that is watched gets when it was packed: `zstd` frames with a table of their places.
+pub const PACKED: &str = "zst";
 /// File name of the list that tells when which part of it was written, see [`super::timeline`].
 pub const TIMELINE: &str = "transcript.times";
+/// File name of the agent's own lines, masked.
+pub const RAW: &str = "agent.jsonl";
+/// File name of what the agent did, one JSON document a line, masked.
+pub const ACTIVITY: &str = "activity.jsonl";
 /// File name of what the agent printed, raw: it may hold secrets, and is never shown.
 pub const EVENTS: &str = "events.jsonl";
 /// File name of what the agent wrote to its stderr, raw.
 pub const STDERR: &str = "stderr.log";
 /// File name of a run's report: when it is there, everything is written.
 pub const OUTCOME: &str = "outcome.json";
+
+/// What of a run is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// What the agent says and does, for a person: the transcript.
+    #[default]
+    Output,
+    /// The same for programs: structured events.
+    Events,
+    /// The agent's own lines.
+    Raw,
+}
 
 /// A piece of the output of one run. The transcript is append-only, so an offset is a cursor: whoever has seen
 /// everything up to [`OutputChunk::end`] goes on there, without loss and without doubles.

@@ -134,6 +134,8 @@ pub enum NextRun {
         /// Go on in the recorded conversation.
         resume: bool,
     },
+    /// With what the person says; in the same conversation where there is one.
+    Said,
 }
 
 /// Where a run stands.
@@ -156,6 +158,8 @@ pub enum StopFor {
     Cancel,
     /// The person wants it from the beginning.
     Retry,
+    /// The person stopped the agent and will say how to go on.
+    Interrupt,
 }
 
 /// What orch does with a finished run.

@@ -5,15 +5,17 @@ use super::doors::Doors;
 use super::file_sync::{FileNews, Known, WriteOrder, Writeback};
 use super::handle::{EngineError, Reply};
 use super::settings::Settings;
-use super::{integrate, launch, question, upkeep, verify};
+use super::{integrate, launch, material, question, upkeep, verify};
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::judge::Verdict;
+use crate::domain::message::{Message, MessageId};
 use crate::domain::outcome::{Failure, Outcome, RunKind};
+use crate::domain::prompt::message_prompt;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Task, Workplace};
-use crate::runner::RunReport;
+use crate::runner::{Handed, RunReport};
 use crate::store::journal::Project;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -33,6 +35,8 @@ pub enum JobKey {
     Start(RunId),
     /// Stop a run.
     Stop(RunId),
+    /// Hand a message to a run.
+    HandOver(RunId, MessageId),
     /// Weigh a run's result.
     Judge(RunId),
     /// Integrate a run's result.
@@ -78,6 +82,8 @@ pub enum Job {
     Look {
         /// Runs that are under way.
         runs: Vec<RunId>,
+        /// Tasks whose agents were told something.
+        listen: BTreeSet<TaskId>,
     },
     /// See [`JobKey::ReadFiles`].
     ReadFiles {
@@ -95,6 +101,15 @@ pub enum Job {
         task: Arc<Task>,
         /// The run.
         run: Box<Run>,
+        /// What the person says in its prompt.
+        said: Vec<Message>,
+    },
+    /// See [`JobKey::HandOver`].
+    HandOver {
+        /// The run.
+        run: RunId,
+        /// The message.
+        message: Message,
     },
     /// See [`JobKey::Stop`].
     Stop {
@@ -146,8 +161,13 @@ pub enum Job {
 /// What a job found or did.
 #[derive(Debug)]
 pub enum Report {
-    /// Runs that ended.
-    Ended(Vec<(RunId, Box<RunReport>)>),
+    /// How the runs stand.
+    Looked {
+        /// Messages that agents have taken up.
+        heard: Vec<(RunId, MessageId)>,
+        /// Runs that ended.
+        ended: Vec<(RunId, Box<RunReport>)>,
+    },
     /// The home's files.
     Files(Box<FileNews>),
     /// `tasks.yml` was written, or not.
@@ -205,6 +225,7 @@ impl Job {
             Self::WriteFile { .. } => JobKey::WriteFile,
             Self::Start { run, .. } => JobKey::Start(run.id.clone()),
             Self::Stop { run } => JobKey::Stop(run.clone()),
+            Self::HandOver { run, message } => JobKey::HandOver(run.clone(), message.id),
             Self::Judge { run, .. } => JobKey::Judge(run.clone()),
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
@@ -217,7 +238,7 @@ impl Job {
     /// Does it.
     pub async fn run(self, doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
-            Self::Look { runs } => look(doors, settings, runs).await,
+            Self::Look { runs, listen } => look(doors, settings, runs, listen).await,
             Self::ReadFiles { known } => {
                 let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
                 let projects = projects.to_vec();
@@ -228,7 +249,8 @@ impl Job {
                 let doors = Arc::clone(doors);
                 blocking(move || Report::Written(Box::new(super::file_sync::write(&doors, order)))).await
             }
-            Self::Start { task, run } => start(doors, settings, projects, &task, &run).await,
+            Self::Start { task, run, said } => start(doors, settings, projects, &task, &run, said).await,
+            Self::HandOver { run, message } => hand_over(doors, run, message).await,
             Self::Stop { run } => {
                 let dir = doors.run_dir(&run);
                 blocking(move || match dir.request_stop("stopped by a person") {
@@ -307,9 +329,10 @@ async fn start(
     projects: &[Project],
     task: &Arc<Task>,
     run: &Run,
+    said: Vec<Message>,
 ) -> Report {
     let started = match run.kind {
-        RunKind::Work | RunKind::Review => launch::start_work(doors, settings, projects, task, run).await,
+        RunKind::Work | RunKind::Review => launch::start_work(doors, settings, projects, task, run, said).await,
         RunKind::Route => question::start(doors, settings, projects, task, run).await,
     };
     match started {
@@ -323,18 +346,42 @@ async fn start(
     }
 }
 
-/// Looks which runs ended; a run whose runner died is brought to its end.
-async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>) -> Report {
+async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message) -> Report {
+    let doors = Arc::clone(doors);
+    blocking(move || {
+        let told = match material::templates(&doors.home) {
+            Ok(templates) => message_prompt(&[&message.text], "", &templates),
+            Err(error) => return Report::Broken(error),
+        };
+        let handed = Handed { id: message.id, text: message.text, told };
+        match doors.run_dir(&run).hand_over(&handed) {
+            Ok(()) => Report::Nothing,
+            Err(error) => Report::Broken(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
+async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>, listen: BTreeSet<TaskId>) -> Report {
     let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
     blocking(move || {
-        let ended = runs.into_iter().filter_map(|run| {
-            let mut report = launch::ended(&doors, &settings, &run)?;
-            if report.ending.usage_is_thread_total {
-                report.ending.usage = launch::own_usage(&doors, &run, &report);
+        let (mut heard, mut ended) = (Vec::new(), Vec::new());
+        for run in runs {
+            let report = launch::ended(&doors, &settings, &run);
+            // After the end: then no receipt comes any more.
+            if run.task().is_some_and(|task| listen.contains(&task)) {
+                let receipts = doors.run_dir(&run).receipts();
+                heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
             }
-            Some((run, Box::new(report)))
-        });
-        Report::Ended(ended.collect())
+            if let Some(mut report) = report {
+                if report.ending.usage_is_thread_total {
+                    report.ending.usage = launch::own_usage(&doors, &run, &report);
+                }
+                ended.push((run, Box::new(report)));
+            }
+        }
+        Report::Looked { heard, ended }
     })
     .await
 }

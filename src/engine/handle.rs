@@ -3,6 +3,8 @@
 use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
+use crate::domain::message::Message;
+use crate::domain::output::Part;
 use crate::domain::plan::Plan;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Task};
@@ -22,6 +24,8 @@ pub enum Request {
     Run,
     /// From the beginning.
     Retry,
+    /// Stop its agent, and keep the conversation.
+    Interrupt,
     /// Give it up.
     Cancel,
     /// Let it go on.
@@ -85,6 +89,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(super) enum Command {
     Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
+    Send { task: TaskId, text: String, reply: Reply<Message> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
     TryRoute { task: TaskId, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
@@ -116,6 +121,17 @@ impl EngineHandle {
     /// Asks something of a task.
     pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::Ask { task, request, reply }).await
+    }
+
+    /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
+    /// [`Self::messages_of`], and entries of the history tell when to look.
+    pub async fn send(&self, task: TaskId, text: String) -> Result<Message, EngineError> {
+        self.call(|reply| Command::Send { task, text, reply }).await
+    }
+
+    /// All messages to a task, oldest first.
+    pub async fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, EngineError> {
+        self.read(move |journal| journal.messages_of(task)).await
     }
 
     /// Sends every blocked task and every task that asks a person on. Returns which.
@@ -159,12 +175,12 @@ impl EngineHandle {
         self.runs_dir.join(run.id.as_str())
     }
 
-    /// Follows the readable output of a run from a place on to its end.
+    /// Follows a part of a run's output from a place on to its end.
     ///
     /// # Errors
     /// Its files cannot be read.
-    pub async fn watch(&self, run: &Run, start: Start) -> std::io::Result<Subscription> {
-        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run)));
+    pub async fn watch(&self, run: &Run, part: Part, start: Start) -> std::io::Result<Subscription> {
+        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run), part));
         tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 

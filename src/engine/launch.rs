@@ -15,12 +15,16 @@ use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::RunId;
+use crate::domain::message::{Message, MessageState};
 use crate::domain::names::{self, BranchName};
 use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind, Usage};
-use crate::domain::prompt::{Again, Conversation, ProjectFile, WorkContext, again_prompt, repair_prompt, work_prompt};
+use crate::domain::prompt::{
+    Again, Conversation, ProjectFile, WorkContext, again_prompt, message_prompt, repair_prompt, with_messages,
+    work_prompt,
+};
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
-use crate::runner::{self, Launch, Limits, RunDir, RunReport, RunState};
+use crate::runner::{self, Handed, Launch, Limits, RunDir, RunReport, RunState};
 use crate::store::journal::Project;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,6 +99,10 @@ struct Order<'a> {
     dir: &'a Path,
     project: String,
     run_dir: RunDir,
+    /// What the person says in the prompt.
+    said: Vec<Message>,
+    /// What the person said to the agents before, which one that begins anew has not heard.
+    said_before: Vec<Message>,
 }
 
 /// Makes everything that a work run needs and has the runner take it.
@@ -104,6 +112,7 @@ pub async fn start_work(
     projects: &[Project],
     task: &Arc<Task>,
     run: &Run,
+    said: Vec<Message>,
 ) -> Result<Started, LaunchProblem> {
     let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
@@ -118,8 +127,22 @@ pub async fn start_work(
         dir: &dir,
         project: project_name(&dir, projects),
         run_dir: doors.run_dir(&run.id),
+        said,
+        said_before: said_before(doors, task, run).await?,
     };
     order.start().await
+}
+
+/// What was said to agents whose conversation this run does not go on with.
+async fn said_before(doors: &Arc<Doors>, task: &Task, run: &Run) -> Result<Vec<Message>, LaunchProblem> {
+    if run.session_id.is_some() || task.runs <= 1 {
+        return Ok(Vec::new());
+    }
+    let (doors, id) = (Arc::clone(doors), task.id);
+    let read = tokio::task::spawn_blocking(move || doors.journal.messages_of(id)).await;
+    let mut messages = read.map_err(|e| ask(&e, None))?.map_err(|e| ask(&e, None))?;
+    messages.retain(|message| message.state == MessageState::Delivered);
+    Ok(messages)
 }
 
 /// The project's name: registered, or that of its directory.
@@ -276,10 +299,11 @@ impl Order<'_> {
             codex_sandbox: agent.sandbox,
             trust_repository: agent.trust_repository,
             prompt: agent.prompt,
+            live: agent.live,
         };
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
-        prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt)
+        prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt, handed(&self.said))
     }
 
     fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
@@ -312,8 +336,12 @@ impl Order<'_> {
             instructions: &instructions,
             answer_format: &answer_format,
         };
-        Ok(match (self.next(), session) {
-            (NextRun::Fresh, _) => work_prompt(&context, &templates),
+        let goes_on = matches!(session, Session::Resume { .. });
+        let before = self.said_before.iter().filter(|_| !goes_on);
+        let said: Vec<&str> = before.chain(&self.said).map(|message| message.text.as_str()).collect();
+        let prompt = match (self.next(), session) {
+            (NextRun::Said, Session::Resume { .. }) => return Ok(message_prompt(&said, &answer_format, &templates)),
+            (NextRun::Fresh | NextRun::Said, _) => work_prompt(&context, &templates),
             (NextRun::Again { feedback, .. }, Session::Resume { .. })
                 if feedback.class == FailureClass::Malformed && self.task.repaired =>
             {
@@ -327,8 +355,14 @@ impl Order<'_> {
                 let again = Again { class: feedback.class, detail: &feedback.detail, conversation };
                 again_prompt(&context, &again, &templates)
             }
-        })
+        };
+        Ok(with_messages(prompt, &said, &templates))
     }
+}
+
+fn handed(said: &[Message]) -> Vec<Handed> {
+    let of = |message: &Message| Handed { id: message.id, text: message.text.clone(), told: message.text.clone() };
+    said.iter().map(of).collect()
 }
 
 fn first_line(text: &str) -> String {
@@ -362,6 +396,7 @@ pub fn prepare_run(
     request: &LaunchRequest,
     limits: &Limits,
     prompt: &str,
+    messages: Vec<Handed>,
 ) -> Result<(), LaunchProblem> {
     let spec = agent.kind.dialect().launch(request).map_err(|e| ask(&e, None))?;
     let environment = agent_env::for_agent(&doors.environment, &spec.pass_env, agent).map_err(|e| {
@@ -376,6 +411,7 @@ pub fn prepare_run(
         dialect: agent.kind,
         spec,
         limits: *limits,
+        messages,
         wake_socket: Some(doors.wake_socket.clone()),
     };
     RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| ask(&e, None))

@@ -10,6 +10,7 @@ use super::upkeep::Upkeep;
 use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::MessageId;
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
 use crate::store::journal::{Entry, Loaded};
@@ -76,6 +77,8 @@ pub struct Engine {
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
     pub(super) upkeep: Upkeep,
+    /// Messages that this engine handed to a run.
+    pub(super) handed: HashSet<(RunId, MessageId)>,
 }
 
 /// How the engine left.
@@ -135,6 +138,7 @@ impl Engine {
             sidecars: BTreeSet::new(),
             asked_to_stop: HashSet::new(),
             upkeep: Upkeep::default(),
+            handed: HashSet::new(),
             doors,
         };
         (engine, handle)
@@ -230,6 +234,7 @@ impl Engine {
         for input in inputs {
             leave |= self.apply_input(&mut turn, input, now);
         }
+        self.settle_messages(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
         let writes = turn.writes();
         if !self.store(&mut turn.replies, writes).await {
@@ -268,6 +273,7 @@ impl Engine {
                     | JobKey::WriteFile
                     | JobKey::Start(_)
                     | JobKey::Stop(_)
+                    | JobKey::HandOver(..)
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
@@ -332,7 +338,8 @@ impl Engine {
             if run.phase == Phase::Running && stopping && self.asked_to_stop.insert(run.id.clone()) {
                 due.push(Job::Stop { run: run.id.clone() });
             } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
-                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()) });
+                let said = self.said_in_prompt(&run.id);
+                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()), said });
             }
         }
         for task in self.world.tasks.values().filter(|t| self.responsible_for(t.id)) {
@@ -346,6 +353,7 @@ impl Engine {
                 }
             }
         }
+        due.extend(self.deliveries());
         for job in due {
             self.spawn_once(job);
         }
@@ -379,10 +387,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn is_under_way(&self, key: &JobKey) -> bool {
-        self.in_flight.contains(key)
-    }
-
     /// Starts a job unless the same is under way.
     pub(super) fn spawn_once(&mut self, job: Job) {
         let key = job.key();
@@ -408,7 +412,7 @@ impl Engine {
         if running.is_empty() {
             return;
         }
-        self.spawn_once(Job::Look { runs: running });
+        self.spawn_once(Job::Look { runs: running, listen: self.tasks_with_messages() });
     }
 
     pub(super) fn read_files(&mut self) {
@@ -417,6 +421,10 @@ impl Engine {
             return self.file.read_after_write();
         }
         self.spawn_once(Job::ReadFiles { known: self.file.known() });
+    }
+
+    pub(super) fn is_under_way(&self, key: &JobKey) -> bool {
+        self.in_flight.contains(key)
     }
 
     pub(super) fn looked(&mut self) {

@@ -14,6 +14,7 @@ mod launch;
 mod main_loop;
 mod material;
 mod merge_file;
+mod messages;
 mod mode;
 mod question;
 mod reports;

@@ -90,10 +90,11 @@ fn prepare(
         codex_sandbox: agent.sandbox,
         trust_repository: false,
         prompt: agent.prompt,
+        live: false,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, ..Limits::default() };
-    prepare_run(doors, run, agent, &request, &limits, &prompt)
+    prepare_run(doors, run, agent, &request, &limits, &prompt, Vec::new())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.

@@ -18,8 +18,9 @@ use jiff::Timestamp;
 impl Engine {
     pub(super) fn on_report(&mut self, turn: &mut Turn, key: &JobKey, report: Report, now: Timestamp) {
         match report {
-            Report::Ended(runs) => {
-                for (run, report) in runs {
+            Report::Looked { heard, ended } => {
+                self.on_heard(turn, heard, now);
+                for (run, report) in ended {
                     self.on_run_ended(turn, &run, &report, now);
                 }
             }
@@ -105,6 +106,7 @@ impl Engine {
         run.outcome = Some(Outcome::Failed(failure.clone()));
         let (task, kind) = (run.task, run.kind);
         turn.put_run(&mut self.world, run);
+        self.release_messages(turn, id, false, now);
         match kind {
             RunKind::Work | RunKind::Review => {
                 self.for_task_of(turn, id, now, |run| Event::LaunchFailed { run, problem });
@@ -139,6 +141,7 @@ impl Engine {
         let mut ending = report.ending.clone();
         ending.session_id = run.session_id.clone();
         turn.put_run(&mut self.world, run);
+        self.release_messages(turn, &id, matches!(outcome, Outcome::Finished { .. }), now);
         let event = Event::RunEnded { run: id, agent, ending: Box::new(ending), outcome };
         self.expect(turn, task, &event, now);
     }
@@ -217,6 +220,7 @@ impl Engine {
             JobKey::Look
             | JobKey::WriteFile
             | JobKey::Stop(_)
+            | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
             | JobKey::Sidecars
             | JobKey::Retain

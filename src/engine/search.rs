@@ -7,7 +7,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::pattern::Pattern;
 use crate::domain::timeline::time_at;
 use crate::store::search::{Block, SearchIndex};
-use crate::stream::{Hit, Kept, Part, RunFiles, Start, Text, find, kept};
+use crate::stream::{Hit, Kept, RunFiles, Span, Start, Text, find, kept};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io;
@@ -184,7 +184,7 @@ impl Search {
         };
         let parts = match &self.places {
             Some(places) => joined(places),
-            None => vec![Part::ALL],
+            None => vec![Span::ALL],
         };
         for part in parts {
             if find(&text, part, &wanted.pattern, wanted.context, &mut take)?.is_break() {
@@ -196,12 +196,12 @@ impl Search {
 }
 
 /// Blocks that follow each other as one part.
-fn joined(blocks: &[Block]) -> Vec<Part> {
-    let mut parts: Vec<Part> = Vec::new();
+fn joined(blocks: &[Block]) -> Vec<Span> {
+    let mut parts: Vec<Span> = Vec::new();
     for block in blocks {
         match parts.last_mut().filter(|part| part.end == block.begin) {
             Some(part) => part.end = block.end,
-            None => parts.push(Part { begin: block.begin, end: block.end, lines: block.lines }),
+            None => parts.push(Span { begin: block.begin, end: block.end, lines: block.lines }),
         }
     }
     parts

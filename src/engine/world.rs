@@ -1,6 +1,7 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::{Message, MessageId, MessageState};
 use crate::domain::plan::{Cooldown, Scope, Snapshot};
 use crate::domain::task::{FileState, Phase, Run, Task};
 use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
@@ -24,6 +25,9 @@ pub struct World {
     pub cooldowns: BTreeMap<String, Cooldown>,
     /// Entries of `tasks.yml` that cannot be carried out.
     pub invalid: BTreeMap<TaskId, String>,
+    /// Messages that wait for an agent.
+    pub messages: BTreeMap<MessageId, Message>,
+    last_message_id: u64,
     last_task_id: u64,
     last_seq: u64,
 }
@@ -36,6 +40,8 @@ impl World {
             tasks: loaded.tasks,
             runs: loaded.live_runs.into_iter().map(|run| (run.id.clone(), run)).collect(),
             cooldowns: loaded.cooldowns,
+            messages: loaded.messages.into_iter().map(|message| (message.id, message)).collect(),
+            last_message_id: loaded.last_message_id,
             last_task_id: loaded.last_task_id.max(highest),
             last_seq: loaded.last_seq,
             ..Self::default()
@@ -58,6 +64,12 @@ impl World {
     pub fn next_task_id(&mut self) -> TaskId {
         self.last_task_id += 1;
         TaskId(self.last_task_id)
+    }
+
+    /// A number for a message that was never given out.
+    pub fn next_message_id(&mut self) -> MessageId {
+        self.last_message_id += 1;
+        MessageId(self.last_message_id)
     }
 
     /// What planning looks at.
@@ -89,6 +101,7 @@ pub struct Turn {
     runs: BTreeMap<RunId, Run>,
     projects: Vec<Project>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
+    messages: BTreeMap<MessageId, Message>,
     /// The history this turn adds.
     pub entries: Vec<Entry>,
     /// Tasks whose lines in `tasks.yml` may have to be written.
@@ -134,6 +147,15 @@ impl Turn {
             Phase::Ended => world.runs.remove(&run.id),
         };
         self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Stores a message; one that waits no more leaves the world.
+    pub fn put_message(&mut self, world: &mut World, message: Message) {
+        match message.state {
+            MessageState::Queued => world.messages.insert(message.id, message.clone()),
+            MessageState::Delivered | MessageState::Refused => world.messages.remove(&message.id),
+        };
+        self.messages.insert(message.id, message);
     }
 
     /// Registers a project, or changes it.
@@ -183,7 +205,8 @@ impl Turn {
         let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
         let projects = self.projects.iter().cloned().map(Write::Project);
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
+        let messages = self.messages.values().cloned().map(Write::Message);
         let entries = self.entries.iter().cloned().map(Write::Entry);
-        tasks.chain(runs).chain(projects).chain(cooldowns).chain(entries).collect()
+        tasks.chain(runs).chain(projects).chain(cooldowns).chain(messages).chain(entries).collect()
     }
 }

@@ -3,6 +3,7 @@
 
 mod error;
 mod events;
+mod messages;
 mod output;
 mod stream;
 mod tasks;
@@ -42,6 +43,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/tasks/{id}", get(tasks::show))
         .route("/v1/tasks/{id}/why", get(tasks::why))
         .route("/v1/tasks/{id}/route", post(tasks::route))
+        .route("/v1/tasks/{id}/send", post(messages::send))
+        .route("/v1/tasks/{id}/messages", get(messages::list))
         .route("/v1/tasks/{id}/output", get(output::follow))
         .route("/v1/tasks/{id}/stream", get(stream::follow))
         .route("/v1/stream", get(stream::follow_all))

@@ -5,6 +5,7 @@ use super::error::ApiError;
 use crate::api::types::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output::Part;
 use crate::engine::handle::EngineError;
 use crate::stream::{Delivery, Start};
 use axum::body::Body;
@@ -46,7 +47,8 @@ pub async fn follow(
         });
     };
     let failed = |e: io::Error| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None);
-    let watched = state.engine.watch(chosen, Start::Offset(wanted.from.unwrap_or(0))).await.map_err(failed)?;
+    let watched =
+        state.engine.watch(chosen, Part::Output, Start::Offset(wanted.from.unwrap_or(0))).await.map_err(failed)?;
     let pieces = stream::try_unfold(watched, |mut watched| async move {
         loop {
             match watched.next().await? {

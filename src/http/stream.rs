@@ -9,6 +9,7 @@ use crate::api::stream::{Cursor, RunNote, StreamEvent};
 use crate::api::types::{ErrorCode, TaskView};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output::Part;
 use crate::domain::task::{Run, Status};
 use crate::engine::handle::Entry;
 use crate::stream::{Delivery, Start, Subscription};
@@ -38,6 +39,8 @@ pub struct Wanted {
     tail: Option<usize>,
     /// From what was written at this time on.
     since: Option<Timestamp>,
+    /// What of it: `output`, `events` or `raw`.
+    part: Option<Part>,
     /// As `Last-Event-ID`; of all tasks, several, with commas between them.
     cursor: Option<String>,
 }
@@ -57,6 +60,7 @@ impl Wanted {
 struct TaskStream {
     state: ApiState,
     task: TaskId,
+    part: Part,
     feed: broadcast::Receiver<Entry>,
     /// Where the first run begins; those after it begin at their beginning.
     first: Option<Start>,
@@ -97,6 +101,7 @@ pub async fn follow(
     let stream = TaskStream {
         state,
         task,
+        part: wanted.part.unwrap_or_default(),
         feed,
         first,
         single: run.is_some(),
@@ -204,7 +209,7 @@ impl TaskStream {
         let start = self.first.take().unwrap_or(Start::Offset(0));
         let failed =
             |e: std::io::Error| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", run.id), None);
-        self.current = Some(self.state.engine.watch(&run, start).await.map_err(failed)?);
+        self.current = Some(self.state.engine.watch(&run, self.part, start).await.map_err(failed)?);
         self.told_any = true;
         Ok(StreamEvent::Run(note(&run, &view.title)))
     }
@@ -249,6 +254,7 @@ fn told(delivery: Delivery, run_id: RunId) -> StreamEvent {
 struct Everything {
     state: ApiState,
     feed: broadcast::Receiver<Entry>,
+    part: Part,
     first: Start,
     known: BTreeSet<RunId>,
     running: SelectAll<BoxStream<'static, StreamEvent>>,
@@ -266,6 +272,7 @@ pub async fn follow_all(
     let mut everything = Everything {
         feed: state.engine.follow(),
         state,
+        part: wanted.part.unwrap_or_default(),
         first: wanted.start(),
         known: BTreeSet::new(),
         running: SelectAll::new(),
@@ -322,7 +329,7 @@ impl Everything {
     }
 
     async fn add(&mut self, run: &Run, began: Option<RunNote>, start: Start) {
-        match self.state.engine.watch(run, start).await {
+        match self.state.engine.watch(run, self.part, start).await {
             Ok(watched) => {
                 let pieces = stream::unfold(watched, |mut watched| async move {
                     let delivery = watched.next().await.ok().flatten()?;

@@ -2,6 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::messages;
 use crate::api::types::{ErrorCode, NewProject, NewTask, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
@@ -114,7 +115,8 @@ pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, T
     let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
-    Ok((task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs), view.now))
+    let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
+    Ok((task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs, messages), view.now))
 }
 
 /// Adds a task.
@@ -137,11 +139,12 @@ pub async fn add(State(state): State<ApiState>, Json(new): Json<NewTask>) -> Ans
     Ok(Json(TaskView::of(&task, &TaskContext::default())))
 }
 
-/// Run, retry, cancel, unblock.
+/// Run, retry, interrupt, cancel, unblock.
 pub async fn ask(State(state): State<ApiState>, Path((id, verb)): Path<(String, String)>) -> Answer<TaskView> {
     let request = match verb.as_str() {
         "run" => Request::Run,
         "retry" => Request::Retry,
+        "interrupt" => Request::Interrupt,
         "cancel" => Request::Cancel,
         "unblock" => Request::Unblock,
         other => return Err(ApiError::new(ErrorCode::NotFound, format!("there is no request {other:?}"), None)),

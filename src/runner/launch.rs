@@ -1,6 +1,7 @@
 //! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
 //! is gone as soon as it was read.
 
+use super::letters::Handed;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
@@ -32,6 +33,9 @@ pub struct Launch {
     /// When to end it.
     #[serde(default)]
     pub limits: Limits,
+    /// What the person says in the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Handed>,
     /// Datagram socket of the daemon that is told of start and end.
     #[serde(default)]
     pub wake_socket: Option<PathBuf>,
@@ -181,6 +185,16 @@ impl RunDir {
     /// `transcript.times`: when which part of the transcript was written, see [`crate::domain::timeline`].
     pub fn timeline(&self) -> PathBuf {
         self.0.join(output::TIMELINE)
+    }
+
+    /// `agent.jsonl`: the agent's own lines, masked.
+    pub fn raw(&self) -> PathBuf {
+        self.0.join(output::RAW)
+    }
+
+    /// `activity.jsonl`: what the agent did, masked: [`crate::domain::outcome::AgentEvent`]s with their times.
+    pub fn activity(&self) -> PathBuf {
+        self.0.join(output::ACTIVITY)
     }
 
     /// `outcome.json`: a [`super::RunReport`].

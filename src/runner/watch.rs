@@ -55,11 +55,12 @@ impl Watch {
         }
     }
 
-    /// Returns at the first news, or after `limit`.
-    pub(super) fn wait(&self, signals: &Signals, limit: Duration) {
+    /// Returns at the first news, when `room` is there, or after `limit`.
+    pub(super) fn wait(&self, signals: &Signals, limit: Duration, room: Option<PollFd<'_>>) {
         let limit = if self.files.is_some() { limit } else { limit.min(LOOK) };
         let mut fds = vec![PollFd::new(&signals.wake, PollFlags::IN)];
         fds.extend(self.files.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.extend(room);
         // An interruption by a signal is news as well.
         let _ = poll(&mut fds, Timespec::try_from(limit).ok().as_ref());
         signals.drain();

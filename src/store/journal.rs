@@ -1,8 +1,10 @@
 //! The journal: tasks, runs, events, projects in SQLite. One writer thread; a batch is one transaction, whole or not
 //! at all, and is on disk before the caller goes on. Knows no rules.
 
+use super::messages;
 use super::migrations::{MigrationError, migrate};
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::Message;
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
 use jiff::Timestamp;
@@ -99,6 +101,8 @@ pub enum Write {
     Project(Project),
     /// Insert, replace or remove.
     Cooldown(String, Option<Cooldown>),
+    /// Insert or replace.
+    Message(Message),
 }
 
 /// Everything that is loaded at the start.
@@ -112,6 +116,10 @@ pub struct Loaded {
     pub projects: Vec<Project>,
     /// Agents to leave alone.
     pub cooldowns: BTreeMap<String, Cooldown>,
+    /// Messages that wait.
+    pub messages: Vec<Message>,
+    /// The highest number of a message ever given out.
+    pub last_message_id: u64,
     /// The last place in the history.
     pub last_seq: u64,
     /// The highest task id ever given out.
@@ -206,6 +214,12 @@ impl Journal {
         read().map_err(|source| self.sqlite(source))
     }
 
+    /// All messages to a task, oldest first. Blocking.
+    pub fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        messages::of_task(&reader, task).map_err(|source| self.sqlite(source))
+    }
+
     fn sqlite(&self, source: rusqlite::Error) -> JournalError {
         JournalError::Sqlite { path: self.path.to_path_buf(), source }
     }
@@ -296,6 +310,8 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let mut loaded = Loaded {
         tasks,
         live_runs: json_rows(connection, path, "run", "SELECT data FROM runs WHERE live = 1", [])?,
+        messages: messages::queued(connection).map_err(sqlite)?,
+        last_message_id: messages::last_id(connection).map_err(sqlite)?,
         last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
         last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),
         ..Loaded::default()
@@ -425,6 +441,7 @@ fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
                 )?
                 .execute(params![agent, data])?;
         }
+        Write::Message(message) => messages::put(connection, message)?,
         Write::Cooldown(agent, None) => {
             connection.prepare_cached("DELETE FROM cooldowns WHERE agent = ?1")?.execute(params![agent])?;
         }

@@ -1,9 +1,12 @@
 //! The steps from an empty database to the present one. Append only: a released step is never edited.
 
+use super::messages;
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[BEGINNING, messages::CREATE];
+
+const BEGINNING: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE tasks (id INTEGER PRIMARY KEY, data TEXT NOT NULL);
     CREATE TABLE runs (
@@ -20,7 +23,7 @@ const STEPS: &[&str] = &["
     CREATE TABLE projects (dir TEXT PRIMARY KEY, name TEXT NOT NULL, approved TEXT, created_at INTEGER NOT NULL);
     CREATE TABLE cooldowns (agent TEXT PRIMARY KEY, data TEXT NOT NULL);
     INSERT INTO meta (key, value) VALUES ('epoch', '0'), ('last_task_id', '0');
-"];
+";
 
 /// Why a database cannot be brought to the present version.
 #[derive(Debug, thiserror::Error)]

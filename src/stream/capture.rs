@@ -5,10 +5,10 @@ use super::files::{RunFiles, last_line_end};
 use super::text::Text;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::file_watch::{Caller, FileWatch, News, WatchId};
-use crate::domain::ids::RunId;
 use crate::domain::output::{OutputChunk, piece_length};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(super) const PIECE: usize = 32 << 10;
 /// How many pieces wait for a slow subscriber; then it reads the file.
 const QUEUE: usize = 64;
 /// How long a missed file event can delay a line.
-const SWEEP: Duration = Duration::from_secs(2);
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// What the followers of a run are told.
 #[derive(Debug, Clone)]
@@ -30,13 +30,17 @@ pub(super) enum Message {
     Cut(u64),
 }
 
-/// The runs that are watched.
+/// What is watched, by its file.
 #[derive(Default)]
 pub(super) struct Watched {
-    runs: BTreeMap<RunId, Follow>,
+    runs: BTreeMap<PathBuf, Follow>,
+    /// What is read from a watched file, and what in a watched directory.
+    places: Places,
 }
 
-/// One run.
+type Places = BTreeMap<WatchId, BTreeSet<PathBuf>>;
+
+/// One of them.
 struct Follow {
     files: RunFiles,
     text: Option<Text>,
@@ -47,6 +51,8 @@ struct Follow {
     of_directory: Option<WatchId>,
     /// There may be more to read.
     due: bool,
+    /// The run may have ended.
+    perhaps_over: bool,
 }
 
 /// What a new follower gets.
@@ -94,7 +100,7 @@ impl Capture {
     /// Its transcript cannot be read.
     pub(super) fn join(&self, files: &RunFiles) -> io::Result<Option<Joined>> {
         let mut watched = locked(&self.watched);
-        if let Some(follow) = watched.runs.get(&files.run) {
+        if let Some(follow) = watched.runs.get(&files.followed) {
             return Ok(Some(follow.joined()));
         }
         if files.is_over() {
@@ -102,7 +108,7 @@ impl Capture {
         }
         let follow = Follow::begin(files)?;
         let joined = follow.joined();
-        watched.runs.insert(files.run.clone(), follow);
+        watched.runs.insert(files.followed.clone(), follow);
         drop(watched);
         self.caller.call();
         Ok(Some(joined))
@@ -119,48 +125,60 @@ fn locked(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
 }
 
 fn follow_all(shared: &Weak<Mutex<Watched>>, mut watch: FileWatch) {
+    let mut buffer = vec![0; PIECE];
     loop {
         let Some(watched) = shared.upgrade() else { return };
-        let limit = step(&mut locked(&watched), &watch);
+        let limit = locked(&watched).step(&watch, &mut buffer);
         // Held no longer than a step: who lets go of the hub ends this thread.
         drop(watched);
         let news = watch.wait(limit);
         let Some(watched) = shared.upgrade() else { return };
-        for follow in locked(&watched).runs.values_mut() {
-            follow.due |= match &news {
-                News::Anything => true,
-                News::Called => false,
-                News::Changed(ids) => {
-                    [follow.of_file, follow.of_directory].into_iter().flatten().any(|id| ids.contains(&id))
-                }
-            };
-        }
+        locked(&watched).note(&news);
     }
 }
 
-/// One piece of each run that has news. Returns how long to wait for more.
-fn step(watched: &mut Watched, watch: &FileWatch) -> Option<Duration> {
-    let mut at_once = false;
-    watched.runs.retain(|_, follow| {
-        if follow.followers.receiver_count() == 0 {
-            follow.forget(watch);
-            return false;
+impl Watched {
+    /// Takes news down; they are looked at in the next step.
+    fn note(&mut self, news: &News) {
+        match news {
+            News::Called => {}
+            News::Anything => {
+                self.runs.values_mut().for_each(|follow| (follow.due, follow.perhaps_over) = (true, true))
+            }
+            News::Changed(ids) => {
+                for (id, path) in
+                    ids.iter().flat_map(|id| self.places.get(id).into_iter().flatten().map(move |p| (id, p)))
+                {
+                    let Some(follow) = self.runs.get_mut(path) else { continue };
+                    follow.due = true;
+                    follow.perhaps_over |= follow.of_directory == Some(*id);
+                }
+            }
         }
-        if !follow.due {
-            return true;
+    }
+
+    /// One piece of each run that has news. Returns how long to wait for more.
+    fn step(&mut self, watch: &FileWatch, buffer: &mut [u8]) -> Option<Duration> {
+        let (mut at_once, places) = (false, &mut self.places);
+        self.runs.retain(|path, follow| {
+            let goes_on = follow.followers.receiver_count() > 0 && (!follow.due || follow.look(watch, places, buffer));
+            if !goes_on {
+                for id in [follow.of_file, follow.of_directory].into_iter().flatten() {
+                    let others = places.get_mut(&id);
+                    if others.is_none_or(|others| others.remove(path) && others.is_empty()) {
+                        watch.forget(id);
+                        places.remove(&id);
+                    }
+                }
+            }
+            at_once |= goes_on && follow.due;
+            goes_on
+        });
+        match (at_once, self.runs.is_empty()) {
+            (true, _) => Some(Duration::ZERO),
+            (false, true) => None,
+            (false, false) => Some(SWEEP),
         }
-        follow.attend(watch);
-        let goes_on = follow.tell();
-        at_once |= goes_on && follow.due;
-        if !goes_on {
-            follow.forget(watch);
-        }
-        goes_on
-    });
-    match (at_once, watched.runs.is_empty()) {
-        (true, _) => Some(Duration::ZERO),
-        (false, true) => None,
-        (false, false) => Some(SWEEP),
     }
 }
 
@@ -173,11 +191,21 @@ impl Follow {
         };
         let (followers, _) = broadcast::channel(QUEUE);
         let (of_file, of_directory) = (None, None);
-        Ok(Self { files: files.clone(), text, offset, followers, of_file, of_directory, due: true })
+        Ok(Self { files: files.clone(), text, offset, followers, of_file, of_directory, due: true, perhaps_over: true })
     }
 
     fn joined(&self) -> Joined {
         Joined { live: self.followers.subscribe(), offset: self.offset }
+    }
+
+    fn look(&mut self, watch: &FileWatch, places: &mut Places, buffer: &mut [u8]) -> bool {
+        if self.of_directory.is_none() || self.of_file.is_none() {
+            self.attend(watch);
+            for id in [self.of_file, self.of_directory].into_iter().flatten() {
+                places.entry(id).or_default().insert(self.files.followed.clone());
+            }
+        }
+        self.tell(buffer)
     }
 
     /// Asks for news of what is there by now.
@@ -189,22 +217,21 @@ impl Follow {
             self.text = Text::open(&self.files).ok().flatten();
         }
         if self.of_file.is_none() && self.text.is_some() {
-            self.of_file = watch.follow_file(&self.files.transcript);
+            self.of_file = watch.follow_file(&self.files.followed);
         }
     }
 
-    fn forget(&self, watch: &FileWatch) {
-        [self.of_file, self.of_directory].into_iter().flatten().for_each(|id| watch.forget(id));
-    }
-
     /// Tells the next piece, or the end. Returns whether the run goes on.
-    fn tell(&mut self) -> bool {
-        // Looked at before reading: what is written before the outcome is then surely read.
-        let over = self.files.is_over() || !self.files.dir.is_dir();
-        self.due = false;
-        match self.read(over) {
+    fn tell(&mut self, buffer: &mut [u8]) -> bool {
+        // Only a new name in the directory, or the sweep, can mean the end. Looked at before reading: what is written
+        // before the outcome is then surely read.
+        let over = self.perhaps_over && (self.files.is_over() || !self.files.dir.is_dir());
+        self.perhaps_over = over;
+        self.due = over;
+        match self.read(buffer, over) {
             Ok(Some(piece)) => {
-                self.due = true;
+                // A full buffer has more behind it.
+                self.due |= piece.length * 2 > PIECE as u64;
                 self.send(piece, false);
                 true
             }
@@ -220,15 +247,19 @@ impl Follow {
         }
     }
 
-    fn read(&mut self, over: bool) -> io::Result<Option<Piece>> {
+    fn read(&mut self, buffer: &mut [u8], over: bool) -> io::Result<Option<Piece>> {
         let Some(text) = &self.text else { return Ok(None) };
-        let length = text.length()?;
-        if length < self.offset {
-            self.offset = length;
-            // Nobody listening is fine.
-            self.followers.send(Message::Cut(length)).ok();
+        let piece = read_piece(text, self.offset, buffer, over)?;
+        if piece.is_none() {
+            let length = text.length()?;
+            if length < self.offset {
+                self.offset = length;
+                self.due = true;
+                // Nobody listening is fine.
+                self.followers.send(Message::Cut(length)).ok();
+            }
         }
-        read_piece(text, self.offset, PIECE, over)
+        Ok(piece)
     }
 
     fn send(&mut self, piece: Piece, is_final: bool) {
@@ -252,16 +283,25 @@ pub(super) struct Piece {
     pub(super) length: u64,
 }
 
-/// The next piece from `offset` on, at most `most` bytes. `None`: there is none, or its line is still being written.
-pub(super) fn read_piece(text: &Text, offset: u64, most: usize, is_all: bool) -> io::Result<Option<Piece>> {
-    let mut bytes = vec![0; most];
-    let filled = text.read_at(&mut bytes, offset)?;
-    bytes.truncate(filled);
-    let length = piece_length(&bytes, most, is_all);
-    bytes.truncate(length);
+/// The next piece from `offset` on that fits into `buffer`. `None`: there is none, or its line is still being written.
+pub(super) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bool) -> io::Result<Option<Piece>> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match text.read_some(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        // What is written while this is read is the next piece.
+        if buffer[filled - 1] == b'\n' {
+            break;
+        }
+    }
+    let length = piece_length(&buffer[..filled], buffer.len(), is_all);
     if length == 0 {
         return Ok(None);
     }
-    let content = String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+    let content = String::from_utf8_lossy(&buffer[..length]).into_owned();
     Ok(Some(Piece { content, length: length as u64 }))
 }

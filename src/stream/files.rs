@@ -3,7 +3,7 @@
 use super::text::Text;
 use crate::adapters::fs;
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::output::{self, start_of_last_lines};
+use crate::domain::output::{self, Part, start_of_last_lines};
 use crate::domain::timeline;
 use jiff::Timestamp;
 use std::io;
@@ -21,12 +21,12 @@ pub struct RunFiles {
     pub run: RunId,
     /// Its directory.
     pub dir: PathBuf,
-    /// The readable output: append-only.
-    pub transcript: PathBuf,
+    /// What is watched, as a rule the transcript: append-only, whole lines.
+    pub followed: PathBuf,
     /// The same once it was packed.
     pub packed: PathBuf,
-    /// When which part of it was written.
-    pub timeline: PathBuf,
+    /// When which part of it was written, where that is known.
+    pub timeline: Option<PathBuf>,
     /// Is there when everything is written.
     pub outcome: PathBuf,
 }
@@ -44,10 +44,16 @@ pub enum Start {
 
 impl RunFiles {
     /// The files of a run in its directory.
-    pub fn of(task: TaskId, run: RunId, dir: PathBuf) -> Self {
-        let (transcript, packed) = (dir.join(output::TRANSCRIPT), dir.join(output::PACKED));
-        let (timeline, outcome) = (dir.join(output::TIMELINE), dir.join(output::OUTCOME));
-        Self { task, run, dir, transcript, packed, timeline, outcome }
+    pub fn of(task: TaskId, run: RunId, dir: PathBuf, part: Part) -> Self {
+        let followed = match part {
+            Part::Output => output::TRANSCRIPT,
+            Part::Events => output::ACTIVITY,
+            Part::Raw => output::RAW,
+        };
+        let timeline = (part == Part::Output).then(|| dir.join(output::TIMELINE));
+        let (followed, outcome) = (dir.join(followed), dir.join(output::OUTCOME));
+        let packed = followed.with_added_extension(output::PACKED);
+        Self { task, run, dir, followed, packed, timeline, outcome }
     }
 
     /// Everything is written.
@@ -76,7 +82,7 @@ impl RunFiles {
 
     /// When which part was written, see [`timeline`]. `None`: nothing tells.
     pub fn marks(&self) -> Option<Vec<u8>> {
-        fs::read_limited(&self.timeline, MARKS).ok()
+        fs::read_limited(self.timeline.as_ref()?, MARKS).ok()
     }
 
     fn length(&self) -> io::Result<u64> {

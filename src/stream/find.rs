@@ -45,7 +45,7 @@ pub struct Line {
 
 /// A part of a transcript that begins and ends between two lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct Span {
     /// Its first byte.
     pub begin: u64,
     /// After its last byte.
@@ -54,7 +54,7 @@ pub struct Part {
     pub lines: u64,
 }
 
-impl Part {
+impl Span {
     /// All of a transcript.
     pub const ALL: Self = Self { begin: 0, end: u64::MAX, lines: 0 };
 }
@@ -66,7 +66,7 @@ impl Part {
 /// The transcript cannot be read.
 pub fn find<B>(
     text: &Text,
-    part: Part,
+    part: Span,
     pattern: &Pattern,
     context: usize,
     take: &mut dyn FnMut(Hit) -> ControlFlow<B>,

@@ -7,7 +7,7 @@ use super::pieces::Pieces;
 use super::text::Text;
 use crate::adapters::fs::{self, FsError};
 use crate::domain::ids::RunId;
-use crate::domain::output;
+use crate::domain::output::{self, Part};
 use jiff::Timestamp;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,9 @@ pub struct Kept {
     pub ended: Option<Timestamp>,
     /// Bytes of raw output.
     pub raw: u64,
-    /// Bytes of the transcript, packed or not, and of the list of its times.
+    /// Bytes of the transcript and its times, and of the events, packed or not.
     pub text: u64,
-    /// There is a transcript that is not packed.
+    /// Something of it can be packed.
     pub is_plain: bool,
 }
 
@@ -43,40 +43,58 @@ pub fn kept(runs: &Path) -> Result<Vec<Kept>, FsError> {
     Ok(entries.flatten().filter_map(|entry| RunFiles::at(entry.path())).map(look).collect())
 }
 
+/// What is read of a run, in three parts.
+const PARTS: [Part; 3] = [Part::Output, Part::Events, Part::Raw];
+
 fn look(files: RunFiles) -> Kept {
     let size = |path: &Path| path.metadata().map_or(0, |found| found.len());
     let ended = files.outcome.metadata().and_then(|found| found.modified()).ok();
-    let [events, stderr] = raw(&files);
-    let plain = files.transcript.metadata().ok().map(|found| found.len());
     Kept {
         ended: ended.and_then(|at| Timestamp::try_from(at).ok()),
-        raw: size(&events) + size(&stderr),
-        text: plain.unwrap_or(0) + size(&files.packed) + size(&files.timeline),
-        is_plain: plain.is_some(),
+        raw: raw(&files).iter().map(|path| size(path)).sum(),
+        text: text(&files).iter().map(|path| size(path)).sum(),
+        is_plain: PARTS.iter().any(|part| files.part(*part).followed.exists()),
         files,
     }
 }
 
-fn raw(files: &RunFiles) -> [PathBuf; 2] {
-    [output::EVENTS, output::STDERR].map(|name| files.dir.join(name))
+/// What the agent printed, as it was and masked.
+fn raw(files: &RunFiles) -> Vec<PathBuf> {
+    let RunFiles { followed, packed, .. } = files.part(Part::Raw);
+    vec![files.dir.join(output::EVENTS), files.dir.join(output::STDERR), followed, packed]
+}
+
+/// What it said and did.
+fn text(files: &RunFiles) -> Vec<PathBuf> {
+    let [output, events] = [Part::Output, Part::Events].map(|part| files.part(part));
+    let paths = [output.followed, output.packed, events.followed, events.packed];
+    paths.into_iter().chain(output.timeline).collect()
 }
 
 impl RunFiles {
     /// The files of the run whose directory this is. `None`: it is no run's.
     pub fn at(dir: PathBuf) -> Option<Self> {
         let run: RunId = dir.file_name()?.to_str()?.parse().ok()?;
-        Some(Self::of(run.task()?, run, dir))
+        Some(Self::of(run.task()?, run, dir, Part::Output))
+    }
+
+    fn part(&self, part: Part) -> Self {
+        Self::of(self.task, self.run.clone(), self.dir.clone(), part)
     }
 }
 
-/// Packs the transcript of a run that is over. The plain form goes last, when the packed one was read back and is the
-/// same; an open reader keeps it.
+/// Packs what is read of a run that is over, part by part. The plain form of a part goes last, when the packed one was
+/// read back and is the same; an open reader keeps it.
 ///
 /// # Errors
-/// A file cannot be read or written. The transcript is whole in any case.
+/// A file cannot be read or written. Every part is whole in any case.
 pub fn pack(files: &RunFiles) -> Result<(), FsError> {
-    let failed = |source| FsError::io("pack", &files.transcript, source);
-    let Some(plain) = Text::plain(&files.transcript).map_err(failed)? else { return Ok(()) };
+    PARTS.iter().try_for_each(|part| pack_one(&files.part(*part)))
+}
+
+fn pack_one(files: &RunFiles) -> Result<(), FsError> {
+    let failed = |source| FsError::io("pack", &files.followed, source);
+    let Some(plain) = Text::plain(&files.followed).map_err(failed)? else { return Ok(()) };
     // Somebody may have been killed before the last step.
     if !is_packed(&plain, &files.packed) {
         fs::write_streamed(&files.packed, |to| packed::pack(&plain, to))?;
@@ -85,7 +103,7 @@ pub fn pack(files: &RunFiles) -> Result<(), FsError> {
             return Err(failed(io::Error::other("what was written does not read back")));
         }
     }
-    remove(&files.transcript)
+    remove(&files.followed)
 }
 
 /// Whether a packed form is there and holds exactly this text.
@@ -113,12 +131,12 @@ pub fn drop_raw(files: &RunFiles) -> Result<(), FsError> {
     raw(files).iter().try_for_each(|path| remove(path))
 }
 
-/// Drops the transcript of a run, in every form.
+/// Drops the transcript of a run and what else tells of its work, in every form.
 ///
 /// # Errors
 /// It cannot be removed.
 pub fn drop_text(files: &RunFiles) -> Result<(), FsError> {
-    [&files.transcript, &files.packed, &files.timeline].into_iter().try_for_each(|path| remove(path))
+    text(files).iter().try_for_each(|path| remove(path))
 }
 
 fn remove(path: &Path) -> Result<(), FsError> {

@@ -15,7 +15,7 @@ mod tests;
 mod text;
 
 pub use files::{RunFiles, Start};
-pub use find::{Hit, Line, Part, count, find, lines_before};
+pub use find::{Hit, Line, Span, count, find, lines_before};
 pub use hub::Hub;
 pub use keep::{Kept, drop_raw, drop_text, kept, pack};
 pub use pieces::{Piece, Pieces};

@@ -162,7 +162,8 @@ impl Subscription {
         let (cursor, files, marks) = (self.cursor, self.files.clone(), self.marks.clone());
         let read = tokio::task::spawn_blocking(move || {
             let marks = marks.unwrap_or_else(|| Arc::new(files.marks().unwrap_or_default()));
-            Ok::<_, io::Error>((read_piece(&text, cursor, most, true)?, marks))
+            let piece = read_piece(&text, cursor, &mut vec![0; most], true)?;
+            Ok::<_, io::Error>((piece, marks))
         });
         let (piece, marks) = read.await.map_err(io::Error::other)??;
         self.marks = Some(marks);

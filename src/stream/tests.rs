@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::output::OutputChunk;
+use crate::domain::output::{OutputChunk, Part};
 use crate::domain::timeline::Mark;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -22,7 +22,7 @@ impl Room {
     }
 
     fn files(&self) -> RunFiles {
-        RunFiles::of(TaskId(7), RunId::new(TaskId(7), 1, 0xab), self.dir.path().to_owned())
+        RunFiles::of(TaskId(7), RunId::new(TaskId(7), 1, 0xab), self.dir.path().to_owned(), Part::Output)
     }
 
     fn write(&mut self, text: impl AsRef<[u8]>) {
@@ -34,7 +34,7 @@ impl Room {
     }
 
     fn all(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(self.files().transcript).expect("readable")).into_owned()
+        String::from_utf8_lossy(&std::fs::read(self.files().followed).expect("readable")).into_owned()
     }
 }
 
@@ -140,7 +140,7 @@ async fn a_transcript_that_is_cut_or_removed_is_told_and_ends_nothing_early() {
         seen.extend(next(&mut watched).await);
     }
     room.write("three\n");
-    std::fs::remove_file(room.files().transcript).expect("removed");
+    std::fs::remove_file(room.files().followed).expect("removed");
     room.write("four\n");
     room.end();
     let (told, finals) = rest(&mut watched).await;
@@ -179,7 +179,7 @@ async fn what_was_said_when_is_known_afterwards() {
     let (early, late) = (at("2026-08-01T12:00:00Z"), at("2026-08-01T13:00:00Z"));
     room.write("one\ntwo\n");
     let marks = [Mark { offset: 0, at: early }, Mark { offset: 4, at: late }].map(Mark::line).concat();
-    std::fs::write(room.files().timeline, marks).expect("writable");
+    std::fs::write(room.files().timeline.expect("a timeline"), marks).expect("writable");
     room.end();
     let since = |text: &str| hub.subscribe(&room.files(), Start::Since(at(text))).expect("readable");
     assert_eq!(rest(&mut since("2026-08-01T12:30:00Z")).await.0, "two\n");

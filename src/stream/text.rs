@@ -25,13 +25,13 @@ fn open(path: &Path) -> io::Result<Option<File>> {
 }
 
 impl Text {
-    /// Opens the transcript of a run. `None`: there is none, not yet or not any more.
+    /// Opens what is read of a run. `None`: there is none, not yet or not any more.
     ///
     /// # Errors
     /// It cannot be read, or its packed form is damaged.
     pub fn open(files: &RunFiles) -> io::Result<Option<Self>> {
         // In this order: the plain form goes only when the packed one is there.
-        if let Some(text) = Self::plain(&files.transcript)? {
+        if let Some(text) = Self::plain(&files.followed)? {
             return Ok(Some(text));
         }
         Self::packed(&files.packed)
@@ -64,12 +64,7 @@ impl Text {
     pub fn read_at(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut filled = 0;
         while filled < bytes.len() {
-            let (rest, at) = (&mut bytes[filled..], offset.saturating_add(filled as u64));
-            let read = match &self.0 {
-                Form::Plain(file) => file.read_at(rest, at),
-                Form::Packed(packed) => packed.read_at(rest, at),
-            };
-            match read {
+            match self.read_some(&mut bytes[filled..], offset.saturating_add(filled as u64)) {
                 Ok(0) => break,
                 Ok(count) => filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -77,6 +72,14 @@ impl Text {
             }
         }
         Ok(filled)
+    }
+
+    /// Reads once. 0: the end.
+    pub(super) fn read_some(&self, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        match &self.0 {
+            Form::Plain(file) => file.read_at(bytes, offset),
+            Form::Packed(packed) => packed.read_at(bytes, offset),
+        }
     }
 
     /// The bytes from `begin` to `end`, or to the end of the text.

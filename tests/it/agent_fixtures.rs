@@ -61,6 +61,10 @@ impl Case {
         Exit { code: self.meta["exit_code"].as_i64().map(|code| i32::try_from(code).expect("an exit code")), signal }
     }
 
+    fn stderr(&self) -> &str {
+        self.meta["stderr_tail"].as_str().unwrap_or_default()
+    }
+
     /// Reads the whole run.
     fn read(&self) -> (Vec<AgentEvent>, Box<dyn EventReader>, Ending) {
         let mut reader = self.agent.dialect().reader(RunKind::Work);
@@ -68,7 +72,7 @@ impl Case {
         for line in self.record.lines() {
             reader.session_record_line(line);
         }
-        let ending = reader.finish(self.exit(), self.meta["stderr_tail"].as_str().unwrap_or_default());
+        let ending = reader.finish(self.exit(), self.stderr());
         (events, reader, ending)
     }
 
@@ -89,6 +93,8 @@ impl Case {
         let usage = ending.usage;
         let tokens = [usage.input, usage.output, usage.cached].map(|n| or_dash(n.map(|n| n.to_string()))).join("/");
         let total = if ending.usage_is_thread_total { " of thread" } else { "" };
+        let hopeless = if reader.hopeless().is_some() { " hopeless" } else { "" };
+        let collided = reader.collided(self.exit(), self.stderr());
         let columns = [
             self.name.clone(),
             end,
@@ -99,7 +105,7 @@ impl Case {
             or_dash(ending.cost.map(|cost| format!("{} µ$", cost.micros()))),
             or_dash(ending.failure.and_then(|failure| failure.retry_at).map(|at| at.to_string())),
             or_dash((!ending.denials.is_empty()).then(|| ending.denials.join("; "))),
-            format!("{}{}", trace(&events), if reader.hopeless().is_some() { " hopeless" } else { "" }),
+            format!("{}{}", trace(&events), if collided { " collided" } else { hopeless }),
         ];
         columns.join(" | ")
     }
@@ -133,6 +139,7 @@ fn trace(events: &[AgentEvent]) -> String {
             AgentEvent::Retry { .. } => '~',
             AgentEvent::Warning { .. } => 'W',
             AgentEvent::Error { .. } => 'E',
+            AgentEvent::Heard { .. } => 'H',
             AgentEvent::TurnEnded => '.',
         })
         .collect();
@@ -172,7 +179,7 @@ fn the_table_and_the_recordings_have_the_same_cases() {
     listed.sort();
     let recorded: Vec<String> = cases().into_iter().map(|case| case.name).collect();
     assert_eq!(listed, recorded);
-    assert_eq!(recorded.len(), 140);
+    assert_eq!(recorded.len(), 141);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The reference pages say what the code says: every stable name that a user may meet stands in its page, and every
 //! page that is pointed to is there. Wording is not compared.
 
+use orch::api::messages::MessageView;
 use orch::api::types::{RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch::domain::ids::{RunId, TaskId};
+use orch::domain::message::{Message, MessageId};
 use orch::domain::outcome::{FailureClass, RunKind, Usage};
 use orch::domain::plan::{Hold, HoldReason};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
@@ -103,7 +105,10 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
     let context = TaskContext { hold: Some(&hold), ..TaskContext::default() };
     let runs = vec![RunView::of(&run, "transcript.log".into())];
-    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs));
+    let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
+    let messages = vec![MessageView::of(message, "")];
+    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs, messages));
+    must_name("docs/json.md", ["queued", "delivered", "refused", "live", "prompt", "wait_seconds"]);
 }
 
 #[test]

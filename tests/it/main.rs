@@ -16,6 +16,7 @@ mod main_job;
 mod prompts;
 mod runner;
 mod scripted_agent;
+mod steering;
 mod stream;
 mod tasks_file;
 mod tidy;

@@ -16,11 +16,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+mod again;
 mod endings;
 mod full_disk;
 mod hostile;
 mod lost;
 mod output;
+mod steering;
 mod stopping;
 mod waiting;
 
@@ -65,6 +67,7 @@ impl Room {
             dialect: DialectKind::Command,
             spec,
             limits: Limits { grace_ms: 300, ..Limits::default() },
+            messages: Vec::new(),
             wake_socket: None,
         };
         let env = BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]);

@@ -63,6 +63,7 @@ impl Stage {
             sandbox: true,
             codex_sandbox: orch::agents::CodexSandbox::default(),
             trust_repository: false,
+            live: false,
         };
         let spec = DialectKind::Claude.dialect().launch(&request).expect("a launch");
         let program = self.sealed.run_program_in(spec.program, &spec.cwd);

@@ -139,6 +139,11 @@ fn a_stream_waits_for_a_task_goes_on_with_its_second_run_and_ends_with_it() {
     let afterwards = yard.stream(&[&id]).finish(RUN).code_is(0);
     assert!(afterwards.stdout.contains("the second time") && !afterwards.stdout.contains("the first time"));
     yard.sealed.stop_daemon();
+    let events = yard.stream(&[&id, "--events"]).finish(RUN).code_is(0).json_lines();
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert!(kinds.contains(&"text") && kinds.last() == Some(&"run_ended"), "{events:#?}");
+    let raw = yard.stream(&[&id, "--raw"]).finish(RUN).code_is(0);
+    assert_eq!(raw.stdout, "the second time\n");
     let without = yard.stream(&[&id, "--tail", "1"]).finish(RUN).code_is(0);
     assert_eq!(without.stdout.lines().count(), 1, "{}", without.stdout);
     yard.sealed.finish();

@@ -59,7 +59,7 @@ async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunView) -> Result<(), 
     };
     let failed = |source| CliError::System { what: format!("cannot read {}", run.transcript.display()), source };
     let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
-    let files = RunFiles::of(id, run.run_id.clone(), dir);
+    let files = RunFiles::of(id, run.run_id.clone(), dir, watch.part);
     let mut watched = Hub::default().subscribe(&files, start).map_err(failed)?;
     while let Some(delivery) = watched.next().await.map_err(failed)? {
         let run_id = run.run_id.clone();

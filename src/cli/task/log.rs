@@ -10,9 +10,10 @@ use crate::cli::since::Since;
 use crate::cli::ui::text;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output::Part;
 use crate::domain::pattern::Pattern;
 use crate::domain::timeline::time_at;
-use crate::stream::{Part, Pieces, RunFiles, Start, Text, find, lines_before};
+use crate::stream::{Pieces, RunFiles, Span, Start, Text, find, lines_before};
 use serde_json::json;
 use std::io;
 use std::ops::ControlFlow;
@@ -125,7 +126,7 @@ fn missing(id: TaskId, which: Option<&Which>) -> CliError {
 }
 
 fn unreadable(files: &RunFiles) -> impl Fn(io::Error) -> CliError {
-    |source| CliError::System { what: format!("cannot read {}", files.transcript.display()), source }
+    |source| CliError::System { what: format!("cannot read {}", files.followed.display()), source }
 }
 
 /// The part of a transcript that is wanted.
@@ -140,7 +141,7 @@ struct Log<'a> {
 impl<'a> Log<'a> {
     fn open(id: TaskId, run: &RunView, args: &Args, context: &'a Context) -> Result<Self, CliError> {
         let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
-        let files = RunFiles::of(id, run.run_id.clone(), dir);
+        let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);
         let start = match (args.since, args.tail) {
             (Some(since), _) => Start::Since(since.at(context.now().at)),
             (None, Some(lines)) => Start::Tail(lines),
@@ -186,7 +187,7 @@ impl<'a> Log<'a> {
         let mut hits = Hits::new(self.context, false, context);
         let Some(text) = &self.text else { return Ok(Exit::Failed) };
         let marks = self.files.marks().unwrap_or_default();
-        let part = Part {
+        let part = Span {
             begin: self.begin,
             end: u64::MAX,
             lines: lines_before(text, self.begin).map_err(unreadable(&self.files))?,

@@ -5,7 +5,7 @@ use super::*;
 use crate::adapters::fs::{Durability, write_private};
 use crate::domain::ids::TaskId;
 use crate::domain::pattern::{Pattern, Wish};
-use crate::stream::{Delivery, Hub, Part, Start, find};
+use crate::stream::{Delivery, Hit, Hub, Span, Start, find};
 use proptest::prelude::*;
 use std::ops::ControlFlow;
 
@@ -21,7 +21,7 @@ impl Room {
         let files = RunFiles::at(dir.path().join(run.as_str())).expect("a run's directory");
         std::fs::create_dir(&files.dir).expect("a directory");
         let room = Self { _dir: dir, files };
-        room.write(&room.files.transcript, text);
+        room.write(&room.files.followed, text);
         room.write(&room.files.outcome, b"{}");
         room
     }
@@ -41,7 +41,7 @@ impl Room {
     fn found(&self, source: &str, context: usize) -> Vec<Hit> {
         let pattern = Pattern::new(source, Wish { is_regex: true, ..Wish::default() }).expect("a pattern");
         let mut hits = Vec::new();
-        let flow = find(&self.text(), Part::ALL, &pattern, context, &mut |hit| {
+        let flow = find(&self.text(), Span::ALL, &pattern, context, &mut |hit| {
             hits.push(hit);
             ControlFlow::<()>::Continue(())
         });
@@ -49,7 +49,6 @@ impl Room {
         hits
     }
 }
-use crate::stream::Hit;
 
 /// Three megabytes of lines, with a long one, and with what is no text.
 fn odd() -> Vec<u8> {
@@ -68,7 +67,7 @@ fn a_packed_transcript_has_the_same_bytes_at_the_same_places() {
     let tail = room.files.place(Start::Tail(3)).expect("readable");
     pack(&room.files).expect("packed");
     pack(&room.files).expect("packing twice is fine");
-    assert!(!room.files.transcript.exists());
+    assert!(!room.files.followed.exists());
     assert!(room.files.packed.metadata().expect("a file").len() < text.len() as u64 / 10);
     assert_eq!(room.all(), text);
     let at = text.len() / 2;
@@ -106,12 +105,12 @@ fn packing_that_was_killed_is_done_again() {
     assert_eq!(room.all(), text, "the plain one counts as long as it is there");
     pack(&room.files).expect("packed");
     assert_eq!(room.all(), text);
-    assert!(!temp.exists() && !room.files.transcript.exists());
+    assert!(!temp.exists() && !room.files.followed.exists());
     // Killed before the last step.
-    room.write(&room.files.transcript, &text);
+    room.write(&room.files.followed, &text);
     pack(&room.files).expect("packed");
     assert_eq!(room.all(), text);
-    assert!(!room.files.transcript.exists());
+    assert!(!room.files.followed.exists());
 }
 
 #[test]
@@ -176,11 +175,16 @@ fn what_runs_keep_is_counted_and_raw_output_can_go_alone() {
     let first = look();
     assert_eq!((first.raw, first.text, first.is_plain), (8, 5, true));
     assert!(first.ended.is_some());
-    drop_raw(&room.files).expect("dropped");
+    room.write(&room.files.dir.join(output::RAW), b"1234567");
+    room.write(&room.files.dir.join(output::ACTIVITY), b"123456789");
+    assert_eq!((look().raw, look().text), (15, 14));
     drop_raw(&room.files).expect("twice is fine");
     pack(&room.files).expect("packed");
     assert_eq!((look().raw, look().is_plain), (0, false));
     assert_eq!(room.all(), b"text\n");
+    let events = RunFiles::of(room.files.task, room.files.run.clone(), room.files.dir.clone(), Part::Events);
+    let events = Text::open(&events).expect("readable").expect("packed as well");
+    assert_eq!(events.range(0, 99).expect("readable"), b"123456789");
     assert_eq!(kept(Path::new("/nowhere/at/all")).expect("nothing"), []);
 }
 
