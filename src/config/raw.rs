@@ -30,6 +30,9 @@ pub struct RawConfig {
     /// The daemon's loop.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub engine: Option<RawEngine>,
+    /// What is kept of runs whose task is done or cancelled. Transcripts are packed first; open tasks keep everything.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub retention: Option<RawRetention>,
     /// The daemon's log, .orch/orch.log.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub log: Option<RawLog>,
@@ -199,6 +202,21 @@ pub struct RawEngine {
     /// Agents that run at the same time.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
+}
+
+/// Keys under `retention`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRetention {
+    /// Days that an agent's raw output (events.jsonl, stderr.log) is kept after the run; 0 = no limit.
+    #[schemars(range(min = 0, max = 36_500))]
+    pub raw_days: Option<u32>,
+    /// Days that a transcript is kept after the run; 0 = no limit.
+    #[schemars(range(min = 0, max = 36_500))]
+    pub transcript_days: Option<u32>,
+    /// Megabytes that all of it may take; beyond, raw output and then transcripts go, oldest first; 0 = no limit.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub total_mb: Option<u64>,
 }
 
 /// Keys under `log`.

@@ -18,16 +18,19 @@ mod messages;
 mod mode;
 mod question;
 mod reports;
+mod search;
 mod session;
 mod settings;
 mod sidecar;
 mod storing;
+mod upkeep;
 mod verify;
 mod world;
 
 pub use doors::Doors;
 pub use main_loop::{Engine, Farewell, Signals};
 pub use mode::Mode;
+pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use settings::{Settings, Sources, content_id, project_file};
 
