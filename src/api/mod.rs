@@ -3,5 +3,6 @@
 pub mod client;
 pub mod messages;
 pub mod rest;
+pub mod status;
 pub mod stream;
 pub mod types;

@@ -7,7 +7,7 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
 use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::task::{Run, State, Status, Task};
+use crate::domain::task::{Run, Status, Task};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -236,23 +236,6 @@ pub struct RowsView {
     pub left_out: u64,
 }
 
-/// How things stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusView {
-    /// Version of the running orch.
-    pub version: String,
-    /// Process id.
-    pub pid: u32,
-    /// What it was started as: `serve`, `once`, `until-idle`, `command`.
-    pub mode: String,
-    /// Tasks by status.
-    pub counts: std::collections::BTreeMap<String, u64>,
-    /// Nothing will move any more without a person or another event.
-    pub idle: bool,
-    /// What is wrong with `tasks.yml` or `config.yml`.
-    pub problems: Vec<String>,
-}
-
 /// Why a task does not move now, and what will move it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhyView {
@@ -307,16 +290,7 @@ pub enum ErrorCode {
 impl TaskView {
     /// A task as a list shows it.
     pub fn of(task: &Task, context: &TaskContext<'_>) -> Self {
-        let (question, choices) = match &task.state {
-            State::NeedsReview { question, choices } => (Some(question.clone()), choices.clone()),
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::Cancelled { .. } => (None, Vec::new()),
-        };
+        let (question, choices) = task.question().unzip();
         Self {
             id: task.id,
             title: task.spec.title.clone(),
@@ -326,8 +300,8 @@ impl TaskView {
             project: context.project.map(str::to_owned),
             kind: task.spec.kind.clone(),
             status: task.status(),
-            question,
-            choices,
+            question: question.map(str::to_owned),
+            choices: choices.map(<[String]>::to_vec).unwrap_or_default(),
             hold: context.hold.cloned(),
             priority: task.spec.priority,
             depends_on: task.spec.depends_on.clone(),

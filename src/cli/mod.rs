@@ -242,6 +242,7 @@ mod tests {
             "events --follow --since 12 --task 3 --json",
             "doctor",
             "status",
+            "status --watch --json",
             "version",
             "--set router.mode=round_robin serve",
         ] {

@@ -77,6 +77,17 @@ impl<'de> Deserialize<'de> for Usd {
     }
 }
 
+/// What a number of runs cost together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spend {
+    /// The sum of what is known.
+    pub known: Usd,
+    /// How many runs.
+    pub runs: u64,
+    /// How many of them told no price: `known` is too low by what they cost.
+    pub unpriced: u64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -73,6 +73,11 @@ pub fn start_of_last_lines(bytes: &[u8], lines: usize) -> usize {
     feeds.nth(lines - 1).map_or(0, |(at, _)| at + 1)
 }
 
+/// The last line of a text with something in it.
+pub fn last_line_of(text: &str) -> Option<&str> {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -406,6 +406,20 @@ impl Task {
         self.state.status()
     }
 
+    /// What a person is asked, and the commands that answer it.
+    pub fn question(&self) -> Option<(&str, &[String])> {
+        match &self.state {
+            State::NeedsReview { question, choices } => Some((question, choices)),
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::Cancelled { .. } => None,
+        }
+    }
+
     /// It is over and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing of it is to be
     /// written. Such a task need not be at hand.
     pub fn is_settled(&self) -> bool {

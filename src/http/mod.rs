@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod messages;
 mod output;
+mod status;
 mod stream;
 mod tasks;
 
@@ -36,7 +37,8 @@ pub struct ProcessInfo {
 /// All routes.
 pub fn router(state: ApiState) -> Router {
     Router::new()
-        .route("/v1/status", get(tasks::status))
+        .route("/v1/status", get(status::status))
+        .route("/v1/status/stream", get(status::follow))
         .route("/v1/tasks", get(tasks::list).post(tasks::add))
         .route("/v1/rows", get(tasks::rows))
         .route("/v1/unblock", post(tasks::unblock_all))

@@ -4,7 +4,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::messages;
 use crate::api::types::{
-    ErrorCode, NewProject, NewTask, RowsView, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView,
+    ErrorCode, NewProject, NewTask, RowsView, RunView, TaskContext, TaskRow, TaskView, WhyView,
 };
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
@@ -23,24 +23,6 @@ type Answer<T> = Result<Json<T>, ApiError>;
 
 pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
     text.parse().map_err(|e: crate::domain::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
-}
-
-/// How things stand.
-pub async fn status(State(state): State<ApiState>) -> Answer<StatusView> {
-    let (settled, view) = (state.engine.settled_counts().await?, state.engine.look().await?);
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    let open = view.tasks.values().filter(|task| !task.is_settled()).map(|task| (task.status(), 1));
-    for (status, count) in settled.into_iter().chain(open) {
-        *counts.entry(status.as_str().to_owned()).or_default() += count;
-    }
-    Ok(Json(StatusView {
-        version: state.process.version.clone(),
-        pid: state.process.pid,
-        mode: state.process.mode.clone(),
-        counts,
-        idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
-        problems: view.problems,
-    }))
 }
 
 /// All tasks.
@@ -100,7 +82,7 @@ fn row_of(view: &View, task: &Task, slots: &str) -> TaskRow {
 }
 
 fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
-    if let TaskState::NeedsReview { question, .. } = &task.state {
+    if let Some((question, _)) = task.question() {
         return Some(question.lines().next().unwrap_or_default().to_owned());
     }
     let hold = view.plan.hold(task.id)?;
@@ -108,7 +90,7 @@ fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
 }
 
 /// Fills in what planning leaves out because it would be the same for thousands.
-fn slots_text(view: &View) -> String {
+pub(super) fn slots_text(view: &View) -> String {
     let holders: Vec<String> = slot_holders(&view.tasks).iter().map(ToString::to_string).collect();
     let max = view.settings.config.engine.max_parallel;
     format!("{} of {max} slots are busy (tasks {})", holders.len(), holders.join(" "))

@@ -5,10 +5,12 @@
 mod capture;
 mod files;
 mod hub;
+mod last;
 mod subscription;
 #[cfg(test)]
 mod tests;
 
 pub use files::{RunFiles, Start};
 pub use hub::Hub;
+pub use last::last_line;
 pub use subscription::{Delivery, Subscription};

@@ -2,7 +2,8 @@
 //! page that is pointed to is there. Wording is not compared.
 
 use orch::api::messages::MessageView;
-use orch::api::types::{RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
+use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::message::{Message, MessageId};
@@ -124,14 +125,38 @@ fn every_field_of_the_smaller_documents_is_documented() {
         created_at: jiff::Timestamp::UNIX_EPOCH,
         why: None,
     });
-    must_name_keys_of(&StatusView {
-        version: String::new(),
-        pid: 1,
-        mode: String::new(),
-        counts: std::collections::BTreeMap::new(),
-        idle: true,
-        problems: Vec::new(),
-    });
+    must_name_keys_of(&overview());
+}
+
+/// An overview in which nothing is absent.
+fn overview() -> Overview {
+    let (id, title, since) = (TaskId(1), String::new(), jiff::Timestamp::UNIX_EPOCH);
+    let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
+    Overview {
+        status: StatusView {
+            version: String::new(),
+            pid: 1,
+            mode: String::new(),
+            http: None,
+            counts: std::collections::BTreeMap::new(),
+            idle: false,
+            problems: Vec::new(),
+        },
+        running: vec![RunningView {
+            task_id: id,
+            title: title.clone(),
+            run_id: RunId::new(id, 1, 0),
+            kind: RunKind::Work,
+            attempt: 1,
+            agent: String::new(),
+            model: None,
+            since,
+            last_line: None,
+        }],
+        needs_you: vec![QuestionView { id, title: title.clone(), question: String::new(), choices: Vec::new() }],
+        queued: vec![QueuedView { id, title, status: Status::New, agent: None, model: None, hold: Some(hold) }],
+        today: SpendView { since, cost_usd: None, runs: 0, unpriced: 0 },
+    }
 }
 
 #[test]

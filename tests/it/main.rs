@@ -16,6 +16,7 @@ mod prompts;
 mod runner;
 mod scripted_agent;
 mod steering;
+mod status;
 mod stream;
 mod tasks_file;
 mod tidy;
