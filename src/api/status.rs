@@ -6,11 +6,12 @@ use crate::domain::outcome::RunKind;
 use crate::domain::plan::Hold;
 use crate::domain::task::Status;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// How the engine stands: what every command asks before it asks for more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// Version of the running orch.
     pub version: String,
@@ -30,7 +31,7 @@ pub struct StatusView {
 }
 
 /// Everything at a glance. Of each list only the first are here; `counts` tells how many there are.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Overview {
     /// The engine.
     #[serde(flatten)]
@@ -46,7 +47,7 @@ pub struct Overview {
 }
 
 /// An agent at work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunningView {
     /// The task.
     pub task_id: TaskId,
@@ -69,7 +70,7 @@ pub struct RunningView {
 }
 
 /// A task that a person must look at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuestionView {
     /// The task.
     pub id: TaskId,
@@ -82,7 +83,7 @@ pub struct QuestionView {
 }
 
 /// A task that waits.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QueuedView {
     /// The task.
     pub id: TaskId,
@@ -99,7 +100,7 @@ pub struct QueuedView {
 }
 
 /// What runs cost.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SpendView {
     /// Runs that ended since then.
     pub since: Timestamp,

@@ -6,6 +6,7 @@ use super::events;
 use super::exit::Exit;
 use super::settings;
 use super::ui::Ui;
+use crate::adapters::process::raise_file_limit;
 use crate::api::status::StatusView;
 use crate::config::Config;
 use crate::config::home::Home;
@@ -67,6 +68,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         (false, true) => Mode::UntilIdle,
         (false, false) => Mode::Serve,
     };
+    if mode == Mode::Serve {
+        raise_file_limit();
+    }
     // From here on a signal is an order to this engine, also while it opens.
     let mut signals = Signals::listen()?;
     let running = tokio::select! {

@@ -30,6 +30,9 @@ pub struct RawConfig {
     /// The daemon's loop.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub engine: Option<RawEngine>,
+    /// The API beside its Unix socket.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub http: Option<RawHttp>,
     /// The daemon's log, .orch/orch.log.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub log: Option<RawLog>,
@@ -199,6 +202,14 @@ pub struct RawEngine {
     /// Agents that run at the same time.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
+}
+
+/// Keys under `http`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawHttp {
+    /// Where the daemon listens on TCP, 127.0.0.1:PORT; null = nowhere. `orch http` tells where the token is.
+    pub listen: Option<String>,
 }
 
 /// Keys under `log`.

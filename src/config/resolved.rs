@@ -2,8 +2,8 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawPrompt, RawRouter, RawWorkflow,
-    RouterMode,
+    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawModelMap, RawPrompt, RawRouter,
+    RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use crate::agents::{CodexSandbox, DialectKind, PromptVia};
@@ -27,6 +27,8 @@ pub struct Config {
     pub workflow: Workflow,
     /// The loop.
     pub engine: Engine,
+    /// The API beside its socket.
+    pub http: Http,
     /// The log.
     pub log: Log,
 }
@@ -102,6 +104,13 @@ pub struct Engine {
     pub max_parallel: u32,
 }
 
+/// The API beside its Unix socket.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Http {
+    /// Where it listens on TCP, see [`super::http::loopback`]; `None`: nowhere.
+    pub listen: Option<String>,
+}
+
 /// The daemon's log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
@@ -142,6 +151,7 @@ impl Config {
             agents: default.agents.with(raw.agents.unwrap_or_default()),
             workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
             engine: default.engine.with(raw.engine.unwrap_or_default()),
+            http: default.http.with(raw.http.unwrap_or_default()),
             log: default.log.with(raw.log.unwrap_or_default()),
         }
     }
@@ -262,6 +272,12 @@ impl Engine {
             tick: raw.tick_seconds.map_or(self.tick, Duration::from_secs),
             max_parallel: raw.max_parallel.unwrap_or(self.max_parallel),
         }
+    }
+}
+
+impl Http {
+    fn with(self, raw: RawHttp) -> Self {
+        Self { listen: raw.listen.or(self.listen) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ids::{RunId, TaskId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// File name of the readable output of a run: append-only.
@@ -16,7 +17,7 @@ pub const ACTIVITY: &str = "activity.jsonl";
 pub const OUTCOME: &str = "outcome.json";
 
 /// What of a run is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// What the agent says and does, for a person: the transcript.
@@ -30,7 +31,7 @@ pub enum Part {
 
 /// A piece of the output of one run. The transcript is append-only, so an offset is a cursor: whoever has seen
 /// everything up to [`OutputChunk::end`] goes on there, without loss and without doubles.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputChunk {
     /// The task.
     pub task_id: TaskId,

@@ -6,6 +6,7 @@ use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
 use super::route::{Complexity, RouteResult};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -50,7 +51,7 @@ pub struct Spec {
 }
 
 /// The word for a state that files, the API and people use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for routing.

@@ -1,5 +1,6 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
+use super::metrics::{Figures, Metrics};
 use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
@@ -117,6 +118,7 @@ pub struct EngineHandle {
     pub(super) journal: Journal,
     pub(super) runs_dir: PathBuf,
     pub(super) hub: Hub,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl EngineHandle {
@@ -231,6 +233,16 @@ impl EngineHandle {
         let silent = vec![None; runs.len()];
         let read = tokio::task::spawn_blocking(move || files.iter().map(stream::last_line).collect());
         read.await.unwrap_or(silent)
+    }
+
+    /// What this engine has counted.
+    pub fn figures(&self) -> Figures {
+        self.metrics.figures()
+    }
+
+    /// How many runs somebody follows.
+    pub fn followed(&self) -> usize {
+        self.hub.followed()
     }
 
     /// The directory of a run.

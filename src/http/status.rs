@@ -2,6 +2,8 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::read::Params;
+use super::sse::sse;
 use super::tasks::slots_text;
 use crate::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
 use crate::domain::ids::RunId;
@@ -11,11 +13,12 @@ use crate::domain::task::{Run, Status, Task};
 use crate::engine::handle::{Entry, View};
 use crate::stream::{Delivery, Start, Subscription};
 use axum::Json;
-use axum::extract::{Query, State};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::extract::State;
+use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, BoxStream, SelectAll, Stream, StreamExt};
 use jiff::tz::TimeZone;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -34,14 +37,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How much is wanted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// `true`: the engine alone, without the lists.
     brief: Option<bool>,
 }
 
 /// How things stand.
-pub async fn status(State(state): State<ApiState>, Query(wanted): Query<Wanted>) -> Result<Response, ApiError> {
+pub async fn status(State(state): State<ApiState>, Params(wanted): Params<Wanted>) -> Result<Response, ApiError> {
     let view = state.engine.look().await?;
     if wanted.brief == Some(true) {
         return Ok(Json(brief(&state, &view).await?).into_response());
@@ -54,10 +57,10 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         version: state.process.version.clone(),
         pid: state.process.pid,
         mode: state.process.mode.clone(),
-        http: None,
+        http: state.process.listening.url(),
         counts: counts(state, view).await?.into_iter().map(|(status, count)| (status.as_str().to_owned(), count)).collect(),
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
-        problems: view.problems.clone(),
+        problems: view.problems.iter().cloned().chain(state.process.listening.problem()).collect(),
     })
 }
 
@@ -159,7 +162,7 @@ struct Follower {
 pub async fn follow(State(state): State<ApiState>) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let follower = Follower {
         feed: state.engine.follow(),
-        state,
+        state: state.clone(),
         speaking: SelectAll::new(),
         said: BTreeMap::new(),
         told: None,
@@ -170,9 +173,9 @@ pub async fn follow(State(state): State<ApiState>) -> Sse<impl Stream<Item = Res
     let events = stream::unfold(follower, |mut follower| async move {
         let overview = follower.next().await?;
         // An overview is plain data; it always serializes.
-        Some((Ok(Event::default().event("status").json_data(&overview).unwrap_or_default()), follower))
+        Some((Event::default().event("status").json_data(&overview).unwrap_or_default(), follower))
     });
-    Sse::new(events).keep_alive(KeepAlive::default())
+    sse(&state, "status", events)
 }
 
 impl Follower {

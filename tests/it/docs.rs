@@ -2,6 +2,8 @@
 //! page that is pointed to is there. Wording is not compared.
 
 use orch::api::messages::MessageView;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::RUN;
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
@@ -185,7 +187,7 @@ fn every_hold_reason_is_documented_and_no_other() {
 #[test]
 fn every_error_code_is_documented_with_an_exit_code() {
     let text = page("docs/exit-codes.md");
-    for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out"] {
+    for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out", "denied"] {
         let known = serde_json::from_value::<orch::api::types::ErrorCode>(json!(code));
         assert!(known.is_ok() && text.contains(&format!("| `{code}` | ")), "{code}");
     }
@@ -219,4 +221,50 @@ fn the_readme_begins_with_the_two_commands() {
     let text = page("README.md");
     let code = text.lines().filter(|line| line.starts_with("make ")).take(2).collect::<Vec<_>>();
     assert!(code[0].starts_with("make demo") && code[1].starts_with("make test"), "{code:?}");
+}
+
+/// What a page's `sh` blocks do, and what their output must hold.
+fn examples(text: &str) -> (String, Vec<String>) {
+    let (mut script, mut expected) = (String::from("set -e\n"), Vec::new());
+    for block in text.split("```sh\n").skip(1) {
+        for line in block.split("```").next().unwrap_or_default().lines() {
+            match line.strip_prefix("#= ") {
+                // A mark in the output tells which example said what.
+                Some(held) => {
+                    expected.push(held.to_owned());
+                    script.push_str(&format!("echo; echo '== {}'\n", expected.len()));
+                }
+                None => script.push_str(&format!("{line}\n")),
+            }
+        }
+    }
+    (script, expected)
+}
+
+#[test]
+fn the_examples_of_the_streaming_page_work_as_they_are_written() {
+    let mut sealed = SealedBox::new();
+    sealed.program(
+        "greeter",
+        "#!/bin/sh\ncat > /dev/null\necho 'hello from the agent'\necho more >> README.md; git commit -qam greeted\n",
+    );
+    std::os::unix::fs::symlink(ORCH, sealed.bin().join("orch")).expect("a link");
+    sealed.config("agents: {greeter: {kind: command, command: greeter}}\n");
+    sealed.set("AGENT", "greeter");
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.serve();
+    let (script, expected) = examples(&page("docs/streaming.md"));
+    assert!(expected.len() > 20);
+    let ran = sealed.run_program("/bin/sh").args(["-c", &script]).deadline(RUN).run().ok();
+    // Of several lines after one example, each looks at what came since the last example.
+    let mut rest = ran.stdout.as_str();
+    let mut since = "";
+    for (index, held) in expected.iter().enumerate() {
+        let (said, after) = rest.split_once(&format!("\n== {}\n", index + 1)).unwrap_or_else(|| panic!("{ran}"));
+        since = if said.trim().is_empty() { since } else { said };
+        assert!(since.contains(held.trim_end()), "{held:?} is not in\n{since}");
+        rest = after;
+    }
+    sealed.finish();
 }

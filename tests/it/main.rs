@@ -11,6 +11,7 @@ mod config_example;
 mod docs;
 mod engine_in_process;
 mod git;
+mod http;
 mod main_job;
 mod prompts;
 mod runner;
