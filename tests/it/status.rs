@@ -131,3 +131,29 @@ fn a_status_that_is_no_terminal_is_printed_below_and_as_json_one_line_for_each_c
     assert_eq!(id, "1");
     sealed.finish();
 }
+
+#[test]
+fn what_titles_and_agents_say_to_the_terminal_never_reaches_it() {
+    let (mut sealed, repo) = stage();
+    write_file(&sealed.base().join("stop"), "");
+    sealed.serve();
+    add(&sealed, &repo, &format!("Speak {HOSTILE}"), "speaker");
+    let watched = sealed.run_program(ORCH).args(["stream", "1", "--from-start"]).deadline(RUN).run().ok();
+    assert!(watched.stdout.contains("]52;c;"), "{watched}");
+    let commands: [&[&str]; 8] = [
+        &["stream", "1", "--from-start"],
+        &["stream", "1", "--from-start", "--json"],
+        &["status"],
+        &["list"],
+        &["show", "1"],
+        &["why", "1"],
+        &["log", "1"],
+        &["events"],
+    ];
+    for args in commands {
+        let ran = sealed.orch(args).ok();
+        let is_safe = |text: &str| !text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'));
+        assert!(is_safe(&ran.stdout) && is_safe(&ran.stderr), "{args:?}: {:?}{:?}", ran.stdout, ran.stderr);
+    }
+    sealed.finish();
+}
