@@ -5,8 +5,8 @@ use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
 use crate::domain::message::Message;
-use crate::domain::output::Part;
 use crate::domain::money::Spend;
+use crate::domain::output::Part;
 use crate::domain::plan::{Plan, status_in};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Status, Task};
@@ -229,7 +229,7 @@ impl EngineHandle {
     /// The last line that each of these runs has said, in their order.
     pub async fn last_lines(&self, runs: &[Run]) -> Vec<Option<String>> {
         let files: Vec<RunFiles> =
-            runs.iter().map(|run| RunFiles::of(run.task, run.id.clone(), self.run_dir(run))).collect();
+            runs.iter().map(|run| RunFiles::of(run.task, run.id.clone(), self.run_dir(run), Part::default())).collect();
         let silent = vec![None; runs.len()];
         let read = tokio::task::spawn_blocking(move || files.iter().map(stream::last_line).collect());
         read.await.unwrap_or(silent)

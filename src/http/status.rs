@@ -7,7 +7,7 @@ use super::sse::sse;
 use super::tasks::slots_text;
 use crate::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
 use crate::domain::ids::RunId;
-use crate::domain::output::last_line_of;
+use crate::domain::output::{Part, last_line_of};
 use crate::domain::plan::told;
 use crate::domain::task::{Run, Status, Task};
 use crate::engine::handle::{Entry, View};
@@ -239,7 +239,7 @@ impl Follower {
             if self.said.contains_key(&run.id) {
                 continue;
             }
-            match self.state.engine.watch(run, Start::Tail(0)).await {
+            match self.state.engine.watch(run, Part::Output, Start::Tail(0)).await {
                 Ok(watched) => {
                     self.said.insert(run.id.clone(), None);
                     self.speaking.push(stream::unfold(watched, last_words).boxed());

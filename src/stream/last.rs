@@ -11,7 +11,7 @@ const END: u64 = 8 << 10;
 /// The last line with something in it; of one that is longer than a few kilobytes, its end. `None`: nothing was said
 /// yet, or it cannot be read. Blocking.
 pub fn last_line(files: &RunFiles) -> Option<String> {
-    let file = File::open(&files.transcript).ok()?;
+    let file = File::open(&files.followed).ok()?;
     let length = file.metadata().ok()?.len();
     let begin = length.saturating_sub(END);
     let mut bytes = vec![0; usize::try_from(length - begin).ok()?];

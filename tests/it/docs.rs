@@ -1,9 +1,9 @@
 //! The reference pages say what the code says: every stable name that a user may meet stands in its page, and every
 //! page that is pointed to is there. Wording is not compared.
 
-use orch::api::messages::MessageView;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
+use orch::api::messages::MessageView;
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};

@@ -139,7 +139,8 @@ fn what_titles_and_agents_say_to_the_terminal_never_reaches_it() {
     sealed.serve();
     add(&sealed, &repo, &format!("Speak {HOSTILE}"), "speaker");
     let watched = sealed.run_program(ORCH).args(["stream", "1", "--from-start"]).deadline(RUN).run().ok();
-    assert!(watched.stdout.contains("]52;c;"), "{watched}");
+    // Of what the agent printed, the text is left.
+    assert!(watched.stdout.lines().any(|line| line == "xy"), "{watched}");
     let commands: [&[&str]; 8] = [
         &["stream", "1", "--from-start"],
         &["stream", "1", "--from-start", "--json"],
