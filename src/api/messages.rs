@@ -3,10 +3,11 @@
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::{Message, MessageId, MessageState, Via};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A message to send.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewMessage {
     /// What is said.
@@ -22,7 +23,7 @@ impl NewMessage {
 }
 
 /// A message and what became of it: the receipt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MessageView {
     /// Its number.
     pub id: MessageId,

@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod messages;
+pub mod problem;
 pub mod rest;
+pub mod status;
 pub mod stream;
 pub mod types;

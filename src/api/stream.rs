@@ -3,10 +3,11 @@
 use super::types::TaskView;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::OutputChunk;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One event of a stream. Its name on the wire is `type`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum StreamEvent {
     /// What follows is the output of this run.
@@ -44,7 +45,7 @@ pub enum StreamEvent {
 }
 
 /// A run whose output follows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunNote {
     /// The task.
     pub task_id: TaskId,

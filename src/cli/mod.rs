@@ -11,6 +11,7 @@ mod exit;
 #[cfg(test)]
 mod fixture;
 mod hits;
+mod http;
 mod init;
 mod project;
 mod repository;
@@ -99,6 +100,8 @@ enum Command {
     Status(status::Args),
     /// Follow or print the history
     Events(events::Args),
+    /// Tell where the API listens, and where its token is
+    Http(http::Args),
     /// Read, check and change settings
     Config(config::Args),
     /// The registered repositories
@@ -178,6 +181,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Events(args) => alone(events::run(args, context)),
+        Command::Http(args) => alone(http::run(args, context)),
         Command::Config(args) => alone(config::run(args, context)),
         Command::Project(args) => alone(project::run(args, context)),
         Command::Demo(args) => together(demo::run(args, context)),
@@ -251,6 +255,8 @@ mod tests {
             "events --follow --since 12 --task 3 --json",
             "doctor",
             "status",
+            "status --watch --json",
+            "http --json",
             "version",
             "--set router.mode=round_robin serve",
         ] {

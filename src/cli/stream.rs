@@ -15,6 +15,7 @@ use crate::api::stream::{Cursor, StreamEvent};
 use crate::api::types::TaskView;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::Part;
+use crate::transports::Sink;
 use jiff::Timestamp;
 use show::Show;
 use std::collections::{BTreeMap, BTreeSet};
@@ -225,7 +226,7 @@ impl Watch<'_> {
     async fn remote(&mut self, client: &Client, path: &str) -> Result<Ended, CliError> {
         let mut events = client.stream(path).await?;
         while let Some(event) = events.event::<StreamEvent>().await? {
-            if let Some(ended) = self.take(event)? {
+            if let Some(ended) = self.take(event).await? {
                 return Ok(ended);
             }
         }
@@ -233,7 +234,7 @@ impl Watch<'_> {
     }
 
     /// Shows one event and keeps its place.
-    fn take(&mut self, event: StreamEvent) -> Result<Option<Ended>, CliError> {
+    async fn take(&mut self, event: StreamEvent) -> Result<Option<Ended>, CliError> {
         if let StreamEvent::Output(chunk) = &event
             && chunk.is_final
             && !self.over.insert(chunk.run_id.clone())
@@ -241,7 +242,7 @@ impl Watch<'_> {
             // Told again by another engine.
             return Ok(None);
         }
-        self.show.event(&event)?;
+        self.show.deliver(&event).await?;
         match event {
             StreamEvent::Output(chunk) => {
                 if chunk.is_final {

@@ -94,6 +94,11 @@ impl Home {
         self.state().join("orch.log")
     }
 
+    /// The token of the API over TCP (0600).
+    pub fn http_token(&self) -> PathBuf {
+        self.state().join("http-token")
+    }
+
     /// Route and state of a task, for other tools to read.
     pub fn sidecar(&self, task: TaskId) -> PathBuf {
         self.state().join(format!("{task}.json"))

@@ -2,8 +2,8 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawPrompt, RawRetention, RawRouter,
-    RawWorkflow, RouterMode,
+    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawModelMap, RawPrompt, RawRetention,
+    RawRouter, RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use crate::agents::{CodexSandbox, DialectKind, PromptVia};
@@ -31,6 +31,8 @@ pub struct Config {
     pub engine: Engine,
     /// What is kept.
     pub retention: Retention,
+    /// The API beside its socket.
+    pub http: Http,
     /// The log.
     pub log: Log,
 }
@@ -117,6 +119,13 @@ pub struct Retention {
     pub total_mb: u64,
 }
 
+/// The API beside its Unix socket.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Http {
+    /// Where it listens on TCP, see [`super::http::loopback`]; `None`: nowhere.
+    pub listen: Option<String>,
+}
+
 /// The daemon's log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
@@ -158,6 +167,7 @@ impl Config {
             workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
             engine: default.engine.with(raw.engine.unwrap_or_default()),
             retention: default.retention.with(raw.retention.unwrap_or_default()),
+            http: default.http.with(raw.http.unwrap_or_default()),
             log: default.log.with(raw.log.unwrap_or_default()),
         }
     }
@@ -301,6 +311,12 @@ impl Retention {
         let days = |days: u32| (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
         let total = (self.total_mb > 0).then(|| self.total_mb.saturating_mul(1_000_000));
         Limits { raw: days(self.raw_days), transcript: days(self.transcript_days), total }
+    }
+}
+
+impl Http {
+    fn with(self, raw: RawHttp) -> Self {
+        Self { listen: raw.listen.or(self.listen) }
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.router();
     check.models();
     check.workflow();
+    check.http();
     check.found
 }
 
@@ -101,6 +102,13 @@ impl Check<'_> {
     fn wrong(&mut self, key: &str, message: impl std::fmt::Display) {
         let problem = ConfigProblem::new(self.origins.near(key).clone(), format!("{key}: {message}"));
         self.found.push(Inconsistency { problem, project_may: false });
+    }
+
+    fn http(&mut self) {
+        let listen = self.config.http.listen.as_deref();
+        if let Some(Err(message)) = listen.map(super::http::loopback) {
+            self.wrong("http.listen", message);
+        }
     }
 
     fn agents(&mut self) {

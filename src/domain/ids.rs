@@ -1,11 +1,12 @@
 //! Identities: of tasks and of runs. Newtypes, so that one is never taken for the other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// The number of a task in `tasks.yml`; unique within one `ORCH_HOME`, never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct TaskId(pub u64);
 
@@ -43,7 +44,7 @@ impl FromStr for TaskId {
 ///
 /// The last part makes it unique over all homes of a machine, because it is also the mark by which the
 /// processes of the run are found and ended.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(String);
 

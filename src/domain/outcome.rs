@@ -4,11 +4,12 @@ use super::answer::Answer;
 use super::message::MessageId;
 use super::money::Usd;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
     /// Works on the task in its worktree.
@@ -163,7 +164,7 @@ pub enum Side {
 macro_rules! failure_classes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $side:ident;)*) => {
         /// Why a run failed. The names are part of the JSON contract.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum FailureClass { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
 
         impl FailureClass {

@@ -2,6 +2,7 @@
 
 use super::ids::{RunId, TaskId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -23,7 +24,7 @@ pub const STDERR: &str = "stderr.log";
 pub const OUTCOME: &str = "outcome.json";
 
 /// What of a run is watched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// What the agent says and does, for a person: the transcript.
@@ -37,7 +38,7 @@ pub enum Part {
 
 /// A piece of the output of one run. The transcript is append-only, so an offset is a cursor: whoever has seen
 /// everything up to [`OutputChunk::end`] goes on there, without loss and without doubles.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputChunk {
     /// The task.
     pub task_id: TaskId,
@@ -85,6 +86,11 @@ pub fn line_at(text: &[u8], at: usize) -> Range<usize> {
     let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |feed| feed + 1);
     let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |feed| at + feed);
     start..end
+}
+
+/// The last line of a text with something in it.
+pub fn last_line_of(text: &str) -> Option<&str> {
+    text.lines().rev().map(str::trim).find(|line| !line.is_empty())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
 use super::route::{Complexity, RouteResult};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -50,7 +51,7 @@ pub struct Spec {
 }
 
 /// The word for a state that files, the API and people use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for routing.
@@ -404,6 +405,20 @@ impl Task {
     /// The word for its state.
     pub fn status(&self) -> Status {
         self.state.status()
+    }
+
+    /// What a person is asked, and the commands that answer it.
+    pub fn question(&self) -> Option<(&str, &[String])> {
+        match &self.state {
+            State::NeedsReview { question, choices } => Some((question, choices)),
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::Cancelled { .. } => None,
+        }
     }
 
     /// It is over and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing of it is to be

@@ -1,16 +1,18 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
+use super::metrics::{Figures, Metrics};
 use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
 use crate::domain::message::Message;
+use crate::domain::money::Spend;
 use crate::domain::output::Part;
 use crate::domain::plan::{Plan, status_in};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Status, Task};
 pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
-use crate::stream::{Hub, RunFiles, Start, Subscription};
+use crate::stream::{self, Hub, RunFiles, Start, Subscription};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -116,6 +118,7 @@ pub struct EngineHandle {
     pub(super) journal: Journal,
     pub(super) runs_dir: PathBuf,
     pub(super) hub: Hub,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl EngineHandle {
@@ -216,6 +219,30 @@ impl EngineHandle {
     /// All runs of a task.
     pub async fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, EngineError> {
         self.read(move |journal| journal.runs_of(task)).await
+    }
+
+    /// What the runs that ended at `since` or later cost.
+    pub async fn spent_since(&self, since: Timestamp) -> Result<Spend, EngineError> {
+        self.read(move |journal| journal.spent_since(since)).await
+    }
+
+    /// The last line that each of these runs has said, in their order.
+    pub async fn last_lines(&self, runs: &[Run]) -> Vec<Option<String>> {
+        let files: Vec<RunFiles> =
+            runs.iter().map(|run| RunFiles::of(run.task, run.id.clone(), self.run_dir(run), Part::default())).collect();
+        let silent = vec![None; runs.len()];
+        let read = tokio::task::spawn_blocking(move || files.iter().map(stream::last_line).collect());
+        read.await.unwrap_or(silent)
+    }
+
+    /// What this engine has counted.
+    pub fn figures(&self) -> Figures {
+        self.metrics.figures()
+    }
+
+    /// How many runs somebody follows.
+    pub fn followed(&self) -> usize {
+        self.hub.followed()
     }
 
     /// The directory of a run.

@@ -4,6 +4,7 @@
 use super::apply::{Job, JobKey, Report};
 use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
+use super::metrics::Metrics;
 use super::mode::Mode;
 use super::settings::Settings;
 use super::upkeep::Upkeep;
@@ -79,6 +80,7 @@ pub struct Engine {
     pub(super) upkeep: Upkeep,
     /// Messages that this engine handed to a run.
     pub(super) handed: HashSet<(RunId, MessageId)>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// How the engine left.
@@ -109,14 +111,17 @@ impl Engine {
     ) -> (Self, EngineHandle) {
         let (sender, commands) = mpsc::channel(256);
         let (feed, _) = broadcast::channel(4096);
+        let metrics = Arc::new(Metrics::new(loaded.live_runs.iter().map(|run| &run.id)));
         let handle = EngineHandle {
             commands: sender,
             feed: feed.clone(),
             journal: doors.journal.clone(),
             runs_dir: doors.home.runs(),
             hub: Hub::default(),
+            metrics: Arc::clone(&metrics),
         };
         let engine = Self {
+            metrics,
             world: World::from_journal(loaded, doors.journal.clone()),
             settings: Arc::new(settings),
             mode,
@@ -148,7 +153,9 @@ impl Engine {
     pub async fn run(mut self) -> Farewell {
         let mut inputs = vec![Input::Files, Input::Wake];
         loop {
+            let begun = instant();
             let stop = self.turn(inputs).await;
+            self.metrics.turn(begun.elapsed());
             if stop || self.fulfilled() {
                 break;
             }
@@ -238,6 +245,7 @@ impl Engine {
         self.settle_messages(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
         let writes = turn.writes();
+        self.metrics.count(&writes);
         if !self.store(&mut turn.replies, writes).await {
             return true;
         }

@@ -15,6 +15,7 @@ mod main_loop;
 mod material;
 mod merge_file;
 mod messages;
+mod metrics;
 mod mode;
 mod question;
 mod reports;
@@ -29,6 +30,7 @@ mod world;
 
 pub use doors::Doors;
 pub use main_loop::{Engine, Farewell, Signals};
+pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;

@@ -2,6 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::read::{Body, Segments};
 use super::tasks::task_id;
 use crate::api::messages::{MessageView, NewMessage};
 use crate::domain::ids::TaskId;
@@ -9,15 +10,15 @@ use crate::domain::message::{Message, MessageState};
 use crate::domain::task::{State as TaskState, StopFor};
 use crate::engine::handle::{EngineError, View};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 
 /// Sends a message, and answers as soon as the agent has it, or after the time that was asked for.
 pub async fn send(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    Json(new): Json<NewMessage>,
+    Segments(id): Segments<String>,
+    Body(new): Body<NewMessage>,
 ) -> Result<Json<MessageView>, ApiError> {
     let task = task_id(&id)?;
     // Before it is sent, so that no news is missed.
@@ -46,7 +47,10 @@ pub async fn send(
 }
 
 /// All messages to a task.
-pub async fn list(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Json<Vec<MessageView>>, ApiError> {
+pub async fn list(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+) -> Result<Json<Vec<MessageView>>, ApiError> {
     let task = task_id(&id)?;
     let view = state.engine.look().await?;
     if !view.tasks.contains_key(&task) {

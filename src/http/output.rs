@@ -2,6 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::read::{Params, Segments};
 use crate::api::types::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
@@ -9,13 +10,14 @@ use crate::domain::output::Part;
 use crate::engine::handle::EngineError;
 use crate::stream::{Delivery, Start};
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use futures::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::io;
 
 /// What to follow.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// Which run; without it, the newest work run.
     run: Option<String>,
@@ -26,8 +28,8 @@ pub struct Wanted {
 /// Follows the output of one run.
 pub async fn follow(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Segments(id): Segments<String>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<Body, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
     let task: TaskId = id.parse().map_err(|e: crate::domain::ids::BadTaskId| usage(e.to_string()))?;

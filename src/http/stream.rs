@@ -3,6 +3,8 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::read::{Params, Segments};
+use super::sse::sse;
 use super::tasks::{look_at, task_id};
 use crate::api::rest::rest;
 use crate::api::stream::{Cursor, RunNote, StreamEvent};
@@ -13,11 +15,12 @@ use crate::domain::output::Part;
 use crate::domain::task::{Run, Status};
 use crate::engine::handle::Entry;
 use crate::stream::{Delivery, Start, Subscription};
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use futures::stream::{self, BoxStream, SelectAll, Stream, StreamExt};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -29,7 +32,7 @@ use tokio::sync::broadcast::error::RecvError;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What to follow.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// Only this run, to its end.
     run: Option<String>,
@@ -79,8 +82,8 @@ struct TaskStream {
 /// Follows one task. `Last-Event-ID` wins over what the address says.
 pub async fn follow(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Segments(id): Segments<String>,
+    Params(wanted): Params<Wanted>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let task = task_id(&id)?;
@@ -99,7 +102,7 @@ pub async fn follow(
     }
     let first = Some(resumed.as_ref().map_or_else(|| wanted.start(), |cursor| Start::Offset(cursor.offset)));
     let stream = TaskStream {
-        state,
+        state: state.clone(),
         task,
         part: wanted.part.unwrap_or_default(),
         feed,
@@ -112,13 +115,8 @@ pub async fn follow(
         current: None,
         ended: false,
     };
-    Ok(sse(stream::unfold(stream, |mut stream| async move { Some((stream.next().await?, stream)) })))
-}
-
-fn sse(
-    events: impl Stream<Item = StreamEvent> + Send + 'static,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>> + Send + 'static> {
-    Sse::new(events.map(|event| Ok(on_the_wire(&event)))).keep_alive(KeepAlive::default())
+    let events = stream::unfold(stream, |mut stream| async move { Some((on_the_wire(&stream.next().await?), stream)) });
+    Ok(sse(&state, "task", events))
 }
 
 fn on_the_wire(event: &StreamEvent) -> Event {
@@ -264,14 +262,14 @@ struct Everything {
 /// Follows all running tasks, and those that come. Ends with the engine.
 pub async fn follow_all(
     State(state): State<ApiState>,
-    Query(wanted): Query<Wanted>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
     let resumed = wanted.cursor.iter().flat_map(|list| list.split(',')).filter(|text| !text.is_empty());
     let resumed = resumed.map(str::parse::<Cursor>).collect::<Result<Vec<_>, _>>().map_err(usage)?;
     let mut everything = Everything {
         feed: state.engine.follow(),
-        state,
+        state: state.clone(),
         part: wanted.part.unwrap_or_default(),
         first: wanted.start(),
         known: BTreeSet::new(),
@@ -281,7 +279,10 @@ pub async fn follow_all(
     for cursor in resumed {
         everything.resume(cursor).await?;
     }
-    Ok(sse(stream::unfold(everything, |mut everything| async move { Some((everything.next().await?, everything)) })))
+    let events = stream::unfold(everything, |mut everything| async move {
+        Some((on_the_wire(&everything.next().await?), everything))
+    });
+    Ok(sse(&state, "all", events))
 }
 
 impl Everything {

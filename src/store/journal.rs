@@ -2,6 +2,7 @@
 //! at all, and is on disk before the caller goes on. Knows no rules.
 
 mod settled;
+mod spend;
 
 pub use settled::{Mark, SettledRow};
 

@@ -4,7 +4,7 @@ use super::messages;
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
-const STEPS: &[&str] = &[BEGINNING, messages::CREATE, SETTLED];
+const STEPS: &[&str] = &[BEGINNING, messages::CREATE, SETTLED, RUNS_BY_END];
 
 const BEGINNING: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -35,6 +35,9 @@ const SETTLED: &str = "
     CREATE INDEX settled_by_status ON settled (status);
     CREATE INDEX settled_by_parent ON settled (parent) WHERE parent IS NOT NULL;
 ";
+
+/// What was spent since a time is asked often, and the runs of years stand here.
+const RUNS_BY_END: &str = "CREATE INDEX runs_by_end ON runs (json_extract(data, '$.ended_at'));";
 
 /// Why a database cannot be brought to the present version.
 #[derive(Debug, thiserror::Error)]

@@ -25,11 +25,11 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
             return Ok(Ended::Settled(Box::new(task)));
         }
         let because = task.hold.as_ref().map_or_else(|| "nothing runs".to_owned(), |hold| hold.detail.clone());
-        watch.take(StreamEvent::Waiting { task_id: id, because })?;
+        watch.take(StreamEvent::Waiting { task_id: id, because }).await?;
         return Ok(Ended::Waiting);
     };
     if watch.cursor.is_none() {
-        watch.take(StreamEvent::Run(note(&task, &run)))?;
+        watch.take(StreamEvent::Run(note(&task, &run))).await?;
     }
     output(watch, id, &run).await?;
     Ok(match rest(&task, watch.context.now().at) {
@@ -63,11 +63,12 @@ async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunView) -> Result<(), 
     let mut watched = Hub::default().subscribe(&files, start).map_err(failed)?;
     while let Some(delivery) = watched.next().await.map_err(failed)? {
         let run_id = run.run_id.clone();
-        watch.take(match delivery {
+        let event = match delivery {
             Delivery::Output(chunk) => StreamEvent::Output((*chunk).clone()),
             Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
             Delivery::Cut { offset } => StreamEvent::Cut { run_id, offset },
-        })?;
+        };
+        watch.take(event).await?;
     }
     Ok(())
 }

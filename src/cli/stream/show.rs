@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::ui::text;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::OutputChunk;
+use crate::transports::Sink;
 use std::collections::BTreeSet;
 
 /// Shows events.
@@ -25,8 +26,7 @@ impl<'a> Show<'a> {
         Self { context, several, seen: BTreeSet::new(), open: None }
     }
 
-    /// Shows one.
-    pub fn event(&mut self, event: &StreamEvent) -> Result<(), CliError> {
+    fn event(&mut self, event: &StreamEvent) -> Result<(), CliError> {
         let ui = &self.context.ui;
         if ui.is_json() {
             return ui.json(event);
@@ -77,5 +77,22 @@ impl<'a> Show<'a> {
         }
         self.open = goes_on.then_some(chunk.task_id);
         self.context.ui.data(&shown)
+    }
+}
+
+impl Sink for Show<'_> {
+    type Error = CliError;
+
+    async fn start(&mut self) -> Result<(), CliError> {
+        Ok(())
+    }
+
+    async fn deliver(&mut self, event: &StreamEvent) -> Result<(), CliError> {
+        self.event(event)
+    }
+
+    async fn shutdown(&mut self) -> Result<(), CliError> {
+        // A line that was left open is ended, so that what comes next stands on its own.
+        if self.open.take().is_some() { self.context.ui.data("\n") } else { Ok(()) }
     }
 }
