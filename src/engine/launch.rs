@@ -19,7 +19,8 @@ use crate::domain::message::{Message, MessageState};
 use crate::domain::names::{self, BranchName};
 use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind, Usage};
 use crate::domain::prompt::{
-    Again, Conversation, ProjectFile, WorkContext, again_prompt, message_prompt, repair_prompt, with_messages, work_prompt,
+    Again, Conversation, ProjectFile, WorkContext, again_prompt, message_prompt, repair_prompt, with_messages,
+    work_prompt,
 };
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};

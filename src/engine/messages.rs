@@ -99,7 +99,8 @@ impl Engine {
     pub(super) fn on_heard(&mut self, turn: &mut Turn, heard: Vec<(RunId, MessageId)>, now: Timestamp) {
         for (run, id) in heard {
             let Some(message) = self.world.messages.get(&id).cloned() else { continue };
-            let via = if message.is_in_a_prompt() && message.run.as_ref() == Some(&run) { Via::Prompt } else { Via::Live };
+            let via =
+                if message.is_in_a_prompt() && message.run.as_ref() == Some(&run) { Via::Prompt } else { Via::Live };
             self.deliver(turn, message, run, via, now);
         }
     }
@@ -138,8 +139,7 @@ impl Engine {
             let Some(task) = self.world.tasks.get(&message.task) else { continue };
             let State::InProgress { run, stopping: None, .. } = &task.state else { continue };
             let Some(run) = self.world.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
-            let live = self.settings.config.agent(&run.agent).is_some_and(|agent| agent.live);
-            if live && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
+            if run.live && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
                 due.push(Job::HandOver { run: run.id.clone(), message: message.clone() });
             }
         }

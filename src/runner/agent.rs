@@ -64,7 +64,8 @@ pub(super) fn start(
         Stdin::Null => (None, None),
         Stdin::Prompt => {
             let path = dir.prompt();
-            let file = File::open(&path).map_err(|error| crashed(format!("cannot read {}: {error}", path.display())))?;
+            let file =
+                File::open(&path).map_err(|error| crashed(format!("cannot read {}: {error}", path.display())))?;
             (Some(file), None)
         }
         Stdin::Live => {

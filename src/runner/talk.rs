@@ -28,8 +28,11 @@ impl Talk {
     pub(super) fn open(stdin: PipeWriter, dir: &RunDir, reading: &mut Reading) -> Result<Self, RunFileError> {
         let path = dir.prompt();
         let prompt = fs::read_limited(&path, LARGEST)?;
-        rustix::io::ioctl_fionbio(&stdin, true)
-            .map_err(|error| fs::FsError::Io { action: "talk over", path, source: error.into() })?;
+        rustix::io::ioctl_fionbio(&stdin, true).map_err(|error| fs::FsError::Io {
+            action: "talk over",
+            path,
+            source: error.into(),
+        })?;
         let mut talk = Self { stdin: Some(stdin), unsent: Vec::new(), interrupted: false };
         if let Some(live) = reading.live() {
             let lines = live.open(&String::from_utf8_lossy(&prompt));
@@ -42,6 +45,8 @@ impl Talk {
     /// Passes on what waits, and closes the conversation when it is over. To be called whenever something may be new.
     pub(super) fn go_on(&mut self, dir: &RunDir, reading: &mut Reading) {
         let Some(live) = reading.live().filter(|_| self.stdin.is_some()) else { return };
+        let lines = live.replies();
+        self.say(lines);
         if !self.interrupted {
             for message in dir.take_letters() {
                 let lines = live.say(message.id, &message.told);
@@ -55,10 +60,13 @@ impl Talk {
         }
     }
 
-    /// Ends the agent's turn over the conversation. `false`: it is closed.
+    /// Ends the agent's turn over the conversation. `false`: that cannot be said now.
     pub(super) fn interrupt(&mut self, reading: &mut Reading) -> bool {
         let Some(live) = reading.live().filter(|_| self.stdin.is_some()) else { return false };
         let lines = live.interrupt();
+        if lines.is_empty() {
+            return false;
+        }
         self.interrupted = true;
         self.say(lines);
         self.send();

@@ -87,8 +87,7 @@ pub fn repair_prompt(reason: &str, answer_format: &str, templates: &Templates) -
 /// agent was told of it in the same breath.
 pub fn message_prompt(messages: &[&str], answer_format: &str, templates: &Templates) -> String {
     let said: Vec<String> = messages.iter().map(|text| fence(&cut(text, MAX_MESSAGE))).collect();
-    let values =
-        Values::from([("messages", said.join("\n\n")), ("answer_format", answer_format.trim().to_owned())]);
+    let values = Values::from([("messages", said.join("\n\n")), ("answer_format", answer_format.trim().to_owned())]);
     templates.render(TemplateName::Message, &values)
 }
 

@@ -68,7 +68,9 @@ fn the_conversation_is_closed_when_the_turn_is_over() {
 
 #[test]
 fn a_message_that_comes_as_the_turn_ends_begins_another_one() {
-    let room = live("while [ ! -e go ]; do sleep 0.01; done; echo \"$DONE\"; hear; echo \"$INIT\"; repeat; echo \"$DONE\"; cat");
+    let room = live(
+        "while [ ! -e go ]; do sleep 0.01; done; echo \"$DONE\"; hear; echo \"$INIT\"; repeat; echo \"$DONE\"; cat",
+    );
     room.prepare();
     let running = room.runner().start();
     room.wait_for("begun");
@@ -95,7 +97,9 @@ fn what_the_agent_did_not_take_up_has_no_receipt_and_is_not_said_again() {
 
 #[test]
 fn a_run_that_takes_no_messages_leaves_them_alone() {
-    let room = Room::claude("cat > heard; echo \"$INIT\"; touch begun; while [ ! -e go ]; do sleep 0.01; done; echo \"$DONE\"");
+    let room = Room::claude(
+        "cat > heard; echo \"$INIT\"; touch begun; while [ ! -e go ]; do sleep 0.01; done; echo \"$DONE\"",
+    );
     let running = room.start();
     room.wait_for("begun");
     room.dir().hand_over(&message(1, "hello?")).expect("writable");
@@ -110,7 +114,8 @@ fn an_agent_that_does_not_read_holds_nothing_up() {
     let mut room = live("");
     room.prompt = "x".repeat(3 << 20);
     room.launch.spec.args[1] =
-        "echo \"$INIT\"; touch begun; while [ ! -e go ]; do sleep 0.01; done; head -n 1 | wc -c > size; echo \"$DONE\"".into();
+        "echo \"$INIT\"; touch begun; while [ ! -e go ]; do sleep 0.01; done; head -n 1 | wc -c > size; echo \"$DONE\""
+            .into();
     let running = room.start();
     room.wait_for("begun");
     wait_until("the first words in the transcript", SOON, || room.transcript().contains("session s-1"));
@@ -123,7 +128,8 @@ fn an_agent_that_does_not_read_holds_nothing_up() {
 
 #[test]
 fn a_message_of_the_prompt_is_receipted_by_the_first_sign_of_life() {
-    let mut room = Room::claude("cat > /dev/null; while [ ! -e go ]; do sleep 0.01; done; echo \"$INIT\"; echo \"$DONE\"");
+    let mut room =
+        Room::claude("cat > /dev/null; while [ ! -e go ]; do sleep 0.01; done; echo \"$INIT\"; echo \"$DONE\"");
     room.launch.messages = vec![message(5, "begin with the tests")];
     let running = room.start();
     wait_until("the transcript", SOON, || room.dir().transcript().exists());
