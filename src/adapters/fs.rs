@@ -8,9 +8,9 @@ mod tests;
 
 pub use exchange::{WriteError, Written, exchange_write};
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Mode of a private file.
@@ -65,6 +65,27 @@ impl FsError {
     /// Whether the file or a directory above it does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// What tells that a file changed, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Fingerprint {
+    /// Of what is at `path` now; `None` when nothing can be found there.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|found| Self::from(&found))
+    }
+}
+
+impl From<&Metadata> for Fingerprint {
+    fn from(found: &Metadata) -> Self {
+        Self { inode: found.ino(), length: found.len(), modified: (found.mtime(), found.mtime_nsec()) }
     }
 }
 

@@ -223,6 +223,12 @@ pub trait EventReader: Send {
     /// Whether the turn is over and only background work keeps the process alive.
     fn turn_ended(&self) -> bool;
 
+    /// Whether the CLI, which printed nothing to stdout, ended so because another process of it was making or changing
+    /// its own files at that moment: no model was asked, and the same start goes well a little later.
+    fn collided(&self, _exit: Exit, _stderr_tail: &str) -> bool {
+        false
+    }
+
     /// The end of the file name of the CLI's own session record below its home (codex), once known.
     fn session_record_suffix(&self) -> Option<String> {
         None

@@ -2,4 +2,6 @@
 
 pub mod client;
 pub mod messages;
+pub mod rest;
+pub mod stream;
 pub mod types;

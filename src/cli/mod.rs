@@ -17,6 +17,7 @@ pub mod scripted_agent;
 mod serve;
 mod settings;
 mod status;
+mod stream;
 mod task;
 mod ui;
 mod version;
@@ -85,6 +86,8 @@ enum Command {
     Cancel(task::ask::Args),
     /// Print the output of a run (short for task log)
     Log(task::log::Args),
+    /// Watch agents at work, live
+    Stream(stream::Args),
     /// Tell why a task does not move now, and what will move it
     Why(why::Args),
     /// Tell how things stand
@@ -165,6 +168,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Retry(args) => alone(task::ask::run(task::ask::Verb::Retry, args, context)),
         Command::Cancel(args) => alone(task::ask::run(task::ask::Verb::Cancel, args, context)),
         Command::Log(args) => alone(task::log::run(args, context)),
+        Command::Stream(args) => alone(stream::run(args, context)),
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Events(args) => alone(events::run(args, context)),

@@ -8,7 +8,7 @@ pub mod log;
 mod route;
 pub mod run;
 mod send;
-mod settle;
+pub mod settle;
 mod sheet;
 pub mod show;
 mod unblock;

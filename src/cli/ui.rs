@@ -75,6 +75,13 @@ impl Ui {
         tcgetwinsize(stdout.as_fd()).map_or(80, |size| usize::from(size.ws_col).max(20))
     }
 
+    /// Lines of the terminal; `None`: stdout is none.
+    pub fn rows(&self) -> Option<usize> {
+        let stdout = io::stdout();
+        let size = isatty(stdout.as_fd()).then(|| tcgetwinsize(stdout.as_fd()).ok())??;
+        Some(usize::from(size.ws_row).max(5))
+    }
+
     /// Data, as it is. The caller has made it safe.
     pub fn data(&self, text: &str) -> Result<(), CliError> {
         self.bytes(text.as_bytes())

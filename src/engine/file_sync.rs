@@ -5,7 +5,7 @@ use super::apply::Job;
 use super::doors::Doors;
 use super::settings::{Settings, project_file};
 use super::world::World;
-use crate::adapters::fs::{self, WriteError, exchange_write};
+use crate::adapters::fs::{self, Fingerprint, WriteError, exchange_write};
 use crate::domain::ids::TaskId;
 use crate::domain::task::{FileState, Status, Task};
 use crate::store::journal::Project;
@@ -13,25 +13,11 @@ use crate::store::tasks_file::{At, Edit, NewEntry, Outline, TasksDoc};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The largest `tasks.yml` that is read, in bytes.
 const LARGEST: usize = 64 << 20;
-
-/// What tells that a file changed, without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Fingerprint {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
-fn fingerprint(path: &Path) -> Option<Fingerprint> {
-    let found = std::fs::metadata(path).ok()?;
-    Some(Fingerprint { inode: found.ino(), length: found.len(), modified: (found.mtime(), found.mtime_nsec()) })
-}
 
 /// What was read last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -71,9 +57,9 @@ pub enum TasksNews {
 pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
     let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
-    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| fingerprint(f)).collect();
+    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
     let path = doors.home.tasks_file();
-    let of_tasks = fingerprint(&path);
+    let of_tasks = Fingerprint::of(&path);
     let settings =
         (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
@@ -149,12 +135,12 @@ pub enum Writeback {
 
 /// The fingerprint of a file that orch wrote itself.
 #[derive(Debug, Clone, Copy)]
-pub struct KnownTasks(Option<Fingerprint>);
+pub struct KnownTasks(Fingerprint);
 
 /// Writes `tasks.yml`. Blocking.
 pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
     let path = doors.home.tasks_file();
-    let exists = fingerprint(&path).is_some();
+    let exists = Fingerprint::of(&path).is_some();
     let text = if exists {
         match fs::read_text(&path, LARGEST) {
             Ok(text) => text,
@@ -180,8 +166,9 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
         Ok(written) => {
             let rescued = written.rescued.iter();
             refused.extend(rescued.map(|p| format!("an edit that came too late is kept in {}", p.display())));
-            // What gets an id must be read again; else the file is known as it is, unless somebody was quicker.
-            let known = (!order.fills).then(|| KnownTasks(fingerprint(&path)));
+            // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there
+            // may already stand what somebody saved since, which nobody would then read.
+            let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
             Writeback::Written { outline: Some(outline), tasks: order.tasks, refused, known }
         }
         Err(WriteError::Changed { .. }) => Writeback::Changed,
@@ -291,7 +278,7 @@ impl FileSync {
         self.outline = outline;
         self.refused = refused;
         if let Some(KnownTasks(fingerprint)) = known {
-            self.known.tasks = Some(fingerprint);
+            self.known.tasks = Some(Some(fingerprint));
         }
         self.show();
     }

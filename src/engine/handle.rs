@@ -4,13 +4,13 @@ use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
 use crate::domain::message::Message;
+use crate::domain::output::Part;
 use crate::domain::plan::Plan;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Task};
-use crate::runner::RunDir;
 pub use crate::store::journal::{Entry, Project};
 use crate::store::journal::{Journal, JournalError};
-use crate::stream::transcript::Follower;
+use crate::stream::{Hub, RunFiles, Start, Subscription};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,6 +103,7 @@ pub struct EngineHandle {
     pub(super) feed: broadcast::Sender<Entry>,
     pub(super) journal: Journal,
     pub(super) runs_dir: PathBuf,
+    pub(super) hub: Hub,
 }
 
 impl EngineHandle {
@@ -174,10 +175,13 @@ impl EngineHandle {
         self.runs_dir.join(run.id.as_str())
     }
 
-    /// The readable output of a run from byte `from` on, to its end.
-    pub fn output(&self, run: &Run, from: u64) -> notify::Result<Follower> {
-        let files = RunDir::new(self.run_dir(run));
-        Follower::new(files.path(), files.transcript(), files.outcome(), from)
+    /// Follows a part of a run's output from a place on to its end.
+    ///
+    /// # Errors
+    /// Its files cannot be read.
+    pub async fn watch(&self, run: &Run, part: Part, start: Start) -> std::io::Result<Subscription> {
+        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run), part));
+        tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 
     async fn read<T: Send + 'static>(

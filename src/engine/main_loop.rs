@@ -13,6 +13,7 @@ use crate::domain::message::MessageId;
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{FileState, Phase, ReviewStage, State};
 use crate::store::journal::{Entry, Loaded};
+use crate::stream::Hub;
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -111,6 +112,7 @@ impl Engine {
             feed: feed.clone(),
             journal: doors.journal.clone(),
             runs_dir: doors.home.runs(),
+            hub: Hub::default(),
         };
         let engine = Self {
             world: World::from_journal(loaded),

@@ -5,6 +5,7 @@ mod error;
 mod events;
 mod messages;
 mod output;
+mod stream;
 mod tasks;
 
 use crate::engine::handle::EngineHandle;
@@ -45,6 +46,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/tasks/{id}/send", post(messages::send))
         .route("/v1/tasks/{id}/messages", get(messages::list))
         .route("/v1/tasks/{id}/output", get(output::follow))
+        .route("/v1/tasks/{id}/stream", get(stream::follow))
+        .route("/v1/stream", get(stream::follow_all))
         .route("/v1/tasks/{id}/{verb}", post(tasks::ask))
         .route("/v1/projects", get(tasks::projects).post(tasks::register))
         .route("/v1/events", get(events::follow))

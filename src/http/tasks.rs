@@ -11,6 +11,7 @@ use crate::domain::task::{Run, Spec, State as TaskState, Task};
 use crate::engine::handle::{Project, Request, View};
 use axum::Json;
 use axum::extract::{Path, State};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -105,12 +106,17 @@ pub async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Answ
 }
 
 async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
+    look_at(state, id).await.map(|(task, _)| task)
+}
+
+/// One task with everything, and when that was.
+pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
     let view = state.engine.look().await?;
     let task = view.tasks.get(&id).ok_or(crate::engine::handle::EngineError::NoTask(id))?;
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
-    Ok(task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs, messages))
+    Ok((task_view(&view, task, &children(&view), &slots_text(&view)).with_details(task, runs, messages), view.now))
 }
 
 /// Adds a task.

@@ -1,6 +1,7 @@
 //! The whole of a run, in its order: take it, start the agent, follow it, sweep, report, wake. Whatever goes wrong
 //! after the run was taken ends in a report; what goes wrong before leaves no trace.
 
+use super::again::Starts;
 use super::agent::{self, Streams};
 use super::claim::{Claim, Started};
 use super::conclude;
@@ -17,7 +18,7 @@ use super::wake::wake;
 use super::watch::Watch;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::Durability;
-use crate::adapters::process::sweep_tree;
+use crate::adapters::process::{Swept, sweep_tree};
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::redact::Redactor;
 use rustix::process::Pid;
@@ -93,12 +94,33 @@ fn run_agent(
     let files =
         |error: io::Error| Failure::new(FailureClass::Crashed, format!("cannot set up the run's files: {error}"));
     adopt_orphans();
-    let streams = Streams::create(dir).map_err(files)?;
+    let mut streams = Streams::create(dir).map_err(files)?;
     watch.follow_output(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
-    let (ended, swept) = match begin(dir, launch, env, streams, &mut reading) {
+    let mut starts = Starts::default();
+    loop {
+        let begun = begin(dir, launch, env, streams, &mut reading);
+        let (ended, swept) = live(begun, dir, launch, signals, watch, &mut reading);
+        let again = starts.again(dir, &ended, &mut reading, signals, watch);
+        match again.then(|| Streams::create(dir)) {
+            Some(Ok(next)) => streams = next,
+            Some(Err(_)) | None => return Ok(conclude::report(launch, started, env, reading, ended, &swept)),
+        }
+    }
+}
+
+/// From the start of the agent's process to the end of the last one that it started.
+fn live(
+    begun: Begun,
+    dir: &RunDir,
+    launch: &Launch,
+    signals: &Signals,
+    watch: &mut Watch,
+    reading: &mut Reading,
+) -> (Ended, Vec<Swept>) {
+    match begun {
         Begun::Agent(agent) => {
-            let ended = Supervisor::new(dir, launch, agent, signals, watch).follow(&mut reading);
+            let ended = Supervisor::new(dir, launch, agent, signals, watch).follow(reading);
             // Who was made to end has had its time.
             let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
             let swept = sweep_tree(launch.run_id.as_str(), grace);
@@ -106,8 +128,7 @@ fn run_agent(
         }
         Begun::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
         Begun::Failed(failure) => (Ended { failure: Some(failure), ..Ended::default() }, Vec::new()),
-    };
-    Ok(conclude::report(launch, started, env, reading, ended, &swept))
+    }
 }
 
 /// How the beginning went.
@@ -148,7 +169,7 @@ fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Re
     let renderer = Renderer::new(Redactor::from_environment(env));
     // A descriptor of its own, so that each batch is one write.
     let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
-    Reading::open(dir, launch, Transcript::open(&dir.transcript(), renderer, Some(pane))?)
+    Reading::open(dir, launch, Transcript::open(dir, renderer, Some(pane))?)
 }
 
 /// Makes the kernel hand this process every orphan of the run, so that none is out of sight.

@@ -6,6 +6,7 @@ use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -178,12 +179,27 @@ impl RunDir {
 
     /// `transcript.log`: readable lines, masked.
     pub fn transcript(&self) -> PathBuf {
-        self.0.join("transcript.log")
+        self.0.join(output::TRANSCRIPT)
+    }
+
+    /// `transcript.times`: when which part of the transcript was written, see [`crate::domain::timeline`].
+    pub fn timeline(&self) -> PathBuf {
+        self.0.join(output::TIMELINE)
+    }
+
+    /// `agent.jsonl`: the agent's own lines, masked.
+    pub fn raw(&self) -> PathBuf {
+        self.0.join(output::RAW)
+    }
+
+    /// `activity.jsonl`: what the agent did, masked: [`crate::domain::outcome::AgentEvent`]s with their times.
+    pub fn activity(&self) -> PathBuf {
+        self.0.join(output::ACTIVITY)
     }
 
     /// `outcome.json`: a [`super::RunReport`].
     pub fn outcome(&self) -> PathBuf {
-        self.0.join("outcome.json")
+        self.0.join(output::OUTCOME)
     }
 
     /// `evidence/`: the output of checks.

@@ -3,6 +3,7 @@
 //! task file; the daemon may be away all the time. A hundred of them live at once, so: no runtime, no logging,
 //! little memory.
 
+mod again;
 mod agent;
 mod carry_out;
 mod claim;
@@ -14,6 +15,7 @@ mod limits;
 mod lines;
 mod pane;
 mod reading;
+mod records;
 mod render;
 mod report;
 mod sanitize;

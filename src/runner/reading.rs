@@ -3,11 +3,12 @@
 use super::launch::{Launch, RunDir};
 use super::letters::Letters;
 use super::lines::{LONGEST, Splitter};
+use super::records::Records;
 use super::report::redact_ending;
 use super::session_record;
 use super::transcript::Transcript;
 use crate::agents::{EventReader, LiveReader, Stdin};
-use crate::domain::outcome::{Ending, Exit};
+use crate::domain::outcome::{Ending, Exit, Outcome};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -53,8 +54,13 @@ impl Voice {
 pub(super) struct Reading {
     voice: Voice,
     letters: Letters,
+    records: Records,
     events: File,
     stderr: File,
+    /// Where stderr of the agent's present process begins.
+    stderr_start: u64,
+    /// How many processes of the agent came before that one.
+    starts_before: u32,
     splitter: Splitter,
     piece: Vec<u8>,
     pub(super) transcript: Transcript,
@@ -68,8 +74,11 @@ impl Reading {
         Ok(Self {
             voice: Voice::of(launch),
             letters: Letters::new(dir, launch.messages.clone()),
+            records: Records::open(dir)?,
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
+            stderr_start: 0,
+            starts_before: 0,
             splitter: Splitter::new(LONGEST),
             piece: vec![0; 64 << 10],
             transcript,
@@ -86,10 +95,12 @@ impl Reading {
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let Self { voice, letters, splitter, piece, transcript, .. } = self;
-            splitter.push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, &line));
+            let Self { voice, letters, records, splitter, piece, transcript, .. } = self;
+            splitter
+                .push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
         }
         self.transcript.flush();
+        self.records.flush();
         left == 0
     }
 
@@ -98,8 +109,8 @@ impl Reading {
     pub(super) fn finish_lines(&mut self, most: u64) {
         self.skip_to_last(most);
         while self.step() {}
-        let Self { voice, letters, splitter, transcript, .. } = self;
-        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, &line));
+        let Self { voice, letters, records, splitter, transcript, .. } = self;
+        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
         transcript.end_of_events();
     }
 
@@ -148,10 +159,36 @@ impl Reading {
         ending
     }
 
-    /// The end of stderr, as text.
+    /// The last word in the records.
+    pub(super) fn end_records(&mut self, outcome: &Outcome, ending: &Ending) {
+        self.records.ended(outcome, &ending.usage, ending.cost);
+    }
+
+    /// Whether the agent ended before it began, and would do better a little later. Nobody may write any more.
+    pub(super) fn collided(&mut self, exit: Exit) -> bool {
+        let silent = self.events.metadata().is_ok_and(|found| found.len() == 0);
+        silent && {
+            let stderr = self.stderr_tail();
+            self.voice.reader().collided(exit, &stderr)
+        }
+    }
+
+    /// The agent is started once more: what is on stderr so far is of the process before. The transcript tells it at
+    /// the end only, because who reads the events again after a crash cannot know it.
+    pub(super) fn start_again(&mut self) {
+        self.starts_before += 1;
+        self.stderr_start = self.stderr.metadata().map_or(0, |found| found.len());
+    }
+
+    /// How many starts of the agent collided, see [`Self::collided`].
+    pub(super) fn starts_before(&self) -> u32 {
+        self.starts_before
+    }
+
+    /// The end of the agent's stderr, as text.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
-        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL));
+        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL).max(self.stderr_start));
         let mut bytes = Vec::new();
         let read = self.stderr.seek(start).and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
         read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
@@ -162,9 +199,12 @@ fn on_line(
     reader: &mut dyn EventReader,
     letters: &mut Letters,
     transcript: &mut Transcript,
+    records: &mut Records,
     line: &super::lines::Line<'_>,
 ) {
+    records.line(transcript.renderer().redactor(), &line.text);
     for event in reader.line(&line.text) {
+        records.event(transcript.renderer().redactor(), &event);
         transcript.event(&event);
         letters.event(&event, transcript);
     }

@@ -1,21 +1,31 @@
 //! The readable output of a run: first into `transcript.log`, then onto the pane. Only whole lines are written, so
 //! that an offset at the end of the file is always between two lines.
 
+use super::launch::RunDir;
 use super::pane::Pane;
 use super::render::{Rendered, Renderer};
+use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::domain::outcome::AgentEvent;
+use crate::domain::timeline::Mark;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// When this much is waiting, it is written without waiting for the end of the turn.
 const FULL: usize = 256 << 10;
+/// How exactly the time of a line can be told later.
+const BETWEEN_MARKS: Duration = Duration::from_millis(250);
 
 /// Writes one run's transcript.
 pub(super) struct Transcript {
     renderer: Renderer,
     file: File,
+    /// When which part of the log was written.
+    times: File,
+    /// When the last mark was made there.
+    marked: Option<Instant>,
     /// Rendered, not yet written.
     waiting: Vec<Rendered>,
     waiting_bytes: usize,
@@ -28,9 +38,20 @@ pub(super) struct Transcript {
 
 impl Transcript {
     /// Opens the log for appending.
-    pub(super) fn open(path: &Path, renderer: Renderer, pane: Option<Pane>) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        Ok(Self { renderer, file, waiting: Vec::new(), waiting_bytes: 0, pane, known: 0, failed: None })
+    pub(super) fn open(dir: &RunDir, renderer: Renderer, pane: Option<Pane>) -> io::Result<Self> {
+        let open = |path: PathBuf| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        let (file, times) = (open(dir.transcript())?, open(dir.timeline())?);
+        Ok(Self {
+            renderer,
+            file,
+            times,
+            marked: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            pane,
+            known: 0,
+            failed: None,
+        })
     }
 
     /// What is in the file now counts as the beginning of what will be rendered, and is not written again.
@@ -86,12 +107,26 @@ impl Transcript {
             text.push_str(&line.text);
             text.push('\n');
         }
+        if !text.is_empty() {
+            self.mark();
+        }
         if let Err(error) = self.file.write_all(text.as_bytes()) {
             self.failed.get_or_insert(error);
         }
         if let Some(pane) = &mut self.pane {
             pane.show(&lines);
         }
+    }
+
+    /// Notes that what comes is written now. A mark that cannot be written is missing, no more.
+    fn mark(&mut self) {
+        let now = instant();
+        if self.marked.is_some_and(|last| now.duration_since(last) < BETWEEN_MARKS) {
+            return;
+        }
+        self.marked = Some(now);
+        let mark = Mark { offset: self.length(), at: SystemClock.now() };
+        let _ = self.times.write_all(mark.line().as_bytes());
     }
 
     /// The length of the log in bytes.

@@ -70,6 +70,10 @@ impl Case {
         dialect.reader(RunKind::Work)
     }
 
+    fn stderr(&self) -> &str {
+        self.meta["stderr_tail"].as_str().unwrap_or_default()
+    }
+
     /// Reads the whole run.
     fn read(&self) -> (Vec<AgentEvent>, Box<dyn EventReader>, Ending) {
         let mut reader = self.reader();
@@ -77,7 +81,7 @@ impl Case {
         for line in self.record.lines() {
             reader.session_record_line(line);
         }
-        let ending = reader.finish(self.exit(), self.meta["stderr_tail"].as_str().unwrap_or_default());
+        let ending = reader.finish(self.exit(), self.stderr());
         (events, reader, ending)
     }
 
@@ -98,6 +102,8 @@ impl Case {
         let usage = ending.usage;
         let tokens = [usage.input, usage.output, usage.cached].map(|n| or_dash(n.map(|n| n.to_string()))).join("/");
         let total = if ending.usage_is_thread_total { " of thread" } else { "" };
+        let hopeless = if reader.hopeless().is_some() { " hopeless" } else { "" };
+        let collided = reader.collided(self.exit(), self.stderr());
         let columns = [
             self.name.clone(),
             end,
@@ -108,7 +114,7 @@ impl Case {
             or_dash(ending.cost.map(|cost| format!("{} µ$", cost.micros()))),
             or_dash(ending.failure.and_then(|failure| failure.retry_at).map(|at| at.to_string())),
             or_dash((!ending.denials.is_empty()).then(|| ending.denials.join("; "))),
-            format!("{}{}", trace(&events), if reader.hopeless().is_some() { " hopeless" } else { "" }),
+            format!("{}{}", trace(&events), if collided { " collided" } else { hopeless }),
         ];
         columns.join(" | ")
     }
@@ -182,7 +188,7 @@ fn the_table_and_the_recordings_have_the_same_cases() {
     listed.sort();
     let recorded: Vec<String> = cases().into_iter().map(|case| case.name).collect();
     assert_eq!(listed, recorded);
-    assert_eq!(recorded.len(), 140);
+    assert_eq!(recorded.len(), 141);
 }
 
 #[test]

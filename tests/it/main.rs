@@ -16,5 +16,6 @@ mod prompts;
 mod runner;
 mod scripted_agent;
 mod steering;
+mod stream;
 mod tasks_file;
 mod tidy;

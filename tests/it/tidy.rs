@@ -51,7 +51,8 @@ const TABLE: &[(&str, &[May])] = &[
         &[Room("api"), Room("domain"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")],
     ),
     ("transports", &[Room("api"), Room("config"), Module("engine", "handle"), Module("stream", "hub")]),
-    // The engine: what it was started for and the names it shares. Agents: the reader that the scripted agent is tested with.
+    // The engine: what it was started for and the names it shares. Agents: the reader that the scripted agent is tested
+    // with. Stream: where no daemon runs, a watcher reads a run's files itself.
     (
         "cli",
         &[
@@ -63,6 +64,7 @@ const TABLE: &[(&str, &[May])] = &[
             Room("daemon"),
             Room("telemetry"),
             Surface("engine"),
+            Surface("stream"),
         ],
     ),
     ("tui", &[Room("api"), Room("config")]),

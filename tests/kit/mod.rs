@@ -5,6 +5,7 @@
 
 pub mod clis;
 pub mod inmates;
+pub mod last_words;
 pub mod model_server;
 pub mod process;
 pub mod repo;

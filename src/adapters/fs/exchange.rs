@@ -13,7 +13,7 @@
 //!   that was expected, so that the next write knows which of the two it has found and whether it was edited.
 
 use super::staged::{TEMP_SUFFIX, TempFile, name_prefix, parent_of, sync_parent};
-use super::{Durability, FsError, create_dir_private, lock_briefly, read_limited};
+use super::{Durability, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
 use rustix::fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -33,8 +33,10 @@ const MAX_LINKS: u32 = 40;
 const MAX_PUT_BACKS: u32 = 1_000;
 
 /// A write that went through.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Written {
+    /// Of the file that was put in place. Somebody may have saved since: then another one is found there.
+    pub fingerprint: Fingerprint,
     /// Files with edits that an editor saved into a file which an earlier write had already displaced. They are not
     /// in the live file: the caller tells the person where they are, or merges them.
     pub rescued: Vec<PathBuf>,
@@ -76,37 +78,41 @@ pub fn exchange_write(
     let keep = parent_of(lock).join(KEEP_DIR);
     create_dir_private(&keep)?;
     let rescued = settle_leftovers(&target, &keep)?;
-    match (expected_old, read_if_there(&target)?) {
+    let fingerprint = match (expected_old, read_if_there(&target)?) {
         (None, None) => publish(&target, new)?,
         (Some(old), Some(current)) if old == current => exchange(&target, &keep, new, old)?,
         (Some(_) | None, current) => return Err(WriteError::Changed { current }),
-    }
-    Ok(Written { rescued })
+    };
+    Ok(Written { fingerprint, rescued })
 }
 
 /// Puts a file where there is none.
-fn publish(target: &Path, new: &[u8]) -> Result<(), WriteError> {
+fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
     let swap = Swap::stage(target, new, &[])?;
     match rename_if_absent(&swap.path, target) {
-        Ok(()) => Ok(sync_parent(target)?),
-        Err(Errno::EXIST) => Err(WriteError::Changed { current: read_if_there(target)? }),
-        Err(errno) => Err(FsError::io("write", target, errno.into()).into()),
+        Ok(()) => sync_parent(target)?,
+        Err(Errno::EXIST) => return Err(WriteError::Changed { current: read_if_there(target)? }),
+        Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
+    Ok(swap.fingerprint)
 }
 
-fn exchange(target: &Path, keep: &Path, new: &[u8], old: &[u8]) -> Result<(), WriteError> {
+fn exchange(target: &Path, keep: &Path, new: &[u8], old: &[u8]) -> Result<Fingerprint, WriteError> {
     let swap = Swap::stage(target, new, old)?;
     match swap_names(&swap.path, target) {
         Ok(()) => {}
         Err(Errno::NOENT) => return Err(WriteError::Changed { current: read_if_there(target)? }),
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_plainly(&swap, target, keep, old),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            replace_plainly(&swap, target, keep, old)?;
+            return Ok(swap.fingerprint);
+        }
         Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
     let displaced = read_limited(&swap.path, MAX_BYTES);
     if matches!(&displaced, Ok(content) if content == old) {
         sync_parent(target)?;
         keep_aside(&swap.path, keep);
-        return Ok(());
+        return Ok(swap.fingerprint);
     }
     swap.put_back(target, keep, new)?;
     displaced?;
@@ -135,6 +141,8 @@ pub(super) struct Swap {
     pub(super) path: PathBuf,
     /// Inode of the new content.
     own: u64,
+    /// Of the new content, taken before anybody can know it: afterwards the name may hold somebody else's save.
+    fingerprint: Fingerprint,
 }
 
 /// What tells one saved version from another.
@@ -154,10 +162,10 @@ impl Swap {
             take_after(&temp, &like).map_err(|errno| failed(errno.into()))?;
         }
         temp.file().sync_all().map_err(failed)?;
-        let own = temp.file().metadata().map_err(failed)?.ino();
-        let path = swap_path(target, own, fingerprint(old));
+        let staged = temp.file().metadata().map_err(failed)?;
+        let path = swap_path(target, staged.ino(), fingerprint(old));
         temp.replace(&path)?;
-        Ok(Self { path, own })
+        Ok(Self { path, own: staged.ino(), fingerprint: Fingerprint::from(&staged) })
     }
 
     /// Gives the live name back to the newest save that is not ours.
