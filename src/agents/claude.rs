@@ -10,6 +10,7 @@ mod reader;
 use super::argv::{Argv, checked_id, owned, text_of};
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::domain::outcome::RunKind;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 const NAME: &str = "claude";
@@ -62,6 +63,7 @@ impl Dialect for Claude {
             pass_env: owned(&["ANTHROPIC_*", "CLAUDE_*", "DISABLE_AUTOUPDATER"]),
             stdin: if live { Stdin::Live } else { Stdin::Prompt },
             files: BTreeMap::new(),
+            opening: Value::Null,
         })
     }
 
@@ -69,7 +71,7 @@ impl Dialect for Claude {
         Box::new(reader::Reader::default())
     }
 
-    fn live_reader(&self) -> Option<Box<dyn LiveReader>> {
+    fn live_reader(&self, _opening: &Value) -> Option<Box<dyn LiveReader>> {
         Some(Box::new(reader::Reader::default()))
     }
 }

@@ -13,6 +13,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -154,6 +155,9 @@ pub struct LaunchSpec {
     pub stdin: Stdin,
     /// Files to write before the start: absolute path inside `run_dir`, and content.
     pub files: BTreeMap<PathBuf, String>,
+    /// With [`Stdin::Live`]: what the dialect's reader must know to open the conversation.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub opening: Value,
 }
 
 /// A request that a dialect cannot serve.
@@ -179,8 +183,9 @@ pub trait Dialect: Send + Sync {
     /// A fresh reader for the output of one run.
     fn reader(&self, kind: RunKind) -> Box<dyn EventReader>;
 
-    /// A fresh reader for a run that was launched with [`Stdin::Live`]; `None` where the dialect has no such launch.
-    fn live_reader(&self) -> Option<Box<dyn LiveReader>> {
+    /// A fresh reader for a run that was launched with [`Stdin::Live`], from its [`LaunchSpec::opening`]; `None` where the
+    /// dialect has no such launch.
+    fn live_reader(&self, _opening: &Value) -> Option<Box<dyn LiveReader>> {
         None
     }
 }
@@ -194,8 +199,13 @@ pub trait LiveReader: EventReader {
     /// Says something to the agent, whatever it is doing. [`AgentEvent::Heard`] tells that it was taken up.
     fn say(&mut self, message: MessageId, text: &str) -> Vec<String>;
 
-    /// Ends the running turn, its commands included, and keeps the conversation.
+    /// Ends the running turn, its commands included, and keeps the conversation. Nothing: there is no turn to end.
     fn interrupt(&mut self) -> Vec<String>;
+
+    /// What the output calls for. To be asked after every few lines; each line is handed out once.
+    fn replies(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Whether the turn is over and nothing that was said waits to be taken up: the process may be let go.
     fn rests(&self) -> bool;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::answer::Answer;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const EVERY: [DialectKind; 4] = [DialectKind::Claude, DialectKind::Codex, DialectKind::Opencode, DialectKind::Command];
 
@@ -56,8 +56,8 @@ fn only_a_working_claude_is_talked_to_and_only_where_that_is_wanted() {
         let asked = spec.args.join(" ").contains("--input-format stream-json --replay-user-messages");
         assert_eq!((spec.stdin, asked), (stdin, stdin == Stdin::Live), "{kind:?} {live}");
     }
-    for dialect in [DialectKind::Codex, DialectKind::Opencode, DialectKind::Command] {
-        assert!(dialect.dialect().live_reader().is_none());
+    for dialect in [DialectKind::Opencode, DialectKind::Command] {
+        assert!(dialect.dialect().live_reader(&Value::Null).is_none());
         assert_eq!(launch(dialect, &LaunchRequest { live: true, ..request(RunKind::Work) }).stdin, Stdin::Prompt);
     }
 }

@@ -102,7 +102,7 @@ impl AgentConfig {
 
     /// Whether agents of this kind can take messages while they work.
     pub fn can_be_live(kind: DialectKind) -> bool {
-        kind.dialect().live_reader().is_some()
+        kind.dialect().live_reader(&serde_json::Value::Null).is_some()
     }
 
     /// The base of an agent under a name of the person's choice: without a program of its own it is the usual program
@@ -201,7 +201,7 @@ mod tests {
             "kimi": {"live": false}, "minimax": {"kind": "codex"}, "bot": {"kind": "command", "command": "./bot.sh"}
         }));
         let live = |name: &str| agents.get(name).unwrap().live;
-        assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, false, false, false]);
+        assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, true, false, false]);
     }
 
     #[test]

@@ -485,4 +485,7 @@ pub struct Run {
     pub cost: Option<Usd>,
     /// Tokens.
     pub usage: Usage,
+    /// Its agent takes messages while it works.
+    #[serde(default)]
+    pub live: bool,
 }

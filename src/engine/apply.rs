@@ -6,6 +6,7 @@ use super::file_sync::{FileNews, Known, WriteOrder, Writeback};
 use super::handle::{EngineError, Reply};
 use super::settings::Settings;
 use super::{integrate, launch, material, question, upkeep, verify};
+use crate::agents::Stdin;
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
 use crate::domain::ids::{RunId, TaskId};
@@ -180,6 +181,8 @@ pub enum Report {
         place: Option<Workplace>,
         /// The conversation that orch chose.
         session_id: Option<String>,
+        /// Its agent takes messages while it works.
+        live: bool,
         /// When.
         at: Timestamp,
     },
@@ -340,6 +343,7 @@ async fn start(
             run: run.id.clone(),
             place: started.place,
             session_id: started.session_id,
+            live: doors.run_dir(&run.id).read_launch().is_ok_and(|launch| launch.spec.stdin == Stdin::Live),
             at: doors.clock.now(),
         },
         Err(problem) => Report::NotStarted { run: run.id.clone(), problem },

@@ -92,6 +92,7 @@ impl Engine {
             outcome: None,
             cost: None,
             usage: Usage::default(),
+            live: false,
         }
     }
 

@@ -142,8 +142,7 @@ impl Engine {
             let Some(task) = self.world.tasks.get(&message.task) else { continue };
             let State::InProgress { run, stopping: None, .. } = &task.state else { continue };
             let Some(run) = self.world.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
-            let live = self.settings.config.agent(&run.agent).is_some_and(|agent| agent.live);
-            if live && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
+            if run.live && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
                 due.push(Job::HandOver { run: run.id.clone(), message: message.clone() });
             }
         }

@@ -160,6 +160,7 @@ pub async fn try_route(
         outcome: None,
         cost: None,
         usage: Usage::default(),
+        live: false,
     };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))

@@ -29,8 +29,8 @@ impl Engine {
                 self.looked();
             }
             Report::Written(result) => self.on_written(turn, *result, now),
-            Report::Started { run, place, session_id, at } => {
-                self.on_started(turn, &run, place, session_id, at, now);
+            Report::Started { run, place, session_id, live, at } => {
+                self.on_started(turn, &run, place, (session_id, live), at, now);
             }
             Report::NotStarted { run, problem } => self.on_not_started(turn, &run, problem, now),
             Report::Judged { run, verdict, evidence, record } => {
@@ -66,13 +66,14 @@ impl Engine {
         turn: &mut Turn,
         id: &RunId,
         place: Option<Workplace>,
-        session_id: Option<String>,
+        (session_id, live): (Option<String>, bool),
         at: Timestamp,
         now: Timestamp,
     ) {
         let Some(mut run) = self.world.runs.get(id).cloned() else { return };
         run.phase = Phase::Running;
         run.started_at = Some(at);
+        run.live = live;
         run.session_id = session_id.or(run.session_id);
         let text = match &run.model {
             Some(model) => format!("{}/{model}", run.agent),

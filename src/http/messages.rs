@@ -81,8 +81,7 @@ fn waits_for(view: &View, id: TaskId) -> Wait {
         TaskState::InProgress { run, .. } => {
             let run = view.live_runs.iter().find(|known| known.id == *run);
             let agent = run.map_or("the agent", |run| run.agent.as_str());
-            let live = view.settings.config.agent(agent).is_some_and(|agent| agent.live);
-            match (live, run.is_some_and(|run| run.started_at.is_some())) {
+            match (run.is_some_and(|run| run.live), run.is_some_and(|run| run.started_at.is_some())) {
                 (true, true) => wait("handed to the agent, which takes it up after its present step", true),
                 (_, false) => wait("its run is about to start", true),
                 (false, true) => {

@@ -197,7 +197,7 @@ impl TaskStream {
         }
         let chosen = match &self.wanted {
             Some(wanted) => runs.iter().filter(started).find(|run| run.id == *wanted),
-            None => runs.iter().filter(is_work).filter(started).next_back(),
+            None => runs.iter().filter(is_work).rfind(started),
         }?;
         self.past.extend(runs.iter().take_while(|run| run.id != chosen.id).map(|run| run.id.clone()));
         Some(chosen)

@@ -31,7 +31,7 @@ enum Voice {
 impl Voice {
     fn of(launch: &Launch) -> Self {
         let dialect = launch.dialect.dialect();
-        let live = dialect.live_reader().filter(|_| launch.spec.stdin == Stdin::Live);
+        let live = dialect.live_reader(&launch.spec.opening).filter(|_| launch.spec.stdin == Stdin::Live);
         live.map_or_else(|| Self::Told(dialect.reader(launch.kind)), Self::Live)
     }
 

@@ -94,10 +94,8 @@ impl Growing {
 
     fn document(&mut self, document: Value) {
         let at = Value::String(SystemClock.now().to_string());
-        let dated = match document {
-            Value::Object(fields) => Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect()),
-            other => other,
-        };
+        let fields = document.as_object().cloned().unwrap_or_default();
+        let dated = Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect());
         self.push(&dated.to_string());
     }
 

@@ -45,6 +45,8 @@ impl Talk {
     /// Passes on what waits, and closes the conversation when it is over. To be called whenever something may be new.
     pub(super) fn go_on(&mut self, dir: &RunDir, reading: &mut Reading) {
         let Some(live) = reading.live().filter(|_| self.stdin.is_some()) else { return };
+        let lines = live.replies();
+        self.say(lines);
         if !self.interrupted {
             for message in dir.take_letters() {
                 let lines = live.say(message.id, &message.told);
@@ -58,10 +60,13 @@ impl Talk {
         }
     }
 
-    /// Ends the agent's turn over the conversation. `false`: it is closed.
+    /// Ends the agent's turn over the conversation. `false`: that cannot be said now.
     pub(super) fn interrupt(&mut self, reading: &mut Reading) -> bool {
         let Some(live) = reading.live().filter(|_| self.stdin.is_some()) else { return false };
         let lines = live.interrupt();
+        if lines.is_empty() {
+            return false;
+        }
         self.interrupted = true;
         self.say(lines);
         self.send();

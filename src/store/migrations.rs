@@ -75,6 +75,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_older_journal_gets_what_it_lacks_and_keeps_what_it_has() {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        connection.execute_batch(BEGINNING).expect("the first step");
+        connection.execute("INSERT INTO tasks (id, data) VALUES (7, '{}')", []).expect("a row");
+        connection.pragma_update(None, "user_version", 1).expect("pragma");
+        migrate(&mut connection).expect("the rest");
+        assert_eq!(messages::queued(&connection).expect("a table"), []);
+        let tasks: u64 = connection.query_row("SELECT COUNT(*) FROM tasks", [], |row| row.get(0)).expect("a count");
+        assert_eq!(tasks, 1);
+    }
+
+    #[test]
     fn migrating_twice_changes_nothing_and_a_newer_journal_is_refused() {
         let mut connection = Connection::open_in_memory().expect("memory");
         migrate(&mut connection).expect("first");

@@ -98,6 +98,7 @@ fn a_run(now: jiff::Timestamp) -> Run {
         outcome: Some(orch::domain::outcome::Outcome::Cancelled { detail: String::new() }),
         cost: None,
         usage: Usage::default(),
+        live: false,
     }
 }
 

@@ -57,6 +57,7 @@ impl Room {
             pass_env: Vec::new(),
             stdin: Stdin::Prompt,
             files: BTreeMap::new(),
+            opening: serde_json::Value::Null,
         };
         let launch = Launch {
             run_id: RunId::new(TaskId(7), 1, salt),

@@ -52,6 +52,7 @@ mod tests {
             outcome: None,
             cost: dollars.and_then(Usd::from_dollars),
             usage: Usage::default(),
+            live: false,
         }))
     }
 
