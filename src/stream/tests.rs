@@ -1,11 +1,13 @@
 //! Watchers of real files, written by somebody else at the same time.
 
 use super::*;
+use crate::adapters::fs::{Durability, write_private};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::{OutputChunk, Part};
 use crate::domain::timeline::Mark;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// A run that the test writes.
@@ -30,12 +32,16 @@ impl Room {
     }
 
     fn end(&self) {
-        std::fs::write(self.files().outcome, "{}").expect("writable");
+        put(&self.files().outcome, "{}");
     }
 
     fn all(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(self.files().followed).expect("readable")).into_owned()
     }
+}
+
+fn put(path: &Path, text: &str) {
+    write_private(path, text.as_bytes(), Durability::Cached).expect("writable");
 }
 
 async fn next(watched: &mut Subscription) -> Option<Delivery> {
@@ -179,7 +185,7 @@ async fn what_was_said_when_is_known_afterwards() {
     let (early, late) = (at("2026-08-01T12:00:00Z"), at("2026-08-01T13:00:00Z"));
     room.write("one\ntwo\n");
     let marks = [Mark { offset: 0, at: early }, Mark { offset: 4, at: late }].map(Mark::line).concat();
-    std::fs::write(room.files().timeline.expect("a timeline"), marks).expect("writable");
+    put(&room.files().timeline.expect("a timeline"), &marks);
     room.end();
     let since = |text: &str| hub.subscribe(&room.files(), Start::Since(at(text))).expect("readable");
     assert_eq!(rest(&mut since("2026-08-01T12:30:00Z")).await.0, "two\n");

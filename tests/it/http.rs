@@ -59,7 +59,8 @@ fn over_tcp_nobody_gets_in_without_the_token_or_from_another_site_by_any_route()
     let bearer = format!("Bearer {}", token(&sealed));
     let (host, right) = (("host", address.as_str()), ("authorization", bearer.as_str()));
     let evil = address.replace("127.0.0.1", "evil.example");
-    let tries: [(&str, u16, Vec<(&str, &str)>); 8] = [
+    type Try<'a> = (&'a str, u16, Vec<(&'a str, &'a str)>);
+    let tries: [Try<'_>; 8] = [
         ("no token", 401, vec![host]),
         ("a wrong token", 401, vec![host, ("authorization", "Bearer 0000000000000000000000000000000000")]),
         ("another scheme", 401, vec![host, ("authorization", "Basic b3JjaDpvcmNo")]),
