@@ -17,6 +17,7 @@ mod kit;
 mod library;
 mod many;
 mod measure;
+mod search;
 mod stream;
 mod table;
 
@@ -42,13 +43,14 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 7] = [
+const GROUPS: [Group; 8] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
     ("idle", idle::rows),
     ("dispatch", dispatch::rows),
     ("burst", burst::rows),
+    ("search", search::rows),
     ("stream", stream::rows),
 ];
 

@@ -167,6 +167,19 @@ pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Resul
     }
 }
 
+/// Replaces a file that only the caller writes, with content that does not fit into memory. It is on the disk, whole,
+/// before it has its name; leftovers of writes that were killed are removed. Mode 0600.
+///
+/// # Errors
+/// It cannot be written; the old content is then still in place.
+pub fn write_streamed(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FsError> {
+    staged::sweep(path);
+    let mut temp = staged::TempFile::create(path, &[], PRIVATE_FILE, Durability::Cached)?;
+    temp.fill(path, write)?;
+    temp.replace(path)?;
+    staged::sync_parent(path)
+}
+
 /// Appends to a file in one write, making it with mode 0600 when it is missing.
 ///
 /// # Errors

@@ -10,13 +10,16 @@ mod events;
 mod exit;
 #[cfg(test)]
 mod fixture;
+mod hits;
 mod http;
 mod init;
 mod project;
 mod repository;
 pub mod scripted_agent;
+mod search;
 mod serve;
 mod settings;
+mod since;
 mod status;
 mod stream;
 mod task;
@@ -89,6 +92,8 @@ enum Command {
     Log(task::log::Args),
     /// Watch agents at work, live
     Stream(stream::Args),
+    /// Look for a text in the output of all runs
+    Search(search::Args),
     /// Tell why a task does not move now, and what will move it
     Why(why::Args),
     /// Tell how things stand
@@ -172,6 +177,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Cancel(args) => alone(task::ask::run(task::ask::Verb::Cancel, args, context)),
         Command::Log(args) => alone(task::log::run(args, context)),
         Command::Stream(args) => alone(stream::run(args, context)),
+        Command::Search(args) => search::run(&args, context),
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Events(args) => alone(events::run(args, context)),
@@ -233,6 +239,9 @@ mod tests {
             "task unblock all",
             "task attach 3",
             "task log 3 --run 1",
+            "task log 3 --grep error.* -i -C 2 --since 10m --json",
+            "log 3 --tail 20",
+            "search panic --task 3 --since 2h -C 3 -i --regex --json",
             "task why 3",
             "why 3",
             "serve --once",

@@ -7,6 +7,7 @@ mod show;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
+use super::since::Since;
 use super::task::run::tell;
 use super::task::settle::settled;
 use crate::api::client::{Client, ClientError};
@@ -15,49 +16,15 @@ use crate::api::types::TaskView;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::Part;
 use crate::transports::Sink;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use show::Show;
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr;
 use std::time::Duration;
 
 /// How long a daemon that is not there is waited for between two looks, when there is nothing to read meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Lines of the run so far that are shown where there is no terminal that tells its height.
 const SCREEN: usize = 24;
-
-/// A time: how long ago, or when.
-#[derive(Debug, Clone, Copy)]
-pub enum Since {
-    /// So long ago.
-    Ago(SignedDuration),
-    /// Then.
-    At(Timestamp),
-}
-
-impl FromStr for Since {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(at) = text.parse::<Timestamp>() {
-            return Ok(Self::At(at));
-        }
-        match text.parse::<SignedDuration>() {
-            Ok(ago) if !ago.is_negative() => Ok(Self::Ago(ago)),
-            Ok(_) | Err(_) => Err("expected how long ago (10m, 2h 30m) or a time (2026-08-01T12:00:00Z)".to_owned()),
-        }
-    }
-}
-
-impl Since {
-    /// The time meant.
-    pub fn at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::At(at) => at,
-            Self::Ago(ago) => now.saturating_sub(ago).unwrap_or(Timestamp::MIN),
-        }
-    }
-}
 
 /// Arguments of `orch stream`.
 #[derive(Debug, clap::Args)]
@@ -293,20 +260,5 @@ impl Watch<'_> {
             StreamEvent::Run(_) | StreamEvent::Lagged { .. } | StreamEvent::Waiting { .. } => {}
         }
         Ok(None)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_may_be_said_in_two_ways() {
-        let now: Timestamp = "2026-08-01T12:00:00Z".parse().expect("a time");
-        let at = |text: &str| text.parse::<Since>().map(|since| since.at(now).to_string());
-        assert_eq!(at("10m").as_deref(), Ok("2026-08-01T11:50:00Z"));
-        assert_eq!(at("1h 30m").as_deref(), Ok("2026-08-01T10:30:00Z"));
-        assert_eq!(at("2026-07-31T00:00:00Z").as_deref(), Ok("2026-07-31T00:00:00Z"));
-        assert!(at("soon").is_err() && at("-5m").is_err());
     }
 }

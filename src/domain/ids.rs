@@ -65,6 +65,13 @@ impl RunId {
     }
 }
 
+impl RunId {
+    /// Its place among the runs of its task, from 1.
+    pub fn ordinal(&self) -> Option<u32> {
+        self.0.split('-').nth(1)?.parse().ok()
+    }
+}
+
 /// Why a text is no run id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a run id: expected <task>-<ordinal>-<8 hex digits>")]
@@ -116,7 +123,7 @@ mod tests {
         let id = RunId::new(TaskId(12), 3, 0xab);
         assert_eq!(id.as_str(), "12-3-000000ab");
         assert_eq!(id.as_str().parse::<RunId>(), Ok(id.clone()));
-        assert_eq!(id.task(), Some(TaskId(12)));
+        assert_eq!((id.task(), id.ordinal()), (Some(TaskId(12)), Some(3)));
         assert!("12-3-../../x".parse::<RunId>().is_err());
     }
 }

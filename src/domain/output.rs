@@ -4,15 +4,22 @@ use super::ids::{RunId, TaskId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// File name of the readable output of a run: append-only.
 pub const TRANSCRIPT: &str = "transcript.log";
+/// What the name of a file that is watched gets when it was packed: `zstd` frames with a table of their places.
+pub const PACKED: &str = "zst";
 /// File name of the list that tells when which part of it was written, see [`super::timeline`].
 pub const TIMELINE: &str = "transcript.times";
 /// File name of the agent's own lines, masked.
 pub const RAW: &str = "agent.jsonl";
 /// File name of what the agent did, one JSON document a line, masked.
 pub const ACTIVITY: &str = "activity.jsonl";
+/// File name of what the agent printed, raw: it may hold secrets, and is never shown.
+pub const EVENTS: &str = "events.jsonl";
+/// File name of what the agent wrote to its stderr, raw.
+pub const STDERR: &str = "stderr.log";
 /// File name of a run's report: when it is there, everything is written.
 pub const OUTCOME: &str = "outcome.json";
 
@@ -77,6 +84,13 @@ pub fn start_of_last_lines(bytes: &[u8], lines: usize) -> usize {
 /// The last line of a text with something in it.
 pub fn last_line_of(text: &str) -> Option<&str> {
     text.lines().rev().map(str::trim).find(|line| !line.is_empty())
+}
+
+/// The line of `text` that holds the byte at `at`, without its line feed.
+pub fn line_at(text: &[u8], at: usize) -> Range<usize> {
+    let start = memchr::memrchr(b'\n', &text[..at]).map_or(0, |feed| feed + 1);
+    let end = memchr::memchr(b'\n', &text[at..]).map_or(text.len(), |feed| at + feed);
+    start..end
 }
 
 #[cfg(test)]

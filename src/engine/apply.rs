@@ -5,7 +5,7 @@ use super::doors::Doors;
 use super::file_sync::{FileNews, Known, WriteOrder, Writeback};
 use super::handle::{EngineError, Reply};
 use super::settings::Settings;
-use super::{integrate, launch, material, question, verify};
+use super::{integrate, launch, material, question, upkeep, verify};
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
 use crate::domain::ids::{RunId, TaskId};
@@ -45,6 +45,10 @@ pub enum JobKey {
     TryRoute(RunId),
     /// Write the sidecars of changed tasks.
     Sidecars,
+    /// Pack and drop the output of runs that are over.
+    Retain,
+    /// Put runs that are over into the search index.
+    Index,
 }
 
 /// A reply that leaves with the job's end.
@@ -131,6 +135,18 @@ pub enum Job {
         /// The tasks as they are now.
         tasks: Vec<Arc<Task>>,
     },
+    /// See [`JobKey::Retain`].
+    Retain {
+        /// Tasks of which nothing may go.
+        open: BTreeSet<TaskId>,
+        /// To be done in any case.
+        is_due: bool,
+    },
+    /// See [`JobKey::Index`].
+    Index {
+        /// These, or all that are not in it.
+        runs: Option<Vec<RunId>>,
+    },
     /// See [`JobKey::TryRoute`].
     TryRoute {
         /// The task.
@@ -214,6 +230,8 @@ impl Job {
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
             Self::Sidecars { .. } => JobKey::Sidecars,
+            Self::Retain { .. } => JobKey::Retain,
+            Self::Index { .. } => JobKey::Index,
         }
     }
 
@@ -261,6 +279,22 @@ impl Job {
                 let doors = Arc::clone(doors);
                 blocking(move || {
                     super::sidecar::write(&doors, &tasks);
+                    Report::Nothing
+                })
+                .await
+            }
+            Self::Retain { open, is_due } => {
+                let (doors, limits) = (Arc::clone(doors), settings.config.retention.clone());
+                blocking(move || {
+                    upkeep::retain(&doors, &limits, &open, is_due);
+                    Report::Nothing
+                })
+                .await
+            }
+            Self::Index { runs } => {
+                let doors = Arc::clone(doors);
+                blocking(move || {
+                    upkeep::index(&doors, runs.as_deref());
                     Report::Nothing
                 })
                 .await

@@ -7,6 +7,7 @@ use super::handle::{Command, EngineHandle};
 use super::metrics::Metrics;
 use super::mode::Mode;
 use super::settings::Settings;
+use super::upkeep::Upkeep;
 use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
@@ -76,6 +77,7 @@ pub struct Engine {
     sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
+    pub(super) upkeep: Upkeep,
     /// Messages that this engine handed to a run.
     pub(super) handed: HashSet<(RunId, MessageId)>,
     pub(super) metrics: Arc<Metrics>,
@@ -140,6 +142,7 @@ impl Engine {
             storage_problem: None,
             sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
+            upkeep: Upkeep::default(),
             handed: HashSet::new(),
             doors,
         };
@@ -273,6 +276,7 @@ impl Engine {
                 match key {
                     JobKey::Look if again => self.look_at_runs(),
                     JobKey::ReadFiles if again => self.read_files(),
+                    JobKey::Retain => self.upkeep.looked(),
                     // Everything else is begun again by the state that asks for it.
                     JobKey::Look
                     | JobKey::ReadFiles
@@ -283,7 +287,8 @@ impl Engine {
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
-                    | JobKey::Sidecars => {}
+                    | JobKey::Sidecars
+                    | JobKey::Index => {}
                 }
             }
             Input::Files => self.read_files(),
@@ -369,6 +374,7 @@ impl Engine {
             self.spawn_once(job);
         }
         self.write_sidecars();
+        self.keep_up();
     }
 
     fn write_sidecars(&mut self) {

@@ -19,10 +19,12 @@ mod metrics;
 mod mode;
 mod question;
 mod reports;
+mod search;
 mod session;
 mod settings;
 mod sidecar;
 mod storing;
+mod upkeep;
 mod verify;
 mod world;
 
@@ -30,6 +32,7 @@ pub use doors::Doors;
 pub use main_loop::{Engine, Farewell, Signals};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
+pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use settings::{Settings, Sources, content_id, project_file};
 

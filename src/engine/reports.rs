@@ -117,12 +117,16 @@ impl Engine {
 
     fn on_run_ended(&mut self, turn: &mut Turn, id: &RunId, report: &RunReport, now: Timestamp) {
         let Some(mut run) = self.world.runs.get(id).cloned() else { return };
+        self.upkeep.run_ended(id.clone());
         run.phase = Phase::Ended;
         run.started_at = run.started_at.or(Some(report.started_at));
         run.ended_at = Some(report.ended_at);
         run.cost = report.ending.cost;
         run.usage = report.ending.usage;
         run.session_id = report.ending.session_id.clone().or(run.session_id);
+        for warning in &report.warnings {
+            turn.note(&mut self.world, now, Some(run.task), Some(id.clone()), "run_warning", warning.clone());
+        }
         match run.kind {
             RunKind::Work | RunKind::Review => self.on_work_ended(turn, run, report, now),
             RunKind::Route => self.on_route_ended(turn, run, report, now),
@@ -218,7 +222,9 @@ impl Engine {
             | JobKey::Stop(_)
             | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
-            | JobKey::Sidecars => {}
+            | JobKey::Sidecars
+            | JobKey::Retain
+            | JobKey::Index => {}
         }
     }
 }

@@ -58,7 +58,11 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         pid: state.process.pid,
         mode: state.process.mode.clone(),
         http: state.process.listening.url(),
-        counts: counts(state, view).await?.into_iter().map(|(status, count)| (status.as_str().to_owned(), count)).collect(),
+        counts: counts(state, view)
+            .await?
+            .into_iter()
+            .map(|(status, count)| (status.as_str().to_owned(), count))
+            .collect(),
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
         problems: view.problems.iter().cloned().chain(state.process.listening.problem()).collect(),
     })

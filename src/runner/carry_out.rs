@@ -17,7 +17,7 @@ use super::transcript::Transcript;
 use super::wake::wake;
 use super::watch::Watch;
 use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::fs::Durability;
+use crate::adapters::fs::{Durability, FsError};
 use crate::adapters::process::{Swept, sweep_tree};
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::redact::Redactor;
@@ -28,6 +28,9 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
+
+/// Time between two looks whether a full disk has room again.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// Why a runner left without carrying out the run.
 #[derive(Debug, thiserror::Error)]
@@ -74,9 +77,26 @@ fn carry_out(dir: &RunDir) -> Result<(), RunError> {
         Err(error) => Err(Failure::new(FailureClass::Crashed, error.to_string())),
     };
     let report = report.unwrap_or_else(|failure| conclude::not_started(&launch, &claim.started, failure));
-    dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    write_report(dir, &report, &signals, &watch)?;
     wake(launch.wake_socket.as_deref());
     Ok(())
+}
+
+/// Writes the report. On a full disk it waits for room: without a report, a run that ended well would be lost. Whoever
+/// does not want to wait ends the runner.
+fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Watch) -> Result<(), RunError> {
+    loop {
+        match dir.write(&dir.outcome(), report, Durability::Synced) {
+            Err(RunFileError::File(FsError::Io { source, .. })) if is_full(&source) && !signals.stop_asked() => {
+                watch.wait(signals, LOOK_FOR_ROOM, None);
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// From the start of the agent to the report.

@@ -99,9 +99,7 @@ fn farewell(report: &mut RunReport, mut reading: Reading) {
     }
     reading.transcript.note(&report.summary());
     reading.end_records(&report.outcome(), &report.ending);
-    let (length, failed) = reading.transcript.close();
+    let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;
-    if let Some(error) = failed {
-        report.warnings.push(format!("the transcript is incomplete: {error}"));
-    }
+    report.warnings.extend(lost);
 }

@@ -169,12 +169,12 @@ impl RunDir {
 
     /// `events.jsonl`: the agent's own output, raw. Never shown: it may hold secrets.
     pub fn events(&self) -> PathBuf {
-        self.0.join("events.jsonl")
+        self.0.join(output::EVENTS)
     }
 
     /// `stderr.log`: the agent's stderr, raw.
     pub fn stderr(&self) -> PathBuf {
-        self.0.join("stderr.log")
+        self.0.join(output::STDERR)
     }
 
     /// `transcript.log`: readable lines, masked.

@@ -13,6 +13,7 @@ mod launch;
 mod letters;
 mod limits;
 mod lines;
+mod log_file;
 mod pane;
 mod reading;
 mod records;

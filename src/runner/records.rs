@@ -3,14 +3,15 @@
 //! daemon may have been started with others.
 
 use super::launch::RunDir;
+use super::log_file::{LogFile, Lost};
 use super::sanitize::sanitize;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentEvent, Outcome, Usage};
 use crate::domain::redact::Redactor;
 use serde_json::{Value, json};
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -25,8 +26,8 @@ pub(super) struct Records {
 
 /// A file, and what is waiting to be written to it.
 struct Growing {
-    file: File,
-    waiting: Vec<u8>,
+    file: LogFile,
+    waiting: String,
     length: u64,
     full: bool,
     /// How many lines of what comes are in the file already.
@@ -88,7 +89,7 @@ impl Growing {
         }
         // A last line that was not finished is written again.
         file.set_len(length)?;
-        Ok(Self { file, waiting: Vec::new(), length, full: false, known })
+        Ok(Self { file: LogFile::new(file), waiting: String::new(), length, full: false, known })
     }
 
     fn document(&mut self, document: Value) {
@@ -108,18 +109,20 @@ impl Growing {
         if self.full {
             return;
         }
-        self.waiting.extend_from_slice(line.as_bytes());
-        self.waiting.push(b'\n');
+        self.waiting.push_str(line);
+        self.waiting.push('\n');
         if self.length + self.waiting.len() as u64 > MOST {
             self.full = true;
-            self.waiting.extend_from_slice(b"{\"type\":\"cut\",\"reason\":\"the rest is too much\"}\n");
+            self.waiting.push_str("{\"type\":\"cut\",\"reason\":\"the rest is too much\"}\n");
         }
     }
 
     fn flush(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
-        if self.file.write_all(&waiting).is_ok() {
-            self.length += waiting.len() as u64;
+        if !waiting.is_empty() {
+            let lost = |lost: &Lost| json!({"type": "lost", "lines": lost.lines, "reason": lost.cause});
+            self.file.write(&waiting, |missing| format!("{}\n", lost(missing)));
+            self.length = self.file.length();
         }
     }
 }

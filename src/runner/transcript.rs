@@ -2,11 +2,12 @@
 //! that an offset at the end of the file is always between two lines.
 
 use super::launch::RunDir;
+use super::log_file::{LogFile, Lost};
 use super::pane::Pane;
 use super::render::{Rendered, Renderer};
 use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::domain::outcome::AgentEvent;
-use crate::domain::timeline::Mark;
+use crate::domain::timeline::{MARK, Mark};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -21,7 +22,7 @@ const BETWEEN_MARKS: Duration = Duration::from_millis(250);
 /// Writes one run's transcript.
 pub(super) struct Transcript {
     renderer: Renderer,
-    file: File,
+    file: LogFile,
     /// When which part of the log was written.
     times: File,
     /// When the last mark was made there.
@@ -32,8 +33,6 @@ pub(super) struct Transcript {
     pane: Option<Pane>,
     /// How many bytes of what is rendered are in the file already, from an earlier reading of the same events.
     known: u64,
-    /// The first write error. The run goes on without a transcript.
-    failed: Option<io::Error>,
 }
 
 impl Transcript {
@@ -43,14 +42,13 @@ impl Transcript {
         let (file, times) = (open(dir.transcript())?, open(dir.timeline())?);
         Ok(Self {
             renderer,
-            file,
+            file: LogFile::new(file),
             times,
             marked: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
             pane,
             known: 0,
-            failed: None,
         })
     }
 
@@ -110,9 +108,8 @@ impl Transcript {
         if !text.is_empty() {
             self.mark();
         }
-        if let Err(error) = self.file.write_all(text.as_bytes()) {
-            self.failed.get_or_insert(error);
-        }
+        let renderer = &self.renderer;
+        self.file.write(&text, |lost| told(renderer, lost));
         if let Some(pane) = &mut self.pane {
             pane.show(&lines);
         }
@@ -126,21 +123,34 @@ impl Transcript {
         }
         self.marked = Some(now);
         let mark = Mark { offset: self.length(), at: SystemClock.now() };
-        let _ = self.times.write_all(mark.line().as_bytes());
+        if self.times.write_all(mark.line().as_bytes()).is_err() {
+            // Half a mark would put all that follow out of their places.
+            let length = self.times.metadata().map_or(0, |found| found.len());
+            let _ = self.times.set_len(length - length % MARK as u64);
+        }
     }
 
     /// The length of the log in bytes.
     pub(super) fn length(&self) -> u64 {
-        self.file.metadata().map_or(0, |found| found.len())
+        self.file.length()
     }
 
-    /// Writes what is left and lets go of the pane. Returns the length, and the first error there was.
-    pub(super) fn close(mut self) -> (u64, Option<io::Error>) {
+    /// Writes what is left and lets go of the pane. Returns the length, and what is missing, in words.
+    pub(super) fn close(mut self) -> (u64, Option<String>) {
         self.flush();
+        let lost = self.file.lost();
+        let lost = lost.map(|lost| format!("the transcript misses {} lines: {}", lost.lines, lost.cause));
         let length = self.length();
         if let Some(pane) = self.pane {
             pane.close();
         }
-        (length, self.failed)
+        (length, lost)
     }
+}
+
+/// The line that marks a gap.
+fn told(renderer: &Renderer, lost: &Lost) -> String {
+    let lines = if lost.lines == 1 { "line" } else { "lines" };
+    let note = renderer.note(&format!("{} {lines} could not be written here: {}", lost.lines, lost.cause));
+    note.iter().map(|line| format!("{}\n", line.text)).collect()
 }

@@ -3,4 +3,5 @@
 pub mod journal;
 mod messages;
 mod migrations;
+pub mod search;
 pub mod tasks_file;

@@ -2,13 +2,12 @@
 //! nobody watches is none of its business.
 
 use super::files::{RunFiles, last_line_end};
+use super::text::Text;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::file_watch::{Caller, FileWatch, News, WatchId};
 use crate::domain::output::{OutputChunk, piece_length};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -44,7 +43,7 @@ type Places = BTreeMap<WatchId, BTreeSet<PathBuf>>;
 /// One of them.
 struct Follow {
     files: RunFiles,
-    file: Option<File>,
+    text: Option<Text>,
     /// Everything before it was told.
     offset: u64,
     followers: broadcast::Sender<Message>,
@@ -185,14 +184,14 @@ impl Watched {
 
 impl Follow {
     fn begin(files: &RunFiles) -> io::Result<Self> {
-        let file = open(files)?;
-        let offset = match &file {
-            Some(file) => last_line_end(file, file.metadata()?.len())?,
+        let text = Text::open(files)?;
+        let offset = match &text {
+            Some(text) => last_line_end(text, text.length()?)?,
             None => 0,
         };
         let (followers, _) = broadcast::channel(QUEUE);
         let (of_file, of_directory) = (None, None);
-        Ok(Self { files: files.clone(), file, offset, followers, of_file, of_directory, due: true, perhaps_over: true })
+        Ok(Self { files: files.clone(), text, offset, followers, of_file, of_directory, due: true, perhaps_over: true })
     }
 
     fn joined(&self) -> Joined {
@@ -214,10 +213,10 @@ impl Follow {
         if self.of_directory.is_none() {
             self.of_directory = watch.follow_directory(&self.files.dir);
         }
-        if self.file.is_none() {
-            self.file = open(&self.files).ok().flatten();
+        if self.text.is_none() {
+            self.text = Text::open(&self.files).ok().flatten();
         }
-        if self.of_file.is_none() && self.file.is_some() {
+        if self.of_file.is_none() && self.text.is_some() {
             self.of_file = watch.follow_file(&self.files.followed);
         }
     }
@@ -249,10 +248,10 @@ impl Follow {
     }
 
     fn read(&mut self, buffer: &mut [u8], over: bool) -> io::Result<Option<Piece>> {
-        let Some(file) = &self.file else { return Ok(None) };
-        let piece = read_piece(file, self.offset, buffer, over)?;
+        let Some(text) = &self.text else { return Ok(None) };
+        let piece = read_piece(text, self.offset, buffer, over)?;
         if piece.is_none() {
-            let length = file.metadata()?.len();
+            let length = text.length()?;
             if length < self.offset {
                 self.offset = length;
                 self.due = true;
@@ -278,14 +277,6 @@ impl Follow {
     }
 }
 
-fn open(files: &RunFiles) -> io::Result<Option<File>> {
-    match File::open(&files.followed) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// A piece of a file as text, and how many bytes it takes there.
 pub(super) struct Piece {
     pub(super) content: String,
@@ -293,10 +284,10 @@ pub(super) struct Piece {
 }
 
 /// The next piece from `offset` on that fits into `buffer`. `None`: there is none, or its line is still being written.
-pub(super) fn read_piece(file: &File, offset: u64, buffer: &mut [u8], is_all: bool) -> io::Result<Option<Piece>> {
+pub(super) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bool) -> io::Result<Option<Piece>> {
     let mut filled = 0;
     while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+        match text.read_some(&mut buffer[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -1,13 +1,12 @@
 //! The files of a run that watchers read, and the places in them.
 
+use super::text::Text;
 use crate::adapters::fs;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::{self, Part, start_of_last_lines};
 use crate::domain::timeline;
 use jiff::Timestamp;
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 /// The most that is read of a list of marks: four years of output without a pause.
@@ -24,6 +23,8 @@ pub struct RunFiles {
     pub dir: PathBuf,
     /// What is watched, as a rule the transcript: append-only, whole lines.
     pub followed: PathBuf,
+    /// The same once it was packed.
+    pub packed: PathBuf,
     /// When which part of it was written, where that is known.
     pub timeline: Option<PathBuf>,
     /// Is there when everything is written.
@@ -51,7 +52,8 @@ impl RunFiles {
         };
         let timeline = (part == Part::Output).then(|| dir.join(output::TIMELINE));
         let (followed, outcome) = (dir.join(followed), dir.join(output::OUTCOME));
-        Self { task, run, dir, followed, timeline, outcome }
+        let packed = followed.with_added_extension(output::PACKED);
+        Self { task, run, dir, followed, packed, timeline, outcome }
     }
 
     /// Everything is written.
@@ -78,31 +80,23 @@ impl RunFiles {
         }
     }
 
-    pub(super) fn marks(&self) -> Option<Vec<u8>> {
+    /// When which part was written, see [`timeline`]. `None`: nothing tells.
+    pub fn marks(&self) -> Option<Vec<u8>> {
         fs::read_limited(self.timeline.as_ref()?, MARKS).ok()
     }
 
     fn length(&self) -> io::Result<u64> {
-        match std::fs::metadata(&self.followed) {
-            Ok(found) => Ok(found.len()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error),
-        }
+        Text::open(self)?.map_or(Ok(0), |text| text.length())
     }
 
     /// Reads backwards until there are enough lines.
     fn tail(&self, lines: usize) -> io::Result<u64> {
-        let file = match File::open(&self.followed) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-            Err(error) => return Err(error),
-        };
-        let length = file.metadata()?.len();
+        let Some(text) = Text::open(self)? else { return Ok(0) };
+        let length = text.length()?;
         let mut room: u64 = 64 << 10;
         loop {
             let begin = length.saturating_sub(room);
-            let mut bytes = vec![0; usize::try_from(length - begin).map_err(io::Error::other)?];
-            file.read_exact_at(&mut bytes, begin)?;
+            let bytes = text.range(begin, length)?;
             let start = start_of_last_lines(&bytes, lines);
             if start > 0 || begin == 0 {
                 return Ok(begin + start as u64);
@@ -113,13 +107,12 @@ impl RunFiles {
 }
 
 /// The last line end at or before `length`: where live output can begin.
-pub(super) fn last_line_end(file: &File, length: u64) -> io::Result<u64> {
+pub(super) fn last_line_end(text: &Text, length: u64) -> io::Result<u64> {
     const STEP: u64 = 64 << 10;
     let mut end = length;
     while end > 0 {
         let begin = end.saturating_sub(STEP);
-        let mut bytes = vec![0; usize::try_from(end - begin).map_err(io::Error::other)?];
-        file.read_exact_at(&mut bytes, begin)?;
+        let bytes = text.range(begin, end)?;
         if let Some(feed) = bytes.iter().rposition(|b| *b == b'\n') {
             return Ok(begin + feed as u64 + 1);
         }

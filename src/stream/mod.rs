@@ -4,13 +4,22 @@
 
 mod capture;
 mod files;
+mod find;
 mod hub;
+mod keep;
 mod last;
+mod packed;
+mod pieces;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod text;
 
 pub use files::{RunFiles, Start};
+pub use find::{Hit, Line, Span, count, find, lines_before};
 pub use hub::Hub;
+pub use keep::{Kept, drop_raw, drop_text, kept, pack};
 pub use last::last_line;
+pub use pieces::{Piece, Pieces};
 pub use subscription::{Delivery, Subscription};
+pub use text::Text;

@@ -2,10 +2,10 @@
 
 use super::capture::{Capture, Joined, Message, PIECE, Piece, read_piece};
 use super::files::RunFiles;
+use super::text::Text;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::output::OutputChunk;
 use crate::domain::timeline::time_at;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -39,7 +39,7 @@ pub struct Subscription {
     live: Option<broadcast::Receiver<Message>>,
     /// Up to here the file is read before anything live; `None`: to its end.
     file_until: Option<u64>,
-    file: Option<Arc<File>>,
+    text: Option<Arc<Text>>,
     /// When what was written, as it stood when the file was first read.
     marks: Option<Arc<Vec<u8>>>,
     /// Came live, and waits until the file was read up to it.
@@ -53,7 +53,7 @@ impl Subscription {
     pub(super) fn new(files: RunFiles, cursor: u64, joined: Option<(Joined, Arc<Capture>)>) -> Self {
         let file_until = joined.as_ref().map(|(joined, _)| joined.offset);
         let (live, capture) = joined.map(|(joined, capture)| (joined.live, capture)).unzip();
-        Self { _capture: capture, files, cursor, live, file_until, file: None, marks: None, next: None, ended: false }
+        Self { _capture: capture, files, cursor, live, file_until, text: None, marks: None, next: None, ended: false }
     }
 
     /// The run.
@@ -150,12 +150,11 @@ impl Subscription {
     }
 
     async fn out_of_file(&mut self) -> io::Result<Option<Arc<OutputChunk>>> {
-        let file = match &self.file {
-            Some(file) => Arc::clone(file),
-            None => match File::open(&self.files.followed) {
-                Ok(file) => Arc::clone(self.file.insert(Arc::new(file))),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(error),
+        let text = match &self.text {
+            Some(text) => Arc::clone(text),
+            None => match Text::open(&self.files)? {
+                Some(text) => Arc::clone(self.text.insert(Arc::new(text))),
+                None => return Ok(None),
             },
         };
         let room = self.file_until.map_or(u64::MAX, |until| until.saturating_sub(self.cursor));
@@ -163,7 +162,7 @@ impl Subscription {
         let (cursor, files, marks) = (self.cursor, self.files.clone(), self.marks.clone());
         let read = tokio::task::spawn_blocking(move || {
             let marks = marks.unwrap_or_else(|| Arc::new(files.marks().unwrap_or_default()));
-            let piece = read_piece(&file, cursor, &mut vec![0; most], true)?;
+            let piece = read_piece(&text, cursor, &mut vec![0; most], true)?;
             Ok::<_, io::Error>((piece, marks))
         });
         let (piece, marks) = read.await.map_err(io::Error::other)??;

@@ -12,6 +12,7 @@ mod docs;
 mod engine_in_process;
 mod git;
 mod http;
+mod logs;
 mod main_job;
 mod prompts;
 mod runner;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 mod again;
 mod endings;
+mod full_disk;
 mod hostile;
 mod lost;
 mod output;
