@@ -60,7 +60,7 @@ fn a_full_disk_ends_nothing_and_the_gap_is_marked() {
     let lines: Vec<&str> = transcript.lines().collect();
     let place = |wanted: &str| lines.iter().position(|line| *line == wanted);
     let is_gap = |line: &&str| line.ends_with("could not be written here: the disk was full");
-    let gap = lines.iter().position(|line| is_gap(line)).unwrap_or_else(|| panic!("no gap in {transcript}"));
+    let gap = lines.iter().position(is_gap).unwrap_or_else(|| panic!("no gap in {transcript}"));
     assert!(place("before") < Some(gap) && Some(gap) < place("after"), "{transcript}");
     let lost: usize = lines[gap].split(' ').nth(1).and_then(|number| number.parse().ok()).expect("a number");
     let flood = lines.iter().filter(|line| line.starts_with("lost ")).count();
