@@ -109,11 +109,12 @@ impl Engine {
             journal: doors.journal.clone(),
             runs_dir: doors.home.runs(),
         };
+        let file = super::file_sync::FileSync::new(loaded.agreed);
         let engine = Self {
             world: World::from_journal(loaded, doors.journal.clone()),
             settings: Arc::new(settings),
             mode,
-            file: super::file_sync::FileSync::new(),
+            file,
             feed,
             commands,
             jobs: JoinSet::new(),
@@ -227,6 +228,7 @@ impl Engine {
             leave |= self.apply_input(&mut turn, input, now);
         }
         self.plan_and_begin(&mut turn, now);
+        turn.agreed = self.file.take_agreed_anew();
         let writes = turn.writes();
         if !self.store(&mut turn.replies, writes).await {
             return true;
@@ -277,9 +279,6 @@ impl Engine {
                 self.set_next_tick();
                 self.look_at_runs();
                 self.lift_cooldowns(turn, now);
-                if self.world.tasks.values().all(|task| task.status().is_final()) {
-                    self.file.rest();
-                }
                 self.read_files();
             }
             Input::Unattended => self.unattended = true,
@@ -349,6 +348,9 @@ impl Engine {
             && let Some(job) = self.file.next_write(&self.world)
         {
             self.spawn_once(job);
+        }
+        if self.file.holds_outline() && self.world.tasks.is_empty() {
+            self.file.rest();
         }
         self.write_sidecars();
     }

@@ -4,6 +4,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::{Cooldown, Scope, Snapshot, status_in};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
 use crate::store::journal::{Entry, Journal, JournalError, Loaded, Project, Write};
+use crate::store::tasks_file::Agreed;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -160,6 +161,8 @@ pub struct Turn {
     runs: BTreeMap<RunId, Run>,
     projects: Vec<Project>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
+    /// The content of `tasks.yml` that is agreed on, when that is another one now.
+    pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
     pub entries: Vec<Entry>,
     /// Tasks whose lines in `tasks.yml` may have to be written.
@@ -268,6 +271,7 @@ impl Turn {
         let projects = self.projects.iter().cloned().map(Write::Project);
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
         let entries = self.entries.iter().cloned().map(Write::Entry);
-        tasks.chain(runs).chain(projects).chain(cooldowns).chain(entries).collect()
+        let agreed = self.agreed.into_iter().map(Write::Agreed);
+        tasks.chain(runs).chain(projects).chain(cooldowns).chain(entries).chain(agreed).collect()
     }
 }

@@ -6,6 +6,7 @@ mod settled;
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, migrate};
+use super::tasks_file::Agreed;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
@@ -103,6 +104,8 @@ pub enum Write {
     Project(Project),
     /// Insert, replace or remove.
     Cooldown(String, Option<Cooldown>),
+    /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
+    Agreed(Option<Agreed>),
 }
 
 /// Everything that is loaded at the start.
@@ -116,6 +119,8 @@ pub struct Loaded {
     pub projects: Vec<Project>,
     /// Agents to leave alone.
     pub cooldowns: BTreeMap<String, Cooldown>,
+    /// The content of `tasks.yml` from which nothing is to be learned.
+    pub agreed: Option<Agreed>,
     /// The last place in the history.
     pub last_seq: u64,
     /// The highest task id ever given out.
@@ -314,6 +319,9 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
         rows.collect::<Result<Vec<_>, _>>()
     };
     loaded.projects = read_projects().map_err(sqlite)?;
+    let agreed = json_rows(connection, path, "content of tasks.yml", "SELECT value FROM meta WHERE key = 'agreed'", []);
+    // Whatever it is, without it the file is read.
+    loaded.agreed = agreed.ok().and_then(|rows| rows.into_iter().next());
     let mut statement = connection.prepare("SELECT agent, data FROM cooldowns").map_err(sqlite)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     for row in rows {
@@ -432,6 +440,15 @@ fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
                      ON CONFLICT (agent) DO UPDATE SET data = excluded.data",
                 )?
                 .execute(params![agent, data])?;
+        }
+        Write::Agreed(Some(agreed)) => {
+            let data = json("content of tasks.yml", serde_json::to_string(agreed))?;
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('agreed', ?1)")?
+                .execute(params![data])?;
+        }
+        Write::Agreed(None) => {
+            connection.prepare_cached("DELETE FROM meta WHERE key = 'agreed'")?.execute([])?;
         }
         Write::Cooldown(agent, None) => {
             connection.prepare_cached("DELETE FROM cooldowns WHERE agent = ?1")?.execute(params![agent])?;

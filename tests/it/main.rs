@@ -15,5 +15,6 @@ mod main_job;
 mod prompts;
 mod runner;
 mod scripted_agent;
+mod settled;
 mod tasks_file;
 mod tidy;
