@@ -1,11 +1,13 @@
 //! The agent of the benchmarks: this very program, which stamps the time as its first act, commits a line, and stamps
 //! the time as its last act. The baseline starts the same program the same way.
 
-use crate::measure::now_ns;
+use crate::measure::{now_ns, pause, random_pause};
+use crate::table::say;
 use orch::adapters::fs::{Durability, append_private, read_text, write_private};
 use orch::adapters::process::{Invocation, env_var, environment, run, which};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// `<this program> --as-agent <directory of stamps> <name>`.
 pub const FLAG: &str = "--as-agent";
@@ -16,6 +18,30 @@ pub fn work(stamps: &Path, name: &str) -> ExitCode {
     let worked = stamp(stamps, name, "begin", begun).is_some() && commit().is_some();
     let ended = now_ns();
     ExitCode::from(u8::from(!worked || stamp(stamps, name, "end", ended).is_none()))
+}
+
+/// `<this program> --as-teller <directory of stamps> <name>`.
+pub const TELLER: &str = "--as-teller";
+
+/// An agent that says a line every fifty milliseconds, from the file `go` to the file `stop`.
+pub fn tell(stamps: &Path, name: &str) -> ExitCode {
+    let there = |file: &str| stamps.join(file).exists();
+    if stamp(stamps, name, "begin", now_ns()).is_none() {
+        return ExitCode::FAILURE;
+    }
+    while !there("go") {
+        random_pause(40, 60);
+    }
+    // Not all in the same moment.
+    random_pause(0, 50);
+    let mut said = 0;
+    while !there("stop") {
+        say(&format!("T {name} {said} {}", now_ns()));
+        said += 1;
+        pause(Duration::from_millis(50));
+    }
+    let worked = commit().is_some() && stamp(stamps, name, "said", said).is_some();
+    ExitCode::from(u8::from(!worked))
 }
 
 fn stamp(stamps: &Path, name: &str, which: &str, at: u64) -> Option<()> {

@@ -37,14 +37,21 @@ pub struct Seen {
 impl Ground {
     /// A box without a daemon. Its agent `bot` is [`agent::work`]; `config` is the rest of `config.yml`.
     pub fn new(config: &str) -> Self {
+        Self::with("", config)
+    }
+
+    /// The same with more agents: lines of `agents:`, in which `STAMPS` stands for the directory of the stamps.
+    pub fn with(agents: &str, config: &str) -> Self {
         let mut sealed = SealedBox::new();
         let worktrees = memory();
         sealed.set("ORCH_WORKTREES", worktrees.path());
         let stamps = sealed.root().join("stamps");
         std::fs::create_dir_all(&stamps).expect("a directory in the box");
         let program = json!(this_program());
+        let agents = agents.replace("STAMPS", &json!(stamps).to_string());
         let args = json!([agent::FLAG, stamps, "{task_id}"]);
-        sealed.config(&format!("agents:\n  bot: {{kind: command, command: {program}, args: {args}}}\n{config}"));
+        sealed
+            .config(&format!("agents:\n  bot: {{kind: command, command: {program}, args: {args}}}\n{agents}{config}"));
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { sealed, runtime, client: None, stamps, worktrees }
     }
@@ -114,7 +121,12 @@ impl Ground {
 
     /// Adds a task for the agent of the benchmarks; its id.
     pub fn add(&self, title: &str) -> u64 {
-        let added = self.post("/v1/tasks", &new_task(title));
+        self.add_for(title, "bot")
+    }
+
+    /// Adds a task for an agent; its id.
+    pub fn add_for(&self, title: &str, agent: &str) -> u64 {
+        let added = self.post("/v1/tasks", &json!({"title": title, "labels": [format!("agent:{agent}")]}));
         added["id"].as_u64().expect("a task has an id")
     }
 

@@ -59,16 +59,18 @@ fn tell(seen: &Watched, watch: Duration, table: &mut Table) {
     });
 }
 
-struct Watched {
+/// What a process did while it was watched.
+pub struct Watched {
     /// A program was run.
-    programs: bool,
+    pub programs: bool,
     /// Percent of one core, children included.
-    cpu: f64,
+    pub cpu: f64,
     /// A second.
     wakeups: f64,
 }
 
-fn watched(pid: i32, time: Duration) -> Watched {
+/// Watches a process for a time.
+pub fn watched(pid: i32, time: Duration) -> Watched {
     let (first, children) = (threads(pid), children_of(pid));
     let begun = now_ns();
     let mut last = first.clone();
@@ -129,7 +131,7 @@ fn children_of(pid: i32) -> Children {
 }
 
 /// Its share of the memory, in megabytes.
-fn pss_mb(pid: i32) -> f64 {
+pub fn pss_mb(pid: i32) -> f64 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
     let line =
         text.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok());

@@ -17,6 +17,8 @@ mod kit;
 mod library;
 mod many;
 mod measure;
+mod search;
+mod stream;
 mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,21 +43,25 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 8] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
     ("idle", idle::rows),
     ("dispatch", dispatch::rows),
     ("burst", burst::rows),
+    ("search", search::rows),
+    ("stream", stream::rows),
 ];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    if let [flag, stamps, name] = args.as_slice()
-        && flag == agent::FLAG
-    {
-        return agent::work(Path::new(stamps), name);
+    if let [flag, stamps, name] = args.as_slice() {
+        match flag.as_str() {
+            agent::FLAG => return agent::work(Path::new(stamps), name),
+            agent::TELLER => return agent::tell(Path::new(stamps), name),
+            _ => {}
+        }
     }
     let scale = Scale { quick: args.iter().any(|arg| arg == "--quick") };
     // cargo adds `--bench` of its own.

@@ -1,15 +1,17 @@
 //! The composition root: the only file that wires everything. Opens an engine on a home, puts the API in front of it,
 //! and lets the world wake it.
 
-use crate::adapters::clock::SystemClock;
+mod tcp;
+
+use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::{self, FileLock, FsError};
-use crate::adapters::process::which;
+use crate::adapters::process::{resident_memory, which};
 use crate::adapters::tmux::Tmux;
 use crate::api::client::{Client, Transport};
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{self, Doors, Farewell, Mode, Signals, Sources};
-use crate::http::{ApiState, ProcessInfo, router};
+use crate::http::{ApiState, Listening, ProcessInfo, Readers, router};
 use crate::store::journal::{Journal, JournalError};
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeMap;
@@ -18,6 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::net::{UnixDatagram, UnixListener, UnixStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -186,10 +189,13 @@ impl Setup {
         let wake_socket = self.socket(WAKE_SOCKET);
         let api_socket = self.api_socket();
         let waker = spawn_waker(&wake_socket, &signals)?;
+        let settings_changed = Arc::new(Notify::new());
         // One command reads the files once; who stays hears of changes.
         let watcher = match mode {
             Mode::Command => None,
-            Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => Some(watch(self.home.root(), &signals)?),
+            Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
+                Some(watch(self.home.root(), &signals, Arc::clone(&settings_changed))?)
+            }
         };
         let doors = Arc::new(Doors {
             home: self.home.clone(),
@@ -210,12 +216,16 @@ impl Setup {
             ledger: std::sync::Mutex::default(),
         });
         let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());
+        let listening = Arc::new(Listening::default());
         let process = ProcessInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             mode: mode.as_str().to_owned(),
+            started: SystemClock.now(),
+            listening: Arc::clone(&listening),
+            memory: resident_memory,
         };
-        let state = ApiState { engine: handle.clone(), process: Arc::new(process) };
+        let state = ApiState { engine: handle.clone(), process: Arc::new(process), readers: Readers::default() };
         let routes = router(state);
         let listener = listen(&api_socket)?;
         let served = routes.clone();
@@ -227,6 +237,9 @@ impl Setup {
                 tracing::error!(%error, "the API stopped");
             }
         });
+        if matches!(mode, Mode::Serve | Mode::UntilIdle) {
+            self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
+        }
         Ok(Running {
             handle,
             client: Client::new(Transport::InProcess(routes)),
@@ -312,15 +325,20 @@ fn spawn_waker(path: &Path, signals: &Signals) -> Result<JoinHandle<()>, OpenErr
 }
 
 /// Editors replace files by renaming, so the directory is watched and not the files.
-fn watch(root: &Path, signals: &Signals) -> Result<notify::RecommendedWatcher, OpenError> {
+fn watch(root: &Path, signals: &Signals, settings: Arc<Notify>) -> Result<notify::RecommendedWatcher, OpenError> {
     let failed = |source| OpenError::Watch { path: root.to_owned(), source };
     let files = Arc::clone(&signals.files);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // An error means that events were missed: look.
-        let concerns_us =
-            event.map_or(true, |event| !event.kind.is_access() && event.paths.iter().any(|path| is_watched(path)));
-        if concerns_us {
+        let concerns = |is_it: fn(&Path) -> bool| {
+            let seen = |event: &notify::Event| !event.kind.is_access() && event.paths.iter().any(|path| is_it(path));
+            event.as_ref().map_or(true, seen)
+        };
+        if concerns(is_watched) {
             files.notify_one();
+        }
+        if concerns(is_settings) {
+            settings.notify_one();
         }
     })
     .map_err(failed)?;
@@ -329,5 +347,9 @@ fn watch(root: &Path, signals: &Signals) -> Result<notify::RecommendedWatcher, O
 }
 
 fn is_watched(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name == "tasks.yml" || name == "config.yml")
+    is_settings(path) || path.file_name().is_some_and(|name| name == "tasks.yml")
+}
+
+fn is_settings(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "config.yml")
 }

@@ -10,9 +10,9 @@ mod tests;
 pub use digest::Digest;
 pub use exchange::{WriteError, Written, exchange_append, exchange_write};
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Mode of a private file.
@@ -67,6 +67,27 @@ impl FsError {
     /// Whether the file or a directory above it does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// What tells that a file changed, without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint {
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+}
+
+impl Fingerprint {
+    /// Of what is at `path` now; `None` when nothing can be found there.
+    pub fn of(path: &Path) -> Option<Self> {
+        std::fs::metadata(path).ok().map(|found| Self::from(&found))
+    }
+}
+
+impl From<&Metadata> for Fingerprint {
+    fn from(found: &Metadata) -> Self {
+        Self { inode: found.ino(), length: found.len(), modified: (found.mtime(), found.mtime_nsec()) }
     }
 }
 
@@ -144,6 +165,19 @@ pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Resul
         Durability::Synced => staged::sync_parent(path),
         Durability::Cached => Ok(()),
     }
+}
+
+/// Replaces a file that only the caller writes, with content that does not fit into memory. It is on the disk, whole,
+/// before it has its name; leftovers of writes that were killed are removed. Mode 0600.
+///
+/// # Errors
+/// It cannot be written; the old content is then still in place.
+pub fn write_streamed(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<(), FsError> {
+    staged::sweep(path);
+    let mut temp = staged::TempFile::create(path, &[], PRIVATE_FILE, Durability::Cached)?;
+    temp.fill(path, write)?;
+    temp.replace(path)?;
+    staged::sync_parent(path)
 }
 
 /// Appends to a file in one write, making it with mode 0600 when it is missing.

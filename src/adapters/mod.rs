@@ -1,6 +1,7 @@
 //! The doors to the outside world, one for each kind of effect. Mechanisms; no policy.
 
 pub mod clock;
+pub mod file_watch;
 pub mod fs;
 pub mod git;
 pub mod process;

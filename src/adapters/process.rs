@@ -8,6 +8,7 @@ mod blocking;
 mod environment;
 mod identity;
 mod invocation;
+mod limits;
 mod marked;
 mod output;
 #[cfg_attr(target_os = "linux", path = "process/table_linux.rs")]
@@ -20,6 +21,7 @@ pub use blocking::run;
 pub use environment::{env_var, environment, which};
 pub use identity::{Identity, signal};
 pub use invocation::{Excess, Invocation, ProcessError};
+pub use limits::{raise_file_limit, resident_memory};
 pub use marked::{Load, Swept, descendants_load, marked, sweep, sweep_tree};
 pub use output::Output;
 

@@ -59,8 +59,15 @@ impl Repo {
     /// second call ends in the same state.
     pub async fn ensure_worktree(&self, request: &WorktreeRequest<'_>) -> Result<Worktree, WorktreeError> {
         let path = prepared(request.path)?;
-        let fetched = if request.fetch { Some(self.base(request.base, true).await?) } else { None };
+        // Whoever has no remote need not ask it.
+        let fetch = request.fetch && self.settings(&self.main_checkout()).await?.has_remote;
+        let fetched = if fetch { Some(self.base(request.base, true).await?) } else { None };
         let _held = self.hold().await?;
+        if fetched.is_none()
+            && let Some(made) = self.create_at_once(&path, request.branch, request.base).await?
+        {
+            return Ok(made);
+        }
         let mut tips = self.tips(&[request.base, request.branch]).await?;
         let tip = tips.remove(request.branch);
         let base = match fetched {
@@ -84,6 +91,28 @@ impl Repo {
             }
             made => made,
         }
+    }
+
+    /// Makes the worktree of a branch that was never there, from the local base, without a look at anything first:
+    /// git refuses by itself what would be in the way. `None`: something is, or the base is not to be had so simply.
+    async fn create_at_once(
+        &self,
+        path: &Path,
+        branch: &BranchName,
+        base: &BranchName,
+    ) -> Result<Option<Worktree>, WorktreeError> {
+        let there = |path: &Path| path.symlink_metadata().is_ok();
+        if there(path) || there(&self.common_dir().join(branch.full_ref())) || self.linked_checkout(path)?.is_some() {
+            return Ok(None);
+        }
+        clear_branch_lock(self.common_dir(), branch).await?;
+        let add = Call::new(["worktree", "add", "--quiet", "--no-track"]).time_limit(CHECKOUT);
+        let add = add.arg("-b").arg(branch.as_str()).arg("--").arg(path).arg(base.full_ref());
+        if !self.run(&self.main_checkout(), scratch::marked(add, path)).await?.success() {
+            return Ok(None);
+        }
+        let Some(sha) = self.loose_tip(branch) else { return Ok(None) };
+        self.made(path, branch, sha, Vec::new()).await.map(Some)
     }
 
     /// Finds the worktree again, or removes what a crash or a hand left of it.
@@ -207,6 +236,17 @@ impl Repo {
             }
         };
         self.ask(&self.main_checkout(), scratch::marked(add, path)).await?;
+        self.made(path, branch, base_sha, notes).await
+    }
+
+    /// What is told of a worktree that was just made.
+    async fn made(
+        &self,
+        path: &Path,
+        branch: &BranchName,
+        base_sha: String,
+        mut notes: Vec<String>,
+    ) -> Result<Worktree, WorktreeError> {
         let checkout = self.linked_checkout(path)?.ok_or_else(|| GitError::Unexpected {
             command: "git worktree add".to_owned(),
             detail: format!("{} is not registered", path.display()),

@@ -4,11 +4,13 @@
 //! settings in HOME stay in force. Values from outside never become options of their own.
 
 mod failure;
+mod live;
 mod reader;
 
 use super::argv::{Argv, checked_id, owned, text_of};
-use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Session, Stdin};
+use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::domain::outcome::RunKind;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 const NAME: &str = "claude";
@@ -27,6 +29,10 @@ pub struct Claude;
 impl Dialect for Claude {
     fn launch(&self, request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
         let mut argv = Argv::new(NAME, &["-p", "--output-format", "stream-json", "--verbose"]);
+        let live = request.live && request.kind == RunKind::Work;
+        if live {
+            argv.words(&["--input-format", "stream-json", "--replay-user-messages"]);
+        }
         argv.model(request)?;
         let flag = match &request.session {
             Session::New { .. } => "--session-id",
@@ -55,13 +61,18 @@ impl Dialect for Claude {
             cwd: request.worktree.clone(),
             env: environment(request.kind),
             pass_env: owned(&["ANTHROPIC_*", "CLAUDE_*", "DISABLE_AUTOUPDATER"]),
-            stdin: Stdin::Prompt,
+            stdin: if live { Stdin::Live } else { Stdin::Prompt },
             files: BTreeMap::new(),
+            opening: Value::Null,
         })
     }
 
     fn reader(&self, _kind: RunKind) -> Box<dyn EventReader> {
         Box::new(reader::Reader::default())
+    }
+
+    fn live_reader(&self, _opening: &Value) -> Option<Box<dyn LiveReader>> {
+        Some(Box::new(reader::Reader::default()))
     }
 }
 

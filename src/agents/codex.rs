@@ -5,13 +5,16 @@
 //! for the network). The rest is bounded by the runner's own limits.
 
 mod failure;
+mod live;
 mod reader;
 mod record;
 
-use super::argv::{Argv, checked_id, owned};
-use super::{CodexSandbox, Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Session, Stdin};
+use super::argv::{Argv, checked_id, checked_model, owned, text_of};
+use super::{CodexSandbox, Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::domain::outcome::RunKind;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 const NAME: &str = "codex";
 
@@ -21,6 +24,9 @@ pub struct Codex;
 
 impl Dialect for Codex {
     fn launch(&self, request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
+        if request.live && request.kind == RunKind::Work && are_settings(&request.extra_args) {
+            return live_launch(request);
+        }
         let mut argv = Argv::new(NAME, &["exec", "--json"]);
         sandbox(&mut argv, request)?;
         argv.path("--cd", "the working directory", &request.worktree)?;
@@ -47,12 +53,76 @@ impl Dialect for Codex {
             pass_env: owned(&["OPENAI_*", "CODEX_*"]),
             stdin: Stdin::Prompt,
             files: [(schema, request.answer_schema.to_string())].into(),
+            opening: Value::Null,
         })
     }
 
     fn reader(&self, _kind: RunKind) -> Box<dyn EventReader> {
         Box::new(reader::Reader::default())
     }
+
+    fn live_reader(&self, opening: &Value) -> Option<Box<dyn LiveReader>> {
+        Some(Box::new(live::Live::new(opening)))
+    }
+}
+
+/// Whether the person's own arguments are of a kind that every command of Codex understands. With others it is started
+/// as ever.
+fn are_settings(args: &[String]) -> bool {
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        let with_value = ["-c", "--config", "--enable", "--disable"].contains(&arg.as_str());
+        let whole = ["--config=", "--enable=", "--disable="].iter().any(|flag| arg.starts_with(flag));
+        if !(whole || with_value && args.next().is_some()) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The same run over `codex app-server`, which takes messages while it works. What `exec` is told by options is said with
+/// the request for the thread here.
+fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
+    let mut argv = Argv::new(NAME, &["app-server"]);
+    argv.words(&["-c", "features.unbounded_connection_retries=false"]);
+    argv.words(&["-c", "check_for_update_on_startup=false"]);
+    if !request.trust_repository {
+        argv.words(&["-c", "project_doc_max_bytes=0"]);
+    }
+    argv.extra(request);
+    let mut thread = json!({
+        "cwd": text_of(NAME, "the working directory", &request.worktree)?,
+        "approvalPolicy": "never",
+        "sandbox": "danger-full-access",
+    });
+    if let Some(model) = checked_model(NAME, request)? {
+        thread["model"] = json!(model);
+    }
+    if let CodexSandbox::FullAuto | CodexSandbox::WorkspaceWrite = request.codex_sandbox {
+        let dirs = git_roots(request);
+        let roots = dirs.iter().map(|dir| text_of(NAME, "the git directory", dir));
+        let roots = roots.collect::<Result<Vec<_>, _>>()?;
+        thread["sandbox"] = json!("workspace-write");
+        thread["config"] = json!({ "sandbox_workspace_write": { "network_access": true, "writable_roots": roots } });
+    }
+    let method = match &request.session {
+        Session::New { .. } => "thread/start",
+        Session::Resume { .. } => {
+            thread["threadId"] = json!(checked_id(NAME, &request.session)?);
+            thread["excludeTurns"] = json!(true);
+            "thread/resume"
+        }
+    };
+    Ok(LaunchSpec {
+        program: request.command.clone(),
+        args: argv.finish()?,
+        cwd: request.worktree.clone(),
+        env: BTreeMap::new(),
+        pass_env: owned(&["OPENAI_*", "CODEX_*"]),
+        stdin: Stdin::Live,
+        files: BTreeMap::new(),
+        opening: live::opening(method, &thread, &request.answer_schema),
+    })
 }
 
 /// The mode, and what it takes to commit under it.
@@ -78,11 +148,12 @@ fn sandbox(argv: &mut Argv, request: &LaunchRequest) -> Result<(), LaunchRefused
 
 /// The sandbox keeps every git directory read-only that is not named: of a linked worktree, both.
 fn git_directories(argv: &mut Argv, request: &LaunchRequest) -> Result<(), LaunchRefused> {
+    git_roots(request).iter().try_for_each(|dir| argv.path("--add-dir", "the git directory", dir))
+}
+
+fn git_roots(request: &LaunchRequest) -> Vec<PathBuf> {
     match &request.git_dirs {
-        Some(dirs) => {
-            argv.path("--add-dir", "the git directory", &dirs.common)?;
-            argv.path("--add-dir", "the git directory", &dirs.own)
-        }
-        None => argv.path("--add-dir", "the git directory", &request.worktree.join(".git")),
+        Some(dirs) => vec![dirs.common.clone(), dirs.own.clone()],
+        None => vec![request.worktree.join(".git")],
     }
 }

@@ -42,6 +42,7 @@ impl Dialect for Command {
                 PromptVia::File => Stdin::Null,
             },
             files: [].into(),
+            opening: serde_json::Value::Null,
         })
     }
 

@@ -10,8 +10,10 @@ pub mod opencode;
 mod text;
 
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::MessageId;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -120,6 +122,8 @@ pub struct LaunchRequest {
     pub codex_sandbox: CodexSandbox,
     /// The user trusts the repository's own agent configuration (hooks, MCP servers, instruction files).
     pub trust_repository: bool,
+    /// Open a conversation that takes messages while the agent works, where the dialect can.
+    pub live: bool,
 }
 
 /// What stands on the agent's stdin.
@@ -130,6 +134,8 @@ pub enum Stdin {
     Prompt,
     /// The null device.
     Null,
+    /// A pipe in the runner's hands, through which the dialect's [`LiveReader`] speaks.
+    Live,
 }
 
 /// How to start a process. Passed on as data: never through a shell.
@@ -149,6 +155,9 @@ pub struct LaunchSpec {
     pub stdin: Stdin,
     /// Files to write before the start: absolute path inside `run_dir`, and content.
     pub files: BTreeMap<PathBuf, String>,
+    /// With [`Stdin::Live`]: what the dialect's reader must know to open the conversation.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub opening: Value,
 }
 
 /// A request that a dialect cannot serve.
@@ -173,6 +182,33 @@ pub trait Dialect: Send + Sync {
 
     /// A fresh reader for the output of one run.
     fn reader(&self, kind: RunKind) -> Box<dyn EventReader>;
+
+    /// A fresh reader for a run that was launched with [`Stdin::Live`], from its [`LaunchSpec::opening`]; `None` where the
+    /// dialect has no such launch.
+    fn live_reader(&self, _opening: &Value) -> Option<Box<dyn LiveReader>> {
+        None
+    }
+}
+
+/// The open conversation of one run: what its output means, and what to write to its stdin. Every line is written with
+/// a line feed behind it, in the order in which it is handed out.
+pub trait LiveReader: EventReader {
+    /// What opens the conversation with its first message.
+    fn open(&mut self, prompt: &str) -> Vec<String>;
+
+    /// Says something to the agent, whatever it is doing. [`AgentEvent::Heard`] tells that it was taken up.
+    fn say(&mut self, message: MessageId, text: &str) -> Vec<String>;
+
+    /// Ends the running turn, its commands included, and keeps the conversation. Nothing: there is no turn to end.
+    fn interrupt(&mut self) -> Vec<String>;
+
+    /// What the output calls for. To be asked after every few lines; each line is handed out once.
+    fn replies(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Whether the turn is over and nothing that was said waits to be taken up: the process may be let go.
+    fn rests(&self) -> bool;
 }
 
 /// Reads one run's output, line by line, and says at the end what it amounts to.
@@ -186,6 +222,12 @@ pub trait EventReader: Send {
 
     /// Whether the turn is over and only background work keeps the process alive.
     fn turn_ended(&self) -> bool;
+
+    /// Whether the CLI, which printed nothing to stdout, ended so because another process of it was making or changing
+    /// its own files at that moment: no model was asked, and the same start goes well a little later.
+    fn collided(&self, _exit: Exit, _stderr_tail: &str) -> bool {
+        false
+    }
 
     /// The end of the file name of the CLI's own session record below its home (codex), once known.
     fn session_record_suffix(&self) -> Option<String> {

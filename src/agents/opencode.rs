@@ -43,6 +43,7 @@ impl Dialect for Opencode {
             pass_env: owned(&["OPENCODE_*"]),
             stdin: Stdin::Prompt,
             files: BTreeMap::new(),
+            opening: serde_json::Value::Null,
         })
     }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::answer::Answer;
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const EVERY: [DialectKind; 4] = [DialectKind::Claude, DialectKind::Codex, DialectKind::Opencode, DialectKind::Command];
 
@@ -27,6 +27,7 @@ fn request(kind: RunKind) -> LaunchRequest {
         sandbox: true,
         codex_sandbox: CodexSandbox::FullAuto,
         trust_repository: false,
+        live: false,
     }
 }
 
@@ -41,6 +42,24 @@ fn args(kind: DialectKind, request: &LaunchRequest) -> String {
 
 fn lines(lines: &[&str]) -> String {
     lines.join("\n")
+}
+
+#[test]
+fn only_a_working_claude_is_talked_to_and_only_where_that_is_wanted() {
+    for (kind, live, stdin) in [
+        (RunKind::Work, true, Stdin::Live),
+        (RunKind::Work, false, Stdin::Prompt),
+        (RunKind::Review, true, Stdin::Prompt),
+        (RunKind::Route, true, Stdin::Prompt),
+    ] {
+        let spec = launch(DialectKind::Claude, &LaunchRequest { live, ..request(kind) });
+        let asked = spec.args.join(" ").contains("--input-format stream-json --replay-user-messages");
+        assert_eq!((spec.stdin, asked), (stdin, stdin == Stdin::Live), "{kind:?} {live}");
+    }
+    for dialect in [DialectKind::Opencode, DialectKind::Command] {
+        assert!(dialect.dialect().live_reader(&Value::Null).is_none());
+        assert_eq!(launch(dialect, &LaunchRequest { live: true, ..request(RunKind::Work) }).stdin, Stdin::Prompt);
+    }
 }
 
 #[test]

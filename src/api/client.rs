@@ -1,6 +1,7 @@
 //! A client of the API: over the Unix socket of a daemon, or straight into the engine of this process. The same
 //! requests either way.
 
+use super::problem::Problem;
 use super::types::{ErrorBody, ErrorCode, ErrorView};
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
@@ -133,14 +134,19 @@ async fn accepted(response: Response<Body>) -> Result<Body, ClientError> {
     }
     let status = response.status();
     let body = collect(response.into_body()).await?;
-    match serde_json::from_slice::<ErrorBody>(&body) {
-        Ok(body) => Err(ClientError::Answered(body.error)),
-        Err(_) => {
-            let message = String::from_utf8_lossy(&body).trim().to_owned();
-            let code = if status.is_client_error() { ErrorCode::Usage } else { ErrorCode::Failed };
-            Err(ClientError::Answered(ErrorView { code, message, hint: None }))
-        }
+    Err(ClientError::Answered(refusal(&body, status.is_client_error())))
+}
+
+/// What a refusal says: a problem, the shape that daemons of before spoke, or somebody else's words.
+fn refusal(body: &[u8], is_ours: bool) -> ErrorView {
+    if let Ok(problem) = serde_json::from_slice::<Problem>(body) {
+        return problem.into();
     }
+    if let Ok(body) = serde_json::from_slice::<ErrorBody>(body) {
+        return body.error;
+    }
+    let message = String::from_utf8_lossy(body).trim().to_owned();
+    ErrorView { code: if is_ours { ErrorCode::Usage } else { ErrorCode::Failed }, message, hint: None }
 }
 
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ClientError> {

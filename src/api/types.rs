@@ -1,18 +1,20 @@
 //! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
+use super::messages::MessageView;
 use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
 use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::task::{Run, State, Status, Task};
+use crate::domain::task::{Run, Status, Task};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// A task. In lists `runs` and `evidence` are left out.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskView {
     /// Its number.
     pub id: TaskId,
@@ -71,10 +73,13 @@ pub struct TaskView {
     /// What the verdict stands on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Option<EvidenceView>>,
+    /// What was said to its agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<MessageView>>,
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunView {
     /// Its name.
     pub run_id: RunId,
@@ -103,7 +108,7 @@ pub struct RunView {
 }
 
 /// Tokens of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tokens {
     /// Read at full price.
     pub input: Option<u64>,
@@ -114,7 +119,7 @@ pub struct Tokens {
 }
 
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutcomeView {
     /// `finished`, `failed` or `cancelled`.
     pub state: String,
@@ -127,7 +132,7 @@ pub struct OutcomeView {
 }
 
 /// What orch saw for itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EvidenceView {
     /// Where the branch started.
     pub base: String,
@@ -152,7 +157,7 @@ pub struct EvidenceView {
 }
 
 /// What became of a branch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IntegrationView {
     /// `branch` or `merge`.
     pub mode: String,
@@ -165,7 +170,7 @@ pub struct IntegrationView {
 }
 
 /// A task to add.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct NewTask {
     /// One line.
@@ -194,7 +199,7 @@ pub struct NewTask {
 }
 
 /// A repository to register.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewProject {
     /// Its main checkout.
     pub dir: PathBuf,
@@ -205,7 +210,7 @@ pub struct NewProject {
 }
 
 /// One row of `orch task list`, small because there may be ten thousand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRow {
     /// Its number.
     pub id: TaskId,
@@ -224,7 +229,7 @@ pub struct TaskRow {
 }
 
 /// The rows that were asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowsView {
     /// In the order of their ids.
     pub rows: Vec<TaskRow>,
@@ -232,25 +237,8 @@ pub struct RowsView {
     pub left_out: u64,
 }
 
-/// How things stand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StatusView {
-    /// Version of the running orch.
-    pub version: String,
-    /// Process id.
-    pub pid: u32,
-    /// What it was started as: `serve`, `once`, `until-idle`, `command`.
-    pub mode: String,
-    /// Tasks by status.
-    pub counts: std::collections::BTreeMap<String, u64>,
-    /// Nothing will move any more without a person or another event.
-    pub idle: bool,
-    /// What is wrong with `tasks.yml` or `config.yml`.
-    pub problems: Vec<String>,
-}
-
 /// Why a task does not move now, and what will move it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhyView {
     /// The task.
     pub id: TaskId,
@@ -283,7 +271,7 @@ pub struct ErrorView {
 }
 
 /// The stable words for errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Something failed.
@@ -298,21 +286,46 @@ pub enum ErrorCode {
     Conflict,
     /// It took too long.
     TimedOut,
+    /// Whoever asks may not: a wrong token, a foreign page.
+    Denied,
+}
+
+impl ErrorCode {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::NotFound => "not_found",
+            Self::NoDaemon => "no_daemon",
+            Self::Conflict => "conflict",
+            Self::TimedOut => "timed_out",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventView {
+    /// Its place: counted from 1 without a gap.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Of which task.
+    pub task_id: Option<TaskId>,
+    /// Of which run.
+    pub run_id: Option<RunId>,
+    /// A stable word.
+    pub kind: String,
+    /// For a person.
+    pub text: String,
 }
 
 impl TaskView {
     /// A task as a list shows it.
     pub fn of(task: &Task, context: &TaskContext<'_>) -> Self {
-        let (question, choices) = match &task.state {
-            State::NeedsReview { question, choices } => (Some(question.clone()), choices.clone()),
-            State::New { .. }
-            | State::Routed { .. }
-            | State::InProgress { .. }
-            | State::InReview { .. }
-            | State::Done
-            | State::Blocked(_)
-            | State::Cancelled { .. } => (None, Vec::new()),
-        };
+        let (question, choices) = task.question().unzip();
         Self {
             id: task.id,
             title: task.spec.title.clone(),
@@ -322,8 +335,8 @@ impl TaskView {
             project: context.project.map(str::to_owned),
             kind: task.spec.kind.clone(),
             status: task.status(),
-            question,
-            choices,
+            question: question.map(str::to_owned),
+            choices: choices.map(<[String]>::to_vec).unwrap_or_default(),
             hold: context.hold.cloned(),
             priority: task.spec.priority,
             depends_on: task.spec.depends_on.clone(),
@@ -341,13 +354,15 @@ impl TaskView {
             integration: task.integration.as_deref().map(IntegrationView::of),
             runs: None,
             evidence: None,
+            messages: None,
         }
     }
 
     /// The same with everything: runs (each with the path of its transcript) and evidence.
     #[must_use]
-    pub fn with_details(mut self, task: &Task, runs: Vec<RunView>) -> Self {
+    pub fn with_details(mut self, task: &Task, runs: Vec<RunView>, messages: Vec<MessageView>) -> Self {
         self.runs = Some(runs);
+        self.messages = Some(messages);
         self.evidence = Some(task.evidence.as_ref().map(|e| EvidenceView {
             base: e.base.clone(),
             head: e.head.clone(),

@@ -7,7 +7,7 @@ use super::ui::time::Now;
 use crate::adapters::clock::{self, Clock, SystemClock};
 use crate::adapters::git::Git;
 use crate::api::client::{Client, ClientError, Lines};
-use crate::api::types::StatusView;
+use crate::api::status::StatusView;
 use crate::config::home::Home;
 use crate::daemon::{OpenError, Running, Setup};
 use crate::engine::Mode;
@@ -98,6 +98,8 @@ pub fn resolve(cwd: &Path, path: &Path) -> PathBuf {
     resolved
 }
 
+/// Where the engine tells about itself, without its tasks.
+pub const ABOUT: &str = "/v1/status?brief=true";
 /// How often a request is asked again when an engine left in between.
 const RELINKS: usize = 5;
 /// How long another command's engine is waited for.
@@ -122,7 +124,7 @@ impl Engine {
         loop {
             let occupied = match setup.connect_or_open(mode).await? {
                 (_, Some(running)) => return Ok(Self::Own(running)),
-                (client, None) => match client.get::<StatusView>("/v1/status").await {
+                (client, None) => match client.get::<StatusView>(ABOUT).await {
                     Ok(status) if status.mode != Mode::Command.as_str() => return Ok(Self::Daemon(client, status)),
                     Ok(_) => OpenError::Busy { home: setup.home.root().to_owned() }.into(),
                     Err(error) => CliError::from(error),
@@ -219,7 +221,7 @@ impl Link {
     pub async fn close(self) -> Result<(), CliError> {
         let status = match &self.engine {
             Engine::Daemon(_, status) => status.clone(),
-            Engine::Own(running) => running.client.get("/v1/status").await?,
+            Engine::Own(running) => running.client.get::<StatusView>(ABOUT).await?,
         };
         status.problems.iter().for_each(|problem| self.ui.warning(problem));
         self.engine.leave().await;

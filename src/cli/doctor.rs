@@ -1,6 +1,6 @@
 //! `orch doctor`: looks whether everything that orch needs is there, and says how to get what is not. Needs no engine.
 
-use super::context::Context;
+use super::context::{ABOUT, Context};
 use super::error::CliError;
 use super::exit::Exit;
 use super::repository;
@@ -222,7 +222,7 @@ async fn engine(setup: &Setup) -> Finding {
     let Some(client) = setup.connect().await else {
         return Finding::new("daemon", Verdict::Ok, "none runs; `orch serve` starts one");
     };
-    match client.get::<crate::api::types::StatusView>("/v1/status").await {
+    match client.get::<crate::api::status::StatusView>(ABOUT).await {
         Ok(status) => {
             let detail = format!("orch {} runs as {} (pid {})", status.version, status.mode, status.pid);
             let verdict = if status.version == env!("CARGO_PKG_VERSION") { Verdict::Ok } else { Verdict::Warning };

@@ -203,6 +203,7 @@ mod tests {
             (ErrorCode::NoDaemon, 4),
             (ErrorCode::TimedOut, 6),
             (ErrorCode::Conflict, 7),
+            (ErrorCode::Denied, 7),
         ] {
             assert_eq!(answered(code).exit().code(), number, "{code:?}");
         }

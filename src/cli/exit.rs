@@ -73,7 +73,7 @@ impl From<ErrorCode> for Exit {
             ErrorCode::Usage => Self::Usage,
             ErrorCode::NotFound => Self::NotFound,
             ErrorCode::NoDaemon => Self::NoDaemon,
-            ErrorCode::Conflict => Self::Refused,
+            ErrorCode::Conflict | ErrorCode::Denied => Self::Refused,
             ErrorCode::TimedOut => Self::TimedOut,
         }
     }

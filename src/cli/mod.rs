@@ -10,13 +10,18 @@ mod events;
 mod exit;
 #[cfg(test)]
 mod fixture;
+mod hits;
+mod http;
 mod init;
 mod project;
 mod repository;
 pub mod scripted_agent;
+mod search;
 mod serve;
 mod settings;
+mod since;
 mod status;
+mod stream;
 mod task;
 mod ui;
 mod version;
@@ -85,12 +90,18 @@ enum Command {
     Cancel(task::ask::Args),
     /// Print the output of a run (short for task log)
     Log(task::log::Args),
+    /// Watch agents at work, live
+    Stream(stream::Args),
+    /// Look for a text in the output of all runs
+    Search(search::Args),
     /// Tell why a task does not move now, and what will move it
     Why(why::Args),
     /// Tell how things stand
     Status(status::Args),
     /// Follow or print the history
     Events(events::Args),
+    /// Tell where the API listens, and where its token is
+    Http(http::Args),
     /// Read, check and change settings
     Config(config::Args),
     /// The registered repositories
@@ -165,9 +176,12 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Retry(args) => alone(task::ask::run(task::ask::Verb::Retry, args, context)),
         Command::Cancel(args) => alone(task::ask::run(task::ask::Verb::Cancel, args, context)),
         Command::Log(args) => alone(task::log::run(args, context)),
+        Command::Stream(args) => alone(stream::run(args, context)),
+        Command::Search(args) => search::run(&args, context),
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Events(args) => alone(events::run(args, context)),
+        Command::Http(args) => alone(http::run(args, context)),
         Command::Config(args) => alone(config::run(args, context)),
         Command::Project(args) => alone(project::run(args, context)),
         Command::Demo(args) => together(demo::run(args, context)),
@@ -225,6 +239,9 @@ mod tests {
             "task unblock all",
             "task attach 3",
             "task log 3 --run 1",
+            "task log 3 --grep error.* -i -C 2 --since 10m --json",
+            "log 3 --tail 20",
+            "search panic --task 3 --since 2h -C 3 -i --regex --json",
             "task why 3",
             "why 3",
             "serve --once",
@@ -238,6 +255,8 @@ mod tests {
             "events --follow --since 12 --task 3 --json",
             "doctor",
             "status",
+            "status --watch --json",
+            "http --json",
             "version",
             "--set router.mode=round_robin serve",
         ] {

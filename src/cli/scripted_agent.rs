@@ -5,6 +5,7 @@
 mod conversation;
 mod events;
 mod flags;
+mod input;
 mod price;
 mod prompt;
 mod routing;
@@ -14,6 +15,7 @@ mod work;
 use conversation::Conversation;
 use events::Stream;
 use flags::{Flags, Session};
+use input::Input;
 use prompt::Prompt;
 use script::Script;
 use std::ffi::OsString;
@@ -31,9 +33,6 @@ pub const SUBCOMMAND: &str = "__scripted-agent";
 
 /// The variable that names the directory of the conversations; without it, `$HOME/.orch-scripted-agent`.
 pub const STATE_VARIABLE: &str = "ORCH_SCRIPTED_AGENT_STATE";
-
-/// The longest prompt that is read, in bytes.
-const LONGEST_PROMPT: u64 = 64 << 20;
 
 /// Why a turn could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -72,7 +71,14 @@ pub fn run(args: &[OsString]) -> u8 {
         dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
         environment: crate::adapters::process::environment(),
     };
-    match turn(&args, &surroundings, io::stdin().lock(), io::stdout().lock()) {
+    let streamed = Flags::parse(&args).is_ok_and(|flags| flags.lines);
+    let ended = if streamed {
+        let stdin = input::interruptible().map_err(TurnError::from);
+        stdin.and_then(|stdin| turns(&args, &surroundings, stdin, io::stdout().lock()))
+    } else {
+        turns(&args, &surroundings, io::stdin().lock(), io::stdout().lock())
+    };
+    match ended {
         Ok(code) => code,
         Err(error) => {
             // Nobody can be told when stderr is gone too.
@@ -102,18 +108,41 @@ impl Surroundings {
     }
 }
 
-fn turn(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout: impl Write) -> Result<u8, TurnError> {
+/// The first turn, and another one for whatever is said after it.
+fn turns(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout: impl Write) -> Result<u8, TurnError> {
     let flags = Flags::parse(args)?;
-    let mut text = Vec::new();
-    stdin.take(LONGEST_PROMPT).read_to_end(&mut text)?;
-    let text = String::from_utf8_lossy(&text);
-    let prompt = Prompt::read(&text);
+    let mut input = Input::new(stdin, flags.lines);
+    let said = input.first()?;
     let mut stream = Stream::new(stdout, &flags);
     let Some(mut conversation) = open(&flags, &surroundings.state())? else {
         return Ok(stream.no_conversation()?);
     };
+    let mut ended = turn(&flags, surroundings, &said, &mut conversation, &mut stream)?;
+    while let (Leaves::Well, Some(said)) = (ended, input.next()?) {
+        conversation.begin_turn(None);
+        stream.begin(&surroundings.dir, &said.text, conversation.tokens)?;
+        stream.hear(said.line.as_ref())?;
+        ended = work::acknowledge(&said.text, surroundings, &mut stream)?;
+        conversation.tokens = stream.tokens();
+        conversation.save()?;
+    }
+    Ok(match ended {
+        Leaves::Well => 0,
+        Leaves::With(code) => code,
+    })
+}
+
+fn turn(
+    flags: &Flags,
+    surroundings: &Surroundings,
+    said: &input::Said,
+    conversation: &mut Conversation,
+    stream: &mut Stream<impl Write>,
+) -> Result<Leaves, TurnError> {
+    let prompt = Prompt::read(&said.text);
     conversation.begin_turn(prompt.task().cloned());
-    stream.begin(&surroundings.dir, &text, conversation.tokens)?;
+    stream.begin(&surroundings.dir, &said.text, conversation.tokens)?;
+    stream.hear(said.line.as_ref())?;
     let script = match Script::of(conversation.task.as_ref().map_or("", |task| &task.body)) {
         Ok(script) => script,
         Err(error) => {
@@ -123,16 +152,13 @@ fn turn(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout: 
     };
     conversation.save()?;
     let ended = if prompt.is_route_request() {
-        routing::answer(&script, &prompt, &conversation, &flags, &mut stream)?
+        routing::answer(&script, &prompt, conversation, flags, stream)?
     } else {
-        work::carry_out(&script, &prompt, &conversation, surroundings, &mut stream)?
+        work::carry_out(&script, &prompt, conversation, surroundings, stream)?
     };
     conversation.tokens = stream.tokens();
     conversation.save()?;
-    Ok(match ended {
-        Leaves::Well => 0,
-        Leaves::With(code) => code,
-    })
+    Ok(ended)
 }
 
 /// The conversation; `None` when the one to go on with is unknown.

@@ -1,12 +1,13 @@
 //! `orch serve` and `orch pulse`: the engine in this process, until it is done or told to leave. Agents go on either way.
 
-use super::context::{Context, need_programs};
+use super::context::{ABOUT, Context, need_programs};
 use super::error::CliError;
 use super::events;
 use super::exit::Exit;
 use super::settings;
 use super::ui::Ui;
-use crate::api::types::StatusView;
+use crate::adapters::process::raise_file_limit;
+use crate::api::status::StatusView;
 use crate::config::Config;
 use crate::config::home::Home;
 use crate::daemon::{OpenError, Running, Setup};
@@ -67,6 +68,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         (false, true) => Mode::UntilIdle,
         (false, false) => Mode::Serve,
     };
+    if mode == Mode::Serve {
+        raise_file_limit();
+    }
     // From here on a signal is an order to this engine, also while it opens.
     let mut signals = Signals::listen()?;
     let running = tokio::select! {
@@ -168,7 +172,7 @@ async fn open(setup: &Setup, mode: Mode) -> Result<Running, CliError> {
 }
 
 async fn who(setup: &Setup) -> Option<StatusView> {
-    setup.connect().await?.get("/v1/status").await.ok()
+    setup.connect().await?.get(ABOUT).await.ok()
 }
 
 fn start_log(log: Log, home: &Home, context: &Context) -> Result<(), CliError> {

@@ -7,7 +7,8 @@ pub mod list;
 pub mod log;
 mod route;
 pub mod run;
-mod settle;
+mod send;
+pub mod settle;
 mod sheet;
 pub mod show;
 mod unblock;
@@ -25,6 +26,7 @@ Examples:
   git log -5 | orch task add \"Write a changelog\" --body-file -
   orch task list --status needs_review
   orch task run 1; orch task attach 2; orch task log 1 --follow
+  orch task send 1 \"use the new API instead\"; orch task interrupt 1
   orch task unblock all
 
 An id may be written 7 or '#7'.";
@@ -52,6 +54,10 @@ enum Command {
     Route(route::Args),
     /// Do a task again from the beginning
     Retry(ask::Args),
+    /// Say something to the agent of a task: at once where it can hear it, else with its next turn
+    Send(send::Args),
+    /// Stop the agent of a task and keep its conversation; task send goes on with it
+    Interrupt(ask::Args),
     /// Give a task up; its agent is stopped
     Cancel(ask::Args),
     /// Send a task on that is blocked or needs review, or all of them
@@ -73,6 +79,8 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Run(args) => together(run::run(args, context)),
         Command::Route(args) => alone(route::run(args, context)),
         Command::Retry(args) => alone(ask::run(ask::Verb::Retry, args, context)),
+        Command::Send(args) => alone(send::run(args, context)),
+        Command::Interrupt(args) => alone(ask::run(ask::Verb::Interrupt, args, context)),
         Command::Cancel(args) => alone(ask::run(ask::Verb::Cancel, args, context)),
         Command::Unblock(args) => alone(unblock::run(args, context)),
         Command::Attach(args) => alone(attach::run(args, context)),

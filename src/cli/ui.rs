@@ -2,6 +2,7 @@
 //! With `--json`, stdout holds JSON and nothing else.
 
 pub mod paint;
+pub mod screen;
 pub mod spinner;
 pub mod table;
 pub mod text;
@@ -35,19 +36,22 @@ pub struct Ui {
     err: Paint,
     /// A person watches stderr.
     watched: bool,
+    /// The terminal can do more than print below.
+    moves: bool,
 }
 
 impl Ui {
     /// Looks at the terminals and at `NO_COLOR` and `TERM`.
     pub fn new(format: Format, environment: &BTreeMap<String, String>) -> Self {
-        let wanted = environment.get("NO_COLOR").is_none_or(String::is_empty)
-            && environment.get("TERM").is_none_or(|term| term != "dumb");
+        let moves = environment.get("TERM").is_none_or(|term| term != "dumb");
+        let wanted = environment.get("NO_COLOR").is_none_or(String::is_empty) && moves;
         let watched = isatty(io::stderr());
         Self {
             format,
             out: Paint { on: wanted && isatty(io::stdout()) },
             err: Paint { on: wanted && watched },
             watched,
+            moves,
         }
     }
 
@@ -73,6 +77,13 @@ impl Ui {
             return UNBOUND_WIDTH;
         }
         tcgetwinsize(stdout.as_fd()).map_or(80, |size| usize::from(size.ws_col).max(20))
+    }
+
+    /// Lines of the terminal; `None`: stdout is none.
+    pub fn rows(&self) -> Option<usize> {
+        let stdout = io::stdout();
+        let size = isatty(stdout.as_fd()).then(|| tcgetwinsize(stdout.as_fd()).ok())??;
+        Some(usize::from(size.ws_row).max(5))
     }
 
     /// Data, as it is. The caller has made it safe.

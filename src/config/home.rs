@@ -74,6 +74,16 @@ impl Home {
         self.state().join("orch.db")
     }
 
+    /// The index of all transcripts: may be thrown away at any time.
+    pub fn search_index(&self) -> PathBuf {
+        self.state().join("search.db")
+    }
+
+    /// When finished runs were last looked through for what is kept too long.
+    pub fn retention_stamp(&self) -> PathBuf {
+        self.state().join("retention")
+    }
+
     /// Held by the one engine that runs on this home.
     pub fn lock(&self) -> PathBuf {
         self.state().join("orch.lock")
@@ -82,6 +92,11 @@ impl Home {
     /// The daemon's log.
     pub fn log(&self) -> PathBuf {
         self.state().join("orch.log")
+    }
+
+    /// The token of the API over TCP (0600).
+    pub fn http_token(&self) -> PathBuf {
+        self.state().join("http-token")
     }
 
     /// Route and state of a task, for other tools to read.
@@ -129,6 +144,8 @@ mod tests {
             (home.config_file(), "config.yml"),
             (home.worktree("shop", "orch/7-x"), "worktrees/shop/orch/7-x"),
             (home.journal(), ".orch/orch.db"),
+            (home.search_index(), ".orch/search.db"),
+            (home.retention_stamp(), ".orch/retention"),
             (home.lock(), ".orch/orch.lock"),
             (home.log(), ".orch/orch.log"),
             (home.sidecar(TaskId(7)), ".orch/7.json"),

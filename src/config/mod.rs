@@ -9,6 +9,7 @@ pub mod edit;
 pub mod environment;
 pub mod example;
 pub mod home;
+pub mod http;
 pub mod json_schema;
 pub mod layers;
 pub mod origin;

@@ -30,6 +30,12 @@ pub struct RawConfig {
     /// The daemon's loop.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub engine: Option<RawEngine>,
+    /// What is kept of runs whose task is done or cancelled. Transcripts are packed first; open tasks keep everything.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub retention: Option<RawRetention>,
+    /// The API beside its Unix socket.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub http: Option<RawHttp>,
     /// The daemon's log, .orch/orch.log.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub log: Option<RawLog>,
@@ -146,6 +152,8 @@ pub struct RawAgent {
     pub sandbox: Option<RawCodexSandbox>,
     /// Let the repository's own agent configuration (hooks, MCP servers, base URLs) take effect.
     pub trust_repository: Option<bool>,
+    /// Keep a conversation open that takes `orch task send` while the agent works; off, messages wait for the next turn.
+    pub live: Option<bool>,
 }
 
 /// What happens with accepted work.
@@ -197,6 +205,29 @@ pub struct RawEngine {
     /// Agents that run at the same time.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
+}
+
+/// Keys under `retention`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRetention {
+    /// Days that an agent's raw output (events.jsonl, stderr.log) is kept after the run; 0 = no limit.
+    #[schemars(range(min = 0, max = 36_500))]
+    pub raw_days: Option<u32>,
+    /// Days that a transcript is kept after the run; 0 = no limit.
+    #[schemars(range(min = 0, max = 36_500))]
+    pub transcript_days: Option<u32>,
+    /// Megabytes that all of it may take; beyond, raw output and then transcripts go, oldest first; 0 = no limit.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub total_mb: Option<u64>,
+}
+
+/// Keys under `http`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawHttp {
+    /// Where the daemon listens on TCP, 127.0.0.1:PORT; null = nowhere. `orch http` tells where the token is.
+    pub listen: Option<String>,
 }
 
 /// Keys under `log`.

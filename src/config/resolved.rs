@@ -2,12 +2,14 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawKind, RawLog, RawModelMap, RawPrompt, RawRouter, RawWorkflow,
-    RouterMode,
+    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawModelMap, RawPrompt, RawRetention,
+    RawRouter, RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use crate::agents::{CodexSandbox, DialectKind, PromptVia};
+use crate::domain::retention::Limits;
 use crate::domain::route::Complexity;
+use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +29,10 @@ pub struct Config {
     pub workflow: Workflow,
     /// The loop.
     pub engine: Engine,
+    /// What is kept.
+    pub retention: Retention,
+    /// The API beside its socket.
+    pub http: Http,
     /// The log.
     pub log: Log,
 }
@@ -102,6 +108,24 @@ pub struct Engine {
     pub max_parallel: u32,
 }
 
+/// What is kept of runs whose task is at rest. 0: no limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Retention {
+    /// Days that raw output is kept.
+    pub raw_days: u32,
+    /// Days that a transcript is kept.
+    pub transcript_days: u32,
+    /// Megabytes (of 1,000,000 bytes) that all of it may take.
+    pub total_mb: u64,
+}
+
+/// The API beside its Unix socket.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Http {
+    /// Where it listens on TCP, see [`super::http::loopback`]; `None`: nowhere.
+    pub listen: Option<String>,
+}
+
 /// The daemon's log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
@@ -142,6 +166,8 @@ impl Config {
             agents: default.agents.with(raw.agents.unwrap_or_default()),
             workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
             engine: default.engine.with(raw.engine.unwrap_or_default()),
+            retention: default.retention.with(raw.retention.unwrap_or_default()),
+            http: default.http.with(raw.http.unwrap_or_default()),
             log: default.log.with(raw.log.unwrap_or_default()),
         }
     }
@@ -262,6 +288,35 @@ impl Engine {
             tick: raw.tick_seconds.map_or(self.tick, Duration::from_secs),
             max_parallel: raw.max_parallel.unwrap_or(self.max_parallel),
         }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { raw_days: 7, transcript_days: 180, total_mb: 10_000 }
+    }
+}
+
+impl Retention {
+    fn with(self, raw: RawRetention) -> Self {
+        Self {
+            raw_days: raw.raw_days.unwrap_or(self.raw_days),
+            transcript_days: raw.transcript_days.unwrap_or(self.transcript_days),
+            total_mb: raw.total_mb.unwrap_or(self.total_mb),
+        }
+    }
+
+    /// The limits that it sets.
+    pub fn limits(&self) -> Limits {
+        let days = |days: u32| (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
+        let total = (self.total_mb > 0).then(|| self.total_mb.saturating_mul(1_000_000));
+        Limits { raw: days(self.raw_days), transcript: days(self.transcript_days), total }
+    }
+}
+
+impl Http {
+    fn with(self, raw: RawHttp) -> Self {
+        Self { listen: raw.listen.or(self.listen) }
     }
 }
 

@@ -30,6 +30,8 @@ pub struct AgentConfig {
     pub sandbox: CodexSandbox,
     /// The repository's own agent configuration takes effect.
     pub trust_repository: bool,
+    /// It takes messages while it works. Only where its kind can: see [`AgentConfig::can_be_live`].
+    pub live: bool,
 }
 
 /// A `${NAME}` whose variable is not set.
@@ -94,7 +96,13 @@ impl AgentConfig {
             prompt: PromptVia::default(),
             sandbox: CodexSandbox::default(),
             trust_repository: false,
+            live: Self::can_be_live(kind),
         }
+    }
+
+    /// Whether agents of this kind can take messages while they work.
+    pub fn can_be_live(kind: DialectKind) -> bool {
+        kind.dialect().live_reader(&serde_json::Value::Null).is_some()
     }
 
     /// The base of an agent under a name of the person's choice: without a program of its own it is the usual program
@@ -106,8 +114,11 @@ impl AgentConfig {
     }
 
     fn with(self, raw: RawAgent) -> Self {
+        let kind = raw.kind.map_or(self.kind, DialectKind::from);
+        let usual = if kind == self.kind { self.live } else { Self::can_be_live(kind) };
         Self {
-            kind: raw.kind.map_or(self.kind, DialectKind::from),
+            kind,
+            live: raw.live.unwrap_or(usual),
             command: raw.command.unwrap_or(self.command),
             args: raw.args.unwrap_or(self.args),
             env: raw
@@ -182,6 +193,15 @@ mod tests {
             (DialectKind::Claude, "claude", &["--x".to_owned()][..])
         );
         assert_eq!(agents.get("bot").unwrap().command, "./bot.sh");
+    }
+
+    #[test]
+    fn whoever_can_takes_messages_while_it_works_unless_the_person_does_not_want_it() {
+        let agents = agents(serde_json::json!({
+            "kimi": {"live": false}, "minimax": {"kind": "codex"}, "bot": {"kind": "command", "command": "./bot.sh"}
+        }));
+        let live = |name: &str| agents.get(name).unwrap().live;
+        assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, true, false, false]);
     }
 
     #[test]

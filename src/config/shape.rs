@@ -315,7 +315,7 @@ mod tests {
 
     #[test]
     fn what_widens_permissions_may_not_stand_in_a_project_file() {
-        for section in ["router", "agents", "engine", "log"] {
+        for section in ["router", "agents", "engine", "retention", "log"] {
             assert!(!root().field(section).expect("a section").allowed_in(FileKind::Project), "{section}");
         }
         assert!(!at("workflow").field("sandbox").expect("a key").allowed_in(FileKind::Project));

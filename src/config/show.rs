@@ -4,6 +4,7 @@ use super::layers::Loaded;
 use super::origin::Origin;
 use super::problem::similar;
 use super::render::{self, Note};
+use super::resolved_agent::AgentConfig;
 use super::shape;
 use serde::Serialize;
 use serde_json::Value as Json;
@@ -43,9 +44,11 @@ impl Loaded {
         let agents = shown["agents"].as_object_mut().into_iter().flat_map(|agents| agents.values_mut());
         for agent in agents.filter_map(Json::as_object_mut) {
             let kind = agent.get("kind").cloned().unwrap_or_default();
+            let live = serde_json::from_value(kind.clone()).is_ok_and(AgentConfig::can_be_live);
             agent.retain(|key, _| match key.as_str() {
                 "sandbox" => kind == "codex",
                 "prompt" => kind == "command",
+                "live" => live,
                 _ => true,
             });
         }

@@ -5,7 +5,7 @@ use super::origin::{Origin, Origins};
 use super::problem::{ConfigProblem, did_you_mean};
 use super::raw::{RawConfig, RawKind, RawPrompt};
 use super::resolved::Config;
-use super::resolved_agent::KNOWN;
+use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::DialectKind;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,6 +52,10 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
         if agent.sandbox.is_some() && kind != DialectKind::Codex {
             wrong(&format!("{key}.sandbox"), "only agents of kind codex have this mode".to_owned(), None);
         }
+        if agent.live == Some(true) && !AgentConfig::can_be_live(kind) {
+            let message = "orch cannot talk to agents of this kind while they work".to_owned();
+            wrong(&format!("{key}.live"), message, Some("leave it out: messages wait for the agent's next turn"));
+        }
         if agent.prompt == Some(RawPrompt::File) && kind != DialectKind::Command {
             wrong(
                 &format!("{key}.prompt"),
@@ -70,6 +74,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.router();
     check.models();
     check.workflow();
+    check.http();
     check.found
 }
 
@@ -97,6 +102,13 @@ impl Check<'_> {
     fn wrong(&mut self, key: &str, message: impl std::fmt::Display) {
         let problem = ConfigProblem::new(self.origins.near(key).clone(), format!("{key}: {message}"));
         self.found.push(Inconsistency { problem, project_may: false });
+    }
+
+    fn http(&mut self) {
+        let listen = self.config.http.listen.as_deref();
+        if let Some(Err(message)) = listen.map(super::http::loopback) {
+            self.wrong("http.listen", message);
+        }
     }
 
     fn agents(&mut self) {
@@ -258,6 +270,10 @@ mod tests {
         check(
             "agents: {claude: {sandbox: none}}",
             "c:1:28: agents.claude.sandbox: only agents of kind codex have this mode",
+        );
+        check(
+            "agents: {opencode: {live: true}}",
+            "c:1:27: agents.opencode.live: orch cannot talk to agents of this kind while they work\n  hint: leave it out: messages wait for the agent's next turn",
         );
         check(
             "agents: {codex: {prompt: file}}",

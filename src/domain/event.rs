@@ -90,6 +90,10 @@ pub enum Event {
         /// In words.
         reason: String,
     },
+    /// A person stops the agent, and keeps its conversation.
+    InterruptAsked,
+    /// A message of a person waits for an agent, and none works.
+    MessageWaits,
     /// A person wants it done again.
     RetryAsked,
     /// A person wants a blocked or questioned task to go on.

@@ -1,11 +1,12 @@
 //! Identities: of tasks and of runs. Newtypes, so that one is never taken for the other.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
 /// The number of a task in `tasks.yml`; unique within one `ORCH_HOME`, never reused.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct TaskId(pub u64);
 
@@ -43,7 +44,7 @@ impl FromStr for TaskId {
 ///
 /// The last part makes it unique over all homes of a machine, because it is also the mark by which the
 /// processes of the run are found and ended.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(String);
 
@@ -61,6 +62,13 @@ impl RunId {
     /// The task it belongs to.
     pub fn task(&self) -> Option<TaskId> {
         self.0.split('-').next()?.parse().ok()
+    }
+}
+
+impl RunId {
+    /// Its place among the runs of its task, from 1.
+    pub fn ordinal(&self) -> Option<u32> {
+        self.0.split('-').nth(1)?.parse().ok()
     }
 }
 
@@ -115,7 +123,7 @@ mod tests {
         let id = RunId::new(TaskId(12), 3, 0xab);
         assert_eq!(id.as_str(), "12-3-000000ab");
         assert_eq!(id.as_str().parse::<RunId>(), Ok(id.clone()));
-        assert_eq!(id.task(), Some(TaskId(12)));
+        assert_eq!((id.task(), id.ordinal()), (Some(TaskId(12)), Some(3)));
         assert!("12-3-../../x".parse::<RunId>().is_err());
     }
 }

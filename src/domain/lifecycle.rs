@@ -50,6 +50,8 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
         Event::IntegrationDue => on_integration_due(&mut next),
         Event::CancelAsked { reason } => on_cancel(&mut next, reason),
+        Event::InterruptAsked => on_interrupt(&mut next),
+        Event::MessageWaits => on_message(&mut next),
         Event::RetryAsked => on_retry(&mut next),
         Event::UnblockAsked => on_unblock(&mut next),
         Event::RunAsked => on_run_asked(&mut next),
@@ -212,6 +214,22 @@ fn stopped(task: &mut Task, stop: StopFor) {
     match stop {
         StopFor::Cancel => task.state = State::Cancelled { reason: "cancelled while it ran".to_owned() },
         StopFor::Retry => begin_again(task),
+        StopFor::Interrupt => interrupted(task),
+    }
+}
+
+/// Waits for the person's word, with which the conversation goes on.
+fn interrupted(task: &mut Task) {
+    let id = task.id;
+    ask(
+        task,
+        format!(
+            "interrupted by you; `orch task send {id} \"…\"` goes on in the same conversation, `orch task retry {id}` \
+             begins again"
+        ),
+    );
+    if let State::NeedsReview { choices, .. } = &mut task.state {
+        choices.insert(0, format!("orch task send {id} \"go on\""));
     }
 }
 
@@ -357,6 +375,48 @@ fn on_cancel(task: &mut Task, reason: &str) -> Result<(), Refused> {
             task.state = State::Cancelled { reason: reason.to_owned() };
             Ok(())
         }
+    }
+}
+
+fn on_interrupt(task: &mut Task) -> Result<(), Refused> {
+    match &mut task.state {
+        State::InProgress { stopping: stopping @ None, .. } => {
+            *stopping = Some(StopFor::Interrupt);
+            Ok(())
+        }
+        State::InProgress { stopping: Some(StopFor::Interrupt), .. } => Ok(()),
+        State::InProgress { stopping: Some(StopFor::Cancel | StopFor::Retry), .. } => {
+            Err(refused(task, "its run is being stopped already"))
+        }
+        State::New { .. }
+        | State::Routed { .. }
+        | State::InReview { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => Err(refused(task, "no agent works on it that could be interrupted")),
+    }
+}
+
+/// The next run begins with the message. It goes on with the last attempt: the person is in the room.
+fn on_message(task: &mut Task) -> Result<(), Refused> {
+    match &task.state {
+        State::NeedsReview { .. } | State::InReview { review: ReviewStage::Integrating { .. }, .. } => {
+            task.provider_failures = 0;
+            task.repaired = false;
+            task.state = match task.route {
+                Some(_) => State::Routed { next: NextRun::Said, counts: false, not_before: None },
+                None => State::NEW,
+            };
+            Ok(())
+        }
+        State::New { .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::InReview { review: ReviewStage::Judging, .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::Cancelled { .. } => Err(refused(task, "the message goes with its next run")),
     }
 }
 

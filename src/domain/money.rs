@@ -1,5 +1,6 @@
 //! Money: integer micro-dollars inside, decimal dollars on the surface.
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::iter::Sum;
@@ -64,6 +65,16 @@ impl fmt::Debug for Usd {
     }
 }
 
+impl JsonSchema for Usd {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Usd".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "number", "description": "US dollars." })
+    }
+}
+
 impl Serialize for Usd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.dollars())
@@ -75,6 +86,17 @@ impl<'de> Deserialize<'de> for Usd {
         let dollars = f64::deserialize(deserializer)?;
         Self::from_dollars(dollars).ok_or_else(|| serde::de::Error::custom("amount of dollars out of range"))
     }
+}
+
+/// What a number of runs cost together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spend {
+    /// The sum of what is known.
+    pub known: Usd,
+    /// How many runs.
+    pub runs: u64,
+    /// How many of them told no price: `known` is too low by what they cost.
+    pub unpriced: u64,
 }
 
 #[cfg(test)]

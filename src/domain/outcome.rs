@@ -1,13 +1,15 @@
 //! How a run ended: what the agent's process and its events say. A claim, not yet a verdict.
 
 use super::answer::Answer;
+use super::message::MessageId;
 use super::money::Usd;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a run is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
     /// Works on the task in its worktree.
@@ -77,6 +79,11 @@ pub enum AgentEvent {
         class: FailureClass,
         /// In words.
         text: String,
+    },
+    /// The agent has taken up what the person said while it worked.
+    Heard {
+        /// Which message.
+        message: MessageId,
     },
     /// The CLI says that its turn is over.
     TurnEnded,
@@ -157,7 +164,7 @@ pub enum Side {
 macro_rules! failure_classes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal, $side:ident;)*) => {
         /// Why a run failed. The names are part of the JSON contract.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum FailureClass { $($(#[$doc])* #[serde(rename = $name)] $variant,)* }
 
         impl FailureClass {

@@ -4,6 +4,7 @@ use super::ids::TaskId;
 use super::outcome::FailureClass;
 use super::task::{BlockedOn, ReviewStage, State, Status, Task};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,7 +83,7 @@ pub enum Action {
 }
 
 /// Why a task does not move now. The names are part of the JSON contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
     /// All of `engine.max_parallel` are busy.
@@ -122,7 +123,7 @@ pub enum HoldReason {
 }
 
 /// A named reason why a task does not move, and when it will be looked at again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
     /// The kind.
     pub reason: HoldReason,

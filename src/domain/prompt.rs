@@ -14,7 +14,8 @@ mod work;
 mod tests;
 
 pub use followup::{
-    Again, Conversation, again_prompt, conflict_prompt, interrupted_prompt, repair_prompt, retry_prompt,
+    Again, Conversation, again_prompt, conflict_prompt, interrupted_prompt, message_prompt, repair_prompt,
+    retry_prompt, with_messages,
 };
 pub use route::route_prompt;
 pub use template::{Placeholder, TemplateProblem};

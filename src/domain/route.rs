@@ -57,7 +57,7 @@ impl FromStr for Complexity {
 }
 
 /// The role given to an agent for one task.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AgentProfile {
     /// For instance "backend specialist".
@@ -71,7 +71,7 @@ pub struct AgentProfile {
 }
 
 /// What routing decided, always with the reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RouteResult {
     /// The agent's name, as in `agents.<name>`.
     pub agent: String,

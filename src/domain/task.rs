@@ -6,6 +6,7 @@ use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
 use super::route::{Complexity, RouteResult};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -50,7 +51,7 @@ pub struct Spec {
 }
 
 /// The word for a state that files, the API and people use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Waits for routing.
@@ -134,6 +135,8 @@ pub enum NextRun {
         /// Go on in the recorded conversation.
         resume: bool,
     },
+    /// With what the person says; in the same conversation where there is one.
+    Said,
 }
 
 /// Where a run stands.
@@ -156,6 +159,8 @@ pub enum StopFor {
     Cancel,
     /// The person wants it from the beginning.
     Retry,
+    /// The person stopped the agent and will say how to go on.
+    Interrupt,
 }
 
 /// What orch does with a finished run.
@@ -402,6 +407,20 @@ impl Task {
         self.state.status()
     }
 
+    /// What a person is asked, and the commands that answer it.
+    pub fn question(&self) -> Option<(&str, &[String])> {
+        match &self.state {
+            State::NeedsReview { question, choices } => Some((question, choices)),
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::Cancelled { .. } => None,
+        }
+    }
+
     /// It is over and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing of it is to be
     /// written. Such a task need not be at hand.
     pub fn is_settled(&self) -> bool {
@@ -466,4 +485,7 @@ pub struct Run {
     pub cost: Option<Usd>,
     /// Tokens.
     pub usage: Usage,
+    /// Its agent takes messages while it works.
+    #[serde(default)]
+    pub live: bool,
 }

@@ -5,18 +5,22 @@ use super::doors::Doors;
 use super::file_job::{FileNews, Known, Rest, WriteOrder, Writeback};
 use super::handle::{EngineError, Reply};
 use super::settings::Settings;
-use super::{integrate, launch, question, verify};
+use super::{integrate, launch, material, question, upkeep, verify};
+use crate::agents::Stdin;
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
-use crate::domain::ids::RunId;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::judge::Verdict;
+use crate::domain::message::{Message, MessageId};
 use crate::domain::outcome::{Failure, Outcome, RunKind};
+use crate::domain::prompt::message_prompt;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Task, Workplace};
-use crate::runner::RunReport;
+use crate::runner::{Handed, RunReport};
 use crate::store::journal::Project;
 use crate::store::tasks_file::TasksDoc;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -33,6 +37,8 @@ pub enum JobKey {
     Start(RunId),
     /// Stop a run.
     Stop(RunId),
+    /// Hand a message to a run.
+    HandOver(RunId, MessageId),
     /// Weigh a run's result.
     Judge(RunId),
     /// Integrate a run's result.
@@ -41,6 +47,10 @@ pub enum JobKey {
     TryRoute(RunId),
     /// Write the sidecars of changed tasks.
     Sidecars,
+    /// Pack and drop the output of runs that are over.
+    Retain,
+    /// Put runs that are over into the search index.
+    Index,
 }
 
 /// A reply that leaves with the job's end.
@@ -74,6 +84,8 @@ pub enum Job {
     Look {
         /// Runs that are under way.
         runs: Vec<RunId>,
+        /// Tasks whose agents were told something.
+        listen: BTreeSet<TaskId>,
     },
     /// See [`JobKey::ReadFiles`].
     ReadFiles {
@@ -100,6 +112,15 @@ pub enum Job {
         task: Arc<Task>,
         /// The run.
         run: Box<Run>,
+        /// What the person says in its prompt.
+        said: Vec<Message>,
+    },
+    /// See [`JobKey::HandOver`].
+    HandOver {
+        /// The run.
+        run: RunId,
+        /// The message.
+        message: Message,
     },
     /// See [`JobKey::Stop`].
     Stop {
@@ -125,6 +146,18 @@ pub enum Job {
         /// The tasks as they are now.
         tasks: Vec<Arc<Task>>,
     },
+    /// See [`JobKey::Retain`].
+    Retain {
+        /// Tasks of which nothing may go.
+        open: BTreeSet<TaskId>,
+        /// To be done in any case.
+        is_due: bool,
+    },
+    /// See [`JobKey::Index`].
+    Index {
+        /// These, or all that are not in it.
+        runs: Option<Vec<RunId>>,
+    },
     /// See [`JobKey::TryRoute`].
     TryRoute {
         /// The task.
@@ -139,8 +172,13 @@ pub enum Job {
 /// What a job found or did.
 #[derive(Debug)]
 pub enum Report {
-    /// Runs that ended.
-    Ended(Vec<(RunId, Box<RunReport>)>),
+    /// How the runs stand.
+    Looked {
+        /// Messages that agents have taken up.
+        heard: Vec<(RunId, MessageId)>,
+        /// Runs that ended.
+        ended: Vec<(RunId, Box<RunReport>)>,
+    },
     /// The home's files.
     Files(Box<FileNews>),
     /// `tasks.yml` was written, or not.
@@ -153,6 +191,8 @@ pub enum Report {
         place: Option<Workplace>,
         /// The conversation that orch chose.
         session_id: Option<String>,
+        /// Its agent takes messages while it works.
+        live: bool,
         /// When.
         at: Timestamp,
     },
@@ -198,17 +238,20 @@ impl Job {
             Self::WriteFile { .. } => JobKey::WriteFile,
             Self::Start { run, .. } => JobKey::Start(run.id.clone()),
             Self::Stop { run } => JobKey::Stop(run.clone()),
+            Self::HandOver { run, message } => JobKey::HandOver(run.clone(), message.id),
             Self::Judge { run, .. } => JobKey::Judge(run.clone()),
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
             Self::Sidecars { .. } => JobKey::Sidecars,
+            Self::Retain { .. } => JobKey::Retain,
+            Self::Index { .. } => JobKey::Index,
         }
     }
 
     /// Does it.
     pub async fn run(self, doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
-            Self::Look { runs } => look(doors, settings, runs).await,
+            Self::Look { runs, listen } => look(doors, settings, runs, listen).await,
             Self::ReadFiles { known } => {
                 let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
                 let projects = projects.to_vec();
@@ -222,7 +265,8 @@ impl Job {
                 let doors = Arc::clone(doors);
                 blocking(move || Report::Written(Box::new(super::file_job::write(&doors, order)))).await
             }
-            Self::Start { task, run } => start(doors, settings, projects, &task, &run).await,
+            Self::Start { task, run, said } => start(doors, settings, projects, &task, &run, said).await,
+            Self::HandOver { run, message } => hand_over(doors, run, message).await,
             Self::Stop { run } => {
                 let dir = doors.run_dir(&run);
                 blocking(move || match dir.request_stop("stopped by a person") {
@@ -251,6 +295,22 @@ impl Job {
                 let doors = Arc::clone(doors);
                 blocking(move || {
                     super::sidecar::write(&doors, &tasks);
+                    Report::Nothing
+                })
+                .await
+            }
+            Self::Retain { open, is_due } => {
+                let (doors, limits) = (Arc::clone(doors), settings.config.retention.clone());
+                blocking(move || {
+                    upkeep::retain(&doors, &limits, &open, is_due);
+                    Report::Nothing
+                })
+                .await
+            }
+            Self::Index { runs } => {
+                let doors = Arc::clone(doors);
+                blocking(move || {
+                    upkeep::index(&doors, runs.as_deref());
                     Report::Nothing
                 })
                 .await
@@ -285,9 +345,10 @@ async fn start(
     projects: &[Project],
     task: &Arc<Task>,
     run: &Run,
+    said: Vec<Message>,
 ) -> Report {
     let started = match run.kind {
-        RunKind::Work | RunKind::Review => launch::start_work(doors, settings, projects, task, run).await,
+        RunKind::Work | RunKind::Review => launch::start_work(doors, settings, projects, task, run, said).await,
         RunKind::Route => question::start(doors, settings, projects, task, run).await,
     };
     match started {
@@ -295,24 +356,49 @@ async fn start(
             run: run.id.clone(),
             place: started.place,
             session_id: started.session_id,
+            live: doors.run_dir(&run.id).read_launch().is_ok_and(|launch| launch.spec.stdin == Stdin::Live),
             at: doors.clock.now(),
         },
         Err(problem) => Report::NotStarted { run: run.id.clone(), problem },
     }
 }
 
-/// Looks which runs ended; a run whose runner died is brought to its end.
-async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>) -> Report {
+async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message) -> Report {
+    let doors = Arc::clone(doors);
+    blocking(move || {
+        let told = match material::templates(&doors.home) {
+            Ok(templates) => message_prompt(&[&message.text], "", &templates),
+            Err(error) => return Report::Broken(error),
+        };
+        let handed = Handed { id: message.id, text: message.text, told };
+        match doors.run_dir(&run).hand_over(&handed) {
+            Ok(()) => Report::Nothing,
+            Err(error) => Report::Broken(error.to_string()),
+        }
+    })
+    .await
+}
+
+/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
+async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>, listen: BTreeSet<TaskId>) -> Report {
     let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
     blocking(move || {
-        let ended = runs.into_iter().filter_map(|run| {
-            let mut report = launch::ended(&doors, &settings, &run)?;
-            if report.ending.usage_is_thread_total {
-                report.ending.usage = launch::own_usage(&doors, &run, &report);
+        let (mut heard, mut ended) = (Vec::new(), Vec::new());
+        for run in runs {
+            let report = launch::ended(&doors, &settings, &run);
+            // After the end: then no receipt comes any more.
+            if run.task().is_some_and(|task| listen.contains(&task)) {
+                let receipts = doors.run_dir(&run).receipts();
+                heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
             }
-            Some((run, Box::new(report)))
-        });
-        Report::Ended(ended.collect())
+            if let Some(mut report) = report {
+                if report.ending.usage_is_thread_total {
+                    report.ending.usage = launch::own_usage(&doors, &run, &report);
+                }
+                ended.push((run, Box::new(report)));
+            }
+        }
+        Report::Looked { heard, ended }
     })
     .await
 }

@@ -92,6 +92,7 @@ impl Engine {
             outcome: None,
             cost: None,
             usage: Usage::default(),
+            live: false,
         }
     }
 
@@ -103,11 +104,13 @@ impl Engine {
             (NextRun::Again { resume: true, .. }, Some(talk)) if talk.agent == route.agent => {
                 Some(talk.session_id.clone())
             }
-            (NextRun::Again { .. } | NextRun::Fresh, _) => None,
+            (NextRun::Said, Some(talk)) if talk.agent == route.agent => Some(talk.session_id.clone()),
+            (NextRun::Again { .. } | NextRun::Said | NextRun::Fresh, _) => None,
         };
         match self.apply(turn, id, &Event::Launched { run: run.id.clone() }, now) {
             Ok(task) => {
                 run.attempt = task.attempts;
+                self.put_into_prompt(turn, id, &run.id);
                 turn.put_run(&mut self.world, run);
             }
             Err(error) => tracing::warn!(task = %id, %error, "a planned run could not be begun"),

@@ -27,6 +27,10 @@ impl Engine {
                 let asked = self.ask(turn, task, request, now);
                 answer(turn, reply, asked);
             }
+            Command::Send { task, text, reply } => {
+                let sent = self.send(turn, task, text, now);
+                answer(turn, reply, sent);
+            }
             Command::UnblockAll { reply } => {
                 let unblocked = self.unblock_all(turn, now);
                 answer(turn, reply, Ok(unblocked));
@@ -61,6 +65,7 @@ impl Engine {
         match command {
             Command::Look { reply } => drop(reply.send(Ok(self.view(self.doors.clock.now())))),
             Command::Add { reply, .. } | Command::Ask { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Send { reply, .. } => drop(reply.send(Err(refused()))),
             Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
             Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
@@ -120,6 +125,7 @@ impl Engine {
         let event = match request {
             Request::Run => Event::RunAsked,
             Request::Retry => Event::RetryAsked,
+            Request::Interrupt => Event::InterruptAsked,
             Request::Cancel => Event::CancelAsked { reason: "cancelled by a person".to_owned() },
             Request::Unblock => Event::UnblockAsked,
         };
@@ -143,7 +149,7 @@ impl Engine {
         waiting.into_iter().filter(|id| self.apply(turn, *id, &Event::UnblockAsked, now).is_ok()).collect()
     }
 
-    fn task(&mut self, id: TaskId) -> Result<Arc<Task>, EngineError> {
+    pub(super) fn task(&mut self, id: TaskId) -> Result<Arc<Task>, EngineError> {
         self.world.task(id).map_err(unreadable)?.ok_or(EngineError::NoTask(id))
     }
 

@@ -3,7 +3,7 @@
 
 use super::doors::Doors;
 use super::settings::{Settings, project_file};
-use crate::adapters::fs::{self, Digest, WriteError, exchange_append, exchange_write};
+use crate::adapters::fs::{self, Digest, Fingerprint, WriteError, exchange_append, exchange_write};
 use crate::domain::ids::TaskId;
 use crate::domain::task::Status;
 use crate::store::journal::{Mark, Project};
@@ -11,7 +11,6 @@ use crate::store::tasks_file::{Agreed, Edit, Entry, Outline, TasksDoc};
 use jiff::Timestamp;
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The largest `tasks.yml` that is read, in bytes.
@@ -20,19 +19,6 @@ const LARGEST: usize = 64 << 20;
 /// How many entries are taken over in one turn of the loop. When a large file is seen for the first time, all of them
 /// together would be in memory several times over: as entries, as tasks, as rows of the journal.
 const AT_ONCE: usize = 500;
-
-/// What tells that a file changed, without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-}
-
-fn fingerprint(path: &Path) -> Option<Fingerprint> {
-    let found = std::fs::metadata(path).ok()?;
-    Some(Fingerprint { inode: found.ino(), length: found.len(), modified: (found.mtime(), found.mtime_nsec()) })
-}
 
 /// What was read last.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -90,9 +76,9 @@ pub enum TasksNews {
 pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
     let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
-    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| fingerprint(f)).collect();
+    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
     let path = doors.home.tasks_file();
-    let of_tasks = fingerprint(&path);
+    let of_tasks = Fingerprint::of(&path);
     let settings =
         (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
@@ -227,7 +213,7 @@ pub enum Writeback {
 
 /// The fingerprint of a file that orch wrote itself.
 #[derive(Debug, Clone, Copy)]
-pub struct KnownTasks(pub(super) Option<Fingerprint>);
+pub struct KnownTasks(pub(super) Fingerprint);
 
 /// Writes `tasks.yml`. Blocking.
 pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
@@ -239,7 +225,7 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
             Err(error) => return not_written(&path, &error),
         },
         How::Edit { outline, edits } => {
-            let exists = fingerprint(&path).is_some();
+            let exists = Fingerprint::of(&path).is_some();
             let text = match exists.then(|| fs::read_text(&path, LARGEST)) {
                 None => String::new(),
                 Some(Ok(text)) => text,
@@ -269,8 +255,9 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
     };
     let rescued = written.rescued.iter();
     refused.extend(rescued.map(|p| format!("an edit that came too late is kept in {}", p.display())));
-    // What gets an id must be read again; else the file is known as it is, unless somebody was quicker.
-    let known = (!order.fills).then(|| KnownTasks(fingerprint(&path)));
+    // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there may
+    // already stand what somebody saved since, which nobody would then read.
+    let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
     Writeback::Written { outline, agreed: Some(agreed), tasks: order.tasks, refused, known }
 }
 

@@ -172,7 +172,7 @@ impl FileSync {
         self.outline = outline;
         self.refused = refused;
         if let Some(KnownTasks(fingerprint)) = known {
-            self.known.tasks = Some(fingerprint);
+            self.known.tasks = Some(Some(fingerprint));
         }
         self.show();
     }

@@ -1,15 +1,18 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
+use super::metrics::{Figures, Metrics};
 use super::settings::Settings;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
+use crate::domain::message::Message;
+use crate::domain::money::Spend;
+use crate::domain::output::Part;
 use crate::domain::plan::{Plan, status_in};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, Status, Task};
-use crate::runner::RunDir;
 pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
-use crate::stream::transcript::Follower;
+use crate::stream::{self, Hub, RunFiles, Start, Subscription};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +29,8 @@ pub enum Request {
     Run,
     /// From the beginning.
     Retry,
+    /// Stop its agent, and keep the conversation.
+    Interrupt,
     /// Give it up.
     Cancel,
     /// Let it go on.
@@ -98,6 +103,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(super) enum Command {
     Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
+    Send { task: TaskId, text: String, reply: Reply<Message> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
     TryRoute { task: TaskId, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
@@ -111,6 +117,8 @@ pub struct EngineHandle {
     pub(super) feed: broadcast::Sender<Entry>,
     pub(super) journal: Journal,
     pub(super) runs_dir: PathBuf,
+    pub(super) hub: Hub,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl EngineHandle {
@@ -128,6 +136,17 @@ impl EngineHandle {
     /// Asks something of a task.
     pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::Ask { task, request, reply }).await
+    }
+
+    /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
+    /// [`Self::messages_of`], and entries of the history tell when to look.
+    pub async fn send(&self, task: TaskId, text: String) -> Result<Message, EngineError> {
+        self.call(|reply| Command::Send { task, text, reply }).await
+    }
+
+    /// All messages to a task, oldest first.
+    pub async fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, EngineError> {
+        self.read(move |journal| journal.messages_of(task)).await
     }
 
     /// Sends every blocked task and every task that asks a person on. Returns which.
@@ -202,15 +221,42 @@ impl EngineHandle {
         self.read(move |journal| journal.runs_of(task)).await
     }
 
+    /// What the runs that ended at `since` or later cost.
+    pub async fn spent_since(&self, since: Timestamp) -> Result<Spend, EngineError> {
+        self.read(move |journal| journal.spent_since(since)).await
+    }
+
+    /// The last line that each of these runs has said, in their order.
+    pub async fn last_lines(&self, runs: &[Run]) -> Vec<Option<String>> {
+        let files: Vec<RunFiles> =
+            runs.iter().map(|run| RunFiles::of(run.task, run.id.clone(), self.run_dir(run), Part::default())).collect();
+        let silent = vec![None; runs.len()];
+        let read = tokio::task::spawn_blocking(move || files.iter().map(stream::last_line).collect());
+        read.await.unwrap_or(silent)
+    }
+
+    /// What this engine has counted.
+    pub fn figures(&self) -> Figures {
+        self.metrics.figures()
+    }
+
+    /// How many runs somebody follows.
+    pub fn followed(&self) -> usize {
+        self.hub.followed()
+    }
+
     /// The directory of a run.
     pub fn run_dir(&self, run: &Run) -> PathBuf {
         self.runs_dir.join(run.id.as_str())
     }
 
-    /// The readable output of a run from byte `from` on, to its end.
-    pub fn output(&self, run: &Run, from: u64) -> notify::Result<Follower> {
-        let files = RunDir::new(self.run_dir(run));
-        Follower::new(files.path(), files.transcript(), files.outcome(), from)
+    /// Follows a part of a run's output from a place on to its end.
+    ///
+    /// # Errors
+    /// Its files cannot be read.
+    pub async fn watch(&self, run: &Run, part: Part, start: Start) -> std::io::Result<Subscription> {
+        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run), part));
+        tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 
     async fn read<T: Send + 'static>(

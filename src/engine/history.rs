@@ -42,6 +42,8 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::NotIntegrated { .. } => ("not_integrated", then()),
         Event::IntegrationDue => ("integration_due", "trying to integrate again".to_owned()),
         Event::CancelAsked { reason } => ("cancel_asked", reason.clone()),
+        Event::InterruptAsked => ("interrupt_asked", "a person interrupts the agent".to_owned()),
+        Event::MessageWaits => ("goes_on", format!("{} → {}, with a message", before.status().as_str(), then())),
         Event::RetryAsked => ("retry_asked", format!("{} → {}", before.status().as_str(), then())),
         Event::UnblockAsked => ("unblock_asked", format!("{} → {}", before.status().as_str(), then())),
         Event::RunAsked => ("run_asked", "a person wants it to run now".to_owned()),
@@ -92,6 +94,8 @@ pub fn run_of(event: &Event) -> Option<RunId> {
         | Event::Placed { .. }
         | Event::IntegrationDue
         | Event::CancelAsked { .. }
+        | Event::InterruptAsked
+        | Event::MessageWaits
         | Event::RetryAsked
         | Event::UnblockAsked
         | Event::RunAsked

@@ -2,6 +2,7 @@
 //! finding out how a run ended.
 
 use super::doors::Doors;
+use super::session::{Opening, not_started};
 use super::settings::{Settings, directory_of};
 use super::{agent_env, material};
 use crate::adapters::fs::{self, Durability};
@@ -14,26 +15,26 @@ use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::RunId;
+use crate::domain::message::{Message, MessageState};
 use crate::domain::names::{self, BranchName};
 use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind, Usage};
-use crate::domain::prompt::{Again, Conversation, ProjectFile, WorkContext, again_prompt, repair_prompt, work_prompt};
+use crate::domain::prompt::{
+    Again, Conversation, ProjectFile, WorkContext, again_prompt, message_prompt, repair_prompt, with_messages,
+    work_prompt,
+};
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
-use crate::runner::{self, Launch, Limits, RunDir, RunReport, RunState};
+use crate::runner::{self, Handed, Launch, Limits, RunDir, RunReport, RunState};
 use crate::store::journal::Project;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-/// How long a session may take from its making to the runner's first word.
-const START_PATIENCE: Duration = Duration::from_secs(20);
-
-/// Holds the name of the run's tmux session, for those who want to enter it.
-pub const SESSION_FILE: &str = "session.txt";
-
-/// A run that the runner has.
-#[derive(Debug)]
+/// A run that the runner has. Kept in the run's directory before its runner can take it, so that a daemon that finds
+/// the run under way knows the same.
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Started {
     /// Where it works; none for a routing question.
     pub place: Option<Workplace>,
@@ -91,13 +92,17 @@ fn stamp_of(repo: &Repo) -> Option<std::time::SystemTime> {
 
 /// What one launch is made for.
 struct Order<'a> {
-    doors: &'a Doors,
+    doors: &'a Arc<Doors>,
     task: &'a Task,
     run: &'a Run,
     config: &'a Config,
     dir: &'a Path,
     project: String,
     run_dir: RunDir,
+    /// What the person says in the prompt.
+    said: Vec<Message>,
+    /// What the person said to the agents before, which one that begins anew has not heard.
+    said_before: Vec<Message>,
 }
 
 /// Makes everything that a work run needs and has the runner take it.
@@ -107,6 +112,7 @@ pub async fn start_work(
     projects: &[Project],
     task: &Arc<Task>,
     run: &Run,
+    said: Vec<Message>,
 ) -> Result<Started, LaunchProblem> {
     let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
@@ -121,8 +127,22 @@ pub async fn start_work(
         dir: &dir,
         project: project_name(&dir, projects),
         run_dir: doors.run_dir(&run.id),
+        said,
+        said_before: said_before(doors, task, run).await?,
     };
     order.start().await
+}
+
+/// What was said to agents whose conversation this run does not go on with.
+async fn said_before(doors: &Arc<Doors>, task: &Task, run: &Run) -> Result<Vec<Message>, LaunchProblem> {
+    if run.session_id.is_some() || task.runs <= 1 {
+        return Ok(Vec::new());
+    }
+    let (doors, id) = (Arc::clone(doors), task.id);
+    let read = tokio::task::spawn_blocking(move || doors.journal.messages_of(id)).await;
+    let mut messages = read.map_err(|e| ask(&e, None))?.map_err(|e| ask(&e, None))?;
+    messages.retain(|message| message.state == MessageState::Delivered);
+    Ok(messages)
 }
 
 /// The project's name: registered, or that of its directory.
@@ -133,19 +153,34 @@ pub fn project_name(dir: &Path, projects: &[Project]) -> String {
 
 impl Order<'_> {
     async fn start(&self) -> Result<Started, LaunchProblem> {
+        // A run that was started before a crash is found again, not prepared again.
+        if !not_started(&self.run_dir)? {
+            let bytes = fs::read_limited(&self.prepared_file(), 64 << 10).map_err(|e| ask(&e, None))?;
+            return serde_json::from_slice(&bytes)
+                .map_err(|e| ask(&format!("prepared.json of {}: {e}", self.run.id), None));
+        }
+        let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
+        let opening = Opening::begin(self.doors, name, self.run_dir.clone())?;
+        match self.make_ready().await {
+            Ok(started) => opening.taken().await.map(|()| started),
+            Err(problem) => {
+                opening.close().await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// Everything that the waiting runner needs: the worktree, and last of all the launch.
+    async fn make_ready(&self) -> Result<Started, LaunchProblem> {
         let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
-        let fresh = not_started(&self.run_dir)?;
         // Reads only, so it may run beside the making of the worktree; starting a program holds up its own task.
-        let guarding = fresh.then(|| {
+        let guarding = {
             let repo = repo.clone();
             tokio::spawn(async move { Guard::take(&repo).await })
-        });
-        let (worktree, branch) = self.worktree(&repo, &base).await?;
-        let guard = match guarding {
-            Some(guarding) => Some(guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?),
-            None => None,
         };
+        let (worktree, branch) = self.worktree(&repo, &base).await?;
+        let guard = guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?;
         let place = Workplace {
             branch: branch.as_str().to_owned(),
             worktree: worktree.path.clone(),
@@ -153,15 +188,15 @@ impl Order<'_> {
             base: worktree.base_sha.clone(),
         };
         let session = self.session();
-        let session_id = self.known_session(&session);
-        // A run that was started before a crash is found again, not prepared again.
-        if let Some(guard) = guard {
-            self.prepare(&repo, &worktree, &place, session, &guard)?;
-            let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
-            open_session(self.doors, &name, &self.run_dir).await?;
-        }
-        await_start(self.doors, &self.run_dir).await?;
-        Ok(Started { place: Some(place), session_id })
+        let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };
+        let bytes = serde_json::to_vec(&started).map_err(|e| ask(&e, None))?;
+        fs::write_private(&self.prepared_file(), &bytes, Durability::Cached).map_err(|e| ask(&e, None))?;
+        self.prepare(&repo, &worktree, &place, session, &guard)?;
+        Ok(started)
+    }
+
+    fn prepared_file(&self) -> PathBuf {
+        self.run_dir.path().join("prepared.json")
     }
 
     async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
@@ -264,10 +299,11 @@ impl Order<'_> {
             codex_sandbox: agent.sandbox,
             trust_repository: agent.trust_repository,
             prompt: agent.prompt,
+            live: agent.live,
         };
-        prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt)?;
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
-        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))
+        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
+        prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt, handed(&self.said))
     }
 
     fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
@@ -293,15 +329,19 @@ impl Order<'_> {
             main_dir: self.config.workflow.sandbox.then_some(&*main_dir),
             branch: &place.branch,
             base_branch: &place.base_branch,
-            base_commit: &place.base_branch,
+            base_commit: &place.base,
             checks: &self.config.workflow.checks,
             profile: &profile,
             skills: &skills,
             instructions: &instructions,
             answer_format: &answer_format,
         };
-        Ok(match (self.next(), session) {
-            (NextRun::Fresh, _) => work_prompt(&context, &templates),
+        let goes_on = matches!(session, Session::Resume { .. });
+        let before = self.said_before.iter().filter(|_| !goes_on);
+        let said: Vec<&str> = before.chain(&self.said).map(|message| message.text.as_str()).collect();
+        let prompt = match (self.next(), session) {
+            (NextRun::Said, Session::Resume { .. }) => return Ok(message_prompt(&said, &answer_format, &templates)),
+            (NextRun::Fresh | NextRun::Said, _) => work_prompt(&context, &templates),
             (NextRun::Again { feedback, .. }, Session::Resume { .. })
                 if feedback.class == FailureClass::Malformed && self.task.repaired =>
             {
@@ -315,8 +355,14 @@ impl Order<'_> {
                 let again = Again { class: feedback.class, detail: &feedback.detail, conversation };
                 again_prompt(&context, &again, &templates)
             }
-        })
+        };
+        Ok(with_messages(prompt, &said, &templates))
     }
+}
+
+fn handed(said: &[Message]) -> Vec<Handed> {
+    let of = |message: &Message| Handed { id: message.id, text: message.text.clone(), told: message.text.clone() };
+    said.iter().map(of).collect()
 }
 
 fn first_line(text: &str) -> String {
@@ -342,7 +388,7 @@ pub fn guard_file(run_dir: &RunDir) -> PathBuf {
     run_dir.path().join("guard.json")
 }
 
-/// Writes what the runner needs.
+/// Writes what the runner needs; it takes the run as soon as this is done.
 pub fn prepare_run(
     doors: &Doors,
     run: &Run,
@@ -350,6 +396,7 @@ pub fn prepare_run(
     request: &LaunchRequest,
     limits: &Limits,
     prompt: &str,
+    messages: Vec<Handed>,
 ) -> Result<(), LaunchProblem> {
     let spec = agent.kind.dialect().launch(request).map_err(|e| ask(&e, None))?;
     let environment = agent_env::for_agent(&doors.environment, &spec.pass_env, agent).map_err(|e| {
@@ -364,40 +411,10 @@ pub fn prepare_run(
         dialect: agent.kind,
         spec,
         limits: *limits,
+        messages,
         wake_socket: Some(doors.wake_socket.clone()),
     };
     RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| ask(&e, None))
-}
-
-/// Makes the session in which the runner takes the run.
-pub async fn open_session(doors: &Doors, name: &str, run_dir: &RunDir) -> Result<(), LaunchProblem> {
-    fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached)
-        .map_err(|e| ask(&e, None))?;
-    let argv = [doors.orch.as_os_str(), std::ffi::OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
-    doors.tmux.ensure_session(name, &argv).await.map(drop).map_err(|e| ask(&e, None))
-}
-
-/// Waits until the runner has the run.
-pub async fn await_start(doors: &Doors, run_dir: &RunDir) -> Result<(), LaunchProblem> {
-    let waited = tokio::time::timeout(START_PATIENCE, async {
-        while not_started(run_dir)? {
-            tokio::time::sleep(Duration::from_millis(3)).await;
-        }
-        Ok(())
-    });
-    waited.await.unwrap_or_else(|_| {
-        let seconds = START_PATIENCE.as_secs();
-        let socket = doors.tmux.socket().display();
-        Err(LaunchProblem::Ask(format!("the session in tmux ({socket}) did not start its runner within {seconds} s")))
-    })
-}
-
-/// Whether no runner has ever taken the run.
-pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
-    match runner::inspect(run_dir) {
-        Ok(state) => Ok(matches!(state, RunState::NotStarted)),
-        Err(error) => Err(ask(&error, None)),
-    }
 }
 
 /// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.

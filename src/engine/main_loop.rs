@@ -4,14 +4,18 @@
 use super::apply::{Job, JobKey, Report};
 use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
+use super::metrics::Metrics;
 use super::mode::Mode;
 use super::settings::Settings;
+use super::upkeep::Upkeep;
 use super::world::{Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::MessageId;
 use crate::domain::plan::{HoldReason, Plan, Scope, plan};
 use crate::domain::task::{Phase, ReviewStage, State, Task};
 use crate::store::journal::{Entry, Loaded};
+use crate::stream::Hub;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -73,6 +77,10 @@ pub struct Engine {
     sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
     asked_to_stop: HashSet<RunId>,
+    pub(super) upkeep: Upkeep,
+    /// Messages that this engine handed to a run.
+    pub(super) handed: HashSet<(RunId, MessageId)>,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// How the engine left.
@@ -103,14 +111,18 @@ impl Engine {
     ) -> (Self, EngineHandle) {
         let (sender, commands) = mpsc::channel(256);
         let (feed, _) = broadcast::channel(4096);
+        let metrics = Arc::new(Metrics::new(loaded.live_runs.iter().map(|run| &run.id)));
         let handle = EngineHandle {
             commands: sender,
             feed: feed.clone(),
             journal: doors.journal.clone(),
             runs_dir: doors.home.runs(),
+            hub: Hub::default(),
+            metrics: Arc::clone(&metrics),
         };
         let file = super::file_sync::FileSync::new(loaded.agreed);
         let engine = Self {
+            metrics,
             world: World::from_journal(loaded, doors.journal.clone()),
             settings: Arc::new(settings),
             mode,
@@ -131,6 +143,8 @@ impl Engine {
             storage_problem: None,
             sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
+            upkeep: Upkeep::default(),
+            handed: HashSet::new(),
             doors,
         };
         (engine, handle)
@@ -140,7 +154,9 @@ impl Engine {
     pub async fn run(mut self) -> Farewell {
         let mut inputs = vec![Input::Files, Input::Wake];
         loop {
+            let begun = instant();
             let stop = self.turn(inputs).await;
+            self.metrics.turn(begun.elapsed());
             if stop || self.fulfilled() {
                 break;
             }
@@ -227,9 +243,11 @@ impl Engine {
         for input in inputs {
             leave |= self.apply_input(&mut turn, input, now);
         }
+        self.settle_messages(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
         turn.agreed = self.file.take_agreed_anew();
         let writes = turn.writes();
+        self.metrics.count(&writes);
         if !self.store(&mut turn.replies, writes).await {
             return true;
         }
@@ -260,16 +278,19 @@ impl Engine {
                 match key {
                     JobKey::Look if again => self.look_at_runs(),
                     JobKey::ReadFiles if again => self.read_files(),
+                    JobKey::Retain => self.upkeep.looked(),
                     // Everything else is begun again by the state that asks for it.
                     JobKey::Look
                     | JobKey::ReadFiles
                     | JobKey::WriteFile
                     | JobKey::Start(_)
                     | JobKey::Stop(_)
+                    | JobKey::HandOver(..)
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
-                    | JobKey::Sidecars => {}
+                    | JobKey::Sidecars
+                    | JobKey::Index => {}
                 }
             }
             Input::Files => self.read_files(),
@@ -326,7 +347,8 @@ impl Engine {
             if run.phase == Phase::Running && stopping && self.asked_to_stop.insert(run.id.clone()) {
                 due.push(Job::Stop { run: run.id.clone() });
             } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
-                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()) });
+                let said = self.said_in_prompt(&run.id);
+                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()), said });
             }
         }
         for task in self.world.tasks.values().filter(|t| self.responsible_for(t.id)) {
@@ -340,6 +362,7 @@ impl Engine {
                 }
             }
         }
+        due.extend(self.deliveries());
         for job in due {
             self.spawn_once(job);
         }
@@ -353,6 +376,7 @@ impl Engine {
             self.file.rest();
         }
         self.write_sidecars();
+        self.keep_up();
     }
 
     fn write_sidecars(&mut self) {
@@ -396,7 +420,7 @@ impl Engine {
         if running.is_empty() {
             return;
         }
-        self.spawn_once(Job::Look { runs: running });
+        self.spawn_once(Job::Look { runs: running, listen: self.tasks_with_messages() });
     }
 
     pub(super) fn read_files(&mut self) {
@@ -405,6 +429,10 @@ impl Engine {
             return self.file.read_after_write();
         }
         self.spawn_once(Job::ReadFiles { known: self.file.known() });
+    }
+
+    pub(super) fn is_under_way(&self, key: &JobKey) -> bool {
+        self.in_flight.contains(key)
     }
 
     pub(super) fn looked(&mut self) {

@@ -15,19 +15,26 @@ mod launch;
 mod main_loop;
 mod material;
 mod merge_file;
+mod messages;
+mod metrics;
 mod mode;
 mod question;
 mod reports;
+mod search;
+mod session;
 mod settings;
 mod sidecar;
 mod storing;
+mod upkeep;
 mod verify;
 mod world;
 
 pub use doors::Doors;
-pub use launch::SESSION_FILE;
 pub use main_loop::{Engine, Farewell, Signals};
+pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
+pub use search::{Found, Trouble, Wanted, search};
+pub use session::SESSION_FILE;
 pub use settings::{Settings, Sources, content_id, project_file};
 
 use crate::store::journal::Loaded;

@@ -1,8 +1,9 @@
 //! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
 
 use super::doors::Doors;
-use super::launch::{Started, ask, await_start, ended, not_started, open_session, prepare_run, project_name};
+use super::launch::{Started, ask, ended, prepare_run, project_name};
 use super::material;
+use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
 use crate::adapters::fs;
 use crate::adapters::process::which;
@@ -33,15 +34,18 @@ pub async fn start(
     let run_dir = doors.run_dir(&run.id);
     let session_id = uuid::Uuid::new_v4().to_string();
     if not_started(&run_dir)? {
-        prepare(doors, settings, projects, task, run, dir.as_deref(), &session_id)?;
         let (project, root) = match &dir {
             Some(dir) => (project_name(dir, projects), dir.as_path()),
             None => ("orch".to_owned(), doors.home.root()),
         };
         let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
-        open_session(doors, &name, &run_dir).await?;
+        let opening = Opening::begin(doors, name, run_dir)?;
+        if let Err(problem) = prepare(doors, settings, projects, task, run, dir.as_deref(), &session_id) {
+            opening.close().await;
+            return Err(problem);
+        }
+        opening.taken().await?;
     }
-    await_start(doors, &run_dir).await?;
     Ok(Started { place: None, session_id: None })
 }
 
@@ -86,10 +90,11 @@ fn prepare(
         codex_sandbox: agent.sandbox,
         trust_repository: false,
         prompt: agent.prompt,
+        live: false,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, ..Limits::default() };
-    prepare_run(doors, run, agent, &request, &limits, &prompt)
+    prepare_run(doors, run, agent, &request, &limits, &prompt, Vec::new())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.
@@ -155,6 +160,7 @@ pub async fn try_route(
         outcome: None,
         cost: None,
         usage: Usage::default(),
+        live: false,
     };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))

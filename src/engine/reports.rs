@@ -18,8 +18,9 @@ use jiff::Timestamp;
 impl Engine {
     pub(super) fn on_report(&mut self, turn: &mut Turn, key: &JobKey, report: Report, now: Timestamp) {
         match report {
-            Report::Ended(runs) => {
-                for (run, report) in runs {
+            Report::Looked { heard, ended } => {
+                self.on_heard(turn, heard, now);
+                for (run, report) in ended {
                     self.on_run_ended(turn, &run, &report, now);
                 }
             }
@@ -30,8 +31,8 @@ impl Engine {
                 }
             }
             Report::Written(result) => self.on_written(turn, *result, now),
-            Report::Started { run, place, session_id, at } => {
-                self.on_started(turn, &run, place, session_id, at, now);
+            Report::Started { run, place, session_id, live, at } => {
+                self.on_started(turn, &run, place, (session_id, live), at, now);
             }
             Report::NotStarted { run, problem } => self.on_not_started(turn, &run, problem, now),
             Report::Judged { run, verdict, evidence, record } => {
@@ -67,13 +68,14 @@ impl Engine {
         turn: &mut Turn,
         id: &RunId,
         place: Option<Workplace>,
-        session_id: Option<String>,
+        (session_id, live): (Option<String>, bool),
         at: Timestamp,
         now: Timestamp,
     ) {
         let Some(mut run) = self.world.runs.get(id).cloned() else { return };
         run.phase = Phase::Running;
         run.started_at = Some(at);
+        run.live = live;
         run.session_id = session_id.or(run.session_id);
         let text = match &run.model {
             Some(model) => format!("{}/{model}", run.agent),
@@ -107,6 +109,7 @@ impl Engine {
         run.outcome = Some(Outcome::Failed(failure.clone()));
         let (task, kind) = (run.task, run.kind);
         turn.put_run(&mut self.world, run);
+        self.release_messages(turn, id, false, now);
         match kind {
             RunKind::Work | RunKind::Review => {
                 self.for_task_of(turn, id, now, |run| Event::LaunchFailed { run, problem });
@@ -117,12 +120,16 @@ impl Engine {
 
     fn on_run_ended(&mut self, turn: &mut Turn, id: &RunId, report: &RunReport, now: Timestamp) {
         let Some(mut run) = self.world.runs.get(id).cloned() else { return };
+        self.upkeep.run_ended(id.clone());
         run.phase = Phase::Ended;
         run.started_at = run.started_at.or(Some(report.started_at));
         run.ended_at = Some(report.ended_at);
         run.cost = report.ending.cost;
         run.usage = report.ending.usage;
         run.session_id = report.ending.session_id.clone().or(run.session_id);
+        for warning in &report.warnings {
+            turn.note(&mut self.world, now, Some(run.task), Some(id.clone()), "run_warning", warning.clone());
+        }
         match run.kind {
             RunKind::Work | RunKind::Review => self.on_work_ended(turn, run, report, now),
             RunKind::Route => self.on_route_ended(turn, run, report, now),
@@ -137,6 +144,7 @@ impl Engine {
         let mut ending = report.ending.clone();
         ending.session_id = run.session_id.clone();
         turn.put_run(&mut self.world, run);
+        self.release_messages(turn, &id, matches!(outcome, Outcome::Finished { .. }), now);
         let event = Event::RunEnded { run: id, agent, ending: Box::new(ending), outcome };
         self.expect(turn, task, &event, now);
     }
@@ -215,7 +223,14 @@ impl Engine {
                 self.file.start_over();
                 self.looked();
             }
-            JobKey::Look | JobKey::WriteFile | JobKey::Stop(_) | JobKey::TryRoute(_) | JobKey::Sidecars => {}
+            JobKey::Look
+            | JobKey::WriteFile
+            | JobKey::Stop(_)
+            | JobKey::HandOver(..)
+            | JobKey::TryRoute(_)
+            | JobKey::Sidecars
+            | JobKey::Retain
+            | JobKey::Index => {}
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::main_loop::Engine;
 use super::world::Answer;
+use crate::adapters::clock::instant;
 use crate::store::journal::{JournalError, Write};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +18,10 @@ impl Engine {
             return true;
         }
         loop {
+            let begun = instant();
             let error = match self.doors.journal.commit(writes.clone()).await {
                 Ok(()) => {
+                    self.metrics.stored(begun.elapsed());
                     self.storage_problem = None;
                     return true;
                 }

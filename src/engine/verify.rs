@@ -11,6 +11,7 @@ use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, RefMove,
 use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
 use crate::agents::DialectKind;
 use crate::config::resolved::Config;
+use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::evidence::{Check, CheckState, Evidence};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, judge as conclude};
@@ -51,7 +52,7 @@ async fn gather(
     projects: &[Project],
     task: &Task,
     run: &RunId,
-) -> Result<(crate::domain::answer::Answer, Evidence), String> {
+) -> Result<(Answer, Evidence), String> {
     let dir = directory_of(task, projects)?;
     let place = task.place.as_ref().ok_or("the run has no worktree to look at")?;
     if !place.worktree.is_dir() {
@@ -64,20 +65,22 @@ async fn gather(
         .open_worktree(&place.worktree)
         .map_err(|e| e.to_string())?
         .ok_or_else(|| format!("the worktree {} is gone", place.worktree.display()))?;
-    let answer = answer_of(doors, settings, run)?;
+    let (answer, warnings) = answer_of(doors, settings, run)?;
     let mut evidence = look_at(&repo, &checkout, place).await?;
+    evidence.notes.extend(warnings);
     outside(doors, &repo, &checkout, run, config.workflow.sandbox, &mut evidence).await;
-    if !evidence.commits.is_empty() && answer.status == crate::domain::answer::AnswerStatus::Done {
+    if !evidence.commits.is_empty() && answer.status == AnswerStatus::Done {
         let output_dir = doors.run_dir(run).evidence();
         evidence.checks = run_checks(doors, &config, run, &place.worktree, &output_dir).await;
     }
     Ok((answer, evidence))
 }
 
-fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<crate::domain::answer::Answer, String> {
+/// What the run reports, and what its runner warns of.
+fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), String> {
     let report = super::launch::ended(doors, settings, run).ok_or("the run's report is gone")?;
     match report.outcome() {
-        Outcome::Finished { answer } => Ok(answer),
+        Outcome::Finished { answer } => Ok((answer, report.warnings)),
         Outcome::Failed(failure) => Err(failure.detail),
         Outcome::Cancelled { detail } => Err(detail),
     }

@@ -1,6 +1,7 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::{Message, MessageId, MessageState};
 use crate::domain::plan::{Cooldown, Scope, Snapshot, status_in};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
 use crate::store::journal::{Entry, Journal, JournalError, Loaded, Project, Write};
@@ -27,6 +28,9 @@ pub struct World {
     pub cooldowns: BTreeMap<String, Cooldown>,
     /// Entries of `tasks.yml` that cannot be carried out.
     pub invalid: BTreeMap<TaskId, String>,
+    /// Messages that wait for an agent.
+    pub messages: BTreeMap<MessageId, Message>,
+    last_message_id: u64,
     journal: Journal,
     /// Settled tasks in `tasks`.
     visiting: BTreeSet<TaskId>,
@@ -47,6 +51,8 @@ impl World {
             projects: Vec::new(),
             project_dirs: Vec::new(),
             cooldowns: loaded.cooldowns,
+            messages: loaded.messages.into_iter().map(|message| (message.id, message)).collect(),
+            last_message_id: loaded.last_message_id,
             invalid: BTreeMap::new(),
             journal,
             visiting: BTreeSet::new(),
@@ -76,6 +82,11 @@ impl World {
         self.tasks.insert(id, Arc::clone(&task));
         self.visiting.insert(id);
         Ok(Some(task))
+    }
+
+    /// The status of a task that is at hand, or was put away since the start.
+    pub fn status(&self, id: TaskId) -> Option<Status> {
+        status_in(&self.tasks, &self.settled, id)
     }
 
     /// Whether there is such a task.
@@ -131,6 +142,12 @@ impl World {
         TaskId(self.last_task_id)
     }
 
+    /// A number for a message that was never given out.
+    pub fn next_message_id(&mut self) -> MessageId {
+        self.last_message_id += 1;
+        MessageId(self.last_message_id)
+    }
+
     /// What planning looks at.
     pub fn snapshot<'a>(
         &'a self,
@@ -161,6 +178,7 @@ pub struct Turn {
     runs: BTreeMap<RunId, Run>,
     projects: Vec<Project>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
+    messages: BTreeMap<MessageId, Message>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
@@ -218,6 +236,15 @@ impl Turn {
         self.runs.insert(run.id.clone(), run);
     }
 
+    /// Stores a message; one that waits no more leaves the world.
+    pub fn put_message(&mut self, world: &mut World, message: Message) {
+        match message.state {
+            MessageState::Queued => world.messages.insert(message.id, message.clone()),
+            MessageState::Delivered | MessageState::Refused => world.messages.remove(&message.id),
+        };
+        self.messages.insert(message.id, message);
+    }
+
     /// Registers a project, or changes it.
     pub fn put_project(&mut self, world: &mut World, project: Project) {
         let mut projects = std::mem::take(&mut world.projects);
@@ -270,8 +297,9 @@ impl Turn {
         let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
         let projects = self.projects.iter().cloned().map(Write::Project);
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
+        let messages = self.messages.values().cloned().map(Write::Message);
         let entries = self.entries.iter().cloned().map(Write::Entry);
         let agreed = self.agreed.into_iter().map(Write::Agreed);
-        tasks.chain(runs).chain(projects).chain(cooldowns).chain(entries).chain(agreed).collect()
+        tasks.chain(runs).chain(projects).chain(cooldowns).chain(messages).chain(entries).chain(agreed).collect()
     }
 }

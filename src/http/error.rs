@@ -1,19 +1,40 @@
-//! Engine errors as HTTP answers: `{"error": {"code", "message", "hint"}}` with a fitting status.
+//! Engine errors as HTTP answers: problem details (RFC 9457) with a fitting status.
 
-use crate::api::types::{ErrorBody, ErrorCode, ErrorView};
+use crate::api::problem::{MEDIA_TYPE, Problem};
+use crate::api::types::{ErrorCode, ErrorView};
 use crate::engine::handle::EngineError;
 use axum::Json;
-use axum::http::{StatusCode, Uri};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
 /// An answer that is an error.
 #[derive(Debug)]
-pub struct ApiError(ErrorView);
+pub struct ApiError {
+    view: ErrorView,
+    status: StatusCode,
+}
 
 impl ApiError {
     /// With a hint of what to do.
     pub fn new(code: ErrorCode, message: impl Into<String>, hint: Option<&str>) -> Self {
-        Self(ErrorView { code, message: message.into(), hint: hint.map(str::to_owned) })
+        let status = match code {
+            ErrorCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::Usage => StatusCode::BAD_REQUEST,
+            ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::NoDaemon => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            ErrorCode::Denied => StatusCode::FORBIDDEN,
+        };
+        Self { view: ErrorView { code, message: message.into(), hint: hint.map(str::to_owned) }, status }
+    }
+
+    /// The same with a status that says more than the word does.
+    #[must_use]
+    pub fn with(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
     }
 }
 
@@ -39,15 +60,8 @@ impl From<EngineError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = match self.0.code {
-            ErrorCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,
-            ErrorCode::Usage => StatusCode::BAD_REQUEST,
-            ErrorCode::NotFound => StatusCode::NOT_FOUND,
-            ErrorCode::NoDaemon => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorCode::Conflict => StatusCode::CONFLICT,
-            ErrorCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
-        };
-        (status, Json(ErrorBody { error: self.0 })).into_response()
+        let problem = Problem::of(self.view, self.status.as_u16());
+        (self.status, [(CONTENT_TYPE, MEDIA_TYPE)], Json(problem)).into_response()
     }
 }
 
@@ -55,4 +69,11 @@ impl IntoResponse for ApiError {
 pub async fn no_route(uri: Uri) -> ApiError {
     let hint = "is the running daemon of another version? `orch version` and `orch status` tell";
     ApiError::new(ErrorCode::NotFound, format!("there is no {}", uri.path()), Some(hint))
+}
+
+/// A path that is asked the wrong way.
+pub async fn no_method(method: Method, uri: Uri) -> ApiError {
+    let message = format!("{} does not take {method}", uri.path());
+    ApiError::new(ErrorCode::Usage, message, Some("GET /v1/openapi.json tells every request"))
+        .with(StatusCode::METHOD_NOT_ALLOWED)
 }

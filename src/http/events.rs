@@ -2,12 +2,16 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::read::Params;
+use super::sse::sse;
+use crate::api::types::{ErrorCode, EventView};
 use crate::domain::ids::TaskId;
 use crate::engine::handle::{EngineHandle, Entry};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, Sse};
 use futures::stream::{self, Stream};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,7 +21,7 @@ use tokio::sync::broadcast;
 const PAGE: u32 = 500;
 
 /// What to follow.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// The history after this place; without it, from now on.
     after: Option<u64>,
@@ -70,14 +74,19 @@ impl Follower {
 /// Follows the history. `Last-Event-ID` wins over `after`.
 pub async fn follow(
     State(state): State<ApiState>,
-    Query(wanted): Query<Wanted>,
+    Params(wanted): Params<Wanted>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok()).filter(|text| !text.is_empty());
+    let wrong = |_| {
+        let message = "Last-Event-ID is not a place in the history: expected a number".to_owned();
+        ApiError::new(ErrorCode::Usage, message, None)
+    };
+    let resumed = resumed.map(|text| text.parse().map_err(wrong)).transpose()?;
     let after = resumed.or(wanted.after);
     let follower = Follower {
         live: state.engine.follow(),
-        engine: state.engine,
+        engine: state.engine.clone(),
         task: wanted.task.map(TaskId),
         last: after.unwrap_or(0),
         ready: VecDeque::new(),
@@ -88,8 +97,12 @@ pub async fn follow(
         let entry = follower.next().await?;
         let event = Event::default().id(entry.seq.to_string()).event(&entry.kind);
         // An entry is plain data; it always serializes.
-        let event = event.json_data(&entry).unwrap_or_default();
-        Some((Ok(event), follower))
+        Some((event.json_data(on_the_wire(entry)).unwrap_or_default(), follower))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
+    Ok(sse(&state, "events", events))
+}
+
+fn on_the_wire(entry: Entry) -> EventView {
+    let Entry { seq, at, task_id, run_id, kind, text } = entry;
+    EventView { seq, at, task_id, run_id, kind, text }
 }

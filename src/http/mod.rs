@@ -1,14 +1,29 @@
-//! The HTTP face of the engine, on a Unix socket or called in process: handlers turn requests into calls of the
-//! engine's handle and answers into wire shapes. Decides nothing.
+//! The HTTP face of the engine, on a Unix socket, over TCP or called in process: handlers turn requests into calls of
+//! the engine's handle and answers into wire shapes. Decides nothing.
 
 mod error;
 mod events;
+mod gate;
+mod health;
+mod listening;
+mod messages;
+mod metrics;
+mod openapi;
 mod output;
+mod read;
+mod routes;
+mod sse;
+mod status;
+mod stream;
 mod tasks;
 
+pub use gate::Gate;
+pub use listening::Listening;
+pub use routes::{operations, router};
+pub use sse::Readers;
+
 use crate::engine::handle::EngineHandle;
-use axum::Router;
-use axum::routing::{get, post};
+use jiff::Timestamp;
 use std::sync::Arc;
 
 /// What the handlers need.
@@ -18,6 +33,8 @@ pub struct ApiState {
     pub engine: EngineHandle,
     /// What the process is, for `/v1/status`.
     pub process: Arc<ProcessInfo>,
+    /// Who reads feeds.
+    pub readers: Readers,
 }
 
 /// What a status answer says of the process.
@@ -29,22 +46,10 @@ pub struct ProcessInfo {
     pub pid: u32,
     /// The engine's mode.
     pub mode: String,
-}
-
-/// All routes.
-pub fn router(state: ApiState) -> Router {
-    Router::new()
-        .route("/v1/status", get(tasks::status))
-        .route("/v1/tasks", get(tasks::list).post(tasks::add))
-        .route("/v1/rows", get(tasks::rows))
-        .route("/v1/unblock", post(tasks::unblock_all))
-        .route("/v1/tasks/{id}", get(tasks::show))
-        .route("/v1/tasks/{id}/why", get(tasks::why))
-        .route("/v1/tasks/{id}/route", post(tasks::route))
-        .route("/v1/tasks/{id}/output", get(output::follow))
-        .route("/v1/tasks/{id}/{verb}", post(tasks::ask))
-        .route("/v1/projects", get(tasks::projects).post(tasks::register))
-        .route("/v1/events", get(events::follow))
-        .fallback(error::no_route)
-        .with_state(state)
+    /// When it was started.
+    pub started: Timestamp,
+    /// Where it listens beside its socket.
+    pub listening: Arc<Listening>,
+    /// Its memory that is in use, in bytes.
+    pub memory: fn() -> Option<u64>,
 }

@@ -2,17 +2,22 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::read::{Params, Segments};
 use crate::api::types::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output::Part;
 use crate::engine::handle::EngineError;
+use crate::stream::{Delivery, Start};
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use futures::stream;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use std::io;
 
 /// What to follow.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// Which run; without it, the newest work run.
     run: Option<String>,
@@ -23,8 +28,8 @@ pub struct Wanted {
 /// Follows the output of one run.
 pub async fn follow(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
-    Query(wanted): Query<Wanted>,
+    Segments(id): Segments<String>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<Body, ApiError> {
     let usage = |message: String| ApiError::new(ErrorCode::Usage, message, None);
     let task: TaskId = id.parse().map_err(|e: crate::domain::ids::BadTaskId| usage(e.to_string()))?;
@@ -43,13 +48,21 @@ pub async fn follow(
             None => EngineError::NoTask(task).into(),
         });
     };
-    let follower = state
-        .engine
-        .output(chosen, wanted.from.unwrap_or(0))
-        .map_err(|e| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None))?;
-    let pieces = stream::try_unfold(follower, |mut follower| async move {
-        let piece = follower.next().await?;
-        Ok::<_, std::io::Error>(piece.map(|piece| (piece, follower)))
+    let failed = |e: io::Error| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None);
+    let watched =
+        state.engine.watch(chosen, Part::Output, Start::Offset(wanted.from.unwrap_or(0))).await.map_err(failed)?;
+    let pieces = stream::try_unfold(watched, |mut watched| async move {
+        loop {
+            match watched.next().await? {
+                Some(Delivery::Output(chunk)) if chunk.is_final => return Ok(None),
+                Some(Delivery::Output(chunk)) => {
+                    return Ok::<_, io::Error>(Some((chunk.content.clone(), watched)));
+                }
+                // What is late comes all the same, and what was cut off is nobody's to tell in plain text.
+                Some(Delivery::Lagged { .. } | Delivery::Cut { .. }) => {}
+                None => return Ok(None),
+            }
+        }
     });
     Ok(Body::from_stream(pieces))
 }

@@ -2,16 +2,18 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use crate::api::types::{
-    ErrorCode, NewProject, NewTask, RowsView, RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView,
-};
+use super::messages;
+use super::read::{Body, Params, Segments};
+use crate::api::types::{ErrorCode, NewProject, NewTask, RowsView, RunView, TaskContext, TaskRow, TaskView, WhyView};
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
 use crate::engine::handle::{Project, Request, SettledRow, View};
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
+use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -19,26 +21,8 @@ use std::sync::Arc;
 
 type Answer<T> = Result<Json<T>, ApiError>;
 
-fn task_id(text: &str) -> Result<TaskId, ApiError> {
+pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
     text.parse().map_err(|e: crate::domain::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
-}
-
-/// How things stand.
-pub async fn status(State(state): State<ApiState>) -> Answer<StatusView> {
-    let (settled, view) = (state.engine.settled_counts().await?, state.engine.look().await?);
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    let open = view.tasks.values().filter(|task| !task.is_settled()).map(|task| (task.status(), 1));
-    for (status, count) in settled.into_iter().chain(open) {
-        *counts.entry(status.as_str().to_owned()).or_default() += count;
-    }
-    Ok(Json(StatusView {
-        version: state.process.version.clone(),
-        pid: state.process.pid,
-        mode: state.process.mode.clone(),
-        counts,
-        idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
-        problems: view.problems,
-    }))
 }
 
 /// All tasks.
@@ -61,14 +45,14 @@ pub async fn list(State(state): State<ApiState>) -> Answer<Vec<TaskView>> {
 }
 
 /// Which rows are wanted.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct WantedRows {
     /// At most so many settled tasks, the newest; without it, all.
     settled: Option<u64>,
 }
 
 /// Tasks as small rows: all that are not settled, and settled ones as wanted.
-pub async fn rows(State(state): State<ApiState>, Query(wanted): Query<WantedRows>) -> Answer<RowsView> {
+pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<WantedRows>) -> Answer<RowsView> {
     let before = state.engine.look().await?;
     let settled = state.engine.settled_rows(wanted.settled.unwrap_or(u64::MAX)).await?;
     let stored: u64 = state.engine.settled_counts().await?.values().sum();
@@ -98,7 +82,7 @@ fn row_of(view: &View, task: &Task, slots: &str) -> TaskRow {
 }
 
 fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
-    if let TaskState::NeedsReview { question, .. } = &task.state {
+    if let Some((question, _)) = task.question() {
         return Some(question.lines().next().unwrap_or_default().to_owned());
     }
     let hold = view.plan.hold(task.id)?;
@@ -106,7 +90,7 @@ fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
 }
 
 /// Fills in what planning leaves out because it would be the same for thousands.
-fn slots_text(view: &View) -> String {
+pub(super) fn slots_text(view: &View) -> String {
     let holders: Vec<String> = slot_holders(&view.tasks).iter().map(ToString::to_string).collect();
     let max = view.settings.config.engine.max_parallel;
     format!("{} of {max} slots are busy (tasks {})", holders.len(), holders.join(" "))
@@ -122,11 +106,16 @@ fn task_view(view: &View, task: &Task, children: Vec<TaskId>, slots: &str) -> Ta
 }
 
 /// One task with everything.
-pub async fn show(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<TaskView> {
+pub async fn show(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
     full_view(&state, task_id(&id)?).await.map(Json)
 }
 
 async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
+    look_at(state, id).await.map(|(task, _)| task)
+}
+
+/// One task with everything, and when that was.
+pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, Timestamp), ApiError> {
     let view = state.engine.look().await?;
     let task = task_in(&view, state, id).await?;
     let open = view.tasks.values().filter(|task| task.spec.parent == Some(id)).map(|task| task.id);
@@ -134,7 +123,9 @@ async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
     let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
     let parts = parts.into_iter().collect();
-    Ok(task_view(&view, &task, parts, &slots_text(&view)).with_details(&task, runs))
+    let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
+    let told = task_view(&view, &task, parts, &slots_text(&view)).with_details(&task, runs, messages);
+    Ok((told, view.now))
 }
 
 /// A task that is at hand, or in the journal.
@@ -146,7 +137,7 @@ async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result<Arc<Task>,
 }
 
 /// Adds a task.
-pub async fn add(State(state): State<ApiState>, Json(new): Json<NewTask>) -> Answer<TaskView> {
+pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Answer<TaskView> {
     let spec = Spec {
         title: new.title,
         body: new.body,
@@ -165,18 +156,35 @@ pub async fn add(State(state): State<ApiState>, Json(new): Json<NewTask>) -> Ans
     Ok(Json(TaskView::of(&task, &TaskContext::default())))
 }
 
-/// Run, retry, cancel, unblock.
-pub async fn ask(State(state): State<ApiState>, Path((id, verb)): Path<(String, String)>) -> Answer<TaskView> {
-    let request = match verb.as_str() {
-        "run" => Request::Run,
-        "retry" => Request::Retry,
-        "cancel" => Request::Cancel,
-        "unblock" => Request::Unblock,
-        other => return Err(ApiError::new(ErrorCode::NotFound, format!("there is no request {other:?}"), None)),
-    };
-    let id = task_id(&id)?;
+/// Runs it now.
+pub async fn run(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
+    ask(&state, &id, Request::Run).await
+}
+
+/// From the beginning.
+pub async fn retry(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
+    ask(&state, &id, Request::Retry).await
+}
+
+/// Ends the agent's turn, and keeps the conversation.
+pub async fn interrupt(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
+    ask(&state, &id, Request::Interrupt).await
+}
+
+/// Gives it up.
+pub async fn cancel(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
+    ask(&state, &id, Request::Cancel).await
+}
+
+/// Lets it go on.
+pub async fn unblock(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
+    ask(&state, &id, Request::Unblock).await
+}
+
+async fn ask(state: &ApiState, id: &str, request: Request) -> Answer<TaskView> {
+    let id = task_id(id)?;
     state.engine.ask(id, request).await?;
-    full_view(&state, id).await.map(Json)
+    full_view(state, id).await.map(Json)
 }
 
 /// Sends everything that waits on.
@@ -185,12 +193,12 @@ pub async fn unblock_all(State(state): State<ApiState>) -> Answer<Vec<TaskId>> {
 }
 
 /// Asks the router, changes nothing.
-pub async fn route(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<RouteResult> {
+pub async fn route(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<RouteResult> {
     Ok(Json(state.engine.try_route(task_id(&id)?).await?))
 }
 
 /// Why a task does not move.
-pub async fn why(State(state): State<ApiState>, Path(id): Path<String>) -> Answer<WhyView> {
+pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<WhyView> {
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = task_in(&view, &state, id).await?;
@@ -249,7 +257,7 @@ pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> 
 }
 
 /// Registers a repository.
-pub async fn register(State(state): State<ApiState>, Json(new): Json<NewProject>) -> Answer<NewProject> {
+pub async fn register(State(state): State<ApiState>, Body(new): Body<NewProject>) -> Answer<NewProject> {
     if !new.dir.is_absolute() {
         return Err(ApiError::new(ErrorCode::Usage, "the directory of a project must be absolute", None));
     }

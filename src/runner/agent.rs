@@ -7,7 +7,8 @@ use crate::domain::outcome::{Failure, FailureClass};
 use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, PipeWriter};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -36,7 +37,14 @@ impl Streams {
     }
 }
 
-/// Starts the agent in a process group of its own and returns its process id.
+/// An agent that runs.
+pub(super) struct Begun {
+    pub(super) pid: Pid,
+    /// The other end of its stdin, where a conversation is held open.
+    pub(super) stdin: Option<PipeWriter>,
+}
+
+/// Starts the agent in a process group of its own.
 ///
 /// # Errors
 /// As the failure of the run, in words.
@@ -45,23 +53,30 @@ pub(super) fn start(
     launch: &Launch,
     env: &BTreeMap<String, String>,
     streams: Streams,
-) -> Result<Pid, Failure> {
+) -> Result<Begun, Failure> {
     let spec = &launch.spec;
     let crashed = |detail: String| Failure::new(FailureClass::Crashed, detail);
     dir.write_side_files(&spec.files).map_err(|error| crashed(error.to_string()))?;
     if !spec.cwd.is_dir() {
         return Err(crashed(format!("the working directory {} is gone", spec.cwd.display())));
     }
-    let stdin = match spec.stdin {
-        Stdin::Null => None,
+    let (stdin, ours) = match spec.stdin {
+        Stdin::Null => (None, None),
         Stdin::Prompt => {
             let path = dir.prompt();
-            Some(File::open(&path).map_err(|error| crashed(format!("cannot read {}: {error}", path.display())))?)
+            let file =
+                File::open(&path).map_err(|error| crashed(format!("cannot read {}: {error}", path.display())))?;
+            (Some(file), None)
+        }
+        Stdin::Live => {
+            let (theirs, ours) = io::pipe().map_err(|error| crashed(format!("cannot make a pipe: {error}")))?;
+            (Some(File::from(OwnedFd::from(theirs))), Some(ours))
         }
     };
     let invocation = Invocation::new(&spec.program, &spec.cwd).args(&spec.args).envs(env);
-    process::start_on_files(&invocation, stdin, streams.stdout, streams.stderr)
-        .map_err(|error| not_started(&spec.program, &error))
+    let pid = process::start_on_files(&invocation, stdin, streams.stdout, streams.stderr)
+        .map_err(|error| not_started(&spec.program, &error))?;
+    Ok(Begun { pid, stdin: ours })
 }
 
 /// A program that is not there, or is no program, is the agent's fault; anything else is the machine's.

@@ -1,6 +1,7 @@
 //! The whole of a run, in its order: take it, start the agent, follow it, sweep, report, wake. Whatever goes wrong
 //! after the run was taken ends in a report; what goes wrong before leaves no trace.
 
+use super::again::Starts;
 use super::agent::{self, Streams};
 use super::claim::{Claim, Started};
 use super::conclude;
@@ -11,12 +12,13 @@ use super::render::Renderer;
 use super::report::{RunReport, Stop};
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
+use super::talk::Talk;
 use super::transcript::Transcript;
 use super::wake::wake;
 use super::watch::Watch;
 use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::fs::Durability;
-use crate::adapters::process::sweep_tree;
+use crate::adapters::fs::{Durability, FsError};
+use crate::adapters::process::{Swept, sweep_tree};
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::redact::Redactor;
 use rustix::process::Pid;
@@ -26,6 +28,9 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::Duration;
+
+/// Time between two looks whether a full disk has room again.
+const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
 
 /// Why a runner left without carrying out the run.
 #[derive(Debug, thiserror::Error)]
@@ -62,20 +67,36 @@ fn say(error: &RunError, code: i32) -> i32 {
 }
 
 fn carry_out(dir: &RunDir) -> Result<(), RunError> {
-    let launch = dir.read_launch()?;
+    let mut watch = Watch::new(dir);
+    let launch = watch.await_launch(dir)?;
     let signals = Signals::install()?;
     let claim = Claim::take(dir, SystemClock.now())?;
     wake(launch.wake_socket.as_deref());
-    // Lives until the daemon is woken: the kernel takes its time to close a watch.
-    let mut watch = Watch::new(dir);
     let report = match dir.take_env() {
         Ok(env) => run_agent(dir, &launch, &agent::environment(&launch, &env), &claim.started, &signals, &mut watch),
         Err(error) => Err(Failure::new(FailureClass::Crashed, error.to_string())),
     };
     let report = report.unwrap_or_else(|failure| conclude::not_started(&launch, &claim.started, failure));
-    dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    write_report(dir, &report, &signals, &watch)?;
     wake(launch.wake_socket.as_deref());
     Ok(())
+}
+
+/// Writes the report. On a full disk it waits for room: without a report, a run that ended well would be lost. Whoever
+/// does not want to wait ends the runner.
+fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Watch) -> Result<(), RunError> {
+    loop {
+        match dir.write(&dir.outcome(), report, Durability::Synced) {
+            Err(RunFileError::File(FsError::Io { source, .. })) if is_full(&source) && !signals.stop_asked() => {
+                watch.wait(signals, LOOK_FOR_ROOM, None);
+            }
+            done => return Ok(done?),
+        }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// From the start of the agent to the report.
@@ -93,11 +114,33 @@ fn run_agent(
     let files =
         |error: io::Error| Failure::new(FailureClass::Crashed, format!("cannot set up the run's files: {error}"));
     adopt_orphans();
-    let streams = Streams::create(dir).map_err(files)?;
+    let mut streams = Streams::create(dir).map_err(files)?;
+    watch.follow_output(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
-    let (ended, swept) = match begin(dir, launch, env, streams) {
+    let mut starts = Starts::default();
+    loop {
+        let begun = begin(dir, launch, env, streams, &mut reading);
+        let (ended, swept) = live(begun, dir, launch, signals, watch, &mut reading);
+        let again = starts.again(dir, &ended, &mut reading, signals, watch);
+        match again.then(|| Streams::create(dir)) {
+            Some(Ok(next)) => streams = next,
+            Some(Err(_)) | None => return Ok(conclude::report(launch, started, env, reading, ended, &swept)),
+        }
+    }
+}
+
+/// From the start of the agent's process to the end of the last one that it started.
+fn live(
+    begun: Begun,
+    dir: &RunDir,
+    launch: &Launch,
+    signals: &Signals,
+    watch: &mut Watch,
+    reading: &mut Reading,
+) -> (Ended, Vec<Swept>) {
+    match begun {
         Begun::Agent(agent) => {
-            let ended = Supervisor::new(dir, agent, launch.limits, signals, watch).follow(&mut reading);
+            let ended = Supervisor::new(dir, launch, agent, signals, watch).follow(reading);
             // Who was made to end has had its time.
             let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
             let swept = sweep_tree(launch.run_id.as_str(), grace);
@@ -105,24 +148,40 @@ fn run_agent(
         }
         Begun::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
         Begun::Failed(failure) => (Ended { failure: Some(failure), ..Ended::default() }, Vec::new()),
-    };
-    Ok(conclude::report(launch, started, env, reading, ended, &swept))
+    }
 }
 
 /// How the beginning went.
 enum Begun {
-    /// The agent runs.
-    Agent(Pid),
+    /// The agent runs; perhaps it can be talked to.
+    Agent((Pid, Option<Talk>)),
     /// Somebody was quicker and stopped the run.
     Stopped(String),
     /// The agent did not start.
     Failed(Failure),
 }
 
-fn begin(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>, streams: Streams) -> Begun {
-    match dir.stop_requested() {
-        Some(reason) => Begun::Stopped(reason),
-        None => agent::start(dir, launch, env, streams).map_or_else(Begun::Failed, Begun::Agent),
+fn begin(
+    dir: &RunDir,
+    launch: &Launch,
+    env: &BTreeMap<String, String>,
+    streams: Streams,
+    reading: &mut Reading,
+) -> Begun {
+    if let Some(reason) = dir.stop_requested() {
+        return Begun::Stopped(reason);
+    }
+    let agent = match agent::start(dir, launch, env, streams) {
+        Ok(agent) => agent,
+        Err(failure) => return Begun::Failed(failure),
+    };
+    match agent.stdin.map(|stdin| Talk::open(stdin, dir, reading)).transpose() {
+        Ok(talk) => Begun::Agent((agent.pid, talk)),
+        // Its stdin is closed by now, so it ends by itself; its report tells what it made of that.
+        Err(error) => {
+            reading.transcript.note(&format!("the agent was told nothing: {error}"));
+            Begun::Agent((agent.pid, None))
+        }
     }
 }
 
@@ -130,7 +189,7 @@ fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Re
     let renderer = Renderer::new(Redactor::from_environment(env));
     // A descriptor of its own, so that each batch is one write.
     let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
-    Reading::open(dir, launch, Transcript::open(&dir.transcript(), renderer, Some(pane))?)
+    Reading::open(dir, launch, Transcript::open(dir, renderer, Some(pane))?)
 }
 
 /// Makes the kernel hand this process every orphan of the run, so that none is out of sight.

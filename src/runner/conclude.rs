@@ -89,13 +89,17 @@ fn farewell(report: &mut RunReport, mut reading: Reading) {
             reading.transcript.note(&format!("stderr: {line}"));
         }
     }
+    if reading.starts_before() > 0 {
+        let times = reading.starts_before() + 1;
+        let what = format!("it was started {times} times, because another start of the program was at its files");
+        reading.transcript.note(&what);
+    }
     if !report.swept.is_empty() {
         reading.transcript.note(&format!("ended what was left behind: {}", report.swept.join(", ")));
     }
     reading.transcript.note(&report.summary());
-    let (length, failed) = reading.transcript.close();
+    reading.end_records(&report.outcome(), &report.ending);
+    let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;
-    if let Some(error) = failed {
-        report.warnings.push(format!("the transcript is incomplete: {error}"));
-    }
+    report.warnings.extend(lost);
 }

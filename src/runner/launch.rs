@@ -1,10 +1,12 @@
 //! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
 //! is gone as soon as it was read.
 
+use super::letters::Handed;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +33,9 @@ pub struct Launch {
     /// When to end it.
     #[serde(default)]
     pub limits: Limits,
+    /// What the person says in the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Handed>,
     /// Datagram socket of the daemon that is told of start and end.
     #[serde(default)]
     pub wake_socket: Option<PathBuf>,
@@ -164,22 +169,37 @@ impl RunDir {
 
     /// `events.jsonl`: the agent's own output, raw. Never shown: it may hold secrets.
     pub fn events(&self) -> PathBuf {
-        self.0.join("events.jsonl")
+        self.0.join(output::EVENTS)
     }
 
     /// `stderr.log`: the agent's stderr, raw.
     pub fn stderr(&self) -> PathBuf {
-        self.0.join("stderr.log")
+        self.0.join(output::STDERR)
     }
 
     /// `transcript.log`: readable lines, masked.
     pub fn transcript(&self) -> PathBuf {
-        self.0.join("transcript.log")
+        self.0.join(output::TRANSCRIPT)
+    }
+
+    /// `transcript.times`: when which part of the transcript was written, see [`crate::domain::timeline`].
+    pub fn timeline(&self) -> PathBuf {
+        self.0.join(output::TIMELINE)
+    }
+
+    /// `agent.jsonl`: the agent's own lines, masked.
+    pub fn raw(&self) -> PathBuf {
+        self.0.join(output::RAW)
+    }
+
+    /// `activity.jsonl`: what the agent did, masked: [`crate::domain::outcome::AgentEvent`]s with their times.
+    pub fn activity(&self) -> PathBuf {
+        self.0.join(output::ACTIVITY)
     }
 
     /// `outcome.json`: a [`super::RunReport`].
     pub fn outcome(&self) -> PathBuf {
-        self.0.join("outcome.json")
+        self.0.join(output::OUTCOME)
     }
 
     /// `evidence/`: the output of checks.

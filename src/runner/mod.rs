@@ -3,16 +3,20 @@
 //! task file; the daemon may be away all the time. A hundred of them live at once, so: no runtime, no logging,
 //! little memory.
 
+mod again;
 mod agent;
 mod carry_out;
 mod claim;
 mod conclude;
 mod inspect;
 mod launch;
+mod letters;
 mod limits;
 mod lines;
+mod log_file;
 mod pane;
 mod reading;
+mod records;
 mod render;
 mod report;
 mod sanitize;
@@ -20,6 +24,7 @@ mod session_record;
 mod signals;
 mod stop;
 mod supervise;
+mod talk;
 mod transcript;
 mod wake;
 mod watch;
@@ -28,6 +33,7 @@ pub use carry_out::run;
 pub use claim::Started;
 pub use inspect::{BuryError, RunState, bury, inspect};
 pub use launch::{Launch, Limits, RunDir, RunFileError};
+pub use letters::{Handed, Receipt};
 pub use render::{Rendered, Renderer, Style};
 pub use report::{RunReport, Stop};
 pub use sanitize::sanitize;

@@ -1,12 +1,14 @@
 //! Follows the agent's output: every whole line goes through the dialect's reader into the transcript.
 
 use super::launch::{Launch, RunDir};
+use super::letters::Letters;
 use super::lines::{LONGEST, Splitter};
+use super::records::Records;
 use super::report::redact_ending;
 use super::session_record;
 use super::transcript::Transcript;
-use crate::agents::EventReader;
-use crate::domain::outcome::{Ending, Exit};
+use crate::agents::{EventReader, LiveReader, Stdin};
+use crate::domain::outcome::{Ending, Exit, Outcome};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -18,11 +20,47 @@ const TURN: usize = 256 << 10;
 /// How much of the end of stderr is looked at.
 const STDERR_TAIL: u64 = 8 << 10;
 
+/// Who reads the output.
+enum Voice {
+    /// Of an agent that was told everything at the start.
+    Told(Box<dyn EventReader>),
+    /// Of one whose conversation is held open.
+    Live(Box<dyn LiveReader>),
+}
+
+impl Voice {
+    fn of(launch: &Launch) -> Self {
+        let dialect = launch.dialect.dialect();
+        let live = dialect.live_reader(&launch.spec.opening).filter(|_| launch.spec.stdin == Stdin::Live);
+        live.map_or_else(|| Self::Told(dialect.reader(launch.kind)), Self::Live)
+    }
+
+    fn reader(&self) -> &dyn EventReader {
+        match self {
+            Self::Told(reader) => &**reader,
+            Self::Live(reader) => &**reader,
+        }
+    }
+
+    fn reader_mut(&mut self) -> &mut dyn EventReader {
+        match self {
+            Self::Told(reader) => &mut **reader,
+            Self::Live(reader) => &mut **reader,
+        }
+    }
+}
+
 /// One pass over the output of a run.
 pub(super) struct Reading {
-    reader: Box<dyn EventReader>,
+    voice: Voice,
+    letters: Letters,
+    records: Records,
     events: File,
     stderr: File,
+    /// Where stderr of the agent's present process begins.
+    stderr_start: u64,
+    /// How many processes of the agent came before that one.
+    starts_before: u32,
     splitter: Splitter,
     piece: Vec<u8>,
     pub(super) transcript: Transcript,
@@ -34,9 +72,13 @@ impl Reading {
         let model = launch.model.as_ref().map_or(String::new(), |model| format!(" ({model})"));
         transcript.note(&format!("task {}, run {}: {}{model}", launch.task_id, launch.run_id, launch.agent));
         Ok(Self {
-            reader: launch.dialect.dialect().reader(launch.kind),
+            voice: Voice::of(launch),
+            letters: Letters::new(dir, launch.messages.clone()),
+            records: Records::open(dir)?,
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
+            stderr_start: 0,
+            starts_before: 0,
             splitter: Splitter::new(LONGEST),
             piece: vec![0; 64 << 10],
             transcript,
@@ -53,10 +95,12 @@ impl Reading {
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let Self { reader, splitter, piece, transcript, .. } = self;
-            splitter.push(&piece[..count], &mut |line| on_line(&mut **reader, transcript, &line));
+            let Self { voice, letters, records, splitter, piece, transcript, .. } = self;
+            splitter
+                .push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
         }
         self.transcript.flush();
+        self.records.flush();
         left == 0
     }
 
@@ -65,8 +109,8 @@ impl Reading {
     pub(super) fn finish_lines(&mut self, most: u64) {
         self.skip_to_last(most);
         while self.step() {}
-        let Self { reader, splitter, transcript, .. } = self;
-        splitter.finish(&mut |line| on_line(&mut **reader, transcript, &line));
+        let Self { voice, letters, records, splitter, transcript, .. } = self;
+        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
         transcript.end_of_events();
     }
 
@@ -89,32 +133,80 @@ impl Reading {
     }
 
     pub(super) fn reader(&self) -> &dyn EventReader {
-        &*self.reader
+        self.voice.reader()
+    }
+
+    /// The open conversation, where there is one.
+    pub(super) fn live(&mut self) -> Option<&mut dyn LiveReader> {
+        match &mut self.voice {
+            Voice::Told(_) => None,
+            Voice::Live(reader) => Some(&mut **reader),
+        }
+    }
+
+    /// Whether the agent has heard something since the last call.
+    pub(super) fn take_news(&mut self) -> bool {
+        self.letters.take_news()
     }
 
     /// Puts together what the output amounts to; secrets are masked. `finish_lines` comes first.
     pub(super) fn ending(&mut self, exit: Exit, env: &BTreeMap<String, String>) -> Ending {
-        session_record::read(&mut *self.reader, env);
+        session_record::read(self.voice.reader_mut(), env);
         let stderr = self.stderr_tail();
-        let mut ending = self.reader.finish(exit, &stderr);
+        let mut ending = self.voice.reader_mut().finish(exit, &stderr);
         let renderer = self.transcript.renderer();
         redact_ending(&mut ending, &|text| renderer.clean(text), renderer.redactor());
         ending
     }
 
-    /// The end of stderr, as text.
+    /// The last word in the records.
+    pub(super) fn end_records(&mut self, outcome: &Outcome, ending: &Ending) {
+        self.records.ended(outcome, &ending.usage, ending.cost);
+    }
+
+    /// Whether the agent ended before it began, and would do better a little later. Nobody may write any more.
+    pub(super) fn collided(&mut self, exit: Exit) -> bool {
+        let silent = self.events.metadata().is_ok_and(|found| found.len() == 0);
+        silent && {
+            let stderr = self.stderr_tail();
+            self.voice.reader().collided(exit, &stderr)
+        }
+    }
+
+    /// The agent is started once more: what is on stderr so far is of the process before. The transcript tells it at
+    /// the end only, because who reads the events again after a crash cannot know it.
+    pub(super) fn start_again(&mut self) {
+        self.starts_before += 1;
+        self.stderr_start = self.stderr.metadata().map_or(0, |found| found.len());
+    }
+
+    /// How many starts of the agent collided, see [`Self::collided`].
+    pub(super) fn starts_before(&self) -> u32 {
+        self.starts_before
+    }
+
+    /// The end of the agent's stderr, as text.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
-        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL));
+        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL).max(self.stderr_start));
         let mut bytes = Vec::new();
         let read = self.stderr.seek(start).and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
         read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
     }
 }
 
-fn on_line(reader: &mut dyn EventReader, transcript: &mut Transcript, line: &super::lines::Line<'_>) {
+fn on_line(
+    reader: &mut dyn EventReader,
+    letters: &mut Letters,
+    transcript: &mut Transcript,
+    records: &mut Records,
+    line: &super::lines::Line<'_>,
+) {
+    records.line(transcript.renderer().redactor(), &line.text);
     for event in reader.line(&line.text) {
+        records.event(transcript.renderer().redactor(), &event);
         transcript.event(&event);
+        letters.event(&event, transcript);
     }
     if line.dropped > 0 {
         transcript.note(&format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped));

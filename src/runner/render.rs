@@ -110,7 +110,8 @@ impl Renderer {
             AgentEvent::Error { class, text } => {
                 cut(Style::Error, "✗ ", &self.clean(&format!("{class}: {text}")), MESSAGE)
             }
-            AgentEvent::TurnEnded => Vec::new(),
+            // What was said is known to who carries the message.
+            AgentEvent::Heard { .. } | AgentEvent::TurnEnded => Vec::new(),
         }
     }
 

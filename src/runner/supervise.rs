@@ -1,15 +1,18 @@
 //! The life of the agent's process, from its start to its end: follows it, holds its limits, ends it.
 
-use super::launch::{Limits, RunDir};
+use super::launch::{Launch, RunDir};
 use super::limits::{Alarm, Watchdog};
 use super::reading::Reading;
 use super::report::Stop;
 use super::signals::Signals;
+use super::talk::Talk;
+use super::wake::wake;
 use super::watch::Watch;
 use crate::adapters::clock;
 use crate::adapters::process::descendants_load;
 use crate::domain::outcome::{Exit, Failure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long a killed process may take to disappear before it is given up.
@@ -20,6 +23,8 @@ const DEATH: Duration = Duration::from_secs(5);
 enum Phase {
     /// It works.
     Working,
+    /// Its turn was interrupted, and its process has until then to leave.
+    Interrupted { until: Instant },
     /// It was asked to end and has until then.
     Asked { until: Instant },
     /// It was killed; what is not gone until then will never go.
@@ -30,6 +35,8 @@ enum Phase {
 pub(super) struct Supervisor<'a> {
     dir: &'a RunDir,
     agent: Pid,
+    talk: Option<Talk>,
+    wake_socket: Option<&'a Path>,
     grace: Duration,
     signals: &'a Signals,
     watch: &'a mut Watch,
@@ -50,27 +57,44 @@ pub(super) struct Ended {
 }
 
 impl<'a> Supervisor<'a> {
-    pub(super) fn new(dir: &'a RunDir, agent: Pid, limits: Limits, signals: &'a Signals, watch: &'a mut Watch) -> Self {
+    /// Over the process `agent` of `launch`; `talk` where a conversation is held open.
+    pub(super) fn new(
+        dir: &'a RunDir,
+        launch: &'a Launch,
+        (agent, talk): (Pid, Option<Talk>),
+        signals: &'a Signals,
+        watch: &'a mut Watch,
+    ) -> Self {
+        let limits = launch.limits;
         let watchdog = Watchdog::new(limits, clock::instant());
-        let phase = Phase::Working;
-        Self { dir, agent, grace: limits.grace(), signals, watch, watchdog, phase, stop: None }
+        let (phase, wake_socket) = (Phase::Working, launch.wake_socket.as_deref());
+        Self { dir, agent, talk, wake_socket, grace: limits.grace(), signals, watch, watchdog, phase, stop: None }
     }
 
     /// Follows the agent until its process is gone.
     pub(super) fn follow(mut self, reading: &mut Reading) -> Ended {
         loop {
             let more = reading.step();
+            if reading.take_news() {
+                wake(self.wake_socket);
+            }
+            if let Some(talk) = &mut self.talk {
+                talk.go_on(self.dir, reading);
+            }
             if let Reaped::Agent(exit) = reap(self.agent) {
                 return Ended { exit, stop: self.stop, failure: None };
             }
             let now = clock::instant();
             let wait = match self.phase {
                 Phase::Working => self.look(now, reading),
+                // A turn that begins now is one that nobody wants any more.
+                Phase::Interrupted { until } if now >= until || unheard(reading) => self.ask(now),
                 Phase::Asked { until } if now >= until => self.kill(now),
                 Phase::Killed { until } if now >= until => return Ended { exit: None, stop: self.stop, failure: None },
-                Phase::Asked { until } | Phase::Killed { until } => until - now,
+                Phase::Interrupted { until } | Phase::Asked { until } | Phase::Killed { until } => until - now,
             };
-            self.watch.wait(self.signals, if more { Duration::ZERO } else { wait });
+            let room = self.talk.as_ref().and_then(Talk::room);
+            self.watch.wait(self.signals, if more { Duration::ZERO } else { wait }, room);
         }
     }
 
@@ -83,7 +107,16 @@ impl<'a> Supervisor<'a> {
             Stop::Limit { failure } => format!("ending the agent: {}: {}", failure.class, failure.detail),
             Stop::Lingering => "ending the agent: its turn is over, but its process stays".to_owned(),
         });
-        // Only the agent itself: on this signal it ends its own tools, which live in groups of their own.
+        let by_word = matches!(stop, Stop::Asked { .. });
+        if by_word && self.talk.as_mut().is_some_and(|talk| talk.interrupt(reading)) {
+            self.phase = Phase::Interrupted { until: now + self.grace };
+            return self.grace;
+        }
+        self.ask(now)
+    }
+
+    /// Only the agent itself: on this signal it ends its own tools, which live in groups of their own.
+    fn ask(&mut self, now: Instant) -> Duration {
         let _ = kill_process(self.agent, Signal::INT);
         self.phase = Phase::Asked { until: now + self.grace };
         self.grace
@@ -111,6 +144,11 @@ impl<'a> Supervisor<'a> {
         self.phase = Phase::Killed { until: now + DEATH };
         DEATH
     }
+}
+
+/// Whether the turn is over and something that was said will begin another one.
+fn unheard(reading: &mut Reading) -> bool {
+    reading.live().is_some_and(|live| live.turn_ended() && !live.rests())
 }
 
 enum Reaped {

@@ -1,36 +1,55 @@
 //! The readable output of a run: first into `transcript.log`, then onto the pane. Only whole lines are written, so
 //! that an offset at the end of the file is always between two lines.
 
+use super::launch::RunDir;
+use super::log_file::{LogFile, Lost};
 use super::pane::Pane;
 use super::render::{Rendered, Renderer};
+use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::domain::outcome::AgentEvent;
+use crate::domain::timeline::{MARK, Mark};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// When this much is waiting, it is written without waiting for the end of the turn.
 const FULL: usize = 256 << 10;
+/// How exactly the time of a line can be told later.
+const BETWEEN_MARKS: Duration = Duration::from_millis(250);
 
 /// Writes one run's transcript.
 pub(super) struct Transcript {
     renderer: Renderer,
-    file: File,
+    file: LogFile,
+    /// When which part of the log was written.
+    times: File,
+    /// When the last mark was made there.
+    marked: Option<Instant>,
     /// Rendered, not yet written.
     waiting: Vec<Rendered>,
     waiting_bytes: usize,
     pane: Option<Pane>,
     /// How many bytes of what is rendered are in the file already, from an earlier reading of the same events.
     known: u64,
-    /// The first write error. The run goes on without a transcript.
-    failed: Option<io::Error>,
 }
 
 impl Transcript {
     /// Opens the log for appending.
-    pub(super) fn open(path: &Path, renderer: Renderer, pane: Option<Pane>) -> io::Result<Self> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        Ok(Self { renderer, file, waiting: Vec::new(), waiting_bytes: 0, pane, known: 0, failed: None })
+    pub(super) fn open(dir: &RunDir, renderer: Renderer, pane: Option<Pane>) -> io::Result<Self> {
+        let open = |path: PathBuf| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+        let (file, times) = (open(dir.transcript())?, open(dir.timeline())?);
+        Ok(Self {
+            renderer,
+            file: LogFile::new(file),
+            times,
+            marked: None,
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            pane,
+            known: 0,
+        })
     }
 
     /// What is in the file now counts as the beginning of what will be rendered, and is not written again.
@@ -86,26 +105,52 @@ impl Transcript {
             text.push_str(&line.text);
             text.push('\n');
         }
-        if let Err(error) = self.file.write_all(text.as_bytes()) {
-            self.failed.get_or_insert(error);
+        if !text.is_empty() {
+            self.mark();
         }
+        let renderer = &self.renderer;
+        self.file.write(&text, |lost| told(renderer, lost));
         if let Some(pane) = &mut self.pane {
             pane.show(&lines);
         }
     }
 
-    /// The length of the log in bytes.
-    pub(super) fn length(&self) -> u64 {
-        self.file.metadata().map_or(0, |found| found.len())
+    /// Notes that what comes is written now. A mark that cannot be written is missing, no more.
+    fn mark(&mut self) {
+        let now = instant();
+        if self.marked.is_some_and(|last| now.duration_since(last) < BETWEEN_MARKS) {
+            return;
+        }
+        self.marked = Some(now);
+        let mark = Mark { offset: self.length(), at: SystemClock.now() };
+        if self.times.write_all(mark.line().as_bytes()).is_err() {
+            // Half a mark would put all that follow out of their places.
+            let length = self.times.metadata().map_or(0, |found| found.len());
+            let _ = self.times.set_len(length - length % MARK as u64);
+        }
     }
 
-    /// Writes what is left and lets go of the pane. Returns the length, and the first error there was.
-    pub(super) fn close(mut self) -> (u64, Option<io::Error>) {
+    /// The length of the log in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.file.length()
+    }
+
+    /// Writes what is left and lets go of the pane. Returns the length, and what is missing, in words.
+    pub(super) fn close(mut self) -> (u64, Option<String>) {
         self.flush();
+        let lost = self.file.lost();
+        let lost = lost.map(|lost| format!("the transcript misses {} lines: {}", lost.lines, lost.cause));
         let length = self.length();
         if let Some(pane) = self.pane {
             pane.close();
         }
-        (length, self.failed)
+        (length, lost)
     }
+}
+
+/// The line that marks a gap.
+fn told(renderer: &Renderer, lost: &Lost) -> String {
+    let lines = if lost.lines == 1 { "line" } else { "lines" };
+    let note = renderer.note(&format!("{} {lines} could not be written here: {}", lost.lines, lost.cause));
+    note.iter().map(|line| format!("{}\n", line.text)).collect()
 }

@@ -1,8 +1,9 @@
 //! Waits until something may have changed: the agent's output, a request to stop, a signal, or a time. It says
 //! nothing of what changed; everything is looked up afterwards.
 
-use super::launch::RunDir;
+use super::launch::{Launch, RunDir, RunFileError};
 use super::signals::Signals;
+use crate::adapters::clock::instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -10,23 +11,56 @@ use std::time::Duration;
 /// How often to look where the kernel does not announce changes of files.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Sleeps until there may be news.
+/// The same while a run is not prepared yet, which takes a few milliseconds as a rule.
+const LOOK_FOR_LAUNCH: Duration = Duration::from_millis(5);
+/// How long a runner waits for its run to be prepared. A checkout may take longer: then it is started again.
+const PREPARING: Duration = Duration::from_secs(60);
+
+/// Sleeps until there may be news. One for the life of a runner: the kernel takes tens of milliseconds to close one.
 pub(super) struct Watch {
     /// `None` where there is no inotify, or no more of it for this user.
     files: Option<OwnedFd>,
 }
 
 impl Watch {
-    /// Watches the run's output and its directory. The output file must exist.
+    /// Watches the run's directory.
     pub(super) fn new(dir: &RunDir) -> Self {
-        Self { files: watch_files(dir) }
+        Self { files: watch_directory(dir) }
     }
 
-    /// Returns at the first news, or after `limit`.
-    pub(super) fn wait(&self, signals: &Signals, limit: Duration) {
+    /// Watches the run's output as well, which must exist.
+    pub(super) fn follow_output(&mut self, dir: &RunDir) {
+        if self.files.as_ref().is_some_and(|files| !watch_output(files, dir)) {
+            // Without news of the output, it must be looked at.
+            self.files = None;
+        }
+    }
+
+    /// Reads the launch as soon as it is there: the session is opened before the run is prepared. Signals end the
+    /// wait, and the process with it; nothing was begun.
+    ///
+    /// # Errors
+    /// When it is damaged, or still missing after a minute.
+    pub(super) fn await_launch(&self, dir: &RunDir) -> Result<Launch, RunFileError> {
+        let until = instant() + PREPARING;
+        loop {
+            match dir.read_launch() {
+                Err(RunFileError::File(error)) if error.is_not_found() && instant() < until => {}
+                result => return result,
+            }
+            let limit = if self.files.is_some() { PREPARING } else { LOOK_FOR_LAUNCH };
+            let mut fds: Vec<_> = self.files.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+            let _ = poll(&mut fds, Timespec::try_from(limit).ok().as_ref());
+            self.drain();
+        }
+    }
+
+    /// Returns at the first news, when `room` is there, or after `limit`.
+    pub(super) fn wait(&self, signals: &Signals, limit: Duration, room: Option<PollFd<'_>>) {
         let limit = if self.files.is_some() { limit } else { limit.min(LOOK) };
         let mut fds = vec![PollFd::new(&signals.wake, PollFlags::IN)];
         fds.extend(self.files.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.extend(room);
         // An interruption by a signal is news as well.
         let _ = poll(&mut fds, Timespec::try_from(limit).ok().as_ref());
         signals.drain();
@@ -42,15 +76,25 @@ impl Watch {
 }
 
 #[cfg(target_os = "linux")]
-fn watch_files(dir: &RunDir) -> Option<OwnedFd> {
+fn watch_directory(dir: &RunDir) -> Option<OwnedFd> {
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
     let files = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()?;
-    add_watch(&files, dir.events(), WatchFlags::MODIFY).ok()?;
     add_watch(&files, dir.path(), WatchFlags::CREATE | WatchFlags::MOVED_TO).ok()?;
     Some(files)
 }
 
+#[cfg(target_os = "linux")]
+fn watch_output(files: &OwnedFd, dir: &RunDir) -> bool {
+    use rustix::fs::inotify::{WatchFlags, add_watch};
+    add_watch(files, dir.events(), WatchFlags::MODIFY).is_ok()
+}
+
 #[cfg(not(target_os = "linux"))]
-fn watch_files(_dir: &RunDir) -> Option<OwnedFd> {
+fn watch_directory(_dir: &RunDir) -> Option<OwnedFd> {
     None
+}
+
+#[cfg(not(target_os = "linux"))]
+fn watch_output(_files: &OwnedFd, _dir: &RunDir) -> bool {
+    false
 }

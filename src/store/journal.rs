@@ -2,12 +2,15 @@
 //! at all, and is on disk before the caller goes on. Knows no rules.
 
 mod settled;
+mod spend;
 
 pub use settled::{Mark, SettledRow};
 
+use super::messages;
 use super::migrations::{MigrationError, migrate};
 use super::tasks_file::Agreed;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::message::Message;
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
 use jiff::Timestamp;
@@ -104,6 +107,8 @@ pub enum Write {
     Project(Project),
     /// Insert, replace or remove.
     Cooldown(String, Option<Cooldown>),
+    /// Insert or replace.
+    Message(Message),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
 }
@@ -119,6 +124,10 @@ pub struct Loaded {
     pub projects: Vec<Project>,
     /// Agents to leave alone.
     pub cooldowns: BTreeMap<String, Cooldown>,
+    /// Messages that wait.
+    pub messages: Vec<Message>,
+    /// The highest number of a message ever given out.
+    pub last_message_id: u64,
     /// The content of `tasks.yml` from which nothing is to be learned.
     pub agreed: Option<Agreed>,
     /// The last place in the history.
@@ -215,6 +224,12 @@ impl Journal {
         read().map_err(|source| self.sqlite(source))
     }
 
+    /// All messages to a task, oldest first. Blocking.
+    pub fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        messages::of_task(&reader, task).map_err(|source| self.sqlite(source))
+    }
+
     fn sqlite(&self, source: rusqlite::Error) -> JournalError {
         JournalError::Sqlite { path: self.path.to_path_buf(), source }
     }
@@ -307,6 +322,8 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let mut loaded = Loaded {
         tasks,
         live_runs: json_rows(connection, path, "run", "SELECT data FROM runs WHERE live = 1", [])?,
+        messages: messages::queued(connection).map_err(sqlite)?,
+        last_message_id: messages::last_id(connection).map_err(sqlite)?,
         last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
         last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),
         ..Loaded::default()
@@ -441,6 +458,7 @@ fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
                 )?
                 .execute(params![agent, data])?;
         }
+        Write::Message(message) => messages::put(connection, message)?,
         Write::Agreed(Some(agreed)) => {
             let data = json("content of tasks.yml", serde_json::to_string(agreed))?;
             connection

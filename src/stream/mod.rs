@@ -1,3 +1,25 @@
-//! Live output. Mechanism only: whoever watches never slows the one who writes.
+//! Live output. The transcript of a run is the stream: append-only, so an offset is a cursor. One thread follows the
+//! transcripts that somebody watches and hands what is new to everybody; whoever comes late, or was too slow, reads
+//! the file. Mechanism only: whoever watches never slows the one who writes.
 
-pub mod transcript;
+mod capture;
+mod files;
+mod find;
+mod hub;
+mod keep;
+mod last;
+mod packed;
+mod pieces;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use files::{RunFiles, Start};
+pub use find::{Hit, Line, Span, count, find, lines_before};
+pub use hub::Hub;
+pub use keep::{Kept, drop_raw, drop_text, kept, pack};
+pub use last::last_line;
+pub use pieces::{Piece, Pieces};
+pub use subscription::{Delivery, Subscription};
+pub use text::Text;

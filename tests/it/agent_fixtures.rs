@@ -61,14 +61,27 @@ impl Case {
         Exit { code: self.meta["exit_code"].as_i64().map(|code| i32::try_from(code).expect("an exit code")), signal }
     }
 
+    /// The reader for it: Codex has two protocols.
+    fn reader(&self) -> Box<dyn EventReader> {
+        let dialect = self.agent.dialect();
+        if self.name.contains("/app-server-") {
+            return dialect.live_reader(&Value::Null).expect("Codex can be talked to");
+        }
+        dialect.reader(RunKind::Work)
+    }
+
+    fn stderr(&self) -> &str {
+        self.meta["stderr_tail"].as_str().unwrap_or_default()
+    }
+
     /// Reads the whole run.
     fn read(&self) -> (Vec<AgentEvent>, Box<dyn EventReader>, Ending) {
-        let mut reader = self.agent.dialect().reader(RunKind::Work);
+        let mut reader = self.reader();
         let events = self.stdout.lines().flat_map(|line| reader.line(line)).collect();
         for line in self.record.lines() {
             reader.session_record_line(line);
         }
-        let ending = reader.finish(self.exit(), self.meta["stderr_tail"].as_str().unwrap_or_default());
+        let ending = reader.finish(self.exit(), self.stderr());
         (events, reader, ending)
     }
 
@@ -89,6 +102,8 @@ impl Case {
         let usage = ending.usage;
         let tokens = [usage.input, usage.output, usage.cached].map(|n| or_dash(n.map(|n| n.to_string()))).join("/");
         let total = if ending.usage_is_thread_total { " of thread" } else { "" };
+        let hopeless = if reader.hopeless().is_some() { " hopeless" } else { "" };
+        let collided = reader.collided(self.exit(), self.stderr());
         let columns = [
             self.name.clone(),
             end,
@@ -99,14 +114,14 @@ impl Case {
             or_dash(ending.cost.map(|cost| format!("{} µ$", cost.micros()))),
             or_dash(ending.failure.and_then(|failure| failure.retry_at).map(|at| at.to_string())),
             or_dash((!ending.denials.is_empty()).then(|| ending.denials.join("; "))),
-            format!("{}{}", trace(&events), if reader.hopeless().is_some() { " hopeless" } else { "" }),
+            format!("{}{}", trace(&events), if collided { " collided" } else { hopeless }),
         ];
         columns.join(" | ")
     }
 
     /// Recorded over a protocol that orch does not read yet.
     fn other_protocol(&self) -> bool {
-        self.name.contains("/app-server-") || self.name.ends_with("/serve-events")
+        self.name.ends_with("/serve-events")
     }
 
     fn other_row(&self) -> String {
@@ -133,6 +148,7 @@ fn trace(events: &[AgentEvent]) -> String {
             AgentEvent::Retry { .. } => '~',
             AgentEvent::Warning { .. } => 'W',
             AgentEvent::Error { .. } => 'E',
+            AgentEvent::Heard { .. } => 'H',
             AgentEvent::TurnEnded => '.',
         })
         .collect();
@@ -172,7 +188,7 @@ fn the_table_and_the_recordings_have_the_same_cases() {
     listed.sort();
     let recorded: Vec<String> = cases().into_iter().map(|case| case.name).collect();
     assert_eq!(listed, recorded);
-    assert_eq!(recorded.len(), 140);
+    assert_eq!(recorded.len(), 141);
 }
 
 #[test]
@@ -180,7 +196,7 @@ fn a_run_cut_off_at_any_line_is_never_taken_for_a_good_end() {
     for case in cases().iter().filter(|case| !case.other_protocol()) {
         let lines: Vec<&str> = case.stdout.lines().collect();
         for cut in 0..lines.len() {
-            let mut reader = case.agent.dialect().reader(RunKind::Work);
+            let mut reader = case.reader();
             lines[..cut].iter().for_each(|line| drop(reader.line(line)));
             let (over, ending) = (reader.turn_ended(), reader.finish(Exit { code: None, signal: Some(9) }, ""));
             assert_eq!(ending.failure.is_none(), over && case.ended_well(cut), "{} cut at {cut}", case.name);
@@ -193,6 +209,9 @@ impl Case {
     fn ended_well(&self, lines: usize) -> bool {
         let last = self.stdout.lines().take(lines).filter_map(|line| {
             let event: Value = serde_json::from_str(line).ok()?;
+            if event["method"] == "turn/completed" {
+                return Some(event["params"]["turn"]["status"] == "completed");
+            }
             match (event["type"].as_str()?, event["subtype"].as_str()) {
                 ("result", _) => Some(event["is_error"] == false && event["num_turns"] != 0),
                 ("turn.completed", _) => Some(true),
@@ -314,8 +333,9 @@ proptest! {
         stderr in ".{0,80}",
     ) {
         for kind in [DialectKind::Claude, DialectKind::Codex, DialectKind::Opencode, DialectKind::Command] {
-            for run in [RunKind::Work, RunKind::Review, RunKind::Route] {
-                let mut reader = kind.dialect().reader(run);
+            let told = [RunKind::Work, RunKind::Review, RunKind::Route].map(|run| kind.dialect().reader(run));
+            let live = kind.dialect().live_reader(&Value::Null).map(|live| -> Box<dyn EventReader> { live });
+            for mut reader in told.into_iter().chain(live) {
                 for line in &lines {
                     reader.line(line);
                     reader.session_record_line(line);

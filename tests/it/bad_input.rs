@@ -279,6 +279,26 @@ fn an_old_copy_of_the_tasks_file_starts_nothing_again() {
     yard.sealed.finish();
 }
 
+/// A save within the moments in which orch's own write is not over yet must be read like any other.
+#[test]
+fn a_save_right_after_orchs_own_write_is_read() {
+    let mut yard = Yard::new(&[("good", GOOD)], "");
+    yard.sealed.write_tasks("tasks:\n");
+    yard.sealed.serve();
+    for round in 1..=6 {
+        let id = yard.add(&format!("Round {round}"), "good");
+        let mut text = String::new();
+        wait::catch("it to be done and written", RUN, || {
+            text = yard.sealed.read_tasks();
+            text.matches("status: done").count() == 2 * round - 1
+        });
+        yard.sealed.write_tasks(&format!("{text}  - {{title: Save {round}, status: done}}\n"));
+        wait::wait_until("the save to be read", SOON, || !yard.sealed.read_tasks().contains("- {title"));
+        assert_eq!(yard.show(&id)["status"], "done");
+    }
+    yard.sealed.finish();
+}
+
 /// An agent that works until a file appears beside its repository.
 const PATIENT: &str = "#!/bin/sh
 cat > /dev/null

@@ -1,9 +1,14 @@
 //! The reference pages say what the code says: every stable name that a user may meet stands in its page, and every
 //! page that is pointed to is there. Wording is not compared.
 
-use orch::api::types::{RunView, StatusView, TaskContext, TaskRow, TaskView, WhyView};
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::RUN;
+use orch::api::messages::MessageView;
+use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
+use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
 use orch::domain::ids::{RunId, TaskId};
+use orch::domain::message::{Message, MessageId};
 use orch::domain::outcome::{FailureClass, RunKind, Usage};
 use orch::domain::plan::{Hold, HoldReason};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
@@ -93,6 +98,7 @@ fn a_run(now: jiff::Timestamp) -> Run {
         outcome: Some(orch::domain::outcome::Outcome::Cancelled { detail: String::new() }),
         cost: None,
         usage: Usage::default(),
+        live: false,
     }
 }
 
@@ -103,7 +109,10 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
     let context = TaskContext { hold: Some(&hold), ..TaskContext::default() };
     let runs = vec![RunView::of(&run, "transcript.log".into())];
-    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs));
+    let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
+    let messages = vec![MessageView::of(message, "")];
+    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs, messages));
+    must_name("docs/json.md", ["queued", "delivered", "refused", "live", "prompt", "wait_seconds"]);
 }
 
 #[test]
@@ -119,14 +128,38 @@ fn every_field_of_the_smaller_documents_is_documented() {
         created_at: jiff::Timestamp::UNIX_EPOCH,
         why: None,
     });
-    must_name_keys_of(&StatusView {
-        version: String::new(),
-        pid: 1,
-        mode: String::new(),
-        counts: std::collections::BTreeMap::new(),
-        idle: true,
-        problems: Vec::new(),
-    });
+    must_name_keys_of(&overview());
+}
+
+/// An overview in which nothing is absent.
+fn overview() -> Overview {
+    let (id, title, since) = (TaskId(1), String::new(), jiff::Timestamp::UNIX_EPOCH);
+    let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
+    Overview {
+        status: StatusView {
+            version: String::new(),
+            pid: 1,
+            mode: String::new(),
+            http: None,
+            counts: std::collections::BTreeMap::new(),
+            idle: false,
+            problems: Vec::new(),
+        },
+        running: vec![RunningView {
+            task_id: id,
+            title: title.clone(),
+            run_id: RunId::new(id, 1, 0),
+            kind: RunKind::Work,
+            attempt: 1,
+            agent: String::new(),
+            model: None,
+            since,
+            last_line: None,
+        }],
+        needs_you: vec![QuestionView { id, title: title.clone(), question: String::new(), choices: Vec::new() }],
+        queued: vec![QueuedView { id, title, status: Status::New, agent: None, model: None, hold: Some(hold) }],
+        today: SpendView { since, cost_usd: None, runs: 0, unpriced: 0 },
+    }
 }
 
 #[test]
@@ -155,7 +188,7 @@ fn every_hold_reason_is_documented_and_no_other() {
 #[test]
 fn every_error_code_is_documented_with_an_exit_code() {
     let text = page("docs/exit-codes.md");
-    for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out"] {
+    for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out", "denied"] {
         let known = serde_json::from_value::<orch::api::types::ErrorCode>(json!(code));
         assert!(known.is_ok() && text.contains(&format!("| `{code}` | ")), "{code}");
     }
@@ -189,4 +222,50 @@ fn the_readme_begins_with_the_two_commands() {
     let text = page("README.md");
     let code = text.lines().filter(|line| line.starts_with("make ")).take(2).collect::<Vec<_>>();
     assert!(code[0].starts_with("make demo") && code[1].starts_with("make test"), "{code:?}");
+}
+
+/// What a page's `sh` blocks do, and what their output must hold.
+fn examples(text: &str) -> (String, Vec<String>) {
+    let (mut script, mut expected) = (String::from("set -e\n"), Vec::new());
+    for block in text.split("```sh\n").skip(1) {
+        for line in block.split("```").next().unwrap_or_default().lines() {
+            match line.strip_prefix("#= ") {
+                // A mark in the output tells which example said what.
+                Some(held) => {
+                    expected.push(held.to_owned());
+                    script.push_str(&format!("echo; echo '== {}'\n", expected.len()));
+                }
+                None => script.push_str(&format!("{line}\n")),
+            }
+        }
+    }
+    (script, expected)
+}
+
+#[test]
+fn the_examples_of_the_streaming_page_work_as_they_are_written() {
+    let mut sealed = SealedBox::new();
+    sealed.program(
+        "greeter",
+        "#!/bin/sh\ncat > /dev/null\necho 'hello from the agent'\necho more >> README.md; git commit -qam greeted\n",
+    );
+    std::os::unix::fs::symlink(ORCH, sealed.bin().join("orch")).expect("a link");
+    sealed.config("agents: {greeter: {kind: command, command: greeter}}\n");
+    sealed.set("AGENT", "greeter");
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.serve();
+    let (script, expected) = examples(&page("docs/streaming.md"));
+    assert!(expected.len() > 20);
+    let ran = sealed.run_program("/bin/sh").args(["-c", &script]).deadline(RUN).run().ok();
+    // Of several lines after one example, each looks at what came since the last example.
+    let mut rest = ran.stdout.as_str();
+    let mut since = "";
+    for (index, held) in expected.iter().enumerate() {
+        let (said, after) = rest.split_once(&format!("\n== {}\n", index + 1)).unwrap_or_else(|| panic!("{ran}"));
+        since = if said.trim().is_empty() { since } else { said };
+        assert!(since.contains(held.trim_end()), "{held:?} is not in\n{since}");
+        rest = after;
+    }
+    sealed.finish();
 }

@@ -54,10 +54,18 @@ impl Shop {
     }
 }
 
+fn work(task: &Value) -> impl Iterator<Item = &Value> {
+    task["runs"].as_array().expect("runs").iter().filter(|run| run["kind"] == "work")
+}
+
 fn classes(task: &Value) -> Vec<String> {
-    let runs = task["runs"].as_array().expect("runs").iter();
-    let work = runs.filter(|run| run["kind"] == "work");
-    work.map(|run| run["outcome"]["class"].as_str().unwrap_or("finished").to_owned()).collect()
+    work(task).map(|run| run["outcome"]["class"].as_str().unwrap_or("finished").to_owned()).collect()
+}
+
+/// How every run of the task ended, with the details of the failures, and then all of it.
+fn story(task: &Value) -> String {
+    let runs: String = work(task).map(|run| format!("  {}: {}\n", run["run_id"], run["outcome"])).collect();
+    format!("task {} is {} after {} attempts:\n{runs}{task:#}", task["id"], task["status"], task["attempts"])
 }
 
 /// Everything an agent may do with its word, on one agent.
@@ -77,30 +85,33 @@ fn words_and_facts(agent: Agent) {
 
     for (id, file) in [(&good, "one.txt"), (&left, "two.txt"), (&prose, "prose.txt"), (&server, "bg.txt")] {
         let task = shop.show(id);
-        assert_eq!(task["status"], "done", "{task:#}");
-        assert_eq!(task["attempts"], 1, "{task:#}");
-        assert_eq!(task["integration"]["state"], "merged", "{task:#}");
+        assert_eq!(task["status"], "done", "{}", story(&task));
+        assert_eq!(task["attempts"], 1, "{}", story(&task));
+        assert_eq!(task["integration"]["state"], "merged", "{}", story(&task));
         assert!(shop.repo.show("main", file).is_some(), "{file} is not on main");
     }
-    assert_eq!(classes(&shop.show(&prose)), ["malformed", "finished"]);
+    let prose = shop.show(&prose);
+    assert_eq!(classes(&prose), ["malformed", "finished"], "{}", story(&prose));
     let notes = shop.show(&left)["evidence"]["notes"].to_string();
     assert!(notes.contains("uncommitted"), "{notes}");
 
     let idle = shop.show(&idle);
     assert_eq!(
         (idle["status"].as_str(), classes(&idle)),
-        (Some("needs_review"), vec!["no_change".into(), "no_change".into()])
+        (Some("needs_review"), vec!["no_change".into(), "no_change".into()]),
+        "{}",
+        story(&idle)
     );
 
     let fixed = shop.show(&fixed);
-    assert_eq!((fixed["status"].as_str(), fixed["attempts"].as_u64()), (Some("done"), Some(2)), "{fixed:#}");
-    assert_eq!(classes(&fixed), ["checks_failed", "finished"]);
+    assert_eq!((fixed["status"].as_str(), fixed["attempts"].as_u64()), (Some("done"), Some(2)), "{}", story(&fixed));
+    assert_eq!(classes(&fixed), ["checks_failed", "finished"], "{}", story(&fixed));
     let sessions: Vec<&Value> = fixed["runs"].as_array().expect("runs").iter().map(|run| &run["session_id"]).collect();
     assert_eq!(sessions[0], sessions[1], "the second attempt goes on in the same conversation");
 
     let asks = shop.show(&asks);
-    assert_eq!(asks["status"], "needs_review");
-    assert!(asks["question"].as_str().is_some_and(|q| !q.is_empty()), "{asks:#}");
+    assert_eq!(asks["status"], "needs_review", "{}", story(&asks));
+    assert!(asks["question"].as_str().is_some_and(|q| !q.is_empty()), "{}", story(&asks));
     shop.close();
 }
 
@@ -135,12 +146,12 @@ fn the_router_is_asked_and_its_answer_decides() {
     shop.until_idle(0);
     let task = shop.show(&to_codex);
     assert_eq!(task["route"]["agent"], "codex");
-    assert!(!task["route"]["warning"].to_string().contains("router failed"), "{task:#}");
+    assert!(!task["route"]["warning"].to_string().contains("router failed"), "{}", story(&task));
     for id in [&prose, &unknown, &complexity, &empty] {
         let task = shop.show(id);
-        assert_eq!(task["status"], "done", "{task:#}");
-        assert_eq!(task["route"]["agent"], "codex", "the fallback executor: {task:#}");
-        assert!(task["route"]["warning"].as_str().is_some_and(|w| w.contains("router failed")), "{task:#}");
+        assert_eq!(task["status"], "done", "{}", story(&task));
+        assert_eq!(task["route"]["agent"], "codex", "the fallback executor: {}", story(&task));
+        assert!(task["route"]["warning"].as_str().is_some_and(|w| w.contains("router failed")), "{}", story(&task));
     }
     shop.close();
 }
@@ -151,8 +162,8 @@ fn a_router_that_hangs_is_left_after_its_time() {
     let id = shop.add("Router hangs", "ROUTE:hang SCENARIO:commit-file name=a.txt", &[]);
     shop.until_idle(0);
     let task = shop.show(&id);
-    assert_eq!(task["status"], "done", "{task:#}");
-    assert!(task["route"]["warning"].as_str().is_some(), "{task:#}");
+    assert_eq!(task["status"], "done", "{}", story(&task));
+    assert!(task["route"]["warning"].as_str().is_some(), "{}", story(&task));
     shop.close();
 }
 
@@ -167,7 +178,7 @@ fn a_daemon_that_is_killed_during_a_run_loses_and_doubles_nothing() {
     shop.sealed.serve();
     wait::wait_until("the task to be done", RUN, || shop.show(&id)["status"] == "done");
     let task = shop.show(&id);
-    assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{task:#}");
+    assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{}", story(&task));
     assert!(shop.repo.show("main", "held.txt").is_some());
     shop.close();
 }
@@ -197,8 +208,8 @@ fn writes_into_the_main_checkout(agent: Agent) {
     let task = shop.show(&id);
     let kept_out = !shop.repo.dir().join("intruder.txt").exists();
     let found = classes(&task).contains(&"sandbox_violation".to_owned());
-    assert!(kept_out || found, "{task:#}");
-    assert!(found || task["status"] == "done", "{task:#}");
+    assert!(kept_out || found, "{}", story(&task));
+    assert!(found || task["status"] == "done", "{}", story(&task));
     shop.close();
 }
 

@@ -16,11 +16,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+mod again;
 mod endings;
+mod full_disk;
 mod hostile;
 mod lost;
 mod output;
+mod steering;
 mod stopping;
+mod waiting;
 
 const CLAUDE_INIT: &str = r#"{"type":"system","subtype":"init","session_id":"s-1","model":"sonnet"}"#;
 const CLAUDE_DONE: &str = r#"{"type":"result","subtype":"success","is_error":false,"session_id":"s-1","result":"{\"status\":\"done\",\"summary\":\"made it\"}","total_cost_usd":0.25,"usage":{"input_tokens":1,"output_tokens":2}}"#;
@@ -53,6 +57,7 @@ impl Room {
             pass_env: Vec::new(),
             stdin: Stdin::Prompt,
             files: BTreeMap::new(),
+            opening: serde_json::Value::Null,
         };
         let launch = Launch {
             run_id: RunId::new(TaskId(7), 1, salt),
@@ -63,6 +68,7 @@ impl Room {
             dialect: DialectKind::Command,
             spec,
             limits: Limits { grace_ms: 300, ..Limits::default() },
+            messages: Vec::new(),
             wake_socket: None,
         };
         let env = BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]);

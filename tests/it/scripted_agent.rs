@@ -7,6 +7,7 @@ use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use orch::agents::{DialectKind, LaunchRequest, PromptVia, Session};
 use orch::domain::answer::{Answer, AnswerStatus};
 use orch::domain::ids::{RunId, TaskId};
+use orch::domain::message::MessageId;
 use orch::domain::outcome::{AgentEvent, Ending, Exit, RunKind};
 use orch::domain::prompt::{Templates, route_prompt};
 use orch::domain::router::{RouteInput, RouterSettings, Routing};
@@ -43,6 +44,10 @@ impl Stage {
 
     /// The very command line that orch's dialect makes.
     fn program(&self, kind: RunKind, session: Session, schema: Value, prompt: &str) -> Program {
+        self.program_as(kind, session, schema, prompt, false)
+    }
+
+    fn program_as(&self, kind: RunKind, session: Session, schema: Value, prompt: &str, live: bool) -> Program {
         let dir = self.sealed.root().join("run");
         let request = LaunchRequest {
             task_id: TaskId(7),
@@ -63,6 +68,7 @@ impl Stage {
             sandbox: true,
             codex_sandbox: orch::agents::CodexSandbox::default(),
             trust_repository: false,
+            live,
         };
         let spec = DialectKind::Claude.dialect().launch(&request).expect("a launch");
         let program = self.sealed.run_program_in(spec.program, &spec.cwd);
@@ -113,6 +119,23 @@ fn the_scripted_agent_commits_what_its_script_says_and_reports_it() {
     assert!(done.ending.cost.is_some_and(|cost| cost.micros() > 0));
     let answer = Answer::parse(done.ending.structured.as_ref(), None).expect("an answer");
     assert_eq!((answer.status, answer.files_changed), (AnswerStatus::Done, vec!["hello.txt".to_owned()]));
+    stage.sealed.finish();
+}
+
+#[test]
+fn the_scripted_agent_takes_messages_over_an_open_conversation() {
+    let stage = Stage::new();
+    let mut reader = DialectKind::Claude.dialect().live_reader(&Value::Null).expect("claude can be talked to");
+    let mut lines = reader.open(&task("write a.txt a\ncommit First"));
+    lines.extend(reader.say(MessageId(3), "well done"));
+    let stdin = lines.join("\n") + "\n";
+    let ran = stage.program_as(RunKind::Work, new(), Answer::json_schema(), &stdin, true).run().ok();
+    let events: Vec<AgentEvent> = ran.stdout.lines().flat_map(|line| reader.line(line)).collect();
+    assert!(events.contains(&AgentEvent::Heard { message: MessageId(3) }), "{events:?}");
+    assert!(events.contains(&AgentEvent::Text { text: "I am told: well done".into() }), "{events:?}");
+    assert_eq!(events.iter().filter(|event| **event == AgentEvent::TurnEnded).count(), 2);
+    assert!(reader.rests());
+    assert_eq!(stage.work.subjects("work"), ["First", "Begin"]);
     stage.sealed.finish();
 }
 

@@ -50,8 +50,19 @@ const TABLE: &[(&str, &[May])] = &[
         "http",
         &[Room("api"), Room("domain"), Room("config"), Module("engine", "handle"), Surface("engine"), Room("stream")],
     ),
-    ("transports", &[Room("api"), Room("config"), Module("engine", "handle"), Module("stream", "hub")]),
-    // The engine: what it was started for and the names it shares. Agents: the reader that the scripted agent is tested with.
+    (
+        "transports",
+        &[
+            Room("api"),
+            Room("config"),
+            Room("domain"),
+            Module("adapters", "clock"),
+            Module("engine", "handle"),
+            Module("stream", "hub"),
+        ],
+    ),
+    // The engine: what it was started for and the names it shares. Agents: the reader that the scripted agent is tested
+    // with. Stream: where no daemon runs, a watcher reads a run's files itself. Transports: the terminal is a sink.
     (
         "cli",
         &[
@@ -63,6 +74,8 @@ const TABLE: &[(&str, &[May])] = &[
             Room("daemon"),
             Room("telemetry"),
             Surface("engine"),
+            Surface("stream"),
+            Surface("transports"),
         ],
     ),
     ("tui", &[Room("api"), Room("config")]),

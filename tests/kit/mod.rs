@@ -4,7 +4,9 @@
 #![allow(dead_code, reason = "the kit is whole; a suite uses what it needs")]
 
 pub mod clis;
+pub mod http;
 pub mod inmates;
+pub mod last_words;
 pub mod model_server;
 pub mod process;
 pub mod repo;

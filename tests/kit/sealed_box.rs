@@ -4,6 +4,7 @@
 
 use super::clis::{self, Agent};
 use super::inmates::{self, Inmate};
+use super::last_words;
 use super::model_server::ModelServer;
 use super::process::{Program, Ran, Running, find_program, is_executable};
 use super::repo::Repo;
@@ -315,18 +316,11 @@ impl SealedBox {
         }
     }
 
-    /// What a person wants to read when the test has failed: the last words of the daemon and of its log.
+    /// What a person wants to read when the test has failed.
     #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "the test harness shows it with the failure")]
     fn tell_the_end(&self) {
         let (_, stderr) = self.daemon.as_ref().map(Running::said).unwrap_or_default();
-        let log = std::fs::read_to_string(self.orch_home().join(".orch/orch.log")).unwrap_or_default();
-        for (name, text) in [("daemon's stderr", stderr), ("orch.log", log)] {
-            let tail: Vec<&str> = text.lines().rev().take(60).collect();
-            if !tail.is_empty() {
-                eprintln!("---- {name}, last lines");
-                tail.iter().rev().for_each(|line| eprintln!("{line}"));
-            }
-        }
+        eprintln!("{}", last_words::of(&self.orch_home().join(".orch"), &stderr));
     }
 
     /// Ends everything in the box. Repeats it until nobody is left: a process may be starting another one just now.

@@ -18,11 +18,21 @@ pub fn wait_some<T>(what: &str, deadline: Duration, ready: impl FnMut() -> Optio
     poll(deadline, ready).unwrap_or_else(|| panic!("waited {deadline:?} in vain for {what}"))
 }
 
+/// Waits until `ready` and returns in that very moment: it looks without a pause, for what must follow at once.
+pub fn catch(what: &str, deadline: Duration, mut ready: impl FnMut() -> bool) {
+    let caught = poll_every(Duration::ZERO, deadline, || ready().then_some(()));
+    caught.unwrap_or_else(|| panic!("waited {deadline:?} in vain for {what}"));
+}
+
 /// Waits until `ready` gives a value, at most until the deadline.
+pub fn poll<T>(deadline: Duration, ready: impl FnMut() -> Option<T>) -> Option<T> {
+    poll_every(Duration::from_micros(200), deadline, ready)
+}
+
+/// `pause` is the first one; each is twice as long as the one before, up to a hundredth of a second.
 #[expect(clippy::disallowed_methods, reason = "the one clock and the one pause of the tests")]
-pub fn poll<T>(deadline: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
+fn poll_every<T>(mut pause: Duration, deadline: Duration, mut ready: impl FnMut() -> Option<T>) -> Option<T> {
     let end = Instant::now() + deadline;
-    let mut pause = Duration::from_micros(200);
     loop {
         if let Some(value) = ready() {
             return Some(value);

@@ -14,7 +14,7 @@
 
 use super::digest::{Digest, Digester, pass};
 use super::staged::{TEMP_SUFFIX, TempFile, name_prefix, parent_of, sync_parent};
-use super::{Durability, FsError, create_dir_private, lock_briefly, read_limited};
+use super::{Durability, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
 use rustix::fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -35,8 +35,10 @@ const MAX_LINKS: u32 = 40;
 const MAX_PUT_BACKS: u32 = 1_000;
 
 /// A write that went through.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Written {
+    /// Of the file that was put in place. Somebody may have saved since: then another one is found there.
+    pub fingerprint: Fingerprint,
     /// Files with edits that an editor saved into a file which an earlier write had already displaced. They are not
     /// in the live file: the caller tells the person where they are, or merges them.
     pub rescued: Vec<PathBuf>,
@@ -78,14 +80,16 @@ pub fn exchange_write(
     let keep = parent_of(lock).join(KEEP_DIR);
     create_dir_private(&keep)?;
     let rescued = settle_leftovers(&target, &keep)?;
-    match (expected_old.map(Digest::of), digest_if_there(&target)?) {
+    let fingerprint = match (expected_old.map(Digest::of), digest_if_there(&target)?) {
         (None, None) => publish(&target, new)?,
         (Some(old), Some(current)) if old == current => {
-            exchange(&Swap::stage(&target, new, old)?, &target, &keep, Digest::of(new), old)?;
+            let swap = Swap::stage(&target, new, old)?;
+            exchange(&swap, &target, &keep, Digest::of(new), old)?;
+            swap.fingerprint
         }
         (Some(_) | None, _) => return Err(WriteError::Changed { current: read_if_there(&target)? }),
-    }
-    Ok(Written { rescued })
+    };
+    Ok(Written { fingerprint, rescued })
 }
 
 /// Appends to a file that others write too, when its content is still the expected one: what [`exchange_write`] does
@@ -111,17 +115,18 @@ pub fn exchange_append(
         return Err(WriteError::Changed { current: read_if_there(&target)? });
     };
     exchange(&swap, &target, &keep, new, expected_old)?;
-    Ok((Written { rescued }, new))
+    Ok((Written { fingerprint: swap.fingerprint, rescued }, new))
 }
 
 /// Puts a file where there is none.
-fn publish(target: &Path, new: &[u8]) -> Result<(), WriteError> {
+fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
     let swap = Swap::stage(target, new, Digest::of(&[]))?;
     match rename_if_absent(&swap.path, target) {
-        Ok(()) => Ok(sync_parent(target)?),
-        Err(Errno::EXIST) => Err(WriteError::Changed { current: read_if_there(target)? }),
-        Err(errno) => Err(FsError::io("write", target, errno.into()).into()),
+        Ok(()) => sync_parent(target)?,
+        Err(Errno::EXIST) => return Err(WriteError::Changed { current: read_if_there(target)? }),
+        Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
+    Ok(swap.fingerprint)
 }
 
 fn exchange(swap: &Swap, target: &Path, keep: &Path, new: Digest, old: Digest) -> Result<(), WriteError> {
@@ -164,6 +169,8 @@ pub(super) struct Swap {
     pub(super) path: PathBuf,
     /// Inode of the new content.
     own: u64,
+    /// Of the new content, taken before anybody can know it: afterwards the name may hold somebody else's save.
+    fingerprint: Fingerprint,
 }
 
 /// What tells one saved version from another.
@@ -207,10 +214,10 @@ impl Swap {
             take_after(&temp, &like).map_err(|errno| failed(errno.into()))?;
         }
         temp.file().sync_all().map_err(failed)?;
-        let own = temp.file().metadata().map_err(failed)?.ino();
-        let path = swap_path(target, own, old.hash());
+        let staged = temp.file().metadata().map_err(failed)?;
+        let path = swap_path(target, staged.ino(), old.hash());
         temp.replace(&path)?;
-        Ok(Self { path, own })
+        Ok(Self { path, own: staged.ino(), fingerprint: Fingerprint::from(&staged) })
     }
 
     /// Gives the live name back to the newest save that is not ours.

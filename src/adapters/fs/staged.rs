@@ -40,6 +40,16 @@ impl TempFile {
         Ok(Self { path, file })
     }
 
+    /// Writes the rest of it and flushes it to the disk.
+    pub(super) fn fill(
+        &mut self,
+        target: &Path,
+        write: impl FnOnce(&mut File) -> std::io::Result<()>,
+    ) -> Result<(), FsError> {
+        let written = write(&mut self.file).and_then(|()| self.file.sync_all());
+        written.map_err(|source| FsError::io("write", target, source))
+    }
+
     /// The open file.
     pub(super) fn file(&self) -> &File {
         &self.file
@@ -56,6 +66,20 @@ impl Drop for TempFile {
     fn drop(&mut self) {
         // A failure leaves a file that the next write sweeps; there is nobody to tell it to here.
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Removes what writes of `target` left behind that were killed. Nobody else may be writing it.
+pub(super) fn sweep(target: &Path) {
+    let prefix = name_prefix(target);
+    let Ok(entries) = parent_of(target).read_dir() else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let (name, prefix) = (name.as_encoded_bytes(), prefix.as_encoded_bytes());
+        if name.starts_with(prefix) && name.ends_with(TEMP_SUFFIX.as_bytes()) {
+            // One that stays is in nobody's way.
+            let _ = std::fs::remove_file(entry.path());
+        }
     }
 }
 

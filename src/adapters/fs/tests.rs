@@ -90,7 +90,7 @@ fn what_is_appended_stands_after_what_was_expected_or_nowhere() {
         exchange_append(&home.file(), &home.lock(), added.as_bytes(), Digest::of(old.as_bytes()))
     };
     let (written, digest) = append("more\n", "old\n").expect("written");
-    assert_eq!((written, digest), (Written::default(), Digest::of(b"old\nmore\n")));
+    assert_eq!((written.rescued.is_empty(), digest), (true, Digest::of(b"old\nmore\n")));
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "old\nmore\n");
     let refused = append("again\n", "old\n").expect_err("changed");
     assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"old\nmore\n"));
@@ -150,6 +150,18 @@ fn a_link_to_a_file_that_is_not_there_yet_makes_that_file() {
 }
 
 #[test]
+fn a_write_tells_the_fingerprint_of_its_own_file_and_a_save_has_another() {
+    let home = Home::new();
+    for (new, old) in [("first", None), ("second", Some("first"))] {
+        let written = home.write(new, old).expect("written");
+        assert_eq!(Fingerprint::of(&home.file()), Some(written.fingerprint));
+        put(&home.file(), "saved by somebody");
+        assert_ne!(Fingerprint::of(&home.file()), Some(written.fingerprint));
+        put(&home.file(), new);
+    }
+}
+
+#[test]
 fn an_edit_saved_into_the_displaced_file_is_rescued_by_the_next_write() {
     let home = Home::with("old");
     let mut editor = OpenOptions::new().write(true).open(home.file()).expect("opens");
@@ -159,7 +171,7 @@ fn an_edit_saved_into_the_displaced_file_is_rescued_by_the_next_write() {
     let [rescued] = written.rescued.as_slice() else { panic!("one rescued file: {written:?}") };
     assert_eq!(fs::read_to_string(rescued).expect("readable"), "late edit");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "newer");
-    assert_eq!(home.write("newest", Some("newer")).expect("written"), Written::default());
+    assert!(home.write("newest", Some("newer")).expect("written").rescued.is_empty());
 }
 
 #[test]
@@ -169,7 +181,7 @@ fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
     std::mem::forget(swap);
     put(&home.dir.path().join(".tasks.yml.1-2.orch-tmp"), "half a te");
     assert_eq!(home.clutter().len(), 2);
-    assert_eq!(home.write("new", Some("old")).expect("written"), Written::default());
+    assert!(home.write("new", Some("old")).expect("written").rescued.is_empty());
     assert_eq!(home.clutter(), Vec::<String>::new());
 
     // Killed after the exchange displaced an edit, before it was put back.

@@ -146,7 +146,14 @@ impl Stamp {
 
 /// What was learned from the configuration of each checkout, until one of its files changes.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<PathBuf, (Stamp, Arc<Settings>)>>);
+pub(super) struct Known(Mutex<HashMap<PathBuf, Learned>>);
+
+#[derive(Debug, Clone)]
+struct Learned {
+    stamp: Stamp,
+    settings: Arc<Settings>,
+    entries: Arc<Vec<settings::Entry>>,
+}
 
 impl Repo {
     /// Runs a command in a checkout. A bad exit code is the caller's to judge.
@@ -184,19 +191,28 @@ impl Repo {
 
     /// The settings for a checkout. Read anew whenever its configuration has changed.
     pub(in crate::adapters) async fn settings(&self, at: &Checkout) -> Result<Arc<Settings>, GitError> {
-        let stamp = Stamp::of(at);
-        let known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner).get(&at.git_dir).cloned();
-        if let Some((_, settings)) = known.filter(|(then, settings)| *then == stamp && !settings.includes) {
-            return Ok(settings);
-        }
-        let settings = Arc::new(settings::settings(&self.configuration(at).await?));
-        let learned = (stamp, Arc::clone(&settings));
-        self.known.0.lock().unwrap_or_else(PoisonError::into_inner).insert(at.git_dir.clone(), learned);
-        Ok(settings)
+        Ok(self.learned(at).await?.settings)
     }
 
-    /// The whole configuration in force in a checkout. Reading it starts no program.
-    pub(super) async fn configuration(&self, at: &Checkout) -> Result<Vec<settings::Entry>, GitError> {
+    /// The configuration in force in a checkout. What stands in the user's own files may be older than they are.
+    pub(super) async fn configuration(&self, at: &Checkout) -> Result<Arc<Vec<settings::Entry>>, GitError> {
+        Ok(self.learned(at).await?.entries)
+    }
+
+    async fn learned(&self, at: &Checkout) -> Result<Learned, GitError> {
+        let stamp = Stamp::of(at);
+        let known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner).get(&at.git_dir).cloned();
+        if let Some(learned) = known.filter(|known| known.stamp == stamp && !known.settings.includes) {
+            return Ok(learned);
+        }
+        let entries = Arc::new(self.listed(at).await?);
+        let learned = Learned { stamp, settings: Arc::new(settings::settings(&entries)), entries };
+        self.known.0.lock().unwrap_or_else(PoisonError::into_inner).insert(at.git_dir.clone(), learned.clone());
+        Ok(learned)
+    }
+
+    /// The whole configuration in force in a checkout, as git lists it, which starts no other program.
+    async fn listed(&self, at: &Checkout) -> Result<Vec<settings::Entry>, GitError> {
         let call = Call::new(["config", "--list", "--show-scope", "-z", "--includes"]);
         let output = self.run_under(at, call, &settings::always()).await?;
         if !output.success() {

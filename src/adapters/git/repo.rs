@@ -4,6 +4,7 @@ use super::call::{Call, Checkout, Known, shortened, unknown_checkout_call};
 use super::error::GitError;
 use super::lock::Held;
 use super::{Git, base};
+use crate::adapters::fs;
 use crate::adapters::process::{self, Output};
 use crate::domain::names::BranchName;
 use std::collections::HashMap;
@@ -157,6 +158,13 @@ impl Repo {
     /// The commit at the tip of a branch.
     pub async fn tip(&self, branch: &BranchName) -> Result<Option<String>, GitError> {
         self.commit_of(&branch.full_ref()).await
+    }
+
+    /// The tip of a branch, where it stands in a file of its own, as after each change of it; read without a program.
+    pub(in crate::adapters) fn loose_tip(&self, branch: &BranchName) -> Option<String> {
+        let text = fs::read_text(&self.common_dir.join(branch.full_ref()), 4096).ok()?;
+        let sha = text.trim_end();
+        is_sha(sha).then(|| sha.to_owned())
     }
 
     /// The tips of several branches, by one command; those that do not exist are left out.

@@ -76,7 +76,7 @@ pub(in crate::adapters) struct Settings {
     /// The user's identity is known.
     pub(super) has_identity: bool,
     /// There is somebody to fetch from.
-    pub(super) has_remote: bool,
+    pub(in crate::adapters) has_remote: bool,
     /// The repository's scope includes other files: no file's age tells whether it changed.
     pub(super) includes: bool,
 }

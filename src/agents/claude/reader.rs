@@ -2,12 +2,15 @@
 //! only tells how a process ended that printed none.
 
 use super::failure::{Trouble, of_error};
+use super::live;
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
 use crate::agents::{EventReader, errors};
+use crate::domain::message::MessageId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What is known of one run so far.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub(super) struct Reader {
     denials: Vec<(String, String)>,
     lines: bool,
     cut_off: bool,
+    /// Said to the agent and not yet taken up.
+    pub(super) unheard: BTreeSet<MessageId>,
 }
 
 impl EventReader for Reader {
@@ -46,7 +51,7 @@ impl EventReader for Reader {
         match str_at(&event, "/type").unwrap_or_default() {
             "system" => self.system(&event),
             "assistant" => self.assistant(&event),
-            "user" => tool_results(&event),
+            "user" => live::heard(&event).map_or_else(|| tool_results(&event), |message| self.heard(message)),
             "rate_limit_event" => self.rate_limit(&event),
             "result" => self.turn_end(event),
             _ => Vec::new(),
@@ -101,6 +106,12 @@ impl Reader {
             return Vec::new();
         }
         vec![AgentEvent::Started { session_id: self.session_id.clone(), model: self.model.clone() }]
+    }
+
+    /// The CLI repeats what it was told when it takes it up.
+    fn heard(&mut self, message: MessageId) -> Vec<AgentEvent> {
+        self.unheard.remove(&message);
+        vec![AgentEvent::Heard { message }]
     }
 
     fn retry(&mut self, event: &Value) -> Vec<AgentEvent> {

@@ -17,6 +17,8 @@ const PATIENCE: u32 = 4;
 enum Turn {
     Completed,
     Failed(String),
+    /// Somebody ended it over the open conversation.
+    Interrupted,
 }
 
 /// What is known of one run so far.
@@ -31,6 +33,7 @@ pub(super) struct Reader {
     network_waits: u32,
     total: Option<Usage>,
     turn: Option<Turn>,
+    turns: u32,
     record: Record,
     lines: bool,
 }
@@ -38,24 +41,7 @@ pub(super) struct Reader {
 impl EventReader for Reader {
     fn line(&mut self, line: &str) -> Vec<AgentEvent> {
         self.lines |= !line.trim().is_empty();
-        let Some(event) = object(line) else { return Vec::new() };
-        let kind = str_at(&event, "/type").unwrap_or_default();
-        if kind != "error" {
-            (self.waiting, self.network_waits) = (None, 0);
-        }
-        match kind {
-            "thread.started" => self.thread(&event),
-            "turn.started" => {
-                (self.turn, self.error) = (None, None);
-                Vec::new()
-            }
-            "item.started" => self.item(&event, false),
-            "item.completed" => self.item(&event, true),
-            "error" => self.error(str_at(&event, "/message").unwrap_or_default()),
-            "turn.completed" => self.completed(&event),
-            "turn.failed" => self.failed(str_at(&event, "/error/message").unwrap_or_default()),
-            _ => Vec::new(),
-        }
+        object(line).map_or_else(Vec::new, |event| self.event(&event))
     }
 
     fn hopeless(&self) -> Option<Failure> {
@@ -78,9 +64,11 @@ impl EventReader for Reader {
         let failure = match &self.turn {
             Some(Turn::Completed) => None,
             Some(Turn::Failed(text)) => Some(self.failure(text)),
+            Some(Turn::Interrupted) => Some(Failure::new(FailureClass::Killed, "the turn was interrupted")),
             None => Some(self.unfinished(exit, stderr_tail)),
         };
-        let own = self.record.own_usage(self.total);
+        // The session file tells apart the last turn only.
+        let own = self.record.own_usage(self.total).filter(|_| self.turns < 2);
         Ending {
             session_id: self.thread_id.clone(),
             model: self.record.model.clone(),
@@ -96,6 +84,36 @@ impl EventReader for Reader {
 }
 
 impl Reader {
+    /// Reads one event.
+    pub(super) fn event(&mut self, event: &Value) -> Vec<AgentEvent> {
+        self.lines = true;
+        let kind = str_at(event, "/type").unwrap_or_default();
+        if kind != "error" {
+            (self.waiting, self.network_waits) = (None, 0);
+        }
+        match kind {
+            "thread.started" => self.thread(event),
+            "turn.started" => {
+                (self.turn, self.error) = (None, None);
+                self.turns += 1;
+                Vec::new()
+            }
+            "item.started" => self.item(event, false),
+            "item.completed" => self.item(event, true),
+            "error" => self.error(str_at(event, "/message").unwrap_or_default()),
+            "turn.completed" => self.completed(event),
+            "turn.failed" => self.failed(str_at(event, "/error/message").unwrap_or_default()),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The turn was ended over the open conversation.
+    pub(super) fn interrupted(&mut self, total: &Value) -> Vec<AgentEvent> {
+        self.total = Some(total).filter(|total| total.is_object()).map(usage).or(self.total);
+        self.turn = Some(Turn::Interrupted);
+        vec![AgentEvent::TurnEnded]
+    }
+
     fn thread(&mut self, event: &Value) -> Vec<AgentEvent> {
         let plain = |id: &String| id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
         self.thread_id = string_at(event, "/thread_id").filter(plain);

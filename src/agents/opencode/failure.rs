@@ -77,6 +77,16 @@ pub(super) fn of_log(stderr: &str, last_event: Option<Timestamp>) -> Option<Fail
     Some(Failure { class, detail: detail(error), retry_at: retry_at.filter(|_| class == FailureClass::RateLimited) })
 }
 
+/// Whether it failed at its own database, as it does when two of it start at once on one that is new or has to be
+/// brought to a new version: both make the tables, and one of them finds them made. It does not print SQLite's reason,
+/// only the statement.
+pub(super) fn is_collision(stderr: &str) -> bool {
+    let locked = ["database is locked", "database schema is locked", "locking protocol"];
+    let makes = |statement: &str| ["CREATE ", "ALTER ", "DROP "].iter().any(|verb| statement.starts_with(verb));
+    let failed = stderr.split("Failed query:").skip(1).any(|rest| makes(rest.trim_start()));
+    failed || locked.iter().any(|words| stderr.contains(words))
+}
+
 /// The session's id in the log on stderr: all that is known when no event was printed.
 pub(super) fn session_in_log(stderr: &str) -> Option<String> {
     let (_, rest) = stderr.rsplit_once("session.id=")?;

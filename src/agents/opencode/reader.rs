@@ -1,7 +1,7 @@
 //! Reads the events of `opencode run --format json`. The last `step_finish` decides how the turn ended: an error before
 //! it was recovered from, whatever the exit code says.
 
-use super::failure::{of_event, of_log, session_in_log};
+use super::failure::{is_collision, of_event, of_log, session_in_log};
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
 use crate::agents::{EventReader, errors};
 use crate::domain::money::Usd;
@@ -68,6 +68,10 @@ impl EventReader for Reader {
 
     fn turn_ended(&self) -> bool {
         self.reason.as_deref() == Some("stop")
+    }
+
+    fn collided(&self, exit: Exit, stderr_tail: &str) -> bool {
+        !self.lines && exit.code.is_some_and(|code| code != 0) && is_collision(stderr_tail)
     }
 
     fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending {

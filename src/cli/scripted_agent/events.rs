@@ -103,6 +103,14 @@ impl<W: Write> Stream<W> {
         Ok(())
     }
 
+    /// Repeats what was said, as it is taken up.
+    pub(super) fn hear(&mut self, said: Option<&Value>) -> io::Result<()> {
+        let Some(said) = said else { return Ok(()) };
+        let mut repeated = said.clone();
+        repeated["isReplay"] = json!(true);
+        self.line(&repeated)
+    }
+
     /// The last line of a turn that went well.
     pub(super) fn end(&mut self, answer: Answered) -> io::Result<()> {
         let (text, structured) = match answer {

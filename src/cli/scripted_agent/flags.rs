@@ -24,6 +24,8 @@ pub(super) struct Flags {
     pub model: String,
     /// `--json-schema`.
     pub schema: Option<Value>,
+    /// `--input-format stream-json`.
+    pub lines: bool,
 }
 
 /// A command line that cannot be served.
@@ -50,7 +52,8 @@ impl Flags {
             (None, None) => Session::New(uuid::Uuid::new_v4().to_string()),
         };
         let model = value_of(args, "--model").filter(|model| !model.is_empty()).unwrap_or(DEFAULT_MODEL).to_owned();
-        Ok(Self { session, model, schema })
+        let lines = value_of(args, "--input-format") == Some("stream-json");
+        Ok(Self { session, model, schema, lines })
     }
 
     /// The conversation's id.

@@ -4,7 +4,7 @@ use super::flags::{Flags, Session};
 use super::price::Tokens;
 use super::prompt::{Prompt, fenced};
 use super::script::{Instruction, Script};
-use super::{MODELS, NAME, SUBCOMMAND, Surroundings, TurnError, arguments, turn};
+use super::{MODELS, NAME, SUBCOMMAND, Surroundings, TurnError, arguments, turns};
 use crate::agents::DialectKind;
 use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::ids::TaskId;
@@ -103,7 +103,7 @@ impl Room {
         let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
         let surroundings = Surroundings { dir: self.work(), environment };
         let mut out = Vec::new();
-        let code = turn(&args, &surroundings, prompt.as_bytes(), &mut out);
+        let code = turns(&args, &surroundings, prompt.as_bytes(), &mut out);
         (code, String::from_utf8(out).expect("text"))
     }
 

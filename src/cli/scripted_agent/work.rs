@@ -62,6 +62,19 @@ pub(super) fn carry_out(
     Ok(Leaves::Well)
 }
 
+/// Answers what the person says in between.
+pub(super) fn acknowledge(
+    text: &str,
+    surroundings: &Surroundings,
+    stream: &mut Stream<impl Write>,
+) -> io::Result<Leaves> {
+    let mut worker = Worker { surroundings, stream, report: Report::default() };
+    worker.follow(&Instruction::Say(format!("I am told: {text}")))?;
+    let answer = worker.report.answer();
+    worker.stream.end(answer)?;
+    Ok(Leaves::Well)
+}
+
 /// What is done where nothing is said: a file named after the task.
 fn unscripted(task: Option<&Task>) -> Vec<Instruction> {
     let title = task.map_or("Nothing in particular", |task| task.title.as_str());

@@ -1,4 +1,4 @@
-//! `orch task retry` and `orch task cancel`: one request about one task, and what it changed.
+//! `orch task retry`, `orch task interrupt` and `orch task cancel`: one request about one task, and what it changed.
 
 use crate::api::types::TaskView;
 use crate::cli::context::Context;
@@ -15,6 +15,8 @@ use serde_json::json;
 pub enum Verb {
     /// From the beginning.
     Retry,
+    /// Stop its agent, and keep the conversation.
+    Interrupt,
     /// Give it up.
     Cancel,
     /// Let it go on.
@@ -25,6 +27,7 @@ impl Verb {
     fn word(self) -> &'static str {
         match self {
             Self::Retry => "retry",
+            Self::Interrupt => "interrupt",
             Self::Cancel => "cancel",
             Self::Unblock => "unblock",
         }

@@ -1,18 +1,26 @@
-//! `orch task log`: the readable output of a run, as it was written; with --follow as it is written.
+//! `orch task log`: the readable output of a run, whole or the lines of it that are wanted, as it was written; with
+//! --follow as it is written. Never more than a piece of it is in memory.
 
 use crate::api::types::{RunView, TaskView};
-use crate::cli::context::Context;
+use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::hits::{Around, Hits};
+use crate::cli::since::Since;
+use crate::cli::ui::text;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
+use crate::domain::output::Part;
+use crate::domain::pattern::Pattern;
+use crate::domain::timeline::time_at;
+use crate::stream::{Pieces, RunFiles, Span, Start, Text, find, lines_before};
 use serde_json::json;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::ops::ControlFlow;
 use std::str::FromStr;
 
 /// What is read at once, in bytes.
-const PIECE: usize = 64 << 10;
+const PIECE: usize = 256 << 10;
 
 /// A run as a person names it.
 #[derive(Debug, Clone)]
@@ -47,46 +55,56 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     run: Option<Which>,
     /// Go on until the run ends
-    #[arg(long, short)]
+    #[arg(long, short, conflicts_with_all = ["grep", "since", "tail"])]
     follow: bool,
+    /// Only lines that match this regular expression, with their numbers
+    #[arg(long, value_name = "RE")]
+    grep: Option<String>,
+    #[command(flatten)]
+    around: Around,
+    /// Only what was said since then: 10m, 2h, or a time
+    #[arg(long, value_name = "TIME", conflicts_with = "tail")]
+    since: Option<Since>,
+    /// Only the last lines
+    #[arg(long, value_name = "LINES")]
+    tail: Option<usize>,
 }
 
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let pattern = args.grep.as_deref().map(|text| args.around.pattern(text, true)).transpose()?;
     let mut link = context.link().await?;
     let task: TaskView = link.get(&format!("/v1/tasks/{}", args.id)).await?;
     let runs = task.runs.unwrap_or_default();
     let run = choose(&runs, args.run.as_ref()).ok_or_else(|| missing(args.id, args.run.as_ref()))?;
-    let mut exit = Exit::Done;
-    if context.ui.is_json() {
-        let mut text = Vec::new();
-        copy(run, |piece| {
-            text.extend_from_slice(piece);
-            Ok(())
-        })?;
-        let content = String::from_utf8_lossy(&text);
-        let document = json!({ "id": args.id, "run_id": run.run_id, "transcript": run.transcript, "content": content });
-        context.ui.json(&document)?;
-    } else if args.follow {
-        let mut output = link.stream(&format!("/v1/tasks/{}/output?run={}", args.id, run.run_id)).await?;
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-        loop {
-            tokio::select! {
-                piece = output.piece() => match piece? {
-                    Some(piece) => context.ui.bytes(&piece)?,
-                    None => break,
-                },
-                _ = &mut interrupt => {
-                    exit = Exit::Interrupted;
-                    break;
-                }
-            }
-        }
-    } else {
-        copy(run, |piece| context.ui.bytes(piece))?;
-    }
+    let exit =
+        if args.follow && !context.ui.is_json() { follow(&link, args.id, run, context).await? } else { Exit::Done };
     link.close().await?;
-    Ok(exit)
+    // The files need no engine.
+    if args.follow && !context.ui.is_json() {
+        return Ok(exit);
+    }
+    let log = Log::open(args.id, run, &args, context)?;
+    match &pattern {
+        Some(pattern) => log.grep(pattern, args.around.context()),
+        None if context.ui.is_json() => log.document(run).map(|()| Exit::Done),
+        None => log.print().map(|()| Exit::Done),
+    }
+}
+
+async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliError> {
+    let mut output = link.stream(&format!("/v1/tasks/{id}/output?run={}", run.run_id)).await?;
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    loop {
+        tokio::select! {
+            piece = output.piece() => match piece? {
+                // The engine hands out whole characters.
+                Some(piece) => context.ui.data(&text::output(&String::from_utf8_lossy(&piece)))?,
+                None => return Ok(Exit::Done),
+            },
+            _ = &mut interrupt => return Ok(Exit::Interrupted),
+        }
+    }
 }
 
 /// Without a wish: the newest work run, or else the newest run of any kind.
@@ -107,20 +125,86 @@ fn missing(id: TaskId, which: Option<&Which>) -> CliError {
     CliError::NotFound { message, hint: Some(format!("orch task show {id} lists its runs")) }
 }
 
-/// Hands over the transcript piece by piece. A run that has said nothing yet has none.
-fn copy(run: &RunView, mut take: impl FnMut(&[u8]) -> Result<(), CliError>) -> Result<(), CliError> {
-    let failed = |source| CliError::System { what: format!("cannot read {}", run.transcript.display()), source };
-    let mut file = match File::open(&run.transcript) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut piece = vec![0; PIECE];
-    loop {
-        match file.read(&mut piece).map_err(failed)? {
-            0 => return Ok(()),
-            length => take(&piece[..length])?,
+fn unreadable(files: &RunFiles) -> impl Fn(io::Error) -> CliError {
+    |source| CliError::System { what: format!("cannot read {}", files.followed.display()), source }
+}
+
+/// The part of a transcript that is wanted.
+struct Log<'a> {
+    context: &'a Context,
+    files: RunFiles,
+    /// `None`: the run has said nothing yet, or its output is gone.
+    text: Option<Text>,
+    begin: u64,
+}
+
+impl<'a> Log<'a> {
+    fn open(id: TaskId, run: &RunView, args: &Args, context: &'a Context) -> Result<Self, CliError> {
+        let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
+        let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);
+        let start = match (args.since, args.tail) {
+            (Some(since), _) => Start::Since(since.at(context.now().at)),
+            (None, Some(lines)) => Start::Tail(lines),
+            (None, None) => Start::Offset(0),
+        };
+        let text = Text::open(&files).map_err(unreadable(&files))?;
+        if text.is_none() && files.is_over() {
+            context
+                .ui
+                .note("this run has no output, or it was removed (retention.transcript_days, retention.total_mb)");
         }
+        let begin = files.place(start).map_err(unreadable(&files))?;
+        Ok(Self { context, files, text, begin })
+    }
+
+    /// Hands over whole lines.
+    fn pieces(&self, mut take: impl FnMut(&str) -> Result<(), CliError>) -> Result<(), CliError> {
+        let Some(text) = &self.text else { return Ok(()) };
+        let mut pieces = Pieces::new(text, self.begin, u64::MAX, PIECE);
+        while let Some(piece) = pieces.read().map_err(unreadable(&self.files))? {
+            take(&String::from_utf8_lossy(piece.bytes))?;
+        }
+        Ok(())
+    }
+
+    fn print(&self) -> Result<(), CliError> {
+        self.pieces(|piece| self.context.ui.data(&text::output(piece)))
+    }
+
+    /// One JSON document, written as it is read.
+    fn document(&self, run: &RunView) -> Result<(), CliError> {
+        let ui = &self.context.ui;
+        let head = json!({ "id": self.files.task, "run_id": run.run_id, "transcript": run.transcript }).to_string();
+        ui.data(&format!("{},\"content\":\"", head.trim_end_matches('}')))?;
+        self.pieces(|piece| {
+            let quoted = serde_json::to_string(piece)?;
+            ui.data(&quoted[1..quoted.len() - 1])
+        })?;
+        ui.data("\"}\n")
+    }
+
+    fn grep(&self, pattern: &Pattern, context: usize) -> Result<Exit, CliError> {
+        let mut hits = Hits::new(self.context, false, context);
+        let Some(text) = &self.text else { return Ok(Exit::Failed) };
+        let marks = self.files.marks().unwrap_or_default();
+        let part = Span {
+            begin: self.begin,
+            end: u64::MAX,
+            lines: lines_before(text, self.begin).map_err(unreadable(&self.files))?,
+        };
+        let found = find(text, part, pattern, context, &mut |hit| {
+            let at = time_at(&marks, hit.line.offset);
+            match hits.show(self.files.task, &self.files.run, at, hit) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => ControlFlow::Break(error),
+            }
+        });
+        if let ControlFlow::Break(error) = found.map_err(unreadable(&self.files))? {
+            return Err(error);
+        }
+        hits.finish()?;
+        // As grep does it.
+        Ok(if hits.count() > 0 { Exit::Done } else { Exit::Failed })
     }
 }
 

@@ -232,7 +232,7 @@ async fn next_piece(output: &mut Option<Lines>) -> Result<Option<Vec<u8>>, Clien
 }
 
 /// The last word: the task's document, or how it stands and what to do.
-fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliError> {
+pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return context.ui.json(task);
     }

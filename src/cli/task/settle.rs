@@ -1,47 +1,19 @@
 //! Whether a task that is run in a terminal has come to rest, and with which exit code. PURE.
 
+use crate::api::rest::{Rest, rest};
 use crate::api::types::{RunView, TaskView};
 use crate::cli::exit::Exit;
 use crate::domain::outcome::RunKind;
-use crate::domain::plan::{Hold, HoldReason};
-use crate::domain::task::Status;
-use jiff::{SignedDuration, Timestamp};
-
-/// Longest pause between two attempts that is waited for in the terminal.
-const SHORT_PAUSE: SignedDuration = SignedDuration::from_secs(60);
+use jiff::Timestamp;
 
 /// How the task ended for who waits for it; `None`: it goes on.
 pub fn settled(task: &TaskView, now: Timestamp) -> Option<Exit> {
-    match task.status {
-        Status::Done => Some(Exit::Done),
-        Status::NeedsReview => Some(Exit::PersonNeeded),
-        Status::Cancelled => Some(Exit::Failed),
-        Status::Blocked => Some(Exit::Parked),
-        Status::New | Status::Routed | Status::InReview | Status::InProgress => {
-            task.hold.as_ref().filter(|hold| parks(hold, now)).map(|_| Exit::Parked)
-        }
-    }
-}
-
-/// Whether a hold is worth giving the terminal back for.
-fn parks(hold: &Hold, now: Timestamp) -> bool {
-    match hold.reason {
-        HoldReason::Slots | HoldReason::Routing | HoldReason::Stopping => false,
-        HoldReason::Backoff => hold.until.is_some_and(|until| until.duration_since(now) > SHORT_PAUSE),
-        HoldReason::Dependency
-        | HoldReason::Children
-        | HoldReason::MissingDir
-        | HoldReason::NoProject
-        | HoldReason::RateLimited
-        | HoldReason::Overloaded
-        | HoldReason::Network
-        | HoldReason::Auth
-        | HoldReason::Budget
-        | HoldReason::Agent
-        | HoldReason::InvalidEntry
-        | HoldReason::BaseDirty
-        | HoldReason::NoDaemon => true,
-    }
+    Some(match rest(task, now)? {
+        Rest::Done => Exit::Done,
+        Rest::PersonNeeded => Exit::PersonNeeded,
+        Rest::Cancelled => Exit::Failed,
+        Rest::Parked => Exit::Parked,
+    })
 }
 
 /// The work runs whose output can be read, oldest first.
@@ -53,6 +25,9 @@ pub fn started(task: &TaskView) -> impl Iterator<Item = &RunView> {
 mod tests {
     use super::*;
     use crate::cli::fixture::{now, task};
+    use crate::domain::plan::{Hold, HoldReason};
+    use crate::domain::task::Status;
+    use jiff::SignedDuration;
 
     fn exit(status: Status, hold: Option<(HoldReason, Option<i64>)>) -> Option<u8> {
         let present = now().at;

@@ -1,12 +1,14 @@
 //! A task as a page for a person. PURE: no terminal is asked, the present is handed in. Everything that comes from
 //! outside is made safe here.
 
+use crate::api::messages::MessageView;
 use crate::api::types::{EvidenceView, IntegrationView, RunView, TaskView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
 use crate::domain::evidence::{Check, CheckState};
 use crate::domain::ids::TaskId;
+use crate::domain::message::{MessageState, Via};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::Hold;
 use crate::domain::route::RouteResult;
@@ -85,6 +87,10 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     if let Some(runs) = task.runs.as_deref().filter(|runs| !runs.is_empty()) {
         sheet.heading("Runs");
         runs.iter().enumerate().for_each(|(at, run)| one_run(&mut sheet, at + 1, run, now));
+    }
+    if let Some(messages) = task.messages.as_deref().filter(|messages| !messages.is_empty()) {
+        sheet.heading("Messages");
+        messages.iter().for_each(|message| one_message(&mut sheet, message, now));
     }
     if let Some(Some(evidence)) = &task.evidence {
         sheet.heading("Evidence");
@@ -188,6 +194,17 @@ fn one_run(sheet: &mut Sheet, number: usize, run: &RunView, now: &Now) {
         &indented(&told, "     ").lines().map(|l| format!("{}\n", sheet.paint.text(role, l))).collect::<String>(),
     );
     sheet.out.push_str(&format!("     {}\n", sheet.paint.text(Role::Faint, line(&run.transcript.to_string_lossy()))));
+}
+
+fn one_message(sheet: &mut Sheet, message: &MessageView, now: &Now) {
+    let how = match (message.state, message.via) {
+        (MessageState::Delivered, Some(Via::Live)) => "delivered live".to_owned(),
+        (MessageState::Delivered, Some(Via::Prompt) | None) => "delivered with a prompt".to_owned(),
+        (MessageState::Queued, _) => format!("queued: {}", line(&message.detail)),
+        (MessageState::Refused, _) => line(&message.detail).into_owned(),
+    };
+    sheet.out.push_str(&format!("  {}. {}, {how}\n", message.id, now.local(message.sent_at)));
+    sheet.out.push_str(&indented(&message.text, "     "));
 }
 
 fn outcome(run: &RunView) -> (Role, String) {

@@ -1,5 +1,6 @@
 //! Colour, decided in one place: code says what a text is, and this says how that looks. PURE.
 
+use crate::domain::ids::TaskId;
 use crate::domain::task::Status;
 use std::borrow::Cow;
 
@@ -47,6 +48,20 @@ impl Paint {
             Role::Active => "36",
         };
         Cow::Owned(format!("\u{1b}[{code}m{text}\u{1b}[0m"))
+    }
+}
+
+/// Colours by which several tasks are told apart: none that says good or bad.
+const OF_TASKS: [&str; 6] = ["36", "35", "34", "96", "95", "94"];
+
+impl Paint {
+    /// The text in the task's own colour.
+    pub fn of_task(self, task: TaskId, text: &str) -> String {
+        if !self.on {
+            return text.to_owned();
+        }
+        let code = OF_TASKS[usize::try_from(task.0).unwrap_or_default() % OF_TASKS.len()];
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 }
 

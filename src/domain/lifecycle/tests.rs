@@ -101,7 +101,14 @@ impl Life {
 
     #[track_caller]
     fn judged(&mut self, verdict: Verdict) -> RunId {
-        let run = self.run_ends(finished());
+        self.run_ends(finished());
+        self.judged_by(verdict)
+    }
+
+    /// The last run is judged.
+    #[track_caller]
+    fn judged_by(&mut self, verdict: Verdict) -> RunId {
+        let run = run_id(self.runs);
         self.event(Event::Judged { run: run.clone(), verdict, evidence: Evidence::default() });
         run
     }
@@ -203,6 +210,47 @@ fn a_run_that_is_cancelled_ends_cancelled_whatever_it_reports() {
 }
 
 #[test]
+fn an_interrupted_task_waits_for_the_persons_word_and_goes_on_in_its_conversation() {
+    let mut life = Life::routed();
+    let run = life.launch();
+    life.event(Event::InterruptAsked);
+    life.event(Event::InterruptAsked);
+    assert!(life.try_event(&Event::MessageWaits).is_err(), "the agent is still there");
+    let ending = Box::new(Ending { session_id: Some("s".into()), ..Ending::default() });
+    life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome: finished() });
+    let State::NeedsReview { question, choices } = &life.task.state else { panic!("{:?}", life.task.state) };
+    assert!(question.starts_with("interrupted by you; `orch task send 1 "), "{question}");
+    assert!(choices[0].starts_with("orch task send 1 "), "{choices:?}");
+    life.event(Event::MessageWaits);
+    assert_eq!(life.next(), (&NextRun::Said, false, None));
+    assert_eq!(life.task.conversation.as_ref().map(|talk| talk.session_id.as_str()), Some("s"));
+    life.run_ends(finished());
+    assert_eq!(life.task.attempts, 1, "it is the same attempt");
+}
+
+#[test]
+fn a_message_takes_up_a_task_that_asks_or_is_accepted_and_waits_for_every_other() {
+    let mut asking = Life::routed();
+    asking.judged(Verdict::Ask { question: "which database?".into() });
+    asking.event(Event::MessageWaits);
+    assert_eq!(asking.next().0, &NextRun::Said);
+    let mut unrouted = Life::new();
+    unrouted.event(Event::RouteImpossible { reason: "no agent".into() });
+    unrouted.event(Event::MessageWaits);
+    assert_eq!(unrouted.task.status(), Status::New);
+    let mut accepted = Life::routed();
+    accepted.run_ends(finished());
+    assert!(accepted.try_event(&Event::MessageWaits).is_err(), "what the run left is not judged yet");
+    accepted.judged_by(Verdict::Accept);
+    accepted.event(Event::MessageWaits);
+    assert_eq!(accepted.next().0, &NextRun::Said);
+    for mut life in [Life::new(), Life::routed()] {
+        assert!(life.try_event(&Event::MessageWaits).is_err());
+        assert!(life.try_event(&Event::InterruptAsked).is_err(), "nobody works");
+    }
+}
+
+#[test]
 fn reports_of_another_run_are_refused() {
     let mut life = Life::routed();
     life.launch();
@@ -253,6 +301,7 @@ proptest! {
                 Event::RunEnded { run: run_id(1), agent: "a".into(), ending: Box::default(), outcome: failed(class) },
                 Event::Judged { run: run_id(1), verdict: Verdict::Accept, evidence: Evidence::default() },
                 Event::IntegrationDue,
+                Event::MessageWaits,
                 Event::Unblocked,
                 Event::Blocked(BlockedOn::Dependencies { tasks: vec![] }),
             ];

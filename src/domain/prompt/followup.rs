@@ -5,6 +5,7 @@ use super::data::{code_span, cut, cut_middle, fence};
 use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use super::work::{WorkContext, work_prompt_after};
+use crate::domain::message::MAX_MESSAGE;
 use crate::domain::outcome::{FailureClass, Side};
 
 /// Limits in characters.
@@ -80,6 +81,22 @@ pub fn repair_prompt(reason: &str, answer_format: &str, templates: &Templates) -
     let values =
         Values::from([("reason", fence(&cut(reason, MAX_DETAIL))), ("answer_format", answer_format.trim().to_owned())]);
     templates.render(TemplateName::Repair, &values)
+}
+
+/// What the person says to the agent, oldest first, for a conversation that goes on. `answer_format` is empty where the
+/// agent was told of it in the same breath.
+pub fn message_prompt(messages: &[&str], answer_format: &str, templates: &Templates) -> String {
+    let said: Vec<String> = messages.iter().map(|text| fence(&cut(text, MAX_MESSAGE))).collect();
+    let values = Values::from([("messages", said.join("\n\n")), ("answer_format", answer_format.trim().to_owned())]);
+    templates.render(TemplateName::Message, &values)
+}
+
+/// A prompt with what the person says behind it.
+pub fn with_messages(prompt: String, messages: &[&str], templates: &Templates) -> String {
+    if messages.is_empty() {
+        return prompt;
+    }
+    format!("{}\n\n{}", prompt.trim_end(), message_prompt(messages, "", templates))
 }
 
 fn follow_up(

@@ -21,6 +21,8 @@ pub enum TemplateName {
     Interrupted,
     /// The base moved; resolve the conflict.
     Conflict,
+    /// The person says something.
+    Message,
 }
 
 const fn required(name: &'static str) -> Placeholder {
@@ -75,10 +77,12 @@ const CONFLICT: &[Placeholder] = &[
     required("files"),
     required("answer_format"),
 ];
+const MESSAGE: &[Placeholder] = &[required("messages"), optional("answer_format")];
 
 impl TemplateName {
     /// Every prompt.
-    pub const ALL: [Self; 6] = [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict];
+    pub const ALL: [Self; 7] =
+        [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict, Self::Message];
 
     /// The stable name: of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
     pub fn as_str(self) -> &'static str {
@@ -89,6 +93,7 @@ impl TemplateName {
             Self::Repair => "repair",
             Self::Interrupted => "interrupted",
             Self::Conflict => "conflict",
+            Self::Message => "message",
         }
     }
 
@@ -101,6 +106,7 @@ impl TemplateName {
             Self::Repair => include_str!("../../../prompts/repair.md"),
             Self::Interrupted => include_str!("../../../prompts/interrupted.md"),
             Self::Conflict => include_str!("../../../prompts/conflict.md"),
+            Self::Message => include_str!("../../../prompts/message.md"),
         }
     }
 
@@ -113,6 +119,7 @@ impl TemplateName {
             Self::Repair => REPAIR,
             Self::Interrupted => INTERRUPTED,
             Self::Conflict => CONFLICT,
+            Self::Message => MESSAGE,
         }
     }
 }

@@ -56,6 +56,7 @@ fn every_prompt(text: &str) -> Vec<String> {
         prompts
     });
     prompts.push(repair_prompt(text, "THE FORMAT", &templates));
+    prompts.push(message_prompt(&[text, text], "THE FORMAT", &templates));
     prompts.push(routing_question(text));
     prompts
 }

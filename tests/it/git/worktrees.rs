@@ -24,6 +24,33 @@ async fn a_second_call_finds_the_same_worktree() {
 }
 
 #[tokio::test]
+async fn refs_may_be_kept_in_any_of_gits_ways() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    project.git(["pack-refs", "--all", "--prune"]);
+    let made = lab.ensure(&lab.open(&project).await, 7, "Packed").await.unwrap();
+    assert!(made.created && made.base_sha == project.head(), "{made:?}");
+    let project = lab.project("tables");
+    if project.try_git(["refs", "migrate", "--ref-format=reftable"]).code != Some(0) {
+        return; // git before 2.46 knows no other way.
+    }
+    let made = lab.ensure(&lab.open(&project).await, 8, "In a table").await.unwrap();
+    assert_eq!(made.base_sha, project.head());
+    assert_sound(&project);
+}
+
+#[tokio::test]
+async fn a_branch_that_only_packed_refs_know_is_taken_up() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let branch = names::branch(TaskId(7), "Kept");
+    project.git(["branch", branch.as_str()]);
+    project.git(["pack-refs", "--all", "--prune"]);
+    let made = lab.ensure(&lab.open(&project).await, 7, "Kept").await.unwrap();
+    assert_eq!((made.branch, made.base_sha), (branch, project.head()));
+}
+
+#[tokio::test]
 async fn titles_of_every_kind_give_a_worktree() {
     let lab = Lab::new().await;
     let project = lab.project("shop");

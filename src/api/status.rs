@@ -1,0 +1,148 @@
+//! How things stand, on the wire: the engine in a few words, and everything that fits one screen.
+
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::money::{Spend, Usd};
+use crate::domain::outcome::RunKind;
+use crate::domain::plan::Hold;
+use crate::domain::task::Status;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How the engine stands: what every command asks before it asks for more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusView {
+    /// Version of the running orch.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// What it was started as: `serve`, `once`, `until-idle`, `command`.
+    pub mode: String,
+    /// Where it listens beside its socket.
+    #[serde(default)]
+    pub http: Option<String>,
+    /// Tasks by status.
+    pub counts: BTreeMap<String, u64>,
+    /// Nothing will move any more without a person or another event.
+    pub idle: bool,
+    /// What is wrong with `tasks.yml`, `config.yml` or the journal.
+    pub problems: Vec<String>,
+}
+
+/// Everything at a glance. Of each list only the first are here; `counts` tells how many there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Overview {
+    /// The engine.
+    #[serde(flatten)]
+    pub status: StatusView,
+    /// Agents at work, those that began first first.
+    pub running: Vec<RunningView>,
+    /// Tasks that a person must look at, in the order of their ids.
+    pub needs_you: Vec<QuestionView>,
+    /// Tasks that wait or are being checked, those of the highest priority first.
+    pub queued: Vec<QueuedView>,
+    /// What was spent since local midnight.
+    pub today: SpendView,
+}
+
+/// An agent at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunningView {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its title.
+    pub title: String,
+    /// The run.
+    pub run_id: RunId,
+    /// What for.
+    pub kind: RunKind,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// Agent.
+    pub agent: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Since when.
+    pub since: Timestamp,
+    /// The last line that it said.
+    pub last_line: Option<String>,
+}
+
+/// A task that a person must look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QuestionView {
+    /// The task.
+    pub id: TaskId,
+    /// Its title.
+    pub title: String,
+    /// What is asked.
+    pub question: String,
+    /// Commands that answer it.
+    pub choices: Vec<String>,
+}
+
+/// A task that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct QueuedView {
+    /// The task.
+    pub id: TaskId,
+    /// Its title.
+    pub title: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Agent.
+    pub agent: Option<String>,
+    /// Model.
+    pub model: Option<String>,
+    /// Why it waits; `null`: it moves by itself.
+    pub hold: Option<Hold>,
+}
+
+/// What runs cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SpendView {
+    /// Runs that ended since then.
+    pub since: Timestamp,
+    /// The sum of what is known; `null` where runs ended and none of them told a price.
+    pub cost_usd: Option<Usd>,
+    /// How many ended.
+    pub runs: u64,
+    /// How many of them told no price.
+    pub unpriced: u64,
+}
+
+impl SpendView {
+    /// A sum, as far as it is one.
+    pub fn of(spend: Spend, since: Timestamp) -> Self {
+        let known = spend.runs == 0 || spend.unpriced < spend.runs;
+        Self { since, cost_usd: known.then_some(spend.known), runs: spend.runs, unpriced: spend.unpriced }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spend_that_nobody_knows_is_not_zero() {
+        let cost = |known, runs, unpriced| {
+            let spend = Spend { known: Usd::from_micros(known), runs, unpriced };
+            SpendView::of(spend, Timestamp::UNIX_EPOCH).cost_usd
+        };
+        assert_eq!(cost(0, 0, 0), Some(Usd::ZERO));
+        assert_eq!(cost(0, 2, 2), None);
+        assert_eq!(cost(5, 2, 1), Some(Usd::from_micros(5)));
+    }
+
+    #[test]
+    fn an_overview_holds_the_status_and_an_old_daemons_status_reads_too() {
+        let old = r#"{"version":"0","pid":1,"mode":"serve","counts":{},"idle":true,"problems":[]}"#;
+        let status: StatusView = serde_json::from_str(old).expect("a status");
+        let today = SpendView::of(Spend::default(), Timestamp::UNIX_EPOCH);
+        let overview = Overview { status: status.clone(), running: vec![], needs_you: vec![], queued: vec![], today };
+        let text = serde_json::to_string(&overview).expect("plain data");
+        assert_eq!(serde_json::from_str::<StatusView>(&text).expect("a status"), status);
+        assert_eq!(serde_json::from_str::<Overview>(&text).expect("an overview"), overview);
+    }
+}

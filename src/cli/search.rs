@@ -1,0 +1,53 @@
+//! `orch search`: a text in the output of all runs. Reads the files itself, so it needs no daemon.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::hits::{Around, Hits};
+use super::since::Since;
+use crate::domain::ids::TaskId;
+use crate::engine::{Wanted, search};
+use std::ops::ControlFlow;
+
+/// Arguments of `orch search`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to look for, in single lines
+    #[arg(value_name = "TEXT")]
+    text: String,
+    /// TEXT is a regular expression
+    #[arg(long)]
+    regex: bool,
+    /// Only in the runs of this task
+    #[arg(long, value_name = "ID")]
+    task: Option<TaskId>,
+    /// Only in what was said since then: 10m, 2h, or a time
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    #[command(flatten)]
+    around: Around,
+}
+
+/// Looks for it.
+pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+    let wanted = Wanted {
+        pattern: args.around.pattern(&args.text, args.regex)?,
+        task: args.task,
+        since: args.since.map(|since| since.at(context.now().at)),
+        context: args.around.context(),
+    };
+    let home = context.setup()?.home;
+    let mut hits = Hits::new(context, true, args.around.context());
+    let searched = search(&home, &wanted, &mut |found| match hits.show(found.task, &found.run, found.at, found.hit) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => ControlFlow::Break(error),
+    });
+    let (flow, troubles) = searched.map_err(CliError::system("cannot search"))?;
+    if let ControlFlow::Break(error) = flow {
+        return Err(error);
+    }
+    hits.finish()?;
+    troubles.iter().for_each(|trouble| context.ui.warning(&format!("{}: {}", trouble.what, trouble.error)));
+    // As grep does it.
+    Ok(if hits.count() > 0 { Exit::Done } else { Exit::Failed })
+}

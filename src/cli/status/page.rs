@@ -1,0 +1,202 @@
+//! The screen of `orch status`. PURE: the same overview on the same screen is the same text. What does not fit is
+//! counted: agents at work come first, then what needs a person, then what waits.
+
+use crate::api::status::{Overview, QueuedView, RunningView, SpendView, StatusView};
+use crate::cli::ui::paint::{Paint, Role, role_of};
+use crate::cli::ui::table::{Cell, Column, Width, cell, render};
+use crate::cli::ui::text;
+use crate::cli::ui::time::Now;
+use crate::domain::task::Status;
+use std::borrow::Cow;
+
+/// What a list keeps where there is too little room for all: its heading, one line, and how many are left out.
+const LEAST: usize = 3;
+
+/// The screen that is written for.
+pub struct Page {
+    /// The present.
+    pub now: Now,
+    /// Its width.
+    pub columns: usize,
+    /// Its height; `None`: as long as it takes.
+    pub rows: Option<usize>,
+    /// Its colours.
+    pub paint: Paint,
+}
+
+/// A list with its heading; `total`: how many there are in truth.
+struct Section {
+    title: &'static str,
+    /// The table, its heading first.
+    lines: Vec<String>,
+    total: usize,
+}
+
+impl Page {
+    /// The screen. Each line ends with a line feed, and none is wider than the screen.
+    pub fn of(&self, overview: &Overview, nobody_serves: bool) -> String {
+        let mut lines = self.head(&overview.status, nobody_serves);
+        lines.push(self.spend(&overview.today));
+        if self.rows.is_some() {
+            // Where the screen is all there is, what is wrong stands on it too.
+            let told = overview.status.problems.iter().map(|problem| text::fit(problem, self.columns));
+            lines.extend(told.map(|problem| self.paint.text(Role::Bad, problem).into_owned()));
+        }
+        let mut sections = vec![self.running(overview), self.needs_you(overview), self.queued(overview)];
+        sections.retain(|section| section.total > 0);
+        let room = self.rows.map(|rows| rows.saturating_sub(lines.len()));
+        for (section, height) in sections.iter().zip(heights(&sections, room)) {
+            lines.extend(self.fitted(section, height));
+        }
+        lines.truncate(self.rows.unwrap_or(usize::MAX));
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    fn head(&self, status: &StatusView, nobody_serves: bool) -> Vec<String> {
+        let engine = if nobody_serves {
+            self.paint.text(Role::Warning, "no daemon runs").into_owned()
+        } else {
+            let state = if status.idle { "nothing to do" } else { "at work" };
+            let http = status.http.as_deref().map(|http| format!(", {http}")).unwrap_or_default();
+            let told = format!("orch {} runs as {} (pid {}{http}): {state}", status.version, status.mode, status.pid);
+            text::fit(&told, self.columns).into_owned()
+        };
+        let known = Status::ALL.iter().filter_map(|s| Some((s.as_str(), status.counts.get(s.as_str())?)));
+        let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
+        let tasks = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+        vec![engine, text::fit(&format!("tasks: {tasks}"), self.columns).into_owned()]
+    }
+
+    fn spend(&self, today: &SpendView) -> String {
+        let sum = match today.cost_usd {
+            Some(sum) => sum.to_string(),
+            None => "unknown".to_owned(),
+        };
+        let runs = if today.runs == 1 { "1 run".to_owned() } else { format!("{} runs", today.runs) };
+        let unpriced = match today.unpriced {
+            0 => String::new(),
+            some => format!(", {some} without a price"),
+        };
+        text::fit(&format!("today: {sum} ({runs}{unpriced})"), self.columns).into_owned()
+    }
+
+    fn running(&self, overview: &Overview) -> Section {
+        const HEAD: [Column; 5] = [
+            Column::number("id"),
+            Column::new("agent", Width::Most(28)),
+            Column::number("since"),
+            Column::new("title", Width::Rest(12)),
+            Column::new("last line", Width::Rest(12)),
+        ];
+        let row = |run: &RunningView| -> [Cell<'static>; 5] {
+            [
+                cell(run.task_id.to_string()),
+                (worker(&run.agent, run.model.as_deref()).into(), Some(Role::Active)),
+                cell(self.now.local(run.since)),
+                cell(run.title.clone()),
+                (run.last_line.clone().unwrap_or_default().into(), Some(Role::Faint)),
+            ]
+        };
+        let rows: Vec<_> = overview.running.iter().map(row).collect();
+        self.section("running", &HEAD, &rows, rows.len())
+    }
+
+    fn needs_you(&self, overview: &Overview) -> Section {
+        const HEAD: [Column; 3] = [
+            Column::number("id"),
+            Column::new("title", Width::Rest(12)),
+            Column::new("what is asked (orch why ID)", Width::Rest(20)),
+        ];
+        let rows = overview.needs_you.iter().map(|task| -> [Cell<'_>; 3] {
+            let question = task.question.lines().next().unwrap_or_default();
+            [cell(task.id.to_string()), cell(task.title.as_str()), (Cow::Borrowed(question), Some(Role::Warning))]
+        });
+        let rows: Vec<_> = rows.collect();
+        self.section("needs you", &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
+    }
+
+    fn queued(&self, overview: &Overview) -> Section {
+        const HEAD: [Column; 5] = [
+            Column::number("id"),
+            Column::new("status", Width::Whole),
+            Column::new("agent", Width::Most(28)),
+            Column::new("title", Width::Rest(12)),
+            Column::new("why it waits", Width::Rest(20)),
+        ];
+        let rows = overview.queued.iter().map(|task| -> [Cell<'_>; 5] {
+            [
+                cell(task.id.to_string()),
+                (Cow::Borrowed(task.status.as_str()), Some(role_of(task.status))),
+                cell(task.agent.as_deref().map(|agent| worker(agent, task.model.as_deref())).unwrap_or_default()),
+                cell(task.title.as_str()),
+                (self.why(task).into(), Some(Role::Faint)),
+            ]
+        });
+        let rows: Vec<_> = rows.collect();
+        let waiting = [Status::New, Status::Routed, Status::InReview, Status::Blocked];
+        self.section("queued", &HEAD, &rows, count(&overview.status, &waiting))
+    }
+
+    fn why(&self, task: &QueuedView) -> String {
+        let Some(hold) = &task.hold else { return String::new() };
+        let until = hold.until.map(|until| format!("until {}: ", self.now.local(until))).unwrap_or_default();
+        format!("{until}{}", hold.detail)
+    }
+
+    fn section<const N: usize>(
+        &self,
+        title: &'static str,
+        head: &[Column; N],
+        rows: &[[Cell<'_>; N]],
+        total: usize,
+    ) -> Section {
+        let table = render(head, rows, self.columns, self.paint);
+        Section { title, lines: table.lines().map(str::to_owned).collect(), total: total.max(rows.len()) }
+    }
+
+    /// The section in so many lines, with the blank line before it.
+    fn fitted(&self, section: &Section, height: usize) -> Vec<String> {
+        let listed = section.lines.len() - 1;
+        let all = listed == section.total && height >= listed + 3;
+        let shown = if all { listed } else { height.saturating_sub(4).min(listed) };
+        let mut lines = vec![String::new(), self.paint.text(Role::Strong, section.title).into_owned()];
+        lines.extend(section.lines.iter().take(shown + 1).cloned());
+        if shown < section.total {
+            let more = format!("… and {} more (orch list)", section.total - shown);
+            lines.push(self.paint.text(Role::Faint, text::fit(&more, self.columns)).into_owned());
+        }
+        lines.truncate(height);
+        lines
+    }
+}
+
+/// How many lines each section gets: what it wants where there is room, else at least a few lines each, the first ones
+/// before the others.
+fn heights(sections: &[Section], room: Option<usize>) -> Vec<usize> {
+    // A blank line and a title; where not all are listed, a line that says so.
+    let wanted = |section: &Section| section.lines.len() + 2 + usize::from(section.lines.len() - 1 < section.total);
+    let Some(mut room) = room else { return sections.iter().map(wanted).collect() };
+    let mut heights = Vec::new();
+    for (at, section) in sections.iter().enumerate() {
+        let others: usize = sections[at + 1..].iter().map(|other| wanted(other).min(LEAST + 2)).sum();
+        let height = wanted(section).min(room.saturating_sub(others).max(LEAST + 2)).min(room);
+        room -= height;
+        heights.push(height);
+    }
+    heights
+}
+
+fn count(status: &StatusView, of: &[Status]) -> usize {
+    let sum: u64 = of.iter().filter_map(|status_of| status.counts.get(status_of.as_str())).sum();
+    usize::try_from(sum).unwrap_or(usize::MAX)
+}
+
+fn worker(agent: &str, model: Option<&str>) -> String {
+    match model {
+        Some(model) => format!("{agent}/{model}"),
+        None => agent.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

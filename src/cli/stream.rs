@@ -1,0 +1,264 @@
+//! `orch stream`: watches agents at work. Goes on over restarts of the daemon, and without one reads the transcript
+//! itself; the place reached is kept, so that nothing is lost and nothing comes twice.
+
+mod local;
+mod show;
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::since::Since;
+use super::task::run::tell;
+use super::task::settle::settled;
+use crate::api::client::{Client, ClientError};
+use crate::api::stream::{Cursor, StreamEvent};
+use crate::api::types::TaskView;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::output::Part;
+use crate::transports::Sink;
+use jiff::Timestamp;
+use show::Show;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How long a daemon that is not there is waited for between two looks, when there is nothing to read meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Lines of the run so far that are shown where there is no terminal that tells its height.
+const SCREEN: usize = 24;
+
+/// Arguments of `orch stream`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    id: Option<TaskId>,
+    /// Every running task, each line with its id
+    #[arg(long)]
+    all: bool,
+    /// From the beginning of the run; without any of these, from the last screenful on
+    #[arg(long, group = "place")]
+    from_start: bool,
+    /// From its last lines on
+    #[arg(long, value_name = "LINES", group = "place")]
+    tail: Option<usize>,
+    /// From what was said since then: 10m, 2h, or a time
+    #[arg(long, value_name = "TIME", group = "place")]
+    since: Option<Since>,
+    /// From this byte on, as --json tells them
+    #[arg(long, value_name = "BYTE", group = "place")]
+    from: Option<u64>,
+    /// What the agent did, for programs: tool calls, texts, and at the end its cost, one JSON document a line
+    #[arg(long, group = "part")]
+    events: bool,
+    /// The agent's own lines, with secrets masked
+    #[arg(long, group = "part")]
+    raw: bool,
+}
+
+impl Args {
+    fn part(&self) -> Part {
+        match (self.events, self.raw) {
+            (true, _) => Part::Events,
+            (false, true) => Part::Raw,
+            (false, false) => Part::Output,
+        }
+    }
+}
+
+/// Where to begin, as the API takes it.
+fn place(args: &Args, context: &Context) -> Place {
+    match (args.from, args.tail, args.since) {
+        (Some(offset), _, _) => Place::Offset(offset),
+        (None, Some(lines), _) => Place::Tail(lines),
+        (None, None, Some(since)) => Place::Since(since.at(context.now().at)),
+        (None, None, None) if args.from_start || args.part() != Part::Output => Place::Offset(0),
+        // Whoever only reads what is new has seen what was there.
+        (None, None, None) if args.all => Place::Tail(0),
+        (None, None, None) => Place::Tail(context.ui.rows().map_or(SCREEN, |rows| rows.saturating_sub(2))),
+    }
+}
+
+fn part_name(part: Part) -> &'static str {
+    match part {
+        Part::Output => "output",
+        Part::Events => "events",
+        Part::Raw => "raw",
+    }
+}
+
+/// A place to begin at.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Offset(u64),
+    Tail(usize),
+    Since(Timestamp),
+}
+
+impl Place {
+    fn query(self) -> String {
+        match self {
+            Self::Offset(offset) => format!("from={offset}"),
+            Self::Tail(lines) => format!("tail={lines}"),
+            Self::Since(at) => format!("since={at}"),
+        }
+    }
+}
+
+/// How watching ended.
+enum Ended {
+    /// The task is at rest.
+    Settled(Box<TaskView>),
+    /// The run is over, and nobody is there to judge it.
+    Unjudged,
+    /// The engine is gone.
+    Left,
+    /// Nothing has run yet, and nobody is there who could begin.
+    Waiting,
+}
+
+/// Watches until the task is at rest, or the person has seen enough.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let mut watch = Watch {
+        context,
+        part: args.part(),
+        place: place(&args, context),
+        show: Show::new(context, args.all),
+        cursor: None,
+        open: BTreeMap::new(),
+        over: BTreeSet::new(),
+    };
+    let watched = async {
+        match args.id {
+            Some(id) => watch.task(id).await,
+            None => watch.all().await,
+        }
+    };
+    tokio::select! {
+        exit = watched => exit,
+        // The agent goes on.
+        _ = &mut interrupt => Ok(Exit::Interrupted),
+    }
+}
+
+struct Watch<'a> {
+    context: &'a Context,
+    part: Part,
+    place: Place,
+    show: Show<'a>,
+    /// What was shown last.
+    cursor: Option<Cursor>,
+    /// The same of every run that is not over, when there are several.
+    open: BTreeMap<RunId, u64>,
+    /// Runs whose end was shown.
+    over: BTreeSet<RunId>,
+}
+
+impl Watch<'_> {
+    async fn task(&mut self, id: TaskId) -> Result<Exit, CliError> {
+        let setup = self.context.setup()?;
+        loop {
+            let ended = match setup.connect().await {
+                Some(client) => self.remote(&client, &self.path(id)).await,
+                None => local::follow(self, id).await,
+            };
+            match ended {
+                Ok(Ended::Settled(task)) => {
+                    let exit = settled(&task, self.context.now().at).unwrap_or(Exit::Parked);
+                    if !self.context.ui.is_json() {
+                        tell(&task, exit, self.context)?;
+                    }
+                    return Ok(exit);
+                }
+                // A daemon came while the last lines were read: it tells how the task goes on.
+                Ok(Ended::Unjudged) if setup.connect().await.is_some() => {}
+                Ok(Ended::Unjudged) => {
+                    self.context.ui.note("the run is over; no daemon is there to judge it: orch serve");
+                    return Ok(Exit::Parked);
+                }
+                Ok(Ended::Waiting) => {
+                    while setup.connect().await.is_none() {
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                    }
+                }
+                Ok(Ended::Left) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn all(&mut self) -> Result<Exit, CliError> {
+        let setup = self.context.setup()?;
+        let mut told = false;
+        loop {
+            if let Some(client) = setup.connect().await {
+                told = false;
+                let reached: Vec<String> = self.open.iter().map(|(run, offset)| format!("{run}:{offset}")).collect();
+                let path = format!(
+                    "/v1/stream?part={}&{}&cursor={}",
+                    part_name(self.part),
+                    self.place.query(),
+                    reached.join(",")
+                );
+                match self.remote(&client, &path).await {
+                    Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) | Ok(_) => {}
+                    Err(error) => return Err(error),
+                }
+                // Runs that began meanwhile are shown from their beginning.
+                self.place = Place::Offset(0);
+            } else if !told {
+                told = true;
+                self.context.ui.note("no daemon runs: waiting for one (orch serve)");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn path(&self, id: TaskId) -> String {
+        match &self.cursor {
+            Some(cursor) => format!("/v1/tasks/{id}/stream?part={}&cursor={cursor}", part_name(self.part)),
+            None => format!("/v1/tasks/{id}/stream?part={}&{}", part_name(self.part), self.place.query()),
+        }
+    }
+
+    async fn remote(&mut self, client: &Client, path: &str) -> Result<Ended, CliError> {
+        let mut events = client.stream(path).await?;
+        while let Some(event) = events.event::<StreamEvent>().await? {
+            if let Some(ended) = self.take(event).await? {
+                return Ok(ended);
+            }
+        }
+        Ok(Ended::Left)
+    }
+
+    /// Shows one event and keeps its place.
+    async fn take(&mut self, event: StreamEvent) -> Result<Option<Ended>, CliError> {
+        if let StreamEvent::Output(chunk) = &event
+            && chunk.is_final
+            && !self.over.insert(chunk.run_id.clone())
+        {
+            // Told again by another engine.
+            return Ok(None);
+        }
+        self.show.deliver(&event).await?;
+        match event {
+            StreamEvent::Output(chunk) => {
+                if chunk.is_final {
+                    self.open.remove(&chunk.run_id);
+                } else {
+                    self.open.insert(chunk.run_id.clone(), chunk.end);
+                }
+                self.cursor = Some(Cursor { run: chunk.run_id, offset: chunk.end });
+            }
+            StreamEvent::Cut { run_id, offset } => {
+                self.open.insert(run_id.clone(), offset);
+                self.cursor = Some(Cursor { run: run_id, offset });
+            }
+            StreamEvent::Settled { task } => return Ok(Some(Ended::Settled(task))),
+            StreamEvent::Run(_) | StreamEvent::Lagged { .. } | StreamEvent::Waiting { .. } => {}
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,74 @@
+//! Watching without a daemon: the runner writes on by itself, and its files are all that is needed.
+
+use super::{Ended, Place, Watch};
+use crate::api::rest::rest;
+use crate::api::stream::{Cursor, RunNote, StreamEvent};
+use crate::api::types::{RunView, TaskView};
+use crate::cli::error::CliError;
+use crate::cli::task::settle::started;
+use crate::domain::ids::TaskId;
+use crate::domain::task::Status;
+use crate::stream::{Delivery, Hub, RunFiles, Start};
+
+/// Follows the newest run to its end.
+pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError> {
+    let mut link = watch.context.link().await?;
+    let task: TaskView = link.get(&format!("/v1/tasks/{id}")).await?;
+    // The files need no engine, and somebody may want to start one.
+    link.close().await?;
+    let run = match &watch.cursor {
+        Some(cursor) => started(&task).find(|run| run.run_id == cursor.run).or_else(|| started(&task).last()),
+        None => started(&task).last(),
+    };
+    let Some(run) = run.cloned() else {
+        if matches!(task.status, Status::Done | Status::NeedsReview | Status::Cancelled) {
+            return Ok(Ended::Settled(Box::new(task)));
+        }
+        let because = task.hold.as_ref().map_or_else(|| "nothing runs".to_owned(), |hold| hold.detail.clone());
+        watch.take(StreamEvent::Waiting { task_id: id, because }).await?;
+        return Ok(Ended::Waiting);
+    };
+    if watch.cursor.is_none() {
+        watch.take(StreamEvent::Run(note(&task, &run))).await?;
+    }
+    output(watch, id, &run).await?;
+    Ok(match rest(&task, watch.context.now().at) {
+        Some(_) if run.outcome.is_some() => Ended::Settled(Box::new(task)),
+        Some(_) | None => Ended::Unjudged,
+    })
+}
+
+fn note(task: &TaskView, run: &RunView) -> RunNote {
+    RunNote {
+        task_id: task.id,
+        title: task.title.clone(),
+        run_id: run.run_id.clone(),
+        attempt: run.attempt,
+        agent: run.agent.clone(),
+        model: run.model.clone(),
+    }
+}
+
+async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunView) -> Result<(), CliError> {
+    let start = match (&watch.cursor, watch.place) {
+        (Some(Cursor { run: seen, offset }), _) if *seen == run.run_id => Start::Offset(*offset),
+        (Some(_), _) => Start::Offset(0),
+        (None, Place::Offset(offset)) => Start::Offset(offset),
+        (None, Place::Tail(lines)) => Start::Tail(lines),
+        (None, Place::Since(at)) => Start::Since(at),
+    };
+    let failed = |source| CliError::System { what: format!("cannot read {}", run.transcript.display()), source };
+    let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
+    let files = RunFiles::of(id, run.run_id.clone(), dir, watch.part);
+    let mut watched = Hub::default().subscribe(&files, start).map_err(failed)?;
+    while let Some(delivery) = watched.next().await.map_err(failed)? {
+        let run_id = run.run_id.clone();
+        let event = match delivery {
+            Delivery::Output(chunk) => StreamEvent::Output((*chunk).clone()),
+            Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
+            Delivery::Cut { offset } => StreamEvent::Cut { run_id, offset },
+        };
+        watch.take(event).await?;
+    }
+    Ok(())
+}

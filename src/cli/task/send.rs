@@ -1,0 +1,69 @@
+//! `orch task send`: a message to whoever works on a task, and its receipt.
+
+use crate::api::messages::{MessageView, NewMessage};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::ids::TaskId;
+use crate::domain::message::{MAX_MESSAGE, MessageState, Via};
+use std::io::Read;
+
+/// How long a receipt is waited for, in seconds.
+const WAIT: u64 = 5;
+
+/// Arguments of `orch task send`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+    /// What to say; - reads it from stdin
+    #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+    text: String,
+    /// Do not wait for the receipt
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Sends it, and tells what became of it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let new = NewMessage { text: text(args.text)?, wait_seconds: if args.no_wait { 0 } else { WAIT } };
+    let mut link = context.link().await?;
+    let message: MessageView = link.post(&format!("/v1/tasks/{}/send", args.id), &new).await?;
+    if context.ui.is_json() {
+        context.ui.json(&message)?;
+    } else {
+        context.ui.data(&format!("{}\n", told(&message)))?;
+        if message.state == MessageState::Queued && link.is_own() {
+            context.ui.note(&format!("no daemon runs; next: orch task run {}, or orch serve", args.id));
+        }
+    }
+    link.close().await?;
+    Ok(match message.state {
+        MessageState::Queued | MessageState::Delivered => Exit::Done,
+        MessageState::Refused => Exit::Refused,
+    })
+}
+
+fn text(given: String) -> Result<String, CliError> {
+    if given != "-" {
+        return Ok(given);
+    }
+    // One character more than may be, so that the engine says what is wrong.
+    let limit = u64::try_from((MAX_MESSAGE + 1) * 4).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let read = std::io::stdin().lock().take(limit).read_to_end(&mut bytes);
+    read.map_err(CliError::system("cannot read the message from stdin"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The receipt in a line.
+fn told(message: &MessageView) -> String {
+    let task = message.task_id;
+    match (message.state, message.via) {
+        (MessageState::Delivered, Some(Via::Prompt)) => format!("delivered to task {task}: with the prompt of its run"),
+        (MessageState::Delivered, Some(Via::Live) | None) => format!("delivered to task {task} (live)"),
+        (MessageState::Queued, _) => format!("queued for task {task}: {}", message.detail),
+        (MessageState::Refused, _) => format!("refused by task {task}: {}", message.detail),
+    }
+}

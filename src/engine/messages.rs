@@ -1,0 +1,159 @@
+//! Messages of the person to the agent of a task: taken, handed to a running agent or put into the next prompt, and
+//! settled. What is to be done follows from the stored state; what an agent heard is told by the run's receipts.
+
+use super::apply::{Job, JobKey};
+use super::handle::EngineError;
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::event::Event;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::lifecycle::Refused;
+use crate::domain::message::{BadMessage, Message, MessageId, Via, check};
+use crate::domain::outcome::RunKind;
+use crate::domain::task::{Phase, ReviewStage, State, Status, Task};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+
+impl Engine {
+    /// Takes a message. What becomes of it is decided by the turn it is stored in, and by later ones.
+    pub(super) fn send(
+        &mut self,
+        turn: &mut Turn,
+        id: TaskId,
+        text: String,
+        now: Timestamp,
+    ) -> Result<Message, EngineError> {
+        let task = self.task(id)?;
+        check(&text).map_err(|error| bad(id, error))?;
+        if task.status().is_final() {
+            let hint = "no agent will read it; `orch task retry` does the task again";
+            return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
+        }
+        let message = Message::new(self.world.next_message_id(), id, text, now);
+        turn.put_message(&mut self.world, message.clone());
+        turn.note(&mut self.world, now, Some(id), None, "message_sent", message.text.clone());
+        Ok(message)
+    }
+
+    /// Brings every message that waits as far as the state of its task allows.
+    pub(super) fn settle_messages(&mut self, turn: &mut Turn, now: Timestamp) {
+        let waiting: Vec<Message> = self.world.messages.values().cloned().collect();
+        for message in waiting {
+            // A task that is settled is not at hand any more; how it ended is known.
+            let Some(status) = self.world.status(message.task) else { continue };
+            match status {
+                Status::Done => self.refuse_message(turn, message, "the task was done", now),
+                Status::Cancelled => self.refuse_message(turn, message, "the task was cancelled", now),
+                Status::NeedsReview | Status::InReview
+                    if self.world.tasks.get(&message.task).is_some_and(|task| self.can_go_on(task)) =>
+                {
+                    self.expect(turn, message.task, &Event::MessageWaits, now);
+                }
+                Status::New
+                | Status::Routed
+                | Status::InProgress
+                | Status::InReview
+                | Status::Blocked
+                | Status::NeedsReview => {}
+            }
+        }
+    }
+
+    /// Whether another run can begin: what the last one left is judged, and nobody is integrating it.
+    fn can_go_on(&self, task: &Task) -> bool {
+        match &task.state {
+            State::NeedsReview { .. } => true,
+            State::InReview { run, review: ReviewStage::Integrating { .. } } => {
+                !self.is_under_way(&JobKey::Integrate(run.clone()))
+            }
+            State::InReview { review: ReviewStage::Judging, .. }
+            | State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::Cancelled { .. } => false,
+        }
+    }
+
+    fn refuse_message(&mut self, turn: &mut Turn, message: Message, why: &str, now: Timestamp) {
+        let message = message.refused(why, now);
+        let text = format!("message {} was {}", message.id, message.detail);
+        turn.note(&mut self.world, now, Some(message.task), None, "message_refused", text);
+        turn.put_message(&mut self.world, message);
+    }
+
+    /// A run begins: its prompt says what waits.
+    pub(super) fn put_into_prompt(&mut self, turn: &mut Turn, task: TaskId, run: &RunId) {
+        let waiting: Vec<Message> = self.world.messages.values().filter(|m| m.task == task).cloned().collect();
+        for message in waiting {
+            let message = Message { run: Some(run.clone()), via: Some(Via::Prompt), ..message };
+            turn.put_message(&mut self.world, message);
+        }
+    }
+
+    /// What the prompt of a run says, oldest first.
+    pub(super) fn said_in_prompt(&self, run: &RunId) -> Vec<Message> {
+        let in_prompt = |m: &&Message| m.is_in_a_prompt() && m.run.as_ref() == Some(run);
+        self.world.messages.values().filter(in_prompt).cloned().collect()
+    }
+
+    /// An agent has taken these up.
+    pub(super) fn on_heard(&mut self, turn: &mut Turn, heard: Vec<(RunId, MessageId)>, now: Timestamp) {
+        for (run, id) in heard {
+            let Some(message) = self.world.messages.get(&id).cloned() else { continue };
+            let via =
+                if message.is_in_a_prompt() && message.run.as_ref() == Some(&run) { Via::Prompt } else { Via::Live };
+            self.deliver(turn, message, run, via, now);
+        }
+    }
+
+    fn deliver(&mut self, turn: &mut Turn, message: Message, run: RunId, via: Via, now: Timestamp) {
+        let how = match via {
+            Via::Live => "while it works",
+            Via::Prompt => "with its prompt",
+        };
+        let text = format!("message {} reached the agent {how}", message.id);
+        turn.note(&mut self.world, now, Some(message.task), Some(run.clone()), "message_delivered", text);
+        turn.put_message(&mut self.world, message.delivered(run, via, now));
+    }
+
+    /// A run is over, or was never begun. What its prompt said counts as heard when the agent answered; else it waits
+    /// again, like everything that the run was handed and its agent did not take up.
+    pub(super) fn release_messages(&mut self, turn: &mut Turn, run: &RunId, answered: bool, now: Timestamp) {
+        for message in self.said_in_prompt(run) {
+            if answered {
+                self.deliver(turn, message, run.clone(), Via::Prompt, now);
+            } else {
+                turn.put_message(&mut self.world, Message { run: None, via: None, ..message });
+            }
+        }
+    }
+
+    /// Tasks for which something waits.
+    pub(super) fn tasks_with_messages(&self) -> BTreeSet<TaskId> {
+        self.world.messages.values().map(|message| message.task).collect()
+    }
+
+    /// Messages to hand to agents that work and can take them.
+    pub(super) fn deliveries(&mut self) -> Vec<Job> {
+        let mut due = Vec::new();
+        for message in self.world.messages.values().filter(|message| !message.is_in_a_prompt()) {
+            let Some(task) = self.world.tasks.get(&message.task) else { continue };
+            let State::InProgress { run, stopping: None, .. } = &task.state else { continue };
+            let Some(run) = self.world.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
+            if run.live && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
+                due.push(Job::HandOver { run: run.id.clone(), message: message.clone() });
+            }
+        }
+        due
+    }
+}
+
+fn bad(task: TaskId, error: BadMessage) -> EngineError {
+    let hint = match error {
+        BadMessage::Empty => format!("orch task send {task} \"use the new API instead\""),
+        BadMessage::TooLong { .. } => "put the details into a file of the repository and name it".to_owned(),
+    };
+    EngineError::Invalid { message: error.to_string(), hint: Some(hint) }
+}

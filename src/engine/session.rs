@@ -1,0 +1,93 @@
+//! The tmux session of a run: opened while the rest is still being prepared, because neither waits for the other, and
+//! closed again when nothing comes of it.
+
+use super::doors::Doors;
+use super::launch::ask;
+use crate::adapters::fs::{self, Durability};
+use crate::adapters::tmux::TmuxError;
+use crate::domain::event::LaunchProblem;
+use crate::runner::{self, RunDir, RunState};
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// How long a prepared run may take to be taken by its runner.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+/// After how much of that the session is asked for once more: its runner may have given up waiting before all was
+/// prepared, or somebody may have closed it.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
+/// Holds the name of the run's tmux session, for those who want to enter it.
+pub const SESSION_FILE: &str = "session.txt";
+
+/// A session that is being opened, with a runner in it that waits for its run to be prepared.
+pub struct Opening {
+    doors: Arc<Doors>,
+    name: String,
+    run_dir: RunDir,
+    made: JoinHandle<Result<(), TmuxError>>,
+}
+
+impl Opening {
+    /// Begins to open the session `name` for a run that nobody has taken. Its directory is made.
+    pub fn begin(doors: &Arc<Doors>, name: String, run_dir: RunDir) -> Result<Self, LaunchProblem> {
+        fs::create_dir_private(run_dir.path())
+            .and_then(|()| fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached))
+            .map_err(|e| ask(&e, None))?;
+        let made = {
+            let (doors, name, run_dir) = (Arc::clone(doors), name.clone(), run_dir.clone());
+            tokio::spawn(async move { ensure(&doors, &name, &run_dir).await })
+        };
+        Ok(Self { doors: Arc::clone(doors), name, run_dir, made })
+    }
+
+    /// Waits until the runner has the run, which must be prepared.
+    pub async fn taken(self) -> Result<(), LaunchProblem> {
+        let made = self.made.await.map_err(|e| ask(&e, None))?;
+        made.map_err(|e| ask(&e, None))?;
+        let waited = tokio::time::timeout(START_PATIENCE, async {
+            loop {
+                if tokio::time::timeout(SECOND_LOOK, started(&self.run_dir)).await.is_ok() {
+                    return Ok(());
+                }
+                ensure(&self.doors, &self.name, &self.run_dir).await.map_err(|e| ask(&e, None))?;
+            }
+        });
+        waited.await.unwrap_or_else(|_| {
+            let seconds = START_PATIENCE.as_secs();
+            let socket = self.doors.tmux.socket().display();
+            let problem = format!("the session in tmux ({socket}) did not start its runner within {seconds} s");
+            Err(LaunchProblem::Ask(problem))
+        })
+    }
+
+    /// Closes the session: the run will not be prepared.
+    pub async fn close(self) {
+        // Whatever became of it, it must be over before it can be closed.
+        let _ = self.made.await;
+        if let Err(error) = self.doors.tmux.kill_session(&self.name).await {
+            tracing::warn!(session = self.name, %error, "a session that is not needed could not be closed");
+        }
+    }
+}
+
+async fn ensure(doors: &Doors, name: &str, run_dir: &RunDir) -> Result<(), TmuxError> {
+    let argv = [doors.orch.as_os_str(), OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
+    doors.tmux.ensure_session(name, &argv).await.map(drop)
+}
+
+/// Returns when a runner has taken the run. An unreadable directory counts as taken: looking at the run tells why.
+async fn started(run_dir: &RunDir) {
+    while matches!(runner::inspect(run_dir), Ok(RunState::NotStarted)) {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+}
+
+/// Whether no runner has ever taken the run.
+pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
+    match runner::inspect(run_dir) {
+        Ok(state) => Ok(matches!(state, RunState::NotStarted)),
+        Err(error) => Err(ask(&error, None)),
+    }
+}

@@ -1,0 +1,23 @@
+//! Whether the engine is alive: its loop answers, not merely the server.
+
+use super::ApiState;
+use super::error::ApiError;
+use crate::api::types::ErrorCode;
+use axum::extract::State;
+use axum::http::StatusCode;
+use std::time::Duration;
+
+/// How long the loop may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers `ok` when the loop does.
+pub async fn healthz(State(state): State<ApiState>) -> Result<&'static str, ApiError> {
+    match tokio::time::timeout(PATIENCE, state.engine.look()).await {
+        Ok(Ok(_)) => Ok("ok\n"),
+        Ok(Err(error)) => Err(ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE)),
+        Err(_) => {
+            let message = format!("the engine's loop has not answered for {} s", PATIENCE.as_secs());
+            Err(ApiError::new(ErrorCode::TimedOut, message, None).with(StatusCode::SERVICE_UNAVAILABLE))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Where the API listens beside its socket, for `/v1/status`. Told by the composition root.
+
+use std::net::SocketAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Where, or why not.
+#[derive(Debug, Default)]
+pub struct Listening(Mutex<Place>);
+
+#[derive(Debug, Clone, Default)]
+enum Place {
+    #[default]
+    Nowhere,
+    At(SocketAddr),
+    Failed(String),
+}
+
+impl Listening {
+    /// It listens there.
+    pub fn open(&self, address: SocketAddr) {
+        *self.locked() = Place::At(address);
+    }
+
+    /// It cannot.
+    pub fn failed(&self, why: String) {
+        *self.locked() = Place::Failed(why);
+    }
+
+    /// It does not.
+    pub fn closed(&self) {
+        *self.locked() = Place::Nowhere;
+    }
+
+    /// The address to ask at.
+    pub fn url(&self) -> Option<String> {
+        match &*self.locked() {
+            Place::At(address) => Some(format!("http://{address}")),
+            Place::Nowhere | Place::Failed(_) => None,
+        }
+    }
+
+    /// Why it does not listen though it should.
+    pub fn problem(&self) -> Option<String> {
+        match &*self.locked() {
+            Place::Failed(why) => Some(why.clone()),
+            Place::Nowhere | Place::At(_) => None,
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Place> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,126 @@
+//! What programs may read of a run: the agent's own lines and what they mean, both masked, one JSON document a line.
+//! The raw output is never handed out. Masked here, because only the runner surely knows the agent's secrets: a later
+//! daemon may have been started with others.
+
+use super::launch::RunDir;
+use super::log_file::{LogFile, Lost};
+use super::sanitize::sanitize;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::domain::money::Usd;
+use crate::domain::outcome::{AgentEvent, Outcome, Usage};
+use crate::domain::redact::Redactor;
+use serde_json::{Value, json};
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+/// How much of the agent's own lines is kept a second time, in bytes. A flood is in the raw file alone.
+const MOST: u64 = 64 << 20;
+
+/// Writes the two files of one run.
+pub(super) struct Records {
+    raw: Growing,
+    events: Growing,
+}
+
+/// A file, and what is waiting to be written to it.
+struct Growing {
+    file: LogFile,
+    waiting: String,
+    length: u64,
+    full: bool,
+    /// How many lines of what comes are in the file already.
+    known: usize,
+}
+
+impl Records {
+    /// From the beginning of the output. Lines that are there from an earlier reading are not written again.
+    pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
+        Ok(Self { raw: Growing::open(dir.raw())?, events: Growing::open(dir.activity())? })
+    }
+
+    /// A line of the agent, as it stands in its output.
+    pub(super) fn line(&mut self, redactor: &Redactor, line: &str) {
+        match serde_json::from_str::<Value>(line) {
+            Ok(mut document @ (Value::Object(_) | Value::Array(_))) => {
+                redactor.json(&mut document);
+                self.raw.push(&document.to_string());
+            }
+            // Of an agent that speaks no JSON: its text.
+            Ok(_) | Err(_) => self.raw.push(&redactor.text(&sanitize(line))),
+        }
+    }
+
+    /// What a line meant.
+    pub(super) fn event(&mut self, redactor: &Redactor, event: &AgentEvent) {
+        let Ok(mut document) = serde_json::to_value(event) else { return };
+        redactor.json(&mut document);
+        self.events.document(document);
+    }
+
+    /// How the run went; the last document of the events.
+    pub(super) fn ended(&mut self, outcome: &Outcome, usage: &Usage, cost: Option<Usd>) {
+        self.events.document(json!({"type": "run_ended", "outcome": outcome, "usage": usage, "cost_usd": cost}));
+        self.flush();
+    }
+
+    /// Writes what is waiting. A record that cannot be written is missing: nothing else depends on it.
+    pub(super) fn flush(&mut self) {
+        self.raw.flush();
+        self.events.flush();
+    }
+}
+
+impl Growing {
+    fn open(path: PathBuf) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+        let (mut known, mut length, mut at) = (0, 0, 0);
+        let mut piece = vec![0; 64 << 10];
+        loop {
+            let count = file.read(&mut piece)?;
+            if count == 0 {
+                break;
+            }
+            for feed in piece[..count].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| index) {
+                (known, length) = (known + 1, at + feed as u64 + 1);
+            }
+            at += count as u64;
+        }
+        // A last line that was not finished is written again.
+        file.set_len(length)?;
+        Ok(Self { file: LogFile::new(file), waiting: String::new(), length, full: false, known })
+    }
+
+    fn document(&mut self, document: Value) {
+        let at = Value::String(SystemClock.now().to_string());
+        let fields = document.as_object().cloned().unwrap_or_default();
+        let dated = Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect());
+        self.push(&dated.to_string());
+    }
+
+    fn push(&mut self, line: &str) {
+        if self.known > 0 {
+            self.known -= 1;
+            return;
+        }
+        if self.full {
+            return;
+        }
+        self.waiting.push_str(line);
+        self.waiting.push('\n');
+        if self.length + self.waiting.len() as u64 > MOST {
+            self.full = true;
+            self.waiting.push_str("{\"type\":\"cut\",\"reason\":\"the rest is too much\"}\n");
+        }
+    }
+
+    fn flush(&mut self) {
+        let waiting = std::mem::take(&mut self.waiting);
+        if !waiting.is_empty() {
+            let lost = |lost: &Lost| json!({"type": "lost", "lines": lost.lines, "reason": lost.cause});
+            self.file.write(&waiting, |missing| format!("{}\n", lost(missing)));
+            self.length = self.file.length();
+        }
+    }
+}

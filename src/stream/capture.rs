@@ -1,0 +1,307 @@
+//! The thread that follows the transcripts of all runs that are watched. It sleeps while nobody writes, and a run that
+//! nobody watches is none of its business.
+
+use super::files::{RunFiles, last_line_end};
+use super::text::Text;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::file_watch::{Caller, FileWatch, News, WatchId};
+use crate::domain::output::{OutputChunk, piece_length};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// The most that one piece holds, in bytes.
+pub(super) const PIECE: usize = 32 << 10;
+/// How many pieces wait for a slow subscriber; then it reads the file.
+const QUEUE: usize = 64;
+/// How long a missed file event can delay a line.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What the followers of a run are told.
+#[derive(Debug, Clone)]
+pub(super) enum Message {
+    /// The next piece.
+    Piece(Arc<OutputChunk>),
+    /// Somebody cut the transcript: it goes on at this offset.
+    Cut(u64),
+}
+
+/// What is watched, by its file.
+#[derive(Default)]
+pub(super) struct Watched {
+    runs: BTreeMap<PathBuf, Follow>,
+    /// What is read from a watched file, and what in a watched directory.
+    places: Places,
+}
+
+type Places = BTreeMap<WatchId, BTreeSet<PathBuf>>;
+
+/// One of them.
+struct Follow {
+    files: RunFiles,
+    text: Option<Text>,
+    /// Everything before it was told.
+    offset: u64,
+    followers: broadcast::Sender<Message>,
+    of_file: Option<WatchId>,
+    of_directory: Option<WatchId>,
+    /// There may be more to read.
+    due: bool,
+    /// The run may have ended.
+    perhaps_over: bool,
+}
+
+/// What a new follower gets.
+pub(super) struct Joined {
+    /// What comes from now on.
+    pub(super) live: broadcast::Receiver<Message>,
+    /// Where that begins.
+    pub(super) offset: u64,
+}
+
+/// The thread, as the hub sees it. Dropped, the thread ends.
+pub(super) struct Capture {
+    watched: Arc<Mutex<Watched>>,
+    caller: Caller,
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        // The thread finds that nobody holds the runs any more.
+        self.watched = Arc::default();
+        self.caller.call();
+    }
+}
+
+impl Capture {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The process has no more threads or descriptors.
+    pub(super) fn start() -> io::Result<Self> {
+        let watched = Arc::new(Mutex::new(Watched::default()));
+        let watch = FileWatch::new()?;
+        let caller = watch.caller();
+        let shared = Arc::downgrade(&watched);
+        thread::Builder::new()
+            .name("capture".into())
+            .stack_size(256 << 10)
+            .spawn(move || follow_all(&shared, watch))?;
+        Ok(Self { watched, caller })
+    }
+
+    /// Follows a run from now on. `None`: it is over.
+    ///
+    /// # Errors
+    /// Its transcript cannot be read.
+    pub(super) fn join(&self, files: &RunFiles) -> io::Result<Option<Joined>> {
+        let mut watched = locked(&self.watched);
+        if let Some(follow) = watched.runs.get(&files.followed) {
+            return Ok(Some(follow.joined()));
+        }
+        if files.is_over() {
+            return Ok(None);
+        }
+        let follow = Follow::begin(files)?;
+        let joined = follow.joined();
+        watched.runs.insert(files.followed.clone(), follow);
+        drop(watched);
+        self.caller.call();
+        Ok(Some(joined))
+    }
+
+    /// How many runs are followed.
+    pub(super) fn count(&self) -> usize {
+        locked(&self.watched).runs.len()
+    }
+}
+
+fn locked(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
+    watched.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn follow_all(shared: &Weak<Mutex<Watched>>, mut watch: FileWatch) {
+    let mut buffer = vec![0; PIECE];
+    loop {
+        let Some(watched) = shared.upgrade() else { return };
+        let limit = locked(&watched).step(&watch, &mut buffer);
+        // Held no longer than a step: who lets go of the hub ends this thread.
+        drop(watched);
+        let news = watch.wait(limit);
+        let Some(watched) = shared.upgrade() else { return };
+        locked(&watched).note(&news);
+    }
+}
+
+impl Watched {
+    /// Takes news down; they are looked at in the next step.
+    fn note(&mut self, news: &News) {
+        match news {
+            News::Called => {}
+            News::Anything => {
+                self.runs.values_mut().for_each(|follow| (follow.due, follow.perhaps_over) = (true, true))
+            }
+            News::Changed(ids) => {
+                for (id, path) in
+                    ids.iter().flat_map(|id| self.places.get(id).into_iter().flatten().map(move |p| (id, p)))
+                {
+                    let Some(follow) = self.runs.get_mut(path) else { continue };
+                    follow.due = true;
+                    follow.perhaps_over |= follow.of_directory == Some(*id);
+                }
+            }
+        }
+    }
+
+    /// One piece of each run that has news. Returns how long to wait for more.
+    fn step(&mut self, watch: &FileWatch, buffer: &mut [u8]) -> Option<Duration> {
+        let (mut at_once, places) = (false, &mut self.places);
+        self.runs.retain(|path, follow| {
+            let goes_on = follow.followers.receiver_count() > 0 && (!follow.due || follow.look(watch, places, buffer));
+            if !goes_on {
+                for id in [follow.of_file, follow.of_directory].into_iter().flatten() {
+                    let others = places.get_mut(&id);
+                    if others.is_none_or(|others| others.remove(path) && others.is_empty()) {
+                        watch.forget(id);
+                        places.remove(&id);
+                    }
+                }
+            }
+            at_once |= goes_on && follow.due;
+            goes_on
+        });
+        match (at_once, self.runs.is_empty()) {
+            (true, _) => Some(Duration::ZERO),
+            (false, true) => None,
+            (false, false) => Some(SWEEP),
+        }
+    }
+}
+
+impl Follow {
+    fn begin(files: &RunFiles) -> io::Result<Self> {
+        let text = Text::open(files)?;
+        let offset = match &text {
+            Some(text) => last_line_end(text, text.length()?)?,
+            None => 0,
+        };
+        let (followers, _) = broadcast::channel(QUEUE);
+        let (of_file, of_directory) = (None, None);
+        Ok(Self { files: files.clone(), text, offset, followers, of_file, of_directory, due: true, perhaps_over: true })
+    }
+
+    fn joined(&self) -> Joined {
+        Joined { live: self.followers.subscribe(), offset: self.offset }
+    }
+
+    fn look(&mut self, watch: &FileWatch, places: &mut Places, buffer: &mut [u8]) -> bool {
+        if self.of_directory.is_none() || self.of_file.is_none() {
+            self.attend(watch);
+            for id in [self.of_file, self.of_directory].into_iter().flatten() {
+                places.entry(id).or_default().insert(self.files.followed.clone());
+            }
+        }
+        self.tell(buffer)
+    }
+
+    /// Asks for news of what is there by now.
+    fn attend(&mut self, watch: &FileWatch) {
+        if self.of_directory.is_none() {
+            self.of_directory = watch.follow_directory(&self.files.dir);
+        }
+        if self.text.is_none() {
+            self.text = Text::open(&self.files).ok().flatten();
+        }
+        if self.of_file.is_none() && self.text.is_some() {
+            self.of_file = watch.follow_file(&self.files.followed);
+        }
+    }
+
+    /// Tells the next piece, or the end. Returns whether the run goes on.
+    fn tell(&mut self, buffer: &mut [u8]) -> bool {
+        // Only a new name in the directory, or the sweep, can mean the end. Looked at before reading: what is written
+        // before the outcome is then surely read.
+        let over = self.perhaps_over && (self.files.is_over() || !self.files.dir.is_dir());
+        self.perhaps_over = over;
+        self.due = over;
+        match self.read(buffer, over) {
+            Ok(Some(piece)) => {
+                // A full buffer has more behind it.
+                self.due |= piece.length * 2 > PIECE as u64;
+                self.send(piece, false);
+                true
+            }
+            Ok(None) if over => {
+                self.send(Piece { content: String::new(), length: 0 }, true);
+                false
+            }
+            Ok(None) => true,
+            Err(error) => {
+                tracing::warn!(run = %self.files.run, %error, "a transcript cannot be read");
+                true
+            }
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8], over: bool) -> io::Result<Option<Piece>> {
+        let Some(text) = &self.text else { return Ok(None) };
+        let piece = read_piece(text, self.offset, buffer, over)?;
+        if piece.is_none() {
+            let length = text.length()?;
+            if length < self.offset {
+                self.offset = length;
+                self.due = true;
+                // Nobody listening is fine.
+                self.followers.send(Message::Cut(length)).ok();
+            }
+        }
+        Ok(piece)
+    }
+
+    fn send(&mut self, piece: Piece, is_final: bool) {
+        let chunk = OutputChunk {
+            task_id: self.files.task,
+            run_id: self.files.run.clone(),
+            offset: self.offset,
+            end: self.offset + piece.length,
+            timestamp: SystemClock.now(),
+            content: piece.content,
+            is_final,
+        };
+        self.offset = chunk.end;
+        self.followers.send(Message::Piece(Arc::new(chunk))).ok();
+    }
+}
+
+/// A piece of a file as text, and how many bytes it takes there.
+pub(super) struct Piece {
+    pub(super) content: String,
+    pub(super) length: u64,
+}
+
+/// The next piece from `offset` on that fits into `buffer`. `None`: there is none, or its line is still being written.
+pub(super) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bool) -> io::Result<Option<Piece>> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match text.read_some(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        // What is written while this is read is the next piece.
+        if buffer[filled - 1] == b'\n' {
+            break;
+        }
+    }
+    let length = piece_length(&buffer[..filled], buffer.len(), is_all);
+    if length == 0 {
+        return Ok(None);
+    }
+    let content = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    Ok(Some(Piece { content, length: length as u64 }))
+}

@@ -1,0 +1,42 @@
+//! Where watchers come from: any number of them, each with its own place in the output of a run.
+
+use super::capture::Capture;
+use super::files::{RunFiles, Start};
+use super::subscription::Subscription;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The hub. Cheap to clone; the thread behind it ends with the last of hub and watchers.
+#[derive(Clone, Default)]
+pub struct Hub {
+    /// Started with the first watcher.
+    capture: Arc<Mutex<Option<Arc<Capture>>>>,
+}
+
+impl Hub {
+    /// Follows the output of one run from a place on to its end. Reads a little of its files: not for a thread that
+    /// must never wait for a disk.
+    ///
+    /// # Errors
+    /// Its files cannot be read, or the process has no more threads or descriptors.
+    pub fn subscribe(&self, files: &RunFiles, start: Start) -> io::Result<Subscription> {
+        let offset = files.place(start)?;
+        let capture = self.capture()?;
+        let joined = capture.join(files)?;
+        Ok(Subscription::new(files.clone(), offset, joined.map(|joined| (joined, capture))))
+    }
+
+    /// How many runs are followed now.
+    pub fn followed(&self) -> usize {
+        let capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+        capture.as_ref().map_or(0, |capture| capture.count())
+    }
+
+    fn capture(&self) -> io::Result<Arc<Capture>> {
+        let mut capture = self.capture.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*capture {
+            Some(capture) => Ok(Arc::clone(capture)),
+            None => Ok(Arc::clone(capture.insert(Arc::new(Capture::start()?)))),
+        }
+    }
+}

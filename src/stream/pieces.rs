@@ -1,0 +1,84 @@
+//! A transcript piece by piece, in whole lines, without holding more of it than a piece.
+
+use super::text::Text;
+use std::io;
+
+/// The longest line that is kept in one piece, in bytes: a longer one is cut.
+const LONGEST: usize = 64 << 20;
+
+/// Reads a text from one place to another.
+pub struct Pieces<'a> {
+    text: &'a Text,
+    /// Where the next piece begins.
+    at: u64,
+    until: u64,
+    size: usize,
+    longest: usize,
+    /// What was read from `at - given` on.
+    buffer: Vec<u8>,
+    /// Bytes of it that were handed out already.
+    given: usize,
+}
+
+/// A piece: whole lines, unless a line is longer than any piece.
+#[derive(Debug)]
+pub struct Piece<'a> {
+    /// Where it begins.
+    pub offset: u64,
+    /// Its bytes, never none.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Pieces<'a> {
+    /// From `begin`, where a line begins, to `until` or the end of the text, in pieces of about `size` bytes.
+    pub fn new(text: &'a Text, begin: u64, until: u64, size: usize) -> Self {
+        Self { text, at: begin, until, size, longest: LONGEST, buffer: Vec::new(), given: 0 }
+    }
+
+    pub(super) fn longest(self, longest: usize) -> Self {
+        Self { longest, ..self }
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    /// The text cannot be read.
+    pub fn read(&mut self) -> io::Result<Option<Piece<'_>>> {
+        self.buffer.drain(..self.given);
+        self.given = 0;
+        let mut wanted = self.size;
+        loop {
+            let is_end = self.fill(wanted)?;
+            let feed = memchr::memrchr(b'\n', &self.buffer[..self.buffer.len().min(wanted)]);
+            self.given = match feed {
+                Some(feed) => feed + 1,
+                None if is_end || wanted >= self.longest => self.buffer.len().min(wanted),
+                None => {
+                    wanted = (wanted * 2).min(self.longest);
+                    continue;
+                }
+            };
+            break;
+        }
+        if self.given == 0 {
+            return Ok(None);
+        }
+        let offset = self.at;
+        self.at += self.given as u64;
+        Ok(Some(Piece { offset, bytes: &self.buffer[..self.given] }))
+    }
+
+    /// Reads until that much is there. Returns whether there is no more.
+    fn fill(&mut self, wanted: usize) -> io::Result<bool> {
+        let held = self.buffer.len();
+        if held >= wanted {
+            return Ok(false);
+        }
+        let from = self.at + held as u64;
+        let room = usize::try_from(self.until.saturating_sub(from)).unwrap_or(usize::MAX).min(wanted - held);
+        self.buffer.resize(held + room, 0);
+        let count = self.text.read_at(&mut self.buffer[held..], from)?;
+        self.buffer.truncate(held + count);
+        Ok(held + count < wanted)
+    }
+}

@@ -1,0 +1,62 @@
+//! Where output goes beside the API: the seam between the stream and a terminal or a chat. A sink says how it shows
+//! what it is given; what a chat may be sent, and when, is decided in [`chat`], without a network and without a clock.
+//!
+//! Server-sent events are no sink: their reader takes what it wants when it wants, and HTTP holds back for it.
+
+pub mod chat;
+
+use crate::api::stream::StreamEvent;
+use futures::stream::{Stream, StreamExt};
+use std::future::Future;
+use std::time::Duration;
+
+/// A place that output goes to.
+pub trait Sink {
+    /// Why it takes no more.
+    type Error;
+
+    /// Opens it. Nothing was delivered yet.
+    fn start(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Takes one event. A sink with limits of its own takes it at once and shows it later.
+    fn deliver(&mut self, event: &StreamEvent) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// How long it holds back what it has taken; `None`: it holds nothing.
+    fn holds(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Shows what it holds back, as far as that is due.
+    fn work(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Shows everything that it holds, however long that takes, and closes.
+    fn shutdown(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// Carries a stream to a sink, to the end of the stream. Work of the sink is never broken off half-way; meanwhile the
+/// stream waits, and catches up from the transcript.
+///
+/// # Errors
+/// The sink takes no more.
+pub async fn carry<S: Sink>(events: impl Stream<Item = StreamEvent>, sink: &mut S) -> Result<(), S::Error> {
+    let mut events = std::pin::pin!(events);
+    sink.start().await?;
+    loop {
+        let wait = sink.holds();
+        let due = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            event = events.next() => match event {
+                Some(event) => sink.deliver(&event).await?,
+                None => return sink.shutdown().await,
+            },
+            () = due => sink.work().await?,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Agents whose start collides with another start of the same program.
+
+use super::*;
+
+const COLLISION: &str =
+    "printf 'Error: Unexpected error\\n\\nFailed query: \\n  CREATE TABLE `workspace` (\\n  );\\n' >&2; exit 1";
+const STEP: &str = r#"{"type":"step_start","timestamp":1,"sessionID":"ses_1","part":{"type":"step-start"}}"#;
+const SAID: &str = r#"{"type":"text","timestamp":2,"sessionID":"ses_1","part":{"type":"text","text":"{\"status\":\"done\",\"summary\":\"made it\"}"}}"#;
+const STOP: &str = r#"{"type":"step_finish","timestamp":3,"sessionID":"ses_1","part":{"type":"step-finish","reason":"stop","tokens":{"input":1,"output":1}}}"#;
+
+/// An agent with the dialect of OpenCode.
+fn opencode(script: &str) -> Room {
+    let mut room = Room::new(script);
+    room.launch.dialect = DialectKind::Opencode;
+    room.env("STEP", STEP).env("SAID", SAID).env("STOP", STOP)
+}
+
+fn starts(room: &Room) -> usize {
+    std::fs::read_to_string(room.work("starts")).expect("readable").lines().count()
+}
+
+#[test]
+fn an_agent_whose_start_collides_is_started_again_with_its_prompt_and_nobody_else_knows() {
+    let good = r#"cat > prompt; printf '%s\n' "$STEP" "$SAID" "$STOP""#;
+    let room = opencode(&format!("echo x >> starts; if [ $(wc -l < starts) -lt 3 ]; then {COLLISION}; fi; {good}"));
+    let report = room.run();
+    assert_eq!(summary(&report), "made it");
+    assert_eq!(report.exit, Some(Exit { code: Some(0), signal: None }));
+    assert_eq!(starts(&room), 3);
+    assert_eq!(std::fs::read_to_string(room.work("prompt")).expect("readable"), "do it");
+    assert!(room.transcript().contains("started 3 times"), "{}", room.transcript());
+}
+
+#[test]
+fn what_fails_after_a_collision_is_told_by_its_own_words() {
+    let room = opencode(&format!(
+        "echo x >> starts; if [ $(wc -l < starts) -lt 2 ]; then {COLLISION}; fi; echo no >&2; exit 3"
+    ));
+    let report = room.run();
+    assert_eq!((class(&report), starts(&room)), (FailureClass::Crashed, 2));
+    assert_eq!(report.ending.failure.expect("a failure").detail, "exit code 3: no");
+}
+
+#[test]
+fn an_agent_that_has_said_a_word_is_never_started_again() {
+    let room = opencode(&format!(r#"echo x >> starts; printf '%s\n' "$STEP"; {COLLISION}"#));
+    assert_eq!((class(&room.run()), starts(&room)), (FailureClass::Crashed, 1));
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_the_next_start() {
+    let room = opencode(&format!("echo x >> starts; {COLLISION}"));
+    let runner = room.start();
+    wait_until("some starts", SOON, || room.work("starts").exists() && starts(&room) == 3);
+    room.dir().request_stop("not wanted any more").expect("writable");
+    assert_eq!(runner.finish(SOON).code, Some(0));
+    assert!(matches!(room.report().outcome(), Outcome::Cancelled { .. }), "{:?}", room.report());
+    assert!(starts(&room) < 6);
+}

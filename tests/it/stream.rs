@@ -1,0 +1,178 @@
+//! Watching agents at work, as a person and as a program does it: real commands, a real daemon, and its deaths.
+
+use crate::kit::process::Running;
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{self, RUN, SOON};
+use crate::kit::write_file;
+use serde_json::Value;
+use std::path::PathBuf;
+
+struct Yard {
+    sealed: SealedBox,
+    repo: Repo,
+}
+
+impl Yard {
+    /// The agent `teller` counts until the file `stop` is there; `failing` fails the first time.
+    fn new() -> Self {
+        let sealed = SealedBox::new();
+        let stop = sealed.base().join("stop");
+        let first = sealed.base().join("first");
+        sealed.program(
+            "teller",
+            &format!(
+                "#!/bin/sh\ncat > /dev/null\ni=0\nwhile [ ! -e '{}' ]; do echo \"line $i\"; i=$((i+1)); sleep 0.01; done\n\
+                 echo more >> README.md; git commit -qam told; echo 'told it all'\n",
+                stop.display()
+            ),
+        );
+        sealed.program(
+            "failing",
+            &format!(
+                "#!/bin/sh\ncat > /dev/null\nif mkdir '{}'; then echo 'the first time'; exit 1; fi\n\
+                 echo 'the second time'; echo more >> README.md; git commit -qam told\n",
+                first.display()
+            ),
+        );
+        sealed.config(
+            "agents: {teller: {kind: command, command: teller}, failing: {kind: command, command: failing}}\n\
+             workflow: {max_attempts: 2}\n",
+        );
+        let repo = sealed.repo("shop");
+        sealed.orch_in(repo.dir(), ["init"]).ok();
+        Self { sealed, repo }
+    }
+
+    fn add(&self, title: &str, agent: &str) -> String {
+        let label = format!("agent:{agent}");
+        let args = ["task", "add", title, "-l", &label, "--json"];
+        self.sealed.orch_in(self.repo.dir(), args).ok().json()["id"].to_string()
+    }
+
+    fn stop(&self) {
+        write_file(&self.sealed.base().join("stop"), "");
+    }
+
+    fn stream(&self, args: &[&str]) -> Running {
+        self.sealed.run_program(ORCH).args([&["stream"], args].concat()).deadline(RUN).start()
+    }
+
+    /// The transcript of the task's first run, as soon as something stands there.
+    fn transcript(&self, id: &str) -> PathBuf {
+        let runs = self.sealed.orch_home().join(".orch/runs");
+        let of_task = |entry: std::fs::DirEntry| {
+            let is_it = entry.file_name().to_string_lossy().starts_with(&format!("{id}-1-"));
+            is_it.then(|| entry.path().join("transcript.log"))
+        };
+        wait::wait_some("the agent to speak", RUN, || {
+            let found = std::fs::read_dir(&runs).ok()?.flatten().find_map(of_task)?;
+            std::fs::read_to_string(&found).is_ok_and(|text| text.contains("line 5\n")).then_some(found)
+        })
+    }
+}
+
+fn content(events: &[Value]) -> String {
+    events.iter().filter(|event| event["type"] == "output").filter_map(|event| event["content"].as_str()).collect()
+}
+
+#[test]
+fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
+    let mut yard = Yard::new();
+    yard.sealed.serve();
+    let tasks = [yard.add("Tell", "teller"), yard.add("Tell as well", "teller")];
+    let transcripts = tasks.clone().map(|id| yard.transcript(&id));
+    let watchers: Vec<Running> = tasks.iter().map(|id| yard.stream(&[id, "--from-start", "--json"])).collect();
+    let plain = yard.stream(&[&tasks[0], "--from-start"]);
+    let both = yard.stream(&["--all", "--from-start"]);
+    let grows = |what: &str| {
+        let length = |path: &PathBuf| path.metadata().map_or(0, |found| found.len());
+        let before = transcripts.each_ref().map(length);
+        wait::wait_until(what, RUN, || {
+            transcripts.iter().zip(before).all(|(path, before)| length(path) > before + 200)
+        });
+    };
+    grows("output under the first daemon");
+    for round in 0..2 {
+        yard.sealed.kill_daemon();
+        grows(&format!("output without a daemon, round {round}"));
+        yard.sealed.serve();
+        grows(&format!("output under the next daemon, round {round}"));
+    }
+    yard.stop();
+    let texts = transcripts.each_ref().map(|_| String::new());
+    let mut told = texts;
+    for (index, watcher) in watchers.into_iter().enumerate() {
+        let events = watcher.finish(RUN).code_is(0).json_lines();
+        told[index] = content(&events);
+        assert_eq!(told[index], std::fs::read_to_string(&transcripts[index]).expect("readable"));
+        let finals = events.iter().filter(|event| event["is_final"] == true).count();
+        assert_eq!(finals, 1, "{events:#?}");
+    }
+    assert_eq!(plain.finish(RUN).code_is(0).stdout, told[0]);
+    let expected: usize = told.iter().map(|text| text.lines().count()).sum();
+    wait::wait_until("all lines of both tasks", SOON, || both.said().0.lines().count() >= expected);
+    let lines = both.said().0;
+    assert_eq!(lines.lines().count(), expected);
+    for (id, text) in tasks.iter().zip(&told) {
+        let mark = format!("[{id}] ");
+        let own: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix(&mark)).collect();
+        assert_eq!(own, text.lines().collect::<Vec<_>>());
+    }
+    drop(both);
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_stream_waits_for_a_task_goes_on_with_its_second_run_and_ends_with_it() {
+    let mut yard = Yard::new();
+    let id = yard.add("Fail first", "failing");
+    let stranger = yard.stream(&["99"]).finish(RUN).code_is(3);
+    assert!(stranger.stderr.contains("there is no task 99"), "{}", stranger.stderr);
+    let early = yard.stream(&[&id]);
+    wait::wait_until("it to say that it waits", SOON, || early.said().1.contains("waits"));
+    yard.sealed.serve();
+    let ran = early.finish(RUN).code_is(0);
+    let (first, second) = (ran.stdout.find("the first time"), ran.stdout.find("the second time"));
+    assert!(first.is_some() && first < second, "{}", ran.stdout);
+    assert!(ran.stderr.contains("attempt 2: failing") && ran.stderr.contains("is done"), "{}", ran.stderr);
+    let afterwards = yard.stream(&[&id]).finish(RUN).code_is(0);
+    assert!(afterwards.stdout.contains("the second time") && !afterwards.stdout.contains("the first time"));
+    yard.sealed.stop_daemon();
+    let events = yard.stream(&[&id, "--events"]).finish(RUN).code_is(0).json_lines();
+    let kinds: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert!(kinds.contains(&"text") && kinds.last() == Some(&"run_ended"), "{events:#?}");
+    let raw = yard.stream(&[&id, "--raw"]).finish(RUN).code_is(0);
+    assert_eq!(raw.stdout, "the second time\n");
+    let without = yard.stream(&[&id, "--tail", "1"]).finish(RUN).code_is(0);
+    assert_eq!(without.stdout.lines().count(), 1, "{}", without.stdout);
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_watcher_resumes_at_a_byte_and_a_reader_that_goes_away_is_no_error() {
+    let mut yard = Yard::new();
+    yard.sealed.serve();
+    let id = yard.add("Tell", "teller");
+    let transcript = yard.transcript(&id);
+    let mut first = yard.stream(&[&id, "--from-start", "--json"]);
+    let seen = wait::wait_some("some output", SOON, || {
+        let said = first.said().0;
+        let whole = said.rfind('\n').map_or("", |end| &said[..end]);
+        let events: Vec<Value> = whole.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        (content(&events).contains("line 9\n")).then_some(events)
+    });
+    first.signal(rustix::process::Signal::KILL);
+    wait::wait_until("the watcher's end", SOON, || !first.is_running());
+    let reached = seen.iter().filter_map(|event| event["end"].as_u64()).max().expect("a place");
+    let second = yard.stream(&[&id, "--from", &reached.to_string(), "--json"]);
+    let shell = format!("'{ORCH}' stream {id} --from-start | head -n 3");
+    let piped = yard.sealed.run_program("/bin/sh").args(["-c", &shell]).deadline(RUN).run().ok();
+    assert_eq!(piped.stdout.lines().count(), 3);
+    assert!(!piped.stderr.contains("panicked") && !piped.stderr.contains("error"), "{}", piped.stderr);
+    yard.stop();
+    let rest = second.finish(RUN).code_is(0).json_lines();
+    let text = std::fs::read_to_string(&transcript).expect("readable");
+    assert_eq!(format!("{}{}", content(&seen), content(&rest)), text);
+    yard.sealed.finish();
+}
