@@ -2,7 +2,7 @@
 //! names are computed from the task and the run. Nothing is decided here.
 
 use super::doors::Doors;
-use super::file_sync::{FileNews, Known, WriteOrder, Writeback};
+use super::file_job::{FileNews, Known, Rest, WriteOrder, Writeback};
 use super::handle::{EngineError, Reply};
 use super::settings::Settings;
 use super::{integrate, launch, material, question, upkeep, verify};
@@ -18,6 +18,7 @@ use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Task, Workplace};
 use crate::runner::{Handed, RunReport};
 use crate::store::journal::Project;
+use crate::store::tasks_file::TasksDoc;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -90,6 +91,15 @@ pub enum Job {
     ReadFiles {
         /// What was read last.
         known: Known,
+    },
+    /// The same, when all that is new in a large file is not taken over at once.
+    ReadOn {
+        /// What was read.
+        known: Known,
+        /// The document.
+        doc: Box<TasksDoc>,
+        /// What is still to be taken over of it.
+        rest: Rest,
     },
     /// See [`JobKey::WriteFile`].
     WriteFile {
@@ -224,7 +234,7 @@ impl Job {
     pub fn key(&self) -> JobKey {
         match self {
             Self::Look { .. } => JobKey::Look,
-            Self::ReadFiles { .. } => JobKey::ReadFiles,
+            Self::ReadFiles { .. } | Self::ReadOn { .. } => JobKey::ReadFiles,
             Self::WriteFile { .. } => JobKey::WriteFile,
             Self::Start { run, .. } => JobKey::Start(run.id.clone()),
             Self::Stop { run } => JobKey::Stop(run.clone()),
@@ -245,12 +255,15 @@ impl Job {
             Self::ReadFiles { known } => {
                 let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
                 let projects = projects.to_vec();
-                blocking(move || Report::Files(Box::new(super::file_sync::read(&doors, known, &settings, &projects))))
+                blocking(move || Report::Files(Box::new(super::file_job::read(&doors, known, &settings, &projects))))
                     .await
+            }
+            Self::ReadOn { known, doc, rest } => {
+                blocking(move || Report::Files(Box::new(super::file_job::read_on(known, *doc, rest)))).await
             }
             Self::WriteFile { order } => {
                 let doors = Arc::clone(doors);
-                blocking(move || Report::Written(Box::new(super::file_sync::write(&doors, order)))).await
+                blocking(move || Report::Written(Box::new(super::file_job::write(&doors, order)))).await
             }
             Self::Start { task, run, said } => start(doors, settings, projects, &task, &run, said).await,
             Self::HandOver { run, message } => hand_over(doors, run, message).await,

@@ -1,210 +1,29 @@
-//! `tasks.yml` and the journal, kept equal: the person's part is read from the file, orch's part is written back to it.
-//! A file that does not read changes nothing; a write that meets somebody else's save is done again on the new text.
+//! `tasks.yml` and the journal, kept equal: the loop's side. A file that does not read changes nothing; a write that meets
+//! somebody else's save is done again on the new text.
 
 use super::apply::Job;
-use super::doors::Doors;
-use super::settings::{Settings, project_file};
+use super::file_job::{How, Known, KnownTasks, Line, WriteOrder};
 use super::world::World;
-use crate::adapters::fs::{self, Fingerprint, WriteError, exchange_write};
 use crate::domain::ids::TaskId;
-use crate::domain::task::{FileState, Status, Task};
-use crate::store::journal::{Mark, Project};
-use crate::store::tasks_file::{At, Edit, Entry, NewEntry, Outline, TasksDoc};
-use jiff::Timestamp;
+use crate::domain::task::{FileState, Task};
+use crate::store::tasks_file::{Agreed, At, Edit, NewEntry, Outline, TasksDoc};
 use serde_json::Value;
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-
-/// The largest `tasks.yml` that is read, in bytes.
-const LARGEST: usize = 64 << 20;
-
-/// What was read last.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Known {
-    /// `None`: never looked.
-    tasks: Option<Option<Fingerprint>>,
-    settings: Option<Vec<Option<Fingerprint>>>,
-    /// Which write it came after: what was read beside a write is not what stands there now.
-    pub(super) generation: u64,
-    /// Tasks that `tasks.yml` lacked when it was read, and since when.
-    pub(super) missing: BTreeMap<TaskId, Timestamp>,
-}
-
-/// What a look at the files found.
-#[derive(Debug)]
-pub struct FileNews {
-    /// What was read now.
-    pub known: Known,
-    /// New settings, when a file of theirs changed.
-    pub settings: Option<Settings>,
-    /// The tasks, when their file changed.
-    pub tasks: Option<TasksNews>,
-    /// Settled tasks that stand in the file, by the journal.
-    pub settled: usize,
-    /// Those of them that the file lacks.
-    pub lacking: Vec<TaskId>,
-}
-
-/// What `tasks.yml` holds.
-#[derive(Debug)]
-pub enum TasksNews {
-    /// It reads.
-    Read(Box<TasksDoc>),
-    /// It does not; the last good version stays in force.
-    Broken(Vec<String>),
-    /// There is none, or it is empty.
-    Empty(Box<TasksDoc>),
-}
-
-/// Looks at the home's files; reads only what changed. Blocking.
-pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
-    let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
-    files.extend(projects.iter().map(|p| project_file(&p.dir)));
-    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
-    let path = doors.home.tasks_file();
-    let of_tasks = Fingerprint::of(&path);
-    let settings =
-        (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
-    let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
-    let marks = if changed { doors.journal.marks() } else { Ok(Vec::new()) };
-    let marks = marks.unwrap_or_else(|error| {
-        // Without them every entry is compared with the whole task: slower, and the same in the end.
-        tracing::error!(%error, "settled tasks cannot be told from their entries");
-        Vec::new()
-    });
-    let tasks = changed.then(|| read_tasks(&path, of_tasks.is_some(), &marks));
-    let lacking = match &tasks {
-        Some(TasksNews::Read(doc)) => {
-            marks.iter().map(|mark| mark.id).filter(|id| doc.ids().binary_search(id).is_err()).collect()
-        }
-        Some(TasksNews::Broken(_) | TasksNews::Empty(_)) | None => Vec::new(),
-    };
-    let known = Known {
-        tasks: Some(of_tasks),
-        settings: Some(of_settings),
-        missing: known.missing,
-        generation: known.generation,
-    };
-    FileNews { known, settings, tasks, settled: marks.len(), lacking }
-}
-
-/// Whether there is nothing to be learned from this entry: it is that of a settled task, as it was.
-fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
-    let mark = entry.id.and_then(|id| marks.binary_search_by_key(&id, |mark| mark.id).ok()).map(|at| marks[at]);
-    let results = entry.branch.is_some() || entry.attempts.is_some();
-    mark.is_some_and(|mark| entry.status == Some(mark.status) && (results || !mark.results) && mark.is_of(&entry.spec))
-}
-
-fn read_tasks(path: &Path, exists: bool, marks: &[Mark]) -> TasksNews {
-    let broken = |message: String| TasksNews::Broken(vec![format!("{}: {message}", path.display())]);
-    let text = if exists {
-        match fs::read_text(path, LARGEST) {
-            Ok(text) => text,
-            Err(error) => return TasksNews::Broken(vec![error.to_string()]),
-        }
-    } else {
-        String::new()
-    };
-    // Ids of tasks that are only in the journal are checked by the engine, which knows them.
-    match TasksDoc::parse_where(text, &|_| true, &|entry| !is_unchanged(entry, marks)) {
-        Ok(doc) if doc.is_empty() => TasksNews::Empty(Box::new(doc)),
-        Ok(doc) => TasksNews::Read(Box::new(doc)),
-        Err(problems) => broken(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
-    }
-}
-
-/// A write of `tasks.yml`.
-#[derive(Debug)]
-pub struct WriteOrder {
-    outline: Outline,
-    edits: Vec<Edit>,
-    /// The tasks that are written.
-    tasks: Vec<Line>,
-    /// An entry gets its id: it becomes a task when the file is read again.
-    fills: bool,
-}
-
-/// What stands in the file of one task after a write.
-#[derive(Debug, Clone, Copy)]
-pub struct Line {
-    /// The task.
-    pub id: TaskId,
-    /// Its status there.
-    pub status: Status,
-    /// Its results stand there too.
-    pub results: bool,
-}
-
-/// What became of a write.
-#[derive(Debug)]
-pub enum Writeback {
-    /// Done.
-    Written {
-        /// For the next write.
-        outline: Option<Outline>,
-        /// The tasks that stand there now.
-        tasks: Vec<Line>,
-        /// What could not be written, for a person.
-        refused: Vec<String>,
-        /// Its fingerprint need not be read again.
-        known: Option<KnownTasks>,
-    },
-    /// The file is not the one that was read.
-    Changed,
-    /// The file cannot be written.
-    Failed(String),
-}
-
-/// The fingerprint of a file that orch wrote itself.
-#[derive(Debug, Clone, Copy)]
-pub struct KnownTasks(Fingerprint);
-
-/// Writes `tasks.yml`. Blocking.
-pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
-    let path = doors.home.tasks_file();
-    let exists = Fingerprint::of(&path).is_some();
-    let text = if exists {
-        match fs::read_text(&path, LARGEST) {
-            Ok(text) => text,
-            Err(error) => return Writeback::Failed(error.to_string()),
-        }
-    } else {
-        String::new()
-    };
-    if !order.outline.is_of(&text) {
-        return Writeback::Changed;
-    }
-    let applied = order.outline.apply(&text, &order.edits);
-    let mut refused: Vec<String> = applied
-        .refused
-        .iter()
-        .map(|r| r.error.as_ref().map_or_else(|| "there is no such entry".to_owned(), ToString::to_string))
-        .collect();
-    let Some((new, outline)) = applied.into_outline() else {
-        return Writeback::Written { outline: Some(order.outline), tasks: order.tasks, refused, known: None };
-    };
-    let lock = doors.home.state().join("tasks.lock");
-    match exchange_write(&path, &lock, new.as_bytes(), exists.then_some(text.as_bytes())) {
-        Ok(written) => {
-            let rescued = written.rescued.iter();
-            refused.extend(rescued.map(|p| format!("an edit that came too late is kept in {}", p.display())));
-            // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there
-            // may already stand what somebody saved since, which nobody would then read.
-            let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
-            Writeback::Written { outline: Some(outline), tasks: order.tasks, refused, known }
-        }
-        Err(WriteError::Changed { .. }) => Writeback::Changed,
-        Err(error @ WriteError::Fs(_)) => Writeback::Failed(format!("{}: {error}", path.display())),
-    }
-}
 
 /// The loop's side of the file.
 #[derive(Debug, Default)]
 pub struct FileSync {
     known: Known,
+    /// The content that both sides agree on, while they do; and whether the journal does not know of it yet.
+    agreed: Option<Agreed>,
+    agreed_anew: bool,
     /// Where everything stands in the file, as far as that is kept between two writes.
     outline: Option<Outline>,
+    /// The rest of a large file is still to be looked at.
+    halfway: bool,
+    /// The next look must bring an outline.
+    outline_wanted: bool,
     /// The file reads: it may be written.
     readable: bool,
     /// Tasks whose lines may differ from the state.
@@ -227,13 +46,24 @@ pub struct FileSync {
 
 impl FileSync {
     /// Nothing read yet.
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(agreed: Option<Agreed>) -> Self {
+        Self { agreed, ..Self::default() }
     }
 
     /// What was read last.
     pub fn known(&self) -> Known {
-        Known { generation: self.generation, ..self.known.clone() }
+        let known = Known { generation: self.generation, agreed: self.agreed, ..self.known.clone() };
+        if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
+    }
+
+    fn agree(&mut self, agreed: Option<Agreed>) {
+        self.agreed_anew |= self.agreed != agreed;
+        self.agreed = agreed;
+    }
+
+    /// What is agreed on, when the journal is to be told.
+    pub fn take_agreed_anew(&mut self) -> Option<Option<Agreed>> {
+        std::mem::take(&mut self.agreed_anew).then_some(self.agreed)
     }
 
     /// Whether this is how the file stands now, as far as orch's own writes go.
@@ -280,22 +110,63 @@ impl FileSync {
         changed
     }
 
-    /// Takes over a document that reads.
-    pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>) {
+    /// Takes over what a portion of a large document brought; the rest is being looked at.
+    pub fn take_portion(&mut self, fills: Vec<(usize, TaskId)>) {
+        if !std::mem::replace(&mut self.halfway, true) {
+            self.fills.clear();
+        }
+        self.fills.extend(fills);
+    }
+
+    /// Takes over a document that reads. `whole`: nothing of it is still to be learned, or told.
+    pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>, whole: bool) {
+        self.take_portion(fills);
+        self.halfway = false;
+        self.agree((whole && self.fills.is_empty()).then(|| doc.agreed()));
         self.outline = Some(doc.into_outline());
+        self.outline_wanted = false;
         self.readable = true;
-        self.fills = fills;
+    }
+
+    /// What was being looked at is lost: the file is read again.
+    pub fn start_over(&mut self) {
+        self.halfway = false;
+        self.fills.clear();
+        self.known.tasks = None;
+    }
+
+    /// The rest of a large file is still to be looked at.
+    pub fn is_halfway(&self) -> bool {
+        self.halfway
+    }
+
+    /// The file holds what was agreed on: it reads, and nothing is to be learned from it.
+    pub fn take_agreed(&mut self) {
+        let agreed = self.agreed.map(|agreed| agreed.digest());
+        self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
+        self.readable = true;
+        self.halfway = false;
+        self.fills.clear();
     }
 
     /// The file does not read: nothing is written before it does.
     pub fn forget_document(&mut self) {
         self.outline = None;
+        self.outline_wanted = false;
+        self.halfway = false;
         self.readable = false;
         self.fills.clear();
     }
 
     /// Takes over what became of a write.
-    pub fn take_write(&mut self, outline: Option<Outline>, refused: Vec<String>, known: Option<KnownTasks>) {
+    pub fn take_write(
+        &mut self,
+        outline: Option<Outline>,
+        agreed: Option<Agreed>,
+        refused: Vec<String>,
+        known: Option<KnownTasks>,
+    ) {
+        self.agree(agreed.filter(|_| self.agreed.is_some() && refused.is_empty() && known.is_some()));
         self.writing = false;
         self.generation += 1;
         self.outline = outline;
@@ -334,7 +205,7 @@ impl FileSync {
 
     /// When that will be.
     pub fn due(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.writing && self.readable)
+        self.due.filter(|_| !self.writing && self.readable && !self.is_halfway())
     }
 
     /// The next write, when there is something to write and nothing under way.
@@ -342,7 +213,7 @@ impl FileSync {
         if self.writing || (self.dirty.is_empty() && self.fills.is_empty()) {
             return None;
         }
-        if !self.readable {
+        if !self.readable || self.is_halfway() {
             return None;
         }
         let mut edits: Vec<Edit> =
@@ -361,17 +232,38 @@ impl FileSync {
             self.due = None;
             return None;
         }
-        let Some(outline) = self.outline.take() else {
-            // Let go of while nothing was to be written: read again first.
-            self.known.tasks = None;
-            return Some(Job::ReadFiles { known: self.known() });
+        let Some(how) = self.how(edits) else {
+            // Let go of while nothing was to be written: read again first, whatever the file holds.
+            let asked_for = std::mem::replace(&mut self.outline_wanted, true);
+            return (!asked_for).then(|| Job::ReadFiles { known: self.known() });
         };
         let fills = !std::mem::take(&mut self.fills).is_empty();
         self.dirty.clear();
         self.due = None;
         self.writing = true;
         self.generation += 1;
-        Some(Job::WriteFile { order: WriteOrder { outline, edits, tasks, fills } })
+        Some(Job::WriteFile { order: WriteOrder { how, tasks, fills } })
+    }
+
+    /// New tasks alone are appended unread where that is possible; everything else needs the outline.
+    fn how(&mut self, edits: Vec<Edit>) -> Option<How> {
+        let outline = self.outline.take();
+        let new = edits.iter().map(|edit| match edit {
+            Edit::Append(new) => Some(NewEntry::clone(new)),
+            Edit::Set { .. } | Edit::FillId { .. } => None,
+        });
+        if let Some(agreed) = self.agreed
+            && let Some(new) = new.collect::<Option<Vec<_>>>()
+            && let Some(lines) = agreed.lines(&new)
+        {
+            return Some(How::Append { agreed, lines });
+        }
+        Some(How::Edit { outline: outline?, edits })
+    }
+
+    /// Something is kept for the next write.
+    pub fn holds_outline(&self) -> bool {
+        self.outline.is_some()
     }
 
     /// Nothing is open: lets go of what only the next write needs, about half a kilobyte for each task.

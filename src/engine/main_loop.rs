@@ -120,12 +120,13 @@ impl Engine {
             hub: Hub::default(),
             metrics: Arc::clone(&metrics),
         };
+        let file = super::file_sync::FileSync::new(loaded.agreed);
         let engine = Self {
             metrics,
             world: World::from_journal(loaded, doors.journal.clone()),
             settings: Arc::new(settings),
             mode,
-            file: super::file_sync::FileSync::new(),
+            file,
             feed,
             commands,
             jobs: JoinSet::new(),
@@ -244,6 +245,7 @@ impl Engine {
         }
         self.settle_messages(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
+        turn.agreed = self.file.take_agreed_anew();
         let writes = turn.writes();
         self.metrics.count(&writes);
         if !self.store(&mut turn.replies, writes).await {
@@ -298,9 +300,6 @@ impl Engine {
                 self.set_next_tick();
                 self.look_at_runs();
                 self.lift_cooldowns(turn, now);
-                if self.world.tasks.values().all(|task| task.status().is_final()) {
-                    self.file.rest();
-                }
                 self.read_files();
             }
             Input::Unattended => self.unattended = true,
@@ -372,6 +371,9 @@ impl Engine {
             && let Some(job) = self.file.next_write(&self.world)
         {
             self.spawn_once(job);
+        }
+        if self.file.holds_outline() && self.world.tasks.is_empty() {
+            self.file.rest();
         }
         self.write_sidecars();
         self.keep_up();

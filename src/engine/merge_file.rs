@@ -1,6 +1,7 @@
 //! What the person wrote in `tasks.yml`, applied to the state: new tasks, changed wishes, requests by status.
 
-use super::file_sync::{FileNews, TasksNews, Writeback};
+use super::apply::Job;
+use super::file_job::{FileNews, TasksNews, Writeback};
 use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::event::Event;
@@ -37,13 +38,23 @@ impl Engine {
             }
             Some(TasksNews::Empty(doc)) => {
                 problems = Some(self.on_empty_file(news.settled));
-                self.file.take_document(*doc, Vec::new());
+                self.file.take_document(*doc, Vec::new(), false);
+            }
+            Some(TasksNews::Agreed) => {
+                self.world.invalid.clear();
+                self.file.take_agreed();
+                problems = Some(Vec::new());
             }
             Some(TasksNews::Read(doc)) => {
                 problems = Some(problems_of(&doc));
                 news.known.missing = self.merge(turn, &doc, news.lacking, &suspected, now);
                 let fills = self.ids_for(&doc);
-                self.file.take_document(*doc, fills);
+                if let Some(rest) = news.rest.take() {
+                    self.file.take_portion(fills);
+                    return self.spawn_once(Job::ReadOn { known: news.known, doc, rest });
+                }
+                let whole = doc.problems().is_empty() && news.known.missing.is_empty();
+                self.file.take_document(*doc, fills, whole);
             }
         }
         if self.file.take_look(news.known, problems) {
@@ -89,19 +100,23 @@ impl Engine {
             let Some(id) = problem.task else { continue };
             self.world.invalid.entry(id).or_insert_with(|| problem.to_string());
         }
+        let mut suspects = BTreeMap::new();
         for entry in doc.entries().iter().filter(|entry| entry.sound) {
             let Some(id) = entry.id else { continue };
             match self.world.task(id) {
                 Ok(None) => self.adopt(turn, id, entry, now),
                 Ok(Some(task)) => self.merge_entry(turn, &task, entry, now),
-                Err(error) => tracing::error!(task = %id, %error, "a task cannot be compared with its entry"),
+                Err(error) => {
+                    tracing::error!(task = %id, %error, "a task cannot be compared with its entry");
+                    // The file is read again because of it.
+                    suspects.insert(id, now);
+                }
             }
         }
         let lacking = |task: &&Arc<Task>| {
             matches!(task.file, FileState::Written { .. }) && doc.ids().binary_search(&task.id).is_err()
         };
         let open: Vec<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
-        let mut suspects = BTreeMap::new();
         for id in open.into_iter().chain(settled) {
             let since = suspected.get(&id).copied().unwrap_or(now);
             if now.duration_since(since) >= SAVING {
@@ -221,7 +236,7 @@ impl Engine {
 
     pub(super) fn on_written(&mut self, turn: &mut Turn, result: Writeback, now: Timestamp) {
         match result {
-            Writeback::Written { outline, tasks, refused, known } => {
+            Writeback::Written { outline, agreed, tasks, refused, known } => {
                 for line in tasks {
                     let Some(task) = self.world.tasks.get(&line.id).cloned() else { continue };
                     let mut next = Task::clone(&task);
@@ -230,12 +245,12 @@ impl Engine {
                     next.file = FileState::Written { status: Some(line.status), since, results: line.results };
                     turn.put_filed(&mut self.world, next);
                 }
-                let read_again = known.is_none() || outline.is_none();
+                let read_again = known.is_none();
                 if !refused.is_empty() {
                     let text = format!("not written to tasks.yml: {}", refused.join("; "));
                     turn.note(&mut self.world, now, None, None, "file_problem", text);
                 }
-                self.file.take_write(outline, refused, known);
+                self.file.take_write(outline, agreed, refused, known);
                 if read_again {
                     self.read_files();
                 }

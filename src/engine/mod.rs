@@ -6,6 +6,7 @@ mod apply;
 mod begin;
 mod commands;
 mod doors;
+mod file_job;
 mod file_sync;
 pub mod handle;
 mod history;

@@ -26,7 +26,9 @@ impl Engine {
             }
             Report::Files(news) => {
                 self.on_files(turn, *news, now);
-                self.looked();
+                if !self.file.is_halfway() {
+                    self.looked();
+                }
             }
             Report::Written(result) => self.on_written(turn, *result, now),
             Report::Started { run, place, session_id, live, at } => {
@@ -217,7 +219,10 @@ impl Engine {
                 run,
                 problem: IntegrationProblem::Ask(question),
             }),
-            JobKey::ReadFiles => self.looked(),
+            JobKey::ReadFiles => {
+                self.file.start_over();
+                self.looked();
+            }
             JobKey::Look
             | JobKey::WriteFile
             | JobKey::Stop(_)

@@ -5,6 +5,7 @@ use crate::domain::message::{Message, MessageId, MessageState};
 use crate::domain::plan::{Cooldown, Scope, Snapshot, status_in};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
 use crate::store::journal::{Entry, Journal, JournalError, Loaded, Project, Write};
+use crate::store::tasks_file::Agreed;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -178,6 +179,8 @@ pub struct Turn {
     projects: Vec<Project>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
     messages: BTreeMap<MessageId, Message>,
+    /// The content of `tasks.yml` that is agreed on, when that is another one now.
+    pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
     pub entries: Vec<Entry>,
     /// Tasks whose lines in `tasks.yml` may have to be written.
@@ -296,6 +299,7 @@ impl Turn {
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
         let messages = self.messages.values().cloned().map(Write::Message);
         let entries = self.entries.iter().cloned().map(Write::Entry);
-        tasks.chain(runs).chain(projects).chain(cooldowns).chain(messages).chain(entries).collect()
+        let agreed = self.agreed.into_iter().map(Write::Agreed);
+        tasks.chain(runs).chain(projects).chain(cooldowns).chain(messages).chain(entries).chain(agreed).collect()
     }
 }

@@ -8,6 +8,7 @@ pub use settled::{Mark, SettledRow};
 
 use super::messages;
 use super::migrations::{MigrationError, migrate};
+use super::tasks_file::Agreed;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::Message;
 use crate::domain::plan::Cooldown;
@@ -108,6 +109,8 @@ pub enum Write {
     Cooldown(String, Option<Cooldown>),
     /// Insert or replace.
     Message(Message),
+    /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
+    Agreed(Option<Agreed>),
 }
 
 /// Everything that is loaded at the start.
@@ -125,6 +128,8 @@ pub struct Loaded {
     pub messages: Vec<Message>,
     /// The highest number of a message ever given out.
     pub last_message_id: u64,
+    /// The content of `tasks.yml` from which nothing is to be learned.
+    pub agreed: Option<Agreed>,
     /// The last place in the history.
     pub last_seq: u64,
     /// The highest task id ever given out.
@@ -331,6 +336,9 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
         rows.collect::<Result<Vec<_>, _>>()
     };
     loaded.projects = read_projects().map_err(sqlite)?;
+    let agreed = json_rows(connection, path, "content of tasks.yml", "SELECT value FROM meta WHERE key = 'agreed'", []);
+    // Whatever it is, without it the file is read.
+    loaded.agreed = agreed.ok().and_then(|rows| rows.into_iter().next());
     let mut statement = connection.prepare("SELECT agent, data FROM cooldowns").map_err(sqlite)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).map_err(sqlite)?;
     for row in rows {
@@ -451,6 +459,15 @@ fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
                 .execute(params![agent, data])?;
         }
         Write::Message(message) => messages::put(connection, message)?,
+        Write::Agreed(Some(agreed)) => {
+            let data = json("content of tasks.yml", serde_json::to_string(agreed))?;
+            connection
+                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('agreed', ?1)")?
+                .execute(params![data])?;
+        }
+        Write::Agreed(None) => {
+            connection.prepare_cached("DELETE FROM meta WHERE key = 'agreed'")?.execute([])?;
+        }
         Write::Cooldown(agent, None) => {
             connection.prepare_cached("DELETE FROM cooldowns WHERE agent = ?1")?.execute(params![agent])?;
         }

@@ -8,6 +8,7 @@
 //! the caller leaves that task as it was, and everything else in the file counts. Keys that orch does not know are no
 //! fault and survive; one that looks like a misspelt key is a warning.
 
+mod agreed;
 mod check;
 mod entry;
 mod outline;
@@ -15,12 +16,14 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+pub use agreed::Agreed;
 pub use entry::{Entry, NewEntry};
 pub use outline::{Applied, At, Edit, Outline, Refused};
 
 use crate::config::yaml::{Decoded, EditError, Tree};
 use crate::domain::ids::TaskId;
 use std::fmt;
+use std::ops::Range;
 
 /// The key of the list of tasks.
 const TASKS: &str = "tasks";
@@ -70,6 +73,9 @@ impl fmt::Display for Problem {
 pub struct TasksDoc {
     text: String,
     outline: Outline,
+    decoded: Decoded,
+    /// Entries that are wrong only beside others, by their place.
+    unsound: Vec<usize>,
     entries: Vec<Entry>,
     ids: Vec<TaskId>,
     problems: Vec<Problem>,
@@ -104,32 +110,50 @@ impl TasksDoc {
                 hint: None,
             }]
         })?;
-        Self::from_parts(text, tree, &decoded, known, wanted)
+        Self::from_parts(text, tree, decoded, known, wanted)
     }
 
     fn from_parts(
         text: String,
         tree: Tree,
-        decoded: &Decoded,
+        decoded: Decoded,
         known: &dyn Fn(TaskId) -> bool,
         wanted: &dyn Fn(&Entry) -> bool,
     ) -> Result<Self, Vec<Problem>> {
         let items = read::items(&text, &tree)?;
-        let read::Read { mut entries, relations, mut problems } = read::entries(&text, &tree, decoded, &items, wanted);
+        let read::Read { entries, relations, mut problems } =
+            read::entries(&text, &tree, &decoded, &items, 0..items.len(), wanted);
         let places = check::Places { text: &text, tree: &tree, items: &items };
         check::duplicates(&places, &relations)?;
         let (told, unsound) = check::relations(&places, &relations, known);
-        for index in unsound {
-            if let Ok(at) = entries.binary_search_by_key(&index, |entry| entry.index) {
-                entries[at].sound = false;
-            }
-        }
         problems.extend(told);
         problems.sort_by_key(|problem| (problem.line, problem.column));
         let mut ids: Vec<TaskId> = relations.iter().filter_map(|relation| relation.id).collect();
         ids.sort_unstable();
         let outline = Outline::new(&text, tree, items, relations.into_iter().map(|relation| relation.id));
-        Ok(Self { text, outline, entries, ids, problems })
+        Ok(Self { text, outline, decoded, unsound, entries: Vec::new(), ids, problems }.with(entries))
+    }
+
+    fn with(mut self, mut entries: Vec<Entry>) -> Self {
+        for index in &self.unsound {
+            if let Ok(at) = entries.binary_search_by_key(index, |entry| entry.index) {
+                entries[at].sound = false;
+            }
+        }
+        self.entries = entries;
+        self
+    }
+
+    /// How many entries there are, wanted or not.
+    pub fn len(&self) -> usize {
+        self.outline.len()
+    }
+
+    /// The same document with other entries: the wanted ones at these places of the list.
+    pub fn turned_to(self, places: Range<usize>, wanted: &dyn Fn(&Entry) -> bool) -> Self {
+        let (items, tree) = (self.outline.items(), self.outline.tree());
+        let read = read::entries(&self.text, tree, &self.decoded, items, places, wanted);
+        self.with(read.entries)
     }
 
     /// The text.
@@ -170,10 +194,15 @@ impl TasksDoc {
         let Applied { text, tree, decoded, refused } = self.outline.apply(&self.text, edits);
         let text = text.unwrap_or_else(|| self.text.clone());
         let doc = match tree {
-            Some(tree) => Self::from_parts(text, tree, &decoded, known, &|_| true),
+            Some(tree) => Self::from_parts(text, tree, decoded, known, &|_| true),
             None => Self::parse(text, known),
         };
         doc.map(|doc| (doc, refused)).map_err(|_| EditError::Unverified)
+    }
+
+    /// By what this content is recognized.
+    pub fn agreed(&self) -> Agreed {
+        self.outline.agreed(&self.text)
     }
 
     /// Lets go of the text and the entries and keeps what the next write needs.

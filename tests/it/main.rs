@@ -17,6 +17,7 @@ mod main_job;
 mod prompts;
 mod runner;
 mod scripted_agent;
+mod settled;
 mod status;
 mod steering;
 mod stream;

@@ -41,6 +41,11 @@ impl Digest {
         Ok(digester.finish())
     }
 
+    /// Bytes of the content.
+    pub fn length(self) -> u64 {
+        self.length
+    }
+
     /// Sixteen hex digits for the name of a file.
     pub(super) fn hash(self) -> u64 {
         self.hash

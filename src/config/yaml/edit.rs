@@ -5,12 +5,14 @@ mod append;
 mod block;
 mod path;
 mod put;
+mod tail;
 #[cfg(test)]
 mod tests;
 mod verify;
 
 pub use path::set_path;
 pub use put::Pair;
+pub use tail::Tail;
 
 use super::scalar::{Quoting, marks_of};
 use super::tree::NodeId;

@@ -150,3 +150,68 @@ pub(super) fn put(connection: &Connection, task: &Task) -> rusqlite::Result<()> 
     let row = params![task.id.0, status, results, wish, parent, created_at, agent, model, title];
     connection.prepare_cached(sql)?.execute(row).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::task::State;
+    use crate::store::journal::Write;
+    use std::sync::Arc;
+
+    fn task(id: u64, state: State, status: Status) -> Task {
+        let spec = Spec { title: format!("task {id}"), parent: (id == 2).then_some(TaskId(1)), ..Spec::default() };
+        let file = FileState::Written { status: Some(status), since: Vec::new(), results: false };
+        Task { state, ..Task::new(TaskId(id), spec, file, Timestamp::UNIX_EPOCH) }
+    }
+
+    fn write(tasks: &[&Task]) -> Vec<Write> {
+        tasks.iter().map(|task| Write::Task(Arc::new(Task::clone(task)))).collect()
+    }
+
+    #[tokio::test]
+    async fn settled_tasks_are_not_loaded_and_still_known() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("orch.db");
+        let (journal, _) = Journal::open(&path).expect("opens");
+        let (open, done) = (task(1, State::NEW, Status::New), task(2, State::Done, Status::Done));
+        let unwritten = task(3, State::Done, Status::InReview);
+        journal.commit(write(&[&open, &done, &unwritten])).await.expect("stored");
+        drop(journal);
+
+        let (journal, loaded) = Journal::open(&path).expect("opens");
+        assert_eq!(loaded.tasks.keys().map(|id| id.0).collect::<Vec<_>>(), [1, 3]);
+        assert_eq!(loaded.last_task_id, 3);
+        assert_eq!(journal.task(TaskId(2)).expect("reads"), Some(done.clone()));
+        assert_eq!(journal.settled_status(TaskId(2)).expect("reads"), Some(Status::Done));
+        assert_eq!(journal.settled_status(TaskId(1)).expect("reads"), None);
+        assert_eq!(journal.settled_counts().expect("reads"), BTreeMap::from([(Status::Done, 1)]));
+        assert_eq!(journal.settled_parts(TaskId(1)).expect("reads"), [TaskId(2)]);
+        let [mark] = journal.marks().expect("reads")[..] else { panic!("one mark") };
+        assert!(mark.is_of(&done.spec) && !mark.is_of(&open.spec));
+        let rows = journal.settled_rows(9).expect("reads");
+        assert_eq!((rows.len(), rows[0].title.as_str(), rows[0].created_at), (1, "task 2", Timestamp::UNIX_EPOCH));
+
+        let again = Task { state: State::NEW, ..done };
+        journal.commit(write(&[&again])).await.expect("stored");
+        assert_eq!(journal.settled_rows(9).expect("reads"), []);
+        drop(journal);
+        let (_, loaded) = Journal::open(&path).expect("opens");
+        assert_eq!(loaded.tasks.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_orch_stored_is_loaded_until_it_is_stored_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("orch.db");
+        let (journal, _) = Journal::open(&path).expect("opens");
+        let done = task(2, State::Done, Status::Done);
+        journal.commit(write(&[&done])).await.expect("stored");
+        drop(journal);
+        let older = Connection::open(&path).expect("opens");
+        older.execute_batch("UPDATE tasks SET settled = 0; DELETE FROM settled;").expect("changed");
+        let (journal, loaded) = Journal::open(&path).expect("opens");
+        assert_eq!(loaded.tasks.len(), 1);
+        journal.commit(write(&[&done])).await.expect("stored");
+        assert_eq!(Journal::open(&path).expect("opens").1.tasks.len(), 0);
+    }
+}

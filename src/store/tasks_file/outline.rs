@@ -2,12 +2,12 @@
 
 use super::entry::{KEYS, NewEntry};
 use super::{TASKS, read};
+use crate::adapters::fs::Digest;
 use crate::config::yaml::edit::{Edited, Editor, Pair, edit};
 use crate::config::yaml::{Decoded, EditError, Kind, Tree};
 use crate::domain::ids::TaskId;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hasher};
 
 /// Which entry is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ impl Applied {
         let (text, tree) = (self.text?, self.tree?);
         let items = read::items(&text, &tree).ok()?;
         let ids = items.iter().map(|item| id_of(&text, &tree, &self.decoded, *item as usize)).collect();
-        let outline = Outline { stamp: stamp(&text), tree, items, ids };
+        let outline = Outline { digest: Digest::of(text.as_bytes()), tree, items, ids };
         Some((text, outline))
     }
 }
@@ -81,7 +81,7 @@ pub struct Outline {
     tree: Tree,
     items: Vec<u32>,
     ids: Vec<Option<TaskId>>,
-    stamp: (usize, u64),
+    digest: Digest,
 }
 
 /// The edits to one entry, or one new entry: made together or not at all.
@@ -97,16 +97,33 @@ enum What {
 
 impl Outline {
     pub(super) fn new(text: &str, tree: Tree, items: Vec<u32>, ids: impl Iterator<Item = Option<TaskId>>) -> Self {
-        Self { stamp: stamp(text), tree, items, ids: ids.collect() }
+        Self { digest: Digest::of(text.as_bytes()), tree, items, ids: ids.collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(super) fn items(&self) -> &[u32] {
+        &self.items
+    }
+
+    pub(super) fn tree(&self) -> &Tree {
+        &self.tree
+    }
+
+    /// By what the text is recognized.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
     /// Whether this is the outline of that text.
     pub fn is_of(&self, text: &str) -> bool {
-        self.stamp == stamp(text)
+        self.digest == Digest::of(text.as_bytes())
     }
 
     /// Makes the edits in the text that this is the outline of; those that cannot be made are told, the others are
@@ -207,10 +224,4 @@ fn describe(editor: &mut Editor<'_>, tree: &Tree, items: &[u32], units: &[Unit])
 fn id_of(text: &str, tree: &Tree, decoded: &Decoded, item: usize) -> Option<TaskId> {
     let (_, value) = tree.pair(tree.resolve(item), "id")?;
     tree.text(text, decoded, value)?.parse().ok()
-}
-
-fn stamp(text: &str) -> (usize, u64) {
-    let mut hasher = DefaultHasher::new();
-    hasher.write(text.as_bytes());
-    (text.len(), hasher.finish())
 }

@@ -8,6 +8,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::route::Complexity;
 use crate::domain::task::{Spec, Status};
 use std::borrow::Cow;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Edits of letters up to which an unknown key is taken for a misspelt one.
@@ -52,20 +53,21 @@ pub(super) struct Read {
     pub(super) problems: Vec<Problem>,
 }
 
-/// The entries of the items. One that is not wanted is let go of before the next is read.
+/// The entries of the items at these places. One that is not wanted is let go of before the next is read.
 pub(super) fn entries(
     text: &str,
     tree: &Tree,
     decoded: &Decoded,
     items: &[u32],
+    places: Range<usize>,
     wanted: &dyn Fn(&Entry) -> bool,
 ) -> Read {
     let mut problems = Vec::new();
     let lines = Lines::of(text);
     let mut allowance = 2 * text.len() + SPARE;
     let mut entries = Vec::new();
-    let mut relations = Vec::with_capacity(items.len());
-    for (index, item) in items.iter().enumerate() {
+    let mut relations = Vec::with_capacity(places.len());
+    for (index, item) in items.iter().enumerate().take(places.end).skip(places.start) {
         let before = problems.len();
         let allowance = &mut allowance;
         let mut reader =

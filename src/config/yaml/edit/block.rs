@@ -84,7 +84,7 @@ impl Editor<'_> {
     }
 
     /// Deeper comments belong to what stands above them; put before them, a block scalar would swallow them.
-    fn below(&self, end: usize, column: usize) -> usize {
+    pub(super) fn below(&self, end: usize, column: usize) -> usize {
         let mut at = self.line_below(end);
         let mut next = at;
         while next < self.tree.body().end {

@@ -120,7 +120,66 @@ fn takes_path(model: &Value, path: &[&str]) -> bool {
     }
 }
 
+/// The text with items at the end of its list of tasks, made without reading it.
+fn appended(text: &str, items: &[Value]) -> Option<String> {
+    let (tree, _) = Tree::parse(text).ok()?;
+    Some(format!("{text}{}", Tail::of(text, &tree, "tasks")?.lines(items)?))
+}
+
+#[test]
+fn lines_at_the_end_are_those_that_would_be_inserted_there() {
+    let new = [json!({"id": 7, "title": "a: b", "body": "two\nlines\n"}), json!({"id": 8, "title": "- c"})];
+    for text in [
+        "tasks:\n  - title: a\n",
+        "tasks:\n- a\n- title: b\n  body: |\n    x\n\n    y\n",
+        "# mine\nother: 1\ntasks: # all\n    -   id: 1\n        body:\n",
+        "- a\n-\n",
+        "tasks:\r\n  - a\r\n",
+        "tasks:\n  - a\n    # deeper\n",
+        "tasks:\n  - body: |+\n      kept\n",
+        "tasks:\n  - a\n    b\n  - [x,\n    y]\n",
+    ] {
+        let (tree, _) = Tree::parse(text).expect("valid");
+        let inserted = edit(text, &tree, |editor| editor.append("tasks", new.to_vec())).expect("can be appended");
+        assert_eq!(appended(text, &new), Some(inserted.text), "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_ends_otherwise_has_to_be_read() {
+    for text in [
+        "",
+        "tasks: []\n",
+        "tasks:\n",
+        "tasks: [a]\n",
+        "tasks:\n  - a",
+        "tasks:\n  - a\n\n",
+        "tasks:\n  - a\n# the end\n",
+        "tasks:\n  - a\nother: 1\n",
+        "tasks:\n  - a\n...\n",
+        "x: &l\n  - a\ntasks: *l\n",
+        "{tasks: [a]}\n",
+    ] {
+        assert_eq!(appended(text, &[json!("b")]), None, "{text}");
+    }
+}
+
 proptest! {
+    /// The judge is another reader of YAML here, too.
+    #[test]
+    fn what_is_appended_unread_reads_back(
+        before in "(tasks:\n)?( {0,2}-[a-c:|>&*!#'\" -]{0,6}\n {0,4}[a-c:|>#'\" -]{0,6}\n{0,2}){0,3}",
+        items in prop::collection::vec(values(), 1..3),
+    ) {
+        if let Ok(mut model) = read::<Value>(&before)
+            && let Some(after) = appended(&before, &items)
+        {
+            let list = if model.is_array() { &mut model } else { &mut model["tasks"] };
+            list.as_array_mut().expect("a list").extend(items);
+            prop_assert_eq!(read::<Value>(&after).expect("valid"), model, "{}", after);
+        }
+    }
+
     /// The judge is another reader of YAML than the one that the change was checked with.
     #[test]
     fn any_value_at_any_path_reads_back(first in values(), second in values(), crlf: bool) {

@@ -1,0 +1,269 @@
+//! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write that
+//! meets somebody else's save is not made. Nothing is decided here.
+
+use super::doors::Doors;
+use super::settings::{Settings, project_file};
+use crate::adapters::fs::{self, Digest, Fingerprint, WriteError, exchange_append, exchange_write};
+use crate::domain::ids::TaskId;
+use crate::domain::task::Status;
+use crate::store::journal::{Mark, Project};
+use crate::store::tasks_file::{Agreed, Edit, Entry, Outline, TasksDoc};
+use jiff::Timestamp;
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest `tasks.yml` that is read, in bytes.
+const LARGEST: usize = 64 << 20;
+
+/// How many entries are taken over in one turn of the loop. When a large file is seen for the first time, all of them
+/// together would be in memory several times over: as entries, as tasks, as rows of the journal.
+const AT_ONCE: usize = 500;
+
+/// What was read last.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Known {
+    /// `None`: never looked.
+    pub(super) tasks: Option<Option<Fingerprint>>,
+    pub(super) settings: Option<Vec<Option<Fingerprint>>>,
+    /// A content that need not be looked into.
+    pub(super) agreed: Option<Agreed>,
+    /// Which write it came after: what was read beside a write is not what stands there now.
+    pub(super) generation: u64,
+    /// Tasks that `tasks.yml` lacked when it was read, and since when.
+    pub(super) missing: BTreeMap<TaskId, Timestamp>,
+}
+
+/// What a look at the files found.
+#[derive(Debug, Default)]
+pub struct FileNews {
+    /// What was read now.
+    pub known: Known,
+    /// New settings, when a file of theirs changed.
+    pub settings: Option<Settings>,
+    /// The tasks, when their file changed.
+    pub tasks: Option<TasksNews>,
+    /// Settled tasks that stand in the file, by the journal.
+    pub settled: usize,
+    /// Those of them that the file lacks.
+    pub lacking: Vec<TaskId>,
+    /// More is new than is taken over at once.
+    pub rest: Option<Rest>,
+}
+
+/// What is still to be taken over of a document.
+#[derive(Debug)]
+pub struct Rest {
+    /// From this place in the list on.
+    from: usize,
+    marks: Vec<Mark>,
+}
+
+/// What `tasks.yml` holds.
+#[derive(Debug)]
+pub enum TasksNews {
+    /// It reads.
+    Read(Box<TasksDoc>),
+    /// It does not; the last good version stays in force.
+    Broken(Vec<String>),
+    /// There is none, or it is empty.
+    Empty(Box<TasksDoc>),
+    /// It holds what was agreed on before.
+    Agreed,
+}
+
+/// Looks at the home's files; reads only what changed. Blocking.
+pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
+    let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
+    files.extend(projects.iter().map(|p| project_file(&p.dir)));
+    let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
+    let path = doors.home.tasks_file();
+    let of_tasks = Fingerprint::of(&path);
+    let settings =
+        (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
+    let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
+    let as_agreed = || known.agreed.is_some_and(|agreed| Digest::of_file(&path).ok() == Some(agreed.digest()));
+    let news = match changed {
+        false => FileNews::default(),
+        true if as_agreed() => FileNews { tasks: Some(TasksNews::Agreed), ..FileNews::default() },
+        true => read_tasks(doors, &path, of_tasks.is_some()),
+    };
+    let known = Known {
+        tasks: Some(of_tasks),
+        settings: Some(of_settings),
+        missing: known.missing,
+        agreed: None,
+        generation: known.generation,
+    };
+    FileNews { known, settings, ..news }
+}
+
+/// Whether there is nothing to be learned from this entry: it is that of a settled task, as it was.
+fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
+    let mark = entry.id.and_then(|id| marks.binary_search_by_key(&id, |mark| mark.id).ok()).map(|at| marks[at]);
+    let results = entry.branch.is_some() || entry.attempts.is_some();
+    mark.is_some_and(|mark| entry.status == Some(mark.status) && (results || !mark.results) && mark.is_of(&entry.spec))
+}
+
+/// What the file holds; of settled tasks, only what is not as it was.
+fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
+    let marks = doors.journal.marks().unwrap_or_else(|error| {
+        // Without them every entry is compared with the whole task: slower, and the same in the end.
+        tracing::error!(%error, "settled tasks cannot be told from their entries");
+        Vec::new()
+    });
+    let news = FileNews { settled: marks.len(), ..FileNews::default() };
+    let broken = |message: String| FileNews { tasks: Some(TasksNews::Broken(vec![message])), ..FileNews::default() };
+    let text = match exists.then(|| fs::read_text(path, LARGEST)) {
+        None => String::new(),
+        Some(Ok(text)) => text,
+        Some(Err(error)) => return broken(error.to_string()),
+    };
+    let (taken, from) = (Cell::new(0), Cell::new(None));
+    let wanted = |entry: &Entry| {
+        if is_unchanged(entry, &marks) {
+            return false;
+        }
+        if taken.get() == AT_ONCE {
+            from.set(from.get().or(Some(entry.index)));
+            return false;
+        }
+        taken.set(taken.get() + 1);
+        true
+    };
+    // Ids of tasks that are only in the journal are checked by the engine, which knows them.
+    let parsed = TasksDoc::parse_where(text, &|_| true, &wanted);
+    let from = from.get();
+    match parsed {
+        Ok(doc) if doc.is_empty() => FileNews { tasks: Some(TasksNews::Empty(Box::new(doc))), ..news },
+        Ok(doc) => {
+            let lacks = |id: &TaskId| doc.ids().binary_search(id).is_err();
+            let lacking = marks.iter().map(|mark| mark.id).filter(lacks).collect();
+            let rest = from.map(|from| Rest { from, marks });
+            FileNews { tasks: Some(TasksNews::Read(Box::new(doc))), lacking, rest, ..news }
+        }
+        Err(problems) => {
+            let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            broken(format!("{}: {}", path.display(), told.join("; ")))
+        }
+    }
+}
+
+/// The next portion of a document that is taken over in several turns. Blocking.
+pub fn read_on(known: Known, doc: TasksDoc, rest: Rest) -> FileNews {
+    let end = (rest.from + AT_ONCE).min(doc.len());
+    let doc = doc.turned_to(rest.from..end, &|entry| !is_unchanged(entry, &rest.marks));
+    let rest = (end < doc.len()).then_some(Rest { from: end, ..rest });
+    let lacking = known.missing.keys().filter(|id| doc.ids().binary_search(id).is_err()).copied().collect();
+    FileNews { known, tasks: Some(TasksNews::Read(Box::new(doc))), lacking, rest, ..FileNews::default() }
+}
+
+/// A write of `tasks.yml`.
+#[derive(Debug)]
+pub struct WriteOrder {
+    /// In which way.
+    pub(super) how: How,
+    /// The tasks that are written.
+    pub(super) tasks: Vec<Line>,
+    /// An entry gets its id: it becomes a task when the file is read again.
+    pub(super) fills: bool,
+}
+
+/// How a write is made.
+#[derive(Debug)]
+pub(super) enum How {
+    /// By the outline of the whole text.
+    Edit { outline: Outline, edits: Vec<Edit> },
+    /// Lines for new tasks, put after a content that need not be read for it.
+    Append { agreed: Agreed, lines: String },
+}
+
+/// What stands in the file of one task after a write.
+#[derive(Debug, Clone, Copy)]
+pub struct Line {
+    /// The task.
+    pub id: TaskId,
+    /// Its status there.
+    pub status: Status,
+    /// Its results stand there too.
+    pub results: bool,
+}
+
+/// What became of a write.
+#[derive(Debug)]
+pub enum Writeback {
+    /// Done.
+    Written {
+        /// For the next write.
+        outline: Option<Outline>,
+        /// What the file holds now, when everything in it is known.
+        agreed: Option<Agreed>,
+        /// The tasks that stand there now.
+        tasks: Vec<Line>,
+        /// What could not be written, for a person.
+        refused: Vec<String>,
+        /// Its fingerprint need not be read again.
+        known: Option<KnownTasks>,
+    },
+    /// The file is not the one that was read.
+    Changed,
+    /// The file cannot be written.
+    Failed(String),
+}
+
+/// The fingerprint of a file that orch wrote itself.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownTasks(pub(super) Fingerprint);
+
+/// Writes `tasks.yml`. Blocking.
+pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
+    let path = doors.home.tasks_file();
+    let lock = doors.home.state().join("tasks.lock");
+    let (written, outline, agreed, mut refused) = match order.how {
+        How::Append { agreed, lines } => match exchange_append(&path, &lock, lines.as_bytes(), agreed.digest()) {
+            Ok((written, digest)) => (written, None, agreed.appended(digest), Vec::new()),
+            Err(error) => return not_written(&path, &error),
+        },
+        How::Edit { outline, edits } => {
+            let exists = Fingerprint::of(&path).is_some();
+            let text = match exists.then(|| fs::read_text(&path, LARGEST)) {
+                None => String::new(),
+                Some(Ok(text)) => text,
+                Some(Err(error)) => return Writeback::Failed(error.to_string()),
+            };
+            if !outline.is_of(&text) {
+                return Writeback::Changed;
+            }
+            let applied = outline.apply(&text, &edits);
+            let refused: Vec<String> = applied
+                .refused
+                .iter()
+                .map(|r| r.error.as_ref().map_or_else(|| "there is no such entry".to_owned(), ToString::to_string))
+                .collect();
+            let tasks = order.tasks.clone();
+            let Some((new, next)) = applied.into_outline() else {
+                return Writeback::Written { outline: Some(outline), agreed: None, tasks, refused, known: None };
+            };
+            match exchange_write(&path, &lock, new.as_bytes(), exists.then_some(text.as_bytes())) {
+                Ok(written) => {
+                    let agreed = next.agreed(&new);
+                    (written, Some(next), agreed, refused)
+                }
+                Err(error) => return not_written(&path, &error),
+            }
+        }
+    };
+    let rescued = written.rescued.iter();
+    refused.extend(rescued.map(|p| format!("an edit that came too late is kept in {}", p.display())));
+    // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there may
+    // already stand what somebody saved since, which nobody would then read.
+    let known = (!order.fills).then_some(KnownTasks(written.fingerprint));
+    Writeback::Written { outline, agreed: Some(agreed), tasks: order.tasks, refused, known }
+}
+
+fn not_written(path: &Path, error: &WriteError) -> Writeback {
+    match error {
+        WriteError::Changed { .. } => Writeback::Changed,
+        WriteError::Fs(_) => Writeback::Failed(format!("{}: {error}", path.display())),
+    }
+}
