@@ -65,10 +65,10 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
         let programs = if silent.programs { "some" } else { "0" };
         table.add(Row { name: "  · programs run".into(), orch: programs.into(), ..Row::default() });
     }
-    std::fs::write(ground.stamps().join("go"), "").expect("a file in the box");
+    std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
     let busy = watched(pid, Duration::from_secs(scale.pick(20, 6)));
     let memory = pss_mb(pid);
-    std::fs::write(ground.stamps().join("stop"), "").expect("a file in the box");
+    std::fs::File::create(ground.stamps().join("stop")).expect("a file in the box");
     let said: BTreeMap<u64, u64> = ids.iter().map(|id| (*id, ground.await_stamp(&id.to_string(), "said"))).collect();
     wait::wait_until("all tasks to be done", 2 * RUN, || ground.count("done") == sessions as u64);
     pause(Duration::from_millis(500));

@@ -100,7 +100,7 @@ impl Ui {
     /// A JSON document that came from the engine, with a line feed at its end.
     pub fn raw_json(&self, document: &[u8]) -> Result<(), CliError> {
         let mut out = io::stdout().lock();
-        let written = out.write_all(document.trim_ascii_end()).and_then(|()| out.write_all(b"\n"));
+        let written = out.write_all(&text::json(document.trim_ascii_end())).and_then(|()| out.write_all(b"\n"));
         written.and_then(|()| out.flush()).map_err(CliError::Output)
     }
 

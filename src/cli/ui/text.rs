@@ -21,6 +21,29 @@ pub fn output(text: &str) -> Cow<'_, str> {
     escape(text, |c| matches!(c, '\n' | '\t'))
 }
 
+/// A JSON document in which nothing is left that a terminal acts on. JSON itself escapes only the control characters of
+/// ASCII; the others mean the same when they are escaped, and can stand in texts alone.
+pub fn json(document: &[u8]) -> Cow<'_, [u8]> {
+    let is_control = |at: usize| match document[at] {
+        0x7f => 1,
+        0xc2 if document.get(at + 1).is_some_and(|next| (0x80..0xa0).contains(next)) => 2,
+        _ => 0,
+    };
+    if (0..document.len()).all(|at| is_control(at) == 0) {
+        return Cow::Borrowed(document);
+    }
+    let mut safe = Vec::with_capacity(document.len() + 16);
+    let mut at = 0;
+    while at < document.len() {
+        match is_control(at) {
+            0 => safe.push(document[at]),
+            length => safe.extend_from_slice(format!("\\u{:04x}", document[at + length - 1]).as_bytes()),
+        }
+        at += is_control(at).max(1);
+    }
+    Cow::Owned(safe)
+}
+
 fn escape(text: &str, keep: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(|c| is_hidden(c) && !keep(c)) {
         return Cow::Borrowed(text);
@@ -118,6 +141,15 @@ mod tests {
         assert_eq!(line("\u{9b}31m"), "\\u{9b}31m");
         assert_eq!(line("user\u{202e}txt.exe"), "user\\u{202e}txt.exe");
         assert_eq!(lines("a\nb\u{1b}"), "a\nb\\u{1b}");
+    }
+
+    #[test]
+    fn a_json_document_says_the_same_without_control_characters() {
+        let hostile = serde_json::json!({ "title": "\u{9b}2J\u{7f}\u{80}\u{9f}\u{a0}ü日\u{1b}" });
+        let safe = json(hostile.to_string().as_bytes()).into_owned();
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&safe).expect("still JSON"), hostile);
+        assert!(!String::from_utf8(safe).expect("still text").contains(char::is_control));
+        assert!(matches!(json("{\"ü\":1}".as_bytes()), Cow::Borrowed(_)));
     }
 
     #[test]
