@@ -127,6 +127,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         cursor: None,
         open: BTreeMap::new(),
         over: BTreeSet::new(),
+        waited: false,
     };
     let watched = async {
         match args.id {
@@ -152,6 +153,8 @@ struct Watch<'a> {
     open: BTreeMap<RunId, u64>,
     /// Runs whose end was shown.
     over: BTreeSet<RunId>,
+    /// Nothing had run when watching began: everything that comes is to be seen.
+    waited: bool,
 }
 
 impl Watch<'_> {
@@ -219,6 +222,7 @@ impl Watch<'_> {
     fn path(&self, id: TaskId) -> String {
         match &self.cursor {
             Some(cursor) => format!("/v1/tasks/{id}/stream?part={}&cursor={cursor}", part_name(self.part)),
+            None if self.waited => format!("/v1/tasks/{id}/stream?part={}&first=true", part_name(self.part)),
             None => format!("/v1/tasks/{id}/stream?part={}&{}", part_name(self.part), self.place.query()),
         }
     }
@@ -257,7 +261,8 @@ impl Watch<'_> {
                 self.cursor = Some(Cursor { run: run_id, offset });
             }
             StreamEvent::Settled { task } => return Ok(Some(Ended::Settled(task))),
-            StreamEvent::Run(_) | StreamEvent::Lagged { .. } | StreamEvent::Waiting { .. } => {}
+            StreamEvent::Waiting { .. } => self.waited = true,
+            StreamEvent::Run(_) | StreamEvent::Lagged { .. } => {}
         }
         Ok(None)
     }

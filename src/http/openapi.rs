@@ -241,7 +241,7 @@ mod tests {
         let stream = &document["paths"]["/v1/tasks/{id}/stream"]["get"];
         let names: Vec<&Value> =
             stream["parameters"].as_array().expect("parameters").iter().map(|p| &p["name"]).collect();
-        assert_eq!(names, ["id", "run", "from", "tail", "since", "part", "cursor"]);
+        assert_eq!(names, ["id", "run", "from", "tail", "since", "first", "part", "cursor"]);
         assert_eq!(stream["parameters"][2]["description"], "From this byte of the newest run on.");
         assert!(stream["responses"]["200"]["content"]["text/event-stream"]["schema"]["$ref"].is_string());
         let add = &document["paths"]["/v1/tasks"]["post"];

@@ -42,6 +42,8 @@ pub struct Wanted {
     tail: Option<usize>,
     /// From what was written at this time on.
     since: Option<Timestamp>,
+    /// From the task's first run on, not from its newest: for a watcher who was there before it.
+    first: Option<bool>,
     /// What of it: `output`, `events` or `raw`.
     part: Option<Part>,
     /// As `Last-Event-ID`; of all tasks, several, with commas between them.
@@ -111,7 +113,7 @@ pub async fn follow(
         wanted: run.or(resumed.map(|cursor| cursor.run)),
         past: BTreeSet::new(),
         told_any: false,
-        told_waiting: false,
+        told_waiting: wanted.first == Some(true),
         current: None,
         ended: false,
     };
@@ -197,6 +199,8 @@ impl TaskStream {
         }
         let chosen = match &self.wanted {
             Some(wanted) => runs.iter().filter(started).find(|run| run.id == *wanted),
+            // Whoever waited for the task sees all that came, however quick it was.
+            None if self.told_waiting => runs.iter().filter(is_work).find(started),
             None => runs.iter().filter(is_work).rfind(started),
         }?;
         self.past.extend(runs.iter().take_while(|run| run.id != chosen.id).map(|run| run.id.clone()));
