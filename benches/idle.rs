@@ -30,12 +30,17 @@ pub fn rows(scale: Scale, table: &mut Table) {
     let pid = ground.daemon_pid();
     let seen = watched(pid, watch);
     let pss = pss_mb(pid);
+    let text = ground.sealed().read_tasks();
+    ground.sealed().write_tasks(&text.replacen("mend what", "mend at last what", 1));
+    pause(Duration::from_secs(2));
+    let after_edit = pss_mb(pid);
     finish(ground);
     tell(&seen, watch, table);
     let name = |when: &str| format!("idle daemon, 10,000 done tasks: memory (PSS) {when}");
-    table.add(limit(name("after a start"), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
-    let text = format!("{} MB", figure(after_import));
-    table.add(limit(name("after reading them in"), text, format!("≤ {PSS} MB"), after_import <= PSS));
+    for (when, pss) in [("after a start", pss), ("after an edit", after_edit), ("after reading them in", after_import)]
+    {
+        table.add(limit(name(when), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
+    }
 }
 
 fn finish(mut ground: Ground) {
