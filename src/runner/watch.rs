@@ -5,8 +5,12 @@ use super::launch::{Launch, RunDir, RunFileError};
 use super::signals::Signals;
 use crate::adapters::clock::instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// How often to look where the kernel does not announce changes of files.
 const LOOK: Duration = Duration::from_millis(100);
@@ -36,13 +40,25 @@ impl Watch {
         }
     }
 
-    /// Reads the launch as soon as it is there: the session is opened before the run is prepared. Signals end the
-    /// wait, and the process with it; nothing was begun.
+    /// Reads the launch as soon as it is there: the session is opened before the run is prepared. The end of the
+    /// terminal, or a request to end, ends the wait and the process with it, also where whoever started tmux had these
+    /// signals ignored; nothing was begun.
     ///
     /// # Errors
     /// When it is damaged, or still missing after a minute.
     pub(super) fn await_launch(&self, dir: &RunDir) -> Result<Launch, RunFileError> {
         let until = instant() + PREPARING;
+        let waiting = Arc::new(AtomicBool::new(true));
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            // Where that is not possible, the wait ends by itself.
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&waiting));
+        }
+        let launch = self.read_when_there(dir, until);
+        waiting.store(false, Ordering::SeqCst);
+        launch
+    }
+
+    fn read_when_there(&self, dir: &RunDir, until: Instant) -> Result<Launch, RunFileError> {
         loop {
             match dir.read_launch() {
                 Err(RunFileError::File(error)) if error.is_not_found() && instant() < until => {}

@@ -185,9 +185,9 @@ fn it_waits_hangs_and_leaves_processes_behind_as_told() {
     stage.work.write("go.txt", "");
     wait_until("the agent to go on", SOON, || running.said().1.contains("here I hang"));
     assert!(running.is_running());
-    running.signal(Signal::INT);
+    running.signal(Signal::TERM);
     let ran = running.finish(SOON);
-    assert_eq!(ran.signal, Some(Signal::INT.as_raw()), "{ran}");
+    assert_eq!(ran.signal, Some(Signal::TERM.as_raw()), "{ran}");
     assert!(stage.sealed.inmates().iter().any(|one| one.pid == sleeper), "it outlives the agent");
     drop(stage.sealed);
 }

@@ -41,7 +41,7 @@ fn one_whose_session_is_closed_leaves_and_the_run_can_still_be_started() {
     let room = Room::new("echo well");
     let runner = early(&room);
     runner.signal(Signal::HUP);
-    assert_eq!(runner.finish(SOON).code, None, "the signal ended it");
+    assert_eq!(runner.finish(SOON).code, Some(129), "the end of its terminal ended it");
     room.prepare();
     assert_eq!(inspect(&room.dir()).expect("readable"), RunState::NotStarted);
     assert_eq!(summary(&room.run()), "well");
