@@ -24,12 +24,19 @@ const PREPARING: Duration = Duration::from_secs(60);
 pub(super) struct Watch {
     /// `None` where there is no inotify, or no more of it for this user.
     files: Option<OwnedFd>,
+    /// The launch was not read yet.
+    waiting: Arc<AtomicBool>,
 }
 
 impl Watch {
-    /// Watches the run's directory.
+    /// Watches the run's directory. Until the launch was read, the signals that end a terminal end the process.
     pub(super) fn new(dir: &RunDir) -> Self {
-        Self { files: watch_directory(dir) }
+        let waiting = Arc::new(AtomicBool::new(true));
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            // Where that is not possible, the wait ends by itself.
+            let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&waiting));
+        }
+        Self { files: watch_directory(dir), waiting }
     }
 
     /// Watches the run's output as well, which must exist.
@@ -48,13 +55,8 @@ impl Watch {
     /// When it is damaged, or still missing after a minute.
     pub(super) fn await_launch(&self, dir: &RunDir) -> Result<Launch, RunFileError> {
         let until = instant() + PREPARING;
-        let waiting = Arc::new(AtomicBool::new(true));
-        for signal in [SIGHUP, SIGINT, SIGTERM] {
-            // Where that is not possible, the wait ends by itself.
-            let _ = flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&waiting));
-        }
         let launch = self.read_when_there(dir, until);
-        waiting.store(false, Ordering::SeqCst);
+        self.waiting.store(false, Ordering::SeqCst);
         launch
     }
 
