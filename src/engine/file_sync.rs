@@ -30,6 +30,8 @@ pub struct FileSync {
     dirty: BTreeSet<TaskId>,
     /// Entries that wait for an id.
     fills: Vec<(usize, TaskId)>,
+    /// Entries were given their ids by a write, and the file was not read since.
+    filling: bool,
     writing: bool,
     /// Raised with each write that begins or ends.
     generation: u64,
@@ -122,6 +124,7 @@ impl FileSync {
     pub fn take_document(&mut self, doc: TasksDoc, fills: Vec<(usize, TaskId)>, whole: bool) {
         self.take_portion(fills);
         self.halfway = false;
+        self.filling = false;
         self.agree((whole && self.fills.is_empty()).then(|| doc.agreed()));
         self.outline = Some(doc.into_outline());
         self.outline_wanted = false;
@@ -131,6 +134,7 @@ impl FileSync {
     /// What was being looked at is lost: the file is read again.
     pub fn start_over(&mut self) {
         self.halfway = false;
+        self.filling = false;
         self.fills.clear();
         self.known.tasks = None;
     }
@@ -140,12 +144,18 @@ impl FileSync {
         self.halfway
     }
 
+    /// Entries stand in the file that are not tasks yet: they wait for their ids, or for being read with them.
+    pub fn is_filling(&self) -> bool {
+        self.filling || !self.fills.is_empty()
+    }
+
     /// The file holds what was agreed on: it reads, and nothing is to be learned from it.
     pub fn take_agreed(&mut self) {
         let agreed = self.agreed.map(|agreed| agreed.digest());
         self.outline = self.outline.take().filter(|outline| Some(outline.digest()) == agreed);
         self.readable = true;
         self.halfway = false;
+        self.filling = false;
         self.fills.clear();
     }
 
@@ -154,6 +164,7 @@ impl FileSync {
         self.outline = None;
         self.outline_wanted = false;
         self.halfway = false;
+        self.filling = false;
         self.readable = false;
         self.fills.clear();
     }
@@ -238,6 +249,7 @@ impl FileSync {
             return (!asked_for).then(|| Job::ReadFiles { known: self.known() });
         };
         let fills = !std::mem::take(&mut self.fills).is_empty();
+        self.filling |= fills;
         self.dirty.clear();
         self.due = None;
         self.writing = true;

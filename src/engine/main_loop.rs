@@ -67,8 +67,10 @@ pub struct Engine {
     pub(super) shutdown: CancellationToken,
     plan: Arc<Plan>,
     unattended: bool,
-    /// The first look at files and runs is done.
+    /// The first look at files is done, and what is new there has become tasks, where that is possible.
     looked: bool,
+    /// A write of `tasks.yml` was tried.
+    pub(super) wrote: bool,
     /// When the safety net is looked at next.
     next_tick: Instant,
     /// Why nothing can be stored now.
@@ -139,6 +141,7 @@ impl Engine {
             plan: Arc::new(Plan::default()),
             unattended: false,
             looked: false,
+            wrote: false,
             next_tick: Instant::from_std(instant()),
             storage_problem: None,
             sidecars: BTreeMap::new(),

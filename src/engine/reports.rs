@@ -1,6 +1,7 @@
 //! What jobs report, applied to the state.
 
 use super::apply::{JobKey, Report};
+use super::file_job::Writeback;
 use super::main_loop::Engine;
 use super::question;
 use super::world::Turn;
@@ -26,11 +27,19 @@ impl Engine {
             }
             Report::Files(news) => {
                 self.on_files(turn, *news, now);
-                if !self.file.is_halfway() {
+                // New entries are tasks when their ids were written; a file that takes none holds nobody up.
+                if !self.file.is_halfway() && (!self.file.is_filling() || self.wrote) {
                     self.looked();
                 }
             }
-            Report::Written(result) => self.on_written(turn, *result, now),
+            Report::Written(result) => {
+                self.wrote = true;
+                let failed = matches!(*result, Writeback::Failed(_));
+                self.on_written(turn, *result, now);
+                if failed {
+                    self.looked();
+                }
+            }
             Report::Started { run, place, session_id, live, at } => {
                 self.on_started(turn, &run, place, (session_id, live), at, now);
             }

@@ -85,3 +85,16 @@ fn an_edit_of_a_finished_task_is_seen_and_the_rest_is_left_alone() {
     assert_eq!(show(&sealed, "10")["title"], "Old 10");
     sealed.finish();
 }
+
+#[test]
+fn the_first_list_without_a_daemon_shows_what_was_just_written() {
+    let sealed = SealedBox::new();
+    sealed.write_tasks("tasks:\n  - title: Written by hand\n");
+    for title in ["Written by hand", "And another", "And a third"] {
+        let listed = sealed.orch(["task", "list"]).ok();
+        assert!(listed.stdout.contains(title), "{listed}");
+        let next = if title == "Written by hand" { "And another" } else { "And a third" };
+        sealed.write_tasks(&format!("{}  - title: {next}\n", sealed.read_tasks()));
+    }
+    sealed.finish();
+}
