@@ -213,7 +213,7 @@ impl Setup {
             git: tokio::sync::OnceCell::new(),
             repositories: std::sync::Mutex::default(),
             discovering: tokio::sync::Mutex::default(),
-            ledger: std::sync::Mutex::default(),
+            ledger: engine::Ledger::default(),
         });
         let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());
         let listening = Arc::new(Listening::default());

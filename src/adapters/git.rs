@@ -26,7 +26,7 @@ mod worktrees;
 
 pub use base::Base;
 pub use call::Checkout;
-pub use changes::{Change, ChangeKind, RefMove, Weight};
+pub use changes::{Change, ChangeKind, MoveProgress, RefMove, Weight};
 pub use error::{GitError, OLDEST_GIT};
 pub use evidence::{Evidence, FileChange, Patch};
 pub use guard::Guard;

@@ -1,5 +1,6 @@
 //! Everything the engine touches the world with, in one place, handed down from the composition root.
 
+use super::ledger::Ledger;
 use super::settings::Sources;
 use crate::adapters::clock::Clock;
 use crate::adapters::tmux::Tmux;
@@ -37,7 +38,7 @@ pub struct Doors {
     /// Held while a repository is looked at for the first time: a burst of tasks needs one look.
     pub discovering: tokio::sync::Mutex<()>,
     /// Base branches that this engine moved, so that nobody else is blamed for it.
-    pub ledger: std::sync::Mutex<Vec<crate::adapters::git::RefMove>>,
+    pub ledger: Ledger,
 }
 
 impl Doors {

@@ -4,7 +4,7 @@
 use super::doors::Doors;
 use super::settings::{Settings, directory_of};
 use super::verify::run_checks;
-use crate::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, RefMove, Repo};
+use crate::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo};
 use crate::config::raw::Integrate;
 use crate::config::resolved::Config;
 use crate::domain::event::IntegrationProblem;
@@ -139,12 +139,11 @@ async fn check(doors: &Doors, config: &Config, candidate: &Candidate, run: &RunI
 
 async fn advance(doors: &Doors, repo: &Repo, base: &BranchName, candidate: &Candidate) -> Result<String, Attempt> {
     // Noted first: a run that ends right after the move must already find it in the ledger.
-    doors.note_move(RefMove {
-        name: base.full_ref(),
-        old: candidate.base_sha.clone(),
-        new: candidate.merge_sha.clone(),
-    });
-    match repo.advance_base(base, &candidate.base_sha, &candidate.merge_sha).await {
+    let (name, old, new) = (base.full_ref(), candidate.base_sha.clone(), candidate.merge_sha.clone());
+    doors.ledger.begin(RefMove { name, old, new, progress: MoveProgress::UnderWay });
+    let advanced = repo.advance_base(base, &candidate.base_sha, &candidate.merge_sha).await;
+    doors.ledger.end(&candidate.merge_sha, advanced.is_ok());
+    match advanced {
         Ok(advanced) => Ok(advanced.sha),
         Err(AdvanceError::Moved { .. }) => Err(Attempt::Moved),
         Err(error @ (AdvanceError::BaseDirty { .. } | AdvanceError::CheckoutMissing { .. })) => {

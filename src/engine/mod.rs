@@ -12,6 +12,7 @@ pub mod handle;
 mod history;
 mod integrate;
 mod launch;
+mod ledger;
 mod main_loop;
 mod material;
 mod merge_file;
@@ -30,6 +31,7 @@ mod verify;
 mod world;
 
 pub use doors::Doors;
+pub use ledger::Ledger;
 pub use main_loop::{Engine, Farewell, Signals};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;

@@ -7,7 +7,7 @@ use super::launch::guard_file;
 use super::settings::{Settings, directory_of};
 use crate::adapters::clock::instant;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, RefMove, Repo, Weight};
+use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, Repo, Weight};
 use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
 use crate::agents::DialectKind;
 use crate::config::resolved::Config;
@@ -133,8 +133,7 @@ async fn outside(doors: &Doors, repo: &Repo, checkout: &Checkout, run: &RunId, s
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
         return;
     };
-    let ledger = doors.moves();
-    match guard.check(repo, &ledger).await {
+    match guard.check(repo, || doors.ledger.moves()).await {
         Ok(changes) if changes.is_empty() => {}
         Ok(changes) => {
             let own = repo.diff_stat(checkout, &evidence.base, &evidence.head).await.unwrap_or_default();
@@ -199,18 +198,6 @@ fn attribute(trail: &Trail, changes: &[Change], sandbox: bool, evidence: &mut Ev
             Weight::Suspicion if sandbox && leads(change) => evidence.violations.push(change.detail.clone()),
             Weight::Suspicion => evidence.notes.push(format!("{} (not by what the run shows)", change.detail)),
         }
-    }
-}
-
-impl Doors {
-    /// The moves of base branches that this engine made.
-    pub fn moves(&self) -> Vec<RefMove> {
-        self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-
-    /// Remembers a move of a base branch.
-    pub fn note_move(&self, moved: RefMove) {
-        self.ledger.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(moved);
     }
 }
 

@@ -14,7 +14,7 @@
 
 use super::digest::{Digest, Digester, pass};
 use super::staged::{TEMP_SUFFIX, TempFile, name_prefix, parent_of, sync_parent};
-use super::{Durability, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
+use super::{Durability, FileLock, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
 use rustix::fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -72,14 +72,7 @@ pub fn exchange_write(
     new: &[u8],
     expected_old: Option<&[u8]>,
 ) -> Result<Written, WriteError> {
-    if !parent_of(lock).is_dir() {
-        create_dir_private(parent_of(lock))?;
-    }
-    let _held = lock_briefly(lock)?;
-    let target = resolve(path)?;
-    let keep = parent_of(lock).join(KEEP_DIR);
-    create_dir_private(&keep)?;
-    let rescued = settle_leftovers(&target, &keep)?;
+    let Place { _held, target, keep, rescued } = Place::enter(path, lock)?;
     let fingerprint = match (expected_old.map(Digest::of), digest_if_there(&target)?) {
         (None, None) => publish(&target, new)?,
         (Some(old), Some(current)) if old == current => {
@@ -103,19 +96,35 @@ pub fn exchange_append(
     added: &[u8],
     expected_old: Digest,
 ) -> Result<(Written, Digest), WriteError> {
-    if !parent_of(lock).is_dir() {
-        create_dir_private(parent_of(lock))?;
-    }
-    let _held = lock_briefly(lock)?;
-    let target = resolve(path)?;
-    let keep = parent_of(lock).join(KEEP_DIR);
-    create_dir_private(&keep)?;
-    let rescued = settle_leftovers(&target, &keep)?;
+    let Place { _held, target, keep, rescued } = Place::enter(path, lock)?;
     let Some((swap, new)) = Swap::stage_appended(&target, added, expected_old)? else {
         return Err(WriteError::Changed { current: read_if_there(&target)? });
     };
     exchange(&swap, &target, &keep, new, expected_old)?;
     Ok((Written { fingerprint: swap.fingerprint, rescued }, new))
+}
+
+/// The file that is to be written, with nobody else of orch at it.
+struct Place {
+    _held: FileLock,
+    target: PathBuf,
+    keep: PathBuf,
+    rescued: Vec<PathBuf>,
+}
+
+impl Place {
+    /// Takes the lock, finds the file and settles what earlier writes have left.
+    fn enter(path: &Path, lock: &Path) -> Result<Self, FsError> {
+        if !parent_of(lock).is_dir() {
+            create_dir_private(parent_of(lock))?;
+        }
+        let held = lock_briefly(lock)?;
+        let target = resolve(path)?;
+        let keep = parent_of(lock).join(KEEP_DIR);
+        create_dir_private(&keep)?;
+        let rescued = settle_leftovers(&target, &keep)?;
+        Ok(Self { _held: held, target, keep, rescued })
+    }
 }
 
 /// Puts a file where there is none.

@@ -63,6 +63,17 @@ pub struct RefMove {
     pub old: String,
     /// Where it went.
     pub new: String,
+    /// Whether it is there already.
+    pub progress: MoveProgress,
+}
+
+/// How far a move of orch's own has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MoveProgress {
+    /// It may be made at any moment, or have been made by somebody who was ended before he could say so.
+    UnderWay,
+    /// It was made.
+    Made,
 }
 
 /// Whether changes of this ref are nobody's business.
@@ -81,19 +92,23 @@ pub(super) struct Moved<'a> {
     pub(super) after: Option<&'a str>,
 }
 
-/// Compares refs, less what the ledger explains. The ledger's moves are followed in its order.
+/// Compares refs, less what the ledger explains. The ledger's moves are followed in its order; one that is under way
+/// may have been seen or not.
 pub(super) fn moved_refs<'a>(before: &'a Refs, after: &'a Refs, ledger: &'a [RefMove]) -> Vec<Moved<'a>> {
     let added = after.keys().filter(|name| !before.contains_key(*name));
     let mut moved = Vec::new();
     for name in before.keys().chain(added).filter(|name| !moves_freely(name)) {
         let mut expected = before.get(name).map(String::as_str);
+        let mut instead = None;
         for step in ledger.iter().filter(|step| step.name == *name) {
-            if expected == Some(step.old.as_str()) {
-                expected = Some(&step.new);
+            match step.progress {
+                _ if expected != Some(step.old.as_str()) => {}
+                MoveProgress::Made => expected = Some(&step.new),
+                MoveProgress::UnderWay => instead = Some(step.new.as_str()),
             }
         }
         let after = after.get(name).map(String::as_str);
-        if expected != after {
+        if expected != after && (instead.is_none() || instead != after) {
             moved.push(Moved { name, before: expected, after });
         }
     }
@@ -136,7 +151,8 @@ mod tests {
     }
 
     fn step(name: &str, old: &str, new: &str) -> RefMove {
-        RefMove { name: name.to_owned(), old: old.to_owned(), new: new.to_owned() }
+        let (name, old, new) = (name.to_owned(), old.to_owned(), new.to_owned());
+        RefMove { name, old, new, progress: MoveProgress::Made }
     }
 
     #[test]
@@ -154,6 +170,17 @@ mod tests {
         let told = moved_refs(&before, &after, &ledger[..1]);
         assert_eq!(told, [Moved { name: "refs/heads/main", before: Some("2"), after: Some("3") }]);
         assert_eq!(told[0].describe(), "refs/heads/main moved from 2 to 3");
+    }
+
+    #[test]
+    fn a_move_under_way_may_have_been_seen_or_not_and_one_that_was_made_is_not_taken_back() {
+        let name = "refs/heads/main";
+        let (one, two, three) = (refs(&[(name, "1")]), refs(&[(name, "2")]), refs(&[(name, "3")]));
+        let under_way = RefMove { progress: MoveProgress::UnderWay, ..step(name, "2", "3") };
+        let ledger = [step(name, "1", "2"), under_way];
+        assert_eq!(moved_refs(&one, &two, &ledger), []);
+        assert_eq!(moved_refs(&one, &three, &ledger), []);
+        assert_eq!(moved_refs(&one, &one, &ledger), [Moved { name, before: Some("2"), after: Some("1") }]);
     }
 
     #[test]

@@ -34,19 +34,20 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Records the repository. Takes no lock, so that it may run beside the making of the worktree.
+    /// Records the repository, beside the making of the worktree: it takes no lock unless orch just moves the main checkout.
     pub async fn take(repo: &Repo) -> Result<Self, GitError> {
         Self::record(repo, marks::salt()).await
     }
 
-    /// Compares the repository with the record. `ledger`: what orch itself moved since, or was about to move when it
-    /// was ended, in order. Only a move that is exactly like one of them is explained by it.
-    pub async fn check(&self, repo: &Repo, ledger: &[RefMove]) -> Result<Vec<Change>, GitError> {
+    /// Compares the repository with the record. `ledger` is asked after the look: what orch itself moved since, or was
+    /// about to move when it was ended, in order. Only a move that is exactly like one of them is explained by it.
+    pub async fn check(&self, repo: &Repo, ledger: impl FnOnce() -> Vec<RefMove>) -> Result<Vec<Change>, GitError> {
         let now = Self::record(repo, self.salt).await?;
+        let ledger = ledger();
         let mut changes = Vec::new();
         changes.extend(self.changed_files(&now));
         changes.extend(self.changed_head(&now));
-        for moved in moved_refs(&self.refs, &now.refs, ledger) {
+        for moved in moved_refs(&self.refs, &now.refs, &ledger) {
             changes.push(self.changed_ref(repo, &moved).await?);
         }
         changes.extend(self.changed_programs(&now));
@@ -54,7 +55,20 @@ impl Guard {
         Ok(changes)
     }
 
+    /// What is there while orch does not move the main checkout.
     async fn record(repo: &Repo, salt: u64) -> Result<Self, GitError> {
+        let before = repo.moves();
+        if before.is_multiple_of(2) {
+            let seen = Self::look(repo, salt).await?;
+            if repo.moves() == before {
+                return Ok(seen);
+            }
+        }
+        let _held = repo.hold().await?;
+        Self::look(repo, salt).await
+    }
+
+    async fn look(repo: &Repo, salt: u64) -> Result<Self, GitError> {
         let main = repo.main_checkout();
         let (status, refs, config) =
             tokio::try_join!(repo.status(&main, Untracked::Files), repo.protected_refs(), repo.configuration(&main))?;

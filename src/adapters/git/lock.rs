@@ -8,6 +8,7 @@ use crate::adapters::fs::{self, FileLock};
 use crate::domain::names::short_hash;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
@@ -22,7 +23,25 @@ const LOOK: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone)]
 pub(super) struct Locks {
     directory: Arc<Path>,
-    here: Arc<Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>>,
+    here: Arc<Mutex<HashMap<PathBuf, Arc<Gate>>>>,
+}
+
+/// What the tasks of this process share about one repository.
+#[derive(Debug, Default)]
+struct Gate {
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Raised before orch moves the main checkout and after it: odd while that goes on.
+    moves: AtomicU64,
+}
+
+/// orch moves the main checkout while this lives.
+#[derive(Debug)]
+pub(super) struct Moving(Arc<Gate>);
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        self.0.moves.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 /// Holds a repository until it is dropped.
@@ -39,11 +58,7 @@ impl Locks {
 
     /// Waits until nobody else changes the repository with this common directory.
     pub(super) async fn hold(&self, common_dir: &Path) -> Result<Held, GitError> {
-        let mutex = {
-            let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(here.entry(common_dir.to_owned()).or_default())
-        };
-        let here = mutex.lock_owned().await;
+        let here = Arc::clone(&self.gate(common_dir).turn).lock_owned().await;
         let name = format!("git-{}.lock", short_hash(common_dir.as_os_str().as_encoded_bytes()));
         let path = self.directory.join(name);
         let io = |source| GitError::Io { path: path.clone(), source };
@@ -57,5 +72,23 @@ impl Locks {
             }
         }
         Err(GitError::Busy { lock: path })
+    }
+
+    /// Says that orch moves the main checkout of this repository now. Only who holds it does.
+    pub(super) fn moving(&self, common_dir: &Path) -> Moving {
+        let gate = self.gate(common_dir);
+        gate.moves.fetch_add(1, Ordering::SeqCst);
+        Moving(gate)
+    }
+
+    /// How often orch began or ended to move the main checkout: what was read between two equal even numbers shows
+    /// nothing half moved.
+    pub(super) fn moves(&self, common_dir: &Path) -> u64 {
+        self.gate(common_dir).moves.load(Ordering::SeqCst)
+    }
+
+    fn gate(&self, common_dir: &Path) -> Arc<Gate> {
+        let mut here = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(here.entry(common_dir.to_owned()).or_default())
     }
 }

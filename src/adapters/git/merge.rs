@@ -247,6 +247,7 @@ impl Repo {
             return Err(AdvanceError::NotForward { branch: base.clone() });
         }
         let checkout = self.checkout_of(base).await?;
+        let _moving = self.moving();
         match &checkout {
             None => self.move_ref(base, old, new).await?,
             Some(at) => self.move_checkout(at, base, old, new).await?,

@@ -2,7 +2,7 @@
 
 use super::call::{Call, Checkout, Known, shortened, unknown_checkout_call};
 use super::error::GitError;
-use super::lock::Held;
+use super::lock::{Held, Moving};
 use super::{Git, base};
 use crate::adapters::fs;
 use crate::adapters::process::{self, Output};
@@ -204,6 +204,16 @@ impl Repo {
     /// Waits until nobody else of orch changes this repository.
     pub(in crate::adapters) async fn hold(&self) -> Result<Held, GitError> {
         self.git.locks.hold(&self.common_dir).await
+    }
+
+    /// Says that orch moves the main checkout, until this is dropped.
+    pub(super) fn moving(&self) -> Moving {
+        self.git.locks.moving(&self.common_dir)
+    }
+
+    /// How often orch began or ended to move the main checkout; odd while that goes on.
+    pub(super) fn moves(&self) -> u64 {
+        self.git.locks.moves(&self.common_dir)
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a run must leave alone.
 
-use super::{Lab, inside};
+use super::{Lab, inside, main};
 use crate::kit;
-use orch::adapters::git::{Change, ChangeKind, Guard, RefMove, Weight};
+use orch::adapters::git::{Change, ChangeKind, Guard, MoveProgress, RefMove, Weight};
 
 fn summary(changes: &[Change]) -> Vec<(ChangeKind, Weight, String)> {
     changes.iter().map(|change| (change.kind, change.weight, change.names.join(" "))).collect()
@@ -22,7 +22,7 @@ async fn work_on_the_tasks_own_branch_and_on_other_tasks_is_no_change() {
     // The record outlives the daemon.
     let text = serde_json::to_string(&guard).unwrap();
     let guard: Guard = serde_json::from_str(&text).unwrap();
-    assert_eq!(guard.check(&repo, &[]).await.unwrap(), []);
+    assert_eq!(guard.check(&repo, Vec::new).await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -37,7 +37,7 @@ async fn writing_into_the_main_checkout_is_a_suspicion_that_names_the_files() {
     project.write("touched", "1\n");
     project.write("README.md", "2\n");
     project.write("new/file", "");
-    let changes = guard.check(&repo, &[]).await.unwrap();
+    let changes = guard.check(&repo, Vec::new).await.unwrap();
     assert_eq!(summary(&changes), [(ChangeKind::WorkTree, Weight::Suspicion, "README.md edited new/file".to_owned())]);
 }
 
@@ -54,15 +54,15 @@ async fn the_users_own_commit_is_a_suspicion_and_a_move_behind_his_back_a_violat
         project.write("a", "");
         project.commit("by the user")
     });
-    let changes = guard.check(&repo, &[]).await.unwrap();
+    let changes = guard.check(&repo, Vec::new).await.unwrap();
     assert_eq!(summary(&changes), [(ChangeKind::Ref, Weight::Suspicion, name.clone())]);
-    let ledger = [RefMove { name: name.clone(), old, new }];
-    assert_eq!(guard.check(&repo, &ledger).await.unwrap(), [], "orch's own move");
+    let ledger = [RefMove { name: name.clone(), old, new, progress: MoveProgress::Made }];
+    assert_eq!(guard.check(&repo, || ledger.to_vec()).await.unwrap(), [], "orch's own move");
 
     let guard = Guard::take(&repo).await.unwrap();
     let sha = agent.commit("evil", "");
     agent.git(["update-ref", &name, &sha]);
-    let changes = guard.check(&repo, &[]).await.unwrap();
+    let changes = guard.check(&repo, Vec::new).await.unwrap();
     assert!(
         changes.iter().any(|c| c.kind == ChangeKind::Ref && c.weight == Weight::Violation && c.names == [name.clone()]),
         "{changes:?}"
@@ -83,7 +83,7 @@ async fn tags_branches_the_stash_and_a_switch_are_told() {
     agent.write("README.md", "stashed\n");
     agent.git(["stash", "--quiet"]);
     project.git(["switch", "--quiet", "--create", "feature"]);
-    let changes = guard.check(&repo, &[]).await.unwrap();
+    let changes = guard.check(&repo, Vec::new).await.unwrap();
     let mut names: Vec<_> = changes.iter().flat_map(|change| change.names.clone()).collect();
     names.sort();
     assert_eq!(names, ["feature", "refs/heads/feature", "refs/heads/old", "refs/stash", "refs/tags/v1"]);
@@ -100,7 +100,7 @@ async fn hooks_and_dangerous_settings_are_violations() {
     kit::write_file(&project.dir().join(".git/objects/info/alternates"), "/elsewhere\n");
     project.git(["config", "core.fsmonitor", "x"]);
     project.git(["config", "branch.main.description", "harmless"]);
-    let changes = guard.check(&repo, &[]).await.unwrap();
+    let changes = guard.check(&repo, Vec::new).await.unwrap();
     assert_eq!(
         summary(&changes),
         [
@@ -119,5 +119,31 @@ async fn a_pipe_in_the_main_checkout_blocks_nobody() {
     project.write("big", &"x".repeat(9 << 20));
     let repo = lab.open(&project).await;
     let guard = Guard::take(&repo).await.unwrap();
-    assert_eq!(guard.check(&repo, &[]).await.unwrap(), []);
+    assert_eq!(guard.check(&repo, Vec::new).await.unwrap(), []);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_move_of_orchs_own_is_never_seen_half_made() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    let base = main();
+    let mut ledger: Vec<RefMove> = Vec::new();
+    for round in 0..6 {
+        for file in 0..200 {
+            agent.write(&format!("{file}.txt"), &format!("{round}\n"));
+        }
+        let (name, old, new) = (base.full_ref(), project.head(), agent.commit("round", &format!("{round}\n")));
+        let before = Guard::take(&repo).await.unwrap();
+        ledger.push(RefMove { name, old: old.clone(), new: new.clone(), progress: MoveProgress::UnderWay });
+        let under_way = || ledger.clone();
+        let (advanced, taken, seen) =
+            tokio::join!(repo.advance_base(&base, &old, &new), Guard::take(&repo), before.check(&repo, under_way));
+        advanced.unwrap();
+        assert_eq!(seen.unwrap(), [], "compared meanwhile");
+        ledger.last_mut().unwrap().progress = MoveProgress::Made;
+        assert_eq!(taken.unwrap().check(&repo, || ledger.clone()).await.unwrap(), [], "recorded meanwhile");
+    }
 }

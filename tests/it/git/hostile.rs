@@ -103,7 +103,7 @@ async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
     lab.ensure(&repo, 1, "x").await.unwrap();
     let evidence = repo.evidence(&worktree.checkout, &worktree.base_sha).await.unwrap();
     repo.diff(&worktree.checkout, &worktree.base_sha, &evidence.head, 1 << 20).await.unwrap();
-    guard.check(&repo, &[]).await.unwrap();
+    guard.check(&repo, Vec::new).await.unwrap();
     let scratch = lab.path("scratch");
     let request = MergeRequest { branch: &worktree.branch, base: &main(), scratch: &scratch, message: "merge" };
     let Merged::Ready(candidate) = repo.merge_candidate(&request).await.unwrap() else { panic!("nothing to merge") };
