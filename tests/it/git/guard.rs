@@ -3,6 +3,7 @@
 use super::{Lab, inside, main};
 use crate::kit;
 use orch::adapters::git::{Change, ChangeKind, Guard, MoveProgress, RefMove, Weight};
+use std::cell::Cell;
 
 fn summary(changes: &[Change]) -> Vec<(ChangeKind, Weight, String)> {
     changes.iter().map(|change| (change.kind, change.weight, change.names.join(" "))).collect()
@@ -130,20 +131,29 @@ async fn a_move_of_orchs_own_is_never_seen_half_made() {
     let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
     let agent = inside(&lab, &worktree);
     let base = main();
-    let mut ledger: Vec<RefMove> = Vec::new();
-    for round in 0..6 {
-        for file in 0..200 {
-            agent.write(&format!("{file}.txt"), &format!("{round}\n"));
+    for file in 0..2000 {
+        agent.write(&format!("{file}.txt"), "1\n");
+    }
+    let (name, old, new) = (base.full_ref(), project.head(), agent.commit("many files", ""));
+    let moved = |progress| vec![RefMove { name: name.clone(), old: old.clone(), new: new.clone(), progress }];
+    let before = Guard::take(&repo).await.unwrap();
+    // Looks one after the other, from before the move until after it.
+    let over = Cell::new(false);
+    let look = async {
+        let mut taken = Vec::new();
+        while !over.get() {
+            assert_eq!(before.check(&repo, || moved(MoveProgress::UnderWay)).await.unwrap(), [], "compared meanwhile");
+            taken.push(Guard::take(&repo).await.unwrap());
         }
-        let (name, old, new) = (base.full_ref(), project.head(), agent.commit("round", &format!("{round}\n")));
-        let before = Guard::take(&repo).await.unwrap();
-        ledger.push(RefMove { name, old: old.clone(), new: new.clone(), progress: MoveProgress::UnderWay });
-        let under_way = || ledger.clone();
-        let (advanced, taken, seen) =
-            tokio::join!(repo.advance_base(&base, &old, &new), Guard::take(&repo), before.check(&repo, under_way));
+        taken
+    };
+    let advance = async {
+        let advanced = repo.advance_base(&base, &old, &new).await;
+        over.set(true);
         advanced.unwrap();
-        assert_eq!(seen.unwrap(), [], "compared meanwhile");
-        ledger.last_mut().unwrap().progress = MoveProgress::Made;
-        assert_eq!(taken.unwrap().check(&repo, || ledger.clone()).await.unwrap(), [], "recorded meanwhile");
+    };
+    let (taken, ()) = tokio::join!(look, advance);
+    for guard in taken {
+        assert_eq!(guard.check(&repo, || moved(MoveProgress::Made)).await.unwrap(), [], "recorded meanwhile");
     }
 }
