@@ -2,7 +2,9 @@
 //! engine (the daemon's, or one opened in this process).
 
 use super::error::CliError;
+use super::exit::Exit;
 use super::ui::Ui;
+use super::ui::paint::Paint;
 use super::ui::time::Now;
 use crate::adapters::clock::{self, Clock, SystemClock};
 use crate::adapters::git::Git;
@@ -36,6 +38,24 @@ impl Context {
     /// The present, in the person's time zone.
     pub fn now(&self) -> Now {
         Now { at: SystemClock.now(), zone: TimeZone::system() }
+    }
+
+    /// Prints one view of the API: as `told` puts it, or its document as it is for programs.
+    pub async fn present<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        told: impl FnOnce(&T, &Now, Paint) -> String,
+    ) -> Result<Exit, CliError> {
+        let mut link = self.link().await?;
+        if self.ui.is_json() {
+            let document = link.get_raw(path).await?;
+            self.ui.raw_json(&document)?;
+        } else {
+            let view: T = link.get(path).await?;
+            self.ui.data(&told(&view, &self.now(), self.ui.paint()))?;
+        }
+        link.close().await?;
+        Ok(Exit::Done)
     }
 
     /// `PATH`.

@@ -19,17 +19,7 @@ pub struct Args {
 
 /// Prints it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let mut link = context.link().await?;
-    let path = format!("/v1/tasks/{}/why", args.id);
-    if context.ui.is_json() {
-        let document = link.get_raw(&path).await?;
-        context.ui.raw_json(&document)?;
-    } else {
-        let why: WhyView = link.get(&path).await?;
-        context.ui.data(&told(&why, &context.now(), context.ui.paint()))?;
-    }
-    link.close().await?;
-    Ok(Exit::Done)
+    context.present(&format!("/v1/tasks/{}/why", args.id), told).await
 }
 
 fn told(why: &WhyView, now: &Now, paint: Paint) -> String {

@@ -3,6 +3,7 @@
 
 mod settled;
 mod spend;
+mod write;
 
 pub use settled::{Mark, SettledRow};
 
@@ -12,7 +13,7 @@ use super::tasks_file::Agreed;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::Message;
 use crate::domain::plan::Cooldown;
-use crate::domain::task::{Phase, Run, Task};
+use crate::domain::task::{Run, Task};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
@@ -378,99 +379,11 @@ impl Writer {
             return Err(JournalError::Fenced { path: path.clone() });
         }
         for write in writes {
-            put(&transaction, write).map_err(|error| match error {
-                PutError::Sqlite(source) => JournalError::Sqlite { path: path.clone(), source },
-                PutError::Json(what, source) => JournalError::Row { path: path.clone(), what, source },
+            write::put(&transaction, write).map_err(|error| match error {
+                write::PutError::Sqlite(source) => JournalError::Sqlite { path: path.clone(), source },
+                write::PutError::Json(what, source) => JournalError::Row { path: path.clone(), what, source },
             })?;
         }
         transaction.commit().map_err(sqlite)
     }
-}
-
-enum PutError {
-    Sqlite(rusqlite::Error),
-    Json(&'static str, serde_json::Error),
-}
-
-impl From<rusqlite::Error> for PutError {
-    fn from(source: rusqlite::Error) -> Self {
-        Self::Sqlite(source)
-    }
-}
-
-fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
-    let json = |what, result: serde_json::Result<String>| result.map_err(|e| PutError::Json(what, e));
-    match write {
-        Write::Task(task) => {
-            let data = json("task", serde_json::to_string(task.as_ref()))?;
-            connection
-                .prepare_cached(
-                    "INSERT INTO tasks (id, data, settled) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (id) DO UPDATE SET data = excluded.data, settled = excluded.settled",
-                )?
-                .execute(params![task.id.0, data, task.is_settled()])?;
-            settled::put(connection, task)?;
-            connection
-                .prepare_cached(
-                    "UPDATE meta SET value = CAST(?1 AS TEXT) WHERE key = 'last_task_id' AND CAST(value AS INTEGER) < ?1",
-                )?
-                .execute(params![task.id.0])?;
-        }
-        Write::Run(run) => {
-            let data = json("run", serde_json::to_string(run))?;
-            let ordinal: u32 = run.id.as_str().split('-').nth(1).and_then(|t| t.parse().ok()).unwrap_or(0);
-            connection
-                .prepare_cached(
-                    "INSERT INTO runs (id, task_id, ordinal, live, data) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (id) DO UPDATE SET live = excluded.live, data = excluded.data",
-                )?
-                .execute(params![run.id.as_str(), run.task.0, ordinal, run.phase != Phase::Ended, data])?;
-        }
-        Write::Entry(entry) => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO events (seq, at, task_id, run_id, kind, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                )?
-                .execute(params![
-                    entry.seq,
-                    entry.at.as_millisecond(),
-                    entry.task_id.map(|t| t.0),
-                    entry.run_id.as_ref().map(RunId::as_str),
-                    entry.kind,
-                    entry.text
-                ])?;
-        }
-        Write::Project(project) => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO projects (dir, name, approved, created_at)
-                     VALUES (?1, ?2, ?3, (SELECT COUNT(*) FROM projects))
-                     ON CONFLICT (dir) DO UPDATE SET name = excluded.name, approved = excluded.approved",
-                )?
-                .execute(params![project.dir.to_string_lossy(), project.name, project.approved])?;
-        }
-        Write::Cooldown(agent, Some(cooldown)) => {
-            let data = json("cooldown", serde_json::to_string(cooldown))?;
-            connection
-                .prepare_cached(
-                    "INSERT INTO cooldowns (agent, data) VALUES (?1, ?2)
-                     ON CONFLICT (agent) DO UPDATE SET data = excluded.data",
-                )?
-                .execute(params![agent, data])?;
-        }
-        Write::Message(message) => messages::put(connection, message)?,
-        Write::Agreed(Some(agreed)) => {
-            let data = json("content of tasks.yml", serde_json::to_string(agreed))?;
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('agreed', ?1)")?
-                .execute(params![data])?;
-        }
-        Write::Agreed(None) => {
-            connection.prepare_cached("DELETE FROM meta WHERE key = 'agreed'")?.execute([])?;
-        }
-        Write::Cooldown(agent, None) => {
-            connection.prepare_cached("DELETE FROM cooldowns WHERE agent = ?1")?.execute(params![agent])?;
-        }
-    }
-    Ok(())
 }

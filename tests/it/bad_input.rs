@@ -317,6 +317,15 @@ impl Yard {
         let dir = std::path::Path::new(&transcript).parent().expect("in a directory").to_owned();
         (id, dir)
     }
+
+    /// The first run is told as crashed, by asking many times a second, and the next attempt finishes.
+    fn crashes_and_is_tried_again(self, id: &str) {
+        let class = || self.show(id)["runs"][0]["outcome"]["class"].clone();
+        wait::wait_until("the run to be told as crashed", RUN, || class() == "crashed");
+        std::fs::write(self.sealed.home().join("go-on"), "").expect("file");
+        wait::wait_until("the next attempt to be done", RUN, || self.show(id)["status"] == "done");
+        self.sealed.finish();
+    }
 }
 
 #[test]
@@ -329,12 +338,7 @@ fn a_runner_that_is_killed_is_noticed_although_others_keep_asking() {
     let pid = rustix::process::Pid::from_raw(pid).expect("a pid");
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("killed");
     // Asking is what this loop does, many times a second.
-    wait::wait_until("the run to be told as crashed", RUN, || {
-        yard.show(&id)["runs"][0]["outcome"]["class"] == "crashed"
-    });
-    std::fs::write(yard.sealed.home().join("go-on"), "").expect("file");
-    wait::wait_until("the next attempt to be done", RUN, || yard.show(&id)["status"] == "done");
-    yard.sealed.finish();
+    yard.crashes_and_is_tried_again(&id);
 }
 
 #[test]
@@ -342,12 +346,7 @@ fn a_run_whose_directory_is_taken_away_ends_and_is_tried_again() {
     let mut yard = Yard::new(&[("patient", PATIENT)], "");
     let (id, dir) = yard.at_work();
     std::fs::remove_dir_all(&dir).expect("removed");
-    wait::wait_until("the run to be told as crashed", RUN, || {
-        yard.show(&id)["runs"][0]["outcome"]["class"] == "crashed"
-    });
-    std::fs::write(yard.sealed.home().join("go-on"), "").expect("file");
-    wait::wait_until("the next attempt to be done", RUN, || yard.show(&id)["status"] == "done");
-    yard.sealed.finish();
+    yard.crashes_and_is_tried_again(&id);
 }
 
 #[test]
