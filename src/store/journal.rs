@@ -24,6 +24,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
+/// How many pages the log ahead of the file may hold (SQLite's own default is four times as many).
+const LOG_PAGES: i64 = 250;
+
 /// Why the journal cannot serve.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -177,6 +180,8 @@ impl Journal {
         connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(sqlite)?;
         connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
         connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
+        // Whoever opens the journal next reads the log's pages first: every command, where no daemon runs.
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(sqlite)?;
         connection.pragma_update(None, "cache_size", -1024).map_err(sqlite)?;
         migrate(&mut connection).map_err(|source| JournalError::Migration { path: path.to_owned(), source })?;
         let epoch = take_over(&mut connection).map_err(sqlite)?;
