@@ -1,15 +1,10 @@
-//! One watch for any number of files: a thread sleeps in it until a file that it follows grew, a directory that it
-//! follows got a new name, somebody wakes it, or a time is over. Straight on inotify, because a line that an agent
-//! writes must not take the way over another thread first.
+//! One watch for any number of files: a task sleeps in it until a file that it follows grew, or a directory that it
+//! follows got a new name. Straight on inotify and the runtime's own poll, because a line that an agent writes must not
+//! take the way over another thread first: each switch costs more than all the reading.
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use std::collections::BTreeSet;
-use std::io::{self, Read, Write};
-use std::os::fd::OwnedFd;
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How often to look where the kernel does not announce changes.
@@ -19,178 +14,184 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WatchId(i32);
 
-/// What woke the thread.
+/// What happened.
 #[derive(Debug, PartialEq, Eq)]
 pub enum News {
     /// These changed, perhaps.
     Changed(BTreeSet<WatchId>),
-    /// Everything may have changed: the time is over, or there was more than could be told.
+    /// Everything may have changed: there was more than could be told, or nothing is announced here.
     Anything,
-    /// Somebody called.
-    Called,
 }
 
-/// The watch. Belongs to one thread.
+/// The watch. Belongs to one task.
 #[derive(Debug)]
 pub struct FileWatch {
     /// `None` where there is no inotify, or no more of it for this user.
-    files: Option<OwnedFd>,
-    calls: UnixStream,
-    /// The other end of `calls`.
-    caller: Caller,
-}
-
-/// Wakes the thread that waits. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Caller(Arc<UnixStream>);
-
-impl Caller {
-    /// Wakes it. A call is never lost; several may count as one.
-    pub fn call(&self) {
-        // A full buffer holds a call already.
-        let _ = (&*self.0).write(&[1]);
-    }
+    files: Option<kernel::Files>,
 }
 
 impl FileWatch {
-    /// Follows nothing yet.
+    /// Follows nothing yet. Called within a runtime that has its I/O switched on.
     ///
     /// # Errors
     /// The process has no more descriptors.
     pub fn new() -> io::Result<Self> {
-        let (calls, caller) = UnixStream::pair()?;
-        calls.set_nonblocking(true)?;
-        caller.set_nonblocking(true)?;
-        Ok(Self { files: inotify::open(), calls, caller: Caller(Arc::new(caller)) })
-    }
-
-    /// Who wakes it.
-    pub fn caller(&self) -> Caller {
-        self.caller.clone()
+        Ok(Self { files: kernel::open()? })
     }
 
     /// Follows a file's content. `None`: nothing will be told of it, look now and then.
     pub fn follow_file(&self, path: &Path) -> Option<WatchId> {
-        inotify::follow_file(self.files.as_ref()?, path)
+        kernel::follow_file(self.files.as_ref()?, path)
     }
 
     /// Follows the names in a directory. `None`: as above.
     pub fn follow_directory(&self, path: &Path) -> Option<WatchId> {
-        inotify::follow_directory(self.files.as_ref()?, path)
+        kernel::follow_directory(self.files.as_ref()?, path)
+    }
+
+    /// Follows which names go from a directory. `None`: as above.
+    pub fn follow_removals(&self, path: &Path) -> Option<WatchId> {
+        kernel::follow_removals(self.files.as_ref()?, path)
     }
 
     /// Lets go of it.
     pub fn forget(&self, id: WatchId) {
         if let Some(files) = &self.files {
-            inotify::forget(files, id);
+            kernel::forget(files, id);
         }
     }
 
-    /// Waits for news, at most for `limit`; without one, for ever.
-    pub fn wait(&mut self, limit: Option<Duration>) -> News {
-        let limit = match (&self.files, limit) {
-            (None, Some(limit)) => Some(limit.min(LOOK)),
-            (None | Some(_), limit) => limit,
+    /// Waits for news. Nothing is lost when the waiting is given up.
+    pub async fn news(&mut self) -> News {
+        let Some(files) = &mut self.files else {
+            tokio::time::sleep(LOOK).await;
+            return News::Anything;
         };
-        let timeout = limit.and_then(|limit| Timespec::try_from(limit).ok());
-        let mut fds = vec![PollFd::new(&self.calls, PollFlags::IN)];
-        fds.extend(self.files.iter().map(|files| PollFd::new(files, PollFlags::IN)));
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(0) => return News::Anything,
-            Ok(_) => {}
-            Err(Errno::INTR) => return News::Called,
-            Err(_) => return News::Anything,
-        }
-        if !fds[0].revents().is_empty() {
-            let mut bytes = [0; 64];
-            while matches!((&self.calls).read(&mut bytes), Ok(count) if count == bytes.len()) {}
-            return News::Called;
-        }
-        self.files.as_ref().map_or(News::Anything, inotify::read)
+        kernel::news(files).await
     }
 }
 
 #[cfg(target_os = "linux")]
-mod inotify {
+mod kernel {
     use super::{News, WatchId};
-    use rustix::fs::inotify::{CreateFlags, ReadFlags, Reader, WatchFlags, add_watch, init, remove_watch};
-    use rustix::io::Errno;
-    use std::collections::BTreeSet;
-    use std::mem::MaybeUninit;
-    use std::os::fd::OwnedFd;
+    use futures::{FutureExt, StreamExt};
+    use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
+    use std::cell::RefCell;
+    use std::collections::{BTreeSet, HashMap};
+    use std::io;
     use std::path::Path;
 
-    pub(super) fn open() -> Option<OwnedFd> {
-        init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).ok()
+    /// Bytes of events that are read at once.
+    const ROOM: usize = 16 << 10;
+    /// Events that are news together; more come from a flood, which must not keep the reader from its work.
+    const MOST: usize = 1024;
+
+    /// What is followed.
+    #[derive(Debug)]
+    pub(super) struct Files {
+        events: EventStream<Vec<u8>>,
+        descriptors: RefCell<HashMap<WatchId, WatchDescriptor>>,
     }
 
-    pub(super) fn follow_file(files: &OwnedFd, path: &Path) -> Option<WatchId> {
-        add_watch(files, path, WatchFlags::MODIFY).ok().map(WatchId)
+    /// `None`: there is no more of it for this user.
+    pub(super) fn open() -> io::Result<Option<Files>> {
+        let Ok(inotify) = Inotify::init() else { return Ok(None) };
+        Ok(Some(Files { events: inotify.into_event_stream(vec![0; ROOM])?, descriptors: RefCell::default() }))
     }
 
-    pub(super) fn follow_directory(files: &OwnedFd, path: &Path) -> Option<WatchId> {
-        let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::DELETE_SELF | WatchFlags::ONLYDIR;
-        add_watch(files, path, flags).ok().map(WatchId)
+    pub(super) fn follow_file(files: &Files, path: &Path) -> Option<WatchId> {
+        files.follow(path, WatchMask::MODIFY)
     }
 
-    pub(super) fn forget(files: &OwnedFd, id: WatchId) {
-        // What is gone is forgotten already.
-        let _ = remove_watch(files, id.0);
+    pub(super) fn follow_directory(files: &Files, path: &Path) -> Option<WatchId> {
+        files.follow(path, WatchMask::CREATE | WatchMask::MOVED_TO | WatchMask::ONLYDIR)
     }
 
-    pub(super) fn read(files: &OwnedFd) -> News {
-        let mut buffer = [MaybeUninit::uninit(); 16 << 10];
-        let mut reader = Reader::new(files, &mut buffer);
+    pub(super) fn follow_removals(files: &Files, path: &Path) -> Option<WatchId> {
+        files.follow(path, WatchMask::DELETE | WatchMask::MOVED_FROM | WatchMask::ONLYDIR)
+    }
+
+    pub(super) fn forget(files: &Files, id: WatchId) {
+        if let Some(descriptor) = files.descriptors.borrow_mut().remove(&id) {
+            // What is gone is forgotten already.
+            files.events.watches().remove(descriptor).ok();
+        }
+    }
+
+    /// The first event, and what there is beside it.
+    pub(super) async fn news(files: &mut Files) -> News {
         let mut changed = BTreeSet::new();
-        loop {
-            match reader.next() {
-                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => return News::Anything,
-                Ok(event) => {
-                    changed.insert(WatchId(event.wd()));
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => break,
-            }
-            // What comes later is news for the next time.
-            if reader.is_buffer_empty() {
-                break;
-            }
+        let mut next = Some(files.events.next().await);
+        let mut left = MOST;
+        while let Some(event) = next {
+            match event {
+                Some(Ok(event)) if event.mask.contains(EventMask::Q_OVERFLOW) => return News::Anything,
+                Some(Ok(event)) => changed.insert(id(&event.wd)),
+                Some(Err(_)) | None => return News::Anything,
+            };
+            left -= 1;
+            next = if left > 0 { files.events.next().now_or_never() } else { None };
         }
         News::Changed(changed)
+    }
+
+    fn id(descriptor: &WatchDescriptor) -> WatchId {
+        WatchId(descriptor.get_watch_descriptor_id())
+    }
+
+    impl Files {
+        fn follow(&self, path: &Path, what: WatchMask) -> Option<WatchId> {
+            let descriptor = self.events.watches().add(path, what).ok()?;
+            let id = id(&descriptor);
+            self.descriptors.borrow_mut().insert(id, descriptor);
+            Some(id)
+        }
     }
 }
 
 #[cfg(not(target_os = "linux"))]
-mod inotify {
+mod kernel {
     use super::{News, WatchId};
-    use std::os::fd::OwnedFd;
+    use std::io;
     use std::path::Path;
 
-    pub(super) fn open() -> Option<OwnedFd> {
-        None
+    /// Nothing is announced here.
+    #[derive(Debug)]
+    pub(super) enum Files {}
+
+    pub(super) fn open() -> io::Result<Option<Files>> {
+        Ok(None)
     }
 
-    pub(super) fn follow_file(_files: &OwnedFd, _path: &Path) -> Option<WatchId> {
-        None
+    pub(super) fn follow_file(files: &Files, _path: &Path) -> Option<WatchId> {
+        match *files {}
     }
 
-    pub(super) fn follow_directory(_files: &OwnedFd, _path: &Path) -> Option<WatchId> {
-        None
+    pub(super) fn follow_directory(files: &Files, _path: &Path) -> Option<WatchId> {
+        match *files {}
     }
 
-    pub(super) fn forget(_files: &OwnedFd, _id: WatchId) {}
+    pub(super) fn follow_removals(files: &Files, _path: &Path) -> Option<WatchId> {
+        match *files {}
+    }
 
-    pub(super) fn read(_files: &OwnedFd) -> News {
-        News::Anything
+    pub(super) fn forget(files: &Files, _id: WatchId) {
+        match *files {}
+    }
+
+    pub(super) async fn news(files: &mut Files) -> News {
+        match *files {}
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+    use tokio::time::timeout;
 
-    #[test]
-    fn growth_new_names_and_calls_wake_and_silence_does_not() {
+    #[tokio::test]
+    async fn growth_and_new_names_are_news_and_silence_is_not() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("log");
         let mut file = std::fs::File::create(&path).expect("a file");
@@ -199,13 +200,25 @@ mod tests {
         if of_file.is_none() {
             return; // No inotify here: everything is looked at.
         }
-        assert_eq!(watch.wait(Some(Duration::from_millis(1))), News::Anything);
-        file.write_all(b"x").expect("writable");
-        assert_eq!(watch.wait(None), News::Changed(of_file.into_iter().collect()));
+        let changed = |id: Option<WatchId>| News::Changed(id.into_iter().collect());
+        for _ in 0..3 {
+            assert!(timeout(Duration::from_millis(1), watch.news()).await.is_err());
+            file.write_all(b"x").expect("writable");
+            assert_eq!(watch.news().await, changed(of_file));
+        }
         std::fs::rename(&path, dir.path().join("other")).expect("renamed");
-        assert_eq!(watch.wait(None), News::Changed(of_dir.into_iter().collect()));
-        let caller = watch.caller();
-        std::thread::spawn(move || caller.call()).join().expect("it called");
-        assert_eq!(watch.wait(None), News::Called);
+        assert_eq!(watch.news().await, changed(of_dir));
+        std::fs::create_dir(dir.path().join("run")).expect("made");
+        assert_eq!(watch.news().await, changed(of_dir));
+        let of_run = watch.follow_removals(&dir.path().join("run"));
+        let inside = std::fs::File::create(dir.path().join("run/open")).expect("a file");
+        std::fs::remove_file(dir.path().join("run/open")).expect("removed");
+        assert_eq!(watch.news().await, changed(of_run), "although it is open");
+        drop(inside);
+        for _ in 0..3000 {
+            file.write_all(b"x").expect("writable");
+            std::fs::write(dir.path().join("other names"), "").expect("writable");
+        }
+        assert_ne!(watch.news().await, changed(None));
     }
 }

@@ -1,18 +1,20 @@
-//! The thread that follows the transcripts of all runs that are watched. It sleeps while nobody writes, and a run that
-//! nobody watches is none of its business.
+//! The task that follows the transcripts of all runs that are watched. It sleeps while nobody writes, and a run that
+//! nobody watches is none of its business. It reads a little of files that were just written, which are in memory, on the
+//! runtime's own threads: so a line is read and passed on without waking a second one.
 
 use super::files::{RunFiles, last_line_end};
 use super::text::Text;
 use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::file_watch::{Caller, FileWatch, News, WatchId};
+use crate::adapters::file_watch::{FileWatch, News, WatchId};
 use crate::domain::output::{OutputChunk, piece_length};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::thread;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
+use tokio::task::{AbortHandle, yield_now};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// The most that one piece holds, in bytes.
 pub(super) const PIECE: usize = 32 << 10;
@@ -49,6 +51,9 @@ struct Follow {
     followers: broadcast::Sender<Message>,
     of_file: Option<WatchId>,
     of_directory: Option<WatchId>,
+    /// The directory of all runs. That one of them is removed is said there at once, and in the removed one only when
+    /// nobody has a file of it open.
+    of_parent: Option<WatchId>,
     /// There may be more to read.
     due: bool,
     /// The run may have ended.
@@ -63,54 +68,45 @@ pub(super) struct Joined {
     pub(super) offset: u64,
 }
 
-/// The thread, as the hub sees it. Dropped, the thread ends.
+/// The task, as the hub sees it. Dropped, the task ends.
 pub(super) struct Capture {
     watched: Arc<Mutex<Watched>>,
-    caller: Caller,
+    called: Arc<Notify>,
+    task: AbortHandle,
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        // The thread finds that nobody holds the runs any more.
-        self.watched = Arc::default();
-        self.caller.call();
+        self.task.abort();
     }
 }
 
 impl Capture {
-    /// Starts the thread.
+    /// Starts the task, on the runtime that this is called in.
     ///
     /// # Errors
-    /// The process has no more threads or descriptors.
+    /// The process has no more descriptors.
     pub(super) fn start() -> io::Result<Self> {
-        let watched = Arc::new(Mutex::new(Watched::default()));
-        let watch = FileWatch::new()?;
-        let caller = watch.caller();
-        let shared = Arc::downgrade(&watched);
-        thread::Builder::new()
-            .name("capture".into())
-            .stack_size(256 << 10)
-            .spawn(move || follow_all(&shared, watch))?;
-        Ok(Self { watched, caller })
+        let (watched, called) = (Arc::<Mutex<Watched>>::default(), Arc::<Notify>::default());
+        let task = tokio::spawn(follow_all(Arc::clone(&watched), Arc::clone(&called), FileWatch::new()?));
+        Ok(Self { watched, called, task: task.abort_handle() })
     }
 
-    /// Follows a run from now on. `None`: it is over.
+    /// Follows a run from now on. `None`: it is over. Reads a little of its files.
     ///
     /// # Errors
     /// Its transcript cannot be read.
     pub(super) fn join(&self, files: &RunFiles) -> io::Result<Option<Joined>> {
-        let mut watched = locked(&self.watched);
-        if let Some(follow) = watched.runs.get(&files.followed) {
+        if let Some(follow) = locked(&self.watched).runs.get(&files.followed) {
             return Ok(Some(follow.joined()));
         }
         if files.is_over() {
             return Ok(None);
         }
-        let follow = Follow::begin(files)?;
-        let joined = follow.joined();
-        watched.runs.insert(files.followed.clone(), follow);
-        drop(watched);
-        self.caller.call();
+        // Read before the runs are held: the task must not wait for that.
+        let new = Follow::begin(files)?;
+        let joined = locked(&self.watched).runs.entry(files.followed.clone()).or_insert(new).joined();
+        self.called.notify_one();
         Ok(Some(joined))
     }
 
@@ -124,24 +120,49 @@ fn locked(watched: &Mutex<Watched>) -> MutexGuard<'_, Watched> {
     watched.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn follow_all(shared: &Weak<Mutex<Watched>>, mut watch: FileWatch) {
+async fn follow_all(watched: Arc<Mutex<Watched>>, called: Arc<Notify>, mut watch: FileWatch) {
     let mut buffer = vec![0; PIECE];
+    let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let Some(watched) = shared.upgrade() else { return };
-        let limit = locked(&watched).step(&watch, &mut buffer);
-        // Held no longer than a step: who lets go of the hub ends this thread.
-        drop(watched);
-        let news = watch.wait(limit);
-        let Some(watched) = shared.upgrade() else { return };
-        locked(&watched).note(&news);
+        let next = locked(&watched).step(&watch, &mut buffer);
+        let news = match next {
+            Next::More => tokio::select! {
+                biased;
+                news = watch.news() => Some(news),
+                () = yield_now() => None,
+            },
+            Next::News => tokio::select! {
+                biased;
+                news = watch.news() => Some(news),
+                () = called.notified() => None,
+                _ = sweep.tick() => Some(News::Anything),
+            },
+            Next::Call => {
+                called.notified().await;
+                None
+            }
+        };
+        if let Some(news) = news {
+            locked(&watched).note(&news);
+        }
     }
+}
+
+/// What to wait for.
+enum Next {
+    /// Nothing: there is more to read.
+    More,
+    /// That somebody writes.
+    News,
+    /// That somebody watches.
+    Call,
 }
 
 impl Watched {
     /// Takes news down; they are looked at in the next step.
     fn note(&mut self, news: &News) {
         match news {
-            News::Called => {}
             News::Anything => {
                 self.runs.values_mut().for_each(|follow| (follow.due, follow.perhaps_over) = (true, true))
             }
@@ -151,19 +172,19 @@ impl Watched {
                 {
                     let Some(follow) = self.runs.get_mut(path) else { continue };
                     follow.due = true;
-                    follow.perhaps_over |= follow.of_directory == Some(*id);
+                    follow.perhaps_over |= [follow.of_directory, follow.of_parent].contains(&Some(*id));
                 }
             }
         }
     }
 
-    /// One piece of each run that has news. Returns how long to wait for more.
-    fn step(&mut self, watch: &FileWatch, buffer: &mut [u8]) -> Option<Duration> {
+    /// One piece of each run that has news.
+    fn step(&mut self, watch: &FileWatch, buffer: &mut [u8]) -> Next {
         let (mut at_once, places) = (false, &mut self.places);
         self.runs.retain(|path, follow| {
             let goes_on = follow.followers.receiver_count() > 0 && (!follow.due || follow.look(watch, places, buffer));
             if !goes_on {
-                for id in [follow.of_file, follow.of_directory].into_iter().flatten() {
+                for id in follow.places() {
                     let others = places.get_mut(&id);
                     if others.is_none_or(|others| others.remove(path) && others.is_empty()) {
                         watch.forget(id);
@@ -175,9 +196,9 @@ impl Watched {
             goes_on
         });
         match (at_once, self.runs.is_empty()) {
-            (true, _) => Some(Duration::ZERO),
-            (false, true) => None,
-            (false, false) => Some(SWEEP),
+            (true, _) => Next::More,
+            (false, true) => Next::Call,
+            (false, false) => Next::News,
         }
     }
 }
@@ -190,8 +211,13 @@ impl Follow {
             None => 0,
         };
         let (followers, _) = broadcast::channel(QUEUE);
-        let (of_file, of_directory) = (None, None);
-        Ok(Self { files: files.clone(), text, offset, followers, of_file, of_directory, due: true, perhaps_over: true })
+        let (of_file, of_directory, of_parent) = (None, None, None);
+        let (files, due, perhaps_over) = (files.clone(), true, true);
+        Ok(Self { files, text, offset, followers, of_file, of_directory, of_parent, due, perhaps_over })
+    }
+
+    fn places(&self) -> impl Iterator<Item = WatchId> + use<> {
+        [self.of_file, self.of_directory, self.of_parent].into_iter().flatten()
     }
 
     fn joined(&self) -> Joined {
@@ -201,7 +227,7 @@ impl Follow {
     fn look(&mut self, watch: &FileWatch, places: &mut Places, buffer: &mut [u8]) -> bool {
         if self.of_directory.is_none() || self.of_file.is_none() {
             self.attend(watch);
-            for id in [self.of_file, self.of_directory].into_iter().flatten() {
+            for id in self.places() {
                 places.entry(id).or_default().insert(self.files.followed.clone());
             }
         }
@@ -212,6 +238,7 @@ impl Follow {
     fn attend(&mut self, watch: &FileWatch) {
         if self.of_directory.is_none() {
             self.of_directory = watch.follow_directory(&self.files.dir);
+            self.of_parent = self.files.dir.parent().and_then(|parent| watch.follow_removals(parent));
         }
         if self.text.is_none() {
             self.text = Text::open(&self.files).ok().flatten();

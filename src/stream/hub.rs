@@ -6,7 +6,7 @@ use super::subscription::Subscription;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The hub. Cheap to clone; the thread behind it ends with the last of hub and watchers.
+/// The hub. Cheap to clone; the task behind it ends with the last of hub and watchers.
 #[derive(Clone, Default)]
 pub struct Hub {
     /// Started with the first watcher.
@@ -14,11 +14,11 @@ pub struct Hub {
 }
 
 impl Hub {
-    /// Follows the output of one run from a place on to its end. Reads a little of its files: not for a thread that
-    /// must never wait for a disk.
+    /// Follows the output of one run from a place on to its end. Called within a runtime. Reads a little of its files:
+    /// not for a thread that must never wait for a disk.
     ///
     /// # Errors
-    /// Its files cannot be read, or the process has no more threads or descriptors.
+    /// Its files cannot be read, or the process has no more descriptors.
     pub fn subscribe(&self, files: &RunFiles, start: Start) -> io::Result<Subscription> {
         let offset = files.place(start)?;
         let capture = self.capture()?;

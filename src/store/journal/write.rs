@@ -1,0 +1,118 @@
+//! One change, written into the tables it belongs to. Inside the writer's transaction; knows no rules.
+
+use super::{Agreed, Entry, Project, Write, settled};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::plan::Cooldown;
+use crate::domain::task::{Phase, Run, Task};
+use crate::store::messages;
+use rusqlite::{Connection, params};
+
+/// Why a change could not be written.
+pub(super) enum PutError {
+    Sqlite(rusqlite::Error),
+    /// It has no stored form; what it is.
+    Json(&'static str, serde_json::Error),
+}
+
+impl From<rusqlite::Error> for PutError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite(source)
+    }
+}
+
+pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError> {
+    match write {
+        Write::Task(task) => put_task(connection, task),
+        Write::Run(run) => put_run(connection, run),
+        Write::Entry(entry) => Ok(put_entry(connection, entry)?),
+        Write::Project(project) => Ok(put_project(connection, project)?),
+        Write::Cooldown(agent, cooldown) => put_cooldown(connection, agent, cooldown.as_ref()),
+        Write::Message(message) => Ok(messages::put(connection, message)?),
+        Write::Agreed(agreed) => put_agreed(connection, agreed.as_ref()),
+    }
+}
+
+fn json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, PutError> {
+    serde_json::to_string(value).map_err(|error| PutError::Json(what, error))
+}
+
+fn put_task(connection: &Connection, task: &Task) -> Result<(), PutError> {
+    let data = json("task", task)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO tasks (id, data, settled) VALUES (?1, ?2, ?3)
+             ON CONFLICT (id) DO UPDATE SET data = excluded.data, settled = excluded.settled",
+        )?
+        .execute(params![task.id.0, data, task.is_settled()])?;
+    settled::put(connection, task)?;
+    connection
+        .prepare_cached(
+            "UPDATE meta SET value = CAST(?1 AS TEXT) WHERE key = 'last_task_id' AND CAST(value AS INTEGER) < ?1",
+        )?
+        .execute(params![task.id.0])?;
+    Ok(())
+}
+
+fn put_run(connection: &Connection, run: &Run) -> Result<(), PutError> {
+    let data = json("run", run)?;
+    let ordinal: u32 = run.id.as_str().split('-').nth(1).and_then(|t| t.parse().ok()).unwrap_or(0);
+    connection
+        .prepare_cached(
+            "INSERT INTO runs (id, task_id, ordinal, live, data) VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (id) DO UPDATE SET live = excluded.live, data = excluded.data",
+        )?
+        .execute(params![run.id.as_str(), run.task.0, ordinal, run.phase != Phase::Ended, data])?;
+    Ok(())
+}
+
+fn put_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO events (seq, at, task_id, run_id, kind, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![
+            entry.seq,
+            entry.at.as_millisecond(),
+            entry.task_id.map(|TaskId(id)| id),
+            entry.run_id.as_ref().map(RunId::as_str),
+            entry.kind,
+            entry.text
+        ])?;
+    Ok(())
+}
+
+fn put_project(connection: &Connection, project: &Project) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO projects (dir, name, approved, created_at)
+             VALUES (?1, ?2, ?3, (SELECT COUNT(*) FROM projects))
+             ON CONFLICT (dir) DO UPDATE SET name = excluded.name, approved = excluded.approved",
+        )?
+        .execute(params![project.dir.to_string_lossy(), project.name, project.approved])?;
+    Ok(())
+}
+
+fn put_cooldown(connection: &Connection, agent: &str, cooldown: Option<&Cooldown>) -> Result<(), PutError> {
+    let Some(cooldown) = cooldown else {
+        connection.prepare_cached("DELETE FROM cooldowns WHERE agent = ?1")?.execute(params![agent])?;
+        return Ok(());
+    };
+    let data = json("cooldown", cooldown)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO cooldowns (agent, data) VALUES (?1, ?2)
+             ON CONFLICT (agent) DO UPDATE SET data = excluded.data",
+        )?
+        .execute(params![agent, data])?;
+    Ok(())
+}
+
+fn put_agreed(connection: &Connection, agreed: Option<&Agreed>) -> Result<(), PutError> {
+    let Some(agreed) = agreed else {
+        connection.prepare_cached("DELETE FROM meta WHERE key = 'agreed'")?.execute([])?;
+        return Ok(());
+    };
+    let data = json("content of tasks.yml", agreed)?;
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('agreed', ?1)")?
+        .execute(params![data])?;
+    Ok(())
+}
