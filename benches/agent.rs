@@ -5,6 +5,7 @@ use crate::measure::{now_ns, pause, random_pause};
 use crate::table::say;
 use orch::adapters::fs::{Durability, append_private, read_text, write_private};
 use orch::adapters::process::{Invocation, env_var, environment, run, which};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,6 +43,35 @@ pub fn tell(stamps: &Path, name: &str) -> ExitCode {
     }
     let worked = commit().is_some() && stamp(stamps, name, "said", said).is_some();
     ExitCode::from(u8::from(!worked))
+}
+
+/// `<this program> --as-flooder <directory of stamps> <name>:<megabytes>`.
+pub const FLOODER: &str = "--as-flooder";
+
+/// An agent that writes so many megabytes of lines from the file `go` on, as fast as it can. It stamps `begin` and
+/// `end` of that.
+pub fn flood(stamps: &Path, args: &str) -> ExitCode {
+    let Some((name, megabytes)) = args.split_once(':') else { return ExitCode::FAILURE };
+    let Ok(megabytes) = megabytes.parse::<usize>() else { return ExitCode::FAILURE };
+    let ready = stamp(stamps, name, "ready", now_ns());
+    while !stamps.join("go").exists() {
+        random_pause(40, 60);
+    }
+    let line = format!("{}\n", "One line of some length, as a build prints them by the thousand. ".repeat(2));
+    let begun = now_ns();
+    let written = write_out(line.as_bytes(), megabytes * 1_000_000 / line.len());
+    let ended = now_ns();
+    let stamped = stamp(stamps, name, "begin", begun).and_then(|()| stamp(stamps, name, "end", ended));
+    ExitCode::from(u8::from(ready.and(stamped).and(commit()).is_none() || !written))
+}
+
+/// Writes a line so many times, 64 kB at a time.
+fn write_out(line: &[u8], times: usize) -> bool {
+    let at_once = (64 << 10) / line.len();
+    let block = line.repeat(at_once);
+    let mut out = std::io::stdout().lock();
+    let blocks = (0..times / at_once).try_for_each(|_| out.write_all(&block));
+    blocks.and_then(|()| out.write_all(&line.repeat(times % at_once))).and_then(|()| out.flush()).is_ok()
 }
 
 fn stamp(stamps: &Path, name: &str, which: &str, at: u64) -> Option<()> {

@@ -8,7 +8,9 @@
 mod agent;
 mod burst;
 mod commands;
+mod crowd;
 mod dispatch;
+mod flood;
 mod ground;
 mod idle;
 #[expect(unused_imports, reason = "the kit has tests of its own, which are not part of a benchmark")]
@@ -17,9 +19,11 @@ mod kit;
 mod library;
 mod many;
 mod measure;
+mod poll;
 mod search;
 mod stream;
 mod table;
+mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -43,7 +47,7 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 10] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
@@ -52,6 +56,8 @@ const GROUPS: [Group; 8] = [
     ("burst", burst::rows),
     ("search", search::rows),
     ("stream", stream::rows),
+    ("flood", flood::rows),
+    ("crowd", crowd::rows),
 ];
 
 fn main() -> ExitCode {
@@ -59,6 +65,7 @@ fn main() -> ExitCode {
     if let [flag, stamps, name] = args.as_slice() {
         match flag.as_str() {
             agent::FLAG => return agent::work(Path::new(stamps), name),
+            agent::FLOODER => return agent::flood(Path::new(stamps), name),
             agent::TELLER => return agent::tell(Path::new(stamps), name),
             _ => {}
         }

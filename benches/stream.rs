@@ -7,14 +7,13 @@ use crate::ground::{Ground, repository, this_program};
 use crate::idle::{pss_mb, watched};
 use crate::kit::sealed_box::ORCH;
 use crate::kit::wait::{self, RUN};
-use crate::measure::{Samples, figure, ms_between, now_ns, pause};
+use crate::measure::{Samples, figure, now_ns, pause};
+use crate::poll;
 use crate::table::{Row, Table};
+use crate::watch::{Reader, Seen, by_line, tail};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Milliseconds at the median, and at the 99th percentile.
@@ -47,10 +46,8 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
         ground.await_stamp(&id.to_string(), "begin");
     }
     let runs: Vec<PathBuf> = ids.iter().map(|id| transcript(&ground, *id)).collect();
-    let by_orch = Reader::start(&ground, ORCH, &["stream".into(), "--all".into(), "--from-start".into()]);
-    let mut tail: Vec<String> = ["-q", "-F", "-n", "+1"].map(String::from).to_vec();
-    tail.extend(runs.iter().map(|path| path.display().to_string()));
-    let by_tail = Reader::start(&ground, "tail", &tail);
+    let by_orch = Reader::start(&ground, ORCH, &["stream", "--all", "--from-start"], by_line());
+    let by_tail = Reader::start(&ground, "tail", &tail(&runs), by_line());
     let pid = ground.daemon_pid();
     pause(Duration::from_secs(2));
     if sessions == 100 {
@@ -65,17 +62,27 @@ fn measure(sessions: usize, scale: Scale, table: &mut Table) {
         let programs = if silent.programs { "some" } else { "0" };
         table.add(Row { name: "  · programs run".into(), orch: programs.into(), ..Row::default() });
     }
+    let begun = now_ns();
     std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
-    let busy = watched(pid, Duration::from_secs(scale.pick(20, 6)));
+    let time = Duration::from_secs(scale.pick(20, 6));
+    let (busy, of_tail) = std::thread::scope(|scope| {
+        let of_tail = scope.spawn(|| watched(by_tail.pid(), time));
+        (watched(pid, time), of_tail.join().expect("tail is watched"))
+    });
     let memory = pss_mb(pid);
+    let undisturbed = (begun, now_ns());
+    let (polled, looked) = poll::look(&ground, scale.pick(6, 4));
     std::fs::File::create(ground.stamps().join("stop")).expect("a file in the box");
     let said: BTreeMap<u64, u64> = ids.iter().map(|id| (*id, ground.await_stamp(&id.to_string(), "said"))).collect();
     wait::wait_until("all tasks to be done", 2 * RUN, || ground.count("done") == sessions as u64);
     pause(Duration::from_millis(500));
     let (orch, bare) = (by_orch.end(), by_tail.end());
-    tell(sessions, &orch, &bare, &said, table);
+    tell(sessions, (&orch, &bare), &said, undisturbed, table);
+    tell_polled(&polled, &bare, looked, table);
     if sessions == 100 {
-        processor(table, "daemon, 100 sessions of 20 lines a second, one watcher of all", busy.cpu, BUSY);
+        let name = "daemon, 100 sessions of 20 lines a second, one watcher of all; `tail -F`";
+        processor(table, name, busy.cpu, BUSY);
+        table.beside(format!("{:.3} %", of_tail.cpu));
         table.add(Row {
             name: "  · its memory (PSS)".into(),
             orch: format!("{} MB", figure(memory)),
@@ -97,7 +104,8 @@ fn processor(table: &mut Table, name: &str, cpu: f64, goal: f64) {
     });
 }
 
-fn transcript(ground: &Ground, id: u64) -> PathBuf {
+/// The transcript of a task's run, once it is there.
+pub fn transcript(ground: &Ground, id: u64) -> PathBuf {
     wait::wait_some("a transcript", RUN, || {
         let task = ground.get(&format!("/v1/tasks/{id}"));
         let path = task["runs"].as_array()?.last()?["transcript"].as_str().map(PathBuf::from)?;
@@ -105,20 +113,23 @@ fn transcript(ground: &Ground, id: u64) -> PathBuf {
     })
 }
 
-fn tell(sessions: usize, orch: &Seen, bare: &Seen, said: &BTreeMap<u64, u64>, table: &mut Table) {
+fn tell(
+    sessions: usize,
+    (orch, bare): (&Seen, &Seen),
+    said: &BTreeMap<u64, u64>,
+    undisturbed: (u64, u64),
+    table: &mut Table,
+) {
     let all: u64 = said.values().sum();
-    let lost = all as i64 - orch.lines.len() as i64;
-    let (p50, p99) = (orch.latency.p50(), orch.latency.percentile(99));
-    let both = |samples: &Samples| format!("{} / {} ms", figure(samples.p50()), figure(samples.percentile(99)));
-    let in_goal = p50 <= LATENCY.0 && (p99 <= LATENCY.1 || p99 <= 2.0 * bare.latency.percentile(99));
+    let lost = all as i64 - orch.count() as i64;
+    let (of_orch, of_tail) = (orch.latency(undisturbed), bare.latency(undisturbed));
+    let (p50, p99) = (of_orch.p50(), of_orch.percentile(99));
+    let in_goal = p50 <= LATENCY.0 && (p99 <= LATENCY.1 || p99 <= 2.0 * of_tail.percentile(99));
     table.add(Row {
-        name: format!(
-            "line written → on the watcher's stdout, {sessions} sessions: p50 / p99 (n={})",
-            orch.latency.count()
-        ),
-        baseline: both(&bare.latency),
-        orch: both(&orch.latency),
-        own: format!("× {:.1} / {:.1}", p50 / bare.latency.p50(), p99 / bare.latency.percentile(99)),
+        name: format!("line written → on the watcher's stdout, {sessions} sessions: p50 / p99 (n={})", of_orch.count()),
+        baseline: both(&of_tail),
+        orch: both(&of_orch),
+        own: format!("× {:.1} / {:.1}", p50 / of_tail.p50(), p99 / of_tail.percentile(99)),
         goal: format!("≤ {} / {} ms", LATENCY.0, LATENCY.1),
         reached: Some(in_goal),
     });
@@ -131,60 +142,17 @@ fn tell(sessions: usize, orch: &Seen, bare: &Seen, said: &BTreeMap<u64, u64>, ta
     });
 }
 
-/// What a watcher saw.
-#[derive(Default)]
-struct Seen {
-    latency: Samples,
-    lines: BTreeSet<(u64, u64)>,
-    doubled: usize,
+fn both(samples: &Samples) -> String {
+    format!("{} / {} ms", figure(samples.p50()), figure(samples.percentile(99)))
 }
 
-impl Seen {
-    /// A line as the agent says it: `T <task> <number> <nanoseconds>`.
-    fn line(&mut self, line: &str, at: u64) {
-        let Some((_, line)) = line.split_once("T ") else { return };
-        let fields: Vec<u64> = line.split(' ').filter_map(|field| field.parse().ok()).collect();
-        let [task, number, written] = fields.as_slice() else { return };
-        if self.lines.insert((*task, *number)) {
-            self.latency.add(ms_between(*written, at));
-        } else {
-            self.doubled += 1;
-        }
-    }
-}
-
-/// A program whose output is read as it comes.
-struct Reader {
-    child: Child,
-    seen: JoinHandle<Seen>,
-}
-
-impl Reader {
-    #[expect(clippy::disallowed_methods, reason = "what a watcher prints is timed as it comes")]
-    fn start(ground: &Ground, program: &str, args: &[String]) -> Self {
-        let mut command = Command::new(program);
-        command.args(args).current_dir(ground.sealed().base()).env_clear().envs(ground.sealed().env());
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
-        let mut stdout = child.stdout.take().expect("piped");
-        let seen = std::thread::spawn(move || {
-            let (mut seen, mut text, mut piece) = (Seen::default(), Vec::new(), vec![0; 64 << 10]);
-            while let Ok(count @ 1..) = stdout.read(&mut piece) {
-                let at = now_ns();
-                text.extend_from_slice(&piece[..count]);
-                let Some(end) = text.iter().rposition(|b| *b == b'\n') else { continue };
-                let rest = text.split_off(end + 1);
-                String::from_utf8_lossy(&text).lines().for_each(|line| seen.line(line, at));
-                text = rest;
-            }
-            seen
-        });
-        Self { child, seen }
-    }
-
-    fn end(mut self) -> Seen {
-        self.child.kill().expect("it can be ended");
-        self.child.wait().expect("it was a child");
-        self.seen.join().expect("the reader ends")
-    }
+/// What a look at the panes every two seconds shows of the lines that were written between the first and the last look.
+fn tell_polled(polled: &Seen, bare: &Seen, looked: (u64, u64), table: &mut Table) {
+    let written = bare.count_within(looked);
+    let lost = 100.0 * (1.0 - polled.count_within(looked) as f64 / written as f64);
+    table.add(Row {
+        name: "  · by `tmux capture-pane` every 2 s instead, and what that loses".to_owned(),
+        baseline: format!("{}, {} %", both(&polled.latency(looked)), figure(lost)),
+        ..Row::default()
+    });
 }

@@ -31,6 +31,13 @@ impl Table {
         self.0.push(row);
     }
 
+    /// What the last row is compared with.
+    pub fn beside(&mut self, baseline: String) {
+        if let Some(row) = self.0.last_mut() {
+            row.baseline = baseline;
+        }
+    }
+
     /// A row on orch's own share of something whose bare steps were measured beside it. The share is the difference of
     /// the medians, and of the 95th percentiles.
     pub fn share(&mut self, name: impl Into<String>, bare: Option<&Samples>, orch: &Samples, goal: (f64, f64)) {
