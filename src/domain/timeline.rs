@@ -77,6 +77,17 @@ mod tests {
     }
 
     #[test]
+    fn after_a_jump_of_the_clock_more_is_shown_and_never_less() {
+        let list = [(0, 0), (100, 3600), (200, 10), (300, 20)];
+        let marks: String = list.iter().map(|&(offset, s)| Mark { offset, at: at(s) }.line()).collect();
+        for since in 0..4000 {
+            let shown = offset_at(marks.as_bytes(), at(since));
+            let wanted = list.iter().filter(|(_, s)| *s >= since).map(|(offset, _)| *offset).min();
+            assert_eq!(shown, wanted, "{since}");
+        }
+    }
+
+    #[test]
     fn garbage_is_no_mark_and_stops_nobody() {
         assert_eq!(Mark::parse(b"what is this? not a mark.....\n"), None);
         assert_eq!(time_at(b"", 5), None);

@@ -37,7 +37,7 @@ impl Yard {
         );
         sealed.config(
             "agents: {teller: {kind: command, command: teller}, failing: {kind: command, command: failing}}\n\
-             workflow: {max_attempts: 2}\n",
+             workflow: {max_attempts: 2}\nengine: {max_parallel: 10}\n",
         );
         let repo = sealed.repo("shop");
         sealed.orch_in(repo.dir(), ["init"]).ok();
@@ -80,11 +80,11 @@ fn content(events: &[Value]) -> String {
 fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
     let mut yard = Yard::new();
     yard.sealed.serve();
-    let tasks = [yard.add("Tell", "teller"), yard.add("Tell as well", "teller")];
+    let tasks: [String; 10] = std::array::from_fn(|number| yard.add(&format!("Tell {number}"), "teller"));
     let transcripts = tasks.clone().map(|id| yard.transcript(&id));
     let watchers: Vec<Running> = tasks.iter().map(|id| yard.stream(&[id, "--from-start", "--json"])).collect();
     let plain = yard.stream(&[&tasks[0], "--from-start"]);
-    let both = yard.stream(&["--all", "--from-start"]);
+    let all = yard.stream(&["--all", "--from-start"]);
     let grows = |what: &str| {
         let length = |path: &PathBuf| path.metadata().map_or(0, |found| found.len());
         let before = transcripts.each_ref().map(length);
@@ -100,8 +100,7 @@ fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
         grows(&format!("output under the next daemon, round {round}"));
     }
     yard.stop();
-    let texts = transcripts.each_ref().map(|_| String::new());
-    let mut told = texts;
+    let mut told = transcripts.each_ref().map(|_| String::new());
     for (index, watcher) in watchers.into_iter().enumerate() {
         let events = watcher.finish(RUN).code_is(0).json_lines();
         told[index] = content(&events);
@@ -111,15 +110,15 @@ fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
     }
     assert_eq!(plain.finish(RUN).code_is(0).stdout, told[0]);
     let expected: usize = told.iter().map(|text| text.lines().count()).sum();
-    wait::wait_until("all lines of both tasks", SOON, || both.said().0.lines().count() >= expected);
-    let lines = both.said().0;
+    wait::wait_until("all lines of all tasks", SOON, || all.said().0.lines().count() >= expected);
+    let lines = all.said().0;
     assert_eq!(lines.lines().count(), expected);
     for (id, text) in tasks.iter().zip(&told) {
         let mark = format!("[{id}] ");
         let own: Vec<&str> = lines.lines().filter_map(|line| line.strip_prefix(&mark)).collect();
         assert_eq!(own, text.lines().collect::<Vec<_>>());
     }
-    drop(both);
+    drop(all);
     yard.sealed.finish();
 }
 
@@ -174,5 +173,36 @@ fn a_watcher_resumes_at_a_byte_and_a_reader_that_goes_away_is_no_error() {
     let rest = second.finish(RUN).code_is(0).json_lines();
     let text = std::fs::read_to_string(&transcript).expect("readable");
     assert_eq!(format!("{}{}", content(&seen), content(&rest)), text);
+    yard.sealed.finish();
+}
+
+#[test]
+fn a_stream_outlives_the_tmux_server_and_a_transcript_that_is_cut_and_removed() {
+    let mut yard = Yard::new();
+    yard.sealed.serve();
+    let id = yard.add("Tell", "teller");
+    let transcript = yard.transcript(&id);
+    let watcher = yard.stream(&[&id, "--from-start"]);
+    let socket = yard.sealed.tmux_socket().expect("orch's tmux");
+    yard.sealed.run_program("tmux").args(["-S", &socket.display().to_string(), "kill-server"]).run().ok();
+    let last = |watcher: &Running| {
+        let said = watcher.said().0;
+        said.lines().filter_map(|line| line.strip_prefix("line ")?.parse::<u64>().ok()).max().unwrap_or(0)
+    };
+    let goes_on = |what: &str| {
+        let reached = last(&watcher);
+        wait::wait_until(what, SOON, || last(&watcher) > reached + 5);
+    };
+    goes_on("lines after the death of tmux");
+    let before = watcher.said().0;
+    std::fs::OpenOptions::new().write(true).open(&transcript).and_then(|file| file.set_len(0)).expect("cut");
+    goes_on("lines after the cut");
+    std::fs::remove_file(&transcript).expect("removed");
+    yard.stop();
+    let ran = watcher.finish(RUN).code_is(0);
+    assert!(ran.stdout.starts_with(&before), "what was told stays told");
+    let numbers: Vec<u64> = ran.stdout.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok()).collect();
+    assert!(numbers.is_sorted_by(|one, next| one < next), "each line at most once: {}", ran.stdout);
+    assert!(ran.stderr.contains("is done"), "{}", ran.stderr);
     yard.sealed.finish();
 }
