@@ -275,6 +275,11 @@ impl SealedBox {
         self.sockets().into_iter().filter(not_tmux).find(|path| UnixStream::connect(path).is_ok())
     }
 
+    /// The socket of the tmux server in which the agents run.
+    pub fn tmux_socket(&self) -> Option<PathBuf> {
+        self.sockets().into_iter().find(|path| is_of_tmux(path))
+    }
+
     fn sockets(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut dirs = vec![self.orch_home().join(".orch"), self.runtime()];
