@@ -14,6 +14,7 @@ mod output;
 #[cfg_attr(target_os = "linux", path = "process/table_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "process/table_ps.rs")]
 mod table;
+mod terminal;
 
 pub use attached::{run_attached, start_on_files, start_piped};
 pub use background::run_async;
@@ -24,6 +25,7 @@ pub use invocation::{Excess, Invocation, ProcessError};
 pub use limits::{raise_file_limit, resident_memory};
 pub use marked::{Load, Swept, descendants_load, marked, sweep, sweep_tree};
 pub use output::Output;
+pub use terminal::{Terminal, TerminalSize, start_on_terminal};
 
 /// The variable whose value marks every process of a run.
 pub const RUN_MARK: &str = "ORCH_RUN_ID";

@@ -3,7 +3,7 @@
 
 use super::argv::{Argv, checked_model, owned, text_of};
 use super::text::{SPEECH, cut, object, one_line};
-use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, PromptVia, Stdin, errors};
+use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Mode, PromptVia, Stdin, errors};
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
 use serde_json::{Value, json};
 
@@ -37,9 +37,11 @@ impl Dialect for Command {
             cwd: request.worktree.clone(),
             env: [("ORCH_PROMPT_FILE".to_owned(), prompt_file.to_owned())].into(),
             pass_env: owned(&[]),
-            stdin: match request.prompt {
-                PromptVia::Stdin => Stdin::Prompt,
-                PromptVia::File => Stdin::Null,
+            stdin: match (request.mode, request.prompt) {
+                // A terminal is typed into by nobody but a person: the prompt is in its file.
+                (Mode::Screen, _) => Stdin::Terminal,
+                (Mode::Lines, PromptVia::Stdin) => Stdin::Prompt,
+                (Mode::Lines, PromptVia::File) => Stdin::Null,
             },
             files: [].into(),
             opening: serde_json::Value::Null,

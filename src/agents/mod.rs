@@ -73,6 +73,17 @@ pub enum PromptVia {
     File,
 }
 
+/// What a `command` agent has for its output (`agents.<name>.mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It prints lines.
+    #[default]
+    Lines,
+    /// It draws on a terminal of its own.
+    Screen,
+}
+
 /// The git directories that a commit in a linked worktree writes to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GitDirs {
@@ -112,6 +123,9 @@ pub struct LaunchRequest {
     /// How a `command` agent gets the prompt.
     #[serde(default)]
     pub prompt: PromptVia,
+    /// What a `command` agent has for its output.
+    #[serde(default)]
+    pub mode: Mode,
     /// Title of the conversation, where a CLI wants one.
     pub title: String,
     /// JSON Schema of the answer.
@@ -134,6 +148,8 @@ pub enum Stdin {
     Prompt,
     /// The null device.
     Null,
+    /// A terminal in the runner's hands, which is stdout and stderr as well.
+    Terminal,
     /// A pipe in the runner's hands, through which the dialect's [`LiveReader`] speaks.
     Live,
 }

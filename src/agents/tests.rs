@@ -22,6 +22,7 @@ fn request(kind: RunKind) -> LaunchRequest {
         run_dir: "/run/7".into(),
         prompt_file: "/run/7/prompt.md".into(),
         prompt: PromptVia::Stdin,
+        mode: Mode::Lines,
         title: "Add a\nhealth endpoint".to_owned(),
         answer_schema: json!({"type": "object"}),
         sandbox: true,

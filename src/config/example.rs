@@ -40,6 +40,7 @@ fn own_agent(told: &RefCell<BTreeSet<String>>) -> String {
         "command": "./bot.sh",
         "args": ["--model", "{model}", "{prompt_file}"],
         "prompt": "file",
+        "mode": "lines",
     }}});
     let text = render::yaml(&agent, &|key| note(key, told));
     let lines = text.lines().skip_while(|line| !line.starts_with("  mybot:"));

@@ -116,6 +116,16 @@ pub enum RawPrompt {
     File,
 }
 
+/// What a program of kind `command` has for its output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawMode {
+    /// It prints lines.
+    Lines,
+    /// It is interactive, and draws on a terminal of its own.
+    Screen,
+}
+
 /// The modes of codex's own sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -148,6 +158,8 @@ pub struct RawAgent {
     pub pass_env: Option<Vec<String>>,
     /// How the prompt arrives, for kind command: stdin or file.
     pub prompt: Option<RawPrompt>,
+    /// For kind command: lines, or screen for an interactive program, which gets a terminal and the prompt as a file.
+    pub mode: Option<RawMode>,
     /// Codex only: full-auto, workspace-write, danger-full-access or none; CODEX_SANDBOX overrides it for the agent codex.
     pub sandbox: Option<RawCodexSandbox>,
     /// Let the repository's own agent configuration (hooks, MCP servers, base URLs) take effect.
@@ -211,7 +223,7 @@ pub struct RawEngine {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawRetention {
-    /// Days that an agent's raw output (events.jsonl, stderr.log) is kept after the run; 0 = no limit.
+    /// Days that an agent's raw output (events.jsonl, stderr.log, screen.raw) is kept after the run; 0 = no limit.
     #[schemars(range(min = 0, max = 36_500))]
     pub raw_days: Option<u32>,
     /// Days that a transcript is kept after the run; 0 = no limit.

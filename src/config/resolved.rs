@@ -2,11 +2,11 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawModelMap, RawPrompt, RawRetention,
-    RawRouter, RawWorkflow, RouterMode,
+    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawMode, RawModelMap, RawPrompt,
+    RawRetention, RawRouter, RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
-use crate::agents::{CodexSandbox, DialectKind, PromptVia};
+use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia};
 use crate::domain::retention::Limits;
 use crate::domain::route::Complexity;
 use jiff::SignedDuration;
@@ -348,6 +348,15 @@ impl From<RawPrompt> for PromptVia {
         match way {
             RawPrompt::Stdin => Self::Stdin,
             RawPrompt::File => Self::File,
+        }
+    }
+}
+
+impl From<RawMode> for Mode {
+    fn from(mode: RawMode) -> Self {
+        match mode {
+            RawMode::Lines => Self::Lines,
+            RawMode::Screen => Self::Screen,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::raw::RawAgent;
 use super::secret::Secret;
-use crate::agents::{CodexSandbox, DialectKind, PromptVia};
+use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -26,6 +26,8 @@ pub struct AgentConfig {
     pub pass_env: Vec<String>,
     /// How the prompt arrives. Only [`DialectKind::Command`] may differ from standard input.
     pub prompt: PromptVia,
+    /// What it has for its output. Only [`DialectKind::Command`] may have a screen.
+    pub mode: Mode,
     /// Codex's own sandbox; without meaning for the other kinds.
     pub sandbox: CodexSandbox,
     /// The repository's own agent configuration takes effect.
@@ -94,6 +96,7 @@ impl AgentConfig {
             env: BTreeMap::new(),
             pass_env: Vec::new(),
             prompt: PromptVia::default(),
+            mode: Mode::default(),
             sandbox: CodexSandbox::default(),
             trust_repository: false,
             live: Self::can_be_live(kind),
@@ -115,6 +118,7 @@ impl AgentConfig {
 
     fn with(self, raw: RawAgent) -> Self {
         let kind = raw.kind.map_or(self.kind, DialectKind::from);
+        let mode = raw.mode.map_or(self.mode, Mode::from);
         let usual = if kind == self.kind { self.live } else { Self::can_be_live(kind) };
         Self {
             kind,
@@ -125,7 +129,10 @@ impl AgentConfig {
                 .env
                 .map_or(self.env, |env| env.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()),
             pass_env: raw.pass_env.unwrap_or(self.pass_env),
-            prompt: raw.prompt.map_or(self.prompt, PromptVia::from),
+            prompt: raw
+                .prompt
+                .map_or(if mode == Mode::Screen { PromptVia::File } else { self.prompt }, PromptVia::from),
+            mode,
             sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
             trust_repository: raw.trust_repository.unwrap_or(self.trust_repository),
         }
@@ -202,6 +209,15 @@ mod tests {
         }));
         let live = |name: &str| agents.get(name).unwrap().live;
         assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn whoever_has_a_screen_gets_the_prompt_as_a_file() {
+        let agents = agents(serde_json::json!({
+            "bot": {"kind": "command", "command": "./b", "mode": "screen"}, "two": {"kind": "command", "command": "./b"}
+        }));
+        let of = |name: &str| agents.get(name).map(|agent| (agent.mode, agent.prompt)).unwrap();
+        assert_eq!((of("bot"), of("two")), ((Mode::Screen, PromptVia::File), (Mode::Lines, PromptVia::Stdin)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Loaded {
             let live = serde_json::from_value(kind.clone()).is_ok_and(AgentConfig::can_be_live);
             agent.retain(|key, _| match key.as_str() {
                 "sandbox" => kind == "codex",
-                "prompt" => kind == "command",
+                "prompt" | "mode" => kind == "command",
                 "live" => live,
                 _ => true,
             });

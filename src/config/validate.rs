@@ -3,7 +3,7 @@
 
 use super::origin::{Origin, Origins};
 use super::problem::{ConfigProblem, did_you_mean};
-use super::raw::{RawConfig, RawKind, RawPrompt};
+use super::raw::{RawConfig, RawKind, RawMode, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::DialectKind;
@@ -62,6 +62,15 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
                 "only agents of kind command can take the prompt as a file".to_owned(),
                 None,
             );
+        }
+        if agent.mode == Some(RawMode::Screen) && kind != DialectKind::Command {
+            let message = "only agents of kind command can have a screen for their output".to_owned();
+            wrong(&format!("{key}.mode"), message, Some("leave it out: orch reads what this kind of agent prints"));
+        }
+        if agent.mode == Some(RawMode::Screen) && agent.prompt == Some(RawPrompt::Stdin) {
+            let message = "an agent with a screen cannot take the prompt on stdin, which is its terminal".to_owned();
+            let hint = "leave it out, or prompt: file, and have the program read {prompt_file} or $ORCH_PROMPT_FILE";
+            wrong(&format!("{key}.prompt"), message, Some(hint));
         }
     }
     problems
@@ -279,6 +288,21 @@ mod tests {
             "agents: {codex: {prompt: file}}",
             "c:1:26: agents.codex.prompt: only agents of kind command can take the prompt as a file",
         );
+    }
+
+    #[test]
+    fn a_screen_is_for_programs_of_ones_own_and_takes_the_prompt_as_a_file() {
+        check(
+            "agents: {claude: {mode: screen}}",
+            "c:1:25: agents.claude.mode: only agents of kind command can have a screen for their output\n  hint: leave it \
+             out: orch reads what this kind of agent prints",
+        );
+        check(
+            "agents: {bot: {kind: command, command: ./b.sh, mode: screen, prompt: stdin}}",
+            "c:1:70: agents.bot.prompt: an agent with a screen cannot take the prompt on stdin, which is its terminal\n  \
+             hint: leave it out, or prompt: file, and have the program read {prompt_file} or $ORCH_PROMPT_FILE",
+        );
+        check("agents: {bot: {kind: command, command: ./b.sh, mode: screen, prompt: file}, claude: {mode: lines}}", "");
     }
 
     #[test]

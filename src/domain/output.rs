@@ -20,6 +20,8 @@ pub const ACTIVITY: &str = "activity.jsonl";
 pub const EVENTS: &str = "events.jsonl";
 /// File name of what the agent wrote to its stderr, raw.
 pub const STDERR: &str = "stderr.log";
+/// File name of what an agent that only has a screen wrote to its terminal, raw.
+pub const SCREEN: &str = "screen.raw";
 /// File name of a run's report: when it is there, everything is written.
 pub const OUTCOME: &str = "outcome.json";
 

@@ -1,6 +1,7 @@
 //! Starts the agent's process: its environment, its streams, its working directory.
 
 use super::launch::{Launch, RunDir};
+use super::screen::Stage;
 use crate::adapters::process::{self, Invocation, RUN_MARK};
 use crate::agents::Stdin;
 use crate::domain::outcome::{Failure, FailureClass};
@@ -12,6 +13,9 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+/// What programs take a terminal for of which nothing is known.
+const USUAL_TERMINAL: &str = "xterm-256color";
+
 /// What the daemon handed over, what the dialect sets, and the marks of the run; nothing that leads to orch's tmux.
 pub(super) fn environment(launch: &Launch, handed: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut env = handed.clone();
@@ -20,6 +24,11 @@ pub(super) fn environment(launch: &Launch, handed: &BTreeMap<String, String>) ->
     env.insert(RUN_MARK.to_owned(), launch.run_id.to_string());
     env.insert("ORCH_TASK_ID".to_owned(), launch.task_id.to_string());
     env.insert("ORCH_AGENT".to_owned(), launch.agent.clone());
+    if launch.spec.stdin == Stdin::Terminal {
+        env.insert("TERM".to_owned(), process::env_var("TERM").unwrap_or_else(|| USUAL_TERMINAL.to_owned()));
+        // The size of the terminal is its own to tell.
+        env.retain(|name, _| name != "COLUMNS" && name != "LINES");
+    }
     env.extend(launch.model.iter().map(|model| ("ORCH_MODEL".to_owned(), model.clone())));
     env
 }
@@ -42,9 +51,11 @@ pub(super) struct Begun {
     pub(super) pid: Pid,
     /// The other end of its stdin, where a conversation is held open.
     pub(super) stdin: Option<PipeWriter>,
+    /// The other side of its terminal, where it has one.
+    pub(super) stage: Option<Stage>,
 }
 
-/// Starts the agent in a process group of its own.
+/// Starts the agent in a process group of its own, and where it wants a terminal, in a session of its own.
 ///
 /// # Errors
 /// As the failure of the run, in words.
@@ -60,7 +71,13 @@ pub(super) fn start(
     if !spec.cwd.is_dir() {
         return Err(crashed(format!("the working directory {} is gone", spec.cwd.display())));
     }
+    let invocation = Invocation::new(&spec.program, &spec.cwd).args(&spec.args).envs(env);
     let (stdin, ours) = match spec.stdin {
+        Stdin::Terminal => {
+            let (pid, stage) =
+                Stage::start(&invocation, dir, streams.stdout).map_err(|error| not_started(&spec.program, &error))?;
+            return Ok(Begun { pid, stdin: None, stage: Some(stage) });
+        }
         Stdin::Null => (None, None),
         Stdin::Prompt => {
             let path = dir.prompt();
@@ -73,10 +90,9 @@ pub(super) fn start(
             (Some(File::from(OwnedFd::from(theirs))), Some(ours))
         }
     };
-    let invocation = Invocation::new(&spec.program, &spec.cwd).args(&spec.args).envs(env);
     let pid = process::start_on_files(&invocation, stdin, streams.stdout, streams.stderr)
         .map_err(|error| not_started(&spec.program, &error))?;
-    Ok(Begun { pid, stdin: ours })
+    Ok(Begun { pid, stdin: ours, stage: None })
 }
 
 /// A program that is not there, or is no program, is the agent's fault; anything else is the machine's.

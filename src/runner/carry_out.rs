@@ -10,6 +10,7 @@ use super::pane::Pane;
 use super::reading::Reading;
 use super::render::Renderer;
 use super::report::{RunReport, Stop};
+use super::screen::Stage;
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
 use super::talk::Talk;
@@ -19,6 +20,7 @@ use super::watch::Watch;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::{Durability, FsError};
 use crate::adapters::process::{Swept, sweep_tree};
+use crate::agents::Stdin;
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::redact::Redactor;
 use rustix::process::Pid;
@@ -139,11 +141,17 @@ fn live(
     reading: &mut Reading,
 ) -> (Ended, Vec<Swept>) {
     match begun {
-        Begun::Agent(agent) => {
+        Begun::Agent { agent, stage } => {
+            if let Some(stage) = &stage {
+                reading.counted_by(stage.printed());
+            }
             let ended = Supervisor::new(dir, launch, agent, signals, watch).follow(reading);
             // Who was made to end has had its time.
             let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
             let swept = sweep_tree(launch.run_id.as_str(), grace);
+            if let Some(stage) = stage {
+                stage.finish();
+            }
             (ended, swept)
         }
         Begun::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
@@ -153,8 +161,8 @@ fn live(
 
 /// How the beginning went.
 enum Begun {
-    /// The agent runs; perhaps it can be talked to.
-    Agent((Pid, Option<Talk>)),
+    /// The agent runs; perhaps it can be talked to, perhaps it has a terminal.
+    Agent { agent: (Pid, Option<Talk>), stage: Option<Stage> },
     /// Somebody was quicker and stopped the run.
     Stopped(String),
     /// The agent did not start.
@@ -176,20 +184,26 @@ fn begin(
         Err(failure) => return Begun::Failed(failure),
     };
     match agent.stdin.map(|stdin| Talk::open(stdin, dir, reading)).transpose() {
-        Ok(talk) => Begun::Agent((agent.pid, talk)),
+        Ok(talk) => Begun::Agent { agent: (agent.pid, talk), stage: agent.stage },
         // Its stdin is closed by now, so it ends by itself; its report tells what it made of that.
         Err(error) => {
             reading.transcript.note(&format!("the agent was told nothing: {error}"));
-            Begun::Agent((agent.pid, None))
+            Begun::Agent { agent: (agent.pid, None), stage: agent.stage }
         }
     }
 }
 
 fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
     let renderer = Renderer::new(Redactor::from_environment(env));
-    // A descriptor of its own, so that each batch is one write.
-    let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
-    Reading::open(dir, launch, Transcript::open(dir, renderer, Some(pane))?)
+    let pane = match launch.spec.stdin {
+        // It has the pane for itself.
+        Stdin::Terminal => None,
+        // A descriptor of its own, so that each batch is one write.
+        Stdin::Null | Stdin::Prompt | Stdin::Live => {
+            Some(Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
+        }
+    };
+    Reading::open(dir, launch, Transcript::open(dir, renderer, pane)?)
 }
 
 /// Makes the kernel hand this process every orphan of the run, so that none is out of sight.

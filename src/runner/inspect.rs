@@ -7,6 +7,7 @@ use super::launch::{Launch, RunDir, RunFileError};
 use super::reading::{self, Reading};
 use super::render::Renderer;
 use super::report::{RunReport, Stop};
+use super::screen;
 use super::supervise::Ended;
 use super::transcript::Transcript;
 use crate::adapters::clock::{Clock, SystemClock};
@@ -104,6 +105,7 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
     let swept = sweep(launch.run_id.as_str(), conclude::SWEEP_GRACE);
     let stop = dir.stop_requested().map(|reason| Stop::Asked { reason });
     let report = if reading::has_output(dir) {
+        screen::recover(dir).map_err(|source| unreadable(dir, source))?;
         let reading = reread(dir, &launch, env).map_err(|source| unreadable(dir, source))?;
         conclude::report(&launch, &started, env, reading, Ended { stop, ..Ended::default() }, &swept)
     } else {

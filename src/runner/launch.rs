@@ -177,6 +177,11 @@ impl RunDir {
         self.0.join(output::STDERR)
     }
 
+    /// `screen.raw`: what an agent that only has a screen wrote to its terminal, raw.
+    pub fn screen(&self) -> PathBuf {
+        self.0.join(output::SCREEN)
+    }
+
     /// `transcript.log`: readable lines, masked.
     pub fn transcript(&self) -> PathBuf {
         self.0.join(output::TRANSCRIPT)

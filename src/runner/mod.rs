@@ -20,6 +20,7 @@ mod records;
 mod render;
 mod report;
 mod sanitize;
+mod screen;
 mod session_record;
 mod signals;
 mod stop;

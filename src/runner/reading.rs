@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How much is read before everything else gets its turn.
 const TURN: usize = 256 << 10;
@@ -63,6 +65,8 @@ pub(super) struct Reading {
     starts_before: u32,
     splitter: Splitter,
     piece: Vec<u8>,
+    /// How much is printed, where the files do not tell.
+    printed: Option<Arc<AtomicU64>>,
     pub(super) transcript: Transcript,
 }
 
@@ -81,6 +85,7 @@ impl Reading {
             starts_before: 0,
             splitter: Splitter::new(LONGEST),
             piece: vec![0; 64 << 10],
+            printed: None,
             transcript,
         })
     }
@@ -127,8 +132,16 @@ impl Reading {
         self.transcript.note(&format!("{gap} bytes of output are left out here; the run's directory has them"));
     }
 
+    /// What is printed is counted there, and not by the length of the files.
+    pub(super) fn counted_by(&mut self, printed: Arc<AtomicU64>) {
+        self.printed = Some(printed);
+    }
+
     /// Bytes printed so far.
     pub(super) fn output_bytes(&self) -> u64 {
+        if let Some(printed) = &self.printed {
+            return printed.load(Ordering::Relaxed);
+        }
         [&self.events, &self.stderr].iter().map(|file| file.metadata().map_or(0, |found| found.len())).sum()
     }
 

@@ -1,12 +1,22 @@
 //! Signals to the runner. All of those that an agent might inherit as ignored get a handler here, because a handled
 //! signal is back to its default after the start of another program, and an ignored one stays ignored.
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{
+    SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH,
+};
 use signal_hook::{flag, low_level::pipe};
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A stream that is readable after each change of the terminal's size.
+pub(super) fn window_changes() -> io::Result<UnixStream> {
+    let (changes, sender) = UnixStream::pair()?;
+    changes.set_nonblocking(true)?;
+    pipe::register(SIGWINCH, sender)?;
+    Ok(changes)
+}
 
 /// What has arrived so far.
 pub(super) struct Signals {

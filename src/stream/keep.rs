@@ -61,7 +61,8 @@ fn look(files: RunFiles) -> Kept {
 /// What the agent printed, as it was and masked.
 fn raw(files: &RunFiles) -> Vec<PathBuf> {
     let RunFiles { followed, packed, .. } = files.part(Part::Raw);
-    vec![files.dir.join(output::EVENTS), files.dir.join(output::STDERR), followed, packed]
+    let unmasked = [output::EVENTS, output::STDERR, output::SCREEN].map(|name| files.dir.join(name));
+    unmasked.into_iter().chain([followed, packed]).collect()
 }
 
 /// What it said and did.

@@ -16,6 +16,7 @@ mod logs;
 mod main_job;
 mod prompts;
 mod runner;
+mod screen;
 mod scripted_agent;
 mod settled;
 mod status;

@@ -22,6 +22,7 @@ mod full_disk;
 mod hostile;
 mod lost;
 mod output;
+mod screen;
 mod steering;
 mod stopping;
 mod waiting;

@@ -4,7 +4,7 @@ use crate::kit::process::{Program, Ran};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
-use orch::agents::{DialectKind, LaunchRequest, PromptVia, Session};
+use orch::agents::{DialectKind, LaunchRequest, Mode, PromptVia, Session};
 use orch::domain::answer::{Answer, AnswerStatus};
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::message::MessageId;
@@ -63,6 +63,7 @@ impl Stage {
             run_dir: dir.clone(),
             prompt_file: dir.join("prompt.md"),
             prompt: PromptVia::Stdin,
+            mode: Mode::Lines,
             title: "Say hello".to_owned(),
             answer_schema: schema,
             sandbox: true,

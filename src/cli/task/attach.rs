@@ -22,7 +22,7 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Let what you type reach the pane: Ctrl-C there stops the agent
+    /// Let what you type reach the pane: Ctrl-C there stops the agent, unless it is one with a screen, which gets it
     #[arg(long, short)]
     write: bool,
 }
