@@ -117,6 +117,7 @@ fn run_agent(
     let mut streams = Streams::create(dir).map_err(files)?;
     watch.follow_output(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
+    reading.follow_live();
     let mut starts = Starts::default();
     loop {
         let begun = begin(dir, launch, env, streams, &mut reading);
@@ -186,7 +187,7 @@ fn begin(
 }
 
 fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
-    let renderer = Renderer::new(Redactor::from_environment(env));
+    let renderer = Renderer::new(Redactor::from_environment(env)).below(&launch.spec.cwd);
     // A descriptor of its own, so that each batch is one write.
     let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     Reading::open(dir, launch, Transcript::open(dir, renderer, Some(pane))?)

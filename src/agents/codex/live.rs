@@ -4,10 +4,11 @@
 
 use super::failure::of_text;
 use super::reader::Reader;
+use super::record::usage;
 use crate::agents::text::{detail, object, str_at, string_at};
 use crate::agents::{EventReader, LiveReader};
 use crate::domain::message::MessageId;
-use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass};
+use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,8 @@ pub(super) struct Live {
     /// The turn that runs.
     turn: Option<String>,
     total: Value,
+    /// Tokens of this run's own requests.
+    own: Usage,
     /// Said, or to be said, and not yet taken up.
     unheard: BTreeMap<MessageId, String>,
     /// Those of them that no turn was told.
@@ -87,6 +90,7 @@ impl Live {
             thread: None,
             turn: None,
             total: Value::Null,
+            own: Usage::default(),
             unheard: BTreeMap::new(),
             waiting: BTreeSet::new(),
             broken: None,
@@ -196,16 +200,19 @@ impl Live {
                 self.reader.event(&json!({ "type": "error", "message": text }))
             }
             "thread/tokenUsage/updated" => {
-                let count = |name: &str| params.pointer(&format!("/tokenUsage/total/{name}")).cloned();
-                self.total = json!({
-                    "input_tokens": count("inputTokens"), "cached_input_tokens": count("cachedInputTokens"),
-                    "output_tokens": count("outputTokens"),
-                });
-                Vec::new()
+                self.total = in_words_of_record(params.pointer("/tokenUsage/total").unwrap_or(&Value::Null));
+                self.spent(params)
             }
             "turn/completed" => self.turn_end(params),
             _ => Vec::new(),
         }
+    }
+
+    /// The tokens of this run: the sum of its requests. Told before a turn runs, they are of an earlier run.
+    fn spent(&mut self, params: &Value) -> Vec<AgentEvent> {
+        let Some(last) = params.pointer("/tokenUsage/last").filter(|_| self.turn.is_some()) else { return Vec::new() };
+        self.own = self.own.plus(usage(&in_words_of_record(last)));
+        vec![AgentEvent::Spent { usage: self.own, cost_usd: None, usage_is_thread_total: false }]
     }
 
     fn item(&mut self, params: &Value, kind: &str) -> Vec<AgentEvent> {
@@ -312,6 +319,14 @@ impl LiveReader for Live {
     }
 }
 
+/// A count of tokens as `exec` and the session file tell it.
+fn in_words_of_record(counts: &Value) -> Value {
+    json!({
+        "input_tokens": counts.get("inputTokens"), "cached_input_tokens": counts.get("cachedInputTokens"),
+        "output_tokens": counts.get("outputTokens"),
+    })
+}
+
 /// An item as `exec` tells it.
 fn in_words_of_exec(item: &Value) -> Value {
     let mut item = item.clone();
@@ -339,12 +354,22 @@ fn in_words_of_exec(item: &Value) -> Value {
         "file_change" => {
             let changes = fields.get_mut("changes").and_then(Value::as_array_mut).into_iter().flatten();
             for change in changes {
+                if let Some(to) = change.pointer("/kind/move_path").filter(|to| to.is_string()).cloned() {
+                    change["moved_to"] = to;
+                }
                 if let Some(kind) = change.pointer("/kind/type").cloned() {
                     change["kind"] = kind;
                 }
             }
         }
         _ => {}
+    }
+    for (name, of_exec) in
+        [("durationMs", "duration_ms"), ("startedAtMs", "started_ms"), ("completedAtMs", "completed_ms")]
+    {
+        if let Some(time) = fields.get(name).cloned() {
+            fields.insert(of_exec.to_owned(), time);
+        }
     }
     fields.insert("type".to_owned(), json!(kind));
     fields.retain(|name, value| !value.is_null() && !name.ends_with("AtMs"));
