@@ -65,6 +65,8 @@ pub(super) struct Live {
     /// The turn that runs.
     turn: Option<String>,
     total: Value,
+    /// A turn of this run was begun.
+    has_begun: bool,
     /// Tokens of this run's own requests.
     own: Usage,
     /// Said, or to be said, and not yet taken up.
@@ -90,6 +92,7 @@ impl Live {
             thread: None,
             turn: None,
             total: Value::Null,
+            has_begun: false,
             own: Usage::default(),
             unheard: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -183,6 +186,7 @@ impl Live {
         match method {
             "turn/started" => {
                 self.turn = string_at(params, "/turn/id");
+                self.has_begun = true;
                 let events = self.reader.event(&json!({ "type": "turn.started" }));
                 self.tell();
                 events
@@ -210,7 +214,7 @@ impl Live {
 
     /// The tokens of this run: the sum of its requests. Told before a turn runs, they are of an earlier run.
     fn spent(&mut self, params: &Value) -> Vec<AgentEvent> {
-        let Some(last) = params.pointer("/tokenUsage/last").filter(|_| self.turn.is_some()) else { return Vec::new() };
+        let Some(last) = params.pointer("/tokenUsage/last").filter(|_| self.has_begun) else { return Vec::new() };
         self.own = self.own.plus(usage(&in_words_of_record(last)));
         vec![AgentEvent::Spent { usage: self.own, cost_usd: None, usage_is_thread_total: false }]
     }
@@ -404,6 +408,13 @@ mod tests {
         );
     }
 
+    /// The tokens of a request are told.
+    fn tokens(live: &mut Live, input: u64) -> Vec<AgentEvent> {
+        let last = json!({ "inputTokens": input, "cachedInputTokens": 10, "outputTokens": 1 });
+        let params = json!({ "threadId": "t-1", "tokenUsage": { "last": last, "total": {} } });
+        live.line(&json!({ "method": "thread/tokenUsage/updated", "params": params }).to_string())
+    }
+
     fn heard(live: &mut Live, id: u64) -> Vec<AgentEvent> {
         let item = json!({ "type": "userMessage", "clientId": format!("{MARK}{id}") });
         live.line(&json!({"method": "item/started", "params": {"threadId": "t-1", "item": item}}).to_string())
@@ -460,6 +471,16 @@ mod tests {
         assert!(live.rests());
         let ending = live.finish(Exit { code: Some(0), signal: None }, "");
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Killed));
+    }
+
+    #[test]
+    fn tokens_are_summed_over_this_runs_requests_and_of_no_earlier_run() {
+        let mut live = begun();
+        assert_eq!(tokens(&mut live, 5000), [], "it goes on with a conversation: this was said before");
+        live.line(r#"{"method":"turn/started","params":{"threadId":"t-1","turn":{"id":"u-1"}}}"#);
+        tokens(&mut live, 110);
+        let usage = Usage { input: Some(300), output: Some(2), cached: Some(20) };
+        assert_eq!(tokens(&mut live, 210), [AgentEvent::Spent { usage, cost_usd: None, usage_is_thread_total: false }]);
     }
 
     #[test]
