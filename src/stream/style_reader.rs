@@ -81,6 +81,7 @@ impl StyleReader {
 mod tests {
     use super::*;
     use crate::domain::styled::Pen;
+    use std::fs::OpenOptions;
     use std::io::Write;
 
     fn offsets(styles: &Styles) -> Vec<u64> {
@@ -93,7 +94,7 @@ mod tests {
         let path = dir.path().join("styles");
         let mut reader = StyleReader::new(&path);
         assert_eq!(offsets(&reader.between(0, 10)), [] as [u64; 0]);
-        let mut file = File::create(&path).expect("writable");
+        let mut file = OpenOptions::new().append(true).create(true).open(&path).expect("writable");
         let record = |offset, length| LineStyle::record(offset, length, Pen::of("2"), &[]).expect("a style");
         let late = record(40, 5);
         let (half, rest) = late.split_at(4);
