@@ -5,6 +5,7 @@ mod argv;
 pub mod claude;
 pub mod codex;
 pub mod command;
+mod edits;
 mod errors;
 pub mod opencode;
 mod text;

@@ -47,7 +47,8 @@ pub struct Args {
     /// From this byte on, as --json tells them
     #[arg(long, value_name = "BYTE", group = "place")]
     from: Option<u64>,
-    /// What the agent did, for programs: tool calls, texts, and at the end its cost, one JSON document a line
+    /// What the agent did, for programs: texts, tool calls with their durations, changes of files, tokens and cost so
+    /// far, one JSON document a line
     #[arg(long, group = "part")]
     events: bool,
     /// The agent's own lines, with secrets masked
@@ -123,7 +124,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context,
         part: args.part(),
         place: place(&args, context),
-        show: Show::new(context, args.all),
+        show: Show::new(context, args.all, args.part()),
         cursor: None,
         open: BTreeMap::new(),
         over: BTreeSet::new(),

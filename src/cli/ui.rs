@@ -7,6 +7,7 @@ pub mod spinner;
 pub mod table;
 pub mod text;
 pub mod time;
+pub mod transcript;
 
 use super::error::CliError;
 use paint::{Paint, Role};
@@ -77,6 +78,11 @@ impl Ui {
             return UNBOUND_WIDTH;
         }
         tcgetwinsize(stdout.as_fd()).map_or(80, |size| usize::from(size.ws_col).max(20))
+    }
+
+    /// Columns of the terminal now: it may be made smaller or larger at any time. `None`: stdout is none.
+    pub fn terminal_columns(&self) -> Option<usize> {
+        isatty(io::stdout()).then(|| self.columns())
     }
 
     /// Lines of the terminal; `None`: stdout is none.

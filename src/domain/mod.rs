@@ -1,6 +1,7 @@
 //! PURE. No I/O, no clock, no async. Decides: what is routed where, what starts, what a result is worth.
 
 pub mod answer;
+pub mod edit;
 pub mod event;
 pub mod evidence;
 pub mod ids;
@@ -20,5 +21,6 @@ pub mod retry;
 pub mod route;
 pub mod router;
 pub mod skills;
+pub mod styled;
 pub mod task;
 pub mod timeline;

@@ -1,6 +1,7 @@
 //! How a run ended: what the agent's process and its events say. A claim, not yet a verdict.
 
 use super::answer::Answer;
+use super::edit::FileEdit;
 use super::message::MessageId;
 use super::money::Usd;
 use jiff::Timestamp;
@@ -58,6 +59,20 @@ pub enum AgentEvent {
         ok: bool,
         /// What it printed, cut to a sane length.
         output: String,
+        /// How long it took, in milliseconds: by the CLI's word, else by the clock of who saw call and result come.
+        /// `None`: nobody knows.
+        took_ms: Option<u64>,
+        /// What it changed in files, where the CLI tells.
+        edits: Vec<FileEdit>,
+    },
+    /// What the run has used so far, as far as the CLI has told.
+    Spent {
+        /// Tokens; of the whole conversation if `usage_is_thread_total`.
+        usage: Usage,
+        /// Price.
+        cost_usd: Option<Usd>,
+        /// `usage` counts the conversation from its beginning, other runs included.
+        usage_is_thread_total: bool,
     },
     /// The CLI repeats a failed request by itself.
     Retry {

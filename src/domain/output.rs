@@ -12,6 +12,8 @@ pub const TRANSCRIPT: &str = "transcript.log";
 pub const PACKED: &str = "zst";
 /// File name of the list that tells when which part of it was written, see [`super::timeline`].
 pub const TIMELINE: &str = "transcript.times";
+/// File name of the list that tells how its lines look on a terminal, see [`super::styled`].
+pub const STYLES: &str = "transcript.styles";
 /// File name of the agent's own lines, masked.
 pub const RAW: &str = "agent.jsonl";
 /// File name of what the agent did, one JSON document a line, masked.

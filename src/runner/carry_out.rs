@@ -119,6 +119,7 @@ fn run_agent(
     let mut streams = Streams::create(dir).map_err(files)?;
     watch.follow_output(dir);
     let mut reading = open(dir, launch, env).map_err(files)?;
+    reading.follow_live();
     let mut starts = Starts::default();
     loop {
         let begun = begin(dir, launch, env, streams, &mut reading);
@@ -194,7 +195,7 @@ fn begin(
 }
 
 fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
-    let renderer = Renderer::new(Redactor::from_environment(env));
+    let renderer = Renderer::new(Redactor::from_environment(env)).below(&launch.spec.cwd);
     let pane = match launch.spec.stdin {
         // It has the pane for itself.
         Stdin::Terminal => None,

@@ -192,6 +192,11 @@ impl RunDir {
         self.0.join(output::TIMELINE)
     }
 
+    /// `transcript.styles`: how the lines of the transcript look on a terminal, see [`crate::domain::styled`].
+    pub fn styles(&self) -> PathBuf {
+        self.0.join(output::STYLES)
+    }
+
     /// `agent.jsonl`: the agent's own lines, masked.
     pub fn raw(&self) -> PathBuf {
         self.0.join(output::RAW)

@@ -123,6 +123,7 @@ impl Letters {
             | AgentEvent::Reasoning { .. }
             | AgentEvent::ToolCall { .. }
             | AgentEvent::ToolResult { .. }
+            | AgentEvent::Spent { .. }
             | AgentEvent::Retry { .. }
             | AgentEvent::Warning { .. }
             | AgentEvent::Error { .. }

@@ -1,6 +1,8 @@
 //! The tmux pane: what a person sees at once. It may be slow, stuck or gone; nothing ever waits for it.
 
-use super::render::Rendered;
+use super::fit::Rendered;
+use crate::domain::styled::paint;
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
@@ -47,10 +49,7 @@ impl Pane {
             batch.push_str(&format!("\x1b[2m… {skipped} lines skipped here; the transcript has them\x1b[0m\n"));
         }
         for line in &lines[lines.len().saturating_sub(SHOWN)..] {
-            match line.style.attributes() {
-                "" => batch.push_str(&line.text),
-                attributes => batch.push_str(&format!("\x1b[{attributes}m{}\x1b[0m", line.text)),
-            }
+            batch.push_str(&paint(&line.text, 0, line.style.pen(), &line.spans, |text| Cow::Borrowed(text)));
             batch.push('\n');
         }
         self.skipped = match self.queue.try_send(batch) {
@@ -69,7 +68,7 @@ impl Pane {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::runner::render::Style;
+    use crate::runner::fit::Style;
     use std::io;
     use std::sync::{Arc, Condvar, Mutex};
 
@@ -107,7 +106,7 @@ mod tests {
     }
 
     fn lines(count: usize) -> Vec<Rendered> {
-        (0..count).map(|n| Rendered { style: Style::Speech, text: n.to_string() }).collect()
+        (0..count).map(|n| Rendered::plain(Style::Speech, n.to_string())).collect()
     }
 
     #[test]

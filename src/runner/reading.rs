@@ -2,11 +2,13 @@
 
 use super::launch::{Launch, RunDir};
 use super::letters::Letters;
-use super::lines::{LONGEST, Splitter};
+use super::lines::{LONGEST, Line, Splitter};
 use super::records::Records;
 use super::report::redact_ending;
 use super::session_record;
+use super::stopwatch::Stopwatch;
 use super::transcript::Transcript;
+use crate::adapters::clock::instant;
 use crate::agents::{EventReader, LiveReader, Stdin};
 use crate::domain::outcome::{Ending, Exit, Outcome};
 use std::collections::BTreeMap;
@@ -15,6 +17,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 /// How much is read before everything else gets its turn.
 const TURN: usize = 256 << 10;
@@ -57,6 +60,7 @@ pub(super) struct Reading {
     voice: Voice,
     letters: Letters,
     records: Records,
+    clock: Clock,
     events: File,
     stderr: File,
     /// Where stderr of the agent's present process begins.
@@ -79,6 +83,7 @@ impl Reading {
             voice: Voice::of(launch),
             letters: Letters::new(dir, launch.messages.clone()),
             records: Records::open(dir)?,
+            clock: Clock::default(),
             events: File::open(dir.events())?,
             stderr: File::open(dir.stderr())?,
             stderr_start: 0,
@@ -90,9 +95,15 @@ impl Reading {
         })
     }
 
+    /// The agent is about to start: what it prints is read as it comes.
+    pub(super) fn follow_live(&mut self) {
+        self.clock.start();
+    }
+
     /// Reads what is new, up to a bound. Returns whether there may be more at once.
     pub(super) fn step(&mut self) -> bool {
         let mut left = TURN;
+        let at = self.clock.at();
         while left > 0 {
             let count = match self.events.read(&mut self.piece) {
                 Ok(count @ 1..) => count,
@@ -100,12 +111,12 @@ impl Reading {
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let Self { voice, letters, records, splitter, piece, transcript, .. } = self;
-            splitter
-                .push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
+            let (bytes, mut hearing, splitter) = self.hearing(count, at);
+            splitter.push(bytes, &mut |line| hearing.line(&line));
         }
         self.transcript.flush();
         self.records.flush();
+        self.clock.is_behind = left == 0;
         left == 0
     }
 
@@ -114,9 +125,17 @@ impl Reading {
     pub(super) fn finish_lines(&mut self, most: u64) {
         self.skip_to_last(most);
         while self.step() {}
-        let Self { voice, letters, records, splitter, transcript, .. } = self;
-        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
-        transcript.end_of_events();
+        let at = self.clock.at();
+        let (_, mut hearing, splitter) = self.hearing(0, at);
+        splitter.finish(&mut |line| hearing.line(&line));
+        self.transcript.end_of_events();
+    }
+
+    /// What was read last, who takes its lines, and who finds them.
+    fn hearing(&mut self, count: usize, at: Option<Duration>) -> (&[u8], Hearing<'_>, &mut Splitter) {
+        let Self { voice, letters, records, clock, splitter, piece, transcript, .. } = self;
+        let watch = &mut clock.watch;
+        (&piece[..count], Hearing { reader: voice.reader_mut(), letters, transcript, records, watch, at }, splitter)
     }
 
     fn skip_to_last(&mut self, most: u64) {
@@ -174,7 +193,7 @@ impl Reading {
 
     /// The last word in the records.
     pub(super) fn end_records(&mut self, outcome: &Outcome, ending: &Ending) {
-        self.records.ended(outcome, &ending.usage, ending.cost);
+        self.records.ended(outcome, ending);
     }
 
     /// Whether the agent ended before it began, and would do better a little later. Nobody may write any more.
@@ -208,21 +227,51 @@ impl Reading {
     }
 }
 
-fn on_line(
-    reader: &mut dyn EventReader,
-    letters: &mut Letters,
-    transcript: &mut Transcript,
-    records: &mut Records,
-    line: &super::lines::Line<'_>,
-) {
-    records.line(transcript.renderer().redactor(), &line.text);
-    for event in reader.line(&line.text) {
-        records.event(transcript.renderer().redactor(), &event);
-        transcript.event(&event);
-        letters.event(&event, transcript);
+/// When events come: known as long as everything that is there is read at once.
+#[derive(Default)]
+struct Clock {
+    watch: Stopwatch,
+    begun: Option<Instant>,
+    /// There was more than one turn's worth to read: what comes next may be old.
+    is_behind: bool,
+}
+
+impl Clock {
+    /// From now on events are read as they come.
+    fn start(&mut self) {
+        self.begun = Some(instant());
     }
-    if line.dropped > 0 {
-        transcript.note(&format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped));
+
+    fn at(&self) -> Option<Duration> {
+        self.begun.filter(|_| !self.is_behind).map(|begun| instant().duration_since(begun))
+    }
+}
+
+/// Who takes lines of output.
+struct Hearing<'a> {
+    reader: &'a mut dyn EventReader,
+    letters: &'a mut Letters,
+    transcript: &'a mut Transcript,
+    records: &'a mut Records,
+    watch: &'a mut Stopwatch,
+    /// When they came.
+    at: Option<Duration>,
+}
+
+impl Hearing<'_> {
+    fn line(&mut self, line: &Line<'_>) {
+        self.records.line(self.transcript.renderer().redactor(), &line.text);
+        self.watch.next_line();
+        for mut event in self.reader.line(&line.text) {
+            self.watch.time(&mut event, self.at);
+            self.records.event(self.transcript.renderer().redactor(), &event);
+            self.transcript.event(&event);
+            self.letters.event(&event, self.transcript);
+        }
+        if line.dropped > 0 {
+            let what = format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped);
+            self.transcript.note(&what);
+        }
     }
 }
 

@@ -6,8 +6,7 @@ use super::launch::RunDir;
 use super::log_file::{LogFile, Lost};
 use super::sanitize::sanitize;
 use crate::adapters::clock::{Clock, SystemClock};
-use crate::domain::money::Usd;
-use crate::domain::outcome::{AgentEvent, Outcome, Usage};
+use crate::domain::outcome::{AgentEvent, Ending, Outcome};
 use crate::domain::redact::Redactor;
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
@@ -55,13 +54,19 @@ impl Records {
     /// What a line meant.
     pub(super) fn event(&mut self, redactor: &Redactor, event: &AgentEvent) {
         let Ok(mut document) = serde_json::to_value(event) else { return };
+        // What a terminal acts on could stand between the characters of a secret.
+        sanitize_json(&mut document);
         redactor.json(&mut document);
         self.events.document(document);
     }
 
     /// How the run went; the last document of the events.
-    pub(super) fn ended(&mut self, outcome: &Outcome, usage: &Usage, cost: Option<Usd>) {
-        self.events.document(json!({"type": "run_ended", "outcome": outcome, "usage": usage, "cost_usd": cost}));
+    pub(super) fn ended(&mut self, outcome: &Outcome, ending: &Ending) {
+        let Ending { usage, cost, usage_is_thread_total, .. } = ending;
+        self.events.document(json!({
+            "type": "run_ended", "outcome": outcome, "usage": usage, "cost_usd": cost,
+            "usage_is_thread_total": usage_is_thread_total,
+        }));
         self.flush();
     }
 
@@ -69,6 +74,17 @@ impl Records {
     pub(super) fn flush(&mut self) {
         self.raw.flush();
         self.events.flush();
+    }
+}
+
+fn sanitize_json(value: &mut Value) {
+    match value {
+        Value::String(text) if text.contains(|c: char| c.is_control() && c != '\n' && c != '\t') => {
+            *text = sanitize(text);
+        }
+        Value::Array(items) => items.iter_mut().for_each(sanitize_json),
+        Value::Object(fields) => fields.values_mut().for_each(sanitize_json),
+        Value::String(_) | Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -1,5 +1,7 @@
 //! How a run ended, as the runner saw it: the last thing it writes.
 
+use super::render::duration;
+use crate::domain::answer::AnswerStatus;
 use crate::domain::ids::RunId;
 use crate::domain::outcome::{Ending, Exit, Failure, Outcome, RunKind, Side};
 use crate::domain::redact::Redactor;
@@ -81,11 +83,40 @@ impl RunReport {
             (Some(Stop::Asked { reason }), _) => reason.clone(),
             (Some(Stop::Limit { failure }), _) | (_, Some(failure)) => format!("{}: {}", failure.class, failure.detail),
             (Some(Stop::Lingering), None) => "the turn ended well, the process was ended".to_owned(),
-            (None, None) => "the turn ended well".to_owned(),
+            (None, None) => format!("the turn ended well{}", self.answered()),
         };
         let exit = self.exit.map_or(String::new(), |exit| format!(", {exit}"));
-        let seconds = self.ended_at.duration_since(self.started_at).as_millis_f64() / 1000.0;
-        format!("run ended: {}{exit}, after {seconds:.1} s", what.lines().next().unwrap_or_default())
+        let took = self.ended_at.duration_since(self.started_at).as_millis();
+        let took = duration(u64::try_from(took).unwrap_or_default());
+        format!("run ended: {}{exit}, after {took}; {}", what.lines().next().unwrap_or_default(), self.spent())
+    }
+
+    /// What the agent says of its work.
+    fn answered(&self) -> String {
+        match (self.kind, Outcome::of(&self.ending)) {
+            (RunKind::Route | RunKind::Review, _) | (_, Outcome::Cancelled { .. }) => String::new(),
+            (RunKind::Work, Outcome::Finished { answer }) => match answer.status {
+                AnswerStatus::Done => ", done".to_owned(),
+                AnswerStatus::InProgress => ", not finished".to_owned(),
+                AnswerStatus::Blocked => ", blocked".to_owned(),
+                AnswerStatus::NeedsReview => ", a person is to decide".to_owned(),
+            },
+            (RunKind::Work, Outcome::Failed(failure)) => format!(", but {}: {}", failure.class, failure.detail),
+        }
+    }
+
+    /// What it used, in words: what is unknown is said to be so.
+    fn spent(&self) -> String {
+        let Ending { usage, cost, usage_is_thread_total, .. } = &self.ending;
+        let told = [(usage.input, "in"), (usage.output, "out"), (usage.cached, "cached")];
+        let told: Vec<String> = told.iter().filter_map(|(count, what)| Some(format!("{} {what}", (*count)?))).collect();
+        let tokens = match (told.is_empty(), usage_is_thread_total) {
+            (true, _) => "tokens unknown".to_owned(),
+            (false, false) => format!("tokens: {}", told.join(", ")),
+            (false, true) => format!("tokens of the whole conversation: {}", told.join(", ")),
+        };
+        let cost = cost.map_or_else(|| "cost unknown".to_owned(), |cost| cost.to_string());
+        format!("{tokens}; {cost}")
     }
 }
 

@@ -1,4 +1,7 @@
-//! Takes everything out of an agent's text that a terminal would act on. What is left is text, tabs and line feeds.
+//! Takes everything out of an agent's text that a terminal would act on. What is left is text, tabs and line feeds; its
+//! colours are told beside it.
+
+use crate::domain::styled::{Pen, Span};
 
 /// What the text is inside of.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -14,11 +17,34 @@ enum State {
     HiddenEscape,
 }
 
+/// More parameters than this no graphic rendition has.
+const PARAMETERS: usize = 64;
+
 /// The text without escape sequences, control characters and marks that turn the direction of writing around.
 /// Carriage returns end a line, as in progress displays. A hidden string ends with its line at the latest, so that
 /// an unfinished one cannot swallow what follows.
 pub fn sanitize(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
+    read(text).clean
+}
+
+/// The same, and how it looks from which byte of the clean text on.
+pub(super) fn sanitize_styled(text: &str) -> (String, Vec<Span>) {
+    let Cleaner { clean, spans, .. } = read(text);
+    (clean, spans)
+}
+
+/// The clean text so far.
+#[derive(Default)]
+struct Cleaner {
+    clean: String,
+    /// Parameters of the sequence that is being read.
+    parameters: String,
+    pen: Pen,
+    spans: Vec<Span>,
+}
+
+fn read(text: &str) -> Cleaner {
+    let mut cleaner = Cleaner { clean: String::with_capacity(text.len()), ..Cleaner::default() };
     let mut state = State::Text;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -27,15 +53,43 @@ pub fn sanitize(text: &str) -> String {
             '\r' => '\n',
             other => other,
         };
-        state = step(state, c, &mut clean);
+        state = step(state, c, &mut cleaner);
     }
-    clean
+    cleaner
 }
 
-fn step(state: State, c: char, clean: &mut String) -> State {
+impl Cleaner {
+    /// A control sequence begins.
+    fn begin(&mut self) -> State {
+        self.parameters.clear();
+        State::Control
+    }
+
+    fn parameter(&mut self, c: char) -> State {
+        if self.parameters.len() < PARAMETERS {
+            self.parameters.push(c);
+        }
+        State::Control
+    }
+
+    /// A control sequence is over: only a graphic rendition means something here.
+    fn control(&mut self, last: char) -> State {
+        let plain = |c: char| c.is_ascii_digit() || matches!(c, ';' | ':');
+        if last == 'm' && self.parameters.len() < PARAMETERS && self.parameters.chars().all(plain) {
+            let before = self.pen;
+            self.pen.apply(&self.parameters);
+            if self.pen != before {
+                self.spans.push(Span { at: self.clean.len(), pen: self.pen });
+            }
+        }
+        State::Text
+    }
+}
+
+fn step(state: State, c: char, cleaner: &mut Cleaner) -> State {
     match (state, c) {
         (_, '\n') => {
-            clean.push('\n');
+            cleaner.clean.push('\n');
             State::Text
         }
         // Cancel and substitute end any sequence.
@@ -43,21 +97,21 @@ fn step(state: State, c: char, clean: &mut String) -> State {
         (State::Hidden, '\u{1b}') => State::HiddenEscape,
         (State::Hidden | State::HiddenEscape, '\u{7}' | '\u{9c}') | (State::HiddenEscape, '\\') => State::Text,
         (State::Hidden, _) => State::Hidden,
-        (State::HiddenEscape, _) => step(State::Escape, c, clean),
+        (State::HiddenEscape, _) => step(State::Escape, c, cleaner),
         (_, '\u{1b}') => State::Escape,
-        (State::Escape, '[') | (State::Text, '\u{9b}') => State::Control,
+        (State::Escape, '[') | (State::Text, '\u{9b}') => cleaner.begin(),
         (State::Escape, ']' | 'P' | 'X' | '^' | '_') => State::Hidden,
         (State::Text, '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}') => State::Hidden,
         // Intermediate bytes of a longer escape, such as the choice of a character set.
         (State::Escape, ' '..='/') => State::Escape,
         (State::Escape, _) => State::Text,
-        (State::Control, ' '..='?') => State::Control,
-        (State::Control, '@'..='~') => State::Text,
+        (State::Control, ' '..='?') => cleaner.parameter(c),
+        (State::Control, '@'..='~') => cleaner.control(c),
         // Not a byte of such a sequence: it is broken off, and this is text again.
-        (State::Control, _) => step(State::Text, c, clean),
+        (State::Control, _) => step(State::Text, c, cleaner),
         (State::Text, _) => {
             if c == '\t' || !(c.is_control() || turns_direction(c)) {
-                clean.push(c);
+                cleaner.clean.push(c);
             }
             State::Text
         }
@@ -94,6 +148,17 @@ mod tests {
         ] {
             assert_eq!(sanitize(raw), clean, "{raw:?}");
         }
+    }
+
+    #[test]
+    fn colours_are_told_beside_the_text_and_nothing_else_is() {
+        let (text, spans) =
+            sanitize_styled("a\u{1b}[1;31mb\u{1b}[2J\u{1b}[?25m\u{1b}]0;t\u{7}ü\u{9b}0mc\u{1b}[>4;1md\u{1b}[0m");
+        assert_eq!(text, "abücd");
+        let told: Vec<(usize, String)> = spans.iter().map(|span| (span.at, span.pen.parameters())).collect();
+        assert_eq!(told, [(1, "1;31".to_owned()), (4, String::new())]);
+        let flood = format!("\u{1b}[{}mx", "1;".repeat(10_000));
+        assert_eq!(sanitize_styled(&flood), ("x".to_owned(), Vec::new()));
     }
 
     proptest! {

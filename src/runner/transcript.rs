@@ -1,17 +1,19 @@
 //! The readable output of a run: first into `transcript.log`, then onto the pane. Only whole lines are written, so
 //! that an offset at the end of the file is always between two lines.
 
+use super::fit::Rendered;
 use super::launch::RunDir;
 use super::log_file::{LogFile, Lost};
 use super::pane::Pane;
-use super::render::{Rendered, Renderer};
+use super::render::Renderer;
+use super::style_list::StyleList;
 use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::domain::outcome::AgentEvent;
 use crate::domain::timeline::{MARK, Mark};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// When this much is waiting, it is written without waiting for the end of the turn.
@@ -25,14 +27,18 @@ pub(super) struct Transcript {
     file: LogFile,
     /// When which part of the log was written.
     times: File,
+    /// How its lines look.
+    styles: StyleList,
     /// When the last mark was made there.
     marked: Option<Instant>,
     /// Rendered, not yet written.
     waiting: Vec<Rendered>,
     waiting_bytes: usize,
     pane: Option<Pane>,
-    /// How many bytes of what is rendered are in the file already, from an earlier reading of the same events.
-    known: u64,
+    /// How many lines of what is rendered are in the file already, from an earlier reading of the same events. Lines, and
+    /// not bytes: who reads them again does not know how long the calls took.
+    known: usize,
+    path: PathBuf,
 }
 
 impl Transcript {
@@ -40,21 +46,24 @@ impl Transcript {
     pub(super) fn open(dir: &RunDir, renderer: Renderer, pane: Option<Pane>) -> io::Result<Self> {
         let open = |path: PathBuf| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         let (file, times) = (open(dir.transcript())?, open(dir.timeline())?);
+        let styles = StyleList::new(open(dir.styles())?)?;
         Ok(Self {
             renderer,
             file: LogFile::new(file),
             times,
+            styles,
             marked: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
             pane,
             known: 0,
+            path: dir.transcript(),
         })
     }
 
     /// What is in the file now counts as the beginning of what will be rendered, and is not written again.
     pub(super) fn continue_where_it_ended(&mut self) {
-        self.known = self.length();
+        self.known = lines_of(&self.path).unwrap_or(0);
     }
 
     pub(super) fn renderer(&self) -> &Renderer {
@@ -94,19 +103,12 @@ impl Transcript {
         }
         let lines = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        let mut text = String::new();
-        for line in &lines {
-            let length = line.text.len() as u64 + 1;
-            if self.known >= length {
-                self.known -= length;
-                continue;
-            }
-            self.known = 0;
-            text.push_str(&line.text);
-            text.push('\n');
-        }
+        let known = self.known.min(lines.len());
+        self.known -= known;
+        let text: String = lines[known..].iter().flat_map(|line| [line.text.as_str(), "\n"]).collect();
         if !text.is_empty() {
             self.mark();
+            self.styles.add(self.file.length(), lines[known..].iter());
         }
         let renderer = &self.renderer;
         self.file.write(&text, |lost| told(renderer, lost));
@@ -145,6 +147,21 @@ impl Transcript {
             pane.close();
         }
         (length, lost)
+    }
+}
+
+/// How many lines a file has.
+fn lines_of(path: &Path) -> io::Result<usize> {
+    let mut file = BufReader::with_capacity(256 << 10, File::open(path)?);
+    let mut lines = 0;
+    loop {
+        let piece = file.fill_buf()?;
+        let length = piece.len();
+        if length == 0 {
+            return Ok(lines);
+        }
+        lines += piece.iter().filter(|byte| **byte == b'\n').count();
+        file.consume(length);
     }
 }
 

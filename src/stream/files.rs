@@ -27,6 +27,8 @@ pub struct RunFiles {
     pub packed: PathBuf,
     /// When which part of it was written, where that is known.
     pub timeline: Option<PathBuf>,
+    /// How the lines of the transcript look.
+    pub styles: PathBuf,
     /// Is there when everything is written.
     pub outcome: PathBuf,
 }
@@ -52,8 +54,9 @@ impl RunFiles {
         };
         let timeline = (part == Part::Output).then(|| dir.join(output::TIMELINE));
         let (followed, outcome) = (dir.join(followed), dir.join(output::OUTCOME));
+        let styles = dir.join(output::STYLES);
         let packed = followed.with_added_extension(output::PACKED);
-        Self { task, run, dir, followed, packed, timeline, outcome }
+        Self { task, run, dir, followed, packed, timeline, styles, outcome }
     }
 
     /// Everything is written.

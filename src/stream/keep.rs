@@ -69,7 +69,7 @@ fn raw(files: &RunFiles) -> Vec<PathBuf> {
 fn text(files: &RunFiles) -> Vec<PathBuf> {
     let [output, events] = [Part::Output, Part::Events].map(|part| files.part(part));
     let paths = [output.followed, output.packed, events.followed, events.packed];
-    paths.into_iter().chain(output.timeline).collect()
+    paths.into_iter().chain(output.timeline).chain([output.styles]).collect()
 }
 
 impl RunFiles {

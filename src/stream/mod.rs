@@ -10,6 +10,7 @@ mod keep;
 mod last;
 mod packed;
 mod pieces;
+mod style_reader;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -21,5 +22,6 @@ pub use hub::Hub;
 pub use keep::{Kept, drop_raw, drop_text, kept, pack};
 pub use last::last_line;
 pub use pieces::{Piece, Pieces};
+pub use style_reader::StyleReader;
 pub use subscription::{Delivery, Subscription};
 pub use text::Text;

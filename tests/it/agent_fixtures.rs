@@ -138,6 +138,7 @@ impl Case {
 fn trace(events: &[AgentEvent]) -> String {
     let letters: String = events
         .iter()
+        .filter(|event| !matches!(event, AgentEvent::Spent { .. }))
         .map(|event| match event {
             AgentEvent::Started { .. } => 'S',
             AgentEvent::Text { .. } => 'T',
@@ -149,6 +150,7 @@ fn trace(events: &[AgentEvent]) -> String {
             AgentEvent::Warning { .. } => 'W',
             AgentEvent::Error { .. } => 'E',
             AgentEvent::Heard { .. } => 'H',
+            AgentEvent::Spent { .. } => '$',
             AgentEvent::TurnEnded => '.',
         })
         .collect();
@@ -188,7 +190,7 @@ fn the_table_and_the_recordings_have_the_same_cases() {
     listed.sort();
     let recorded: Vec<String> = cases().into_iter().map(|case| case.name).collect();
     assert_eq!(listed, recorded);
-    assert_eq!(recorded.len(), 141);
+    assert_eq!(recorded.len(), 145);
 }
 
 #[test]
@@ -283,7 +285,7 @@ fn tool_calls_are_one_readable_line() {
     assert_eq!(calls("claude/success-commit"), [format!("Bash: {commit}")]);
     assert_eq!(calls("codex/success-commit"), [format!("shell: {commit}")]);
     assert_eq!(calls("opencode/success-commit"), [format!("bash: {commit}")]);
-    assert_eq!(calls("codex/patch"), ["edit: update $WORKTREE/README.md, add $WORKTREE/patched.txt"]);
+    assert_eq!(calls("codex/patch"), ["edit: $WORKTREE/README.md (update), $WORKTREE/patched.txt (add)"]);
 }
 
 #[test]

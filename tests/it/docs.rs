@@ -247,10 +247,18 @@ fn the_examples_of_the_streaming_page_work_as_they_are_written() {
     let mut sealed = SealedBox::new();
     sealed.program(
         "greeter",
-        "#!/bin/sh\ncat > /dev/null\necho 'hello from the agent'\necho more >> README.md; git commit -qam greeted\n",
+        r#"#!/bin/sh
+cat > /dev/null
+printf '%s\n' '{"type":"system","subtype":"init","session_id":"s-1","model":"sonnet"}' \
+  '{"type":"assistant","message":{"content":[{"type":"text","text":"hello from the agent"}]}}' \
+  '{"type":"assistant","message":{"content":[{"type":"tool_use","id":"1","name":"Write","input":{"file_path":"greeting.txt","content":"hello\n"}}]}}'
+echo hello > greeting.txt; git add greeting.txt; git commit -qm greeted
+printf '%s\n' '{"type":"user","message":{"content":[{"type":"tool_result","tool_use_id":"1","content":"written"}]}}' \
+  '{"type":"result","subtype":"success","is_error":false,"session_id":"s-1","result":"{\"status\":\"done\",\"summary\":\"greeted\"}","total_cost_usd":0.25,"usage":{"input_tokens":10,"output_tokens":2}}'
+"#,
     );
     std::os::unix::fs::symlink(ORCH, sealed.bin().join("orch")).expect("a link");
-    sealed.config("agents: {greeter: {kind: command, command: greeter}}\n");
+    sealed.config("agents: {greeter: {kind: claude, command: greeter, live: false}}\n");
     sealed.set("AGENT", "greeter");
     let repo = sealed.repo("shop");
     sealed.orch_in(repo.dir(), ["init"]).ok();

@@ -15,6 +15,7 @@ mod http;
 mod logs;
 mod main_job;
 mod prompts;
+mod rendering;
 mod runner;
 mod screen;
 mod scripted_agent;

@@ -1,49 +1,15 @@
 //! `orch status` as a person sees it: in a real terminal (a pane of tmux), through changes, resizing, and the daemon's
 //! absence.
 
-use crate::kit::process::Ran;
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::terminal::Terminal;
 use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::write_file;
 use serde_json::Value;
 
 /// What a terminal acts on, as it stands in titles and output: the clipboard, the title, a question to the terminal.
 const HOSTILE: &str = "x\u{1b}]52;c;cm0gLXJm\u{7}\u{1b}]0;owned\u{7}\u{1b}P$qm\u{1b}\\\u{9b}2Jy";
-
-/// A terminal in a box.
-struct Terminal<'a> {
-    sealed: &'a SealedBox,
-}
-
-impl<'a> Terminal<'a> {
-    /// Runs a command line in a terminal of 100 × 30.
-    fn new(sealed: &'a SealedBox, line: &str) -> Self {
-        let terminal = Self { sealed };
-        let size = ["-x", "100", "-y", "30"];
-        terminal.tmux(&[&["-f", "/dev/null", "new-session", "-d", "-s", "t"], &size[..], &[line]].concat()).ok();
-        terminal
-    }
-
-    fn tmux(&self, args: &[&str]) -> Ran {
-        let socket = self.sealed.root().join("tmux-terminal");
-        let socket = socket.to_str().expect("a plain path");
-        self.sealed.run_program("tmux").args([&["-S", socket], args].concat()).run()
-    }
-
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p", "-t", "=t:"]).stdout
-    }
-
-    fn shows(&self, what: &str) {
-        let mut last = String::new();
-        let seen = wait::poll(RUN, || {
-            last = self.screen();
-            last.contains(what).then_some(())
-        });
-        assert!(seen.is_some(), "the terminal never showed {what:?}:\n{last}");
-    }
-}
 
 fn add(sealed: &SealedBox, repo: &Repo, title: &str, agent: &str) -> String {
     let label = format!("agent:{agent}");
@@ -81,7 +47,7 @@ fn a_watched_status_follows_what_happens_in_place_and_gives_the_screen_back() {
         terminal.shows("2 new");
     }
     sealed.serve();
-    let terminal = Terminal { sealed: &sealed };
+    let terminal = Terminal::of(&sealed);
     terminal.shows("1 in_progress");
     write_file(&sealed.base().join("say"), "what it says now\n");
     terminal.shows("what it says now");

@@ -11,6 +11,7 @@ pub mod model_server;
 pub mod process;
 pub mod repo;
 pub mod sealed_box;
+pub mod terminal;
 pub mod wait;
 
 use std::path::Path;

@@ -3,14 +3,19 @@
 
 use super::failure::{Trouble, of_error};
 use super::live;
+use crate::agents::edits;
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
 use crate::agents::{EventReader, errors};
+use crate::domain::edit::{EditKind, FileEdit};
 use crate::domain::message::MessageId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many calls may be open at once; of more than that, what they change is told by their results alone.
+const OPEN_CALLS: usize = 256;
 
 /// What is known of one run so far.
 #[derive(Debug, Default)]
@@ -29,6 +34,12 @@ pub(super) struct Reader {
     synthetic: bool,
     result: Option<Value>,
     usage: Usage,
+    /// What the CLI has told of the tokens, turn by turn and message by message.
+    so_far: Usage,
+    /// The message whose tokens were counted last: each of its blocks is a line that tells them again.
+    counted: String,
+    /// What calls that are under way are about to change.
+    intended: BTreeMap<String, FileEdit>,
     cost: Option<Usd>,
     denials: Vec<(String, String)>,
     lines: bool,
@@ -51,7 +62,10 @@ impl EventReader for Reader {
         match str_at(&event, "/type").unwrap_or_default() {
             "system" => self.system(&event),
             "assistant" => self.assistant(&event),
-            "user" => live::heard(&event).map_or_else(|| tool_results(&event), |message| self.heard(message)),
+            "user" => match live::heard(&event) {
+                Some(message) => self.heard(message),
+                None => self.tool_results(&event),
+            },
             "rate_limit_event" => self.rate_limit(&event),
             "result" => self.turn_end(event),
             _ => Vec::new(),
@@ -136,7 +150,44 @@ impl Reader {
             self.model = Some(model.to_owned());
         }
         let blocks = event.pointer("/message/content").and_then(Value::as_array);
-        blocks.into_iter().flatten().filter_map(|block| self.block(block, own, error)).collect()
+        let mut events: Vec<AgentEvent> =
+            blocks.into_iter().flatten().filter_map(|block| self.block(block, own, error)).collect();
+        events.extend(self.message_tokens(event));
+        events
+    }
+
+    /// What a message has read. What it has written is told at the end of the turn only.
+    fn message_tokens(&mut self, event: &Value) -> Option<AgentEvent> {
+        let id = str_at(event, "/message/id").filter(|id| !id.is_empty() && *id != self.counted)?;
+        let at = |name: &str| u64_at(event, &format!("/message/usage/{name}"));
+        let input = add(at("input_tokens"), at("cache_creation_input_tokens"));
+        let read = Usage { input, output: None, cached: at("cache_read_input_tokens") };
+        if self.synthetic || read == Usage::default() {
+            return None;
+        }
+        self.counted = id.to_owned();
+        self.so_far = self.so_far.plus(read);
+        Some(self.spent())
+    }
+
+    fn spent(&self) -> AgentEvent {
+        AgentEvent::Spent { usage: self.so_far, cost_usd: self.cost, usage_is_thread_total: false }
+    }
+
+    /// A tool's result; the line tells what was changed, but for CLIs that only look like this one.
+    fn tool_results(&mut self, event: &Value) -> Vec<AgentEvent> {
+        let blocks = event.pointer("/message/content").and_then(Value::as_array);
+        let results = blocks.into_iter().flatten().filter(|block| str_at(block, "/type") == Some("tool_result"));
+        let mut told = event.get("tool_use_result").and_then(changed);
+        let result = |block: &Value| {
+            let id = string_at(block, "/tool_use_id").unwrap_or_default();
+            let ok = block.get("is_error").and_then(Value::as_bool) != Some(true);
+            let intended = self.intended.remove(&id);
+            let edit = if ok { intended.and_then(|intended| told.take().or(Some(intended))) } else { None };
+            let output = cut(&content(block.get("content").unwrap_or(&Value::Null)), TOOL_OUTPUT);
+            AgentEvent::ToolResult { id, ok, output, took_ms: None, edits: edit.into_iter().collect() }
+        };
+        results.map(result).collect()
     }
 
     fn block(&mut self, block: &Value, own: bool, error: Option<&str>) -> Option<AgentEvent> {
@@ -155,13 +206,19 @@ impl Reader {
                 Some(AgentEvent::Text { text: cut(text, SPEECH) })
             }
             ("thinking", _) => Some(AgentEvent::Reasoning { text: cut(str_at(block, "/thinking")?, SPEECH) }),
-            ("tool_use", _) => Some(AgentEvent::ToolCall {
-                id: string_at(block, "/id").unwrap_or_default(),
-                name: one_line(str_at(block, "/name").unwrap_or("tool"), 80),
-                input: tool_input(block.get("input").unwrap_or(&Value::Null)),
-            }),
+            ("tool_use", _) => Some(self.call(block)),
             _ => None,
         }
+    }
+
+    fn call(&mut self, block: &Value) -> AgentEvent {
+        let id = string_at(block, "/id").unwrap_or_default();
+        let name = one_line(str_at(block, "/name").unwrap_or("tool"), 80);
+        let input = block.get("input").unwrap_or(&Value::Null);
+        if let Some(edit) = edits::from_input(&name, input).filter(|_| self.intended.len() < OPEN_CALLS) {
+            self.intended.insert(id.clone(), edit);
+        }
+        AgentEvent::ToolCall { id, name, input: tool_input(input) }
     }
 
     /// Printed with a subscription login only.
@@ -184,7 +241,7 @@ impl Reader {
 
     fn turn_end(&mut self, result: Value) -> Vec<AgentEvent> {
         self.waiting = None;
-        self.usage = usage(&result);
+        (self.usage, self.so_far) = (usage(&result), usage(&result));
         self.cost = result.get("total_cost_usd").and_then(Value::as_f64).and_then(Usd::from_dollars).or(self.cost);
         for denial in result.get("permission_denials").and_then(Value::as_array).into_iter().flatten() {
             let id = string_at(denial, "/tool_use_id").unwrap_or_default();
@@ -200,6 +257,7 @@ impl Reader {
             events.push(AgentEvent::Error { class: failure.class, text: failure.detail });
         }
         self.result = Some(result);
+        events.push(self.spent());
         events.push(AgentEvent::TurnEnded);
         events
     }
@@ -247,16 +305,25 @@ fn warning(text: &str) -> Vec<AgentEvent> {
     vec![AgentEvent::Warning { text: detail(text) }]
 }
 
-fn tool_results(event: &Value) -> Vec<AgentEvent> {
-    let blocks = event.pointer("/message/content").and_then(Value::as_array);
-    let results = blocks.into_iter().flatten().filter(|block| str_at(block, "/type") == Some("tool_result"));
-    results
-        .map(|block| AgentEvent::ToolResult {
-            id: string_at(block, "/tool_use_id").unwrap_or_default(),
-            ok: block.get("is_error").and_then(Value::as_bool) != Some(true),
-            output: cut(&content(block.get("content").unwrap_or(&Value::Null)), TOOL_OUTPUT),
+/// What a line says that a tool has changed: hunks, or the content of a file that is new.
+fn changed(told: &Value) -> Option<FileEdit> {
+    let path = string_at(told, "/filePath")?;
+    let hunks = told.get("structuredPatch").and_then(Value::as_array)?;
+    if str_at(told, "/type") == Some("create") {
+        return Some(edits::from_whole(path, EditKind::Add, str_at(told, "/content")?));
+    }
+    let place = |hunk: &Value| {
+        let at = |name: &str| u64_at(hunk, name).unwrap_or_default();
+        format!("@@ -{},{} +{},{} @@", at("/oldStart"), at("/oldLines"), at("/newStart"), at("/newLines"))
+    };
+    let lines: Vec<String> = hunks
+        .iter()
+        .flat_map(|hunk| {
+            let lines = hunk.get("lines").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+            [place(hunk)].into_iter().chain(lines.map(str::to_owned)).collect::<Vec<_>>()
         })
-        .collect()
+        .collect();
+    Some(edits::from_lines(path, EditKind::Update, lines.iter().map(String::as_str)))
 }
 
 /// A tool's output: a text, or a list of blocks.

@@ -4,10 +4,11 @@
 
 use super::failure::of_text;
 use super::reader::Reader;
+use super::record::usage;
 use crate::agents::text::{detail, object, str_at, string_at};
 use crate::agents::{EventReader, LiveReader};
 use crate::domain::message::MessageId;
-use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass};
+use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,6 +65,10 @@ pub(super) struct Live {
     /// The turn that runs.
     turn: Option<String>,
     total: Value,
+    /// A turn of this run was begun.
+    has_begun: bool,
+    /// Tokens of this run's own requests.
+    own: Usage,
     /// Said, or to be said, and not yet taken up.
     unheard: BTreeMap<MessageId, String>,
     /// Those of them that no turn was told.
@@ -87,6 +92,8 @@ impl Live {
             thread: None,
             turn: None,
             total: Value::Null,
+            has_begun: false,
+            own: Usage::default(),
             unheard: BTreeMap::new(),
             waiting: BTreeSet::new(),
             broken: None,
@@ -179,6 +186,7 @@ impl Live {
         match method {
             "turn/started" => {
                 self.turn = string_at(params, "/turn/id");
+                self.has_begun = true;
                 let events = self.reader.event(&json!({ "type": "turn.started" }));
                 self.tell();
                 events
@@ -196,16 +204,19 @@ impl Live {
                 self.reader.event(&json!({ "type": "error", "message": text }))
             }
             "thread/tokenUsage/updated" => {
-                let count = |name: &str| params.pointer(&format!("/tokenUsage/total/{name}")).cloned();
-                self.total = json!({
-                    "input_tokens": count("inputTokens"), "cached_input_tokens": count("cachedInputTokens"),
-                    "output_tokens": count("outputTokens"),
-                });
-                Vec::new()
+                self.total = in_words_of_record(params.pointer("/tokenUsage/total").unwrap_or(&Value::Null));
+                self.spent(params)
             }
             "turn/completed" => self.turn_end(params),
             _ => Vec::new(),
         }
+    }
+
+    /// The tokens of this run: the sum of its requests. Told before a turn runs, they are of an earlier run.
+    fn spent(&mut self, params: &Value) -> Vec<AgentEvent> {
+        let Some(last) = params.pointer("/tokenUsage/last").filter(|_| self.has_begun) else { return Vec::new() };
+        self.own = self.own.plus(usage(&in_words_of_record(last)));
+        vec![AgentEvent::Spent { usage: self.own, cost_usd: None, usage_is_thread_total: false }]
     }
 
     fn item(&mut self, params: &Value, kind: &str) -> Vec<AgentEvent> {
@@ -312,6 +323,14 @@ impl LiveReader for Live {
     }
 }
 
+/// A count of tokens as `exec` and the session file tell it.
+fn in_words_of_record(counts: &Value) -> Value {
+    json!({
+        "input_tokens": counts.get("inputTokens"), "cached_input_tokens": counts.get("cachedInputTokens"),
+        "output_tokens": counts.get("outputTokens"),
+    })
+}
+
 /// An item as `exec` tells it.
 fn in_words_of_exec(item: &Value) -> Value {
     let mut item = item.clone();
@@ -339,12 +358,22 @@ fn in_words_of_exec(item: &Value) -> Value {
         "file_change" => {
             let changes = fields.get_mut("changes").and_then(Value::as_array_mut).into_iter().flatten();
             for change in changes {
+                if let Some(to) = change.pointer("/kind/move_path").filter(|to| to.is_string()).cloned() {
+                    change["moved_to"] = to;
+                }
                 if let Some(kind) = change.pointer("/kind/type").cloned() {
                     change["kind"] = kind;
                 }
             }
         }
         _ => {}
+    }
+    for (name, of_exec) in
+        [("durationMs", "duration_ms"), ("startedAtMs", "started_ms"), ("completedAtMs", "completed_ms")]
+    {
+        if let Some(time) = fields.get(name).cloned() {
+            fields.insert(of_exec.to_owned(), time);
+        }
     }
     fields.insert("type".to_owned(), json!(kind));
     fields.retain(|name, value| !value.is_null() && !name.ends_with("AtMs"));
@@ -377,6 +406,13 @@ mod tests {
         live.line(
             &json!({"method": "turn/completed", "params": {"threadId": "t-1", "turn": {"status": status}}}).to_string(),
         );
+    }
+
+    /// The tokens of a request are told.
+    fn tokens(live: &mut Live, input: u64) -> Vec<AgentEvent> {
+        let last = json!({ "inputTokens": input, "cachedInputTokens": 10, "outputTokens": 1 });
+        let params = json!({ "threadId": "t-1", "tokenUsage": { "last": last, "total": {} } });
+        live.line(&json!({ "method": "thread/tokenUsage/updated", "params": params }).to_string())
     }
 
     fn heard(live: &mut Live, id: u64) -> Vec<AgentEvent> {
@@ -435,6 +471,16 @@ mod tests {
         assert!(live.rests());
         let ending = live.finish(Exit { code: Some(0), signal: None }, "");
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Killed));
+    }
+
+    #[test]
+    fn tokens_are_summed_over_this_runs_requests_and_of_no_earlier_run() {
+        let mut live = begun();
+        assert_eq!(tokens(&mut live, 5000), [], "it goes on with a conversation: this was said before");
+        live.line(r#"{"method":"turn/started","params":{"threadId":"t-1","turn":{"id":"u-1"}}}"#);
+        tokens(&mut live, 110);
+        let usage = Usage { input: Some(300), output: Some(2), cached: Some(20) };
+        assert_eq!(tokens(&mut live, 210), [AgentEvent::Spent { usage, cost_usd: None, usage_is_thread_total: false }]);
     }
 
     #[test]

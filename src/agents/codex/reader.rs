@@ -3,8 +3,10 @@
 
 use super::failure::{of_both, of_text};
 use super::record::{Record, usage};
-use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input};
+use crate::agents::edits;
+use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
 use crate::agents::{EventReader, errors};
+use crate::domain::edit::{EditKind, FileEdit};
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -41,7 +43,13 @@ pub(super) struct Reader {
 impl EventReader for Reader {
     fn line(&mut self, line: &str) -> Vec<AgentEvent> {
         self.lines |= !line.trim().is_empty();
-        object(line).map_or_else(Vec::new, |event| self.event(&event))
+        let Some(event) = object(line) else { return Vec::new() };
+        let mut events = self.event(&event);
+        if let (Some("turn.completed"), Some(usage)) = (str_at(&event, "/type"), self.total) {
+            let spent = AgentEvent::Spent { usage, cost_usd: None, usage_is_thread_total: true };
+            events.insert(0, spent);
+        }
+        events
     }
 
     fn hopeless(&self) -> Option<Failure> {
@@ -150,7 +158,9 @@ impl Reader {
                 .iter()
                 .find_map(|at| str_at(item, at))
                 .unwrap_or_default();
-            events.push(AgentEvent::ToolResult { id, ok, output: cut(output, TOOL_OUTPUT) });
+            let edits = if ok && kind == "file_change" { changes(item).map(edit).collect() } else { Vec::new() };
+            let output = cut(output, TOOL_OUTPUT);
+            events.push(AgentEvent::ToolResult { id, ok, output, took_ms: took(item), edits });
         }
         events
     }
@@ -221,13 +231,11 @@ fn told(item: &Value, kind: &str) -> (String, String) {
             ("shell".to_owned(), tool_input(&json!(without_shell(str_at(item, "/command").unwrap_or_default()))))
         }
         "file_change" => {
-            let changes = item.get("changes").and_then(Value::as_array).into_iter().flatten();
-            let paths: Vec<String> = changes
-                .map(|change| {
-                    let (kind, path) = (str_at(change, "/kind"), str_at(change, "/path"));
-                    format!("{} {}", kind.unwrap_or("change"), path.unwrap_or("?"))
-                })
-                .collect();
+            let told = |change| {
+                let (kind, path) = (str_at(change, "/kind"), str_at(change, "/path"));
+                format!("{} ({})", path.unwrap_or("?"), kind.unwrap_or("change"))
+            };
+            let paths: Vec<String> = changes(item).map(told).collect();
             ("edit".to_owned(), tool_input(&json!(paths.join(", "))))
         }
         "mcp_tool_call" => {
@@ -242,6 +250,34 @@ fn told(item: &Value, kind: &str) -> (String, String) {
             (one_line(other, 80), tool_input(&facts))
         }
     }
+}
+
+fn changes(item: &Value) -> impl Iterator<Item = &Value> {
+    item.get("changes").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// One change of a `file_change`. `exec` tells place and kind only; the open conversation tells the lines too: hunks, or
+/// the whole of a file that came or went.
+fn edit(change: &Value) -> FileEdit {
+    let path = string_at(change, "/path").unwrap_or_else(|| "?".to_owned());
+    let kind = match str_at(change, "/kind") {
+        Some("add") => EditKind::Add,
+        Some("delete") => EditKind::Delete,
+        Some(_) | None => EditKind::Update,
+    };
+    let Some(diff) = str_at(change, "/diff") else { return FileEdit::unknown(path, kind) };
+    let moved_to = string_at(change, "/moved_to");
+    let edit = match kind {
+        EditKind::Add | EditKind::Delete => edits::from_whole(path, kind, diff),
+        EditKind::Update => edits::from_unified(path, kind, diff),
+    };
+    FileEdit { moved_to, ..edit }
+}
+
+/// How long a call took, where its item tells.
+fn took(item: &Value) -> Option<u64> {
+    let between = || u64_at(item, "/completed_ms")?.checked_sub(u64_at(item, "/started_ms")?);
+    u64_at(item, "/duration_ms").or_else(between)
 }
 
 /// The command inside of `/bin/bash -lc '…'`.

@@ -2,8 +2,10 @@
 //! it was recovered from, whatever the exit code says.
 
 use super::failure::{is_collision, of_event, of_log, session_in_log};
+use crate::agents::edits;
 use crate::agents::text::{SPEECH, TOOL_OUTPUT, cut, detail, object, one_line, str_at, string_at, tool_input, u64_at};
 use crate::agents::{EventReader, errors};
+use crate::domain::edit::{EditKind, FileEdit};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, Usage};
 use jiff::Timestamp;
@@ -152,10 +154,13 @@ impl Reader {
         let ok = completed && exit == 0 && name != "invalid";
         let output = if completed { str_at(part, "/state/output").unwrap_or_default() } else { error };
         let output = cut(output, TOOL_OUTPUT);
-        vec![AgentEvent::ToolCall { id: id.clone(), name, input }, AgentEvent::ToolResult { id, ok, output }]
+        let edits = if ok { changed(part, &name).into_iter().collect() } else { Vec::new() };
+        let took = || u64_at(part, "/state/time/end")?.checked_sub(u64_at(part, "/state/time/start")?);
+        let result = AgentEvent::ToolResult { id: id.clone(), ok, output, took_ms: took(), edits };
+        vec![AgentEvent::ToolCall { id, name, input }, result]
     }
 
-    fn step_finish(&mut self, event: &Value) -> Option<AgentEvent> {
+    fn step_finish(&mut self, event: &Value) -> Vec<AgentEvent> {
         self.restarts = 0;
         let reason = str_at(event, "/part/reason").unwrap_or("unknown").to_owned();
         let tokens = tokens(event);
@@ -173,7 +178,10 @@ impl Reader {
             self.error = None;
         }
         self.reason = Some(reason);
-        stop.then_some(AgentEvent::TurnEnded)
+        let usage = self.usage.unwrap_or_default();
+        let cost_usd = self.cost.filter(|_| !self.unpriced);
+        let spent = AgentEvent::Spent { usage, cost_usd, usage_is_thread_total: false };
+        [spent].into_iter().chain(stop.then_some(AgentEvent::TurnEnded)).collect()
     }
 
     fn failure(&self, exit: Exit, stderr: &str) -> Option<Failure> {
@@ -204,6 +212,22 @@ impl Reader {
         };
         let waiting = of_log(stderr, self.last_event).or_else(restarting);
         errors::unfinished(exit, stderr, waiting.as_ref(), !self.lines)
+    }
+}
+
+/// What a tool has changed: `edit` tells the lines, `write` the content; what it wrote over is unknown then.
+fn changed(part: &Value, name: &str) -> Option<FileEdit> {
+    let input = part.pointer("/state/input")?;
+    let diff = ["/state/metadata/diff", "/state/metadata/filediff/patch"].iter().find_map(|at| str_at(part, at));
+    let path = || string_at(input, "/filePath").or_else(|| string_at(part, "/state/metadata/filediff/file"));
+    match (name, diff) {
+        ("edit" | "write" | "multiedit" | "patch" | "apply_patch", Some(diff)) => {
+            Some(edits::from_unified(path()?, EditKind::Update, diff))
+        }
+        ("write", None) if part.pointer("/state/metadata/exists").and_then(Value::as_bool) == Some(true) => {
+            Some(FileEdit::unknown(path()?, EditKind::Update))
+        }
+        _ => edits::from_input(name, input),
     }
 }
 

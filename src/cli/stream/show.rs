@@ -5,10 +5,14 @@ use crate::api::stream::StreamEvent;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::text;
+use crate::cli::ui::transcript::{Mark, Piece, coloured, marked};
+use crate::config::home::Home;
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::output::OutputChunk;
+use crate::domain::output::{OutputChunk, Part};
+use crate::domain::styled::Styles;
+use crate::stream::{RunFiles, StyleReader};
 use crate::transports::Sink;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Shows events.
 pub struct Show<'a> {
@@ -16,14 +20,19 @@ pub struct Show<'a> {
     /// Each line gets the id of its task.
     several: bool,
     seen: BTreeSet<RunId>,
-    /// Tasks whose last line is not ended yet, when there are several.
-    open: Option<TaskId>,
+    /// The task whose last line is not ended yet, and the columns that it takes, when there are several.
+    open: Option<(TaskId, usize)>,
+    /// Where the lists of colours are, when they are wanted.
+    home: Option<Home>,
+    colours: BTreeMap<RunId, StyleReader>,
 }
 
 impl<'a> Show<'a> {
     /// Nothing shown yet.
-    pub fn new(context: &'a Context, several: bool) -> Self {
-        Self { context, several, seen: BTreeSet::new(), open: None }
+    pub fn new(context: &'a Context, several: bool, part: Part) -> Self {
+        let is_coloured = part == Part::Output && context.ui.paint().on;
+        let home = is_coloured.then(|| context.setup().ok().map(|setup| setup.home)).flatten();
+        Self { context, several, seen: BTreeSet::new(), open: None, home, colours: BTreeMap::new() }
     }
 
     fn event(&mut self, event: &StreamEvent) -> Result<(), CliError> {
@@ -55,28 +64,44 @@ impl<'a> Show<'a> {
     }
 
     fn output(&mut self, chunk: &OutputChunk) -> Result<(), CliError> {
+        let styles = self.styles(chunk);
+        if chunk.is_final {
+            self.colours.remove(&chunk.run_id);
+        }
         if chunk.content.is_empty() {
             return Ok(());
         }
-        let safe = text::output(&chunk.content);
+        let piece = Piece { content: &chunk.content, offset: chunk.offset, styles: &styles };
         if !self.several {
-            return self.context.ui.data(&safe);
+            return self.context.ui.data(&coloured(piece));
         }
-        let mark = self.context.ui.paint().of_task(chunk.task_id, &format!("[{}] ", chunk.task_id));
-        let mut shown = String::with_capacity(safe.len() + 64);
-        if self.open.is_some_and(|open| open != chunk.task_id) {
+        let name = format!("[{}] ", chunk.task_id);
+        let mark = self.context.ui.paint().of_task(chunk.task_id, &name);
+        let mut shown = String::new();
+        let open = self.open.take();
+        if open.is_some_and(|(task, _)| task != chunk.task_id) {
             shown.push('\n');
         }
-        let mut goes_on = self.open == Some(chunk.task_id);
-        for line in safe.split_inclusive('\n') {
-            if !goes_on {
-                shown.push_str(&mark);
-            }
-            shown.push_str(line);
-            goes_on = !line.ends_with('\n');
-        }
-        self.open = goes_on.then_some(chunk.task_id);
+        let open = open.filter(|(task, _)| *task == chunk.task_id).map(|(_, columns)| columns);
+        // Asked each time: the terminal may have become another one.
+        let columns = self.context.ui.terminal_columns();
+        let (lines, open) = marked(piece, Mark { text: &mark, width: text::width(&name) }, columns, open);
+        shown.push_str(&lines);
+        self.open = open.map(|columns| (chunk.task_id, columns));
         self.context.ui.data(&shown)
+    }
+
+    /// How the lines of a chunk look. Where bytes were no text, nothing fits any more.
+    fn styles(&mut self, chunk: &OutputChunk) -> Styles {
+        let is_whole = chunk.end.checked_sub(chunk.offset) == Some(chunk.content.len() as u64);
+        let Some(home) = self.home.as_ref().filter(|_| is_whole && !chunk.content.is_empty()) else {
+            return Styles::new();
+        };
+        let reader = self.colours.entry(chunk.run_id.clone()).or_insert_with(|| {
+            let files = RunFiles::of(chunk.task_id, chunk.run_id.clone(), home.run(&chunk.run_id), Part::Output);
+            StyleReader::new(&files.styles)
+        });
+        reader.between(chunk.offset, chunk.end)
     }
 }
 

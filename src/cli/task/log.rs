@@ -7,13 +7,14 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::hits::{Around, Hits};
 use crate::cli::since::Since;
-use crate::cli::ui::text;
+use crate::cli::ui::transcript::{Piece, coloured};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
 use crate::domain::pattern::Pattern;
+use crate::domain::styled::Styles;
 use crate::domain::timeline::time_at;
-use crate::stream::{Pieces, RunFiles, Span, Start, Text, find, lines_before};
+use crate::stream::{Pieces, RunFiles, Span, Start, StyleReader, Text, find, lines_before};
 use serde_json::json;
 use std::io;
 use std::ops::ControlFlow;
@@ -95,16 +96,31 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliError> {
     let mut output = link.stream(&format!("/v1/tasks/{id}/output?run={}", run.run_id)).await?;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+    let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
+    let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);
+    let mut list = context.ui.paint().on.then(|| StyleReader::new(&files.styles));
+    let mut offset = 0;
     loop {
         tokio::select! {
             piece = output.piece() => match piece? {
                 // The engine hands out whole characters.
-                Some(piece) => context.ui.data(&text::output(&String::from_utf8_lossy(&piece)))?,
+                Some(piece) => {
+                    let end = offset + piece.len() as u64;
+                    show(&String::from_utf8_lossy(&piece), offset, list.as_mut(), context)?;
+                    offset = end;
+                }
                 None => return Ok(Exit::Done),
             },
             _ = &mut interrupt => return Ok(Exit::Interrupted),
         }
     }
+}
+
+/// Prints a piece of a transcript, coloured where there is a list of its colours.
+fn show(content: &str, offset: u64, list: Option<&mut StyleReader>, context: &Context) -> Result<(), CliError> {
+    let end = offset + content.len() as u64;
+    let styles = list.map_or_else(Styles::new, |list| list.between(offset, end));
+    context.ui.data(&coloured(Piece { content, offset, styles: &styles }))
 }
 
 /// Without a wish: the newest work run, or else the newest run of any kind.
@@ -158,17 +174,18 @@ impl<'a> Log<'a> {
     }
 
     /// Hands over whole lines.
-    fn pieces(&self, mut take: impl FnMut(&str) -> Result<(), CliError>) -> Result<(), CliError> {
+    fn pieces(&self, mut take: impl FnMut(&str, u64) -> Result<(), CliError>) -> Result<(), CliError> {
         let Some(text) = &self.text else { return Ok(()) };
         let mut pieces = Pieces::new(text, self.begin, u64::MAX, PIECE);
         while let Some(piece) = pieces.read().map_err(unreadable(&self.files))? {
-            take(&String::from_utf8_lossy(piece.bytes))?;
+            take(&String::from_utf8_lossy(piece.bytes), piece.offset)?;
         }
         Ok(())
     }
 
     fn print(&self) -> Result<(), CliError> {
-        self.pieces(|piece| self.context.ui.data(&text::output(piece)))
+        let mut list = self.context.ui.paint().on.then(|| StyleReader::new(&self.files.styles));
+        self.pieces(|content, offset| show(content, offset, list.as_mut(), self.context))
     }
 
     /// One JSON document, written as it is read.
@@ -176,7 +193,7 @@ impl<'a> Log<'a> {
         let ui = &self.context.ui;
         let head = json!({ "id": self.files.task, "run_id": run.run_id, "transcript": run.transcript }).to_string();
         ui.data(&format!("{},\"content\":\"", head.trim_end_matches('}')))?;
-        self.pieces(|piece| {
+        self.pieces(|piece, _| {
             let quoted = serde_json::to_string(piece)?;
             ui.data(&quoted[1..quoted.len() - 1])
         })?;

@@ -3,7 +3,8 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
-use unicode_width::UnicodeWidthChar;
+use std::ops::Range;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text with everything a terminal would act on, or a reader would not see, written out (`\u{1b}`). Line feeds and
 /// tabs too: the result is one line.
@@ -71,7 +72,7 @@ fn is_hidden(c: char) -> bool {
 
 /// Columns that the text takes on a terminal.
 pub fn width(text: &str) -> usize {
-    if is_plain(text) { text.len() } else { text.chars().map(char_width).sum() }
+    if is_plain(text) { text.len() } else { clusters(text).map(cluster_width).sum() }
 }
 
 /// Whether every byte is one visible character. Most texts are, and there may be ten thousand of them.
@@ -79,8 +80,76 @@ fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-fn char_width(c: char) -> usize {
-    c.width().unwrap_or(0)
+/// What a terminal shows as one: a character with the marks that combine with it, an emoji of several.
+fn clusters(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let mut chars = rest.char_indices();
+        let (_, mut last) = chars.next()?;
+        let mut flags = usize::from(is_flag_half(last));
+        let end = chars.find_map(|(at, c)| {
+            let is_pair = is_flag_half(c) && is_flag_half(last) && flags == 1;
+            let goes_on = joins(c) || last == '\u{200d}' || is_pair;
+            flags += usize::from(is_pair);
+            last = c;
+            (!goes_on).then_some(at)
+        });
+        let (cluster, after) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = after;
+        Some(cluster)
+    })
+}
+
+/// Marks that combine, joiners, and what gives an emoji its colour of skin.
+fn joins(c: char) -> bool {
+    matches!(c, '\u{1f3fb}'..='\u{1f3ff}') || !c.is_control() && c.width() == Some(0)
+}
+
+fn is_flag_half(c: char) -> bool {
+    matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
+}
+
+/// Columns of one of [`clusters`]: never more than two, however many characters it has.
+fn cluster_width(cluster: &str) -> usize {
+    let mut chars = cluster.chars();
+    match (chars.next(), chars.next()) {
+        (Some(alone), None) => alone.width().unwrap_or(0),
+        _ => cluster.width().min(2),
+    }
+}
+
+/// Columns that a tab takes at most.
+const TAB: usize = 8;
+
+/// Where a line is broken, so that no part of it takes more than `columns` once it was made safe by [`output`]: between
+/// characters, at the last blank where there is one in the last third. `used` columns of the first part are taken already.
+/// Never empty; a part that is wider than `columns` by itself stays whole.
+pub fn broken(line: &str, columns: usize, used: usize) -> Vec<Range<usize>> {
+    if is_plain(line) && line.len() + used <= columns {
+        return std::iter::once(0..line.len()).collect();
+    }
+    let mut parts = Vec::new();
+    let (mut begin, mut at, mut taken) = (0, 0, used);
+    let mut blank = None;
+    for cluster in clusters(line) {
+        let wide = if cluster == "\t" { TAB } else { width(&output(cluster)) };
+        if taken + wide > columns && (at > begin || used > 0 && begin == 0) {
+            // After the blank, if not too much is left open by that.
+            let end = blank.filter(|(_, left)| *left <= columns / 3).map_or(at, |(end, _)| end);
+            parts.push(begin..end);
+            (begin, blank) = (end, None);
+            taken = width(&output(&line[begin..at]));
+        }
+        at += cluster.len();
+        taken += wide;
+        match (&mut blank, cluster) {
+            (_, " ") => blank = Some((at, 0)),
+            (Some((_, left)), _) => *left += wide,
+            (None, _) => {}
+        }
+    }
+    parts.push(begin..line.len());
+    parts
 }
 
 /// The text as one safe line of at most `columns`; what is cut off is shown by `…`.
@@ -97,12 +166,13 @@ pub fn fit(text: &str, columns: usize) -> Cow<'_, str> {
     }
     let mut kept = String::new();
     let mut used = 0;
-    for c in safe.chars() {
-        if used + char_width(c) + 1 > columns {
+    for cluster in clusters(&safe) {
+        let wide = cluster_width(cluster);
+        if used + wide + 1 > columns {
             break;
         }
-        used += char_width(c);
-        kept.push(c);
+        used += wide;
+        kept.push_str(cluster);
     }
     if columns > 0 {
         kept.push('…');
@@ -165,11 +235,48 @@ mod tests {
     }
 
     #[test]
+    fn emoji_of_several_characters_take_two_columns_and_stay_whole() {
+        let family = "👩\u{200d}👩\u{200d}👧";
+        for (text, columns) in [(family, 2), ("👍🏽", 2), ("🇩🇪🇫🇷", 4), ("❤\u{fe0f}", 2), ("한국", 4), ("e\u{301}", 1)]
+        {
+            assert_eq!(width(text), columns, "{text}");
+        }
+        assert_eq!(fit(&format!("{family}{family}"), 3), format!("{family}…"));
+        assert_eq!(fit("🇩🇪🇫🇷x", 4), "🇩🇪…");
+    }
+
+    #[test]
+    fn a_long_line_is_broken_at_blanks_or_between_characters() {
+        let parts = |line, columns, used| -> Vec<&str> {
+            broken(line, columns, used).into_iter().map(|part: Range<usize>| &line[part]).collect()
+        };
+        assert_eq!(parts("short", 10, 0), ["short"]);
+        assert_eq!(parts("", 10, 0), [""]);
+        assert_eq!(parts("some words here", 12, 0), ["some words ", "here"]);
+        assert_eq!(parts("a longwordwithout", 8, 0), ["a longwo", "rdwithou", "t"]);
+        assert_eq!(parts("日本語です", 5, 0), ["日本", "語で", "す"]);
+        assert_eq!(parts("abcdef", 4, 3), ["a", "bcde", "f"]);
+        assert_eq!(parts("abcdef", 4, 4), ["", "abcd", "ef"]);
+    }
+
+    #[test]
     fn lines_are_indented_and_empty_ones_have_no_blanks() {
         assert_eq!(indented("a\n\nb\n\n", "  "), "  a\n\n  b\n");
     }
 
     proptest! {
+        #[test]
+        fn a_broken_line_is_whole_and_its_parts_fit(
+            line in "\\PC{0,40}|[\\x00-\\x09\\x0b-\\x7f日🙂é\u{200d}\u{fe0f}]{0,40}", columns in 9usize..30, used in 0usize..9,
+        ) {
+            let parts = broken(&line, columns, used);
+            prop_assert_eq!(parts.iter().map(|part| &line[part.clone()]).collect::<String>(), line.clone());
+            for (index, part) in parts.into_iter().enumerate() {
+                let taken = width(&output(&line[part]).replace('\t', "")) + if index == 0 { used } else { 0 };
+                prop_assert!(taken <= columns, "{}", taken);
+            }
+        }
+
         #[test]
         fn a_fitted_text_fits(text in "\\PC{0,40}|[\\x00-\\x7f日🙂é\\u{202e}]{0,40}", columns in 0usize..30) {
             let fitted = fit(&text, columns);

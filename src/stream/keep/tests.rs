@@ -185,6 +185,9 @@ fn what_runs_keep_is_counted_and_raw_output_can_go_alone() {
     let events = RunFiles::of(room.files.task, room.files.run.clone(), room.files.dir.clone(), Part::Events);
     let events = Text::open(&events).expect("readable").expect("packed as well");
     assert_eq!(events.range(0, 99).expect("readable"), b"123456789");
+    room.write(&room.files.styles, b"0 4 1\n");
+    drop_text(&room.files).expect("dropped");
+    assert!(!room.files.styles.exists() && look().text == 0);
     assert_eq!(kept(Path::new("/nowhere/at/all")).expect("nothing"), []);
 }
 

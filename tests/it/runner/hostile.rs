@@ -63,8 +63,9 @@ fn escape_sequences_reach_neither_log_nor_pane() {
     let ran = room.start().finish(RUN);
     assert!(room.transcript().contains("\none red two\n"), "{:?}", room.transcript());
     assert!(room.transcript().chars().all(|c| c == '\n' || !c.is_control()));
-    // The pane has orch's own colours, and only those.
-    let pane = ran.stdout.replace("\x1b[1m", "").replace("\x1b[0m", "");
+    // The pane has colours, orch's and the agent's, and nothing else.
+    assert!(ran.stdout.contains("\none \x1b[31mred\x1b[0m two\n"), "{:?}", ran.stdout);
+    let pane = ran.stdout.replace("\x1b[1m", "").replace("\x1b[31m", "").replace("\x1b[0m", "");
     assert!(pane.chars().all(|c| c == '\n' || !c.is_control()), "{pane:?}");
 }
 

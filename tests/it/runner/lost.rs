@@ -46,6 +46,49 @@ fn work_that_was_finished_before_the_burial_counts() {
 }
 
 #[test]
+fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_comes_twice() {
+    const CALLS: &str =
+        r#"echo "$INIT"; printf '%s\n' "$CALL_1"; sleep 0.3; printf '%s\n' "$RESULT_1" "$CALL_2"; touch called"#;
+    let call = |id: u8| {
+        let call = format!(r#"{{"type":"tool_use","id":"c{id}","name":"Bash","input":{{"command":"make {id}"}}}}"#);
+        format!(r#"{{"type":"assistant","message":{{"content":[{call}]}}}}"#)
+    };
+    let result = |id: u8| {
+        let result = format!(r#"{{"type":"tool_result","tool_use_id":"c{id}","content":"made {id}"}}"#);
+        format!(r#"{{"type":"user","message":{{"content":[{result}]}}}}"#)
+    };
+    let script = format!(
+        r#"{CALLS}; while [ ! -e go ]; do sleep 0.01; done
+        printf '%s\n' "$RESULT_2" "$DONE"; touch ended; sleep 1000"#
+    );
+    let room = Room::claude(&script).env("CALL_1", &call(1)).env("RESULT_1", &result(1));
+    let room = room.env("CALL_2", &call(2)).env("RESULT_2", &result(2));
+    let running = room.start();
+    wait_until("the second call to be read", RUN, || {
+        std::fs::read_to_string(room.dir().transcript()).is_ok_and(|text| text.contains("▸ Bash: make 2\n"))
+    });
+    running.signal(Signal::KILL);
+    running.finish(RUN);
+    write_file(&room.work("go"), "");
+    room.wait_for("ended");
+    bury(&room.dir(), &room.env).expect("buried");
+    let transcript = room.transcript();
+    let (_, told) = transcript.split_once("▸ Bash: make 1\n  ✓ 0.").unwrap_or_else(|| panic!("{transcript}"));
+    let (_, told) = told.split_once(" s · made 1\n").unwrap_or_else(|| panic!("{transcript}"));
+    assert!(told.starts_with("▸ Bash: make 2\n  ✓ made 2\n"), "{transcript}");
+    assert_eq!(transcript.matches("make 1").count(), 1, "{transcript}");
+    assert!(told.contains("; tokens: 1 in, 2 out; $0.25\n"), "{transcript}");
+    let activity = std::fs::read_to_string(room.dir().activity()).expect("readable");
+    let took = |id: &str| {
+        let documents = activity.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let mut results = documents.filter(|event| event["type"] == "tool_result" && event["id"] == id);
+        results.next().expect("a result")["took_ms"].as_u64()
+    };
+    assert!(took("c1").is_some_and(|took| took >= 300), "{activity}");
+    assert_eq!(took("c2"), None, "{activity}");
+}
+
+#[test]
 fn a_lost_run_that_was_asked_to_stop_is_cancelled() {
     let room = Room::new("touch begun; exec sleep 1000");
     lose(&room, "begun");

@@ -1,0 +1,139 @@
+//! How a piece of a transcript looks on a terminal: in its colours, and with a mark before each line where there are
+//! several. PURE: who prints it says how wide the terminal is.
+
+use super::text;
+use crate::domain::styled::{Styles, paint, style_at};
+
+/// What stands before each line.
+#[derive(Debug, Clone, Copy)]
+pub struct Mark<'a> {
+    /// As it is printed.
+    pub text: &'a str,
+    /// Columns that it takes.
+    pub width: usize,
+}
+
+/// A piece of a transcript.
+#[derive(Debug, Clone, Copy)]
+pub struct Piece<'a> {
+    /// Its text.
+    pub content: &'a str,
+    /// Where it begins in the transcript, in bytes.
+    pub offset: u64,
+    /// How its lines look.
+    pub styles: &'a Styles,
+}
+
+/// The text, safe, in its colours.
+pub fn coloured(piece: Piece<'_>) -> String {
+    let mut shown = String::with_capacity(piece.content.len() + 64);
+    for (line, at, feed) in lines(piece) {
+        shown.push_str(&painted(line, at, piece.styles));
+        shown.push_str(feed);
+    }
+    shown
+}
+
+/// The same with a mark before each line; a line that is too long for the terminal goes on below its own beginning.
+/// `open` is how many columns a line takes that was left open before; the same comes back.
+pub fn marked(
+    piece: Piece<'_>,
+    mark: Mark<'_>,
+    columns: Option<usize>,
+    mut open: Option<usize>,
+) -> (String, Option<usize>) {
+    // A terminal that is too narrow for it wraps by itself.
+    let room = columns.map(|columns| columns.saturating_sub(mark.width)).filter(|room| *room >= 10);
+    let indent = format!("\n{}", " ".repeat(mark.width));
+    let mut shown = String::with_capacity(piece.content.len() + 64);
+    for (line, at, feed) in lines(piece) {
+        let used = open.take().unwrap_or_else(|| {
+            shown.push_str(mark.text);
+            0
+        });
+        let parts =
+            room.map_or_else(|| std::iter::once(0..line.len()).collect(), |room| text::broken(line, room, used));
+        let mut taken = used;
+        for (index, part) in parts.into_iter().enumerate() {
+            if index > 0 {
+                shown.push_str(&indent);
+                taken = 0;
+            }
+            let begin = at + part.start as u64;
+            taken += text::width(&line[part.clone()]);
+            shown.push_str(&painted(&line[part], begin, piece.styles));
+        }
+        shown.push_str(feed);
+        open = feed.is_empty().then_some(taken);
+    }
+    (shown, open)
+}
+
+/// Each line, where it begins, and its line feed.
+fn lines(piece: Piece<'_>) -> impl Iterator<Item = (&str, u64, &str)> {
+    let mut at = piece.offset;
+    piece.content.split_inclusive('\n').map(move |whole| {
+        let line = whole.strip_suffix('\n').unwrap_or(whole);
+        let begin = at;
+        at += whole.len() as u64;
+        (line, begin, &whole[line.len()..])
+    })
+}
+
+fn painted(part: &str, at: u64, styles: &Styles) -> String {
+    let Some(style) = style_at(styles, at).filter(|style| at + part.len() as u64 <= style.end()) else {
+        return text::output(part).into_owned();
+    };
+    let from = usize::try_from(at - style.offset).unwrap_or(usize::MAX);
+    paint(part, from, style.base, &style.spans, text::output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::styled::{LineStyle, Pen, Span};
+
+    fn styles() -> Styles {
+        let spans = vec![Span { at: 4, pen: Pen::of("31") }, Span { at: 7, pen: Pen::default() }];
+        [(10, LineStyle { offset: 10, length: 10, base: Pen::of("2"), spans })].into()
+    }
+
+    #[test]
+    fn each_line_has_its_colours_and_no_other_control() {
+        let styles = styles();
+        let piece = Piece { content: "0123456789\nbad \u{1b}]0;x\u{7}\n", offset: 10, styles: &styles };
+        let expected = "\u{1b}[2m0123\u{1b}[0;31m456\u{1b}[0;2m789\u{1b}[0m\nbad \\u{1b}]0;x\\u{7}\n";
+        assert_eq!(coloured(piece), expected);
+        // The rest of a line that came in two pieces.
+        let rest = Piece { content: "6789\n", offset: 16, styles: &styles };
+        assert_eq!(coloured(rest), "\u{1b}[31m6\u{1b}[0;2m789\u{1b}[0m\n");
+        // A list that belongs to another text.
+        let other = Piece { content: "a longer line than that\n", offset: 10, styles: &styles };
+        assert_eq!(coloured(other), "a longer line than that\n");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_goes_on_below_its_beginning() {
+        let styles = styles();
+        let mark = Mark { text: "[7] ", width: 4 };
+        let of = |content, columns, open| {
+            let piece = Piece { content, offset: 100, styles: &styles };
+            marked(piece, mark, columns, open)
+        };
+        assert_eq!(of("one\ntwo", None, None), ("[7] one\n[7] two".to_owned(), Some(3)));
+        let long = "twelve words, of which not all fit\n";
+        let (shown, open) = of(long, Some(20), None);
+        assert_eq!((shown.as_str(), open), ("[7] twelve words, \n    of which not \n    all fit\n", None));
+        assert_eq!(of("日本語日本語日\n", Some(16), None).0, "[7] 日本語日本語\n    日\n");
+        assert_eq!(of("and on\n", Some(20), Some(15)).0, "a\n    nd on\n");
+        assert_eq!(of("narrow\n", Some(8), None).0, "[7] narrow\n");
+    }
+
+    #[test]
+    fn colours_go_on_where_a_line_is_broken() {
+        let styles = styles();
+        let piece = Piece { content: "0123456789\n", offset: 10, styles: &styles };
+        let (shown, _) = marked(piece, Mark { text: "> ", width: 2 }, Some(12), Some(5));
+        assert_eq!(shown, "\u{1b}[2m0123\u{1b}[0;31m4\u{1b}[0m\n  \u{1b}[31m56\u{1b}[0;2m789\u{1b}[0m\n");
+    }
+}

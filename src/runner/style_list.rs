@@ -1,0 +1,41 @@
+//! The list beside the transcript that tells how its lines look, see [`crate::domain::styled`]. It is written before the
+//! lines themselves, so that who sees a line finds its style. Nothing depends on it: what cannot be written is missing.
+
+use super::fit::Rendered;
+use crate::domain::styled::LineStyle;
+use std::fs::File;
+use std::io::{self, Write};
+
+/// More colours than this are not kept, in bytes.
+const MOST: u64 = 16 << 20;
+
+/// The list of one run.
+pub(super) struct StyleList {
+    file: File,
+    length: u64,
+}
+
+impl StyleList {
+    /// Appends to `file`, which must be open for appending.
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let length = file.metadata()?.len();
+        Ok(Self { file, length })
+    }
+
+    /// Adds the styles of lines that are about to stand at `offset` and after.
+    pub(super) fn add<'a>(&mut self, mut offset: u64, lines: impl Iterator<Item = &'a Rendered>) {
+        let mut records = String::new();
+        for line in lines {
+            records.extend(LineStyle::record(offset, line.text.len(), line.style.pen(), &line.spans));
+            offset += line.text.len() as u64 + 1;
+        }
+        if records.is_empty() || self.length + records.len() as u64 > MOST {
+            return;
+        }
+        match self.file.write_all(records.as_bytes()) {
+            Ok(()) => self.length += records.len() as u64,
+            // Half a record would spoil the next one.
+            Err(_) => drop(self.file.set_len(self.length)),
+        }
+    }
+}
