@@ -15,7 +15,7 @@ mod output;
 #[cfg_attr(not(target_os = "linux"), path = "process/table_ps.rs")]
 mod table;
 
-pub use attached::{run_attached, start_on_files, start_piped};
+pub use attached::{run_attached, start_on_files, start_piped, start_server};
 pub use background::run_async;
 pub use blocking::run;
 pub use environment::{env_var, environment, which};

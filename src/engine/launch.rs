@@ -299,6 +299,7 @@ impl Order<'_> {
             codex_sandbox: agent.sandbox,
             trust_repository: agent.trust_repository,
             prompt: agent.prompt,
+            orch: self.doors.orch.clone(),
             live: agent.live,
         };
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;

@@ -90,6 +90,7 @@ fn prepare(
         codex_sandbox: agent.sandbox,
         trust_repository: false,
         prompt: agent.prompt,
+        orch: doors.orch.clone(),
         live: false,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
