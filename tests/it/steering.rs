@@ -179,7 +179,8 @@ fn late() -> [Rule; 2] {
 fn late_in_words() -> [Rule; 2] {
     let commit = |name: &str| format!("echo x > {name} && git add {name} && git commit -q -m 'Add {name}'");
     let told = Rule::on("SCENARIO:late").newest_contains("add two.txt too").command(&commit("two.txt"));
-    [told.done("added two"), Rule::on("SCENARIO:late").command(&commit("one.txt")).done("added one").behind("end")]
+    let answer = Action::Report(json!({ "status": "done", "summary": "added one" })).behind("end");
+    [told.done("added two"), Rule::on("SCENARIO:late").command(&commit("one.txt")).step(answer)]
 }
 
 #[test]
