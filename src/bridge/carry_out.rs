@@ -157,8 +157,8 @@ fn carry_out_steps(
     for step in conversation.steps() {
         match step {
             // One write for each line: whoever reads along sees whole ones.
-            Step::Print(mut line) => {
-                line.push('\n');
+            Step::Print(line) => {
+                let line = client.masked(&line) + "\n";
                 io::stdout().write_all(line.as_bytes())?;
                 io::stdout().flush()?;
             }

@@ -35,11 +35,17 @@ pub(super) enum TalkError {
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) address: SocketAddr,
-    /// The value of the authorization header.
-    pub(super) pass: String,
+    /// What goes before the password.
+    pub(super) user: &'static str,
+    pub(super) password: String,
 }
 
 impl Client {
+    /// A text without the password: the commands of the agent see it in their environment.
+    pub(super) fn masked(&self, text: &str) -> String {
+        text.replace(&self.password, "[REDACTED:OPENCODE_SERVER_PASSWORD]")
+    }
+
     /// Asks, and waits for the whole answer: its status, and its body where that is JSON.
     pub(super) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Result<(u16, Value), TalkError> {
         let response = self.send(method, path, body, true).await?;
@@ -76,7 +82,8 @@ impl Client {
         tokio::spawn(connection);
         let mut request = Request::builder().method(method).uri(path).header(HOST, address.to_string());
         if known {
-            request = request.header(AUTHORIZATION, &self.pass);
+            let pass = base64(&format!("{}:{}", self.user, self.password));
+            request = request.header(AUTHORIZATION, format!("Basic {pass}"));
         }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -121,6 +128,22 @@ fn data(block: &[u8]) -> Option<Value> {
     serde_json::from_str(&lines.join("\n")).ok()
 }
 
+/// As basic authentication wants it.
+fn base64(text: &str) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let letter = |bits: u32| char::from(LETTERS[(bits & 63) as usize]);
+    let mut coded = String::new();
+    for three in text.as_bytes().chunks(3) {
+        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
+        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
+        coded.push(letter(bits >> 18));
+        coded.push(letter(bits >> 12));
+        coded.push(if three.len() > 1 { letter(bits >> 6) } else { '=' });
+        coded.push(if three.len() > 2 { letter(bits) } else { '=' });
+    }
+    coded
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,5 +153,12 @@ mod tests {
         assert_eq!(data(b"id: 1\ndata: {\"a\":\ndata: 1}\n\n"), Some(serde_json::json!({ "a": 1 })));
         assert_eq!(data(b": heartbeat\n\n"), None);
         assert_eq!(data(b"data: \xff\n\n"), None);
+    }
+
+    #[test]
+    fn a_password_is_coded_as_http_wants_it() {
+        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("a?>~", "YT8+fg==")] {
+            assert_eq!(base64(plain), coded);
+        }
     }
 }

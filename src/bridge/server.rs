@@ -49,8 +49,7 @@ impl Server {
             // Whatever else it prints must not fill the pipe.
             tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         }
-        let client =
-            address.map(|address| Client { address, pass: format!("Basic {}", base64(&format!("{USER}:{password}"))) });
+        let client = address.map(|address| Client { address, user: USER, password });
         Ok((Self { child }, client))
     }
 
@@ -78,22 +77,6 @@ fn listening(line: &str) -> Option<SocketAddr> {
     rest.trim().trim_end_matches('/').parse().ok()
 }
 
-/// As basic authentication wants it.
-fn base64(text: &str) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let letter = |bits: u32| char::from(LETTERS[(bits & 63) as usize]);
-    let mut coded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let byte = |at: usize| u32::from(three.get(at).copied().unwrap_or(0));
-        let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
-        coded.push(letter(bits >> 18));
-        coded.push(letter(bits >> 12));
-        coded.push(if three.len() > 1 { letter(bits >> 6) } else { '=' });
-        coded.push(if three.len() > 2 { letter(bits) } else { '=' });
-    }
-    coded
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,12 +86,5 @@ mod tests {
         let told = "opencode server listening on http://127.0.0.1:36367";
         assert_eq!(listening(told).map(|address| address.port()), Some(36367));
         assert_eq!(listening("Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured."), None);
-    }
-
-    #[test]
-    fn a_password_is_coded_as_http_wants_it() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("a?>~", "YT8+fg==")] {
-            assert_eq!(base64(plain), coded);
-        }
     }
 }

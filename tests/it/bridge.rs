@@ -156,6 +156,33 @@ fn a_bridge_that_is_made_to_end_takes_its_server_with_it() {
 }
 
 #[test]
+fn a_server_that_dies_under_its_work_ends_the_bridge_as_a_crash() {
+    let hold = Rule::on("SCENARIO:hold").command("touch begun; while [ ! -e go ]; do sleep 0.05; done");
+    let room = Room::with(Script::standard().first(hold.done("held")));
+    let running = room.bridge(&[open("SCENARIO:hold")]).start();
+    let begun = room.repo.dir().join("begun");
+    wait_until("the command", RUN, || begun.exists());
+    let server = |command: &str| command.contains("opencode serve") && !command.contains("__opencode");
+    let found: Vec<_> = room.sealed.inmates().into_iter().filter(|one| server(&one.command)).collect();
+    let [server] = found.as_slice() else { panic!("not one server: {found:?}") };
+    let pid = rustix::process::Pid::from_raw(server.pid).expect("a process");
+    rustix::process::kill_process(pid, Signal::KILL).expect("it runs");
+    let ran = running.finish(RUN).code_is(1);
+    assert_eq!(class(&ran), Some(FailureClass::Crashed), "{ran}");
+    crate::kit::write_file(&room.repo.dir().join("go"), "");
+    room.close();
+}
+
+#[test]
+fn the_password_of_the_server_is_told_to_nobody() {
+    let room = Room::with(Script::standard().first(Rule::on("SCENARIO:env").command("env").done("seen")));
+    let ran = room.bridge(&[open("SCENARIO:env")]).run().ok();
+    let expected = "OPENCODE_SERVER_PASSWORD=[REDACTED:OPENCODE_SERVER_PASSWORD]";
+    assert!(ran.stdout.contains(expected), "{ran}");
+    room.close();
+}
+
+#[test]
 fn a_server_that_anybody_could_speak_to_is_not_used() {
     let room = Room::new();
     let guarded = room.sealed.bin().join(Agent::Opencode.name());

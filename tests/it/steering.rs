@@ -88,9 +88,10 @@ impl Room {
         wait::wait_until(&format!("no {what} to be left"), RUN, || left() == 0);
     }
 
-    /// Kills the one process of the box with this word in its command line.
+    /// Kills the one process of the box that is this hidden command of orch.
     fn kill(&self, word: &str) {
-        let found: Vec<_> = self.sealed.inmates().into_iter().filter(|one| one.command.contains(word)).collect();
+        let start = format!("{ORCH} {word} ");
+        let found: Vec<_> = self.sealed.inmates().into_iter().filter(|one| one.command.starts_with(&start)).collect();
         let [victim] = found.as_slice() else { panic!("not one {word}: {found:?}") };
         let pid = rustix::process::Pid::from_raw(victim.pid).expect("a process");
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
@@ -343,12 +344,12 @@ fn is_said_once_though_it_was_kept_when_somebody_died(victim: &str) {
 
 #[test]
 fn what_opencode_kept_and_did_not_hear_is_said_once_after_its_runner_was_killed() {
-    is_said_once_though_it_was_kept_when_somebody_died(" __run ");
+    is_said_once_though_it_was_kept_when_somebody_died("__run");
 }
 
 #[test]
 fn what_opencode_kept_and_did_not_hear_is_said_once_after_the_bridge_was_killed() {
-    is_said_once_though_it_was_kept_when_somebody_died(" __opencode ");
+    is_said_once_though_it_was_kept_when_somebody_died("__opencode");
 }
 
 #[test]

@@ -98,6 +98,8 @@ impl LiveReader for Live {
 
     fn say(&mut self, message: MessageId, text: &str) -> Vec<String> {
         self.unheard.insert(message);
+        // It goes into the turn that runs, or begins another.
+        self.resting = false;
         vec![Told::Say { message, text: text.to_owned() }.line()]
     }
 
