@@ -10,7 +10,7 @@ use crate::agents::{EventReader, LiveReader};
 use crate::domain::message::MessageId;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// The open conversation of one run.
 #[derive(Debug, Default)]
@@ -21,7 +21,8 @@ pub(super) struct Live {
     begun: bool,
     /// Whether the bridge said that the turn is over, and nothing since.
     resting: bool,
-    unheard: BTreeSet<MessageId>,
+    /// What was said and not taken up.
+    unheard: BTreeMap<MessageId, String>,
 }
 
 impl Live {
@@ -93,11 +94,14 @@ impl EventReader for Live {
 
 impl LiveReader for Live {
     fn open(&mut self, prompt: &str) -> Vec<String> {
-        vec![Told::Open { opening: self.opening.clone(), prompt: prompt.to_owned() }.line()]
+        let open = Told::Open { opening: self.opening.clone(), prompt: prompt.to_owned() };
+        // When the start before this one collided with another's, what was said to it was said to nobody.
+        let again = self.unheard.iter().map(|(message, text)| Told::Say { message: *message, text: text.clone() });
+        [open].into_iter().chain(again).map(|told| told.line()).collect()
     }
 
     fn say(&mut self, message: MessageId, text: &str) -> Vec<String> {
-        self.unheard.insert(message);
+        self.unheard.insert(message, text.to_owned());
         // It goes into the turn that runs, or begins another.
         self.resting = false;
         vec![Told::Say { message, text: text.to_owned() }.line()]
