@@ -128,6 +128,17 @@ fn failures_are_those_of_the_one_shot_command() {
 }
 
 #[test]
+fn a_request_that_is_repeated_is_told_before_it_is() {
+    let room = Room::new();
+    let ran = room.bridge(&[open("SCENARIO:rate-limit-once")]).run().ok();
+    let (events, ending) = read(&ran);
+    let again =
+        |event: &&AgentEvent| matches!(event, AgentEvent::Retry { class: FailureClass::RateLimited, attempt: 1, .. });
+    assert_eq!((events.iter().filter(again).count(), ending.failure), (1, None), "{ran}");
+    room.close();
+}
+
+#[test]
 fn a_question_to_the_person_is_turned_down_instead_of_waited_for() {
     let mut room = Room::new();
     room.sealed.set("OPENCODE_PERMISSION", json!({ "bash": "ask" }).to_string());

@@ -97,6 +97,13 @@ impl Room {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
     }
 
+    /// Waits until a text stands in opencode's database.
+    fn until_opencode_keeps(&self, text: &str) {
+        let log = self.sealed.home().join(".local/share/opencode/opencode.db-wal");
+        let holds = |bytes: Vec<u8>| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        wait::wait_until("opencode to keep the message", RUN, || std::fs::read(&log).is_ok_and(holds));
+    }
+
     fn history(&self, id: &str) -> Vec<String> {
         let lines = self.sealed.orch(["events", "--json", "--task", id]).ok().json_lines();
         lines.iter().map(|line| line["kind"].as_str().unwrap_or_default().to_owned()).collect()
@@ -302,15 +309,23 @@ fn opencode_is_interrupted_and_goes_on_in_the_same_conversation() {
 }
 
 #[test]
-fn an_interrupted_opencode_leaves_neither_its_commands_nor_its_server() {
+fn an_interrupted_opencode_leaves_nothing_behind_and_hears_in_its_next_turn_what_it_had_not_heard() {
     let mut room = Room::new(Agent::Opencode);
     let id = room.add("Take an hour", "SCENARIO:busy");
     room.sealed.serve();
     room.until_made(&id, "started.txt");
     assert!(room.sealed.inmates().iter().any(|one| one.command.contains(SERVER)), "it is live");
+    let wish = "not that: SCENARIO:commit-file name=quick.txt";
+    room.sealed.orch(["task", "send", &id, wish, "--no-wait"]).ok();
+    room.until_opencode_keeps(wish);
     room.sealed.orch(["task", "interrupt", &id]).ok();
-    let task = room.until(&id, "needs_review");
+    let task = room.until(&id, "done");
     assert_eq!(task["runs"][0]["outcome"]["state"], "cancelled", "{task:#}");
+    assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
+    let sessions = sessions(&task);
+    assert_eq!((sessions.len(), sessions[0]), (2, sessions[1]), "{task:#}");
+    let last = room.server.requests().last().expect("requests").asked.body.to_string();
+    assert_eq!(last.matches("not that").count(), 1, "said once: {last}");
     for what in [SERVER, "__opencode", "sleep 3600"] {
         room.until_gone(what);
     }
@@ -327,9 +342,7 @@ fn is_said_once_though_it_was_kept_when_somebody_died(victim: &str) {
     room.sealed.serve();
     room.until_made(&id, "begun");
     room.sealed.orch(["task", "send", &id, WISH, "--no-wait"]).ok();
-    let kept = room.sealed.home().join(".local/share/opencode/opencode.db-wal");
-    let holds = |bytes: Vec<u8>| bytes.windows(WISH.len()).any(|window| window == WISH.as_bytes());
-    wait::wait_until("opencode to keep the message", RUN, || std::fs::read(&kept).is_ok_and(holds));
+    room.until_opencode_keeps(WISH);
     room.kill(victim);
     room.until_gone("while [ ! -e go ]");
     let task = room.until(&id, "done");
