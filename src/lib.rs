@@ -5,6 +5,7 @@
 pub mod adapters;
 pub mod agents;
 pub mod api;
+pub mod bridge;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -1,5 +1,5 @@
-//! Entry point: hands a run to the runner and a turn to the scripted agent before anything else starts, and everything
-//! else to the command line.
+//! Entry point: hands a run to the runner, a conversation to the bridge and a turn to the scripted agent before anything
+//! else starts, and everything else to the command line.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -12,6 +12,11 @@ fn main() -> ExitCode {
     {
         // The runner knows 0, 1 and 7.
         return ExitCode::from(u8::try_from(orch::runner::run(Path::new(run_dir))).unwrap_or(1));
+    }
+    if let [_, word, program, rest @ ..] = args.as_slice()
+        && word == orch::bridge::SUBCOMMAND
+    {
+        return ExitCode::from(orch::bridge::run(program, rest));
     }
     if let Some(turn) = orch::cli::scripted_agent::arguments(&args) {
         return ExitCode::from(orch::cli::scripted_agent::run(turn));

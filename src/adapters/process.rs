@@ -16,7 +16,7 @@ mod output;
 mod table;
 mod terminal;
 
-pub use attached::{run_attached, start_on_files, start_piped};
+pub use attached::{run_attached, start_on_files, start_piped, start_server};
 pub use background::run_async;
 pub use blocking::run;
 pub use environment::{env_var, environment, which};

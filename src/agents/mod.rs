@@ -137,6 +137,8 @@ pub struct LaunchRequest {
     pub codex_sandbox: CodexSandbox,
     /// The user trusts the repository's own agent configuration (hooks, MCP servers, instruction files).
     pub trust_repository: bool,
+    /// orch's own program, for a dialect that needs one of it between the runner and the agent.
+    pub orch: PathBuf,
     /// Open a conversation that takes messages while the agent works, where the dialect can.
     pub live: bool,
 }

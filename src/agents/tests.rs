@@ -28,6 +28,7 @@ fn request(kind: RunKind) -> LaunchRequest {
         sandbox: true,
         codex_sandbox: CodexSandbox::FullAuto,
         trust_repository: false,
+        orch: "/usr/bin/orch".into(),
         live: false,
     }
 }
@@ -57,10 +58,9 @@ fn only_a_working_claude_is_talked_to_and_only_where_that_is_wanted() {
         let asked = spec.args.join(" ").contains("--input-format stream-json --replay-user-messages");
         assert_eq!((spec.stdin, asked), (stdin, stdin == Stdin::Live), "{kind:?} {live}");
     }
-    for dialect in [DialectKind::Opencode, DialectKind::Command] {
-        assert!(dialect.dialect().live_reader(&Value::Null).is_none());
-        assert_eq!(launch(dialect, &LaunchRequest { live: true, ..request(RunKind::Work) }).stdin, Stdin::Prompt);
-    }
+    assert!(DialectKind::Command.dialect().live_reader(&Value::Null).is_none());
+    let wanted = LaunchRequest { live: true, ..request(RunKind::Work) };
+    assert_eq!(launch(DialectKind::Command, &wanted).stdin, Stdin::Prompt);
 }
 
 #[test]
@@ -288,6 +288,42 @@ fn opencode_gets_a_title_of_one_line_and_no_question_to_ask() {
     let permission = r#"{"external_directory":{"*":"allow"},"doom_loop":"deny"}"#;
     assert_eq!(spec.env["OPENCODE_PERMISSION"], permission);
     assert!(!spec.env.contains_key("OPENCODE_DISABLE_PROJECT_CONFIG"));
+}
+
+#[test]
+fn a_live_opencode_is_a_server_behind_orchs_own_program_and_is_told_what_the_options_would_say() {
+    let live = |model: &str, args: &[&str]| LaunchRequest {
+        live: true,
+        model: Some(model.to_owned()),
+        extra_args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+        session: Session::Resume { id: "ses_1".to_owned() },
+        ..request(RunKind::Work)
+    };
+    let wanted = live("vendor/some/model", &["--agent", "build", "--variant=high", "--thinking"]);
+    let spec = launch(DialectKind::Opencode, &wanted);
+    let expected = [
+        "__opencode",
+        "/usr/bin/agent",
+        "serve",
+        "--hostname=127.0.0.1",
+        "--port=0",
+        "--print-logs",
+        "--log-level",
+        "ERROR",
+    ];
+    assert_eq!((spec.program.to_str(), spec.args.join("\n")), (Some("/usr/bin/orch"), lines(&expected)));
+    let opening = json!({
+        "session": "ses_1", "title": "Add a health endpoint", "model": {"providerID": "vendor", "modelID": "some/model"},
+        "agent": "build", "variant": "high", "thinking": true,
+    });
+    assert_eq!((spec.stdin, spec.opening), (Stdin::Live, opening));
+    let one_shot = LaunchRequest { live: false, ..wanted };
+    assert_eq!(spec.env, launch(DialectKind::Opencode, &one_shot).env, "the same permissions");
+    // What only the one-shot command knows is left to it.
+    for unknown in [live("m", &[]), live("p/m", &["--file=notes.md"]), live("p/m", &["--agent"])] {
+        let spec = launch(DialectKind::Opencode, &unknown);
+        assert_eq!((spec.stdin, spec.args[0].as_str()), (Stdin::Prompt, "run"));
+    }
 }
 
 #[test]

@@ -208,7 +208,7 @@ mod tests {
             "kimi": {"live": false}, "minimax": {"kind": "codex"}, "bot": {"kind": "command", "command": "./bot.sh"}
         }));
         let live = |name: &str| agents.get(name).unwrap().live;
-        assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, true, false, false]);
+        assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, true, true, false]);
     }
 
     #[test]

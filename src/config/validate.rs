@@ -281,8 +281,8 @@ mod tests {
             "c:1:28: agents.claude.sandbox: only agents of kind codex have this mode",
         );
         check(
-            "agents: {opencode: {live: true}}",
-            "c:1:27: agents.opencode.live: orch cannot talk to agents of this kind while they work\n  hint: leave it out: messages wait for the agent's next turn",
+            "agents: {bot: {kind: command, command: ./bot.sh, live: true}}",
+            "c:1:56: agents.bot.live: orch cannot talk to agents of this kind while they work\n  hint: leave it out: messages wait for the agent's next turn",
         );
         check(
             "agents: {codex: {prompt: file}}",

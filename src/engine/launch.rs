@@ -300,6 +300,7 @@ impl Order<'_> {
             trust_repository: agent.trust_repository,
             prompt: agent.prompt,
             mode: agent.mode,
+            orch: self.doors.orch.clone(),
             live: agent.live,
         };
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;

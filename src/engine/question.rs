@@ -91,6 +91,7 @@ fn prepare(
         trust_repository: false,
         prompt: agent.prompt,
         mode: agent.mode,
+        orch: doors.orch.clone(),
         live: false,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);

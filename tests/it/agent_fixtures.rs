@@ -119,7 +119,7 @@ impl Case {
         columns.join(" | ")
     }
 
-    /// Recorded over a protocol that orch does not read yet.
+    /// Recorded over a protocol that no reader of lines reads: a server's events, see `agents::opencode::conversation`.
     fn other_protocol(&self) -> bool {
         self.name.ends_with("/serve-events")
     }

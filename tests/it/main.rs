@@ -6,6 +6,7 @@ mod kit;
 
 mod agent_fixtures;
 mod bad_input;
+mod bridge;
 mod cli_contract;
 mod config_example;
 mod docs;

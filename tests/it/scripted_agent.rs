@@ -69,6 +69,7 @@ impl Stage {
             sandbox: true,
             codex_sandbox: orch::agents::CodexSandbox::default(),
             trust_repository: false,
+            orch: crate::kit::sealed_box::ORCH.into(),
             live,
         };
         let spec = DialectKind::Claude.dialect().launch(&request).expect("a launch");

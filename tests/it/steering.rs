@@ -82,6 +82,28 @@ impl Room {
             .collect()
     }
 
+    /// Waits until no process of this kind is left in the box.
+    fn until_gone(&self, what: &str) {
+        let left = || self.sealed.inmates().into_iter().filter(|one| one.command.contains(what)).count();
+        wait::wait_until(&format!("no {what} to be left"), RUN, || left() == 0);
+    }
+
+    /// Kills the one process of the box that is this hidden command of orch.
+    fn kill(&self, word: &str) {
+        let start = format!("{ORCH} {word} ");
+        let found: Vec<_> = self.sealed.inmates().into_iter().filter(|one| one.command.starts_with(&start)).collect();
+        let [victim] = found.as_slice() else { panic!("not one {word}: {found:?}") };
+        let pid = rustix::process::Pid::from_raw(victim.pid).expect("a process");
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    }
+
+    /// Waits until a text stands in opencode's database.
+    fn until_opencode_keeps(&self, text: &str) {
+        let log = self.sealed.home().join(".local/share/opencode/opencode.db-wal");
+        let holds = |bytes: Vec<u8>| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        wait::wait_until("opencode to keep the message", RUN, || std::fs::read(&log).is_ok_and(holds));
+    }
+
     fn history(&self, id: &str) -> Vec<String> {
         let lines = self.sealed.orch(["events", "--json", "--task", id]).ok().json_lines();
         lines.iter().map(|line| line["kind"].as_str().unwrap_or_default().to_owned()).collect()
@@ -92,6 +114,9 @@ impl Room {
         self.sealed.finish();
     }
 }
+
+/// What the person says in most tests.
+const WISH: &str = "please use the new API";
 
 fn receipt(message: &Value) -> (&str, Option<&str>) {
     (message["state"].as_str().expect("a state"), message["via"].as_str())
@@ -137,7 +162,12 @@ fn codex_takes_a_message_up_while_it_works_and_the_receipt_says_so() {
     takes_a_message_up_while_it_works(Agent::Codex);
 }
 
-/// Work that is answered behind a gate; and once more, when something was said before the answer went out.
+#[test]
+fn opencode_takes_a_message_up_while_it_works_and_the_receipt_says_so() {
+    takes_a_message_up_while_it_works(Agent::Opencode);
+}
+
+/// Work of claude that is answered behind a gate; and once more, when something was said before the answer went out.
 fn late() -> [Rule; 2] {
     let commit = |name: &str| format!("echo x > {name} && git add {name} && git commit -q -m 'Add {name}'");
     let answer = |summary: &str| {
@@ -153,10 +183,26 @@ fn late() -> [Rule; 2] {
     [heard, begun(Rule::on("SCENARIO:late"))]
 }
 
+/// The same work of opencode, to which the message is one of its own.
+fn late_in_words() -> [Rule; 2] {
+    let commit = |name: &str| format!("echo x > {name} && git add {name} && git commit -q -m 'Add {name}'");
+    let told = Rule::on("SCENARIO:late").newest_contains("add two.txt too").command(&commit("two.txt"));
+    let answer = Action::Report(json!({ "status": "done", "summary": "added one" })).behind("end");
+    [told.done("added two"), Rule::on("SCENARIO:late").command(&commit("one.txt")).step(answer)]
+}
+
 #[test]
 fn a_message_at_the_end_of_claudes_turn_is_taken_up_by_the_same_process() {
-    let mut room = Room::new(Agent::Claude);
-    let [heard, deaf] = late();
+    takes_up_a_message_at_the_end_of_its_turn(Agent::Claude, late());
+}
+
+#[test]
+fn a_message_at_the_end_of_opencodes_turn_is_taken_up_by_the_same_process() {
+    takes_up_a_message_at_the_end_of_its_turn(Agent::Opencode, late_in_words());
+}
+
+fn takes_up_a_message_at_the_end_of_its_turn(agent: Agent, [heard, deaf]: [Rule; 2]) {
+    let mut room = Room::new(agent);
     room.server.follow(Script::standard().first(deaf).first(heard));
     let id = room.add("Late", "SCENARIO:late");
     room.sealed.serve();
@@ -232,8 +278,8 @@ fn claude_without_a_live_conversation_gets_a_message_with_its_next_turn() {
 }
 
 #[test]
-fn opencode_gets_a_message_with_its_next_turn() {
-    waits_for_the_next_turn(Agent::Opencode, &[]);
+fn opencode_without_a_live_conversation_gets_a_message_with_its_next_turn() {
+    waits_for_the_next_turn(Agent::Opencode, &[["agents.opencode.live", "false"]]);
 }
 
 /// Ends the turn of an agent that works alone, and goes on.
@@ -263,6 +309,63 @@ fn opencode_is_interrupted_and_goes_on_in_the_same_conversation() {
 }
 
 #[test]
+fn an_interrupted_opencode_leaves_nothing_behind_and_hears_in_its_next_turn_what_it_had_not_heard() {
+    let mut room = Room::new(Agent::Opencode);
+    let id = room.add("Take an hour", "SCENARIO:busy");
+    room.sealed.serve();
+    room.until_made(&id, "started.txt");
+    assert!(room.sealed.inmates().iter().any(|one| one.command.contains(SERVER)), "it is live");
+    let wish = "not that: SCENARIO:commit-file name=quick.txt";
+    room.sealed.orch(["task", "send", &id, wish, "--no-wait"]).ok();
+    room.until_opencode_keeps(wish);
+    room.sealed.orch(["task", "interrupt", &id]).ok();
+    let task = room.until(&id, "done");
+    assert_eq!(task["runs"][0]["outcome"]["state"], "cancelled", "{task:#}");
+    assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
+    let sessions = sessions(&task);
+    assert_eq!((sessions.len(), sessions[0]), (2, sessions[1]), "{task:#}");
+    let last = room.server.requests().last().expect("requests").asked.body.to_string();
+    assert_eq!(last.matches("not that").count(), 1, "said once: {last}");
+    for what in [SERVER, "__opencode", "sleep 3600"] {
+        room.until_gone(what);
+    }
+    room.close();
+}
+
+/// How a server of opencode is known.
+const SERVER: &str = "opencode serve";
+
+/// A message that opencode keeps in the conversation and that no model was asked with, when `victim` dies.
+fn is_said_once_though_it_was_kept_when_somebody_died(victim: &str) {
+    let mut room = Room::new(Agent::Opencode);
+    let id = room.add("Call the service", "SCENARIO:steered");
+    room.sealed.serve();
+    room.until_made(&id, "begun");
+    room.sealed.orch(["task", "send", &id, WISH, "--no-wait"]).ok();
+    room.until_opencode_keeps(WISH);
+    room.kill(victim);
+    room.until_gone("while [ ! -e go ]");
+    let task = room.until(&id, "done");
+    assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("prompt")), "{task:#}");
+    assert_eq!((sessions(&task).len(), task["messages"].as_array().map(Vec::len)), (2, Some(1)), "{task:#}");
+    assert!(room.repo.show("main", "api.txt").is_some());
+    let last = room.server.requests().last().expect("requests").asked.body.to_string();
+    assert_eq!(last.matches(WISH).count(), 1, "said once: {last}");
+    room.until_gone(SERVER);
+    room.close();
+}
+
+#[test]
+fn what_opencode_kept_and_did_not_hear_is_said_once_after_its_runner_was_killed() {
+    is_said_once_though_it_was_kept_when_somebody_died("__run");
+}
+
+#[test]
+fn what_opencode_kept_and_did_not_hear_is_said_once_after_the_bridge_was_killed() {
+    is_said_once_though_it_was_kept_when_somebody_died("__opencode");
+}
+
+#[test]
 fn a_message_answers_the_question_of_an_agent() {
     let mut room = Room::new(Agent::Claude);
     let id = room.add("Ask a person", "SCENARIO:needs-review");
@@ -275,8 +378,17 @@ fn a_message_answers_the_question_of_an_agent() {
 }
 
 #[test]
-fn a_message_is_not_lost_when_the_daemon_dies_before_the_agent_hears_it() {
-    let mut room = Room::new(Agent::Claude);
+fn a_message_is_not_lost_when_the_daemon_dies_before_claude_hears_it() {
+    outlives_the_daemon(Agent::Claude);
+}
+
+#[test]
+fn a_message_is_not_lost_when_the_daemon_dies_before_opencode_hears_it() {
+    outlives_the_daemon(Agent::Opencode);
+}
+
+fn outlives_the_daemon(agent: Agent) {
+    let mut room = Room::new(agent);
     let id = room.add("Call the service", "SCENARIO:steered");
     room.sealed.serve();
     room.until_made(&id, "begun");

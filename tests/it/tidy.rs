@@ -32,6 +32,7 @@ const TABLE: &[(&str, &[May])] = &[
     ("store", &[Room("domain"), Module("config", "yaml"), Module("adapters", "fs")]),
     ("config", &[Room("domain"), Room("agents"), Module("adapters", "fs")]),
     ("runner", &[Room("domain"), Room("agents"), Room("adapters")]),
+    ("bridge", &[Room("agents"), Room("adapters")]),
     ("stream", &[Room("domain"), Room("adapters")]),
     (
         "engine",
@@ -83,8 +84,8 @@ const TABLE: &[(&str, &[May])] = &[
     ("telemetry", &[Room("domain"), Room("config"), Room("adapters")]),
     ("daemon", &[All]),
     ("lib", &[All]),
-    // The runner is dispatched before any runtime or log is there.
-    ("main", &[Room("cli"), Room("runner")]),
+    // The runner and the bridge are dispatched before any runtime or log is there.
+    ("main", &[Room("cli"), Room("runner"), Room("bridge")]),
 ];
 
 /// What pure code does not touch: files, programs, the network, the environment, and whatever needs a runtime.

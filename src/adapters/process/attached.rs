@@ -30,6 +30,18 @@ pub fn start_piped(invocation: &Invocation) -> Result<tokio::process::Child, Pro
     command.spawn().map_err(|source| invocation.start_error(source))
 }
 
+/// Starts a program that serves its caller: its stdout is a pipe, stdin the null device, stderr the caller's own. It stays
+/// in the caller's process group, so that who ends the caller by force ends it too, and it is killed when the child is
+/// dropped. The limits of the invocation do not apply.
+///
+/// # Errors
+/// When it cannot start.
+pub fn start_server(invocation: &Invocation) -> Result<tokio::process::Child, ProcessError> {
+    let mut command = tokio::process::Command::from(invocation.command());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).kill_on_drop(true);
+    command.spawn().map_err(|source| invocation.start_error(source))
+}
+
 /// Starts a program whose streams are files, in a process group of its own, and leaves it to the caller to wait for
 /// it. The limits and the stdin bytes of the invocation do not apply. Returns its process id.
 ///

@@ -100,14 +100,22 @@ impl Reader {
         let at = event.get("timestamp").and_then(Value::as_i64).and_then(|at| Timestamp::from_millisecond(at).ok());
         self.last_event = at.or(self.last_event);
         let known = ["step_start", "text", "reasoning", "tool_use", "step_finish", "error"].contains(&kind);
-        if self.session_id.is_some() || !known {
-            return Vec::new();
+        if known { self.sign_of_life(event).into_iter().collect() } else { Vec::new() }
+    }
+
+    /// The conversation's id, when it was not known before.
+    pub(super) fn sign_of_life(&mut self, event: &Value) -> Option<AgentEvent> {
+        self.lines = true;
+        if self.session_id.is_some() {
+            return None;
         }
         self.session_id = string_at(event, "/sessionID");
-        match &self.session_id {
-            Some(id) => vec![AgentEvent::Started { session_id: Some(id.clone()), model: None }],
-            None => Vec::new(),
-        }
+        self.session_id.clone().map(|id| AgentEvent::Started { session_id: Some(id), model: None })
+    }
+
+    /// Another turn, whose end is still to come.
+    pub(super) fn turn_begins(&mut self) {
+        self.reason = None;
     }
 
     fn progress(&mut self) {

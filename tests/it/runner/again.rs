@@ -1,6 +1,8 @@
 //! Agents whose start collides with another start of the same program.
 
 use super::*;
+use orch::domain::message::MessageId;
+use orch::runner::Handed;
 
 const COLLISION: &str =
     "printf 'Error: Unexpected error\\n\\nFailed query: \\n  CREATE TABLE `workspace` (\\n  );\\n' >&2; exit 1";
@@ -56,4 +58,32 @@ fn a_stop_ends_the_wait_for_the_next_start() {
     assert_eq!(runner.finish(SOON).code, Some(0));
     assert!(matches!(room.report().outcome(), Outcome::Cancelled { .. }), "{:?}", room.report());
     assert!(starts(&room) < 6);
+}
+
+#[test]
+fn a_message_to_a_start_that_collided_is_said_to_the_next_one() {
+    let lines = [
+        r#"{"type":"orch.begun","sessionID":"ses_1"}"#,
+        r#"{"type":"orch.heard","message":3}"#,
+        STEP,
+        SAID,
+        STOP,
+        r#"{"type":"orch.rest"}"#,
+    ];
+    let good = r#"printf '%s\n' "$LINES"; cat > rest"#;
+    let hear = "echo x >> starts; read -r open; read -r said; printf '%s\n' \"$said\" >> heard";
+    let mut room = opencode(&format!("{hear}; if [ $(wc -l < starts) -lt 2 ]; then {COLLISION}; fi; {good}"));
+    room.launch.spec.stdin = Stdin::Live;
+    let room = room.env("LINES", &lines.join("\n"));
+    let running = room.start();
+    wait_until("a start", SOON, || room.work("starts").exists());
+    let said = Handed { id: MessageId(3), text: "use it".to_owned(), told: "use it".to_owned() };
+    room.dir().hand_over(&said).expect("writable");
+    assert_eq!(running.finish(RUN).code, Some(0));
+    assert_eq!(summary(&room.report()), "made it");
+    let heard = std::fs::read_to_string(room.work("heard")).expect("readable");
+    let heard: Vec<&str> = heard.lines().collect();
+    assert!(heard.len() == 2 && heard[0] == heard[1] && heard[0].contains("use it"), "{heard:?}");
+    assert_eq!(room.dir().receipts().len(), 1);
+    assert_eq!(std::fs::read_to_string(room.work("rest")).expect("readable"), "", "it was let go");
 }
