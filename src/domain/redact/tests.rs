@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn redactor(value: &str) -> Redactor {
     Redactor::new([("MY_TOKEN", value)])
