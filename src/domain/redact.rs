@@ -14,7 +14,7 @@ mod visible;
 
 pub use pattern::{Pattern, PatternError, PatternText};
 
-use index::{Filter, Known, RULES};
+use index::{Filter, Known, RULES, Spot};
 use needles::Needles;
 use notation::How;
 use serde_json::Value;
@@ -153,17 +153,18 @@ impl Redactor {
     fn next(&self, visible: &Visible<'_>, from: usize) -> Option<Found<'_>> {
         let bytes = visible.text.as_bytes();
         let mut at = from;
-        while let Some((place, three)) = self.filter.next(bytes, at) {
-            if let Some(found) = self.at(visible, place, three, from) {
+        while let Some(spot) = self.filter.next(bytes, at) {
+            if let Some(found) = self.at(visible, spot, from) {
                 return Some(found);
             }
-            at = place + 1;
+            at = spot.at + 1;
         }
         None
     }
 
-    /// What begins at `place`, where these three bytes are. Values come before rules, so that they keep their names.
-    fn at(&self, visible: &Visible<'_>, place: usize, three: u32, from: usize) -> Option<Found<'_>> {
+    /// What begins at this place. Values come before rules, so that they keep their names.
+    fn at(&self, visible: &Visible<'_>, spot: Spot, from: usize) -> Option<Found<'_>> {
+        let place = spot.at;
         let text: &str = &visible.text;
         let value = |number: u16| {
             let needle = self.needles.get(number);
@@ -174,9 +175,9 @@ impl Redactor {
             let count = text.get(place..).and_then(|rest| needle.cut_at(rest))?;
             Some(Found { range: place..place + count, name: &needle.name })
         };
-        let whole = self.needles.index.at(three).find_map(value);
-        let rule = || RULES.index.at(three).find_map(|known| self.rule(visible, known, place, from));
-        whole.or_else(rule).or_else(|| self.needles.index.at(three).find_map(cut))
+        let whole = self.needles.index.at(spot).find_map(value);
+        let rule = || RULES.index.at(spot).find_map(|known| self.rule(visible, known, place, from));
+        whole.or_else(rule).or_else(|| self.needles.index.at(spot).find_map(cut))
     }
 
     fn rule(&self, visible: &Visible<'_>, known: Known, place: usize, from: usize) -> Option<Found<'_>> {
@@ -208,15 +209,15 @@ impl Redactor {
     /// A value, or a token that can be told by itself, that begins at `place`.
     fn exact(&self, visible: &Visible<'_>, place: usize) -> Option<Found<'_>> {
         let text: &str = &visible.text;
-        let (at, three) = self.filter.next(text.as_bytes(), place).filter(|(at, _)| *at == place)?;
-        let needle = self.needles.index.at(three).map(|number| self.needles.get(number));
+        let spot = self.filter.next(text.as_bytes(), place).filter(|spot| spot.at == place)?;
+        let needle = self.needles.index.at(spot).map(|number| self.needles.get(number));
         let value =
-            needle.filter_map(|needle| Some(Found { range: needle.find(text, at)?, name: &needle.name })).next();
+            needle.filter_map(|needle| Some(Found { range: needle.find(text, place)?, name: &needle.name })).next();
         value.or_else(|| {
-            RULES.index.at(three).find_map(|known| {
+            RULES.index.at(spot).find_map(|known| {
                 let Known::Rule(number, lead) = known else { return None };
                 let rule = &RULES.rules[usize::from(number)];
-                let token = matches!(rule.how, How::Token(_)).then(|| matching::find(rule, lead, visible, at))??;
+                let token = matches!(rule.how, How::Token(_)).then(|| matching::find(rule, lead, visible, place))??;
                 (token.start == place).then_some(Found { range: token, name: rule.name })
             })
         })

@@ -66,7 +66,8 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
         }
     };
     let found = &bytes[range.clone()];
-    (digits(found) >= rule.digits && (rule.entropy == 0.0 || entropy(found) >= rule.entropy)).then_some(range)
+    let made = digits(found) >= rule.digits || (rule.digits == 1 && is_mixed(found));
+    (made && (rule.entropy == 0.0 || entropy(found) >= rule.entropy)).then_some(range)
 }
 
 impl Form {
@@ -79,7 +80,10 @@ impl Form {
     fn backward(&self, bytes: &[u8], mut at: usize, anchor: usize) -> Option<usize> {
         for part in self.parts[..anchor].iter().rev() {
             at = match part {
-                Part::Literal(text) => bytes[..at].ends_with(text.as_bytes()).then(|| at - text.len())?,
+                Part::Literal(text) => {
+                    let start = at.checked_sub(text.len())?;
+                    same(&bytes[start..], text).then_some(start)?
+                }
                 Part::Run { alphabet, least, most } => {
                     let all = bytes[..at].iter().rev().take(most.unwrap_or(usize::MAX));
                     let count = all.take_while(|&&byte| alphabet.has(byte)).count();
@@ -97,7 +101,7 @@ impl Form {
             let rest = bytes.get(at..)?;
             let last = index + 1 == parts.len();
             at += match part {
-                Part::Literal(text) => (rest.starts_with(text.as_bytes()) && !(last && continues(rest, text.len())))
+                Part::Literal(text) => (same(rest, text) && !(last && continues(rest, text.len())))
                     .then_some(text.len())?,
                 Part::Run { alphabet, least, most } => {
                     let fixed = *most == Some(*least) && !last;
@@ -183,34 +187,37 @@ fn random(bytes: &[u8], at: usize, word: &str, certainty: Certainty) -> Option<R
     }
     let Assigned { start, quote, loose } = assigned(bytes, end)?;
     let value = &bytes[start..start + TOKEN.run(&bytes[start..]).min(400)];
-    let closed = ends_a_word(bytes, start + value.len()) && (quote.is_some() || !loose);
+    let closed = ends_a_word(bytes, start + value.len()) && (quote.is_some() || !(loose || is_type(bytes, start + value.len())));
     (closed && looks_random(value, certainty)).then_some(start..start + value.len())
 }
 
 /// Whether a value is more likely to be made by a generator than by a person.
 fn looks_random(value: &[u8], certainty: Certainty) -> bool {
-    let (least, bits, least_digits) = match certainty {
-        Certainty::Likely => (12, 3.1, 2),
-        Certainty::Sure => (20, 3.8, 3),
+    let digits = digits(value);
+    let (least, bits, enough) = match certainty {
+        Certainty::Likely => (12, 3.1, digits >= 2 || (digits == 1 && is_mixed(value))),
+        Certainty::Sure => (20, 3.8, digits >= 3 && is_mixed(value)),
     };
     let letters = value.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    let hex = value.iter().all(|&byte| byte.is_ascii_hexdigit() || byte == b'-');
+    let plausible = value.len() >= least && letters >= 3 && enough && changes(value) * 5 >= value.len();
+    plausible && !is_path(value) && !made_up(value) && entropy(value) >= bits
+}
+
+/// Whether small and capital letters and digits are mixed as no person mixes them.
+fn is_mixed(value: &[u8]) -> bool {
     let cased = value.iter().any(u8::is_ascii_uppercase) && value.iter().any(u8::is_ascii_lowercase);
-    let kind = certainty == Certainty::Likely || (!hex && cased);
-    value.len() >= least
-        && kind
-        && letters >= 3
-        && digits(value) >= least_digits
-        && !is_path(value)
-        && !made_up(value)
-        && changes(value) * 5 >= value.len()
-        && entropy(value) >= bits
+    cased && changes(value) * 5 >= value.len() * 2
 }
 
 /// How often letters, capitals and digits follow on each other within a value; a person's words seldom change.
 fn changes(value: &[u8]) -> usize {
     let kind = |byte: u8| (byte.is_ascii_uppercase(), byte.is_ascii_digit(), byte.is_ascii_lowercase());
     value.windows(2).filter(|pair| pair.iter().all(u8::is_ascii_alphanumeric) && kind(pair[0]) != kind(pair[1])).count()
+}
+
+/// Whether what ends here is the type of something that is set only now: `KEY: Type = …`.
+fn is_type(bytes: &[u8], end: usize) -> bool {
+    bytes.get(end..).is_some_and(|rest| rest.starts_with(b" = "))
 }
 
 fn is_path(value: &[u8]) -> bool {
@@ -228,15 +235,17 @@ fn made_up(value: &[u8]) -> bool {
 fn password(bytes: &[u8], value: &Assigned) -> Option<Range<usize>> {
     let rest = &bytes[value.start..];
     let count = match value.quote {
-        Some(_) => ANY.run(rest),
+        Some(_) => ANY.run(rest).min(rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len())),
         None => rest.iter().position(|&byte| !ANY.has(byte) || b";,&)<>]}".contains(&byte)).unwrap_or(rest.len()),
     };
     let found = &rest[..count];
     let letters = found.iter().any(u8::is_ascii_alphabetic);
     let code = found.iter().any(|byte| b"({[$<".contains(byte)) && value.quote.is_none();
-    let reference = matches!(found, [b'$' | b'{' | b'<' | b'%' | b'[' | b'@', ..]) || found.contains(&b'\\');
+    let reference = matches!(found, [b'$' | b'{' | b'<' | b'%' | b'[' | b'@', ..]);
     let fits = (6..=128).contains(&count) && letters && digits(found) > 0;
     let plain =
         !code && !reference && !is_path(found) && !made_up(found) && memchr::memmem::find(found, b"::").is_none();
-    (fits && plain && (value.quote.is_some() || !value.loose)).then_some(value.start..value.start + count)
+    let end = value.start + count;
+    let meant = value.quote.is_some() || !(value.loose || is_type(bytes, end));
+    (fits && plain && meant).then_some(value.start..end)
 }

@@ -13,8 +13,10 @@ pub(super) const PRIVATE_KEY: &str = "private-key";
 pub(super) enum Special {
     /// Armour of a private key: up to the end of its first line.
     PrivateKey,
-    /// Three parts with dots between them.
+    /// Three parts with dots between them, by the second.
     Jwt,
+    /// The same, where only the first tells what it is.
+    Jwe,
     /// `user:password@` of a URL: the password.
     UrlPassword,
     /// `curl -u user:password`: the password.
@@ -22,13 +24,14 @@ pub(super) enum Special {
 }
 
 impl Special {
-    pub(super) const ALL: [Self; 4] = [Self::PrivateKey, Self::Jwt, Self::UrlPassword, Self::CurlUser];
+    pub(super) const ALL: [Self; 5] = [Self::PrivateKey, Self::Jwe, Self::Jwt, Self::UrlPassword, Self::CurlUser];
 
     /// What it is looked for by.
     pub(super) fn lead(self) -> &'static str {
         match self {
             Self::PrivateKey => "-----BEGIN ",
-            Self::Jwt => "eyJ",
+            Self::Jwt => ".ey",
+            Self::Jwe => "eyJ",
             Self::UrlPassword => "://",
             Self::CurlUser => "-u ",
         }
@@ -37,7 +40,7 @@ impl Special {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::PrivateKey => PRIVATE_KEY,
-            Self::Jwt => "jwt",
+            Self::Jwt | Self::Jwe => "jwt",
             Self::UrlPassword => "url-password",
             Self::CurlUser => "curl-auth-user",
         }
@@ -51,7 +54,8 @@ impl Special {
         let body = at + lead.len();
         match self {
             Self::PrivateKey => private_key_armour(rest).map(|count| at..body + count),
-            Self::Jwt => jwt(rest).filter(|_| begins_a_word(text, at)).map(|count| at..body + count),
+            Self::Jwt => jwt_around(text, at),
+            Self::Jwe => jwt(rest).filter(|_| begins_a_word(text, at)).map(|count| at..body + count),
             Self::UrlPassword => url_password(rest).map(|range| body + range.start..body + range.end),
             Self::CurlUser => curl_user(&bytes[..at], rest).map(|range| body + range.start..body + range.end),
         }
@@ -70,6 +74,16 @@ fn jwt(rest: &[u8]) -> Option<usize> {
     let claims = dot(part(0)?)?;
     let signature = dot(claims + part(claims)?)?;
     Some(signature + part(signature)?)
+}
+
+/// The three parts, of which the second begins behind the dot at `at`. The third may be missing.
+fn jwt_around(text: &Visible<'_>, at: usize) -> Option<Range<usize>> {
+    let bytes = text.text.as_bytes();
+    let before = bytes[..at].iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
+    let start = at - before;
+    let claims = at + 1 + word(&bytes[at + 1..]);
+    let fits = before > 16 && claims - at > 16 && bytes[start..].starts_with(b"ey") && bytes.get(claims) == Some(&b'.');
+    (fits && begins_a_word(text, start)).then(|| start..claims + 1 + word(&bytes[claims + 1..]))
 }
 
 /// The password in `user:password@host`, or all of `token@host` when it is long.
