@@ -9,10 +9,12 @@ mod matching;
 mod needles;
 mod notation;
 mod pattern;
+mod seam;
 mod special;
 mod visible;
 
 pub use pattern::{Pattern, PatternError, PatternText};
+pub use seam::{Piece, Seam, Thread};
 
 use index::{Filter, Known, RULES, Spot};
 use needles::Needles;
@@ -83,6 +85,19 @@ impl Redactor {
     /// The text with every secret replaced by `[REDACTED:NAME]`.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.next_text(&mut Carry::default(), text)
+    }
+
+    /// As [`Self::text`], for a text whose beginning may have been cut off: what it begins with may be the rest of a
+    /// known value. Dearer than the others: for single texts, not for streams.
+    pub fn rest_of_text(&self, text: &str) -> String {
+        let begin = text.len() - text.trim_start().len();
+        match self.needles.rest_at_start(&text[begin..]) {
+            Some((needle, count)) => {
+                let rest = self.text(&text[begin + count..]);
+                format!("{}[REDACTED:{}]{rest}", &text[..begin], needle.name)
+            }
+            None => self.text(text).into_owned(),
+        }
     }
 
     /// As [`Self::text`], for the next piece of a stream of whole lines: a private key may go over several pieces.
@@ -256,5 +271,7 @@ struct Found<'a> {
     name: &'a str,
 }
 
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

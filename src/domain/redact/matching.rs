@@ -101,8 +101,9 @@ impl Form {
             let rest = bytes.get(at..)?;
             let last = index + 1 == parts.len();
             at += match part {
-                Part::Literal(text) => (same(rest, text) && !(last && continues(rest, text.len())))
-                    .then_some(text.len())?,
+                Part::Literal(text) => {
+                    (same(rest, text) && !(last && continues(rest, text.len()))).then_some(text.len())?
+                }
                 Part::Run { alphabet, least, most } => {
                     let fixed = *most == Some(*least) && !last;
                     let count = alphabet.run(if fixed { rest.get(..*least)? } else { rest });
@@ -187,7 +188,8 @@ fn random(bytes: &[u8], at: usize, word: &str, certainty: Certainty) -> Option<R
     }
     let Assigned { start, quote, loose } = assigned(bytes, end)?;
     let value = &bytes[start..start + TOKEN.run(&bytes[start..]).min(400)];
-    let closed = ends_a_word(bytes, start + value.len()) && (quote.is_some() || !(loose || is_type(bytes, start + value.len())));
+    let closed =
+        ends_a_word(bytes, start + value.len()) && (quote.is_some() || !(loose || is_type(bytes, start + value.len())));
     (closed && looks_random(value, certainty)).then_some(start..start + value.len())
 }
 

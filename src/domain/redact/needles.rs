@@ -41,8 +41,21 @@ impl Needles {
         Self { all, index }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(super) fn get(&self, number: u16) -> &Needle {
         &self.all[usize::from(number)]
+    }
+
+    /// The value whose end a text begins with, and how much of it that is.
+    pub(super) fn rest_at_start(&self, text: &str) -> Option<(&Needle, usize)> {
+        let longest = |needle: &Needle| {
+            let ends = (1..needle.text.len().saturating_sub(SHORTEST - 1)).filter_map(|from| needle.text.get(from..));
+            ends.filter(|end| text.starts_with(end)).map(str::len).max()
+        };
+        self.all.iter().filter_map(|needle| Some((needle, longest(needle)?))).max_by_key(|(_, count)| *count)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u16, &Needle)> {

@@ -1,7 +1,6 @@
 //! What a person adds to the rules: regular expressions of their own.
 
 use regex::{Regex, RegexBuilder};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Memory that one compiled expression may take, in bytes.
@@ -16,7 +15,7 @@ pub struct Pattern {
 }
 
 /// A pattern as it is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PatternText {
     /// What stands in the place of what is masked: letters, digits, `-` and `_`.

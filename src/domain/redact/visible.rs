@@ -111,21 +111,14 @@ fn escaped(bytes: &[u8]) -> usize {
         u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
     };
     let shown = |c: Option<char>| !c.is_some_and(is_hidden);
+    let hidden = |digits: usize, from: usize| !shown(code(bytes.get(from..from + digits)));
     match bytes {
-        [b'\\', b'u', ..] => {
-            if shown(code(bytes.get(2..6))) {
-                0
-            } else {
-                6
-            }
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let digits = rest.iter().take(7).position(|&byte| byte == b'}');
+            digits.filter(|&digits| hidden(digits, 3)).map_or(0, |digits| digits + 4)
         }
-        [b'\\', b'x', ..] => {
-            if shown(code(bytes.get(2..4))) {
-                0
-            } else {
-                4
-            }
-        }
+        [b'\\', b'u', ..] if hidden(4, 2) => 6,
+        [b'\\', b'x', ..] if hidden(2, 2) => 4,
         [b'\\', b'0', b'3', b'3', ..] => 4,
         [b'\\', b'e', b'[', ..] => 2,
         _ => 0,
@@ -134,7 +127,7 @@ fn escaped(bytes: &[u8]) -> usize {
 
 /// Whether an escape stands for ESC.
 fn is_escape(escape: &[u8]) -> bool {
-    escape == b"\\e" || escape == b"\\033" || escape.ends_with(b"1b") || escape.ends_with(b"1B")
+    escape == b"\\e" || escape == b"\\033" || escape == b"\\u{1b}" || escape.ends_with(b"1b") || escape.ends_with(b"1B")
 }
 
 fn is_hidden(c: char) -> bool {
@@ -153,6 +146,7 @@ mod tests {
             "ca\u{1b}[31mna\u{0}ry",
             "ca\u{200b}na\u{feff}ry",
             "ca\\u001b[1;31mna\\u0000ry",
+            "ca\\u{1b}[1;31mna\\u{200b}ry",
             "ca\\x1b[0mna\\e[1mry",
             "ca\u{1b}]0;title\u{7}na\u{1b}(Bry",
             "\u{1b}[2Kcana\u{8}ry\u{ad}",
