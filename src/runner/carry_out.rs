@@ -20,7 +20,6 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::{Durability, FsError};
 use crate::adapters::process::{Swept, sweep_tree};
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::redact::Redactor;
 use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -186,7 +185,7 @@ fn begin(
 }
 
 fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
-    let renderer = Renderer::new(Redactor::from_environment(env));
+    let renderer = Renderer::new(launch.redactor(env));
     // A descriptor of its own, so that each batch is one write.
     let pane = Pane::new(File::from(io::stdout().as_fd().try_clone_to_owned()?));
     Reading::open(dir, launch, Transcript::open(dir, renderer, Some(pane))?)

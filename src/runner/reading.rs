@@ -8,7 +8,8 @@ use super::report::redact_ending;
 use super::session_record;
 use super::transcript::Transcript;
 use crate::agents::{EventReader, LiveReader, Stdin};
-use crate::domain::outcome::{Ending, Exit, Outcome};
+use crate::domain::outcome::{AgentEvent, Ending, Exit, Outcome};
+use crate::domain::redact::{Piece, Seam, Thread};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -19,6 +20,9 @@ const TURN: usize = 256 << 10;
 
 /// How much of the end of stderr is looked at.
 const STDERR_TAIL: u64 = 8 << 10;
+
+/// How many bytes of a secret at the end of a line make it wait for the next one.
+const LEAST_BEGINNING: usize = 4;
 
 /// Who reads the output.
 enum Voice {
@@ -62,6 +66,7 @@ pub(super) struct Reading {
     /// How many processes of the agent came before that one.
     starts_before: u32,
     splitter: Splitter,
+    seam: Seam<Said>,
     piece: Vec<u8>,
     pub(super) transcript: Transcript,
 }
@@ -80,6 +85,7 @@ impl Reading {
             stderr_start: 0,
             starts_before: 0,
             splitter: Splitter::new(LONGEST),
+            seam: Seam::new(0),
             piece: vec![0; 64 << 10],
             transcript,
         })
@@ -95,9 +101,9 @@ impl Reading {
                 Ok(_) | Err(_) => break,
             };
             left = left.saturating_sub(count);
-            let Self { voice, letters, records, splitter, piece, transcript, .. } = self;
-            splitter
-                .push(&piece[..count], &mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
+            let Self { voice, letters, records, splitter, piece, transcript, seam, .. } = self;
+            let mut following = Following { reader: voice.reader_mut(), letters, transcript, records, seam };
+            splitter.push(&piece[..count], &mut |line| following.line(&line));
         }
         self.transcript.flush();
         self.records.flush();
@@ -109,9 +115,11 @@ impl Reading {
     pub(super) fn finish_lines(&mut self, most: u64) {
         self.skip_to_last(most);
         while self.step() {}
-        let Self { voice, letters, records, splitter, transcript, .. } = self;
-        splitter.finish(&mut |line| on_line(voice.reader_mut(), letters, transcript, records, &line));
-        transcript.end_of_events();
+        let Self { voice, letters, records, splitter, transcript, seam, .. } = self;
+        let mut following = Following { reader: voice.reader_mut(), letters, transcript, records, seam };
+        splitter.finish(&mut |line| following.line(&line));
+        following.finish();
+        self.transcript.end_of_events();
     }
 
     fn skip_to_last(&mut self, most: u64) {
@@ -188,28 +196,75 @@ impl Reading {
     /// The end of the agent's stderr, as text.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
-        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL).max(self.stderr_start));
+        let start = length.saturating_sub(STDERR_TAIL).max(self.stderr_start);
         let mut bytes = Vec::new();
-        let read = self.stderr.seek(start).and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
-        read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
+        let seek = self.stderr.seek(SeekFrom::Start(start));
+        let read = seek.and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
+        let text = read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned());
+        if start == self.stderr_start {
+            return text;
+        }
+        // The rest of a word that was cut may be the rest of a secret, which nothing could tell.
+        text.find(char::is_whitespace).map_or(String::new(), |end| text[end..].to_owned())
     }
 }
 
-fn on_line(
-    reader: &mut dyn EventReader,
-    letters: &mut Letters,
-    transcript: &mut Transcript,
-    records: &mut Records,
-    line: &super::lines::Line<'_>,
-) {
-    records.line(transcript.renderer().redactor(), &line.text);
-    for event in reader.line(&line.text) {
-        records.event(transcript.renderer().redactor(), &event);
-        transcript.event(&event);
-        letters.event(&event, transcript);
+/// What is done with each line. Lines and texts that may hold the beginning of a secret wait for the next.
+struct Following<'a> {
+    reader: &'a mut dyn EventReader,
+    letters: &'a mut Letters,
+    transcript: &'a mut Transcript,
+    records: &'a mut Records,
+    seam: &'a mut Seam<Said>,
+}
+
+impl Following<'_> {
+    fn line(&mut self, line: &super::lines::Line<'_>) {
+        self.records.line(self.transcript.renderer().redactor(), &line.text);
+        for event in self.reader.line(&line.text) {
+            let decided = self.seam.push(self.transcript.renderer().redactor(), Said(event));
+            self.events(decided);
+        }
+        if line.dropped > 0 {
+            let note = format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped);
+            self.transcript.note(&note);
+        }
     }
-    if line.dropped > 0 {
-        transcript.note(&format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped));
+
+    /// Nothing more comes.
+    fn finish(&mut self) {
+        let held = self.seam.finish();
+        self.events(held);
+        self.records.finish(self.transcript.renderer().redactor());
+    }
+
+    fn events(&mut self, events: Vec<Said>) {
+        for Said(event) in events {
+            self.records.event(self.transcript.renderer().redactor(), &event);
+            self.transcript.event(&event);
+            self.letters.event(&event, self.transcript);
+        }
+    }
+}
+
+/// An event, as a piece of what the agent says.
+struct Said(AgentEvent);
+
+impl Piece for Said {
+    fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
+        let (id, text) = match &mut self.0 {
+            AgentEvent::Text { text } => (0, text),
+            AgentEvent::Reasoning { text } => (1, text),
+            AgentEvent::Started { .. }
+            | AgentEvent::ToolCall { .. }
+            | AgentEvent::ToolResult { .. }
+            | AgentEvent::Retry { .. }
+            | AgentEvent::Warning { .. }
+            | AgentEvent::Error { .. }
+            | AgentEvent::Heard { .. }
+            | AgentEvent::TurnEnded => return,
+        };
+        visit(Thread { id, least: LEAST_BEGINNING }, text);
     }
 }
 
