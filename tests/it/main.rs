@@ -15,6 +15,7 @@ mod http;
 mod logs;
 mod main_job;
 mod prompts;
+mod redaction;
 mod runner;
 mod scripted_agent;
 mod settled;
