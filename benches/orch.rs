@@ -17,6 +17,7 @@ mod kit;
 mod library;
 mod many;
 mod measure;
+mod redact;
 mod search;
 mod stream;
 mod table;
@@ -43,13 +44,14 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
     ("idle", idle::rows),
     ("dispatch", dispatch::rows),
     ("burst", burst::rows),
+    ("redact", redact::rows),
     ("search", search::rows),
     ("stream", stream::rows),
 ];
