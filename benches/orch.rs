@@ -20,6 +20,7 @@ mod library;
 mod many;
 mod measure;
 mod poll;
+mod redact;
 mod search;
 mod stream;
 mod table;
@@ -47,13 +48,14 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 10] = [
+const GROUPS: [Group; 11] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
     ("idle", idle::rows),
     ("dispatch", dispatch::rows),
     ("burst", burst::rows),
+    ("redact", redact::rows),
     ("search", search::rows),
     ("stream", stream::rows),
     ("flood", flood::rows),

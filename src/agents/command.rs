@@ -129,6 +129,8 @@ impl Reader {
             while !self.text.is_char_boundary(from) {
                 from += 1;
             }
+            // Half a line may hold half a secret.
+            from += self.text[from..].find('\n').map_or(0, |end| end + 1);
             self.text.drain(..from);
         }
     }

@@ -11,7 +11,6 @@ use crate::api::status::StatusView;
 use crate::config::Config;
 use crate::config::home::Home;
 use crate::daemon::{OpenError, Running, Setup};
-use crate::domain::redact::Redactor;
 use crate::engine::{Farewell, Mode};
 use crate::telemetry::{self, RotatingFile, Sink};
 use futures::FutureExt;
@@ -191,8 +190,9 @@ fn filter(context: &Context) -> Option<&str> {
 
 /// Starts the log of an engine in this process. A wrong `config.yml` does not keep it from starting.
 pub fn log_to_file(home: &Home, context: &Context) -> Result<(), CliError> {
-    let log = settings::global(context, home).map_or_else(|_| Config::default().log, |loaded| loaded.config.log);
-    let redactor = Redactor::from_environment(&context.environment);
+    let config = settings::global(context, home).map_or_else(|_| Config::default(), |loaded| loaded.config);
+    let redactor = config.redactor(&context.environment);
+    let log = config.log;
     let path = home.log();
     let file = RotatingFile::open(&path, log.max_megabytes.saturating_mul(1_000_000), log.keep, redactor)
         .map_err(CliError::system(format!("cannot open the log {}", path.display())))?;

@@ -50,7 +50,10 @@ mod tests {
             (properties, schema)
         };
         let (global, schema) = keys(FileKind::Global);
-        assert_eq!(global, ["router", "model_map", "agents", "workflow", "engine", "retention", "http", "log"]);
+        assert_eq!(
+            global,
+            ["router", "model_map", "agents", "workflow", "engine", "retention", "http", "redact", "log"]
+        );
         assert_eq!(schema["properties"]["workflow"]["properties"]["max_attempts"]["maximum"], 100);
         assert_eq!(schema["properties"]["workflow"]["additionalProperties"], false);
         assert!(!schema.to_string().contains("x-orch"));

@@ -36,6 +36,9 @@ pub struct RawConfig {
     /// The API beside its Unix socket.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub http: Option<RawHttp>,
+    /// What is masked in everything that is shown, beside the values of secret variables and known kinds of tokens.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub redact: Option<RawRedact>,
     /// The daemon's log, .orch/orch.log.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub log: Option<RawLog>,
@@ -240,6 +243,14 @@ pub struct RawRetention {
 pub struct RawHttp {
     /// Where the daemon listens on TCP, 127.0.0.1:PORT; null = nowhere. `orch http` tells where the token is.
     pub listen: Option<String>,
+}
+
+/// Keys under `redact`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawRedact {
+    /// Regular expressions (of the Rust crate regex) by a name for what they match; it is masked in runs begun from now on.
+    pub patterns: Option<BTreeMap<String, Option<String>>>,
 }
 
 /// Keys under `log`.

@@ -3,10 +3,11 @@
 
 use super::raw::{
     Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawMode, RawModelMap, RawPrompt,
-    RawRetention, RawRouter, RawWorkflow, RouterMode,
+    RawRedact, RawRetention, RawRouter, RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia};
+use crate::domain::redact::{Pattern, Redactor, is_secret_name};
 use crate::domain::retention::Limits;
 use crate::domain::route::Complexity;
 use jiff::SignedDuration;
@@ -33,6 +34,8 @@ pub struct Config {
     pub retention: Retention,
     /// The API beside its socket.
     pub http: Http,
+    /// What is masked.
+    pub redact: Redact,
     /// The log.
     pub log: Log,
 }
@@ -126,6 +129,13 @@ pub struct Http {
     pub listen: Option<String>,
 }
 
+/// What is masked beside what orch knows by itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct Redact {
+    /// Regular expressions by the name that stands in the place of what they match.
+    pub patterns: BTreeMap<String, String>,
+}
+
 /// The daemon's log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
@@ -156,6 +166,15 @@ impl Config {
         self.model_map.review.get(agent).map(String::as_str)
     }
 
+    /// What masks all secrets that this configuration and the daemon's environment tell of.
+    pub fn redactor(&self, daemon: &BTreeMap<String, String>) -> Redactor {
+        let of_agents = self.agents.iter().filter_map(|(_, agent)| agent.environment(daemon).ok()).flatten();
+        let of_agents = of_agents.map(|(name, value)| (name, value.expose().to_owned()));
+        let of_daemon = daemon.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let secrets = of_daemon.chain(of_agents).filter(|(name, _)| is_secret_name(name));
+        Redactor::new(secrets).with_patterns(&self.redact.compiled())
+    }
+
     /// Fills in what nobody said.
     pub(super) fn resolve(raw: RawConfig) -> Self {
         let default = Self::default();
@@ -168,6 +187,7 @@ impl Config {
             engine: default.engine.with(raw.engine.unwrap_or_default()),
             retention: default.retention.with(raw.retention.unwrap_or_default()),
             http: default.http.with(raw.http.unwrap_or_default()),
+            redact: default.redact.with(raw.redact.unwrap_or_default()),
             log: default.log.with(raw.log.unwrap_or_default()),
         }
     }
@@ -317,6 +337,23 @@ impl Retention {
 impl Http {
     fn with(self, raw: RawHttp) -> Self {
         Self { listen: raw.listen.or(self.listen) }
+    }
+}
+
+impl Redact {
+    fn with(mut self, raw: RawRedact) -> Self {
+        for (name, regex) in raw.patterns.unwrap_or_default() {
+            match regex {
+                Some(regex) => self.patterns.insert(name, regex),
+                None => self.patterns.remove(&name),
+            };
+        }
+        self
+    }
+
+    /// The patterns, compiled. A configuration with one that cannot be is refused when it is loaded.
+    pub fn compiled(&self) -> Vec<Pattern> {
+        self.patterns.iter().filter_map(|(name, regex)| Pattern::new(name, regex).ok()).collect()
     }
 }
 

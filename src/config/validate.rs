@@ -7,6 +7,7 @@ use super::raw::{RawConfig, RawKind, RawMode, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::DialectKind;
+use crate::domain::redact::{Pattern, PatternError};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -84,6 +85,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.models();
     check.workflow();
     check.http();
+    check.redact();
     check.found
 }
 
@@ -117,6 +119,22 @@ impl Check<'_> {
         let listen = self.config.http.listen.as_deref();
         if let Some(Err(message)) = listen.map(super::http::loopback) {
             self.wrong("http.listen", message);
+        }
+    }
+
+    fn redact(&mut self) {
+        for (name, regex) in &self.config.redact.patterns {
+            let Err(error) = Pattern::new(name, regex) else { continue };
+            let key = format!("redact.patterns.{name}");
+            let problem = ConfigProblem::new(self.origins.near(&key).clone(), format!("{key}: {error}"));
+            let hint = match error {
+                PatternError::Name(_) => "the name stands in the place of what is masked: [REDACTED:name]",
+                PatternError::Regex(_) => {
+                    "in YAML, put it between single quotes; look-around and \\1 do not exist here"
+                }
+                PatternError::Empty => "write + instead of *, or {1,} instead of {0,}",
+            };
+            self.found.push(Inconsistency { problem: problem.hint(hint), project_may: false });
         }
     }
 
@@ -256,6 +274,21 @@ mod tests {
             Err(problems) => problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"),
         };
         assert_eq!(told, expected, "{text}");
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_used_is_told_with_its_place() {
+        check(
+            "redact:\n  patterns:\n    ticket: 'ACME-[0-9'\n",
+            "c:3:13: redact.patterns.ticket: not a regular expression: unclosed character class\n  hint: in YAML, put it \
+             between single quotes; look-around and \\1 do not exist here",
+        );
+        check(
+            "redact: {patterns: {ticket: 'x*'}}\n",
+            "c:1:29: redact.patterns.ticket: the expression matches the empty text\n  hint: write + instead of *, or {1,} \
+             instead of {0,}",
+        );
+        check("redact: {patterns: {ticket: 'ACME-[0-9]{6}'}}\n", "");
     }
 
     #[test]

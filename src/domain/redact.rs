@@ -1,14 +1,31 @@
 //! Keeps secrets out of everything that a person, a log or another program gets to see: the values of secret
-//! variables, also encoded, and texts with the shape of a well-known token. It masks; it never decides who may read.
+//! variables, also encoded, wrapped or interleaved with colours, texts with the form of a known kind of token
+//! (`redact/rules.txt`), and what a person's own patterns match. It masks; it never decides who may read.
 
+mod alphabet;
 mod encodings;
-mod shapes;
+mod index;
+mod matching;
+mod needles;
+mod notation;
+mod pattern;
+mod seam;
+mod special;
+mod visible;
 
+pub use pattern::{Pattern, PatternError, PatternText};
+pub use seam::{Piece, Seam, Thread};
+
+use index::{Filter, Known, RULES, Spot};
+use needles::Needles;
+use notation::How;
 use serde_json::Value;
+use special::Special;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use visible::Visible;
 
 /// Values shorter than this are not masked: they would hide ordinary words.
 const SHORTEST: usize = 8;
@@ -23,38 +40,12 @@ pub fn is_secret_name(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
-/// A text to look for, and the name to put in its place.
-struct Needle {
-    text: String,
-    name: String,
-}
-
-impl Needle {
-    /// What is left of it at the beginning of a text that was cut there.
-    fn cut_at(&self, text: &str) -> Option<usize> {
-        let same = text.bytes().zip(self.text.bytes()).take_while(|(a, b)| a == b).count();
-        let rest = text.get(same..).filter(|_| same >= SHORTEST)?;
-        (rest.is_empty() || rest.starts_with('…')).then_some(same)
-    }
-}
-
-/// What may begin at a given pair of bytes.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Rule {
-    /// A known value; longer ones are tried first.
-    Needle(usize),
-    /// A well-known kind of token.
-    Shape(usize),
-    /// The beginning of a known value, where the text was cut: tried after everything that is whole.
-    Cut(usize),
-}
-
 /// Masks the secrets it was made with, and well-known tokens. Its `Debug` shows no value.
 pub struct Redactor {
-    needles: Vec<Needle>,
-    /// One bit for each pair of bytes that some rule begins with: nearly every position is passed with one look.
-    pairs: Box<[u64; 1024]>,
-    rules: BTreeMap<u16, Vec<Rule>>,
+    needles: Needles,
+    patterns: Vec<Pattern>,
+    /// Where any needle or rule may begin.
+    filter: Filter,
 }
 
 /// What is left open at the end of one text and goes on in the next of the same stream.
@@ -64,7 +55,7 @@ pub struct Carry {
 }
 
 impl Default for Redactor {
-    /// Knows no values, only the shapes of tokens.
+    /// Knows no values, only the forms of tokens.
     fn default() -> Self {
         Self::new(std::iter::empty::<(&str, &str)>())
     }
@@ -78,32 +69,17 @@ impl Redactor {
 
     /// Masks these values, given as name and value. Of a value with several lines each line counts by itself.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(secrets: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut forms: BTreeMap<String, String> = BTreeMap::new();
-        for (name, value) in secrets {
-            let parts = value.as_ref().lines().map(str::trim).filter(|part| part.len() >= SHORTEST);
-            for form in parts.flat_map(encodings::forms).filter(|form| form.len() >= SHORTEST) {
-                forms.entry(form).or_insert_with(|| name.as_ref().to_owned());
-            }
-        }
-        let mut needles: Vec<Needle> = forms.into_iter().map(|(text, name)| Needle { text, name }).collect();
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
-        let mut this = Self { needles, pairs: Box::new([0; 1024]), rules: BTreeMap::new() };
-        this.index();
-        this
+        let needles = Needles::new(secrets);
+        let mut filter = RULES.filter.clone();
+        needles.index.mark(&mut filter);
+        Self { needles, patterns: Vec::new(), filter }
     }
 
-    fn index(&mut self) {
-        let needles = self.needles.iter().enumerate().flat_map(|(index, needle)| {
-            let start = pair(needle.text.as_bytes(), 0);
-            [(start, Rule::Needle(index)), (start, Rule::Cut(index))]
-        });
-        let shapes = shapes::SHAPES.iter().enumerate();
-        let shapes = shapes.map(|(index, shape)| (pair(shape.lead.as_bytes(), 0), Rule::Shape(index)));
-        for (start, rule) in needles.chain(shapes).collect::<BTreeSet<_>>() {
-            let Some(start) = start else { continue };
-            self.pairs[usize::from(start >> 6)] |= 1 << (start & 63);
-            self.rules.entry(start).or_default().push(rule);
-        }
+    /// Masks what these patterns match, too.
+    #[must_use]
+    pub fn with_patterns(mut self, patterns: &[Pattern]) -> Self {
+        self.patterns.extend_from_slice(patterns);
+        self
     }
 
     /// The text with every secret replaced by `[REDACTED:NAME]`.
@@ -111,32 +87,36 @@ impl Redactor {
         self.next_text(&mut Carry::default(), text)
     }
 
+    /// As [`Self::text`], for a text whose beginning may have been cut off: what it begins with may be the rest of a
+    /// known value. Dearer than the others: for single texts, not for streams.
+    pub fn rest_of_text(&self, text: &str) -> String {
+        let begin = text.len() - text.trim_start().len();
+        match self.needles.rest_at_start(&text[begin..]) {
+            Some((needle, count)) => {
+                let rest = self.text(&text[begin + count..]);
+                format!("{}[REDACTED:{}]{rest}", &text[..begin], needle.name)
+            }
+            None => self.text(text).into_owned(),
+        }
+    }
+
     /// As [`Self::text`], for the next piece of a stream of whole lines: a private key may go over several pieces.
     pub fn next_text<'a>(&self, carry: &mut Carry, text: &'a str) -> Cow<'a, str> {
-        let mut masked = String::new();
+        let visible = Visible::of(text);
+        let mut found = self.found(carry, &visible);
+        self.add_patterns(&visible.text, &mut found);
+        if found.is_empty() {
+            return Cow::Borrowed(text);
+        }
+        let mut masked = String::with_capacity(text.len());
         let mut copied = 0;
-        let mut mask = |range: Range<usize>, name: &str| {
-            masked.push_str(&text[copied..range.start]);
+        for Found { range, name } in found {
+            let real = visible.real(&range);
+            masked.push_str(&text[copied..real.start]);
             masked.push_str("[REDACTED:");
             masked.push_str(name);
             masked.push(']');
-            copied = range.end;
-            range.end
-        };
-        let mut at = 0;
-        if carry.inside_private_key {
-            let (end, open) = shapes::private_key_rest(text, 0, false);
-            carry.inside_private_key = open;
-            at = if end == 0 { 0 } else { mask(0..end, shapes::PRIVATE_KEY) };
-        }
-        while let Some(mut found) = self.find(text, at) {
-            if found.name == shapes::PRIVATE_KEY {
-                (found.range.end, carry.inside_private_key) = shapes::private_key_rest(text, found.range.end, true);
-            }
-            at = mask(found.range, found.name);
-        }
-        if copied == 0 && masked.is_empty() {
-            return Cow::Borrowed(text);
+            copied = real.end;
         }
         masked.push_str(&text[copied..]);
         Cow::Owned(masked)
@@ -162,56 +142,136 @@ impl Redactor {
         }
     }
 
-    fn find(&self, text: &str, from: usize) -> Option<Found<'_>> {
-        let bytes = text.as_bytes();
+    /// All that values and rules find, in order.
+    fn found(&self, carry: &mut Carry, visible: &Visible<'_>) -> Vec<Found<'_>> {
+        let text: &str = &visible.text;
+        let mut all = Vec::new();
+        let mut at = 0;
+        if carry.inside_private_key {
+            let (end, open) = special::private_key_rest(text, 0, false);
+            carry.inside_private_key = open;
+            if end > 0 {
+                all.push(Found { range: 0..end, name: special::PRIVATE_KEY });
+            }
+            at = end;
+        }
+        while let Some(mut found) = self.next(visible, at) {
+            if found.name == special::PRIVATE_KEY {
+                (found.range.end, carry.inside_private_key) = special::private_key_rest(text, found.range.end, true);
+            }
+            at = found.range.end;
+            all.push(found);
+        }
+        all
+    }
+
+    fn next(&self, visible: &Visible<'_>, from: usize) -> Option<Found<'_>> {
+        let bytes = visible.text.as_bytes();
         let mut at = from;
-        while let Some(start) = pair(bytes, at) {
-            if self.pairs[usize::from(start >> 6)] & (1 << (start & 63)) != 0
-                && let Some(found) =
-                    self.rules.get(&start).into_iter().flatten().find_map(|&rule| self.try_rule(rule, text, at))
-            {
+        while let Some(spot) = self.filter.next(bytes, at) {
+            if let Some(found) = self.at(visible, spot, from) {
                 return Some(found);
             }
-            at += 1;
+            at = spot.at + 1;
         }
         None
     }
 
-    fn try_rule(&self, rule: Rule, text: &str, at: usize) -> Option<Found<'_>> {
-        match rule {
-            Rule::Needle(index) => {
-                let needle = &self.needles[index];
-                let hit = text.as_bytes()[at..].starts_with(needle.text.as_bytes());
-                hit.then(|| Found { range: at..at + needle.text.len(), name: &needle.name })
+    /// What begins at this place. Values come before rules, so that they keep their names.
+    fn at(&self, visible: &Visible<'_>, spot: Spot, from: usize) -> Option<Found<'_>> {
+        let place = spot.at;
+        let text: &str = &visible.text;
+        let value = |number: u16| {
+            let needle = self.needles.get(number);
+            needle.find(text, place).map(|range| Found { range, name: &needle.name })
+        };
+        let cut = |number: u16| {
+            let needle = self.needles.get(number);
+            let count = text.get(place..).and_then(|rest| needle.cut_at(rest))?;
+            Some(Found { range: place..place + count, name: &needle.name })
+        };
+        let whole = self.needles.index.at(spot).find_map(value);
+        let rule = || RULES.index.at(spot).find_map(|known| self.rule(visible, known, place, from));
+        whole.or_else(rule).or_else(|| self.needles.index.at(spot).find_map(cut))
+    }
+
+    fn rule(&self, visible: &Visible<'_>, known: Known, place: usize, from: usize) -> Option<Found<'_>> {
+        let (range, name, is_exact) = match known {
+            Known::Special(special) => {
+                let range = special.find(visible, place)?;
+                (range, special.name(), !matches!(special, Special::UrlPassword | Special::CurlUser))
             }
-            Rule::Cut(index) => {
-                let needle = &self.needles[index];
-                Some(Found { range: at..at + needle.cut_at(&text[at..])?, name: &needle.name })
+            Known::Rule(number, lead) => {
+                let rule = &RULES.rules[usize::from(number)];
+                let range = matching::find(rule, lead, visible, place)?;
+                (range, rule.name, matches!(rule.how, How::Token(_)))
             }
-            Rule::Shape(index) => {
-                let shape = &shapes::SHAPES[index];
-                Some(Found { range: shape.find_at(text, at)?, name: shape.name })
-            }
+        };
+        if range.start < from {
+            return None;
         }
+        if is_exact {
+            return Some(Found { range, name });
+        }
+        // What is known only by the words before it may have a better name of its own.
+        let inner = self.exact(visible, range.start);
+        Some(match inner {
+            Some(inner) => Found { range: range.start..range.end.max(inner.range.end), name: inner.name },
+            None => Found { range, name },
+        })
+    }
+
+    /// A value, or a token that can be told by itself, that begins at `place`.
+    fn exact(&self, visible: &Visible<'_>, place: usize) -> Option<Found<'_>> {
+        let text: &str = &visible.text;
+        let spot = self.filter.next(text.as_bytes(), place).filter(|spot| spot.at == place)?;
+        let needle = self.needles.index.at(spot).map(|number| self.needles.get(number));
+        let value =
+            needle.filter_map(|needle| Some(Found { range: needle.find(text, place)?, name: &needle.name })).next();
+        value.or_else(|| {
+            RULES.index.at(spot).find_map(|known| {
+                let Known::Rule(number, lead) = known else { return None };
+                let rule = &RULES.rules[usize::from(number)];
+                let token = matches!(rule.how, How::Token(_)).then(|| matching::find(rule, lead, visible, place))??;
+                (token.start == place).then_some(Found { range: token, name: rule.name })
+            })
+        })
+    }
+
+    /// Adds what the person's patterns match; what overlaps becomes one.
+    fn add_patterns<'a>(&'a self, text: &str, found: &mut Vec<Found<'a>>) {
+        if self.patterns.is_empty() {
+            return;
+        }
+        for pattern in &self.patterns {
+            let matches = pattern.regex().find_iter(text).filter(|found| !found.is_empty());
+            found.extend(matches.map(|hit| Found { range: hit.range(), name: pattern.name() }));
+        }
+        found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
+        found.dedup_by(|next, kept| {
+            let overlaps = next.range.start < kept.range.end;
+            if overlaps {
+                kept.range.end = kept.range.end.max(next.range.end);
+            }
+            overlaps
+        });
     }
 }
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: BTreeSet<&str> = self.needles.iter().map(|needle| needle.name.as_str()).collect();
+        let names: BTreeSet<&str> = self.needles.iter().map(|(_, needle)| needle.name.as_str()).collect();
         f.debug_struct("Redactor").field("names", &names).finish_non_exhaustive()
     }
 }
 
+/// Something to be masked.
 struct Found<'a> {
     range: Range<usize>,
     name: &'a str,
 }
 
-/// Two bytes as one number.
-fn pair(bytes: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]))
-}
-
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,7 @@ use crate::domain::prompt::{
     Again, Conversation, ProjectFile, WorkContext, again_prompt, message_prompt, repair_prompt, with_messages,
     work_prompt,
 };
+use crate::domain::redact::Pattern;
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
 use crate::runner::{self, Handed, Launch, Limits, RunDir, RunReport, RunState};
@@ -305,7 +306,7 @@ impl Order<'_> {
         };
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
-        prepare_run(self.doors, self.run, agent, &request, &limits(self.config), &prompt, handed(&self.said))
+        prepare_run(self.doors, self.run, agent, &request, Terms::of(self.config), &prompt, handed(&self.said))
     }
 
     fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
@@ -375,13 +376,24 @@ fn worktree_problem(error: &WorktreeError) -> LaunchProblem {
     ask(error, error.hint())
 }
 
-/// The limits that the runner holds.
-pub fn limits(config: &Config) -> Limits {
-    let millis = |d: Option<Duration>| d.map_or(u64::MAX, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-    Limits {
-        timeout_ms: millis(config.workflow.timeout),
-        silence_ms: millis(config.workflow.silence),
-        ..Limits::default()
+/// What the settings say of every run of a kind.
+pub struct Terms {
+    /// The limits that the runner holds.
+    pub limits: Limits,
+    /// What it masks.
+    pub redact: Vec<Pattern>,
+}
+
+impl Terms {
+    /// Of work.
+    pub fn of(config: &Config) -> Self {
+        let millis = |d: Option<Duration>| d.map_or(u64::MAX, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let limits = Limits {
+            timeout_ms: millis(config.workflow.timeout),
+            silence_ms: millis(config.workflow.silence),
+            ..Limits::default()
+        };
+        Self { limits, redact: config.redact.compiled() }
     }
 }
 
@@ -396,7 +408,7 @@ pub fn prepare_run(
     run: &Run,
     agent: &AgentConfig,
     request: &LaunchRequest,
-    limits: &Limits,
+    terms: Terms,
     prompt: &str,
     messages: Vec<Handed>,
 ) -> Result<(), LaunchProblem> {
@@ -412,7 +424,8 @@ pub fn prepare_run(
         model: run.model.clone(),
         dialect: agent.kind,
         spec,
-        limits: *limits,
+        limits: terms.limits,
+        redact: terms.redact,
         messages,
         wake_socket: Some(doors.wake_socket.clone()),
     };

@@ -1,7 +1,7 @@
 //! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
 
 use super::doors::Doors;
-use super::launch::{Started, ask, ended, prepare_run, project_name};
+use super::launch::{Started, Terms, ask, ended, prepare_run, project_name};
 use super::material;
 use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
@@ -96,7 +96,7 @@ fn prepare(
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, ..Limits::default() };
-    prepare_run(doors, run, agent, &request, &limits, &prompt, Vec::new())
+    prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.

@@ -17,7 +17,6 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, judge as conclude};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::Outcome;
-use crate::domain::redact::Redactor;
 use crate::domain::task::{Task, Workplace};
 use crate::store::journal::Project;
 use std::collections::BTreeSet;
@@ -205,7 +204,7 @@ fn attribute(trail: &Trail, changes: &[Change], sandbox: bool, evidence: &mut Ev
 /// kept in `output_dir`.
 pub async fn run_checks(doors: &Doors, config: &Config, run: &RunId, dir: &Path, output_dir: &Path) -> Vec<Check> {
     let mut checks = Vec::new();
-    let redactor = Redactor::from_environment(&doors.environment);
+    let redactor = config.redactor(&doors.environment);
     for (number, command) in config.workflow.checks.iter().enumerate() {
         let (mut check, output) = run_check(doors, command, run, dir, config.workflow.check_timeout).await;
         let output = redactor.text(&output).into_owned();
@@ -243,15 +242,24 @@ async fn run_check(doors: &Doors, command: &str, run: &RunId, dir: &Path, limit:
     let (state, exit_code, output) = match result {
         Ok(output) => {
             let state = if output.success() { CheckState::Passed } else { CheckState::Failed };
-            let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-            text.push_str(&String::from_utf8_lossy(&output.stderr));
-            (state, output.exit.code, text)
+            let text = [&output.stdout, &output.stderr].map(|bytes| whole_words(bytes, output.truncated));
+            (state, output.exit.code, text.concat())
         }
         Err(ProcessError::TimedOut { .. }) => (CheckState::TimedOut, None, String::new()),
         Err(error) => (CheckState::NotStarted, None, error.to_string()),
     };
     let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     (Check { command: command.to_owned(), state, exit_code, duration_ms, output_tail: String::new() }, output)
+}
+
+/// Output as text. Where its beginning was dropped, so is the rest of the word that was cut: it may be the rest of a
+/// secret, which nothing could tell.
+fn whole_words(bytes: &[u8], is_cut: bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.find(char::is_whitespace).filter(|_| is_cut) {
+        Some(end) => text[end..].to_owned(),
+        None => text.into_owned(),
+    }
 }
 
 /// The end of a text, cut at a character.

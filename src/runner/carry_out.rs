@@ -22,7 +22,6 @@ use crate::adapters::fs::{Durability, FsError};
 use crate::adapters::process::{Swept, sweep_tree};
 use crate::agents::Stdin;
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::redact::Redactor;
 use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -195,7 +194,7 @@ fn begin(
 }
 
 fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
-    let renderer = Renderer::new(Redactor::from_environment(env)).below(&launch.spec.cwd);
+    let renderer = Renderer::new(launch.redactor(env)).below(&launch.spec.cwd);
     let pane = match launch.spec.stdin {
         // It has the pane for itself.
         Stdin::Terminal => None,

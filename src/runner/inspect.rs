@@ -14,7 +14,6 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::{self, Durability, FileLock, FsError};
 use crate::adapters::process::{Identity, sweep};
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::redact::Redactor;
 use std::collections::BTreeMap;
 use std::io;
 
@@ -120,7 +119,7 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
 
 /// Reads the output from its beginning; what the runner had put into the transcript is not put there again.
 fn reread(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
-    let renderer = Renderer::new(Redactor::from_environment(env)).below(&launch.spec.cwd);
+    let renderer = Renderer::new(launch.redactor(env)).below(&launch.spec.cwd);
     let mut transcript = Transcript::open(dir, renderer, None)?;
     transcript.continue_where_it_ended();
     Reading::open(dir, launch, transcript)

@@ -7,6 +7,7 @@ use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::output;
+use crate::domain::redact::{Pattern, Redactor};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,6 +34,9 @@ pub struct Launch {
     /// When to end it.
     #[serde(default)]
     pub limits: Limits,
+    /// What the person has masked beside secret values and known tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<Pattern>,
     /// What the person says in the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Handed>,
@@ -57,6 +61,13 @@ pub struct Limits {
     pub max_output_bytes: Option<u64>,
     /// How much memory all of its processes may have of their own; `None`: no limit.
     pub memory_bytes: Option<u64>,
+}
+
+impl Launch {
+    /// What masks the secrets of a run with this environment.
+    pub(super) fn redactor(&self, env: &BTreeMap<String, String>) -> Redactor {
+        Redactor::from_environment(env).with_patterns(&self.redact)
+    }
 }
 
 impl Default for Limits {

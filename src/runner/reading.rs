@@ -10,7 +10,8 @@ use super::stopwatch::Stopwatch;
 use super::transcript::Transcript;
 use crate::adapters::clock::instant;
 use crate::agents::{EventReader, LiveReader, Stdin};
-use crate::domain::outcome::{Ending, Exit, Outcome};
+use crate::domain::outcome::{AgentEvent, Ending, Exit, Outcome};
+use crate::domain::redact::{Piece, Seam, Thread};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -24,6 +25,9 @@ const TURN: usize = 256 << 10;
 
 /// How much of the end of stderr is looked at.
 const STDERR_TAIL: u64 = 8 << 10;
+
+/// How many bytes of a secret at the end of a line make it wait for the next one.
+const LEAST_BEGINNING: usize = 4;
 
 /// Who reads the output.
 enum Voice {
@@ -68,6 +72,7 @@ pub(super) struct Reading {
     /// How many processes of the agent came before that one.
     starts_before: u32,
     splitter: Splitter,
+    seam: Seam<Said>,
     piece: Vec<u8>,
     /// How much is printed, where the files do not tell.
     printed: Option<Arc<AtomicU64>>,
@@ -89,6 +94,7 @@ impl Reading {
             stderr_start: 0,
             starts_before: 0,
             splitter: Splitter::new(LONGEST),
+            seam: Seam::new(0),
             piece: vec![0; 64 << 10],
             printed: None,
             transcript,
@@ -128,14 +134,15 @@ impl Reading {
         let at = self.clock.at();
         let (_, mut hearing, splitter) = self.hearing(0, at);
         splitter.finish(&mut |line| hearing.line(&line));
+        hearing.finish();
         self.transcript.end_of_events();
     }
 
     /// What was read last, who takes its lines, and who finds them.
     fn hearing(&mut self, count: usize, at: Option<Duration>) -> (&[u8], Hearing<'_>, &mut Splitter) {
-        let Self { voice, letters, records, clock, splitter, piece, transcript, .. } = self;
-        let watch = &mut clock.watch;
-        (&piece[..count], Hearing { reader: voice.reader_mut(), letters, transcript, records, watch, at }, splitter)
+        let Self { voice, letters, records, clock, splitter, piece, transcript, seam, .. } = self;
+        let (reader, watch) = (voice.reader_mut(), &mut clock.watch);
+        (&piece[..count], Hearing { reader, letters, transcript, records, seam, watch, at }, splitter)
     }
 
     fn skip_to_last(&mut self, most: u64) {
@@ -220,10 +227,16 @@ impl Reading {
     /// The end of the agent's stderr, as text.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
-        let start = SeekFrom::Start(length.saturating_sub(STDERR_TAIL).max(self.stderr_start));
+        let start = length.saturating_sub(STDERR_TAIL).max(self.stderr_start);
         let mut bytes = Vec::new();
-        let read = self.stderr.seek(start).and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
-        read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned())
+        let seek = self.stderr.seek(SeekFrom::Start(start));
+        let read = seek.and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
+        let text = read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned());
+        if start == self.stderr_start {
+            return text;
+        }
+        // The rest of a word that was cut may be the rest of a secret, which nothing could tell.
+        text.find(char::is_whitespace).map_or(String::new(), |end| text[end..].to_owned())
     }
 }
 
@@ -247,12 +260,13 @@ impl Clock {
     }
 }
 
-/// Who takes lines of output.
+/// Who takes lines of output. Lines and texts that may hold the beginning of a secret wait for the next.
 struct Hearing<'a> {
     reader: &'a mut dyn EventReader,
     letters: &'a mut Letters,
     transcript: &'a mut Transcript,
     records: &'a mut Records,
+    seam: &'a mut Seam<Said>,
     watch: &'a mut Stopwatch,
     /// When they came.
     at: Option<Duration>,
@@ -264,14 +278,50 @@ impl Hearing<'_> {
         self.watch.next_line();
         for mut event in self.reader.line(&line.text) {
             self.watch.time(&mut event, self.at);
-            self.records.event(self.transcript.renderer().redactor(), &event);
-            self.transcript.event(&event);
-            self.letters.event(&event, self.transcript);
+            let decided = self.seam.push(self.transcript.renderer().redactor(), Said(event));
+            self.events(decided);
         }
         if line.dropped > 0 {
             let what = format!("a line of output is too long to be read: {} bytes of it are cut off", line.dropped);
             self.transcript.note(&what);
         }
+    }
+
+    /// Nothing more comes.
+    fn finish(&mut self) {
+        let held = self.seam.finish();
+        self.events(held);
+        self.records.finish(self.transcript.renderer().redactor());
+    }
+
+    fn events(&mut self, events: Vec<Said>) {
+        for Said(event) in events {
+            self.records.event(self.transcript.renderer().redactor(), &event);
+            self.transcript.event(&event);
+            self.letters.event(&event, self.transcript);
+        }
+    }
+}
+
+/// An event, as a piece of what the agent says.
+struct Said(AgentEvent);
+
+impl Piece for Said {
+    fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
+        let (id, text) = match &mut self.0 {
+            AgentEvent::Text { text } => (0, text),
+            AgentEvent::Reasoning { text } => (1, text),
+            AgentEvent::Started { .. }
+            | AgentEvent::ToolCall { .. }
+            | AgentEvent::ToolResult { .. }
+            | AgentEvent::Retry { .. }
+            | AgentEvent::Warning { .. }
+            | AgentEvent::Error { .. }
+            | AgentEvent::Spent { .. }
+            | AgentEvent::Heard { .. }
+            | AgentEvent::TurnEnded => return,
+        };
+        visit(Thread { id, least: LEAST_BEGINNING }, text);
     }
 }
 

@@ -7,7 +7,7 @@ use super::log_file::{LogFile, Lost};
 use super::sanitize::sanitize;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::outcome::{AgentEvent, Ending, Outcome};
-use crate::domain::redact::Redactor;
+use crate::domain::redact::{Carry, Piece, Redactor, Seam, Thread};
 use serde_json::{Value, json};
 use std::fs::OpenOptions;
 use std::io::{self, Read};
@@ -17,10 +17,60 @@ use std::path::PathBuf;
 /// How much of the agent's own lines is kept a second time, in bytes. A flood is in the raw file alone.
 const MOST: u64 = 64 << 20;
 
+/// How many bytes of a secret at the end of a text make its line wait for the next ones.
+const LEAST_BEGINNING: usize = 4;
+/// For how many lines, when they have no text of that place: other messages come between the deltas of a text.
+const PATIENCE: usize = 8;
+/// Keys under which CLIs say a text in pieces.
+const DELTAS: [&str; 3] = ["delta", "partial_json", "textDelta"];
+/// Of the hash FNV-1a, which tells the places of texts in documents apart.
+const SEED: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0000_0100_0000_01b3;
+
 /// Writes the two files of one run.
 pub(super) struct Records {
     raw: Growing,
     events: Growing,
+    seam: Seam<Raw>,
+    /// What is open at the end of the last line of text, and of the last that was said.
+    key: Carry,
+    speech: Carry,
+}
+
+/// A line of the agent.
+enum Raw {
+    Document(Value),
+    Text(String),
+}
+
+impl Piece for Raw {
+    fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
+        match self {
+            Self::Document(document) => texts(document, Thread { id: 0, least: LEAST_BEGINNING }, visit),
+            Self::Text(text) => visit(Thread { id: 1, least: LEAST_BEGINNING }, text),
+        }
+    }
+}
+
+/// The texts of a document; each belongs together with those under the same keys of other documents.
+fn texts(value: &mut Value, at: Thread, visit: &mut dyn FnMut(Thread, &mut String)) {
+    match value {
+        Value::String(text) => visit(at, text),
+        Value::Array(items) => {
+            for (index, item) in (0_u64..).zip(items) {
+                texts(item, Thread { id: (at.id ^ index).wrapping_mul(PRIME), ..at }, visit);
+            }
+        }
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let id = name.bytes().fold(at.id ^ SEED, |id, byte| (id ^ u64::from(byte)).wrapping_mul(PRIME));
+                // Deltas are a few letters each.
+                let least = if DELTAS.contains(&name.as_str()) { 1 } else { at.least };
+                texts(field, Thread { id, least }, visit);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 /// A file, and what is waiting to be written to it.
@@ -36,18 +86,37 @@ struct Growing {
 impl Records {
     /// From the beginning of the output. Lines that are there from an earlier reading are not written again.
     pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
-        Ok(Self { raw: Growing::open(dir.raw())?, events: Growing::open(dir.activity())? })
+        let (raw, events) = (Growing::open(dir.raw())?, Growing::open(dir.activity())?);
+        let (key, speech) = (Carry::default(), Carry::default());
+        Ok(Self { raw, events, seam: Seam::new(PATIENCE), key, speech })
     }
 
     /// A line of the agent, as it stands in its output.
     pub(super) fn line(&mut self, redactor: &Redactor, line: &str) {
-        match serde_json::from_str::<Value>(line) {
-            Ok(mut document @ (Value::Object(_) | Value::Array(_))) => {
-                redactor.json(&mut document);
-                self.raw.push(&document.to_string());
-            }
+        let raw = match serde_json::from_str::<Value>(line) {
+            Ok(document @ (Value::Object(_) | Value::Array(_))) => Raw::Document(document),
             // Of an agent that speaks no JSON: its text.
-            Ok(_) | Err(_) => self.raw.push(&redactor.text(&sanitize(line))),
+            Ok(_) | Err(_) => Raw::Text(sanitize(line)),
+        };
+        let decided = self.seam.push(redactor, raw);
+        self.raw_lines(redactor, decided);
+    }
+
+    /// Nothing more comes.
+    pub(super) fn finish(&mut self, redactor: &Redactor) {
+        let held = self.seam.finish();
+        self.raw_lines(redactor, held);
+    }
+
+    fn raw_lines(&mut self, redactor: &Redactor, lines: Vec<Raw>) {
+        for line in lines {
+            match line {
+                Raw::Document(mut document) => {
+                    redactor.json(&mut document);
+                    self.raw.push(&document.to_string());
+                }
+                Raw::Text(text) => self.raw.push(&redactor.next_text(&mut self.key, &text)),
+            }
         }
     }
 
@@ -56,7 +125,13 @@ impl Records {
         let Ok(mut document) = serde_json::to_value(event) else { return };
         // What a terminal acts on could stand between the characters of a secret.
         sanitize_json(&mut document);
-        redactor.json(&mut document);
+        match (event, document.get_mut("text")) {
+            // A private key may be printed over several pieces of speech.
+            (AgentEvent::Text { .. }, Some(Value::String(text))) => {
+                *text = redactor.next_text(&mut self.speech, text).into_owned();
+            }
+            _ => redactor.json(&mut document),
+        }
         self.events.document(document);
     }
 

@@ -7,6 +7,7 @@ use crate::domain::outcome::{Ending, Exit, Failure, Outcome, RunKind, Side};
 use crate::domain::redact::Redactor;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Why the agent's process did not end by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -134,13 +135,25 @@ pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String,
         failure,
         usage_is_thread_total: _,
     } = ending;
+    // An agent's last words may be a part of what it said: the last line of several.
+    let clean = |text: &str| redactor.rest_of_text(&clean(text));
     for text in [session_id, model, final_text].into_iter().flatten().chain(denials) {
         *text = clean(text);
     }
     if let Some(value) = structured {
         redactor.json(value);
+        in_texts(value, &clean);
     }
     if let Some(Failure { class: _, detail, retry_at: _ }) = failure {
         *detail = clean(detail);
+    }
+}
+
+fn in_texts(value: &mut Value, clean: &dyn Fn(&str) -> String) {
+    match value {
+        Value::String(text) => *text = clean(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| in_texts(item, clean)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| in_texts(field, clean)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }

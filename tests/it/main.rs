@@ -16,6 +16,7 @@ mod http;
 mod logs;
 mod main_job;
 mod prompts;
+mod redaction;
 mod rendering;
 mod runner;
 mod screen;

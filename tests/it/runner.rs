@@ -69,6 +69,7 @@ impl Room {
             dialect: DialectKind::Command,
             spec,
             limits: Limits { grace_ms: 300, ..Limits::default() },
+            redact: Vec::new(),
             messages: Vec::new(),
             wake_socket: None,
         };

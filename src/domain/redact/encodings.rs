@@ -7,7 +7,18 @@ const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 
 /// Every form of `value` that is looked for. Short ones are the caller's to drop.
 pub(super) fn forms(value: &str) -> Vec<String> {
-    let mut forms = vec![value.to_owned(), value.chars().rev().collect(), in_json(value), percent(value)];
+    let json = in_json(value);
+    let mut forms = vec![value.to_owned(), value.chars().rev().collect(), in_json(&json), in_ascii_json(value)];
+    forms.push(json.replace('/', "\\/"));
+    forms.push(json);
+    // As strict and as lenient encoders write it, with digits of either case, and as forms of web pages are sent.
+    for plain in ["-._~", "-_.!~*'()", "-._~/"] {
+        let percent = percent(value, plain);
+        forms.push(percent.replace("%20", "+"));
+        forms.push(lower_escapes(&percent));
+        forms.push(percent);
+    }
+    forms.push(value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"));
     for upper in [false, true] {
         forms.push(hex(value, upper));
     }
@@ -22,9 +33,35 @@ fn in_json(value: &str) -> String {
     serde_json::Value::from(value).to_string().trim_matches('"').to_owned()
 }
 
-fn percent(value: &str) -> String {
+/// As JSON that is pure ASCII.
+fn in_ascii_json(value: &str) -> String {
+    in_json(value).chars().fold(String::new(), |mut text, c| {
+        if c.is_ascii() {
+            text.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        }
+        text
+    })
+}
+
+/// `%2F` as `%2f`.
+fn lower_escapes(percent: &str) -> String {
+    let mut parts = percent.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at(part.len().min(2));
+        let _ = write!(text, "%{}{rest}", digits.to_ascii_lowercase());
+    }
+    text
+}
+
+/// With escapes for everything but letters, digits and `plain`.
+fn percent(value: &str, plain: &str) -> String {
     value.bytes().fold(String::new(), |mut text, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || plain.as_bytes().contains(&byte) {
             text.push(char::from(byte));
         } else {
             let _ = write!(text, "%{byte:02X}");
@@ -70,7 +107,7 @@ mod tests {
 
     #[test]
     fn other_forms_are_as_usual_tools_write_them() {
-        assert_eq!(percent("a b/ü"), "a%20b%2F%C3%BC");
+        assert_eq!(percent("a b/ü", "-._~"), "a%20b%2F%C3%BC");
         assert_eq!(hex("az", false), "617a");
         assert_eq!(in_json("a\"b\\c"), "a\\\"b\\\\c");
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn redactor(value: &str) -> Redactor {
     Redactor::new([("MY_TOKEN", value)])
@@ -60,6 +61,48 @@ fn what_a_cut_left_of_a_secret_is_masked_too() {
     assert_eq!(redactor.text("x canary-value-w"), "x [REDACTED:MY_TOKEN]");
     assert_eq!(redactor.text("x canary-value… [9 more bytes]"), "x [REDACTED:MY_TOKEN]… [9 more bytes]");
     assert_eq!(redactor.text("x canary-value of something else"), "x canary-value of something else");
+}
+
+#[test]
+fn the_rest_of_a_value_is_masked_where_a_text_begins_with_it() {
+    let redactor = redactor("canary-value-with-a-tail");
+    assert_eq!(redactor.rest_of_text("lue-with-a-tail x"), "[REDACTED:MY_TOKEN] x");
+    assert_eq!(redactor.rest_of_text("  canary-value-with-a-tail x"), "  [REDACTED:MY_TOKEN] x");
+    assert_eq!(redactor.rest_of_text("a-tail of it"), "a-tail of it");
+}
+
+#[test]
+fn a_value_is_masked_where_it_is_wrapped_or_interleaved() {
+    let redactor = redactor("canary-value-1/2");
+    for text in [
+        "canary-v\nalue-1/2",
+        "c\nanary-value-1/2",
+        "canary-\r\n    value\n\t-1/2",
+        "canary-\\nvalue-1/2",
+        "can\u{1b}[1mary-\u{200b}val\0ue-1/2",
+        "can\\u001b[1;32mary-value\\u200b-1/2",
+        "can\\u{1b}[0mary-value-1/2",
+    ] {
+        let masked = redactor.text(text).into_owned();
+        assert_eq!(masked, "[REDACTED:MY_TOKEN]", "{text:?}");
+    }
+    assert_eq!(redactor.text("canary-v\n\nalue"), "canary-v\n\nalue");
+}
+
+#[test]
+fn what_a_person_names_is_masked_and_overlaps_become_one() {
+    let patterns = [("ticket", "ACME-[0-9]{6}"), ("line", "(?m)^secret: .+$")];
+    let patterns = patterns.map(|(name, regex)| Pattern::new(name, regex).expect("a pattern"));
+    let redactor = redactor("canary-value-1").with_patterns(&patterns);
+    assert_eq!(redactor.text("see ACME-123456."), "see [REDACTED:ticket].");
+    assert_eq!(redactor.text("AC\u{1b}[1mME-123456"), "[REDACTED:ticket]");
+    assert_eq!(redactor.text("x\nsecret: canary-value-1 ACME-123456 y\nz"), "x\n[REDACTED:line]\nz");
+    for (name, regex) in [("a b", "x"), ("", "x"), ("x", "("), ("x", "a*"), ("x", r"(?=a)")] {
+        assert!(Pattern::new(name, regex).is_err(), "{name} {regex}");
+    }
+    let text = serde_json::to_string(&patterns[0]).expect("serializable");
+    assert_eq!(serde_json::from_str::<Pattern>(&text).expect("reads back"), patterns[0]);
+    assert!(serde_json::from_str::<Pattern>(r#"{"name":"x","regex":"("}"#).is_err());
 }
 
 #[test]

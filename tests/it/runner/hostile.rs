@@ -52,7 +52,7 @@ fn secrets_reach_the_agent_and_no_other_place() {
         }
     }
     assert!(room.transcript().contains("my key is [REDACTED:SOME_API_KEY]\n[REDACTED:SOME_API_KEY]"));
-    assert!(room.transcript().contains("[REDACTED:github-token]"));
+    assert!(room.transcript().contains("[REDACTED:github-pat]"));
 }
 
 #[test]

@@ -1,0 +1,88 @@
+//! Sets of bytes that tokens are made of, and how disordered a token is.
+
+/// A set of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alphabet([u64; 4]);
+
+impl Alphabet {
+    /// Of one letter per kind: `a` small, `A` capital, `0` digits, `x` hexadecimal digits of either case; every other
+    /// byte stands for itself.
+    const fn of(kinds: &[u8]) -> Self {
+        let mut set = Self([0; 4]);
+        let mut index = 0;
+        while index < kinds.len() {
+            set = match kinds[index] {
+                b'a' => set.with(b'a', b'z'),
+                b'A' => set.with(b'A', b'Z'),
+                b'0' => set.with(b'0', b'9'),
+                b'x' => set.with(b'0', b'9').with(b'a', b'f').with(b'A', b'F'),
+                byte => set.with(byte, byte),
+            };
+            index += 1;
+        }
+        set
+    }
+
+    const fn with(mut self, first: u8, last: u8) -> Self {
+        let mut byte = first;
+        loop {
+            self.0[(byte >> 6) as usize] |= 1 << (byte & 63);
+            if byte == last {
+                return self;
+            }
+            byte += 1;
+        }
+    }
+
+    pub(super) const fn has(self, byte: u8) -> bool {
+        self.0[(byte >> 6) as usize] & (1 << (byte & 63)) != 0
+    }
+
+    /// How many bytes of it stand at the beginning.
+    pub(super) fn run(self, bytes: &[u8]) -> usize {
+        bytes.iter().position(|&byte| !self.has(byte)).unwrap_or(bytes.len())
+    }
+}
+
+/// The alphabets of the notation, by name.
+pub(super) const NAMED: [(&str, Alphabet); 17] = [
+    ("an", Alphabet::of(b"aA0")),
+    ("up", Alphabet::of(b"A0")),
+    ("d", Alphabet::of(b"0")),
+    ("hex", Alphabet::of(b"x")),
+    ("ah", Alphabet::of(b"xgGhH")),
+    ("w", Alphabet::of(b"aA0_-")),
+    ("wd", Alphabet::of(b"aA0_-=")),
+    ("wdot", Alphabet::of(b"aA0_-=.")),
+    ("us", Alphabet::of(b"_-")),
+    ("az", Alphabet::of(b"aA0_~.-")),
+    ("b64", Alphabet::of(b"aA0+/=")),
+    ("b64d", Alphabet::of(b"aA0+/=_-")),
+    ("b64u", Alphabet::of(b"aA0+/=_-")),
+    ("pct", Alphabet::of(b"aA0%")),
+    ("tok", TOKEN),
+    ("url", Alphabet::of(b"aA0_-./@")),
+    ("any", ANY),
+];
+
+/// What may stand between quotes.
+pub(super) const ANY: Alphabet = Alphabet([0; 4]).with(b'!', b'!').with(b'#', b'&').with(b'(', b'~');
+
+/// What opaque tokens are made of.
+pub(super) const TOKEN: Alphabet = Alphabet::of(b"aA0_-./+=~");
+
+/// Shannon's entropy of the bytes, in bits a byte.
+pub(super) fn entropy(bytes: &[u8]) -> f32 {
+    let mut counts = [0_u16; 256];
+    for &byte in bytes {
+        counts[usize::from(byte)] = counts[usize::from(byte)].saturating_add(1);
+    }
+    let total = bytes.len() as f32;
+    let share = |count: u16| f32::from(count) / total;
+    counts.iter().filter(|&&count| count > 0).map(|&count| -share(count) * share(count).log2()).sum()
+}
+
+/// How many digits there are.
+pub(super) fn digits(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| byte.is_ascii_digit()).count()
+}

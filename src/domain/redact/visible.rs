@@ -1,0 +1,164 @@
+//! A text as a person sees it: without colours, control characters and marks of no width, also where they stand as
+//! escapes of a language. Whoever looks for a secret looks here, and knows where in the real text it is.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+/// What is seen of a text.
+#[derive(Debug)]
+pub(super) struct Visible<'a> {
+    pub(super) text: Cow<'a, str>,
+    /// Where, in what is seen, each piece begins, and where in the real text.
+    pieces: Vec<(usize, usize)>,
+}
+
+impl<'a> Visible<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        if !is_suspect(text.as_bytes()) {
+            return Self { text: Cow::Borrowed(text), pieces: Vec::new() };
+        }
+        let (mut seen, mut pieces, mut copied) = (String::new(), Vec::new(), 0);
+        let mut at = 0;
+        while at < text.len() {
+            match hidden(&text[at..]) {
+                0 => at += text[at..].chars().next().map_or(1, char::len_utf8),
+                count => {
+                    if copied < at {
+                        pieces.push((seen.len(), copied));
+                        seen.push_str(&text[copied..at]);
+                    }
+                    at += count;
+                    copied = at;
+                }
+            }
+        }
+        if copied == 0 {
+            return Self { text: Cow::Borrowed(text), pieces: Vec::new() };
+        }
+        pieces.push((seen.len(), copied));
+        seen.push_str(&text[copied..]);
+        Self { text: Cow::Owned(seen), pieces }
+    }
+
+    /// Whether something hidden stands right before this place. A word may begin there.
+    pub(super) fn is_joint(&self, at: usize) -> bool {
+        self.pieces.binary_search_by_key(&at, |(begin, _)| *begin).is_ok()
+    }
+
+    /// Where a part of what is seen stands in the real text, with all that is hidden in it.
+    pub(super) fn real(&self, seen: &Range<usize>) -> Range<usize> {
+        let place = |at: usize| match self.pieces.partition_point(|(begin, _)| *begin <= at).checked_sub(1) {
+            Some(piece) => self.pieces[piece].1 + (at - self.pieces[piece].0),
+            None => at,
+        };
+        // The end belongs to the piece of the last byte, not to the one behind it.
+        place(seen.start)..seen.end.checked_sub(1).map_or(0, |last| place(last) + 1).max(place(seen.start))
+    }
+}
+
+/// Whether anything may be hidden in the text: quick, and wrong in one way only.
+fn is_suspect(bytes: &[u8]) -> bool {
+    let odd = |byte: u8| {
+        (byte < 0x20 && !matches!(byte, b'\n' | b'\r' | b'\t')) || byte == 0x7f || matches!(byte, 0xc2 | 0xe2 | 0xef)
+    };
+    // Without a branch for each byte, this is done for many at a time.
+    let any = bytes.chunks(64).any(|chunk| chunk.iter().fold(false, |found, &byte| found | odd(byte)));
+    any || memchr::memchr_iter(b'\\', bytes).any(|at| escaped(&bytes[at..]) > 0)
+}
+
+/// How many bytes at the beginning of `text` are not seen.
+fn hidden(text: &str) -> usize {
+    let bytes = text.as_bytes();
+    match bytes[0] {
+        b'\n' | b'\r' | b'\t' => 0,
+        0x1b => 1 + sequence(&bytes[1..]),
+        b'\\' => match escaped(bytes) {
+            0 => 0,
+            count if is_escape(&bytes[..count]) => count + sequence(&bytes[count..]),
+            count => count,
+        },
+        0x20..=0x7e => 0,
+        0x00..=0x1f | 0x7f => 1,
+        0x80..=0xff => text.chars().next().filter(|&c| is_hidden(c)).map_or(0, char::len_utf8),
+    }
+}
+
+/// The length of the rest of a terminal's sequence, behind its ESC.
+fn sequence(rest: &[u8]) -> usize {
+    match rest.first() {
+        Some(b'[') => {
+            let parameters = rest[1..].iter().take_while(|byte| (0x20..0x40).contains(*byte)).count();
+            1 + parameters + usize::from(rest.get(1 + parameters).is_some_and(|byte| (0x40..0x7f).contains(byte)))
+        }
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
+            let string = rest.iter().take_while(|byte| !matches!(byte, 0x07 | 0x1b | b'\n')).count();
+            match rest.get(string..) {
+                Some([0x07, ..]) => string + 1,
+                Some([0x1b, b'\\', ..]) => string + 2,
+                Some(_) | None => string,
+            }
+        }
+        Some(b'(' | b')') => rest.len().min(2),
+        Some(b'7' | b'8' | b'=' | b'>') => 1,
+        Some(_) | None => 0,
+    }
+}
+
+/// The length of an escape, as programs write it, that stands for something that is not seen; 0: there is none.
+fn escaped(bytes: &[u8]) -> usize {
+    let code = |digits: Option<&[u8]>| {
+        let digits = std::str::from_utf8(digits?).ok()?;
+        u32::from_str_radix(digits, 16).ok().and_then(char::from_u32)
+    };
+    let shown = |c: Option<char>| !c.is_some_and(is_hidden);
+    let hidden = |digits: usize, from: usize| !shown(code(bytes.get(from..from + digits)));
+    match bytes {
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let digits = rest.iter().take(7).position(|&byte| byte == b'}');
+            digits.filter(|&digits| hidden(digits, 3)).map_or(0, |digits| digits + 4)
+        }
+        [b'\\', b'u', ..] if hidden(4, 2) => 6,
+        [b'\\', b'x', ..] if hidden(2, 2) => 4,
+        [b'\\', b'0', b'3', b'3', ..] => 4,
+        [b'\\', b'e', b'[', ..] => 2,
+        _ => 0,
+    }
+}
+
+/// Whether an escape stands for ESC.
+fn is_escape(escape: &[u8]) -> bool {
+    escape == b"\\e" || escape == b"\\033" || escape == b"\\u{1b}" || escape.ends_with(b"1b") || escape.ends_with(b"1B")
+}
+
+fn is_hidden(c: char) -> bool {
+    let control = c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    control
+        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hidden_is_passed_over_and_its_place_is_known() {
+        for text in [
+            "ca\u{1b}[31mna\u{0}ry",
+            "ca\u{200b}na\u{feff}ry",
+            "ca\\u001b[1;31mna\\u0000ry",
+            "ca\\u{1b}[1;31mna\\u{200b}ry",
+            "ca\\x1b[0mna\\e[1mry",
+            "ca\u{1b}]0;title\u{7}na\u{1b}(Bry",
+            "\u{1b}[2Kcana\u{8}ry\u{ad}",
+        ] {
+            let text = format!("x {text} y");
+            let visible = Visible::of(&text);
+            assert_eq!(visible.text, "x canary y", "{text:?}");
+            let real = visible.real(&(2..8));
+            assert!(text[real.clone()].starts_with('c') && text[real].ends_with('y'), "{text:?}");
+        }
+        for plain in ["a\nb\tc", "C:\\users\\x0 \\u0041 \\n", "“naïve” – 日本 🙂"] {
+            assert!(matches!(Visible::of(plain).text, Cow::Borrowed(_)), "{plain}");
+        }
+    }
+}
