@@ -156,6 +156,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (stdout, stderr) = self.said();
+            eprintln!("{} had said until then\nstdout:\n{stdout}\nstderr:\n{stderr}", self.what);
+        }
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.kill_group();
         }

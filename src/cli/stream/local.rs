@@ -6,12 +6,21 @@ use crate::api::stream::{Cursor, RunNote, StreamEvent};
 use crate::api::types::{RunView, TaskView};
 use crate::cli::error::CliError;
 use crate::cli::task::settle::started;
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::Status;
 use crate::stream::{Delivery, Hub, RunFiles, Start};
+use std::path::PathBuf;
 
 /// Follows the newest run to its end.
 pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError> {
+    if let Some(run) = watch.cursor.as_ref().map(|cursor| cursor.run.clone()) {
+        let dir = watch.context.setup()?.home.run(&run);
+        // Known already: no engine is needed, and a crowd of watchers would keep the next daemon from its lock.
+        if dir.is_dir() && !files(watch, id, &run, dir.clone()).is_over() {
+            output(watch, id, &run, dir).await?;
+            return Ok(Ended::Unjudged);
+        }
+    }
     let mut link = watch.context.link().await?;
     let task: TaskView = link.get(&format!("/v1/tasks/{id}")).await?;
     // The files need no engine, and somebody may want to start one.
@@ -31,7 +40,8 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
     if watch.cursor.is_none() {
         watch.take(StreamEvent::Run(note(&task, &run))).await?;
     }
-    output(watch, id, &run).await?;
+    let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
+    output(watch, id, &run.run_id, dir).await?;
     Ok(match rest(&task, watch.context.now().at) {
         Some(_) if run.outcome.is_some() => Ended::Settled(Box::new(task)),
         Some(_) | None => Ended::Unjudged,
@@ -49,20 +59,23 @@ fn note(task: &TaskView, run: &RunView) -> RunNote {
     }
 }
 
-async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunView) -> Result<(), CliError> {
+fn files(watch: &Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> RunFiles {
+    RunFiles::of(id, run.clone(), dir, watch.part)
+}
+
+async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> Result<(), CliError> {
     let start = match (&watch.cursor, watch.place) {
-        (Some(Cursor { run: seen, offset }), _) if *seen == run.run_id => Start::Offset(*offset),
+        (Some(Cursor { run: seen, offset }), _) if seen == run => Start::Offset(*offset),
         (Some(_), _) => Start::Offset(0),
         (None, Place::Offset(offset)) => Start::Offset(offset),
         (None, Place::Tail(lines)) => Start::Tail(lines),
         (None, Place::Since(at)) => Start::Since(at),
     };
-    let failed = |source| CliError::System { what: format!("cannot read {}", run.transcript.display()), source };
-    let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
-    let files = RunFiles::of(id, run.run_id.clone(), dir, watch.part);
+    let failed = |source| CliError::System { what: format!("cannot read {}", dir.display()), source };
+    let files = files(watch, id, run, dir.clone());
     let mut watched = Hub::default().subscribe(&files, start).map_err(failed)?;
     while let Some(delivery) = watched.next().await.map_err(failed)? {
-        let run_id = run.run_id.clone();
+        let run_id = run.clone();
         let event = match delivery {
             Delivery::Output(chunk) => StreamEvent::Output((*chunk).clone()),
             Delivery::Lagged { from, to } => StreamEvent::Lagged { run_id, from, to },
