@@ -4,6 +4,7 @@
 use crate::kit::process::{Ran, Running, find_program};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::terminal::Terminal;
 use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::write_file;
 use rustix::process::{Pid, Signal, kill_process};
@@ -230,5 +231,31 @@ fn a_stuck_pane_holds_nobody_up_and_shows_later_how_things_stand() {
     let text = std::fs::read_to_string(run.join("transcript.log")).expect("readable");
     let expected: Vec<String> = (1..=100_000).map(|n| n.to_string()).collect();
     assert!(lines(&text)[1..].iter().take(100_000).eq(expected.iter()), "a gap or a double");
+    stage.sealed.finish();
+}
+
+#[test]
+fn a_person_attaches_to_answer_and_only_looks_when_asked_to() {
+    let mut stage = Stage::new("echo begin; printf 'go on? '; read answer; echo the answer is $answer");
+    stage.sealed.serve();
+    stage.add();
+    let run = stage.run_with("go on?");
+    let piped = stage.sealed.orch(["task", "attach", "1"]).code_is(2);
+    assert!(piped.stderr.contains("orch stream 1"), "{}", piped.stderr);
+    let looking = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach -r 1"));
+    looking.shows("go on?");
+    looking.tmux(&["send-keys", "-t", "=t:", "not this", "Enter"]).ok();
+    // It leaves by tmux's own key, and the agent goes on.
+    looking.tmux(&["send-keys", "-t", "=t:", "C-b", "d"]).ok();
+    wait::wait_until("the one who only looked to be gone", SOON, || looking.tmux(&["list-sessions"]).code != Some(0));
+    assert!(!stage.pane(&run).contains("not this"));
+    let answering = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach 1"));
+    answering.shows("go on?");
+    answering.tmux(&["send-keys", "-t", "=t:", "yes please", "Enter"]).ok();
+    let ran = stage.stream().finish(RUN).code_is(0);
+    assert!(content(&ran).contains("the answer is yes please\n"), "{}", content(&ran));
+    wait::wait_until("the terminal to end with the session", SOON, || {
+        answering.tmux(&["list-sessions"]).code != Some(0)
+    });
     stage.sealed.finish();
 }

@@ -22,15 +22,16 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
-    /// Let what you type reach the pane: Ctrl-C there stops the agent, unless it is one with a screen, which gets it
+    /// Only look: what you type does not reach the pane. Without it Ctrl-C there stops the agent, unless it is one with
+    /// a screen, which gets it
     #[arg(long, short)]
-    write: bool,
+    read_only: bool,
 }
 
 /// Enters the session until the person leaves it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !stdin_is_terminal() {
-        let hint = format!("orch task log {} --follow", args.id);
+        let hint = format!("orch stream {}", args.id);
         return Err(CliError::usage("attaching needs a terminal", &hint));
     }
     let setup = context.setup()?;
@@ -50,7 +51,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         return Err(not_live(args.id));
     }
     context.ui.aside("leave with Ctrl-b d; the agent goes on");
-    let argv = tmux.attach_argv(&name, !args.write);
+    let argv = tmux.attach_argv(&name, args.read_only);
     let (program, arguments) = argv.split_first().ok_or_else(|| not_live(args.id))?;
     let own = context.environment.iter().filter(|(name, _)| !name.starts_with("TMUX"));
     let exit = run_attached(&Invocation::new(program, "/").args(arguments).envs(own))?;
