@@ -62,7 +62,7 @@ enum Command {
     Cancel(ask::Args),
     /// Send a task on that is blocked or needs review, or all of them
     Unblock(unblock::Args),
-    /// Look at the agent in its tmux session
+    /// Enter the agent's tmux session
     Attach(attach::Args),
     /// Print the output of a run, the newest by default
     Log(log::Args),

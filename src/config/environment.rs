@@ -15,7 +15,7 @@ pub const RESERVED: [&str; 8] = [
     "ORCH_RUN_ID",
     "ORCH_AGENT",
     "ORCH_MODEL",
-    "ORCH_CRASH_AT",
+    "ORCH_PROMPT_FILE",
 ];
 
 /// Overrides `agents.codex.sandbox`.
