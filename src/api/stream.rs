@@ -59,6 +59,9 @@ pub struct RunNote {
     pub agent: String,
     /// The model.
     pub model: Option<String>,
+    /// Where what follows begins: everything before this byte is not told here.
+    #[serde(default)]
+    pub offset: u64,
 }
 
 /// A place in a stream: what `id:` of an event says, and what `Last-Event-ID` gives back.

@@ -263,7 +263,12 @@ impl Watch<'_> {
             }
             StreamEvent::Settled { task } => return Ok(Some(Ended::Settled(task))),
             StreamEvent::Waiting { .. } => self.waited = true,
-            StreamEvent::Run(_) | StreamEvent::Lagged { .. } => {}
+            // Whoever says nothing for now is gone on with from here all the same.
+            StreamEvent::Run(begun) => {
+                self.open.insert(begun.run_id.clone(), begun.offset);
+                self.cursor = Some(Cursor { run: begun.run_id, offset: begun.offset });
+            }
+            StreamEvent::Lagged { .. } => {}
         }
         Ok(None)
     }

@@ -211,9 +211,11 @@ impl TaskStream {
         let start = self.first.take().unwrap_or(Start::Offset(0));
         let failed =
             |e: std::io::Error| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", run.id), None);
-        self.current = Some(self.state.engine.watch(&run, self.part, start).await.map_err(failed)?);
+        let watched = self.state.engine.watch(&run, self.part, start).await.map_err(failed)?;
+        let began = note(&run, &view.title, watched.cursor());
+        self.current = Some(watched);
         self.told_any = true;
-        Ok(StreamEvent::Run(note(&run, &view.title)))
+        Ok(StreamEvent::Run(began))
     }
 
     /// Until something of this task is in the history.
@@ -233,7 +235,7 @@ impl TaskStream {
     }
 }
 
-fn note(run: &Run, title: &str) -> RunNote {
+fn note(run: &Run, title: &str, offset: u64) -> RunNote {
     RunNote {
         task_id: run.task,
         title: title.to_owned(),
@@ -241,6 +243,7 @@ fn note(run: &Run, title: &str) -> RunNote {
         attempt: run.attempt,
         agent: run.agent.clone(),
         model: run.model.clone(),
+        offset,
     }
 }
 
@@ -327,15 +330,16 @@ impl Everything {
         for run in view.live_runs.iter().filter(|run| run.kind == RunKind::Work && run.started_at.is_some()) {
             if self.known.insert(run.id.clone()) {
                 let title = view.tasks.get(&run.task).map_or("", |task| task.spec.title.as_str());
-                self.add(run, Some(note(run, title)), self.first).await;
+                self.add(run, Some(title), self.first).await;
             }
         }
         Ok(())
     }
 
-    async fn add(&mut self, run: &Run, began: Option<RunNote>, start: Start) {
+    async fn add(&mut self, run: &Run, began: Option<&str>, start: Start) {
         match self.state.engine.watch(run, self.part, start).await {
             Ok(watched) => {
+                let began = began.map(|title| note(run, title, watched.cursor()));
                 let pieces = stream::unfold(watched, |mut watched| async move {
                     let delivery = watched.next().await.ok().flatten()?;
                     Some((told(delivery, watched.files().run.clone()), watched))

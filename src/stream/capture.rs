@@ -257,13 +257,12 @@ impl Follow {
         self.due = over;
         match self.read(buffer, over) {
             Ok(Some(piece)) => {
-                // A full buffer has more behind it.
-                self.due |= piece.length * 2 > PIECE as u64;
+                self.due |= piece.has_more;
                 self.send(piece, false);
                 true
             }
             Ok(None) if over => {
-                self.send(Piece { content: String::new(), length: 0 }, true);
+                self.send(Piece { content: String::new(), length: 0, has_more: false }, true);
                 false
             }
             Ok(None) => true,
@@ -308,6 +307,8 @@ impl Follow {
 pub(super) struct Piece {
     pub(super) content: String,
     pub(super) length: u64,
+    /// The buffer was full: there may be more behind it, however little of it was handed out.
+    pub(super) has_more: bool,
 }
 
 /// The next piece from `offset` on that fits into `buffer`. `None`: there is none, or its line is still being written.
@@ -330,5 +331,5 @@ pub(super) fn read_piece(text: &Text, offset: u64, buffer: &mut [u8], is_all: bo
         return Ok(None);
     }
     let content = String::from_utf8_lossy(&buffer[..length]).into_owned();
-    Ok(Some(Piece { content, length: length as u64 }))
+    Ok(Some(Piece { content, length: length as u64, has_more: filled == buffer.len() }))
 }

@@ -167,7 +167,7 @@ impl Subscription {
         });
         let (piece, marks) = read.await.map_err(io::Error::other)??;
         self.marks = Some(marks);
-        let Some(Piece { content, length }) = piece else { return Ok(None) };
+        let Some(Piece { content, length, .. }) = piece else { return Ok(None) };
         let chunk = self.chunk(content, length, false);
         self.cursor = chunk.end;
         Ok(Some(Arc::new(chunk)))

@@ -1,5 +1,7 @@
 //! Watchers of real files, written by somebody else at the same time.
 
+use super::capture::{PIECE, read_piece};
+use super::text::Text;
 use super::*;
 use crate::adapters::fs::{Durability, write_private};
 use crate::domain::ids::{RunId, TaskId};
@@ -193,4 +195,16 @@ async fn what_was_said_when_is_known_afterwards() {
     let mut all = since("2026-08-01T11:00:00Z");
     let Some(Delivery::Output(chunk)) = next(&mut all).await else { panic!("no output") };
     assert_eq!(*chunk, OutputChunk { timestamp: early, ..(*chunk).clone() });
+}
+
+#[test]
+fn a_full_buffer_is_told_however_little_of_it_is_handed_out() {
+    let mut room = Room::new();
+    room.write(format!("short\n{}\n", "x".repeat(2 * PIECE)));
+    let text = Text::open(&room.files()).expect("readable").expect("there");
+    let mut buffer = vec![0; PIECE];
+    let first = read_piece(&text, 0, &mut buffer, false).expect("readable").expect("a piece");
+    assert_eq!((first.content.as_str(), first.has_more), ("short\n", true));
+    let last = read_piece(&text, 2 * PIECE as u64, &mut buffer, false).expect("readable").expect("a piece");
+    assert!(!last.has_more);
 }

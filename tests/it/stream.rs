@@ -206,3 +206,30 @@ fn a_stream_outlives_the_tmux_server_and_a_transcript_that_is_cut_and_removed() 
     assert!(ran.stderr.contains("is done"), "{}", ran.stderr);
     yard.sealed.finish();
 }
+
+#[test]
+fn a_watcher_of_all_does_not_see_again_what_was_there_after_a_death_of_the_daemon() {
+    let mut yard = Yard::new();
+    let stop = yard.sealed.base().join("stop");
+    yard.sealed.program(
+        "failing",
+        &format!(
+            "#!/bin/sh\ncat > /dev/null\necho 'line 5'\nwhile [ ! -e '{}' ]; do sleep 0.01; done\n\
+             echo 'and now the end'; echo more >> README.md; git commit -qam told\n",
+            stop.display()
+        ),
+    );
+    yard.sealed.serve();
+    let id = yard.add("Be silent", "failing");
+    yard.transcript(&id);
+    let all = yard.stream(&["--all", "--json"]);
+    wait::wait_until("the watcher to follow the run", RUN, || all.said().0.contains("\"run\""));
+    yard.sealed.kill_daemon();
+    yard.sealed.serve();
+    yard.stop();
+    wait::wait_until("the last words", RUN, || all.said().0.contains("\"is_final\":true"));
+    let told = all.said().0;
+    assert!(told.contains("and now the end") && !told.contains("line 5"), "{told}");
+    drop(all);
+    yard.sealed.finish();
+}

@@ -9,7 +9,7 @@ use crate::cli::task::settle::started;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::Status;
 use crate::stream::{Delivery, Hub, RunFiles, Start};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Follows the newest run to its end.
 pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError> {
@@ -37,10 +37,12 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
         watch.take(StreamEvent::Waiting { task_id: id, because }).await?;
         return Ok(Ended::Waiting);
     };
-    if watch.cursor.is_none() {
-        watch.take(StreamEvent::Run(note(&task, &run))).await?;
-    }
     let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
+    if watch.cursor.is_none() {
+        let begins = files(watch, id, &run.run_id, dir.clone()).place(start(watch, &run.run_id));
+        let offset = begins.map_err(|source| unreadable(&dir, source))?;
+        watch.take(StreamEvent::Run(note(&task, &run, offset))).await?;
+    }
     output(watch, id, &run.run_id, dir).await?;
     Ok(match rest(&task, watch.context.now().at) {
         Some(_) if run.outcome.is_some() => Ended::Settled(Box::new(task)),
@@ -48,7 +50,7 @@ pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError
     })
 }
 
-fn note(task: &TaskView, run: &RunView) -> RunNote {
+fn note(task: &TaskView, run: &RunView, offset: u64) -> RunNote {
     RunNote {
         task_id: task.id,
         title: task.title.clone(),
@@ -56,6 +58,7 @@ fn note(task: &TaskView, run: &RunView) -> RunNote {
         attempt: run.attempt,
         agent: run.agent.clone(),
         model: run.model.clone(),
+        offset,
     }
 }
 
@@ -63,16 +66,23 @@ fn files(watch: &Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> RunFiles {
     RunFiles::of(id, run.clone(), dir, watch.part)
 }
 
-async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> Result<(), CliError> {
-    let start = match (&watch.cursor, watch.place) {
+fn start(watch: &Watch<'_>, run: &RunId) -> Start {
+    match (&watch.cursor, watch.place) {
         (Some(Cursor { run: seen, offset }), _) if seen == run => Start::Offset(*offset),
         (Some(_), _) => Start::Offset(0),
         (None, Place::Offset(offset)) => Start::Offset(offset),
         (None, Place::Tail(lines)) => Start::Tail(lines),
         (None, Place::Since(at)) => Start::Since(at),
-    };
-    let failed = |source| CliError::System { what: format!("cannot read {}", dir.display()), source };
-    let files = files(watch, id, run, dir.clone());
+    }
+}
+
+fn unreadable(dir: &Path, source: std::io::Error) -> CliError {
+    CliError::System { what: format!("cannot read {}", dir.display()), source }
+}
+
+async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> Result<(), CliError> {
+    let failed = |source| unreadable(&dir, source);
+    let (files, start) = (files(watch, id, run, dir.clone()), start(watch, run));
     let mut watched = Hub::default().subscribe(&files, start).map_err(failed)?;
     while let Some(delivery) = watched.next().await.map_err(failed)? {
         let run_id = run.clone();
