@@ -20,8 +20,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 pub(super) const PIECE: usize = 32 << 10;
 /// How many pieces wait for a slow subscriber; then it reads the file.
 const QUEUE: usize = 64;
-/// How long a missed file event can delay a line.
+/// How long it can delay a line that the kernel does not announce something of a run.
 const SWEEP: Duration = Duration::from_secs(5);
+/// Of so many sweeps one is for all runs: an announcement that is missing should not be.
+const ALL: u32 = 6;
 
 /// What the followers of a run are told.
 #[derive(Debug, Clone)]
@@ -39,6 +41,9 @@ pub(super) struct Watched {
     /// What is read from a watched file, and what in a watched directory.
     places: Places,
 }
+
+/// What is watched of one run: its file, its directory, and the directory of all.
+const PLACES: usize = 3;
 
 type Places = BTreeMap<WatchId, BTreeSet<PathBuf>>;
 
@@ -124,6 +129,7 @@ async fn follow_all(watched: Arc<Mutex<Watched>>, called: Arc<Notify>, mut watch
     let mut buffer = vec![0; PIECE];
     let mut sweep = interval_at(Instant::now() + SWEEP, SWEEP);
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweeps = 0;
     loop {
         let next = locked(&watched).step(&watch, &mut buffer);
         let news = match next {
@@ -136,7 +142,13 @@ async fn follow_all(watched: Arc<Mutex<Watched>>, called: Arc<Notify>, mut watch
                 biased;
                 news = watch.news() => Some(news),
                 () = called.notified() => None,
-                _ = sweep.tick() => Some(News::Anything),
+                _ = sweep.tick() => {
+                    sweeps = (sweeps + 1) % ALL;
+                    if sweeps > 0 {
+                        locked(&watched).look_at_the_unannounced();
+                    }
+                    (sweeps == 0).then_some(News::Anything)
+                }
             },
             Next::Call => {
                 called.notified().await;
@@ -175,6 +187,13 @@ impl Watched {
                     follow.perhaps_over |= [follow.of_directory, follow.of_parent].contains(&Some(*id));
                 }
             }
+        }
+    }
+
+    /// Has those looked at of which not everything is announced.
+    fn look_at_the_unannounced(&mut self) {
+        for follow in self.runs.values_mut().filter(|follow| follow.places().count() < PLACES) {
+            (follow.due, follow.perhaps_over) = (true, true);
         }
     }
 
