@@ -76,7 +76,7 @@ pub struct Conversation {
     work: Work,
     /// Messages whose answer is awaited.
     open_posts: usize,
-    /// The server's word on a message that it did not take, until it is told.
+    /// The server's word on why it failed at the prompt, or at a message that was heard, until it is told.
     refusal: Option<Value>,
     /// Whether a failure was told since something was posted last.
     failure_told: bool,
@@ -315,7 +315,10 @@ impl Conversation {
         if self.work == Work::Asked && self.open_posts == 0 {
             self.work = Work::Quiet;
         }
-        self.refusal = self.refusal.take().or(why);
+        // What it says of a message that nobody heard is no failure of the turn: the message goes with the next prompt.
+        if said.number.is_none() || said.stage == Stage::Heard {
+            self.refusal = self.refusal.take().or(why);
+        }
         if said.stage == Stage::Heard {
             return;
         }
@@ -343,9 +346,11 @@ impl Conversation {
         self.resting = true;
     }
 
-    /// The server told of an error. While nothing is being done it is none of a turn's, and what is finished stays so.
+    /// The server told of an error. While nothing is being done, or only a message is on its way into the conversation,
+    /// it is none of a turn's, and what is finished stays so.
     fn trouble(&mut self, error: Value, now: Timestamp) {
-        if self.resting {
+        let on_its_way = |said: &Said| said.stage == Stage::Posted && said.number.is_some();
+        if self.resting || self.work == Work::Asked && self.said.iter().any(on_its_way) {
             self.print(TROUBLE, json!({ "error": error }), now);
         } else {
             self.failure(error, now);

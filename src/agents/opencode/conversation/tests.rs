@@ -396,3 +396,43 @@ fn a_message_that_waits_behind_one_that_is_given_up_is_still_said() {
     assert_eq!(asks(&steps).last().map(|ask| ask.purpose), Some(Purpose::Say(2)));
     assert!(!conversation.rests());
 }
+
+#[test]
+fn a_message_that_the_server_refuses_does_not_fail_the_turn_that_ends_well() {
+    let body = json!({ "name": "BadRequest", "data": { "message": "agent not found" } });
+    // While the turn runs.
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    conversation.steps();
+    conversation.answered(Purpose::Say(1), Some((400, body.clone())), now());
+    part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps), ["orch.unsaid 4", "step_finish", REST]);
+    assert!(conversation.rests() && !conversation.failed());
+    assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+    // After it, and told as an event too.
+    let (mut conversation, mut steps) = rested();
+    conversation.told(say(4), now());
+    error(&mut conversation, "agent not found");
+    conversation.answered(Purpose::Say(1), Some((500, body)), now());
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps)[4..], [TROUBLE, "orch.unsaid 4", REST]);
+    assert!(conversation.rests() && !conversation.failed());
+    assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn what_the_server_says_of_a_message_that_was_heard_is_the_failure_of_its_turn() {
+    let (mut conversation, _) = rested();
+    conversation.told(say(4), now());
+    keep(&mut conversation, &json!(4));
+    status(&mut conversation, "busy");
+    answer_begins(&mut conversation, "msg_4");
+    status(&mut conversation, "idle");
+    let body = json!({ "name": "UnknownError", "data": { "message": "Unexpected server error." } });
+    conversation.answered(Purpose::Say(1), Some((500, body)), now());
+    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "error", REST]);
+    assert!(conversation.failed());
+}
