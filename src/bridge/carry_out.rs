@@ -9,10 +9,15 @@ use crate::agents::opencode::Told;
 use crate::agents::opencode::conversation::{Answer, Ask, Conversation, Purpose, Step};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// How long a server that listens may take to answer at all: it may have to install its plugins first.
+const WELCOME: Duration = Duration::from_secs(120);
 
 /// Why there was no conversation.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +34,9 @@ enum BridgeError {
     /// Anybody on this machine could speak to it.
     #[error("this version of opencode serves whoever asks, with or without a password; set agents.<name>.live: false")]
     Unguarded,
+    /// It listens, and says nothing.
+    #[error("the server listens, but did not answer within {} s", .0.as_secs())]
+    Silent(Duration),
     /// It ended, with this exit code.
     #[error("the server ended by itself")]
     Ended(u8),
@@ -43,7 +51,12 @@ impl BridgeError {
         match self {
             Self::NotStarted(ProcessError::NotFound { .. }) => 127,
             Self::Ended(code) => *code,
-            Self::System(_) | Self::NotStarted(_) | Self::Talk(_) | Self::Unguarded | Self::NoConversation(_) => 1,
+            Self::System(_)
+            | Self::NotStarted(_)
+            | Self::Talk(_)
+            | Self::Unguarded
+            | Self::Silent(_)
+            | Self::NoConversation(_) => 1,
         }
     }
 }
@@ -84,16 +97,31 @@ async fn carry_out(program: &OsStr, args: &[OsString]) -> Result<Over, BridgeErr
         () = ears.signals.wait() => return Ok(Over::Signal),
     };
     let Some(client) = client else { return Err(BridgeError::Ended(server.ended().await)) };
-    let over = converse(&client, directory, &mut ears).await;
+    let over = tokio::select! {
+        biased;
+        () = ears.signals.wait() => Ok(Over::Signal),
+        code = server.gone() => Err(BridgeError::Ended(code)),
+        events = welcome(&client, WELCOME) => match events {
+            Ok(events) => converse(&client, events, &directory, &mut ears).await,
+            Err(error) => Err(error),
+        },
+    };
     server.end().await;
     over
 }
 
-async fn converse(client: &Client, directory: PathBuf, ears: &mut Ears) -> Result<Over, BridgeError> {
-    if !client.is_guarded().await? {
-        return Err(BridgeError::Unguarded);
-    }
-    let mut events = client.events().await?;
+/// The first requests: whether the server keeps others out, and its events from now on.
+async fn welcome(client: &Client, within: Duration) -> Result<Events, BridgeError> {
+    let asked = async {
+        if !client.is_guarded().await? {
+            return Err(BridgeError::Unguarded);
+        }
+        Ok(client.events().await?)
+    };
+    timeout(within, asked).await.unwrap_or(Err(BridgeError::Silent(within)))
+}
+
+async fn converse(client: &Client, mut events: Events, directory: &Path, ears: &mut Ears) -> Result<Over, BridgeError> {
     let mut conversation = Conversation::new(&directory.to_string_lossy());
     let mut asked = JoinSet::new();
     loop {
@@ -218,5 +246,19 @@ impl Signals {
             _ = hangup.recv() => {}
             _ = quit.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_listens_and_never_answers_is_not_waited_for_without_end() {
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = silent.local_addr().expect("an address");
+        let client = Client { address, user: "orch", password: "secret".to_owned() };
+        let welcomed = welcome(&client, Duration::from_millis(1)).await;
+        assert!(matches!(welcomed, Err(BridgeError::Silent(_))));
     }
 }

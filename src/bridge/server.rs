@@ -54,10 +54,14 @@ impl Server {
     }
 
     /// Waits until it has ended by itself. Returns its exit code; of one that a signal ended, that of a shell.
-    pub(super) async fn ended(&mut self) -> u8 {
-        let status = timeout(GRACE, self.child.wait()).await;
-        let code = status.ok().and_then(Result::ok).and_then(|status| status.code());
+    pub(super) async fn gone(&mut self) -> u8 {
+        let code = self.child.wait().await.ok().and_then(|status| status.code());
         code.and_then(|code| u8::try_from(code).ok()).filter(|code| *code != 0).unwrap_or(1)
+    }
+
+    /// Likewise of one that is about to: it has closed its stdout.
+    pub(super) async fn ended(&mut self) -> u8 {
+        timeout(GRACE, self.gone()).await.unwrap_or(1)
     }
 
     /// Ends it.

@@ -6,11 +6,12 @@ use crate::kit::model_server::{ModelServer, Rule, Script};
 use crate::kit::process::{Program, Ran};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
-use crate::kit::wait::{RUN, wait_until};
+use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use orch::agents::DialectKind;
 use orch::domain::outcome::{AgentEvent, Ending, Exit, FailureClass};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 /// A box with opencode, a repository and a model.
@@ -202,6 +203,32 @@ fn a_server_that_anybody_could_speak_to_is_not_used() {
     let ran = room.bridge_to(program, &[open("SCENARIO:text")]).run().code_is(1);
     assert!(ran.stdout.is_empty() && ran.stderr.contains("serves whoever asks"), "{ran}");
     assert!(room.server.requests().is_empty());
+    room.close();
+}
+
+#[test]
+fn a_server_that_listens_and_never_answers_can_be_ended_and_its_death_is_seen() {
+    let room = Room::new();
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
+    silent.set_nonblocking(true).expect("it can be asked without waiting");
+    let address = silent.local_addr().expect("an address");
+    let script = format!("#!/bin/sh\necho 'opencode server listening on http://{address}'\nexec sleep 4242\n");
+    let program = room.sealed.program("silent", &script);
+    let servers = || room.sealed.inmates().into_iter().filter(|one| one.command.contains("sleep 4242"));
+    for (to_the_bridge, code) in [(true, 130), (false, 1)] {
+        let running = room.bridge_to(program.clone(), &[open("SCENARIO:text")]).start();
+        let (_held, _) = wait_some("the first request", RUN, || silent.accept().ok());
+        let server = wait_some("the server", RUN, || servers().next());
+        if to_the_bridge {
+            running.signal(Signal::TERM);
+        } else {
+            let pid = rustix::process::Pid::from_raw(server.pid).expect("a process");
+            rustix::process::kill_process(pid, Signal::KILL).expect("it runs");
+        }
+        let ran = running.finish(SOON).code_is(code);
+        assert!(ran.stdout.is_empty(), "{ran}");
+        wait_until("no server to be left", RUN, || servers().next().is_none());
+    }
     room.close();
 }
 

@@ -5,11 +5,16 @@
 //! next step. Each message bears its number as metadata, so that its receipt can be told from the server's own events
 //! and one that no model was ever asked with can be found later, and taken back before it is said again.
 
-use super::told::{BEGUN, HEARD, Opening, REST, RETRY, Told, UNSAID};
+mod steps;
+
+pub use steps::{Answer, Ask, Purpose, Step};
+
+use super::told::{BEGUN, HEARD, Opening, REST, RETRY, TROUBLE, Told, UNSAID};
 use crate::agents::text::{str_at, string_at, u64_at};
 use crate::domain::message::MessageId;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// The field of the metadata by which a message of orch's is known.
 const MARK: &str = "orch";
@@ -19,48 +24,6 @@ const POSTS: u32 = 3;
 
 /// How many of a conversation's last messages are looked through for those that nobody heard.
 const LOOK_BACK: u32 = 50;
-
-/// What a request to the server is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// The conversation itself.
-    Session,
-    /// What is said in it so far.
-    History,
-    /// Taking a message back.
-    TakeBack,
-    /// A message; the answer comes when the turn is over.
-    Say(usize),
-    /// Anything whose answer changes nothing.
-    Aside,
-}
-
-/// A request to the server.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Ask {
-    /// What for.
-    pub purpose: Purpose,
-    /// HTTP method.
-    pub method: &'static str,
-    /// Path and query.
-    pub path: String,
-    /// JSON to send.
-    pub body: Option<Value>,
-}
-
-/// What is to be done next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// Print this line.
-    Print(String),
-    /// Ask the server.
-    Ask(Ask),
-    /// There is no conversation: say why on stderr, and leave.
-    Leave(String),
-}
-
-/// The server's answer; `None`: there was none.
-pub type Answer = Option<(u16, Value)>;
 
 /// How far a message has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,13 +76,16 @@ pub struct Conversation {
     work: Work,
     /// Messages whose answer is awaited.
     open_posts: usize,
-    /// The server's word on a message that it did not take, until it is told.
+    /// The server's word on why it failed at the prompt, or at a message that was heard, until it is told.
     refusal: Option<Value>,
     /// Whether a failure was told since something was posted last.
     failure_told: bool,
     failed: bool,
     interrupted: bool,
+    /// Whether the last word between the runner and us was that the turn is over.
     resting: bool,
+    /// The ids of the parts that are printed.
+    printed: BTreeSet<String>,
     steps: Vec<Step>,
 }
 
@@ -139,6 +105,7 @@ impl Conversation {
             failed: false,
             interrupted: false,
             resting: false,
+            printed: BTreeSet::new(),
             steps: Vec::new(),
         }
     }
@@ -220,7 +187,7 @@ impl Conversation {
             "message.updated" => self.asked_with(event, now),
             "session.error" => {
                 if let Some(error) = event.pointer("/properties/error").filter(|error| error.is_object()) {
-                    self.failure(error.clone(), now);
+                    self.trouble(error.clone(), now);
                 }
             }
             "session.status" => self.status(event, now),
@@ -287,6 +254,8 @@ impl Conversation {
     }
 
     fn add(&mut self, number: Option<MessageId>, text: String) {
+        // Who says something waits for the word that follows it, whether or not it can be passed on.
+        self.resting = false;
         self.said.push(Said { number, text, stage: Stage::Waiting, posts: 0, ids: None });
     }
 
@@ -307,7 +276,10 @@ impl Conversation {
         let kept = self.said.iter().position(|said| said.stage == Stage::Kept);
         match kept.filter(|_| !self.interrupted) {
             Some(index) if self.said[index].posts < POSTS => self.post(index),
-            Some(index) => self.refused(index, None, now),
+            Some(index) => {
+                self.refused(index, None, now);
+                self.go_on(now);
+            }
             None => self.rest(now),
         }
     }
@@ -343,7 +315,10 @@ impl Conversation {
         if self.work == Work::Asked && self.open_posts == 0 {
             self.work = Work::Quiet;
         }
-        self.refusal = self.refusal.take().or(why);
+        // What it says of a message that nobody heard is no failure of the turn: the message goes with the next prompt.
+        if said.number.is_none() || said.stage == Stage::Heard {
+            self.refusal = self.refusal.take().or(why);
+        }
         if said.stage == Stage::Heard {
             return;
         }
@@ -367,8 +342,19 @@ impl Conversation {
         if let Some(refusal) = self.refusal.take().filter(|_| !self.failure_told) {
             self.failure(refusal, now);
         }
-        self.resting = true;
         self.print(REST, json!({}), now);
+        self.resting = true;
+    }
+
+    /// The server told of an error. While nothing is being done, or only a message is on its way into the conversation,
+    /// it is none of a turn's, and what is finished stays so.
+    fn trouble(&mut self, error: Value, now: Timestamp) {
+        let on_its_way = |said: &Said| said.stage == Stage::Posted && said.number.is_some();
+        if self.resting || self.work == Work::Asked && self.said.iter().any(on_its_way) {
+            self.print(TROUBLE, json!({ "error": error }), now);
+        } else {
+            self.failure(error, now);
+        }
     }
 
     fn failure(&mut self, error: Value, now: Timestamp) {
@@ -415,6 +401,12 @@ impl Conversation {
             "tool" if state == "completed" || state == "error" => "tool_use",
             _ => return,
         };
+        // A part that has ended is updated once more when the server clears the output of old calls, at any time, and
+        // of an earlier run's calls too.
+        let cleared = part.pointer("/state/time/compacted").is_some_and(|at| !at.is_null());
+        if cleared || string_at(part, "/id").is_some_and(|id| !self.printed.insert(id)) {
+            return;
+        }
         self.print(kind, json!({ "part": part }), now);
     }
 
@@ -453,7 +445,9 @@ impl Conversation {
         format!("/session/{}/{rest}", self.session.as_deref().unwrap_or_default())
     }
 
+    /// Whatever is printed, that the turn is over is said after it: the reader takes every line as a sign of work.
     fn print(&mut self, kind: &str, fields: Value, now: Timestamp) {
+        self.resting = false;
         let mut line = Map::new();
         line.insert("type".to_owned(), json!(kind));
         line.insert("timestamp".to_owned(), json!(now.as_millisecond()));

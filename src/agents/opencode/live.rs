@@ -3,7 +3,7 @@
 //! same reader reads, and a few of its own, of which this file knows the meaning.
 
 use super::reader::Reader;
-use super::told::{BEGUN, HEARD, Opening, REST, RETRY, Told, UNSAID};
+use super::told::{BEGUN, HEARD, Opening, REST, RETRY, TROUBLE, Told, UNSAID};
 use crate::agents::errors::by_text;
 use crate::agents::text::{detail, object, str_at, u64_at};
 use crate::agents::{EventReader, LiveReader};
@@ -54,6 +54,7 @@ impl Live {
                 let attempt = u64_at(line, "/attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
                 vec![AgentEvent::Retry { class, attempt, detail: detail(text) }]
             }
+            (TROUBLE, _) => vec![self.reader.trouble(line)],
             (REST, _) => {
                 self.resting = true;
                 Vec::new()

@@ -118,6 +118,17 @@ impl Reader {
         self.reason = None;
     }
 
+    /// An error that came when no turn ran: it takes nothing back from one that ended well, and where one failed it is the
+    /// reason only if no other is known.
+    pub(super) fn trouble(&mut self, event: &Value) -> AgentEvent {
+        let failure = of_event(event);
+        let told = AgentEvent::Error { class: failure.class, text: failure.detail.clone() };
+        if !self.turn_ended() {
+            self.error.get_or_insert(failure);
+        }
+        told
+    }
+
     fn progress(&mut self) {
         (self.restarts, self.empty_steps) = (0, 0);
     }

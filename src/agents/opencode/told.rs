@@ -12,6 +12,8 @@ pub(super) const HEARD: &str = "orch.heard";
 pub(super) const UNSAID: &str = "orch.unsaid";
 /// The server asks the model again after a failure.
 pub(super) const RETRY: &str = "orch.retry";
+/// The server told of an error when no turn ran.
+pub(super) const TROUBLE: &str = "orch.trouble";
 /// The turn is over, and no other one begins by itself.
 pub(super) const REST: &str = "orch.rest";
 

@@ -93,6 +93,45 @@ fn answer_all(conversation: &mut Conversation) {
     }
 }
 
+fn part(conversation: &mut Conversation, mut part: Value) {
+    part["sessionID"] = json!(SESSION);
+    let properties = json!({ "sessionID": SESSION, "part": part });
+    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+}
+
+fn call(id: &str, compacted: Option<u64>) -> Value {
+    let time = compacted.map_or_else(|| json!({ "end": 1 }), |at| json!({ "end": 1, "compacted": at }));
+    let state = json!({ "status": "completed", "output": "old", "time": time });
+    json!({ "type": "tool", "id": id, "callID": format!("call_of_{id}"), "tool": "bash", "state": state })
+}
+
+fn error(conversation: &mut Conversation, message: &str) {
+    let error = json!({ "name": "UnknownError", "data": { "message": message } });
+    let properties = json!({ "sessionID": SESSION, "error": error });
+    conversation.event(&json!({ "type": "session.error", "properties": properties }), now());
+}
+
+/// The prompt's turn is over, and so is the conversation.
+fn rested() -> (Conversation, Vec<Step>) {
+    let mut conversation = working();
+    part(&mut conversation, json!({ "type": "step-start", "id": "prt_1" }));
+    part(&mut conversation, call("prt_2", None));
+    part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps), ["step_start", "tool_use", "step_finish", REST]);
+    (conversation, steps)
+}
+
+/// What the runner makes of these lines: the reader, and how many events they are.
+fn read(steps: &[Step]) -> (Live, usize) {
+    let mut live = Live::new(&Value::Null);
+    let lines = steps.iter().filter_map(|step| if let Step::Print(line) = step { Some(line) } else { None });
+    let events = lines.map(|line| live.line(line).len()).sum();
+    (live, events)
+}
+
 /// Replays the recording as if orch had said what was said then. Returns what is to be done.
 fn replayed() -> Vec<Step> {
     let mut conversation = opened();
@@ -286,4 +325,114 @@ fn nobody_is_asked_anything_and_what_others_do_is_not_told() {
     let properties = json!({ "sessionID": "ses_of_a_subagent", "part": part });
     conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
     assert_eq!(conversation.steps(), []);
+}
+
+#[test]
+fn a_part_that_is_updated_after_the_end_is_not_told_again_and_stalls_nothing() {
+    let (mut conversation, mut steps) = rested();
+    part(&mut conversation, call("prt_2", None));
+    part(&mut conversation, call("prt_2", Some(2)));
+    part(&mut conversation, call("prt_of_an_earlier_run", Some(2)));
+    assert_eq!(conversation.steps(), []);
+    // One that is new is told, and that the turn is over is said again.
+    part(&mut conversation, call("prt_4", None));
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps[4..]), ["tool_use", REST]);
+    let (mut live, _) = read(&steps);
+    assert!(conversation.rests() && live.turn_ended());
+    assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn an_error_after_the_end_is_told_and_neither_stalls_nor_fails_what_is_finished() {
+    let (mut conversation, mut steps) = rested();
+    let (_, before) = read(&steps);
+    error(&mut conversation, "the cache cannot be written");
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps[4..]), [TROUBLE, REST]);
+    let (mut live, events) = read(&steps);
+    assert_eq!(events, before + 1);
+    assert!(conversation.rests() && live.turn_ended() && !conversation.failed());
+    assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn an_error_that_comes_after_a_turn_that_never_ended_well_is_its_failure() {
+    let mut conversation = working();
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    error(&mut conversation, "Model not found: fake/nope.");
+    let (mut live, _) = read(&conversation.steps());
+    assert!(live.turn_ended());
+    let failure = live.finish(Exit { code: Some(0), signal: None }, "").failure;
+    assert_eq!(failure.map(|failure| failure.class), Some(FailureClass::ModelNotFound));
+}
+
+#[test]
+fn what_is_said_after_an_interrupt_is_followed_by_the_word_that_the_turn_is_over() {
+    let (mut conversation, _) = rested();
+    conversation.told(Told::Interrupt, now());
+    conversation.steps();
+    conversation.told(say(4), now());
+    assert_eq!(kinds(&conversation.steps()), [REST]);
+    assert!(conversation.rests());
+}
+
+#[test]
+fn a_message_that_waits_behind_one_that_is_given_up_is_still_said() {
+    let mut conversation = working();
+    for message in [4, 5] {
+        conversation.told(say(message), now());
+        keep(&mut conversation, &json!(message));
+    }
+    status(&mut conversation, "idle");
+    (0..3).for_each(|index| conversation.answered(Purpose::Say(index), Some((200, json!({}))), now()));
+    for _ in 0..2 {
+        status(&mut conversation, "idle");
+        conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+    }
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps)[0], "orch.unsaid 4");
+    assert_eq!(asks(&steps).last().map(|ask| ask.purpose), Some(Purpose::Say(2)));
+    assert!(!conversation.rests());
+}
+
+#[test]
+fn a_message_that_the_server_refuses_does_not_fail_the_turn_that_ends_well() {
+    let body = json!({ "name": "BadRequest", "data": { "message": "agent not found" } });
+    // While the turn runs.
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    conversation.steps();
+    conversation.answered(Purpose::Say(1), Some((400, body.clone())), now());
+    part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps), ["orch.unsaid 4", "step_finish", REST]);
+    assert!(conversation.rests() && !conversation.failed());
+    assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+    // After it, and told as an event too.
+    let (mut conversation, mut steps) = rested();
+    conversation.told(say(4), now());
+    error(&mut conversation, "agent not found");
+    conversation.answered(Purpose::Say(1), Some((500, body)), now());
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps)[4..], [TROUBLE, "orch.unsaid 4", REST]);
+    assert!(conversation.rests() && !conversation.failed());
+    assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn what_the_server_says_of_a_message_that_was_heard_is_the_failure_of_its_turn() {
+    let (mut conversation, _) = rested();
+    conversation.told(say(4), now());
+    keep(&mut conversation, &json!(4));
+    status(&mut conversation, "busy");
+    answer_begins(&mut conversation, "msg_4");
+    status(&mut conversation, "idle");
+    let body = json!({ "name": "UnknownError", "data": { "message": "Unexpected server error." } });
+    conversation.answered(Purpose::Say(1), Some((500, body)), now());
+    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "error", REST]);
+    assert!(conversation.failed());
 }
