@@ -90,6 +90,34 @@ fn a_value_is_masked_where_it_is_wrapped_or_interleaved() {
 }
 
 #[test]
+fn a_value_behind_or_within_what_only_a_terminal_reads_is_masked() {
+    let redactor = redactor("canary-value-1/2");
+    let mask = "[REDACTED:MY_TOKEN]";
+    for (begin, end) in [
+        ("[1.2,\"o\",\"\\u001b]0;host\\u0007$ export K=", "\\r\\n\"]"),
+        ("b'\\x1b]0;host\\x07$ export K=", "'"),
+        ("\\033]0;host\\007$ ", " x"),
+        ("\\x1b]0;host\\a$ ", " x"),
+        ("\\u001b]8;;https://x/\\u001b\\\\ ", " x"),
+        ("\\u001b]never ended ", " x"),
+        ("\u{1b}]8;;https://x/?t=", "\u{7}link\u{1b}]8;;\u{7}"),
+        ("\u{1b}]never ended ", " x"),
+        ("\u{1b}]never ended ", ""),
+        ("\\u001b]8;;https://x/?t=", "\\u0007link"),
+    ] {
+        for value in ["canary-value-1/2", "ghp_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5"] {
+            let masked = redactor.text(&format!("{begin}{value}{end}")).replace("github-pat", "MY_TOKEN");
+            assert_eq!(masked, format!("{begin}{mask}{end}"));
+        }
+    }
+    let colours = "\\u001b]0;host\\u0007$ K=canary-\\u001b[1mvalue-1/2 x";
+    assert_eq!(redactor.text(colours), format!("\\u001b]0;host\\u0007$ K={mask} x"));
+    let mut document = serde_json::json!({"output": "\u{1b}]8;;https://x/?t=canary-value-1/2\u{7}link"});
+    redactor.json(&mut document);
+    assert!(!document.to_string().contains("canary"), "{document}");
+}
+
+#[test]
 fn what_a_person_names_is_masked_and_overlaps_become_one() {
     let patterns = [("ticket", "ACME-[0-9]{6}"), ("line", "(?m)^secret: .+$")];
     let patterns = patterns.map(|(name, regex)| Pattern::new(name, regex).expect("a pattern"));
