@@ -130,7 +130,8 @@ pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize,
         }
         let opening = armour && at == from;
         if !opening && !is_key_line(line) {
-            return (at, false);
+            // The end of the last line is not a part of the key.
+            return (from + text[from..at].trim_end().len(), false);
         }
         at += line.len();
     }
@@ -138,7 +139,21 @@ pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize,
 }
 
 fn is_key_line(line: &str) -> bool {
-    let line = line.trim();
+    let line = unnumbered(line).trim();
     let is_header = line.starts_with("Proc-Type:") || line.starts_with("DEK-Info:");
     is_header || line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+}
+
+/// A line without what tools put before it: the signs of diffs and quotations, its number, a frame.
+fn unnumbered(line: &str) -> &str {
+    let mut line = line;
+    // Numbered lines of a diff, or a diff of numbered lines.
+    for _ in 0..2 {
+        line = line.trim_start().trim_start_matches(['-', '+', ' ', '\t', '>', '|', '│']);
+        let text = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        if text.len() < line.len() && text.starts_with(['→', ':', '-', '\t', ' ', '│', '|']) {
+            line = &text[text.chars().next().map_or(0, char::len_utf8)..];
+        }
+    }
+    line
 }

@@ -206,6 +206,42 @@ fn a_private_key_is_masked_also_when_it_comes_in_pieces() {
 }
 
 #[test]
+fn a_private_key_is_masked_also_where_each_line_has_a_prefix() {
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEowIBAAKCAQEA\n+s8/Kx0secretbody\nAAAABG5vbmU=\n-----END RSA PRIVATE KEY-----";
+    let prefixes: [&dyn Fn(usize) -> String; 12] = [
+        &|number| format!("{number:6}→"),
+        &|number| format!("{number:6}\t"),
+        &|number| format!("{number}:"),
+        &|number| format!("{number}-"),
+        &|number| format!("{number:4} │ "),
+        &|number| format!("{number:4}: "),
+        &|number| format!("{number:6}→+"),
+        &|_| "-".to_owned(),
+        &|_| "+".to_owned(),
+        &|_| "> ".to_owned(),
+        &|_| "| ".to_owned(),
+        &|_| "    ".to_owned(),
+    ];
+    let redactor = Redactor::default();
+    for prefix in prefixes {
+        let lines: Vec<String> =
+            key.lines().enumerate().map(|(index, line)| format!("{}{line}", prefix(index + 9))).collect();
+        let mask = "[REDACTED:private-key]";
+        let expected = format!("{}{mask}\n-    let old = 1;\n+    let new = 2;", prefix(9));
+        let text = format!("{}\n-    let old = 1;\n+    let new = 2;", lines.join("\n"));
+        assert_eq!(redactor.text(&text), expected);
+        let mut carry = Carry::default();
+        for line in &lines {
+            assert!(redactor.next_text(&mut carry, line).ends_with(mask), "{line}");
+        }
+        assert_eq!(redactor.next_text(&mut carry, "+one"), "+one");
+        // Who ends in the middle is followed by a diff.
+        let open = format!("{}\n@@ -1,3 +1,3 @@\n-old\n+new", lines[..4].join("\n"));
+        assert!(redactor.text(&open).ends_with("\n@@ -1,3 +1,3 @@\n-old\n+new"), "{open}");
+    }
+}
+
+#[test]
 fn json_is_masked_in_texts_and_keys() {
     let mut value = serde_json::json!({"a": ["x canary-value y", 1, null], "canary-value": true});
     redactor("canary-value").json(&mut value);
