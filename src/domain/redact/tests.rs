@@ -248,6 +248,29 @@ fn json_is_masked_in_texts_and_keys() {
     assert_eq!(value, serde_json::json!({"a": ["x [REDACTED:MY_TOKEN] y", 1, null], "[REDACTED:MY_TOKEN]": true}));
 }
 
+/// With work that grew with the square of its length, most of these would take many minutes.
+#[test]
+fn a_long_line_is_read_in_time_whatever_is_repeated_in_it() {
+    let redactor = Redactor::default();
+    for unit in
+        ["eyJhIjox", "-u x ", "-u curl", "password: \"a\", ", "secret_key=", "api_key=", ".eyJ", "://a@", "ghp_"]
+    {
+        let line = unit.repeat((1 << 20) / unit.len());
+        assert!(redactor.text(&line).len() <= line.len(), "{unit}");
+    }
+}
+
+#[test]
+fn what_is_looked_for_near_a_word_only_is_still_found() {
+    let redactor = Redactor::default();
+    let filler = "x".repeat(900);
+    let curl = format!("curl {filler} -u me:pa55word https://example.org");
+    assert_eq!(redactor.text(&curl), curl.replace("pa55word", "[REDACTED:curl-auth-user]"));
+    let header = format!("eyJ{}", "hbGciOiJSU0Et".repeat(80));
+    let jwe = format!("x {header}.aB3dE5gH7jK9mN1pQ3sT.48V1_ALb6US04U3b.rest y");
+    assert!(redactor.text(&jwe).starts_with("x [REDACTED:jwt]"), "{}", redactor.text(&jwe));
+}
+
 proptest! {
     #[test]
     fn a_known_value_never_gets_through(value in "[ -~äß🙂]{8,40}", before in "\\PC{0,20}", after in "\\PC{0,20}") {
