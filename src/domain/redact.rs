@@ -195,11 +195,11 @@ impl Redactor {
     fn at(&self, visible: &Visible<'_>, spot: Spot, from: usize) -> Option<Found<'_>> {
         let place = spot.at;
         let text: &str = &visible.text;
-        let value = |number: u16| {
+        let value = |number: u32| {
             let needle = self.needles.get(number);
             needle.find(text, place).map(|range| Found { range, name: &needle.name })
         };
-        let cut = |number: u16| {
+        let cut = |number: u32| {
             let needle = self.needles.get(number);
             let count = text.get(place..).and_then(|rest| needle.cut_at(rest))?;
             Some(Found { range: place..place + count, name: &needle.name })

@@ -42,7 +42,7 @@ pub struct Seam<P> {
 /// The beginning of a value at the end of a text.
 #[derive(Debug, Clone)]
 struct Open {
-    needle: u16,
+    needle: u32,
     /// How many bytes of it were there so far.
     seen: usize,
     thread: u64,
@@ -59,7 +59,7 @@ struct Edit {
     from: usize,
     /// `None`: to its end.
     to: Option<usize>,
-    needle: u16,
+    needle: u32,
 }
 
 impl<P: Piece> Seam<P> {
@@ -179,7 +179,7 @@ fn edits_of(closed: &[(Open, usize)], piece: usize, thread: Thread) -> Vec<Edit>
 
 impl super::Needles {
     /// The values whose beginning is the end of `text`, and how much of them is there: not all of one.
-    fn beginnings(&self, redactor: &Redactor, text: &str, least: usize) -> Vec<(u16, usize)> {
+    fn beginnings(&self, redactor: &Redactor, text: &str, least: usize) -> Vec<(u32, usize)> {
         let bytes = text.as_bytes();
         let mut found = Vec::new();
         let mut from = bytes.len().saturating_sub(TAIL);

@@ -271,6 +271,15 @@ fn what_is_looked_for_near_a_word_only_is_still_found() {
     assert!(redactor.text(&jwe).starts_with("x [REDACTED:jwt]"), "{}", redactor.text(&jwe));
 }
 
+#[test]
+fn of_very_many_values_none_is_forgotten() {
+    let value = |number: u64| format!("{:016x}-value", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let redactor = Redactor::new((0..6000).map(|number| (format!("KEY_{number}"), value(number))));
+    for number in 0..6000 {
+        assert_eq!(redactor.text(&value(number)), format!("[REDACTED:KEY_{number}]"));
+    }
+}
+
 proptest! {
     #[test]
     fn a_known_value_never_gets_through(value in "[ -~äß🙂]{8,40}", before in "\\PC{0,20}", after in "\\PC{0,20}") {
