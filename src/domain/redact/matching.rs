@@ -9,6 +9,8 @@ use std::ops::Range;
 const NAME_REST: usize = 24;
 /// Passwords are not longer than that.
 const LONGEST_PASSWORD: usize = 128;
+/// How much of a value of any length is looked at before it is known to be one.
+const ENOUGH: usize = 1 << 10;
 /// Words that a made-up value has in it, and a real one has not.
 const MADE_UP: [&[u8]; 26] = [
     b"example",
@@ -57,8 +59,9 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
         How::Near(_, form) => {
             same(&bytes[at..], lead).then_some(())?;
             let start = assigned(bytes, at + lead.len())?.start;
-            let range = start..form.forward(bytes, start, 0)?;
-            ends_a_word(bytes, range.end).then_some(range)?
+            let end = form.forward(bytes, start, 0)?;
+            let end = end + rule.how.goes_on(&bytes[end..]);
+            ends_a_word(bytes, end).then_some(start..end)?
         }
         How::Random(_, certainty) => {
             same(&bytes[at..], lead).then_some(())?;
@@ -69,9 +72,23 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
             password(bytes, &assigned(bytes, at + lead.len())?)?
         }
     };
-    let found = &bytes[range.clone()];
+    let found = near(&bytes[range.clone()], ENOUGH);
     let made = digits(found) >= rule.digits || (rule.digits == 1 && is_mixed(found));
-    (made && (rule.entropy == 0.0 || entropy(found) >= rule.entropy)).then_some(range)
+    let fits = made && (rule.entropy == 0.0 || entropy(found) >= rule.entropy);
+    fits.then(|| range.start..range.end + rule.how.goes_on(&bytes[range.end..]))
+}
+
+impl How {
+    /// How many bytes belong to a value, too, of which no more than was needed to judge it was looked at.
+    fn goes_on(&self, rest: &[u8]) -> usize {
+        match self {
+            Self::Token(form) | Self::After(form) | Self::Near(_, form) => match form.parts.last() {
+                Some(Part::Run { alphabet, most: None, .. }) => alphabet.run(rest),
+                Some(Part::Run { .. } | Part::Literal(_)) | None => 0,
+            },
+            Self::Random(..) | Self::Password(_) => 0,
+        }
+    }
 }
 
 impl Form {
@@ -106,7 +123,7 @@ impl Form {
                 Part::Run { alphabet, least, most } => {
                     let fixed = *most == Some(*least) && !last;
                     // One more than there may be tells that there are too many.
-                    let bound = most.map_or(rest.len(), |most| most + usize::from(!fixed));
+                    let bound = most.map_or(ENOUGH, |most| most + usize::from(!fixed));
                     let count = alphabet.run(near(rest, bound));
                     let fits = count >= *least && most.is_none_or(|most| count <= most);
                     let ends = !last || most.is_none() || !continues(rest, count);

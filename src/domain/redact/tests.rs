@@ -253,9 +253,9 @@ fn json_is_masked_in_texts_and_keys() {
 fn a_long_line_is_read_in_time_whatever_is_repeated_in_it() {
     let redactor = Redactor::default();
     for unit in
-        ["eyJhIjox", "-u x ", "-u curl", "password: \"a\", ", "secret_key=", "api_key=", ".eyJ", "://a@", "ghp_"]
+        ["eyJhIjox", "-u x ", "-u curl", "password: \"a\", ", "secret_key=", "api_key=", ".eyJ", "://a@", "ghp_", "sk-"]
     {
-        let line = unit.repeat((1 << 20) / unit.len());
+        let line = unit.repeat((512 << 10) / unit.len());
         assert!(redactor.text(&line).len() <= line.len(), "{unit}");
     }
 }
@@ -266,6 +266,12 @@ fn what_is_looked_for_near_a_word_only_is_still_found() {
     let filler = "x".repeat(900);
     let curl = format!("curl {filler} -u me:pa55word https://example.org");
     assert_eq!(redactor.text(&curl), curl.replace("pa55word", "[REDACTED:curl-auth-user]"));
+    let long = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1d".repeat(200);
+    for token in [format!("sk-proj-{long}"), format!("hooks.slack.com/services/T{long}"), format!("dropbox=sl.{long}")]
+    {
+        let masked = redactor.text(&token).into_owned();
+        assert!(masked.ends_with(']') && masked.len() < 60, "{masked}");
+    }
     let header = format!("eyJ{}", "hbGciOiJSU0Et".repeat(80));
     let jwe = format!("x {header}.aB3dE5gH7jK9mN1pQ3sT.48V1_ALb6US04U3b.rest y");
     assert!(redactor.text(&jwe).starts_with("x [REDACTED:jwt]"), "{}", redactor.text(&jwe));
