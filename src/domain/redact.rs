@@ -103,20 +103,26 @@ impl Redactor {
     /// As [`Self::text`], for the next piece of a stream of whole lines: a private key may go over several pieces.
     pub fn next_text<'a>(&self, carry: &mut Carry, text: &'a str) -> Cow<'a, str> {
         let visible = Visible::of(text);
-        let mut found = self.found(carry, &visible);
-        self.add_patterns(&visible.text, &mut found);
+        let before = *carry;
+        let mut found = self.search(carry, &visible);
+        if visible.hides() {
+            // Who shows the text otherwise than a terminal does shows what is hidden, too.
+            let mut all = before;
+            found.extend(self.search(&mut all, &Visible::all_of(text)));
+            carry.inside_private_key |= all.inside_private_key;
+            merge(&mut found);
+        }
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
         let mut masked = String::with_capacity(text.len());
         let mut copied = 0;
         for Found { range, name } in found {
-            let real = visible.real(&range);
-            masked.push_str(&text[copied..real.start]);
+            masked.push_str(&text[copied..range.start]);
             masked.push_str("[REDACTED:");
             masked.push_str(name);
             masked.push(']');
-            copied = real.end;
+            copied = range.end;
         }
         masked.push_str(&text[copied..]);
         Cow::Owned(masked)
@@ -140,6 +146,14 @@ impl Redactor {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
+    }
+
+    /// Where in the real text there is something to mask, in order.
+    fn search(&self, carry: &mut Carry, visible: &Visible<'_>) -> Vec<Found<'_>> {
+        let mut found = self.found(carry, visible);
+        self.add_patterns(&visible.text, &mut found);
+        found.iter_mut().for_each(|found| found.range = visible.real(&found.range));
+        found
     }
 
     /// All that values and rules find, in order.
@@ -181,11 +195,11 @@ impl Redactor {
     fn at(&self, visible: &Visible<'_>, spot: Spot, from: usize) -> Option<Found<'_>> {
         let place = spot.at;
         let text: &str = &visible.text;
-        let value = |number: u16| {
+        let value = |number: u32| {
             let needle = self.needles.get(number);
             needle.find(text, place).map(|range| Found { range, name: &needle.name })
         };
-        let cut = |number: u16| {
+        let cut = |number: u32| {
             let needle = self.needles.get(number);
             let count = text.get(place..).and_then(|rest| needle.cut_at(rest))?;
             Some(Found { range: place..place + count, name: &needle.name })
@@ -247,15 +261,20 @@ impl Redactor {
             let matches = pattern.regex().find_iter(text).filter(|found| !found.is_empty());
             found.extend(matches.map(|hit| Found { range: hit.range(), name: pattern.name() }));
         }
-        found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
-        found.dedup_by(|next, kept| {
-            let overlaps = next.range.start < kept.range.end;
-            if overlaps {
-                kept.range.end = kept.range.end.max(next.range.end);
-            }
-            overlaps
-        });
+        merge(found);
     }
+}
+
+/// Sorts; what overlaps becomes one.
+fn merge(found: &mut Vec<Found<'_>>) {
+    found.sort_by_key(|found| (found.range.start, std::cmp::Reverse(found.range.end)));
+    found.dedup_by(|next, kept| {
+        let overlaps = next.range.start < kept.range.end;
+        if overlaps {
+            kept.range.end = kept.range.end.max(next.range.end);
+        }
+        overlaps
+    });
 }
 
 impl fmt::Debug for Redactor {

@@ -5,6 +5,7 @@ use super::letters::Letters;
 use super::lines::{LONGEST, Line, Splitter};
 use super::records::Records;
 use super::report::redact_ending;
+use super::sanitize::sanitize;
 use super::session_record;
 use super::stopwatch::Stopwatch;
 use super::transcript::Transcript;
@@ -224,7 +225,7 @@ impl Reading {
         self.starts_before
     }
 
-    /// The end of the agent's stderr, as text.
+    /// The end of the agent's stderr, as text. It is masked as a whole: who splits it into lines splits secrets, too.
     pub(super) fn stderr_tail(&mut self) -> String {
         let length = self.stderr.metadata().map_or(0, |found| found.len());
         let start = length.saturating_sub(STDERR_TAIL).max(self.stderr_start);
@@ -232,11 +233,13 @@ impl Reading {
         let seek = self.stderr.seek(SeekFrom::Start(start));
         let read = seek.and_then(|_| (&self.stderr).take(STDERR_TAIL).read_to_end(&mut bytes));
         let text = read.map_or(String::new(), |_| String::from_utf8_lossy(&bytes).into_owned());
+        let renderer = self.transcript.renderer();
         if start == self.stderr_start {
-            return text;
+            return renderer.clean(&text);
         }
         // The rest of a word that was cut may be the rest of a secret, which nothing could tell.
-        text.find(char::is_whitespace).map_or(String::new(), |end| text[end..].to_owned())
+        let rest = text.find(char::is_whitespace).map(|end| sanitize(&text[end..]));
+        rest.map_or(String::new(), |rest| renderer.redactor().rest_of_text(&rest))
     }
 }
 

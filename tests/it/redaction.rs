@@ -42,6 +42,16 @@ echo more >> README.md; git commit -qam 'leak'
 printf '{"status":"needs_review","summary":"the key is %s","reason":"is %s right?"}\n' "$s" "$s"
 "#;
 
+/// Its last words have a key and the secret, both over several lines.
+const WRAPPING: &str = r#"#!/bin/sh
+cat > /dev/null
+exec >&2
+printf 'it broke:\n-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAsecretkeymaterial\n'
+printf -- '-----END RSA PRIVATE KEY-----\n'
+printf '%s\n    %s\n' "$(printf %s "$LEAKY_API_KEY" | cut -c1-15)" "$(printf %s "$LEAKY_API_KEY" | cut -c16-)"
+exit 3
+"#;
+
 struct Yard {
     sealed: SealedBox,
     repo: Repo,
@@ -59,10 +69,12 @@ impl Yard {
              git commit -qm leak\necho \"wrote $LEAKY_API_KEY\"\n",
         );
         sealed.program("failing", "#!/bin/sh\ncat > /dev/null\necho \"it broke: $LEAKY_API_KEY\" >&2\nexit 3\n");
+        sealed.program("wrapping", WRAPPING);
         sealed.config(
             "agents:\n  leaky: {kind: command, command: leaky, pass_env: [LEAKY_API_KEY]}\n  \
              working: {kind: command, command: working, pass_env: [LEAKY_API_KEY]}\n  \
-             failing: {kind: command, command: failing, pass_env: [LEAKY_API_KEY]}\n\
+             failing: {kind: command, command: failing, pass_env: [LEAKY_API_KEY]}\n  \
+             wrapping: {kind: command, command: wrapping, pass_env: [LEAKY_API_KEY]}\n\
              workflow: {max_attempts: 1, checks: ['cat leak.txt; exit 1']}\n\
              redact: {patterns: {ticket: 'ACME-[0-9]{6}'}}\n",
         );
@@ -175,15 +187,20 @@ fn a_secret_is_read_nowhere_but_in_the_raw_output_whatever_its_disguise() {
 fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
     let mut yard = Yard::new();
     yard.sealed.serve();
-    let id = yard.run("failing");
-    assert!(read_file(&yard.run_dir(&id).join("stderr.log")).contains(SECRET));
+    let ids = ["failing", "wrapping"].map(|agent| yard.run(agent));
+    assert!(read_file(&yard.run_dir(&ids[0]).join("stderr.log")).contains(SECRET));
+    assert!(read_file(&yard.run_dir(&ids[1]).join("stderr.log")).contains(HALVES[1]));
     let mut shown = Vec::new();
     files(&yard.sealed.orch_home(), &mut shown);
     for path in shown {
         let text = String::from_utf8_lossy(&std::fs::read(&path).expect("a file")).into_owned();
-        assert!(!text.contains(HALVES[1]), "{}:\n{text}", path.display());
+        for leak in [HALVES[0], HALVES[1], "secretkeymaterial"] {
+            assert!(!text.contains(leak), "{leak} in {}:\n{text}", path.display());
+        }
     }
-    assert!(yard.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
+    for id in ids {
+        assert!(yard.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
+    }
     yard.sealed.stop_daemon();
     yard.sealed.finish();
 }

@@ -22,7 +22,7 @@ struct Lead<T> {
 pub(super) struct Index<T> {
     leads: Vec<Lead<T>>,
     /// Where in `leads` each group begins.
-    groups: Box<[u16]>,
+    groups: Box<[u32]>,
 }
 
 /// A place in a text where something may begin.
@@ -43,17 +43,15 @@ impl<T: Copy> Index<T> {
         };
         let mut leads: Vec<Lead<T>> = leads.map(|(bytes, what)| lead(bytes.as_ref(), what)).collect();
         leads.sort_by_key(|lead| group(lead.three));
-        // More than that many do not come out of one environment.
-        leads.truncate(usize::from(u16::MAX));
         let begin = |group: usize| leads.partition_point(|lead| self::group(lead.three) < group);
-        let groups = (0..=GROUPS).map(|group| u16::try_from(begin(group)).expect("there are not that many")).collect();
+        let groups = (0..=GROUPS).map(|group| u32::try_from(begin(group)).expect("memory holds fewer")).collect();
         Self { leads, groups }
     }
 
     /// What may begin at this place.
     pub(super) fn at(&self, spot: Spot) -> impl Iterator<Item = T> {
         let group = group(spot.three);
-        let leads = &self.leads[usize::from(self.groups[group])..usize::from(self.groups[group + 1])];
+        let leads = &self.leads[self.groups[group] as usize..self.groups[group + 1] as usize];
         let fits = move |lead: &&Lead<T>| lead.three == spot.three && (lead.fourth == 0 || lead.fourth == spot.fourth);
         leads.iter().filter(fits).map(|lead| lead.what)
     }

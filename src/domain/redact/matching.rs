@@ -7,6 +7,10 @@ use std::ops::Range;
 
 /// How far an assignment may be from the word before it.
 const NAME_REST: usize = 24;
+/// Passwords are not longer than that.
+const LONGEST_PASSWORD: usize = 128;
+/// How much of a value of any length is looked at before it is known to be one.
+const ENOUGH: usize = 1 << 10;
 /// Words that a made-up value has in it, and a real one has not.
 const MADE_UP: [&[u8]; 26] = [
     b"example",
@@ -42,8 +46,10 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
     let bytes = text.text.as_bytes();
     let range = match &rule.how {
         How::Token(form) => {
-            let range = form.around(bytes, at)?;
-            begins_a_word(text, range.start).then_some(range)?
+            let start = form.backward(bytes, at, form.anchor)?;
+            // Most places end here: what follows may be long.
+            begins_a_word(text, start).then_some(())?;
+            start..form.forward(bytes, at, form.anchor)?
         }
         How::After(form) => {
             same(&bytes[at..], lead).then_some(())?;
@@ -53,8 +59,9 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
         How::Near(_, form) => {
             same(&bytes[at..], lead).then_some(())?;
             let start = assigned(bytes, at + lead.len())?.start;
-            let range = start..form.forward(bytes, start, 0)?;
-            ends_a_word(bytes, range.end).then_some(range)?
+            let end = form.forward(bytes, start, 0)?;
+            let end = end + rule.how.goes_on(&bytes[end..]);
+            ends_a_word(bytes, end).then_some(start..end)?
         }
         How::Random(_, certainty) => {
             same(&bytes[at..], lead).then_some(())?;
@@ -65,17 +72,26 @@ pub(super) fn find(rule: &Rule, lead: &str, text: &Visible<'_>, at: usize) -> Op
             password(bytes, &assigned(bytes, at + lead.len())?)?
         }
     };
-    let found = &bytes[range.clone()];
+    let found = near(&bytes[range.clone()], ENOUGH);
     let made = digits(found) >= rule.digits || (rule.digits == 1 && is_mixed(found));
-    (made && (rule.entropy == 0.0 || entropy(found) >= rule.entropy)).then_some(range)
+    let fits = made && (rule.entropy == 0.0 || entropy(found) >= rule.entropy);
+    fits.then(|| range.start..range.end + rule.how.goes_on(&bytes[range.end..]))
+}
+
+impl How {
+    /// How many bytes belong to a value, too, of which no more than was needed to judge it was looked at.
+    fn goes_on(&self, rest: &[u8]) -> usize {
+        match self {
+            Self::Token(form) | Self::After(form) | Self::Near(_, form) => match form.parts.last() {
+                Some(Part::Run { alphabet, most: None, .. }) => alphabet.run(rest),
+                Some(Part::Run { .. } | Part::Literal(_)) | None => 0,
+            },
+            Self::Random(..) | Self::Password(_) => 0,
+        }
+    }
 }
 
 impl Form {
-    /// Where it stands when its anchor is at `at`.
-    fn around(&self, bytes: &[u8], at: usize) -> Option<Range<usize>> {
-        Some(self.backward(bytes, at, self.anchor)?..self.forward(bytes, at, self.anchor)?)
-    }
-
     /// Where the parts before `anchor` begin.
     fn backward(&self, bytes: &[u8], mut at: usize, anchor: usize) -> Option<usize> {
         for part in self.parts[..anchor].iter().rev() {
@@ -106,7 +122,9 @@ impl Form {
                 }
                 Part::Run { alphabet, least, most } => {
                     let fixed = *most == Some(*least) && !last;
-                    let count = alphabet.run(if fixed { rest.get(..*least)? } else { rest });
+                    // One more than there may be tells that there are too many.
+                    let bound = most.map_or(ENOUGH, |most| most + usize::from(!fixed));
+                    let count = alphabet.run(near(rest, bound));
                     let fits = count >= *least && most.is_none_or(|most| count <= most);
                     let ends = !last || most.is_none() || !continues(rest, count);
                     (fits && ends).then_some(count)?
@@ -115,6 +133,11 @@ impl Form {
         }
         Some(at)
     }
+}
+
+/// The first bytes, `most` at most: who looks at every place of a long line must not look far from each.
+pub(super) fn near(bytes: &[u8], most: usize) -> &[u8] {
+    &bytes[..bytes.len().min(most)]
 }
 
 /// Whether a word goes on at `at`.
@@ -187,7 +210,7 @@ fn random(bytes: &[u8], at: usize, word: &str, certainty: Certainty) -> Option<R
         (!inside).then_some(())?;
     }
     let Assigned { start, quote, loose } = assigned(bytes, end)?;
-    let value = &bytes[start..start + TOKEN.run(&bytes[start..]).min(400)];
+    let value = &bytes[start..start + TOKEN.run(near(&bytes[start..], 400))];
     let closed =
         ends_a_word(bytes, start + value.len()) && (quote.is_some() || !(loose || is_type(bytes, start + value.len())));
     (closed && looks_random(value, certainty)).then_some(start..start + value.len())
@@ -235,7 +258,7 @@ fn made_up(value: &[u8]) -> bool {
 
 /// A password: what stands between quotes, or up to the next space.
 fn password(bytes: &[u8], value: &Assigned) -> Option<Range<usize>> {
-    let rest = &bytes[value.start..];
+    let rest = near(&bytes[value.start..], LONGEST_PASSWORD + 1);
     let count = match value.quote {
         Some(_) => ANY.run(rest).min(rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len())),
         None => rest.iter().position(|&byte| !ANY.has(byte) || b";,&)<>]}".contains(&byte)).unwrap_or(rest.len()),
@@ -244,7 +267,7 @@ fn password(bytes: &[u8], value: &Assigned) -> Option<Range<usize>> {
     let letters = found.iter().any(u8::is_ascii_alphabetic);
     let code = found.iter().any(|byte| b"({[$<".contains(byte)) && value.quote.is_none();
     let reference = matches!(found, [b'$' | b'{' | b'<' | b'%' | b'[' | b'@', ..]);
-    let fits = (6..=128).contains(&count) && letters && digits(found) > 0;
+    let fits = (6..=LONGEST_PASSWORD).contains(&count) && letters && digits(found) > 0;
     let plain =
         !code && !reference && !is_path(found) && !made_up(found) && memchr::memmem::find(found, b"::").is_none();
     let end = value.start + count;

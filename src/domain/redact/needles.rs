@@ -19,7 +19,7 @@ pub(super) struct Needle {
 /// All of them; longer ones are tried first.
 pub(super) struct Needles {
     all: Vec<Needle>,
-    pub(super) index: Index<u16>,
+    pub(super) index: Index<u32>,
 }
 
 impl Needles {
@@ -34,9 +34,7 @@ impl Needles {
         }
         let mut all: Vec<Needle> = forms.into_iter().map(|(text, name)| Needle { text, name }).collect();
         all.sort_by_key(|needle| std::cmp::Reverse(needle.text.len()));
-        // More than that many forms do not come out of one environment.
-        all.truncate(usize::from(u16::MAX));
-        let numbered = (0_u16..).zip(&all);
+        let numbered = (0_u32..).zip(&all);
         let index = Index::new(numbered.flat_map(|(number, needle)| needle.leads().map(move |lead| (lead, number))));
         Self { all, index }
     }
@@ -45,8 +43,8 @@ impl Needles {
         self.all.is_empty()
     }
 
-    pub(super) fn get(&self, number: u16) -> &Needle {
-        &self.all[usize::from(number)]
+    pub(super) fn get(&self, number: u32) -> &Needle {
+        &self.all[number as usize]
     }
 
     /// The value whose end a text begins with, and how much of it that is.
@@ -58,7 +56,7 @@ impl Needles {
         self.all.iter().filter_map(|needle| Some((needle, longest(needle)?))).max_by_key(|(_, count)| *count)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u16, &Needle)> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Needle)> {
         (0..).zip(&self.all)
     }
 }

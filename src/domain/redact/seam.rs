@@ -5,7 +5,7 @@
 use super::Redactor;
 use super::needles::Needle;
 use super::visible::Visible;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// How many pieces are held at most, and how many bytes of their texts.
 const MOST_HELD: usize = 64;
@@ -42,7 +42,7 @@ pub struct Seam<P> {
 /// The beginning of a value at the end of a text.
 #[derive(Debug, Clone)]
 struct Open {
-    needle: u16,
+    needle: u32,
     /// How many bytes of it were there so far.
     seen: usize,
     thread: u64,
@@ -59,7 +59,7 @@ struct Edit {
     from: usize,
     /// `None`: to its end.
     to: Option<usize>,
-    needle: u16,
+    needle: u32,
 }
 
 impl<P: Piece> Seam<P> {
@@ -104,16 +104,25 @@ impl<P: Piece> Seam<P> {
     fn apply(&mut self, redactor: &Redactor, edit: &Edit) {
         let mask = format!("[REDACTED:{}]", redactor.needles.get(edit.needle).name);
         let Some(piece) = self.held.get_mut(edit.piece) else { return };
-        let mut done = false;
+        let (mut done, mut replaced) = (false, 0..0);
         piece.texts(&mut |thread, text| {
             if thread.id == edit.thread && !done {
                 let to = edit.to.unwrap_or(text.len()).min(text.len());
-                if edit.from <= to && text.is_char_boundary(edit.from) && text.is_char_boundary(to) {
-                    text.replace_range(edit.from..to, &mask);
+                if edit.from < to && text.is_char_boundary(edit.from) && text.is_char_boundary(to) {
+                    replaced = edit.from..to;
+                    text.replace_range(replaced.clone(), &mask);
                 }
                 done = true;
             }
         });
+        if replaced.is_empty() {
+            return;
+        }
+        // What begins behind the mask begins at another place now, and what began within it, right behind it.
+        let same = self.open.iter_mut().filter(|open| open.thread == edit.thread).flat_map(|open| &mut open.parts);
+        for (_, from) in same.filter(|(piece, from)| *piece == edit.piece && *from > replaced.start) {
+            *from = replaced.start + mask.len() + from.saturating_sub(replaced.end);
+        }
     }
 }
 
@@ -123,31 +132,28 @@ fn follow(redactor: &Redactor, open: &mut Vec<Open>, edits: &mut Vec<Edit>, piec
     let seen: &str = &visible.text;
     let start = seen.len() - seen.trim_start().len();
     let body = seen.trim();
-    let mut closed = None;
+    let mut closed: Vec<(Open, usize)> = Vec::new();
     let mut kept = Vec::new();
     for mut one in std::mem::take(open) {
         if one.thread != thread.id || body.is_empty() {
             kept.push(one);
             continue;
         }
-        let rest = &redactor.needles.get(one.needle).text.as_bytes()[one.seen..];
+        let value = redactor.needles.get(one.needle).text.as_bytes();
+        // A space of the value that stood at the cut was trimmed away.
+        let rest = value[one.seen..].trim_ascii_start();
         if body.as_bytes().starts_with(rest) {
             let end = visible.real(&(start..start + rest.len())).end;
-            closed = closed.or(Some((one, end)));
+            closed.push((one, end));
         } else if rest.starts_with(body.as_bytes()) {
-            one.seen += body.len();
+            one.seen = value.len() - rest.len() + body.len();
             one.parts.push((piece, 0));
             one.waited = 0;
             kept.push(one);
         }
     }
     *open = kept;
-    if let Some((one, end)) = closed {
-        open.retain(|other| other.thread != thread.id);
-        let edit = |piece, from, to| Edit { piece, thread: one.thread, from, to, needle: one.needle };
-        edits.extend(one.parts.iter().map(|&(piece, from)| edit(piece, from, None)));
-        edits.push(edit(piece, 0, Some(end)));
-    }
+    edits.extend(edits_of(&closed, piece, thread));
     let new = redactor.needles.beginnings(redactor, body, thread.least).into_iter().map(|(needle, seen)| {
         let begin = start + body.len() - seen;
         let from = visible.real(&(begin..start + body.len())).start;
@@ -156,9 +162,24 @@ fn follow(redactor: &Redactor, open: &mut Vec<Open>, edits: &mut Vec<Edit>, piec
     open.extend(new);
 }
 
+/// Masks, as one, all the values that end in this piece: each in its other parts to their ends, and here from the
+/// beginning on.
+fn edits_of(closed: &[(Open, usize)], piece: usize, thread: Thread) -> Vec<Edit> {
+    let Some(end) = closed.iter().map(|(_, end)| *end).max() else { return Vec::new() };
+    let needle = closed[0].0.needle;
+    let mut begins = BTreeMap::new();
+    for &(piece, from) in closed.iter().flat_map(|(one, _)| &one.parts) {
+        let begin = begins.entry(piece).or_insert(from);
+        *begin = from.min(*begin);
+    }
+    let edit = |piece, from, to| Edit { piece, thread: thread.id, from, to, needle };
+    let before = begins.into_iter().map(|(piece, from)| edit(piece, from, None));
+    before.chain([edit(piece, 0, Some(end))]).collect()
+}
+
 impl super::Needles {
     /// The values whose beginning is the end of `text`, and how much of them is there: not all of one.
-    fn beginnings(&self, redactor: &Redactor, text: &str, least: usize) -> Vec<(u16, usize)> {
+    fn beginnings(&self, redactor: &Redactor, text: &str, least: usize) -> Vec<(u32, usize)> {
         let bytes = text.as_bytes();
         let mut found = Vec::new();
         let mut from = bytes.len().saturating_sub(TAIL);
@@ -186,11 +207,28 @@ impl super::Needles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     impl Piece for String {
         fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
             visit(Thread { id: 0, least: 4 }, self);
         }
+    }
+
+    /// A text in pieces of any length.
+    struct Delta(String);
+
+    impl Piece for Delta {
+        fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
+            visit(Thread { id: 0, least: 1 }, &mut self.0);
+        }
+    }
+
+    fn joined(redactor: &Redactor, pieces: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut seam = Seam::new(8);
+        let mut out: Vec<Delta> = pieces.into_iter().flat_map(|piece| seam.push(redactor, Delta(piece))).collect();
+        out.extend(seam.finish());
+        out.into_iter().map(|Delta(text)| text).collect()
     }
 
     fn through(lines: &[&str]) -> Vec<String> {
@@ -208,6 +246,39 @@ mod tests {
         assert_eq!(through(&["x cana", "ry-va", "  lue-1"]), [format!("x {mask}"), mask.to_owned(), mask.to_owned()]);
         assert_eq!(through(&["ca\u{1b}[1mnary\u{0}-", "\u{1b}[0mvalue-1 y"]), [mask.to_owned(), format!("{mask} y")]);
         assert_eq!(through(&["canarcana", "ry-value-1"]), [format!("canar{mask}"), mask.to_owned()]);
+    }
+
+    #[test]
+    fn a_piece_that_ends_one_value_and_begins_another_loses_nothing_else() {
+        let mask = "[REDACTED:API_KEY]";
+        let masked = [format!("x {mask}"), format!("{mask} y {mask}"), mask.to_owned()];
+        assert_eq!(through(&["x canary-", "value-1 y canary-", "value-1"]), masked);
+        let long = "canary-value-that-is-very-much-longer-than-its-mask";
+        let redactor = Redactor::new([("API_KEY", long)]);
+        let pieces = [format!("x {}", &long[..6]), format!("{} y {}", &long[6..], &long[..6]), long[6..].to_owned()];
+        assert_eq!(joined(&redactor, pieces), masked);
+        let redactor = Redactor::new([("A_KEY", "abcdefgh"), ("B_KEY", "abcdefghijkl")]);
+        let both = joined(&redactor, ["abcd".to_owned(), "efgh".to_owned(), "ijkl x".to_owned()]);
+        assert!(both.iter().all(|piece| piece.starts_with("[REDACTED:B_KEY]")), "{both:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_that_is_cut_anywhere_is_masked_and_nothing_else_is(
+            value in "[a-z0-9][a-z0-9/+ -]{7,60}[a-z0-9]",
+            others in prop::collection::vec("[A-Z]{0,9}( [A-Z]{1,9})?", 2..5),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let text = others.join(&value);
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len())).chain([0, text.len()]).collect();
+            cuts.sort_unstable();
+            cuts.dedup();
+            let redactor = Redactor::new([("API_KEY", &value)]);
+            let pieces = cuts.windows(2).map(|cut| text[cut[0]..cut[1]].to_owned());
+            let masked: String = joined(&redactor, pieces).iter().map(|piece| redactor.text(piece).into_owned()).collect();
+            let plain = |text: &str| text.replace("[REDACTED:API_KEY]", "").replace(' ', "");
+            prop_assert_eq!(plain(&masked), plain(&others.concat()), "{:?}", cuts);
+        }
     }
 
     #[test]

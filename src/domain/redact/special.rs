@@ -1,12 +1,17 @@
 //! The few kinds of secrets whose form is more than a row of alphabets.
 
 use super::alphabet::{Alphabet, NAMED};
-use super::matching::begins_a_word;
+use super::matching::{begins_a_word, near};
 use super::visible::Visible;
 use std::ops::Range;
 
 /// The name under which a private key is masked.
 pub(super) const PRIVATE_KEY: &str = "private-key";
+
+/// How long the first part of a JWT is at most. Where it may begin at many places of a long line, each costs that much.
+const HEADER: usize = 2 << 10;
+/// How far an option is from the name of its program at most.
+const COMMAND: usize = 1 << 10;
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +60,8 @@ impl Special {
         match self {
             Self::PrivateKey => private_key_armour(rest).map(|count| at..body + count),
             Self::Jwt => jwt_around(text, at),
-            Self::Jwe => jwt(rest).filter(|_| begins_a_word(text, at)).map(|count| at..body + count),
+            // In base64 of JSON it stands everywhere, but seldom at the beginning of a word.
+            Self::Jwe => begins_a_word(text, at).then(|| jwt(rest))?.map(|count| at..body + count),
             Self::UrlPassword => url_password(rest).map(|range| body + range.start..body + range.end),
             Self::CurlUser => curl_user(&bytes[..at], rest).map(|range| body + range.start..body + range.end),
         }
@@ -69,9 +75,10 @@ fn word(bytes: &[u8]) -> usize {
 
 /// The length of three parts with dots between them, each long enough to be no accident.
 fn jwt(rest: &[u8]) -> Option<usize> {
-    let part = |from: usize| rest.get(from..).map(word).filter(|&count| count >= 8);
+    let long = |count: &usize| *count >= 8;
+    let part = |from: usize| rest.get(from..).map(word).filter(long);
     let dot = |at: usize| (rest.get(at) == Some(&b'.')).then_some(at + 1);
-    let claims = dot(part(0)?)?;
+    let claims = dot(Some(word(near(rest, HEADER))).filter(long)?)?;
     let signature = dot(claims + part(claims)?)?;
     Some(signature + part(signature)?)
 }
@@ -102,7 +109,8 @@ fn url_password(rest: &[u8]) -> Option<Range<usize>> {
 
 /// The password in `curl … -u user:password`.
 fn curl_user(before: &[u8], rest: &[u8]) -> Option<Range<usize>> {
-    let line = before.iter().rposition(|&byte| byte == b'\n').map_or(before, |feed| &before[feed + 1..]);
+    let before = &before[before.len().saturating_sub(COMMAND)..];
+    let line = memchr::memrchr(b'\n', before).map_or(before, |feed| &before[feed + 1..]);
     memchr::memmem::find(line, b"curl ")?;
     let open = rest.iter().take_while(|byte| b" \"'\\".contains(byte)).count();
     let end = open + rest[open..].iter().position(|byte| b" \t\r\n\"'\\".contains(byte)).unwrap_or(rest.len() - open);
@@ -130,7 +138,8 @@ pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize,
         }
         let opening = armour && at == from;
         if !opening && !is_key_line(line) {
-            return (at, false);
+            // The end of the last line is not a part of the key.
+            return (from + text[from..at].trim_end().len(), false);
         }
         at += line.len();
     }
@@ -138,7 +147,21 @@ pub(super) fn private_key_rest(text: &str, from: usize, armour: bool) -> (usize,
 }
 
 fn is_key_line(line: &str) -> bool {
-    let line = line.trim();
+    let line = unnumbered(line).trim();
     let is_header = line.starts_with("Proc-Type:") || line.starts_with("DEK-Info:");
     is_header || line.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte))
+}
+
+/// A line without what tools put before it: the signs of diffs and quotations, its number, a frame.
+fn unnumbered(line: &str) -> &str {
+    let mut line = line;
+    // Numbered lines of a diff, or a diff of numbered lines.
+    for _ in 0..2 {
+        line = line.trim_start().trim_start_matches(['-', '+', ' ', '\t', '>', '|', '│']);
+        let text = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        if text.len() < line.len() && text.starts_with(['→', ':', '-', '\t', ' ', '│', '|']) {
+            line = &text[text.chars().next().map_or(0, char::len_utf8)..];
+        }
+    }
+    line
 }

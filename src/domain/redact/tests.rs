@@ -90,6 +90,34 @@ fn a_value_is_masked_where_it_is_wrapped_or_interleaved() {
 }
 
 #[test]
+fn a_value_behind_or_within_what_only_a_terminal_reads_is_masked() {
+    let redactor = redactor("canary-value-1/2");
+    let mask = "[REDACTED:MY_TOKEN]";
+    for (begin, end) in [
+        ("[1.2,\"o\",\"\\u001b]0;host\\u0007$ export K=", "\\r\\n\"]"),
+        ("b'\\x1b]0;host\\x07$ export K=", "'"),
+        ("\\033]0;host\\007$ ", " x"),
+        ("\\x1b]0;host\\a$ ", " x"),
+        ("\\u001b]8;;https://x/\\u001b\\\\ ", " x"),
+        ("\\u001b]never ended ", " x"),
+        ("\u{1b}]8;;https://x/?t=", "\u{7}link\u{1b}]8;;\u{7}"),
+        ("\u{1b}]never ended ", " x"),
+        ("\u{1b}]never ended ", ""),
+        ("\\u001b]8;;https://x/?t=", "\\u0007link"),
+    ] {
+        for value in ["canary-value-1/2", "ghp_aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5"] {
+            let masked = redactor.text(&format!("{begin}{value}{end}")).replace("github-pat", "MY_TOKEN");
+            assert_eq!(masked, format!("{begin}{mask}{end}"));
+        }
+    }
+    let colours = "\\u001b]0;host\\u0007$ K=canary-\\u001b[1mvalue-1/2 x";
+    assert_eq!(redactor.text(colours), format!("\\u001b]0;host\\u0007$ K={mask} x"));
+    let mut document = serde_json::json!({"output": "\u{1b}]8;;https://x/?t=canary-value-1/2\u{7}link"});
+    redactor.json(&mut document);
+    assert!(!document.to_string().contains("canary"), "{document}");
+}
+
+#[test]
 fn what_a_person_names_is_masked_and_overlaps_become_one() {
     let patterns = [("ticket", "ACME-[0-9]{6}"), ("line", "(?m)^secret: .+$")];
     let patterns = patterns.map(|(name, regex)| Pattern::new(name, regex).expect("a pattern"));
@@ -178,10 +206,84 @@ fn a_private_key_is_masked_also_when_it_comes_in_pieces() {
 }
 
 #[test]
+fn a_private_key_is_masked_also_where_each_line_has_a_prefix() {
+    let key = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEowIBAAKCAQEA\n+s8/Kx0secretbody\nAAAABG5vbmU=\n-----END RSA PRIVATE KEY-----";
+    let prefixes: [&dyn Fn(usize) -> String; 12] = [
+        &|number| format!("{number:6}→"),
+        &|number| format!("{number:6}\t"),
+        &|number| format!("{number}:"),
+        &|number| format!("{number}-"),
+        &|number| format!("{number:4} │ "),
+        &|number| format!("{number:4}: "),
+        &|number| format!("{number:6}→+"),
+        &|_| "-".to_owned(),
+        &|_| "+".to_owned(),
+        &|_| "> ".to_owned(),
+        &|_| "| ".to_owned(),
+        &|_| "    ".to_owned(),
+    ];
+    let redactor = Redactor::default();
+    for prefix in prefixes {
+        let lines: Vec<String> =
+            key.lines().enumerate().map(|(index, line)| format!("{}{line}", prefix(index + 9))).collect();
+        let mask = "[REDACTED:private-key]";
+        let expected = format!("{}{mask}\n-    let old = 1;\n+    let new = 2;", prefix(9));
+        let text = format!("{}\n-    let old = 1;\n+    let new = 2;", lines.join("\n"));
+        assert_eq!(redactor.text(&text), expected);
+        let mut carry = Carry::default();
+        for line in &lines {
+            assert!(redactor.next_text(&mut carry, line).ends_with(mask), "{line}");
+        }
+        assert_eq!(redactor.next_text(&mut carry, "+one"), "+one");
+        // Who ends in the middle is followed by a diff.
+        let open = format!("{}\n@@ -1,3 +1,3 @@\n-old\n+new", lines[..4].join("\n"));
+        assert!(redactor.text(&open).ends_with("\n@@ -1,3 +1,3 @@\n-old\n+new"), "{open}");
+    }
+}
+
+#[test]
 fn json_is_masked_in_texts_and_keys() {
     let mut value = serde_json::json!({"a": ["x canary-value y", 1, null], "canary-value": true});
     redactor("canary-value").json(&mut value);
     assert_eq!(value, serde_json::json!({"a": ["x [REDACTED:MY_TOKEN] y", 1, null], "[REDACTED:MY_TOKEN]": true}));
+}
+
+/// With work that grew with the square of its length, most of these would take many minutes.
+#[test]
+fn a_long_line_is_read_in_time_whatever_is_repeated_in_it() {
+    let redactor = Redactor::default();
+    for unit in
+        ["eyJhIjox", "-u x ", "-u curl", "password: \"a\", ", "secret_key=", "api_key=", ".eyJ", "://a@", "ghp_", "sk-"]
+    {
+        let line = unit.repeat((512 << 10) / unit.len());
+        assert!(redactor.text(&line).len() <= line.len(), "{unit}");
+    }
+}
+
+#[test]
+fn what_is_looked_for_near_a_word_only_is_still_found() {
+    let redactor = Redactor::default();
+    let filler = "x".repeat(900);
+    let curl = format!("curl {filler} -u me:pa55word https://example.org");
+    assert_eq!(redactor.text(&curl), curl.replace("pa55word", "[REDACTED:curl-auth-user]"));
+    let long = "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1d".repeat(200);
+    for token in [format!("sk-proj-{long}"), format!("hooks.slack.com/services/T{long}"), format!("dropbox=sl.{long}")]
+    {
+        let masked = redactor.text(&token).into_owned();
+        assert!(masked.ends_with(']') && masked.len() < 60, "{masked}");
+    }
+    let header = format!("eyJ{}", "hbGciOiJSU0Et".repeat(80));
+    let jwe = format!("x {header}.aB3dE5gH7jK9mN1pQ3sT.48V1_ALb6US04U3b.rest y");
+    assert!(redactor.text(&jwe).starts_with("x [REDACTED:jwt]"), "{}", redactor.text(&jwe));
+}
+
+#[test]
+fn of_very_many_values_none_is_forgotten() {
+    let value = |number: u64| format!("{:016x}-value", number.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    let redactor = Redactor::new((0..6000).map(|number| (format!("KEY_{number}"), value(number))));
+    for number in 0..6000 {
+        assert_eq!(redactor.text(&value(number)), format!("[REDACTED:KEY_{number}]"));
+    }
 }
 
 proptest! {

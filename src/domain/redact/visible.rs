@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// How programs write the bell that ends a string.
+const WRITTEN_BELLS: [&[u8]; 6] = [b"\\x07", b"\\u0007", b"\\u{7}", b"\\u{07}", b"\\007", b"\\a"];
+
 /// What is seen of a text.
 #[derive(Debug)]
 pub(super) struct Visible<'a> {
@@ -13,9 +16,14 @@ pub(super) struct Visible<'a> {
 }
 
 impl<'a> Visible<'a> {
+    /// The whole text, with all that is hidden in it.
+    pub(super) fn all_of(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), pieces: Vec::new() }
+    }
+
     pub(super) fn of(text: &'a str) -> Self {
         if !is_suspect(text.as_bytes()) {
-            return Self { text: Cow::Borrowed(text), pieces: Vec::new() };
+            return Self::all_of(text);
         }
         let (mut seen, mut pieces, mut copied) = (String::new(), Vec::new(), 0);
         let mut at = 0;
@@ -33,11 +41,16 @@ impl<'a> Visible<'a> {
             }
         }
         if copied == 0 {
-            return Self { text: Cow::Borrowed(text), pieces: Vec::new() };
+            return Self::all_of(text);
         }
         pieces.push((seen.len(), copied));
         seen.push_str(&text[copied..]);
         Self { text: Cow::Owned(seen), pieces }
+    }
+
+    /// Whether anything of the text is not seen.
+    pub(super) fn hides(&self) -> bool {
+        !self.pieces.is_empty()
     }
 
     /// Whether something hidden stands right before this place. A word may begin there.
@@ -71,10 +84,10 @@ fn hidden(text: &str) -> usize {
     let bytes = text.as_bytes();
     match bytes[0] {
         b'\n' | b'\r' | b'\t' => 0,
-        0x1b => 1 + sequence(&bytes[1..]),
+        0x1b => 1 + sequence(&bytes[1..], string),
         b'\\' => match escaped(bytes) {
             0 => 0,
-            count if is_escape(&bytes[..count]) => count + sequence(&bytes[count..]),
+            count if is_escape(&bytes[..count]) => count + sequence(&bytes[count..], written_string),
             count => count,
         },
         0x20..=0x7e => 0,
@@ -83,25 +96,57 @@ fn hidden(text: &str) -> usize {
     }
 }
 
-/// The length of the rest of a terminal's sequence, behind its ESC.
-fn sequence(rest: &[u8]) -> usize {
+/// The length of the rest of a terminal's sequence, behind its ESC. `string` measures what only a terminal reads.
+fn sequence(rest: &[u8], string: fn(&[u8]) -> usize) -> usize {
     match rest.first() {
         Some(b'[') => {
             let parameters = rest[1..].iter().take_while(|byte| (0x20..0x40).contains(*byte)).count();
             1 + parameters + usize::from(rest.get(1 + parameters).is_some_and(|byte| (0x40..0x7f).contains(byte)))
         }
-        Some(b']' | b'P' | b'X' | b'^' | b'_') => {
-            let string = rest.iter().take_while(|byte| !matches!(byte, 0x07 | 0x1b | b'\n')).count();
-            match rest.get(string..) {
-                Some([0x07, ..]) => string + 1,
-                Some([0x1b, b'\\', ..]) => string + 2,
-                Some(_) | None => string,
-            }
-        }
+        Some(b']' | b'P' | b'X' | b'^' | b'_') => 1 + string(&rest[1..]),
         Some(b'(' | b')') => rest.len().min(2),
         Some(b'7' | b'8' | b'=' | b'>') => 1,
         Some(_) | None => 0,
     }
+}
+
+/// The length of a title, a link, or another string that only a terminal reads, with its end.
+fn string(rest: &[u8]) -> usize {
+    let length = rest.iter().take_while(|byte| !matches!(byte, 0x07 | 0x1b | b'\n')).count();
+    match rest[length..] {
+        [0x07, ..] => length + 1,
+        [0x1b, b'\\', ..] => length + 2,
+        _ => length,
+    }
+}
+
+/// The same, where the sequence stands as an escape: its end does too. No terminal reads it, so that what is never
+/// ended hides nothing.
+fn written_string(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(found) = memchr::memchr3(b'\\', 0x07, b'\n', &rest[at..]) {
+        at += found;
+        let end = &rest[at..];
+        match end {
+            [0x07, ..] => return at + 1,
+            [b'\n', ..] | [b'\\', b'n', ..] => return 0,
+            _ => {}
+        }
+        if let Some(bell) = WRITTEN_BELLS.iter().find(|bell| end.starts_with(bell)) {
+            return at + bell.len();
+        }
+        let count = escaped(end);
+        if is_escape(&end[..count]) {
+            // The backslash of `ESC \` is mostly written twice; any other ESC begins what comes next.
+            return match &end[count..] {
+                [b'\\', b'\\', ..] => at + count + 2,
+                next @ [b'\\', ..] if escaped(next) == 0 => at + count + 1,
+                _ => at,
+            };
+        }
+        at += 1;
+    }
+    0
 }
 
 /// The length of an escape, as programs write it, that stands for something that is not seen; 0: there is none.
@@ -127,7 +172,11 @@ fn escaped(bytes: &[u8]) -> usize {
 
 /// Whether an escape stands for ESC.
 fn is_escape(escape: &[u8]) -> bool {
-    escape == b"\\e" || escape == b"\\033" || escape == b"\\u{1b}" || escape.ends_with(b"1b") || escape.ends_with(b"1B")
+    escape == b"\\e"
+        || escape == b"\\033"
+        || escape.eq_ignore_ascii_case(b"\\u{1b}")
+        || escape.ends_with(b"1b")
+        || escape.ends_with(b"1B")
 }
 
 fn is_hidden(c: char) -> bool {
@@ -150,6 +199,11 @@ mod tests {
             "ca\\x1b[0mna\\e[1mry",
             "ca\u{1b}]0;title\u{7}na\u{1b}(Bry",
             "\u{1b}[2Kcana\u{8}ry\u{ad}",
+            "ca\\u001b]0;title\\u0007na\\x1b]0;title\\x07ry",
+            "ca\\033]0;title\\007na\\u{1B}]0;title\\u{7}ry",
+            "ca\\x1b]0;title\\ana\\x1b]0;title\u{7}ry",
+            "ca\\u001b]8;;x\\u001b\\\\na\\033]8;;\\033\\ry",
+            "ca\\x1b]0;title\\x1b[1mnary",
         ] {
             let text = format!("x {text} y");
             let visible = Visible::of(&text);
@@ -157,6 +211,7 @@ mod tests {
             let real = visible.real(&(2..8));
             assert!(text[real.clone()].starts_with('c') && text[real].ends_with('y'), "{text:?}");
         }
+        assert_eq!(Visible::of("a\\x1b]0;b\\ncanary").text, "a0;b\\ncanary", "what is never ended hides nothing");
         for plain in ["a\nb\tc", "C:\\users\\x0 \\u0041 \\n", "“naïve” – 日本 🙂"] {
             assert!(matches!(Visible::of(plain).text, Cow::Borrowed(_)), "{plain}");
         }
