@@ -127,8 +127,10 @@ impl Reading {
     }
 
     /// Reads to the end, the last line included, whether it is complete or not. Nobody may write any more. Of more
-    /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever.
+    /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever. What
+    /// an earlier reading told is read in any case, because only so it is known what is new.
     pub(super) fn finish_lines(&mut self, most: u64) {
+        while (self.transcript.has_known() || self.records.has_known()) && self.step() {}
         self.skip_to_last(most);
         while self.step() {}
         let at = self.clock.at();
@@ -330,3 +332,6 @@ pub(super) fn has_output(dir: &RunDir) -> bool {
     let exists = |path: &Path| path.is_file();
     exists(&dir.events()) && exists(&dir.stderr())
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,6 +91,11 @@ impl Records {
         Ok(Self { raw, events, seam: Seam::new(PATIENCE), key, speech })
     }
 
+    /// Whether what comes next is in the files already.
+    pub(super) fn has_known(&self) -> bool {
+        [&self.raw, &self.events].iter().any(|file| file.known > 0 && !file.full)
+    }
+
     /// A line of the agent, as it stands in its output.
     pub(super) fn line(&mut self, redactor: &Redactor, line: &str) {
         let raw = match serde_json::from_str::<Value>(line) {

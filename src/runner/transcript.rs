@@ -66,6 +66,11 @@ impl Transcript {
         self.known = lines_of(&self.path).unwrap_or(0);
     }
 
+    /// Whether what comes next is in the file already.
+    pub(super) fn has_known(&self) -> bool {
+        self.known > 0
+    }
+
     pub(super) fn renderer(&self) -> &Renderer {
         &self.renderer
     }

@@ -1,0 +1,113 @@
+//! What is read again after a runner was killed: no line is lost, and none comes twice.
+
+use super::*;
+use crate::agents::{DialectKind, LaunchSpec};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::outcome::RunKind;
+use crate::domain::redact::Redactor;
+use crate::runner::launch::Limits;
+use crate::runner::render::Renderer;
+use std::fmt::Display;
+use std::fs::OpenOptions;
+use std::io::Write;
+
+/// A run whose output is written by the test. A reading that is dropped stands for a runner that was killed.
+struct Run {
+    _home: tempfile::TempDir,
+    dir: RunDir,
+    launch: Launch,
+}
+
+impl Run {
+    fn new() -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let dir = RunDir::new(home.path());
+        let spec = LaunchSpec {
+            program: "/bin/true".into(),
+            args: Vec::new(),
+            cwd: home.path().to_owned(),
+            env: BTreeMap::new(),
+            pass_env: Vec::new(),
+            stdin: Stdin::Prompt,
+            files: BTreeMap::new(),
+            opening: serde_json::Value::Null,
+        };
+        let launch = Launch {
+            run_id: RunId::new(TaskId(7), 1, 1),
+            task_id: TaskId(7),
+            kind: RunKind::Work,
+            agent: "mybot".into(),
+            model: None,
+            dialect: DialectKind::Command,
+            spec,
+            limits: Limits::default(),
+            redact: Vec::new(),
+            messages: Vec::new(),
+            wake_socket: None,
+        };
+        let run = Self { _home: home, dir, launch };
+        run.print("");
+        OpenOptions::new().append(true).create(true).open(run.dir.stderr()).expect("writable");
+        run
+    }
+
+    fn print(&self, text: &str) {
+        let open = OpenOptions::new().append(true).create(true).open(self.dir.events());
+        open.and_then(|mut file| file.write_all(text.as_bytes())).expect("writable");
+    }
+
+    fn print_lines(&self, lines: impl IntoIterator<Item = impl Display>) {
+        self.print(&lines.into_iter().map(|line| format!("{line}\n")).collect::<String>());
+    }
+
+    fn transcript(&self) -> Transcript {
+        Transcript::open(&self.dir, Renderer::new(Redactor::default()), None).expect("files")
+    }
+
+    /// As the runner reads.
+    fn reading(&self) -> Reading {
+        Reading::open(&self.dir, &self.launch, self.transcript()).expect("files")
+    }
+
+    /// As a burial reads.
+    fn again(&self) -> Reading {
+        let mut transcript = self.transcript();
+        transcript.continue_where_it_ended();
+        Reading::open(&self.dir, &self.launch, transcript).expect("files")
+    }
+
+    /// The runner reads all that is there, and is killed.
+    fn read_and_die(&self) {
+        let mut reading = self.reading();
+        while reading.step() {}
+    }
+
+    fn lines_of(&self, path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).expect("readable");
+        assert!(text.is_empty() || text.ends_with('\n'), "half a line: {text}");
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// The transcript without its first line, which names the run.
+    fn told(&self) -> Vec<String> {
+        self.lines_of(&self.dir.transcript())[1..].to_vec()
+    }
+}
+
+#[test]
+fn what_is_new_after_a_flood_that_was_told_already_is_told_with_what_was_left_out() {
+    let run = Run::new();
+    run.print_lines((0..2000).map(|n| format!("before {n}")));
+    run.read_and_die();
+    run.print_lines((0..40_000).map(|n| format!("after {n}")));
+    let mut reading = run.again();
+    reading.finish_lines(100);
+    drop(reading);
+    for lines in [run.told(), run.lines_of(&run.dir.raw())] {
+        let before: Vec<&String> = lines.iter().filter(|line| line.starts_with("before ")).collect();
+        assert_eq!(before.len(), 2000);
+        assert_eq!(lines.last().map(String::as_str), Some("after 39999"));
+        assert!(!lines.contains(&"after 30000".to_owned()), "the limit holds for what is new");
+    }
+    assert!(run.told().iter().any(|line| line.contains(" bytes of output are left out here")));
+}
