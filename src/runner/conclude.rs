@@ -82,22 +82,22 @@ fn blank(launch: &Launch, started: &Started, ending: Ending) -> RunReport {
 
 /// The last lines of the transcript.
 fn farewell(report: &mut RunReport, mut reading: Reading) {
+    let mut told = Vec::new();
     if report.failure().is_some() {
         let stderr = reading.stderr_tail();
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-        for line in &lines[lines.len().saturating_sub(8)..] {
-            reading.transcript.note(&format!("stderr: {line}"));
-        }
+        let last = &lines[lines.len().saturating_sub(8)..];
+        told.extend(last.iter().map(|line| format!("stderr: {line}")));
     }
     if reading.starts_before() > 0 {
         let times = reading.starts_before() + 1;
-        let what = format!("it was started {times} times, because another start of the program was at its files");
-        reading.transcript.note(&what);
+        told.push(format!("it was started {times} times, because another start of the program was at its files"));
     }
     if !report.swept.is_empty() {
-        reading.transcript.note(&format!("ended what was left behind: {}", report.swept.join(", ")));
+        told.push(format!("ended what was left behind: {}", report.swept.join(", ")));
     }
-    reading.transcript.note(&report.summary());
+    told.push(report.summary());
+    reading.transcript.farewell(&told);
     reading.end_records(&report.outcome(), &report.ending);
     let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;

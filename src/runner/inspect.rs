@@ -114,6 +114,7 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
         report
     };
     dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    dir.forget_own_lines();
     Ok(report)
 }
 
@@ -121,7 +122,7 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
 fn reread(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
     let renderer = Renderer::new(launch.redactor(env)).below(&launch.spec.cwd);
     let mut transcript = Transcript::open(dir, renderer, None)?;
-    transcript.continue_where_it_ended();
+    transcript.continue_where_it_ended()?;
     Reading::open(dir, launch, transcript)
 }
 

@@ -16,6 +16,7 @@ mod letters;
 mod limits;
 mod lines;
 mod log_file;
+mod own_lines;
 mod pane;
 mod reading;
 mod records;

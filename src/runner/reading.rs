@@ -157,7 +157,8 @@ impl Reading {
         self.splitter = Splitter::new(LONGEST);
         self.splitter.skip_to_next_line();
         let gap = start - here;
-        self.transcript.note(&format!("{gap} bytes of output are left out here; the run's directory has them"));
+        self.records.skip();
+        self.transcript.skip(&format!("{gap} bytes of output are left out here; the run's directory has them"));
     }
 
     /// What is printed is counted there, and not by the length of the files.

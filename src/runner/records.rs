@@ -3,16 +3,15 @@
 //! daemon may have been started with others.
 
 use super::launch::RunDir;
-use super::log_file::{LogFile, Lost};
+use super::log_file::{Left, LogFile, Lost};
+use super::own_lines::Kind;
 use super::sanitize::sanitize;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::outcome::{AgentEvent, Ending, Outcome};
 use crate::domain::redact::{Carry, Piece, Redactor, Seam, Thread};
 use serde_json::{Value, json};
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 
 /// How much of the agent's own lines is kept a second time, in bytes. A flood is in the raw file alone.
 const MOST: u64 = 64 << 20;
@@ -80,13 +79,13 @@ struct Growing {
     length: u64,
     full: bool,
     /// How many lines of what comes are in the file already.
-    known: usize,
+    known: u64,
 }
 
 impl Records {
     /// From the beginning of the output. Lines that are there from an earlier reading are not written again.
     pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
-        let (raw, events) = (Growing::open(dir.raw())?, Growing::open(dir.activity())?);
+        let (raw, events) = (Growing::open(&dir.raw())?, Growing::open(&dir.activity())?);
         let (key, speech) = (Carry::default(), Carry::default());
         Ok(Self { raw, events, seam: Seam::new(PATIENCE), key, speech })
     }
@@ -150,6 +149,12 @@ impl Records {
         self.flush();
     }
 
+    /// From here on not the whole output is read.
+    pub(super) fn skip(&mut self) {
+        self.flush();
+        [&mut self.raw, &mut self.events].into_iter().for_each(|file| file.file.skip());
+    }
+
     /// Writes what is waiting. A record that cannot be written is missing: nothing else depends on it.
     pub(super) fn flush(&mut self) {
         self.raw.flush();
@@ -169,23 +174,11 @@ fn sanitize_json(value: &mut Value) {
 }
 
 impl Growing {
-    fn open(path: PathBuf) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let (mut known, mut length, mut at) = (0, 0, 0);
-        let mut piece = vec![0; 64 << 10];
-        loop {
-            let count = file.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            for feed in piece[..count].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| index) {
-                (known, length) = (known + 1, at + feed as u64 + 1);
-            }
-            at += count as u64;
-        }
-        // A last line that was not finished is written again.
-        file.set_len(length)?;
-        Ok(Self { file: LogFile::new(file), waiting: String::new(), length, full: false, known })
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = LogFile::open(path)?;
+        let Left { known, .. } = file.go_on()?;
+        let length = file.length();
+        Ok(Self { file, waiting: String::new(), length, full: false, known })
     }
 
     fn document(&mut self, document: Value) {

@@ -72,7 +72,7 @@ impl Run {
     /// As a burial reads.
     fn again(&self) -> Reading {
         let mut transcript = self.transcript();
-        transcript.continue_where_it_ended();
+        transcript.continue_where_it_ended().expect("files");
         Reading::open(&self.dir, &self.launch, transcript).expect("files")
     }
 
@@ -88,9 +88,9 @@ impl Run {
         text.lines().map(str::to_owned).collect()
     }
 
-    /// The transcript without its first line, which names the run.
+    /// The transcript without its first two lines, which name the run and tell that it has started.
     fn told(&self) -> Vec<String> {
-        self.lines_of(&self.dir.transcript())[1..].to_vec()
+        self.lines_of(&self.dir.transcript())[2..].to_vec()
     }
 }
 
@@ -110,4 +110,89 @@ fn what_is_new_after_a_flood_that_was_told_already_is_told_with_what_was_left_ou
         assert!(!lines.contains(&"after 30000".to_owned()), "the limit holds for what is new");
     }
     assert!(run.told().iter().any(|line| line.contains(" bytes of output are left out here")));
+}
+
+#[test]
+fn half_a_line_at_the_end_of_the_transcript_is_written_again_and_whole() {
+    let run = Run::new();
+    run.print_lines(["one", "two"]);
+    run.read_and_die();
+    let log = OpenOptions::new().write(true).open(run.dir.transcript()).expect("a transcript");
+    log.set_len(log.metadata().expect("known").len() - 2).expect("writable");
+    run.print_lines(["three"]);
+    run.again().finish_lines(u64::MAX);
+    assert_eq!(run.told(), ["one", "two", "three"]);
+}
+
+#[test]
+fn what_orch_said_of_its_own_accord_hides_no_line_of_the_agent() {
+    let run = Run::new();
+    run.print_lines(["one"]);
+    let mut reading = run.reading();
+    reading.step();
+    reading.transcript.aside("ending the agent: enough");
+    drop(reading);
+    run.print_lines(["two", "three"]);
+    for _ in 0..2 {
+        run.again().finish_lines(u64::MAX);
+        assert_eq!(run.told(), ["one", "— ending the agent: enough", "two", "three"]);
+    }
+}
+
+#[test]
+fn a_farewell_stands_once_and_after_a_torn_one_a_whole_one() {
+    let run = Run::new();
+    run.print_lines(["one"]);
+    let last = ["stderr: oh".to_owned(), "run ended".to_owned()];
+    let bury = |torn: u64| {
+        let log = OpenOptions::new().write(true).open(run.dir.transcript()).expect("a transcript");
+        log.set_len(log.metadata().expect("known").len() - torn).expect("writable");
+        let mut reading = run.again();
+        reading.finish_lines(u64::MAX);
+        reading.transcript.farewell(&last);
+        drop(reading);
+        assert_eq!(run.told(), ["one", "— stderr: oh", "— run ended"]);
+    };
+    run.read_and_die();
+    [0, 0, 3, 14, 0].into_iter().for_each(bury);
+}
+
+#[test]
+fn what_was_read_after_a_part_was_left_out_is_read_anew() {
+    let run = Run::new();
+    run.print_lines(["one"]);
+    run.read_and_die();
+    run.print_lines((0..40_000).map(|n| format!("after {n}")));
+    let mut once = Vec::new();
+    for _ in 0..2 {
+        run.again().finish_lines(100);
+        let now = [run.told(), run.lines_of(&run.dir.raw())];
+        assert!(once.is_empty() || once == now, "{once:?} {now:?}");
+        once = now.to_vec();
+    }
+}
+
+#[test]
+fn lines_that_a_full_disk_did_not_take_are_not_written_after_the_line_that_counts_them() {
+    let run = Run::new();
+    run.print_lines(["one"]);
+    let mut reading = run.reading();
+    reading.step();
+    reading.transcript.with_full_disk(|transcript| {
+        transcript.aside("lost, too");
+        for n in 2..5 {
+            transcript.event(&AgentEvent::Text { text: format!("lost {n}") });
+        }
+        transcript.flush();
+    });
+    run.print_lines(["lost 2", "lost 3", "lost 4"]);
+    reading.transcript.event(&AgentEvent::Text { text: "five".to_owned() });
+    reading.transcript.flush();
+    drop(reading);
+    run.print_lines(["five", "six"]);
+    run.again().finish_lines(u64::MAX);
+    let told = run.told();
+    let (gap, rest) = told[1..].split_first().expect("a gap");
+    assert!(gap.starts_with("— 4 lines could not be written here: "), "{told:?}");
+    assert_eq!((told[0].as_str(), rest), ("one", ["five".to_owned(), "six".to_owned()].as_slice()));
 }

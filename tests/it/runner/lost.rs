@@ -89,6 +89,27 @@ fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_co
 }
 
 #[test]
+fn no_line_is_lost_and_none_comes_twice_when_the_runner_is_killed_while_it_ends_the_agent() {
+    let room = Room::new(
+        "trap '' INT; echo one; touch begun; while [ ! -e go ]; do sleep 0.01; done
+        echo two; echo three; touch ended; while :; do sleep 0.01; done",
+    );
+    let room = room.limits(|limits| limits.grace_ms = 60_000);
+    let running = room.start();
+    room.wait_for("begun");
+    room.dir().request_stop("enough").expect("writable");
+    wait_until("the agent to be ended", RUN, || room.transcript().contains("— ending the agent: enough\n"));
+    running.signal(Signal::KILL);
+    running.finish(RUN);
+    write_file(&room.work("go"), "");
+    room.wait_for("ended");
+    bury(&room.dir(), &room.env).expect("buried");
+    let transcript = room.transcript();
+    let told: Vec<&str> = transcript.lines().filter(|line| ["one", "two", "three"].contains(line)).collect();
+    assert_eq!(told, ["one", "two", "three"], "{transcript}");
+}
+
+#[test]
 fn a_lost_run_that_was_asked_to_stop_is_cancelled() {
     let room = Room::new("touch begun; exec sleep 1000");
     lose(&room, "begun");
