@@ -34,6 +34,18 @@ impl StyleList {
         self.file.set_len(self.length)
     }
 
+    /// The length of the list in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Takes back what was added since the list had that length.
+    pub(super) fn take_back(&mut self, length: u64) {
+        if self.file.set_len(length).is_ok() {
+            self.length = length;
+        }
+    }
+
     /// Adds the styles of lines that are about to stand at `offset` and after.
     pub(super) fn add<'a>(&mut self, mut offset: u64, lines: impl Iterator<Item = &'a Rendered>) {
         let mut records = String::new();

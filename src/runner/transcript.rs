@@ -160,13 +160,21 @@ impl Transcript {
     fn write(&mut self, own: Option<Kind>, lines: &[Rendered]) {
         let text: String = lines.iter().flat_map(|line| [line.text.as_str(), "\n"]).collect();
         self.mark();
-        self.styles.add(self.file.length(), lines.iter());
         let renderer = &self.renderer;
         let tell = |lost: &Lost| told(renderer, lost);
-        match own {
+        let styled = self.styles.length();
+        // The line that marks a gap comes before these.
+        if self.file.close_gap(tell) {
+            self.styles.add(self.file.length(), lines.iter());
+        }
+        let is_written = match own {
             None => self.file.write(&text, tell),
             Some(kind) => self.file.write_own(kind, &text, tell),
         };
+        if !is_written {
+            // Others will stand where these were to be.
+            self.styles.take_back(styled);
+        }
     }
 
     /// Notes that what comes is written now. A mark that cannot be written is missing, no more.

@@ -5,6 +5,7 @@ use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::redact::Redactor;
+use crate::domain::styled::LineStyle;
 use crate::runner::launch::Limits;
 use crate::runner::render::Renderer;
 use std::fmt::Display;
@@ -195,4 +196,26 @@ fn lines_that_a_full_disk_did_not_take_are_not_written_after_the_line_that_count
     let (gap, rest) = told[1..].split_first().expect("a gap");
     assert!(gap.starts_with("— 4 lines could not be written here: "), "{told:?}");
     assert_eq!((told[0].as_str(), rest), ("one", ["five".to_owned(), "six".to_owned()].as_slice()));
+}
+
+#[test]
+fn colours_after_a_gap_stand_on_the_lines_that_they_were_meant_for() {
+    let run = Run::new();
+    let mut transcript = run.transcript();
+    let say = |transcript: &mut Transcript, text: &str| {
+        transcript.event(&AgentEvent::Warning { text: text.to_owned() });
+        transcript.flush();
+    };
+    say(&mut transcript, "before");
+    transcript.with_full_disk(|transcript| say(transcript, "lost"));
+    say(&mut transcript, "after the gap");
+    say(&mut transcript, "and more");
+    let text = std::fs::read_to_string(run.dir.transcript()).expect("readable");
+    let styles = run.lines_of(&run.dir.styles());
+    let styled = styles.iter().map(|record| {
+        let style = LineStyle::parse(record).expect("a record");
+        let from = usize::try_from(style.offset).expect("a place");
+        &text[from..from + usize::try_from(style.length).expect("a length")]
+    });
+    assert_eq!(styled.collect::<Vec<_>>(), ["! before", "! after the gap", "! and more"]);
 }
