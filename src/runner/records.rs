@@ -97,6 +97,8 @@ impl Records {
 
     /// A line of the agent, as it stands in its output.
     pub(super) fn line(&mut self, redactor: &Redactor, line: &str) {
+        // Some end a line with two characters.
+        let line = line.strip_suffix('\r').unwrap_or(line);
         let raw = match serde_json::from_str::<Value>(line) {
             Ok(document @ (Value::Object(_) | Value::Array(_))) => Raw::Document(document),
             // Of an agent that speaks no JSON: its text.
@@ -119,7 +121,11 @@ impl Records {
                     redactor.json(&mut document);
                     self.raw.push(&document.to_string());
                 }
-                Raw::Text(text) => self.raw.push(&redactor.next_text(&mut self.key, &text)),
+                // What is drawn over itself is several lines.
+                Raw::Text(text) => {
+                    let text = redactor.next_text(&mut self.key, &text);
+                    text.split('\n').for_each(|line| self.raw.push(line));
+                }
             }
         }
     }

@@ -219,3 +219,13 @@ fn colours_after_a_gap_stand_on_the_lines_that_they_were_meant_for() {
     });
     assert_eq!(styled.collect::<Vec<_>>(), ["! before", "! after the gap", "! and more"]);
 }
+
+#[test]
+fn carriage_returns_make_no_empty_lines_and_hide_none() {
+    let run = Run::new();
+    run.print("one\r\n10%\r50%\r\ntwo\r\n");
+    run.read_and_die();
+    run.print("three\r\nfour\r\n");
+    run.again().finish_lines(u64::MAX);
+    assert_eq!(run.lines_of(&run.dir.raw()), ["one", "10%", "50%", "two", "three", "four"]);
+}
