@@ -80,6 +80,8 @@ struct Growing {
     full: bool,
     /// How many lines of what comes are in the file already.
     known: u64,
+    /// The last document is there.
+    is_ended: bool,
 }
 
 impl Records {
@@ -148,11 +150,11 @@ impl Records {
     /// How the run went; the last document of the events.
     pub(super) fn ended(&mut self, outcome: &Outcome, ending: &Ending) {
         let Ending { usage, cost, usage_is_thread_total, .. } = ending;
-        self.events.document(json!({
+        self.flush();
+        self.events.end(json!({
             "type": "run_ended", "outcome": outcome, "usage": usage, "cost_usd": cost,
             "usage_is_thread_total": usage_is_thread_total,
         }));
-        self.flush();
     }
 
     /// From here on not the whole output is read.
@@ -182,16 +184,21 @@ fn sanitize_json(value: &mut Value) {
 impl Growing {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file = LogFile::open(path)?;
-        let Left { known, .. } = file.go_on()?;
+        let Left { known, is_ended } = file.go_on()?;
         let length = file.length();
-        Ok(Self { file, waiting: String::new(), length, full: false, known })
+        let full = is_ended || length > MOST;
+        Ok(Self { file, waiting: String::new(), length, full, known, is_ended })
     }
 
     fn document(&mut self, document: Value) {
-        let at = Value::String(SystemClock.now().to_string());
-        let fields = document.as_object().cloned().unwrap_or_default();
-        let dated = Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect());
-        self.push(&dated.to_string());
+        self.push(&dated(document));
+    }
+
+    /// Writes the last document, however much there is; once.
+    fn end(&mut self, document: Value) {
+        if !self.is_ended {
+            self.is_ended = self.file.write_own(Kind::End, &format!("{}\n", dated(document)), lost);
+        }
     }
 
     fn push(&mut self, line: &str) {
@@ -213,9 +220,21 @@ impl Growing {
     fn flush(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() {
-            let lost = |lost: &Lost| json!({"type": "lost", "lines": lost.lines, "reason": lost.cause});
-            self.file.write(&waiting, |missing| format!("{}\n", lost(missing)));
+            self.file.write(&waiting, lost);
             self.length = self.file.length();
         }
     }
+}
+
+/// A document with its time.
+fn dated(document: Value) -> String {
+    let at = Value::String(SystemClock.now().to_string());
+    let fields = document.as_object().cloned().unwrap_or_default();
+    Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect()).to_string()
+}
+
+/// The line that marks a gap.
+fn lost(lost: &Lost) -> String {
+    let Lost { lines, cause } = lost;
+    format!("{}\n", json!({"type": "lost", "lines": lines, "reason": cause}))
 }

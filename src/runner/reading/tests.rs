@@ -229,3 +229,23 @@ fn carriage_returns_make_no_empty_lines_and_hide_none() {
     run.again().finish_lines(u64::MAX);
     assert_eq!(run.lines_of(&run.dir.raw()), ["one", "10%", "50%", "two", "three", "four"]);
 }
+
+#[test]
+fn the_end_of_a_run_is_told_once_however_much_was_told_before() {
+    let run = Run::new();
+    let line = format!("{}\n", "x".repeat((1 << 20) - 1));
+    let many: String = (0..65).map(|_| line.as_str()).collect();
+    let mut full = OpenOptions::new().append(true).create(true).open(run.dir.activity()).expect("a file");
+    full.write_all(many.as_bytes()).expect("writable");
+    for round in 0..2 {
+        run.print_lines((0..100).map(|n| format!("{round} {n}")));
+        let mut reading = run.again();
+        reading.finish_lines(u64::MAX);
+        let outcome = Outcome::Cancelled { detail: "enough".to_owned() };
+        reading.end_records(&outcome, &Ending::default());
+        drop(reading);
+        let lines = run.lines_of(&run.dir.activity());
+        assert_eq!(lines.len(), 66);
+        assert!(lines[65].contains(r#""type":"run_ended""#), "{}", lines[65]);
+    }
+}
