@@ -91,7 +91,7 @@ fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Wat
             Err(RunFileError::File(FsError::Io { source, .. })) if is_full(&source) && !signals.stop_asked() => {
                 watch.wait(signals, LOOK_FOR_ROOM, None);
             }
-            done => return Ok(done.map(|()| dir.forget_own_lines())?),
+            done => return Ok(done.map(|()| dir.forget_how_to_read_again())?),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::claim::Started;
 use super::launch::Launch;
 use super::reading::Reading;
-use super::report::{RunReport, Stop};
+use super::report::{RunReport, Stop, drop_words};
 use super::supervise::Ended;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::process::Swept;
@@ -37,6 +37,9 @@ pub(super) fn report(
     let forced = exit.is_none() || matches!(stopped, Some(Stop::Limit { .. } | Stop::Lingering));
     let told = if turn_ended && forced { Exit { code: Some(0), signal: None } } else { known };
     let mut ending = reading.ending(told, env);
+    if let Some(why) = reading.untold() {
+        drop_words(&mut ending, launch.kind, why);
+    }
     if turn_ended && ending.failure.is_none() && matches!(stopped, Some(Stop::Limit { .. })) {
         stopped = Some(Stop::Lingering);
     }
@@ -83,7 +86,8 @@ fn blank(launch: &Launch, started: &Started, ending: Ending) -> RunReport {
 /// The last lines of the transcript.
 fn farewell(report: &mut RunReport, mut reading: Reading) {
     let mut told = Vec::new();
-    if report.failure().is_some() {
+    told.extend(reading.untold().map(str::to_owned));
+    if report.failure().is_some() && told.is_empty() {
         let stderr = reading.stderr_tail();
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(8)..];

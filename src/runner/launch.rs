@@ -141,6 +141,7 @@ impl RunDir {
     /// # Errors
     /// When it cannot be written.
     pub fn write_env(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
+        self.keep_digests(env)?;
         self.write(&self.env(), env, Durability::Cached)
     }
 
@@ -225,7 +226,8 @@ impl RunDir {
     }
 
     /// The report is written: nobody reads the agent's output again.
-    pub(super) fn forget_own_lines(&self) {
+    pub(super) fn forget_how_to_read_again(&self) {
+        self.forget_digests();
         [self.transcript(), self.raw(), self.activity()].iter().for_each(|file| own_lines::forget(file));
     }
 

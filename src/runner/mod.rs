@@ -24,6 +24,7 @@ mod render;
 mod report;
 mod sanitize;
 mod screen;
+mod secrets;
 mod session_record;
 mod signals;
 mod stop;

@@ -76,6 +76,8 @@ pub(super) struct Reading {
     piece: Vec<u8>,
     /// How much is printed, where the files do not tell.
     printed: Option<Arc<AtomicU64>>,
+    /// Why nothing that the agent says is told.
+    untold: Option<String>,
     pub(super) transcript: Transcript,
 }
 
@@ -97,8 +99,21 @@ impl Reading {
             seam: Seam::new(0),
             piece: vec![0; 64 << 10],
             printed: None,
+            untold: None,
             transcript,
         })
+    }
+
+    /// Nothing of what the agent said is told from now on: its secrets could not be masked.
+    pub(super) fn tell_nothing(&mut self, why: String) {
+        self.transcript.tell_nothing();
+        self.records.tell_nothing();
+        self.untold = Some(why);
+    }
+
+    /// Why nothing of what the agent said is told; `None`: it is.
+    pub(super) fn untold(&self) -> Option<&str> {
+        self.untold.as_deref()
     }
 
     /// The agent is about to start: what it prints is read as it comes.

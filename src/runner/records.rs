@@ -157,6 +157,11 @@ impl Records {
         }));
     }
 
+    /// Nothing more is written but how the run went.
+    pub(super) fn tell_nothing(&mut self) {
+        (self.raw.full, self.events.full) = (true, true);
+    }
+
     /// From here on not the whole output is read.
     pub(super) fn skip(&mut self) {
         self.flush();

@@ -41,6 +41,8 @@ pub(super) struct Transcript {
     known: u64,
     /// Its last word is in the file.
     is_ended: bool,
+    /// Nothing that is rendered from events is written.
+    is_silent: bool,
 }
 
 impl Transcript {
@@ -60,6 +62,7 @@ impl Transcript {
             pane,
             known: 0,
             is_ended: false,
+            is_silent: false,
         })
     }
 
@@ -74,6 +77,11 @@ impl Transcript {
         let kept = marks.chunks_exact(MARK).take_while(|mark| is_before(mark)).count() * MARK;
         self.times.set_len(kept as u64)?;
         self.styles.cut(length)
+    }
+
+    /// Nothing but the last word is written from now on.
+    pub(super) fn tell_nothing(&mut self) {
+        self.is_silent = true;
     }
 
     /// Whether what comes next is in the file already.
@@ -116,6 +124,9 @@ impl Transcript {
 
     fn own(&mut self, kind: Kind, texts: &[String]) {
         self.flush();
+        if self.is_silent && kind != Kind::End {
+            return;
+        }
         let lines: Vec<Rendered> = texts.iter().flat_map(|text| self.renderer.note(text)).collect();
         self.write(Some(kind), &lines);
         self.show(&lines);
@@ -144,7 +155,7 @@ impl Transcript {
         self.waiting_bytes = 0;
         let known = usize::try_from(self.known).map_or(lines.len(), |known| known.min(lines.len()));
         self.known -= known as u64;
-        if known < lines.len() {
+        if known < lines.len() && !self.is_silent {
             self.write(None, &lines[known..]);
         }
         self.show(&lines);
