@@ -40,6 +40,11 @@ pub fn is_secret_name(name: &str) -> bool {
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }
 
+/// Whether the value of this variable is masked, or one of its lines.
+pub fn is_masked(name: &str, value: &str) -> bool {
+    is_secret_name(name) && value.lines().any(|line| line.trim().len() >= SHORTEST)
+}
+
 /// Masks the secrets it was made with, and well-known tokens. Its `Debug` shows no value.
 pub struct Redactor {
     needles: Needles,

@@ -475,7 +475,15 @@ fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<
     let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
     let agent = settings.config.agent(&launch.agent);
     let environment = agent.map(|agent| agent_env::for_agent(&doors.environment, &launch.spec.pass_env, agent));
-    environment.and_then(Result::ok).unwrap_or_default()
+    environment
+        .and_then(|whole| {
+            whole
+                .inspect_err(|error| {
+                    tracing::warn!(run = %launch.run_id, %error, "the environment of a lost run cannot be had whole");
+                })
+                .ok()
+        })
+        .unwrap_or_default()
 }
 
 /// What a run used itself, when its CLI counts over the whole conversation. Blocking.

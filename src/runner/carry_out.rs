@@ -91,7 +91,7 @@ fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Wat
             Err(RunFileError::File(FsError::Io { source, .. })) if is_full(&source) && !signals.stop_asked() => {
                 watch.wait(signals, LOOK_FOR_ROOM, None);
             }
-            done => return Ok(done?),
+            done => return Ok(done.map(|()| dir.forget_how_to_read_again())?),
         }
     }
 }
@@ -187,7 +187,7 @@ fn begin(
         Ok(talk) => Begun::Agent { agent: (agent.pid, talk), stage: agent.stage },
         // Its stdin is closed by now, so it ends by itself; its report tells what it made of that.
         Err(error) => {
-            reading.transcript.note(&format!("the agent was told nothing: {error}"));
+            reading.transcript.aside(&format!("the agent was told nothing: {error}"));
             Begun::Agent { agent: (agent.pid, None), stage: agent.stage }
         }
     }

@@ -3,7 +3,7 @@
 use super::claim::Started;
 use super::launch::Launch;
 use super::reading::Reading;
-use super::report::{RunReport, Stop};
+use super::report::{RunReport, Stop, drop_words};
 use super::supervise::Ended;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::process::Swept;
@@ -37,6 +37,9 @@ pub(super) fn report(
     let forced = exit.is_none() || matches!(stopped, Some(Stop::Limit { .. } | Stop::Lingering));
     let told = if turn_ended && forced { Exit { code: Some(0), signal: None } } else { known };
     let mut ending = reading.ending(told, env);
+    if let Some(why) = reading.untold() {
+        drop_words(&mut ending, launch.kind, why);
+    }
     if turn_ended && ending.failure.is_none() && matches!(stopped, Some(Stop::Limit { .. })) {
         stopped = Some(Stop::Lingering);
     }
@@ -82,22 +85,23 @@ fn blank(launch: &Launch, started: &Started, ending: Ending) -> RunReport {
 
 /// The last lines of the transcript.
 fn farewell(report: &mut RunReport, mut reading: Reading) {
-    if report.failure().is_some() {
+    let mut told = Vec::new();
+    told.extend(reading.untold().map(str::to_owned));
+    if report.failure().is_some() && told.is_empty() {
         let stderr = reading.stderr_tail();
         let lines: Vec<&str> = stderr.lines().filter(|line| !line.trim().is_empty()).collect();
-        for line in &lines[lines.len().saturating_sub(8)..] {
-            reading.transcript.note(&format!("stderr: {line}"));
-        }
+        let last = &lines[lines.len().saturating_sub(8)..];
+        told.extend(last.iter().map(|line| format!("stderr: {line}")));
     }
     if reading.starts_before() > 0 {
         let times = reading.starts_before() + 1;
-        let what = format!("it was started {times} times, because another start of the program was at its files");
-        reading.transcript.note(&what);
+        told.push(format!("it was started {times} times, because another start of the program was at its files"));
     }
     if !report.swept.is_empty() {
-        reading.transcript.note(&format!("ended what was left behind: {}", report.swept.join(", ")));
+        told.push(format!("ended what was left behind: {}", report.swept.join(", ")));
     }
-    reading.transcript.note(&report.summary());
+    told.push(report.summary());
+    reading.transcript.farewell(&told);
     reading.end_records(&report.outcome(), &report.ending);
     let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;

@@ -1,6 +1,7 @@
 //! What the daemon asks about a run's directory: whether it was started, whether its runner lives, how it ended. And
 //! what is left to do when a runner was killed: nothing of its agent's work may be lost.
 
+use super::agent;
 use super::claim::Started;
 use super::conclude;
 use super::launch::{Launch, RunDir, RunFileError};
@@ -82,7 +83,8 @@ pub enum BuryError {
 /// that its runner would have written. When the agent's turn had ended well, so has the run; else it has crashed.
 ///
 /// `env` is the environment that the agent was given: it tells which values are secret and where the CLI keeps its
-/// session records. Doing it twice gives the first report again. It takes as long as the processes take to end, a few
+/// session records. When it lacks a secret that the agent was given, nothing that the agent said is told any more, but
+/// that it is not told. Doing it twice gives the first report again. It takes as long as the processes take to end, a few
 /// seconds at most: not for the engine's own thread.
 ///
 /// # Errors
@@ -105,8 +107,10 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
     let stop = dir.stop_requested().map(|reason| Stop::Asked { reason });
     let report = if reading::has_output(dir) {
         screen::recover(dir).map_err(|source| unreadable(dir, source))?;
-        let reading = reread(dir, &launch, env).map_err(|source| unreadable(dir, source))?;
-        conclude::report(&launch, &started, env, reading, Ended { stop, ..Ended::default() }, &swept)
+        let untold = dir.lost_secrets(env);
+        let env = agent::environment(&launch, env);
+        let reading = reread(dir, &launch, &env, untold).map_err(|source| unreadable(dir, source))?;
+        conclude::report(&launch, &started, &env, reading, Ended { stop, ..Ended::default() }, &swept)
     } else {
         let failure = Failure::new(FailureClass::Crashed, "its runner was killed before the agent started");
         let mut report = conclude::not_started(&launch, &started, failure);
@@ -114,15 +118,26 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
         report
     };
     dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    dir.forget_how_to_read_again();
     Ok(report)
 }
 
-/// Reads the output from its beginning; what the runner had put into the transcript is not put there again.
-fn reread(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Result<Reading> {
+/// Reads the output from its beginning; what the runner had put into the transcript is not put there again, and nothing
+/// is when `untold` says why.
+fn reread(
+    dir: &RunDir,
+    launch: &Launch,
+    env: &BTreeMap<String, String>,
+    untold: Option<String>,
+) -> io::Result<Reading> {
     let renderer = Renderer::new(launch.redactor(env)).below(&launch.spec.cwd);
     let mut transcript = Transcript::open(dir, renderer, None)?;
-    transcript.continue_where_it_ended();
-    Reading::open(dir, launch, transcript)
+    transcript.continue_where_it_ended()?;
+    let mut reading = Reading::open(dir, launch, transcript)?;
+    if let Some(why) = untold {
+        reading.tell_nothing(why);
+    }
+    Ok(reading)
 }
 
 fn unreadable(dir: &RunDir, source: io::Error) -> RunFileError {

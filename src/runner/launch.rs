@@ -2,6 +2,7 @@
 //! is gone as soon as it was read.
 
 use super::letters::Handed;
+use super::own_lines;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
@@ -140,6 +141,7 @@ impl RunDir {
     /// # Errors
     /// When it cannot be written.
     pub fn write_env(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
+        self.keep_digests(env)?;
         self.write(&self.env(), env, Durability::Cached)
     }
 
@@ -221,6 +223,12 @@ impl RunDir {
     /// `outcome.json`: a [`super::RunReport`].
     pub fn outcome(&self) -> PathBuf {
         self.0.join(output::OUTCOME)
+    }
+
+    /// The report is written: nobody reads the agent's output again.
+    pub(super) fn forget_how_to_read_again(&self) {
+        self.forget_digests();
+        [self.transcript(), self.raw(), self.activity()].iter().for_each(|file| own_lines::forget(file));
     }
 
     /// `evidence/`: the output of checks.

@@ -77,6 +77,8 @@ pub(super) struct Reading {
     piece: Vec<u8>,
     /// How much is printed, where the files do not tell.
     printed: Option<Arc<AtomicU64>>,
+    /// Why nothing that the agent says is told.
+    untold: Option<String>,
     pub(super) transcript: Transcript,
 }
 
@@ -98,8 +100,21 @@ impl Reading {
             seam: Seam::new(0),
             piece: vec![0; 64 << 10],
             printed: None,
+            untold: None,
             transcript,
         })
+    }
+
+    /// Nothing of what the agent said is told from now on: its secrets could not be masked.
+    pub(super) fn tell_nothing(&mut self, why: String) {
+        self.transcript.tell_nothing();
+        self.records.tell_nothing();
+        self.untold = Some(why);
+    }
+
+    /// Why nothing of what the agent said is told; `None`: it is.
+    pub(super) fn untold(&self) -> Option<&str> {
+        self.untold.as_deref()
     }
 
     /// The agent is about to start: what it prints is read as it comes.
@@ -128,8 +143,10 @@ impl Reading {
     }
 
     /// Reads to the end, the last line included, whether it is complete or not. Nobody may write any more. Of more
-    /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever.
+    /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever. What
+    /// an earlier reading told is read in any case, because only so it is known what is new.
     pub(super) fn finish_lines(&mut self, most: u64) {
+        while (self.transcript.has_known() || self.records.has_known()) && self.step() {}
         self.skip_to_last(most);
         while self.step() {}
         let at = self.clock.at();
@@ -156,7 +173,8 @@ impl Reading {
         self.splitter = Splitter::new(LONGEST);
         self.splitter.skip_to_next_line();
         let gap = start - here;
-        self.transcript.note(&format!("{gap} bytes of output are left out here; the run's directory has them"));
+        self.records.skip();
+        self.transcript.skip(&format!("{gap} bytes of output are left out here; the run's directory has them"));
     }
 
     /// What is printed is counted there, and not by the length of the files.
@@ -333,3 +351,6 @@ pub(super) fn has_output(dir: &RunDir) -> bool {
     let exists = |path: &Path| path.is_file();
     exists(&dir.events()) && exists(&dir.stderr())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,16 +3,15 @@
 //! daemon may have been started with others.
 
 use super::launch::RunDir;
-use super::log_file::{LogFile, Lost};
+use super::log_file::{Left, LogFile, Lost};
+use super::own_lines::Kind;
 use super::sanitize::sanitize;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::outcome::{AgentEvent, Ending, Outcome};
 use crate::domain::redact::{Carry, Piece, Redactor, Seam, Thread};
 use serde_json::{Value, json};
-use std::fs::OpenOptions;
-use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::io;
+use std::path::Path;
 
 /// How much of the agent's own lines is kept a second time, in bytes. A flood is in the raw file alone.
 const MOST: u64 = 64 << 20;
@@ -80,19 +79,28 @@ struct Growing {
     length: u64,
     full: bool,
     /// How many lines of what comes are in the file already.
-    known: usize,
+    known: u64,
+    /// The last document is there.
+    is_ended: bool,
 }
 
 impl Records {
     /// From the beginning of the output. Lines that are there from an earlier reading are not written again.
     pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
-        let (raw, events) = (Growing::open(dir.raw())?, Growing::open(dir.activity())?);
+        let (raw, events) = (Growing::open(&dir.raw())?, Growing::open(&dir.activity())?);
         let (key, speech) = (Carry::default(), Carry::default());
         Ok(Self { raw, events, seam: Seam::new(PATIENCE), key, speech })
     }
 
+    /// Whether what comes next is in the files already.
+    pub(super) fn has_known(&self) -> bool {
+        [&self.raw, &self.events].iter().any(|file| file.known > 0 && !file.full)
+    }
+
     /// A line of the agent, as it stands in its output.
     pub(super) fn line(&mut self, redactor: &Redactor, line: &str) {
+        // Some end a line with two characters.
+        let line = line.strip_suffix('\r').unwrap_or(line);
         let raw = match serde_json::from_str::<Value>(line) {
             Ok(document @ (Value::Object(_) | Value::Array(_))) => Raw::Document(document),
             // Of an agent that speaks no JSON: its text.
@@ -115,7 +123,11 @@ impl Records {
                     redactor.json(&mut document);
                     self.raw.push(&document.to_string());
                 }
-                Raw::Text(text) => self.raw.push(&redactor.next_text(&mut self.key, &text)),
+                // What is drawn over itself is several lines.
+                Raw::Text(text) => {
+                    let text = redactor.next_text(&mut self.key, &text);
+                    text.split('\n').for_each(|line| self.raw.push(line));
+                }
             }
         }
     }
@@ -138,11 +150,22 @@ impl Records {
     /// How the run went; the last document of the events.
     pub(super) fn ended(&mut self, outcome: &Outcome, ending: &Ending) {
         let Ending { usage, cost, usage_is_thread_total, .. } = ending;
-        self.events.document(json!({
+        self.flush();
+        self.events.end(json!({
             "type": "run_ended", "outcome": outcome, "usage": usage, "cost_usd": cost,
             "usage_is_thread_total": usage_is_thread_total,
         }));
+    }
+
+    /// Nothing more is written but how the run went.
+    pub(super) fn tell_nothing(&mut self) {
+        (self.raw.full, self.events.full) = (true, true);
+    }
+
+    /// From here on not the whole output is read.
+    pub(super) fn skip(&mut self) {
         self.flush();
+        [&mut self.raw, &mut self.events].into_iter().for_each(|file| file.file.skip());
     }
 
     /// Writes what is waiting. A record that cannot be written is missing: nothing else depends on it.
@@ -164,30 +187,23 @@ fn sanitize_json(value: &mut Value) {
 }
 
 impl Growing {
-    fn open(path: PathBuf) -> io::Result<Self> {
-        let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
-        let (mut known, mut length, mut at) = (0, 0, 0);
-        let mut piece = vec![0; 64 << 10];
-        loop {
-            let count = file.read(&mut piece)?;
-            if count == 0 {
-                break;
-            }
-            for feed in piece[..count].iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(index, _)| index) {
-                (known, length) = (known + 1, at + feed as u64 + 1);
-            }
-            at += count as u64;
-        }
-        // A last line that was not finished is written again.
-        file.set_len(length)?;
-        Ok(Self { file: LogFile::new(file), waiting: String::new(), length, full: false, known })
+    fn open(path: &Path) -> io::Result<Self> {
+        let mut file = LogFile::open(path)?;
+        let Left { known, is_ended } = file.go_on()?;
+        let length = file.length();
+        let full = is_ended || length > MOST;
+        Ok(Self { file, waiting: String::new(), length, full, known, is_ended })
     }
 
     fn document(&mut self, document: Value) {
-        let at = Value::String(SystemClock.now().to_string());
-        let fields = document.as_object().cloned().unwrap_or_default();
-        let dated = Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect());
-        self.push(&dated.to_string());
+        self.push(&dated(document));
+    }
+
+    /// Writes the last document, however much there is; once.
+    fn end(&mut self, document: Value) {
+        if !self.is_ended {
+            self.is_ended = self.file.write_own(Kind::End, &format!("{}\n", dated(document)), lost);
+        }
     }
 
     fn push(&mut self, line: &str) {
@@ -209,9 +225,21 @@ impl Growing {
     fn flush(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         if !waiting.is_empty() {
-            let lost = |lost: &Lost| json!({"type": "lost", "lines": lost.lines, "reason": lost.cause});
-            self.file.write(&waiting, |missing| format!("{}\n", lost(missing)));
+            self.file.write(&waiting, lost);
             self.length = self.file.length();
         }
     }
+}
+
+/// A document with its time.
+fn dated(document: Value) -> String {
+    let at = Value::String(SystemClock.now().to_string());
+    let fields = document.as_object().cloned().unwrap_or_default();
+    Value::Object([("at".to_owned(), at)].into_iter().chain(fields).collect()).to_string()
+}
+
+/// The line that marks a gap.
+fn lost(lost: &Lost) -> String {
+    let Lost { lines, cause } = lost;
+    format!("{}\n", json!({"type": "lost", "lines": lines, "reason": cause}))
 }

@@ -1,13 +1,13 @@
 //! How a run ended, as the runner saw it: the last thing it writes.
 
 use super::render::duration;
-use crate::domain::answer::AnswerStatus;
+use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::ids::RunId;
 use crate::domain::outcome::{Ending, Exit, Failure, Outcome, RunKind, Side};
 use crate::domain::redact::Redactor;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Why the agent's process did not end by itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -147,6 +147,17 @@ pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String,
     if let Some(Failure { class: _, detail, retry_at: _ }) = failure {
         *detail = clean(detail);
     }
+}
+
+/// Puts `instead` in the place of everything that the agent worded. What orch goes by stays: the class of a failure, the
+/// status of work, the conversation, what was used.
+pub(super) fn drop_words(ending: &mut Ending, kind: RunKind, instead: &str) {
+    let answer = Answer::parse(ending.structured.as_ref(), ending.final_text.as_deref());
+    let answer = answer.ok().filter(|_| kind == RunKind::Work);
+    ending.structured = answer.map(|answer| json!({"status": answer.status, "summary": instead}));
+    ending.final_text = None;
+    let detail = ending.failure.as_mut().map(|failure| &mut failure.detail);
+    ending.denials.iter_mut().chain(detail).for_each(|text| instead.clone_into(text));
 }
 
 fn in_texts(value: &mut Value, clean: &dyn Fn(&str) -> String) {

@@ -4,7 +4,7 @@
 use super::fit::Rendered;
 use crate::domain::styled::LineStyle;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 /// More colours than this are not kept, in bytes.
 const MOST: u64 = 16 << 20;
@@ -16,10 +16,34 @@ pub(super) struct StyleList {
 }
 
 impl StyleList {
-    /// Appends to `file`, which must be open for appending.
+    /// Appends to `file`, which must be open for reading and appending.
     pub(super) fn new(file: File) -> io::Result<Self> {
         let length = file.metadata()?.len();
         Ok(Self { file, length })
+    }
+
+    /// Takes back what is told of lines at `offset` and after, and half a record.
+    pub(super) fn cut(&mut self, offset: u64) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        self.file.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let is_before = |record: &str| LineStyle::parse(record).is_some_and(|style| style.offset < offset);
+        let records = text.split_inclusive('\n');
+        let kept: usize = records.take_while(|r| r.ends_with('\n') && is_before(r)).map(str::len).sum();
+        self.length = kept as u64;
+        self.file.set_len(self.length)
+    }
+
+    /// The length of the list in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Takes back what was added since the list had that length.
+    pub(super) fn take_back(&mut self, length: u64) {
+        if self.file.set_len(length).is_ok() {
+            self.length = length;
+        }
     }
 
     /// Adds the styles of lines that are about to stand at `offset` and after.

@@ -102,7 +102,7 @@ impl<'a> Supervisor<'a> {
     fn look(&mut self, now: Instant, reading: &mut Reading) -> Duration {
         self.stop = self.asked().or_else(|| self.alarmed(now, reading));
         let Some(stop) = &self.stop else { return self.watchdog.next_look(now) };
-        reading.transcript.note(&match stop {
+        reading.transcript.aside(&match stop {
             Stop::Asked { reason } => format!("ending the agent: {reason}"),
             Stop::Limit { failure } => format!("ending the agent: {}: {}", failure.class, failure.detail),
             Stop::Lingering => "ending the agent: its turn is over, but its process stays".to_owned(),

@@ -89,6 +89,27 @@ fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_co
 }
 
 #[test]
+fn no_line_is_lost_and_none_comes_twice_when_the_runner_is_killed_while_it_ends_the_agent() {
+    let room = Room::new(
+        "trap '' INT; echo one; touch begun; while [ ! -e go ]; do sleep 0.01; done
+        echo two; echo three; touch ended; while :; do sleep 0.01; done",
+    );
+    let room = room.limits(|limits| limits.grace_ms = 60_000);
+    let running = room.start();
+    room.wait_for("begun");
+    room.dir().request_stop("enough").expect("writable");
+    wait_until("the agent to be ended", RUN, || room.transcript().contains("— ending the agent: enough\n"));
+    running.signal(Signal::KILL);
+    running.finish(RUN);
+    write_file(&room.work("go"), "");
+    room.wait_for("ended");
+    bury(&room.dir(), &room.env).expect("buried");
+    let transcript = room.transcript();
+    let told: Vec<&str> = transcript.lines().filter(|line| ["one", "two", "three"].contains(line)).collect();
+    assert_eq!(told, ["one", "two", "three"], "{transcript}");
+}
+
+#[test]
 fn a_lost_run_that_was_asked_to_stop_is_cancelled() {
     let room = Room::new("touch begun; exec sleep 1000");
     lose(&room, "begun");
@@ -118,4 +139,36 @@ fn a_runner_that_died_before_its_agent_started_leaves_a_crash() {
     assert_eq!(class(&report), FailureClass::Crashed);
     assert!(!dir.env().exists(), "its secrets are gone");
     assert!(!room.work("begun").exists());
+}
+
+#[test]
+fn what_a_lost_run_said_last_is_not_shown_when_its_secrets_are_not_known_any_more() {
+    let script = r#"echo "$INIT"; touch begun; while [ ! -e go ]; do sleep 0.01; done
+        printf '%s\n' '{"type":"assistant","message":{"content":[{"type":"text","text":"key canary-value-1"}]}}'
+        echo canary-value-1 >&2; echo "$DONE"; touch ended; sleep 1000"#;
+    let done = CLAUDE_DONE.replace("made it", "made canary-value-1");
+    let room = Room::claude(script).env("SOME_TOKEN", "canary-value-1").env("DONE", &done);
+    let running = room.start();
+    wait_until("the first line to be told", RUN, || {
+        std::fs::read_to_string(room.dir().transcript()).is_ok_and(|text| text.contains("— session s-1"))
+    });
+    running.signal(Signal::KILL);
+    running.finish(RUN);
+    write_file(&room.work("go"), "");
+    room.wait_for("ended");
+    let mut env = room.env.clone();
+    env.remove("SOME_TOKEN");
+    let report = bury(&room.dir(), &env).expect("buried");
+    assert!(summary(&report).starts_with("what it said last is not shown: "), "the status stays: {report:?}");
+    assert_eq!(report.ending.session_id.as_deref(), Some("s-1"));
+    let dir = room.dir();
+    for path in [dir.transcript(), dir.raw(), dir.activity(), dir.outcome()] {
+        let text = std::fs::read_to_string(&path).expect("readable");
+        assert!(!text.contains("canary"), "{}: {text}", path.display());
+    }
+    let transcript = room.transcript();
+    assert!(transcript.contains("\n— what it said last is not shown: "), "{transcript}");
+    assert!(transcript.contains("(SOME_TOKEN)"), "{transcript}");
+    let activity = std::fs::read_to_string(dir.activity()).expect("readable");
+    assert!(activity.lines().last().is_some_and(|line| line.contains("run_ended")), "{activity}");
 }
