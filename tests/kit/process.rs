@@ -155,6 +155,7 @@ impl Running {
 }
 
 impl Drop for Running {
+    #[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "the test harness shows it with the failure")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             let (stdout, stderr) = self.said();
