@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::Range;
+use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The text with everything a terminal would act on, or a reader would not see, written out (`\u{1b}`). Line feeds and
@@ -82,31 +83,7 @@ fn is_plain(text: &str) -> bool {
 
 /// What a terminal shows as one: a character with the marks that combine with it, an emoji of several.
 fn clusters(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let mut chars = rest.char_indices();
-        let (_, mut last) = chars.next()?;
-        let mut flags = usize::from(is_flag_half(last));
-        let end = chars.find_map(|(at, c)| {
-            let is_pair = is_flag_half(c) && is_flag_half(last) && flags == 1;
-            let goes_on = joins(c) || last == '\u{200d}' || is_pair;
-            flags += usize::from(is_pair);
-            last = c;
-            (!goes_on).then_some(at)
-        });
-        let (cluster, after) = rest.split_at(end.unwrap_or(rest.len()));
-        rest = after;
-        Some(cluster)
-    })
-}
-
-/// Marks that combine, joiners, and what gives an emoji its colour of skin.
-fn joins(c: char) -> bool {
-    matches!(c, '\u{1f3fb}'..='\u{1f3ff}') || !c.is_control() && c.width() == Some(0)
-}
-
-fn is_flag_half(c: char) -> bool {
-    matches!(c, '\u{1f1e6}'..='\u{1f1ff}')
+    text.graphemes(true)
 }
 
 /// Columns of one of [`clusters`]: never more than two, however many characters it has.
@@ -262,6 +239,11 @@ mod tests {
     #[test]
     fn lines_are_indented_and_empty_ones_have_no_blanks() {
         assert_eq!(indented("a\n\nb\n\n", "  "), "  a\n\n  b\n");
+    }
+
+    #[test]
+    fn a_joiner_between_controls_joins_nothing() {
+        assert_eq!(broken("\u{e}\u{200d}\u{b}", 9, 0).len(), 2);
     }
 
     proptest! {
