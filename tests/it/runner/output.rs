@@ -11,7 +11,9 @@ fn run_in_little_memory(room: &Room) -> RunReport {
     let script = "ulimit -v 400000; exec \"$@\"";
     let all = ["-c", script, "sh", program.to_str().expect("text")].map(str::to_owned).into_iter();
     let dir = room.dir().path().to_str().expect("text").to_owned();
-    let ran = Program::new("/bin/sh", room.home.path()).args(all.chain(args).chain([dir])).run();
+    let program = Program::new("/bin/sh", room.home.path()).args(all.chain(args).chain([dir]));
+    // Half a minute without optimization; more where other tests run beside it.
+    let ran = program.deadline(4 * RUN).run();
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     room.report()
 }
