@@ -193,7 +193,8 @@ fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
     let mut shown = Vec::new();
     files(&yard.sealed.orch_home(), &mut shown);
     for path in shown {
-        let text = String::from_utf8_lossy(&std::fs::read(&path).expect("a file")).into_owned();
+        // The daemon is at work: a file on its way to its name may be gone.
+        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
         for leak in [HALVES[0], HALVES[1], "secretkeymaterial"] {
             assert!(!text.contains(leak), "{leak} in {}:\n{text}", path.display());
         }

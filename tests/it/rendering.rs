@@ -235,7 +235,8 @@ fn a_run_with_tools(agent: Agent) {
     };
     let after = log.split_once(&format!("▸ {name}: sleep 0.5; echo slept\n  ✓ ")).unwrap_or_else(|| panic!("{log}")).1;
     let took: f64 = after.split_once(" s · slept\n").expect(&log).0.parse().expect(&log);
-    assert!((0.5..60.0).contains(&took), "{log}");
+    // Whoever follows the output may see the call a moment late.
+    assert!((0.2..60.0).contains(&took), "{log}");
     assert!(log.contains("made.txt +2 −0\n    + one\n    + two\n"), "{log}");
     let last = log.lines().last().expect("a last line");
     assert!(last.starts_with("— run ended: the turn ended well, done, ") && last.contains(" in, "), "{last}");
