@@ -88,6 +88,7 @@ pub struct Running {
     engine: JoinHandle<Farewell>,
     server: JoinHandle<()>,
     closing: CancellationToken,
+    parting: CancellationToken,
     waker: JoinHandle<()>,
     sockets: Vec<PathBuf>,
     _watcher: Option<notify::RecommendedWatcher>,
@@ -225,8 +226,9 @@ impl Setup {
             listening: Arc::clone(&listening),
             memory: resident_memory,
         };
-        let state = ApiState { engine: handle.clone(), process: Arc::new(process), readers: Readers::default() };
-        let routes = router(state);
+        let (engine_of, parting) = (handle.clone(), CancellationToken::new());
+        let (process, readers) = (Arc::new(process), Readers::default());
+        let routes = router(ApiState { engine: engine_of, process, readers, parting: parting.clone() });
         let listener = listen(&api_socket)?;
         let served = routes.clone();
         let closing = signals.shutdown.child_token();
@@ -247,6 +249,7 @@ impl Setup {
             engine: tokio::spawn(engine.run()),
             server,
             closing,
+            parting,
             waker,
             sockets: vec![api_socket, wake_socket],
             _watcher: watcher,
@@ -258,11 +261,12 @@ impl Setup {
 impl Running {
     /// Lets go of the engine: it finishes what its mode demands, and leaves.
     pub async fn finish(self) -> Farewell {
-        let Self { handle, client, engine, server, closing, waker, sockets, _watcher, _lock, signals } = self;
+        let Self { handle, client, engine, server, closing, parting, waker, sockets, _watcher, _lock, signals } = self;
         // Nobody new comes in; who is in is answered. The server holds a handle too: without it the engine sees that
         // nobody can ask any more.
         remove_sockets(&sockets);
         closing.cancel();
+        parting.cancel();
         drop((handle, client));
         drain(server).await;
         let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
@@ -273,10 +277,11 @@ impl Running {
 
     /// Serves until the engine leaves by itself or is told to.
     pub async fn serve(self) -> Farewell {
-        let Self { handle, client, engine, server, closing, waker, sockets, _watcher, _lock, signals } = self;
+        let Self { handle, client, engine, server, closing, parting, waker, sockets, _watcher, _lock, signals } = self;
         let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
         remove_sockets(&sockets);
         closing.cancel();
+        parting.cancel();
         drop((handle, client, signals));
         drain(server).await;
         waker.abort();

@@ -25,6 +25,7 @@ pub use sse::Readers;
 use crate::engine::handle::EngineHandle;
 use jiff::Timestamp;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -35,6 +36,8 @@ pub struct ApiState {
     pub process: Arc<ProcessInfo>,
     /// Who reads feeds.
     pub readers: Readers,
+    /// The engine is let go of: feeds end, for each of them holds it.
+    pub parting: CancellationToken,
 }
 
 /// What a status answer says of the process.

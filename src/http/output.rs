@@ -51,12 +51,17 @@ pub async fn follow(
     let failed = |e: io::Error| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None);
     let watched =
         state.engine.watch(chosen, Part::Output, Start::Offset(wanted.from.unwrap_or(0))).await.map_err(failed)?;
-    let pieces = stream::try_unfold(watched, |mut watched| async move {
+    let pieces = stream::try_unfold((watched, state.parting), |(mut watched, parting)| async move {
         loop {
-            match watched.next().await? {
+            let next = tokio::select! {
+                next = watched.next() => next?,
+                // Not an end: whoever reads must not take what came for all.
+                () = parting.cancelled() => return Err(io::Error::other("the engine is let go of")),
+            };
+            match next {
                 Some(Delivery::Output(chunk)) if chunk.is_final => return Ok(None),
                 Some(Delivery::Output(chunk)) => {
-                    return Ok::<_, io::Error>(Some((chunk.content.clone(), watched)));
+                    return Ok::<_, io::Error>(Some((chunk.content.clone(), (watched, parting))));
                 }
                 // What is late comes all the same, and what was cut off is nobody's to tell in plain text.
                 Some(Delivery::Lagged { .. } | Delivery::Cut { .. }) => {}

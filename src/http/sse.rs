@@ -38,7 +38,8 @@ impl Drop for Reading {
     }
 }
 
-/// A feed as an answer, and a sign of life every few seconds while it is silent.
+/// A feed as an answer, and a sign of life every few seconds while it is silent. It ends when the engine is let go of:
+/// another process that follows it must not hold a command's engine, and with it the lock of the home.
 pub fn sse<E: Stream<Item = Event> + Send + 'static>(
     state: &ApiState,
     feed: &'static str,
@@ -49,5 +50,5 @@ pub fn sse<E: Stream<Item = Event> + Send + 'static>(
         let _ = &reading;
         Ok(event)
     });
-    Sse::new(events).keep_alive(KeepAlive::default())
+    Sse::new(events.take_until(state.parting.clone().cancelled_owned())).keep_alive(KeepAlive::default())
 }

@@ -1,6 +1,8 @@
 //! The engine opened in this process: what commands do without a daemon, seen from inside.
 
+use crate::kit;
 use crate::kit::sealed_box::SealedBox;
+use crate::kit::wait::RUN;
 use orch::config::Home;
 use orch::daemon::Setup;
 use orch::domain::task::{Spec, Status};
@@ -52,5 +54,40 @@ async fn a_task_for_a_command_agent_is_done_with_evidence() {
     assert_eq!(repo.read("hello.txt"), "hello\n");
     running.signals.shutdown.cancel();
     running.serve().await;
+    sealed.finish();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
+    let sealed = SealedBox::new();
+    let repo = sealed.repo("shop");
+    let go = sealed.base().join("go");
+    sealed
+        .program("bot", &format!("#!/bin/sh\necho at work\nwhile [ ! -e '{}' ]; do sleep 0.01; done\n", go.display()));
+    sealed.config("agents: {bot: {kind: command, command: bot}}\n");
+    let setup = setup(&sealed);
+    let daemon = setup.open(Mode::Serve).await.expect("opens");
+    let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
+    daemon.handle.register(project).await.expect("registers");
+    let spec = Spec { title: "Work on".into(), labels: vec!["agent:bot".into()], ..Spec::default() };
+    let mut feed = daemon.handle.follow();
+    daemon.handle.add(spec).await.expect("adds");
+    let started = async { while feed.recv().await.expect("the feed goes on").kind != "run_started" {} };
+    tokio::time::timeout(RUN, started).await.expect("in time");
+    daemon.signals.shutdown.cancel();
+    daemon.serve().await;
+
+    let command = setup.open(Mode::Command).await.expect("opens");
+    let stranger = setup.connect().await.expect("its socket answers");
+    let mut followed = Vec::new();
+    for path in ["/v1/events", "/v1/stream", "/v1/tasks/1/stream", "/v1/tasks/1/output", "/v1/status/stream"] {
+        followed.push(stranger.stream(path).await.expect(path));
+    }
+    tokio::time::timeout(RUN, command.finish()).await.expect("it leaves while they follow");
+    drop(followed);
+    let next = setup.open(Mode::Serve).await.expect("the lock is free");
+    kit::write_file(&go, "");
+    next.signals.shutdown.cancel();
+    next.serve().await;
     sealed.finish();
 }
