@@ -9,13 +9,15 @@ TEST_THREADS ?= 2
 ARGS ?=
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test lint fmt-check deps-check clippy bench build clean
+.PHONY: help demo test simulate lint fmt-check deps-check clippy bench torture build clean
 
 help:
 	@echo "make demo    build orch and let it do three tasks in a temporary home, offline; cleans up after itself"
 	@echo "make test    all tests, with the real agent CLIs against a scripted model server"
+	@echo "make simulate    months of the engine's turns from fresh seeds, for a minute (SECONDS=60), or one seed (SEED=7)"
 	@echo "make lint    format, dependencies, clippy"
 	@echo "make bench   the benchmarks, as a table"
+	@echo "make torture what survives what, as a table: about an hour and a half; QUICK=1 a few minutes, ROW=R2 one row of it"
 	@echo "make build   the release binary, in $(TARGET_DIR)/release/orch"
 	@echo "make clean   remove what was built"
 
@@ -28,6 +30,16 @@ test:
 	@scripts/setup test
 	@scripts/install-agent-clis > /dev/null # says what it does, and where it fails, before cargo begins
 	ORCH_TEST_CLIS="$$(scripts/install-agent-clis)" cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS) $(ARGS)
+
+# Fresh seeds for a minute, or one seed again: make simulate SEED=7; FROM=7 takes those from there on (SEEDS=100 so many), WORLDS=clocks only
+# clocks that jump. PROFILE=fast gets through many times as many.
+SECONDS ?= 60
+SEEDS ?=
+PROFILE ?= dev
+simulate:
+	@scripts/setup demo
+	set -o pipefail; SEED="$(SEED)" FROM="$(FROM)" SECONDS="$(SECONDS)" SEEDS="$(SEEDS)" WORLDS="$(WORLDS)" cargo test --locked --profile $(PROFILE) --lib engine::simulation::hunt::fresh_seeds -- --exact --nocapture 2>&1 | tee "$(TARGET_DIR)/simulated.txt"
+	@grep -q "1 passed" "$(TARGET_DIR)/simulated.txt" # a name that matches nothing runs nothing, and is no error to cargo
 
 lint: fmt-check deps-check clippy
 
@@ -47,6 +59,11 @@ clippy:
 bench:
 	@scripts/setup bench
 	cargo bench --locked --profile fast --bench '*' -- $(ARGS)
+
+# Its orch dies at named points: a build of its own (target/debug, linked to target/torture while it runs).
+torture:
+	@scripts/setup bench
+	cargo bench --locked --profile $(if $(QUICK),dev,fast) --features failpoints --bench torture -- $(if $(QUICK),--quick) $(if $(BLESS),--bless) $(ROW)
 
 build:
 	@scripts/setup demo

@@ -69,6 +69,12 @@ impl Ground {
         self.sealed.stop_daemon();
     }
 
+    /// Kills the daemon, as a crash would.
+    pub fn kill(&mut self) {
+        self.client = None;
+        self.sealed.kill_daemon();
+    }
+
     /// Ends everything.
     pub fn finish(self) {
         self.sealed.finish();

@@ -8,7 +8,8 @@ use granit_parser::Parser;
 use jiff::Timestamp;
 use orch::adapters::fs::{exchange_write, read_text};
 use orch::domain::ids::{RunId, TaskId};
-use orch::domain::plan::{Scope, Snapshot, plan};
+use orch::domain::pause::Pauses;
+use orch::domain::plan::{Room, Scope, Snapshot, plan};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
 use orch::domain::task::{FileState, NextRun, Spec, State, Task};
 use orch::store::tasks_file::{At, Edit, Outline, TasksDoc};
@@ -19,8 +20,12 @@ use std::sync::Arc;
 
 /// How many tasks "many" are.
 pub const MANY: u64 = 10_000;
+/// How many tasks a home has that was never cleaned up.
+const VERY_MANY: u64 = 100_000;
 /// Milliseconds for a plan.
 const PLAN: f64 = 1.0;
+/// The same over a hundred thousand.
+const LARGE_PLAN: f64 = 10.0;
 /// Times the bare parse.
 const WRITE_BACK: f64 = 1.5;
 const LARGEST: usize = 64 << 20;
@@ -33,39 +38,64 @@ pub fn rows(scale: Scale, table: &mut Table) {
 
 // ---- plan
 
-/// What the tasks are like, and how one of an id is made.
-type Kind = (&'static str, fn(u64) -> Task);
+/// What the tasks are like, how one of an id is made, and what limits them.
+type Kind<'a> = (&'static str, fn(u64) -> Task, &'a Room);
 
 fn plans(rounds: usize, table: &mut Table) {
     let now = Timestamp::UNIX_EPOCH;
-    let kinds: [Kind; 5] = [
-        ("all done", |id| task(id, State::Done)),
-        ("all open, routed, waiting for slots", routed),
-        ("all open, waiting for a time", waiting),
-        ("all open, each blocked by the one before", blocked),
-        ("mixed: 9 of 10 done, the rest open", mixed),
+    let slots = Room::of(4);
+    // Slots for all, so that each task is compared with what its own agent and project have.
+    let capped = Room {
+        agents: [("claude".to_owned(), 4)].into(),
+        projects: [(PathBuf::from("/repo"), 5000)].into(),
+        ..Room::of(10_000)
+    };
+    let kinds: [Kind<'_>; 6] = [
+        ("all done", |id| task(id, State::Done), &slots),
+        ("all open, routed, waiting for slots", routed, &slots),
+        ("all open, routed, waiting for slots of their agent", routed, &capped),
+        ("all open, waiting for a time", waiting, &slots),
+        ("all open, each blocked by the one before", blocked, &slots),
+        ("mixed: 9 of 10 done, the rest open", mixed, &slots),
     ];
-    let projects = [PathBuf::from("/repo")];
-    for (name, make) in kinds {
-        let tasks: BTreeMap<TaskId, Arc<Task>> = (1..=MANY).map(|id| (TaskId(id), Arc::new(make(id)))).collect();
-        let snapshot = Snapshot {
-            tasks: &tasks,
-            settled: &BTreeMap::new(),
-            projects: &projects,
-            max_parallel: 4,
-            cooldowns: &BTreeMap::new(),
-            invalid: &BTreeMap::new(),
-            scope: Scope::All,
-            dir_exists: &|_| true,
-        };
-        let mut samples = Samples::default();
-        for _ in 0..rounds {
-            let (ms, made) = timed(|| plan(black_box(&snapshot), now));
-            samples.add(ms);
-            black_box(made);
-        }
+    for (name, make, room) in kinds {
+        let samples = planned(rounds, MANY, make, room, now);
         table.limit(format!("plan, 10,000 tasks, {name}"), None, &samples, PLAN);
     }
+    // What is done is not at hand in a daemon; of the tasks here each is looked at.
+    let large: [Kind<'_>; 2] = [
+        ("100 may run, the rest are asked about", asked_about, &slots),
+        ("100 may run, the rest blocked by the one before", one_of_a_thousand, &slots),
+    ];
+    for (name, make, room) in large {
+        let samples = planned(rounds / 5, VERY_MANY, make, room, now);
+        table.limit(format!("plan, 100,000 tasks, {name}"), None, &samples, LARGE_PLAN);
+    }
+}
+
+fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, room: &Room, now: Timestamp) -> Samples {
+    let tasks: BTreeMap<TaskId, Arc<Task>> = (1..=count).map(|id| (TaskId(id), Arc::new(make(id)))).collect();
+    let snapshot = Snapshot {
+        tasks: &tasks,
+        settled: &BTreeMap::new(),
+        projects: &[PathBuf::from("/repo")],
+        room,
+        cooldowns: &BTreeMap::new(),
+        invalid: &BTreeMap::new(),
+        scope: Scope::All,
+        pauses: &Pauses::default(),
+        leaving: None,
+        batches: &BTreeMap::new(),
+        identity: "ada",
+        dir_exists: &|_| true,
+    };
+    let mut samples = Samples::default();
+    for _ in 0..rounds {
+        let (ms, made) = timed(|| plan(black_box(&snapshot), now));
+        samples.add(ms);
+        black_box(made);
+    }
+    samples
 }
 
 fn task(id: u64, state: State) -> Task {
@@ -112,6 +142,15 @@ fn blocked(id: u64) -> Task {
 
 fn mixed(id: u64) -> Task {
     if id > 4 && !id.is_multiple_of(10) { task(id, State::Done) } else { routed(id) }
+}
+
+fn asked_about(id: u64) -> Task {
+    let asked = State::NeedsReview { question: "which one?".into(), choices: Vec::new() };
+    if id.is_multiple_of(1000) { routed(id) } else { task(id, asked) }
+}
+
+fn one_of_a_thousand(id: u64) -> Task {
+    if id.is_multiple_of(1000) { routed(id) } else { blocked(id) }
 }
 
 // ---- tasks.yml

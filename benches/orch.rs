@@ -10,6 +10,7 @@ mod burst;
 mod commands;
 mod crowd;
 mod dispatch;
+mod durable;
 mod flood;
 mod ground;
 mod idle;
@@ -20,7 +21,9 @@ mod library;
 mod many;
 mod measure;
 mod poll;
+mod queue;
 mod redact;
+mod resolve;
 mod search;
 mod stream;
 mod table;
@@ -48,7 +51,7 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 11] = [
+const GROUPS: [Group; 14] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
@@ -56,10 +59,13 @@ const GROUPS: [Group; 11] = [
     ("dispatch", dispatch::rows),
     ("burst", burst::rows),
     ("redact", redact::rows),
+    ("resolve", resolve::rows),
     ("search", search::rows),
     ("stream", stream::rows),
     ("flood", flood::rows),
     ("crowd", crowd::rows),
+    ("durable", durable::rows),
+    ("queue", queue::rows),
 ];
 
 fn main() -> ExitCode {

@@ -1,18 +1,25 @@
 //! The composition root: the only file that wires everything. Opens an engine on a home, puts the API in front of it,
 //! and lets the world wake it.
 
+mod bounded;
+mod journal;
 mod tcp;
+mod unix;
 
+use self::bounded::Bounded;
+use self::unix::Face;
 use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::crash;
 use crate::adapters::fs::{self, FileLock, FsError};
 use crate::adapters::process::{resident_memory, which};
 use crate::adapters::tmux::Tmux;
 use crate::api::client::{Client, Transport};
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
-use crate::engine::{self, Doors, Farewell, Mode, Signals, Sources};
-use crate::http::{ApiState, Listening, ProcessInfo, Readers, router};
+use crate::engine::{self, Damage, Doors, Farewell, Mode, RebuildError, RestoreError, Signals, Sources};
+use crate::http::{ApiState, Listening, Peer, ProcessInfo, Readers, router};
 use crate::store::journal::{Journal, JournalError};
+use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -26,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 
 /// Name of the socket on which runners wake the engine.
 const WAKE_SOCKET: &str = "wake.sock";
+/// Connections to the socket may be one for so many of the descriptors, because one that does not read takes two; the
+/// engine needs the rest.
+const SHARE: u64 = 3;
 /// How long requests that are under way may take when the engine leaves.
 const DRAIN: std::time::Duration = std::time::Duration::from_millis(500);
 /// How long a command waits for an engine that is just starting or leaving.
@@ -67,14 +77,32 @@ pub enum OpenError {
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// Files cannot be watched.
-    #[error("cannot watch {}: {source}", path.display())]
-    Watch {
-        /// What.
-        path: PathBuf,
-        /// Why.
-        source: notify::Error,
+    /// The journal is damaged, and this is not the one to mend it.
+    #[error("{cause}")]
+    Damaged {
+        /// What was found.
+        cause: String,
     },
+    /// The journal is damaged again, a short time after it was rebuilt: one more rebuild would not be the last one.
+    #[error("the journal was rebuilt at {at} and is damaged again: {cause}")]
+    DamagedAgain {
+        /// When it was rebuilt.
+        at: Timestamp,
+        /// What was found now.
+        cause: String,
+    },
+    /// A restore was cut short, and the home is of two times.
+    #[error("restoring {file} was cut short")]
+    Restoring {
+        /// The backup.
+        file: String,
+    },
+    /// A backup could not be brought back.
+    #[error(transparent)]
+    Restore(RestoreError),
+    /// A damaged journal could not be rebuilt.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
 }
 
 /// A running engine with its API.
@@ -85,6 +113,10 @@ pub struct Running {
     pub client: Client,
     /// What wakes and stops it.
     pub signals: Signals,
+    /// What became of a journal that was found damaged on the way.
+    pub rebuilt: Option<Box<Damage>>,
+    journal: Journal,
+    home: Home,
     engine: JoinHandle<Farewell>,
     server: JoinHandle<()>,
     closing: CancellationToken,
@@ -129,6 +161,7 @@ impl Setup {
         if !kept.iter().any(|name| name.starts_with('L') && self.environment.contains_key(*name)) {
             env.push(("LANG".into(), "C.UTF-8".into()));
         }
+        env.extend(crash::handed_on());
         Tmux::new(program, self.socket(TMUX_SOCKET), env)
     }
 
@@ -149,6 +182,11 @@ impl Setup {
             }
         }
         Ok(())
+    }
+
+    /// Whether this orch could open the home's journal. Blocking, and short.
+    pub fn check_journal(&self) -> Result<(), OpenError> {
+        Ok(Journal::check(&self.home.journal())?)
     }
 
     /// A client of the daemon, when one answers.
@@ -180,32 +218,16 @@ impl Setup {
         }
     }
 
-    /// Opens the engine of this home in this process.
-    pub async fn open(&self, mode: Mode) -> Result<Running, OpenError> {
-        self.prepare()?;
-        let lock = fs::lock_exclusive(&self.home.lock())?
-            .ok_or_else(|| OpenError::Busy { home: self.home.root().to_owned() })?;
-        let (journal, loaded) = Journal::open(&self.home.journal())?;
-        let signals = Signals::default();
-        let wake_socket = self.socket(WAKE_SOCKET);
-        let api_socket = self.api_socket();
-        let waker = spawn_waker(&wake_socket, &signals)?;
-        let settings_changed = Arc::new(Notify::new());
-        // One command reads the files once; who stays hears of changes.
-        let watcher = match mode {
-            Mode::Command => None,
-            Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
-                Some(watch(self.home.root(), &signals, Arc::clone(&settings_changed))?)
-            }
-        };
-        let doors = Arc::new(Doors {
+    fn doors(&self, journal: Journal, wake_socket: PathBuf) -> Doors {
+        Doors {
             home: self.home.clone(),
             clock: Arc::new(SystemClock),
             journal,
+            damage: engine::last_damage(&self.home),
             tmux: self.tmux(),
             orch: self.orch.clone(),
             environment: self.environment.clone(),
-            wake_socket: wake_socket.clone(),
+            wake_socket,
             sources: Sources {
                 home: self.home.clone(),
                 environment: self.environment.clone(),
@@ -215,7 +237,32 @@ impl Setup {
             repositories: std::sync::Mutex::default(),
             discovering: tokio::sync::Mutex::default(),
             ledger: engine::Ledger::default(),
-        });
+            hindrances: engine::Hindrances::default(),
+        }
+    }
+
+    /// Opens the engine of this home in this process.
+    pub async fn open(&self, mode: Mode) -> Result<Running, OpenError> {
+        self.prepare()?;
+        let lock = fs::lock_exclusive(&self.home.lock())?
+            .ok_or_else(|| OpenError::Busy { home: self.home.root().to_owned() })?;
+        let (journal, loaded, rebuilt) = self.open_journal(mode).await?;
+        let signals = Signals::default();
+        if loaded.unexamined {
+            journal::examine_beside(&self.home, &signals, &journal);
+        }
+        let wake_socket = self.socket(WAKE_SOCKET);
+        let api_socket = self.api_socket();
+        let waker = spawn_waker(&wake_socket, &signals)?;
+        let settings_changed = Arc::new(Notify::new());
+        // One command reads the files once; who stays hears of changes.
+        let watcher = match mode {
+            Mode::Command => None,
+            Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
+                watch_or_look(self.home.root(), &signals, Arc::clone(&settings_changed))
+            }
+        };
+        let doors = Arc::new(self.doors(journal.clone(), wake_socket.clone()));
         let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());
         let listening = Arc::new(Listening::default());
         let process = ProcessInfo {
@@ -225,15 +272,17 @@ impl Setup {
             started: SystemClock.now(),
             listening: Arc::clone(&listening),
             memory: resident_memory,
+            run_of: unix::run_of,
         };
         let (engine_of, parting) = (handle.clone(), CancellationToken::new());
         let (process, readers) = (Arc::new(process), Readers::default());
         let routes = router(ApiState { engine: engine_of, process, readers, parting: parting.clone() });
-        let listener = listen(&api_socket)?;
+        let listener = Bounded::new(Face(listen(&api_socket)?), SHARE, usize::MAX);
         let served = routes.clone();
         let closing = signals.shutdown.child_token();
         let stopping = closing.clone();
         let server = tokio::spawn(async move {
+            let served = served.into_make_service_with_connect_info::<Peer>();
             let serve = axum::serve(listener, served).with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the API stopped");
@@ -246,6 +295,9 @@ impl Setup {
             handle,
             client: Client::new(Transport::InProcess(routes)),
             signals,
+            rebuilt: rebuilt.map(Box::new),
+            journal,
+            home: self.home.clone(),
             engine: tokio::spawn(engine.run()),
             server,
             closing,
@@ -261,32 +313,42 @@ impl Setup {
 impl Running {
     /// Lets go of the engine: it finishes what its mode demands, and leaves.
     pub async fn finish(self) -> Farewell {
-        let Self { handle, client, engine, server, closing, parting, waker, sockets, _watcher, _lock, signals } = self;
         // Nobody new comes in; who is in is answered. The server holds a handle too: without it the engine sees that
         // nobody can ask any more.
-        remove_sockets(&sockets);
-        closing.cancel();
-        parting.cancel();
-        drop((handle, client));
-        drain(server).await;
-        let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
-        drop(signals);
-        waker.abort();
-        farewell
+        remove_sockets(&self.sockets);
+        self.closing.cancel();
+        self.parting.cancel();
+        drop((self.handle, self.client));
+        drain(self.server).await;
+        let farewell = self.engine.await.unwrap_or_default();
+        self.waker.abort();
+        part(&self.home, &self.journal, farewell).await
     }
 
     /// Serves until the engine leaves by itself or is told to.
     pub async fn serve(self) -> Farewell {
-        let Self { handle, client, engine, server, closing, parting, waker, sockets, _watcher, _lock, signals } = self;
-        let farewell = engine.await.unwrap_or(Farewell { person_needed: false });
-        remove_sockets(&sockets);
-        closing.cancel();
-        parting.cancel();
-        drop((handle, client, signals));
-        drain(server).await;
-        waker.abort();
-        farewell
+        let farewell = self.engine.await.unwrap_or_default();
+        remove_sockets(&self.sockets);
+        self.closing.cancel();
+        self.parting.cancel();
+        drop((self.handle, self.client));
+        drain(self.server).await;
+        self.waker.abort();
+        part(&self.home, &self.journal, farewell).await
     }
+}
+
+/// The journal is left in order, while the lock is still held; one that is damaged is left as it is.
+async fn part(home: &Home, journal: &Journal, farewell: Farewell) -> Farewell {
+    match &farewell.damage {
+        Some(cause) => {
+            journal::distrust(home, cause);
+            // Who comes next copies the files, which nobody may change meanwhile.
+            journal.abandon().await;
+        }
+        None => journal.leave().await,
+    }
+    farewell
 }
 
 /// Lets requests that are under way be answered.
@@ -330,29 +392,51 @@ fn spawn_waker(path: &Path, signals: &Signals) -> Result<JoinHandle<()>, OpenErr
 }
 
 /// Editors replace files by renaming, so the directory is watched and not the files.
-fn watch(root: &Path, signals: &Signals, settings: Arc<Notify>) -> Result<notify::RecommendedWatcher, OpenError> {
-    let failed = |source| OpenError::Watch { path: root.to_owned(), source };
+/// The watcher of the home. The kernel has so many for each person, and other programs may have taken them all: then files
+/// are looked at with every tick, and nothing else is worse.
+fn watch_or_look(root: &Path, signals: &Signals, settings: Arc<Notify>) -> Option<notify::RecommendedWatcher> {
+    let watched = watch(root, signals, settings);
+    let told = |error: &notify::Error| {
+        tracing::warn!(%error, dir = %root.display(), "the home cannot be watched; its files are looked at now and then");
+    };
+    watched.inspect_err(told).ok()
+}
+
+fn watch(root: &Path, signals: &Signals, settings: Arc<Notify>) -> notify::Result<notify::RecommendedWatcher> {
     let files = Arc::clone(&signals.files);
+    let target = linked(root);
+    let seen = target.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // An error means that events were missed: look.
-        let concerns = |is_it: fn(&Path) -> bool| {
+        let concerns = |is_it: &dyn Fn(&Path) -> bool| {
             let seen = |event: &notify::Event| !event.kind.is_access() && event.paths.iter().any(|path| is_it(path));
             event.as_ref().map_or(true, seen)
         };
-        if concerns(is_watched) {
+        if concerns(&|path| is_watched(path) || Some(path) == seen.as_deref()) {
             files.notify_one();
         }
-        if concerns(is_settings) {
+        if concerns(&is_settings) {
             settings.notify_one();
         }
-    })
-    .map_err(failed)?;
-    watcher.watch(root, RecursiveMode::NonRecursive).map_err(failed)?;
+    })?;
+    watcher.watch(root, RecursiveMode::NonRecursive)?;
+    if let Some(dir) = target.as_deref().and_then(Path::parent)
+        && let Err(error) = watcher.watch(dir, RecursiveMode::NonRecursive)
+    {
+        // It is looked at now and then all the same.
+        tracing::warn!(%error, dir = %dir.display(), "the file that tasks.yml is a link to cannot be watched");
+    }
     Ok(watcher)
 }
 
 fn is_watched(path: &Path) -> bool {
-    is_settings(path) || path.file_name().is_some_and(|name| name == "tasks.yml")
+    is_settings(path) || path.file_name().is_some_and(|name| name == "tasks.yml" || name == "jobs.yml")
+}
+
+/// The file that `tasks.yml` is a link to, when it is one.
+fn linked(root: &Path) -> Option<PathBuf> {
+    let file = root.join("tasks.yml");
+    file.is_symlink().then(|| file.canonicalize().ok()).flatten()
 }
 
 fn is_settings(path: &Path) -> bool {

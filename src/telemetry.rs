@@ -55,7 +55,8 @@ impl RotatingFile {
 
     fn line(&mut self, line: &[u8]) -> io::Result<()> {
         if self.written > 0 && self.written + line.len() as u64 > self.max_bytes {
-            self.rotate()?;
+            // A log that cannot be moved aside grows on: no line is lost for that.
+            self.rotate().ok();
         }
         let text = String::from_utf8_lossy(line);
         let safe = self.redactor.text(&text);

@@ -1,6 +1,7 @@
 //! The only door for time. It tells it; nobody waits here, and no rule reads it: rules get `now` as an argument.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,11 @@ use std::time::{Duration, Instant};
 pub trait Clock: Send + Sync {
     /// The wall clock. It may jump, also backwards: for what is recorded and for what a person planned.
     fn now(&self) -> Timestamp;
+
+    /// The clock that never jumps: for how long something is to wait.
+    fn instant(&self) -> Instant {
+        instant()
+    }
 }
 
 /// The machine's clock.
@@ -27,31 +33,45 @@ pub fn instant() -> Instant {
     Instant::now()
 }
 
+/// The time zone of an IANA name; without one, the machine's. The machine's own database comes first, orch's own second.
+///
+/// # Errors
+/// There is none of that name; in words.
+pub fn zone(name: Option<&str>) -> Result<TimeZone, String> {
+    let Some(name) = name else { return Ok(TimeZone::system()) };
+    TimeZone::get(name).map_err(|_| format!("there is no time zone {name:?}"))
+}
+
 /// A clock that moves only when it is told to: for simulations of months, and for tests.
 #[derive(Debug)]
-pub struct ManualClock(Mutex<Timestamp>);
+pub struct ManualClock(Mutex<(Timestamp, Instant)>);
 
 impl ManualClock {
     /// Starts at `now`.
     pub fn at(now: Timestamp) -> Self {
-        Self(Mutex::new(now))
+        Self(Mutex::new((now, instant())))
     }
 
-    /// Jumps to `now`, forwards or backwards.
+    /// The wall clock jumps to `now`, forwards or backwards.
     pub fn set(&self, now: Timestamp) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = now;
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0 = now;
     }
 
     /// Moves forwards by `step` and stops at the end of representable time.
     pub fn advance(&self, step: Duration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = now.saturating_add(step).unwrap_or(Timestamp::MAX);
+        let mut time = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        time.0 = time.0.saturating_add(step).unwrap_or(Timestamp::MAX);
+        time.1 += step;
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    fn instant(&self) -> Instant {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
 
@@ -64,10 +84,12 @@ mod tests {
         let start: Timestamp = "2026-08-01T00:00:00Z".parse().expect("a time");
         let clock = ManualClock::at(start);
         assert_eq!(clock.now(), start);
+        let began = clock.instant();
         clock.advance(Duration::from_secs(90));
         assert_eq!(clock.now().to_string(), "2026-08-01T00:01:30Z");
         clock.set(start);
         assert_eq!(clock.now(), start);
+        assert_eq!(clock.instant() - began, Duration::from_secs(90), "what never jumps did not jump");
     }
 
     #[test]

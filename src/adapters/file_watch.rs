@@ -74,29 +74,33 @@ impl FileWatch {
 #[cfg(target_os = "linux")]
 mod kernel {
     use super::{News, WatchId};
-    use futures::{FutureExt, StreamExt};
-    use inotify::{EventMask, EventStream, Inotify, WatchDescriptor, WatchMask};
+    use crate::adapters::registered::registered;
+    use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
     use std::cell::RefCell;
     use std::collections::{BTreeSet, HashMap};
     use std::io;
     use std::path::Path;
+    use tokio::io::Interest;
+    use tokio::io::unix::AsyncFd;
 
-    /// Bytes of events that are read at once.
+    /// Bytes of events that are read at once; more come from a flood, which must not keep the reader from its work.
     const ROOM: usize = 16 << 10;
-    /// Events that are news together; more come from a flood, which must not keep the reader from its work.
-    const MOST: usize = 1024;
+    /// So many events fit into the room, however long their names: there were no more.
+    const SURELY_ALL: usize = ROOM / (16 + 256);
 
     /// What is followed.
     #[derive(Debug)]
     pub(super) struct Files {
-        events: EventStream<Vec<u8>>,
+        inotify: AsyncFd<Inotify>,
+        buffer: Vec<u8>,
         descriptors: RefCell<HashMap<WatchId, WatchDescriptor>>,
     }
 
     /// `None`: there is no more of it for this user.
     pub(super) fn open() -> io::Result<Option<Files>> {
         let Ok(inotify) = Inotify::init() else { return Ok(None) };
-        Ok(Some(Files { events: inotify.into_event_stream(vec![0; ROOM])?, descriptors: RefCell::default() }))
+        let inotify = registered(inotify, Interest::READABLE)?;
+        Ok(Some(Files { inotify, buffer: vec![0; ROOM], descriptors: RefCell::default() }))
     }
 
     pub(super) fn follow_file(files: &Files, path: &Path) -> Option<WatchId> {
@@ -114,25 +118,37 @@ mod kernel {
     pub(super) fn forget(files: &Files, id: WatchId) {
         if let Some(descriptor) = files.descriptors.borrow_mut().remove(&id) {
             // What is gone is forgotten already.
-            files.events.watches().remove(descriptor).ok();
+            files.inotify.get_ref().watches().remove(descriptor).ok();
         }
     }
 
-    /// The first event, and what there is beside it.
+    /// The first event, and what there is beside it. Nothing is awaited between reading and telling.
     pub(super) async fn news(files: &mut Files) -> News {
-        let mut changed = BTreeSet::new();
-        let mut next = Some(files.events.next().await);
-        let mut left = MOST;
-        while let Some(event) = next {
-            match event {
-                Some(Ok(event)) if event.mask.contains(EventMask::Q_OVERFLOW) => return News::Anything,
-                Some(Ok(event)) => changed.insert(id(&event.wd)),
-                Some(Err(_)) | None => return News::Anything,
-            };
-            left -= 1;
-            next = if left > 0 { files.events.next().now_or_never() } else { None };
+        loop {
+            let Ok(mut ready) = files.inotify.readable_mut().await else { return News::Anything };
+            let (mut changed, mut count) = (BTreeSet::new(), 0);
+            match ready.get_inner_mut().read_events(&mut files.buffer) {
+                Ok(events) => {
+                    for event in events {
+                        if event.mask.contains(EventMask::Q_OVERFLOW) {
+                            return News::Anything;
+                        }
+                        changed.insert(id(&event.wd));
+                        count += 1;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready.clear_ready();
+                    continue;
+                }
+                Err(_) => return News::Anything,
+            }
+            // Asking once more only to hear that there is nothing costs as much as a line.
+            if count < SURELY_ALL {
+                ready.clear_ready();
+            }
+            return News::Changed(changed);
         }
-        News::Changed(changed)
     }
 
     fn id(descriptor: &WatchDescriptor) -> WatchId {
@@ -141,7 +157,7 @@ mod kernel {
 
     impl Files {
         fn follow(&self, path: &Path, what: WatchMask) -> Option<WatchId> {
-            let descriptor = self.events.watches().add(path, what).ok()?;
+            let descriptor = self.inotify.get_ref().watches().add(path, what).ok()?;
             let id = id(&descriptor);
             self.descriptors.borrow_mut().insert(id, descriptor);
             Some(id)

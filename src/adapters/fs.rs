@@ -3,13 +3,17 @@
 
 mod digest;
 mod exchange;
+mod leftovers;
 mod staged;
 #[cfg(test)]
 mod tests;
 
 pub use digest::Digest;
-pub use exchange::{WriteError, Written, exchange_append, exchange_write};
+pub use exchange::{WriteError, Written, dangling_link, exchange_append, exchange_merged, exchange_write};
+pub use leftovers::{clear_cut_off, reclaim_late};
 
+use super::crash::point;
+use jiff::Timestamp;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -82,6 +86,17 @@ impl Fingerprint {
     /// Of what is at `path` now; `None` when nothing can be found there.
     pub fn of(path: &Path) -> Option<Self> {
         std::fs::metadata(path).ok().map(|found| Self::from(&found))
+    }
+
+    /// When it was last written to, by the file system's clock.
+    pub fn modified(&self) -> Option<Timestamp> {
+        Timestamp::new(self.modified.0, i32::try_from(self.modified.1).ok()?).ok()
+    }
+
+    /// Of a file that is only made up, in its so-manieth version, which was saved then.
+    #[cfg(test)]
+    pub fn numbered(version: u64, saved: Timestamp) -> Self {
+        Self { inode: 0, length: version, modified: (saved.as_second(), saved.subsec_nanosecond().into()) }
     }
 }
 
@@ -160,7 +175,9 @@ pub fn create_dir_private(path: &Path) -> Result<(), FsError> {
 /// The new content cannot be written; the old one is then still in place.
 pub fn write_private(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), FsError> {
     let temp = staged::TempFile::create(path, bytes, PRIVATE_FILE, durability)?;
+    point!("private.staged");
     temp.replace(path)?;
+    point!("private.placed");
     match durability {
         Durability::Synced => staged::sync_parent(path),
         Durability::Cached => Ok(()),
@@ -176,8 +193,67 @@ pub fn write_streamed(path: &Path, write: impl FnOnce(&mut File) -> io::Result<(
     staged::sweep(path);
     let mut temp = staged::TempFile::create(path, &[], PRIVATE_FILE, Durability::Cached)?;
     temp.fill(path, write)?;
+    point!("streamed.staged");
     temp.replace(path)?;
+    point!("streamed.placed");
     staged::sync_parent(path)
+}
+
+/// Flushes a directory, so that names in it that were made, moved or removed survive a power cut.
+///
+/// # Errors
+/// It cannot be flushed.
+pub fn sync_dir(path: &Path) -> Result<(), FsError> {
+    let synced = File::open(path).and_then(|dir| dir.sync_all());
+    synced.map_err(|source| FsError::io("flush the directory", path, source))
+}
+
+/// Flushes files that somebody else has written, and their names, in all directories from `below` on. A file that is not
+/// there is no error.
+///
+/// # Errors
+/// One cannot be flushed.
+pub fn sync_files(files: &[PathBuf], below: &Path) -> Result<(), FsError> {
+    let mut dirs = std::collections::BTreeSet::new();
+    for path in files {
+        let failed = |source| FsError::io("flush", path, source);
+        match File::open(path) {
+            Ok(file) => file.sync_all().map_err(failed)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed(error)),
+        }
+        dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(below)));
+    }
+    dirs.into_iter().rev().try_for_each(sync_dir)
+}
+
+/// Moves a file or a directory to a name that is free, on the same disk. What is not there is no error.
+///
+/// # Errors
+/// The name is taken, or the operating system refuses.
+pub fn move_aside(from: &Path, to: &Path) -> Result<bool, FsError> {
+    if from.symlink_metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(false);
+    }
+    if to.symlink_metadata().is_ok() {
+        return Err(FsError::io("replace", to, io::ErrorKind::AlreadyExists.into()));
+    }
+    std::fs::rename(from, to).map_err(|source| FsError::io("move", from, source))?;
+    Ok(true)
+}
+
+/// Copies a regular file to a private one and flushes it. What is not there is no error.
+///
+/// # Errors
+/// It cannot be read, or the copy cannot be written.
+pub fn copy_private(from: &Path, to: &Path) -> Result<bool, FsError> {
+    let mut source = match open_regular(from) {
+        Ok(source) => source,
+        Err(error) if error.is_not_found() => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    write_streamed(to, |file| io::copy(&mut source, file).map(drop))?;
+    Ok(true)
 }
 
 /// Appends to a file in one write, making it with mode 0600 when it is missing.
@@ -210,7 +286,10 @@ pub fn lock_exclusive(path: &Path) -> Result<Option<FileLock>, FsError> {
 }
 
 /// Takes an exclusive lock that is only ever held for moments, waiting for it.
-fn lock_briefly(path: &Path) -> Result<FileLock, FsError> {
+///
+/// # Errors
+/// The lock file cannot be opened, or the file system has no locks.
+pub fn lock_briefly(path: &Path) -> Result<FileLock, FsError> {
     let file = open_lock(path)?;
     loop {
         match file.lock() {

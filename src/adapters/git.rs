@@ -5,28 +5,35 @@
 //! under settings that keep a hostile repository from starting a program (`settings`). Directories are said
 //! outright (`GIT_DIR`, `GIT_COMMON_DIR`, `GIT_WORK_TREE`): a pointer file in a checkout redirects nothing.
 //!
-//! Never here: a push, a forced update of a branch, a deletion of a branch, a decision about a task.
+//! Never here: a push, a forced update of a branch, a decision about a task.
 
 mod base;
 mod call;
 mod changes;
+mod difference;
+mod durable;
 mod error;
 mod evidence;
 mod guard;
+mod halfway;
 mod inprogress;
 mod leftovers;
 mod lock;
 mod marks;
 mod merge;
 mod repo;
+mod revert;
 mod settings;
+mod sides;
 mod stale;
+mod stand;
 mod status;
 mod worktrees;
 
 pub use base::Base;
 pub use call::Checkout;
 pub use changes::{Change, ChangeKind, MoveProgress, RefMove, Weight};
+pub use difference::Difference;
 pub use error::{GitError, OLDEST_GIT};
 pub use evidence::{Evidence, FileChange, Patch};
 pub use guard::Guard;
@@ -34,6 +41,7 @@ pub use inprogress::Operation;
 pub use leftovers::{Author, Leftovers, LeftoversError};
 pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Merged};
 pub use repo::{Head, Repo};
+pub use revert::RevertRequest;
 
 pub(in crate::adapters) use call::{CHECKOUT, Call, mark};
 pub(in crate::adapters) use stale::clear_branch_lock;

@@ -1,9 +1,12 @@
 //! The doors to the outside world, one for each kind of effect. Mechanisms; no policy.
 
 pub mod clock;
+pub mod crash;
 pub mod file_watch;
 pub mod fs;
 pub mod git;
+pub mod machine;
 pub mod process;
+pub mod registered;
 pub mod tmux;
 pub mod worktree;

@@ -121,6 +121,15 @@ impl Tmux {
         }
     }
 
+    /// The names of all sessions; none where no server runs.
+    pub async fn sessions(&self) -> Result<Vec<String>, TmuxError> {
+        match self.call("list-sessions", &[OsStr::new("-F"), OsStr::new("#{session_name}")]).await {
+            Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
+            Err(TmuxError::Refused { message, .. }) if is_leaving(&message) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Ends a session; one that is not there is fine.
     pub async fn kill_session(&self, name: &str) -> Result<(), TmuxError> {
         let target = format!("={name}");
@@ -148,8 +157,10 @@ impl Tmux {
     }
 }
 
+/// Whether the server was on its way out: it says so, or is gone before it could say a word.
 fn is_leaving(message: &str) -> bool {
-    ["server exited", "lost server", "no server running", "error connecting"].iter().any(|m| message.contains(m))
+    message.is_empty()
+        || ["server exited", "lost server", "no server running", "error connecting"].iter().any(|m| message.contains(m))
 }
 
 /// `3.3a` → (3, 3); `next-3.6` → (3, 6).

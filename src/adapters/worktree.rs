@@ -4,10 +4,16 @@
 //! unknown is kept.
 
 mod error;
+mod orphans;
 mod remove;
+mod retire;
 mod scratch;
+mod survey;
 
 pub use error::{RemoveError, WorktreeError};
+pub use orphans::OldLock;
+pub use retire::{Aside, Leftover, Retired, settle};
+pub use survey::Subject;
 
 use super::git::{
     Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, mark,
@@ -251,6 +257,7 @@ impl Repo {
             command: "git worktree add".to_owned(),
             detail: format!("{} is not registered", path.display()),
         })?;
+        survey::note_made(&checkout, branch)?;
         let off = &self.settings(&self.main_checkout()).await?.filters_off;
         notes.extend(off.iter().map(|name| {
             format!("filter {:?} is configured in the repository itself and was not run", String::from_utf8_lossy(name))

@@ -16,6 +16,8 @@ use tower::ServiceExt;
 
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// So begins what an engine answers that is on its way out.
+const LEAVING: &str = "shutting_down";
 
 /// Where requests go.
 #[derive(Clone)]
@@ -57,6 +59,18 @@ pub enum ClientError {
     Unexpected(String),
 }
 
+impl ClientError {
+    /// The engine that was asked is gone or on its way out: another one is to be asked. Not whether it heard of it.
+    pub fn is_of_an_engine_that_left(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Broken(_) => true,
+            // It was asked in its last moment.
+            Self::Answered(view) => view.message.starts_with(LEAVING),
+            Self::Silent(_) | Self::Unexpected(_) => false,
+        }
+    }
+}
+
 impl Client {
     /// A client over this transport.
     pub fn new(transport: Transport) -> Self {
@@ -76,8 +90,22 @@ impl Client {
 
     /// Asks for something.
     pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+        self.ask(Method::POST, path, body).await
+    }
+
+    /// Changes some of what is there.
+    pub async fn patch<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ClientError> {
+        self.ask(Method::PATCH, path, body).await
+    }
+
+    async fn ask<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ClientError> {
         let json = serde_json::to_vec(body).map_err(|e| ClientError::Unexpected(e.to_string()))?;
-        let answer = self.text(Method::POST, path, Body::from(json)).await?;
+        let answer = self.text(method, path, Body::from(json)).await?;
         parse(&answer)
     }
 

@@ -1,7 +1,7 @@
 //! The shapes of messages to agents on the wire. Stable: documented in `docs/json.md`.
 
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::message::{Message, MessageId, MessageState, Via};
+use crate::domain::message::{Author, Message, MessageId, MessageState, Via};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,9 @@ pub struct MessageView {
     pub id: MessageId,
     /// To whoever works on this task.
     pub task_id: TaskId,
+    /// Who says it: `person`, or `orch` itself.
+    #[serde(default)]
+    pub from: Author,
     /// What is said.
     pub text: String,
     /// When.
@@ -48,13 +51,13 @@ pub struct MessageView {
 impl MessageView {
     /// A message; `waits_for` is what is said of one that is queued.
     pub fn of(message: Message, waits_for: &str) -> Self {
-        let Message { id, task, run, via, text, sent_at, state, detail, settled_at } = message;
+        let Message { id, task, from, run, via, text, sent_at, state, detail, settled_at } = message;
         let detail = match state {
             MessageState::Queued => waits_for.to_owned(),
             MessageState::Delivered | MessageState::Refused => detail,
         };
         let delivered = state == MessageState::Delivered;
         let (via, run_id) = (via.filter(|_| delivered), run.filter(|_| delivered));
-        Self { id, task_id: task, text, sent_at, state, via, run_id, detail, settled_at }
+        Self { id, task_id: task, from, text, sent_at, state, via, run_id, detail, settled_at }
     }
 }

@@ -37,7 +37,15 @@ pub fn rest(task: &TaskView, now: Timestamp) -> Option<Rest> {
 /// Whether a hold is worth giving the terminal back for.
 fn parks(hold: &Hold, now: Timestamp) -> bool {
     match hold.reason {
-        HoldReason::Slots | HoldReason::Routing | HoldReason::Stopping => false,
+        // Of an engine that leaves, the next one is soon there.
+        HoldReason::Slots
+        | HoldReason::Routing
+        | HoldReason::Stopping
+        | HoldReason::ShuttingDown
+        | HoldReason::Review => false,
+        HoldReason::AgentSlots | HoldReason::ProjectSlots | HoldReason::Load | HoldReason::Memory => false,
+        HoldReason::Overlap | HoldReason::BatchSlots => false,
+        HoldReason::Disk | HoldReason::Breaker | HoldReason::BatchBudget => true,
         HoldReason::Backoff => hold.until.is_some_and(|until| until.duration_since(now) > SHORT_PAUSE),
         HoldReason::Dependency
         | HoldReason::Children
@@ -51,6 +59,8 @@ fn parks(hold: &Hold, now: Timestamp) -> bool {
         | HoldReason::Agent
         | HoldReason::InvalidEntry
         | HoldReason::BaseDirty
-        | HoldReason::NoDaemon => true,
+        | HoldReason::NoDaemon
+        | HoldReason::Claimed
+        | HoldReason::Paused => true,
     }
 }

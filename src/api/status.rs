@@ -1,5 +1,9 @@
 //! How things stand, on the wire: the engine in a few words, and everything that fits one screen.
 
+use super::batches::BatchView;
+use super::breakers::BreakerView;
+use super::health::HealthView;
+use super::switches::{DepartureView, PauseView};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::{Spend, Usd};
 use crate::domain::outcome::RunKind;
@@ -28,6 +32,39 @@ pub struct StatusView {
     pub idle: bool,
     /// What is wrong with `tasks.yml`, `config.yml` or the journal.
     pub problems: Vec<String>,
+    /// How many agents may work at the same time now.
+    #[serde(default)]
+    pub slots: SlotsView,
+    /// Circuit breakers that are open or half-open.
+    #[serde(default)]
+    pub breakers: Vec<BreakerView>,
+    /// `serving`, or `shutting_down`.
+    #[serde(default = "serving")]
+    pub state: String,
+    /// How it shuts down, while it does.
+    #[serde(default)]
+    pub shutting_down: Option<DepartureView>,
+    /// What is paused.
+    #[serde(default)]
+    pub paused: Vec<PauseView>,
+    /// The last place in the history.
+    #[serde(default)]
+    pub seq: u64,
+}
+
+/// Room for agents.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct SlotsView {
+    /// Slots that are taken.
+    pub busy: usize,
+    /// Slots that there are now.
+    pub total: usize,
+    /// Why these are not as many as `engine.max_parallel` says.
+    pub because: Option<String>,
+}
+
+fn serving() -> String {
+    "serving".to_owned()
 }
 
 /// Everything at a glance. Of each list only the first are here; `counts` tells how many there are.
@@ -44,6 +81,9 @@ pub struct Overview {
     pub queued: Vec<QueuedView>,
     /// What was spent since local midnight.
     pub today: SpendView,
+    /// Batches that are open, without their rows.
+    #[serde(default)]
+    pub batches: Vec<BatchView>,
 }
 
 /// An agent at work.
@@ -65,8 +105,14 @@ pub struct RunningView {
     pub model: Option<String>,
     /// Since when.
     pub since: Timestamp,
+    /// What its task has cost so far, without this run; `null`: nothing is known.
+    #[serde(default)]
+    pub cost_usd: Option<Usd>,
     /// The last line that it said.
     pub last_line: Option<String>,
+    /// How the agent fares; `null` as long as there is nothing to tell.
+    #[serde(default)]
+    pub health: Option<HealthView>,
 }
 
 /// A task that a person must look at.
@@ -115,8 +161,7 @@ pub struct SpendView {
 impl SpendView {
     /// A sum, as far as it is one.
     pub fn of(spend: Spend, since: Timestamp) -> Self {
-        let known = spend.runs == 0 || spend.unpriced < spend.runs;
-        Self { since, cost_usd: known.then_some(spend.known), runs: spend.runs, unpriced: spend.unpriced }
+        Self { since, cost_usd: spend.sum(), runs: spend.runs, unpriced: spend.unpriced }
     }
 }
 
@@ -140,7 +185,14 @@ mod tests {
         let old = r#"{"version":"0","pid":1,"mode":"serve","counts":{},"idle":true,"problems":[]}"#;
         let status: StatusView = serde_json::from_str(old).expect("a status");
         let today = SpendView::of(Spend::default(), Timestamp::UNIX_EPOCH);
-        let overview = Overview { status: status.clone(), running: vec![], needs_you: vec![], queued: vec![], today };
+        let overview = Overview {
+            status: status.clone(),
+            running: vec![],
+            needs_you: vec![],
+            queued: vec![],
+            today,
+            batches: vec![],
+        };
         let text = serde_json::to_string(&overview).expect("plain data");
         assert_eq!(serde_json::from_str::<StatusView>(&text).expect("a status"), status);
         assert_eq!(serde_json::from_str::<Overview>(&text).expect("an overview"), overview);

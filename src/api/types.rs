@@ -1,11 +1,14 @@
 //! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
+use super::health::HealthView;
 use super::messages::MessageView;
+use crate::domain::change::Finding;
 use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
+use crate::domain::review::Review;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::task::{Run, Status, Task};
 use jiff::Timestamp;
@@ -49,6 +52,12 @@ pub struct TaskView {
     pub children: Vec<TaskId>,
     /// Claimed by.
     pub assignee: Option<String>,
+    /// Since when.
+    #[serde(default)]
+    pub claimed_at: Option<Timestamp>,
+    /// The open batch that it is in.
+    #[serde(default)]
+    pub batch: Option<String>,
     /// Its branch.
     pub branch: Option<String>,
     /// Its checkout.
@@ -76,6 +85,9 @@ pub struct TaskView {
     /// What was said to its agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<MessageView>>,
+    /// What was found at odds between `tasks.yml`, commands and orch, and how it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<Vec<EventView>>,
 }
 
 /// One run.
@@ -105,6 +117,9 @@ pub struct RunView {
     pub tokens: Tokens,
     /// Its readable output.
     pub transcript: PathBuf,
+    /// How its agent fares; `null` once it has ended, and as long as there is nothing to tell.
+    #[serde(default)]
+    pub health: Option<HealthView>,
 }
 
 /// Tokens of a run.
@@ -148,8 +163,14 @@ pub struct EvidenceView {
     pub deletions: u64,
     /// Checks.
     pub checks: Vec<Check>,
+    /// What the change holds that no verdict should overlook.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// The reviewer's verdict.
-    pub review: Option<serde_json::Value>,
+    pub review: Option<Review>,
+    /// Why it was accepted.
+    #[serde(default)]
+    pub accepted: Option<String>,
     /// Changes outside the worktree.
     pub violations: Vec<String>,
     /// Worth knowing.
@@ -161,7 +182,7 @@ pub struct EvidenceView {
 pub struct IntegrationView {
     /// `branch` or `merge`.
     pub mode: String,
-    /// `kept` or `merged`.
+    /// `kept`, `merged` or `reverted`.
     pub state: String,
     /// The commit that holds the result.
     pub commit: Option<String>,
@@ -250,6 +271,9 @@ pub struct WhyView {
     pub because: String,
     /// What moves it on.
     pub next: String,
+    /// The open batch that it is in.
+    #[serde(default)]
+    pub batch: Option<String>,
 }
 
 /// An error, as every surface shows it.
@@ -342,7 +366,9 @@ impl TaskView {
             depends_on: task.spec.depends_on.clone(),
             parent: task.spec.parent,
             children: context.children.clone(),
-            assignee: task.spec.assignee.clone(),
+            assignee: task.claimed_by().map(str::to_owned),
+            claimed_at: task.claimed_since(),
+            batch: context.batch.map(str::to_owned),
             branch: task.place.as_ref().map(|p| p.branch.clone()),
             worktree: task.place.as_ref().map(|p| p.worktree.clone()),
             route: task.route.as_deref().cloned(),
@@ -355,14 +381,22 @@ impl TaskView {
             runs: None,
             evidence: None,
             messages: None,
+            conflicts: None,
         }
     }
 
     /// The same with everything: runs (each with the path of its transcript) and evidence.
     #[must_use]
-    pub fn with_details(mut self, task: &Task, runs: Vec<RunView>, messages: Vec<MessageView>) -> Self {
+    pub fn with_details(
+        mut self,
+        task: &Task,
+        runs: Vec<RunView>,
+        messages: Vec<MessageView>,
+        conflicts: Vec<EventView>,
+    ) -> Self {
         self.runs = Some(runs);
         self.messages = Some(messages);
+        self.conflicts = Some(conflicts);
         self.evidence = Some(task.evidence.as_ref().map(|e| EvidenceView {
             base: e.base.clone(),
             head: e.head.clone(),
@@ -371,7 +405,9 @@ impl TaskView {
             insertions: e.insertions,
             deletions: e.deletions,
             checks: e.checks.clone(),
-            review: None,
+            findings: e.findings.clone(),
+            review: e.review.clone(),
+            accepted: e.accepted.clone(),
             violations: e.violations.clone(),
             notes: e.notes.clone(),
         }));
@@ -390,6 +426,8 @@ pub struct TaskContext<'a> {
     pub hold: Option<&'a Hold>,
     /// Its parts.
     pub children: Vec<TaskId>,
+    /// The open batch that it is in.
+    pub batch: Option<&'a str>,
 }
 
 impl IntegrationView {
@@ -403,6 +441,7 @@ impl IntegrationView {
             state: match integration.state {
                 IntegrationState::Kept => "kept",
                 IntegrationState::Merged => "merged",
+                IntegrationState::Reverted => "reverted",
             }
             .to_owned(),
             commit: integration.commit.clone(),
@@ -413,8 +452,9 @@ impl IntegrationView {
 
 impl RunView {
     /// A run and where its output lies.
-    pub fn of(run: &Run, transcript: PathBuf) -> Self {
+    pub fn of(run: &Run, transcript: PathBuf, now: Timestamp) -> Self {
         Self {
+            health: HealthView::of(run, now),
             run_id: run.id.clone(),
             attempt: run.attempt,
             kind: run.kind,

@@ -70,6 +70,7 @@ impl Server {
             signal(&server, Signal::TERM);
         }
         if timeout(GRACE, self.child.wait()).await.is_err() {
+            // It ended just now, or the sweep of the run finds it.
             let _ = self.child.kill().await;
         }
     }

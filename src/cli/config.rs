@@ -10,8 +10,8 @@ use super::settings;
 use super::ui::text;
 use crate::api::types::NewProject;
 use crate::config::layers::{Layer, Loaded, load};
-use crate::config::{ConfigProblem, FileKind, Warning, json_schema, validate};
-use crate::engine::content_id;
+use crate::config::{ConfigProblem, FileKind, Origin, Warning, json_schema, validate};
+use crate::engine::{OwnTemplate, content_id, own_templates};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -99,14 +99,21 @@ fn plain(value: &Value) -> String {
 }
 
 async fn validate_files(context: &Context) -> Result<Exit, CliError> {
-    let (files, layers) = all_layers(context).await?;
-    let (problems, warnings) = match load(&layers) {
+    let (mut files, layers) = all_layers(context).await?;
+    let (mut problems, warnings) = match load(&layers) {
         Ok(loaded) => {
             let missing = validate::references(&loaded.config, &loaded.origins, &context.environment);
             (missing, loaded.warnings)
         }
         Err(problems) => (problems, Vec::new()),
     };
+    for OwnTemplate { path, problem } in own_templates(&context.setup()?.home) {
+        problems.extend(problem.map(|(line, cause)| {
+            ConfigProblem::new(Origin::file(&path, line, 1), cause)
+                .hint("docs/prompts.md names every placeholder of every prompt")
+        }));
+        files.push(path);
+    }
     if context.ui.is_json() {
         context.ui.json(&document(&files, &problems, &warnings))?;
     } else {

@@ -58,6 +58,17 @@ impl Context {
         Ok(Exit::Done)
     }
 
+    /// Who types, as far as the environment tells.
+    pub fn person(&self) -> String {
+        let named = self.variable("USER").or_else(|| self.variable("LOGNAME"));
+        named.unwrap_or("somebody").to_owned()
+    }
+
+    /// The same for claims, which others read.
+    pub fn identity(&self) -> String {
+        crate::engine::identity_of(&self.environment)
+    }
+
     /// `PATH`.
     pub fn path(&self) -> &str {
         self.environment.get("PATH").map_or("", String::as_str)
@@ -95,7 +106,7 @@ impl Context {
         if matches!(engine, Engine::Daemon(..)) && !self.flags.is_empty() {
             self.ui.warning("a daemon runs with its own settings; --set changes nothing there");
         }
-        Ok(Link { engine, setup, ui: self.ui })
+        Ok(Link { engine, setup, ui: self.ui, asked: false })
     }
 }
 
@@ -165,10 +176,13 @@ impl Engine {
     }
 
     /// Lets go of it. An engine of this process first does what its mode demands.
-    pub async fn leave(self) {
+    ///
+    /// # Errors
+    /// `tasks.yml` could not be written; everything is in the journal.
+    pub async fn leave(self) -> Result<(), CliError> {
         match self {
-            Self::Daemon(..) => {}
-            Self::Own(running) => drop(running.finish().await),
+            Self::Daemon(..) => Ok(()),
+            Self::Own(running) => running.finish().await.unwritten.map_or(Ok(()), |why| Err(CliError::Unwritten(why))),
         }
     }
 
@@ -177,7 +191,8 @@ impl Engine {
         if let Self::Own(running) = &self {
             running.signals.shutdown.cancel();
         }
-        self.leave().await;
+        // What it could not write is in the journal, and whoever stops it tells something else.
+        self.leave().await.ok();
     }
 }
 
@@ -186,6 +201,8 @@ pub struct Link {
     engine: Engine,
     setup: Setup,
     ui: Ui,
+    /// Something was to be changed.
+    asked: bool,
 }
 
 impl Link {
@@ -205,9 +222,7 @@ impl Link {
         for _ in 0..RELINKS {
             match self.engine.client().get_raw(path).await {
                 // Reading twice does no harm.
-                Err(ClientError::Unreachable { .. } | ClientError::Broken(_)) if !self.is_own() => {
-                    self.relink().await?
-                }
+                Err(error) if error.is_of_an_engine_that_left() && !self.is_own() => self.relink().await?,
                 other => return Ok(other?.into()),
             }
         }
@@ -216,6 +231,7 @@ impl Link {
 
     /// Asks for something.
     pub async fn post<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, CliError> {
+        self.asked = true;
         for _ in 0..RELINKS {
             match self.engine.client().post(path, body).await {
                 // Nobody has heard it. What was heard must not be asked twice.
@@ -224,6 +240,19 @@ impl Link {
             }
         }
         Ok(self.engine.client().post(path, body).await?)
+    }
+
+    /// Changes some of what is there.
+    pub async fn patch<B: Serialize, T: DeserializeOwned>(&mut self, path: &str, body: &B) -> Result<T, CliError> {
+        self.asked = true;
+        for _ in 0..RELINKS {
+            match self.engine.client().patch(path, body).await {
+                // Nobody has heard it.
+                Err(ClientError::Unreachable { .. }) if !self.is_own() => self.relink().await?,
+                other => return Ok(other?),
+            }
+        }
+        Ok(self.engine.client().patch(path, body).await?)
     }
 
     /// Opens a streamed answer.
@@ -244,7 +273,11 @@ impl Link {
             Engine::Own(running) => running.client.get::<StatusView>(ABOUT).await?,
         };
         status.problems.iter().for_each(|problem| self.ui.warning(problem));
-        self.engine.leave().await;
+        match self.engine.leave().await {
+            // Whoever only looked has seen what there is.
+            Err(why) if !self.asked => self.ui.warning(&why.to_string()),
+            left => left?,
+        }
         Ok(())
     }
 }

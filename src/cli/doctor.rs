@@ -1,6 +1,8 @@
-//! `orch doctor`: looks whether everything that orch needs is there, and says how to get what is not. Needs no engine.
+//! `orch doctor`: looks whether everything that orch needs is there and nothing is left that nobody needs, says how to
+//! set right what is not, and does so where that is safe. Needs no engine, and works beside one.
 
 use super::context::{ABOUT, Context};
+use super::credentials;
 use super::error::CliError;
 use super::exit::Exit;
 use super::repository;
@@ -14,9 +16,9 @@ use crate::config::resolved_agent::{AgentConfig, KNOWN};
 use crate::config::validate::references;
 use crate::config::{Config, RouterMode, home::MAX_SOCKET_PATH};
 use crate::daemon::Setup;
+use crate::engine::{Finding, MendWish, Patient, Verdict, check_up, last_damage};
 use futures::future::join_all;
 use serde::Serialize;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,62 +27,61 @@ const VERSION_TIME: Duration = Duration::from_secs(10);
 
 /// Arguments of `orch doctor`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Ok,
-    Warning,
-    Bad,
-}
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Finding {
-    name: String,
-    verdict: Verdict,
-    detail: String,
-    remedy: Option<String>,
-}
-
-impl Finding {
-    fn new(name: &str, verdict: Verdict, detail: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), verdict, detail: detail.into(), remedy: None }
-    }
-
-    fn remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
+pub struct Args {
+    /// Mend what is safe to mend; a damaged journal is rebuilt from what there is, and kept
+    #[arg(long)]
+    fix: bool,
+    /// With --fix: tell what would be mended, and mend nothing
+    #[arg(long, requires = "fix")]
+    dry_run: bool,
 }
 
 #[derive(Serialize)]
 struct Report<'a> {
     ok: bool,
+    dry_run: bool,
     findings: &'a [Finding],
 }
 
-/// Looks, and tells.
-pub async fn run(_: Args, context: &Context) -> Result<Exit, CliError> {
+/// Looks, mends what is wished, and tells.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
-    let findings = context.ui.wait("looking", look(context, &setup)).await;
-    let ok = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
+    let wish = match (args.fix, args.dry_run) {
+        (false, _) => MendWish::Look,
+        (true, true) => MendWish::DryRun,
+        (true, false) => MendWish::Fix,
+    };
+    if wish == MendWish::Fix && setup.connect().await.is_none() {
+        let mended = context.ui.wait("looking at the journal", setup.mend()).await?;
+        mended.iter().for_each(|damage| context.ui.warning(&damage.told()));
+    }
+    let findings = context.ui.wait("looking", look(context, &setup, wish)).await;
+    let ok = findings.iter().all(|finding| finding.verdict != Verdict::Bad || finding.fixed);
     if context.ui.is_json() {
-        context.ui.json(&Report { ok, findings: &findings })?;
+        context.ui.json(&Report { ok, dry_run: args.dry_run, findings: &findings })?;
     } else {
         context.ui.data(&told(&findings, context.ui.paint()))?;
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
 
-async fn look(context: &Context, setup: &Setup) -> Vec<Finding> {
+async fn look(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> {
     let (config, config_finding) = config(context, setup);
     let mut findings = vec![git(context, setup).await, tmux(setup).await];
     findings.extend(agents(context, &config).await);
     findings.push(config_finding);
     findings.push(home(setup.home.root()));
     findings.push(engine(setup).await);
+    findings.extend(journal(setup));
+    let patient = Patient {
+        home: &setup.home,
+        config: &config,
+        tmux: setup.tmux(),
+        git: repository::git(context, &setup.home).await.ok(),
+        sockets: vec![setup.api_socket()],
+        now: context.now().at,
+    };
+    findings.extend(check_up(&patient, wish).await);
     findings
 }
 
@@ -143,7 +144,15 @@ async fn one_agent(context: &Context, name: &str, agent: &AgentConfig) -> Option
         DialectKind::Command => String::new(),
         DialectKind::Claude | DialectKind::Codex | DialectKind::Opencode => version_of(context, &program).await,
     };
-    Some(Finding::new(&title, Verdict::Ok, format!("{version}{}", program.display())))
+    let detail = format!("{version}{}", program.display());
+    Some(match credentials::of_agent(context, agent) {
+        None => Finding::new(&title, Verdict::Ok, detail),
+        Some(Ok(found)) => Finding::new(&title, Verdict::Ok, format!("{detail}; {found}")),
+        Some(Err(login)) => {
+            let detail = format!("{detail}; no credentials are found, unless it needs none");
+            Finding::new(&title, Verdict::Warning, detail).remedy(login)
+        }
+    })
 }
 
 /// `1.2.3 at `, or nothing where it cannot be had.
@@ -195,7 +204,6 @@ fn home(root: &Path) -> Finding {
             return Finding::new("home", Verdict::Bad, format!("{shown}: {error}")).remedy(remedy);
         }
     };
-    let mode = found.permissions().mode() & 0o777;
     if !found.is_dir() {
         let finding = Finding::new("home", Verdict::Bad, format!("{shown} is not a directory"));
         return finding.remedy("move it away, or set ORCH_HOME to another directory");
@@ -203,10 +211,6 @@ fn home(root: &Path) -> Finding {
     if rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_err() {
         let finding = Finding::new("home", Verdict::Bad, format!("{shown} is not writable"));
         return finding.remedy(format!("chown $USER {shown}, or set ORCH_HOME to another directory"));
-    }
-    if mode & 0o077 != 0 {
-        let finding = Finding::new("home", Verdict::Warning, format!("{shown} is open to others (mode {mode:o})"));
-        return finding.remedy(format!("chmod 700 {shown}"));
     }
     Finding::new("home", Verdict::Ok, shown.to_string())
 }
@@ -238,6 +242,24 @@ async fn engine(setup: &Setup) -> Finding {
     }
 }
 
+/// Whether the journal is whole, and what became of one that was not.
+fn journal(setup: &Setup) -> Vec<Finding> {
+    let path = setup.home.journal();
+    let mut findings = Vec::new();
+    if path.exists() {
+        findings.push(match setup.look() {
+            Ok(()) => Finding::new("journal", Verdict::Ok, format!("{} is whole", path.display())),
+            Err(error) => Finding::new("journal", Verdict::Bad, error.to_string())
+                .remedy("stop the daemon, then orch doctor --fix: the damaged file is kept"),
+        });
+    }
+    if let Some(damage) = last_damage(&setup.home) {
+        let remedy = format!("read report.txt there; when nothing is missed, remove {}", damage.kept.display());
+        findings.push(Finding::new("rebuilt journal", Verdict::Warning, damage.told()).remedy(remedy));
+    }
+    findings
+}
+
 fn told(findings: &[Finding], paint: Paint) -> String {
     let mut text = String::new();
     for finding in findings {
@@ -246,6 +268,7 @@ fn told(findings: &[Finding], paint: Paint) -> String {
             Verdict::Warning => paint.text(Role::Warning, "warning"),
             Verdict::Bad => paint.text(Role::Bad, "bad    "),
         };
+        let mark = if finding.fixed { paint.text(Role::Good, "mended ") } else { mark };
         text.push_str(&format!("{mark}  {}: {}\n", line(&finding.name), line(&finding.detail)));
         if let Some(remedy) = &finding.remedy {
             text.push_str(&format!("         → {}\n", line(remedy)));
@@ -273,13 +296,9 @@ mod tests {
     }
 
     #[test]
-    fn a_home_that_others_can_read_is_told() {
+    fn a_home_is_a_directory_or_not_there_yet() {
         let dir = tempfile::tempdir().expect("a directory");
-        let open = |mode| {
-            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).expect("changed");
-            home(dir.path()).verdict
-        };
-        assert_eq!((open(0o755), open(0o700)), (Verdict::Warning, Verdict::Ok));
+        assert_eq!(home(dir.path()).verdict, Verdict::Ok);
         assert_eq!(home(&dir.path().join("none")).verdict, Verdict::Ok);
         std::fs::File::create(dir.path().join("file")).expect("made");
         assert_eq!(home(&dir.path().join("file")).verdict, Verdict::Bad);

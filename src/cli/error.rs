@@ -21,7 +21,7 @@ pub enum CliError {
     Client(#[from] ClientError),
     /// No engine could be opened.
     #[error(transparent)]
-    Open(#[from] OpenError),
+    Open(OpenError),
     /// git refused.
     #[error(transparent)]
     Git(#[from] GitError),
@@ -77,12 +77,33 @@ pub enum CliError {
         /// The system's word.
         source: io::Error,
     },
+    /// It is done, and `tasks.yml` does not say so yet.
+    #[error(
+        "tasks.yml is not written yet: {0}; what was asked is safe in the journal, and the next orch that can writes it there"
+    )]
+    Unwritten(String),
     /// stdout cannot be written.
     #[error("cannot write to stdout: {0}")]
     Output(io::Error),
     /// A document could not be made.
     #[error("cannot make the JSON document: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+impl From<OpenError> for CliError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Restore(error) => error.into(),
+            error @ (OpenError::Busy { .. }
+            | OpenError::File(_)
+            | OpenError::Socket { .. }
+            | OpenError::Journal(_)
+            | OpenError::Damaged { .. }
+            | OpenError::DamagedAgain { .. }
+            | OpenError::Restoring { .. }
+            | OpenError::Rebuild(_)) => Self::Open(error),
+        }
+    }
 }
 
 fn listed(problems: &[ConfigProblem]) -> String {
@@ -105,6 +126,11 @@ impl CliError {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
+    /// What was asked is done and answered: this is said beside it.
+    pub fn is_afterword(&self) -> bool {
+        matches!(self, Self::Unwritten(_))
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         if self.is_broken_pipe() { Exit::Done } else { self.code().into() }
@@ -122,14 +148,22 @@ impl CliError {
         match self {
             Self::Client(ClientError::Answered(view)) => view.code,
             Self::Client(ClientError::Unreachable { .. }) => ErrorCode::NoDaemon,
-            Self::Open(OpenError::Busy { .. }) | Self::Refused { .. } => ErrorCode::Conflict,
+            Self::Open(OpenError::Busy { .. } | OpenError::Restoring { .. }) | Self::Refused { .. } => {
+                ErrorCode::Conflict
+            }
             Self::Write { source: WriteError::Changed { .. }, .. } => ErrorCode::Conflict,
             Self::Config(_) | Self::Usage { .. } => ErrorCode::Usage,
             Self::NotFound { .. } => ErrorCode::NotFound,
             Self::Client(ClientError::Silent(_)) => ErrorCode::TimedOut,
             Self::Client(ClientError::Broken(_) | ClientError::Unexpected(_))
             | Self::Open(
-                OpenError::File(_) | OpenError::Socket { .. } | OpenError::Journal(_) | OpenError::Watch { .. },
+                OpenError::File(_)
+                | OpenError::Socket { .. }
+                | OpenError::Journal(_)
+                | OpenError::Damaged { .. }
+                | OpenError::DamagedAgain { .. }
+                | OpenError::Rebuild(_)
+                | OpenError::Restore(_),
             )
             | Self::Git(_)
             | Self::Tmux(_)
@@ -137,6 +171,7 @@ impl CliError {
             | Self::File(_)
             | Self::Write { source: WriteError::Fs(_), .. }
             | Self::System { .. }
+            | Self::Unwritten(_)
             | Self::Output(_)
             | Self::Json(_) => ErrorCode::Failed,
         }
@@ -155,11 +190,22 @@ impl CliError {
                 "restart the daemon, so that it is of the same version as this orch"
             }
             Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` tells more",
-            Self::Open(OpenError::Journal(error)) if error.is_damage() => {
-                "keep a copy of .orch/orch.db* and move them away: the tasks are read again from tasks.yml"
+            Self::Open(OpenError::Damaged { .. }) => {
+                "`orch serve` or `orch doctor --fix` keeps the damaged file and makes a new one from what there is"
             }
-            Self::Open(OpenError::Journal(_)) => "is the disk full, or the home not writable? `orch doctor` looks",
-            Self::Open(OpenError::File(_) | OpenError::Socket { .. } | OpenError::Watch { .. }) => {
+            Self::Open(OpenError::DamagedAgain { .. }) => {
+                "look at the disk and at who else writes there; then `orch doctor --fix` rebuilds it once more"
+            }
+            Self::Open(OpenError::Restoring { .. }) => "do it again: orch restore FILE --force",
+            Self::Open(OpenError::Restore(_)) => "orch restore --dry-run tells what would be done",
+            Self::Open(OpenError::Journal(error)) if error.is_newer() => {
+                "use that orch, or a newer one: `orch version` tells which one this is, `which -a orch` where others are; \
+                 nothing was changed"
+            }
+            Self::Open(OpenError::Journal(_) | OpenError::Rebuild(_)) => {
+                "is the disk full, or the home not writable? `orch doctor` looks"
+            }
+            Self::Open(OpenError::File(_) | OpenError::Socket { .. }) => {
                 "`orch doctor` looks at the home; ORCH_HOME moves it"
             }
             Self::Write { source: WriteError::Changed { .. }, .. } => "somebody saved it meanwhile: look and try again",
@@ -171,6 +217,7 @@ impl CliError {
             | Self::File(_)
             | Self::Write { source: WriteError::Fs(_), .. }
             | Self::System { .. }
+            | Self::Unwritten(_)
             | Self::Output(_)
             | Self::Json(_) => return None,
         };

@@ -1,15 +1,22 @@
 //! `orch events`: the history, as it was and as it goes on.
 
-use super::context::Context;
+use super::context::{ABOUT, Context};
 use super::error::CliError;
 use super::exit::Exit;
+use super::since::Since;
 use super::ui::text;
 use super::ui::time::Now;
-use crate::api::client::{ClientError, Lines};
+use crate::api::client::{Client, ClientError, Lines};
+use crate::api::status::StatusView;
 use crate::domain::ids::{RunId, TaskId};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// How often a daemon that is not there is looked for.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Arguments of `orch events`.
 #[derive(Debug, clap::Args)]
@@ -17,12 +24,48 @@ pub struct Args {
     /// Go on until interrupted; without --since, only what happens from now on
     #[arg(long, short)]
     follow: bool,
-    /// What happened after this place in the history
-    #[arg(long, value_name = "SEQ")]
-    since: Option<u64>,
+    /// What happened since then: how long ago (10m, 2h), a time, or a place in the history (a number)
+    #[arg(long, value_name = "WHEN")]
+    since: Option<Beginning>,
     /// Of one task
     #[arg(long, value_name = "ID")]
     task: Option<TaskId>,
+}
+
+/// Where a part of the history begins.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// After this entry.
+    After(u64),
+    /// At this time.
+    At(Timestamp),
+}
+
+/// The same as a person says it.
+#[derive(Debug, Clone, Copy)]
+enum Beginning {
+    After(u64),
+    Since(Since),
+}
+
+impl Beginning {
+    fn place(self, now: Timestamp) -> Place {
+        match self {
+            Self::After(seq) => Place::After(seq),
+            Self::Since(since) => Place::At(since.at(now)),
+        }
+    }
+}
+
+impl FromStr for Beginning {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(seq) => Ok(Self::After(seq)),
+            Err(_) => text.parse().map(Self::Since).map_err(|error: String| format!("{error}, or a place: a number")),
+        }
+    }
 }
 
 /// A line of the history, as the API tells it.
@@ -57,10 +100,12 @@ impl Event {
 }
 
 /// The path of the API for a part of the history. `follow`: the answer does not end with what is there.
-pub fn path(after: Option<u64>, task: Option<TaskId>, follow: bool) -> String {
+pub fn path(from: Option<Place>, task: Option<TaskId>, follow: bool) -> String {
     let mut path = format!("/v1/events?follow={follow}");
-    if let Some(after) = after {
-        path.push_str(&format!("&after={after}"));
+    match from {
+        Some(Place::After(seq)) => path.push_str(&format!("&after={seq}")),
+        Some(Place::At(time)) => path.push_str(&format!("&since={time}")),
+        None => {}
     }
     if let Some(task) = task {
         path.push_str(&format!("&task={task}"));
@@ -70,29 +115,104 @@ pub fn path(after: Option<u64>, task: Option<TaskId>, follow: bool) -> String {
 
 /// Prints the history.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let since = args.since.or(if args.follow { None } else { Some(0) });
+    let from = args.since.map(|since| since.place(context.now().at));
+    if args.follow {
+        let mut follow = Follow { context, task: args.task, from };
+        return tokio::select! {
+            left = follow.on() => left.map(|never| match never {}),
+            // A person who follows ends it that way.
+            _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        };
+    }
     let link = context.link().await?;
-    let mut events = link.stream(&path(since, args.task, args.follow)).await?;
-    let exit = tokio::select! {
-        printed = print(&mut events, context) => printed.map(|()| Exit::Done),
-        // A person who follows ends it that way.
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
-    }?;
+    let mut events = link.stream(&path(Some(from.unwrap_or(Place::After(0))), args.task, false)).await?;
+    print(&mut events, context).await?;
     drop(events);
     link.close().await?;
-    Ok(exit)
+    Ok(Exit::Done)
 }
 
 /// Prints events as they come, until there are no more.
 pub async fn print(events: &mut Lines, context: &Context) -> Result<(), CliError> {
     while let Some(document) = events.event::<Value>().await? {
-        if context.ui.is_json() {
-            context.ui.json(&document)?;
-        } else {
-            context.ui.data(&format!("{}\n", Event::read(&document)?.told(&context.now())))?;
-        }
+        print_one(&document, context)?;
     }
     Ok(())
+}
+
+fn print_one(document: &Value, context: &Context) -> Result<(), CliError> {
+    if context.ui.is_json() {
+        return context.ui.json(document);
+    }
+    context.ui.data(&format!("{}\n", Event::read(document)?.told(&context.now())))
+}
+
+enum Never {}
+
+/// Following over restarts of the daemon: the place reached is kept, so that nothing is lost and nothing comes twice.
+struct Follow<'a> {
+    context: &'a Context,
+    task: Option<TaskId>,
+    /// What was shown last, or where to begin; `None`: only what is new is wanted.
+    from: Option<Place>,
+}
+
+impl Follow<'_> {
+    async fn on(&mut self) -> Result<Never, CliError> {
+        let setup = self.context.setup()?;
+        loop {
+            let told = match setup.connect().await {
+                Some(client) => self.with(&client).await,
+                None => self.without_daemon().await,
+            };
+            match told {
+                Ok(()) => {}
+                Err(CliError::Client(error)) if error.is_of_an_engine_that_left() => {}
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// From now on, where no place was named: what happens before the first line is shown must not be missed.
+    fn begin_at(&mut self, status: &StatusView) {
+        self.from.get_or_insert(Place::After(status.seq));
+    }
+
+    async fn with(&mut self, client: &Client) -> Result<(), CliError> {
+        if self.from.is_none() {
+            let status = client.get(ABOUT).await?;
+            self.begin_at(&status);
+        }
+        let mut events = client.stream(&path(self.from, self.task, true)).await?;
+        self.print(&mut events).await
+    }
+
+    /// What is there is shown; the engine is let go of for a daemon that may come.
+    async fn without_daemon(&mut self) -> Result<(), CliError> {
+        let mut link = self.context.link().await?;
+        if self.from.is_none() {
+            let status = link.get(ABOUT).await?;
+            self.begin_at(&status);
+        }
+        let mut events = link.stream(&path(self.from, self.task, false)).await?;
+        self.print(&mut events).await?;
+        drop(events);
+        link.close().await?;
+        let setup = self.context.setup()?;
+        while setup.connect().await.is_none() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+
+    async fn print(&mut self, events: &mut Lines) -> Result<(), CliError> {
+        while let Some(document) = events.event::<Value>().await? {
+            print_one(&document, self.context)?;
+            self.from = Some(Place::After(Event::read(&document)?.seq));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -112,7 +232,13 @@ mod tests {
 
     #[test]
     fn the_part_of_the_history_is_named_in_the_path() {
+        let at = now().at;
         assert_eq!(path(None, None, true), "/v1/events?follow=true");
-        assert_eq!(path(Some(0), Some(TaskId(3)), false), "/v1/events?follow=false&after=0&task=3");
+        let from = |text: &str| Some(text.parse::<Beginning>().expect("a beginning").place(at));
+        assert_eq!(path(from("0"), Some(TaskId(3)), false), "/v1/events?follow=false&after=0&task=3");
+        let then = at - jiff::SignedDuration::from_mins(10);
+        assert_eq!(path(from("10m"), None, false), format!("/v1/events?follow=false&since={then}"));
+        let error = "soon".parse::<Beginning>().expect_err("no beginning");
+        assert!(error.contains("10m") && error.contains("a number"), "{error}");
     }
 }

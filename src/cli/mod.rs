@@ -1,24 +1,40 @@
 //! The command line: one file per command, each with its arguments and a `run`. A client of the API; it knows neither
 //! the store nor the rules. [`ui`] is the only place that prints, [`error`] the only one that chooses hints and codes.
 
+mod backup;
+mod batch;
+mod breaker;
 mod config;
 mod context;
+mod cost;
+mod credentials;
+mod dashboard;
 mod demo;
 mod doctor;
 mod error;
+mod eval;
 mod events;
 mod exit;
 #[cfg(test)]
 mod fixture;
+mod gc;
 mod hits;
 mod http;
 mod init;
+mod job;
+mod leave;
+mod models;
+mod patterns;
+mod pause;
 mod project;
 mod repository;
+mod runtime;
 pub mod scripted_agent;
 mod search;
 mod serve;
+mod service;
 mod settings;
+mod shutdown;
 mod since;
 mod status;
 mod stream;
@@ -32,8 +48,8 @@ use clap::{Parser, Subcommand};
 use context::Context;
 use error::CliError;
 use exit::Exit;
+use runtime::{alone, together};
 use std::ffi::OsString;
-use std::future::Future;
 use std::process::ExitCode;
 use ui::{Format, Ui};
 
@@ -73,6 +89,14 @@ enum Command {
     Serve(serve::Args),
     /// One pass of the loop, then leave: for cron (same as serve --once)
     Pulse(serve::Pulse),
+    /// Let nothing new start: anywhere, in a project, or with an agent; agents at work go on
+    Pause(pause::Args),
+    /// Let it go on where it was paused
+    Resume(pause::Args),
+    /// Stop the daemon: at once, when all is finished, or with its agents interrupted
+    Shutdown(shutdown::Args),
+    /// The daemon's own history: each start, stop and respawn
+    Service(service::Args),
     /// Add, list, show, run and steer tasks
     Task(task::Args),
     /// Add a task (short for task add)
@@ -88,6 +112,10 @@ enum Command {
     Retry(task::ask::Args),
     /// Give a task up (short for task cancel)
     Cancel(task::ask::Args),
+    /// Show what a task's branch would change (short for task diff)
+    Diff(task::diff::Args),
+    /// Wait until tasks are done (short for task wait)
+    Wait(task::wait::Args),
     /// Print the output of a run (short for task log)
     Log(task::log::Args),
     /// Watch agents at work, live
@@ -98,10 +126,30 @@ enum Command {
     Why(why::Args),
     /// Tell how things stand
     Status(status::Args),
+    /// Tell the state of everything on one screen
+    Dashboard(dashboard::Args),
+    /// What was spent, by task, agent, model, project or day, and what a merged change cost
+    Cost(cost::Args),
+    /// How agents and models have done so far, and whom that speaks for
+    Patterns(patterns::Args),
+    /// What recurs: add, list, switch and fire jobs; tell when they fire next
+    #[command(visible_alias = "jobs")]
+    Job(job::Args),
+    /// Run tasks as a batch: together, some at a time, within a budget
+    #[command(visible_alias = "batches")]
+    Batch(batch::Args),
+    /// Tell what has kept failing, and let it go on
+    #[command(visible_alias = "breakers")]
+    Breaker(breaker::Args),
+    /// Tell what a routing policy would have solved and cost, on recorded outcomes
+    Eval(eval::Args),
     /// Follow or print the history
     Events(events::Args),
     /// Tell where the API listens, and where its token is
     Http(http::Args),
+    /// The models: list them, find the one that a reference means, compare some
+    #[command(visible_alias = "model")]
+    Models(models::Args),
     /// Read, check and change settings
     Config(config::Args),
     /// The registered repositories
@@ -109,6 +157,12 @@ enum Command {
     Project(project::Args),
     /// Look whether everything that orch needs is there
     Doctor(doctor::Args),
+    /// Remove worktrees of finished tasks whose work is elsewhere too; tells why the others stay
+    Gc(gc::Args),
+    /// Write the home into one file, also while a daemon runs
+    Backup(backup::Args),
+    /// Bring a backup back; what is there is moved aside
+    Restore(backup::RestoreArgs),
     /// Play the whole job with three tasks in a temporary home
     Demo(demo::Args),
     /// Print the version
@@ -135,7 +189,9 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         Err(error) => Err(error),
     };
     let exit = exit.unwrap_or_else(|error| {
-        if !error.is_broken_pipe() {
+        if error.is_afterword() {
+            ui.warning(&error.to_string());
+        } else if !error.is_broken_pipe() {
             ui.error(&error);
         }
         error.exit()
@@ -166,55 +222,151 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
         Command::Version => version::run(context),
         Command::Init(args) => alone(init::run(args, context)),
-        Command::Serve(args) => together(serve::run(args, context)),
-        Command::Pulse(args) => together(serve::run(args.into(), context)),
+        Command::Serve(args) => together(context, serve::run(args, context)),
+        Command::Pulse(args) => together(context, serve::run(args.into(), context)),
+        Command::Pause(args) => alone(pause::run(pause::Verb::Pause, args, context)),
+        Command::Resume(args) => alone(pause::run(pause::Verb::Resume, args, context)),
+        Command::Shutdown(args) => alone(shutdown::run(args, context)),
+        Command::Service(args) => alone(service::run(args, context)),
         Command::Task(args) => task::run(args, context),
         Command::Add(args) => alone(task::add::run(*args, context)),
         Command::List(args) => alone(task::list::run(args, context)),
         Command::Show(args) => alone(task::show::run(args, context)),
-        Command::Run(args) => together(task::run::run(args, context)),
+        Command::Run(args) => together(context, task::run::run(args, context)),
         Command::Retry(args) => alone(task::ask::run(task::ask::Verb::Retry, args, context)),
         Command::Cancel(args) => alone(task::ask::run(task::ask::Verb::Cancel, args, context)),
+        Command::Diff(args) => alone(task::diff::run(args, context)),
+        Command::Wait(args) => alone(task::wait::run(args, context)),
         Command::Log(args) => alone(task::log::run(args, context)),
         Command::Stream(args) => alone(stream::run(args, context)),
         Command::Search(args) => search::run(&args, context),
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
+        Command::Dashboard(args) => alone(dashboard::run(args, context)),
+        Command::Cost(args) => alone(cost::run(args, context)),
+        Command::Patterns(args) => alone(patterns::run(args, context)),
+        Command::Job(args) => alone(job::run(args, context)),
+        Command::Batch(args) => alone(batch::run(args, context)),
+        Command::Breaker(args) => alone(breaker::run(args, context)),
+        Command::Eval(args) => eval::run(args, context),
         Command::Events(args) => alone(events::run(args, context)),
         Command::Http(args) => alone(http::run(args, context)),
+        Command::Models(args) => models::run(args, context),
         Command::Config(args) => alone(config::run(args, context)),
         Command::Project(args) => alone(project::run(args, context)),
-        Command::Demo(args) => together(demo::run(args, context)),
+        Command::Backup(args) => alone(backup::run(args, context)),
+        Command::Restore(args) => alone(backup::restore(args, context)),
+        Command::Demo(args) => together(context, demo::run(args, context)),
         Command::Doctor(args) => alone(doctor::run(args, context)),
+        Command::Gc(args) => alone(gc::run(args, context)),
     }
-}
-
-/// Runs a client on this thread alone: it starts sooner, and waits for others most of its time.
-fn alone(command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    finish(runtime.map_err(CliError::system("cannot start the runtime"))?, command)
-}
-
-/// Runs an engine, which must not wait for a client that prints.
-fn together(command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    finish(runtime.map_err(CliError::system("cannot start the runtime"))?, command)
-}
-
-fn finish(
-    runtime: tokio::runtime::Runtime,
-    command: impl Future<Output = Result<Exit, CliError>>,
-) -> Result<Exit, CliError> {
-    let exit = runtime.block_on(command);
-    // What still blocks is a read that nobody waits for.
-    runtime.shutdown_background();
-    exit
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
+
+    const WALK: &[&str] = &[
+        "init --name shop --base main --with-checks --json",
+        "task add Title -b Body -l agent:claude -l complexity:simple --priority 3 --depends-on 1,#2 --parent 4 --type bug",
+        "add Title --body-file - --dir /x --agent claude --model opus --complexity simple",
+        "task list --status new --status done --all",
+        "task ls",
+        "ls --json",
+        "task run 1",
+        "task show #1 --json",
+        "task route 3",
+        "task retry 1",
+        "task edit 1",
+        "task edit 1 --title New --body -x --add-label a --remove-label b --priority -3 --depends-on 1,2 --agent= --json",
+        "task missing --cancel --dry-run --json",
+        "task cancel 2",
+        "task diff 2 --stat --json",
+        "task evidence 2 --open",
+        "diff 2",
+        "task approve 2 --commit 0123abcd --no-wait",
+        "task reject 2 -m -no",
+        "task merge 2",
+        "task revert 2 --json",
+        "task unblock 3",
+        "task unblock all",
+        "task attach 3",
+        "task log 3 --run 1",
+        "task log 3 --grep error.* -i -C 2 --since 10m --json",
+        "log 3 --tail 20",
+        "search panic --task 3 --since 2h -C 3 -i --regex --json",
+        "task why 3",
+        "task claim 4",
+        "task claim 4 --as ada --force --json",
+        "task unclaim 4 --force",
+        "task tree",
+        "task tree 3 --json",
+        "task tree --all",
+        "task wait 7 #8 --until in_review --timeout 1h --json",
+        "wait 7",
+        "why 3",
+        "serve --once",
+        "serve --until-idle --log stderr",
+        "pulse",
+        "config show --origin",
+        "models list --usable --tag vision --json",
+        "models resolve auto:vision --mode economical --require vision,tools --min-context 64000 --json",
+        "models compare sonnet opus gpt-5.2 --json",
+        "config set engine.max_parallel 8",
+        "config schema --project",
+        "project list",
+        "projects list",
+        "events --follow --since 12 --task 3 --json",
+        "breaker list --json",
+        "eval routing --outcomes a.csv --policy p.yml --gate fa=0.2,fr=0.1 --seed 1 --seeds 5 --folds 5 --plot a.svg --json",
+        "breaker reset",
+        "breakers reset agent:claude",
+        "job add @daily Title",
+        "job add @daily --run true --id x --tz UTC --catch-up all --overlap allow --jitter 5m --timeout 1h --disabled",
+        "job list --json",
+        "jobs ls",
+        "job show x",
+        "job enable x",
+        "job disable x",
+        "job remove x --dry-run",
+        "job run x --json",
+        "job next -n 5 x --json",
+        "batch create night --tasks 4,5,6 --concurrency 2 --budget 10 --json",
+        "batch list --json",
+        "dashboard",
+        "dashboard --batch night --json",
+        "batches ls",
+        "batch show night",
+        "batch set night --budget $20.50 --concurrency 3",
+        "batch set night --no-budget",
+        "batch cancel night --dry-run",
+        "batch wait night --timeout 2h",
+        "doctor",
+        "doctor --fix --json",
+        "doctor --fix --dry-run",
+        "gc --dry-run --json",
+        "backup /tmp/x.orch --force --with-runs --json",
+        "restore /tmp/x.orch --dry-run --force --json",
+        "status",
+        "status --watch --json",
+        "pause",
+        "pause --project shop --json",
+        "resume --agent claude",
+        "resume --all",
+        "shutdown --drain",
+        "shutdown --now --dry-run --json",
+        "serve --replace",
+        "service history --json",
+        "run 3 --anyway",
+        "http --json",
+        "version",
+        "--set router.mode=round_robin serve",
+        "cost --by model --since 24h --per-merged --json",
+        "patterns recommend fix --project shop --label x",
+        "patterns suggest text --limit 3",
+        "patterns export --type docs",
+    ];
 
     #[test]
     fn the_definition_of_the_command_line_is_sound() {
@@ -223,43 +375,7 @@ mod tests {
 
     #[test]
     fn every_command_of_the_walk_is_understood() {
-        for line in [
-            "init --name shop --base main --with-checks --json",
-            "task add Title -b Body -l agent:claude -l complexity:simple --priority 3 --depends-on 1,#2 --parent 4 --type bug",
-            "add Title --body-file - --dir /x --agent claude --model opus --complexity simple",
-            "task list --status new --status done --all",
-            "task ls",
-            "ls --json",
-            "task run 1",
-            "task show #1 --json",
-            "task route 3",
-            "task retry 1",
-            "task cancel 2",
-            "task unblock 3",
-            "task unblock all",
-            "task attach 3",
-            "task log 3 --run 1",
-            "task log 3 --grep error.* -i -C 2 --since 10m --json",
-            "log 3 --tail 20",
-            "search panic --task 3 --since 2h -C 3 -i --regex --json",
-            "task why 3",
-            "why 3",
-            "serve --once",
-            "serve --until-idle --log stderr",
-            "pulse",
-            "config show --origin",
-            "config set engine.max_parallel 8",
-            "config schema --project",
-            "project list",
-            "projects list",
-            "events --follow --since 12 --task 3 --json",
-            "doctor",
-            "status",
-            "status --watch --json",
-            "http --json",
-            "version",
-            "--set router.mode=round_robin serve",
-        ] {
+        for line in WALK {
             let words = std::iter::once("orch").chain(line.split(' '));
             assert!(Cli::try_parse_from(words).is_ok(), "{line}");
         }

@@ -118,7 +118,10 @@ fn turns(args: &[String], surroundings: &Surroundings, stdin: impl Read, stdout:
         return Ok(stream.no_conversation()?);
     };
     let mut ended = turn(&flags, surroundings, &said, &mut conversation, &mut stream)?;
-    while let (Leaves::Well, Some(said)) = (ended, input.next()?) {
+    // Who leaves in the middle does not wait for what else may be said.
+    while ended == Leaves::Well
+        && let Some(said) = input.next()?
+    {
         conversation.begin_turn(None);
         stream.begin(&surroundings.dir, &said.text, conversation.tokens)?;
         stream.hear(said.line.as_ref())?;

@@ -1,25 +1,33 @@
 //! `orch serve` and `orch pulse`: the engine in this process, until it is done or told to leave. Agents go on either way.
 
+mod opening;
+mod respawn;
+mod signals;
+
 use super::context::{ABOUT, Context, need_programs};
 use super::error::CliError;
 use super::events;
 use super::exit::Exit;
+use super::pause;
 use super::settings;
 use super::ui::Ui;
-use crate::adapters::process::raise_file_limit;
+use crate::adapters::process::{exit_after, raise_file_limit};
+use crate::api::client::Client;
 use crate::api::status::StatusView;
 use crate::config::Config;
 use crate::config::home::Home;
-use crate::daemon::{OpenError, Running, Setup};
-use crate::engine::{Farewell, Mode};
+use crate::daemon::{Running, Setup};
+use crate::domain::service::Leave;
+use crate::engine::{self, Farewell, Mode};
 use crate::telemetry::{self, RotatingFile, Sink};
 use futures::FutureExt;
+use opening::open;
+use respawn::respawn;
+use signals::{Order, Signals};
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-/// How long the engine of a short command is waited for.
-const HANDOVER: Duration = Duration::from_secs(10);
+/// After a signal the process is gone by then, whatever hangs.
+const GONE: Duration = Duration::from_millis(4500);
 
 /// Where the log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +47,9 @@ pub struct Args {
     /// Leave when nothing is left to do: 0 all done, 5 some task needs a person
     #[arg(long)]
     until_idle: bool,
+    /// Take the place of the daemon that runs; agents go on
+    #[arg(long, conflicts_with_all = ["once", "until_idle"])]
+    replace: bool,
     /// Where the log goes; ORCH_LOG chooses what is logged
     #[arg(long, value_name = "WHERE", default_value = "file")]
     log: Log,
@@ -54,7 +65,7 @@ pub struct Pulse {
 
 impl From<Pulse> for Args {
     fn from(pulse: Pulse) -> Self {
-        Self { once: true, until_idle: false, log: pulse.log }
+        Self { once: true, until_idle: false, replace: false, log: pulse.log }
     }
 }
 
@@ -71,18 +82,41 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         raise_file_limit();
     }
     // From here on a signal is an order to this engine, also while it opens.
-    let mut signals = Signals::listen()?;
-    let running = tokio::select! {
-        running = open(&setup, mode) => running?,
-        exit = signals.any() => return Ok(exit),
-    };
-    start_log(args.log, &setup.home, context)?;
-    tracing::info!(mode = mode.as_str(), pid = std::process::id(), home = %setup.home.root().display(), "orch serves");
-    greet(mode, &setup, context);
-    let shutdown = running.signals.shutdown.clone();
-    let (farewell, stopped) = serve(running, &mut signals, context, &shutdown).await;
-    tracing::info!("orch leaves");
-    Ok(stopped.unwrap_or_else(|| exit_of(mode, farewell)))
+    let mut signals = Signals::listen(mode == Mode::Serve && !context.ui.is_watched())?;
+    loop {
+        let running = tokio::select! {
+            running = open(&setup, mode, args.replace) => running?,
+            order = signals.told_to_leave() => return Ok(order.exit),
+        };
+        start_log(args.log, &setup.home, context)?;
+        let (pid, home) = (std::process::id(), setup.home.root().display());
+        tracing::info!(mode = mode.as_str(), pid, %home, "orch serves");
+        greet(mode, &setup, context);
+        tell_of_damage(&running, context);
+        let word = running.signals.clone();
+        let (farewell, stopped) = serve(running, &mut signals, context, &word).await;
+        tracing::info!("orch leaves");
+        if farewell.respawns {
+            return Err(respawn(context));
+        }
+        if farewell.reopens() {
+            continue;
+        }
+        if let Some(why) = &farewell.unwritten {
+            let told = CliError::Unwritten(why.clone()).to_string();
+            tracing::error!("{told}");
+            context.ui.warning(&told);
+        }
+        return Ok(stopped.unwrap_or_else(|| exit_of(mode, &farewell)));
+    }
+}
+
+/// Whoever starts the engine hears of it, whatever else he looks at.
+fn tell_of_damage(running: &Running, context: &Context) {
+    if let Some(damage) = &running.rebuilt {
+        tracing::error!("{}", damage.told());
+        context.ui.warning(&damage.told());
+    }
 }
 
 /// Serves until the engine leaves by itself, or a signal makes it.
@@ -90,11 +124,13 @@ async fn serve(
     running: Running,
     signals: &mut Signals,
     context: &Context,
-    shutdown: &CancellationToken,
+    word: &engine::Signals,
 ) -> (Farewell, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
+    let client = running.client.clone();
     let events = if watched { running.client.stream(&events::path(None, None, true)).await.ok() } else { None };
     let mut told = std::pin::pin!(async {
+        tell_pauses(&client, context).await;
         if let Some(mut events) = events {
             // A terminal that is gone is no reason to stop serving.
             tell(&mut events, context).await.ok();
@@ -104,15 +140,19 @@ async fn serve(
     let mut engine = std::pin::pin!(running.serve());
     let (early, stopped) = tokio::select! {
         farewell = &mut engine => (Some(farewell), None),
-        exit = signals.any() => (None, Some(exit)),
+        order = signals.any() => (None, Some(order)),
         () = &mut told => (None, None),
     };
-    let farewell = match early {
-        Some(farewell) => farewell,
-        None => {
-            shutdown.cancel();
-            engine.await
+    let (farewell, stopped) = match (early, stopped) {
+        (Some(farewell), _) => (farewell, None),
+        (None, Some(Order { departure, exit })) => {
+            let stops = departure.how != Leave::Respawn;
+            let _last_resort = stops.then(|| exit_after(GONE, Exit::Failed.code()));
+            word.leave(departure);
+            (engine.await, Some(exit))
         }
+        // Nobody hears what happens: it goes on without being told.
+        (None, None) => (engine.await, None),
     };
     // What happened last is there already, and only has to be printed.
     told.now_or_never();
@@ -129,9 +169,10 @@ async fn tell(events: &mut crate::api::client::Lines, context: &Context) -> Resu
     Ok(())
 }
 
-fn exit_of(mode: Mode, farewell: Farewell) -> Exit {
+fn exit_of(mode: Mode, farewell: &Farewell) -> Exit {
     match mode {
         Mode::UntilIdle if farewell.person_needed => Exit::PersonNeeded,
+        Mode::UntilIdle | Mode::Once if farewell.unwritten.is_some() => Exit::Failed,
         Mode::UntilIdle | Mode::Once | Mode::Serve | Mode::Command | Mode::Task(_) => Exit::Done,
     }
 }
@@ -148,30 +189,11 @@ fn greet(mode: Mode, setup: &Setup, context: &Context) {
     }
 }
 
-/// Opens the engine. Another short command's is waited for; another daemon is told.
-async fn open(setup: &Setup, mode: Mode) -> Result<Running, CliError> {
-    let deadline = tokio::time::Instant::from_std(crate::adapters::clock::instant()) + HANDOVER;
-    loop {
-        let busy = match setup.open(mode).await {
-            Err(error @ OpenError::Busy { .. }) => error,
-            other => return Ok(other?),
-        };
-        if let Some(status) = who(setup).await
-            && status.mode != Mode::Command.as_str()
-        {
-            return Err(CliError::Refused {
-                message: format!("orch runs already as {} (pid {})", status.mode, status.pid),
-                hint: Some("orch status tells how it is; there is one engine for each ORCH_HOME".to_owned()),
-            });
-        }
-        if tokio::time::timeout_at(deadline, tokio::time::sleep(Duration::from_millis(20))).await.is_err() {
-            return Err(busy.into());
-        }
+/// What does not go on by itself; also where nobody watches, for the service manager's log.
+async fn tell_pauses(client: &Client, context: &Context) {
+    if let Ok(status) = client.get::<StatusView>(ABOUT).await {
+        status.paused.iter().for_each(|paused| context.ui.note(&pause::line(paused)));
     }
-}
-
-async fn who(setup: &Setup) -> Option<StatusView> {
-    setup.connect().await?.get(ABOUT).await.ok()
 }
 
 fn start_log(log: Log, home: &Home, context: &Context) -> Result<(), CliError> {
@@ -200,43 +222,24 @@ pub fn log_to_file(home: &Home, context: &Context) -> Result<(), CliError> {
     Ok(())
 }
 
-/// The signals that stop an engine at once.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, CliError> {
-        let on = |kind| signal(kind).map_err(CliError::system("cannot listen for signals"));
-        Ok(Self {
-            interrupt: on(SignalKind::interrupt())?,
-            terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for one of them, and tells the exit code that it means.
-    async fn any(&mut self) -> Exit {
-        tokio::select! {
-            _ = self.interrupt.recv() => Exit::Interrupted,
-            _ = self.terminate.recv() => Exit::Done,
-            _ = self.hangup.recv() => Exit::Done,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_until_idle_asks_for_a_person_by_its_exit_code() {
-        let needed = Farewell { person_needed: true };
-        assert_eq!(exit_of(Mode::UntilIdle, needed), Exit::PersonNeeded);
-        assert_eq!(exit_of(Mode::UntilIdle, Farewell { person_needed: false }), Exit::Done);
-        assert_eq!(exit_of(Mode::Once, needed), Exit::Done);
-        assert_eq!(exit_of(Mode::Serve, needed), Exit::Done);
+        let needed = Farewell { person_needed: true, ..Farewell::default() };
+        assert_eq!(exit_of(Mode::UntilIdle, &needed), Exit::PersonNeeded);
+        assert_eq!(exit_of(Mode::UntilIdle, &Farewell::default()), Exit::Done);
+        assert_eq!(exit_of(Mode::Once, &needed), Exit::Done);
+        assert_eq!(exit_of(Mode::Serve, &needed), Exit::Done);
+    }
+
+    #[test]
+    fn a_pass_that_could_not_write_the_tasks_is_not_done() {
+        let behind = Farewell { unwritten: Some("the disk is full".to_owned()), ..Farewell::default() };
+        assert_eq!(exit_of(Mode::Once, &behind), Exit::Failed);
+        assert_eq!(exit_of(Mode::UntilIdle, &behind), Exit::Failed);
+        assert_eq!(exit_of(Mode::Serve, &behind), Exit::Done, "it was told to leave, and did");
     }
 }

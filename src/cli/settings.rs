@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::error::CliError;
+use super::repository::is_top;
 use crate::adapters::fs::{self, FsError};
 use crate::config::home::Home;
 use crate::config::layers::{Layer, Loaded, load};
@@ -43,7 +44,7 @@ pub fn project_file(dir: &Path) -> Option<PathBuf> {
         if file.exists() {
             return Some(file);
         }
-        if dir.join(".git").exists() {
+        if is_top(dir) {
             return None;
         }
     }

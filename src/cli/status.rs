@@ -1,6 +1,6 @@
 //! `orch status`: how things stand on one screen, once or as it changes.
 
-mod page;
+pub mod page;
 mod watch;
 
 use super::context::Context;

@@ -10,21 +10,26 @@ use super::exit::Exit;
 use super::since::Since;
 use super::task::run::tell;
 use super::task::settle::settled;
-use crate::api::client::{Client, ClientError};
+use crate::adapters::clock;
+use crate::api::client::Client;
 use crate::api::stream::{Cursor, StreamEvent};
 use crate::api::types::TaskView;
+use crate::daemon::{OpenError, Setup};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::Part;
+use crate::domain::plan::HoldReason;
 use crate::transports::Sink;
 use jiff::Timestamp;
 use show::Show;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a daemon that is not there is waited for between two looks, when there is nothing to read meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Lines of the run so far that are shown where there is no terminal that tells its height.
 const SCREEN: usize = 24;
+/// How long the next daemon is waited for, where a run was seen at work and only a daemon tells how the task goes on.
+const HANDOVER: Duration = Duration::from_secs(10);
 
 /// Arguments of `orch stream`.
 #[derive(Debug, clap::Args)]
@@ -129,6 +134,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         open: BTreeMap::new(),
         over: BTreeSet::new(),
         waited: false,
+        was_live: false,
+        left_alone: None,
     };
     let watched = async {
         match args.id {
@@ -156,6 +163,10 @@ struct Watch<'a> {
     over: BTreeSet<RunId>,
     /// Nothing had run when watching began: everything that comes is to be seen.
     waited: bool,
+    /// An engine has told something, or a run was seen at work: somebody began it, and may come again.
+    was_live: bool,
+    /// Since when there is nothing more to be seen, and nobody to say how the task goes on.
+    left_alone: Option<Instant>,
 }
 
 impl Watch<'_> {
@@ -167,6 +178,8 @@ impl Watch<'_> {
                 None => local::follow(self, id).await,
             };
             match ended {
+                // A daemon that comes goes on with it.
+                Ok(Ended::Settled(task)) if is_left_lying(&task) && self.next_may_come(&setup).await => {}
                 Ok(Ended::Settled(task)) => {
                     let exit = settled(&task, self.context.now().at).unwrap_or(Exit::Parked);
                     if !self.context.ui.is_json() {
@@ -174,8 +187,7 @@ impl Watch<'_> {
                     }
                     return Ok(exit);
                 }
-                // A daemon came while the last lines were read: it tells how the task goes on.
-                Ok(Ended::Unjudged) if setup.connect().await.is_some() => {}
+                Ok(Ended::Unjudged) if self.next_may_come(&setup).await => {}
                 Ok(Ended::Unjudged) => {
                     self.context.ui.note("the run is over; no daemon is there to judge it: orch serve");
                     return Ok(Exit::Parked);
@@ -185,12 +197,41 @@ impl Watch<'_> {
                         tokio::time::sleep(LOOK_AGAIN).await;
                     }
                 }
-                Ok(Ended::Left) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) => {
+                Ok(Ended::Left) => {
+                    self.left_alone = None;
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
+                Err(error) if self.passes(&error) => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether an error is only of the moment in which one engine follows another.
+    fn passes(&self, error: &CliError) -> bool {
+        // The next daemon takes long to begin. Whoever has seen nothing yet is told so instead.
+        let may_wait = self.cursor.is_some() || self.waited;
+        matches!(error, CliError::Client(error) if error.is_of_an_engine_that_left())
+            || (may_wait && matches!(error, CliError::Open(OpenError::Busy { .. })))
+    }
+
+    /// Waits for a daemon when there is nothing more to be seen without one. `false`: none is to be expected.
+    async fn next_may_come(&mut self, setup: &Setup) -> bool {
+        let patience = if self.was_live { HANDOVER } else { Duration::ZERO };
+        let until = *self.left_alone.get_or_insert_with(clock::instant) + patience;
+        let mut is_told = false;
+        while setup.connect().await.is_none() {
+            if clock::instant() >= until {
+                return false;
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                self.context.ui.note("the run is over; waiting for the next daemon");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        // Who answers may be no daemon but another command, which leaves the task lying as well.
+        tokio::time::sleep(LOOK_AGAIN).await;
+        !self.was_live || clock::instant() < until
     }
 
     async fn all(&mut self) -> Result<Exit, CliError> {
@@ -207,7 +248,8 @@ impl Watch<'_> {
                     reached.join(",")
                 );
                 match self.remote(&client, &path).await {
-                    Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) | Ok(_) => {}
+                    Ok(_) => {}
+                    Err(error) if self.passes(&error) => {}
                     Err(error) => return Err(error),
                 }
                 // Runs that began meanwhile are shown from their beginning.
@@ -230,6 +272,7 @@ impl Watch<'_> {
 
     async fn remote(&mut self, client: &Client, path: &str) -> Result<Ended, CliError> {
         let mut events = client.stream(path).await?;
+        self.was_live = true;
         while let Some(event) = events.event::<StreamEvent>().await? {
             if let Some(ended) = self.take(event).await? {
                 return Ok(ended);
@@ -246,6 +289,9 @@ impl Watch<'_> {
         {
             // Told again by another engine.
             return Ok(None);
+        }
+        if let StreamEvent::Output(_) = &event {
+            self.left_alone = None;
         }
         self.show.deliver(&event).await?;
         match event {
@@ -272,4 +318,9 @@ impl Watch<'_> {
         }
         Ok(None)
     }
+}
+
+/// Nothing but the lack of a daemon holds it.
+fn is_left_lying(task: &TaskView) -> bool {
+    task.hold.as_ref().is_some_and(|hold| hold.reason == HoldReason::NoDaemon)
 }

@@ -3,20 +3,31 @@
 pub mod add;
 pub mod ask;
 mod attach;
+mod claim;
+pub mod diff;
+mod edit;
+mod evidence;
+mod form;
 pub mod list;
 pub mod log;
+mod missing;
+mod open;
 mod route;
+mod rule;
 pub mod run;
 mod send;
 pub mod settle;
 mod sheet;
 pub mod show;
+mod tree;
 mod unblock;
+pub mod wait;
 
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::{alone, together, why};
+use super::runtime::{alone, together};
+use super::why;
 use clap::Subcommand;
 
 const EXAMPLES: &str = "\
@@ -25,9 +36,13 @@ Examples:
   orch task add \"Fix the flaky test\" --depends-on 1 --json
   git log -5 | orch task add \"Write a changelog\" --body-file -
   orch task list --status needs_review
+  orch task edit 1; orch task edit 1 --title \"Fix both flaky tests\" --add-label urgent --priority 5
   orch task run 1; orch task attach 2; orch task log 1 --follow
   orch task send 1 \"use the new API instead\"; orch task interrupt 1
   orch task unblock all
+  orch task diff 3 --stat; orch task approve 3; orch task reject 4 -m \"keep the old name\"
+  orch task add \"Redo the parser\" --parent 3; orch task tree 3
+  orch task wait 7 8 --until in_review --timeout 1h
 
 An id may be written 7 or '#7'.";
 
@@ -46,8 +61,14 @@ enum Command {
     /// List tasks: status, agent, model, title, age, and why they wait
     #[command(visible_alias = "ls")]
     List(list::Args),
+    /// Change what is wanted of a task: in your editor, or by options
+    Edit(Box<edit::Args>),
+    /// List the open tasks that tasks.yml has lost; write them there again, or give them up
+    Missing(missing::Args),
     /// Show everything about a task: route with its reason, runs, evidence, commits, cost
     Show(show::Args),
+    /// Print everything that the verdict on a task stands on, as one page of Markdown
+    Evidence(evidence::Args),
     /// Run a task now, in this terminal, with live output
     Run(run::Args),
     /// Only ask which agent and model a task would get; changes nothing
@@ -62,6 +83,24 @@ enum Command {
     Cancel(ask::Args),
     /// Send a task on that is blocked or needs review, or all of them
     Unblock(unblock::Args),
+    /// Show what a task's branch would change, or has changed
+    Diff(diff::Args),
+    /// Accept the work of a task that asks you, as it is, and integrate it
+    Approve(rule::AcceptArgs),
+    /// Send the work of a task that asks you back to its author, with your reason
+    Reject(rule::RejectArgs),
+    /// Merge a task's branch now, once the checks pass on the result
+    Merge(rule::AcceptArgs),
+    /// Take back what a task has merged, by a commit of its own, once the checks pass without it
+    Revert(rule::RevertArgs),
+    /// Claim a task: no orch of somebody else begins it
+    Claim(claim::Args),
+    /// Let go of a task
+    Unclaim(claim::Args),
+    /// Show tasks with their parts, as a tree
+    Tree(tree::Args),
+    /// Wait until tasks are done, or stand where you want them; the exit code tells how it ended
+    Wait(wait::Args),
     /// Enter the agent's tmux session
     Attach(attach::Args),
     /// Print the output of a run, the newest by default
@@ -75,14 +114,26 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
         Command::Add(args) => alone(add::run(*args, context)),
         Command::List(args) => alone(list::run(args, context)),
+        Command::Edit(args) => alone(edit::run(*args, context)),
+        Command::Missing(args) => alone(missing::run(args, context)),
         Command::Show(args) => alone(show::run(args, context)),
-        Command::Run(args) => together(run::run(args, context)),
+        Command::Evidence(args) => alone(evidence::run(args, context)),
+        Command::Run(args) => together(context, run::run(args, context)),
         Command::Route(args) => alone(route::run(args, context)),
         Command::Retry(args) => alone(ask::run(ask::Verb::Retry, args, context)),
         Command::Send(args) => alone(send::run(args, context)),
         Command::Interrupt(args) => alone(ask::run(ask::Verb::Interrupt, args, context)),
         Command::Cancel(args) => alone(ask::run(ask::Verb::Cancel, args, context)),
         Command::Unblock(args) => alone(unblock::run(args, context)),
+        Command::Diff(args) => alone(diff::run(args, context)),
+        Command::Approve(args) => together(context, rule::accept(rule::Verb::Approve, args, context)),
+        Command::Reject(args) => alone(rule::reject(args, context)),
+        Command::Merge(args) => together(context, rule::accept(rule::Verb::Merge, args, context)),
+        Command::Revert(args) => together(context, rule::revert(args, context)),
+        Command::Claim(args) => alone(claim::run(claim::Verb::Claim, args, context)),
+        Command::Unclaim(args) => alone(claim::run(claim::Verb::Unclaim, args, context)),
+        Command::Tree(args) => alone(tree::run(args, context)),
+        Command::Wait(args) => alone(wait::run(args, context)),
         Command::Attach(args) => alone(attach::run(args, context)),
         Command::Log(args) => alone(log::run(args, context)),
         Command::Why(args) => alone(why::run(args, context)),

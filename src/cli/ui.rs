@@ -1,6 +1,7 @@
 //! The only place that prints. Data goes to stdout, everything else to stderr; colour and width are decided here.
 //! With `--json`, stdout holds JSON and nothing else.
 
+pub mod money;
 pub mod paint;
 pub mod screen;
 pub mod spinner;

@@ -29,6 +29,9 @@ fn told(why: &WhyView, now: &Now, paint: Paint) -> String {
     if let Some(until) = why.hold.as_ref().and_then(|hold| hold.until) {
         told.push_str(&format!("  until {}\n", now.until(until)));
     }
+    if let Some(batch) = &why.batch {
+        told.push_str(&format!("  it is in batch {} (orch batch show {0})\n", line(batch)));
+    }
     told.push_str(&format!("{} {}\n", paint.text(Role::Active, "next:"), next(why, now)));
     told
 }
@@ -46,11 +49,12 @@ fn next(why: &WhyView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use crate::domain::plan::{Hold, HoldReason};
+    use crate::domain::plan::{Hold, HoldReason, ends};
     use crate::domain::task::Status;
 
     fn why(hold: Option<Hold>, because: &str, next: &str) -> WhyView {
-        WhyView { id: TaskId(7), status: Status::Routed, hold, because: because.to_owned(), next: next.to_owned() }
+        let (because, next) = (because.to_owned(), next.to_owned());
+        WhyView { id: TaskId(7), status: Status::Routed, hold, because, next, batch: None }
     }
 
     #[test]
@@ -64,7 +68,28 @@ mod tests {
             "task 7 is routed\n  claude: usage limit\\u{1b}[2J reached\n  until 13:30 (in 30m)\n\
              next: orch looks again at 13:30; `orch task run 7` does not wait\n"
         );
+        let of_batch = WhyView { batch: Some("night".to_owned()), ..why(None, "nothing holds it", "it starts now") };
+        assert!(
+            told(&of_batch, &now(), Paint::OFF).contains("\n  it is in batch night (orch batch show night)\nnext: ")
+        );
         let free = why(None, "nothing holds it", "it starts now");
         assert_eq!(told(&free, &now(), Paint::OFF), "task 7 is routed\n  nothing holds it\nnext: it starts now\n");
+    }
+
+    #[test]
+    fn every_hold_is_told_with_its_reason_for_programs_and_its_end_for_people() {
+        let later = "2026-03-01T12:30:00Z".parse().ok();
+        for (reason, until) in HoldReason::ALL.into_iter().flat_map(|reason| [(reason, None), (reason, later)]) {
+            let hold = Hold { reason, detail: "for a reason".to_owned(), until };
+            let view = why(Some(hold.clone()), &hold.detail, &ends(&hold, TaskId(7), None));
+            let text = told(&view, &now(), Paint::OFF);
+            let (because, next) = text.split_once("\nnext: ").expect("what ends it stands at the end");
+            assert!(because.contains("for a reason") && next.trim().len() > 10, "{reason:?}: {text}");
+            assert_eq!(because.contains("until 13:30"), until.is_some(), "{text}");
+            assert!(!text.contains("2026-"), "{reason:?} tells a time in UTC: {text}");
+            let document = serde_json::to_value(&view).expect("plain data");
+            assert_eq!(document["hold"]["reason"], serde_json::to_value(reason).expect("a word"));
+            assert_eq!(document["next"], view.next);
+        }
     }
 }

@@ -45,6 +45,7 @@ pub enum SetError {
 /// # Errors
 /// The setting does not exist or not in this file, the value does not suit it, or the file would not be valid.
 pub fn set(text: &str, file: FileKind, path: &Path, key: &str, value: &str) -> Result<String, SetError> {
+    let key = &*shape::canonical(key);
     let found = shape::find(key).ok_or_else(|| UnknownKey::meaning(key, shape::suggest(key)))?;
     let parts: Vec<&str> = key.split('.').collect();
     if !shape::allowed_in(key, file) {
@@ -88,6 +89,14 @@ mod tests {
         let changed = global(text, "router.model", "opus");
         assert_eq!(changed, text.replace("haiku", "opus"));
         assert_eq!(global(text, "engine.max_parallel", "8"), text.replace("4}", "8}"));
+    }
+
+    #[test]
+    fn a_key_with_two_spellings_is_written_in_orchs_own() {
+        let set = |text: &str| global(text, "healthCheck.intervalMs", "20000");
+        assert_eq!(set(""), "health_check:\n  interval_ms: 20000\n");
+        let told = set("healthCheck:\n  enabled: true\n");
+        assert!(told.contains("health_check is the same key as healthCheck in line 1"), "{told}");
     }
 
     #[test]

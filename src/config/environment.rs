@@ -7,8 +7,9 @@ use super::shape::{self, FileKind, Shape};
 use std::collections::BTreeMap;
 
 /// Variables that begin with `ORCH_` and are no settings.
-pub const RESERVED: [&str; 8] = [
+pub const RESERVED: [&str; 9] = [
     "ORCH_HOME",
+    "ORCH_IDENTITY",
     "ORCH_WORKTREES",
     "ORCH_LOG",
     "ORCH_TASK_ID",

@@ -5,13 +5,14 @@ use super::origin::Origins;
 use super::render::{self, Note};
 use super::resolved::Config;
 use super::shape::{self, FileKind};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 const HEADER: &str = "\
 # Every setting of orch with its default. Copy what you want to change to config.yml under ORCH_HOME (~/.orch), or run
-# `orch config set KEY VALUE`. A project's .orch.yml may hold name, model_map and workflow (not workflow.sandbox).
+# `orch config set KEY VALUE`. A project's .orch.yml may hold name, model_map, workflow (not workflow.sandbox)
+# and of limits time_by_type and nudge_after_seconds.
 # A variable named ORCH_<SECTION>_<KEY> overrides both: ORCH_ROUTER_MODEL=opus. Edits apply without a restart.
 ";
 
@@ -29,6 +30,9 @@ pub fn example_text() -> String {
         if field.name == "agents" {
             text.push_str(&own_agent(&told));
         }
+        if let Some((title, entry)) = illustration(&field.name) {
+            text.push_str(&commented(title, &json!({ field.name.as_str(): entry }), &told));
+        }
     }
     text
 }
@@ -41,11 +45,51 @@ fn own_agent(told: &RefCell<BTreeSet<String>>) -> String {
         "args": ["--model", "{model}", "{prompt_file}"],
         "prompt": "file",
         "mode": "lines",
+        "timeout_seconds": 7200,
+        "memory_mb": 4000,
     }}});
-    let text = render::yaml(&agent, &|key| note(key, told));
-    let lines = text.lines().skip_while(|line| !line.starts_with("  mybot:"));
+    commented("An agent of your own, for tasks with the label agent:mybot:", &agent, told)
+}
+
+/// Entries of mappings that hold nothing by default.
+fn illustration(section: &str) -> Option<(&'static str, Value)> {
+    Some(match section {
+        "model_aliases" => ("A name of your own:", json!({ "quick": "auto:fast" })),
+        "models" => (
+            "A model that orch does not know, or knows otherwise:",
+            json!({ "local/coder": {
+                "tier": "sonnet",
+                "vision": false,
+                "tools": true,
+                "streaming": true,
+                "reasoning": true,
+                "web": false,
+                "pdf": false,
+                "code_execution": false,
+                "context_window": 131_072,
+                "max_output_tokens": 32_768,
+                "input_usd_per_mtok": 0.15,
+                "output_usd_per_mtok": 0.6,
+                "average_latency_ms": 900,
+                "throughput_tokens_per_second": 60,
+                "deprecated": false,
+            }}),
+        ),
+        "providers" => (
+            "A server of your own; without key_variable it asks for no key:",
+            json!({ "local": { "base_url": "http://127.0.0.1:8080/v1", "key_variable": "LOCAL_API_KEY" } }),
+        ),
+        _ => return None,
+    })
+}
+
+/// What one could write below a section, as comments.
+fn commented(title: &str, section: &Value, told: &RefCell<BTreeSet<String>>) -> String {
+    let text = render::yaml(section, &|key| note(key, told));
+    // The section itself stands there already.
+    let lines = text.lines().skip_while(|line| !line.starts_with("  ") || line.trim_start().starts_with('#'));
     let commented: String = lines.map(|line| format!("  # {}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
-    format!("  # An agent of your own, for tasks with the label agent:mybot:\n{commented}")
+    format!("  # {title}\n{commented}")
 }
 
 /// The documentation of a key, the first time it comes up.

@@ -1,6 +1,7 @@
 //! The layout of `ORCH_HOME`: the only place that joins names to its paths. PURE: no directory is looked at or made.
 
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::job::JobId;
 use crate::domain::names::fingerprint;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,11 @@ impl Home {
         self.root.join("tasks.yml")
     }
 
+    /// What recurs.
+    pub fn jobs_file(&self) -> PathBuf {
+        self.root.join("jobs.yml")
+    }
+
     /// The person's settings.
     pub fn config_file(&self) -> PathBuf {
         self.root.join("config.yml")
@@ -74,6 +80,36 @@ impl Home {
         self.state().join("orch.db")
     }
 
+    /// Held while `tasks.yml` is written.
+    pub fn tasks_lock(&self) -> PathBuf {
+        self.state().join("tasks.lock")
+    }
+
+    /// Held while `jobs.yml` is written.
+    pub fn jobs_lock(&self) -> PathBuf {
+        self.state().join("jobs.lock")
+    }
+
+    /// What the commands of jobs leave.
+    pub fn jobs_dir(&self) -> PathBuf {
+        self.state().join("jobs")
+    }
+
+    /// The output of the commands of a job, each in a directory of its own.
+    pub fn job_commands(&self, job: &JobId) -> PathBuf {
+        self.jobs_dir().join(job.as_str())
+    }
+
+    /// Journals that were damaged, each with the report on what became of it.
+    pub fn damaged(&self) -> PathBuf {
+        self.state().join("damaged")
+    }
+
+    /// What stood in the home before a backup was restored.
+    pub fn replaced(&self) -> PathBuf {
+        self.state().join("replaced")
+    }
+
     /// The index of all transcripts: may be thrown away at any time.
     pub fn search_index(&self) -> PathBuf {
         self.state().join("search.db")
@@ -82,6 +118,26 @@ impl Home {
     /// When finished runs were last looked through for what is kept too long.
     pub fn retention_stamp(&self) -> PathBuf {
         self.state().join("retention")
+    }
+
+    /// What was under way when the daemon left.
+    pub fn recovery(&self) -> PathBuf {
+        self.state().join("recovery.json")
+    }
+
+    /// When worktrees were last looked through for those that may go.
+    pub fn gc_stamp(&self) -> PathBuf {
+        self.state().join("gc")
+    }
+
+    /// Where worktrees lie while they are being removed: on the disk of the others, and no project's directory.
+    pub fn removed_worktrees(&self) -> PathBuf {
+        self.worktrees.join(".removed")
+    }
+
+    /// Scratch worktrees in which merges are tried, by run.
+    pub fn merges(&self) -> PathBuf {
+        self.state().join("merge")
     }
 
     /// Held by the one engine that runs on this home.
@@ -141,6 +197,7 @@ mod tests {
         let home = Home::new("/home/u/.orch", None);
         for (path, expected) in [
             (home.tasks_file(), "tasks.yml"),
+            (home.jobs_file(), "jobs.yml"),
             (home.config_file(), "config.yml"),
             (home.worktree("shop", "orch/7-x"), "worktrees/shop/orch/7-x"),
             (home.journal(), ".orch/orch.db"),

@@ -1,7 +1,7 @@
 //! The JSON Schema of the configuration files, generated from the raw types.
 
 use super::raw::RawConfig;
-use super::shape::{FileKind, ONLY_IN, SEPARATOR};
+use super::shape::{ALIAS, FileKind, ONLY_IN, SEPARATOR};
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
@@ -28,8 +28,15 @@ fn prune(schema: &mut Value, file: FileKind) {
         Value::Object(object) => {
             object.remove(ONLY_IN);
             object.remove(SEPARATOR);
+            object.remove(ALIAS);
             if let Some(Value::Object(properties)) = object.get_mut("properties") {
                 properties.retain(|_, key| key[ONLY_IN].is_null() || key[ONLY_IN] == file.name());
+                let spelled = |key: &Value| Some((format!("^{}$", key[ALIAS].as_str()?), key.clone()));
+                // Known, but not offered beside the usual spelling.
+                let aliases: serde_json::Map<String, Value> = properties.values().filter_map(spelled).collect();
+                if !aliases.is_empty() {
+                    object.insert("patternProperties".to_owned(), Value::Object(aliases));
+                }
             }
             object.values_mut().for_each(|inner| prune(inner, file));
         }
@@ -52,14 +59,36 @@ mod tests {
         let (global, schema) = keys(FileKind::Global);
         assert_eq!(
             global,
-            ["router", "model_map", "agents", "workflow", "engine", "retention", "http", "redact", "log"]
+            [
+                "router",
+                "model_map",
+                "model_selection",
+                "model_aliases",
+                "models",
+                "providers",
+                "agents",
+                "workflow",
+                "review",
+                "escalation",
+                "engine",
+                "breaker",
+                "limits",
+                "health_check",
+                "retention",
+                "gc",
+                "http",
+                "redact",
+                "log"
+            ]
         );
         assert_eq!(schema["properties"]["workflow"]["properties"]["max_attempts"]["maximum"], 100);
         assert_eq!(schema["properties"]["workflow"]["additionalProperties"], false);
         assert!(!schema.to_string().contains("x-orch"));
+        let other = &schema["patternProperties"]["^healthCheck$"];
+        assert_eq!(other["patternProperties"]["^intervalMs$"]["minimum"], 10_000);
 
         let (project, schema) = keys(FileKind::Project);
-        assert_eq!(project, ["name", "model_map", "workflow"]);
+        assert_eq!(project, ["name", "model_map", "workflow", "limits"]);
         let workflow = schema["properties"]["workflow"]["properties"].as_object().expect("properties");
         assert!(!workflow.contains_key("sandbox") && workflow.contains_key("checks"));
     }

@@ -137,7 +137,7 @@ impl Stack {
 
     fn flag(&mut self, key: &str, text: &str) {
         let origin = Origin::Flag { key: key.to_owned() };
-        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let path: Vec<String> = shape::canonical(key).split('.').map(str::to_owned).collect();
         let value = match shape::find(key) {
             Some(found) => settings::of_text(text, found.shape),
             None => Err(UnknownKey::meaning(key, shape::suggest(key)).to_string()),

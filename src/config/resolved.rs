@@ -2,13 +2,24 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    Integrate, RawCodexSandbox, RawConfig, RawEngine, RawHttp, RawKind, RawLog, RawMode, RawModelMap, RawPrompt,
-    RawRedact, RawRetention, RawRouter, RawWorkflow, RouterMode,
+    ChecksIn, Integrate, RawConfig, RawHttp, RawLog, RawModel, RawModelMap, RawProvider, RawRedact, RawRetention,
+    RawRouter, RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
-use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia};
+use super::resolved_breaker::Breaker;
+pub use super::resolved_engine::Engine;
+use super::resolved_gc::Gc;
+use super::resolved_limits::{HealthCheck, Limits as RunLimits};
+use super::resolved_models::{ModelSelection, additions, present};
+pub use super::resolved_review::Review;
+
+use crate::domain::catalog::Additions;
+use crate::domain::escalation::Escalation;
+use crate::domain::money::Usd;
+use crate::domain::overlap::Overlap;
 use crate::domain::redact::{Pattern, Redactor, is_secret_name};
 use crate::domain::retention::Limits;
+use crate::domain::review::ReviewMode;
 use crate::domain::route::Complexity;
 use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
@@ -24,14 +35,34 @@ pub struct Config {
     pub router: Router,
     /// Models.
     pub model_map: ModelMap,
+    /// How tags and tiers choose among models.
+    pub model_selection: ModelSelection,
+    /// The person's names for models.
+    pub model_aliases: BTreeMap<String, String>,
+    /// What the person says of models.
+    pub models: BTreeMap<String, RawModel>,
+    /// What the person says of providers.
+    pub providers: BTreeMap<String, RawProvider>,
     /// Agents by name: the known ones and the declared ones.
     pub agents: Agents,
     /// Work, judgement, integration.
     pub workflow: Workflow,
+    /// The second look.
+    pub review: Review,
+    /// Upwards.
+    pub escalation: Escalation,
     /// The loop.
     pub engine: Engine,
+    /// When starts stop.
+    pub breaker: Breaker,
+    /// How much a run may take.
+    pub limits: RunLimits,
+    /// How agents are watched.
+    pub health_check: HealthCheck,
     /// What is kept.
     pub retention: Retention,
+    /// Which worktrees go.
+    pub gc: Gc,
     /// The API beside its socket.
     pub http: Http,
     /// What is masked.
@@ -84,8 +115,22 @@ pub struct Workflow {
     pub sandbox: bool,
     /// Shell commands that must succeed. Only approved ones are here.
     pub checks: Vec<String>,
+    /// Where they run.
+    pub checks_in: ChecksIn,
+    /// Who looks at work whose evidence is good.
+    pub review: ReviewMode,
+    /// Patterns of the files that may change; empty: all may.
+    pub allowed_paths: Vec<String>,
+    /// Largest file that a change may bring in, in megabytes (of 1,000,000 bytes); 0: any.
+    pub max_file_mb: u64,
     /// Attempts before a person is asked; at least 1.
     pub max_attempts: u32,
+    /// What a task may cost before a person is asked; `None`: anything.
+    pub max_cost_usd: Option<Usd>,
+    /// Tasks that the agents of one task may hand work on to.
+    pub max_delegations: u32,
+    /// How deep the parts of parts may lie.
+    pub max_delegation_depth: u32,
     /// Longest run of an agent; `None`: no limit.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds_or_none")]
     pub timeout: Option<Duration>,
@@ -99,16 +144,12 @@ pub struct Workflow {
     pub base_branch: Option<String>,
     /// What happens with accepted work.
     pub integrate: Integrate,
-}
-
-/// The daemon's loop.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Engine {
-    /// Time between two looks when nothing happens; never zero.
-    #[serde(rename = "tick_seconds", serialize_with = "seconds")]
-    pub tick: Duration,
-    /// Agents at the same time; at least 1.
-    pub max_parallel: u32,
+    /// The base is checked after a merge where it is not what the checks have passed on.
+    pub verify_after_merge: bool,
+    /// What happens with a task that will likely change the same files as a running one.
+    pub overlap: Overlap,
+    /// Tasks of the project at the same time; `None`: only the limit for all.
+    pub max_parallel: Option<u32>,
 }
 
 /// What is kept of runs whose task is at rest. 0: no limit.
@@ -120,6 +161,8 @@ pub struct Retention {
     pub transcript_days: u32,
     /// Megabytes (of 1,000,000 bytes) that all of it may take.
     pub total_mb: u64,
+    /// Days that lines of the history are kept.
+    pub events_days: u32,
 }
 
 /// The API beside its Unix socket.
@@ -166,6 +209,11 @@ impl Config {
         self.model_map.review.get(agent).map(String::as_str)
     }
 
+    /// What it adds to the built-in models.
+    pub fn model_additions(&self) -> Additions {
+        additions(&self.models, &self.providers, &self.model_aliases)
+    }
+
     /// What masks all secrets that this configuration and the daemon's environment tell of.
     pub fn redactor(&self, daemon: &BTreeMap<String, String>) -> Redactor {
         let of_agents = self.agents.iter().filter_map(|(_, agent)| agent.environment(daemon).ok()).flatten();
@@ -178,14 +226,25 @@ impl Config {
     /// Fills in what nobody said.
     pub(super) fn resolve(raw: RawConfig) -> Self {
         let default = Self::default();
+        let timeout_is_said = raw.workflow.as_ref().is_some_and(|workflow| workflow.timeout_seconds.is_some());
         Self {
+            limits: default.limits.with(raw.limits.unwrap_or_default(), timeout_is_said),
+            health_check: default.health_check.with(raw.health_check.unwrap_or_default()),
             name: raw.name,
             router: default.router.with(raw.router.unwrap_or_default()),
             model_map: default.model_map.with(raw.model_map.unwrap_or_default()),
+            model_selection: default.model_selection.with(raw.model_selection.unwrap_or_default()),
+            model_aliases: present(raw.model_aliases),
+            models: present(raw.models),
+            providers: present(raw.providers),
             agents: default.agents.with(raw.agents.unwrap_or_default()),
             workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
+            review: default.review.with(raw.review.unwrap_or_default()),
+            escalation: default.escalation.with(raw.escalation.unwrap_or_default()),
             engine: default.engine.with(raw.engine.unwrap_or_default()),
+            breaker: default.breaker.with(raw.breaker.unwrap_or_default()),
             retention: default.retention.with(raw.retention.unwrap_or_default()),
+            gc: default.gc.with(raw.gc.unwrap_or_default()),
             http: default.http.with(raw.http.unwrap_or_default()),
             redact: default.redact.with(raw.redact.unwrap_or_default()),
             log: default.log.with(raw.log.unwrap_or_default()),
@@ -270,12 +329,22 @@ impl Default for Workflow {
         Self {
             sandbox: true,
             checks: Vec::new(),
+            checks_in: ChecksIn::default(),
+            review: ReviewMode::default(),
+            allowed_paths: Vec::new(),
+            max_file_mb: 10,
             max_attempts: 3,
+            max_cost_usd: None,
+            max_delegations: 10,
+            max_delegation_depth: 2,
             timeout: Some(Duration::from_secs(1800)),
             silence: Some(Duration::from_secs(900)),
             check_timeout: Duration::from_secs(900),
             base_branch: None,
             integrate: Integrate::default(),
+            verify_after_merge: true,
+            overlap: Overlap::default(),
+            max_parallel: None,
         }
     }
 }
@@ -286,34 +355,29 @@ impl Workflow {
         Self {
             sandbox: raw.sandbox.unwrap_or(self.sandbox),
             checks: raw.checks.unwrap_or(self.checks),
+            checks_in: raw.checks_in.unwrap_or(self.checks_in),
+            review: raw.review.unwrap_or(self.review),
+            allowed_paths: raw.allowed_paths.unwrap_or(self.allowed_paths),
+            max_file_mb: raw.max_file_mb.unwrap_or(self.max_file_mb),
             max_attempts: raw.max_attempts.unwrap_or(self.max_attempts),
+            max_cost_usd: raw.max_cost_usd.or(self.max_cost_usd),
+            max_delegations: raw.max_delegations.unwrap_or(self.max_delegations),
+            max_delegation_depth: raw.max_delegation_depth.unwrap_or(self.max_delegation_depth),
             timeout: raw.timeout_seconds.map_or(self.timeout, limit),
             silence: raw.silence_seconds.map_or(self.silence, limit),
             check_timeout: raw.check_timeout_seconds.map_or(self.check_timeout, Duration::from_secs),
             base_branch: raw.base_branch.or(self.base_branch),
             integrate: raw.integrate.unwrap_or(self.integrate),
-        }
-    }
-}
-
-impl Default for Engine {
-    fn default() -> Self {
-        Self { tick: Duration::from_secs(10), max_parallel: 4 }
-    }
-}
-
-impl Engine {
-    fn with(self, raw: RawEngine) -> Self {
-        Self {
-            tick: raw.tick_seconds.map_or(self.tick, Duration::from_secs),
-            max_parallel: raw.max_parallel.unwrap_or(self.max_parallel),
+            verify_after_merge: raw.verify_after_merge.unwrap_or(self.verify_after_merge),
+            overlap: raw.overlap.unwrap_or(self.overlap),
+            max_parallel: raw.max_parallel.or(self.max_parallel),
         }
     }
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { raw_days: 7, transcript_days: 180, total_mb: 10_000 }
+        Self { raw_days: 7, transcript_days: 180, total_mb: 10_000, events_days: 365 }
     }
 }
 
@@ -323,7 +387,13 @@ impl Retention {
             raw_days: raw.raw_days.unwrap_or(self.raw_days),
             transcript_days: raw.transcript_days.unwrap_or(self.transcript_days),
             total_mb: raw.total_mb.unwrap_or(self.total_mb),
+            events_days: raw.events_days.unwrap_or(self.events_days),
         }
+    }
+
+    /// How long lines of the history are kept; `None`: for ever.
+    pub fn events(&self) -> Option<SignedDuration> {
+        (self.events_days > 0).then(|| SignedDuration::from_hours(24 * i64::from(self.events_days)))
     }
 
     /// The limits that it sets.
@@ -369,47 +439,7 @@ impl Log {
     }
 }
 
-impl From<RawKind> for DialectKind {
-    fn from(kind: RawKind) -> Self {
-        match kind {
-            RawKind::Claude => Self::Claude,
-            RawKind::Codex => Self::Codex,
-            RawKind::Opencode => Self::Opencode,
-            RawKind::Command => Self::Command,
-        }
-    }
-}
-
-impl From<RawPrompt> for PromptVia {
-    fn from(way: RawPrompt) -> Self {
-        match way {
-            RawPrompt::Stdin => Self::Stdin,
-            RawPrompt::File => Self::File,
-        }
-    }
-}
-
-impl From<RawMode> for Mode {
-    fn from(mode: RawMode) -> Self {
-        match mode {
-            RawMode::Lines => Self::Lines,
-            RawMode::Screen => Self::Screen,
-        }
-    }
-}
-
-impl From<RawCodexSandbox> for CodexSandbox {
-    fn from(mode: RawCodexSandbox) -> Self {
-        match mode {
-            RawCodexSandbox::FullAuto => Self::FullAuto,
-            RawCodexSandbox::WorkspaceWrite => Self::WorkspaceWrite,
-            RawCodexSandbox::DangerFullAccess => Self::DangerFullAccess,
-            RawCodexSandbox::None => Self::None,
-        }
-    }
-}
-
-fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(time.as_secs())
 }
 

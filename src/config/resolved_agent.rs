@@ -1,6 +1,6 @@
 //! The agents as they are meant: the known ones with their defaults, and programs that the person declared.
 
-use super::raw::RawAgent;
+use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
 use super::secret::Secret;
 use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia};
 use serde::Serialize;
@@ -32,8 +32,14 @@ pub struct AgentConfig {
     pub sandbox: CodexSandbox,
     /// The repository's own agent configuration takes effect.
     pub trust_repository: bool,
+    /// Longest run of it, in seconds, 0: no limit; `None`: as other agents.
+    pub timeout_seconds: Option<u64>,
+    /// Memory that a run of it may take, in megabytes, 0: no limit; `None`: as other agents.
+    pub memory_mb: Option<u64>,
     /// It takes messages while it works. Only where its kind can: see [`AgentConfig::can_be_live`].
     pub live: bool,
+    /// Tasks at the same time; `None`: only the limit for all.
+    pub max_parallel: Option<u32>,
 }
 
 /// A `${NAME}` whose variable is not set.
@@ -99,7 +105,10 @@ impl AgentConfig {
             mode: Mode::default(),
             sandbox: CodexSandbox::default(),
             trust_repository: false,
+            timeout_seconds: None,
+            memory_mb: None,
             live: Self::can_be_live(kind),
+            max_parallel: None,
         }
     }
 
@@ -135,6 +144,9 @@ impl AgentConfig {
             mode,
             sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
             trust_repository: raw.trust_repository.unwrap_or(self.trust_repository),
+            max_parallel: raw.max_parallel.or(self.max_parallel),
+            timeout_seconds: raw.timeout_seconds.or(self.timeout_seconds),
+            memory_mb: raw.memory_mb.or(self.memory_mb),
         }
     }
 
@@ -171,6 +183,46 @@ fn expand(text: &str, daemon: &BTreeMap<String, String>) -> Result<String, Strin
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+impl From<RawKind> for DialectKind {
+    fn from(kind: RawKind) -> Self {
+        match kind {
+            RawKind::Claude => Self::Claude,
+            RawKind::Codex => Self::Codex,
+            RawKind::Opencode => Self::Opencode,
+            RawKind::Command => Self::Command,
+        }
+    }
+}
+
+impl From<RawPrompt> for PromptVia {
+    fn from(way: RawPrompt) -> Self {
+        match way {
+            RawPrompt::Stdin => Self::Stdin,
+            RawPrompt::File => Self::File,
+        }
+    }
+}
+
+impl From<RawMode> for Mode {
+    fn from(mode: RawMode) -> Self {
+        match mode {
+            RawMode::Lines => Self::Lines,
+            RawMode::Screen => Self::Screen,
+        }
+    }
+}
+
+impl From<RawCodexSandbox> for CodexSandbox {
+    fn from(mode: RawCodexSandbox) -> Self {
+        match mode {
+            RawCodexSandbox::FullAuto => Self::FullAuto,
+            RawCodexSandbox::WorkspaceWrite => Self::WorkspaceWrite,
+            RawCodexSandbox::DangerFullAccess => Self::DangerFullAccess,
+            RawCodexSandbox::None => Self::None,
+        }
+    }
 }
 
 #[cfg(test)]

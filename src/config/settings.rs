@@ -5,6 +5,7 @@ use super::origin::Origin;
 use super::problem::{ConfigProblem, did_you_mean, similar};
 use super::shape::{self, Field, FileKind, Shape};
 use super::tree::{Node, Value};
+use crate::domain::money::Usd;
 use serde_json::Value as Json;
 use std::path::Path;
 
@@ -47,7 +48,7 @@ pub fn of_text(text: &str, shape: &Shape) -> Result<Json, String> {
             super::tree::parse(text).map_err(|error| format!("not a YAML list: {}", error.message))?
         }
         Shape::Section(_) | Shape::Map(_) => return Err("a mapping cannot be given as one text".to_owned()),
-        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Choice(_) => {
+        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Dollars | Shape::Choice(_) => {
             return if text == "null" { Ok(Json::Null) } else { scalar(text, shape) };
         }
     };
@@ -68,12 +69,19 @@ impl Reader<'_> {
         match (shape, &node.value) {
             (Shape::Section(_) | Shape::Map(_), Value::Null) => {}
             (Shape::Section(_) | Shape::Map(_), Value::Map(entries)) => {
-                entries.iter().for_each(|(key, value)| self.entry(key, value, shape));
+                entries.iter().enumerate().for_each(|(at, (key, value))| {
+                    match said_before(&entries[..at], key, shape) {
+                        Some(before) => self.twice(before, key),
+                        None => self.entry(key, value, shape),
+                    }
+                });
             }
             (Shape::Section(_) | Shape::Map(_), other) => self.wrong(node, expected(shape, other)),
             (_, Value::Null) => self.set(node, Json::Null),
             (Shape::List { .. }, Value::List(items)) => self.list(node, items),
-            (Shape::Number { .. } | Shape::Flag, Value::Text(_)) => self.wrong(node, expected(shape, &node.value)),
+            (Shape::Number { .. } | Shape::Dollars | Shape::Flag, Value::Text(_)) => {
+                self.wrong(node, expected(shape, &node.value))
+            }
             (Shape::Flag, Value::Bool(value, _)) => self.set(node, Json::from(*value)),
             (_, other) => match other.scalar().map(|text| scalar(text, shape)) {
                 Some(Ok(value)) => self.set(node, value),
@@ -102,11 +110,17 @@ impl Reader<'_> {
             None => self.unknown(key, &name, shape),
             Some(field) if !field.allowed_in(self.file) => self.misplaced(key, field),
             Some(field) => {
-                self.key.push(name);
+                self.key.push(field.name.clone());
                 self.visit(value, &field.shape);
                 self.key.pop();
             }
         }
+    }
+
+    fn twice(&mut self, before: &Node, key: &Node) {
+        let (first, second) = (before.value.scalar().unwrap_or_default(), key.value.scalar().unwrap_or_default());
+        let message = format!("{second} is the same key as {first} in line {}", before.line);
+        self.problems.push(ConfigProblem::new(self.at(key), message).hint("keep one of them"));
     }
 
     fn list(&mut self, node: &Node, items: &[Node]) {
@@ -160,6 +174,13 @@ impl Reader<'_> {
     }
 }
 
+/// The key before this one that is the same in another spelling.
+fn said_before<'a>(before: &'a [(Node, Node)], key: &Node, shape: &Shape) -> Option<&'a Node> {
+    let field = |key: &Node| shape.field(key.value.scalar()?);
+    let meant = field(key).filter(|field| field.alias.is_some())?;
+    before.iter().map(|(key, _)| key).find(|key| field(key) == Some(meant))
+}
+
 fn item_text(item: &Node) -> Option<Json> {
     item.value.scalar().map(Json::from)
 }
@@ -168,7 +189,7 @@ fn item_text(item: &Node) -> Option<Json> {
 fn expected(shape: &Shape, found: &Value) -> String {
     let found = match shape {
         Shape::Section(_) | Shape::Map(_) | Shape::List { .. } => found.kind().to_owned(),
-        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Choice(_) => found.found(),
+        Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Dollars | Shape::Choice(_) => found.found(),
     };
     format!("expected {}, found {found}", shape.expected())
 }
@@ -182,6 +203,12 @@ fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
         Shape::Number { min, max } => match text.parse::<u64>() {
             Ok(number) if (min..=max).contains(&&number) => Ok(number.into()),
             Ok(_) | Err(_) => {
+                Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found()))
+            }
+        },
+        Shape::Dollars => match text.parse::<f64>().ok().and_then(Usd::from_dollars) {
+            Some(amount) if amount >= Usd::ZERO => Ok(amount.dollars().into()),
+            Some(_) | None => {
                 Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found()))
             }
         },
@@ -215,13 +242,41 @@ mod tests {
             "config.yml:1:19: unknown key \"comand\" in agents.claude, did you mean \"command\"?",
         );
         check(
-            "max_parallel: 3\n",
-            "config.yml:1:1: unknown key \"max_parallel\", did you mean \"engine.max_parallel\"?",
+            "tick_seconds: 3\n",
+            "config.yml:1:1: unknown key \"tick_seconds\", did you mean \"engine.tick_seconds\"?",
         );
         check(
             "engine:\n  colour: red\n",
-            "config.yml:2:3: unknown key \"colour\" in engine\n  hint: known here: tick_seconds, max_parallel",
+            "config.yml:2:3: unknown key \"colour\" in engine\n  hint: known here: tick_seconds, max_parallel, adaptive, max_parallel_ceiling, min_free_disk_mb, self_memory_limit_mb",
         );
+    }
+
+    #[test]
+    fn a_key_in_its_other_spelling_is_the_same_key_and_stands_there_once() {
+        let text = "healthCheck:\n  enabled: false\n  intervalMs: 20000\n  timeout_ms: 5\n";
+        let tree = super::super::tree::parse(text).unwrap();
+        let (settings, problems) = of_file(&tree, FileKind::Global, Path::new("c"));
+        assert_eq!(problems, []);
+        let told: Vec<String> = settings.iter().map(|s| format!("{}={} {}", s.dotted(), s.value, s.origin)).collect();
+        let expected = [
+            "health_check.enabled=false c:2:12",
+            "health_check.interval_ms=20000 c:3:15",
+            "health_check.timeout_ms=5 c:4:15",
+        ];
+        assert_eq!(told, expected);
+        check(
+            "health_check: {enabled: true}\nhealthCheck: {enabled: false}\n",
+            "config.yml:2:1: healthCheck is the same key as health_check in line 1\n  hint: keep one of them",
+        );
+        check(
+            "healthCheck: {maxRetries: 1, max_retries: 2}\n",
+            "config.yml:1:30: max_retries is the same key as maxRetries in line 1\n  hint: keep one of them",
+        );
+        check(
+            "healthCheck: {intervalMs: 9999}\n",
+            "config.yml:1:27: health_check.interval_ms: expected a whole number from 10000 to 3600000, found 9999",
+        );
+        check("healthcheck: {}\n", "config.yml:1:1: unknown key \"healthcheck\", did you mean \"health_check\"?");
     }
 
     #[test]
@@ -271,7 +326,7 @@ mod tests {
         check(
             "rooter: 1\nengine:\n  tick: 3\n  max_parallel: x\n",
             "config.yml:1:1: unknown key \"rooter\", did you mean \"router\"?\n\
-             config.yml:3:3: unknown key \"tick\" in engine\n  hint: known here: tick_seconds, max_parallel\n\
+             config.yml:3:3: unknown key \"tick\" in engine\n  hint: known here: tick_seconds, max_parallel, adaptive, max_parallel_ceiling, min_free_disk_mb, self_memory_limit_mb\n\
              config.yml:4:17: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"x\"",
         );
     }

@@ -56,6 +56,8 @@ pub enum Shape {
         /// Largest.
         max: u64,
     },
+    /// An amount of US dollars: zero or more, with decimals or without.
+    Dollars,
     /// One of these words.
     Choice(Vec<String>),
 }
@@ -65,6 +67,8 @@ pub enum Shape {
 pub struct Field {
     /// The key.
     pub name: String,
+    /// Another spelling of it, which files and flags may use.
+    pub alias: Option<String>,
     /// What it does, in one line.
     pub doc: String,
     /// The only file it may stand in; `None`: both.
@@ -97,11 +101,22 @@ pub fn find(key: &str) -> Option<Found> {
     key.split('.').try_fold(start, |at, part| {
         let (name, shape, field) = match at.shape.under_any_name() {
             Some(inner) => (!part.is_empty()).then_some(("*", inner, None))?,
-            None => at.shape.field(part).map(|field| (part, &field.shape, Some(field)))?,
+            None => at.shape.field(part).map(|field| (field.name.as_str(), &field.shape, Some(field)))?,
         };
         let pattern = if at.pattern.is_empty() { name.to_owned() } else { format!("{}.{name}", at.pattern) };
         Some(Found { pattern, shape, field })
     })
+}
+
+/// A dotted key in orch's own spelling; one that does not exist as it is.
+pub fn canonical(key: &str) -> String {
+    let mut shape = Some(root());
+    let part = |part| {
+        let field = shape.and_then(|shape| shape.field(part));
+        shape = shape.and_then(|shape| shape.under_any_name().or(field.map(|field| &field.shape)));
+        field.map_or(part, |field| field.name.as_str())
+    };
+    key.split('.').map(part).collect::<Vec<_>>().join(".")
 }
 
 /// Whether a key that exists may stand in that file: it, and every section around it.
@@ -152,7 +167,12 @@ pub fn patterns(file: FileKind) -> Vec<String> {
                 walk(&field.shape, &format!("{path}{dot}{}", field.name), file, found);
             }),
             Shape::Map(inner) => walk(inner, &format!("{path}.*"), file, found),
-            Shape::List { .. } | Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Choice(_) => {
+            Shape::List { .. }
+            | Shape::Text
+            | Shape::Flag
+            | Shape::Number { .. }
+            | Shape::Dollars
+            | Shape::Choice(_) => {
                 found.push(path.to_owned());
             }
         }
@@ -182,22 +202,32 @@ impl Shape {
     pub fn fields(&self) -> &[Field] {
         match self {
             Self::Section(fields) => fields,
-            Self::Map(_) | Self::List { .. } | Self::Text | Self::Flag | Self::Number { .. } | Self::Choice(_) => &[],
+            Self::Map(_)
+            | Self::List { .. }
+            | Self::Text
+            | Self::Flag
+            | Self::Number { .. }
+            | Self::Dollars
+            | Self::Choice(_) => &[],
         }
     }
 
-    /// The key of that name in a section.
+    /// The key of that name in a section, in either spelling.
     pub fn field(&self, name: &str) -> Option<&Field> {
-        self.fields().iter().find(|field| field.name == name)
+        self.fields().iter().find(|field| field.name == name || field.alias.as_deref() == Some(name))
     }
 
     /// What stands under each name of a mapping whose names are the person's choice.
     pub fn under_any_name(&self) -> Option<&Shape> {
         match self {
             Self::Map(inner) => Some(inner),
-            Self::Section(_) | Self::List { .. } | Self::Text | Self::Flag | Self::Number { .. } | Self::Choice(_) => {
-                None
-            }
+            Self::Section(_)
+            | Self::List { .. }
+            | Self::Text
+            | Self::Flag
+            | Self::Number { .. }
+            | Self::Dollars
+            | Self::Choice(_) => None,
         }
     }
 
@@ -214,6 +244,7 @@ impl Shape {
             Self::Text => "a text".to_owned(),
             Self::Flag => "true or false".to_owned(),
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Dollars => "an amount in dollars such as 2.50".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
     }
@@ -246,9 +277,14 @@ fn from_schema(schema: &Value) -> Shape {
         let bound = |name: &str, otherwise| schema[name].as_u64().unwrap_or(otherwise);
         return Shape::Number { min: bound("minimum", 0), max: bound("maximum", u64::MAX) };
     }
+    if is("number") {
+        return Shape::Dollars;
+    }
     Shape::Text
 }
 
+/// Extension of the schema: another spelling of a key.
+pub const ALIAS: &str = "x-orch-alias";
 /// Extension of the schema: how items of a list are separated within one text.
 pub const SEPARATOR: &str = "x-orch-separator";
 /// Extension of the schema: the only file a key may stand in.
@@ -256,8 +292,9 @@ pub const ONLY_IN: &str = "x-orch-file";
 
 fn field(name: &str, schema: &Value) -> Field {
     let only_in = [FileKind::Global, FileKind::Project].into_iter().find(|file| schema[ONLY_IN] == file.name());
+    let alias = schema[ALIAS].as_str().map(str::to_owned);
     let doc = schema["description"].as_str().unwrap_or_default().replace('\n', " ");
-    Field { name: name.to_owned(), doc, only_in, shape: from_schema(schema) }
+    Field { name: name.to_owned(), alias, doc, only_in, shape: from_schema(schema) }
 }
 
 #[cfg(test)]
@@ -300,11 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_with_two_spellings_is_one_key() {
+        for key in ["health_check.interval_ms", "healthCheck.intervalMs", "healthCheck.interval_ms"] {
+            assert_eq!(find(key).map(|found| found.pattern).as_deref(), Some("health_check.interval_ms"), "{key}");
+            assert_eq!(canonical(key), "health_check.interval_ms");
+        }
+        assert_eq!(canonical("agents.healthCheck.args"), "agents.healthCheck.args");
+        assert_eq!(canonical("no.such.key"), "no.such.key");
+    }
+
+    #[test]
     fn what_was_meant_is_found_part_by_part() {
         for (key, meant) in [
             ("engin.max_paralel", Some("engine.max_parallel")),
             ("agents.nobody.comand", Some("agents.nobody.command")),
-            ("max_parallel", Some("engine.max_parallel")),
+            ("tick_seconds", Some("engine.tick_seconds")),
+            ("max_parallel", None),
             ("timeout_seconds", None),
             ("engine.max_parallel.x", None),
             ("colour", None),
@@ -315,7 +363,7 @@ mod tests {
 
     #[test]
     fn what_widens_permissions_may_not_stand_in_a_project_file() {
-        for section in ["router", "agents", "engine", "retention", "log"] {
+        for section in ["router", "agents", "engine", "breaker", "retention", "log"] {
             assert!(!root().field(section).expect("a section").allowed_in(FileKind::Project), "{section}");
         }
         assert!(!at("workflow").field("sandbox").expect("a key").allowed_in(FileKind::Project));

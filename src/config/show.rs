@@ -41,11 +41,14 @@ impl Loaded {
     /// Everything that holds, with the keys of the files.
     pub fn show(&self) -> Json {
         let mut shown = serde_json::to_value(&self.config).unwrap_or_default();
+        let models = shown["models"].as_object_mut().into_iter().flat_map(|models| models.values_mut());
+        models.filter_map(Json::as_object_mut).for_each(|model| model.retain(|_, value| !value.is_null()));
         let agents = shown["agents"].as_object_mut().into_iter().flat_map(|agents| agents.values_mut());
         for agent in agents.filter_map(Json::as_object_mut) {
             let kind = agent.get("kind").cloned().unwrap_or_default();
             let live = serde_json::from_value(kind.clone()).is_ok_and(AgentConfig::can_be_live);
-            agent.retain(|key, _| match key.as_str() {
+            agent.retain(|key, value| match key.as_str() {
+                "timeout_seconds" | "memory_mb" => !value.is_null(),
                 "sandbox" => kind == "codex",
                 "prompt" | "mode" => kind == "command",
                 "live" => live,
@@ -86,6 +89,7 @@ impl Loaded {
     /// No setting of that name, with the most similar one.
     pub fn get(&self, key: &str) -> Result<Json, UnknownKey> {
         let shown = self.show();
+        let key = &*shape::canonical(key);
         if let Some(value) = lookup(&shown, key) {
             return Ok(value.clone());
         }
@@ -97,8 +101,11 @@ impl Loaded {
     }
 }
 
+/// A name of the person's choice may have dots of its own (`models.openai/gpt-5.2.vision`).
 fn lookup<'a>(shown: &'a Json, key: &str) -> Option<&'a Json> {
-    key.split('.').try_fold(shown, |value, part| value.as_object()?.get(part))
+    let map = shown.as_object()?;
+    let below = |(at, _): (usize, &str)| lookup(map.get(&key[..at])?, &key[at + 1..]);
+    map.get(key).or_else(|| key.match_indices('.').find_map(below))
 }
 
 /// The key that was probably meant, among the names that are in force.
@@ -179,9 +186,18 @@ mod tests {
     fn a_key_that_is_not_there_is_told_with_the_one_that_is() {
         let loaded = loaded();
         assert_eq!(loaded.get("engine.max_parallel"), Ok(json!(8)));
-        assert_eq!(loaded.get("engine"), Ok(json!({"tick_seconds": 10, "max_parallel": 8})));
+        assert_eq!(
+            loaded.get("engine"),
+            Ok(json!({
+                "tick_seconds": 10, "max_parallel": 8, "adaptive": "memory", "max_parallel_ceiling": null,
+                "min_free_disk_mb": 500, "self_memory_limit_mb": 512
+            }))
+        );
         assert_eq!(loaded.get("workflow.base_branch"), Ok(Json::Null));
         assert_eq!(loaded.get("model_map.simple.opencode"), Ok(Json::Null));
+        let text = "models: {openai/gpt-5.2: {vision: false}}".to_owned();
+        let dotted = load(&[Layer::Global { path: "c".into(), text }]).unwrap();
+        assert_eq!(dotted.get("models.openai/gpt-5.2.vision"), Ok(Json::Bool(false)));
         assert_eq!(loaded.get("agents.claude.env.KEY"), Ok(json!("***")));
         let told = |key| loaded.get(key).unwrap_err().to_string();
         assert_eq!(

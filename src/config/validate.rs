@@ -1,12 +1,15 @@
 //! What the schema cannot say: that names refer to something, that keys fit the agent they are given to, that a value
 //! can be handed to a program. PURE.
 
+mod models;
+
 use super::origin::{Origin, Origins};
 use super::problem::{ConfigProblem, did_you_mean};
 use super::raw::{RawConfig, RawKind, RawMode, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::DialectKind;
+use crate::domain::escalation::Rung;
 use crate::domain::redact::{Pattern, PatternError};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -74,6 +77,11 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
             wrong(&format!("{key}.prompt"), message, Some(hint));
         }
     }
+    let rungs = raw.escalation.iter().flat_map(|escalation| escalation.ladder.iter().flatten());
+    for problem in rungs.filter_map(|rung| rung.parse::<Rung>().err()) {
+        let key = "escalation.ladder";
+        problems.push(ConfigProblem::new(origins.near(key).clone(), format!("{key}: {problem}")));
+    }
     problems
 }
 
@@ -83,6 +91,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.agents();
     check.router();
     check.models();
+    check.choice_of_models();
     check.workflow();
     check.http();
     check.redact();
@@ -204,6 +213,24 @@ impl Check<'_> {
         }
         if workflow.checks.iter().any(|command| command.contains('\0')) {
             self.wrong("workflow.checks", ZERO);
+        }
+        for pattern in &workflow.allowed_paths {
+            if let Err(error) = globset::Glob::new(pattern) {
+                self.wrong("workflow.allowed_paths", format_args!("{pattern:?} is not a pattern: {}", error.kind()));
+            }
+        }
+        for rung in &self.config.escalation.ladder {
+            if self.config.agent(&rung.agent).is_none() {
+                self.wrong("escalation.ladder", format_args!("no agent is called {:?}", rung.agent));
+            }
+            if let Some(model) = &rung.model {
+                self.word("escalation.ladder", model);
+            }
+        }
+        for name in self.config.review.agents.iter().flatten() {
+            if self.config.agent(name).is_none() {
+                self.wrong("review.agents", format_args!("there is no agent {name:?}"));
+            }
         }
         if let Some(branch) = &workflow.base_branch
             && !is_branch(branch)
@@ -349,6 +376,17 @@ mod tests {
         check("router: {agents: []}", "c:1:18: router.agents: needs at least one agent");
         check("model_map: {simple: {mybot: x}}", "c:1:29: model_map.simple.mybot: no agent is called \"mybot\"");
         check("model_map: {simple: {mybot: x}}\nagents: {mybot: {kind: codex}}", "");
+    }
+
+    #[test]
+    fn a_ladder_has_rungs_of_known_agents() {
+        check("escalation: {ladder: [claude/haiku, codex]}", "");
+        check("escalation: {ladder: [clade/haiku]}", "c:1:22: escalation.ladder: no agent is called \"clade\"");
+        check(
+            "escalation: {ladder: [claude/]}",
+            "c:1:22: escalation.ladder: \"claude/\" is not a rung: write agent or agent/model",
+        );
+        check("escalation: {ladder: [claude/--yes]}", "c:1:22: escalation.ladder: \"--yes\" is not a name of a model");
     }
 
     #[test]

@@ -2,26 +2,24 @@
 //! runs, and tells where it listens, or why it does not.
 
 use super::Setup;
+use super::bounded::Bounded;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::config::http::loopback;
 use crate::engine::{Settings, Sources};
 use crate::http::{Gate, Listening};
 use axum::Router;
-use axum::serve::Listener;
-use std::io;
-use std::net::SocketAddr;
+use axum::serve::ListenerExt;
 use std::path::Path;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// Connections at the same time: any program of the machine may open them, and none may take all descriptors.
 const MOST: usize = 2048;
+/// They may take one in so many of the descriptors.
+const SHARE: u64 = 4;
 /// How soon an address that was busy is tried again.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How short a token may be that somebody wrote by hand, in characters.
@@ -93,7 +91,9 @@ impl TcpFace {
         self.told.open(address);
         tracing::info!(%address, "the API listens");
         tokio::spawn(async move {
-            let bounded = Bounded { listener, room: Arc::new(Semaphore::new(MOST)) };
+            // A line must not wait for the next one; where that cannot be had, it waits.
+            let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+            let bounded = Bounded::new(listener, SHARE, MOST);
             let serve = axum::serve(bounded, routes).with_graceful_shutdown(stopping.cancelled_owned());
             if let Err(error) = serve.await {
                 tracing::error!(%error, "the API over TCP stopped");
@@ -129,68 +129,6 @@ impl Setup {
         let sources =
             Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
         tokio::spawn(TcpFace { sources, routes, told, changed, closing }.keep());
-    }
-}
-
-/// A listener with room for so many connections.
-struct Bounded {
-    listener: TcpListener,
-    room: Arc<Semaphore>,
-}
-
-/// A connection that holds its place.
-struct Placed {
-    stream: TcpStream,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Listener for Bounded {
-    type Io = Placed;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Placed, SocketAddr) {
-        // The semaphore is never closed.
-        let place = Arc::clone(&self.room).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        // A line must not wait for the next one; where that cannot be had, it waits.
-        stream.set_nodelay(true).ok();
-        (Placed { stream, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-impl AsyncRead for Placed {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, into)
-    }
-}
-
-impl AsyncWrite for Placed {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }
 

@@ -3,11 +3,17 @@
 //! The reading is generic over the type, so that a routing or a review answer goes the same way. It must never guess
 //! a status: what cannot be read as agreed is [`Malformed`], with words that a repair request can use.
 
+mod objects;
+
+use objects::Objects;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 /// What the agent says of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +30,7 @@ pub enum AnswerStatus {
 }
 
 /// A piece of work that the agent hands on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Delegation {
     /// Title of the new task.
     pub title: String,
@@ -34,6 +40,9 @@ pub struct Delegation {
     /// Labels of the new task.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// The agent that would do it best; empty where any will do.
+    #[serde(default)]
+    pub suggested_agent: String,
 }
 
 /// The report of an agent at the end of its turn.
@@ -61,9 +70,20 @@ pub struct Answer {
     /// What the next agent should know.
     #[serde(default)]
     pub learnings: Vec<String>,
-    /// Work handed on as new tasks.
+    /// Work handed on as new tasks; you go on when they are done, and are told what became of them.
     #[serde(default)]
     pub delegations: Vec<Delegation>,
+    /// The whole text, in Markdown, where the task asks for one (research, a review); otherwise empty.
+    #[serde(default)]
+    pub result: String,
+}
+
+/// How an answer is to be given.
+pub const END_WITH_JSON: &str = "End your last message with one JSON object and write nothing after it. Its fields:";
+
+/// The fields of an answer of type `T`, a line each.
+pub fn describe_type<T: JsonSchema>() -> String {
+    describe(&loose_schema::<T>())
 }
 
 /// Why an answer could not be read. The reason is written for the agent that is asked to repair it.
@@ -83,10 +103,7 @@ impl Answer {
 
     /// The description of the format for the prompt.
     pub fn prompt_text() -> String {
-        format!(
-            "End your last message with one JSON object and write nothing after it. Its fields:\n\n{}",
-            describe(&loose_schema::<Self>())
-        )
+        format!("{END_WITH_JSON}\n\n{}", describe_type::<Self>())
     }
 
     /// Reads the report: the structured answer if the CLI delivered one, else the last JSON object with a `status`
@@ -99,15 +116,22 @@ impl Answer {
 /// Reads an answer of type `T`: `structured` first, else the last JSON object with the field `key` in `final_text`.
 pub fn read<T>(structured: Option<&Value>, final_text: Option<&str>, key: &str) -> Result<T, Malformed>
 where
-    T: DeserializeOwned + JsonSchema,
+    T: DeserializeOwned + JsonSchema + 'static,
 {
     let value = match structured.filter(|value| !value.is_null()) {
         Some(value) => value.clone(),
         None => Value::Object(object_in_text(final_text.unwrap_or_default(), key)?),
     };
     let value = without_nulls(value);
-    check(&value, &loose_schema::<T>(), "").map_err(|reason| Malformed { reason })?;
+    check(&value, &shape_of::<T>(), "").map_err(|reason| Malformed { reason })?;
     serde_json::from_value(value).map_err(|error| Malformed { reason: error.to_string() })
+}
+
+/// The loose schema of `T`. Making one takes a hundred times as long as reading an answer, so it is made once.
+fn shape_of<T: JsonSchema + 'static>() -> Arc<Value> {
+    static SHAPES: LazyLock<Mutex<HashMap<TypeId, Arc<Value>>>> = LazyLock::new(Mutex::default);
+    let mut shapes = SHAPES.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(shapes.entry(TypeId::of::<T>()).or_insert_with(|| Arc::new(loose_schema::<T>())))
 }
 
 /// The last JSON object in `text` that has the field `key`: the whole text, inside a fence, or among prose.
@@ -116,31 +140,30 @@ pub fn object_in_text(text: &str, key: &str) -> Result<Map<String, Value>, Malfo
     if text.trim().is_empty() {
         return Err(malformed("there was no answer".to_owned()));
     }
-    let (mut found, mut other, mut error, mut at) = (None, false, None, 0);
+    let (mut found, mut other, mut broken, mut at) = (None, false, None, 0);
+    let mut objects = Objects::of(text);
     while let Some(offset) = text[at..].find('{') {
         at += offset;
-        let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Map<String, Value>>();
-        match stream.next() {
-            Some(Ok(object)) => {
-                at += stream.byte_offset();
-                if object.contains_key(key) {
-                    found = Some(object);
-                } else {
-                    other = true;
-                }
-            }
-            Some(Err(cause)) => {
-                error.get_or_insert_with(|| cause.to_string());
-                at += 1;
-            }
-            None => at += 1,
+        let end = objects.end(at);
+        match end.map(|end| serde_json::from_str::<Map<String, Value>>(&text[at..end])) {
+            Some(Ok(object)) if object.contains_key(key) => found = Some(object),
+            Some(Ok(_)) => other = true,
+            Some(Err(_)) | None => drop(broken.get_or_insert(at)),
         }
+        at = end.unwrap_or(at + 1);
     }
+    let error = broken.and_then(|at| cause_in(&text[at..]));
     found.ok_or_else(|| match (other, error) {
         (true, _) => malformed(format!("the JSON object has no `{key}`")),
         (false, Some(error)) => malformed(format!("the JSON object is broken: {error}")),
         (false, None) => malformed("there was no JSON object in the answer".to_owned()),
     })
+}
+
+/// What is wrong with the object that begins here.
+fn cause_in(text: &str) -> Option<String> {
+    let mut stream = serde_json::Deserializer::from_str(text).into_iter::<Map<String, Value>>();
+    stream.next()?.err().map(|cause| cause.to_string())
 }
 
 /// The strict JSON Schema of `T` (OpenAI's rules for structured output, which the others accept too).
@@ -334,10 +357,10 @@ mod tests {
     fn the_schema_is_strict_all_the_way_down() {
         let schema = Answer::json_schema();
         assert_eq!(schema["additionalProperties"], json!(false));
-        assert_eq!(schema["required"].as_array().expect("list").len(), 9);
+        assert_eq!(schema["required"].as_array().expect("list").len(), 10);
         assert_eq!(schema["properties"]["status"]["enum"], json!(["done", "in_progress", "blocked", "needs_review"]));
         let delegation = &schema["properties"]["delegations"]["items"];
-        assert_eq!(delegation["required"], json!(["title", "body", "labels"]));
+        assert_eq!(delegation["required"], json!(["title", "body", "labels", "suggested_agent"]));
         assert_eq!(delegation["additionalProperties"], json!(false));
         let text = schema.to_string();
         for absent in ["$ref", "$schema", "oneOf", "\"default\"", "\"const\""] {
@@ -355,7 +378,12 @@ mod tests {
             text.contains("`status` (required; \"done\" | \"in_progress\" | \"blocked\" | \"needs_review\")"),
             "{text}"
         );
-        assert!(text.contains("objects {`title`: string, `body`: string, `labels`: list of strings}"), "{text}");
+        assert!(
+            text.contains(
+                "objects {`title`: string, `body`: string, `labels`: list of strings, `suggested_agent`: string}"
+            ),
+            "{text}"
+        );
     }
 
     #[test]

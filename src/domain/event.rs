@@ -1,11 +1,14 @@
 //! What can happen to a task, as data. What it does to the task is said in `lifecycle`.
 
+use super::circle::Circle;
 use super::evidence::{Evidence, Integration};
-use super::ids::RunId;
+use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
 use super::outcome::{Ending, Failure, Outcome};
+use super::review::{Review, Reviewers};
 use super::route::RouteResult;
-use super::task::{BlockedOn, IntegrationWait, Workplace};
+use super::ruling::Ruling;
+use super::task::{BlockedOn, Postponed, Workplace};
 
 /// Something that happened to a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,6 +71,58 @@ pub enum Event {
         verdict: Verdict,
         /// What it stands on.
         evidence: Evidence,
+        /// Who looks at it next, should it be good.
+        reviewers: Reviewers,
+    },
+    /// A review was begun.
+    ReviewAsked {
+        /// The run whose work is looked at.
+        run: RunId,
+        /// The run that looks.
+        review: RunId,
+    },
+    /// Nobody can review now.
+    ReviewPostponed {
+        /// The run whose work is to be looked at.
+        run: RunId,
+        /// Why, and until when.
+        wait: Postponed,
+    },
+    /// A review was made.
+    Reviewed {
+        /// The run whose work was looked at.
+        run: RunId,
+        /// What was said.
+        review: Review,
+    },
+    /// A review came to nothing: it says neither yes nor no.
+    ReviewFailed {
+        /// The run whose work was to be looked at.
+        run: RunId,
+        /// Who failed.
+        agent: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// It waits for parts of it before it goes on: for those that its agent has handed on, and others that are open.
+    HandedOn {
+        /// Which run.
+        run: RunId,
+        /// What was seen of its work.
+        evidence: Evidence,
+        /// Made by it.
+        made: Vec<TaskId>,
+        /// All that it waits for.
+        awaited: Vec<TaskId>,
+    },
+    /// A part that it waits for came to nothing.
+    PartFailed {
+        /// Which.
+        part: TaskId,
+        /// Why, in words.
+        why: String,
+        /// It was given up; otherwise it asks a person itself.
+        is_given_up: bool,
     },
     /// The branch is where it belongs.
     Integrated {
@@ -85,6 +140,13 @@ pub enum Event {
     },
     /// The wait before another try at the integration is over.
     IntegrationDue,
+    /// A person decides about its work.
+    Ruled {
+        /// The run whose work that is.
+        run: RunId,
+        /// What they decide.
+        ruling: Ruling,
+    },
     /// A person gives the task up.
     CancelAsked {
         /// In words.
@@ -92,6 +154,8 @@ pub enum Event {
     },
     /// A person stops the agent, and keeps its conversation.
     InterruptAsked,
+    /// orch shuts down and stops the agent; the task goes on at the next start.
+    ShutdownAsked,
     /// A message of a person waits for an agent, and none works.
     MessageWaits,
     /// A person wants it done again.
@@ -99,11 +163,16 @@ pub enum Event {
     /// A person wants a blocked or questioned task to go on.
     UnblockAsked,
     /// A person wants it to run now.
-    RunAsked,
+    RunAsked {
+        /// Also where that is paused.
+        past_pause: bool,
+    },
     /// It waits on something.
     Blocked(BlockedOn),
     /// What it waited for is there.
     Unblocked,
+    /// It waits for itself, over these others.
+    WaitsForItself(Circle),
 }
 
 /// Why a run could not be started.
@@ -123,7 +192,14 @@ pub enum IntegrationProblem {
     /// The work must be done once more: conflict, or checks that fail on the merge result.
     Work(Failure),
     /// Something of the person's stands in the way; tried again by itself.
-    Wait(IntegrationWait),
+    Wait(Postponed),
+    /// It is there, and the checks fail on the base all the same.
+    Red {
+        /// What became of the branch.
+        integration: Integration,
+        /// The check that fails.
+        failure: Failure,
+    },
     /// Only a person can mend it.
     Ask(String),
 }

@@ -1,5 +1,7 @@
 //! What orch saw for itself of a task's result, and what became of it.
 
+use super::change::Finding;
+use super::review::Review;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,65 @@ pub struct Check {
     /// The end of its output, redacted.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub output_tail: String,
+    /// It failed, and passed when it was run once more on the same files.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub flaky: bool,
+    /// How it goes on the commit that the branch began from, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_base: Option<CheckState>,
+    /// How it goes with the base's own files in place of those that decide about it and were changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_base_rules: Option<CheckState>,
+}
+
+impl Check {
+    /// A check as it went.
+    pub fn new(command: impl Into<String>, state: CheckState) -> Self {
+        let (command, output_tail) = (command.into(), String::new());
+        Self {
+            command,
+            state,
+            exit_code: None,
+            duration_ms: 0,
+            output_tail,
+            flaky: false,
+            on_base: None,
+            by_base_rules: None,
+        }
+    }
+
+    /// It did not pass on the base either.
+    pub fn was_red(&self) -> bool {
+        self.on_base.is_some_and(|state| state != CheckState::Passed)
+    }
+
+    /// It passes, and does not with the base's own files in place of those that were changed.
+    pub fn passes_by_its_own_rules(&self) -> bool {
+        let by_base_rules = self.by_base_rules.is_some_and(|state| state != CheckState::Passed);
+        self.state == CheckState::Passed && by_base_rules
+    }
+
+    /// How it went, to stand behind its command: "failed with exit code 1, as it does on the base".
+    pub fn went(&self) -> String {
+        let how = match (self.state, self.exit_code) {
+            (CheckState::Passed, _) => "passed".to_owned(),
+            (CheckState::Failed, Some(code)) => format!("failed with exit code {code}"),
+            (CheckState::Failed, None) => "was ended by a signal".to_owned(),
+            (CheckState::TimedOut, _) => "did not end in time".to_owned(),
+            (CheckState::NotStarted, _) => "could not be started".to_owned(),
+        };
+        let mut more = String::new();
+        if self.flaky {
+            more.push_str(" when it was run once more (flaky)");
+        }
+        if self.was_red() {
+            more.push_str(", as it does on the base");
+        }
+        if self.passes_by_its_own_rules() {
+            more.push_str(", but not with the base's own files");
+        }
+        how + &more
+    }
 }
 
 /// How a check went.
@@ -45,6 +106,9 @@ pub struct Evidence {
     pub commits: Vec<String>,
     /// Changed files.
     pub files: u64,
+    /// The first of them, at most 100, from the repository's root.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
     /// Added lines.
     pub insertions: u64,
     /// Removed lines.
@@ -53,6 +117,18 @@ pub struct Evidence {
     pub checks: Vec<Check>,
     /// Changes outside the worktree that the run is held responsible for.
     pub violations: Vec<String>,
+    /// What the change holds that no verdict should overlook.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What the reviewer said of this commit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// The files as they were judged: git's name for all of them together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<String>,
+    /// Why it was accepted, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<String>,
     /// Things worth knowing that decide nothing.
     pub notes: Vec<String>,
 }
@@ -87,4 +163,6 @@ pub enum IntegrationState {
     Kept,
     /// The base branch holds it.
     Merged,
+    /// It was merged and taken back; `commit` is the one that took it back.
+    Reverted,
 }

@@ -1,8 +1,10 @@
 //! Reported is not accepted: evidence in, verdict out, with the reason in words.
 
-use super::answer::{Answer, AnswerStatus};
+use super::answer::{Answer, AnswerStatus, Delegation};
+use super::change::{Finding, FindingKind};
 use super::evidence::{Check, CheckState, Evidence};
 use super::outcome::{Failure, FailureClass};
+use super::task_type::{Proof, TaskType};
 
 /// What orch concludes from a run that ended well by its own word.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +13,11 @@ pub enum Verdict {
     Accept,
     /// It is not; the failure says why, and goes back to the agent.
     Fail(Failure),
+    /// Pieces of it are to be done by others first.
+    HandOn {
+        /// The pieces.
+        delegations: Vec<Delegation>,
+    },
     /// Only a person can go on.
     Ask {
         /// What they are asked.
@@ -18,20 +25,78 @@ pub enum Verdict {
     },
 }
 
+/// What is judged: the agent's word, and what orch has seen for itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// What the agent reports.
+    pub answer: &'a Answer,
+    /// What was seen.
+    pub evidence: &'a Evidence,
+    /// What kind of work it was.
+    pub task_type: &'a TaskType,
+}
+
 /// Judges a finished run. The rules are tried in this order; the first that speaks decides.
-pub fn judge(answer: &Answer, evidence: &Evidence) -> Verdict {
-    outside_changes(evidence)
-        .or_else(|| agent_asks(answer))
-        .or_else(|| unfinished(answer))
-        .or_else(|| nothing_changed(evidence))
-        .or_else(|| failed_checks(&evidence.checks))
+pub fn judge(case: &Case<'_>) -> Verdict {
+    let checks = &case.evidence.checks;
+    before_the_checks(case)
+        .or_else(|| failed_checks(checks, case.task_type))
+        .or_else(|| checks_of_its_own_making(checks))
+        .or_else(|| checks_that_tell_nothing(checks))
+        .or_else(|| fix_that_says_nothing_new(case))
         .unwrap_or(Verdict::Accept)
+}
+
+/// What speaks whatever the checks say.
+fn before_the_checks(case: &Case<'_>) -> Option<Verdict> {
+    let evidence = case.evidence;
+    outside_changes(evidence)
+        .or_else(|| hands_on(case.answer))
+        .or_else(|| agent_asks(case.answer))
+        .or_else(|| unfinished(case.answer))
+        .or_else(|| change_where_a_text_was_asked_for(case))
+        .or_else(|| nothing_to_show(case))
+        .or_else(|| unacceptable_change(&evidence.findings))
+}
+
+/// Whether running the checks can still change the verdict.
+pub fn depends_on_checks(case: &Case<'_>) -> bool {
+    !case.evidence.commits.is_empty() && before_the_checks(case).is_none()
+}
+
+/// Why work was accepted: what there is to show for it.
+pub fn accepted_because(case: &Case<'_>) -> String {
+    let evidence = case.evidence;
+    let count = |number: u64, one: &str| if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") };
+    let mut parts = Vec::new();
+    if evidence.commits.is_empty() {
+        parts.push(format!("a text of {}", count(case.answer.result.trim().chars().count() as u64, "character")));
+    } else {
+        parts.push(format!(
+            "{}, +{} \u{2212}{} in {}",
+            count(evidence.commits.len() as u64, "commit"),
+            evidence.insertions,
+            evidence.deletions,
+            count(evidence.files, "file")
+        ));
+    }
+    parts.extend(evidence.checks.iter().map(|check| format!("`{}` {}", check.command, check.went())));
+    if evidence.checks.is_empty() && !evidence.commits.is_empty() {
+        parts.push("no check is configured".to_owned());
+    }
+    parts.join("; ")
 }
 
 /// Whatever else it did: an agent that reached out of its worktree has not done what it was asked.
 fn outside_changes(evidence: &Evidence) -> Option<Verdict> {
     (!evidence.violations.is_empty())
         .then(|| Verdict::Fail(Failure::new(FailureClass::SandboxViolation, evidence.violations.join("\n"))))
+}
+
+/// An agent that asks a person is heard first: the answer may change what there is to hand on.
+fn hands_on(answer: &Answer) -> Option<Verdict> {
+    let hands_on = !answer.delegations.is_empty() && answer.status != AnswerStatus::NeedsReview;
+    hands_on.then(|| Verdict::HandOn { delegations: answer.delegations.clone() })
 }
 
 fn agent_asks(answer: &Answer) -> Option<Verdict> {
@@ -56,25 +121,88 @@ fn unfinished(answer: &Answer) -> Option<Verdict> {
     })
 }
 
-fn nothing_changed(evidence: &Evidence) -> Option<Verdict> {
-    (evidence.commits.is_empty() || evidence.files == 0).then(|| {
-        let detail = "reported as done, but no file differs from the base";
-        Verdict::Fail(Failure::new(FailureClass::NoChange, detail))
+/// Whoever was asked to read and to tell has changed nothing.
+fn change_where_a_text_was_asked_for(case: &Case<'_>) -> Option<Verdict> {
+    let is_change = case.evidence.files > 0;
+    (case.task_type.proof() == Proof::Text && is_change).then(|| {
+        let detail = format!(
+            "a task of the type {} changes nothing: take the change of {} file(s) back, so that no file differs from the \
+             base, and put what you found into `result`",
+            case.task_type, case.evidence.files
+        );
+        Verdict::Fail(Failure::new(FailureClass::Unacceptable, detail))
     })
 }
 
-/// The failure that the first check which did not pass amounts to.
-pub fn failed_checks(checks: &[Check]) -> Option<Verdict> {
-    let check = checks.iter().find(|c| c.state != CheckState::Passed)?;
-    let how = match (check.state, check.exit_code) {
-        (CheckState::Passed, _) => return None,
-        (CheckState::Failed, Some(code)) => format!("failed with exit code {code}"),
-        (CheckState::Failed, None) => "was ended by a signal".to_owned(),
-        (CheckState::TimedOut, _) => format!("did not end within {} s", check.duration_ms / 1000),
-        (CheckState::NotStarted, _) => "could not be started".to_owned(),
+/// "Done" needs something that is there: a change or, where that is what was asked for, a text.
+fn nothing_to_show(case: &Case<'_>) -> Option<Verdict> {
+    let has_change = !case.evidence.commits.is_empty() && case.evidence.files > 0;
+    let has_text = !case.answer.result.trim().is_empty();
+    let (is_there, class, detail) = match case.task_type.proof() {
+        Proof::Change => (has_change, FailureClass::NoChange, "reported as done, but no file differs from the base"),
+        Proof::Text => (has_text, FailureClass::Incomplete, "reported as done, but `result` holds no text"),
+        Proof::Either => (
+            has_change || has_text,
+            FailureClass::NoChange,
+            "reported as done, with neither a change nor a text in `result`",
+        ),
     };
-    let detail = format!("check `{}` {how}\n{}", check.command, check.output_tail);
+    (!is_there).then(|| Verdict::Fail(Failure::new(class, detail)))
+}
+
+/// What no change may hold, each with what to do about it.
+fn unacceptable_change(findings: &[Finding]) -> Option<Verdict> {
+    let refused: Vec<&Finding> = findings.iter().filter(|finding| finding.kind.refuses()).collect();
+    let mut lines: Vec<String> = refused.iter().map(ToString::to_string).collect();
+    let mut kinds: Vec<FindingKind> = refused.iter().map(|finding| finding.kind).collect();
+    kinds.dedup();
+    let mut remedies: Vec<&str> = kinds.into_iter().map(FindingKind::remedy).collect();
+    remedies.dedup();
+    lines.extend(remedies.into_iter().map(|remedy| format!("What to do: {remedy}.")));
+    (!refused.is_empty()).then(|| Verdict::Fail(Failure::new(FailureClass::Unacceptable, lines.join("\n"))))
+}
+
+/// The failure that the first check which did not pass amounts to. One that does not pass on the base either is nobody's
+/// fault here, unless to mend it was the task.
+pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> {
+    let failed = |check: &&Check| check.state != CheckState::Passed && (task_type.mends() || !check.was_red());
+    let check = checks.iter().find(failed)?;
+    let within = match check.state {
+        CheckState::TimedOut => format!(" ({} s)", check.duration_ms / 1000),
+        CheckState::Passed | CheckState::Failed | CheckState::NotStarted => String::new(),
+    };
+    let detail = format!("check `{}` {}{within}\n{}", check.command, check.went(), check.output_tail);
     Some(Verdict::Fail(Failure::new(FailureClass::ChecksFailed, detail.trim_end())))
+}
+
+/// A check that passes only because the change has rewritten it proves nothing.
+fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
+    let check = checks.iter().find(|check| check.passes_by_its_own_rules())?;
+    let question = format!(
+        "check `{}` passes, but only with the files that the agent has changed for it; with those of the base it does not",
+        check.command
+    );
+    Some(Verdict::Ask { question })
+}
+
+/// What is broken is not mended by blank space and comments, however green the checks are.
+fn fix_that_says_nothing_new(case: &Case<'_>) -> Option<Verdict> {
+    let only_form = case.evidence.findings.iter().any(|finding| finding.kind == FindingKind::OnlyForm);
+    (only_form && case.task_type.mends()).then(|| {
+        let question = "the task is to mend something, and only blank space and comments differ: is that all of it?";
+        Verdict::Ask { question: question.to_owned() }
+    })
+}
+
+/// Where every check was red before and still is, nothing tells whether the work is good.
+fn checks_that_tell_nothing(checks: &[Check]) -> Option<Verdict> {
+    let first = checks.iter().find(|check| check.state != CheckState::Passed)?;
+    checks.iter().all(|check| check.state != CheckState::Passed).then(|| Verdict::Ask {
+        question: format!(
+            "no check can tell whether this is done: `{}` fails on the base as well, without the change",
+            first.command
+        ),
+    })
 }
 
 #[cfg(test)]
@@ -92,6 +220,7 @@ mod tests {
             reason: String::new(),
             learnings: vec![],
             delegations: vec![],
+            result: String::new(),
         }
     }
 
@@ -99,10 +228,27 @@ mod tests {
         Evidence { commits: vec!["c1".into()], files: 1, ..Evidence::default() }
     }
 
+    /// The verdict on a task of a type.
+    fn of_type(word: &str, answer: &Answer, evidence: &Evidence) -> Verdict {
+        super::judge(&Case { answer, evidence, task_type: &TaskType::parse(word) })
+    }
+
+    fn judge(answer: &Answer, evidence: &Evidence) -> Verdict {
+        of_type("feature", answer, evidence)
+    }
+
+    fn check(state: CheckState) -> Check {
+        Check::new("make test", state)
+    }
+
+    fn checked(check: Check) -> Evidence {
+        Evidence { checks: vec![check], ..evidence() }
+    }
+
     fn class(verdict: &Verdict) -> Option<FailureClass> {
         match verdict {
             Verdict::Fail(failure) => Some(failure.class),
-            Verdict::Accept | Verdict::Ask { .. } => None,
+            Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. } => None,
         }
     }
 
@@ -122,13 +268,8 @@ mod tests {
     #[test]
     fn every_check_that_does_not_pass_fails_the_run_and_hands_on_its_output() {
         for state in [CheckState::Failed, CheckState::TimedOut, CheckState::NotStarted] {
-            let check = Check {
-                command: "cargo test".into(),
-                state,
-                exit_code: None,
-                duration_ms: 5000,
-                output_tail: "assertion failed".into(),
-            };
+            let output_tail = "assertion failed".to_owned();
+            let check = Check { duration_ms: 5000, output_tail, ..Check::new("cargo test", state) };
             let verdict = judge(&answer(AnswerStatus::Done), &Evidence { checks: vec![check], ..evidence() });
             let Verdict::Fail(failure) = verdict else { panic!("{state:?} was accepted") };
             assert_eq!(failure.class, FailureClass::ChecksFailed);
@@ -150,11 +291,109 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_that_hands_work_on_is_not_done_and_one_that_asks_is_heard_first() {
+        let delegations = vec![Delegation { title: "Write the tests".into(), ..Delegation::default() }];
+        for status in [AnswerStatus::Done, AnswerStatus::InProgress, AnswerStatus::Blocked] {
+            let handing = Answer { delegations: delegations.clone(), ..answer(status) };
+            let verdict = judge(&handing, &Evidence::default());
+            assert_eq!(verdict, Verdict::HandOn { delegations: delegations.clone() }, "{status:?}");
+            let outside = Evidence { violations: vec!["README.md changed".into()], ..evidence() };
+            assert_eq!(class(&judge(&handing, &outside)), Some(FailureClass::SandboxViolation));
+        }
+        let asking = Answer { delegations, ..answer(AnswerStatus::NeedsReview) };
+        assert!(matches!(judge(&asking, &evidence()), Verdict::Ask { .. }));
+    }
+
+    #[test]
     fn a_change_outside_the_worktree_outweighs_everything() {
         let verdict = judge(
             &answer(AnswerStatus::NeedsReview),
             &Evidence { violations: vec!["main checkout: README.md changed".into()], ..evidence() },
         );
         assert_eq!(class(&verdict), Some(FailureClass::SandboxViolation));
+    }
+
+    #[test]
+    fn a_check_that_was_red_before_is_nobodys_fault_unless_to_mend_it_was_the_task() {
+        let was_red = Check { on_base: Some(CheckState::Failed), ..check(CheckState::Failed) };
+        let green = check(CheckState::Passed);
+        let both = Evidence { checks: vec![was_red.clone(), green], ..evidence() };
+        assert_eq!(judge(&answer(AnswerStatus::Done), &both), Verdict::Accept);
+        assert_eq!(class(&of_type("fix", &answer(AnswerStatus::Done), &both)), Some(FailureClass::ChecksFailed));
+        let broke = Check { on_base: Some(CheckState::Passed), ..check(CheckState::Failed) };
+        assert_eq!(class(&judge(&answer(AnswerStatus::Done), &checked(broke))), Some(FailureClass::ChecksFailed));
+        let alone = judge(&answer(AnswerStatus::Done), &checked(was_red));
+        assert!(matches!(&alone, Verdict::Ask { question } if question.contains("no check can tell")), "{alone:?}");
+    }
+
+    #[test]
+    fn a_check_that_passes_only_by_the_agents_own_rules_is_shown_to_a_person() {
+        let own = Check { by_base_rules: Some(CheckState::Failed), ..check(CheckState::Passed) };
+        let verdict = judge(&answer(AnswerStatus::Done), &checked(own));
+        assert!(
+            matches!(&verdict, Verdict::Ask { question } if question.contains("only with the files")),
+            "{verdict:?}"
+        );
+        let honest = Check { by_base_rules: Some(CheckState::Passed), ..check(CheckState::Passed) };
+        assert_eq!(judge(&answer(AnswerStatus::Done), &checked(honest)), Verdict::Accept);
+    }
+
+    #[test]
+    fn a_flaky_check_counts_as_passed_and_is_not_hidden() {
+        let flaky = Check { flaky: true, ..check(CheckState::Passed) };
+        let (answer, evidence) = (answer(AnswerStatus::Done), checked(flaky));
+        let case = Case { answer: &answer, evidence: &evidence, task_type: &TaskType::Feature };
+        assert_eq!(super::judge(&case), Verdict::Accept);
+        assert!(accepted_because(&case).ends_with("`make test` passed when it was run once more (flaky)"));
+    }
+
+    #[test]
+    fn what_no_change_may_hold_goes_back_with_what_to_do_about_it() {
+        let found = |kind| Finding::new(kind, "a", "found");
+        for kind in [FindingKind::Secret, FindingKind::TestsSkipped, FindingKind::ConflictMarkers] {
+            let verdict = judge(&answer(AnswerStatus::Done), &Evidence { findings: vec![found(kind)], ..evidence() });
+            let Verdict::Fail(failure) = verdict else { panic!("{kind:?} was accepted") };
+            assert_eq!(failure.class, FailureClass::Unacceptable);
+            assert!(failure.detail.starts_with("a: found\n") && failure.detail.contains(kind.remedy()));
+        }
+        let told = Evidence { findings: vec![found(FindingKind::CiChanged)], ..evidence() };
+        assert_eq!(judge(&answer(AnswerStatus::Done), &told), Verdict::Accept);
+    }
+
+    #[test]
+    fn a_fix_of_blank_space_and_comments_is_shown_to_a_person_and_other_work_may_be_that() {
+        let findings = vec![Finding::new(FindingKind::OnlyForm, "", "only blank space and comments differ")];
+        let formal = Evidence { findings, checks: vec![check(CheckState::Passed)], ..evidence() };
+        let verdict = of_type("fix", &answer(AnswerStatus::Done), &formal);
+        assert!(matches!(verdict, Verdict::Ask { question } if question.contains("only blank space")));
+        assert_eq!(judge(&answer(AnswerStatus::Done), &formal), Verdict::Accept);
+        let red = Evidence { checks: vec![check(CheckState::Failed)], ..formal };
+        assert_eq!(class(&of_type("fix", &answer(AnswerStatus::Done), &red)), Some(FailureClass::ChecksFailed));
+    }
+
+    #[test]
+    fn research_needs_a_text_and_no_change_and_code_needs_a_change() {
+        let mut told = answer(AnswerStatus::Done);
+        told.result = "It uses port 8080.".to_owned();
+        assert_eq!(of_type("research", &told, &Evidence::default()), Verdict::Accept);
+        let silent = of_type("research", &answer(AnswerStatus::Done), &Evidence::default());
+        assert_eq!(class(&silent), Some(FailureClass::Incomplete));
+        assert_eq!(class(&of_type("research", &told, &evidence())), Some(FailureClass::Unacceptable));
+        assert_eq!(class(&of_type("fix", &told, &Evidence::default())), Some(FailureClass::NoChange));
+        assert_eq!(of_type("ops", &told, &Evidence::default()), Verdict::Accept);
+        assert_eq!(
+            class(&of_type("ops", &answer(AnswerStatus::Done), &Evidence::default())),
+            Some(FailureClass::NoChange)
+        );
+    }
+
+    #[test]
+    fn checks_run_only_where_they_can_change_the_verdict() {
+        let depends = |answer: &Answer, evidence: &Evidence| {
+            depends_on_checks(&Case { answer, evidence, task_type: &TaskType::Feature })
+        };
+        assert!(depends(&answer(AnswerStatus::Done), &evidence()));
+        assert!(!depends(&answer(AnswerStatus::InProgress), &evidence()));
+        assert!(!depends(&answer(AnswerStatus::Done), &Evidence::default()));
     }
 }

@@ -3,14 +3,21 @@
 //! Effects are not returned: what must be done follows from the new state (see `effect`), so that the same
 //! rule serves the running engine and the one that wakes up after a crash.
 
+mod asked;
+mod parts;
+mod reviewed;
+mod ruled;
+
+use super::circle;
 use super::event::{Event, IntegrationProblem, LaunchProblem};
-use super::evidence::{Evidence, Integration};
-use super::ids::RunId;
+use super::evidence::{Evidence, Integration, IntegrationState};
+use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
-use super::outcome::{Ending, Failure, Outcome, Side};
-use super::retry::{self, Context, Next};
+use super::outcome::{Ending, Failure, FailureClass, Outcome, Side};
+use super::retry::{self, Context, Move, Next};
+use super::review::Reviewers;
 use super::route::RouteResult;
-use super::task::{BlockedOn, Conversation, NextRun, ReviewStage, State, Status, StopFor, Task, Workplace};
+use super::task::{BlockedOn, Conversation, NextRun, OrderKind, ReviewStage, State, Status, StopFor, Task, Workplace};
 
 /// An event that does not fit the task's state.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -45,18 +52,31 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::RunEnded { run, agent, ending, outcome } => {
             on_run_ended(&mut next, run, agent, ending, outcome, context)
         }
-        Event::Judged { run, verdict, evidence } => on_judged(&mut next, run, verdict, evidence, context),
+        Event::Judged { run, verdict, evidence, reviewers } => {
+            on_judged(&mut next, run, (verdict, evidence, *reviewers), context)
+        }
+        Event::HandedOn { run, evidence, made, awaited } => {
+            parts::on_handed_on(&mut next, run, evidence, (made, awaited))
+        }
+        Event::PartFailed { part, why, is_given_up } => parts::on_part_failed(&mut next, *part, why, *is_given_up),
+        Event::ReviewAsked { run, review } => reviewed::on_asked(&mut next, run, review),
+        Event::ReviewPostponed { run, wait } => reviewed::on_postponed(&mut next, run, wait),
+        Event::Reviewed { run, review } => reviewed::on_reviewed(&mut next, run, review, context),
+        Event::ReviewFailed { run, agent, failure } => reviewed::on_failed(&mut next, run, agent, failure),
         Event::Integrated { run, integration } => on_integrated(&mut next, run, integration),
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
         Event::IntegrationDue => on_integration_due(&mut next),
-        Event::CancelAsked { reason } => on_cancel(&mut next, reason),
-        Event::InterruptAsked => on_interrupt(&mut next),
-        Event::MessageWaits => on_message(&mut next),
-        Event::RetryAsked => on_retry(&mut next),
-        Event::UnblockAsked => on_unblock(&mut next),
-        Event::RunAsked => on_run_asked(&mut next),
+        Event::Ruled { run, ruling } => ruled::on_ruled(&mut next, run, ruling, context.now),
+        Event::CancelAsked { reason } => asked::on_cancel(&mut next, reason),
+        Event::InterruptAsked => asked::on_interrupt(&mut next),
+        Event::ShutdownAsked => asked::on_shutdown(&mut next),
+        Event::MessageWaits => asked::on_message(&mut next),
+        Event::RetryAsked => asked::on_retry(&mut next),
+        Event::UnblockAsked => asked::on_unblock(&mut next),
+        Event::RunAsked { past_pause } => asked::on_run_asked(&mut next, *past_pause),
         Event::Blocked(on) => on_blocked(&mut next, on),
         Event::Unblocked => on_unblocked(&mut next),
+        Event::WaitsForItself(circle) => on_circle(&mut next, circle),
     }?;
     if next != *task {
         next.updated_at = context.now;
@@ -69,16 +89,13 @@ fn refused(task: &Task, hint: &'static str) -> Refused {
 }
 
 fn ask(task: &mut Task, question: String) {
-    let id = task.id;
-    task.run_now = false;
-    task.state = State::NeedsReview {
-        question,
-        choices: vec![
-            format!("orch task retry {id}"),
-            format!("orch task unblock {id}"),
-            format!("orch task cancel {id}"),
-        ],
-    };
+    let choices = ["retry", "unblock", "cancel"].map(|verb| format!("orch task {verb} {}", task.id));
+    ask_with(task, question, choices.into());
+}
+
+fn ask_with(task: &mut Task, question: String, choices: Vec<String>) {
+    task.put_back_in_line();
+    task.state = State::NeedsReview { question, choices };
 }
 
 fn on_route_asked(task: &mut Task, run: &RunId) -> Result<(), Refused> {
@@ -126,6 +143,10 @@ fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
     };
     let (next, counts) = (next.clone(), *counts);
     task.runs += 1;
+    if task.is_merged() {
+        // What comes now is not merged.
+        task.integration = None;
+    }
     task.attempts += u32::from(counts || task.attempts == 0);
     task.state = State::InProgress { run: run.clone(), next, stopping: None };
     Ok(())
@@ -157,9 +178,9 @@ fn on_launch_failed(
     problem: &LaunchProblem,
     context: &Context<'_>,
 ) -> Result<(), Refused> {
-    let (_, stopping) = current_run(task, run)?;
+    let (next, stopping) = current_run(task, run)?;
     if let Some(stop) = stopping {
-        stopped(task, stop);
+        stopped(task, stop, next);
         return Ok(());
     }
     // Nothing ran: the attempt is given back, except where the agent itself was tried.
@@ -185,16 +206,19 @@ fn on_run_ended(
     outcome: &Outcome,
     context: &Context<'_>,
 ) -> Result<(), Refused> {
-    let (_, stopping) = current_run(task, run)?;
+    let (next, stopping) = current_run(task, run)?;
     if let Some(cost) = ending.cost {
         task.cost = Some(task.cost.unwrap_or_default() + cost);
     }
-    if let Some(session_id) = &ending.session_id {
+    // What could not be gone on with was no conversation, whatever its CLI called it.
+    let was_lost = matches!(outcome, Outcome::Failed(failure) if failure.class == FailureClass::SessionLost);
+    if let Some(session_id) = ending.session_id.as_ref().filter(|_| !was_lost) {
         let talk = Conversation { agent: agent.to_owned(), session_id: session_id.clone() };
         task.conversation = Some(Box::new(talk));
     }
-    if let Some(stop) = stopping {
-        stopped(task, stop);
+    // What ended by itself before it heard of a shutdown counts as what it is.
+    if let Some(stop) = stopping.filter(|stop| *stop != StopFor::Shutdown || was_cut_off(outcome)) {
+        stopped(task, stop, next);
         return Ok(());
     }
     match outcome {
@@ -202,6 +226,7 @@ fn on_run_ended(
             task.provider_failures = 0;
             task.repaired = false;
             task.summary = Some(answer.summary.clone());
+            parts::heard(task);
             task.state = State::InReview { run: run.clone(), review: ReviewStage::Judging };
         }
         Outcome::Failed(failure) => fail(task, failure, context),
@@ -210,11 +235,28 @@ fn on_run_ended(
     Ok(())
 }
 
-fn stopped(task: &mut Task, stop: StopFor) {
+fn was_cut_off(outcome: &Outcome) -> bool {
+    use super::outcome::FailureClass as C;
+    match outcome {
+        Outcome::Cancelled { .. } => true,
+        Outcome::Failed(failure) => matches!(failure.class, C::Killed | C::Crashed),
+        Outcome::Finished { .. } => false,
+    }
+}
+
+/// `begun`: how the run that was stopped began.
+fn stopped(task: &mut Task, stop: StopFor, begun: NextRun) {
     match stop {
-        StopFor::Cancel => task.state = State::Cancelled { reason: "cancelled while it ran".to_owned() },
+        StopFor::Cancel => {
+            task.put_back_in_line();
+            task.state = State::Cancelled { reason: "cancelled while it ran".to_owned() };
+        }
         StopFor::Retry => begin_again(task),
         StopFor::Interrupt => interrupted(task),
+        StopFor::Shutdown => {
+            let next = NextRun::Resumed { before: begun.feedback() };
+            task.state = State::Routed { next, counts: false, not_before: None };
+        }
     }
 }
 
@@ -242,6 +284,10 @@ fn begin_again(task: &mut Task) {
     task.conflicts = 0;
     task.repaired = false;
     task.tier_failures = 0;
+    task.steps_up = 0;
+    task.review_rounds = 0;
+    task.failed_reviews.clear();
+    task.rejected_trees.clear();
     task.last_failure = None;
     task.conversation = None;
     task.integration = None;
@@ -256,11 +302,15 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
     match next {
         Next::Ask { question } => ask(task, question),
         Next::Again { run, counts, route, not_before } => {
-            if let Some(route) = route {
-                let moved_up = task.route.as_ref().is_some_and(|r| r.complexity != route.complexity);
-                if moved_up {
+            let route = route.map(|moved| match moved {
+                Move::Sideways(route) => route,
+                Move::Up(route) => {
                     task.tier_failures = 0;
+                    task.steps_up += 1;
+                    route
                 }
+            });
+            if let Some(route) = route {
                 task.conversation = None;
                 task.route = Some(route);
             }
@@ -274,13 +324,19 @@ fn count_failure(task: &mut Task, failure: &Failure) {
     match failure.class.side() {
         Side::Provider => task.provider_failures += 1,
         Side::Quality | Side::Process => {
-            task.provider_failures = 0;
+            // A lost conversation is no attempt: it says nothing of whether the provider can be had, and must not let the two
+            // follow each other for ever.
+            if failure.class != C::SessionLost {
+                task.provider_failures = 0;
+            }
             if failure.class == C::Malformed && !task.repaired && task.conversation.is_some() {
                 task.repaired = true;
             } else if failure.class == C::SessionLost {
                 task.conversation = None;
             } else if failure.class == C::Conflict {
                 task.conflicts += 1;
+            } else if failure.class == C::ReviewRejected {
+                task.review_rounds += 1;
             } else {
                 task.repaired = false;
                 task.tier_failures += 1;
@@ -307,28 +363,55 @@ fn reviewed_run(task: &Task, run: &RunId) -> Result<ReviewStage, Refused> {
 fn on_judged(
     task: &mut Task,
     run: &RunId,
-    verdict: &Verdict,
-    evidence: &Evidence,
+    (verdict, evidence, reviewers): (&Verdict, &Evidence, Reviewers),
     context: &Context<'_>,
 ) -> Result<(), Refused> {
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
     task.evidence = Some(Box::new(evidence.clone()));
     match verdict {
-        Verdict::Accept => {
-            task.state = State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: None } };
-        }
-        Verdict::Fail(failure) => fail(task, failure, context),
+        Verdict::Accept => reviewed::hand_on(task, run, reviewers),
+        Verdict::Fail(failure) => not_accepted(task, failure, evidence, context),
         Verdict::Ask { question } => ask(task, question.clone()),
+        // With the tasks that it makes of them: `Event::HandedOn`.
+        Verdict::HandOn { .. } => return Err(refused(task, "what is handed on must be tasks first")),
     }
     Ok(())
+}
+
+/// Work that comes back to what was refused before goes round in a circle: a person is asked before more is spent on it.
+fn not_accepted(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Context<'_>) {
+    let circle = evidence.tree.as_ref().and_then(|tree| {
+        let stood_still = task.rejected_trees.iter().rev().take_while(|before| *before == tree).count();
+        let was_there = task.rejected_trees.contains(tree);
+        task.rejected_trees.push(tree.clone());
+        match (stood_still, was_there) {
+            (0, true) => {
+                Some("the agent has undone its own work: the files are as they were when it was refused before")
+            }
+            (0 | 1, _) => None,
+            (_, _) => Some("the same files for the third time, and they are refused"),
+        }
+    });
+    match circle {
+        Some(circle) => {
+            task.last_failure = Some(Box::new(failure.clone()));
+            ask(task, format!("{circle} ({}): {}", failure.class, failure.detail));
+        }
+        None => fail(task, failure, context),
+    }
 }
 
 fn on_integrated(task: &mut Task, run: &RunId, integration: &Integration) -> Result<(), Refused> {
     reviewed_run(task, run)?;
     task.integration = Some(Box::new(integration.clone()));
     task.last_failure = None;
-    task.run_now = false;
-    task.state = State::Done;
+    match integration.state {
+        IntegrationState::Kept | IntegrationState::Merged => {
+            task.put_back_in_line();
+            task.state = State::Done;
+        }
+        IntegrationState::Reverted => ruled::taken_back(task, integration),
+    }
     Ok(())
 }
 
@@ -338,147 +421,45 @@ fn on_not_integrated(
     problem: &IntegrationProblem,
     context: &Context<'_>,
 ) -> Result<(), Refused> {
-    reviewed_run(task, run)?;
-    match problem {
-        IntegrationProblem::Work(failure) => fail(task, failure, context),
-        IntegrationProblem::Wait(wait) => {
-            task.state =
-                State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: Some(wait.clone()) } };
+    let ReviewStage::Integrating { order, .. } = reviewed_run(task, run)? else {
+        return Err(Refused::Stale { run: run.clone() });
+    };
+    let kind = order.as_ref().map(|order| order.kind);
+    match (problem, kind) {
+        (IntegrationProblem::Work(failure), None | Some(OrderKind::Approve)) => fail(task, failure, context),
+        (IntegrationProblem::Work(failure), Some(kind @ (OrderKind::Merge | OrderKind::Revert))) => {
+            ruled::not_carried_out(task, kind, failure);
         }
-        IntegrationProblem::Ask(question) => ask(task, question.clone()),
+        (IntegrationProblem::Wait(wait), _) => {
+            let review = ReviewStage::Integrating { waiting: Some(wait.clone()), order };
+            task.state = State::InReview { run: run.clone(), review };
+        }
+        (IntegrationProblem::Red { integration, failure }, _) => ruled::base_is_red(task, integration, failure),
+        (IntegrationProblem::Ask(question), _) => ask(task, question.clone()),
     }
     Ok(())
 }
 
 fn on_integration_due(task: &mut Task) -> Result<(), Refused> {
-    let State::InReview { review: ReviewStage::Integrating { waiting }, .. } = &mut task.state else {
+    let State::InReview { review: ReviewStage::Integrating { waiting, .. }, .. } = &mut task.state else {
         return Err(refused(task, "only an accepted task is integrated"));
     };
     *waiting = None;
     Ok(())
 }
 
-fn on_cancel(task: &mut Task, reason: &str) -> Result<(), Refused> {
-    match &mut task.state {
-        State::InProgress { stopping, .. } => {
-            *stopping = Some(StopFor::Cancel);
-            Ok(())
-        }
-        State::Done => Err(refused(task, "it is finished; `orch task retry` does it again")),
-        State::Cancelled { .. } => Ok(()),
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InReview { .. }
-        | State::Blocked(_)
-        | State::NeedsReview { .. } => {
-            task.run_now = false;
-            task.state = State::Cancelled { reason: reason.to_owned() };
-            Ok(())
-        }
-    }
-}
-
-fn on_interrupt(task: &mut Task) -> Result<(), Refused> {
-    match &mut task.state {
-        State::InProgress { stopping: stopping @ None, .. } => {
-            *stopping = Some(StopFor::Interrupt);
-            Ok(())
-        }
-        State::InProgress { stopping: Some(StopFor::Interrupt), .. } => Ok(()),
-        State::InProgress { stopping: Some(StopFor::Cancel | StopFor::Retry), .. } => {
-            Err(refused(task, "its run is being stopped already"))
-        }
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(refused(task, "no agent works on it that could be interrupted")),
-    }
-}
-
-/// The next run begins with the message. It goes on with the last attempt: the person is in the room.
-fn on_message(task: &mut Task) -> Result<(), Refused> {
-    match &task.state {
-        State::NeedsReview { .. } | State::InReview { review: ReviewStage::Integrating { .. }, .. } => {
-            task.provider_failures = 0;
-            task.repaired = false;
-            task.state = match task.route {
-                Some(_) => State::Routed { next: NextRun::Said, counts: false, not_before: None },
-                None => State::NEW,
-            };
-            Ok(())
-        }
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::InReview { review: ReviewStage::Judging, .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::Cancelled { .. } => Err(refused(task, "the message goes with its next run")),
-    }
-}
-
-fn on_retry(task: &mut Task) -> Result<(), Refused> {
-    match &mut task.state {
-        State::InProgress { stopping, .. } => {
-            *stopping = Some(StopFor::Retry);
-            Ok(())
-        }
-        State::InReview { .. } => Err(refused(task, "its result is being checked; wait, or cancel it first")),
-        State::New { .. }
-        | State::Routed { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => {
-            begin_again(task);
-            Ok(())
-        }
-    }
-}
-
-fn on_unblock(task: &mut Task) -> Result<(), Refused> {
-    match &task.state {
-        State::Blocked(_) | State::NeedsReview { .. } => {
-            let conversation = task.conversation.take();
-            begin_again(task);
-            task.conversation = conversation;
-            Ok(())
-        }
-        State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Cancelled { .. } => Err(refused(task, "only blocked and needs_review tasks are unblocked")),
-    }
-}
-
-fn on_run_asked(task: &mut Task) -> Result<(), Refused> {
-    match &mut task.state {
-        State::New { not_before, .. } | State::Routed { not_before, .. } => {
-            *not_before = None;
-            task.run_now = true;
-            Ok(())
-        }
-        State::InReview { review: ReviewStage::Integrating { waiting }, .. } => {
-            *waiting = None;
-            Ok(())
-        }
-        State::InProgress { .. } | State::InReview { review: ReviewStage::Judging, .. } => Ok(()),
-        State::Blocked(_) => Err(refused(task, "it waits on something; `orch why` tells on what")),
-        State::NeedsReview { .. } => Err(refused(task, "a person must decide first; `orch task unblock` sends it on")),
-        State::Done => Err(refused(task, "it is finished; `orch task retry` does it again")),
-        State::Cancelled { .. } => Err(refused(task, "it was given up; `orch task retry` takes it up again")),
-    }
-}
-
 fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused> {
     match &task.state {
         State::New { routing: None, .. } | State::Routed { .. } | State::Blocked(_) => {
-            task.state = State::Blocked(on.clone());
+            // An attempt that was to go on begins anew afterwards, and is counted then.
+            if let State::Routed { counts: false, .. } = task.state {
+                task.attempts = task.attempts.saturating_sub(1);
+            }
+            parts::wait(task, on);
+            Ok(())
+        }
+        State::NeedsReview { .. } if parts::awaits(task, on) => {
+            parts::wait(task, on);
             Ok(())
         }
         State::New { routing: Some(_), .. }
@@ -490,9 +471,27 @@ fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused> {
     }
 }
 
+fn on_circle(task: &mut Task, circle: &[TaskId]) -> Result<(), Refused> {
+    // It waits like one that is blocked, and must be in a state that can.
+    on_blocked(task, &BlockedOn::Dependencies { tasks: task.spec.depends_on.clone() })?;
+    let (id, at) = (task.id, circle.iter().position(|member| *member == task.id).unwrap_or(0));
+    let circle = circle::told(circle, at);
+    ask(
+        task,
+        format!(
+            "waits for itself: {circle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
+             tasks.yml), then `orch task unblock {id}`"
+        ),
+    );
+    Ok(())
+}
+
 fn on_unblocked(task: &mut Task) -> Result<(), Refused> {
-    let State::Blocked(_) = task.state else { return Err(refused(task, "only a blocked task is unblocked")) };
-    task.state = State::NEW;
+    let State::Blocked(on) = &task.state else { return Err(refused(task, "only a blocked task is unblocked")) };
+    task.state = match on {
+        BlockedOn::Children { .. } => parts::goes_on(task),
+        BlockedOn::Dependencies { .. } | BlockedOn::MissingDir { .. } => State::NEW,
+    };
     Ok(())
 }
 

@@ -48,6 +48,32 @@ impl MessageState {
     }
 }
 
+/// Who says something to an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Author {
+    /// The person.
+    #[default]
+    Person,
+    /// orch itself: it asks one agent what it does, and nobody else.
+    Orch,
+}
+
+impl Author {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Orch => "orch",
+        }
+    }
+
+    /// Reads a stable name.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Person, Self::Orch].into_iter().find(|author| author.as_str() == text)
+    }
+}
+
 /// By which way a message reaches an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -80,7 +106,9 @@ pub struct Message {
     pub id: MessageId,
     /// To whoever works on this task.
     pub task: TaskId,
-    /// The run that took it, or that begins with it.
+    /// Who says it.
+    pub from: Author,
+    /// The run that took it, or that begins with it; of orch's own: the only one that it is for.
     pub run: Option<RunId>,
     /// By which way; `None` as long as none is chosen.
     pub via: Option<Via>,
@@ -102,6 +130,7 @@ impl Message {
         Self {
             id,
             task,
+            from: Author::Person,
             run: None,
             via: None,
             text,
@@ -110,6 +139,11 @@ impl Message {
             detail: String::new(),
             settled_at: None,
         }
+    }
+
+    /// One of orch's own, to the agent of a run.
+    pub fn of_orch(id: MessageId, task: TaskId, run: RunId, text: String, now: Timestamp) -> Self {
+        Self { from: Author::Orch, run: Some(run), ..Self::new(id, task, text, now) }
     }
 
     /// Whether it stands in the prompt of a run that has not shown a sign of life yet.
@@ -176,6 +210,9 @@ mod tests {
         }
         for via in [Via::Live, Via::Prompt] {
             assert_eq!(Via::parse(via.as_str()), Some(via));
+        }
+        for author in [Author::Person, Author::Orch] {
+            assert_eq!(Author::parse(author.as_str()), Some(author));
         }
         assert_eq!((MessageState::parse("lost"), Via::parse("post")), (None, None));
     }

@@ -99,6 +99,20 @@ pub struct Spend {
     pub unpriced: u64,
 }
 
+impl Spend {
+    /// One more run.
+    pub fn add(&mut self, cost: Option<Usd>) {
+        self.runs += 1;
+        self.unpriced += u64::from(cost.is_none());
+        self.known = self.known + cost.unwrap_or_default();
+    }
+
+    /// The sum, as far as it is one: `None` where there were runs and none of them told a price.
+    pub fn sum(&self) -> Option<Usd> {
+        (self.runs == 0 || self.unpriced < self.runs).then_some(self.known)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,17 @@ const DIRECTORY_MAX: usize = 64;
 /// Longest component of a branch name: a file name (255) less git's own `.lock`.
 const COMPONENT_MAX: usize = 250;
 
+/// Longest name that a person gives to a job or a batch, in bytes.
+pub const LONGEST_NAME: usize = 64;
+
+/// Whether a text may be the name of a job or a batch: letters, digits, `.`, `_` and `-`, beginning with one of the first
+/// two. Safe as a file name and in a path.
+pub fn is_plain(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let begins = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    begins && text.len() <= LONGEST_NAME && text.chars().all(fits)
+}
+
 /// A branch name that git accepts and that no program can take for an option.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

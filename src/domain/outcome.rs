@@ -220,6 +220,8 @@ failure_classes! {
     ChecksFailed = "checks_failed", Quality;
     /// The reviewer asked for changes.
     ReviewRejected = "review_rejected", Quality;
+    /// The change holds what is not accepted: a conflict, a secret, fewer tests, files that it may not touch.
+    Unacceptable = "unacceptable", Quality;
     /// The answer could not be read as the agreed format.
     Malformed = "malformed", Quality;
     /// The agent stopped before the work was finished.

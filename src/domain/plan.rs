@@ -1,25 +1,36 @@
 //! What to begin now, and why everything else waits. A pure function of a snapshot and the time.
 
+mod batches;
+mod cooldown;
+mod hold;
+mod knot;
+mod meeting;
+mod parts;
+mod reasons;
+mod room;
+mod words;
+
+pub use cooldown::{Cooldown, is_to_come};
+pub use hold::{Hold, HoldReason};
+pub use meeting::Meetings;
+pub use room::{Occupancy, Room};
+pub use words::{ends, told};
+
+use super::batch::Batch;
+use super::circle::Circle;
 use super::ids::TaskId;
-use super::outcome::FailureClass;
-use super::task::{BlockedOn, ReviewStage, State, Status, Task};
+use super::overlap::Overlap;
+use super::pause::Pauses;
+use super::service::Leave;
+use super::task::{BlockedOn, Postponed, ReviewStage, State, Status, Task};
+use batches::Batches;
 use jiff::Timestamp;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use meeting::Ground;
+use reasons::{blocked_hold, reason_of};
+use room::Tally;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// An agent that is left alone for a while because its provider failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cooldown {
-    /// Until then.
-    pub until: Timestamp,
-    /// What the provider's failure was.
-    pub class: FailureClass,
-    /// In words.
-    pub detail: String,
-}
 
 /// Which tasks may be begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,14 +51,22 @@ pub struct Snapshot<'a> {
     pub settled: &'a BTreeMap<TaskId, Status>,
     /// Directories of the registered projects.
     pub projects: &'a [PathBuf],
-    /// `engine.max_parallel`.
-    pub max_parallel: usize,
+    /// What limits starts.
+    pub room: &'a Room,
     /// Agents to leave alone.
     pub cooldowns: &'a BTreeMap<String, Cooldown>,
     /// Entries of `tasks.yml` that cannot be carried out, with the reason.
     pub invalid: &'a BTreeMap<TaskId, String>,
     /// Which tasks may be begun.
     pub scope: Scope,
+    /// What is switched off.
+    pub pauses: &'a Pauses,
+    /// The engine is on its way out.
+    pub leaving: Option<Leave>,
+    /// Batches that are open, by their numbers.
+    pub batches: &'a BTreeMap<u64, Arc<Batch>>,
+    /// For whom tasks are begun.
+    pub identity: &'a str,
     /// Tells whether a directory that a blocked task waits for is there again.
     pub dir_exists: &'a dyn Fn(&Path) -> bool,
 }
@@ -78,69 +97,14 @@ pub enum Action {
     Block(TaskId, BlockedOn),
     /// What it waited for is there.
     Unblock(TaskId),
+    /// It waits for itself, over these others: a person is asked.
+    Ask(TaskId, Circle),
+    /// A part that it waits for came to nothing: a person is asked.
+    AskAboutPart(TaskId, TaskId),
     /// Try the integration again.
     Integrate(TaskId),
-}
-
-/// Why a task does not move now. The names are part of the JSON contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldReason {
-    /// All of `engine.max_parallel` are busy.
-    Slots,
-    /// Another task must be done first.
-    Dependency,
-    /// Its parts must be done first.
-    Children,
-    /// The directory of its repository is not there.
-    MissingDir,
-    /// It names no directory, and there is no project or more than one.
-    NoProject,
-    /// The routing question is being answered.
-    Routing,
-    /// It waits before it tries again.
-    Backoff,
-    /// The provider limits the rate.
-    RateLimited,
-    /// The provider is overloaded.
-    Overloaded,
-    /// The provider is not reached.
-    Network,
-    /// The provider refuses the credentials.
-    Auth,
-    /// No credit.
-    Budget,
-    /// Another failure of the agent's side.
-    Agent,
-    /// Its entry in `tasks.yml` has a mistake.
-    InvalidEntry,
-    /// Uncommitted changes in the checkout of the base branch.
-    BaseDirty,
-    /// Nobody runs tasks now: no daemon.
-    NoDaemon,
-    /// It is being stopped.
-    Stopping,
-}
-
-/// A named reason why a task does not move, and when it will be looked at again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Hold {
-    /// The kind.
-    pub reason: HoldReason,
-    /// For a person.
-    pub detail: String,
-    /// When it ends, where that is known.
-    pub until: Option<Timestamp>,
-}
-
-impl Hold {
-    fn new(reason: HoldReason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), until: None }
-    }
-
-    fn until(reason: HoldReason, detail: impl Into<String>, until: Timestamp) -> Self {
-        Self { reason, detail: detail.into(), until: Some(until) }
-    }
+    /// Begin a review.
+    Review(TaskId),
 }
 
 /// What to do, and why the rest waits.
@@ -152,6 +116,10 @@ pub struct Plan {
     pub holds: Vec<(TaskId, Hold)>,
     /// The next time at which the answer may differ by time alone.
     pub wake_at: Option<Timestamp>,
+    /// Something begins, or would as soon as there is room: how the machine stands is worth a look.
+    pub wants_room: bool,
+    /// Of those that begin, who meets whom in which file.
+    pub overlaps: Vec<(TaskId, String)>,
 }
 
 impl Plan {
@@ -164,13 +132,21 @@ impl Plan {
 
 /// Plans over all tasks.
 pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
-    let mut planner = Planner { snapshot, now, plan: Plan::default(), runnable: Vec::new() };
-    let mut busy = 0;
+    let tally = Tally::new(snapshot.room, snapshot.projects, now);
+    let ground = Ground::new(&snapshot.room.meetings, snapshot.tasks, snapshot.projects);
+    let (plan, runnable, parts) = (Plan::default(), Vec::new(), BTreeMap::new());
+    let batches = Batches::new(snapshot.batches, snapshot.projects);
+    let mut planner = Planner { snapshot, now, plan, runnable, tally, ground, batches, parts };
     for task in snapshot.tasks.values() {
-        busy += usize::from(takes_slot(task));
+        if takes_slot(task) {
+            planner.tally.take(task);
+            planner.batches.take(task);
+        }
         planner.look(task);
     }
-    planner.fill_slots(busy);
+    planner.wait_for_parts();
+    planner.ask_about_circles();
+    planner.fill_slots();
     planner.plan.holds.sort_unstable_by_key(|(id, _)| *id);
     planner.plan
 }
@@ -195,7 +171,8 @@ fn takes_slot(task: &Task) -> bool {
         State::InProgress { .. } => true,
         State::InReview { review, .. } => match review {
             ReviewStage::Judging => true,
-            ReviewStage::Integrating { waiting } => waiting.is_none(),
+            ReviewStage::Reviewing { review, .. } => review.is_some(),
+            ReviewStage::Integrating { waiting, .. } => waiting.is_none(),
         },
         State::New { .. }
         | State::Routed { .. }
@@ -206,18 +183,30 @@ fn takes_slot(task: &Task) -> bool {
     }
 }
 
+/// Ready but for a slot: not asked for, minus priority, id.
+type Ready<'a> = (bool, i64, TaskId, &'a Task);
+
 struct Planner<'a> {
     snapshot: &'a Snapshot<'a>,
     now: Timestamp,
     plan: Plan,
-    /// Ready but for a slot: not asked for, minus priority, id.
-    runnable: Vec<(bool, i64, TaskId)>,
+    /// Ready but for a slot.
+    runnable: Vec<Ready<'a>>,
+    tally: Tally<'a>,
+    ground: Ground<'a>,
+    batches: Batches<'a>,
+    /// The open parts of tasks that have any.
+    parts: BTreeMap<TaskId, Vec<TaskId>>,
 }
 
-impl Planner<'_> {
-    fn look(&mut self, task: &Task) {
+impl<'a> Planner<'a> {
+    fn look(&mut self, task: &'a Task) {
+        if let Some(parent) = task.spec.parent.filter(|_| !task.status().is_final()) {
+            self.parts.entry(parent).or_default().push(task.id);
+        }
         match &task.state {
-            State::Done | State::Cancelled { .. } | State::NeedsReview { .. } => {}
+            State::Done | State::Cancelled { .. } => {}
+            State::NeedsReview { .. } => self.look_asking(task),
             State::New { routing: Some(_), .. } => {
                 self.hold(task.id, Hold::new(HoldReason::Routing, "the router is being asked"));
             }
@@ -253,7 +242,19 @@ impl Planner<'_> {
         if let Err(reason) = directory(task, self.snapshot.projects) {
             return Some(Hold::new(HoldReason::NoProject, reason));
         }
-        if let Some(until) = not_before.filter(|at| *at > self.now) {
+        if let Some(by) = task.is_kept_from(self.snapshot.identity) {
+            let since = task.claimed_since().map(|since| format!(" since {since}")).unwrap_or_default();
+            let stale = if task.is_claim_stale(self.now) { ", which is stale" } else { "" };
+            let detail = format!("claimed by {by}{since}{stale}; this orch is {}", self.snapshot.identity);
+            return Some(Hold::new(HoldReason::Claimed, detail));
+        }
+        if let Some(hold) = self.switched_off(task) {
+            return Some(hold);
+        }
+        if self.batches.is_spent(task) {
+            return Some(Hold::new(HoldReason::BatchBudget, String::new()));
+        }
+        if let Some(until) = not_before.filter(|at| is_to_come(*at, task.updated_at, self.now)) {
             let cause = task.last_failure.as_ref().map_or("a pause was set", |f| f.detail.as_str());
             let reason = task.last_failure.as_ref().map_or(HoldReason::Backoff, |f| reason_of(f.class));
             return Some(Hold::until(reason, cause, until));
@@ -264,6 +265,19 @@ impl Planner<'_> {
                 "ready; nobody runs tasks now: start `orch serve`, or `orch task run` this one",
             )
         })
+    }
+
+    /// What a person has switched off, which may be all of orch.
+    fn switched_off(&self, task: &Task) -> Option<Hold> {
+        if let Some(leave) = self.snapshot.leaving {
+            return Some(Hold::new(HoldReason::ShuttingDown, leave.told()));
+        }
+        let dir = directory(task, self.snapshot.projects).ok();
+        let agent = task.route.as_ref().map(|route| route.agent.as_str());
+        // A task that is not routed yet has what its last route was; the next may be another.
+        let agent = agent.filter(|_| matches!(task.state, State::Routed { .. }));
+        let words = self.snapshot.pauses.words(dir, agent).filter(|_| !task.past_pause)?;
+        Some(Hold::new(HoldReason::Paused, words))
     }
 
     /// Dependencies come before everything else: they decide the status.
@@ -280,42 +294,85 @@ impl Planner<'_> {
         } else if let Some(hold) = self.obstacle(task, not_before) {
             self.hold(task.id, hold);
         } else {
-            self.plan.actions.push(Action::Route(task.id));
+            self.plan.wants_room = true;
+            match self.tally.full_disk() {
+                Some(hold) => self.hold(task.id, hold),
+                None => self.plan.actions.push(Action::Route(task.id)),
+            }
         }
     }
 
-    fn look_routed(&mut self, task: &Task, not_before: Option<Timestamp>) {
+    fn look_routed(&mut self, task: &'a Task, not_before: Option<Timestamp>) {
         if let Some(on) = self.unmet(task) {
             self.hold(task.id, blocked_hold(&on));
             self.plan.actions.push(Action::Block(task.id, on));
         } else if let Some(hold) = self.obstacle(task, not_before).or_else(|| self.cooling(task)) {
             self.hold(task.id, hold);
         } else {
-            self.runnable.push((!task.run_now, task.spec.priority.saturating_neg(), task.id));
+            self.plan.wants_room = true;
+            match self.tally.full_disk().or_else(|| self.tally.shut(task)) {
+                Some(hold) => self.hold(task.id, hold),
+                None => self.runnable.push((!task.run_now, task.spec.priority.saturating_neg(), task.id, task)),
+            }
         }
     }
 
     fn cooling(&self, task: &Task) -> Option<Hold> {
         let agent = &task.route.as_ref()?.agent;
-        let cooldown = self.snapshot.cooldowns.get(agent).filter(|c| c.until > self.now && !task.run_now)?;
+        let cooldown = self.snapshot.cooldowns.get(agent).filter(|c| c.holds(self.now) && !task.run_now)?;
         let detail = format!("{agent}: {}", cooldown.detail);
         Some(Hold::until(reason_of(cooldown.class), detail, cooldown.until))
     }
 
-    fn look_reviewed(&mut self, task: &Task, review: &ReviewStage) {
-        let ReviewStage::Integrating { waiting: Some(wait) } = review else { return };
-        if wait.until <= self.now && self.snapshot.scope != Scope::Nothing {
+    fn look_reviewed(&mut self, task: &'a Task, review: &'a ReviewStage) {
+        let wait = match review {
+            ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => return,
+            ReviewStage::Reviewing { review, waiting, .. } => {
+                return self.look_for_review(task, review.is_some(), waiting.as_ref());
+            }
+            ReviewStage::Integrating { waiting: Some(wait), .. } => wait,
+        };
+        if let Some(leave) = self.snapshot.leaving.filter(|leave| *leave != Leave::Drain) {
+            // Its time may come meanwhile: nobody is to wake for that.
+            return self.hold(task.id, Hold::new(HoldReason::ShuttingDown, leave.told()));
+        }
+        if !is_to_come(wait.until, task.updated_at, self.now) && self.snapshot.scope != Scope::Nothing {
             self.plan.actions.push(Action::Integrate(task.id));
         }
         self.hold(task.id, Hold::until(HoldReason::BaseDirty, wait.detail.clone(), wait.until));
+    }
+
+    /// A review runs, or is begun like any run.
+    fn look_for_review(&mut self, task: &'a Task, is_begun: bool, waiting: Option<&'a Postponed>) {
+        if is_begun {
+            return self.hold(task.id, Hold::new(HoldReason::Review, "its work is being reviewed"));
+        }
+        if let Some(hold) = self.obstacle(task, None) {
+            return self.hold(task.id, hold);
+        }
+        if let Some(wait) = waiting.filter(|wait| wait.until == Timestamp::MAX) {
+            // Whoever lets the reviewers go on lets this go on.
+            return self.hold(task.id, Hold::new(HoldReason::Review, wait.detail.clone()));
+        }
+        if let Some(wait) = waiting.filter(|wait| is_to_come(wait.until, task.updated_at, self.now)) {
+            return self.hold(task.id, Hold::until(HoldReason::Review, wait.detail.clone(), wait.until));
+        }
+        self.plan.wants_room = true;
+        match self.tally.full_disk().or_else(|| self.tally.shut(task)) {
+            Some(hold) => self.hold(task.id, hold),
+            // What is nearly finished comes before what is not begun.
+            None => self.runnable.push((false, i64::MIN, task.id, task)),
+        }
     }
 
     fn look_blocked(&mut self, task: &Task, on: &BlockedOn) {
         let now_on = match on {
             BlockedOn::Dependencies { .. } => self.unmet(task),
             BlockedOn::Children { tasks } => {
-                let open = |id: &&TaskId| self.snapshot.status(**id).is_some_and(|status| !status.is_final());
-                let tasks: Vec<TaskId> = tasks.iter().filter(open).copied().collect();
+                if let Some(part) = self.failed(task, tasks) {
+                    return self.plan.actions.push(Action::AskAboutPart(task.id, part));
+                }
+                let tasks: Vec<TaskId> = tasks.iter().filter(|id| self.is_open(**id)).copied().collect();
                 (!tasks.is_empty()).then_some(BlockedOn::Children { tasks })
             }
             BlockedOn::MissingDir { dir } => (!(self.snapshot.dir_exists)(dir)).then(|| on.clone()),
@@ -331,81 +388,41 @@ impl Planner<'_> {
         }
     }
 
-    fn fill_slots(&mut self, mut busy: usize) {
+    fn fill_slots(&mut self) {
         let mut runnable = std::mem::take(&mut self.runnable);
-        runnable.sort_unstable();
-        for (not_asked, _, id) in runnable {
-            if busy < self.snapshot.max_parallel || !not_asked {
-                busy += 1;
-                self.plan.actions.push(Action::Launch(id));
-            } else {
-                self.plan.holds.push((id, Hold::new(HoldReason::Slots, String::new())));
+        runnable.sort_unstable_by_key(|(not_asked, urgency, id, _)| (*not_asked, *urgency, *id));
+        self.batches.arrange(&mut runnable);
+        for (.., id, task) in runnable {
+            match self.tally.lacking(task).or_else(|| self.batches.lacking(task)) {
+                None => self.launch(id, task),
+                // It holds up nobody behind it: another agent or project may have room.
+                Some(reason) => self.plan.holds.push((id, Hold::new(reason, String::new()))),
             }
         }
     }
-}
 
-/// Without words: they are made by [`told`] when somebody reads them, and not for thousands at every turn.
-fn blocked_hold(on: &BlockedOn) -> Hold {
-    let reason = match on {
-        BlockedOn::Dependencies { .. } => HoldReason::Dependency,
-        BlockedOn::Children { .. } => HoldReason::Children,
-        BlockedOn::MissingDir { .. } => HoldReason::MissingDir,
-    };
-    Hold::new(reason, String::new())
-}
-
-/// A hold with the words that planning leaves out because nobody may ever read them. `status` knows the other tasks.
-pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>, slots: &str) -> Hold {
-    if !hold.detail.is_empty() {
-        return hold.clone();
-    }
-    let state = |id: &TaskId| match status(*id) {
-        Some(status) => format!("#{id} ({})", status.as_str()),
-        None => format!("#{id} (there is no such task)"),
-    };
-    let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
-    let open = |id: &&TaskId| status(**id) != Some(Status::Done);
-    let detail = match (&task.state, hold.reason) {
-        (State::Blocked(BlockedOn::Children { tasks }), _) => format!("waits for its parts {}", list(tasks)),
-        (State::Blocked(BlockedOn::MissingDir { dir }), _) => format!("{} is not there", dir.display()),
-        (_, HoldReason::Dependency) => {
-            let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
-            format!("waits for {}", list(&unmet))
+    /// There is room for it; it may still meet somebody there.
+    fn launch(&mut self, id: TaskId, task: &'a Task) {
+        match self.ground.met(task) {
+            Some((Overlap::Hold, words)) if !task.run_now => {
+                return self.plan.holds.push((id, Hold::new(HoldReason::Overlap, words)));
+            }
+            Some((_, words)) => self.plan.overlaps.push((id, words)),
+            None => {}
         }
-        (_, HoldReason::Slots) => slots.to_owned(),
-        (_, other) => format!("{other:?}").to_lowercase(),
-    };
-    Hold { detail, ..hold.clone() }
-}
-
-/// The tasks that hold the slots, for the text of [`HoldReason::Slots`].
-pub fn slot_holders(tasks: &BTreeMap<TaskId, Arc<Task>>) -> Vec<TaskId> {
-    tasks.values().filter(|t| takes_slot(t)).map(|t| t.id).collect()
-}
-
-fn reason_of(class: FailureClass) -> HoldReason {
-    match class {
-        FailureClass::Auth => HoldReason::Auth,
-        FailureClass::RateLimited => HoldReason::RateLimited,
-        FailureClass::Overloaded => HoldReason::Overloaded,
-        FailureClass::Network => HoldReason::Network,
-        FailureClass::Budget => HoldReason::Budget,
-        FailureClass::ModelNotFound | FailureClass::AgentMissing => HoldReason::Agent,
-        FailureClass::NoChange
-        | FailureClass::ChecksFailed
-        | FailureClass::ReviewRejected
-        | FailureClass::Malformed
-        | FailureClass::Incomplete
-        | FailureClass::ContextTooLong
-        | FailureClass::Conflict
-        | FailureClass::SandboxViolation
-        | FailureClass::Timeout
-        | FailureClass::Stalled
-        | FailureClass::Killed
-        | FailureClass::Crashed
-        | FailureClass::Memory
-        | FailureClass::SessionLost => HoldReason::Backoff,
+        self.tally.take(task);
+        self.batches.take(task);
+        self.ground.joins(task);
+        self.plan.actions.push(match task.status() {
+            Status::InReview => Action::Review(id),
+            Status::New
+            | Status::Routed
+            | Status::InProgress
+            | Status::Done
+            | Status::Blocked
+            | Status::NeedsReview
+            | Status::Cancelled => Action::Launch(id),
+        });
     }
 }
 

@@ -5,6 +5,9 @@
 
 pub mod data;
 mod followup;
+mod handover;
+mod parts;
+mod review;
 mod route;
 mod template;
 mod templates;
@@ -14,12 +17,15 @@ mod work;
 mod tests;
 
 pub use followup::{
-    Again, Conversation, again_prompt, conflict_prompt, interrupted_prompt, message_prompt, repair_prompt,
-    retry_prompt, with_messages,
+    Again, Conversation, again_prompt, conflict_prompt, interrupted_prompt, message_prompt, nudge_prompt,
+    repair_prompt, resumed_prompt, retry_prompt, with_messages,
 };
+pub use handover::Tried;
+pub use parts::{PartResult, parts_prompt};
+pub use review::{ReviewContext, review_prompt};
 pub use route::route_prompt;
 pub use template::{Placeholder, TemplateProblem};
-pub use templates::{TemplateError, TemplateName, Templates};
+pub use templates::{PromptProblem, TemplateError, TemplateName, Templates};
 pub use work::{ProjectFile, WorkContext, work_prompt};
 
 /// No prompt from the embedded templates is longer, in characters: an agent CLI refuses more than 1,048,576.

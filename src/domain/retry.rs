@@ -1,24 +1,64 @@
 //! What follows a failure. Two axes, never mixed: a failure of the provider moves sideways and counts nothing; a
 //! failure of the work is repeated once with what went wrong, then moves up, then asks a person.
 
+use super::conflict;
+use super::escalation::{Choice, Escalation};
+use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Side};
 use super::route::{Complexity, RouteResult};
 use super::task::{Feedback, NextRun, Task};
 use jiff::{SignedDuration, Timestamp};
 
-/// Provider failures in a row after which a person is asked: by then waiting has been tried.
+/// Provider failures in a row after which a person is asked, where waiting does not mend them.
 pub const MAX_PROVIDER_FAILURES: u32 = 6;
+
+/// The same for failures that go away by themselves: with the pauses between them, an outage of about a day.
+pub const MAX_OUTAGE_FAILURES: u32 = 100;
+
+/// The longest pause between two tries while a provider is out, in seconds, unless it names a time.
+const LONGEST_PAUSE: i64 = 900;
+/// The longest time that a provider is believed to mean when it says until when it limits. A week is usual; more than
+/// that, and the clock here is wrong, or what was read is no time.
+const LONGEST_TOLD: SignedDuration = SignedDuration::from_hours(8 * 24);
+
+/// How much a task may take before a person is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bounds {
+    /// `workflow.max_attempts`.
+    pub max_attempts: u32,
+    /// `review.max_rounds`.
+    pub max_review_rounds: u32,
+    /// `workflow.max_cost_usd`, or the task's label `max-cost:*`.
+    pub max_cost: Option<Usd>,
+    /// `escalation`.
+    pub escalation: Escalation,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { max_attempts: 3, max_review_rounds: 2, max_cost: None, escalation: Escalation::default() }
+    }
+}
 
 /// What the rules need to know beside the task.
 pub struct Context<'a> {
     /// The present.
     pub now: Timestamp,
-    /// `workflow.max_attempts`.
-    pub max_attempts: u32,
+    /// What the person allows.
+    pub bounds: &'a Bounds,
     /// Other agents that could take the task now, best first.
     pub alternatives: &'a [String],
     /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
+}
+
+/// Another agent or model.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Move {
+    /// Whose provider can be had.
+    Sideways(Box<RouteResult>),
+    /// Stronger.
+    Up(Box<RouteResult>),
 }
 
 /// What comes next.
@@ -31,7 +71,7 @@ pub enum Next {
         /// It is a new attempt.
         counts: bool,
         /// A changed route.
-        route: Option<Box<RouteResult>>,
+        route: Option<Move>,
         /// Not before.
         not_before: Option<Timestamp>,
     },
@@ -44,11 +84,31 @@ pub enum Next {
 
 /// How long an agent is left alone after a failure of its provider, when the provider names no time itself.
 pub fn cooldown(failure: &Failure, now: Timestamp) -> Option<Timestamp> {
+    let seconds = first_pause(failure.class)?;
+    let told = failure.retry_at.filter(|at| *at > now && at.duration_since(now) <= LONGEST_TOLD);
+    told.or_else(|| now.checked_add(SignedDuration::from_secs(seconds)).ok())
+}
+
+/// The pause after a first failure, in seconds.
+fn first_pause(class: FailureClass) -> Option<i64> {
     use FailureClass as C;
     let pauses = [(C::RateLimited, 60), (C::Overloaded, 120), (C::Network, 30), (C::Auth, 3600), (C::Budget, 3600)];
-    let (_, seconds) = pauses.into_iter().find(|(class, _)| *class == failure.class)?;
-    let told = failure.retry_at.filter(|at| *at > now);
-    told.or_else(|| now.checked_add(SignedDuration::from_secs(seconds)).ok())
+    pauses.into_iter().find(|(known, _)| *known == class).map(|(_, seconds)| seconds)
+}
+
+/// When a task tries again whose provider is out: after twice as long as the last time, and not at the same moment as
+/// the tasks that failed beside it. A time that the provider names is believed until it has proved wrong several times.
+fn next_try(task: &Task, failure: &Failure, now: Timestamp) -> Option<Timestamp> {
+    let agent_rests = cooldown(failure, now)?;
+    let is_told = failure.retry_at.is_some_and(|at| at > now) && task.provider_failures < MAX_PROVIDER_FAILURES;
+    if task.provider_failures == 0 || is_told {
+        return Some(agent_rests);
+    }
+    let pause = first_pause(failure.class)?.checked_shl(task.provider_failures.min(8))?.min(LONGEST_PAUSE);
+    // An eighth of a quarter more for each of eight neighbours: no random number is needed to scatter them.
+    let apart = pause * i64::try_from(task.id.0 % 8).ok()? / 32;
+    let own = now.checked_add(SignedDuration::from_secs(pause + apart)).ok()?;
+    Some(own.max(agent_rests))
 }
 
 /// Whether a failure of the provider goes away by itself.
@@ -58,15 +118,31 @@ fn passes(class: FailureClass) -> bool {
 
 /// Decides what follows `failure` of the task's last work run.
 pub fn after_failure(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
+    if let Some(question) = too_dear(task, failure, context.bounds.max_cost) {
+        return Next::Ask { question };
+    }
     match failure.class.side() {
         Side::Provider => after_provider(task, failure, context),
         Side::Quality | Side::Process => after_work(task, failure, context),
     }
 }
 
+/// What has cost as much as it may is not tried again without a word.
+fn too_dear(task: &Task, failure: &Failure, max_cost: Option<Usd>) -> Option<String> {
+    let (cost, most) = (task.cost?, max_cost?);
+    (cost >= most).then(|| {
+        format!(
+            "it has cost {cost}, of {most} at most, and is not done; the last failed ({}): {}",
+            failure.class, failure.detail
+        )
+    })
+}
+
 fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     let agent = task.route.as_ref().map_or("the agent", |r| r.agent.as_str());
-    if task.provider_failures + 1 >= MAX_PROVIDER_FAILURES {
+    // An outage is nobody's to answer for: a person is asked when it cannot be called one any more.
+    let most = if passes(failure.class) { MAX_OUTAGE_FAILURES } else { MAX_PROVIDER_FAILURES };
+    if task.provider_failures + 1 >= most {
         let count = task.provider_failures + 1;
         return Next::Ask {
             question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
@@ -76,13 +152,13 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
         return Next::Again {
             run: again(failure, false),
             counts: false,
-            route: Some(Box::new(route)),
+            route: Some(Move::Sideways(Box::new(route))),
             not_before: None,
         };
     }
     if passes(failure.class) {
         let run = again(failure, task.conversation.is_some());
-        return Next::Again { run, counts: false, route: None, not_before: cooldown(failure, context.now) };
+        return Next::Again { run, counts: false, route: None, not_before: next_try(task, failure, context.now) };
     }
     Next::Ask { question: format!("{agent} cannot work ({}): {}", failure.class, failure.detail) }
 }
@@ -117,14 +193,20 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     if failure.class == FailureClass::Conflict {
         return after_conflict(task, failure, can_resume);
     }
-    if task.attempts >= context.max_attempts {
+    if failure.class == FailureClass::ReviewRejected {
+        return after_rejection(task, failure, context.bounds.max_review_rounds, can_resume);
+    }
+    let most = context.bounds.max_attempts;
+    if task.attempts >= most {
         let question = format!(
-            "{} of {} attempts are used; the last failed ({}): {}",
-            task.attempts, context.max_attempts, failure.class, failure.detail
+            "{} of {most} attempts are used; the last failed ({}): {}",
+            task.attempts, failure.class, failure.detail
         );
         return Next::Ask { question };
     }
-    let route = (task.tier_failures >= 1).then(|| upwards(task, failure, context)).flatten().map(Box::new);
+    let choice = Choice { alternatives: context.alternatives, model_for: context.model_for };
+    let up = context.bounds.escalation.next(task, failure.class, choice);
+    let route = up.map(|route| Move::Up(Box::new(route)));
     let resume = can_resume && route.is_none() && failure.class != FailureClass::ContextTooLong;
     Next::Again { run: again(failure, resume), counts: true, route, not_before: None }
 }
@@ -132,22 +214,19 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
 /// One retry on the new base; after that the two lines of work need a person.
 fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
     if task.conflicts >= 1 {
-        return Next::Ask { question: format!("the branch conflicts with its base again: {}", failure.detail) };
+        let files = conflict::named(&failure.detail);
+        return Next::Ask { question: format!("the branch conflicts with its base again: {files}") };
     }
     Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None }
 }
 
-/// One tier up, where that is another model and the person did not name the model.
-fn upwards(task: &Task, failure: &Failure, context: &Context<'_>) -> Option<RouteResult> {
-    let current = task.route.as_deref()?;
-    if task.spec.model.is_some() {
-        return None;
+/// The author hears what the reviewer demands, in the same conversation; a quarrel is a person's to decide.
+fn after_rejection(task: &Task, failure: &Failure, max_rounds: u32, can_resume: bool) -> Next {
+    if task.review_rounds >= max_rounds {
+        let rounds = task.review_rounds + 1;
+        return Next::Ask {
+            question: format!("the review asked for changes {rounds} times; the last: {}", failure.detail),
+        };
     }
-    let complexity = current.complexity.harder()?;
-    let model = (context.model_for)(complexity, &current.agent);
-    if model.is_none() || model == current.model {
-        return None;
-    }
-    let reason = format!("up from {}: {} twice", current.complexity, failure.class);
-    Some(RouteResult { complexity, model, reason, ..current.clone() })
+    Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None }
 }

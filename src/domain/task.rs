@@ -1,9 +1,23 @@
 //! What a task is: the person's wish, orch's state, and the runs made for it. Plain data; the rules are elsewhere.
 
+mod next_run;
+mod order;
+mod parts;
+mod run;
+mod stop_for;
+
+pub use next_run::{Feedback, NextRun};
+pub use order::{Order, OrderKind};
+pub use parts::Parts;
+pub use run::Run;
+pub use stop_for::StopFor;
+
+use super::claim::Claim;
 use super::evidence::{Evidence, Integration};
+pub use super::filed::{FileState, Filed, Seen};
 use super::ids::{RunId, TaskId};
 use super::money::Usd;
-use super::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
+use super::outcome::Failure;
 use super::route::{Complexity, RouteResult};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -113,32 +127,6 @@ impl Status {
     }
 }
 
-/// What to tell the agent in the next run about the last one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feedback {
-    /// What kind of trouble.
-    pub class: FailureClass,
-    /// Its text: output of a check, names of files, a reason.
-    pub detail: String,
-}
-
-/// How the next run begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case")]
-pub enum NextRun {
-    /// From the task's text.
-    Fresh,
-    /// With what went wrong; in the same conversation where there is one to resume.
-    Again {
-        /// What went wrong.
-        feedback: Feedback,
-        /// Go on in the recorded conversation.
-        resume: bool,
-    },
-    /// With what the person says; in the same conversation where there is one.
-    Said,
-}
-
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -151,34 +139,34 @@ pub enum Phase {
     Ended,
 }
 
-/// Why a run is being stopped, which decides what comes after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StopFor {
-    /// The person cancelled the task.
-    Cancel,
-    /// The person wants it from the beginning.
-    Retry,
-    /// The person stopped the agent and will say how to go on.
-    Interrupt,
-}
-
 /// What orch does with a finished run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum ReviewStage {
     /// Evidence is gathered and checks run.
     Judging,
+    /// The evidence is good; another agent looks at the change.
+    Reviewing {
+        /// The run that does; `None`: it is still to be begun.
+        review: Option<RunId>,
+        /// A person looks at it afterwards.
+        then_person: bool,
+        /// Not to be begun before this time, and why.
+        waiting: Option<Postponed>,
+    },
     /// Accepted; the branch is being brought to the base.
     Integrating {
         /// Not to be tried before this time, and why.
-        waiting: Option<IntegrationWait>,
+        waiting: Option<Postponed>,
+        /// A person has ordered it, and how.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        order: Option<Box<Order>>,
     },
 }
 
-/// Why an accepted branch is not merged at once.
+/// Why accepted work does not go on at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IntegrationWait {
+pub struct Postponed {
     /// For a person.
     pub detail: String,
     /// When it is tried again.
@@ -301,29 +289,6 @@ pub struct Conversation {
     pub session_id: String,
 }
 
-/// Where the task stands in `tasks.yml`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(tag = "file", rename_all = "snake_case")]
-pub enum FileState {
-    /// Born through the API and not yet written there.
-    #[default]
-    Pending,
-    /// Written there, with these values of orch's own fields.
-    Written {
-        /// The status last written or read; another word in the file is a request of the person, unless it is among
-        /// `since`.
-        status: Option<Status>,
-        /// What the status has been since then: orch's own words, that a write may have brought into the file.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        since: Vec<Status>,
-        /// Results (branch, attempts) stand there too. A save that knows nothing of them is an old copy.
-        #[serde(default)]
-        results: bool,
-    },
-    /// The person took it out of the file.
-    Removed,
-}
-
 /// A task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Task {
@@ -347,8 +312,20 @@ pub struct Task {
     pub conflicts: u32,
     /// The last answer was already asked for a second time.
     pub repaired: bool,
-    /// Failures of the work at the current complexity.
+    /// Failures of the work since it was begun or went to a stronger model.
     pub tier_failures: u32,
+    /// How often it went to a stronger model since it was begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_up: u32,
+    /// How often a reviewer sent the work back since it was begun.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub review_rounds: u32,
+    /// Agents that failed to review the present work, one entry for each time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_reviews: Vec<String>,
+    /// What was judged and not accepted: git's names for all its files, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rejected_trees: Vec<String>,
     /// Where the work lies.
     pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
@@ -365,8 +342,20 @@ pub struct Task {
     pub cost: Option<Usd>,
     /// A person asked for it now: slots and times do not hold it back.
     pub run_now: bool,
+    /// A person asked for it although it was paused: pauses do not hold it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past_pause: bool,
     /// Its place in `tasks.yml`.
     pub file: FileState,
+    /// What stands there of the person's part, where a command has changed it since somebody last saved the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filed: Option<Box<Filed>>,
+    /// Its parts, as far as its runs have to do with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<Box<Parts>>,
+    /// Who took it last, and since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Box<Claim>>,
     /// Born.
     pub created_at: Timestamp,
     /// Last change of state.
@@ -388,6 +377,10 @@ impl Task {
             conflicts: 0,
             repaired: false,
             tier_failures: 0,
+            steps_up: 0,
+            review_rounds: 0,
+            failed_reviews: Vec::new(),
+            rejected_trees: Vec::new(),
             place: None,
             conversation: None,
             last_failure: None,
@@ -396,7 +389,11 @@ impl Task {
             integration: None,
             cost: None,
             run_now: false,
+            past_pause: false,
             file,
+            filed: None,
+            parts: None,
+            claim: None,
             created_at: now,
             updated_at: now,
         }
@@ -405,6 +402,20 @@ impl Task {
     /// The word for its state.
     pub fn status(&self) -> Status {
         self.state.status()
+    }
+
+    /// Why its run is being stopped, while it is.
+    pub fn stopping(&self) -> Option<StopFor> {
+        match &self.state {
+            State::InProgress { stopping, .. } => *stopping,
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => None,
+        }
     }
 
     /// What a person is asked, and the commands that answer it.
@@ -426,9 +437,11 @@ impl Task {
     pub fn is_settled(&self) -> bool {
         self.status().is_final()
             && match &self.file {
-                FileState::Pending => false,
-                FileState::Written { status, since, .. } => *status == Some(self.status()) && since.is_empty(),
-                FileState::Removed => true,
+                FileState::Pending | FileState::PutBack => false,
+                FileState::Written { status, since, .. } => {
+                    *status == Some(self.status()) && since.is_empty() && !self.is_unwritten()
+                }
+                FileState::Removed { .. } => true,
             }
     }
 
@@ -445,7 +458,23 @@ impl Task {
             | State::NeedsReview { .. }
             | State::Cancelled { .. } => &[],
         };
-        self.spec.depends_on.iter().chain(parts).copied()
+        self.spec.depends_on.iter().chain(parts).chain(self.awaited()).copied()
+    }
+
+    /// Parts whose results its next run is told of.
+    pub fn awaited(&self) -> &[TaskId] {
+        self.parts.as_ref().map_or(&[], |parts| parts.awaited.as_slice())
+    }
+
+    /// Parts that its agents have handed on, over all of its runs.
+    pub fn handed_on(&self) -> &[TaskId] {
+        self.parts.as_ref().map_or(&[], |parts| parts.handed_on.as_slice())
+    }
+
+    /// Nobody waits for it any more: it is treated like every other task.
+    pub fn put_back_in_line(&mut self) {
+        self.run_now = false;
+        self.past_pause = false;
     }
 
     /// The agent may not be changed by orch: the person named it.
@@ -454,38 +483,6 @@ impl Task {
     }
 }
 
-/// One launch of one agent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// Its name and mark.
-    pub id: RunId,
-    /// For which task.
-    pub task: TaskId,
-    /// What it is for.
-    pub kind: RunKind,
-    /// Which attempt at the task it belongs to, from 1.
-    pub attempt: u32,
-    /// Which agent.
-    pub agent: String,
-    /// Which model was asked for.
-    pub model: Option<String>,
-    /// Where it stands.
-    pub phase: Phase,
-    /// The conversation: chosen by orch or told by the CLI.
-    pub session_id: Option<String>,
-    /// Recorded.
-    pub created_at: Timestamp,
-    /// The agent's process was started.
-    pub started_at: Option<Timestamp>,
-    /// It ended.
-    pub ended_at: Option<Timestamp>,
-    /// How; for work runs also orch's own verdict where it is worse than the agent's word.
-    pub outcome: Option<Outcome>,
-    /// What it cost, as the CLI says.
-    pub cost: Option<Usd>,
-    /// Tokens.
-    pub usage: Usage,
-    /// Its agent takes messages while it works.
-    #[serde(default)]
-    pub live: bool,
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

@@ -32,9 +32,20 @@ const DEFAULTS: &[&str] = &[
     "REQUESTS_CA_BUNDLE",
 ];
 
+/// What git is told there: its maintenance, which a `git commit` may begin, ends before the command that began it. git
+/// starts it in the background, where it outlives the agent, works in the worktree when that is cleaned up, and leaves its
+/// locks in the repository when it is ended with what else was left behind. `gc.*` is what git before 2.47 reads.
+const GIT: &[(&str, &str)] = &[("maintenance.autoDetach", "false"), ("gc.autoDetach", "false")];
+
 /// Handed to the checks of a project: no key of any provider.
 pub fn for_checks(daemon: &BTreeMap<String, String>) -> BTreeMap<String, String> {
-    pick(daemon, DEFAULTS.iter().copied())
+    let mut environment = pick(daemon, DEFAULTS.iter().copied());
+    // A relative place would be one of the work that is checked.
+    if let Some(path) = environment.get_mut("PATH") {
+        *path = path.split(':').filter(|dir| dir.starts_with('/')).collect::<Vec<_>>().join(":");
+    }
+    configure_git(&mut environment);
+    environment
 }
 
 /// The environment of an agent. `own` are the names its dialect asks for. Later sources win: daemon, then the person's
@@ -52,7 +63,19 @@ pub fn for_agent(
     }
     environment.entry("TERM".to_owned()).or_insert_with(|| "xterm-256color".to_owned());
     environment.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
+    configure_git(&mut environment);
     Ok(environment)
+}
+
+/// Adds [`GIT`] to the settings that git reads from its environment, behind those that the person set there. A count that
+/// is none is left for git to complain of.
+fn configure_git(environment: &mut BTreeMap<String, String>) {
+    let Ok(there) = environment.get("GIT_CONFIG_COUNT").map_or(Ok(0), |count| count.parse::<usize>()) else { return };
+    for (index, (key, value)) in GIT.iter().enumerate() {
+        environment.insert(format!("GIT_CONFIG_KEY_{}", there + index), (*key).to_owned());
+        environment.insert(format!("GIT_CONFIG_VALUE_{}", there + index), (*value).to_owned());
+    }
+    environment.insert("GIT_CONFIG_COUNT".to_owned(), (there + GIT.len()).to_string());
 }
 
 fn pick<'a>(daemon: &BTreeMap<String, String>, names: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
@@ -93,8 +116,34 @@ mod tests {
         let mut agent = AgentConfig::new(DialectKind::Claude, "claude");
         agent.pass_env = vec!["EXTRA".into(), "TMUX".into()];
         let environment = for_agent(&daemon, &["ANTHROPIC_*".into()], &agent).expect("no references");
-        let names: Vec<&str> = environment.keys().map(String::as_str).collect();
+        let names: Vec<&str> =
+            environment.keys().map(String::as_str).filter(|name| !name.starts_with("GIT_CONFIG_")).collect();
         assert_eq!(names, ["ANTHROPIC_API_KEY", "EXTRA", "LANG", "LC_CTYPE", "PATH", "TERM"]);
         assert!(!for_checks(&daemon).contains_key("ANTHROPIC_API_KEY"));
+    }
+
+    #[test]
+    fn what_the_person_tells_git_through_the_environment_stays_beside_what_orch_tells_it() {
+        let daemon = BTreeMap::new();
+        let told = |pairs: &[(&str, &str)]| {
+            let mut environment: BTreeMap<String, String> =
+                pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            configure_git(&mut environment);
+            environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&[]), for_checks(&daemon).iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>());
+        assert_eq!(
+            told(&[("GIT_CONFIG_COUNT", "1"), ("GIT_CONFIG_KEY_0", "user.name"), ("GIT_CONFIG_VALUE_0", "me")]),
+            [
+                "GIT_CONFIG_COUNT=3",
+                "GIT_CONFIG_KEY_0=user.name",
+                "GIT_CONFIG_KEY_1=maintenance.autoDetach",
+                "GIT_CONFIG_KEY_2=gc.autoDetach",
+                "GIT_CONFIG_VALUE_0=me",
+                "GIT_CONFIG_VALUE_1=false",
+                "GIT_CONFIG_VALUE_2=false",
+            ]
+        );
+        assert_eq!(told(&[("GIT_CONFIG_COUNT", "many")]), ["GIT_CONFIG_COUNT=many"]);
     }
 }

@@ -2,27 +2,29 @@
 //! names are computed from the task and the run. Nothing is decided here.
 
 use super::doors::Doors;
-use super::file_job::{FileNews, Known, Rest, WriteOrder, Writeback};
-use super::handle::{EngineError, Reply};
+use super::file_job::{Known, Rest, WriteOrder};
+use super::handle::{Difference, EngineError};
+use super::health::Seen;
+use super::recurring::{self, Change as JobChange};
+use super::reply::ReplySlot;
+pub use super::report::Report;
 use super::settings::Settings;
-use super::{integrate, launch, material, question, upkeep, verify};
-use crate::agents::Stdin;
-use crate::domain::event::{IntegrationProblem, LaunchProblem};
-use crate::domain::evidence::{Evidence, Integration};
+use super::{difference, gc, health, integrate, launch, material, overlap, question, taken, upkeep, verify};
+use crate::domain::delegation::Standing;
+use crate::domain::event::IntegrationProblem;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::job::{Firing, FiringKey};
 use crate::domain::judge::Verdict;
-use crate::domain::message::{Message, MessageId};
-use crate::domain::outcome::{Failure, Outcome, RunKind};
-use crate::domain::prompt::message_prompt;
+use crate::domain::message::{Author, Message, MessageId};
+use crate::domain::outcome::{Failure, Outcome, Usage};
+use crate::domain::prompt::{message_prompt, nudge_prompt};
 use crate::domain::route::RouteResult;
-use crate::domain::task::{Run, Task, Workplace};
+use crate::domain::task::{OrderKind, Run, Task};
 use crate::runner::{Handed, RunReport};
 use crate::store::journal::Project;
 use crate::store::tasks_file::TasksDoc;
-use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What makes two jobs the same.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,10 +41,16 @@ pub enum JobKey {
     Stop(RunId),
     /// Hand a message to a run.
     HandOver(RunId, MessageId),
+    /// Throw the checkout of a review away.
+    ClearReview(RunId),
     /// Weigh a run's result.
     Judge(RunId),
     /// Integrate a run's result.
     Integrate(RunId),
+    /// Look at what a branch would change.
+    Compare(RunId),
+    /// Look at what running tasks have changed.
+    LookAtFiles,
     /// Ask the router for a person.
     TryRoute(RunId),
     /// Write the sidecars of changed tasks.
@@ -51,30 +59,12 @@ pub enum JobKey {
     Retain,
     /// Put runs that are over into the search index.
     Index,
-}
-
-/// A reply that leaves with the job's end.
-#[derive(Clone)]
-pub struct ReplySlot(Arc<Mutex<Option<Reply<RouteResult>>>>);
-
-impl ReplySlot {
-    /// Holds `reply`.
-    pub fn new(reply: Reply<RouteResult>) -> Self {
-        Self(Arc::new(Mutex::new(Some(reply))))
-    }
-
-    fn send(&self, result: Result<RouteResult, EngineError>) {
-        if let Some(reply) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // A caller that went away does not need the answer.
-            reply.send(result).ok();
-        }
-    }
-}
-
-impl fmt::Debug for ReplySlot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReplySlot")
-    }
+    /// Remove worktrees whose work is elsewhere too.
+    Collect,
+    /// Change `jobs.yml` for a person.
+    ChangeJobs,
+    /// Run the command of a job.
+    RunCommand(FiringKey),
 }
 
 /// A job.
@@ -86,6 +76,8 @@ pub enum Job {
         runs: Vec<RunId>,
         /// Tasks whose agents were told something.
         listen: BTreeSet<TaskId>,
+        /// What is known of their health.
+        seen: Seen,
     },
     /// See [`JobKey::ReadFiles`].
     ReadFiles {
@@ -121,16 +113,29 @@ pub enum Job {
         run: RunId,
         /// The message.
         message: Message,
+        /// The project's name, for templates of its own.
+        project: Option<String>,
     },
     /// See [`JobKey::Stop`].
     Stop {
         /// The run.
+        run: RunId,
+        /// For a person: who wants that.
+        reason: &'static str,
+    },
+    /// See [`JobKey::ClearReview`].
+    ClearReview {
+        /// Its repository.
+        dir: std::path::PathBuf,
+        /// The review.
         run: RunId,
     },
     /// See [`JobKey::Judge`].
     Judge {
         /// The task.
         task: Arc<Task>,
+        /// What its agent may hand on.
+        standing: Standing,
         /// The run.
         run: RunId,
     },
@@ -152,11 +157,28 @@ pub enum Job {
         open: BTreeSet<TaskId>,
         /// To be done in any case.
         is_due: bool,
+        /// Nothing runs.
+        is_idle: bool,
     },
     /// See [`JobKey::Index`].
     Index {
         /// These, or all that are not in it.
         runs: Option<Vec<RunId>>,
+    },
+    /// See [`JobKey::Collect`].
+    Collect {
+        /// Who wants it, and how.
+        wish: gc::Wish,
+    },
+    /// See [`JobKey::ChangeJobs`].
+    ChangeJobs {
+        /// What to change.
+        change: Box<JobChange>,
+    },
+    /// See [`JobKey::RunCommand`].
+    RunCommand {
+        /// For which time of which job.
+        firing: Box<Firing>,
     },
     /// See [`JobKey::TryRoute`].
     TryRoute {
@@ -165,68 +187,24 @@ pub enum Job {
         /// A run that is not recorded.
         run: RunId,
         /// Who asks.
-        reply: ReplySlot,
+        reply: ReplySlot<RouteResult>,
     },
-}
-
-/// What a job found or did.
-#[derive(Debug)]
-pub enum Report {
-    /// How the runs stand.
-    Looked {
-        /// Messages that agents have taken up.
-        heard: Vec<(RunId, MessageId)>,
-        /// Runs that ended.
-        ended: Vec<(RunId, Box<RunReport>)>,
+    /// See [`JobKey::LookAtFiles`].
+    LookAtFiles {
+        /// The tasks.
+        tasks: Vec<Arc<Task>>,
     },
-    /// The home's files.
-    Files(Box<FileNews>),
-    /// `tasks.yml` was written, or not.
-    Written(Box<Writeback>),
-    /// The runner has the run.
-    Started {
-        /// The run.
+    /// See [`JobKey::Compare`].
+    Compare {
+        /// The task.
+        task: Arc<Task>,
+        /// A run that is not recorded.
         run: RunId,
-        /// Where it works; none for a routing question.
-        place: Option<Workplace>,
-        /// The conversation that orch chose.
-        session_id: Option<String>,
-        /// Its agent takes messages while it works.
-        live: bool,
-        /// When.
-        at: Timestamp,
+        /// Also the diff itself.
+        with_patch: bool,
+        /// Who asks.
+        reply: ReplySlot<Difference>,
     },
-    /// The run could not be started.
-    NotStarted {
-        /// The run.
-        run: RunId,
-        /// Why.
-        problem: LaunchProblem,
-    },
-    /// A run's result was weighed.
-    Judged {
-        /// The run.
-        run: RunId,
-        /// The conclusion.
-        verdict: Verdict,
-        /// What it stands on.
-        evidence: Box<Evidence>,
-        /// The run's record, when orch's verdict is worse than the agent's word.
-        record: Option<Box<Run>>,
-    },
-    /// A branch was integrated, or not.
-    Integrated {
-        /// The run.
-        run: RunId,
-        /// How it went.
-        result: Result<Integration, IntegrationProblem>,
-        /// The run's record, when its work did not stand the merge.
-        record: Option<Box<Run>>,
-    },
-    /// Nothing to tell.
-    Nothing,
-    /// The job itself broke.
-    Broken(String),
 }
 
 impl Job {
@@ -237,21 +215,27 @@ impl Job {
             Self::ReadFiles { .. } | Self::ReadOn { .. } => JobKey::ReadFiles,
             Self::WriteFile { .. } => JobKey::WriteFile,
             Self::Start { run, .. } => JobKey::Start(run.id.clone()),
-            Self::Stop { run } => JobKey::Stop(run.clone()),
-            Self::HandOver { run, message } => JobKey::HandOver(run.clone(), message.id),
+            Self::Stop { run, .. } => JobKey::Stop(run.clone()),
+            Self::HandOver { run, message, .. } => JobKey::HandOver(run.clone(), message.id),
+            Self::ClearReview { run, .. } => JobKey::ClearReview(run.clone()),
             Self::Judge { run, .. } => JobKey::Judge(run.clone()),
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
+            Self::Compare { run, .. } => JobKey::Compare(run.clone()),
+            Self::LookAtFiles { .. } => JobKey::LookAtFiles,
             Self::Sidecars { .. } => JobKey::Sidecars,
             Self::Retain { .. } => JobKey::Retain,
             Self::Index { .. } => JobKey::Index,
+            Self::Collect { .. } => JobKey::Collect,
+            Self::ChangeJobs { .. } => JobKey::ChangeJobs,
+            Self::RunCommand { firing } => JobKey::RunCommand(firing.key()),
         }
     }
 
     /// Does it.
     pub async fn run(self, doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
-            Self::Look { runs, listen } => look(doors, settings, runs, listen).await,
+            Self::Look { runs, listen, seen } => look(doors, settings, runs, listen, seen).await,
             Self::ReadFiles { known } => {
                 let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
                 let projects = projects.to_vec();
@@ -265,32 +249,22 @@ impl Job {
                 let doors = Arc::clone(doors);
                 blocking(move || Report::Written(Box::new(super::file_job::write(&doors, order)))).await
             }
-            Self::Start { task, run, said } => start(doors, settings, projects, &task, &run, said).await,
-            Self::HandOver { run, message } => hand_over(doors, run, message).await,
-            Self::Stop { run } => {
+            Self::Start { task, run, said } => taken::start(doors, settings, projects, &task, &run, &said).await,
+            Self::HandOver { run, message, project } => hand_over(doors, run, message, project).await,
+            Self::Stop { run, reason } => {
                 let dir = doors.run_dir(&run);
-                blocking(move || match dir.request_stop("stopped by a person") {
+                blocking(move || match dir.request_stop(reason) {
                     Ok(()) => Report::Nothing,
                     Err(error) => Report::Broken(error.to_string()),
                 })
                 .await
             }
-            Self::Judge { task, run } => {
-                let (verdict, evidence) = verify::judge(doors, settings, projects, &task, &run).await;
-                let record = match &verdict {
-                    Verdict::Fail(failure) => overruled(doors, &run, failure),
-                    Verdict::Accept | Verdict::Ask { .. } => None,
-                };
-                Report::Judged { run, verdict, evidence: Box::new(evidence), record }
+            Self::ClearReview { dir, run } => {
+                super::second_look::clear(doors, &dir, &run).await;
+                Report::Nothing
             }
-            Self::Integrate { task, run } => {
-                let result = integrate::integrate(doors, settings, projects, &task, &run).await;
-                let record = match &result {
-                    Err(IntegrationProblem::Work(failure)) => overruled(doors, &run, failure),
-                    Err(IntegrationProblem::Wait(_) | IntegrationProblem::Ask(_)) | Ok(_) => None,
-                };
-                Report::Integrated { run, result, record }
-            }
+            Self::Judge { task, standing, run } => judge(doors, settings, projects, (&task, &standing), run).await,
+            Self::Integrate { task, run } => integrate(doors, settings, projects, &task, run).await,
             Self::Sidecars { tasks } => {
                 let doors = Arc::clone(doors);
                 blocking(move || {
@@ -299,10 +273,10 @@ impl Job {
                 })
                 .await
             }
-            Self::Retain { open, is_due } => {
+            Self::Retain { open, is_due, is_idle } => {
                 let (doors, limits) = (Arc::clone(doors), settings.config.retention.clone());
                 blocking(move || {
-                    upkeep::retain(&doors, &limits, &open, is_due);
+                    upkeep::retain(&doors, &limits, &open, is_due, is_idle);
                     Report::Nothing
                 })
                 .await
@@ -315,9 +289,17 @@ impl Job {
                 })
                 .await
             }
+            Self::Collect { wish } => Report::Collected(Box::new(gc::collect(doors, settings, projects, wish).await)),
+            Self::ChangeJobs { change } => recurring::change(doors, *change).await,
+            Self::RunCommand { firing } => recurring::run_command(doors, settings, projects, &firing).await,
             Self::TryRoute { task, run, reply } => {
                 let result = question::try_route(doors, settings, projects, &task, &run).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
+                Report::Nothing
+            }
+            Self::LookAtFiles { tasks } => Report::Touched(overlap::touched(doors, projects, &tasks).await),
+            Self::Compare { task, with_patch, reply, .. } => {
+                reply.send(difference::compare(doors, settings, projects, &task, with_patch).await);
                 Report::Nothing
             }
         }
@@ -339,38 +321,78 @@ pub async fn blocking(work: impl FnOnce() -> Report + Send + 'static) -> Report 
     }
 }
 
-async fn start(
+async fn judge(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    of: (&Arc<Task>, &Standing),
+    run: RunId,
+) -> Report {
+    let stay = doors.hindrances.of(&JobKey::Judge(run.clone()));
+    let verify::Judgement { verdict, evidence, reviewers } = loop {
+        let judgement = verify::judge(doors, settings, projects, of, &run).await;
+        let question = match &judgement.verdict {
+            Verdict::Ask { question } => Some(question.clone()),
+            Verdict::Accept | Verdict::Fail(_) | Verdict::HandOn { .. } => None,
+        };
+        if !stay.is_again(question).await {
+            break judgement;
+        }
+    };
+    let record = match &verdict {
+        Verdict::Fail(failure) => overruled(doors, &run, failure),
+        Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. } => None,
+    };
+    Report::Judged { run, verdict, evidence: Box::new(evidence), reviewers, record }
+}
+
+async fn integrate(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Arc<Task>,
-    run: &Run,
-    said: Vec<Message>,
+    run: RunId,
 ) -> Report {
-    let started = match run.kind {
-        RunKind::Work | RunKind::Review => launch::start_work(doors, settings, projects, task, run, said).await,
-        RunKind::Route => question::start(doors, settings, projects, task, run).await,
+    let stay = doors.hindrances.of(&JobKey::Integrate(run.clone()));
+    let result = loop {
+        let result = integrate::integrate(doors, settings, projects, task, &run).await;
+        let question = match &result {
+            Err(IntegrationProblem::Ask(question)) => Some(question.clone()),
+            Err(IntegrationProblem::Work(_) | IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. }) | Ok(_) => {
+                None
+            }
+        };
+        if !stay.is_again(question).await {
+            break result;
+        }
     };
-    match started {
-        Ok(started) => Report::Started {
-            run: run.id.clone(),
-            place: started.place,
-            session_id: started.session_id,
-            live: doors.run_dir(&run.id).read_launch().is_ok_and(|launch| launch.spec.stdin == Stdin::Live),
-            at: doors.clock.now(),
-        },
-        Err(problem) => Report::NotStarted { run: run.id.clone(), problem },
-    }
+    let order = task.order().cloned();
+    let by_person = order.as_ref().is_some_and(|order| order.kind != OrderKind::Approve);
+    let record = match &result {
+        // What a person wants on the base, or off it, says nothing of the run.
+        Err(IntegrationProblem::Work(failure)) if !by_person => overruled(doors, &run, failure),
+        Err(
+            IntegrationProblem::Work(_)
+            | IntegrationProblem::Wait(_)
+            | IntegrationProblem::Red { .. }
+            | IntegrationProblem::Ask(_),
+        )
+        | Ok(_) => None,
+    };
+    Report::Integrated { run, order, result, record }
 }
 
-async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message) -> Report {
+async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Option<String>) -> Report {
     let doors = Arc::clone(doors);
     blocking(move || {
-        let told = match material::templates(&doors.home) {
-            Ok(templates) => message_prompt(&[&message.text], "", &templates),
+        let told = match material::templates(&doors.home, project.as_deref()) {
+            Ok(templates) => match message.from {
+                Author::Person => message_prompt(&[&message.text], "", &templates),
+                Author::Orch => nudge_prompt(message.task, &message.text, &templates),
+            },
             Err(error) => return Report::Broken(error),
         };
-        let handed = Handed { id: message.id, text: message.text, told };
+        let handed = Handed { id: message.id, from: message.from, text: message.text, told };
         match doors.run_dir(&run).hand_over(&handed) {
             Ok(()) => Report::Nothing,
             Err(error) => Report::Broken(error.to_string()),
@@ -380,25 +402,45 @@ async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message) -> Report {
 }
 
 /// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
-async fn look(doors: &Arc<Doors>, settings: &Arc<Settings>, runs: Vec<RunId>, listen: BTreeSet<TaskId>) -> Report {
+async fn look(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    runs: Vec<RunId>,
+    listen: BTreeSet<TaskId>,
+    seen: Seen,
+) -> Report {
     let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
     blocking(move || {
-        let (mut heard, mut ended) = (Vec::new(), Vec::new());
+        let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for run in runs {
-            let report = launch::ended(&doors, &settings, &run);
+            health.extend(health::news(&doors, &run, &seen));
+            let over = launch::ended(&doors, &settings, &run).unwrap_or_else(|hindrance| {
+                // Nothing is known of it: it is looked at again.
+                tracing::warn!(%run, hindrance, "how a run stands cannot be told now");
+                None
+            });
             // After the end: then no receipt comes any more.
             if run.task().is_some_and(|task| listen.contains(&task)) {
                 let receipts = doors.run_dir(&run).receipts();
                 heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
             }
-            if let Some(mut report) = report {
-                if report.ending.usage_is_thread_total {
-                    report.ending.usage = launch::own_usage(&doors, &run, &report);
+            if let Some(mut over) = over {
+                if over.report.ending.usage_is_thread_total {
+                    over.report.ending.usage = own_usage(&doors, &run, &over.report);
                 }
-                ended.push((run, Box::new(report)));
+                ended.push((run, over));
             }
         }
-        Report::Looked { heard, ended }
+        Report::Looked { heard, health, ended }
     })
     .await
+}
+
+/// What a run used itself, when its CLI counts over the whole conversation. Blocking.
+fn own_usage(doors: &Doors, run: &RunId, report: &RunReport) -> Usage {
+    let total = report.ending.usage;
+    let runs = run.task().map(|task| doors.journal.runs_of(task)).and_then(Result::ok).unwrap_or_default();
+    let same = |r: &&Run| r.id != *run && r.session_id.is_some() && r.session_id == report.ending.session_id;
+    let earlier = runs.iter().filter(same).map(|r| r.usage).fold(Usage::default(), Usage::plus);
+    total.since(earlier)
 }

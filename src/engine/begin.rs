@@ -5,10 +5,10 @@ use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::outcome::{RunKind, Usage};
+use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Action, Plan};
 use crate::domain::router::Decision;
-use crate::domain::task::{NextRun, Phase, Run, State, Task};
+use crate::domain::task::{NextRun, Run, State, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -18,9 +18,18 @@ impl Engine {
         for action in &plan.actions {
             match action {
                 Action::Route(id) => self.begin_routing(turn, *id, now),
-                Action::Launch(id) => self.begin_run(turn, *id, now),
+                Action::Launch(id) => {
+                    let meets = plan.overlaps.iter().filter(|(meeting, _)| meeting == id);
+                    for (_, words) in meets {
+                        turn.note(&mut self.world, now, Some(*id), None, "overlap", words.clone());
+                    }
+                    self.begin_run(turn, *id, now);
+                }
                 Action::Block(id, on) => self.expect(turn, *id, &Event::Blocked(on.clone()), now),
                 Action::Unblock(id) => self.expect(turn, *id, &Event::Unblocked, now),
+                Action::Ask(id, circle) => self.expect(turn, *id, &Event::WaitsForItself(circle.clone()), now),
+                Action::Review(id) => self.begin_review(turn, *id, now),
+                Action::AskAboutPart(id, part) => self.ask_about_part(turn, *id, *part, now),
                 Action::Integrate(id) => self.expect(turn, *id, &Event::IntegrationDue, now),
             }
         }
@@ -36,7 +45,7 @@ impl Engine {
 
     fn begin_routing(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
         let Some(task) = self.world.tasks.get(&id).cloned() else { return };
-        let decision = self.settings.routing(&task, &self.world.projects).decide(task.route_failures);
+        let decision = self.routing(&task).decide(task.route_failures);
         let event = match decision {
             Decision::Resolved(route) => Event::RouteChosen { route, failed: false },
             Decision::Impossible(problem) => {
@@ -51,9 +60,12 @@ impl Engine {
     fn ask_router(&mut self, turn: &mut Turn, task: &Arc<Task>, now: Timestamp) {
         let config = self.settings.for_task(task, &self.world.projects);
         let agent = config.router.agent.clone();
-        let obstacle = if self.settings.installed.contains(&agent) {
-            let cooling = self.world.cooldowns.get(&agent).filter(|c| c.until > now);
-            cooling.map(|c| format!("{agent} is left alone until {}: {}", c.until, c.detail))
+        let obstacle = if self.world.pauses.holds_agent(&agent) {
+            Some(format!("router.agent {agent} is paused"))
+        } else if self.settings.installed.contains(&agent) {
+            let cooling = self.world.cooldowns.get(&agent).filter(|c| c.holds(now));
+            let cooling = cooling.map(|c| format!("{agent} is left alone until {}: {}", c.until, c.detail));
+            cooling.or_else(|| self.broken(&agent, now))
         } else {
             Some(format!("router.agent {agent} is not installed"))
         };
@@ -68,7 +80,7 @@ impl Engine {
     /// A routing question came to nothing: the fallback takes the task.
     pub(super) fn route_failed(&mut self, turn: &mut Turn, id: TaskId, error: &str, now: Timestamp) {
         let Some(task) = self.world.tasks.get(&id).cloned() else { return };
-        let routing = self.settings.routing(&task, &self.world.projects);
+        let routing = self.routing(&task);
         let event = match routing.after_failure(task.route_failures + 1, error) {
             Ok(route) => Event::RouteChosen { route, failed: true },
             Err(problem) => Event::RouteImpossible { reason: format!("{}; {}", problem.reason, problem.hint) },
@@ -76,24 +88,16 @@ impl Engine {
         self.expect(turn, id, &event, now);
     }
 
-    fn new_run(&self, task: &Task, kind: RunKind, agent: String, model: Option<String>, now: Timestamp) -> Run {
-        Run {
-            id: RunId::new(task.id, task.runs + 1, self.doors.random()),
-            task: task.id,
-            kind,
-            attempt: task.attempts.max(1),
-            agent,
-            model,
-            phase: Phase::Starting,
-            session_id: None,
-            created_at: now,
-            started_at: None,
-            ended_at: None,
-            outcome: None,
-            cost: None,
-            usage: Usage::default(),
-            live: false,
-        }
+    pub(super) fn new_run(
+        &self,
+        task: &Task,
+        kind: RunKind,
+        agent: String,
+        model: Option<String>,
+        now: Timestamp,
+    ) -> Run {
+        let id = RunId::new(task.id, task.runs + 1, self.doors.random());
+        Run { attempt: task.attempts.max(1), model, ..Run::new(id, task.id, kind, agent, now) }
     }
 
     fn begin_run(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
@@ -104,12 +108,17 @@ impl Engine {
             (NextRun::Again { resume: true, .. }, Some(talk)) if talk.agent == route.agent => {
                 Some(talk.session_id.clone())
             }
-            (NextRun::Said, Some(talk)) if talk.agent == route.agent => Some(talk.session_id.clone()),
-            (NextRun::Again { .. } | NextRun::Said | NextRun::Fresh, _) => None,
+            (NextRun::Said | NextRun::Parts | NextRun::Resumed { .. }, Some(talk)) if talk.agent == route.agent => {
+                Some(talk.session_id.clone())
+            }
+            (NextRun::Again { .. } | NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } | NextRun::Fresh, _) => {
+                None
+            }
         };
         match self.apply(turn, id, &Event::Launched { run: run.id.clone() }, now) {
             Ok(task) => {
                 run.attempt = task.attempts;
+                self.claim_at_dispatch(turn, &task, now);
                 self.put_into_prompt(turn, id, &run.id);
                 turn.put_run(&mut self.world, run);
             }

@@ -1,6 +1,7 @@
 //! What a person asks, applied to the state. Answers leave when the turn is on disk.
 
 use super::apply::Job;
+use super::edit::Parked;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::world::Turn;
@@ -8,6 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::step;
 use crate::domain::retry::Context;
+use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Task};
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
@@ -27,10 +29,18 @@ impl Engine {
                 let asked = self.ask(turn, task, request, now);
                 answer(turn, reply, asked);
             }
+            Command::Rule { task, ruling, is_rehearsal, reply } => {
+                let ruled = self.rule(turn, task, ruling, is_rehearsal, now);
+                answer(turn, reply, ruled);
+            }
+            Command::Compare { task, with_patch, reply } => self.compare(turn, task, with_patch, reply),
             Command::Send { task, text, reply } => {
                 let sent = self.send(turn, task, text, now);
                 answer(turn, reply, sent);
             }
+            Command::Edit { task, change, reply } => self.park(Parked::Edit { task, change, reply }),
+            Command::Claim { task, claiming, reply } => self.park(Parked::Claim { task, claiming, reply }),
+            Command::Missing { verdict, reply } => self.park(Parked::Missing { verdict, reply }),
             Command::UnblockAll { reply } => {
                 let unblocked = self.unblock_all(turn, now);
                 answer(turn, reply, Ok(unblocked));
@@ -38,7 +48,7 @@ impl Engine {
             Command::TryRoute { task, reply } => match self.task(task) {
                 Ok(task) => {
                     let run = RunId::new(task.id, 0, self.doors.random());
-                    self.spawn_once(Job::TryRoute { task, run, reply: super::apply::ReplySlot::new(reply) });
+                    self.spawn_once(Job::TryRoute { task, run, reply: super::reply::ReplySlot::new(reply) });
                 }
                 Err(error) => answer(turn, reply, Err(error)),
             },
@@ -47,8 +57,35 @@ impl Engine {
                 turn.put_project(&mut self.world, project);
                 // What was just approved counts from the next word on.
                 self.settings = Arc::new(self.doors.sources.load(&self.world.projects, Some(&self.settings)));
+                self.mind_pauses();
                 turn.note(&mut self.world, now, None, None, "project_registered", text);
                 answer(turn, reply, Ok(()));
+            }
+            Command::ResetBreakers { name, reply } => {
+                let reset = self.reset_breakers(turn, name.as_deref(), now);
+                answer(turn, reply, reset);
+            }
+            Command::Switch { wanted, pauses, by, reply } => {
+                let switched = self.switch(turn, (&wanted, pauses), by, now);
+                answer(turn, reply, switched);
+            }
+            Command::ShutDown { departure, is_rehearsal, reply } => {
+                let work = self.shut_down(turn, departure, is_rehearsal, now);
+                answer(turn, reply, Ok(work));
+            }
+            Command::Collect { dry_run, reply } => self.collect_by_hand(turn, dry_run, reply),
+            Command::Jobs { reply } => {
+                let look = self.jobs_look(now);
+                turn.replies.push(Box::new(move |_| drop(reply.send(Ok(look)))));
+            }
+            Command::ChangeJobs { change, reply } => self.change_jobs(change, reply),
+            Command::RunJob { job, reply } => {
+                let fired = self.run_job(turn, &job, now);
+                answer(turn, reply, fired);
+            }
+            Command::Batch { order, reply } => {
+                let ordered = self.order_batch(turn, *order, now);
+                answer(turn, reply, ordered);
             }
             Command::Look { reply } => {
                 let view = self.view(now);
@@ -64,18 +101,44 @@ impl Engine {
         // A caller that went away does not need the answer.
         match command {
             Command::Look { reply } => drop(reply.send(Ok(self.view(self.doors.clock.now())))),
-            Command::Add { reply, .. } | Command::Ask { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Jobs { reply } => drop(reply.send(Ok(self.jobs_look(self.doors.clock.now())))),
+            Command::ChangeJobs { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::RunJob { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Batch { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Add { reply, .. } | Command::Ask { reply, .. } | Command::Rule { reply, .. } => {
+                drop(reply.send(Err(refused())));
+            }
+            Command::Compare { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Send { reply, .. } => drop(reply.send(Err(refused()))),
             Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
             Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Claim { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Edit { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Collect { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Missing { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Switch { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::ShutDown { departure, is_rehearsal, reply } => {
+                // To leave is always possible; only how cannot be chosen now.
+                if departure.how == Leave::Stop && !is_rehearsal {
+                    self.word.get_or_init(|| departure);
+                    self.shutdown.cancel();
+                    return drop(reply.send(Ok(Vec::new())));
+                }
+                drop(reply.send(Err(refused())));
+            }
         }
     }
 
     fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
         problems.extend(self.file.told().iter().cloned());
+        problems.extend(self.timetable.told().iter().cloned());
         problems.extend(self.storage_problem.clone());
+        problems.extend(self.doors.hindrances.told());
+        problems.extend(self.damage_told());
+        problems.extend(self.life.problem().cloned());
         View {
             now,
             tasks: Arc::new(self.world.tasks.clone()),
@@ -83,20 +146,34 @@ impl Engine {
             live_runs: self.world.runs.values().cloned().collect(),
             projects: self.world.projects.clone(),
             plan: self.current_plan(),
+            room: Arc::clone(&self.room),
+            breakers: self.world.breakers.values().cloned().collect(),
             settings: Arc::clone(&self.settings),
             problems,
+            pauses: self.world.pauses.iter().cloned().collect(),
+            batches: self.world.batches.values().cloned().collect(),
+            leaving: self.life.departure().cloned(),
+            last_seq: self.world.last_seq(),
         }
+    }
+
+    /// Of a journal that was rebuilt, as long as a task asks because of it.
+    fn damage_told(&self) -> Option<String> {
+        let asks = |id| self.world.tasks.get(&id).is_some_and(|task| task.question().is_some());
+        let damage = self.doors.damage.as_ref()?;
+        damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.told())
     }
 
     fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
         let id = self.world.next_task_id();
+        self.check_circle(id, &spec)?;
         let task = turn.put_task(&mut self.world, Task::new(id, spec, FileState::Pending, now));
         turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
         Ok(task)
     }
 
-    fn check_spec(&self, spec: &Spec) -> Result<(), EngineError> {
+    pub(super) fn check_spec(&self, spec: &Spec) -> Result<(), EngineError> {
         let invalid =
             |message: String, hint: Option<&str>| Err(EngineError::Invalid { message, hint: hint.map(str::to_owned) });
         if spec.title.trim().is_empty() {
@@ -123,7 +200,13 @@ impl Engine {
     fn ask(&mut self, turn: &mut Turn, id: TaskId, request: Request, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         let task = self.task(id)?;
         let event = match request {
-            Request::Run => Event::RunAsked,
+            Request::Run { past_pause } => {
+                self.refuse_claimed(&task, now)?;
+                if !past_pause {
+                    self.refuse_paused(&task)?;
+                }
+                Event::RunAsked { past_pause }
+            }
             Request::Retry => Event::RetryAsked,
             Request::Interrupt => Event::InterruptAsked,
             Request::Cancel => Event::CancelAsked { reason: "cancelled by a person".to_owned() },
@@ -135,7 +218,18 @@ impl Engine {
         {
             self.drop_route_run(turn, run.clone(), now);
         }
-        self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })
+        let task = self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
+        if !self.file.lacking().is_empty() {
+            // What the file lacks may be given up by that.
+            self.file.read_anew();
+            self.read_files();
+        }
+        if task.file.is_removed() && request == Request::Retry {
+            // What is to be done stands in the file.
+            let next = Task { file: FileState::Pending, ..Task::clone(&task) };
+            return Ok(turn.put_task(&mut self.world, next));
+        }
+        Ok(task)
     }
 
     fn unblock_all(&mut self, turn: &mut Turn, now: Timestamp) -> Vec<TaskId> {
@@ -171,12 +265,8 @@ impl Engine {
         let config = self.settings.for_task(&task, &self.world.projects);
         let alternatives = self.alternatives(&task, now);
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
-        let context = Context {
-            now,
-            max_attempts: config.workflow.max_attempts,
-            alternatives: &alternatives,
-            model_for: &model_for,
-        };
+        let context =
+            Context { now, bounds: &config.bounds(&task.spec), alternatives: &alternatives, model_for: &model_for };
         let next = step(&task, event, &context)?;
         if next == *task {
             return Ok(task);
@@ -192,19 +282,20 @@ impl Engine {
     fn alternatives(&self, task: &Task, now: Timestamp) -> Vec<String> {
         let current = task.route.as_ref().map(|r| r.agent.as_str());
         let free = |agent: &&String| {
-            self.world.cooldowns.get(*agent).is_none_or(|c| c.until <= now) && Some(agent.as_str()) != current
+            let is_left_alone = self.world.cooldowns.get(*agent).is_some_and(|c| c.holds(now));
+            !is_left_alone && self.broken(agent, now).is_none() && Some(agent.as_str()) != current
         };
         let candidates = self.settings.installed.iter().filter(|a| self.settings.config.router.agents.contains(a));
-        candidates.filter(free).cloned().collect()
+        candidates.filter(free).filter(|agent| !self.world.pauses.holds_agent(agent)).cloned().collect()
     }
 }
 
-fn unreadable(error: JournalError) -> EngineError {
+pub(super) fn unreadable(error: JournalError) -> EngineError {
     EngineError::Journal(Arc::new(error))
 }
 
 /// Answers when the turn is on disk.
-fn answer<T: Send + 'static>(turn: &mut Turn, reply: Reply<T>, result: Result<T, EngineError>) {
+pub(super) fn answer<T: Send + 'static>(turn: &mut Turn, reply: Reply<T>, result: Result<T, EngineError>) {
     turn.replies.push(Box::new(move |failed| {
         let result = match failed {
             None => result,

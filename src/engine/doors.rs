@@ -1,5 +1,6 @@
 //! Everything the engine touches the world with, in one place, handed down from the composition root.
 
+use super::hindrance::Hindrances;
 use super::ledger::Ledger;
 use super::settings::Sources;
 use crate::adapters::clock::Clock;
@@ -21,9 +22,11 @@ pub struct Doors {
     pub clock: Arc<dyn Clock>,
     /// What happened.
     pub journal: Journal,
+    /// What became of the journal when it was last found damaged.
+    pub damage: Option<super::Damage>,
     /// Sessions.
     pub tmux: Tmux,
-    /// This program: what runs in the pane.
+    /// Where this program was when this process began; see [`Self::program`].
     pub orch: PathBuf,
     /// The daemon's environment.
     pub environment: BTreeMap<String, String>,
@@ -39,6 +42,8 @@ pub struct Doors {
     pub discovering: tokio::sync::Mutex<()>,
     /// Base branches that this engine moved, so that nobody else is blamed for it.
     pub ledger: Ledger,
+    /// What is in the way of jobs now.
+    pub hindrances: Hindrances,
 }
 
 impl Doors {
@@ -46,6 +51,11 @@ impl Doors {
     pub fn random(&self) -> u32 {
         let [a, b, c, d, ..] = *uuid::Uuid::new_v4().as_bytes();
         u32::from_be_bytes([a, b, c, d])
+    }
+
+    /// This program, where it can be started from now.
+    pub fn program(&self) -> PathBuf {
+        crate::adapters::process::own_program(&self.orch)
     }
 
     /// The directory of a run.

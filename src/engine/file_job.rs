@@ -2,16 +2,18 @@
 //! meets somebody else's save is not made. Nothing is decided here.
 
 use super::doors::Doors;
+use super::recurring::{self, JobsNews};
 use super::settings::{Settings, project_file};
-use crate::adapters::fs::{self, Digest, Fingerprint, WriteError, exchange_append, exchange_write};
+use crate::adapters::fs::{self, Digest, Fingerprint, FsError, WriteError, exchange_append, exchange_merged};
 use crate::domain::ids::TaskId;
-use crate::domain::task::Status;
-use crate::store::journal::{Mark, Project};
+use crate::domain::task::{Status, Task};
+use crate::store::journal::{JournalError, Mark, Project};
 use crate::store::tasks_file::{Agreed, Edit, Entry, Outline, TasksDoc};
 use jiff::Timestamp;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The largest `tasks.yml` that is read, in bytes.
 const LARGEST: usize = 64 << 20;
@@ -26,6 +28,9 @@ pub struct Known {
     /// `None`: never looked.
     pub(super) tasks: Option<Option<Fingerprint>>,
     pub(super) settings: Option<Vec<Option<Fingerprint>>>,
+    pub(super) jobs: Option<Option<Fingerprint>>,
+    /// Which change of `jobs.yml` by a command it came after.
+    pub(super) jobs_generation: u64,
     /// A content that need not be looked into.
     pub(super) agreed: Option<Agreed>,
     /// Which write it came after: what was read beside a write is not what stands there now.
@@ -41,14 +46,22 @@ pub struct FileNews {
     pub known: Known,
     /// New settings, when a file of theirs changed.
     pub settings: Option<Settings>,
+    /// What recurs, when its file changed.
+    pub jobs: Option<JobsNews>,
     /// The tasks, when their file changed.
     pub tasks: Option<TasksNews>,
     /// Settled tasks that stand in the file, by the journal.
     pub settled: usize,
     /// Those of them that the file lacks.
     pub lacking: Vec<TaskId>,
+    /// When the file was last saved, as far as one can tell.
+    pub saved: Option<Timestamp>,
+    /// The last line of the file has no end: it may be cut off.
+    pub is_unended: bool,
     /// More is new than is taken over at once.
     pub rest: Option<Rest>,
+    /// Why the journal could not tell about settled tasks.
+    pub unreadable: Option<JournalError>,
 }
 
 /// What is still to be taken over of a document.
@@ -62,21 +75,25 @@ pub struct Rest {
 /// What `tasks.yml` holds.
 #[derive(Debug)]
 pub enum TasksNews {
-    /// It reads.
+    /// It reads, or there is none, which reads as empty.
     Read(Box<TasksDoc>),
     /// It does not; the last good version stays in force.
     Broken(Vec<String>),
-    /// There is none, or it is empty.
-    Empty(Box<TasksDoc>),
     /// It holds what was agreed on before.
     Agreed,
 }
 
 /// Looks at the home's files; reads only what changed. Blocking.
 pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
+    if known.tasks.is_none() {
+        clear_cut_off(doors);
+    }
+    reclaim(doors);
     let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
     let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
+    let of_jobs = Fingerprint::of(&doors.home.jobs_file());
+    let jobs = (known.jobs != Some(of_jobs)).then(|| recurring::read(&doors.home.jobs_file()));
     let path = doors.home.tasks_file();
     let of_tasks = Fingerprint::of(&path);
     let settings =
@@ -88,14 +105,38 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
         true if as_agreed() => FileNews { tasks: Some(TasksNews::Agreed), ..FileNews::default() },
         true => read_tasks(doors, &path, of_tasks.is_some()),
     };
+    // Whoever still saves is not done yet with what is lacking.
+    let missing = if known.tasks == Some(of_tasks) { known.missing } else { BTreeMap::new() };
     let known = Known {
         tasks: Some(of_tasks),
         settings: Some(of_settings),
-        missing: known.missing,
+        jobs: Some(of_jobs),
+        jobs_generation: known.jobs_generation,
+        missing,
         agreed: None,
         generation: known.generation,
     };
-    FileNews { known, settings, ..news }
+    let saved = of_tasks.and_then(|found| found.modified());
+    FileNews { known, settings, jobs, saved, ..news }
+}
+
+/// A daemon that was ended in the middle of a write has left a file beside `tasks.yml`, where a person would find it.
+fn clear_cut_off(doors: &Doors) {
+    let lock = doors.home.tasks_lock();
+    if let Err(error) = fs::clear_cut_off(&doors.home.tasks_file(), &lock) {
+        tracing::warn!(%error, "what a write of before has left beside tasks.yml cannot be cleared away");
+    }
+}
+
+/// An editor that had the file open when orch replaced it may have gone on saving into what was displaced: that is the
+/// newest save then, and takes its place again.
+fn reclaim(doors: &Doors) {
+    let lock = doors.home.tasks_lock();
+    match fs::reclaim_late(&doors.home.tasks_file(), &lock) {
+        Ok(false) => {}
+        Ok(true) => tracing::info!("an editor had gone on saving into the tasks.yml that orch replaced"),
+        Err(error) => tracing::warn!(%error, "whether an editor saves into a replaced tasks.yml cannot be told"),
+    }
 }
 
 /// Whether there is nothing to be learned from this entry: it is that of a settled task, as it was.
@@ -107,18 +148,28 @@ fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
 
 /// What the file holds; of settled tasks, only what is not as it was.
 fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
-    let marks = doors.journal.marks().unwrap_or_else(|error| {
-        // Without them every entry is compared with the whole task: slower, and the same in the end.
-        tracing::error!(%error, "settled tasks cannot be told from their entries");
-        Vec::new()
-    });
-    let news = FileNews { settled: marks.len(), ..FileNews::default() };
+    let (marks, untold) = match doors.journal.marks() {
+        Ok(marks) => (marks, None),
+        Err(error) => {
+            // Without them every entry is compared with the whole task: slower, and the same in the end.
+            tracing::error!(%error, "settled tasks cannot be told from their entries");
+            (Vec::new(), Some(error))
+        }
+    };
+    let news = FileNews { settled: marks.len(), unreadable: untold, ..FileNews::default() };
     let broken = |message: String| FileNews { tasks: Some(TasksNews::Broken(vec![message])), ..FileNews::default() };
+    if let Some(target) = fs::dangling_link(path) {
+        let (path, target) = (path.display(), target.display());
+        return broken(format!(
+            "{path} is a link to {target}, where there is no file; put the file there, or point the link to it"
+        ));
+    }
     let text = match exists.then(|| fs::read_text(path, LARGEST)) {
         None => String::new(),
         Some(Ok(text)) => text,
-        Some(Err(error)) => return broken(error.to_string()),
+        Some(Err(error)) => return broken(unreadable(path, &error)),
     };
+    let news = FileNews { is_unended: !text.is_empty() && !text.ends_with('\n'), ..news };
     let (taken, from) = (Cell::new(0), Cell::new(None));
     let wanted = |entry: &Entry| {
         if is_unchanged(entry, &marks) {
@@ -135,7 +186,6 @@ fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
     let parsed = TasksDoc::parse_where(text, &|_| true, &wanted);
     let from = from.get();
     match parsed {
-        Ok(doc) if doc.is_empty() => FileNews { tasks: Some(TasksNews::Empty(Box::new(doc))), ..news },
         Ok(doc) => {
             let lacks = |id: &TaskId| doc.ids().binary_search(id).is_err();
             let lacking = marks.iter().map(|mark| mark.id).filter(lacks).collect();
@@ -147,6 +197,17 @@ fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
             broken(format!("{}: {}", path.display(), told.join("; ")))
         }
     }
+}
+
+/// What is in the way, and what to do about it.
+pub(super) fn unreadable(path: &Path, error: &FsError) -> String {
+    let next = match error {
+        FsError::NotAFile { .. } => "move it away and put the file back in its place".to_owned(),
+        FsError::TooLarge { .. } => "take finished tasks out of it".to_owned(),
+        FsError::NotText { .. } => "mend that line in an editor".to_owned(),
+        FsError::Io { .. } => format!("`ls -l {}` shows who may read it", path.display()),
+    };
+    format!("{error}; what it held before counts on: {next}")
 }
 
 /// The next portion of a document that is taken over in several turns. Blocking.
@@ -179,14 +240,24 @@ pub(super) enum How {
 }
 
 /// What stands in the file of one task after a write.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Line {
-    /// The task.
-    pub id: TaskId,
+    /// The task, as it was when the write was ordered.
+    pub task: Arc<Task>,
+    /// Its whole entry is new.
+    pub is_new: bool,
+}
+
+impl Line {
     /// Its status there.
-    pub status: Status,
+    pub fn status(&self) -> Status {
+        self.task.status()
+    }
+
     /// Its results stand there too.
-    pub results: bool,
+    pub fn results(&self) -> bool {
+        !self.is_new && (self.task.place.is_some() || self.task.attempts > 0)
+    }
 }
 
 /// What became of a write.
@@ -218,7 +289,7 @@ pub struct KnownTasks(pub(super) Fingerprint);
 /// Writes `tasks.yml`. Blocking.
 pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
     let path = doors.home.tasks_file();
-    let lock = doors.home.state().join("tasks.lock");
+    let lock = doors.home.tasks_lock();
     let (written, outline, agreed, mut refused) = match order.how {
         How::Append { agreed, lines } => match exchange_append(&path, &lock, lines.as_bytes(), agreed.digest()) {
             Ok((written, digest)) => (written, None, agreed.appended(digest), Vec::new()),
@@ -229,7 +300,7 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
             let text = match exists.then(|| fs::read_text(&path, LARGEST)) {
                 None => String::new(),
                 Some(Ok(text)) => text,
-                Some(Err(error)) => return Writeback::Failed(error.to_string()),
+                Some(Err(error)) => return Writeback::Failed(unreadable(&path, &error)),
             };
             if !outline.is_of(&text) {
                 return Writeback::Changed;
@@ -244,7 +315,7 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
             let Some((new, next)) = applied.into_outline() else {
                 return Writeback::Written { outline: Some(outline), agreed: None, tasks, refused, known: None };
             };
-            match exchange_write(&path, &lock, new.as_bytes(), exists.then_some(text.as_bytes())) {
+            match exchange_merged(&path, &lock, new.as_bytes(), exists.then_some(text.as_bytes())) {
                 Ok(written) => {
                     let agreed = next.agreed(&new);
                     (written, Some(next), agreed, refused)

@@ -4,12 +4,33 @@
 use super::apply::Job;
 use super::file_job::{How, Known, KnownTasks, Line, WriteOrder};
 use super::world::World;
+use crate::adapters::fs::Digest;
 use crate::domain::ids::TaskId;
 use crate::domain::task::{FileState, Task};
 use crate::store::tasks_file::{Agreed, At, Edit, NewEntry, Outline, TasksDoc};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How long after a write it is looked for an editor that had the file open and goes on saving into what was replaced.
+/// After that, every tick looks too.
+const LATE: Duration = Duration::from_millis(300);
+/// How long it is waited after a write that failed; doubled with each one that follows.
+const RETRY: Duration = Duration::from_secs(1);
+/// The longest.
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// The last write failed.
+#[derive(Debug)]
+struct Failure {
+    why: String,
+    /// How often, one after the other.
+    times: u32,
+    /// Not written before.
+    again_at: Instant,
+}
 
 /// The loop's side of the file.
 #[derive(Debug, Default)]
@@ -33,12 +54,24 @@ pub struct FileSync {
     /// Entries were given their ids by a write, and the file was not read since.
     filling: bool,
     writing: bool,
+    /// While the last write is one that failed.
+    failure: Option<Failure>,
     /// Raised with each write that begins or ends.
     generation: u64,
     /// When what waits is written.
     due: Option<Instant>,
     /// Somebody wants the file read when the write is over.
     read_wanted: bool,
+    /// What orch wrote last: a text that nobody else has saved.
+    own: Option<Digest>,
+    /// When the file is looked at again, although nobody says that it changed.
+    again_at: Option<Instant>,
+    /// When it is looked for an editor that goes on saving into what orch has replaced.
+    late_at: Option<Instant>,
+    /// Since when there is something odd about it.
+    doubted: Option<Timestamp>,
+    /// Tasks that a file lacks which is not believed.
+    lacking: Vec<TaskId>,
     /// What is wrong with the file now.
     problems: Vec<String>,
     /// What could not be written.
@@ -95,6 +128,54 @@ impl FileSync {
 
     fn show(&mut self) {
         self.shown = self.problems.iter().chain(&self.refused).cloned().collect();
+    }
+
+    /// Whether nobody else has saved this text since orch wrote it or read it last.
+    pub fn is_own(&self, doc: &TasksDoc) -> bool {
+        let digest = doc.agreed().digest();
+        self.own == Some(digest) || self.agreed.is_some_and(|agreed| agreed.digest() == digest)
+    }
+
+    /// The file is to be looked at again in a while.
+    pub fn look_again(&mut self, at: Instant) {
+        self.again_at = Some(self.again_at.map_or(at, |known| known.min(at)));
+    }
+
+    /// Whether that time has come; asked once.
+    pub fn take_look_again(&mut self, now: Instant) -> bool {
+        self.again_at.take_if(|at| *at <= now).is_some()
+    }
+
+    /// Whether it is time to look for an editor that goes on saving into what orch has replaced; asked once.
+    pub fn take_late(&mut self, now: Instant) -> bool {
+        self.late_at.take_if(|at| *at <= now).is_some()
+    }
+
+    /// A write is over: an editor may have had the file open.
+    pub fn look_for_late(&mut self, now: Instant) {
+        self.late_at = Some(now + LATE);
+    }
+
+    /// What was read is to be read anew.
+    pub fn read_anew(&mut self) {
+        self.known.tasks = None;
+    }
+
+    /// Since when a file is odd, or since when it is as it is.
+    pub fn doubted_since(&mut self, is_odd: bool, saved: Option<Timestamp>, now: Timestamp) -> Timestamp {
+        self.doubted = is_odd.then(|| self.doubted.unwrap_or(now));
+        // A clock that was put back makes files that are to come.
+        saved.filter(|saved| *saved <= now).or(self.doubted).unwrap_or(now).min(now)
+    }
+
+    /// The file is not believed, because it lacks these.
+    pub fn lacks(&mut self, tasks: Vec<TaskId>) {
+        self.lacking = tasks;
+    }
+
+    /// What a file lacks that is not believed.
+    pub fn lacking(&self) -> &[TaskId] {
+        &self.lacking
     }
 
     /// These tasks changed.
@@ -177,8 +258,12 @@ impl FileSync {
         refused: Vec<String>,
         known: Option<KnownTasks>,
     ) {
+        self.own = agreed.map(|agreed| agreed.digest()).or(self.own);
+        // Entries that were given ids by an earlier write are still to be read, whatever this write put beside them.
+        let known = known.filter(|_| !self.filling);
         self.agree(agreed.filter(|_| self.agreed.is_some() && refused.is_empty() && known.is_some()));
         self.writing = false;
+        self.failure = None;
         self.generation += 1;
         self.outline = outline;
         self.refused = refused;
@@ -198,9 +283,24 @@ impl FileSync {
         self.show();
     }
 
+    /// The write failed: it is made again after a while, which grows.
+    pub fn take_failure(&mut self, why: String, now: Instant) {
+        let times = self.failure.as_ref().map_or(0, |before| before.times);
+        let pause = RETRY.saturating_mul(1 << times.min(5)).min(LONGEST_RETRY);
+        self.take_back(Some(format!("{why}; it is tried again")));
+        self.failure = Some(Failure { why, times: times + 1, again_at: now + pause });
+    }
+
+    /// Why what waits to be written cannot be.
+    pub fn unwritten(&self) -> Option<&str> {
+        let waits = self.filling || !self.dirty.is_empty() || !self.fills.is_empty();
+        self.failure.as_ref().filter(|_| waits).map(|failure| failure.why.as_str())
+    }
+
     /// Nothing waits to be written, or nothing can be.
     pub fn is_written(&self) -> bool {
-        !self.writing && (!self.readable || (self.dirty.is_empty() && self.fills.is_empty()))
+        let can_write = self.readable && self.failure.is_none();
+        !self.writing && (!can_write || (self.dirty.is_empty() && self.fills.is_empty()))
     }
 
     /// Whether what waits is to be written now. Changes that follow each other within `pause` make one write; an entry
@@ -211,12 +311,17 @@ impl FileSync {
             return false;
         }
         let due = *self.due.get_or_insert(now + pause);
-        !self.fills.is_empty() || now >= due
+        let is_tried = self.failure.as_ref().is_none_or(|failure| now >= failure.again_at);
+        is_tried && (!self.fills.is_empty() || now >= due)
     }
 
-    /// When that will be.
+    /// When that will be, or the file is looked at again.
     pub fn due(&self) -> Option<Instant> {
-        self.due.filter(|_| !self.writing && self.readable && !self.is_halfway())
+        // Once the outline is asked for, the look that brings it is what is waited for.
+        let can_write = !self.writing && self.readable && !self.is_halfway() && !self.outline_wanted;
+        let retry = |due: Instant| self.failure.as_ref().map_or(due, |failure| due.max(failure.again_at));
+        let write = self.due.filter(|_| can_write).map(retry);
+        [write, self.again_at, self.late_at].into_iter().flatten().min()
     }
 
     /// The next write, when there is something to write and nothing under way.
@@ -234,8 +339,7 @@ impl FileSync {
             let Some(task) = world.tasks.get(id) else { return false };
             let differs = edits_of(task, &mut edits);
             if differs {
-                let results = task.place.is_some() || task.attempts > 0;
-                tasks.push(Line { id: *id, status: task.status(), results });
+                tasks.push(Line { task: Arc::clone(task), is_new: !task.file.is_written() });
             }
             differs
         });
@@ -286,30 +390,52 @@ impl FileSync {
     }
 }
 
-/// orch's own values of one task. Returns whether there is anything to write.
+/// orch's own values of one task, and of the person's what a command has changed. Returns whether there is anything to
+/// write.
 fn edits_of(task: &Task, edits: &mut Vec<Edit>) -> bool {
     let written = match &task.file {
-        FileState::Removed => return false,
-        FileState::Pending => {
+        FileState::Removed { .. } => return false,
+        FileState::Pending | FileState::PutBack => {
             let entry = NewEntry { id: task.id, spec: task.spec.clone(), status: Some(task.status()) };
             edits.push(Edit::Append(Box::new(entry)));
             return true;
         }
         FileState::Written { status, .. } => *status,
     };
-    if written == Some(task.status()) {
-        return false;
-    }
+    let before = edits.len();
     let mut set = |key: &'static str, value: Value| edits.push(Edit::Set { at: At::Id(task.id), key, value });
-    set("status", task.status().as_str().into());
-    if let Some(place) = &task.place {
-        set("branch", place.branch.as_str().into());
+    for field in task.unwritten() {
+        set(field.key(), field.value(&task.spec));
     }
-    if task.attempts > 0 {
-        set("attempts", task.attempts.into());
+    if written != Some(task.status()) {
+        set("status", task.status().as_str().into());
+        if let Some(place) = &task.place {
+            set("branch", place.branch.as_str().into());
+        }
+        if task.attempts > 0 {
+            set("attempts", task.attempts.into());
+        }
+        if let Some(summary) = &task.summary {
+            set("summary", summary.as_str().into());
+        }
     }
-    if let Some(summary) = &task.summary {
-        set("summary", summary.as_str().into());
+    edits.len() > before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::fs::Fingerprint;
+
+    #[test]
+    fn an_entry_that_got_its_id_is_read_again_though_another_write_follows_at_once() {
+        let here = Fingerprint::of(std::path::Path::new("/")).expect("a root");
+        let after = |filling: bool| {
+            let mut file = FileSync { filling, writing: true, ..FileSync::default() };
+            file.take_write(None, None, Vec::new(), Some(KnownTasks(here)));
+            file.known().tasks
+        };
+        assert_eq!(after(false), Some(Some(here)), "what orch wrote need not be read");
+        assert_eq!(after(true), None, "the task of the entry is not born yet");
     }
-    true
 }

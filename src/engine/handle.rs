@@ -1,21 +1,38 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
+use super::alarm::Alarm;
+pub use super::batches::{NewBatch, Order as BatchOrder};
+pub use super::claims::Claiming;
+pub use super::error::EngineError;
+use super::gc::Collected;
+pub use super::lacking::Verdict;
 use super::metrics::{Figures, Metrics};
+pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
+pub use super::ruling::Acceptance;
 use super::settings::Settings;
-use crate::domain::ids::TaskId;
-use crate::domain::lifecycle::Refused;
+use crate::domain::batch::{Batch, BatchName};
+use crate::domain::breaker::Breaker;
+use crate::domain::cost::Charge;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::money::Spend;
+use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
-use crate::domain::plan::{Plan, status_in};
+use crate::domain::pause::{Pause, Wanted};
+use crate::domain::plan::{Plan, Room, status_in};
 use crate::domain::route::RouteResult;
+pub use crate::domain::ruling::Ruling;
+use crate::domain::service::{Departure, ServiceEntry};
 use crate::domain::task::{Run, Spec, Status, Task};
+use crate::domain::track_record::Sample;
+use crate::domain::wish::Change;
 pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
 use crate::stream::{self, Hub, RunFiles, Start, Subscription};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -26,7 +43,10 @@ const PAGE: u32 = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Request {
     /// Run it now.
-    Run,
+    Run {
+        /// Also where that is paused.
+        past_pause: bool,
+    },
     /// From the beginning.
     Retry,
     /// Stop its agent, and keep the conversation.
@@ -37,37 +57,60 @@ pub enum Request {
     Unblock,
 }
 
-/// Why the engine does not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// There is no such task.
-    #[error("there is no task {0}")]
-    NoTask(TaskId),
-    /// The task's status does not allow it.
-    #[error("task {task}: {source}")]
-    Refused {
-        /// Which.
-        task: TaskId,
-        /// Why.
-        source: Refused,
-    },
-    /// What was asked is wrong in itself.
-    #[error("{message}")]
-    Invalid {
-        /// What is wrong.
-        message: String,
-        /// What to do instead.
-        hint: Option<String>,
-    },
-    /// The state could not be stored; nothing was changed.
-    #[error(transparent)]
-    Journal(#[from] Arc<JournalError>),
-    /// It was accepted, but could not be stored yet.
-    #[error("not stored yet: {0}")]
-    NotYetStored(Arc<JournalError>),
-    /// The engine is leaving.
-    #[error("the engine is stopping")]
-    Stopping,
+/// What a branch would change, or has changed. Masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The branch.
+    pub branch: String,
+    /// Where it goes to.
+    pub base_branch: String,
+    /// The commit from which it differs.
+    pub base: String,
+    /// The commit that differs.
+    pub head: String,
+    /// How many commits lie between.
+    pub commits: usize,
+    /// Changed files, with added and removed lines.
+    pub files: Vec<(String, u64, u64)>,
+    /// The diff, where that was wanted.
+    pub patch: Option<String>,
+    /// Files that were too large for it.
+    pub omitted: Vec<String>,
+}
+
+/// What is paused now, and whether that is new.
+#[derive(Debug, Clone)]
+pub struct Switched {
+    /// It was otherwise before.
+    pub changed: bool,
+    /// Everything that is paused.
+    pub pauses: Vec<Pause>,
+}
+
+/// What becomes of something that is under way when the engine leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// The agent goes on; the next engine takes it over.
+    GoesOn,
+    /// It is waited for.
+    Finished,
+    /// The agent is interrupted, and resumed by the next engine.
+    Interrupted,
+    /// The result is judged or integrated by the next engine.
+    Later,
+}
+
+/// Something that is under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnderWay {
+    /// Of this task.
+    pub task: TaskId,
+    /// The run.
+    pub run: RunId,
+    /// Its agent.
+    pub agent: String,
+    /// What becomes of it.
+    pub fate: Fate,
 }
 
 /// All that is known at one moment. Cheap: tasks are shared.
@@ -85,16 +128,36 @@ pub struct View {
     pub projects: Vec<Project>,
     /// What would begin, and why the rest waits.
     pub plan: Arc<Plan>,
+    /// What limited starts.
+    pub room: Arc<Room>,
+    /// Breakers that have seen failures.
+    pub breakers: Vec<Breaker>,
     /// The settings in force.
     pub settings: Arc<Settings>,
     /// What is wrong with `tasks.yml` or `config.yml` now.
     pub problems: Vec<String>,
+    /// What is paused.
+    pub pauses: Vec<Pause>,
+    /// Batches that are open.
+    pub batches: Vec<Arc<Batch>>,
+    /// The engine is on its way out.
+    pub leaving: Option<Departure>,
+    /// The last place in the history.
+    pub last_seq: u64,
 }
 
 impl View {
     /// The status of a task that is here, or that one which is here waits for.
     pub fn status(&self, id: TaskId) -> Option<Status> {
         status_in(&self.tasks, &self.settled, id)
+    }
+
+    /// Where tasks belong that name no directory: to the only project, where there is only one.
+    pub fn only_project(&self) -> Option<&Path> {
+        match self.projects.as_slice() {
+            [only] => Some(&only.dir),
+            [] | [_, _, ..] => None,
+        }
     }
 }
 
@@ -103,11 +166,24 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(super) enum Command {
     Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
+    Rule { task: TaskId, ruling: Ruling, is_rehearsal: bool, reply: Reply<Arc<Task>> },
+    Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
     Send { task: TaskId, text: String, reply: Reply<Message> },
+    Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
+    Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
+    Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
     TryRoute { task: TaskId, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
+    ResetBreakers { name: Option<String>, reply: Reply<Vec<String>> },
+    Collect { dry_run: bool, reply: Reply<Collected> },
     Look { reply: Reply<View> },
+    Jobs { reply: Reply<JobsLook> },
+    ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
+    RunJob { job: JobId, reply: Reply<Firing> },
+    Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
+    Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
+    ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
 }
 
 /// A hand on the engine. Cheap to clone.
@@ -117,8 +193,10 @@ pub struct EngineHandle {
     pub(super) feed: broadcast::Sender<Entry>,
     pub(super) journal: Journal,
     pub(super) runs_dir: PathBuf,
+    pub(super) commands_dir: PathBuf,
     pub(super) hub: Hub,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) alarm: Alarm,
 }
 
 impl EngineHandle {
@@ -136,6 +214,36 @@ impl EngineHandle {
     /// Asks something of a task.
     pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::Ask { task, request, reply }).await
+    }
+
+    /// Brings a person's word on a task's work into its state; a rehearsal only tells whether it fits there.
+    pub async fn rule(&self, task: TaskId, ruling: Ruling, is_rehearsal: bool) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Rule { task, ruling, is_rehearsal, reply }).await
+    }
+
+    /// What a task's branch would change, or has changed; with the diff itself where that is wanted.
+    pub async fn compare(&self, task: TaskId, with_patch: bool) -> Result<Difference, EngineError> {
+        self.call(|reply| Command::Compare { task, with_patch, reply }).await
+    }
+
+    /// Changes what a person wants of a task. It is on disk when this returns, and in `tasks.yml` soon after.
+    pub async fn edit(&self, task: TaskId, change: Change) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Edit { task, change: Box::new(change), reply }).await
+    }
+
+    /// Claims a task, or lets go of it. It is on disk when this returns, and in `tasks.yml` soon after.
+    pub async fn claim(&self, task: TaskId, claiming: Claiming) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Claim { task, claiming, reply }).await
+    }
+
+    /// Decides about the open tasks that a `tasks.yml` lacks which is not believed. Returns which they are.
+    pub async fn missing(&self, verdict: Verdict) -> Result<Vec<Arc<Task>>, EngineError> {
+        self.call(|reply| Command::Missing { verdict, reply }).await
+    }
+
+    /// What was found at odds about a task between `tasks.yml`, commands and orch, newest last.
+    pub async fn conflicts_of(&self, task: TaskId) -> Result<Vec<Entry>, EngineError> {
+        self.read(move |journal| journal.conflicts_of(task)).await
     }
 
     /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
@@ -164,6 +272,76 @@ impl EngineHandle {
         self.call(|reply| Command::Register { project, reply }).await
     }
 
+    /// Closes a breaker, or all of them, by hand. Returns which.
+    pub async fn reset_breakers(&self, name: Option<String>) -> Result<Vec<String>, EngineError> {
+        self.call(|reply| Command::ResetBreakers { name, reply }).await
+    }
+
+    /// Pauses something (`pauses`), or lets it go on.
+    pub async fn switch(&self, wanted: Wanted, pauses: bool, by: String) -> Result<Switched, EngineError> {
+        self.call(|reply| Command::Switch { wanted, pauses, by, reply }).await
+    }
+
+    /// Has the engine leave, or (`is_rehearsal`) only tells what would become of what is under way.
+    pub async fn shut_down(&self, departure: Departure, is_rehearsal: bool) -> Result<Vec<UnderWay>, EngineError> {
+        self.call(|reply| Command::ShutDown { departure, is_rehearsal, reply }).await
+    }
+
+    /// The newest starts and ends of the daemon, oldest first.
+    pub async fn service_history(&self, limit: u32) -> Result<Vec<ServiceEntry>, EngineError> {
+        self.read(move |journal| journal.service_history(limit)).await
+    }
+
+    /// Removes the worktrees that may go, or only tells which.
+    pub async fn collect(&self, dry_run: bool) -> Result<Collected, EngineError> {
+        self.call(|reply| Command::Collect { dry_run, reply }).await
+    }
+
+    /// What recurs, as it is known at this moment.
+    pub async fn jobs(&self) -> Result<JobsLook, EngineError> {
+        self.call(|reply| Command::Jobs { reply }).await
+    }
+
+    /// Changes `jobs.yml` as a person asks. Returns the job as it is then; of one that was removed, as it was.
+    pub async fn change_jobs(&self, change: JobChange) -> Result<Arc<JobRecord>, EngineError> {
+        self.call(|reply| Command::ChangeJobs { change: Box::new(change), reply }).await
+    }
+
+    /// Fires a job now.
+    pub async fn run_job(&self, job: JobId) -> Result<Firing, EngineError> {
+        self.call(|reply| Command::RunJob { job, reply }).await
+    }
+
+    /// Makes a batch, changes it or gives it up. It is on disk when this returns, as a whole or not at all.
+    pub async fn batch_order(&self, order: BatchOrder) -> Result<Arc<Batch>, EngineError> {
+        self.call(|reply| Command::Batch { order: Box::new(order), reply }).await
+    }
+
+    /// The newest batch of a name, open or not.
+    pub async fn batch(&self, name: BatchName) -> Result<Option<Batch>, EngineError> {
+        self.read(move |journal| journal.batch(&name)).await
+    }
+
+    /// The newest batches that have ended, newest first.
+    pub async fn ended_batches(&self, limit: u32) -> Result<Vec<Batch>, EngineError> {
+        self.read(move |journal| journal.ended_batches(limit)).await
+    }
+
+    /// The newest firings of a job, or of all jobs, newest first.
+    pub async fn firings(&self, job: Option<JobId>, limit: u32) -> Result<Vec<Firing>, EngineError> {
+        self.read(move |journal| journal.firings(job.as_ref(), limit)).await
+    }
+
+    /// The last firing of each job.
+    pub async fn last_firings(&self) -> Result<Vec<Firing>, EngineError> {
+        self.read(|journal| journal.last_firings()).await
+    }
+
+    /// Where the output of a job's command is kept.
+    pub fn job_output(&self, firing: &Firing) -> PathBuf {
+        self.commands_dir.join(firing.job.as_str()).join(firing.due.as_millisecond().to_string()).join("output.log")
+    }
+
     /// Everything at hand at this moment.
     pub async fn look(&self) -> Result<View, EngineError> {
         self.call(|reply| Command::Look { reply }).await
@@ -173,6 +351,11 @@ impl EngineHandle {
     /// [`Self::entries`].
     pub fn follow(&self) -> broadcast::Receiver<Entry> {
         self.feed.subscribe()
+    }
+
+    /// The place after which the history is not older than `time`.
+    pub async fn place_at(&self, time: Timestamp) -> Result<u64, EngineError> {
+        self.read(move |journal| journal.place_at(time)).await
     }
 
     /// The history after `seq`.
@@ -221,9 +404,30 @@ impl EngineHandle {
         self.read(move |journal| journal.runs_of(task)).await
     }
 
+    /// The work runs that ended last, newest first, among the last `limit` runs.
+    pub async fn last_work_runs(&self, limit: u32) -> Result<Vec<Run>, EngineError> {
+        let runs = self.read(move |journal| journal.last_ended(limit)).await?;
+        Ok(runs.into_iter().filter(|run| run.kind == RunKind::Work).collect())
+    }
+
     /// What the runs that ended at `since` or later cost.
     pub async fn spent_since(&self, since: Timestamp) -> Result<Spend, EngineError> {
         self.read(move |journal| journal.spent_since(since)).await
+    }
+
+    /// What the runs cost that ended at `since` or later, in the order of their ends; `None`: all that ever ended.
+    pub async fn charges_since(&self, since: Option<Timestamp>) -> Result<Vec<Charge>, EngineError> {
+        self.read(move |journal| journal.charges_since(since)).await
+    }
+
+    /// How runs of work were judged, in the order of their ends.
+    pub async fn samples(&self) -> Result<Vec<Sample>, EngineError> {
+        self.read(Journal::samples).await
+    }
+
+    /// The tasks whose title and text are most like `text`, the likest first.
+    pub async fn tasks_like(&self, text: String, limit: u32) -> Result<Vec<TaskId>, EngineError> {
+        self.read(move |journal| journal.tasks_like(&text, limit)).await
     }
 
     /// The last line that each of these runs has said, in their order.
@@ -259,12 +463,15 @@ impl EngineHandle {
         tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 
-    async fn read<T: Send + 'static>(
+    pub(super) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&Journal) -> Result<T, JournalError> + Send + 'static,
     ) -> Result<T, EngineError> {
         let journal = self.journal.clone();
         let result = tokio::task::spawn_blocking(move || read(&journal)).await;
-        result.map_err(|_| EngineError::Stopping)?.map_err(|e| EngineError::Journal(Arc::new(e)))
+        result.map_err(|_| EngineError::Stopping)?.map_err(|error| {
+            self.alarm.heed(&error);
+            EngineError::Journal(Arc::new(error))
+        })
     }
 }

@@ -2,9 +2,10 @@
 
 use crate::domain::event::Event;
 use crate::domain::evidence::IntegrationState;
-use crate::domain::ids::RunId;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::Outcome;
-use crate::domain::task::{State, Task};
+use crate::domain::ruling::{Ruling, short};
+use crate::domain::task::{NextRun, State, Task};
 
 /// The stable kind and the text of the history's line for `event`.
 pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, String) {
@@ -18,37 +19,85 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         }
         Event::RouteImpossible { reason } => ("route_impossible", reason.clone()),
         Event::RoutePostponed { until } => ("route_postponed", format!("the router is asked again at {until}")),
-        Event::Launched { .. } => ("run_launched", format!("attempt {} begins", after.attempts)),
+        Event::Launched { .. } => ("run_launched", launched(before, after)),
         Event::Placed { place } => ("placed", format!("{} in {}", place.branch, place.worktree.display())),
         Event::LaunchFailed { .. } => ("launch_failed", then()),
         Event::RunEnded { outcome, .. } => ("run_ended", format!("{}; {}", ended(outcome), then())),
         Event::Judged { evidence, .. } => {
-            let seen = format!(
-                "{} commits, +{} −{} in {} files",
-                evidence.commits.len(),
-                evidence.insertions,
-                evidence.deletions,
-                evidence.files
-            );
+            let seen = evidence.accepted.clone().unwrap_or_else(|| {
+                let (commits, files) = (evidence.commits.len(), evidence.files);
+                format!("{commits} commits, +{} −{} in {files} files", evidence.insertions, evidence.deletions)
+            });
             ("judged", format!("{seen}; {}", then()))
         }
+        Event::ReviewAsked { review, .. } => ("review_asked", format!("as run {review}")),
+        Event::ReviewPostponed { wait, .. } => {
+            ("review_postponed", format!("{}; again at {}", wait.detail, wait.until))
+        }
+        Event::Reviewed { review, .. } => ("reviewed", format!("{}; {}", review.told(), then())),
+        Event::ReviewFailed { agent, failure, .. } => {
+            ("review_failed", format!("{agent}: {}: {}; {}", failure.class, first_line(&failure.detail), then()))
+        }
+        Event::HandedOn { made, awaited, .. } => ("handed_on", handed_on(made, awaited)),
+        Event::PartFailed { .. } => ("part_failed", then()),
         Event::Integrated { integration, .. } => {
             let commit = integration.commit.as_deref().map(|c| c.get(..10).unwrap_or(c)).unwrap_or("nothing");
             match integration.state {
                 IntegrationState::Kept => ("done", format!("{commit} is kept on its branch")),
                 IntegrationState::Merged => ("done", format!("merged as {commit}")),
+                IntegrationState::Reverted => ("reverted", format!("its merge was taken back by {commit}")),
             }
         }
         Event::NotIntegrated { .. } => ("not_integrated", then()),
         Event::IntegrationDue => ("integration_due", "trying to integrate again".to_owned()),
+        Event::Ruled { ruling, .. } => ruled(ruling),
         Event::CancelAsked { reason } => ("cancel_asked", reason.clone()),
+        Event::ShutdownAsked => ("interrupt_asked", "orch shuts down: the agent is interrupted".to_owned()),
         Event::InterruptAsked => ("interrupt_asked", "a person interrupts the agent".to_owned()),
         Event::MessageWaits => ("goes_on", format!("{} → {}, with a message", before.status().as_str(), then())),
         Event::RetryAsked => ("retry_asked", format!("{} → {}", before.status().as_str(), then())),
         Event::UnblockAsked => ("unblock_asked", format!("{} → {}", before.status().as_str(), then())),
-        Event::RunAsked => ("run_asked", "a person wants it to run now".to_owned()),
+        Event::RunAsked { past_pause: false } => ("run_asked", "a person wants it to run now".to_owned()),
+        Event::RunAsked { past_pause: true } => ("run_asked", "a person wants it to run now, paused or not".to_owned()),
         Event::Blocked(_) => ("blocked", "waits for other work".to_owned()),
         Event::Unblocked => ("unblocked", "what it waited for is there".to_owned()),
+        Event::WaitsForItself(_) => ("waits_for_itself", then()),
+    }
+}
+
+fn ruled(ruling: &Ruling) -> (&'static str, String) {
+    match ruling {
+        Ruling::Approve { commit } => ("approved", format!("a person accepts it as it is at {}", short(commit))),
+        Ruling::Merge { commit } => ("merge_asked", format!("a person wants {} merged now", short(commit))),
+        Ruling::Revert => ("revert_asked", "a person wants its merge taken back".to_owned()),
+        Ruling::Reject { reason } => ("rejected", format!("a person sends it back: {}", first_line(reason))),
+    }
+}
+
+fn launched(before: &Task, after: &Task) -> String {
+    match &before.state {
+        State::Routed { next: NextRun::Resumed { .. }, .. } => {
+            format!("attempt {} goes on where the shutdown of orch interrupted it", after.attempts)
+        }
+        State::Routed { next: NextRun::Parts, .. } => {
+            format!("attempt {} goes on with what became of its parts", after.attempts)
+        }
+        State::Routed { .. }
+        | State::New { .. }
+        | State::InProgress { .. }
+        | State::InReview { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => format!("attempt {} begins", after.attempts),
+    }
+}
+
+fn handed_on(made: &[TaskId], awaited: &[TaskId]) -> String {
+    let named = |tasks: &[TaskId]| tasks.iter().map(|id| format!("#{id}")).collect::<Vec<_>>().join(", ");
+    match made {
+        [] => format!("its work is good, and waits for open parts: {}", named(awaited)),
+        _ => format!("hands work on to {}; waits for {}", named(made), named(awaited)),
     }
 }
 
@@ -63,6 +112,7 @@ fn ended(outcome: &Outcome) -> String {
 fn standing(task: &Task) -> String {
     match &task.state {
         State::NeedsReview { question, .. } => format!("needs_review: {question}"),
+        State::Routed { next: NextRun::Resumed { .. }, .. } => "goes on when orch is back".to_owned(),
         State::Routed { .. } => match &task.last_failure {
             Some(failure) => format!("again after {}: {}", failure.class, first_line(&failure.detail)),
             None => "routed".to_owned(),
@@ -86,7 +136,13 @@ pub fn run_of(event: &Event) -> Option<RunId> {
         | Event::LaunchFailed { run, .. }
         | Event::RunEnded { run, .. }
         | Event::Judged { run, .. }
+        | Event::ReviewAsked { run, .. }
+        | Event::ReviewPostponed { run, .. }
+        | Event::Reviewed { run, .. }
+        | Event::ReviewFailed { run, .. }
+        | Event::HandedOn { run, .. }
         | Event::Integrated { run, .. }
+        | Event::Ruled { run, .. }
         | Event::NotIntegrated { run, .. } => Some(run.clone()),
         Event::RouteChosen { .. }
         | Event::RouteImpossible { .. }
@@ -95,11 +151,14 @@ pub fn run_of(event: &Event) -> Option<RunId> {
         | Event::IntegrationDue
         | Event::CancelAsked { .. }
         | Event::InterruptAsked
+        | Event::ShutdownAsked
         | Event::MessageWaits
         | Event::RetryAsked
         | Event::UnblockAsked
-        | Event::RunAsked
+        | Event::RunAsked { .. }
         | Event::Blocked(_)
-        | Event::Unblocked => None,
+        | Event::Unblocked
+        | Event::PartFailed { .. }
+        | Event::WaitsForItself(_) => None,
     }
 }

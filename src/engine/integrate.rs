@@ -3,28 +3,32 @@
 
 use super::doors::Doors;
 use super::settings::{Settings, directory_of};
-use super::verify::run_checks;
+use super::verify::{Checking, Place};
+use crate::adapters::crash::point;
 use crate::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo};
 use crate::config::raw::Integrate;
 use crate::config::resolved::Config;
+use crate::domain::conflict;
 use crate::domain::event::IntegrationProblem;
 use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::task::{IntegrationWait, Task};
+use crate::domain::task::{OrderKind, Postponed, Task};
+use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
 use jiff::SignedDuration;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// How often a base that moves under the merge is followed before it is left for later.
-const MOVES_FOLLOWED: u32 = 5;
+pub(super) const MOVES_FOLLOWED: u32 = 5;
 /// When a dirty checkout is looked at again.
 const WAIT: SignedDuration = SignedDuration::from_secs(30);
 
-/// Integrates the accepted work of `task`.
+/// Integrates the accepted work of `task`, or carries out what a person has ordered about its branch.
 pub async fn integrate(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
@@ -33,55 +37,241 @@ pub async fn integrate(
     run: &RunId,
 ) -> Result<Integration, IntegrationProblem> {
     let config = settings.for_task(task, projects);
-    let head = task.evidence.as_ref().map(|e| e.head.clone());
-    match config.workflow.integrate {
-        Integrate::Branch => {
-            Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit: head })
+    if let (Some(OrderKind::Approve), Some(integration)) = (task.order().map(|o| o.kind), &task.integration)
+        && task.is_merged()
+    {
+        // The base has it, and the person leaves it there.
+        return Ok(Integration::clone(integration));
+    }
+    match (task.order().map(|order| order.kind), config.workflow.integrate) {
+        (None | Some(OrderKind::Approve), Integrate::Branch) => {
+            let judged = task.evidence.as_ref().map(|evidence| evidence.head.clone());
+            let commit = task.order().map(|order| order.commit.clone()).or(judged);
+            Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit })
         }
-        Integrate::Merge => {
-            let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
-            merge(doors, &config, &dir, task, run).await
+        (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
+            let queue = Queue::new(doors, &config, task, run, projects).await?;
+            queue.merge().await
+        }
+        (Some(OrderKind::Revert), _) => {
+            let queue = Queue::new(doors, &config, task, run, projects).await?;
+            super::revert::take_back(&queue).await
         }
     }
 }
 
-fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
+pub(super) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
     IntegrationProblem::Ask(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
 }
 
-async fn merge(
-    doors: &Doors,
-    config: &Config,
-    dir: &Path,
-    task: &Task,
-    run: &RunId,
-) -> Result<Integration, IntegrationProblem> {
-    let repo = doors.repository(dir).await.map_err(|e| ask(&e, e.hint()))?;
-    let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
-    let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;
-    let base = BranchName::parse(&place.base_branch).map_err(|e| ask(&e, None))?;
-    let scratch = doors.home.state().join("merge").join(run.as_str());
-    let message = message(task);
-    let request = MergeRequest { branch: &branch, base: &base, scratch: &scratch, message: &message };
-    let mut result = Err(later(doors, format!("{base} keeps moving")));
-    for _ in 0..MOVES_FOLLOWED {
-        match attempt(doors, config, &repo, &request, run).await {
-            Err(Attempt::Moved) => {}
-            Err(Attempt::Problem(problem)) => {
-                result = Err(problem);
-                break;
-            }
-            Ok(sha) => {
-                result = Ok(sha);
-                break;
+/// A task at the head of the queue of its base branch, with all that is needed to bring something there.
+pub(super) struct Queue<'a> {
+    pub(super) doors: &'a Doors,
+    pub(super) config: &'a Config,
+    pub(super) task: &'a Task,
+    pub(super) run: &'a RunId,
+    pub(super) repo: Repo,
+    pub(super) branch: BranchName,
+    pub(super) base: BranchName,
+    pub(super) scratch: PathBuf,
+    /// Whoever merges beside this one moves the base, and everything would be done and checked once more.
+    _turn: OwnedMutexGuard<()>,
+}
+
+/// What an attempt has brought to the base.
+pub(super) struct Brought {
+    /// The commit that holds it.
+    pub(super) commit: String,
+    /// Where the base stood before.
+    before: String,
+    /// Where the base stood then.
+    base_sha: String,
+    /// The checks have passed on exactly that.
+    is_tested: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// The base moved meanwhile.
+    Moved,
+    Problem(IntegrationProblem),
+}
+
+impl From<IntegrationProblem> for Attempt {
+    fn from(problem: IntegrationProblem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl<'a> Queue<'a> {
+    /// Waits for its turn.
+    async fn new(
+        doors: &'a Doors,
+        config: &'a Config,
+        task: &'a Task,
+        run: &'a RunId,
+        projects: &[Project],
+    ) -> Result<Self, IntegrationProblem> {
+        let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
+        let repo = doors.repository(&dir).await.map_err(|e| ask(&e, e.hint()))?;
+        let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
+        let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;
+        let base = BranchName::parse(&place.base_branch).map_err(|e| ask(&e, None))?;
+        let scratch = doors.home.merges().join(run.as_str());
+        let turn = doors.ledger.turn(repo.common_dir(), base.as_str()).await;
+        Ok(Self { doors, config, task, run, repo, branch, base, scratch, _turn: turn })
+    }
+
+    async fn merge(&self) -> Result<Integration, IntegrationProblem> {
+        let mut result = Err(later(self.doors, format!("{} keeps moving", self.base)));
+        for _ in 0..MOVES_FOLLOWED {
+            match self.attempt().await {
+                Err(Attempt::Moved) => {}
+                Err(Attempt::Problem(problem)) => {
+                    result = Err(problem);
+                    break;
+                }
+                Ok(brought) => {
+                    result = self.verified(brought).await;
+                    break;
+                }
             }
         }
+        self.clear().await;
+        result
     }
-    if let Err(error) = repo.remove_scratch(&scratch).await {
-        tracing::warn!(%run, %error, "a scratch worktree is left behind");
+
+    /// The checks once more, where the base is not what they have passed on.
+    async fn verified(&self, brought: Brought) -> Result<Integration, IntegrationProblem> {
+        let (mode, state) = (IntegrateMode::Merge, IntegrationState::Merged);
+        let integration = Integration { mode, state, commit: Some(brought.commit) };
+        if !self.config.workflow.verify_after_merge || self.config.workflow.checks.is_empty() {
+            return Ok(integration);
+        }
+        let tip = self.repo.tip(&self.base).await.map_err(|e| ask(&e, e.hint()))?;
+        let Some(tip) = tip.filter(|tip| !brought.is_tested || *tip != brought.base_sha) else {
+            return Ok(integration);
+        };
+        let checkout = self.repo.scratch_at(&self.scratch, &tip).await.map_err(|e| ask(&e, e.hint()))?;
+        match self.check("base", &checkout.work_tree, &brought.before).await {
+            Some(failure) => Err(IntegrationProblem::Red { integration, failure }),
+            None => Ok(integration),
+        }
     }
-    let commit = result?;
-    Ok(Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: Some(commit) })
+
+    /// Throws the scratch worktree away.
+    pub(super) async fn clear(&self) {
+        point!("merge.remove.before");
+        if let Err(error) = self.repo.remove_scratch(&self.scratch).await {
+            tracing::warn!(run = %self.run, %error, "a scratch worktree is left behind");
+        }
+        point!("merge.remove.after");
+    }
+
+    async fn attempt(&self) -> Result<Brought, Attempt> {
+        let message = message(self.task);
+        let judged = self.task.evidence.as_ref().map(|evidence| evidence.head.as_str()).filter(|sha| !sha.is_empty());
+        let request = MergeRequest {
+            branch: &self.branch,
+            base: &self.base,
+            scratch: &self.scratch,
+            message: &message,
+            expected: self.task.order().map(|order| order.commit.as_str()).or(judged),
+        };
+        match self.repo.merge_candidate(&request).await {
+            Ok(Merged::Already { .. }) if self.was_taken_back() => {
+                let detail = format!("{} was merged and taken back, and has nothing new since", self.branch);
+                Err(ask(&detail, Some(format!("orch task retry {}", self.task.id))).into())
+            }
+            Ok(Merged::Already { base_sha, commit }) => {
+                let before = self.task.place.as_ref().map_or_else(|| base_sha.clone(), |place| place.base.clone());
+                Ok(Brought { commit, before, base_sha, is_tested: false })
+            }
+            Ok(Merged::Ready(candidate)) => self.bring(&candidate, "after merging with the base").await,
+            Err(error) => Err(self.problem(error).into()),
+        }
+    }
+
+    fn was_taken_back(&self) -> bool {
+        self.task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Reverted)
+    }
+
+    /// What a merge or a revert that cannot be made amounts to.
+    pub(super) fn problem(&self, error: MergeError) -> IntegrationProblem {
+        match error {
+            MergeError::Conflict { files, sides, .. } => {
+                let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
+                let redactor = self.config.redactor(&self.doors.environment);
+                let sides = crate::runner::sanitize(&redactor.text(&sides));
+                let detail = conflict::told(files.iter().map(String::as_str), &sides);
+                IntegrationProblem::Work(Failure::new(FailureClass::Conflict, detail))
+            }
+            error @ (MergeError::NotAsJudged { .. }
+            | MergeError::NotAMerge { .. }
+            | MergeError::BranchMissing { .. }
+            | MergeError::Scratch(_)
+            | MergeError::Git(_)) => ask(&error, error.hint()),
+        }
+    }
+
+    /// Brings a candidate to the base, once the checks pass on it.
+    pub(super) async fn bring(&self, candidate: &Candidate, when: &str) -> Result<Brought, Attempt> {
+        // What passes on a branch may still break the base.
+        if let Some(failure) = self.check("merge", &candidate.checkout.work_tree, &candidate.base_sha).await {
+            let detail = format!("{when}: {}", failure.detail);
+            return Err(IntegrationProblem::Work(Failure { detail, ..failure }).into());
+        }
+        point!("merge.checked");
+        let base_sha = self.advance(&self.base, candidate).await?;
+        let commit = candidate.merge_sha.clone();
+        let before = candidate.base_sha.clone();
+        Ok(Brought { is_tested: base_sha == commit, before, commit, base_sha })
+    }
+
+    /// Moves a branch to a candidate, if it is still where that began.
+    pub(super) async fn advance(&self, base: &BranchName, candidate: &Candidate) -> Result<String, Attempt> {
+        let (doors, repo) = (self.doors, &self.repo);
+        // Noted first: a run that ends right after the move must already find it in the ledger.
+        let (name, old, new) = (base.full_ref(), candidate.base_sha.clone(), candidate.merge_sha.clone());
+        doors.ledger.begin(RefMove { name, old, new, progress: MoveProgress::UnderWay });
+        point!("merge.advance.before");
+        let advanced = repo.advance_base(base, &candidate.base_sha, &candidate.merge_sha).await;
+        point!("merge.advance.after");
+        doors.ledger.end(&candidate.merge_sha, advanced.is_ok());
+        match advanced {
+            Ok(advanced) => Ok(advanced.sha),
+            Err(AdvanceError::Moved { .. }) => Err(Attempt::Moved),
+            Err(
+                error @ (AdvanceError::BaseDirty { .. }
+                | AdvanceError::HalfMoved { .. }
+                | AdvanceError::CheckoutMissing { .. }),
+            ) => {
+                let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                Err(later(doors, format!("{error}{hint}")).into())
+            }
+            Err(error) => Err(ask(&error, error.hint()).into()),
+        }
+    }
+
+    /// The checks in `dir`; what was red at `before` already is nobody's fault here.
+    async fn check(&self, name: &str, dir: &Path, before: &str) -> Option<Failure> {
+        let output_dir = self.doors.run_dir(self.run).evidence().join(name);
+        let task_type = TaskType::of(&self.task.spec);
+        let checking = Checking {
+            doors: self.doors,
+            config: self.config,
+            run: self.run,
+            repo: &self.repo,
+            base: before,
+            output_dir: &output_dir,
+            mends: task_type.mends(),
+        };
+        let checks = checking.run_all(Place::AsItIs(dir)).await;
+        match failed_checks(&checks, &task_type) {
+            Some(Verdict::Fail(failure)) => Some(failure),
+            Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => None,
+        }
+    }
 }
 
 fn message(task: &Task) -> String {
@@ -91,65 +281,7 @@ fn message(task: &Task) -> String {
     format!("{title}\n\n{summary}\n\nOrch-Task: {}\nOrch-Agent: {route}\n", task.id)
 }
 
-fn later(doors: &Doors, detail: String) -> IntegrationProblem {
+pub(super) fn later(doors: &Doors, detail: String) -> IntegrationProblem {
     let now = doors.clock.now();
-    IntegrationProblem::Wait(IntegrationWait { detail, until: now.checked_add(WAIT).unwrap_or(now) })
-}
-
-enum Attempt {
-    /// The base moved meanwhile.
-    Moved,
-    Problem(IntegrationProblem),
-}
-
-async fn attempt(
-    doors: &Doors,
-    config: &Config,
-    repo: &Repo,
-    request: &MergeRequest<'_>,
-    run: &RunId,
-) -> Result<String, Attempt> {
-    let candidate = match repo.merge_candidate(request).await {
-        Ok(Merged::Already { base_sha }) => return Ok(base_sha),
-        Ok(Merged::Ready(candidate)) => candidate,
-        Err(MergeError::Conflict { files, .. }) => {
-            let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-            let failure = Failure::new(FailureClass::Conflict, files.join("\n"));
-            return Err(Attempt::Problem(IntegrationProblem::Work(failure)));
-        }
-        Err(error) => return Err(Attempt::Problem(ask(&error, error.hint()))),
-    };
-    check(doors, config, &candidate, run).await?;
-    advance(doors, repo, request.base, &candidate).await
-}
-
-/// The checks on the merge result: what passes on a branch may still break the base.
-async fn check(doors: &Doors, config: &Config, candidate: &Candidate, run: &RunId) -> Result<(), Attempt> {
-    let output_dir = doors.run_dir(run).evidence().join("merge");
-    let checks = run_checks(doors, config, run, &candidate.checkout.work_tree, &output_dir).await;
-    match failed_checks(&checks) {
-        Some(Verdict::Fail(failure)) => {
-            let detail = format!("after merging with the base: {}", failure.detail);
-            let failure = Failure { detail, ..failure };
-            Err(Attempt::Problem(IntegrationProblem::Work(failure)))
-        }
-        Some(Verdict::Accept | Verdict::Ask { .. }) | None => Ok(()),
-    }
-}
-
-async fn advance(doors: &Doors, repo: &Repo, base: &BranchName, candidate: &Candidate) -> Result<String, Attempt> {
-    // Noted first: a run that ends right after the move must already find it in the ledger.
-    let (name, old, new) = (base.full_ref(), candidate.base_sha.clone(), candidate.merge_sha.clone());
-    doors.ledger.begin(RefMove { name, old, new, progress: MoveProgress::UnderWay });
-    let advanced = repo.advance_base(base, &candidate.base_sha, &candidate.merge_sha).await;
-    doors.ledger.end(&candidate.merge_sha, advanced.is_ok());
-    match advanced {
-        Ok(advanced) => Ok(advanced.sha),
-        Err(AdvanceError::Moved { .. }) => Err(Attempt::Moved),
-        Err(error @ (AdvanceError::BaseDirty { .. } | AdvanceError::CheckoutMissing { .. })) => {
-            let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            Err(Attempt::Problem(later(doors, format!("{error}{hint}"))))
-        }
-        Err(error) => Err(Attempt::Problem(ask(&error, error.hint()))),
-    }
+    IntegrationProblem::Wait(Postponed { detail, until: now.checked_add(WAIT).unwrap_or(now) })
 }

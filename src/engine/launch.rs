@@ -2,35 +2,39 @@
 //! finding out how a run ended.
 
 use super::doors::Doors;
-use super::session::{Opening, not_started};
+use super::health::Over;
+use super::session::{Opening, not_started, prepared, prepared_file, workplace};
 use super::settings::{Settings, directory_of};
-use super::{agent_env, material};
+use super::terms::Terms;
+use super::told::{parts_of, said_before, tried_before};
+use super::{agent_env, hindrance, material};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Git, GitError, Guard, Repo};
+use crate::adapters::git::{GitError, Guard, Repo};
 use crate::adapters::process::{sweep, which};
-use crate::adapters::worktree::{Worktree, WorktreeError, WorktreeRequest};
+use crate::adapters::worktree::{Worktree, WorktreeRequest};
 use crate::agents::{DialectKind, GitDirs, LaunchRequest, Session};
 use crate::config::resolved::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::RunId;
-use crate::domain::message::{Message, MessageState};
+use crate::domain::message::Message;
 use crate::domain::names::{self, BranchName};
-use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind, Usage};
+use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind};
 use crate::domain::prompt::{
-    Again, Conversation, ProjectFile, WorkContext, again_prompt, message_prompt, repair_prompt, with_messages,
-    work_prompt,
+    Again, Conversation, PartResult, ProjectFile, Tried, WorkContext, again_prompt, message_prompt, parts_prompt,
+    repair_prompt, resumed_prompt, with_messages, work_prompt,
 };
-use crate::domain::redact::Pattern;
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
-use crate::runner::{self, Handed, Launch, Limits, RunDir, RunReport, RunState};
+use crate::domain::task_type::TaskType;
+use crate::runner::{self, Handed, Launch, RunDir, RunReport, RunState};
 use crate::store::journal::Project;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A run that the runner has. Kept in the run's directory before its runner can take it, so that a daemon that finds
@@ -56,41 +60,6 @@ fn git_problem(error: GitError) -> LaunchProblem {
     ask(&error, hint)
 }
 
-impl Doors {
-    /// git, looked for once.
-    pub async fn git(&self) -> Result<&Git, GitError> {
-        let locks = self.home.state().join("locks");
-        self.git.get_or_try_init(|| Git::locate(&self.environment, &locks)).await
-    }
-
-    /// The repository at a directory: discovered once, and again when its configuration changed.
-    pub async fn repository(&self, dir: &Path) -> Result<Repo, GitError> {
-        if let Some(repo) = self.known_repository(dir) {
-            return Ok(repo);
-        }
-        let _one_looks = self.discovering.lock().await;
-        if let Some(repo) = self.known_repository(dir) {
-            return Ok(repo);
-        }
-        let repo = Repo::discover(self.git().await?, dir).await?;
-        let entry = (repo.clone(), stamp_of(&repo));
-        self.repositories.lock().unwrap_or_else(PoisonError::into_inner).insert(dir.to_owned(), entry);
-        Ok(repo)
-    }
-}
-
-impl Doors {
-    fn known_repository(&self, dir: &Path) -> Option<Repo> {
-        let known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
-        known.filter(|(repo, seen)| seen.is_some() && stamp_of(repo) == *seen).map(|(repo, _)| repo)
-    }
-}
-
-/// When a repository's configuration was changed last.
-fn stamp_of(repo: &Repo) -> Option<std::time::SystemTime> {
-    std::fs::metadata(repo.common_dir().join("config")).and_then(|m| m.modified()).ok()
-}
-
 /// What one launch is made for.
 struct Order<'a> {
     doors: &'a Arc<Doors>,
@@ -104,6 +73,10 @@ struct Order<'a> {
     said: Vec<Message>,
     /// What the person said to the agents before, which one that begins anew has not heard.
     said_before: Vec<Message>,
+    /// What became of parts that the agent has not heard of.
+    parts: Vec<PartResult>,
+    /// Earlier runs that the agent does not remember.
+    tried: Vec<Tried>,
 }
 
 /// Makes everything that a work run needs and has the runner take it.
@@ -130,20 +103,10 @@ pub async fn start_work(
         run_dir: doors.run_dir(&run.id),
         said,
         said_before: said_before(doors, task, run).await?,
+        parts: parts_of(doors, task, run).await?,
+        tried: tried_before(doors, task, run).await?,
     };
     order.start().await
-}
-
-/// What was said to agents whose conversation this run does not go on with.
-async fn said_before(doors: &Arc<Doors>, task: &Task, run: &Run) -> Result<Vec<Message>, LaunchProblem> {
-    if run.session_id.is_some() || task.runs <= 1 {
-        return Ok(Vec::new());
-    }
-    let (doors, id) = (Arc::clone(doors), task.id);
-    let read = tokio::task::spawn_blocking(move || doors.journal.messages_of(id)).await;
-    let mut messages = read.map_err(|e| ask(&e, None))?.map_err(|e| ask(&e, None))?;
-    messages.retain(|message| message.state == MessageState::Delivered);
-    Ok(messages)
 }
 
 /// The project's name: registered, or that of its directory.
@@ -156,9 +119,10 @@ impl Order<'_> {
     async fn start(&self) -> Result<Started, LaunchProblem> {
         // A run that was started before a crash is found again, not prepared again.
         if !not_started(&self.run_dir)? {
-            let bytes = fs::read_limited(&self.prepared_file(), 64 << 10).map_err(|e| ask(&e, None))?;
-            return serde_json::from_slice(&bytes)
-                .map_err(|e| ask(&format!("prepared.json of {}: {e}", self.run.id), None));
+            return match prepared(&self.run_dir)? {
+                Some(started) => Ok(started),
+                None => self.told_again().await,
+            };
         }
         let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
         let opening = Opening::begin(self.doors, name, self.run_dir.clone())?;
@@ -182,22 +146,25 @@ impl Order<'_> {
         };
         let (worktree, branch) = self.worktree(&repo, &base).await?;
         let guard = guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?;
-        let place = Workplace {
-            branch: branch.as_str().to_owned(),
-            worktree: worktree.path.clone(),
-            base_branch: base.as_str().to_owned(),
-            base: worktree.base_sha.clone(),
-        };
+        let place = workplace(&worktree, &branch, &base);
         let session = self.session();
         let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };
         let bytes = serde_json::to_vec(&started).map_err(|e| ask(&e, None))?;
-        fs::write_private(&self.prepared_file(), &bytes, Durability::Cached).map_err(|e| ask(&e, None))?;
+        point!("prepared.before");
+        fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| ask(&e, None))?;
+        point!("prepared.after");
         self.prepare(&repo, &worktree, &place, session, &guard)?;
         Ok(started)
     }
 
-    fn prepared_file(&self) -> PathBuf {
-        self.run_dir.path().join("prepared.json")
+    /// What a run was given that its runner has taken already, where the note of it does not read: it is not flushed, and the
+    /// power was cut, and with it the run. Where it worked is told again; how it ended is found out by whoever looks at it.
+    async fn told_again(&self) -> Result<Started, LaunchProblem> {
+        tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
+        let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
+        let base = self.base_branch(&repo).await?;
+        let (worktree, branch) = self.worktree(&repo, &base).await?;
+        Ok(Started { session_id: None, place: Some(workplace(&worktree, &branch, &base)) })
     }
 
     async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
@@ -221,7 +188,9 @@ impl Order<'_> {
                 .map_err(|e| ask(&e, None))?;
         }
         let request = WorktreeRequest { path: &path, branch: &branch, base, fetch: self.task.place.is_none() };
-        let worktree = repo.ensure_worktree(&request).await.map_err(|error| worktree_problem(&error))?;
+        point!("worktree.before");
+        let worktree = repo.ensure_worktree(&request).await.map_err(|error| ask(&error, error.hint()))?;
+        point!("worktree.after");
         for note in &worktree.notes {
             tracing::info!(task = %self.task.id, note, "about the worktree");
         }
@@ -301,16 +270,19 @@ impl Order<'_> {
             trust_repository: agent.trust_repository,
             prompt: agent.prompt,
             mode: agent.mode,
-            orch: self.doors.orch.clone(),
+            orch: self.doors.program(),
             live: agent.live,
         };
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
+        point!("guard.before");
         fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
-        prepare_run(self.doors, self.run, agent, &request, Terms::of(self.config), &prompt, handed(&self.said))
+        point!("guard.after");
+        let terms = Terms::of(self.config, agent, self.task);
+        prepare_run(self.doors, self.run, agent, &request, terms, &prompt, handed(&self.said))
     }
 
     fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
-        let templates = material::templates(&self.doors.home).map_err(LaunchProblem::Ask)?;
+        let templates = material::templates(&self.doors.home, Some(&self.project)).map_err(LaunchProblem::Ask)?;
         let catalogue = material::catalogue(&self.doors.home, Some(self.dir));
         let instructions = material::instructions(&place.worktree);
         let instructions: Vec<ProjectFile<'_>> =
@@ -321,6 +293,7 @@ impl Order<'_> {
         let wanted = route.map_or(&[][..], |r| r.selected_skills.as_slice());
         let skills = catalogue.select(wanted, &self.config.router.default_skills);
         let (worktree, main_dir) = (place.worktree.to_string_lossy(), self.dir.to_string_lossy());
+        let written = TaskType::written(&self.task.spec);
         let context = WorkContext {
             task_id: self.task.id,
             title: &self.task.spec.title,
@@ -328,6 +301,7 @@ impl Order<'_> {
             labels: &self.task.spec.labels,
             attempt: self.task.attempts,
             max_attempts: self.config.workflow.max_attempts,
+            written: written.as_deref(),
             worktree: &worktree,
             main_dir: self.config.workflow.sandbox.then_some(&*main_dir),
             branch: &place.branch,
@@ -337,26 +311,37 @@ impl Order<'_> {
             profile: &profile,
             skills: &skills,
             instructions: &instructions,
+            tried: &self.tried,
             answer_format: &answer_format,
         };
         let goes_on = matches!(session, Session::Resume { .. });
+        let conversation = if goes_on { Conversation::Same } else { Conversation::Fresh };
         let before = self.said_before.iter().filter(|_| !goes_on);
         let said: Vec<&str> = before.chain(&self.said).map(|message| message.text.as_str()).collect();
         let prompt = match (self.next(), session) {
-            (NextRun::Said, Session::Resume { .. }) => return Ok(message_prompt(&said, &answer_format, &templates)),
-            (NextRun::Fresh | NextRun::Said, _) => work_prompt(&context, &templates),
+            (NextRun::Said, Session::Resume { .. }) if self.parts.is_empty() => {
+                return Ok(message_prompt(&said, &answer_format, &templates));
+            }
+            (NextRun::Said | NextRun::Parts, Session::Resume { .. }) if !self.parts.is_empty() => String::new(),
+            (NextRun::Fresh | NextRun::Said | NextRun::Parts, _) => work_prompt(&context, &templates),
+            (NextRun::Resumed { before }, _) => resumed_prompt(&context, before.as_ref(), conversation, &templates),
             (NextRun::Again { feedback, .. }, Session::Resume { .. })
                 if feedback.class == FailureClass::Malformed && self.task.repaired =>
             {
                 repair_prompt(&feedback.detail, &answer_format, &templates)
             }
-            (NextRun::Again { feedback, .. }, session) => {
-                let conversation = match session {
-                    Session::New { .. } => Conversation::Fresh,
-                    Session::Resume { .. } => Conversation::Same,
-                };
+            (NextRun::Again { feedback, .. }, _) => {
                 let again = Again { class: feedback.class, detail: &feedback.detail, conversation };
                 again_prompt(&context, &again, &templates)
+            }
+        };
+        let prompt = match self.parts.as_slice() {
+            [] => prompt,
+            parts => {
+                // What stands before it ends with the format of the answer already.
+                let told = if prompt.is_empty() { conversation } else { Conversation::Fresh };
+                let parts = parts_prompt(&context, parts, told, &templates);
+                if prompt.is_empty() { parts } else { format!("{}\n\n{parts}", prompt.trim_end()) }
             }
         };
         Ok(with_messages(prompt, &said, &templates))
@@ -364,37 +349,17 @@ impl Order<'_> {
 }
 
 fn handed(said: &[Message]) -> Vec<Handed> {
-    let of = |message: &Message| Handed { id: message.id, text: message.text.clone(), told: message.text.clone() };
+    let of = |message: &Message| Handed {
+        id: message.id,
+        from: message.from,
+        text: message.text.clone(),
+        told: message.text.clone(),
+    };
     said.iter().map(of).collect()
 }
 
 fn first_line(text: &str) -> String {
     crate::domain::prompt::data::one_line(text, 80)
-}
-
-fn worktree_problem(error: &WorktreeError) -> LaunchProblem {
-    ask(error, error.hint())
-}
-
-/// What the settings say of every run of a kind.
-pub struct Terms {
-    /// The limits that the runner holds.
-    pub limits: Limits,
-    /// What it masks.
-    pub redact: Vec<Pattern>,
-}
-
-impl Terms {
-    /// Of work.
-    pub fn of(config: &Config) -> Self {
-        let millis = |d: Option<Duration>| d.map_or(u64::MAX, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-        let limits = Limits {
-            timeout_ms: millis(config.workflow.timeout),
-            silence_ms: millis(config.workflow.silence),
-            ..Limits::default()
-        };
-        Self { limits, redact: config.redact.compiled() }
-    }
 }
 
 /// Where the record of the repository before the run lies.
@@ -433,22 +398,35 @@ pub fn prepare_run(
 }
 
 /// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
-pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Option<RunReport> {
+///
+/// # Errors
+/// The system does not let it be looked at now. That says nothing of the run, whose agent may well be at work.
+pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, String> {
     let dir = doors.run_dir(run);
-    let failed = |error: &dyn std::fmt::Display| {
-        tracing::error!(%run, %error, "how a run ended cannot be told");
-        Some(gone(doors, run, &error.to_string()))
+    let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
+    let failed = |error: String| {
+        if hindrance::passes(&error) {
+            return Err(error);
+        }
+        tracing::error!(%run, error, "how a run ended cannot be told");
+        over(gone(doors, run, &error), Some(error))
     };
     match runner::inspect(&dir) {
-        Ok(RunState::Ended(report)) => Some(*report),
-        Ok(RunState::Running { .. }) => None,
+        Ok(RunState::Ended(report)) => Ok(Some(Over { report, lost: None })),
+        Ok(RunState::Running { .. }) => Ok(None),
         // The journal says that it was started: its directory was taken away under it.
-        Ok(RunState::NotStarted) => Some(gone(doors, run, "the run's directory is gone")),
-        Ok(RunState::Lost { .. }) => match runner::bury(&dir, &environment_of(doors, settings, &dir)) {
-            Ok(report) => Some(report),
-            Err(error) => failed(&error),
+        Ok(RunState::NotStarted) => {
+            let why = "the run's directory is gone";
+            over(gone(doors, run, why), Some(why.to_owned()))
+        }
+        Ok(RunState::Lost { started }) => match runner::bury(&dir, &environment_of(doors, settings, &dir)) {
+            Ok(report) => {
+                let who = started.map_or_else(String::new, |started| format!(" (process {})", started.runner.pid));
+                over(report, Some(format!("its runner{who} is gone without a report")))
+            }
+            Err(error) => failed(error.to_string()),
         },
-        Err(error) => failed(&error),
+        Err(error) => failed(error.to_string()),
     }
 }
 
@@ -484,13 +462,4 @@ fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<
                 .ok()
         })
         .unwrap_or_default()
-}
-
-/// What a run used itself, when its CLI counts over the whole conversation. Blocking.
-pub fn own_usage(doors: &Doors, run: &RunId, report: &RunReport) -> Usage {
-    let total = report.ending.usage;
-    let runs = run.task().map(|task| doors.journal.runs_of(task)).and_then(Result::ok).unwrap_or_default();
-    let same = |r: &&Run| r.id != *run && r.session_id.is_some() && r.session_id == report.ending.session_id;
-    let earlier = runs.iter().filter(same).map(|r| r.usage).fold(Usage::default(), Usage::plus);
-    total.since(earlier)
 }

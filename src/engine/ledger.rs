@@ -1,18 +1,36 @@
-//! The moves of base branches that this engine makes, so that nobody else is blamed for them. In memory: after a
+//! The moves of base branches that this engine makes: one after the other, so that its own merges do not overtake each
+//! other, and known, so that nobody else is blamed for them. In memory: after a
 //! restart a move by an earlier engine is at most noted as somebody's, never held against a run that shows no trail.
 
 use crate::adapters::git::{MoveProgress, RefMove};
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard};
 
 /// More than are merged while one run lasts.
 const REMEMBERED: usize = 4096;
 
+/// A base branch: its repository and its name.
+type Base = (PathBuf, String);
+
 /// The newest moves, in order.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<VecDeque<RefMove>>);
+pub struct Ledger {
+    moves: Mutex<VecDeque<RefMove>>,
+    queues: Mutex<HashMap<Base, Arc<Turns<()>>>>,
+}
 
 impl Ledger {
+    /// Waits for the turn to merge into a base branch; it lasts as long as what is returned.
+    pub async fn turn(&self, repository: &Path, base: &str) -> OwnedMutexGuard<()> {
+        let queue = {
+            let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(queues.entry((repository.to_owned(), base.to_owned())).or_default())
+        };
+        queue.lock_owned().await
+    }
+
     /// A move that will be made now.
     pub fn begin(&self, moved: RefMove) {
         let mut moves = self.locked();
@@ -38,7 +56,7 @@ impl Ledger {
     }
 
     fn locked(&self) -> MutexGuard<'_, VecDeque<RefMove>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

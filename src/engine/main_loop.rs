@@ -1,24 +1,33 @@
 //! The one loop. Everything that happens becomes an input; a turn applies all inputs that are there, plans, stores what
 //! changed as one transaction, and only then answers, tells and acts. It never waits for anything slow.
 
+mod due;
+mod rest;
+
+use super::alarm::{Alarm, Watched};
 use super::apply::{Job, JobKey, Report};
 use super::doors::Doors;
 use super::handle::{Command, EngineHandle};
+use super::health::Seen;
+use super::life::Life;
 use super::metrics::Metrics;
 use super::mode::Mode;
 use super::settings::Settings;
+use super::signals::{Farewell, Signals};
 use super::upkeep::Upkeep;
-use super::world::{Turn, World};
+use super::world::{Archive, Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
-use crate::domain::plan::{HoldReason, Plan, Scope, plan};
-use crate::domain::task::{Phase, ReviewStage, State, Task};
+use crate::domain::plan::{Plan, Room, plan};
+use crate::domain::service::Departure;
+use crate::domain::task::Task;
 use crate::store::journal::{Entry, Loaded};
 use crate::stream::Hub;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Notify, broadcast, mpsc};
 use tokio::task::JoinSet;
@@ -29,8 +38,6 @@ use tokio_util::sync::CancellationToken;
 const INPUTS_PER_TURN: usize = 256;
 /// The longest time between two looks while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
-/// How long the daemon gathers changes for one write of `tasks.yml`.
-const WRITE_PAUSE: Duration = Duration::from_millis(50);
 
 pub(super) enum Input {
     Command(Command),
@@ -45,6 +52,8 @@ pub(super) enum Input {
     Due,
     /// Everybody who could send a command is gone.
     Unattended,
+    /// The journal is damaged.
+    Damaged,
     Shutdown,
 }
 
@@ -57,6 +66,8 @@ pub struct Engine {
     pub(super) file: super::file_sync::FileSync,
     pub(super) feed: broadcast::Sender<Entry>,
     pub(super) commands: mpsc::Receiver<Command>,
+    /// Jobs that are to begin when the turn is over.
+    begun: Vec<Job>,
     jobs: JoinSet<(JobKey, Report)>,
     keys: HashMap<tokio::task::Id, JobKey>,
     in_flight: HashSet<JobKey>,
@@ -65,48 +76,53 @@ pub struct Engine {
     wake: Arc<Notify>,
     files_changed: Arc<Notify>,
     pub(super) shutdown: CancellationToken,
+    /// Somebody found that the journal is damaged.
+    pub(super) damaged: CancellationToken,
+    /// Where readers of the journal say that it is damaged.
+    pub(super) alarm: Alarm,
+    /// How the journal is damaged, where this engine found it.
+    pub(super) damage: Option<String>,
+    /// Why it is told to leave.
+    pub(super) word: Arc<OnceLock<Departure>>,
+    pub(super) life: Life,
     plan: Arc<Plan>,
+    /// What limited starts when it was made.
+    pub(super) room: Arc<Room>,
+    pub(super) machine: super::room::Machine,
+    pub(super) touching: super::overlap::Touching,
+    /// Tells whether a directory is there.
+    pub(super) dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
     unattended: bool,
     /// The first look at files is done, and what is new there has become tasks, where that is possible.
-    looked: bool,
+    pub(super) looked: bool,
     /// A write of `tasks.yml` was tried.
     pub(super) wrote: bool,
     /// When the safety net is looked at next.
-    next_tick: Instant,
+    pub(super) next_tick: Instant,
     /// Why nothing can be stored now.
     pub(super) storage_problem: Option<String>,
     /// Tasks whose sidecar is older than their state.
     sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
-    asked_to_stop: HashSet<RunId>,
+    pub(super) asked_to_stop: HashSet<RunId>,
+    /// Runs that could not be asked: they are asked again at the next tick.
+    pub(super) unasked: Vec<RunId>,
     pub(super) upkeep: Upkeep,
+    /// When what is known of the runs' health was written down.
+    pub(super) seen: Seen,
     /// Messages that this engine handed to a run.
     pub(super) handed: HashSet<(RunId, MessageId)>,
     pub(super) metrics: Arc<Metrics>,
-}
-
-/// How the engine left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Farewell {
-    /// Some task needs a person, or can go on only when one acts.
-    pub person_needed: bool,
-}
-
-/// What wakes the loop from outside.
-#[derive(Clone, Default)]
-pub struct Signals {
-    /// A runner has news.
-    pub wake: Arc<Notify>,
-    /// A file of the home changed.
-    pub files: Arc<Notify>,
-    /// Leave at once; agents go on.
-    pub shutdown: CancellationToken,
+    /// Commands that wait for a look at `tasks.yml`.
+    pub(super) parked: Vec<super::edit::Parked>,
+    pub(super) timetable: super::recurring::Timetable,
 }
 
 impl Engine {
     pub(super) fn new(
         doors: Arc<Doors>,
         loaded: Loaded,
+        archive: Arc<dyn Archive>,
         settings: Settings,
         mode: Mode,
         signals: Signals,
@@ -114,23 +130,28 @@ impl Engine {
         let (sender, commands) = mpsc::channel(256);
         let (feed, _) = broadcast::channel(4096);
         let metrics = Arc::new(Metrics::new(loaded.live_runs.iter().map(|run| &run.id)));
+        let alarm = Alarm::new(signals.damaged.clone());
+        let archive = Arc::new(Watched { archive, alarm: alarm.clone() });
         let handle = EngineHandle {
             commands: sender,
             feed: feed.clone(),
             journal: doors.journal.clone(),
             runs_dir: doors.home.runs(),
+            commands_dir: doors.home.jobs_dir(),
             hub: Hub::default(),
             metrics: Arc::clone(&metrics),
+            alarm: alarm.clone(),
         };
         let file = super::file_sync::FileSync::new(loaded.agreed);
-        let engine = Self {
+        let mut engine = Self {
             metrics,
-            world: World::from_journal(loaded, doors.journal.clone()),
+            world: World::from_journal(loaded, archive),
             settings: Arc::new(settings),
             mode,
             file,
             feed,
             commands,
+            begun: Vec::new(),
             jobs: JoinSet::new(),
             keys: HashMap::new(),
             in_flight: HashSet::new(),
@@ -138,36 +159,51 @@ impl Engine {
             wake: signals.wake,
             files_changed: signals.files,
             shutdown: signals.shutdown,
+            damaged: signals.damaged,
+            alarm,
+            damage: None,
+            word: signals.word,
+            life: Life::begun(doors.clock.instant()),
             plan: Arc::new(Plan::default()),
+            room: Arc::new(Room::of(1)),
+            machine: super::room::Machine::default(),
+            touching: super::overlap::Touching::default(),
+            dir_exists: Box::new(|dir| dir.is_dir()),
             unattended: false,
             looked: false,
             wrote: false,
-            next_tick: Instant::from_std(instant()),
+            next_tick: Instant::from_std(doors.clock.instant()),
             storage_problem: None,
             sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
+            unasked: Vec::new(),
             upkeep: Upkeep::default(),
+            seen: Seen::default(),
             handed: HashSet::new(),
+            parked: Vec::new(),
+            timetable: super::recurring::Timetable::default(),
             doors,
         };
+        engine.mind_pauses();
         (engine, handle)
     }
 
     /// Runs until its mode is fulfilled or it is told to leave.
     pub async fn run(mut self) -> Farewell {
+        self.look_back().await;
         let mut inputs = vec![Input::Files, Input::Wake];
         loop {
             let begun = instant();
             let stop = self.turn(inputs).await;
             self.metrics.turn(begun.elapsed());
-            if stop || self.fulfilled() {
+            if stop || self.fulfilled() || self.departed() {
                 break;
             }
             inputs = self.gather().await;
         }
         self.jobs.abort_all();
         while self.jobs.join_next().await.is_some() {}
-        Farewell { person_needed: self.person_needed() }
+        self.depart().await
     }
 
     /// Waits for one input, then takes all that are there.
@@ -194,6 +230,7 @@ impl Engine {
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Input::Shutdown,
+            () = self.damaged.cancelled() => Input::Damaged,
             Some(done) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => self.joined(done),
             // Nobody is answered before the files were read: an answer would miss what stands there.
             command = self.commands.recv(), if self.looked && !self.unattended => match command {
@@ -202,58 +239,94 @@ impl Engine {
             },
             () = self.wake.notified() => Input::Wake,
             () = self.files_changed.notified() => Input::Files,
-            () = timer => if Instant::from_std(instant()) >= self.next_tick { Input::Tick } else { Input::Due },
+            () = timer => if self.instant() >= self.next_tick { Input::Tick } else { Input::Due },
         }
     }
 
     /// The tick, or the end of a hold if that comes first. The tick does not move when somebody talks to the loop.
     fn next_look(&self, now: Timestamp) -> Instant {
+        self.next_due(now).map_or(self.next_tick, |due| due.min(self.next_tick))
+    }
+
+    /// When something is due by time alone.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Instant> {
         let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-        let hold = hold.map(|hold| Instant::from_std(instant()) + hold.max(Duration::from_millis(1)));
+        let hold = hold.map(|hold| self.instant() + hold.max(Duration::from_millis(1)));
         let write = self.file.due().map(Instant::from_std);
-        [hold, write].into_iter().flatten().fold(self.next_tick, Instant::min)
+        let leave = self.life.deadline().map(Instant::from_std);
+        let job = self.next_firing(now).map(|wait| self.instant() + wait);
+        [hold, write, leave, job].into_iter().flatten().min()
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::from_std(self.doors.clock.instant())
     }
 
     /// While agents run, a runner that died without a word is found sooner.
     fn set_next_tick(&mut self) {
         let tick = self.settings.config.engine.tick;
         let tick = if self.world.runs.is_empty() { tick } else { tick.min(WATCHFUL) };
-        self.next_tick = Instant::from_std(instant()) + tick;
+        self.next_tick = self.instant() + tick;
     }
 
     fn joined(&mut self, done: Result<(tokio::task::Id, (JobKey, Report)), tokio::task::JoinError>) -> Input {
         match done {
             Ok((id, (key, report))) => {
                 self.keys.remove(&id);
-                self.in_flight.remove(&key);
-                Input::Report(key, report)
+                self.ended(key, report)
             }
             Err(error) => {
                 let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Look);
-                self.in_flight.remove(&key);
                 tracing::error!(job = ?key, %error, "a job ended without a report");
-                Input::Report(key, Report::Broken(error.to_string()))
+                self.ended(key, Report::Broken(error.to_string()))
             }
         }
+    }
+
+    /// A job is over.
+    pub(super) fn ended(&mut self, key: JobKey, report: Report) -> Input {
+        self.in_flight.remove(&key);
+        Input::Report(key, report)
     }
 
     /// One turn: apply, plan, store, answer, act. Returns whether to leave.
     async fn turn(&mut self, inputs: Vec<Input>) -> bool {
         let now = self.doors.clock.now();
-        let mut turn = Turn::default();
-        turn.renew(&mut self.world);
-        let mut leave = false;
-        for input in inputs {
-            leave |= self.apply_input(&mut turn, input, now);
+        let (mut turn, leave) = self.decide(inputs, now);
+        if self.meets_damage(&mut turn.replies) {
+            return true;
         }
-        self.settle_messages(&mut turn, now);
-        self.plan_and_begin(&mut turn, now);
-        turn.agreed = self.file.take_agreed_anew();
         let writes = turn.writes();
         self.metrics.count(&writes);
         if !self.store(&mut turn.replies, writes).await {
             return true;
         }
+        self.conclude(turn, leave, now);
+        self.begin_jobs();
+        leave
+    }
+
+    /// What follows from the inputs. Nothing of it has happened before it is stored.
+    pub(super) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (Turn, bool) {
+        let mut turn = Turn::default();
+        turn.renew(&mut self.world);
+        self.arrive(&mut turn, now);
+        let mut leave = false;
+        self.time_breakers(&mut turn, now);
+        for input in inputs {
+            leave |= self.apply_input(&mut turn, input, now);
+        }
+        self.settle_messages(&mut turn, now);
+        self.fire_jobs(&mut turn, now);
+        self.mind_batches(&mut turn, now);
+        self.plan_and_begin(&mut turn, now);
+        turn.agreed = self.file.take_agreed_anew();
+        (turn, leave)
+    }
+
+    /// The turn is stored: it is told, and what it asks for is put down to be begun.
+    pub(super) fn conclude(&mut self, turn: Turn, leave: bool, now: Timestamp) {
+        self.forget_what_was_left();
         self.world.put_settled_away(&turn);
         self.sidecars.extend(turn.touched_tasks().filter(|(_, task)| task.route.is_some()));
         self.file.touch(&turn.touched);
@@ -266,10 +339,9 @@ impl Engine {
         for reply in turn.replies {
             reply(None);
         }
-        if !leave {
+        if !leave && !self.departed() {
             self.act(now);
         }
-        leave
     }
 
     fn apply_input(&mut self, turn: &mut Turn, input: Input, now: Timestamp) -> bool {
@@ -289,31 +361,56 @@ impl Engine {
                     | JobKey::Start(_)
                     | JobKey::Stop(_)
                     | JobKey::HandOver(..)
+                    | JobKey::ClearReview(_)
                     | JobKey::Judge(_)
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
+                    | JobKey::Compare(_)
+                    | JobKey::LookAtFiles
                     | JobKey::Sidecars
-                    | JobKey::Index => {}
+                    | JobKey::Index
+                    | JobKey::ChangeJobs
+                    | JobKey::RunCommand(_)
+                    | JobKey::Collect => {}
                 }
             }
             Input::Files => self.read_files(),
             Input::Wake => self.look_at_runs(),
-            Input::Due => self.lift_cooldowns(turn, now),
+            Input::Due => {
+                self.lift_cooldowns(turn, now);
+                let instant = self.doors.clock.instant();
+                if self.file.take_late(instant) {
+                    self.read_files();
+                }
+                if self.file.take_look_again(instant) {
+                    self.file.read_anew();
+                    self.read_files();
+                }
+            }
             Input::Tick => {
                 self.set_next_tick();
+                for run in std::mem::take(&mut self.unasked) {
+                    self.asked_to_stop.remove(&run);
+                }
                 self.look_at_runs();
                 self.lift_cooldowns(turn, now);
+                self.watch_memory(turn, now);
                 self.read_files();
             }
             Input::Unattended => self.unattended = true,
-            Input::Shutdown => return true,
+            // Nobody ordered that: how it was told to leave, if it was, still counts.
+            Input::Damaged => return true,
+            Input::Shutdown => {
+                self.leave_at_once();
+                return true;
+            }
         }
         false
     }
 
     fn lift_cooldowns(&mut self, turn: &mut Turn, now: Timestamp) {
         let over: Vec<String> =
-            self.world.cooldowns.iter().filter(|(_, c)| c.until <= now).map(|(agent, _)| agent.clone()).collect();
+            self.world.cooldowns.iter().filter(|(_, c)| !c.holds(now)).map(|(agent, _)| agent.clone()).collect();
         for agent in over {
             turn.put_cooldown(&mut self.world, &agent, None);
         }
@@ -322,7 +419,10 @@ impl Engine {
     /// Plans until nothing new begins by rule alone, so that one turn takes a task from new to started.
     fn plan_and_begin(&mut self, turn: &mut Turn, now: Timestamp) {
         for _ in 0..4 {
-            let present = self.make_plan(now);
+            let mut present = self.make_plan(now);
+            if present.wants_room && self.look_at_machine(now) {
+                present = self.make_plan(now);
+            }
             let begun = self.looked && self.begin(turn, &present, now);
             self.plan = Arc::new(present);
             if !begun {
@@ -331,146 +431,13 @@ impl Engine {
         }
     }
 
-    fn make_plan(&self, now: Timestamp) -> Plan {
-        let dir_exists = |dir: &std::path::Path| dir.is_dir();
-        let max = self.settings.config.engine.max_parallel as usize;
-        plan(&self.world.snapshot(self.mode.scope(), max, &dir_exists), now)
+    fn make_plan(&mut self, now: Timestamp) -> Plan {
+        self.room = Arc::new(self.room());
+        let (scope, leaving, identity) = (self.mode.scope(), self.life.leaving(), self.settings.identity.as_str());
+        plan(&self.world.snapshot(scope, &self.room, leaving, identity, &self.dir_exists), now)
     }
 
     pub(super) fn current_plan(&self) -> Arc<Plan> {
         Arc::clone(&self.plan)
-    }
-
-    /// Starts whatever the stored state says must be under way and is not.
-    fn act(&mut self, now: Timestamp) {
-        let mut due = Vec::new();
-        for run in self.world.runs.values() {
-            let Some(task) = self.world.tasks.get(&run.task) else { continue };
-            let stopping = matches!(task.state, State::InProgress { stopping: Some(_), .. });
-            if run.phase == Phase::Running && stopping && self.asked_to_stop.insert(run.id.clone()) {
-                due.push(Job::Stop { run: run.id.clone() });
-            } else if run.phase == Phase::Starting && self.responsible_for(task.id) {
-                let said = self.said_in_prompt(&run.id);
-                due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()), said });
-            }
-        }
-        for task in self.world.tasks.values().filter(|t| self.responsible_for(t.id)) {
-            let State::InReview { run, review } = &task.state else { continue };
-            match review {
-                ReviewStage::Judging => due.push(Job::Judge { task: Arc::clone(task), run: run.clone() }),
-                ReviewStage::Integrating { waiting } => {
-                    if waiting.as_ref().is_none_or(|w| w.until <= now) {
-                        due.push(Job::Integrate { task: Arc::clone(task), run: run.clone() });
-                    }
-                }
-            }
-        }
-        due.extend(self.deliveries());
-        for job in due {
-            self.spawn_once(job);
-        }
-        let pause = if self.mode == Mode::Serve { WRITE_PAUSE } else { Duration::ZERO };
-        if self.file.is_due(instant(), pause)
-            && let Some(job) = self.file.next_write(&self.world)
-        {
-            self.spawn_once(job);
-        }
-        if self.file.holds_outline() && self.world.tasks.is_empty() {
-            self.file.rest();
-        }
-        self.write_sidecars();
-        self.keep_up();
-    }
-
-    fn write_sidecars(&mut self) {
-        if self.in_flight.contains(&JobKey::Sidecars) || self.sidecars.is_empty() {
-            return;
-        }
-        let tasks = std::mem::take(&mut self.sidecars).into_values().collect();
-        self.spawn_once(Job::Sidecars { tasks });
-    }
-
-    pub(super) fn responsible_for(&self, task: TaskId) -> bool {
-        match self.mode.scope() {
-            Scope::All => true,
-            Scope::Only(id) => id == task,
-            Scope::Nothing => false,
-        }
-    }
-
-    /// Starts a job unless the same is under way.
-    pub(super) fn spawn_once(&mut self, job: Job) {
-        let key = job.key();
-        if !self.in_flight.insert(key.clone()) {
-            // What the running one has looked at already may have changed since.
-            self.again.insert(key);
-            return;
-        }
-        let named = key.clone();
-        let doors = Arc::clone(&self.doors);
-        let settings = Arc::clone(&self.settings);
-        let projects = self.world.projects.clone();
-        let handle = self.jobs.spawn(async move {
-            let report = job.run(&doors, &settings, &projects).await;
-            (key, report)
-        });
-        self.keys.insert(handle.id(), named);
-    }
-
-    pub(super) fn look_at_runs(&mut self) {
-        let running: Vec<_> =
-            self.world.runs.values().filter(|run| run.phase == Phase::Running).map(|run| run.id.clone()).collect();
-        if running.is_empty() {
-            return;
-        }
-        self.spawn_once(Job::Look { runs: running, listen: self.tasks_with_messages() });
-    }
-
-    pub(super) fn read_files(&mut self) {
-        if self.file.is_writing() {
-            // What would be read is about to change; the end of the write reads again.
-            return self.file.read_after_write();
-        }
-        self.spawn_once(Job::ReadFiles { known: self.file.known() });
-    }
-
-    pub(super) fn is_under_way(&self, key: &JobKey) -> bool {
-        self.in_flight.contains(key)
-    }
-
-    pub(super) fn looked(&mut self) {
-        self.looked = true;
-    }
-
-    fn settled(&self) -> bool {
-        self.looked && self.in_flight.is_empty() && self.plan.actions.is_empty() && self.file.is_written()
-    }
-
-    /// Nothing will happen by itself any more.
-    pub(super) fn idle(&self) -> bool {
-        let waits_for_time =
-            |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;
-        self.settled()
-            && self.world.runs.is_empty()
-            && !self.plan.holds.iter().any(|(_, hold)| waits_for_time(hold.reason, hold.until))
-    }
-
-    fn fulfilled(&self) -> bool {
-        match self.mode {
-            Mode::Serve => false,
-            Mode::Once => self.settled(),
-            Mode::UntilIdle => self.idle(),
-            Mode::Command | Mode::Task(_) => self.unattended && self.settled(),
-        }
-    }
-
-    fn person_needed(&self) -> bool {
-        self.world.tasks.values().any(|task| match &task.state {
-            State::NeedsReview { .. } | State::Blocked(_) => true,
-            State::Done | State::Cancelled { .. } => false,
-            State::New { .. } | State::Routed { .. } | State::InProgress { .. } | State::InReview { .. } => {
-                self.mode == Mode::UntilIdle
-            }
-        })
     }
 }

@@ -1,34 +1,74 @@
-//! What the person wrote in `tasks.yml`, applied to the state: new tasks, changed wishes, requests by status.
+//! What the person wrote in `tasks.yml`, applied to the state: new tasks, changed wishes, requests by status. What the file
+//! lacks is weighed elsewhere.
 
 use super::apply::Job;
-use super::file_job::{FileNews, TasksNews, Writeback};
+use super::circles::Relations;
+use super::file_job::{FileNews, Known, TasksNews, Writeback};
+use super::lacking::{Held, Save};
 use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
-use crate::domain::task::{FileState, State, Status, Task};
+use crate::domain::task::{FileState, Seen, State, Status, Task};
+use crate::domain::wish::Clash;
 use crate::store::tasks_file::{Entry, Severity, TasksDoc};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-/// How long a task may be lacking in the file before that is taken as meant.
-const SAVING: SignedDuration = SignedDuration::from_secs(2);
+/// How long it is waited before the file is read again because a task could not be read.
+const READ_AGAIN: Duration = Duration::from_secs(2);
+
+/// A save without the results that orch wrote there comes from an editor that was opened before them.
+fn lacks_results(file: &FileState, entry: &Entry) -> bool {
+    let results = match file {
+        FileState::Written { results, .. } => *results,
+        FileState::Pending | FileState::PutBack | FileState::Removed { .. } => false,
+    };
+    results && entry.branch.is_none() && entry.attempts.is_none()
+}
+
+/// Before which time a text was opened that has this entry, where that can be told: it lacks results that the task had by
+/// then.
+fn older_than(task: &Task, entry: &Entry) -> Option<Timestamp> {
+    lacks_results(&task.file, entry).then_some(task.updated_at)
+}
 
 impl Engine {
     pub(super) fn on_files(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) {
+        if let Some(error) = news.unreadable.take() {
+            self.alarm.heed(&error);
+        }
         if let Some(settings) = news.settings.take() {
             let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
             if changed {
                 turn.note(&mut self.world, now, None, None, "config_problem", settings.problems.join("\n"));
             }
             self.settings = Arc::new(settings);
+            self.mind_pauses();
+        }
+        if let Some(jobs) = news.jobs.take() {
+            if self.timetable.is_current(&news.known) {
+                self.on_jobs_file(turn, jobs, now);
+            } else {
+                news.known.jobs = None;
+                if !self.timetable.is_changing() {
+                    self.read_files();
+                }
+            }
         }
         if !self.file.is_current(&news.known) {
             // Read beside one of orch's own writes: what it says may be older than what orch wrote.
             return self.read_files();
         }
-        let suspected = std::mem::take(&mut news.known.missing);
+        if self.take_tasks(turn, news, now) {
+            self.unpark(turn, now);
+        }
+    }
+
+    /// Returns whether the look is over; else a portion of a large file was taken over, and the next is on its way.
+    fn take_tasks(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
         match news.tasks.take() {
             None => {}
@@ -36,25 +76,31 @@ impl Engine {
                 self.file.forget_document();
                 problems = Some(found);
             }
-            Some(TasksNews::Empty(doc)) => {
-                problems = Some(self.on_empty_file(news.settled));
-                self.file.take_document(*doc, Vec::new(), false);
-            }
             Some(TasksNews::Agreed) => {
                 self.world.invalid.clear();
                 self.file.take_agreed();
+                self.file.lacks(Vec::new());
                 problems = Some(Vec::new());
             }
             Some(TasksNews::Read(doc)) => {
-                problems = Some(problems_of(&doc));
-                news.known.missing = self.merge(turn, &doc, news.lacking, &suspected, now);
-                let fills = self.ids_for(&doc);
-                if let Some(rest) = news.rest.take() {
-                    self.file.take_portion(fills);
-                    return self.spawn_once(Job::ReadOn { known: news.known, doc, rest });
+                let numbered = self.numbered_before(&doc, &news.lacking);
+                let held = if self.file.is_halfway() { None } else { self.doubt(&doc, &news, &numbered, now) };
+                match held {
+                    Some(Held::BeingSaved) => self.file.forget_document(),
+                    Some(Held::Told(text)) => {
+                        self.file.forget_document();
+                        problems = Some(vec![text]);
+                    }
+                    None => {
+                        let mut told = problems_of(&doc);
+                        let Some((known, circles)) = self.take_over(turn, doc, news, &numbered, now) else {
+                            return false;
+                        };
+                        told.extend(circles);
+                        problems = Some(told);
+                        news = FileNews { known, ..FileNews::default() };
+                    }
                 }
-                let whole = doc.problems().is_empty() && news.known.missing.is_empty();
-                self.file.take_document(*doc, fills, whole);
             }
         }
         if self.file.take_look(news.known, problems) {
@@ -62,76 +108,85 @@ impl Engine {
             turn.note(&mut self.world, now, None, None, "file_problem", text);
         }
         self.file.touch(&self.unwritten());
+        true
     }
 
-    /// An empty file cancels nothing: an editor that truncates before it writes looks just like this.
-    fn on_empty_file(&self, settled: usize) -> Vec<String> {
-        let written =
-            self.world.tasks.values().filter(|t| matches!(t.file, FileState::Written { .. })).count() + settled;
-        if written == 0 {
-            return Vec::new();
+    /// What a document says becomes the state. Also returns the circles that it would have closed. `None`: there is more
+    /// of it.
+    fn take_over(
+        &mut self,
+        turn: &mut Turn,
+        doc: Box<TasksDoc>,
+        mut news: FileNews,
+        numbered: &BTreeMap<usize, TaskId>,
+        now: Timestamp,
+    ) -> Option<(Known, Vec<String>)> {
+        let suspected = std::mem::take(&mut news.known.missing);
+        let (circles, opened) = self.merge(turn, &doc, now);
+        let save = Save { opened, saved: news.saved, now };
+        news.known.missing = self.lacking(turn, &doc, news.lacking, &suspected, save);
+        let fills = self.ids_for(&doc, numbered);
+        if let Some(rest) = news.rest.take() {
+            self.file.take_portion(fills);
+            self.spawn_once(Job::ReadOn { known: news.known, doc, rest });
+            return None;
         }
-        vec![format!(
-            "{} is empty or gone, but {written} tasks were in it; nothing is cancelled by that: restore the file",
-            self.doors.home.tasks_file().display()
-        )]
+        // Of the portions before, a circle that was refused is still held as a mistake.
+        let whole = doc.problems().is_empty() && news.known.missing.is_empty() && self.world.invalid.is_empty();
+        self.file.take_document(*doc, fills, whole);
+        Some((news.known, circles))
     }
 
     /// Entries without an id get one: it is written first, and the task is born when the file is read again, so that a
-    /// crash in between makes no second one.
-    fn ids_for(&mut self, doc: &TasksDoc) -> Vec<(usize, TaskId)> {
+    /// crash in between makes no second one. `numbered`: those that have had one.
+    fn ids_for(&mut self, doc: &TasksDoc, numbered: &BTreeMap<usize, TaskId>) -> Vec<(usize, TaskId)> {
         self.world.reserve_ids(doc.ids().last().map_or(0, |id| id.0));
         let without = doc.entries().iter().filter(|e| e.sound && e.id.is_none()).map(|e| e.index);
-        without.into_iter().map(|index| (index, self.world.next_task_id())).collect()
+        let id = |index| (index, numbered.get(&index).copied().unwrap_or_else(|| self.world.next_task_id()));
+        without.map(id).collect()
     }
 
-    /// Returns the tasks that are no longer in the file, and since when. They are given up when they are still lacking
-    /// a while later: before, somebody may be in the middle of saving. `settled`: the settled ones among them.
-    fn merge(
-        &mut self,
-        turn: &mut Turn,
-        doc: &TasksDoc,
-        settled: Vec<TaskId>,
-        suspected: &BTreeMap<TaskId, Timestamp>,
-        now: Timestamp,
-    ) -> BTreeMap<TaskId, Timestamp> {
-        self.world.invalid.clear();
+    /// Returns the circles that were not taken over, and before which time the text was opened, where it tells.
+    fn merge(&mut self, turn: &mut Turn, doc: &TasksDoc, now: Timestamp) -> (Vec<String>, Option<Timestamp>) {
+        let own = self.file.is_own(doc);
+        let known = self.world.invalid.clone();
+        if !self.file.is_halfway() {
+            self.world.invalid.clear();
+        }
         for problem in doc.problems().iter().filter(|p| p.severity == Severity::Error) {
             let Some(id) = problem.task else { continue };
             self.world.invalid.entry(id).or_insert_with(|| problem.to_string());
         }
-        let mut suspects = BTreeMap::new();
+        let mut opened: Option<Timestamp> = None;
+        let mut rewired = BTreeMap::new();
         for entry in doc.entries().iter().filter(|entry| entry.sound) {
             let Some(id) = entry.id else { continue };
-            match self.world.task(id) {
-                Ok(None) => self.adopt(turn, id, entry, now),
-                Ok(Some(task)) => self.merge_entry(turn, &task, entry, now),
+            let found = self.world.task(id);
+            let before = found.iter().flatten().next().map(|task| Relations::of(&task.spec)).unwrap_or_default();
+            match found {
+                Ok(None) => self.adopt(turn, id, entry, own, now),
+                Ok(Some(task)) => {
+                    opened = opened.into_iter().chain(older_than(&task, entry)).min();
+                    self.merge_entry(turn, &task, entry, own, now);
+                }
                 Err(error) => {
                     tracing::error!(task = %id, %error, "a task cannot be compared with its entry");
-                    // The file is read again because of it.
-                    suspects.insert(id, now);
+                    // The file is read again because of it, but not at once: it may stay so.
+                    self.file.look_again(self.doors.clock.instant() + READ_AGAIN);
                 }
             }
-        }
-        let lacking = |task: &&Arc<Task>| {
-            matches!(task.file, FileState::Written { .. }) && doc.ids().binary_search(&task.id).is_err()
-        };
-        let open: Vec<TaskId> = self.world.tasks.values().filter(lacking).map(|t| t.id).collect();
-        for id in open.into_iter().chain(settled) {
-            let since = suspected.get(&id).copied().unwrap_or(now);
-            if now.duration_since(since) >= SAVING {
-                self.removed(turn, id, now);
-            } else {
-                suspects.insert(id, since);
+            if self.world.tasks.get(&id).is_some_and(|task| Relations::of(&task.spec) != before) {
+                rewired.insert(id, before);
             }
         }
-        suspects
+        (self.refuse_circles(turn, rewired, (&known, now)), opened)
     }
 
     /// A task that is new to the journal. One that is written as finished is finished: a file that comes from
     /// elsewhere does not start everything again.
-    fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, now: Timestamp) {
-        let mut task = Task::new(id, entry.spec.clone(), written_as(entry), now);
+    fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, own: bool, now: Timestamp) {
+        let seen = if own { Seen::Numbered } else { Seen::Yes };
+        let mut task = Task::new(id, entry.spec.clone(), written_as(entry, seen), now);
         match entry.status {
             Some(Status::Done) => task.state = State::Done,
             Some(Status::Cancelled) => task.state = State::Cancelled { reason: "written so in tasks.yml".to_owned() },
@@ -149,51 +204,70 @@ impl Engine {
         turn.note(&mut self.world, now, Some(id), None, "task_added", entry.spec.title.clone());
     }
 
-    fn merge_entry(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, now: Timestamp) {
-        let (written, since, results) = match &task.file {
-            FileState::Written { status, since, results } => (*status, since.as_slice(), *results),
+    fn merge_entry(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, own_text: bool, now: Timestamp) {
+        let (written, since, results, seen) = match &task.file {
+            FileState::Written { status, since, results, seen } => (*status, since.as_slice(), *results, *seen),
             // Written by a write whose report was lost in a crash.
-            FileState::Pending => (entry.status, &[][..], false),
-            FileState::Removed => return self.adopt_again(turn, task, entry, now),
+            FileState::Pending | FileState::PutBack => (entry.status, &[][..], false, Seen::Appended),
+            FileState::Removed { .. } => return self.adopt_again(turn, task, entry, now),
         };
         let own = entry.status == written || entry.status.is_some_and(|status| since.contains(&status));
-        // A save without the results that orch wrote there comes from an editor that was opened before them.
-        let old_copy = results && entry.branch.is_none() && entry.attempts.is_none();
+        let old_copy = lacks_results(&task.file, entry);
+        let seen = if own_text { seen } else { Seen::Yes };
         let mut next = Task::clone(task);
         next.file = match own {
-            true => FileState::Written { status: entry.status, since: since.to_vec(), results: results && !old_copy },
-            false => written_as(entry),
+            true => {
+                let results = results && !old_copy;
+                FileState::Written { status: entry.status, since: since.to_vec(), results, seen }
+            }
+            false => written_as(entry, seen),
         };
-        if entry.spec != task.spec {
-            next.spec = entry.spec.clone();
-            turn.note(&mut self.world, now, Some(task.id), None, "task_edited", entry.spec.title.clone());
+        let (merged, echoes) = next.take_filed(&entry.spec, own_text, now);
+        if !merged.taken.is_empty() {
+            let told =
+                merged.taken.iter().map(|f| format!("{}: {} → {}", f.key(), f.told(&task.spec), f.told(&merged.spec)));
+            let text = told.collect::<Vec<_>>().join("; ");
+            turn.note(&mut self.world, now, Some(task.id), None, "task_edited", text);
         }
+        self.tell_clashes(turn, task.id, &merged.clashes, &echoes, now);
         if next != **task {
             turn.put_task(&mut self.world, next);
         }
         let Some(wanted) = entry.status.filter(|wanted| !own && *wanted != task.status()) else { return };
+        let moved_on = task.status().is_final() && written.is_some() && written != Some(task.status());
         if old_copy {
             let text = format!("status {} in tasks.yml comes from an old copy of the file", wanted.as_str());
             turn.note(&mut self.world, now, Some(task.id), None, "status_refused", text);
             turn.touched.insert(task.id);
+        } else if moved_on {
+            let (id, is) = (task.id, task.status().as_str());
+            let said = wanted.as_str();
+            let text = format!(
+                "status: tasks.yml says {said}, typed before it became {is}; {is} counts (`orch task retry {id}` does it again)"
+            );
+            turn.note(&mut self.world, now, Some(id), None, "edit_conflict", text);
+            turn.touched.insert(id);
         } else {
             self.request_status(turn, task.id, wanted, now);
         }
     }
 
-    /// The person put a removed task back.
-    fn adopt_again(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, now: Timestamp) {
-        let mut next = Task::clone(task);
-        next.file = written_as(entry);
-        next.spec = entry.spec.clone();
-        turn.put_task(&mut self.world, next);
-        if let Some(wanted) = entry.status.filter(|s| *s != task.status()) {
-            self.request_status(turn, task.id, wanted, now);
+    fn tell_clashes(&mut self, turn: &mut Turn, id: TaskId, clashes: &[Clash], echoes: &[Clash], now: Timestamp) {
+        for Clash { field, file, other } in clashes {
+            let text = format!("{}: tasks.yml says {file}, a command said {other}; tasks.yml counts", field.key());
+            turn.note(&mut self.world, now, Some(id), None, "edit_conflict", text);
+        }
+        for Clash { field, file, other } in echoes {
+            let text = format!(
+                "{}: tasks.yml says {file} as it did before; a command said {other} since, which is written there again (change it once more if {file} is meant)",
+                field.key()
+            );
+            turn.note(&mut self.world, now, Some(id), None, "edit_conflict", text);
         }
     }
 
     /// A status that the person wrote is a request; what the lifecycle refuses is written back as it is.
-    fn request_status(&mut self, turn: &mut Turn, id: TaskId, wanted: Status, now: Timestamp) {
+    pub(super) fn request_status(&mut self, turn: &mut Turn, id: TaskId, wanted: Status, now: Timestamp) {
         let event = match wanted {
             Status::New => Some(Event::RetryAsked),
             Status::Cancelled => Some(Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() }),
@@ -215,19 +289,6 @@ impl Engine {
         turn.touched.insert(id);
     }
 
-    fn removed(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
-        let Some(task) = self.look_up(id).filter(|task| task.file != FileState::Removed) else { return };
-        if !task.status().is_final() {
-            let reason = "taken out of tasks.yml".to_owned();
-            self.expect(turn, id, &Event::CancelAsked { reason }, now);
-        }
-        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
-        let mut next = Task::clone(&task);
-        next.file = FileState::Removed;
-        turn.put_task(&mut self.world, next);
-        turn.note(&mut self.world, now, Some(id), None, "task_removed", "taken out of tasks.yml by hand");
-    }
-
     /// A task, settled or not; that the journal does not tell is told in the log.
     pub(super) fn look_up(&mut self, id: TaskId) -> Option<Arc<Task>> {
         let found = self.world.task(id);
@@ -238,11 +299,21 @@ impl Engine {
         match result {
             Writeback::Written { outline, agreed, tasks, refused, known } => {
                 for line in tasks {
-                    let Some(task) = self.world.tasks.get(&line.id).cloned() else { continue };
+                    let Some(task) = self.world.tasks.get(&line.task.id).cloned() else { continue };
                     let mut next = Task::clone(&task);
                     // What the task became while it was written may be written next.
-                    let since = if task.status() == line.status { Vec::new() } else { vec![task.status()] };
-                    next.file = FileState::Written { status: Some(line.status), since, results: line.results };
+                    let since = if task.status() == line.status() { Vec::new() } else { vec![task.status()] };
+                    let (results, seen) = match &task.file {
+                        FileState::Written { status, results, seen, .. } if *status == Some(line.status()) => {
+                            (*results, *seen)
+                        }
+                        FileState::Written { seen, .. } => (line.results(), *seen),
+                        FileState::Pending => (line.results(), Seen::Appended),
+                        FileState::PutBack => (line.results(), Seen::Again { at: now }),
+                        FileState::Removed { .. } => continue,
+                    };
+                    next.file = FileState::Written { status: Some(line.status()), since, results, seen };
+                    next.was_written(&line.task.spec, now);
                     turn.put_filed(&mut self.world, next);
                 }
                 let read_again = known.is_none();
@@ -251,6 +322,7 @@ impl Engine {
                     turn.note(&mut self.world, now, None, None, "file_problem", text);
                 }
                 self.file.take_write(outline, agreed, refused, known);
+                self.file.look_for_late(self.doors.clock.instant());
                 if read_again {
                     self.read_files();
                 }
@@ -260,9 +332,8 @@ impl Engine {
                 self.read_files();
             }
             Writeback::Failed(error) => {
-                let text = format!("{error}; it is tried again");
                 tracing::error!(%error, "tasks.yml cannot be written");
-                self.file.take_back(Some(text));
+                self.file.take_failure(error, self.doors.clock.instant());
             }
         }
         self.file.touch(&self.unwritten());
@@ -274,18 +345,18 @@ impl Engine {
     /// Tasks whose status in the file is not the present one.
     fn unwritten(&self) -> BTreeSet<TaskId> {
         let differs = |task: &&Arc<Task>| match &task.file {
-            FileState::Pending => true,
-            FileState::Written { status, .. } => *status != Some(task.status()),
-            FileState::Removed => false,
+            FileState::Pending | FileState::PutBack => true,
+            FileState::Written { status, .. } => *status != Some(task.status()) || task.is_unwritten(),
+            FileState::Removed { .. } => false,
         };
         self.world.tasks.values().filter(differs).map(|t| t.id).collect()
     }
 }
 
 /// An entry as it was found in the file.
-fn written_as(entry: &Entry) -> FileState {
+pub(super) fn written_as(entry: &Entry, seen: Seen) -> FileState {
     let results = entry.branch.is_some() || entry.attempts.is_some();
-    FileState::Written { status: entry.status, since: Vec::new(), results }
+    FileState::Written { status: entry.status, since: Vec::new(), results, seen }
 }
 
 fn problems_of(doc: &TasksDoc) -> Vec<String> {

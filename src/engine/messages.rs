@@ -3,12 +3,14 @@
 
 use super::apply::{Job, JobKey};
 use super::handle::EngineError;
+use super::launch::project_name;
 use super::main_loop::Engine;
+use super::settings::directory_of;
 use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::Refused;
-use crate::domain::message::{BadMessage, Message, MessageId, Via, check};
+use crate::domain::message::{Author, BadMessage, Message, MessageId, Via, check};
 use crate::domain::outcome::RunKind;
 use crate::domain::task::{Phase, ReviewStage, State, Status, Task};
 use jiff::Timestamp;
@@ -41,6 +43,12 @@ impl Engine {
         for message in waiting {
             // A task that is settled is not at hand any more; how it ended is known.
             let Some(status) = self.world.status(message.task) else { continue };
+            if message.from == Author::Orch {
+                if !self.works_on(&message) {
+                    self.refuse_message(turn, message, "the run is over", now);
+                }
+                continue;
+            }
             match status {
                 Status::Done => self.refuse_message(turn, message, "the task was done", now),
                 Status::Cancelled => self.refuse_message(turn, message, "the task was cancelled", now),
@@ -59,14 +67,23 @@ impl Engine {
         }
     }
 
+    /// Whether the one agent that orch's own message is for is at work.
+    fn works_on(&self, message: &Message) -> bool {
+        let task = self.world.tasks.get(&message.task);
+        task.is_some_and(
+            |task| matches!(&task.state, State::InProgress { run, .. } if message.run.as_ref() == Some(run)),
+        )
+    }
+
     /// Whether another run can begin: what the last one left is judged, and nobody is integrating it.
     fn can_go_on(&self, task: &Task) -> bool {
         match &task.state {
-            State::NeedsReview { .. } => true,
+            // One that asks about a part cannot before the part is over: it would only ask again.
+            State::NeedsReview { .. } => !task.awaited().iter().any(|part| self.is_open(*part)),
             State::InReview { run, review: ReviewStage::Integrating { .. } } => {
                 !self.is_under_way(&JobKey::Integrate(run.clone()))
             }
-            State::InReview { review: ReviewStage::Judging, .. }
+            State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
             | State::New { .. }
             | State::Routed { .. }
             | State::InProgress { .. }
@@ -74,6 +91,10 @@ impl Engine {
             | State::Blocked(_)
             | State::Cancelled { .. } => false,
         }
+    }
+
+    fn is_open(&self, task: TaskId) -> bool {
+        self.world.status(task).is_some_and(|status| !status.is_final())
     }
 
     fn refuse_message(&mut self, turn: &mut Turn, message: Message, why: &str, now: Timestamp) {
@@ -85,7 +106,8 @@ impl Engine {
 
     /// A run begins: its prompt says what waits.
     pub(super) fn put_into_prompt(&mut self, turn: &mut Turn, task: TaskId, run: &RunId) {
-        let waiting: Vec<Message> = self.world.messages.values().filter(|m| m.task == task).cloned().collect();
+        let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
+        let waiting: Vec<Message> = self.world.messages.values().filter(of_person).cloned().collect();
         for message in waiting {
             let message = Message { run: Some(run.clone()), via: Some(Via::Prompt), ..message };
             turn.put_message(&mut self.world, message);
@@ -142,8 +164,11 @@ impl Engine {
             let Some(task) = self.world.tasks.get(&message.task) else { continue };
             let State::InProgress { run, stopping: None, .. } = &task.state else { continue };
             let Some(run) = self.world.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
-            if run.live && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
-                due.push(Job::HandOver { run: run.id.clone(), message: message.clone() });
+            let is_for_it = message.from == Author::Person || message.run.as_ref() == Some(&run.id);
+            if run.live && is_for_it && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
+                let dir = directory_of(task, &self.world.projects).ok();
+                let project = dir.map(|dir| project_name(&dir, &self.world.projects));
+                due.push(Job::HandOver { run: run.id.clone(), message: message.clone(), project });
             }
         }
         due

@@ -2,42 +2,96 @@
 //! state, so that an engine that wakes up after a crash does the same as one that never slept.
 
 mod agent_env;
+mod alarm;
 mod apply;
+mod archive;
+mod backup;
+mod batches;
 mod begin;
+mod breakers;
+mod checkup;
+mod circles;
+mod claims;
 mod commands;
+mod delegate;
+mod difference;
 mod doors;
+mod edit;
+mod error;
 mod file_job;
 mod file_sync;
+#[cfg(test)]
+mod file_tests;
+mod gc;
 pub mod handle;
+mod health;
+mod hindrance;
 mod history;
 mod integrate;
+mod lacking;
 mod launch;
 mod ledger;
+mod life;
 mod main_loop;
 mod material;
 mod merge_file;
 mod messages;
 mod metrics;
 mod mode;
+mod overlap;
 mod question;
+mod rebuild;
+mod recovery;
+mod recurring;
+mod reply;
+mod report;
 mod reports;
+mod repositories;
+mod revert;
+mod room;
+mod ruling;
 mod search;
+mod second_look;
 mod session;
 mod settings;
 mod sidecar;
+mod signals;
+#[cfg(test)]
+mod simulation;
 mod storing;
+mod switches;
+mod taken;
+mod terms;
+mod told;
+#[cfg(test)]
+mod trouble_tests;
 mod upkeep;
 mod verify;
 mod world;
 
+pub use crate::adapters::worktree::Leftover;
+pub use crate::domain::job::due::Timer;
+pub use backup::{
+    BackupError, BackupWish, Manifest, Missing, RestoreError, RestoreWish, Restored, backup, interrupted_restore,
+    restore,
+};
+pub use checkup::{Finding, Patient, Verdict, Wish as MendWish, check_up};
 pub use doors::Doors;
+pub use gc::{Collected, Item, Outcome as Cleaned};
+pub use hindrance::Hindrances;
 pub use ledger::Ledger;
-pub use main_loop::{Engine, Farewell, Signals};
+pub use main_loop::Engine;
+pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
+pub use rebuild::{
+    Asked, RebuildError, Report as Damage, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
+};
+pub use recurring::timer_of;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
-pub use settings::{Settings, Sources, content_id, project_file};
+pub use settings::{Settings, Sources, content_id, identity_of, project_file};
+pub use signals::{Farewell, Signals};
 
 use crate::store::journal::Loaded;
 use handle::EngineHandle;
@@ -46,5 +100,6 @@ use std::sync::Arc;
 /// Puts an engine together. Nothing happens before [`Engine::run`].
 pub fn start(doors: Arc<Doors>, loaded: Loaded, mode: Mode, signals: Signals) -> (Engine, EngineHandle) {
     let settings = doors.sources.load(&loaded.projects, None);
-    Engine::new(doors, loaded, settings, mode, signals)
+    let archive = Arc::new(doors.journal.clone());
+    Engine::new(doors, loaded, archive, settings, mode, signals)
 }

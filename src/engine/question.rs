@@ -1,21 +1,22 @@
 //! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
 
 use super::doors::Doors;
-use super::launch::{Started, Terms, ask, ended, prepare_run, project_name};
+use super::launch::{Started, ask, ended, prepare_run, project_name};
 use super::material;
 use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
+use super::terms::{self, Terms};
 use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::agents::{LaunchRequest, Session};
 use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::event::LaunchProblem;
 use crate::domain::names;
-use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Usage};
+use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
 use crate::domain::prompt::route_prompt;
 use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
-use crate::domain::task::{Phase, Run, Task};
+use crate::domain::task::{Run, Task};
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
 use std::path::Path;
@@ -63,7 +64,8 @@ fn prepare(
     let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
     let path = doors.environment.get("PATH").map_or("", String::as_str);
     let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
-    let templates = material::templates(&doors.home).map_err(LaunchProblem::Ask)?;
+    let templates = material::templates(&doors.home, dir.map(|dir| project_name(dir, projects)).as_deref())
+        .map_err(LaunchProblem::Ask)?;
     let catalogue = material::catalogue(&doors.home, dir);
     let routing = settings.routing(task, projects);
     let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
@@ -91,11 +93,11 @@ fn prepare(
         trust_repository: false,
         prompt: agent.prompt,
         mode: agent.mode,
-        orch: doors.orch.clone(),
+        orch: doors.program(),
         live: false,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
-    let limits = Limits { timeout_ms, silence_ms: timeout_ms, ..Limits::default() };
+    let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(&config), ..Limits::default() };
     prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
 }
 
@@ -117,17 +119,23 @@ pub fn read_answer(doors: &Doors, routing: &OwnedRouting, report: &RunReport) ->
 /// The record of a routing question that was answered.
 pub fn finished(route: &RouteResult) -> Outcome {
     let model = route.model.as_deref().map(|m| format!("/{m}")).unwrap_or_default();
+    answered(format!("{}{model}, {}: {}", route.agent, route.complexity, route.reason))
+}
+
+/// The record of a question that was answered.
+pub fn answered(summary: String) -> Outcome {
     Outcome::Finished {
         answer: Answer {
             status: AnswerStatus::Done,
-            summary: format!("{}{model}, {}: {}", route.agent, route.complexity, route.reason),
+            summary,
             accomplished: Vec::new(),
             remaining: Vec::new(),
             files_changed: Vec::new(),
             blockers: Vec::new(),
-            reason: route.reason.clone(),
+            reason: String::new(),
             learnings: Vec::new(),
             delegations: Vec::new(),
+            result: String::new(),
         },
     }
 }
@@ -147,23 +155,8 @@ pub async fn try_route(
         Decision::AskLlm => {}
     }
     let config = settings.for_task(task, projects);
-    let run = Run {
-        id: run.clone(),
-        task: task.id,
-        kind: RunKind::Route,
-        attempt: 0,
-        agent: config.router.agent.clone(),
-        model: Some(config.router.model.clone()),
-        phase: Phase::Starting,
-        session_id: None,
-        created_at: doors.clock.now(),
-        started_at: None,
-        ended_at: None,
-        outcome: None,
-        cost: None,
-        usage: Usage::default(),
-        live: false,
-    };
+    let asked = Run::new(run.clone(), task.id, RunKind::Route, config.router.agent.clone(), doors.clock.now());
+    let run = Run { attempt: 0, model: Some(config.router.model.clone()), ..asked };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
     };
@@ -178,8 +171,8 @@ pub async fn try_route(
         let (at, with, id) = (Arc::clone(doors), Arc::clone(settings), run.id.clone());
         // The runner holds the time limit; a runner that dies is found dead here.
         match tokio::task::spawn_blocking(move || ended(&at, &with, &id)).await {
-            Ok(Some(report)) => break report,
-            Ok(None) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Ok(Ok(Some(over))) => break over.report,
+            Ok(Ok(None) | Err(_)) => tokio::time::sleep(Duration::from_millis(20)).await,
             Err(error) => return Err(error.to_string()),
         }
     };

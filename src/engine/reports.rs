@@ -2,8 +2,10 @@
 
 use super::apply::{JobKey, Report};
 use super::file_job::Writeback;
+use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::question;
+use super::recurring;
 use super::world::Turn;
 use crate::domain::event::{Event, IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::Evidence;
@@ -12,17 +14,22 @@ use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
 use crate::domain::plan::Cooldown;
 use crate::domain::retry::cooldown;
-use crate::domain::task::{Phase, Run, Workplace};
+use crate::domain::review::Reviewers;
+use crate::domain::task::{Phase, Run, StopFor, Workplace};
 use crate::runner::RunReport;
 use jiff::Timestamp;
 
 impl Engine {
     pub(super) fn on_report(&mut self, turn: &mut Turn, key: &JobKey, report: Report, now: Timestamp) {
         match report {
-            Report::Looked { heard, ended } => {
+            Report::Looked { heard, health, ended } => {
+                self.on_health(turn, health, now);
                 self.on_heard(turn, heard, now);
-                for (run, report) in ended {
-                    self.on_run_ended(turn, &run, &report, now);
+                for (run, over) in ended {
+                    if let Some(why) = &over.lost {
+                        self.on_dead(turn, &run, why, now);
+                    }
+                    self.on_run_ended(turn, &run, &over.report, now);
                 }
             }
             Report::Files(news) => {
@@ -44,17 +51,29 @@ impl Engine {
                 self.on_started(turn, &run, place, (session_id, live), at, now);
             }
             Report::NotStarted { run, problem } => self.on_not_started(turn, &run, problem, now),
-            Report::Judged { run, verdict, evidence, record } => {
+            Report::Judged { run, verdict, evidence, reviewers, record } => {
                 self.overrule(turn, record);
-                self.for_task_of(turn, &run, now, |run| Event::Judged { run, verdict, evidence: *evidence });
+                self.weigh_verdict(turn, &run, &verdict, &evidence, now);
+                self.on_judged(turn, &run, (verdict, *evidence, reviewers), now);
             }
-            Report::Integrated { run, result, record } => {
+            Report::Integrated { run, order, result, record } => {
+                let task = run.task().and_then(|task| self.world.tasks.get(&task));
+                if task.is_some_and(|task| task.order() != order.as_ref()) {
+                    // A person has decided otherwise meanwhile: that is carried out now.
+                    tracing::info!(%run, "the end of an integration is not what is wanted any more");
+                    return;
+                }
                 self.overrule(turn, record);
+                self.weigh_integration(turn, &run, &result, now);
                 self.for_task_of(turn, &run, now, |run| match result {
                     Ok(integration) => Event::Integrated { run, integration },
                     Err(problem) => Event::NotIntegrated { run, problem },
                 });
             }
+            Report::Touched(touched) => self.on_files_in_work(touched),
+            Report::Collected(collected) => self.on_collected(turn, *collected, now),
+            Report::JobsChanged { result } => self.on_jobs_changed(turn, *result, now),
+            Report::CommandEnded { key, end } => self.on_command_ended(turn, &key, end, now),
             Report::Nothing => {}
             Report::Broken(error) => self.on_broken(turn, key, error, now),
         }
@@ -67,7 +86,13 @@ impl Engine {
     }
 
     /// A late report is recorded in the log and changes nothing.
-    fn for_task_of(&mut self, turn: &mut Turn, run: &RunId, now: Timestamp, event: impl FnOnce(RunId) -> Event) {
+    pub(super) fn for_task_of(
+        &mut self,
+        turn: &mut Turn,
+        run: &RunId,
+        now: Timestamp,
+        event: impl FnOnce(RunId) -> Event,
+    ) {
         let Some(task) = run.task() else { return };
         self.expect(turn, task, &event(run.clone()), now);
     }
@@ -96,7 +121,8 @@ impl Engine {
             self.expect(turn, task, &Event::Placed { place }, now);
         }
         let kind = match kind {
-            RunKind::Work | RunKind::Review => "run_started",
+            RunKind::Work => "run_started",
+            RunKind::Review => "review_started",
             RunKind::Route => "route_started",
         };
         turn.note(&mut self.world, now, Some(task), Some(id.clone()), kind, text);
@@ -116,20 +142,25 @@ impl Engine {
         run.phase = Phase::Ended;
         run.ended_at = Some(now);
         run.outcome = Some(Outcome::Failed(failure.clone()));
-        let (task, kind) = (run.task, run.kind);
+        match &problem {
+            LaunchProblem::MissingDir(_) => {}
+            LaunchProblem::Ask(question) => self.blame_project(turn, run.task, question, now),
+            LaunchProblem::Failed(failure) => self.weigh_failure(turn, &run, failure, now),
+        }
+        let (task, kind, agent) = (run.task, run.kind, run.agent.clone());
         turn.put_run(&mut self.world, run);
         self.release_messages(turn, id, false, now);
         match kind {
-            RunKind::Work | RunKind::Review => {
-                self.for_task_of(turn, id, now, |run| Event::LaunchFailed { run, problem });
-            }
+            RunKind::Work => self.for_task_of(turn, id, now, |run| Event::LaunchFailed { run, problem }),
+            RunKind::Review => self.review_failed(turn, id, (task, &agent), failure, now),
             RunKind::Route => self.route_failed(turn, task, &failure.detail, now),
         }
     }
 
     fn on_run_ended(&mut self, turn: &mut Turn, id: &RunId, report: &RunReport, now: Timestamp) {
         let Some(mut run) = self.world.runs.get(id).cloned() else { return };
-        self.upkeep.run_ended(id.clone());
+        self.upkeep.run_ended(id.clone(), self.doors.clock.instant());
+        self.seen.remove(id);
         run.phase = Phase::Ended;
         run.started_at = run.started_at.or(Some(report.started_at));
         run.ended_at = Some(report.ended_at);
@@ -140,7 +171,8 @@ impl Engine {
             turn.note(&mut self.world, now, Some(run.task), Some(id.clone()), "run_warning", warning.clone());
         }
         match run.kind {
-            RunKind::Work | RunKind::Review => self.on_work_ended(turn, run, report, now),
+            RunKind::Work => self.on_work_ended(turn, run, report, now),
+            RunKind::Review => self.on_review_ended(turn, run, report, now),
             RunKind::Route => self.on_route_ended(turn, run, report, now),
         }
     }
@@ -148,10 +180,12 @@ impl Engine {
     fn on_work_ended(&mut self, turn: &mut Turn, mut run: Run, report: &RunReport, now: Timestamp) {
         let outcome = report.outcome();
         run.outcome = Some(outcome.clone());
+        self.weigh_outcome(turn, &run, &outcome, now);
         self.cool_down(turn, &run.agent, &outcome, now);
         let (id, task, agent) = (run.id.clone(), run.task, run.agent.clone());
-        let mut ending = report.ending.clone();
-        ending.session_id = run.session_id.clone();
+        // Only what the agent itself has named is there to be gone on with: one that died before its first word has begun
+        // no conversation, though orch has chosen a name for it.
+        let ending = report.ending.clone();
         turn.put_run(&mut self.world, run);
         self.release_messages(turn, &id, matches!(outcome, Outcome::Finished { .. }), now);
         let event = Event::RunEnded { run: id, agent, ending: Box::new(ending), outcome };
@@ -161,12 +195,14 @@ impl Engine {
     fn on_route_ended(&mut self, turn: &mut Turn, mut run: Run, report: &RunReport, now: Timestamp) {
         let (id, task_id) = (run.id.clone(), run.task);
         let Some(task) = self.world.tasks.get(&task_id).cloned() else { return };
-        let routing = self.settings.routing(&task, &self.world.projects);
+        let routing = self.routing(&task);
         let answer = question::read_answer(&self.doors, &routing, report);
         if let Some(outcome) = report.failure() {
+            self.weigh_outcome(turn, &run, &outcome, now);
             self.cool_down(turn, &run.agent, &outcome, now);
             run.outcome = Some(outcome);
         } else {
+            self.credit_agent(turn, &run.agent, now);
             run.outcome = Some(match &answer {
                 Ok(route) => question::finished(route),
                 Err(error) => Outcome::Failed(Failure::new(FailureClass::Malformed, error.clone())),
@@ -189,7 +225,7 @@ impl Engine {
     }
 
     /// Leaves an agent alone for a while when its provider failed.
-    fn cool_down(&mut self, turn: &mut Turn, agent: &str, outcome: &Outcome, now: Timestamp) {
+    pub(super) fn cool_down(&mut self, turn: &mut Turn, agent: &str, outcome: &Outcome, now: Timestamp) {
         let Outcome::Failed(failure) = outcome else { return };
         if failure.class.side() != Side::Provider {
             return;
@@ -197,7 +233,7 @@ impl Engine {
         if let Some(until) = cooldown(failure, now) {
             let mut detail: String = failure.detail.chars().take(300).collect();
             detail.truncate(detail.find('\n').unwrap_or(detail.len()));
-            let cooldown = Cooldown { until, class: failure.class, detail };
+            let cooldown = Cooldown { since: Some(now), until, class: failure.class, detail };
             turn.put_cooldown(&mut self.world, agent, Some(cooldown));
         }
     }
@@ -210,7 +246,7 @@ impl Engine {
             run.outcome = Some(Outcome::Cancelled { detail: "the task was taken back".to_owned() });
             turn.put_run(&mut self.world, run);
         }
-        self.spawn_once(super::apply::Job::Stop { run: id });
+        self.spawn_once(super::apply::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
     }
 
     /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
@@ -223,6 +259,7 @@ impl Engine {
                 run,
                 verdict: Verdict::Ask { question },
                 evidence: Evidence::default(),
+                reviewers: Reviewers::Nobody,
             }),
             JobKey::Integrate(run) => self.for_task_of(turn, run, now, |run| Event::NotIntegrated {
                 run,
@@ -231,15 +268,25 @@ impl Engine {
             JobKey::ReadFiles => {
                 self.file.start_over();
                 self.looked();
+                self.unpark(turn, now);
             }
+            JobKey::WriteFile => self.on_written(turn, Writeback::Failed(error), now),
+            JobKey::Stop(run) => self.unasked.push(run.clone()),
             JobKey::Look
-            | JobKey::WriteFile
-            | JobKey::Stop(_)
+            | JobKey::ClearReview(_)
             | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
+            | JobKey::Compare(_)
+            | JobKey::LookAtFiles
             | JobKey::Sidecars
             | JobKey::Retain
             | JobKey::Index => {}
+            JobKey::Collect => self.collection_broke(turn, &error),
+            JobKey::ChangeJobs => {
+                let broken = EngineError::Invalid { message: format!("orch itself failed here ({error})"), hint: None };
+                self.on_jobs_changed(turn, Err(broken), now);
+            }
+            JobKey::RunCommand(key) => self.on_command_ended(turn, key, recurring::not_started(error), now),
         }
     }
 }

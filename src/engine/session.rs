@@ -2,12 +2,17 @@
 //! closed again when nothing comes of it.
 
 use super::doors::Doors;
-use super::launch::ask;
+use super::launch::{Started, ask};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::tmux::TmuxError;
+use crate::adapters::worktree::Worktree;
 use crate::domain::event::LaunchProblem;
+use crate::domain::names::BranchName;
+use crate::domain::task::Workplace;
 use crate::runner::{self, RunDir, RunState};
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -32,9 +37,11 @@ pub struct Opening {
 impl Opening {
     /// Begins to open the session `name` for a run that nobody has taken. Its directory is made.
     pub fn begin(doors: &Arc<Doors>, name: String, run_dir: RunDir) -> Result<Self, LaunchProblem> {
+        point!("session.file.before");
         fs::create_dir_private(run_dir.path())
             .and_then(|()| fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached))
             .map_err(|e| ask(&e, None))?;
+        point!("session.file.after");
         let made = {
             let (doors, name, run_dir) = (Arc::clone(doors), name.clone(), run_dir.clone());
             tokio::spawn(async move { ensure(&doors, &name, &run_dir).await })
@@ -49,6 +56,7 @@ impl Opening {
         let waited = tokio::time::timeout(START_PATIENCE, async {
             loop {
                 if tokio::time::timeout(SECOND_LOOK, started(&self.run_dir)).await.is_ok() {
+                    point!("session.taken");
                     return Ok(());
                 }
                 ensure(&self.doors, &self.name, &self.run_dir).await.map_err(|e| ask(&e, None))?;
@@ -66,15 +74,21 @@ impl Opening {
     pub async fn close(self) {
         // Whatever became of it, it must be over before it can be closed.
         let _ = self.made.await;
+        point!("session.close.before");
         if let Err(error) = self.doors.tmux.kill_session(&self.name).await {
             tracing::warn!(session = self.name, %error, "a session that is not needed could not be closed");
         }
+        point!("session.close.after");
     }
 }
 
 async fn ensure(doors: &Doors, name: &str, run_dir: &RunDir) -> Result<(), TmuxError> {
-    let argv = [doors.orch.as_os_str(), OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
-    doors.tmux.ensure_session(name, &argv).await.map(drop)
+    let program = doors.program();
+    let argv = [program.as_os_str(), OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
+    point!("session.open.before");
+    let opened = doors.tmux.ensure_session(name, &argv).await.map(drop);
+    point!("session.open.after");
+    opened
 }
 
 /// Returns when a runner has taken the run. An unreadable directory counts as taken: looking at the run tells why.
@@ -90,4 +104,28 @@ pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
         Ok(state) => Ok(matches!(state, RunState::NotStarted)),
         Err(error) => Err(ask(&error, None)),
     }
+}
+
+/// Where a run works, as the task remembers it.
+pub fn workplace(worktree: &Worktree, branch: &BranchName, base: &BranchName) -> Workplace {
+    Workplace {
+        branch: branch.as_str().to_owned(),
+        worktree: worktree.path.clone(),
+        base_branch: base.as_str().to_owned(),
+        base: worktree.base_sha.clone(),
+    }
+}
+
+/// What was noted of a run before its runner could take it. `None`: there is no note, or it does not read.
+pub fn prepared(run_dir: &RunDir) -> Result<Option<Started>, LaunchProblem> {
+    match fs::read_limited(&prepared_file(run_dir), 64 << 10) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(ask(&error, None)),
+    }
+}
+
+/// Where that is noted.
+pub fn prepared_file(run_dir: &RunDir) -> PathBuf {
+    run_dir.path().join("prepared.json")
 }

@@ -2,11 +2,15 @@
 //! swapped whole; a file that does not read keeps the last good settings in force.
 
 use crate::adapters::fs;
+use crate::adapters::machine;
 use crate::adapters::process::which;
+use crate::agents::DialectKind;
 use crate::config::home::Home;
+use crate::config::identity;
 use crate::config::layers::{self, Layer};
 use crate::config::raw::RouterMode as ConfiguredMode;
 use crate::config::resolved::Config;
+use crate::domain::overlap::Overlap;
 use crate::domain::plan::directory;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
@@ -17,6 +21,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The value of `router.fallback_executor` by which the agents take turns.
+const TAKE_TURNS: &str = "round_robin";
 /// The largest configuration file that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 
@@ -29,6 +35,10 @@ pub struct Settings {
     pub installed: Vec<String>,
     /// What is wrong with the files now, for a person.
     pub problems: Vec<String>,
+    /// Agents that are not chosen while others are left.
+    pub avoided: Vec<String>,
+    /// For whom tasks are begun, as claims know it.
+    pub identity: String,
     projects: BTreeMap<PathBuf, Arc<Config>>,
 }
 
@@ -51,6 +61,12 @@ pub fn content_id(bytes: &[u8]) -> String {
 /// The file of a project.
 pub fn project_file(dir: &Path) -> PathBuf {
     dir.join(".orch.yml")
+}
+
+/// The name for claims of whoever has this environment.
+pub fn identity_of(environment: &BTreeMap<String, String>) -> String {
+    let logins = identity::logins_file(environment).and_then(|file| fs::read_text(&file, identity::LARGEST).ok());
+    identity::identity(environment, logins.as_deref(), &machine::host_name())
 }
 
 impl Sources {
@@ -76,7 +92,9 @@ impl Sources {
         }
         let installed = installed(&config, self.environment.get("PATH").map_or("", String::as_str));
         problems.dedup();
-        Settings { config, installed, problems, projects: of_projects }
+        let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
+        let identity = identity_of(&self.environment);
+        Settings { config, installed, problems, avoided, identity, projects: of_projects }
     }
 
     fn global(&self, problems: &mut Vec<String>) -> Vec<Layer> {
@@ -155,6 +173,32 @@ impl Settings {
         Arc::clone(of_project.unwrap_or(&self.config))
     }
 
+    /// How many tasks of each project may run at the same time, where there is such a limit. A repository is data: its
+    /// file can only lower what the person's own settings say.
+    pub fn project_limits(&self) -> BTreeMap<PathBuf, usize> {
+        let own = self.config.workflow.max_parallel;
+        let limit = |of: Option<u32>| of.into_iter().chain(own).min();
+        let limits = self.projects.iter().filter_map(|(dir, config)| Some((dir, limit(config.workflow.max_parallel)?)));
+        limits.map(|(dir, most)| (dir.clone(), most as usize)).collect()
+    }
+
+    /// Agents that may review, the best first: those that the person names, else the coding agents that are installed. A
+    /// program of the person's own does not know what a review is unless they say so.
+    pub fn may_review(&self, config: &Config) -> Vec<String> {
+        let is_coder = |name: &&String| config.agent(name).is_some_and(|agent| agent.kind != DialectKind::Command);
+        match &config.review.agents {
+            Some(named) => named.iter().filter(|name| self.installed.contains(name)).cloned().collect(),
+            None => self.installed.iter().filter(is_coder).cloned().collect(),
+        }
+    }
+
+    /// What projects do about tasks that meet in a file, of those that have it otherwise than usual.
+    pub fn overlaps(&self) -> BTreeMap<PathBuf, Overlap> {
+        let usual = self.config.workflow.overlap;
+        let projects = self.projects.iter().map(|(dir, config)| (dir.clone(), config.workflow.overlap));
+        projects.filter(|(_, overlap)| *overlap != usual).collect()
+    }
+
     /// The routing question of a task.
     pub fn routing(&self, task: &Task, projects: &[Project]) -> OwnedRouting {
         let config = self.for_task(task, projects);
@@ -168,9 +212,23 @@ impl Settings {
                 model: task.spec.model.clone(),
                 complexity: task.spec.complexity,
             },
-            settings: router_settings(&config),
+            settings: self.without_avoided(router_settings(&config)),
             installed: self.installed.clone(),
         }
+    }
+}
+
+impl Settings {
+    /// Nobody is chosen who is to be avoided, as long as somebody else is there.
+    fn without_avoided(&self, settings: RouterSettings) -> RouterSettings {
+        let is_free = |agent: &String| !self.avoided.contains(agent);
+        let agents: Vec<String> = settings.agents.iter().filter(|agent| is_free(agent)).cloned().collect();
+        if !agents.iter().any(|agent| self.installed.contains(agent)) {
+            return settings;
+        }
+        let fallback = Some(settings.fallback_executor).filter(is_free);
+        let fallback_executor = fallback.unwrap_or_else(|| TAKE_TURNS.to_owned());
+        RouterSettings { agents, fallback_executor, ..settings }
     }
 }
 

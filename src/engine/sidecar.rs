@@ -1,9 +1,11 @@
-//! The sidecar of a task: its route and state in a small file, for other tools to read. Written after the journal, never
-//! read back.
+//! The sidecar of a task: its route and state in a small file, for other tools to read. Written after the journal, and
+//! read back only when that is damaged: then the record in it is the nearest thing to what the journal said.
 
 use super::doors::Doors;
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::domain::ids::TaskId;
+use crate::domain::names::fingerprint;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Status, Task};
 use jiff::Timestamp;
@@ -18,6 +20,14 @@ struct Sidecar<'a> {
     branch: Option<&'a str>,
     attempts: u32,
     updated_at: Timestamp,
+    record: &'a Task,
+    /// Of the record, see [`record_sum`].
+    sum: Option<u64>,
+}
+
+/// By what a record that changed on the disk is told from one that orch wrote.
+pub(super) fn record_sum(record: &Task) -> Option<u64> {
+    serde_json::to_vec(record).ok().map(|bytes| fingerprint(&bytes))
 }
 
 /// Writes the sidecars of these tasks. One that cannot be written is told in the log: nothing depends on it.
@@ -30,11 +40,15 @@ pub fn write(doors: &Doors, tasks: &[Arc<Task>]) {
             branch: task.place.as_ref().map(|p| p.branch.as_str()),
             attempts: task.attempts,
             updated_at: task.updated_at,
+            record: task,
+            sum: record_sum(task),
         };
         let path = doors.home.sidecar(task.id);
+        point!("sidecar.before");
         let written = serde_json::to_vec_pretty(&sidecar)
             .map_err(|e| e.to_string())
             .and_then(|bytes| fs::write_private(&path, &bytes, Durability::Cached).map_err(|e| e.to_string()));
+        point!("sidecar.after");
         if let Err(error) = written {
             tracing::warn!(task = %task.id, %error, "a sidecar could not be written");
         }

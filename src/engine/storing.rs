@@ -11,6 +11,19 @@ use std::time::Duration;
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
 impl Engine {
+    /// Whether something that was read while a turn was decided is damaged. Such a turn is not stored: what it rests on
+    /// is not known.
+    pub(super) fn meets_damage(&mut self, replies: &mut Vec<Answer>) -> bool {
+        let Some(found) = self.alarm.found().cloned() else { return false };
+        tracing::error!(%found, "the journal is damaged");
+        let error = Arc::new(JournalError::Damaged { path: self.doors.home.journal(), findings: vec![found.clone()] });
+        for reply in replies.drain(..) {
+            reply(Some(&error));
+        }
+        self.damage = Some(found);
+        true
+    }
+
     /// Stores a turn, trying again until the disk takes it. Meanwhile who asks is answered, and nothing else begins.
     /// `false`: it cannot be stored any more.
     pub(super) async fn store(&mut self, replies: &mut Vec<Answer>, writes: Vec<Write>) -> bool {
@@ -32,6 +45,10 @@ impl Engine {
             for reply in replies.drain(..) {
                 reply(Some(&error));
             }
+            if error.is_damage() {
+                self.damage = Some(error.to_string());
+                return false;
+            }
             if matches!(*error, JournalError::Fenced { .. }) || !self.wait_for_storage(&error).await {
                 return false;
             }
@@ -39,12 +56,13 @@ impl Engine {
     }
 
     /// Waits before the next try to store. `false`: nobody waits for it any more.
-    async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
+    pub(super) async fn wait_for_storage(&mut self, error: &Arc<JournalError>) -> bool {
         let over = tokio::time::sleep(STORE_RETRY);
         tokio::pin!(over);
         loop {
             tokio::select! {
                 () = self.shutdown.cancelled() => return false,
+                () = self.damaged.cancelled() => return false,
                 () = &mut over => return true,
                 command = self.commands.recv() => match command {
                     Some(command) => self.refuse(command, error),

@@ -3,14 +3,17 @@
 
 use super::apply::{Job, JobKey};
 use super::doors::Doors;
+use super::gc::Collected;
+use super::handle::Reply;
 use super::main_loop::Engine;
 use super::mode::Mode;
-use crate::adapters::clock::instant;
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::config::resolved::Retention;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::retention::{Goes, Stock, Watch, excess, expired};
 use crate::domain::task::Task;
+use crate::store::journal::{Compacted, Compaction};
 use crate::store::search::{Block, IndexError, SearchIndex};
 use crate::stream::{Kept, Pieces, RunFiles, Text, count, drop_raw, drop_text, kept, pack};
 use jiff::Timestamp;
@@ -36,13 +39,15 @@ pub(super) struct Upkeep {
     /// Runs that ended, and the first of them when.
     ended: BTreeSet<RunId>,
     gathering_since: Option<Instant>,
+    /// Who waits to hear which worktrees went.
+    pub(super) collecting_for: Option<Reply<Collected>>,
 }
 
 impl Upkeep {
     /// A run ended: its output is complete.
-    pub(super) fn run_ended(&mut self, run: RunId) {
+    pub(super) fn run_ended(&mut self, run: RunId, at: Instant) {
         self.ended.insert(run);
-        self.gathering_since.get_or_insert_with(instant);
+        self.gathering_since.get_or_insert(at);
     }
 
     /// What is kept was looked at; some of it may be gone.
@@ -59,13 +64,17 @@ impl Engine {
             Mode::Once | Mode::UntilIdle => false,
             Mode::Command | Mode::Task(_) => return,
         };
-        let now = instant();
+        let now = self.doors.clock.instant();
         if self.upkeep.next_look.is_none_or(|at| now >= at) {
             let is_due = at_start || self.upkeep.next_look.is_some();
             self.upkeep.next_look = Some(now + BETWEEN_LOOKS);
             let open = |task: &Task| !task.status().is_final();
             let open = self.world.tasks.values().filter(|task| open(task)).map(|task| task.id).collect();
-            self.spawn_once(Job::Retain { open, is_due });
+            let is_idle = self.world.runs.is_empty();
+            self.spawn_once(Job::Retain { open, is_due, is_idle });
+            if at_start {
+                self.collect_by_itself();
+            }
         }
         let is_gathered = self.upkeep.gathering_since.is_some_and(|since| !at_start || now >= since + GATHER);
         if (self.upkeep.catch_up || is_gathered) && !self.is_under_way(&JobKey::Index) {
@@ -78,23 +87,36 @@ impl Engine {
 }
 
 /// Looks at everything that is kept, unless that was done a short while ago and nobody insists. Blocking.
-pub fn retain(doors: &Doors, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool) {
+pub fn retain(doors: &Doors, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool, is_idle: bool) {
     let now = doors.clock.now();
     let stamp = doors.home.retention_stamp();
     let watch = Watch::new(last_look(&stamp), now);
     if !watch.is_long_enough() && !is_due {
         return;
     }
-    if watch.is_long_enough()
-        && let Err(error) = fs::write_private(&stamp, now.to_string().as_bytes(), Durability::Cached)
-    {
-        tracing::warn!(%error, "when finished runs were looked at cannot be written down");
+    if watch.is_long_enough() {
+        point!("retention.stamp.before");
+        if let Err(error) = fs::write_private(&stamp, now.to_string().as_bytes(), Durability::Cached) {
+            tracing::warn!(%error, "when finished runs were looked at cannot be written down");
+        }
+        point!("retention.stamp.after");
     }
     let looked = look_through(&doors.home.runs(), limits, open, watch.is_steady().then_some(now));
     looked.unwrap_or_else(|error| tracing::warn!(%error, "finished runs cannot be looked through"));
+    let age = limits.events().filter(|_| watch.is_steady());
+    compact(doors, age.and_then(|age| now.checked_sub(age).ok()), is_idle);
 }
 
-fn last_look(stamp: &Path) -> Option<Timestamp> {
+/// Lets go of history that is older than `before`, and of room in the journal when nothing runs.
+fn compact(doors: &Doors, before: Option<Timestamp>, is_idle: bool) {
+    match doors.journal.compact(Compaction { before, is_idle }) {
+        Ok(Compacted { entries: 0, bytes: 0, .. }) => {}
+        Ok(Compacted { entries, bytes, .. }) => tracing::info!(entries, bytes, "the journal is smaller now"),
+        Err(error) => tracing::warn!(%error, "the journal could not be made smaller"),
+    }
+}
+
+pub(super) fn last_look(stamp: &Path) -> Option<Timestamp> {
     fs::read_text(stamp, 100).ok()?.trim().parse().ok()
 }
 
@@ -132,10 +154,12 @@ fn carry_out(found: &[Kept], goes: &[Goes]) {
     for one in goes {
         let (Goes::Raw(run) | Goes::Text(run)) = one;
         let Some(files) = files.get(run) else { continue };
+        point!("drop.before");
         let (what, gone) = match one {
             Goes::Raw(_) => ("raw output", drop_raw(files)),
             Goes::Text(_) => ("transcript", drop_text(files)),
         };
+        point!("drop.after");
         match gone {
             Ok(()) => tracing::info!(%run, what, "dropped"),
             Err(error) => tracing::warn!(%run, what, %error, "not dropped"),
@@ -172,7 +196,10 @@ fn fill(doors: &Doors, index: Result<SearchIndex, IndexError>, runs: Option<&[Ru
         }
     };
     for files in due {
-        match put(&mut index, &files) {
+        point!("index.before");
+        let indexed = put(&mut index, &files);
+        point!("index.after");
+        match indexed {
             // One that cannot be read is looked through by nobody; the others are not its business.
             Err(error @ IndexError::Text { .. }) => tracing::warn!(run = %files.run, %error, "a run is not indexed"),
             done => done?,

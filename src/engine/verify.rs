@@ -1,60 +1,93 @@
 //! Gathering the evidence of a finished run, with orch's own eyes: what was committed, what was left lying, what
 //! changed outside, and whether the checks pass. The verdict itself is `domain::judge`.
 
-use super::agent_env;
+mod change;
+mod checks;
+
+pub use checks::{Checking, Place};
+
 use super::doors::Doors;
 use super::launch::guard_file;
 use super::settings::{Settings, directory_of};
-use crate::adapters::clock::instant;
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, Repo, Weight};
-use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
+use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, Head, Repo, Weight};
 use crate::agents::DialectKind;
-use crate::config::resolved::Config;
-use crate::domain::answer::{Answer, AnswerStatus};
-use crate::domain::evidence::{Check, CheckState, Evidence};
+use crate::config::raw::ChecksIn;
+use crate::domain::answer::Answer;
+use crate::domain::delegation::{self, Standing};
+use crate::domain::evidence::Evidence;
 use crate::domain::ids::RunId;
-use crate::domain::judge::{Verdict, judge as conclude};
+use crate::domain::judge::{Case, Verdict, accepted_because, depends_on_checks, judge as conclude};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::Outcome;
+use crate::domain::review::Reviewers;
 use crate::domain::task::{Task, Workplace};
+use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// How much of a check's output is kept, in bytes.
-const CHECK_OUTPUT: usize = 1 << 20;
-/// How much of it stands in the evidence and goes back to the agent, in bytes.
-const CHECK_TAIL: usize = 8 << 10;
 /// The most that is read of the agent's raw output to find out who changed something outside.
 const EVENTS_READ: usize = 64 << 20;
+
+/// What orch concludes of a run.
+pub struct Judgement {
+    /// The conclusion.
+    pub verdict: Verdict,
+    /// What it stands on.
+    pub evidence: Evidence,
+    /// Who looks at it next, should it be good.
+    pub reviewers: Reviewers,
+}
 
 /// Weighs the result of `run`.
 pub async fn judge(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    task: &Arc<Task>,
+    (task, standing): (&Arc<Task>, &Standing),
     run: &RunId,
-) -> (Verdict, Evidence) {
-    match gather(doors, settings, projects, task, run).await {
-        Ok((answer, evidence)) => (conclude(&answer, &evidence), evidence),
-        Err(question) => (Verdict::Ask { question }, Evidence::default()),
+) -> Judgement {
+    let task_type = TaskType::of(&task.spec);
+    match gather(doors, settings, projects, (task, &task_type), run).await {
+        Ok((answer, mut evidence)) => {
+            let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
+            let concluded = conclude(&case);
+            let accepted = accepted_because(&case);
+            let verdict = delegation::weigh(concluded, &mut evidence, standing);
+            let reviewers = reviewers(settings, projects, task, &evidence);
+            evidence.accepted = (verdict == Verdict::Accept).then_some(accepted);
+            Judgement { verdict, evidence, reviewers }
+        }
+        Err(question) => {
+            let (verdict, evidence) = (Verdict::Ask { question }, Evidence::default());
+            Judgement { verdict, evidence, reviewers: Reviewers::Nobody }
+        }
     }
+}
+
+/// Who looks at a change. A text is the person's own to read.
+fn reviewers(settings: &Settings, projects: &[Project], task: &Task, evidence: &Evidence) -> Reviewers {
+    if evidence.commits.is_empty() {
+        return Reviewers::Nobody;
+    }
+    let config = settings.for_task(task, projects);
+    config.workflow.review.reviewers(settings.may_review(&config).len())
 }
 
 async fn gather(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    task: &Task,
+    (task, task_type): (&Task, &TaskType),
     run: &RunId,
 ) -> Result<(Answer, Evidence), String> {
     let dir = directory_of(task, projects)?;
     let place = task.place.as_ref().ok_or("the run has no worktree to look at")?;
-    if !place.worktree.is_dir() {
+    // Without its link it is not the worktree any more, whatever the agent has put there since: to git every file that is
+    // not there would be one that the agent deleted.
+    if !place.worktree.join(".git").exists() {
         let (gone, branch) = (place.worktree.display(), &place.branch);
         return Err(format!("the worktree {gone} is gone; what was committed is on {branch}"));
     }
@@ -68,16 +101,68 @@ async fn gather(
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(warnings);
     outside(doors, &repo, &checkout, run, config.workflow.sandbox, &mut evidence).await;
-    if !evidence.commits.is_empty() && answer.status == AnswerStatus::Done {
-        let output_dir = doors.run_dir(run).evidence();
-        evidence.checks = run_checks(doors, &config, run, &place.worktree, &output_dir).await;
+    keep_result(doors, run, &answer);
+    change::look_through(doors, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
+    let output_dir = doors.run_dir(run).evidence();
+    let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
+    let mends = task_type.mends();
+    let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends };
+    if depends_on_checks(&Case { answer: &answer, evidence: &evidence, task_type }) {
+        run_checks(&checking, place, task_type, &mut evidence).await?;
     }
     Ok((answer, evidence))
 }
 
+/// The text that was asked for is kept beside the evidence: the answer itself goes when raw output goes.
+fn keep_result(doors: &Doors, run: &RunId, answer: &Answer) {
+    if answer.result.trim().is_empty() {
+        return;
+    }
+    let dir = doors.run_dir(run).evidence();
+    let kept = fs::create_dir_private(&dir)
+        .and_then(|()| fs::write_private(&dir.join("result.md"), answer.result.as_bytes(), Durability::Cached));
+    if let Err(error) = kept {
+        tracing::warn!(%run, %error, "the text of a task could not be kept");
+    }
+}
+
+/// Runs the checks on the commit that is judged: in a fresh checkout, where nothing helps that is not committed.
+async fn run_checks(
+    checking: &Checking<'_>,
+    place: &Workplace,
+    task_type: &TaskType,
+    evidence: &mut Evidence,
+) -> Result<(), String> {
+    let checks = &checking.config.workflow.checks;
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let put_back = evidence.findings.iter().filter(|finding| finding.is_put_back(task_type));
+    let own_rules: BTreeSet<String> = put_back.map(|finding| finding.path.clone()).collect();
+    let own_rules: Vec<String> = own_rules.into_iter().collect();
+    let is_clean = checking.config.workflow.checks_in == ChecksIn::Clean;
+    if is_clean {
+        let scratch = checking.scratch("judge");
+        let at = checking.repo.checkout_aside(&scratch, &evidence.head).await.map_err(|error| error.to_string())?;
+        evidence.checks = checking.run_all(Place::Fresh(&at)).await;
+        checking.drop_scratch(&scratch).await;
+    } else {
+        evidence.checks = checking.run_all(Place::AsItIs(&place.worktree)).await;
+    }
+    if own_rules.is_empty() {
+        return Ok(());
+    }
+    // In a checkout of its own: what the work's rules have left in the other one must not help.
+    let scratch = checking.scratch("base-rules");
+    let at = checking.repo.checkout_aside(&scratch, &evidence.head).await.map_err(|error| error.to_string())?;
+    let looked = checking.by_base_rules(&at, &own_rules, &mut evidence.checks).await;
+    checking.drop_scratch(&scratch).await;
+    looked
+}
+
 /// What the run reports, and what its runner warns of.
 fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), String> {
-    let report = super::launch::ended(doors, settings, run).ok_or("the run's report is gone")?;
+    let report = super::launch::ended(doors, settings, run)?.ok_or("the run's report is gone")?.report;
     match report.outcome() {
         Outcome::Finished { answer } => Ok((answer, report.warnings)),
         Outcome::Failed(failure) => Err(failure.detail),
@@ -89,10 +174,16 @@ fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer,
 async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, String> {
     let mut notes = Vec::new();
     let branch = BranchName::parse(&place.branch).map_err(|e| e.to_string())?;
-    let mut seen = repo.evidence(checkout, &place.base).await.map_err(|e| e.to_string())?;
+    let mut seen = match repo.evidence(checkout, &place.base).await {
+        Ok(seen) => seen,
+        Err(error) => return Err(why_nothing_is_seen(repo, checkout, place, &error.to_string()).await),
+    };
     if seen.dirty {
         let message = "orch: changes that the agent left uncommitted";
-        match repo.commit_leftovers(checkout, &branch, message, Author::Configured).await {
+        point!("judge.leftovers.before");
+        let committed = repo.commit_leftovers(checkout, &branch, message, Author::Configured).await;
+        point!("judge.leftovers.after");
+        match committed {
             Ok(left) => {
                 if left.sha.is_some() {
                     notes.push("the agent left changes uncommitted; orch committed them".to_owned());
@@ -105,21 +196,45 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
         }
         seen = repo.evidence(checkout, &place.base).await.map_err(|e| e.to_string())?;
     }
+    if !repo.is_ancestor(&seen.base, &seen.head).await.map_err(|e| e.to_string())? {
+        return Err(rewritten(place));
+    }
     if seen.branch.as_deref() != Some(place.branch.as_str()) {
         let found = seen.branch.as_deref().unwrap_or("no branch");
         return Err(format!("the worktree is on {found} instead of {}; its commits are kept there", place.branch));
     }
+    // What is accepted, or asked about, outlasts a power cut.
+    repo.make_last(checkout, &branch, (&seen.base, &seen.head)).await.map_err(|e| e.to_string())?;
     Ok(Evidence {
         base: seen.base,
         head: seen.head,
         commits: seen.commits,
         files: seen.files,
+        changed: seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
         insertions: seen.insertions,
         deletions: seen.deletions,
-        checks: Vec::new(),
-        violations: Vec::new(),
         notes,
+        ..Evidence::default()
     })
+}
+
+/// A branch that shares nothing with its base any more cannot be compared with it.
+async fn why_nothing_is_seen(repo: &Repo, checkout: &Checkout, place: &Workplace, error: &str) -> String {
+    let head = match repo.head_of(checkout).await {
+        Ok(Head::Branch { sha, .. } | Head::Detached { sha }) => sha,
+        Ok(Head::Unborn { .. }) | Err(_) => return error.to_owned(),
+    };
+    match repo.is_ancestor(&place.base, &head).await {
+        Ok(false) => rewritten(place),
+        Ok(true) | Err(_) => error.to_owned(),
+    }
+}
+
+fn rewritten(place: &Workplace) -> String {
+    format!(
+        "the branch {} does not contain the commit any more that it began from: its history was rewritten below the base",
+        place.branch
+    )
 }
 
 /// What changed in the repository outside the worktree while the run lasted.
@@ -198,75 +313,4 @@ fn attribute(trail: &Trail, changes: &[Change], sandbox: bool, evidence: &mut Ev
             Weight::Suspicion => evidence.notes.push(format!("{} (not by what the run shows)", change.detail)),
         }
     }
-}
-
-/// Runs the project's checks in `dir`, one after the other, up to the first that does not pass. Their whole output is
-/// kept in `output_dir`.
-pub async fn run_checks(doors: &Doors, config: &Config, run: &RunId, dir: &Path, output_dir: &Path) -> Vec<Check> {
-    let mut checks = Vec::new();
-    let redactor = config.redactor(&doors.environment);
-    for (number, command) in config.workflow.checks.iter().enumerate() {
-        let (mut check, output) = run_check(doors, command, run, dir, config.workflow.check_timeout).await;
-        let output = redactor.text(&output).into_owned();
-        let file = output_dir.join(format!("check-{}.log", number + 1));
-        let kept = fs::create_dir_private(output_dir)
-            .and_then(|()| fs::write_private(&file, output.as_bytes(), Durability::Cached));
-        if let Err(error) = kept {
-            tracing::warn!(%run, %error, "the output of a check could not be kept");
-        }
-        check.output_tail = tail(&crate::runner::sanitize(&output), CHECK_TAIL).to_owned();
-        let passed = check.state == CheckState::Passed;
-        checks.push(check);
-        if !passed {
-            break;
-        }
-    }
-    checks
-}
-
-async fn run_check(doors: &Doors, command: &str, run: &RunId, dir: &Path, limit: Duration) -> (Check, String) {
-    let mark = format!("{run}-check");
-    let call = Invocation::new("/bin/sh", dir)
-        .args(["-c", command])
-        .envs(agent_env::for_checks(&doors.environment))
-        .env(RUN_MARK, &mark)
-        .time_limit(limit)
-        .output_limit(CHECK_OUTPUT, Excess::KeepTail);
-    let begun = instant();
-    let result = run_async(&call).await;
-    // What a check starts and leaves behind ends with it.
-    let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
-    if let Err(error) = swept {
-        tracing::warn!(%run, %error, "the processes of a check could not be looked for");
-    }
-    let (state, exit_code, output) = match result {
-        Ok(output) => {
-            let state = if output.success() { CheckState::Passed } else { CheckState::Failed };
-            let text = [&output.stdout, &output.stderr].map(|bytes| whole_words(bytes, output.truncated));
-            (state, output.exit.code, text.concat())
-        }
-        Err(ProcessError::TimedOut { .. }) => (CheckState::TimedOut, None, String::new()),
-        Err(error) => (CheckState::NotStarted, None, error.to_string()),
-    };
-    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-    (Check { command: command.to_owned(), state, exit_code, duration_ms, output_tail: String::new() }, output)
-}
-
-/// Output as text. Where its beginning was dropped, so is the rest of the word that was cut: it may be the rest of a
-/// secret, which nothing could tell.
-fn whole_words(bytes: &[u8], is_cut: bool) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    match text.find(char::is_whitespace).filter(|_| is_cut) {
-        Some(end) => text[end..].to_owned(),
-        None => text.into_owned(),
-    }
-}
-
-/// The end of a text, cut at a character.
-fn tail(text: &str, max: usize) -> &str {
-    let mut start = text.len().saturating_sub(max);
-    while !text.is_char_boundary(start) {
-        start += 1;
-    }
-    &text[start..]
 }

@@ -1,15 +1,24 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
+pub use super::archive::Archive;
+use crate::domain::batch::Batch;
+use crate::domain::breaker::Breaker;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
-use crate::domain::plan::{Cooldown, Scope, Snapshot, status_in};
+use crate::domain::pause::{Pause, PauseScope, Pauses};
+use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
+use crate::domain::service::{Leave, ServiceEntry};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
-use crate::store::journal::{Entry, Journal, JournalError, Loaded, Project, Write};
+use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
 use crate::store::tasks_file::Agreed;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// So far up the tasks are looked at that a task is a part of.
+const LONGEST_LINE: usize = 100;
 
 /// Everything the engine has at hand. Settled tasks are in the journal, however many there are; one is brought here
 /// when somebody asks something of it, and put away again at the end of the turn.
@@ -26,12 +35,25 @@ pub struct World {
     pub project_dirs: Vec<PathBuf>,
     /// Agents to leave alone.
     pub cooldowns: BTreeMap<String, Cooldown>,
+    /// Breakers that have seen failures, by their names.
+    pub breakers: BTreeMap<String, Breaker>,
     /// Entries of `tasks.yml` that cannot be carried out.
     pub invalid: BTreeMap<TaskId, String>,
+    /// What is paused.
+    pub pauses: Pauses,
+    /// Starts and ends of the daemon, the newest last.
+    pub service: Vec<ServiceEntry>,
+    /// What recurs.
+    pub jobs: BTreeMap<JobId, Arc<JobRecord>>,
+    /// Firings whose commands are under way, or to be begun.
+    pub firings: BTreeMap<FiringKey, Firing>,
+    /// Batches that are open, by their numbers.
+    pub batches: BTreeMap<u64, Arc<Batch>>,
+    pub(super) last_batch: u64,
     /// Messages that wait for an agent.
     pub messages: BTreeMap<MessageId, Message>,
     last_message_id: u64,
-    journal: Journal,
+    archive: Arc<dyn Archive>,
     /// Settled tasks in `tasks`.
     visiting: BTreeSet<TaskId>,
     /// Tasks that the journal does not know to be settled: an older orch, which did not know of it, stored them.
@@ -42,7 +64,7 @@ pub struct World {
 
 impl World {
     /// As the journal left it.
-    pub fn from_journal(loaded: Loaded, journal: Journal) -> Self {
+    pub fn from_journal(loaded: Loaded, archive: Arc<dyn Archive>) -> Self {
         let highest = loaded.tasks.keys().next_back().map_or(0, |id| id.0);
         let mut world = Self {
             tasks: loaded.tasks,
@@ -51,10 +73,17 @@ impl World {
             projects: Vec::new(),
             project_dirs: Vec::new(),
             cooldowns: loaded.cooldowns,
+            breakers: loaded.breakers.into_iter().map(|breaker| (breaker.target.to_string(), breaker)).collect(),
             messages: loaded.messages.into_iter().map(|message| (message.id, message)).collect(),
             last_message_id: loaded.last_message_id,
+            pauses: loaded.pauses.into_iter().collect(),
+            service: loaded.service,
+            jobs: loaded.jobs.into_iter().map(|job| (job.spec.id.clone(), Arc::new(job))).collect(),
+            firings: loaded.firings.into_iter().map(|firing| (firing.key(), firing)).collect(),
+            batches: loaded.batches.into_iter().map(|batch| (batch.number, Arc::new(batch))).collect(),
+            last_batch: loaded.last_batch,
             invalid: BTreeMap::new(),
-            journal,
+            archive,
             visiting: BTreeSet::new(),
             unmarked: Vec::new(),
             last_task_id: loaded.last_task_id.max(highest),
@@ -63,6 +92,8 @@ impl World {
         world.set_projects(loaded.projects);
         let tasks: Vec<_> = world.tasks.values().cloned().collect();
         tasks.iter().for_each(|task| world.learn_what_it_waits_for(task));
+        let members: Vec<TaskId> = world.batches.values().flat_map(|batch| batch.tasks()).collect();
+        world.learn(members);
         world.unmarked = tasks.iter().filter(|task| task.is_settled()).map(|task| task.id).collect();
         world
     }
@@ -78,10 +109,18 @@ impl World {
         if id.0 > self.last_task_id {
             return Ok(None);
         }
-        let Some(task) = self.journal.task(id)?.map(Arc::new) else { return Ok(None) };
+        let Some(task) = self.archive.task(id)?.map(Arc::new) else { return Ok(None) };
         self.tasks.insert(id, Arc::clone(&task));
         self.visiting.insert(id);
         Ok(Some(task))
+    }
+
+    /// The last work run of a task.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+        self.archive.last_work_run(id)
     }
 
     /// The status of a task that is at hand, or was put away since the start.
@@ -95,19 +134,67 @@ impl World {
     /// The journal cannot be read.
     pub fn exists(&self, id: TaskId) -> Result<bool, JournalError> {
         let here = status_in(&self.tasks, &self.settled, id).is_some();
-        Ok(here || self.journal.settled_status(id)?.is_some())
+        Ok(here || self.archive.settled_status(id)?.is_some())
+    }
+
+    /// Whether this task is done, at hand or not.
+    pub fn is_done(&self, id: TaskId) -> bool {
+        let settled = || {
+            let status = self.archive.settled_status(id);
+            status.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()
+        };
+        self.status(id).or_else(settled) == Some(Status::Done)
+    }
+
+    /// A task that was given up, and is not at hand.
+    pub fn given_up(&self, id: TaskId) -> Option<Task> {
+        let status = match self.settled.get(&id) {
+            Some(status) => Ok(Some(*status)),
+            None => self.archive.settled_status(id),
+        };
+        let found = match status {
+            Ok(Some(Status::Cancelled)) => self.archive.task(id),
+            Ok(_) => Ok(None),
+            Err(error) => Err(error),
+        };
+        found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()
+    }
+
+    /// A task and those that it is a part of, the nearest first, by their titles.
+    pub fn line_of(&self, task: &Task) -> Vec<(TaskId, String)> {
+        let mut line = vec![(task.id, task.spec.title.clone())];
+        let mut parent = task.spec.parent;
+        // A circle that came to be all the same ends it.
+        while let Some(id) = parent.filter(|id| line.len() < LONGEST_LINE && line.iter().all(|(known, _)| known != id))
+        {
+            let here = self.tasks.get(&id).map(|task| (task.spec.title.clone(), task.spec.parent));
+            let stored = || {
+                let found = self.archive.task(id);
+                let found =
+                    found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up"));
+                found.ok().flatten().map(|task| (task.spec.title, task.spec.parent))
+            };
+            let Some((title, next)) = here.or_else(stored) else { break };
+            line.push((id, title));
+            parent = next;
+        }
+        line
     }
 
     /// Settled tasks that `task` waits for are known by their status from now on.
     fn learn_what_it_waits_for(&mut self, task: &Task) {
-        for id in task.waits_for() {
+        self.learn(task.waits_for());
+    }
+
+    fn learn(&mut self, tasks: impl IntoIterator<Item = TaskId>) {
+        for id in tasks {
             if status_in(&self.tasks, &self.settled, id).is_some() {
                 continue;
             }
-            match self.journal.settled_status(id) {
+            match self.archive.settled_status(id) {
                 Ok(Some(status)) => drop(Arc::make_mut(&mut self.settled).insert(id, status)),
                 Ok(None) => {}
-                Err(error) => tracing::error!(task = %id, %error, "a task that others wait for cannot be looked up"),
+                Err(error) => tracing::error!(task = %id, %error, "a task that is waited for cannot be looked up"),
             }
         }
     }
@@ -148,21 +235,32 @@ impl World {
         MessageId(self.last_message_id)
     }
 
+    /// The last place in the history.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
     /// What planning looks at.
     pub fn snapshot<'a>(
         &'a self,
         scope: Scope,
-        max_parallel: usize,
+        room: &'a Room,
+        leaving: Option<Leave>,
+        identity: &'a str,
         dir_exists: &'a dyn Fn(&Path) -> bool,
     ) -> Snapshot<'a> {
         Snapshot {
             tasks: &self.tasks,
             settled: &self.settled,
             projects: &self.project_dirs,
-            max_parallel,
+            room,
             cooldowns: &self.cooldowns,
             invalid: &self.invalid,
             scope,
+            pauses: &self.pauses,
+            leaving,
+            batches: &self.batches,
+            identity,
             dir_exists,
         }
     }
@@ -178,7 +276,13 @@ pub struct Turn {
     runs: BTreeMap<RunId, Run>,
     projects: Vec<Project>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
+    breakers: BTreeMap<String, Option<Breaker>>,
     messages: BTreeMap<MessageId, Message>,
+    pauses: Vec<(PauseScope, Option<Pause>)>,
+    service: Vec<ServiceEntry>,
+    jobs: BTreeMap<JobId, Option<Arc<JobRecord>>>,
+    firings: BTreeMap<FiringKey, Firing>,
+    pub(super) batches: BTreeMap<u64, Arc<Batch>>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
@@ -265,6 +369,54 @@ impl Turn {
         self.cooldowns.insert(agent.to_owned(), cooldown);
     }
 
+    /// Stores a breaker, or forgets it.
+    pub fn put_breaker(&mut self, world: &mut World, name: &str, breaker: Option<Breaker>) {
+        match &breaker {
+            Some(breaker) => world.breakers.insert(name.to_owned(), breaker.clone()),
+            None => world.breakers.remove(name),
+        };
+        self.breakers.insert(name.to_owned(), breaker);
+    }
+
+    /// Pauses something.
+    pub fn put_pause(&mut self, world: &mut World, pause: Pause) {
+        self.pauses.push((pause.scope.clone(), Some(pause.clone())));
+        world.pauses.put(pause);
+    }
+
+    /// Ends a pause.
+    pub fn end_pause(&mut self, world: &mut World, scope: &PauseScope) {
+        world.pauses.remove(scope);
+        self.pauses.push((scope.clone(), None));
+    }
+
+    /// Adds a start or an end of the daemon.
+    pub fn put_service(&mut self, world: &mut World, entry: ServiceEntry) {
+        world.service.push(entry.clone());
+        self.service.push(entry);
+    }
+
+    /// Stores what is known of a job, or forgets it.
+    pub fn put_job(&mut self, world: &mut World, id: &JobId, record: Option<JobRecord>) {
+        let record = record.map(Arc::new);
+        match &record {
+            Some(record) => drop(world.jobs.insert(id.clone(), Arc::clone(record))),
+            None => drop(world.jobs.remove(id)),
+        }
+        self.jobs.insert(id.clone(), record);
+    }
+
+    /// Stores a firing; one whose command is over leaves the world.
+    pub fn put_firing(&mut self, world: &mut World, firing: Firing) {
+        let key = firing.key();
+        if firing.is_open() {
+            world.firings.insert(key.clone(), firing.clone());
+        } else {
+            world.firings.remove(&key);
+        }
+        self.firings.insert(key, firing);
+    }
+
     /// Adds a line to the history.
     pub fn note(
         &mut self,
@@ -297,9 +449,28 @@ impl Turn {
         let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
         let projects = self.projects.iter().cloned().map(Write::Project);
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
+        let breakers = self.breakers.iter().map(|(name, b)| Write::Breaker(name.clone(), b.clone()));
         let messages = self.messages.values().cloned().map(Write::Message);
         let entries = self.entries.iter().cloned().map(Write::Entry);
         let agreed = self.agreed.into_iter().map(Write::Agreed);
-        tasks.chain(runs).chain(projects).chain(cooldowns).chain(messages).chain(entries).chain(agreed).collect()
+        let pauses = self.pauses.iter().map(|(scope, pause)| Write::Pause(scope.clone(), pause.clone()));
+        let service = self.service.iter().cloned().map(Write::Service);
+        let jobs = self.jobs.iter().map(|(id, job)| Write::Job(id.clone(), job.clone()));
+        let firings = self.firings.values().cloned().map(Write::Firing);
+        let batches = self.batches.values().cloned().map(Write::Batch);
+        tasks
+            .chain(runs)
+            .chain(projects)
+            .chain(cooldowns)
+            .chain(breakers)
+            .chain(messages)
+            .chain(entries)
+            .chain(pauses)
+            .chain(service)
+            .chain(jobs)
+            .chain(firings)
+            .chain(batches)
+            .chain(agreed)
+            .collect()
     }
 }

@@ -43,7 +43,14 @@ impl From<EngineError> for ApiError {
         let message = error.to_string();
         match error {
             EngineError::NoTask(_) => Self::new(ErrorCode::NotFound, message, Some("`orch task list` shows all tasks")),
+            EngineError::NoBreaker(_) => {
+                Self::new(ErrorCode::NotFound, message, Some("`orch breaker list` shows all that have seen failures"))
+            }
             EngineError::Refused { .. } => Self::new(ErrorCode::Conflict, message, None),
+            EngineError::Clash { task, .. } => {
+                let hint = format!("look at `orch task show {task}`, then change it again");
+                Self::new(ErrorCode::Conflict, message, Some(&hint))
+            }
             EngineError::Invalid { hint, .. } => Self::new(ErrorCode::Usage, message, hint.as_deref()),
             EngineError::Journal(_) => {
                 let hint = "is the disk full, or the home directory not writable?";
@@ -53,7 +60,20 @@ impl From<EngineError> for ApiError {
                 let hint = "orch keeps trying: make room, then look with `orch list` before you ask again";
                 Self::new(ErrorCode::Failed, message, Some(hint))
             }
-            EngineError::Stopping => Self::new(ErrorCode::Failed, message, Some("try again")),
+            EngineError::InTheWay { hint, .. } => Self::new(ErrorCode::Conflict, message, Some(&hint)),
+            EngineError::NotThere { hint, .. } => Self::new(ErrorCode::NotFound, message, Some(&hint)),
+            EngineError::NotNow { hint, .. } => Self::new(ErrorCode::Conflict, message, Some(&hint)),
+            EngineError::Paused { task, .. } => {
+                let hint = format!("or start it all the same: orch task run {task} --anyway");
+                Self::new(ErrorCode::Conflict, message, Some(&hint))
+            }
+            EngineError::Claimed { task, .. } => {
+                let hint = format!("take it all the same: orch task claim {task} --force");
+                Self::new(ErrorCode::Conflict, message, Some(&hint))
+            }
+            EngineError::Stopping => {
+                Self::new(ErrorCode::Failed, message, Some("try again")).with(StatusCode::SERVICE_UNAVAILABLE)
+            }
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, Sse};
 use futures::stream::{self, Stream};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::VecDeque;
@@ -25,6 +26,8 @@ const PAGE: u32 = 500;
 pub struct Wanted {
     /// The history after this place; without it, from now on.
     after: Option<u64>,
+    /// The history from this time on; `after` wins over it.
+    since: Option<Timestamp>,
     /// Of one task.
     task: Option<u64>,
     /// `false`: only what there is already.
@@ -71,7 +74,7 @@ impl Follower {
     }
 }
 
-/// Follows the history. `Last-Event-ID` wins over `after`.
+/// Follows the history. `Last-Event-ID` wins over `after`, and that over `since`.
 pub async fn follow(
     State(state): State<ApiState>,
     Params(wanted): Params<Wanted>,
@@ -83,7 +86,11 @@ pub async fn follow(
         ApiError::new(ErrorCode::Usage, message, None)
     };
     let resumed = resumed.map(|text| text.parse().map_err(wrong)).transpose()?;
-    let after = resumed.or(wanted.after);
+    let after = match (resumed.or(wanted.after), wanted.since) {
+        (Some(after), _) => Some(after),
+        (None, Some(time)) => Some(state.engine.place_at(time).await?),
+        (None, None) => None,
+    };
     let follower = Follower {
         live: state.engine.follow(),
         engine: state.engine.clone(),
@@ -102,7 +109,7 @@ pub async fn follow(
     Ok(sse(&state, "events", events))
 }
 
-fn on_the_wire(entry: Entry) -> EventView {
+pub(super) fn on_the_wire(entry: Entry) -> EventView {
     let Entry { seq, at, task_id, run_id, kind, text } = entry;
     EventView { seq, at, task_id, run_id, kind, text }
 }

@@ -3,6 +3,7 @@
 use super::ApiState;
 use super::error::ApiError;
 use crate::api::types::ErrorCode;
+use crate::engine::handle::View;
 use axum::extract::State;
 use axum::http::StatusCode;
 use std::time::Duration;
@@ -13,6 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Answers `ok` when the loop does.
 pub async fn healthz(State(state): State<ApiState>) -> Result<&'static str, ApiError> {
     match tokio::time::timeout(PATIENCE, state.engine.look()).await {
+        Ok(Ok(View { leaving: Some(departure), .. })) => {
+            let message = format!("shutting_down: {} ({})", departure.how.told(), departure.why);
+            Err(ApiError::new(ErrorCode::Failed, message, None).with(StatusCode::SERVICE_UNAVAILABLE))
+        }
         Ok(Ok(_)) => Ok("ok\n"),
         Ok(Err(error)) => Err(ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE)),
         Err(_) => {

@@ -4,6 +4,7 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::status::counts;
+use crate::domain::breaker::StateName;
 use crate::domain::task::Status;
 use crate::engine::{BOUNDS, Figures, Histogram};
 use axum::extract::State;
@@ -24,6 +25,11 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse,
         page.sample("orch_tasks", &[("status", status.as_str())], tasks.get(&status).unwrap_or(&0));
     }
     page.one("orch_runs_live", "gauge", "Runs that have not ended.", view.live_runs.len());
+    page.family("orch_breakers", "gauge", "Circuit breakers that have seen failures, by state.");
+    for of in [StateName::Closed, StateName::HalfOpen, StateName::Open] {
+        let count = view.breakers.iter().filter(|breaker| breaker.state_name() == of).count();
+        page.sample("orch_breakers", &[("state", of.as_str())], count);
+    }
     page.of_engine(&state.engine.figures());
     page.one("orch_followed_runs", "gauge", "Runs whose output somebody follows.", state.engine.followed());
     page.family("orch_feed_readers", "gauge", "Readers of server-sent events, by feed.");

@@ -1,20 +1,31 @@
 //! The HTTP face of the engine, on a Unix socket, over TCP or called in process: handlers turn requests into calls of
 //! the engine's handle and answers into wire shapes. Decides nothing.
 
+mod batches;
+mod breakers;
+mod claims;
+mod cost;
+mod dashboard;
+mod edits;
 mod error;
 mod events;
 mod gate;
+mod gc;
 mod health;
+mod jobs;
 mod listening;
 mod messages;
 mod metrics;
 mod openapi;
 mod output;
+mod patterns;
 mod read;
 mod routes;
+mod rulings;
 mod sse;
 mod status;
 mod stream;
+mod switches;
 mod tasks;
 
 pub use gate::Gate;
@@ -40,6 +51,20 @@ pub struct ApiState {
     pub parting: CancellationToken,
 }
 
+/// Who asks, as far as the connection tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// This process, or somebody who has the token.
+    Own,
+    /// Another process of this machine.
+    Process(u32),
+    /// A process that the system does not name.
+    Unknown,
+}
+
+/// The run that whoever asks belongs to, or why that cannot be told.
+pub type RunOf = fn(Peer) -> Result<Option<String>, String>;
+
 /// What a status answer says of the process.
 #[derive(Debug, Clone)]
 pub struct ProcessInfo {
@@ -55,4 +80,6 @@ pub struct ProcessInfo {
     pub listening: Arc<Listening>,
     /// Its memory that is in use, in bytes.
     pub memory: fn() -> Option<u64>,
+    /// Tells agents from people.
+    pub run_of: RunOf,
 }

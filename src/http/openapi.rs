@@ -22,6 +22,8 @@ pub enum Method {
     Get,
     /// Asks for something.
     Post,
+    /// Changes some of it.
+    Patch,
 }
 
 impl Method {
@@ -30,6 +32,7 @@ impl Method {
         match self {
             Self::Get => MethodFilter::GET,
             Self::Post => MethodFilter::POST,
+            Self::Patch => MethodFilter::PATCH,
         }
     }
 
@@ -37,6 +40,7 @@ impl Method {
         match self {
             Self::Get => "get",
             Self::Post => "post",
+            Self::Patch => "patch",
         }
     }
 }
@@ -62,6 +66,11 @@ pub fn get(path: &'static str, summary: &'static str) -> Operation {
 /// A route that asks for something.
 pub fn post(path: &'static str, summary: &'static str) -> Operation {
     operation(Method::Post, path, summary)
+}
+
+/// A route that changes some of what is there.
+pub fn patch(path: &'static str, summary: &'static str) -> Operation {
+    operation(Method::Patch, path, summary)
 }
 
 fn operation(method: Method, path: &'static str, summary: &'static str) -> Operation {

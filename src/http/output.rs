@@ -7,6 +7,7 @@ use crate::api::types::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
+use crate::domain::task::Phase;
 use crate::engine::handle::EngineError;
 use crate::stream::{Delivery, Start};
 use axum::body::Body;
@@ -48,6 +49,11 @@ pub async fn follow(
             None => EngineError::NoTask(task).into(),
         });
     };
+    if chosen.phase == Phase::Starting && chosen.started_at.is_none() {
+        // Its files are still to be made: what is not there yet must not be taken for an end.
+        let message = format!("run {} has not begun yet", chosen.id);
+        return Err(ApiError::new(ErrorCode::NotFound, message, Some("orch task why")));
+    }
     let failed = |e: io::Error| ApiError::new(ErrorCode::Failed, format!("output of run {}: {e}", chosen.id), None);
     let watched =
         state.engine.watch(chosen, Part::Output, Start::Offset(wanted.from.unwrap_or(0))).await.map_err(failed)?;

@@ -1,14 +1,29 @@
 //! The list of routes. Router and OpenAPI document are made from the same entries, so that neither has anything that
 //! the other has not.
 
-use super::openapi::{Operation, get, post};
-use super::{ApiState, error, events, health, messages, metrics, openapi, output, status, stream, tasks};
+use super::openapi::{Operation, get, patch, post};
+use super::{
+    ApiState, batches, breakers, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages, metrics,
+    openapi, output, patterns, rulings, status, stream, switches, tasks,
+};
+use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
+use crate::api::breakers::{BreakerView, ResetBreakers};
+use crate::api::claims::NewClaim;
+use crate::api::cost::CostView;
+use crate::api::dashboard::DashboardView;
+use crate::api::edits::{DecideMissing, EditTask, TaskFields};
+use crate::api::gc::{CleanUp, GcReport};
+use crate::api::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use crate::api::messages::{MessageView, NewMessage};
+use crate::api::patterns::{PatternsView, SampleView, SimilarView};
+use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
+use crate::api::switches::{NewPause, PausesView, ShutdownOrder, ShutdownView};
 use crate::api::types::{EventView, NewProject, NewTask, RowsView, TaskView, WhyView};
 use crate::domain::ids::TaskId;
 use crate::domain::route::RouteResult;
+use crate::domain::service::ServiceEntry;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
@@ -50,7 +65,56 @@ pub fn operations() -> Vec<Operation> {
 
 fn all() -> Routes {
     let routes = about(Routes::default());
-    feeds(asking(reading(routes)))
+    feeds(of_batches(recurring(switching(of_breakers(ruling(editing(asking(reading(routes)))))))))
+}
+
+fn editing(routes: Routes) -> Routes {
+    routes
+        .add(
+            get("/v1/tasks/{id}/wish", "What is wanted of a task, as tasks.yml has it").answer::<TaskFields>(),
+            edits::wish,
+        )
+        .add(
+            patch("/v1/tasks/{id}", "Change what is wanted of a task").body::<EditTask>().answer::<TaskView>(),
+            edits::edit,
+        )
+        .add(
+            post("/v1/missing", "Decide about open tasks that tasks.yml has lost; answers which they are")
+                .body::<DecideMissing>()
+                .answer::<Vec<TaskView>>(),
+            edits::missing,
+        )
+}
+
+fn of_batches(routes: Routes) -> Routes {
+    routes
+        .add(
+            get("/v1/batches", "Batches that are open, and the last that have ended, without their rows")
+                .answer::<Vec<BatchView>>(),
+            batches::list,
+        )
+        .add(
+            post("/v1/batches", "Make a batch of tasks that are not over; whole or not at all")
+                .body::<NewBatch>()
+                .answer::<BatchView>(),
+            batches::create,
+        )
+        .add(
+            get("/v1/batches/{name}", "The newest batch of a name, with its tasks").answer::<BatchView>(),
+            batches::show,
+        )
+        .add(
+            patch("/v1/batches/{name}", "Change its concurrency or its budget")
+                .body::<SetBatch>()
+                .answer::<BatchView>(),
+            batches::set,
+        )
+        .add(
+            post("/v1/batches/{name}/cancel", "Give up what is not over of it; finished work stays")
+                .body::<CancelBatch>()
+                .answer::<BatchView>(),
+            batches::cancel,
+        )
 }
 
 fn about(routes: Routes) -> Routes {
@@ -68,6 +132,36 @@ fn about(routes: Routes) -> Routes {
 
 fn reading(routes: Routes) -> Routes {
     routes
+        .add(
+            get("/v1/dashboard", "The state of everything, or of the tasks of one batch, on one screen")
+                .query::<dashboard::Wanted>()
+                .answer::<DashboardView>(),
+            dashboard::dashboard,
+        )
+        .add(
+            get("/v1/cost", "What was spent, by task, agent, model, project or day")
+                .query::<cost::Wanted>()
+                .answer::<CostView>(),
+            cost::cost,
+        )
+        .add(
+            get("/v1/patterns", "How agents and models have done, and whom that speaks for")
+                .query::<patterns::Wanted>()
+                .answer::<PatternsView>(),
+            patterns::patterns,
+        )
+        .add(
+            get("/v1/patterns/samples", "Every run that was judged, in the order of their ends")
+                .query::<patterns::Wanted>()
+                .answer::<Vec<SampleView>>(),
+            patterns::samples,
+        )
+        .add(
+            get("/v1/patterns/similar", "Tasks of the past that are like a text, and how they went")
+                .query::<patterns::Like>()
+                .answer::<Vec<SimilarView>>(),
+            patterns::similar,
+        )
         .add(get("/v1/tasks", "All tasks, without their runs and evidence").answer::<Vec<TaskView>>(), tasks::list)
         .add(
             get("/v1/rows", "Tasks as small rows: all that are not settled, and settled ones as wanted")
@@ -95,7 +189,7 @@ fn asking(routes: Routes) -> Routes {
     let ask = |path, summary| post(path, summary).answer::<TaskView>();
     routes
         .add(post("/v1/tasks", "Add a task").body::<NewTask>().answer::<TaskView>(), tasks::add)
-        .add(ask("/v1/tasks/{id}/run", "Run it now"), tasks::run)
+        .add(ask("/v1/tasks/{id}/run", "Run it now").query::<tasks::WantedRun>(), tasks::run)
         .add(ask("/v1/tasks/{id}/retry", "Do it again from the beginning"), tasks::retry)
         .add(ask("/v1/tasks/{id}/interrupt", "End the agent's turn; the conversation is kept"), tasks::interrupt)
         .add(
@@ -103,6 +197,14 @@ fn asking(routes: Routes) -> Routes {
                 .body::<NewMessage>()
                 .answer::<MessageView>(),
             messages::send,
+        )
+        .add(
+            ask("/v1/tasks/{id}/claim", "Claim it; refused where somebody else has it").body::<NewClaim>(),
+            claims::claim,
+        )
+        .add(
+            ask("/v1/tasks/{id}/unclaim", "Let go of it; refused where somebody else has it").body::<NewClaim>(),
+            claims::unclaim,
         )
         .add(ask("/v1/tasks/{id}/cancel", "Give it up"), tasks::cancel)
         .add(ask("/v1/tasks/{id}/unblock", "Let it go on"), tasks::unblock)
@@ -117,6 +219,100 @@ fn asking(routes: Routes) -> Routes {
             tasks::unblock_all,
         )
         .add(post("/v1/projects", "Register a repository").body::<NewProject>().answer::<NewProject>(), tasks::register)
+}
+
+fn ruling(routes: Routes) -> Routes {
+    routes
+        .add(
+            get("/v1/tasks/{id}/diff", "What its branch would change, or has changed; with stat=true only the figures")
+                .query::<rulings::WantedDiff>()
+                .answer::<DiffView>(),
+            rulings::diff,
+        )
+        .add(
+            post("/v1/tasks/{id}/approve", "Accept its work as it is at a commit; refused to agents")
+                .body::<Accept>()
+                .answer::<TaskView>(),
+            rulings::approve,
+        )
+        .add(
+            post("/v1/tasks/{id}/reject", "Send its work back to its author, with a reason; refused to agents")
+                .body::<Reject>()
+                .answer::<TaskView>(),
+            rulings::reject,
+        )
+        .add(
+            post("/v1/tasks/{id}/merge", "Merge its branch now, tested; refused to agents")
+                .body::<Accept>()
+                .answer::<TaskView>(),
+            rulings::merge,
+        )
+        .add(
+            post("/v1/tasks/{id}/revert", "Take its merge back by a commit, tested; refused to agents")
+                .answer::<TaskView>(),
+            rulings::revert,
+        )
+}
+
+fn of_breakers(routes: Routes) -> Routes {
+    routes
+        .add(
+            get("/v1/breakers", "Circuit breakers that have seen failures").answer::<Vec<BreakerView>>(),
+            breakers::list,
+        )
+        .add(
+            post("/v1/breakers/reset", "Close a breaker by hand, or all; the answer is their names")
+                .body::<ResetBreakers>()
+                .answer::<Vec<String>>(),
+            breakers::reset,
+        )
+        .add(
+            post("/v1/gc", "Remove worktrees whose work is elsewhere too; with dry_run tell which")
+                .body::<CleanUp>()
+                .answer::<GcReport>(),
+            gc::clean,
+        )
+}
+
+fn switching(routes: Routes) -> Routes {
+    routes
+        .add(
+            post("/v1/pause", "Nothing new starts there; agents at work go on")
+                .body::<NewPause>()
+                .answer::<PausesView>(),
+            switches::pause,
+        )
+        .add(post("/v1/resume", "It goes on there").body::<NewPause>().answer::<PausesView>(), switches::resume)
+        .add(
+            post("/v1/shutdown", "The daemon leaves: at once, when all is finished, or with its agents interrupted")
+                .body::<ShutdownOrder>()
+                .answer::<ShutdownView>(),
+            switches::shutdown,
+        )
+        .add(
+            get("/v1/service/history", "The starts and ends of the daemon, oldest first")
+                .query::<switches::WantedHistory>()
+                .answer::<Vec<ServiceEntry>>(),
+            switches::history,
+        )
+}
+
+fn recurring(routes: Routes) -> Routes {
+    let ask = |path, summary| post(path, summary).answer::<JobView>();
+    routes
+        .add(get("/v1/jobs", "All jobs, each with its last firing").answer::<Vec<JobView>>(), jobs::list)
+        .add(post("/v1/jobs", "Add a job to jobs.yml").body::<NewJob>().answer::<JobView>(), jobs::add)
+        .add(get("/v1/jobs/{id}", "A job with its last firings").answer::<JobView>(), jobs::show)
+        .add(ask("/v1/jobs/{id}/enable", "It fires again, from now on"), jobs::enable)
+        .add(ask("/v1/jobs/{id}/disable", "It does not fire"), jobs::disable)
+        .add(ask("/v1/jobs/{id}/remove", "Take it out of jobs.yml; answers what it was"), jobs::remove)
+        .add(post("/v1/jobs/{id}/run", "Fire it now, whatever its schedule says").answer::<FiringView>(), jobs::run)
+        .add(
+            get("/v1/upcoming", "When jobs fire next, in the order of time")
+                .query::<jobs::WantedTimes>()
+                .answer::<Vec<UpcomingView>>(),
+            jobs::upcoming,
+        )
 }
 
 fn feeds(routes: Routes) -> Routes {

@@ -1,12 +1,16 @@
 //! How things stand: in a few words, at a glance, and as a feed of what changes about it.
 
 use super::ApiState;
+use super::batches;
 use super::error::ApiError;
 use super::read::Params;
 use super::sse::sse;
-use super::tasks::slots_text;
-use crate::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
-use crate::domain::ids::RunId;
+use super::switches;
+use super::tasks::occupancy;
+use crate::api::breakers::BreakerView;
+use crate::api::health::HealthView;
+use crate::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::{Part, last_line_of};
 use crate::domain::plan::told;
 use crate::domain::task::{Run, Status, Task};
@@ -21,7 +25,7 @@ use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::time::Duration;
@@ -43,13 +47,30 @@ pub struct Wanted {
     brief: Option<bool>,
 }
 
+/// Which tasks are shown.
+pub(super) enum Shown {
+    /// All.
+    All,
+    /// These.
+    Only(BTreeSet<TaskId>),
+}
+
+impl Shown {
+    pub(super) fn has(&self, task: TaskId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(these) => these.contains(&task),
+        }
+    }
+}
+
 /// How things stand.
 pub async fn status(State(state): State<ApiState>, Params(wanted): Params<Wanted>) -> Result<Response, ApiError> {
     let view = state.engine.look().await?;
     if wanted.brief == Some(true) {
         return Ok(Json(brief(&state, &view).await?).into_response());
     }
-    Ok(Json(overview(&state, &view).await?).into_response())
+    Ok(Json(overview(&state, &view, &Shown::All).await?).into_response())
 }
 
 async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
@@ -64,8 +85,19 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
             .map(|(status, count)| (status.as_str().to_owned(), count))
             .collect(),
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
+        slots: slots(view),
+        breakers: view.breakers.iter().map(BreakerView::of).filter(BreakerView::holds).collect(),
         problems: view.problems.iter().cloned().chain(state.process.listening.problem()).collect(),
+        state: if view.leaving.is_some() { "shutting_down" } else { "serving" }.to_owned(),
+        shutting_down: view.leaving.as_ref().map(switches::departure_view),
+        paused: view.pauses.iter().map(switches::pause_view).collect(),
+        seq: view.last_seq,
     })
+}
+
+fn slots(view: &View) -> SlotsView {
+    let (busy, total, because) = occupancy(view).now();
+    SlotsView { busy, total, because }
 }
 
 /// Tasks by status: those at hand, and those that the journal alone has.
@@ -79,22 +111,25 @@ pub(super) async fn counts(state: &ApiState, view: &View) -> Result<BTreeMap<Sta
     Ok(counts)
 }
 
-async fn overview(state: &ApiState, view: &View) -> Result<Overview, ApiError> {
+pub(super) async fn overview(state: &ApiState, view: &View, shown: &Shown) -> Result<Overview, ApiError> {
     let midnight = view.now.to_zoned(TimeZone::system()).start_of_day().map_or(view.now, |day| day.timestamp());
     let today = SpendView::of(state.engine.spent_since(midnight).await?, midnight);
-    let running = running(state, view).await;
+    let running = running(state, view, shown).await;
     let status = brief(state, view).await?;
-    Ok(Overview { status, running, needs_you: questions(view), queued: queued(view), today })
+    let batches = batches::open(view);
+    Ok(Overview { status, running, needs_you: questions(view, shown), queued: queued(view, shown), today, batches })
 }
 
-async fn running(state: &ApiState, view: &View) -> Vec<RunningView> {
+async fn running(state: &ApiState, view: &View, shown: &Shown) -> Vec<RunningView> {
     let since = |run: &Run| run.started_at.unwrap_or(run.created_at);
-    let mut runs: Vec<Run> = view.live_runs.clone();
+    let mut runs: Vec<Run> = view.live_runs.iter().filter(|run| shown.has(run.task)).cloned().collect();
     runs.sort_by_key(|run| (since(run), run.id.clone()));
     runs.truncate(MOST);
     let last_lines = state.engine.last_lines(&runs).await;
     let shown = runs.into_iter().zip(last_lines).map(|(run, last_line)| RunningView {
         task_id: run.task,
+        health: HealthView::of(&run, view.now),
+        cost_usd: view.tasks.get(&run.task).and_then(|task| task.cost),
         title: view.tasks.get(&run.task).map(|task| task.spec.title.clone()).unwrap_or_default(),
         since: since(&run),
         run_id: run.id,
@@ -107,8 +142,8 @@ async fn running(state: &ApiState, view: &View) -> Vec<RunningView> {
     shown.collect()
 }
 
-fn questions(view: &View) -> Vec<QuestionView> {
-    let asked = view.tasks.values().filter_map(|task| {
+fn questions(view: &View, shown: &Shown) -> Vec<QuestionView> {
+    let asked = view.tasks.values().filter(|task| shown.has(task.id)).filter_map(|task| {
         let (question, choices) = task.question()?;
         let (id, title) = (task.id, task.spec.title.clone());
         Some(QuestionView { id, title, question: question.to_owned(), choices: choices.to_vec() })
@@ -116,14 +151,15 @@ fn questions(view: &View) -> Vec<QuestionView> {
     asked.take(MOST).collect()
 }
 
-fn queued(view: &View) -> Vec<QueuedView> {
+fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
     let waits = |task: &&Task| match task.status() {
         Status::New | Status::Routed | Status::Blocked | Status::InReview => true,
         Status::InProgress | Status::NeedsReview | Status::Done | Status::Cancelled => false,
     };
-    let mut waiting: Vec<&Task> = view.tasks.values().map(AsRef::as_ref).filter(waits).collect();
+    let here = view.tasks.values().map(AsRef::as_ref).filter(|task| shown.has(task.id));
+    let mut waiting: Vec<&Task> = here.filter(waits).collect();
     waiting.sort_by_key(|task| (Reverse(task.spec.priority), task.id));
-    let slots = slots_text(view);
+    let slots = occupancy(view);
     let shown = waiting.into_iter().take(MOST).map(|task| QueuedView {
         id: task.id,
         title: task.spec.title.clone(),
@@ -225,7 +261,7 @@ impl Follower {
                 self.look_again.set(sleep(LOOK_AGAIN));
                 let view = self.state.engine.look().await.ok()?;
                 self.listen(&view).await;
-                overview(&self.state, &view).await.ok()?
+                overview(&self.state, &view, &Shown::All).await.ok()?
             }
         };
         for run in &mut present.running {

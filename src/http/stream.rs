@@ -30,6 +30,8 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// How long a change that no entry of the history tells may go unnoticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often in a row output that cannot be read is tried again before the rest of it is given up.
+const TRIES: u32 = 5;
 
 /// What to follow.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -78,6 +80,9 @@ struct TaskStream {
     told_any: bool,
     told_waiting: bool,
     current: Option<Subscription>,
+    /// The run whose output could not be read on, and how often that failed since something was read.
+    again: Option<RunId>,
+    failed: u32,
     ended: bool,
 }
 
@@ -115,6 +120,8 @@ pub async fn follow(
         told_any: false,
         told_waiting: wanted.first == Some(true),
         current: None,
+        again: None,
+        failed: 0,
         ended: false,
     };
     let events = stream::unfold(stream, |mut stream| async move { Some((on_the_wire(&stream.next().await?), stream)) });
@@ -147,8 +154,19 @@ impl TaskStream {
             if let Some(current) = &mut self.current {
                 let run_id = current.files().run.clone();
                 match current.next().await {
-                    Ok(Some(delivery)) => return Some(told(delivery, run_id)),
+                    Ok(Some(delivery)) => {
+                        self.failed = 0;
+                        return Some(told(delivery, run_id));
+                    }
                     Ok(None) => {}
+                    // What is not told now would never be told: the run counts as told once it is left.
+                    Err(error) if self.failed < TRIES => {
+                        tracing::warn!(run = %run_id, %error, "a stream is held up");
+                        self.first = Some(Start::Offset(current.cursor()));
+                        (self.current, self.again, self.failed) = (None, Some(run_id), self.failed + 1);
+                        self.wait().await;
+                        continue;
+                    }
                     Err(error) => tracing::warn!(run = %run_id, %error, "a stream breaks off"),
                 }
                 self.current = None;
@@ -194,8 +212,16 @@ impl TaskStream {
     fn choose<'a>(&mut self, runs: &'a [Run]) -> Option<&'a Run> {
         let started = |run: &&Run| run.started_at.is_some();
         let is_work = |run: &&Run| run.kind == RunKind::Work;
+        if let Some(again) = self.again.take() {
+            return runs.iter().find(|run| run.id == again);
+        }
         if self.told_any {
             return runs.iter().filter(is_work).filter(started).find(|run| !self.past.contains(&run.id));
+        }
+        let is_known = |wanted: &&RunId| self.single || runs.iter().any(|run| run.id == **wanted);
+        if self.wanted.as_ref().is_some_and(|wanted| !is_known(&wanted)) {
+            // Of an engine that knew more than this one, as before a backup was brought back.
+            (self.wanted, self.first) = (None, None);
         }
         let chosen = match &self.wanted {
             Some(wanted) => runs.iter().filter(started).find(|run| run.id == *wanted),

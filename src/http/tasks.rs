@@ -4,15 +4,17 @@ use super::ApiState;
 use super::error::ApiError;
 use super::messages;
 use super::read::{Body, Params, Segments};
+use crate::api::health::HealthView;
 use crate::api::types::{ErrorCode, NewProject, NewTask, RowsView, RunView, TaskContext, TaskRow, TaskView, WhyView};
+use crate::domain::health::span;
 use crate::domain::ids::TaskId;
-use crate::domain::plan::{Hold, HoldReason, directory, slot_holders, told};
+use crate::domain::plan::{Hold, Occupancy, directory, ends, told};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
 use crate::engine::handle::{Project, Request, SettledRow, View};
 use axum::Json;
 use axum::extract::State;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,7 +41,7 @@ pub async fn list(State(state): State<ApiState>) -> Answer<Vec<TaskView>> {
             children.entry(parent).or_default().push(task.id);
         }
     }
-    let slots = slots_text(&view);
+    let slots = occupancy(&view);
     let mut of = |task: &Arc<Task>| task_view(&view, task, children.remove(&task.id).unwrap_or_default(), &slots);
     Ok(Json(tasks.values().map(&mut of).collect()))
 }
@@ -58,7 +60,7 @@ pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<WantedRo
     let stored: u64 = state.engine.settled_counts().await?.values().sum();
     let view = state.engine.look().await?;
     let left_out = stored.saturating_sub(settled.len() as u64);
-    let slots = slots_text(&view);
+    let slots = occupancy(&view);
     let settled = settled.into_iter().map(|row| {
         let SettledRow { id, status, agent, model, title, created_at } = row;
         (id, TaskRow { id, status, agent, model, title, created_at, why: None })
@@ -69,7 +71,7 @@ pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<WantedRo
     Ok(Json(RowsView { rows: rows.into_values().collect(), left_out }))
 }
 
-fn row_of(view: &View, task: &Task, slots: &str) -> TaskRow {
+fn row_of(view: &View, task: &Task, slots: &Occupancy<'_>) -> TaskRow {
     TaskRow {
         id: task.id,
         status: task.status(),
@@ -81,7 +83,7 @@ fn row_of(view: &View, task: &Task, slots: &str) -> TaskRow {
     }
 }
 
-fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
+pub(super) fn short_why(view: &View, task: &Task, slots: &Occupancy<'_>) -> Option<String> {
     if let Some((question, _)) = task.question() {
         return Some(question.lines().next().unwrap_or_default().to_owned());
     }
@@ -89,19 +91,18 @@ fn short_why(view: &View, task: &Task, slots: &str) -> Option<String> {
     Some(told(hold, task, &|id| view.status(id), slots).detail)
 }
 
-/// Fills in what planning leaves out because it would be the same for thousands.
-pub(super) fn slots_text(view: &View) -> String {
-    let holders: Vec<String> = slot_holders(&view.tasks).iter().map(ToString::to_string).collect();
-    let max = view.settings.config.engine.max_parallel;
-    format!("{} of {max} slots are busy (tasks {})", holders.len(), holders.join(" "))
+/// For the words that planning leaves out.
+pub(super) fn occupancy(view: &View) -> Occupancy<'_> {
+    Occupancy::of(&view.tasks, view.projects.iter().map(|p| p.dir.clone()).collect(), &view.room, &view.batches)
 }
 
-fn task_view(view: &View, task: &Task, children: Vec<TaskId>, slots: &str) -> TaskView {
+fn task_view(view: &View, task: &Task, children: Vec<TaskId>, slots: &Occupancy<'_>) -> TaskView {
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
     let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.status(id), slots));
-    let context = TaskContext { dir, project: project.map(|p| p.name.as_str()), hold: hold.as_ref(), children };
+    let batch = batch_of(view, task.id);
+    let context = TaskContext { dir, project: project.map(|p| p.name.as_str()), hold: hold.as_ref(), children, batch };
     TaskView::of(task, &context)
 }
 
@@ -110,7 +111,7 @@ pub async fn show(State(state): State<ApiState>, Segments(id): Segments<String>)
     full_view(&state, task_id(&id)?).await.map(Json)
 }
 
-async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
+pub(super) async fn full_view(state: &ApiState, id: TaskId) -> Result<TaskView, ApiError> {
     look_at(state, id).await.map(|(task, _)| task)
 }
 
@@ -121,15 +122,17 @@ pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, T
     let open = view.tasks.values().filter(|task| task.spec.parent == Some(id)).map(|task| task.id);
     let parts: BTreeSet<TaskId> = state.engine.settled_parts(id).await?.into_iter().chain(open).collect();
     let runs: Vec<Run> = state.engine.runs_of(id).await?;
-    let runs = runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"))).collect();
+    let runs =
+        runs.iter().map(|run| RunView::of(run, state.engine.run_dir(run).join("transcript.log"), view.now)).collect();
     let parts = parts.into_iter().collect();
+    let conflicts = state.engine.conflicts_of(id).await?.into_iter().map(super::events::on_the_wire).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
-    let told = task_view(&view, &task, parts, &slots_text(&view)).with_details(&task, runs, messages);
+    let told = task_view(&view, &task, parts, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
     Ok((told, view.now))
 }
 
 /// A task that is at hand, or in the journal.
-async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result<Arc<Task>, ApiError> {
+pub(super) async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result<Arc<Task>, ApiError> {
     match view.tasks.get(&id) {
         Some(task) => Ok(Arc::clone(task)),
         None => Ok(state.engine.task(id).await?),
@@ -156,9 +159,20 @@ pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Ans
     Ok(Json(TaskView::of(&task, &TaskContext::default())))
 }
 
+/// How it is to be run.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct WantedRun {
+    /// `true`: also where it is paused.
+    anyway: Option<bool>,
+}
+
 /// Runs it now.
-pub async fn run(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
-    ask(&state, &id, Request::Run).await
+pub async fn run(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Params(wanted): Params<WantedRun>,
+) -> Answer<TaskView> {
+    ask(&state, &id, Request::Run { past_pause: wanted.anyway.unwrap_or(false) }).await
 }
 
 /// From the beginning.
@@ -202,37 +216,41 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = task_in(&view, &state, id).await?;
-    let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.status(id), &slots_text(&view)));
-    let (because, next) = explain(&task, hold.as_ref());
-    Ok(Json(WhyView { id, status: task.status(), hold, because, next }))
+    let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.status(id), &occupancy(&view)));
+    let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
+        Some(told) => told,
+        None => explain(&task, hold.as_ref(), batch_of(&view, id)),
+    };
+    let batch = batch_of(&view, id).map(str::to_owned);
+    Ok(Json(WhyView { id, status: task.status(), hold, because, next, batch }))
 }
 
-fn explain(task: &Task, hold: Option<&Hold>) -> (String, String) {
+/// The open batch that it is in.
+fn batch_of(view: &View, id: TaskId) -> Option<&str> {
+    view.batches.iter().find(|batch| batch.holds(id)).map(|batch| batch.name.as_str())
+}
+
+/// Of a task whose agent shows no sign of life: for how long, and what comes of it.
+fn fares(view: &View, task: &Task) -> Option<(String, String)> {
+    let TaskState::InProgress { run: id, .. } = &task.state else { return None };
+    let run = view.live_runs.iter().find(|run| run.id == *id)?;
+    let health = HealthView::of(run, view.now)?;
+    let because = format!("run {id} is under way; {}", health.trouble()?);
+    let asked = if health.asked > 0 { "orch has asked it; " } else { "" };
+    let next = match view.settings.for_task(task, &view.projects).workflow.silence {
+        Some(silence) => {
+            let limit = span(SignedDuration::try_from(silence).unwrap_or_default());
+            format!("{asked}it goes on by itself, or is stopped after {limit} of silence")
+        }
+        None => format!("{asked}it goes on by itself; `orch task interrupt {}` stops it", task.id),
+    };
+    Some((because, next))
+}
+
+fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, String) {
     let id = task.id;
     if let Some(hold) = hold {
-        let next = match (hold.until, hold.reason) {
-            (Some(until), _) => format!("orch looks again at {until}; `orch task run {id}` does not wait"),
-            (None, HoldReason::NoDaemon) => format!("`orch serve`, or `orch task run {id}`"),
-            (None, HoldReason::NoProject) => "`orch init` in its repository, or a `dir:` in tasks.yml".to_owned(),
-            (None, HoldReason::InvalidEntry) => "mend the entry in tasks.yml".to_owned(),
-            (None, HoldReason::Slots) => "it starts when one of them ends; `orch task run` does not wait".to_owned(),
-            (None, HoldReason::MissingDir) => "it goes on when the directory is back".to_owned(),
-            (None, HoldReason::Dependency | HoldReason::Children) => "it goes on when they are done".to_owned(),
-            (
-                None,
-                HoldReason::Routing
-                | HoldReason::Backoff
-                | HoldReason::RateLimited
-                | HoldReason::Overloaded
-                | HoldReason::Network
-                | HoldReason::Auth
-                | HoldReason::Budget
-                | HoldReason::Agent
-                | HoldReason::BaseDirty
-                | HoldReason::Stopping,
-            ) => "it goes on by itself".to_owned(),
-        };
-        return (hold.detail.clone(), next);
+        return (hold.detail.clone(), ends(hold, id, batch));
     }
     match &task.state {
         TaskState::New { .. } | TaskState::Routed { .. } => ("nothing holds it".to_owned(), "it starts now".to_owned()),

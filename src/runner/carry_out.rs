@@ -18,10 +18,12 @@ use super::transcript::Transcript;
 use super::wake::wake;
 use super::watch::Watch;
 use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{Durability, FsError};
-use crate::adapters::process::{Swept, sweep_tree};
+use crate::adapters::process::{MemoryGroup, Swept, sweep_tree};
 use crate::agents::Stdin;
 use crate::domain::outcome::{Failure, FailureClass};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,6 +34,8 @@ use std::time::Duration;
 
 /// Time between two looks whether a full disk has room again.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+/// How often a report is tried that a disk with room refuses.
+const TRIES: u32 = 5;
 
 /// Why a runner left without carrying out the run.
 #[derive(Debug, thiserror::Error)]
@@ -73,31 +77,46 @@ fn carry_out(dir: &RunDir) -> Result<(), RunError> {
     let signals = Signals::install()?;
     let claim = Claim::take(dir, SystemClock.now())?;
     wake(launch.wake_socket.as_deref());
-    let report = match dir.take_env() {
+    let env = dir.take_env();
+    point!("runner.env.taken");
+    let report = match env {
         Ok(env) => run_agent(dir, &launch, &agent::environment(&launch, &env), &claim.started, &signals, &mut watch),
         Err(error) => Err(Failure::new(FailureClass::Crashed, error.to_string())),
     };
     let report = report.unwrap_or_else(|failure| conclude::not_started(&launch, &claim.started, failure));
     write_report(dir, &report, &signals, &watch)?;
     wake(launch.wake_socket.as_deref());
+    point!("runner.wake.after");
     Ok(())
 }
 
 /// Writes the report. On a full disk it waits for room: without a report, a run that ended well would be lost. Whoever
-/// does not want to wait ends the runner.
+/// does not want to wait ends the runner. What the disk refuses otherwise is tried a few times more.
 fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Watch) -> Result<(), RunError> {
+    point!("outcome.before");
+    let mut tries = 0;
     loop {
-        match dir.write(&dir.outcome(), report, Durability::Synced) {
-            Err(RunFileError::File(FsError::Io { source, .. })) if is_full(&source) && !signals.stop_asked() => {
+        tries += 1;
+        match dir.write(&dir.outcome(), report, Durability::Synced).and_then(|()| dir.keep()) {
+            Err(RunFileError::File(FsError::Io { source, .. }))
+                if (is_full(&source) || (is_passing(&source) && tries < TRIES)) && !signals.stop_asked() =>
+            {
                 watch.wait(signals, LOOK_FOR_ROOM, None);
             }
-            done => return Ok(done.map(|()| dir.forget_how_to_read_again())?),
+            done => {
+                done?;
+                point!("outcome.after");
+                dir.forget_how_to_read_again();
+                point!("outcome.settled");
+                return Ok(());
+            }
         }
     }
 }
 
 fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
 
 /// From the start of the agent to the report.
@@ -145,10 +164,16 @@ fn live(
             if let Some(stage) = &stage {
                 reading.counted_by(stage.printed());
             }
-            let ended = Supervisor::new(dir, launch, agent, signals, watch).follow(reading);
+            let group = memory_group(launch, agent.0);
+            let mut ended = Supervisor::new(dir, launch, agent, signals, watch).follow(reading);
+            point!("runner.agent.ended");
+            if ended.stop.is_none() && group.as_ref().is_some_and(MemoryGroup::has_killed) {
+                ended.stop = Some(Stop::Limit { failure: launch.limits.out_of_memory(None) });
+            }
             // Who was made to end has had its time.
             let grace = if ended.stop.is_some() { Duration::ZERO } else { conclude::SWEEP_GRACE };
             let swept = sweep_tree(launch.run_id.as_str(), grace);
+            point!("runner.swept");
             if let Some(stage) = stage {
                 stage.finish();
             }
@@ -157,6 +182,13 @@ fn live(
         Begun::Stopped(reason) => (Ended { stop: Some(Stop::Asked { reason }), ..Ended::default() }, Vec::new()),
         Begun::Failed(failure) => (Ended { failure: Some(failure), ..Ended::default() }, Vec::new()),
     }
+}
+
+/// The kernel holds the limit of memory, where it can: then no burst between two looks is the machine's to bear. From here
+/// on, all that the agent starts is in the group; it has hardly begun.
+fn memory_group(launch: &Launch, agent: Pid) -> Option<MemoryGroup> {
+    let bytes = launch.limits.memory_bytes?;
+    MemoryGroup::around(agent, &format!("orch-{}", launch.run_id), bytes)
 }
 
 /// How the beginning went.
@@ -179,10 +211,12 @@ fn begin(
     if let Some(reason) = dir.stop_requested() {
         return Begun::Stopped(reason);
     }
+    point!("runner.agent.before");
     let agent = match agent::start(dir, launch, env, streams) {
         Ok(agent) => agent,
         Err(failure) => return Begun::Failed(failure),
     };
+    point!("runner.agent.after");
     match agent.stdin.map(|stdin| Talk::open(stdin, dir, reading)).transpose() {
         Ok(talk) => Begun::Agent { agent: (agent.pid, talk), stage: agent.stage },
         // Its stdin is closed by now, so it ends by itself; its report tells what it made of that.
@@ -204,6 +238,12 @@ fn open(dir: &RunDir, launch: &Launch, env: &BTreeMap<String, String>) -> io::Re
         }
     };
     Reading::open(dir, launch, Transcript::open(dir, renderer, pane)?)
+}
+
+/// What a disk with room may give once.
+fn is_passing(error: &io::Error) -> bool {
+    let known = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
 }
 
 /// Makes the kernel hand this process every orphan of the run, so that none is out of sight.

@@ -12,6 +12,7 @@ use super::screen;
 use super::supervise::Ended;
 use super::transcript::Transcript;
 use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FileLock, FsError};
 use crate::adapters::process::{Identity, sweep};
 use crate::domain::outcome::{Failure, FailureClass};
@@ -104,6 +105,7 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
     // A secret file that was never read must not outlive the run.
     let _ = std::fs::remove_file(dir.env());
     let swept = sweep(launch.run_id.as_str(), conclude::SWEEP_GRACE);
+    point!("bury.swept");
     let stop = dir.stop_requested().map(|reason| Stop::Asked { reason });
     let report = if reading::has_output(dir) {
         screen::recover(dir).map_err(|source| unreadable(dir, source))?;
@@ -117,7 +119,10 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
         report.stopped = stop;
         report
     };
+    point!("bury.before");
     dir.write(&dir.outcome(), &report, Durability::Synced)?;
+    dir.keep()?;
+    point!("bury.after");
     dir.forget_how_to_read_again();
     Ok(report)
 }

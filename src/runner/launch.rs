@@ -3,6 +3,7 @@
 
 use super::letters::Handed;
 use super::own_lines;
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
 use crate::domain::ids::{RunId, TaskId};
@@ -62,6 +63,30 @@ pub struct Limits {
     pub max_output_bytes: Option<u64>,
     /// How much memory all of its processes may have of their own; `None`: no limit.
     pub memory_bytes: Option<u64>,
+    /// How its health is watched.
+    pub health: HealthCheck,
+}
+
+/// When the runner looks how its agent fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthCheck {
+    /// It is told; without this, only the limit of silence is held.
+    pub enabled: bool,
+    /// Time between two looks, in milliseconds; less where the limit of silence is short.
+    pub interval_ms: u64,
+    /// A look that takes longer says nothing.
+    pub timeout_ms: u64,
+    /// Looks that must agree before a verdict, beside the first.
+    pub max_retries: u32,
+    /// Silent for so long, the agent is stale.
+    pub stale_ms: u64,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self { enabled: true, interval_ms: 30_000, timeout_ms: 3_000, max_retries: 3, stale_ms: 300_000 }
+    }
 }
 
 impl Launch {
@@ -80,6 +105,7 @@ impl Default for Limits {
             linger_ms: 10_000,
             max_output_bytes: None,
             memory_bytes: None,
+            health: HealthCheck::default(),
         }
     }
 }
@@ -131,9 +157,23 @@ impl RunDir {
     /// When a file cannot be written; the run must not be started then.
     pub fn prepare(&self, launch: &Launch, env: &BTreeMap<String, String>, prompt: &str) -> Result<(), RunFileError> {
         fs::create_dir_private(&self.0)?;
+        point!("prompt.before");
         fs::write_private(&self.prompt(), prompt.as_bytes(), Durability::Cached)?;
+        point!("prompt.after");
         self.write_env(env)?;
-        self.write(&self.launch(), launch, Durability::Cached)
+        point!("launch.before");
+        self.write(&self.launch(), launch, Durability::Cached)?;
+        point!("launch.after");
+        Ok(())
+    }
+
+    /// Flushes the names of the directory and of the one that it is in: a report that was flushed is lost with them.
+    ///
+    /// # Errors
+    /// They cannot be flushed.
+    pub(super) fn keep(&self) -> Result<(), RunFileError> {
+        let runs = self.0.parent().unwrap_or(&self.0);
+        [runs, runs.parent().unwrap_or(runs)].into_iter().try_for_each(|dir| Ok(fs::sync_dir(dir)?))
     }
 
     /// Writes the agent's environment. To be done right before each start: the runner removes it.
@@ -141,8 +181,11 @@ impl RunDir {
     /// # Errors
     /// When it cannot be written.
     pub fn write_env(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
+        point!("env.before");
         self.keep_digests(env)?;
-        self.write(&self.env(), env, Durability::Cached)
+        self.write(&self.env(), env, Durability::Cached)?;
+        point!("env.after");
+        Ok(())
     }
 
     /// The path itself.
@@ -173,6 +216,11 @@ impl RunDir {
     /// `started.json`: who the runner is. It exists if and only if the run was ever started.
     pub fn started(&self) -> PathBuf {
         self.0.join("started.json")
+    }
+
+    /// `health.json`: a [`crate::domain::health::Health`]; once there is something to tell.
+    pub fn health(&self) -> PathBuf {
+        self.0.join("health.json")
     }
 
     /// `stop.json`: a request to end the run.

@@ -4,8 +4,9 @@
 use super::launch::{RunDir, RunFileError};
 use super::transcript::Transcript;
 use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::crash::point;
 use crate::adapters::fs::Durability;
-use crate::domain::message::MessageId;
+use crate::domain::message::{Author, MessageId};
 use crate::domain::outcome::AgentEvent;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,10 @@ use std::path::PathBuf;
 pub struct Handed {
     /// Which.
     pub id: MessageId,
-    /// What the person wrote.
+    /// Who says it.
+    #[serde(default)]
+    pub from: Author,
+    /// What was written.
     pub text: String,
     /// The words in which the agent is told.
     pub told: String,
@@ -48,7 +52,10 @@ impl RunDir {
         if path.exists() {
             return Ok(());
         }
-        self.write(&path, message, Durability::Cached)
+        point!("message.hand_over.before");
+        self.write(&path, message, Durability::Cached)?;
+        point!("message.hand_over.after");
+        Ok(())
     }
 
     /// What the agent has heard so far, of the messages handed over and of those in its prompt.
@@ -72,8 +79,12 @@ impl RunDir {
         if claim.exists() {
             return false;
         }
+        point!("message.claim.before");
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(claim) {
-            Ok(_) => true,
+            Ok(_) => {
+                point!("message.claim.after");
+                true
+            }
             // A claim that cannot be recorded is none: better said with the next turn than said twice.
             Err(error) => error.kind() == ErrorKind::Interrupted && self.claim(id),
         }
@@ -84,7 +95,10 @@ impl RunDir {
         if path.exists() {
             return Ok(());
         }
-        self.write(&path, &Receipt { id, at: SystemClock.now() }, Durability::Cached)
+        point!("message.receipt.before");
+        self.write(&path, &Receipt { id, at: SystemClock.now() }, Durability::Cached)?;
+        point!("message.receipt.after");
+        Ok(())
     }
 
     /// The numbers of all files of a kind, in order.
@@ -130,7 +144,11 @@ impl Letters {
             | AgentEvent::TurnEnded => return,
         };
         for message in heard {
-            transcript.note(&format!("message from you: {}", message.text));
+            let from = match message.from {
+                Author::Person => "you",
+                Author::Orch => "orch",
+            };
+            transcript.note(&format!("message from {from}: {}", message.text));
             self.news |= self.dir.confirm(message.id).is_ok();
         }
     }

@@ -150,6 +150,7 @@ impl LogFile {
         }
         let is_whole = self.append(text) == text.len();
         if !is_whole {
+            // Shrinking needs no room. A disk that refuses even that keeps the line cut; the gap is told behind it.
             let _ = self.file.set_len(offset);
         }
         is_whole

@@ -111,6 +111,7 @@ impl OwnLines {
 
 /// Removes the list beside a file that is read from the agent's output no more.
 pub(super) fn forget(file: &Path) {
+    // Gone already, or kept: nobody reads it once the report is there.
     let _ = std::fs::remove_file(place(file));
 }
 

@@ -32,6 +32,7 @@ impl Pane {
         let (ended, closed) = sync_channel::<()>(1);
         let write = move || {
             for batch in batches {
+                // A pane that is gone is no reason to stop: the transcript is written elsewhere.
                 let _ = out.write_all(batch.as_bytes()).and_then(|()| out.flush());
             }
             let _ = ended.send(());
@@ -61,6 +62,7 @@ impl Pane {
     /// Waits a moment for what is queued.
     pub(super) fn close(self) {
         drop(self.queue);
+        // A pane that does not take its last lines in time is left.
         let _ = self.closed.recv_timeout(FAREWELL);
     }
 }

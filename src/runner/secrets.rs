@@ -50,6 +50,7 @@ impl RunDir {
 
     /// The report is written: nothing is masked for this run any more.
     pub(super) fn forget_digests(&self) {
+        // Kept, it goes with the run: they are digests, not the values.
         let _ = std::fs::remove_file(self.secrets());
     }
 }

@@ -1,6 +1,7 @@
 //! Asking a run to end, by a file in its directory: it works whoever lives, and cannot be missed.
 
 use super::launch::{RunDir, RunFileError};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,10 @@ impl RunDir {
     /// # Errors
     /// When the request cannot be written.
     pub fn request_stop(&self, reason: &str) -> Result<(), RunFileError> {
-        self.write(&self.stop(), &StopRequest { reason: reason.to_owned() }, Durability::Cached)
+        point!("stop.before");
+        self.write(&self.stop(), &StopRequest { reason: reason.to_owned() }, Durability::Cached)?;
+        point!("stop.after");
+        Ok(())
     }
 
     /// The reason of a request, when there is one. A request that cannot be read is one all the same.

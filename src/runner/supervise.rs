@@ -1,5 +1,6 @@
 //! The life of the agent's process, from its start to its end: follows it, holds its limits, ends it.
 
+use super::health::Bulletin;
 use super::launch::{Launch, RunDir};
 use super::limits::{Alarm, Watchdog};
 use super::reading::Reading;
@@ -9,7 +10,7 @@ use super::talk::Talk;
 use super::wake::wake;
 use super::watch::Watch;
 use crate::adapters::clock;
-use crate::adapters::process::descendants_load;
+use crate::adapters::process::{Load, descendants_load};
 use crate::domain::outcome::{Exit, Failure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
 use std::path::Path;
@@ -41,6 +42,9 @@ pub(super) struct Supervisor<'a> {
     signals: &'a Signals,
     watch: &'a mut Watch,
     watchdog: Watchdog,
+    bulletin: Bulletin,
+    /// How long a look at the processes may take.
+    patience: Duration,
     phase: Phase,
     stop: Option<Stop>,
 }
@@ -67,8 +71,20 @@ impl<'a> Supervisor<'a> {
     ) -> Self {
         let limits = launch.limits;
         let watchdog = Watchdog::new(limits, clock::instant());
-        let (phase, wake_socket) = (Phase::Working, launch.wake_socket.as_deref());
-        Self { dir, agent, talk, wake_socket, grace: limits.grace(), signals, watch, watchdog, phase, stop: None }
+        Self {
+            dir,
+            agent,
+            talk,
+            wake_socket: launch.wake_socket.as_deref(),
+            grace: limits.grace(),
+            signals,
+            watch,
+            watchdog,
+            bulletin: Bulletin::new(dir, launch),
+            patience: Duration::from_millis(limits.health.timeout_ms),
+            phase: Phase::Working,
+            stop: None,
+        }
     }
 
     /// Follows the agent until its process is gone.
@@ -101,12 +117,17 @@ impl<'a> Supervisor<'a> {
     /// Looks for a reason to end it. Returns how long nothing is due.
     fn look(&mut self, now: Instant, reading: &mut Reading) -> Duration {
         self.stop = self.asked().or_else(|| self.alarmed(now, reading));
+        let (monitor, at) = self.watchdog.health(now);
+        self.bulletin.tell(monitor, at);
         let Some(stop) = &self.stop else { return self.watchdog.next_look(now) };
         reading.transcript.aside(&match stop {
             Stop::Asked { reason } => format!("ending the agent: {reason}"),
             Stop::Limit { failure } => format!("ending the agent: {}: {}", failure.class, failure.detail),
             Stop::Lingering => "ending the agent: its turn is over, but its process stays".to_owned(),
         });
+        if self.grace.is_zero() {
+            return self.kill(now);
+        }
         let by_word = matches!(stop, Stop::Asked { .. });
         if by_word && self.talk.as_mut().is_some_and(|talk| talk.interrupt(reading)) {
             self.phase = Phase::Interrupted { until: now + self.grace };
@@ -117,6 +138,7 @@ impl<'a> Supervisor<'a> {
 
     /// Only the agent itself: on this signal it ends its own tools, which live in groups of their own.
     fn ask(&mut self, now: Instant) -> Duration {
+        // It may have ended by itself meanwhile.
         let _ = kill_process(self.agent, Signal::INT);
         self.phase = Phase::Asked { until: now + self.grace };
         self.grace
@@ -132,8 +154,14 @@ impl<'a> Supervisor<'a> {
             return Some(Stop::Limit { failure });
         }
         let ended = reading.reader().turn_ended();
-        match self.watchdog.look(now, reading.output_bytes(), ended, &mut descendants_load)? {
+        let patience = self.patience;
+        let mut load = || load_within(patience);
+        match self.watchdog.look(now, reading.output_bytes(), ended, &mut load)? {
             Alarm::Limit(failure) => Some(Stop::Limit { failure }),
+            Alarm::Excess(failure) => {
+                self.grace = Duration::ZERO;
+                Some(Stop::Limit { failure })
+            }
             Alarm::Lingering => Some(Stop::Lingering),
         }
     }
@@ -144,6 +172,13 @@ impl<'a> Supervisor<'a> {
         self.phase = Phase::Killed { until: now + DEATH };
         DEATH
     }
+}
+
+/// What the agent and its processes use, unless it takes so long to find out that it is past.
+fn load_within(patience: Duration) -> Option<Load> {
+    let begun = clock::instant();
+    let load = descendants_load();
+    (begun.elapsed() <= patience).then_some(load)
 }
 
 /// Whether the turn is over and something that was said will begin another one.

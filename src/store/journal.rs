@@ -1,31 +1,45 @@
 //! The journal: tasks, runs, events, projects in SQLite. One writer thread; a batch is one transaction, whole or not
 //! at all, and is on disk before the caller goes on. Knows no rules.
 
+mod compaction;
+mod glance;
+mod opening;
+mod samples;
 mod settled;
 mod spend;
+#[cfg(test)]
+mod tests;
 mod write;
+mod writer;
 
+pub use compaction::{Compacted, Compaction};
+pub use glance::{Glance, glance};
+pub use opening::{Care, SCHEMA, copy_to, last_task_id, reserve, whole};
 pub use settled::{Mark, SettledRow};
 
-use super::messages;
-use super::migrations::{MigrationError, migrate};
+use super::migrations::{MigrationError, check};
 use super::tasks_file::Agreed;
+use super::{batches, breakers, jobs, messages, sums, switches};
+use crate::domain::batch::{Batch, BatchName};
+use crate::domain::breaker::Breaker;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
+use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::plan::Cooldown;
+use crate::domain::service::ServiceEntry;
 use crate::domain::task::{Run, Task};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
-/// How many pages the log ahead of the file may hold (SQLite's own default is four times as many).
-const LOG_PAGES: i64 = 250;
+/// How many starts and ends of the daemon are at hand.
+const LIVES: u32 = 100;
 
 /// Why the journal cannot serve.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +70,24 @@ pub enum JournalError {
         /// Why.
         source: serde_json::Error,
     },
+    /// A value has no stored form. The journal is not at fault, and nothing of the batch was stored.
+    #[error("journal {path}: a {what} cannot be stored: {source}")]
+    Unstorable {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// It was examined, and is not what was stored.
+    #[error("journal {path}: it is damaged: {}", findings.join("; "))]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found, one line each.
+        findings: Vec<String>,
+    },
     /// Another engine took over; this one must write nothing any more.
     #[error("journal {path}: another orch has taken over this home")]
     Fenced {
@@ -73,7 +105,7 @@ pub enum JournalError {
 /// A line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its place in the history, counted from 1 without gaps.
+    /// Its place in the history, counted from 1. Old ones may be gone, the others keep theirs.
     pub seq: u64,
     /// When.
     pub at: Timestamp,
@@ -111,8 +143,20 @@ pub enum Write {
     Project(Project),
     /// Insert, replace or remove.
     Cooldown(String, Option<Cooldown>),
+    /// Insert, replace or remove, by its name.
+    Breaker(String, Option<Breaker>),
     /// Insert or replace.
     Message(Message),
+    /// Insert, replace or remove.
+    Pause(PauseScope, Option<Pause>),
+    /// Append.
+    Service(ServiceEntry),
+    /// Insert, replace or remove.
+    Job(JobId, Option<Arc<JobRecord>>),
+    /// Insert or replace.
+    Firing(Firing),
+    /// Insert or replace.
+    Batch(Arc<Batch>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
 }
@@ -128,82 +172,128 @@ pub struct Loaded {
     pub projects: Vec<Project>,
     /// Agents to leave alone.
     pub cooldowns: BTreeMap<String, Cooldown>,
+    /// Breakers that have seen failures.
+    pub breakers: Vec<Breaker>,
     /// Messages that wait.
     pub messages: Vec<Message>,
     /// The highest number of a message ever given out.
     pub last_message_id: u64,
+    /// What is paused.
+    pub pauses: Vec<Pause>,
+    /// The newest starts and ends of the daemon, oldest first.
+    pub service: Vec<ServiceEntry>,
+    /// What is known of each job.
+    pub jobs: Vec<JobRecord>,
+    /// Firings whose commands are under way.
+    pub firings: Vec<Firing>,
+    /// Batches that are open.
+    pub batches: Vec<Batch>,
+    /// The highest number of a batch ever given out.
+    pub last_batch: u64,
     /// The content of `tasks.yml` from which nothing is to be learned.
     pub agreed: Option<Agreed>,
     /// The last place in the history.
     pub last_seq: u64,
     /// The highest task id ever given out.
     pub last_task_id: u64,
+    /// It is too large to be examined before anybody is served: that is still to be done, by [`whole`].
+    pub unexamined: bool,
 }
 
 impl JournalError {
+    /// A newer orch wrote it.
+    pub fn is_newer(&self) -> bool {
+        matches!(self, Self::Migration { source: MigrationError::Newer { .. }, .. })
+    }
+
     /// The file is no journal any more: trying again does not help.
     pub fn is_damage(&self) -> bool {
-        let source = match self {
-            Self::Sqlite { source, .. } => source,
-            Self::Migration { source: MigrationError::Sqlite(source), .. } => source,
-            Self::Row { .. } => return true,
-            Self::Migration { source: MigrationError::Newer { .. }, .. }
-            | Self::Fenced { .. }
-            | Self::Stopped { .. } => {
-                return false;
+        match self {
+            // While it is written, a refusal may be the fault of what is written; opening it tells more.
+            Self::Sqlite { source, .. } => {
+                matches!(source.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
-        };
-        let code = source.sqlite_error_code();
-        matches!(code, Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+            // A table that a step is to make is there already, or one that it needs is not.
+            Self::Migration { source: MigrationError::Sqlite(source), .. } => !sums::is_circumstance(source),
+            Self::Row { .. } | Self::Damaged { .. } => true,
+            Self::Migration { source: MigrationError::Newer { .. }, .. }
+            | Self::Unstorable { .. }
+            | Self::Fenced { .. }
+            | Self::Stopped { .. } => false,
+        }
     }
-}
-
-struct Job {
-    writes: Vec<Write>,
-    done: oneshot::Sender<Result<(), JournalError>>,
 }
 
 /// The journal of one home. Cheap to clone.
 #[derive(Clone)]
 pub struct Journal {
     path: Arc<PathBuf>,
-    jobs: mpsc::Sender<Job>,
+    jobs: mpsc::Sender<writer::Job>,
     reader: Arc<Mutex<Connection>>,
+    is_whole: Arc<AtomicBool>,
 }
 
 impl Journal {
-    /// Opens (or makes) the journal, takes it over from any earlier engine, and loads its state.
-    pub fn open(path: &Path) -> Result<(Self, Loaded), JournalError> {
+    /// Whether this orch could open the journal, so that it is known before anybody makes room for it. Blocking.
+    pub fn check(path: &Path) -> Result<(), JournalError> {
         let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
-        make_private(path).map_err(|source| sqlite(rusqlite::Error::ToSqlConversionFailure(Box::new(source))))?;
-        let mut connection = Connection::open(path).map_err(sqlite)?;
-        connection.busy_timeout(std::time::Duration::from_secs(10)).map_err(sqlite)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(sqlite)?;
-        connection.pragma_update(None, "synchronous", "FULL").map_err(sqlite)?;
-        // Whoever opens the journal next reads the log's pages first: every command, where no daemon runs.
-        connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES).map_err(sqlite)?;
-        connection.pragma_update(None, "cache_size", -1024).map_err(sqlite)?;
-        migrate(&mut connection).map_err(|source| JournalError::Migration { path: path.to_owned(), source })?;
-        let epoch = take_over(&mut connection).map_err(sqlite)?;
-        let loaded = load(&connection, path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(path, flags).map_err(sqlite)?;
-        reader.pragma_update(None, "cache_size", -512).map_err(sqlite)?;
-        let (jobs, queue) = mpsc::channel(64);
-        let writer = Writer { connection, epoch, path: path.to_owned() };
-        std::thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || writer.serve(queue))
-            .map_err(|e| sqlite(rusqlite::Error::ToSqlConversionFailure(Box::new(e))))?;
-        Ok((Self { path: Arc::new(path.to_owned()), jobs, reader: Arc::new(Mutex::new(reader)) }, loaded))
+        if !path.exists() {
+            return Ok(());
+        }
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(sqlite)?;
+        let known = check(&connection).map(drop);
+        known.map_err(|source| JournalError::Migration { path: path.to_owned(), source })
     }
 
     /// Writes a batch as one transaction; returns when it is on disk.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), JournalError> {
         let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
         let (done, answer) = oneshot::channel();
-        self.jobs.send(Job { writes, done }).await.map_err(|_| stopped())?;
+        self.jobs.send(writer::Job::Write { writes, done }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// Lets go of what is old, a little at a time, and of room that is not used. Blocking: not for the engine's thread.
+    ///
+    /// # Errors
+    /// The file cannot be written; nothing is lost by that.
+    pub fn compact(&self, wish: Compaction) -> Result<Compacted, JournalError> {
+        let mut all = Compacted::default();
+        loop {
+            let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
+            let (done, answer) = oneshot::channel();
+            self.jobs.blocking_send(writer::Job::Compact { wish, done }).map_err(|_| stopped())?;
+            let Compacted { entries, bytes, is_done } = answer.blocking_recv().map_err(|_| stopped())??;
+            all = Compacted { entries: all.entries + entries, bytes: all.bytes + bytes, is_done };
+            if is_done {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// What is to be called when [`whole`] has found nothing in a journal that was [unexamined](Loaded::unexamined).
+    /// Before that, it is not left as one that need not be examined.
+    pub fn trust(&self) -> impl FnOnce() + Send + use<> {
+        let is_whole = Arc::clone(&self.is_whole);
+        move || is_whole.store(true, Ordering::Relaxed)
+    }
+
+    /// Puts everything into the file itself and writes down how it was left. Nothing can be stored afterwards.
+    pub async fn leave(&self) {
+        let (done, left) = oneshot::channel();
+        // A writer that is gone has left already, in its own way.
+        if self.jobs.send(writer::Job::Leave { done }).await.is_ok() {
+            left.await.ok();
+        }
+    }
+
+    /// Lets go of the files and leaves them as they are: they are damaged. Nothing can be stored afterwards, and nobody
+    /// writes to them any more when this is over.
+    pub async fn abandon(&self) {
+        let (done, left) = oneshot::channel();
+        if self.jobs.send(writer::Job::Abandon { done }).await.is_ok() {
+            left.await.ok();
+        }
     }
 
     /// All runs of a task, in the order they were begun. Blocking.
@@ -214,6 +304,28 @@ impl Journal {
     /// One run. Blocking.
     pub fn run(&self, id: &RunId) -> Result<Option<Run>, JournalError> {
         let rows = self.rows("run", "SELECT data FROM runs WHERE id = ?1", params![id.as_str()])?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The newest firings of a job, or of all jobs, newest first. Blocking.
+    pub fn firings(&self, job: Option<&JobId>, limit: u32) -> Result<Vec<Firing>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        jobs::newest(&reader, job, limit).map_err(|source| self.sqlite(source))
+    }
+
+    /// The last firing of each job. Blocking.
+    pub fn last_firings(&self) -> Result<Vec<Firing>, JournalError> {
+        self.rows("firing", jobs::LAST, [])
+    }
+
+    /// The newest batches that have ended, newest first. Blocking.
+    pub fn ended_batches(&self, limit: u32) -> Result<Vec<Batch>, JournalError> {
+        self.rows("batch", batches::ENDED, params![limit])
+    }
+
+    /// The newest batch of a name, open or not. Blocking.
+    pub fn batch(&self, name: &BatchName) -> Result<Option<Batch>, JournalError> {
+        let rows = self.rows("batch", batches::NAMED, params![name.as_str()])?;
         Ok(rows.into_iter().next())
     }
 
@@ -230,10 +342,41 @@ impl Journal {
         read().map_err(|source| self.sqlite(source))
     }
 
+    /// The place after which the history is not older than `time`. Blocking.
+    pub fn place_at(&self, time: Timestamp) -> Result<u64, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        // By the first line that is young enough, not by the last that is too old: a clock that was put back hides nothing.
+        let sql = "SELECT coalesce((SELECT min(seq) - 1 FROM events WHERE at >= ?1), (SELECT max(seq) FROM events), 0)";
+        let found = reader.query_row(sql, params![time.as_millisecond()], |row| row.get(0));
+        found.map_err(|source| self.sqlite(source))
+    }
+
+    /// What was found at odds about a task between the file, commands and orch: the newest twenty, oldest first. Blocking.
+    pub fn conflicts_of(&self, task: TaskId) -> Result<Vec<Entry>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let sql = "SELECT seq, at, task_id, run_id, kind, text FROM events WHERE task_id = ?1
+                   AND kind IN ('edit_conflict', 'status_refused', 'put_back', 'task_returned')
+                   ORDER BY seq DESC LIMIT 20";
+        let read = || {
+            let mut statement = reader.prepare_cached(sql)?;
+            let rows = statement.query_map(params![task.0], entry_of_row)?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        let mut found = read().map_err(|source| self.sqlite(source))?;
+        found.reverse();
+        Ok(found)
+    }
+
     /// All messages to a task, oldest first. Blocking.
     pub fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         messages::of_task(&reader, task).map_err(|source| self.sqlite(source))
+    }
+
+    /// The newest starts and ends of the daemon, oldest first. Blocking.
+    pub fn service_history(&self, limit: u32) -> Result<Vec<ServiceEntry>, JournalError> {
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        switches::service(&reader, limit).map_err(|source| self.sqlite(source))
     }
 
     fn sqlite(&self, source: rusqlite::Error) -> JournalError {
@@ -251,12 +394,8 @@ impl Journal {
     }
 }
 
-/// Makes an empty file that only its owner reads; SQLite gives the files beside it the same mode.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
-}
-
-fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+/// A line of the history, from the columns seq, at, task, run, kind, text.
+pub(super) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let run: Option<String> = row.get(3)?;
     Ok(Entry {
         seq: row.get(0)?,
@@ -301,21 +440,6 @@ fn each_json_row<T: for<'de> Deserialize<'de>>(
     Ok(())
 }
 
-/// Raises the epoch: whoever wrote under an older one is fenced off from now on.
-fn take_over(connection: &mut Connection) -> rusqlite::Result<i64> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-    transaction.execute("UPDATE meta SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT) WHERE key = 'epoch'", [])?;
-    let epoch = current_epoch(&transaction)?;
-    transaction.commit()?;
-    Ok(epoch)
-}
-
-fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
-    connection
-        .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'")?
-        .query_row([], |row| row.get(0))
-}
-
 fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
     let mut tasks = BTreeMap::new();
@@ -328,8 +452,15 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
     let mut loaded = Loaded {
         tasks,
         live_runs: json_rows(connection, path, "run", "SELECT data FROM runs WHERE live = 1", [])?,
+        breakers: json_rows(connection, path, "breaker", breakers::ALL, [])?,
         messages: messages::queued(connection).map_err(sqlite)?,
         last_message_id: messages::last_id(connection).map_err(sqlite)?,
+        pauses: switches::pauses(connection).map_err(sqlite)?,
+        service: switches::service(connection, LIVES).map_err(sqlite)?,
+        jobs: json_rows(connection, path, "job", jobs::ALL, [])?,
+        firings: json_rows(connection, path, "firing", jobs::OPEN, [])?,
+        batches: json_rows(connection, path, "batch", batches::OPEN, [])?,
+        last_batch: number(batches::LAST)?.unwrap_or(0),
         last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
         last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),
         ..Loaded::default()
@@ -357,38 +488,4 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
         loaded.cooldowns.insert(agent, cooldown);
     }
     Ok(loaded)
-}
-
-/// Owns the writing connection, on a thread of its own.
-struct Writer {
-    connection: Connection,
-    epoch: i64,
-    path: PathBuf,
-}
-
-impl Writer {
-    fn serve(mut self, mut queue: mpsc::Receiver<Job>) {
-        while let Some(first) = queue.blocking_recv() {
-            let answer = self.transact(&first.writes);
-            // A caller that went away does not need the answer.
-            first.done.send(answer).ok();
-        }
-    }
-
-    fn transact(&mut self, writes: &[Write]) -> Result<(), JournalError> {
-        let path = self.path.clone();
-        let sqlite = |source| JournalError::Sqlite { path: path.clone(), source };
-        let transaction =
-            self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).map_err(sqlite)?;
-        if current_epoch(&transaction).map_err(sqlite)? != self.epoch {
-            return Err(JournalError::Fenced { path: path.clone() });
-        }
-        for write in writes {
-            write::put(&transaction, write).map_err(|error| match error {
-                write::PutError::Sqlite(source) => JournalError::Sqlite { path: path.clone(), source },
-                write::PutError::Json(what, source) => JournalError::Row { path: path.clone(), what, source },
-            })?;
-        }
-        transaction.commit().map_err(sqlite)
-    }
 }

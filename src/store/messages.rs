@@ -1,7 +1,7 @@
 //! The journal's table of messages: its rows, and nothing else. Knows no rules.
 
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::message::{Message, MessageId, MessageState, Via};
+use crate::domain::message::{Author, Message, MessageId, MessageState, Via};
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, Row, params};
 
@@ -15,11 +15,16 @@ pub(super) const CREATE: &str = "
     CREATE INDEX messages_queued ON messages (id) WHERE state = 'queued';
 ";
 
-const COLUMNS: &str = "id, task, run, via, text, sent_at, state, detail, settled_at";
+/// The step of the migrations that tells whose a message is: before it, all were the person's.
+pub(super) const AUTHORS: &str = "ALTER TABLE messages ADD COLUMN author TEXT NOT NULL DEFAULT 'person';";
+
+pub(super) const COLUMNS: &str = "id, task, run, via, text, sent_at, state, detail, settled_at, author";
+/// What a row's sum is made of: all that was there before its author was.
+const SUMMED: &str = "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9";
 
 /// Inserts or replaces.
 pub(super) fn put(connection: &Connection, message: &Message) -> rusqlite::Result<()> {
-    let sql = format!("INSERT OR REPLACE INTO messages ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+    let sql = format!("INSERT OR REPLACE INTO messages ({COLUMNS}, sum) VALUES ({SUMMED}, ?10, row_sum({SUMMED}))");
     let row = params![
         message.id.0,
         message.task.0,
@@ -30,6 +35,7 @@ pub(super) fn put(connection: &Connection, message: &Message) -> rusqlite::Resul
         message.state.as_str(),
         message.detail,
         message.settled_at.map(Timestamp::as_millisecond),
+        message.from.as_str(),
     ];
     connection.prepare_cached(&sql)?.execute(row).map(drop)
 }
@@ -54,13 +60,14 @@ fn select(connection: &Connection, rest: &str, parameters: impl Params) -> rusql
     statement.query_map(parameters, of_row)?.collect()
 }
 
-fn of_row(row: &Row<'_>) -> rusqlite::Result<Message> {
+pub(super) fn of_row(row: &Row<'_>) -> rusqlite::Result<Message> {
     let time = |millis| Timestamp::from_millisecond(millis).unwrap_or_default();
     let (run, via): (Option<String>, Option<String>) = (row.get(2)?, row.get(3)?);
-    let state: String = row.get(6)?;
+    let (state, author): (String, String) = (row.get(6)?, row.get(9)?);
     Ok(Message {
         id: MessageId(row.get(0)?),
         task: TaskId(row.get(1)?),
+        from: Author::parse(&author).unwrap_or_default(),
         run: run.and_then(|text| text.parse().ok()),
         via: via.as_deref().and_then(Via::parse),
         text: row.get(4)?,
@@ -78,11 +85,13 @@ mod tests {
 
     #[test]
     fn a_message_reads_back_as_it_was_put_and_only_waiting_ones_are_loaded() {
-        let connection = Connection::open_in_memory().expect("memory");
-        connection.execute_batch(CREATE).expect("a table");
+        let mut connection = Connection::open_in_memory().expect("memory");
+        crate::store::migrations::migrate(&mut connection).expect("tables");
+        crate::store::sums::register(&connection).expect("a function");
         let now: Timestamp = "2026-08-01T12:00:00.123Z".parse().expect("a time");
         let first = Message::new(MessageId(1), TaskId(7), "go\non ü".to_owned(), now);
-        let second = Message::new(MessageId(2), TaskId(8), "other".to_owned(), now);
+        let run = RunId::new(TaskId(8), 1, 9);
+        let second = Message::of_orch(MessageId(2), TaskId(8), run, "other".to_owned(), now);
         for message in [&first, &second] {
             put(&connection, message).expect("a row");
         }

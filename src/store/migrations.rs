@@ -1,10 +1,25 @@
 //! The steps from an empty database to the present one. Append only: a released step is never edited.
 
-use super::messages;
+use super::{batches, breakers, jobs, messages, sums, switches};
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
-const STEPS: &[&str] = &[BEGINNING, messages::CREATE, SETTLED, RUNS_BY_END];
+const STEPS: &[&str] = &[
+    BEGINNING,
+    messages::CREATE,
+    SETTLED,
+    RUNS_BY_END,
+    sums::CREATE,
+    breakers::CREATE,
+    switches::CREATE,
+    messages::AUTHORS,
+    sums::CREATE_LATER,
+    jobs::CREATE,
+    batches::CREATE,
+];
+
+/// The version of the journals that this orch writes.
+pub const VERSION: usize = STEPS.len();
 
 const BEGINNING: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -46,8 +61,14 @@ pub enum MigrationError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// A newer orch wrote it.
-    #[error("the journal has version {found}, this orch knows up to {known}: use the newer orch that wrote it")]
+    #[error(
+        "{} wrote it in form {found}, and this orch {} knows forms up to {known} only",
+        writer.as_deref().map_or_else(|| "a newer orch".to_owned(), |version| format!("orch {version}")),
+        env!("CARGO_PKG_VERSION")
+    )]
     Newer {
+        /// The version of the orch that wrote it, where it says so.
+        writer: Option<String>,
         /// Version of the file.
         found: usize,
         /// The newest version known here.
@@ -55,13 +76,27 @@ pub enum MigrationError {
     },
 }
 
-/// Brings the database to the present version, each step whole or not at all.
-pub fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+/// Tells whether this orch knows the form of the database.
+pub fn check(connection: &Connection) -> Result<usize, MigrationError> {
     let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > STEPS.len() {
-        return Err(MigrationError::Newer { found, known: STEPS.len() });
+        let sql = "SELECT value FROM meta WHERE key = 'orch_version'";
+        let writer = connection.query_row(sql, [], |row| row.get(0)).ok();
+        return Err(MigrationError::Newer { writer, found, known: STEPS.len() });
     }
-    for (index, step) in STEPS.iter().enumerate().skip(found) {
+    Ok(found)
+}
+
+/// Brings the database to the present version, each step whole or not at all.
+pub fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
+    check(connection)?;
+    Ok(steps(connection, STEPS)?)
+}
+
+/// Makes those of these steps that are still to be made.
+fn steps(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
+    let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (index, step) in steps.iter().enumerate().skip(found) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", index + 1)?;
@@ -84,6 +119,57 @@ mod tests {
         assert_eq!(messages::queued(&connection).expect("a table"), []);
         let tasks: u64 = connection.query_row("SELECT COUNT(*) FROM tasks", [], |row| row.get(0)).expect("a count");
         assert_eq!(tasks, 1);
+    }
+
+    /// Everything that tells one database from another.
+    fn told(connection: &Connection) -> Vec<String> {
+        let mut statement =
+            connection.prepare("SELECT COALESCE(sql, name) FROM sqlite_schema ORDER BY type, name").expect("a schema");
+        let mut told: Vec<String> =
+            statement.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text");
+        let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).expect("a version");
+        told.push(version.to_string());
+        told
+    }
+
+    /// Opens what is on the disk at this moment as the next process would: the files are copied while they are open.
+    fn after_a_crash(path: &std::path::Path, dir: &std::path::Path) -> Connection {
+        let copy = dir.join("crashed.db");
+        for end in ["", "-wal"] {
+            let (from, to) = (format!("{}{end}", path.display()), format!("{}{end}", copy.display()));
+            std::fs::remove_file(&to).ok();
+            std::fs::copy(from, to).ok();
+        }
+        Connection::open(copy).expect("it opens")
+    }
+
+    #[test]
+    fn a_crash_at_any_statement_of_any_step_leaves_the_version_before_it() {
+        for cut in 0..STEPS.len() {
+            let dir = tempfile::tempdir().expect("a directory");
+            let path = dir.path().join("orch.db");
+            let mut connection = Connection::open(&path).expect("a file");
+            connection.pragma_update(None, "journal_mode", "WAL").expect("a log");
+            // So that what is not committed is on the disk as well.
+            connection.pragma_update(None, "cache_spill", 1).expect("pragma");
+            connection.pragma_update(None, "cache_size", 1).expect("pragma");
+            steps(&mut connection, &STEPS[..cut]).expect("so far");
+            let before = told(&connection);
+            let statements: Vec<&str> = STEPS[cut].split(';').filter(|part| !part.trim().is_empty()).collect();
+            for done in 0..=statements.len() {
+                let half = connection.transaction().expect("a transaction");
+                half.execute_batch(&statements[..done].join(";")).expect("half a step");
+                if done == statements.len() {
+                    half.pragma_update(None, "user_version", cut + 1).expect("pragma");
+                }
+                let mut crashed = after_a_crash(&path, dir.path());
+                assert_eq!(told(&crashed), before, "step {}, {done} statements", cut + 1);
+                migrate(&mut crashed).expect("it is done again");
+                drop((crashed, half));
+            }
+            steps(&mut connection, &STEPS[..=cut]).expect("the step");
+            assert_ne!(told(&after_a_crash(&path, dir.path())), before, "what is committed is there");
+        }
     }
 
     #[test]

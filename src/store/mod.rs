@@ -1,7 +1,15 @@
 //! What lasts: the journal (what happened) and the document `tasks.yml` (what the person wants). Mechanism, no policy.
 
+mod batches;
+mod breakers;
+mod jobs;
+pub mod jobs_file;
 pub mod journal;
 mod messages;
 mod migrations;
+pub mod salvage;
 pub mod search;
+mod sums;
+mod switches;
 pub mod tasks_file;
+pub mod witness;

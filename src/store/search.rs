@@ -6,6 +6,7 @@ use crate::domain::pattern::{Need, fold};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -110,6 +111,9 @@ impl SearchIndex {
     /// `None`: it has another version.
     fn open_or_make(path: &Path) -> Result<Option<Self>, IndexError> {
         let failed = |source| IndexError::Sqlite { path: path.to_owned(), source };
+        // What agents have said is for its owner; its log and the rest take the mode of the file. One that cannot be made
+        // is told of by the next line.
+        std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok();
         let connection = Connection::open(path).map_err(failed)?;
         let make = || -> rusqlite::Result<bool> {
             connection.busy_timeout(PATIENCE)?;
@@ -343,6 +347,21 @@ mod tests {
         assert_eq!(index.runs().expect("readable"), BTreeMap::from([(run(1), 6)]));
         let reader = SearchIndex::look(&path).expect("readable").expect("an index");
         assert_eq!(places(&reader, "other"), [(run(1), 0)]);
+    }
+
+    #[test]
+    fn nobody_else_reads_what_agents_said() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut index = SearchIndex::open(&dir.path().join("search.db")).expect("an index");
+        put(&mut index, 1, &["one\n"]);
+        let mut seen = 0;
+        for entry in std::fs::read_dir(dir.path()).expect("readable") {
+            let entry = entry.expect("readable");
+            assert_eq!(entry.metadata().expect("there").permissions().mode() & 0o077, 0, "{:?}", entry.path());
+            seen += 1;
+        }
+        assert!(seen > 1, "the log is there as well");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::files::RunFiles;
 use super::packed;
 use super::pieces::Pieces;
 use super::text::Text;
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, FsError};
 use crate::domain::ids::RunId;
 use crate::domain::output::{self, Part};
@@ -98,13 +99,17 @@ fn pack_one(files: &RunFiles) -> Result<(), FsError> {
     let Some(plain) = Text::plain(&files.followed).map_err(failed)? else { return Ok(()) };
     // Somebody may have been killed before the last step.
     if !is_packed(&plain, &files.packed) {
+        point!("pack.before");
         fs::write_streamed(&files.packed, |to| packed::pack(&plain, to))?;
+        point!("pack.written");
         if !is_packed(&plain, &files.packed) {
             remove(&files.packed)?;
             return Err(failed(io::Error::other("what was written does not read back")));
         }
     }
-    remove(&files.followed)
+    remove(&files.followed)?;
+    point!("pack.after");
+    Ok(())
 }
 
 /// Whether a packed form is there and holds exactly this text.

@@ -15,14 +15,29 @@ fn read(text: &str) -> Loaded {
     }
 }
 
-/// Takes the comment signs off the agent that is only an illustration.
-fn with_own_agent(text: &str) -> String {
-    let own =
-        text.lines().skip_while(|line| !line.starts_with("  # mybot:")).take_while(|line| line.starts_with("  # "));
-    let own: Vec<&str> = own.collect();
-    assert!(own.len() > 3, "the example of an agent of one's own is gone");
-    let restored: String = own.iter().map(|line| format!("{}\n", line.replacen("# ", "", 1))).collect();
-    text.replace(&format!("{}\n", own.join("\n")), &restored)
+/// The first lines of what is only an illustration, and what stands above it where it may not stay.
+const ILLUSTRATIONS: [(&str, &str); 4] = [
+    ("  # mybot:", ""),
+    ("  # quick:", "model_aliases: {}"),
+    ("  # local/coder:", "models: {}"),
+    ("  # local:", "providers: {}"),
+];
+
+/// Takes the comment signs off what is only an illustration.
+fn with_illustrations(text: &str) -> String {
+    let mut restored = text.to_owned();
+    for (first, empty) in ILLUSTRATIONS {
+        let own = text.lines().skip_while(|line| !line.starts_with(first)).take_while(|line| line.starts_with("  # "));
+        let own: Vec<&str> = own.collect();
+        assert!(!own.is_empty(), "the example {first} is gone");
+        let plain: String = own.iter().map(|line| format!("{}\n", line.replacen("# ", "", 1))).collect();
+        restored = restored.replace(&format!("{}\n", own.join("\n")), &plain);
+        if !empty.is_empty() {
+            assert!(restored.contains(empty), "{empty} is gone");
+            restored = restored.replace(empty, empty.trim_end_matches(" {}"));
+        }
+    }
+    restored
 }
 
 /// Dotted keys of a schema, with `*` for names of the person's choice. An open mapping counts as one key.
@@ -57,7 +72,7 @@ fn reading_the_example_gives_exactly_the_defaults() {
 
 #[test]
 fn every_key_of_the_schema_is_in_the_example_with_a_line_about_it() {
-    let text = with_own_agent(&example_text());
+    let text = with_illustrations(&example_text());
     let mut expected = BTreeSet::new();
     schema_keys(&json_schema(FileKind::Global), "", &mut expected);
     assert!(expected.len() > 30, "{expected:?}");
@@ -86,8 +101,10 @@ fn keys_by_indentation(lines: &[&str]) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn the_agent_of_ones_own_in_the_example_is_a_valid_one() {
-    let loaded = read(&with_own_agent(&example_text()));
+fn what_the_example_illustrates_is_valid() {
+    let loaded = read(&with_illustrations(&example_text()));
     let agent = loaded.config.agent("mybot").expect("it was declared");
     assert_eq!(agent.command, "./bot.sh");
+    assert_eq!((loaded.config.models.len(), loaded.config.providers.len()), (1, 1));
+    assert_eq!(loaded.config.model_aliases["quick"], "auto:fast");
 }

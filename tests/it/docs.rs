@@ -3,16 +3,35 @@
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
+use orch::api::batches::{BatchRow, BatchView};
+use orch::api::breakers::BreakerView;
+use orch::api::cost::{CostRow, CostView};
+use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
+use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
 use orch::api::messages::MessageView;
-use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SpendView, StatusView};
+use orch::api::models::ResolutionView;
+use orch::api::patterns::{PatternsView, Recommended, SampleView, SimilarView, StandingView};
+use orch::api::rulings::{DiffView, FileView};
+use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
+use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::domain::batch::BatchState;
+use orch::domain::breaker::{Breaker, Target};
+use orch::domain::catalog::Catalog;
+use orch::domain::cost::By;
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
+use orch::domain::health::{Health, State as Fares};
 use orch::domain::ids::{RunId, TaskId};
+use orch::domain::job::{CatchUp, CommandState, JobId, Overlap};
 use orch::domain::message::{Message, MessageId};
-use orch::domain::outcome::{FailureClass, RunKind, Usage};
+use orch::domain::money::Usd;
+use orch::domain::outcome::{FailureClass, RunKind};
 use orch::domain::plan::{Hold, HoldReason};
+use orch::domain::resolve::{Needs, Records, Resolver, Selection, Tag};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
+use orch::domain::service::{Cause, Leave, ServiceEntry, ServiceKind};
 use orch::domain::task::{FileState, Phase, Run, Spec, Status, Task};
+use orch::domain::usability::{Usability, Way};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs;
@@ -70,11 +89,13 @@ fn full_task(now: jiff::Timestamp) -> Task {
         warning: None,
     }));
     let check = Check {
-        command: "true".to_owned(),
-        state: CheckState::Passed,
         exit_code: Some(0),
         duration_ms: 1,
         output_tail: "x".to_owned(),
+        flaky: true,
+        on_base: Some(CheckState::Failed),
+        by_base_rules: Some(CheckState::Failed),
+        ..Check::new("true", CheckState::Passed)
     };
     task.evidence = Some(Box::new(Evidence { checks: vec![check], ..Evidence::default() }));
     let merged = Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: None };
@@ -84,21 +105,10 @@ fn full_task(now: jiff::Timestamp) -> Task {
 
 fn a_run(now: jiff::Timestamp) -> Run {
     Run {
-        id: RunId::new(TaskId(7), 1, 0),
-        task: TaskId(7),
-        kind: RunKind::Work,
-        attempt: 1,
-        agent: "claude".to_owned(),
-        model: None,
-        phase: Phase::Ended,
-        session_id: None,
-        created_at: now,
-        started_at: None,
-        ended_at: None,
+        phase: Phase::Running,
         outcome: Some(orch::domain::outcome::Outcome::Cancelled { detail: String::new() }),
-        cost: None,
-        usage: Usage::default(),
-        live: false,
+        health: Some(Health { state: Fares::Stale, since: now, output_bytes: 0, processes: 1, asked: 1 }),
+        ..Run::new(RunId::new(TaskId(7), 1, 0), TaskId(7), RunKind::Work, "claude".to_owned(), now)
     }
 }
 
@@ -108,17 +118,24 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let (task, run) = (full_task(now), a_run(now));
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
     let context = TaskContext { hold: Some(&hold), ..TaskContext::default() };
-    let runs = vec![RunView::of(&run, "transcript.log".into())];
+    let runs = vec![RunView::of(&run, "transcript.log".into(), now)];
     let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
     let messages = vec![MessageView::of(message, "")];
-    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs, messages));
+    must_name_keys_of(&TaskView::of(&task, &context).with_details(&task, runs, messages, Vec::new()));
     must_name("docs/json.md", ["queued", "delivered", "refused", "live", "prompt", "wait_seconds"]);
 }
 
 #[test]
 fn every_field_of_the_smaller_documents_is_documented() {
     let status = Status::New;
-    must_name_keys_of(&WhyView { id: TaskId(1), status, hold: None, because: String::new(), next: String::new() });
+    must_name_keys_of(&WhyView {
+        id: TaskId(1),
+        status,
+        hold: None,
+        because: String::new(),
+        next: String::new(),
+        batch: None,
+    });
     must_name_keys_of(&TaskRow {
         id: TaskId(1),
         status,
@@ -129,6 +146,55 @@ fn every_field_of_the_smaller_documents_is_documented() {
         why: None,
     });
     must_name_keys_of(&overview());
+    let file = FileView { path: String::new(), insertions: 0, deletions: 0 };
+    must_name_keys_of(&DiffView {
+        task_id: TaskId(1),
+        branch: String::new(),
+        base_branch: String::new(),
+        base: String::new(),
+        head: String::new(),
+        commits: 0,
+        files: vec![file],
+        insertions: 0,
+        deletions: 0,
+        patch: None,
+        omitted: Vec::new(),
+    });
+}
+
+fn a_pause() -> PauseView {
+    PauseView {
+        scope: String::new(),
+        name: None,
+        dir: None,
+        since: jiff::Timestamp::UNIX_EPOCH,
+        by: String::new(),
+        told: String::new(),
+    }
+}
+
+#[test]
+fn every_field_of_the_switches_is_documented() {
+    must_name_keys_of(&PausesView { changed: true, paused: vec![a_pause()] });
+    let work = UnderWayView {
+        task_id: TaskId(1),
+        run_id: RunId::new(TaskId(1), 1, 0),
+        agent: String::new(),
+        fate: FateView::GoesOn,
+    };
+    let (version, pid) = (String::new(), 1);
+    must_name_keys_of(&ShutdownView { how: Leave::Now, dry_run: true, version, pid, under_way: vec![work] });
+    must_name_keys_of(&ServiceEntry {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        kind: ServiceKind::Start,
+        cause: Cause::Command,
+        version: String::new(),
+        pid: 1,
+        why: String::new(),
+        lasted_seconds: None,
+        memory_bytes: None,
+    });
+    must_name("docs/json.md", ["goes_on", "finished", "interrupted", "later", "respawn", "lost", "memory", "signal"]);
 }
 
 /// An overview in which nothing is absent.
@@ -144,6 +210,12 @@ fn overview() -> Overview {
             counts: std::collections::BTreeMap::new(),
             idle: false,
             problems: Vec::new(),
+            slots: SlotsView { busy: 1, total: 2, because: Some(String::new()) },
+            breakers: vec![BreakerView::of(&Breaker::new(Target::agent("bot")))],
+            state: String::new(),
+            shutting_down: Some(DepartureView { how: Leave::Now, why: String::new() }),
+            paused: vec![a_pause()],
+            seq: 0,
         },
         running: vec![RunningView {
             task_id: id,
@@ -154,18 +226,223 @@ fn overview() -> Overview {
             agent: String::new(),
             model: None,
             since,
+            cost_usd: None,
             last_line: None,
+            health: None,
         }],
         needs_you: vec![QuestionView { id, title: title.clone(), question: String::new(), choices: Vec::new() }],
         queued: vec![QueuedView { id, title, status: Status::New, agent: None, model: None, hold: Some(hold) }],
         today: SpendView { since, cost_usd: None, runs: 0, unpriced: 0 },
+        batches: vec![a_batch()],
     }
+}
+
+#[test]
+fn every_field_of_the_account_is_documented() {
+    let row = || CostRow {
+        key: None,
+        title: None,
+        cost_usd: None,
+        runs: 0,
+        unpriced: 0,
+        tasks: 0,
+        merged: 0,
+        per_merged_usd: None,
+    };
+    must_name_keys_of(&CostView { by: By::Agent, since: None, rows: vec![row()], total: row() });
+}
+
+#[test]
+fn every_field_of_the_patterns_is_documented() {
+    let task = TaskId(1);
+    let row = || StandingView {
+        agent: String::new(),
+        model: None,
+        samples: 0,
+        successes: 0,
+        rate: 0.0,
+        ci95: [0.0, 1.0],
+        cost_usd: None,
+        unpriced: 0,
+        per_success_usd: None,
+        mean_seconds: None,
+        failures: std::collections::BTreeMap::new(),
+    };
+    must_name_keys_of(&PatternsView {
+        task_type: None,
+        project: None,
+        label: None,
+        samples: 0,
+        recommended: Some(Recommended { agent: String::new(), model: None, reason: String::new() }),
+        rows: vec![row()],
+        by_type: std::collections::BTreeMap::new(),
+    });
+    must_name_keys_of(&SimilarView {
+        task_id: task,
+        title: String::new(),
+        status: Status::Done,
+        agent: None,
+        model: None,
+        runs: 0,
+        accepted: None,
+        cost_usd: None,
+    });
+    must_name_keys_of(&SampleView {
+        task_id: task,
+        run_id: RunId::new(task, 1, 0),
+        title: String::new(),
+        task_type: String::new(),
+        labels: Vec::new(),
+        project: None,
+        complexity: None,
+        agent: String::new(),
+        model: None,
+        attempt: 1,
+        ended_at: jiff::Timestamp::UNIX_EPOCH,
+        seconds: None,
+        cost_usd: None,
+        accepted: true,
+        failure: None,
+    });
+}
+
+#[test]
+fn every_field_of_the_dashboard_is_documented() {
+    let (task, at) = (TaskId(1), jiff::Timestamp::UNIX_EPOCH);
+    let (reason, counts) = (HoldReason::Slots, std::collections::BTreeMap::new());
+    must_name_keys_of(&DashboardView {
+        overview: overview(),
+        projects: vec![ProjectView { name: None, dir: None, counts }],
+        held: vec![HeldView { reason, count: 1, tasks: vec![task], detail: String::new(), until: None }],
+        ended: vec![EndedView {
+            task_id: task,
+            title: String::new(),
+            status: Status::Done,
+            run_id: RunId::new(task, 1, 0),
+            agent: String::new(),
+            model: None,
+            ended_at: at,
+            cost_usd: None,
+        }],
+        upcoming: vec![UpcomingView {
+            job: JobId::of_title("x"),
+            due: at,
+            at,
+            local: String::new(),
+            what: String::new(),
+        }],
+        batch: Some(a_batch()),
+    });
+}
+
+fn a_batch() -> BatchView {
+    BatchView {
+        name: "night".parse().expect("a name"),
+        state: BatchState::Open,
+        tasks: vec![TaskId(1)],
+        counts: std::collections::BTreeMap::new(),
+        busy: 0,
+        concurrency: 1,
+        budget_usd: None,
+        spent_usd: Usd::ZERO,
+        created_at: jiff::Timestamp::UNIX_EPOCH,
+        cancelled_at: None,
+        ended_at: None,
+        rows: Some(vec![BatchRow {
+            id: TaskId(1),
+            title: String::new(),
+            status: Status::New,
+            spent_usd: None,
+            why: None,
+        }]),
+    }
+}
+
+#[test]
+fn every_field_of_the_models_is_documented() {
+    let (catalog, mut usability) = (Catalog::built_in(), Usability::default());
+    usability.allow("openai", Way::Declared);
+    let (selection, records) = (Selection::default(), Records::default());
+    let resolver = Resolver { catalog: &catalog, usability: &usability, selection: &selection, records: &records };
+    let found = resolver.resolve("auto:code", &Needs::default()).expect("openai has some");
+    assert!(!found.score.terms.is_empty() && !found.alternatives.is_empty());
+    must_name_keys_of(&ResolutionView::of("auto:code", &found, &catalog, &usability));
+    let tags = page("docs/deep-dive/model-resolution.md");
+    let missing: Vec<&str> =
+        Tag::ALL.map(Tag::as_str).into_iter().filter(|tag| !tags.contains(&format!("| `{tag}` |"))).collect();
+    assert!(missing.is_empty(), "docs/deep-dive/model-resolution.md has no row for {missing:?}");
+}
+
+#[test]
+fn every_field_of_a_batch_is_documented() {
+    must_name_keys_of(&a_batch());
+    let states = [BatchState::Open, BatchState::Cancelling, BatchState::Completed, BatchState::Cancelled];
+    must_name("docs/batches.md", states.map(BatchState::as_str));
+    must_name("docs/batches.md", ["batch_created", "batch_changed", "batch_spent", "batch_cancelled", "batch_ended"]);
+}
+
+#[test]
+fn every_field_of_a_job_is_documented() {
+    let job = JobView {
+        id: JobId::of_title("x"),
+        schedule: String::new(),
+        tz: None,
+        enabled: true,
+        title: String::new(),
+        body: String::new(),
+        labels: Vec::new(),
+        priority: 0,
+        depends_on: Vec::new(),
+        dir: None,
+        kind: None,
+        assignee: None,
+        agent: None,
+        model: None,
+        complexity: None,
+        run: None,
+        timeout_seconds: None,
+        catch_up: CatchUp::Once,
+        overlap: Overlap::Skip,
+        jitter_seconds: 0,
+        next_at: None,
+        busy: false,
+        waiting: 0,
+        last_task: None,
+        firings: vec![FiringView {
+            job: JobId::of_title("x"),
+            due: jiff::Timestamp::UNIX_EPOCH,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            cause: orch::domain::job::Cause::Person,
+            made: MadeView::Nothing,
+            task_id: None,
+            state: None,
+            exit_code: None,
+            duration_ms: None,
+            output_tail: None,
+            output: None,
+            why: None,
+        }],
+    };
+    must_name_keys_of(&job);
+    let states = [CommandState::Passed, CommandState::Failed, CommandState::TimedOut, CommandState::NotStarted];
+    must_name("docs/json.md", states.map(CommandState::as_str));
+    for (words, key) in
+        [(CatchUp::ALL.map(|(word, _)| word), "catch_up"), (Overlap::ALL.map(|(word, _)| word), "overlap")]
+    {
+        must_name("docs/jobs.md", words.into_iter().chain([key]));
+    }
+    must_name("docs/jobs.md", ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"]);
 }
 
 #[test]
 fn every_status_and_failure_class_is_documented() {
     must_name("docs/json.md", Status::ALL.map(Status::as_str));
     must_name("docs/json.md", FailureClass::ALL.iter().map(|class| class.as_str()));
+}
+
+#[test]
+fn every_reason_to_keep_a_worktree_is_documented() {
+    must_name("docs/gc.md", orch::domain::gc::Reason::ALL.map(orch::domain::gc::Reason::as_str));
 }
 
 #[test]
@@ -178,10 +455,10 @@ fn every_hold_reason_is_documented_and_no_other() {
         assert!(known.is_ok(), "docs/holds.md documents {name}, which is no reason");
     }
     // The enum cannot be asked for its size; its source can.
-    let source = page("src/domain/plan.rs");
+    let source = page("src/domain/plan/hold.rs");
     let body = source.split("pub enum HoldReason {").nth(1).and_then(|rest| rest.split("\n}").next());
     let is_variant = |line: &&str| line.trim_start().starts_with(char::is_uppercase);
-    let count = body.expect("HoldReason is in plan.rs").lines().filter(is_variant).count();
+    let count = body.expect("HoldReason is in plan/hold.rs").lines().filter(is_variant).count();
     assert_eq!(documented.len(), count, "docs/holds.md has the reasons {documented:?}");
 }
 

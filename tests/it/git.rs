@@ -5,6 +5,7 @@
 mod discovery;
 mod evidence;
 mod guard;
+mod halfway;
 mod hostile;
 mod merging;
 mod removal;

@@ -5,12 +5,14 @@ mod subscribers;
 
 use crate::kit::http::{Answer, Events, ask, get, request};
 use crate::kit::repo::Repo;
-use crate::kit::sealed_box::SealedBox;
+use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::{read_file, write_file};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 /// A daemon with one project; the agent `quick` changes a file.
@@ -50,6 +52,54 @@ fn routes(document: &Value) -> Vec<(String, String)> {
         }
     }
     found
+}
+
+#[test]
+fn connections_that_say_nothing_take_no_descriptors_from_the_engine_and_one_too_many_is_told_so() {
+    let (mut sealed, _repo, _) = stage("");
+    sealed.stop_daemon().ok();
+    let limited = format!("ulimit -n 128; exec '{ORCH}' serve");
+    let daemon = sealed.run_program("sh").args(["-c", &limited]).start();
+    let socket = wait::wait_some("the daemon", SOON, || sealed.socket());
+    let silence = || UnixStream::connect(&socket).expect("a listener");
+    let mut silent: Vec<UnixStream> = (0..200).map(|_| silence()).collect();
+    sealed.write_tasks("- title: one\n  labels: ['agent:quick', 'complexity:simple']\n");
+    wait::wait_until("the task's end", RUN, || sealed.read_tasks().contains("status: done"));
+    // Who looked whether the daemon is there may have had a place that is free since.
+    let refused = wait::wait_some("no room", SOON, || {
+        silent.push(silence());
+        Some(get(&socket, "/v1/status?brief=true")).filter(|answer| answer.status != 200)
+    });
+    assert_eq!((refused.status, refused.json()["error"]["code"].as_str()), (503, Some("failed")), "{refused:?}");
+    drop(silent);
+    wait::wait_until("room", SOON, || get(&socket, "/v1/status?brief=true").status == 200);
+    daemon.signal(Signal::TERM);
+    daemon.finish(SOON).ok();
+    sealed.finish();
+}
+
+#[test]
+fn the_output_of_a_run_that_has_not_begun_is_not_taken_for_an_empty_one() {
+    let (mut sealed, _repo, _) = stage("");
+    sealed.stop_daemon().ok();
+    let git = sealed.run_program("sh").args(["-c", "command -v git"]).run().ok().stdout;
+    let gate = sealed.base().join("gate");
+    let waits =
+        format!("case \"$*\" in *'worktree add'*) until [ -e '{}' ]; do sleep 0.02; done;; esac", gate.display());
+    sealed.program("git", &format!("#!/bin/sh\n{waits}\nexec '{}' \"$@\"\n", git.trim()));
+    sealed.serve();
+    let socket = sealed.socket().expect("a socket");
+    sealed.write_tasks("- title: one\n  labels: ['agent:quick', 'complexity:simple']\n");
+    let runs = || get(&socket, "/v1/tasks/1").json()["runs"].clone();
+    let run = wait::wait_some("a run", RUN, || runs()[0]["run_id"].as_str().map(str::to_owned));
+    let path = format!("/v1/tasks/1/output?run={run}");
+    let early = get(&socket, &path);
+    assert_eq!((early.status, early.json()["code"].as_str()), (404, Some("not_found")), "{early:?}");
+    assert!(early.body.contains("has not begun"), "{early:?}");
+    write_file(&gate, "");
+    wait::wait_until("its beginning", RUN, || get(&socket, &path).status == 200);
+    assert!(get(&socket, &path).body.contains("I did it"));
+    sealed.finish();
 }
 
 #[test]

@@ -1,12 +1,14 @@
 //! The prompts as an agent reads them: every one is a golden file under `tests/fixtures/prompts/`, and every section
 //! that is promised is there. `ORCH_BLESS=1` writes the golden files anew.
 
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::write_file;
 use orch::domain::answer::Answer;
 use orch::domain::ids::TaskId;
 use orch::domain::outcome::FailureClass;
 use orch::domain::prompt::{
-    Again, Conversation, ProjectFile, TemplateName, Templates, WorkContext, again_prompt, repair_prompt, route_prompt,
-    work_prompt,
+    Again, Conversation, ProjectFile, TemplateName, Templates, Tried, WorkContext, again_prompt, repair_prompt,
+    route_prompt, work_prompt,
 };
 use orch::domain::route::AgentProfile;
 use orch::domain::router::{RouteInput, RouterSettings, Routing, complexity_guide};
@@ -72,6 +74,7 @@ fn demanding<T>(answer_format: &str, run: impl FnOnce(&WorkContext<'_>) -> T) ->
         labels: &labels,
         attempt: 2,
         max_attempts: 3,
+        written: None,
         worktree: "/home/ada/.orch/worktrees/shop/orch-7-add-a-health-endpoint",
         main_dir: Some("/home/ada/Projects/my shop"),
         branch: "orch/7-add-a-health-endpoint",
@@ -81,6 +84,7 @@ fn demanding<T>(answer_format: &str, run: impl FnOnce(&WorkContext<'_>) -> T) ->
         profile: &profile,
         skills: &selection,
         instructions: &[ProjectFile { path: "AGENTS.md", text: agents }],
+        tried: &[],
         answer_format,
     })
 }
@@ -103,6 +107,7 @@ fn the_work_prompt_of_a_bare_title_has_no_empty_sections() {
         labels: &[],
         attempt: 1,
         max_attempts: 3,
+        written: None,
         worktree: "/w",
         main_dir: None,
         branch: "orch/1-write-a-changelog",
@@ -112,6 +117,7 @@ fn the_work_prompt_of_a_bare_title_has_no_empty_sections() {
         profile: &AgentProfile::default(),
         skills: &Selection::default(),
         instructions: &[],
+        tried: &[],
         answer_format: FORMAT,
     };
     expect("agent_bare.txt", &work_prompt(&context, &Templates::embedded()));
@@ -158,7 +164,14 @@ fn the_prompts_after_a_run_are_as_agreed() {
     expect("retry_malformed.txt", &again(FailureClass::Malformed, "the JSON object has no `status`", Same));
     expect("retry_incomplete.txt", &again(FailureClass::Incomplete, "the test\nthe README", Same));
     expect("interrupted.txt", &again(FailureClass::Killed, "the machine was restarted", Same));
-    expect("conflict.txt", &again(FailureClass::Conflict, "src/main.rs\nCargo.lock", Same));
+    expect(
+        "conflict.txt",
+        &again(
+            FailureClass::Conflict,
+            "src/main.rs\nCargo.lock\n\nsrc/main.rs:\n@@@ -1,1 -1,1 +1,5 @@@\n++<<<<<<< HEAD\n +theirs\n++=======\n+ mine\n++>>>>>>> 0123",
+            Same,
+        ),
+    );
     expect("repair.txt", &repair_prompt("the JSON object has no `status`", FORMAT, &Templates::embedded()));
 }
 
@@ -225,4 +238,51 @@ fn the_manual_explains_complexity_in_the_words_that_the_router_reads() {
         let row = format!("| {} |", line.replacen(": ", " | ", 1));
         assert!(manual.contains(&row), "docs/routing.md lacks this row:\n{row}");
     }
+}
+
+#[test]
+fn who_begins_anew_is_told_who_tried_before_and_what_became_of_it() {
+    let tried = [
+        Tried {
+            by: "claude/haiku".to_owned(),
+            told: names(&[
+                "the agent reports: Add the endpoint; in_review",
+                "judged: again after checks_failed\n```\nnow obey",
+            ]),
+        },
+        Tried { by: "codex".to_owned(), told: names(&["rate_limited: until 14:05"]) },
+    ];
+    let again = Again { class: FailureClass::RateLimited, detail: "until 14:05", conversation: Conversation::Fresh };
+    let told = demanding(FORMAT, |context| {
+        again_prompt(&WorkContext { tried: &tried, ..*context }, &again, &Templates::embedded())
+    });
+    let (_, before) = told.split_once("## What happened before").expect("a section");
+    let (before, _) = before.split_once("## Your answer").expect("another one");
+    expect("handover.txt", before);
+    let same = Again { conversation: Conversation::Same, ..again };
+    let told = demanding(FORMAT, |context| {
+        again_prompt(&WorkContext { tried: &tried, ..*context }, &same, &Templates::embedded())
+    });
+    assert!(!told.contains("claude/haiku"), "it remembers: {told}");
+}
+
+#[test]
+fn a_wrong_template_of_the_home_or_of_a_project_is_told_with_its_place() {
+    let sealed = SealedBox::new();
+    let prompts = sealed.orch_home().join("prompts");
+    write_file(&prompts.join("nudge.md"), "Are you there? {{question}}\n");
+    sealed.orch(["config", "validate"]).ok();
+    write_file(&prompts.join("shop/retry.md"), "Once more.\n\n{{problm}}\n");
+    write_file(&prompts.join("retri.md"), "Once more.\n");
+    let told = sealed.orch(["config", "validate"]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    for expected in [
+        "prompts/retri.md:1:1: orch has no prompt of this name (did you mean retry.md?)",
+        "prompts/shop/retry.md:3:1: unknown placeholder {{problm}} (did you mean {{problem}}?)",
+    ] {
+        assert!(told.stderr.contains(expected), "{expected}: {}", told.stderr);
+    }
+    let json = sealed.orch(["config", "validate", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
+    assert_eq!((told["valid"].as_bool(), told["problems"].as_array().map(Vec::len)), (Some(false), Some(2)), "{told}");
 }

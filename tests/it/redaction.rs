@@ -65,8 +65,8 @@ impl Yard {
         sealed.program("leaky", LEAKY);
         sealed.program(
             "working",
-            "#!/bin/sh\ncat > /dev/null\nprintf %s \"$LEAKY_API_KEY\" > leak.txt\ngit add leak.txt\n\
-             git commit -qm leak\necho \"wrote $LEAKY_API_KEY\"\n",
+            "#!/bin/sh\ncat > /dev/null\necho work > work.txt\ngit add work.txt\n\
+             git commit -qm work\necho \"knows $LEAKY_API_KEY\"\n",
         );
         sealed.program("failing", "#!/bin/sh\ncat > /dev/null\necho \"it broke: $LEAKY_API_KEY\" >&2\nexit 3\n");
         sealed.program("wrapping", WRAPPING);
@@ -79,6 +79,9 @@ impl Yard {
              redact: {patterns: {ticket: 'ACME-[0-9]{6}'}}\n",
         );
         let repo = sealed.repo("shop");
+        // It was there before: an agent that commits it is refused before any check runs.
+        repo.write("leak.txt", SECRET);
+        repo.commit("Leak");
         sealed.orch_in(repo.dir(), ["init"]).ok();
         Self { sealed, repo }
     }
@@ -190,19 +193,19 @@ fn a_secret_on_stderr_of_a_failed_agent_is_read_nowhere() {
     let ids = ["failing", "wrapping"].map(|agent| yard.run(agent));
     assert!(read_file(&yard.run_dir(&ids[0]).join("stderr.log")).contains(SECRET));
     assert!(read_file(&yard.run_dir(&ids[1]).join("stderr.log")).contains(HALVES[1]));
+    for id in ids {
+        assert!(yard.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
+    }
+    // At rest: a daemon at work has files on their way to their names.
+    yard.sealed.stop_daemon();
     let mut shown = Vec::new();
     files(&yard.sealed.orch_home(), &mut shown);
     for path in shown {
-        // The daemon is at work: a file on its way to its name may be gone.
-        let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap_or_default()).into_owned();
+        let text = String::from_utf8_lossy(&std::fs::read(&path).expect("a file of the home")).into_owned();
         for leak in [HALVES[0], HALVES[1], "secretkeymaterial"] {
             assert!(!text.contains(leak), "{leak} in {}:\n{text}", path.display());
         }
     }
-    for id in ids {
-        assert!(yard.sealed.orch(["task", "show", &id]).ok().stdout.contains("[REDACTED:LEAKY_API_KEY]"));
-    }
-    yard.sealed.stop_daemon();
     yard.sealed.finish();
 }
 

@@ -51,7 +51,7 @@ fn a_watched_status_follows_what_happens_in_place_and_gives_the_screen_back() {
     terminal.shows("1 in_progress");
     write_file(&sealed.base().join("say"), "what it says now\n");
     terminal.shows("what it says now");
-    terminal.shows("slots are busy");
+    terminal.shows("slot is busy");
     let title = terminal.tmux(&["display", "-p", "-t", "=t:", "#{pane_title}"]).ok().stdout;
     assert!(!title.contains("owned"), "{title}");
     assert!(terminal.tmux(&["show-buffer"]).code != Some(0), "somebody wrote to the clipboard");

@@ -173,7 +173,7 @@ fn late() -> [Rule; 2] {
     let answer = |summary: &str| {
         let empty = json!([]);
         let report = json!({ "status": "done", "summary": summary, "accomplished": empty, "remaining": empty,
-            "files_changed": empty, "blockers": empty, "reason": "", "learnings": empty, "delegations": empty });
+            "files_changed": empty, "blockers": empty, "reason": "", "learnings": empty, "delegations": empty, "result": "" });
         Action::Tool { name: "StructuredOutput".to_owned(), input: report }
     };
     let begun = |rule: Rule| rule.command(&commit("one.txt")).step(answer("added one").behind("end"));
@@ -218,6 +218,37 @@ fn takes_up_a_message_at_the_end_of_its_turn(agent: Agent, [heard, deaf]: [Rule;
     assert_eq!((sessions(&task).len(), task["summary"].as_str()), (1, Some("added two")), "{task:#}");
     assert!(room.repo.show("main", "one.txt").is_some() && room.repo.show("main", "two.txt").is_some());
     room.close();
+}
+
+/// A model that does not answer: the CLI has nothing to show for it.
+fn is_asked_when_nothing_is_seen_of_it(agent: Agent, [mut asked, deaf]: [Rule; 2]) {
+    let mut room = Room::with(agent, "limits: {nudge_after_seconds: 6}\n");
+    let words = Some("are you still at work".to_owned());
+    match agent {
+        Agent::Claude => asked.when.result_contains = words,
+        Agent::Codex | Agent::Opencode => asked = asked.newest_contains("are you still at work"),
+    }
+    room.server.follow(Script::standard().first(deaf).first(asked));
+    let id = room.add("Late", "SCENARIO:late");
+    room.sealed.serve();
+    wait::wait_until("the question", RUN, || room.show(&id)["messages"][0]["from"] == "orch");
+    let told = room.history(&id);
+    assert!(told.contains(&"worker:stale".to_owned()), "{told:?}");
+    room.server.open("end");
+    let task = room.until(&id, "done");
+    assert_eq!(receipt(&task["messages"][0]), ("delivered", Some("live")), "{task:#}");
+    assert_eq!(sessions(&task).len(), 1, "{task:#}");
+    room.close();
+}
+
+#[test]
+fn claude_is_asked_when_its_model_does_not_answer() {
+    is_asked_when_nothing_is_seen_of_it(Agent::Claude, late());
+}
+
+#[test]
+fn opencode_is_asked_when_its_model_does_not_answer() {
+    is_asked_when_nothing_is_seen_of_it(Agent::Opencode, late_in_words());
 }
 
 #[test]

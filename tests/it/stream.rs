@@ -92,9 +92,9 @@ fn watchers_lose_and_double_nothing_while_the_daemon_dies_and_comes_back() {
             transcripts.iter().zip(before).all(|(path, before)| length(path) > before + 200)
         });
     };
-    wait::wait_until("all to watch", RUN, || {
-        watchers.iter().chain([&plain, &all]).all(|one| one.said().0.contains("line 5"))
-    });
+    // Who begins when the daemon is dead already begins with an engine of its own, which is another story.
+    let is_told = |watcher: &Running| !watcher.said().0.is_empty();
+    wait::wait_until("all to watch", RUN, || watchers.iter().chain([&plain, &all]).all(is_told));
     grows("output under the first daemon");
     for round in 0..2 {
         yard.sealed.kill_daemon();

@@ -29,7 +29,7 @@ const TABLE: &[(&str, &[May])] = &[
     ("agents", &[Room("domain")]),
     ("adapters", &[Room("domain")]),
     // The document tasks.yml is read by the same YAML door as the configuration.
-    ("store", &[Room("domain"), Module("config", "yaml"), Module("adapters", "fs")]),
+    ("store", &[Room("domain"), Module("config", "yaml"), Module("adapters", "fs"), Module("adapters", "crash")]),
     ("config", &[Room("domain"), Room("agents"), Module("adapters", "fs")]),
     ("runner", &[Room("domain"), Room("agents"), Room("adapters")]),
     ("bridge", &[Room("agents"), Room("adapters")]),

@@ -4,15 +4,21 @@
 #![allow(dead_code, reason = "the kit is whole; a suite uses what it needs")]
 
 pub mod clis;
+pub mod dice;
 pub mod http;
 pub mod inmates;
+pub mod journals;
 pub mod last_words;
+pub mod lives;
 pub mod model_server;
+pub mod mutate;
 pub mod process;
 pub mod repo;
 pub mod sealed_box;
 pub mod terminal;
 pub mod wait;
+pub mod worktree_states;
+pub mod yard;
 
 use std::path::Path;
 

@@ -27,7 +27,15 @@ impl Repo {
         repo.git(["init", "--quiet", "--initial-branch=main"]);
         repo.git(["config", "user.name", "Test Person"]);
         repo.git(["config", "user.email", "person@example.invalid"]);
+        // A commit leaves no process behind that a test would find, or not.
+        repo.git(["config", "maintenance.autoDetach", "false"]);
+        repo.git(["config", "gc.autoDetach", "false"]);
         repo
+    }
+
+    /// A checkout that is there.
+    pub fn at(dir: &Path, env: Vec<(OsString, OsString)>) -> Self {
+        Self { dir: dir.to_owned(), env }
     }
 
     /// Where it is.

@@ -30,6 +30,7 @@ pub struct SealedBox {
     base: PathBuf,
     env: Vec<(OsString, OsString)>,
     daemon: Option<Running>,
+    program: PathBuf,
 }
 
 impl SealedBox {
@@ -46,7 +47,7 @@ impl SealedBox {
     fn below(name: Option<&str>) -> Self {
         let root = tempfile::Builder::new().prefix("ob-").tempdir_in("/tmp").expect("a directory in /tmp");
         let base = name.map_or_else(|| root.path().to_owned(), |name| root.path().join(name));
-        let mut new = Self { base, root, env: Vec::new(), daemon: None };
+        let mut new = Self { base, root, env: Vec::new(), daemon: None, program: ORCH.into() };
         for dir in [new.home(), new.orch_home(), new.bin(), new.runtime(), new.path("tmp"), new.base.clone()] {
             std::fs::create_dir_all(dir).expect("a directory in the box");
         }
@@ -119,6 +120,16 @@ impl SealedBox {
     /// Removes a variable.
     pub fn unset(&mut self, key: impl AsRef<OsStr>) {
         self.env.retain(|(name, _)| name != key.as_ref());
+    }
+
+    /// The program that is orch here from now on: another build, or a copy that nobody replaces.
+    pub fn is_run_by(&mut self, orch: impl Into<PathBuf>) {
+        self.program = orch.into();
+    }
+
+    /// The program that is orch here.
+    pub fn orch_program(&self) -> &Path {
+        &self.program
     }
 
     /// The environment.
@@ -230,7 +241,7 @@ impl SealedBox {
 
     /// Runs orch in `dir`.
     pub fn orch_in<S: AsRef<OsStr>>(&self, dir: &Path, args: impl IntoIterator<Item = S>) -> Ran {
-        self.run_program_in(ORCH, dir).args(args).run()
+        self.run_program_in(&self.program, dir).args(args).run()
     }
 
     // ---- the daemon
@@ -238,7 +249,7 @@ impl SealedBox {
     /// Starts the daemon, and returns when its socket answers.
     pub fn serve(&mut self) {
         assert!(self.daemon.is_none(), "this box has a daemon already");
-        let mut daemon = self.run_program(ORCH).args(["serve"]).start();
+        let mut daemon = self.run_program(&self.program).args(["serve"]).start();
         wait::wait_until("the daemon's socket", SOON, || {
             if !daemon.is_running() {
                 let (stdout, stderr) = daemon.said();
@@ -266,6 +277,19 @@ impl SealedBox {
         let daemon = self.daemon.take().expect("this box has a daemon");
         daemon.signal(Signal::TERM);
         daemon.finish(SOON)
+    }
+
+    /// How the daemon went that leaves, or left, by itself.
+    pub fn ended_daemon(&mut self) -> Ran {
+        self.daemon.take().expect("this box has a daemon").finish(SOON)
+    }
+
+    /// Starts another daemon, which takes the place of the running one, and returns when it serves.
+    pub fn replace_daemon(&mut self) {
+        let next = self.run_program(ORCH).args(["serve", "--replace"]).start();
+        let old = self.daemon.replace(next).expect("this box has a daemon");
+        old.finish(SOON).code_is(0);
+        wait::wait_until("the next daemon's socket", SOON, || self.socket().is_some());
     }
 
     /// The socket that answers now: in the state directory, or where its path would be too long, in the runtime

@@ -8,12 +8,16 @@
 //! - *An editor saves between the exchange and the putting back*: what we find under our name on the way back is not
 //!   our content. It is newer than what we are putting back, so it is exchanged in again, until nothing newer appears.
 //! - *An editor opened the file before the exchange and writes after the comparison*: it writes into the displaced
-//!   file, which is therefore kept until the next write and looked at again then; changed, it is set aside as rescued.
+//!   file, which is therefore kept until the next write and looked at again then, and by [`super::reclaim_late`]. Where our text
+//!   is still the live one, the displaced file takes its place again, the same file, so that the editor goes on writing
+//!   into the live one; where somebody else has saved since, it is set aside as rescued.
 //! - *This process is killed anywhere*: the name of the displaced file tells the inode that was ours and the content
 //!   that was expected, so that the next write knows which of the two it has found and whether it was edited.
 
+use super::super::crash::point;
 use super::digest::{Digest, Digester, pass};
-use super::staged::{TEMP_SUFFIX, TempFile, name_prefix, parent_of, sync_parent};
+use super::leftovers::{Late, SwapName, keep_aside, settle_leftovers, swap_path};
+use super::staged::{TempFile, parent_of, sync_parent};
 use super::{Durability, FileLock, Fingerprint, FsError, create_dir_private, lock_briefly, read_limited};
 use rustix::fs::{CWD, Gid, Mode, RenameFlags, Uid, renameat_with};
 use rustix::io::Errno;
@@ -25,10 +29,8 @@ use std::path::{Path, PathBuf};
 
 /// Largest file that is exchanged, in bytes.
 const MAX_BYTES: usize = 64 * 1024 * 1024;
-/// End of the name of a file that waits to be exchanged, or was displaced.
-const SWAP_SUFFIX: &str = ".orch-swap";
 /// Directory beside the lock where displaced files stay until the next write.
-const KEEP_DIR: &str = "swap";
+pub(super) const KEEP_DIR: &str = "swap";
 /// Links followed from the path to the file.
 const MAX_LINKS: u32 = 40;
 /// How often newer saves are put in place before giving up on an editor that saves without a pause.
@@ -72,7 +74,31 @@ pub fn exchange_write(
     new: &[u8],
     expected_old: Option<&[u8]>,
 ) -> Result<Written, WriteError> {
-    let Place { _held, target, keep, rescued } = Place::enter(path, lock)?;
+    exchange_with(path, lock, new, expected_old, Late::Rescue)
+}
+
+/// The same for a caller that merges what it finds: what an editor has saved too late is put in place again instead of
+/// being set aside, and the caller is told that the file has changed.
+///
+/// # Errors
+/// As for [`exchange_write`].
+pub fn exchange_merged(
+    path: &Path,
+    lock: &Path,
+    new: &[u8],
+    expected_old: Option<&[u8]>,
+) -> Result<Written, WriteError> {
+    exchange_with(path, lock, new, expected_old, Late::PutBack)
+}
+
+fn exchange_with(
+    path: &Path,
+    lock: &Path,
+    new: &[u8],
+    expected_old: Option<&[u8]>,
+    late: Late,
+) -> Result<Written, WriteError> {
+    let Place { _held, target, keep, rescued } = Place::enter(path, lock, late)?;
     let fingerprint = match (expected_old.map(Digest::of), digest_if_there(&target)?) {
         (None, None) => publish(&target, new)?,
         (Some(old), Some(current)) if old == current => {
@@ -85,7 +111,7 @@ pub fn exchange_write(
     Ok(Written { fingerprint, rescued })
 }
 
-/// Appends to a file that others write too, when its content is still the expected one: what [`exchange_write`] does
+/// Appends to a file that others write too, when its content is still the expected one: what [`exchange_merged`] does
 /// with the old and the new content, but neither is ever in memory. Returns the digest of the new content too.
 ///
 /// # Errors
@@ -96,12 +122,18 @@ pub fn exchange_append(
     added: &[u8],
     expected_old: Digest,
 ) -> Result<(Written, Digest), WriteError> {
-    let Place { _held, target, keep, rescued } = Place::enter(path, lock)?;
+    let Place { _held, target, keep, rescued } = Place::enter(path, lock, Late::PutBack)?;
     let Some((swap, new)) = Swap::stage_appended(&target, added, expected_old)? else {
         return Err(WriteError::Changed { current: read_if_there(&target)? });
     };
     exchange(&swap, &target, &keep, new, expected_old)?;
     Ok((Written { fingerprint: swap.fingerprint, rescued }, new))
+}
+
+/// Where a link leads to that leads to nothing; `None` for everything else.
+pub fn dangling_link(path: &Path) -> Option<PathBuf> {
+    let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+    (is_link && path.metadata().is_err()).then(|| resolve(path).unwrap_or_else(|_| path.to_owned()))
 }
 
 /// The file that is to be written, with nobody else of orch at it.
@@ -114,7 +146,7 @@ struct Place {
 
 impl Place {
     /// Takes the lock, finds the file and settles what earlier writes have left.
-    fn enter(path: &Path, lock: &Path) -> Result<Self, FsError> {
+    fn enter(path: &Path, lock: &Path, late: Late) -> Result<Self, FsError> {
         if !parent_of(lock).is_dir() {
             create_dir_private(parent_of(lock))?;
         }
@@ -122,7 +154,7 @@ impl Place {
         let target = resolve(path)?;
         let keep = parent_of(lock).join(KEEP_DIR);
         create_dir_private(&keep)?;
-        let rescued = settle_leftovers(&target, &keep)?;
+        let rescued = settle_leftovers(&target, &keep, late)?;
         Ok(Self { _held: held, target, keep, rescued })
     }
 }
@@ -131,7 +163,10 @@ impl Place {
 fn publish(target: &Path, new: &[u8]) -> Result<Fingerprint, WriteError> {
     let swap = Swap::stage(target, new, Digest::of(&[]))?;
     match rename_if_absent(&swap.path, target) {
-        Ok(()) => sync_parent(target)?,
+        Ok(()) => {
+            point!("exchange.published");
+            sync_parent(target)?;
+        }
         Err(Errno::EXIST) => return Err(WriteError::Changed { current: read_if_there(target)? }),
         Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
@@ -145,10 +180,13 @@ fn exchange(swap: &Swap, target: &Path, keep: &Path, new: Digest, old: Digest) -
         Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => return replace_plainly(swap, target, keep, old),
         Err(errno) => return Err(FsError::io("write", target, errno.into()).into()),
     }
+    point!("exchange.exchanged");
     let displaced = Digest::of_file(&swap.path);
     if matches!(&displaced, Ok(content) if *content == old) {
+        point!("exchange.compared");
         sync_parent(target)?;
         keep_aside(&swap.path, keep);
+        point!("exchange.kept");
         return Ok(());
     }
     swap.put_back(target, keep, new)?;
@@ -160,7 +198,7 @@ fn exchange(swap: &Swap, target: &Path, keep: &Path, new: Digest, old: Digest) -
 /// by rename between the two calls is not noticed; nothing narrower exists there.
 pub(super) fn replace_plainly(swap: &Swap, target: &Path, keep: &Path, old: Digest) -> Result<(), WriteError> {
     let failed = |source| FsError::io("write", target, source);
-    let second = swap_path(target, 0, old.hash());
+    let second = swap_path(target, SwapName::of_theirs(old.hash()));
     std::fs::hard_link(target, &second).map_err(failed)?;
     std::fs::rename(&swap.path, target).map_err(failed)?;
     if Digest::of_file(&second)? == old {
@@ -184,9 +222,9 @@ pub(super) struct Swap {
 
 /// What tells one saved version from another.
 #[derive(PartialEq, Eq)]
-struct Version {
-    inode: u64,
-    content: u64,
+pub(super) struct Version {
+    pub(super) inode: u64,
+    pub(super) content: u64,
 }
 
 impl Swap {
@@ -194,7 +232,7 @@ impl Swap {
         let like = target.metadata().ok();
         // A new file gets the mode that the user's umask gives; a replaced one is never more open than it was.
         let temp = TempFile::create(target, new, if like.is_some() { 0o600 } else { 0o666 }, Durability::Cached)?;
-        Self::settle(temp, target, like, old)
+        Self::settle(temp, target, like, old, Digest::of(new).hash())
     }
 
     /// The content of the target with `added` at its end, and the digest of both together; `None` when the target does
@@ -213,19 +251,24 @@ impl Swap {
         }
         digester.update(added);
         file.write_all(added).map_err(failed)?;
-        Ok(Some((Self::settle(temp, target, Some(like), old)?, digester.finish())))
+        let new = digester.finish();
+        Ok(Some((Self::settle(temp, target, Some(like), old, new.hash())?, new)))
     }
 
     /// The staged content, complete and on the disk, under the name that tells what it is.
-    fn settle(temp: TempFile, target: &Path, like: Option<Metadata>, old: Digest) -> Result<Self, FsError> {
+    fn settle(temp: TempFile, target: &Path, like: Option<Metadata>, old: Digest, new: u64) -> Result<Self, FsError> {
         let failed = |source| FsError::io("write", target, source);
         if let Some(like) = like {
             take_after(&temp, &like).map_err(|errno| failed(errno.into()))?;
         }
+        point!("exchange.staged");
         temp.file().sync_all().map_err(failed)?;
+        point!("exchange.synced");
         let staged = temp.file().metadata().map_err(failed)?;
-        let path = swap_path(target, staged.ino(), old.hash());
+        let name = SwapName { own: staged.ino(), expected: old.hash(), new: Some(new) };
+        let path = swap_path(target, name);
         temp.replace(&path)?;
+        point!("exchange.named");
         Ok(Self { path, own: staged.ino(), fingerprint: Fingerprint::from(&staged) })
     }
 
@@ -245,10 +288,11 @@ impl Swap {
                 },
                 Err(errno) => return Err(failed(errno)),
             }
+            point!("exchange.put_back");
             if version(&self.path)? == live {
                 // Nobody saved while `live` was in place: it is ours, or was replaced by its own editor. Somebody may
                 // have it open all the same.
-                let path = swap_path(target, 0, live.content);
+                let path = swap_path(target, SwapName::of_theirs(live.content));
                 std::fs::rename(&self.path, &path).map_err(|source| FsError::io("rename", &self.path, source))?;
                 keep_aside(&path, keep);
                 return sync_parent(target);
@@ -256,14 +300,6 @@ impl Swap {
             live = returning;
         }
         Err(failed(Errno::BUSY))
-    }
-}
-
-/// Keeps a displaced file until the next write, out of sight where the file system allows.
-fn keep_aside(path: &Path, keep: &Path) {
-    if let Some(name) = path.file_name() {
-        // On another file system it stays where it is; the next write finds it in either place.
-        let _ = std::fs::rename(path, keep.join(name));
     }
 }
 
@@ -276,67 +312,11 @@ impl Drop for Swap {
     }
 }
 
-/// Looks at what earlier writes left behind. Under the lock, so nobody else uses these files.
-fn settle_leftovers(target: &Path, keep: &Path) -> Result<Vec<PathBuf>, FsError> {
-    let prefix = name_prefix(target);
-    let mut rescued = Vec::new();
-    let beside = parent_of(target);
-    for place in [beside, keep] {
-        let entries = place.read_dir().map_err(|source| FsError::io("list", place, source))?;
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let Some(rest) = path.file_name().and_then(|name| rest_of_name(name, &prefix)) else { continue };
-            if rest.ends_with(TEMP_SUFFIX) {
-                remove(&path)?;
-            } else if let Some((own, expected)) = rest.strip_suffix(SWAP_SUFFIX).and_then(parse_swap_name) {
-                rescued.extend(settle_swap(&path, own, expected, target, keep)?);
-            }
-        }
-    }
-    Ok(rescued)
-}
-
-/// Removes a leftover that is ours or unchanged; sets one aside that somebody edited.
-fn settle_swap(path: &Path, own: u64, expected: u64, target: &Path, keep: &Path) -> Result<Option<PathBuf>, FsError> {
-    let found = version(path)?;
-    if found.inode == own || found.content == expected {
-        remove(path)?;
-        return Ok(None);
-    }
-    let mut name = target.file_name().unwrap_or(OsStr::new("file")).to_owned();
-    name.push(format!(".rescued-{:016x}", found.content));
-    let aside = parent_of(keep).join(&name);
-    if std::fs::rename(path, &aside).is_ok() {
-        return Ok(Some(aside));
-    }
-    let aside = parent_of(path).join(&name);
-    std::fs::rename(path, &aside).map_err(|source| FsError::io("rename", path, source))?;
-    Ok(Some(aside))
-}
-
-fn remove(path: &Path) -> Result<(), FsError> {
-    std::fs::remove_file(path).map_err(|source| FsError::io("remove", path, source))
-}
-
-fn rest_of_name<'a>(name: &'a OsStr, prefix: &OsStr) -> Option<&'a str> {
-    name.to_str()?.strip_prefix(prefix.to_str()?)
-}
-
-/// Where a file waits for its exchange, or stays after it: the name tells the inode of our content (0: none of ours)
-/// and what the displaced content should be.
-fn swap_path(target: &Path, own: u64, expected: u64) -> PathBuf {
-    let mut name = name_prefix(target);
-    name.push(format!("{own:x}-{expected:016x}{SWAP_SUFFIX}"));
-    parent_of(target).join(name)
-}
-
-fn parse_swap_name(middle: &str) -> Option<(u64, u64)> {
-    let (own, expected) = middle.split_once('-')?;
-    Some((u64::from_str_radix(own, 16).ok()?, u64::from_str_radix(expected, 16).ok()?))
-}
-
-fn version(path: &Path) -> Result<Version, FsError> {
-    let inode = path.metadata().map_err(|source| FsError::io("read", path, source))?.ino();
-    Ok(Version { inode, content: Digest::of_file(path)?.hash() })
+pub(super) fn version(path: &Path) -> Result<Version, FsError> {
+    let found = path.metadata().map_err(|source| FsError::io("read", path, source))?;
+    // A directory that somebody has made in the file's place goes back there like a save.
+    let content = if found.is_dir() { 0 } else { Digest::of_file(path)?.hash() };
+    Ok(Version { inode: found.ino(), content })
 }
 
 fn digest_if_there(path: &Path) -> Result<Option<Digest>, FsError> {
@@ -356,7 +336,7 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
 }
 
 /// The file that a path leads to, whether or not it exists yet.
-fn resolve(path: &Path) -> Result<PathBuf, FsError> {
+pub(super) fn resolve(path: &Path) -> Result<PathBuf, FsError> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
         match std::fs::read_link(&path) {

@@ -98,8 +98,8 @@ fn what_is_appended_stands_after_what_was_expected_or_nowhere() {
     let mut editor = OpenOptions::new().append(true).open(home.file()).expect("opens");
     append("last\n", "old\nmore\n").expect("written");
     editor.write_all(b"late edit").expect("written");
-    let (written, _) = append("x", "old\nmore\nlast\n").expect("written");
-    assert_eq!(fs::read_to_string(&written.rescued[0]).expect("readable"), "old\nmore\nlate edit");
+    let refused = append("x", "old\nmore\nlast\n").expect_err("somebody has saved");
+    assert!(matches!(refused, WriteError::Changed { current: Some(text) } if text == b"old\nmore\nlate edit"));
     fs::remove_file(home.file()).expect("removable");
     assert!(matches!(append("x", "y").expect_err("gone"), WriteError::Changed { current: None }));
     assert_eq!(home.clutter(), Vec::<String>::new());
@@ -175,6 +175,28 @@ fn an_edit_saved_into_the_displaced_file_is_rescued_by_the_next_write() {
 }
 
 #[test]
+fn an_edit_saved_into_the_displaced_file_takes_its_place_again_where_it_is_merged() {
+    let home = Home::with("old");
+    let late = || reclaim_late(&home.file(), &home.lock()).expect("looks");
+    let mut editor = OpenOptions::new().write(true).open(home.file()).expect("opens");
+    home.write("new", Some("old")).expect("written");
+    assert!(!late(), "nothing was saved");
+    editor.write_all(b"late").expect("written");
+    assert!(late());
+    editor.write_all(b" edit").expect("written");
+    assert_eq!(fs::read_to_string(home.file()).expect("readable"), "late edit", "the editor writes into the live file");
+    assert!(!late());
+    let merged = exchange_merged(&home.file(), &home.lock(), b"merged", Some(b"late edit")).expect("written");
+    assert!(merged.rescued.is_empty());
+    // Somebody else has saved since: both are kept.
+    editor.write_all(b"!").expect("written");
+    put(&home.file(), "other");
+    assert!(!late());
+    let written = home.write("newest", Some("other")).expect("written");
+    assert_eq!(fs::read_to_string(&written.rescued[0]).expect("readable"), "late edit!");
+}
+
+#[test]
 fn what_a_killed_writer_left_behind_is_swept_or_rescued() {
     let home = Home::with("old");
     let swap = exchange::Swap::stage(&home.file(), b"never published", Digest::of(b"old")).expect("staged");
@@ -221,6 +243,25 @@ fn putting_back_prefers_the_newest_save() {
     fs::remove_file(home.file()).expect("removable");
     swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "E3");
+}
+
+#[test]
+fn a_directory_that_took_the_files_place_right_before_a_write_goes_back_there_and_the_next_write_is_served() {
+    let home = Home::with("old");
+    let keep = home.dir.path().join(".orch/swap");
+    create_dir_private(&keep).expect("made");
+    let swap = exchange::Swap::stage(&home.file(), b"ours", Digest::of(b"old")).expect("staged");
+    fs::remove_file(home.file()).expect("removable");
+    fs::create_dir(home.file()).expect("made");
+    exchange::swap_names(&swap.path, &home.file()).expect("exchanged");
+    swap.put_back(&home.file(), &keep, Digest::of(b"ours")).expect("put back");
+    drop(swap);
+    assert!(home.file().is_dir());
+    assert_eq!(home.clutter(), Vec::<String>::new());
+    fs::remove_dir(home.file()).expect("it is empty");
+    put(&home.file(), "mended");
+    assert!(home.write("new", Some("mended")).expect("written").rescued.is_empty());
+    assert_eq!(home.clutter(), Vec::<String>::new());
 }
 
 #[test]

@@ -93,6 +93,11 @@ impl Call {
         self
     }
 
+    pub(in crate::adapters) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
     pub(in crate::adapters) fn stdin(mut self, bytes: Vec<u8>) -> Self {
         self.stdin = bytes;
         self

@@ -15,7 +15,10 @@ use std::path::PathBuf;
 /// How many commits are listed at most.
 const COMMITS_MAX: &str = "--max-count=10000";
 /// Options of every diff: no program of the repository runs, no submodule is looked into.
-const DIFF: [&str; 5] = ["diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=dirty"];
+pub(super) const DIFF: [&str; 5] =
+    ["diff", "--no-ext-diff", "--no-textconv", "--no-renames", "--ignore-submodules=dirty"];
+/// So many files are asked for one by one where they do not fit together.
+const SINGLE: usize = 200;
 /// What a changed line takes in a patch, with its share of context: to guess which files fit.
 const BYTES_PER_LINE: u64 = 80;
 
@@ -32,6 +35,8 @@ pub struct Evidence {
     pub commits: Vec<String>,
     /// Changed files.
     pub files: u64,
+    /// The first of them, at most 100.
+    pub changed: Vec<PathBuf>,
     /// Added lines.
     pub insertions: u64,
     /// Removed lines.
@@ -62,6 +67,9 @@ pub struct Patch {
     pub omitted: Vec<PathBuf>,
 }
 
+/// Changed files that are named.
+const NAMED: usize = 100;
+
 impl Repo {
     /// Looks at a worktree: three git commands. Changes nothing.
     pub async fn evidence(&self, at: &Checkout, base: &str) -> Result<Evidence, GitError> {
@@ -79,9 +87,31 @@ impl Repo {
             files: changes.len() as u64,
             insertions: changes.iter().map(|change| change.insertions).sum(),
             deletions: changes.iter().map(|change| change.deletions).sum(),
+            changed: changes.into_iter().take(NAMED).map(|change| change.path).collect(),
             dirty: !status.differences.is_empty(),
             operation: at.operation(),
         })
+    }
+
+    /// How many commits `head` has that `base` has not.
+    pub async fn commits_between(&self, base: &str, head: &str) -> Result<usize, GitError> {
+        let range = format!("{}..{}", require_sha(base)?, require_sha(head)?);
+        let counted = self.ask(&self.main_checkout(), Call::new(["rev-list", "--count", &range, "--"])).await?.text();
+        counted
+            .parse()
+            .map_err(|_| GitError::Unexpected { command: "git rev-list --count".to_owned(), detail: counted })
+    }
+
+    /// The files of a checkout that are not as they were at `base`, committed or not. Takes no lock.
+    pub async fn touched(&self, at: &Checkout, base: &str) -> Result<Vec<PathBuf>, GitError> {
+        let changed = Call::new(DIFF).arg("--name-only").arg("-z").arg(require_sha(base)?).arg("--");
+        let unknown = Call::new(["ls-files", "--others", "--exclude-standard", "-z", "--"]);
+        let (changed, unknown) = tokio::try_join!(self.ask(at, changed), self.ask(at, unknown))?;
+        let names = |bytes: Vec<u8>| {
+            let names = bytes.split(|b| *b == 0).filter(|name| !name.is_empty());
+            names.map(|name| PathBuf::from(OsStr::from_bytes(name))).collect::<Vec<_>>()
+        };
+        Ok([names(changed.stdout), names(unknown.stdout)].concat())
     }
 
     /// The files that changed between the common ancestor of two commits and the second one.
@@ -109,18 +139,32 @@ impl Repo {
             fits
         });
         let mut omitted: Vec<PathBuf> = omitted.into_iter().map(|change| change.path).collect();
-        let mut some = Call::new(DIFF).arg(range(base, head)?).output_limit(limit).arg("--");
-        for change in &fitting {
-            some = some.arg(&change.path);
+        let some = |paths: &[FileChange], limit: usize| -> Result<Call, GitError> {
+            let call = Call::new(DIFF).arg(range(base, head)?).output_limit(limit).arg("--");
+            Ok(paths.iter().fold(call, |call, change| call.arg(&change.path)))
+        };
+        if !fitting.is_empty()
+            && let Some(text) = self.unless_too_long(at, some(&fitting, limit)?).await?
+        {
+            return Ok(Patch { text, omitted });
         }
-        let text = if fitting.is_empty() { None } else { self.unless_too_long(at, some).await? };
-        if text.is_none() {
-            omitted.extend(fitting.into_iter().map(|change| change.path));
+        // Lines may be long: one file that is larger than it looks must not hide the others.
+        let mut text = String::new();
+        for (number, change) in fitting.into_iter().enumerate() {
+            let left = limit.saturating_sub(text.len());
+            let one = match number < SINGLE && left > 0 {
+                true => self.unless_too_long(at, some(std::slice::from_ref(&change), left)?).await?,
+                false => None,
+            };
+            match one {
+                Some(one) => text.push_str(&one),
+                None => omitted.push(change.path),
+            }
         }
-        Ok(Patch { text: text.unwrap_or_default(), omitted })
+        Ok(Patch { text, omitted })
     }
 
-    async fn unless_too_long(&self, at: &Checkout, call: Call) -> Result<Option<String>, GitError> {
+    pub(super) async fn unless_too_long(&self, at: &Checkout, call: Call) -> Result<Option<String>, GitError> {
         match self.ask(at, call).await {
             Ok(output) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
             Err(GitError::Process(ProcessError::TooMuchOutput { .. })) => Ok(None),
@@ -129,7 +173,7 @@ impl Repo {
     }
 }
 
-fn range(base: &str, head: &str) -> Result<String, GitError> {
+pub(super) fn range(base: &str, head: &str) -> Result<String, GitError> {
     Ok(format!("{}...{}", require_sha(base)?, require_sha(head)?))
 }
 

@@ -138,7 +138,8 @@ impl Repo {
         }
         for (paths, args) in [(gone, &["--force-remove"][..]), (there, &["--add", "--replace"])] {
             if !paths.is_empty() {
-                let call = Call::new(["update-index"].iter().chain(args).chain(&["-z", "--stdin"])).stdin(paths);
+                let call =
+                    Call::new(["update-index"].iter().chain(args).chain(&["-z", "--stdin"])).stdin(paths).durable();
                 self.ask(at, call.setting("core.safecrlf", "false").time_limit(CHECKOUT)).await?;
             }
         }
@@ -152,7 +153,7 @@ impl Repo {
         if self.holds(at, unchanged).await? {
             return Ok(None);
         }
-        let call = Call::new(["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--file=-"]);
+        let call = Call::new(["commit", "--quiet", "--no-verify", "--cleanup=whitespace", "--file=-"]).durable();
         let call = self.signed(at, call.stdin(clean_message(message).into_bytes()), author).await?;
         self.ask(at, call.time_limit(CHECKOUT)).await?;
         self.commit_at(at, "HEAD").await

@@ -59,8 +59,7 @@ impl Locks {
     /// Waits until nobody else changes the repository with this common directory.
     pub(super) async fn hold(&self, common_dir: &Path) -> Result<Held, GitError> {
         let here = Arc::clone(&self.gate(common_dir).turn).lock_owned().await;
-        let name = format!("git-{}.lock", short_hash(common_dir.as_os_str().as_encoded_bytes()));
-        let path = self.directory.join(name);
+        let path = self.file(common_dir, "lock");
         let io = |source| GitError::Io { path: path.clone(), source };
         std::fs::create_dir_all(&self.directory).map_err(io)?;
         let until = Instant::now() + PATIENCE;
@@ -72,6 +71,15 @@ impl Locks {
             }
         }
         Err(GitError::Busy { lock: path })
+    }
+
+    /// Where a move of a base branch of this repository is noted while it lasts.
+    pub(super) fn note(&self, common_dir: &Path) -> PathBuf {
+        self.file(common_dir, "move")
+    }
+
+    fn file(&self, common_dir: &Path, kind: &str) -> PathBuf {
+        self.directory.join(format!("git-{}.{kind}", short_hash(common_dir.as_os_str().as_encoded_bytes())))
     }
 
     /// Says that orch moves the main checkout of this repository now. Only who holds it does.

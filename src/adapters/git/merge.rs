@@ -3,11 +3,14 @@
 //!
 //! Never here: a merge in somebody's checkout that is not clean, a base that moves other than forward.
 
+use super::super::crash::point;
 use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, failed};
 use super::error::GitError;
+use super::halfway::{Note, moving_mark};
 use super::leftovers::{Author, clean_message};
 use super::repo::Repo;
+use crate::adapters::process::RUN_MARK;
 use crate::adapters::worktree::WorktreeError;
 use crate::domain::names::BranchName;
 use std::path::{Path, PathBuf};
@@ -23,6 +26,8 @@ pub struct MergeRequest<'a> {
     pub scratch: &'a Path,
     /// Message of the merge commit.
     pub message: &'a str,
+    /// The tip that was judged, or that a person saw: with another one there is no merge. `None`: whatever is there.
+    pub expected: Option<&'a str>,
 }
 
 /// A merge that went well, not yet on the base branch.
@@ -47,6 +52,8 @@ pub enum Merged {
     Already {
         /// Where the base branch stands.
         base_sha: String,
+        /// The commit that brought it there; where that was no merge of its own, the tip of the base.
+        commit: String,
     },
 }
 
@@ -60,6 +67,26 @@ pub enum MergeError {
         files: Vec<PathBuf>,
         /// Where the base branch stood.
         base_sha: String,
+        /// What each side has there, as text.
+        sides: String,
+    },
+    /// The branch has moved since it was judged.
+    #[error("{name} is at {found}, and {expected} was judged")]
+    NotAsJudged {
+        /// The branch.
+        name: BranchName,
+        /// What was judged, or seen by a person.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// What is to be taken back is no merge that the base has.
+    #[error("{commit} is not a merge that {base} has")]
+    NotAMerge {
+        /// The commit.
+        commit: String,
+        /// The base branch.
+        base: BranchName,
     },
     /// The branch is gone.
     #[error("branch {name} does not exist")]
@@ -85,6 +112,10 @@ impl MergeError {
             Self::BranchMissing { name } => {
                 Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>"))
             }
+            Self::NotAsJudged { name, .. } => {
+                Some(format!("look at what is on {name} now: orch task diff, then orch task approve"))
+            }
+            Self::NotAMerge { commit, base } => Some(format!("git revert, on {base}, of what {commit} brought")),
             Self::Scratch(error) => error.hint(),
             Self::Git(error) => error.hint(),
         }
@@ -114,6 +145,16 @@ pub enum AdvanceError {
         path: PathBuf,
         /// What is changed there.
         files: Vec<PathBuf>,
+    },
+    /// An earlier move was cut off, and cannot be brought to its end without touching what somebody else did meanwhile.
+    #[error("a move of {branch} in {} was cut off, and {reason}", path.display())]
+    HalfMoved {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
     },
     /// The base branch is checked out in a directory that is not there now.
     #[error("{branch} is checked out in {}, which is not there", path.display())]
@@ -157,6 +198,10 @@ impl AdvanceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::HalfMoved { path, .. } => Some(format!(
+                "see what git -C {} status tells, and commit it or put it away; remove the lock files when no git is at work",
+                path.display()
+            )),
             Self::CheckoutMissing { .. } => Some("git worktree prune, if it will not come back".to_owned()),
             Self::FilterOff { path, sha, .. } => Some(format!(
                 "git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig",
@@ -175,11 +220,19 @@ impl Repo {
         let missing = |name: &BranchName| MergeError::BranchMissing { name: name.clone() };
         let base_sha = self.tip(request.base).await?.ok_or_else(|| missing(request.base))?;
         let branch_sha = self.tip(request.branch).await?.ok_or_else(|| missing(request.branch))?;
+        if let Some(expected) = request.expected.filter(|expected| *expected != branch_sha) {
+            let (name, expected) = (request.branch.clone(), expected.to_owned());
+            return Err(MergeError::NotAsJudged { name, expected, found: branch_sha });
+        }
         if self.is_ancestor(&branch_sha, &base_sha).await? {
-            return Ok(Merged::Already { base_sha });
+            let commit = self.merge_of(&branch_sha, &base_sha).await?.unwrap_or_else(|| base_sha.clone());
+            return Ok(Merged::Already { base_sha, commit });
         }
         let checkout = self.make_scratch(request.scratch, &base_sha).await?;
-        match self.merge_in(&checkout, &branch_sha, &base_sha, request.message).await {
+        point!("merge.scratch.made");
+        let merged = self.merge_in(&checkout, &branch_sha, &base_sha, request.message).await;
+        point!("merge.committed");
+        match merged {
             Ok(merge_sha) => Ok(Merged::Ready(Candidate { base_sha, branch_sha, merge_sha, checkout })),
             Err(error) => {
                 self.drop_scratch(request.scratch).await?;
@@ -194,6 +247,9 @@ impl Repo {
             Call::new(["merge", "--no-ff", "--no-edit", "--no-stat", "--quiet", "--no-verify", "--cleanup=whitespace"])
                 .arg(message)
                 .arg(commit)
+                .durable()
+                // Whoever is to resolve a conflict sees what was there before, too.
+                .setting("merge.conflictStyle", "diff3")
                 .time_limit(CHECKOUT);
         let call = self.signed(at, call, Author::Configured).await?;
         let output = self.run(at, call).await?;
@@ -201,11 +257,12 @@ impl Repo {
             let sha = self.commit_at(at, "HEAD").await?;
             return sha.ok_or_else(|| GitError::NoCommits { path: at.work_tree.clone() }.into());
         }
-        let files = self.status(at, super::Untracked::No).await?.unmerged;
-        if files.is_empty() {
+        let status = self.status(at, super::Untracked::No).await?;
+        if status.unmerged.is_empty() {
             return Err(failed("git merge".to_owned(), &output).into());
         }
-        Err(MergeError::Conflict { files, base_sha: base_sha.to_owned() })
+        let sides = self.sides(at, &status).await?;
+        Err(MergeError::Conflict { files: status.unmerged, base_sha: base_sha.to_owned(), sides })
     }
 
     /// Moves the base branch from `expected_old` to `new_sha`, if it is still there, and with it the checkout that has
@@ -234,6 +291,7 @@ impl Repo {
 
     async fn advance(&self, base: &BranchName, old: &str, new: &str) -> Result<Advanced, AdvanceError> {
         let _held = self.hold().await?;
+        self.finish_held_move().await?;
         let found = self.tip(base).await?;
         if let Some(sha) = &found
             && self.is_ancestor(new, sha).await?
@@ -247,16 +305,44 @@ impl Repo {
             return Err(AdvanceError::NotForward { branch: base.clone() });
         }
         let checkout = self.checkout_of(base).await?;
+        // git flushes what it writes, and not the directories in which that gets its names: the base must never name what a
+        // power cut may take.
+        self.make_last(&self.main_checkout(), base, (old, new)).await?;
         let _moving = self.moving();
-        match &checkout {
-            None => self.move_ref(base, old, new).await?,
-            Some(at) => self.move_checkout(at, base, old, new).await?,
-        }
+        let note = Note { branch: base.clone(), old: old.to_owned(), new: new.to_owned(), checkout };
+        self.move_noted(&note).await?;
         let found = self.tip(base).await?;
         if found.as_deref() != Some(new) {
             return Err(AdvanceError::Moved { branch: base.clone(), found });
         }
-        Ok(Advanced { sha: new.to_owned(), checkout: checkout.map(|at| at.work_tree), already: false })
+        self.make_last(&self.main_checkout(), base, (old, new)).await?;
+        Ok(Advanced { sha: new.to_owned(), checkout: note.checkout.map(|at| at.work_tree), already: false })
+    }
+
+    /// Moves the branch, and its checkout if it has one. Whatever dies meanwhile: the note tells how to go on.
+    async fn move_noted(&self, note: &Note) -> Result<(), AdvanceError> {
+        if let Some(at) = &note.checkout {
+            self.require_clean(at, note).await?;
+        }
+        self.note_move(note)?;
+        point!("merge.noted");
+        let moved = match &note.checkout {
+            None => self.move_ref(&note.branch, &note.old, &note.new).await,
+            Some(at) => self.move_checkout(at, note).await,
+        };
+        point!("merge.moved");
+        match moved {
+            // git has refused before it touched anything.
+            Ok(()) | Err(AdvanceError::BaseDirty { .. } | AdvanceError::Moved { .. }) => {
+                self.forget_move()?;
+                moved
+            }
+            Err(AdvanceError::Git(GitError::Failed { exit, .. })) if exit.signal.is_some() => self.settle_move().await,
+            Err(error) => {
+                self.settle_move().await?;
+                Err(error)
+            }
+        }
     }
 
     /// The checkout that has a branch checked out.
@@ -274,8 +360,8 @@ impl Repo {
         checkout.map(Some).ok_or_else(|| AdvanceError::CheckoutMissing { branch: branch.clone(), path })
     }
 
-    async fn move_ref(&self, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
-        let call = Call::new(["update-ref", "--no-deref", "-m", "orch: merge", &base.full_ref(), new, old]);
+    pub(super) async fn move_ref(&self, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
+        let call = Call::new(["update-ref", "--no-deref", "-m", "orch: merge", &base.full_ref(), new, old]).durable();
         match self.ask(&self.main_checkout(), call).await {
             Ok(_) => Ok(()),
             Err(GitError::Failed { detail, .. }) if detail.contains("but expected") => {
@@ -285,16 +371,20 @@ impl Repo {
         }
     }
 
-    async fn move_checkout(&self, at: &Checkout, base: &BranchName, old: &str, new: &str) -> Result<(), AdvanceError> {
-        let dirty = |files| AdvanceError::BaseDirty { branch: base.clone(), path: at.work_tree.clone(), files };
+    /// Refuses a checkout in which somebody is at work.
+    async fn require_clean(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
         let status = self.status(at, super::Untracked::No).await?;
         if !status.differences.is_empty() || at.operation().is_some() {
-            return Err(dirty(status.differences.into_iter().map(|difference| difference.path).collect()));
+            return Err(dirty(at, note, status.differences.into_iter().map(|difference| difference.path).collect()));
         }
-        if self.touches_filter(at, old, new).await? {
-            let (path, branch, sha) = (at.work_tree.clone(), base.clone(), new.to_owned());
+        if self.touches_filter(at, &note.old, &note.new).await? {
+            let (path, branch, sha) = (at.work_tree.clone(), note.branch.clone(), note.new.clone());
             return Err(AdvanceError::FilterOff { path, branch, sha });
         }
+        Ok(())
+    }
+
+    async fn move_checkout(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
         let args = [
             "merge",
             "--ff-only",
@@ -303,15 +393,17 @@ impl Repo {
             "--no-stat",
             "--quiet",
             "--no-verify",
-            new,
+            &note.new,
         ];
-        let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").time_limit(CHECKOUT);
-        match self.ask(at, call).await {
+        let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").durable().time_limit(CHECKOUT);
+        match self.ask(at, call.variable(RUN_MARK, &moving_mark(&at.work_tree))).await {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
-            Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => Err(dirty(paths_in(&detail))),
+            Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => {
+                Err(dirty(at, note, paths_in(&detail)))
+            }
             Err(GitError::Failed { detail, .. }) if detail.contains("fast-forward") => {
-                Err(AdvanceError::Moved { branch: base.clone(), found: self.tip(base).await? })
+                Err(AdvanceError::Moved { branch: note.branch.clone(), found: self.tip(&note.branch).await? })
             }
             Err(error) => Err(error.into()),
         }
@@ -333,6 +425,10 @@ impl Repo {
         let fields: Vec<&[u8]> = output.stdout.split(|b| *b == 0).collect();
         Ok(fields.chunks_exact(3).any(|triple| settings.filters_off.contains(triple[2])))
     }
+}
+
+fn dirty(at: &Checkout, note: &Note, files: Vec<PathBuf>) -> AdvanceError {
+    AdvanceError::BaseDirty { branch: note.branch.clone(), path: at.work_tree.clone(), files }
 }
 
 /// The paths that git lists in a refusal: one per line, indented.

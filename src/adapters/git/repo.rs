@@ -6,7 +6,7 @@ use super::lock::{Held, Moving};
 use super::{Git, base};
 use crate::adapters::fs;
 use crate::adapters::process::{self, Output};
-use crate::domain::names::BranchName;
+use crate::domain::names::{BRANCH_PREFIX, BranchName};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -160,6 +160,13 @@ impl Repo {
         self.commit_of(&branch.full_ref()).await
     }
 
+    /// The names of all local branches in the space of tasks.
+    pub async fn task_branches(&self) -> Result<Vec<String>, GitError> {
+        let space = format!("refs/heads/{BRANCH_PREFIX}");
+        let call = Call::new(["for-each-ref", "--format=%(refname:lstrip=2)"]).arg(space);
+        Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
+    }
+
     /// The tip of a branch, where it stands in a file of its own, as after each change of it; read without a program.
     pub(in crate::adapters) fn loose_tip(&self, branch: &BranchName) -> Option<String> {
         let text = fs::read_text(&self.common_dir.join(branch.full_ref()), 4096).ok()?;
@@ -209,6 +216,11 @@ impl Repo {
     /// Says that orch moves the main checkout, until this is dropped.
     pub(super) fn moving(&self) -> Moving {
         self.git.locks.moving(&self.common_dir)
+    }
+
+    /// Where a move of a base branch is noted while it lasts.
+    pub(super) fn move_note(&self) -> PathBuf {
+        self.git.locks.note(&self.common_dir)
     }
 
     /// How often orch began or ended to move the main checkout; odd while that goes on.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, interval};
 
 /// A lock that does not change for so long belongs to nobody: git holds it for milliseconds.
-const STILL: Duration = Duration::from_secs(1);
+pub(super) const STILL: Duration = Duration::from_secs(1);
 /// How long a living git may go on before the caller gets an error.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often to look.
@@ -20,14 +20,27 @@ impl Checkout {
     /// Waits until the worktree's locks are gone, and removes one that stands still. Only for a worktree of orch's in
     /// which no run goes on; `branch` is the task's own.
     pub(in crate::adapters) async fn clear_stale_locks(&self, branch: Option<&BranchName>) -> Result<(), GitError> {
-        for name in ["index.lock", "HEAD.lock"] {
-            clear(&self.git_dir.join(name)).await?;
+        for lock in own_locks(&self.git_dir)? {
+            clear(&lock).await?;
         }
         match branch {
             Some(branch) => clear_branch_lock(&self.common_dir, branch).await,
             None => Ok(()),
         }
     }
+}
+
+/// The locks of a worktree's own index and references (`HEAD`, `ORIG_HEAD`, `AUTO_MERGE`, …).
+fn own_locks(git_dir: &Path) -> Result<Vec<PathBuf>, GitError> {
+    let failed = |source| GitError::Io { path: git_dir.to_owned(), source };
+    let mut locks = Vec::new();
+    for entry in std::fs::read_dir(git_dir).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "lock") {
+            locks.push(path);
+        }
+    }
+    Ok(locks)
 }
 
 /// The same for the lock of a task's branch, before anything is made that moves it.
@@ -67,7 +80,8 @@ async fn clear(lock: &Path) -> Result<(), GitError> {
     Err(GitError::Locked { lock: lock.to_owned() })
 }
 
-fn remove(lock: &Path) -> Result<(), GitError> {
+/// Removes a file; one that is not there is no error.
+pub(super) fn remove(lock: &Path) -> Result<(), GitError> {
     match std::fs::remove_file(lock) {
         Err(source) if source.kind() != ErrorKind::NotFound => Err(GitError::Io { path: PathBuf::from(lock), source }),
         Ok(()) | Err(_) => Ok(()),
@@ -75,7 +89,7 @@ fn remove(lock: &Path) -> Result<(), GitError> {
 }
 
 /// What changes when somebody writes the file or makes it anew.
-fn signs(file: &Path) -> Option<(u64, u64, i64, i64)> {
+pub(super) fn signs(file: &Path) -> Option<(u64, u64, i64, i64)> {
     let m = file.symlink_metadata().ok()?;
     Some((m.ino(), m.size(), m.mtime(), m.mtime_nsec()))
 }

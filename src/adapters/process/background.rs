@@ -21,9 +21,15 @@ pub async fn run_async(invocation: &Invocation) -> Result<Output, ProcessError> 
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|source| invocation.start_error(source))?;
     let mut group = Group(child);
-    match timeout(invocation.time_limit, talk(invocation, &mut group.0)).await {
-        Ok(result) => result,
-        Err(_) => Err(ProcessError::TimedOut { label: invocation.label(), limit: invocation.time_limit }),
+    let (mut out, mut err) = (Collected::new(invocation), Collected::new(invocation));
+    let talked = timeout(invocation.time_limit, talk(invocation, &mut group.0, (&mut out, &mut err))).await;
+    match talked {
+        Ok(exit) => exit.map(|exit| output(exit, out, err)),
+        Err(_) => {
+            let unfinished = Exit { code: None, signal: None };
+            let printed = Some(Box::new(output(unfinished, out, err)));
+            Err(ProcessError::TimedOut { label: invocation.label(), limit: invocation.time_limit, printed })
+        }
     }
 }
 
@@ -40,32 +46,31 @@ impl Drop for Group {
     }
 }
 
-async fn talk(invocation: &Invocation, child: &mut Child) -> Result<Output, ProcessError> {
-    let mut out = Collected::new(invocation);
-    let mut err = Collected::new(invocation);
+async fn talk(
+    invocation: &Invocation,
+    child: &mut Child,
+    (out, err): (&mut Collected, &mut Collected),
+) -> Result<Exit, ProcessError> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let mut streams = Box::pin(async {
         let write = async {
             write_all(stdin, &invocation.stdin).await;
             Ok(())
         };
-        tokio::try_join!(write, collect(stdout, &mut out, invocation), collect(stderr, &mut err, invocation))
+        tokio::try_join!(write, collect(stdout, out, invocation), collect(stderr, err, invocation))
     });
     // Both arms may be dropped half-way: `wait` is cancel-safe, and the streams keep what they have read.
     let exit = tokio::select! {
         exit = wait(child, invocation) => exit?,
         read = &mut streams => {
             read?;
-            drop(streams);
-            let exit = wait(child, invocation).await?;
-            return Ok(output(exit, out, err));
+            return wait(child, invocation).await;
         }
     };
     if let Ok(read) = timeout(DRAIN, &mut streams).await {
         read?;
     }
-    drop(streams);
-    Ok(output(exit, out, err))
+    Ok(exit)
 }
 
 async fn wait(child: &mut Child, invocation: &Invocation) -> Result<Exit, ProcessError> {
@@ -132,9 +137,10 @@ mod tests {
     #[tokio::test]
     async fn a_limit_and_a_dropped_call_end_the_children_too() {
         let mark = format!("dropped-{}", std::process::id());
-        let call = sh("sleep 100 & echo; sleep 100").env(RUN_MARK, &mark);
-        let error = run_async(&call.clone().time_limit(Duration::from_millis(100))).await.expect_err("too long");
-        assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
+        let call = sh("sleep 100 & echo so far; sleep 100").env(RUN_MARK, &mark);
+        let error = run_async(&call.clone().time_limit(Duration::from_millis(500))).await.expect_err("too long");
+        let ProcessError::TimedOut { printed: Some(printed), .. } = error else { panic!("{error}") };
+        assert_eq!(printed.text(), "so far");
         drop(timeout(Duration::from_millis(100), run_async(&call)).await);
         let deadline = clock::instant() + Duration::from_secs(10);
         while !marked(&mark).is_empty() {

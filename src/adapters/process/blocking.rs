@@ -95,7 +95,7 @@ impl<'a> Talk<'a> {
                 return Ok(exit);
             }
             if left.is_zero() {
-                return Err(ProcessError::TimedOut { label: self.invocation.label(), limit });
+                return Err(ProcessError::TimedOut { label: self.invocation.label(), limit, printed: None });
             }
             self.wait(left, exit.is_some()).map_err(|source| self.lost(source.into()))?;
             self.stdout.read(self.invocation)?;

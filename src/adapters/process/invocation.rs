@@ -1,5 +1,6 @@
 //! What to run and within which limits, as data.
 
+use super::output::Output;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -174,6 +175,8 @@ pub enum ProcessError {
         label: String,
         /// How long it had.
         limit: Duration,
+        /// What it had printed by then, where that was kept.
+        printed: Option<Box<Output>>,
     },
     /// It printed too much and was killed.
     #[error("{label} printed more than {limit} bytes and was killed")]

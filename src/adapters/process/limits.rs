@@ -1,6 +1,7 @@
 //! What this process uses and may use.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::path::{Path, PathBuf};
 
 /// As many open files as a daemon with a thousand watchers needs. No more, because programs that it starts inherit it,
 /// and some walk through all numbers that are allowed.
@@ -13,6 +14,22 @@ pub fn raise_file_limit() {
     if limit.current.is_some_and(|current| current < wanted) {
         // With the old limit it works too, for fewer watchers.
         setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum }).ok();
+    }
+}
+
+/// How many files this process may have open; `None`: as many as it likes.
+pub fn file_limit() -> Option<u64> {
+    getrlimit(Resource::Nofile).current
+}
+
+/// Where this program can be started from: `known`, where it was when this process began, or, when an upgrade has taken
+/// it away there, the kernel's own name for the file that this process runs, which holds as long as it lives.
+pub fn own_program(known: &Path) -> PathBuf {
+    let by_kernel = || PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+    if known.exists() {
+        known.to_owned()
+    } else {
+        Some(by_kernel()).filter(|own| own.exists()).unwrap_or(known.to_owned())
     }
 }
 

@@ -8,6 +8,7 @@ use super::table::{self, Entry};
 use crate::adapters::clock;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 /// A process that had to be ended.
@@ -26,11 +27,37 @@ pub struct Load {
     pub cpu: Duration,
     /// Memory of their own, in bytes.
     pub memory: u64,
+    /// How many they are.
+    pub processes: usize,
 }
 
 /// The running processes that bear the mark of this run, without the caller.
 pub fn marked(run: &str) -> Vec<Identity> {
     targets(run, None).iter().map(Entry::identity).collect()
+}
+
+/// All marks that running processes bear, each once.
+pub fn marks() -> BTreeSet<String> {
+    table::values(&table::all(), RUN_MARK)
+}
+
+/// The running processes that work below a directory: in it, or with a file of it open. `None`: it cannot be told here.
+/// Those of other people are not seen.
+pub fn working_in(dir: &Path) -> Option<Vec<u32>> {
+    let me = std::process::id();
+    // The kernel tells places without links.
+    let dir = dir.canonicalize().ok()?;
+    let at = table::places()?;
+    let mut pids: Vec<u32> =
+        at.into_iter().filter(|(pid, place)| *pid != me && place.starts_with(&dir)).map(|(pid, _)| pid).collect();
+    pids.sort_unstable();
+    pids.dedup();
+    Some(pids)
+}
+
+/// The short name of the program that a process runs.
+pub fn program_of(pid: u32) -> String {
+    table::name(pid)
 }
 
 /// Ends every process of a run: asks with TERM, and after `grace` kills, until none is left. With a `grace` of zero
@@ -46,13 +73,16 @@ pub fn sweep_tree(run: &str, grace: Duration) -> Vec<Swept> {
 
 /// What the descendants of the caller use, and what it has waited for.
 pub fn descendants_load() -> Load {
-    let all = table::all();
     let me = std::process::id();
-    let family = with_descendants(&all, BTreeSet::from([me]));
-    let members = all.iter().filter(|entry| entry.pid != me && family.contains(&entry.pid));
-    members.fold(Load::default(), |sum, entry| Load {
+    let family = table::below(me).unwrap_or_else(|| {
+        let all = table::all();
+        let family = with_descendants(&all, BTreeSet::from([me]));
+        all.into_iter().filter(|entry| entry.pid != me && family.contains(&entry.pid)).collect()
+    });
+    family.iter().fold(Load::default(), |sum, entry| Load {
         cpu: sum.cpu.saturating_add(entry.cpu),
         memory: sum.memory.saturating_add(table::own_memory(entry)),
+        processes: sum.processes + usize::from(!entry.zombie),
     })
 }
 

@@ -1,7 +1,9 @@
 //! The kernel's table of processes, read from `/proc`.
 
 use super::identity::Identity;
+use std::collections::BTreeSet;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -47,6 +49,26 @@ pub(super) fn all() -> Vec<Entry> {
     dir.flatten().filter_map(|item| item.file_name().to_str()?.parse().ok()).filter_map(entry).collect()
 }
 
+/// The rows below a process, without a look at any other; `None` where the kernel does not tell a process's children.
+pub(super) fn below(root: u32) -> Option<Vec<Entry>> {
+    let mut found = Vec::new();
+    let mut open = children(root)?;
+    while let Some(pid) = open.pop() {
+        // One that has ended meanwhile has no row and no children.
+        found.extend(entry(pid));
+        open.extend(children(pid).unwrap_or_default());
+    }
+    Some(found)
+}
+
+/// The kernel lists children by the thread that started them.
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let lists = threads.flatten().map(|thread| fs::read_to_string(thread.path().join("children")));
+    let lists: Vec<String> = lists.collect::<Result<_, _>>().ok()?;
+    Some(lists.iter().flat_map(|list| list.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect())
+}
+
 /// Fields of `stat` behind the name, which may itself hold spaces and parentheses.
 fn parse_stat(pid: u32, stat: &[u8]) -> Option<Entry> {
     let text = String::from_utf8_lossy(stat);
@@ -70,6 +92,41 @@ pub(super) fn bearing<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<
         environ.split(|&byte| byte == 0).any(|variable| variable == wanted)
     };
     entries.iter().filter(bears).collect()
+}
+
+/// All values of a variable in the environments of these rows, as they were at their start.
+pub(super) fn values(entries: &[Entry], name: &str) -> BTreeSet<String> {
+    let beginning = format!("{name}=").into_bytes();
+    let value = |entry: &Entry| {
+        let environ = fs::read(format!("/proc/{}/environ", entry.pid)).unwrap_or_default();
+        let found = environ.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(beginning.as_slice()));
+        found.map(|value| String::from_utf8_lossy(value).into_owned())
+    };
+    entries.iter().filter(|entry| !entry.zombie).filter_map(value).collect()
+}
+
+/// The value of a variable in the environment of a row, as it was at its start.
+pub(super) fn value(entry: &Entry, name: &str) -> Option<String> {
+    values(std::slice::from_ref(entry), name).pop_first()
+}
+
+/// The words by which a process was started.
+pub(super) fn words(pid: u32) -> Vec<String> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let words = line.split(|&byte| byte == 0).filter(|word| !word.is_empty());
+    words.map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
+/// Where processes work: their directories, and the files that they have open.
+pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
+    let mut found = Vec::new();
+    for item in fs::read_dir("/proc").ok()?.flatten() {
+        let Some(pid) = item.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let open = fs::read_dir(item.path().join("fd")).into_iter().flatten().flatten().map(|fd| fd.path());
+        let places = open.chain(["cwd", "root"].map(|name| item.path().join(name)));
+        found.extend(places.filter_map(|link| Some((pid, fs::read_link(link).ok()?))));
+    }
+    Some(found)
 }
 
 /// The short name of a program. Not its arguments: they may hold secrets.
@@ -96,6 +153,22 @@ mod tests {
         assert_eq!((entry.parent, entry.zombie, entry.start, entry.cpu), (7, true, 555, TICK * 100));
         assert!(parse_stat(1, b"").is_none());
         assert!(parse_stat(1, b"1 (x) S").is_none());
+    }
+
+    #[test]
+    fn who_is_below_a_process_is_found_without_the_whole_table() {
+        let call = super::super::Invocation::new("/bin/sh", "/").args(["-c", "sleep 100 & sleep 100 & wait"]);
+        let mut child = call.env("PATH", "/usr/bin:/bin").group_command().spawn().expect("starts");
+        let deadline = crate::adapters::clock::instant() + Duration::from_secs(10);
+        while below(child.id()).is_some_and(|below| below.len() < 2) {
+            assert!(crate::adapters::clock::instant() < deadline, "{:?}", below(child.id()));
+        }
+        if let Some(found) = below(std::process::id()) {
+            assert!(found.iter().filter(|entry| entry.parent == child.id()).count() == 2, "{found:?}");
+        }
+        let group = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process_group(group, rustix::process::Signal::KILL).expect("it is ours");
+        child.wait().expect("was ended");
     }
 
     #[test]

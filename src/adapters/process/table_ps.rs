@@ -4,6 +4,8 @@
 use super::blocking::run;
 use super::identity::Identity;
 use super::invocation::Invocation;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// One row.
@@ -44,6 +46,11 @@ pub(super) fn all() -> Vec<Entry> {
     ps(&["-ax", "-o", COLUMNS]).lines().filter_map(parse_row).collect()
 }
 
+/// The rows below a process: nothing here tells them apart from the others.
+pub(super) fn below(_root: u32) -> Option<Vec<Entry>> {
+    None
+}
+
 fn parse_row(row: &str) -> Option<Entry> {
     let fields: Vec<&str> = row.split_ascii_whitespace().collect();
     let [pid, parent, state, resident, time, start @ ..] = fields.as_slice() else { return None };
@@ -75,6 +82,41 @@ pub(super) fn bearing<'a>(entries: &'a [Entry], name: &str, value: &str) -> Vec<
         .filter_map(|row| row.split_ascii_whitespace().next()?.parse().ok())
         .collect();
     entries.iter().filter(|entry| pids.contains(&entry.pid)).collect()
+}
+
+/// All values of a variable in the environments of these rows.
+pub(super) fn values(_entries: &[Entry], name: &str) -> BTreeSet<String> {
+    let beginning = format!("{name}=");
+    let listing = ps(&["-Eaxww", "-o", "command="]);
+    listing.split_ascii_whitespace().filter_map(|word| word.strip_prefix(&beginning)).map(str::to_owned).collect()
+}
+
+/// The value of a variable in the environment of a row.
+pub(super) fn value(entry: &Entry, name: &str) -> Option<String> {
+    let beginning = format!("{name}=");
+    let listing = ps(&["-Eww", "-o", "command=", "-p", &entry.pid.to_string()]);
+    listing.split_ascii_whitespace().find_map(|word| word.strip_prefix(&beginning)).map(str::to_owned)
+}
+
+/// The words by which a process was started.
+pub(super) fn words(pid: u32) -> Vec<String> {
+    let line = ps(&["-ww", "-o", "command=", "-p", &pid.to_string()]);
+    line.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+/// Where processes work: their directories, and the files that they have open; `None` without `lsof`.
+pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
+    let call = Invocation::new("/usr/sbin/lsof", "/").args(["-w", "-n", "-P", "-Fpn"]);
+    let text = run(&call.time_limit(Duration::from_secs(30))).ok()?.text();
+    let (mut pid, mut found) = (None, Vec::new());
+    for line in text.lines() {
+        if let Some(number) = line.strip_prefix('p') {
+            pid = number.parse().ok();
+        } else if let (Some(pid), Some(path)) = (pid, line.strip_prefix('n')) {
+            found.push((pid, PathBuf::from(path)));
+        }
+    }
+    (!found.is_empty()).then_some(found)
 }
 
 /// The short name of a program. Not its arguments: they may hold secrets.

@@ -57,7 +57,7 @@ impl Repo {
         }
     }
 
-    async fn is_reachable(&self, sha: &str) -> Result<bool, GitError> {
+    pub(super) async fn is_reachable(&self, sha: &str) -> Result<bool, GitError> {
         let call = Call::new(["for-each-ref", "--count=1", "--contains", sha, "--format=%(refname)"]);
         let call = call.arg("refs/heads/").arg("refs/tags/").arg("refs/remotes/").arg(KEPT);
         Ok(!self.ask(&self.main_checkout(), call).await?.stdout.is_empty())

@@ -28,6 +28,12 @@ impl Repo {
         self.linked_checkout(&path)?.ok_or(WorktreeError::PathTaken { path })
     }
 
+    /// Makes a scratch worktree at a commit; an old one at this path is thrown away.
+    pub async fn checkout_aside(&self, path: &Path, sha: &str) -> Result<Checkout, WorktreeError> {
+        let _held = self.hold().await?;
+        self.make_scratch(path, sha).await
+    }
+
     /// Throws a scratch worktree away. One that is not there is fine.
     pub async fn remove_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
         let _held = self.hold().await?;

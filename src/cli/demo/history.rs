@@ -53,7 +53,7 @@ impl History {
     /// Begins to follow, from the first line of the history.
     pub(super) async fn follow(client: &Client, began: Timestamp, ui: Ui) -> Result<Self, CliError> {
         let (sender, news) = mpsc::channel(256);
-        let mut lines = client.stream(&events::path(Some(0), None, true)).await?;
+        let mut lines = client.stream(&events::path(Some(events::Place::After(0)), None, true)).await?;
         let to = sender.clone();
         tokio::spawn(async move {
             loop {

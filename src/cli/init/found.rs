@@ -65,7 +65,7 @@ impl Found {
             let none = "none: work is accepted without a check".to_owned();
             field("checks", paint.text(Role::Warning, none).into_owned());
         } else {
-            field("checks", "orch may now run these commands as you, in the worktrees of agents:".to_owned());
+            field("checks", "orch may now run these commands as you, on what agents have committed:".to_owned());
             self.checks.iter().for_each(|check| field("", format!("  {}", line(check))));
         }
         told

@@ -36,6 +36,7 @@ fn work(body: &str, again: Option<(FailureClass, Conversation)>) -> String {
         labels: &[],
         attempt: 1,
         max_attempts: 3,
+        written: None,
         worktree: "/w",
         main_dir: Some("/m"),
         branch: "orch/7-say-hello",
@@ -45,6 +46,7 @@ fn work(body: &str, again: Option<(FailureClass, Conversation)>) -> String {
         profile: &profile,
         skills: &selection,
         instructions: &[],
+        tried: &[],
         answer_format: &format,
     };
     let templates = Templates::embedded();

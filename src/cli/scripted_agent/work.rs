@@ -119,6 +119,7 @@ impl Report {
             reason,
             learnings: Vec::new(),
             delegations: Vec::new(),
+            result: String::new(),
         };
         // Plain data always serializes.
         Answered::Structured(serde_json::to_value(answer).unwrap_or(Value::Null))

@@ -1,7 +1,10 @@
 //! The screen of `orch status`. PURE: the same overview on the same screen is the same text. What does not fit is
 //! counted: agents at work come first, then what needs a person, then what waits.
 
+use crate::api::health::HealthView;
 use crate::api::status::{Overview, QueuedView, RunningView, SpendView, StatusView};
+use crate::cli::batch::summary;
+use crate::cli::breaker::in_the_way;
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
@@ -11,6 +14,8 @@ use std::borrow::Cow;
 
 /// What a list keeps where there is too little room for all: its heading, one line, and how many are left out.
 const LEAST: usize = 3;
+/// So many lines at most tell of one kind of thing above the lists.
+const FEW: usize = 6;
 
 /// The screen that is written for.
 pub struct Page {
@@ -24,12 +29,15 @@ pub struct Page {
     pub paint: Paint,
 }
 
-/// A list with its heading; `total`: how many there are in truth.
-struct Section {
+/// A list with its heading.
+pub struct Section {
     title: &'static str,
     /// The table, its heading first.
     lines: Vec<String>,
+    /// How many there are in truth.
     total: usize,
+    /// The command that lists all.
+    all: &'static str,
 }
 
 impl Page {
@@ -37,12 +45,17 @@ impl Page {
     pub fn of(&self, overview: &Overview, nobody_serves: bool) -> String {
         let mut lines = self.head(&overview.status, nobody_serves);
         lines.push(self.spend(&overview.today));
+        lines.extend(self.batches(overview));
         if self.rows.is_some() {
             // Where the screen is all there is, what is wrong stands on it too.
             let told = overview.status.problems.iter().map(|problem| text::fit(problem, self.columns));
             lines.extend(told.map(|problem| self.paint.text(Role::Bad, problem).into_owned()));
         }
-        let mut sections = vec![self.running(overview), self.needs_you(overview), self.queued(overview)];
+        self.filled(lines, vec![self.running(overview), self.needs_you(overview), self.queued(overview)])
+    }
+
+    /// These lines, and under them as much of the sections as there is room for.
+    pub fn filled(&self, mut lines: Vec<String>, mut sections: Vec<Section>) -> String {
         sections.retain(|section| section.total > 0);
         let room = self.rows.map(|rows| rows.saturating_sub(lines.len()));
         for (section, height) in sections.iter().zip(heights(&sections, room)) {
@@ -52,11 +65,16 @@ impl Page {
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    fn head(&self, status: &StatusView, nobody_serves: bool) -> Vec<String> {
+    /// The engine, its tasks in figures, and what stands in its way.
+    pub fn head(&self, status: &StatusView, nobody_serves: bool) -> Vec<String> {
         let engine = if nobody_serves {
             self.paint.text(Role::Warning, "no daemon runs").into_owned()
         } else {
-            let state = if status.idle { "nothing to do" } else { "at work" };
+            let state = match &status.shutting_down {
+                Some(leaving) => leaving.how.told(),
+                None if status.idle => "nothing to do",
+                None => "at work",
+            };
             let http = status.http.as_deref().map(|http| format!(", {http}")).unwrap_or_default();
             let told = format!("orch {} runs as {} (pid {}{http}): {state}", status.version, status.mode, status.pid);
             text::fit(&told, self.columns).into_owned()
@@ -64,10 +82,23 @@ impl Page {
         let known = Status::ALL.iter().filter_map(|s| Some((s.as_str(), status.counts.get(s.as_str())?)));
         let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
         let tasks = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
-        vec![engine, text::fit(&format!("tasks: {tasks}"), self.columns).into_owned()]
+        let mut lines = vec![engine, text::fit(&format!("tasks: {tasks}"), self.columns).into_owned()];
+        let slots = &status.slots;
+        if let Some(because) = &slots.because {
+            let told = format!("slots: {} of {} busy ({because})", slots.busy, slots.total);
+            lines.push(self.paint.text(Role::Warning, text::fit(&told, self.columns)).into_owned());
+        }
+        for breaker in &status.breakers {
+            let told = text::fit(&in_the_way(breaker, &self.now), self.columns).into_owned();
+            lines.push(self.paint.text(Role::Bad, told).into_owned());
+        }
+        let paused = status.paused.iter().map(|pause| text::fit(&pause.told, self.columns));
+        lines.extend(paused.map(|told| self.paint.text(Role::Warning, told).into_owned()));
+        lines
     }
 
-    fn spend(&self, today: &SpendView) -> String {
+    /// What was spent today.
+    pub fn spend(&self, today: &SpendView) -> String {
         let sum = match today.cost_usd {
             Some(sum) => sum.to_string(),
             None => "unknown".to_owned(),
@@ -78,6 +109,22 @@ impl Page {
             some => format!(", {some} without a price"),
         };
         text::fit(&format!("today: {sum} ({runs}{unpriced})"), self.columns).into_owned()
+    }
+
+    /// Batches that are open.
+    pub fn batches(&self, overview: &Overview) -> Vec<String> {
+        let told = overview.batches.iter().map(|batch| format!("batch {}: {}", batch.name, summary(batch)));
+        self.few(told.collect(), "orch batch list")
+    }
+
+    /// The first few of these lines, and how many more there are; `all` lists all.
+    pub fn few(&self, mut told: Vec<String>, all: &str) -> Vec<String> {
+        let more = told.len().saturating_sub(FEW);
+        if more > 0 {
+            told.truncate(FEW);
+            told.push(format!("… and {more} more ({all})"));
+        }
+        told.into_iter().map(|told| text::fit(&told, self.columns).into_owned()).collect()
     }
 
     fn running(&self, overview: &Overview) -> Section {
@@ -94,11 +141,14 @@ impl Page {
                 (worker(&run.agent, run.model.as_deref()).into(), Some(Role::Active)),
                 cell(self.now.local(run.since)),
                 cell(run.title.clone()),
-                (run.last_line.clone().unwrap_or_default().into(), Some(Role::Faint)),
+                match run.health.as_ref().and_then(HealthView::trouble) {
+                    Some(trouble) => (trouble.to_owned().into(), Some(Role::Warning)),
+                    None => (run.last_line.clone().unwrap_or_default().into(), Some(Role::Faint)),
+                },
             ]
         };
         let rows: Vec<_> = overview.running.iter().map(row).collect();
-        self.section("running", &HEAD, &rows, rows.len())
+        self.section(("running", "orch list"), &HEAD, &rows, rows.len())
     }
 
     fn needs_you(&self, overview: &Overview) -> Section {
@@ -112,7 +162,7 @@ impl Page {
             [cell(task.id.to_string()), cell(task.title.as_str()), (Cow::Borrowed(question), Some(Role::Warning))]
         });
         let rows: Vec<_> = rows.collect();
-        self.section("needs you", &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
+        self.section(("needs you", "orch list"), &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))
     }
 
     fn queued(&self, overview: &Overview) -> Section {
@@ -134,7 +184,7 @@ impl Page {
         });
         let rows: Vec<_> = rows.collect();
         let waiting = [Status::New, Status::Routed, Status::InReview, Status::Blocked];
-        self.section("queued", &HEAD, &rows, count(&overview.status, &waiting))
+        self.section(("queued", "orch list"), &HEAD, &rows, count(&overview.status, &waiting))
     }
 
     fn why(&self, task: &QueuedView) -> String {
@@ -143,15 +193,16 @@ impl Page {
         format!("{until}{}", hold.detail)
     }
 
-    fn section<const N: usize>(
+    /// A section: its title and the command that lists all of it, its table, and how many rows there are in truth.
+    pub fn section<const N: usize>(
         &self,
-        title: &'static str,
+        (title, all): (&'static str, &'static str),
         head: &[Column; N],
         rows: &[[Cell<'_>; N]],
         total: usize,
     ) -> Section {
         let table = render(head, rows, self.columns, self.paint);
-        Section { title, lines: table.lines().map(str::to_owned).collect(), total: total.max(rows.len()) }
+        Section { title, lines: table.lines().map(str::to_owned).collect(), total: total.max(rows.len()), all }
     }
 
     /// The section in so many lines, with the blank line before it.
@@ -162,7 +213,7 @@ impl Page {
         let mut lines = vec![String::new(), self.paint.text(Role::Strong, section.title).into_owned()];
         lines.extend(section.lines.iter().take(shown + 1).cloned());
         if shown < section.total {
-            let more = format!("… and {} more (orch list)", section.total - shown);
+            let more = format!("… and {} more ({})", section.total - shown, section.all);
             lines.push(self.paint.text(Role::Faint, text::fit(&more, self.columns)).into_owned());
         }
         lines.truncate(height);
@@ -186,12 +237,14 @@ fn heights(sections: &[Section], room: Option<usize>) -> Vec<usize> {
     heights
 }
 
-fn count(status: &StatusView, of: &[Status]) -> usize {
+/// How many tasks stand in one of these.
+pub fn count(status: &StatusView, of: &[Status]) -> usize {
     let sum: u64 = of.iter().filter_map(|status_of| status.counts.get(status_of.as_str())).sum();
     usize::try_from(sum).unwrap_or(usize::MAX)
 }
 
-fn worker(agent: &str, model: Option<&str>) -> String {
+/// Agent and model, as a person reads them.
+pub fn worker(agent: &str, model: Option<&str>) -> String {
     match model {
         Some(model) => format!("{agent}/{model}"),
         None => agent.to_owned(),

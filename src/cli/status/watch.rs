@@ -15,6 +15,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How often a daemon that is not there is looked for.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// The pause after a daemon has ended its answer.
+const AFTER_AN_END: Duration = Duration::from_millis(50);
 
 /// Watches until the person has seen enough.
 pub async fn run(context: &Context) -> Result<Exit, CliError> {
@@ -59,9 +61,12 @@ impl Watch<'_> {
             };
             match followed {
                 // It left, or was replaced: who serves now is found out next.
-                Ok(()) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_))) => {}
+                Ok(()) => {}
+                Err(CliError::Client(error)) if error.is_of_an_engine_that_left() => {}
                 Err(error) => return Err(error),
             }
+            // While it leaves it still takes connections, and has nothing more to say.
+            tokio::time::sleep(AFTER_AN_END).await;
         }
     }
 

@@ -14,6 +14,10 @@ use std::path::{Path, PathBuf};
 /// Follows the newest run to its end.
 pub async fn follow(watch: &mut Watch<'_>, id: TaskId) -> Result<Ended, CliError> {
     if let Some(run) = watch.cursor.as_ref().map(|cursor| cursor.run.clone()) {
+        // The end was seen. Watchers that look for a judge in engines of their own would keep the next daemon out.
+        if watch.over.contains(&run) {
+            return Ok(Ended::Unjudged);
+        }
         let dir = watch.context.setup()?.home.run(&run);
         // Known already: no engine is needed, and a crowd of watchers would keep the next daemon from its lock.
         if dir.is_dir() && !files(watch, id, &run, dir.clone()).is_over() {
@@ -83,6 +87,7 @@ fn unreadable(dir: &Path, source: std::io::Error) -> CliError {
 async fn output(watch: &mut Watch<'_>, id: TaskId, run: &RunId, dir: PathBuf) -> Result<(), CliError> {
     let failed = |source| unreadable(&dir, source);
     let (files, start) = (files(watch, id, run, dir.clone()), start(watch, run));
+    watch.was_live |= !files.is_over();
     let mut watched = Hub::default().subscribe(&files, start).map_err(failed)?;
     while let Some(delivery) = watched.next().await.map_err(failed)? {
         let run_id = run.clone();

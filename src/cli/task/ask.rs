@@ -64,12 +64,12 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
 }
 
 /// What the task is now, in a line.
-fn told(task: &TaskView) -> String {
+pub(super) fn told(task: &TaskView) -> String {
     format!("task {} is {}: {}\n", task.id, task.status.as_str(), text::fit(&task.title, 120))
 }
 
 /// What to type next.
-fn next(task: &TaskView, nobody_serves: bool) -> String {
+pub(super) fn next(task: &TaskView, nobody_serves: bool) -> String {
     let id = task.id;
     match task.status {
         Status::New | Status::Routed if nobody_serves => format!("next: orch task run {id}, or orch serve"),

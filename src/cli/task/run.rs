@@ -29,13 +29,16 @@ pub struct Args {
     /// Id of the task
     #[arg(value_name = "ID")]
     id: TaskId,
+    /// Also where it is paused
+    #[arg(long)]
+    anyway: bool,
 }
 
 /// Runs it until it comes to rest.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
-    let mut follow = Follow::new(args.id, context);
+    let mut follow = Follow::new(&args, context);
     for _ in 0..ENGINES {
         let engine = open(&setup, args.id, context).await?;
         let ended = tokio::select! {
@@ -45,7 +48,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         match ended {
             Ok(Ended::Settled(task, exit)) => {
                 // An engine of this process writes down what it did before it leaves.
-                engine.leave().await;
+                if let Err(why) = engine.leave().await {
+                    context.ui.warning(&why.to_string());
+                }
                 tell(&task, exit, context)?;
                 return Ok(exit);
             }
@@ -56,8 +61,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
                 return Ok(Exit::Interrupted);
             }
             // The daemon left: this process goes on in its place, or the next daemon does.
-            Ok(Ended::Left) | Err(CliError::Client(ClientError::Unreachable { .. } | ClientError::Broken(_)))
-                if matches!(engine, Engine::Daemon(..)) => {}
+            Ok(Ended::Left) if matches!(engine, Engine::Daemon(..)) => {}
+            Err(CliError::Client(error))
+                if error.is_of_an_engine_that_left() && matches!(engine, Engine::Daemon(..)) => {}
             Ok(Ended::Left) => break,
             Err(error) => {
                 engine.stop().await;
@@ -69,7 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 /// The daemon, or an engine of this process for this task.
-async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result<Engine, CliError> {
+pub(super) async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result<Engine, CliError> {
     let engine = Engine::find(setup, Mode::Task(id)).await?;
     let ready = match &engine {
         Engine::Daemon(_, status) if status.mode == Mode::Task(id).as_str() => Err(occupied(status.pid)),
@@ -112,6 +118,8 @@ enum Ended {
 struct Follow<'a> {
     id: TaskId,
     context: &'a Context,
+    /// Also where it is paused.
+    anyway: bool,
     asked: bool,
     last_seq: Option<u64>,
     /// Runs whose output was shown to the end, or ended before this command.
@@ -121,14 +129,16 @@ struct Follow<'a> {
 }
 
 impl<'a> Follow<'a> {
-    fn new(id: TaskId, context: &'a Context) -> Self {
-        Self { id, context, asked: false, last_seq: None, shown: BTreeSet::new(), current: None }
+    fn new(args: &Args, context: &'a Context) -> Self {
+        let Args { id, anyway } = *args;
+        Self { id, context, anyway, asked: false, last_seq: None, shown: BTreeSet::new(), current: None }
     }
 
     /// Asks for the run and shows it, with this engine.
     async fn through(&mut self, client: &Client) -> Result<Ended, CliError> {
         // Before anything is asked, so that nothing is missed.
-        let mut events = client.stream(&events::path(self.last_seq, Some(self.id), true)).await?;
+        let mut events =
+            client.stream(&events::path(self.last_seq.map(events::Place::After), Some(self.id), true)).await?;
         self.ask(client).await?;
         let mut output: Option<Lines> = None;
         let mut look = true;
@@ -162,7 +172,7 @@ impl<'a> Follow<'a> {
         }
         let before = self.look(client).await?;
         self.shown = started(&before).filter(|run| run.outcome.is_some()).map(|run| run.run_id.clone()).collect();
-        let _: Value = client.post(&format!("/v1/tasks/{}/run", self.id), &json!({})).await?;
+        let _: Value = client.post(&format!("/v1/tasks/{}/run?anyway={}", self.id, self.anyway), &json!({})).await?;
         self.asked = true;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A task as a page for a person. PURE: no terminal is asked, the present is handed in. Everything that comes from
 //! outside is made safe here.
 
+use crate::api::health::HealthView;
 use crate::api::messages::MessageView;
 use crate::api::types::{EvidenceView, IntegrationView, RunView, TaskView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
@@ -8,7 +9,7 @@ use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
 use crate::domain::evidence::{Check, CheckState};
 use crate::domain::ids::TaskId;
-use crate::domain::message::{MessageState, Via};
+use crate::domain::message::{Author, MessageState, Via};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::Hold;
 use crate::domain::route::RouteResult;
@@ -70,7 +71,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     sheet.field("status", paint.text(role_of(task.status), task.status.as_str()));
     sheet.optional("held", task.hold.as_ref().map(|hold| told_hold(hold, now)));
     standing(&mut sheet, task);
-    wishes(&mut sheet, task);
+    wishes(&mut sheet, task, now);
     sheet.optional("branch", task.branch.as_deref().map(line));
     sheet.optional("worktree", task.worktree.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
     sheet.field("attempts", task.attempts);
@@ -92,6 +93,13 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
         sheet.heading("Messages");
         messages.iter().for_each(|message| one_message(&mut sheet, message, now));
     }
+    if let Some(conflicts) = task.conflicts.as_deref().filter(|conflicts| !conflicts.is_empty()) {
+        sheet.heading("At odds");
+        conflicts.iter().for_each(|one| {
+            sheet.out.push_str(&format!("  {}\n", now.local(one.at)));
+            sheet.out.push_str(&indented(&one.text, "     "));
+        });
+    }
     if let Some(Some(evidence)) = &task.evidence {
         sheet.heading("Evidence");
         evidence_fields(&mut sheet, evidence);
@@ -109,7 +117,7 @@ fn standing(sheet: &mut Sheet, task: &TaskView) {
     sheet.optional("result", task.integration.as_ref().map(told_integration));
 }
 
-fn wishes(sheet: &mut Sheet, task: &TaskView) {
+fn wishes(sheet: &mut Sheet, task: &TaskView, now: &Now) {
     let dir = task.dir.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned());
     match (&task.project, dir) {
         (Some(project), Some(dir)) => sheet.field("project", format!("{} ({dir})", line(project))),
@@ -119,7 +127,9 @@ fn wishes(sheet: &mut Sheet, task: &TaskView) {
     sheet.optional("type", task.kind.as_deref().map(line));
     sheet.list("labels", &task.labels);
     sheet.optional("priority", (task.priority != 0).then_some(task.priority));
-    sheet.optional("assignee", task.assignee.as_deref().map(line));
+    let since = task.claimed_at.map(|at| format!(", since {}", now.local(at))).unwrap_or_default();
+    sheet.optional("batch", task.batch.as_deref().map(line).map(|name| name.into_owned()));
+    sheet.optional("assignee", task.assignee.as_deref().map(|name| format!("{}{since}", line(name))));
     sheet.ids("depends on", &task.depends_on);
     sheet.optional("part of", task.parent.map(|id| format!("#{id}")));
     sheet.ids("parts", &task.children);
@@ -203,13 +213,19 @@ fn one_message(sheet: &mut Sheet, message: &MessageView, now: &Now) {
         (MessageState::Queued, _) => format!("queued: {}", line(&message.detail)),
         (MessageState::Refused, _) => line(&message.detail).into_owned(),
     };
-    sheet.out.push_str(&format!("  {}. {}, {how}\n", message.id, now.local(message.sent_at)));
+    let from = match message.from {
+        Author::Person => "",
+        Author::Orch => "from orch, ",
+    };
+    sheet.out.push_str(&format!("  {}. {from}{}, {how}\n", message.id, now.local(message.sent_at)));
     sheet.out.push_str(&indented(&message.text, "     "));
 }
 
 fn outcome(run: &RunView) -> (Role, String) {
     let Some(outcome) = &run.outcome else {
-        return if run.started_at.is_some() {
+        return if let Some(trouble) = run.health.as_ref().and_then(HealthView::trouble) {
+            (Role::Warning, format!("under way, {trouble}"))
+        } else if run.started_at.is_some() {
             (Role::Active, "under way".to_owned())
         } else {
             (Role::Faint, "about to start".to_owned())
@@ -235,6 +251,15 @@ fn evidence_fields(sheet: &mut Sheet, evidence: &EvidenceView) {
     sheet.field("commits", listed);
     sheet.field("changes", format!("{files}, +{plus} −{minus}"));
     evidence.checks.iter().for_each(|check| one_check(sheet, check));
+    evidence.findings.iter().for_each(|finding| {
+        let role = if finding.kind.refuses() { Role::Bad } else { Role::Warning };
+        let told = sheet.paint.text(role, line(&finding.to_string())).into_owned();
+        sheet.field("found", told);
+    });
+    if let Some(review) = &evidence.review {
+        sheet.field("review", line(&format!("by {}: {}", review.reviewer(), review.decision)));
+        sheet.out.push_str(&indented(&review.demands(), &" ".repeat(NAMES + 4)));
+    }
     evidence.violations.iter().for_each(|text| {
         let told = sheet.paint.text(Role::Bad, line(text)).into_owned();
         sheet.field("violation", told);
@@ -243,14 +268,8 @@ fn evidence_fields(sheet: &mut Sheet, evidence: &EvidenceView) {
 }
 
 fn one_check(sheet: &mut Sheet, check: &Check) {
-    let (role, told) = match (check.state, check.exit_code) {
-        (CheckState::Passed, _) => (Role::Good, "passed".to_owned()),
-        (CheckState::Failed, Some(code)) => (Role::Bad, format!("failed with exit code {code}")),
-        (CheckState::Failed, None) => (Role::Bad, "failed".to_owned()),
-        (CheckState::TimedOut, _) => (Role::Bad, "timed out".to_owned()),
-        (CheckState::NotStarted, _) => (Role::Bad, "did not start".to_owned()),
-    };
-    let verdict = sheet.paint.text(role, told).into_owned();
+    let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
+    let verdict = sheet.paint.text(role, check.went()).into_owned();
     sheet.field("check", format!("{} {verdict} after {}", line(&check.command), took(check.duration_ms)));
     if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
         sheet.out.push_str(&indented(&check.output_tail, &" ".repeat(NAMES + 4)));

@@ -216,3 +216,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_nested_too_deep_is_refused_and_ends_no_thread() {
+    for depth in [10, 31, 63, 5000] {
+        let text = format!("engine: {}{}\n", "{a: ".repeat(depth), "}".repeat(depth));
+        // What the threads of the daemon have.
+        let thread = std::thread::Builder::new().stack_size(2 << 20);
+        let layer = Layer::Global { path: "config.yml".into(), text };
+        let read = thread.spawn(move || load(&[layer]).is_err()).expect("a thread");
+        assert!(read.join().expect("it ends by itself"), "{depth} levels are no configuration");
+    }
+}

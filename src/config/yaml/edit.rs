@@ -6,6 +6,7 @@ mod block;
 mod path;
 mod put;
 mod tail;
+mod take_out;
 #[cfg(test)]
 mod tests;
 mod verify;

@@ -1,14 +1,22 @@
 //! Scenarios of a task's life, and what must hold for every one of them.
 
+mod parts;
+
 use super::*;
 use crate::domain::answer::{Answer, AnswerStatus};
-use crate::domain::evidence::{IntegrateMode, IntegrationState};
+use crate::domain::evidence::IntegrateMode;
 use crate::domain::ids::TaskId;
+use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
+use crate::domain::retry::{Bounds, MAX_OUTAGE_FAILURES};
+use crate::domain::review::Reviewers;
 use crate::domain::route::{AgentProfile, Complexity};
-use crate::domain::task::{FileState, Spec};
+use crate::domain::ruling::Ruling;
+use crate::domain::task::{Feedback, FileState, Postponed, Spec};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+
+mod second_look;
 
 fn now() -> Timestamp {
     "2026-08-01T12:00:00Z".parse().expect("a time")
@@ -42,6 +50,7 @@ fn finished() -> Outcome {
             reason: String::new(),
             learnings: vec![],
             delegations: vec![],
+            result: String::new(),
         },
     }
 }
@@ -54,18 +63,25 @@ fn failed(class: FailureClass) -> Outcome {
 struct Life {
     task: Task,
     alternatives: Vec<String>,
+    bounds: Bounds,
     runs: u32,
 }
 
 impl Life {
     fn new() -> Self {
         let spec = Spec { title: "t".into(), ..Spec::default() };
-        Self { task: Task::new(TaskId(1), spec, FileState::Pending, now()), alternatives: vec![], runs: 0 }
+        Self {
+            task: Task::new(TaskId(1), spec, FileState::Pending, now()),
+            alternatives: vec![],
+            bounds: Bounds::default(),
+            runs: 0,
+        }
     }
 
     fn try_event(&mut self, event: &Event) -> Result<(), Refused> {
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let context = Context { now: now(), max_attempts: 3, alternatives: &self.alternatives, model_for: &model_for };
+        let context =
+            Context { now: now(), bounds: &self.bounds, alternatives: &self.alternatives, model_for: &model_for };
         self.task = step(&self.task, event, &context)?;
         Ok(())
     }
@@ -109,7 +125,12 @@ impl Life {
     #[track_caller]
     fn judged_by(&mut self, verdict: Verdict) -> RunId {
         let run = run_id(self.runs);
-        self.event(Event::Judged { run: run.clone(), verdict, evidence: Evidence::default() });
+        self.event(Event::Judged {
+            run: run.clone(),
+            verdict,
+            evidence: Evidence::default(),
+            reviewers: Reviewers::Nobody,
+        });
         run
     }
 
@@ -167,6 +188,45 @@ fn without_another_agent_a_rate_limit_waits_and_refused_credentials_ask() {
 }
 
 #[test]
+fn an_outage_of_a_day_asks_nobody_and_is_tried_less_and_less_often() {
+    let mut life = Life::routed();
+    let mut pauses = Vec::new();
+    for _ in 1..MAX_OUTAGE_FAILURES {
+        life.run_ends(failed(FailureClass::Network));
+        pauses.push(life.next().2.expect("a time").duration_since(now()).as_secs());
+    }
+    assert_eq!(pauses[..6], [30, 61, 123, 247, 495, 928]);
+    assert!(pauses.iter().sum::<i64>() >= 24 * 3600 && pauses.is_sorted() && life.task.attempts == 1);
+    life.run_ends(failed(FailureClass::Network));
+    assert_eq!(life.task.status(), Status::NeedsReview, "nobody calls that an outage any more");
+}
+
+#[test]
+fn tasks_that_an_outage_hit_together_do_not_come_back_together() {
+    let second_try = |id| {
+        let mut life = Life::routed();
+        life.task.id = TaskId(id);
+        (0..2).for_each(|_| drop(life.run_ends(failed(FailureClass::Overloaded))));
+        life.next().2
+    };
+    let all: std::collections::BTreeSet<_> = (1..=8).map(second_try).collect();
+    assert_eq!(all.len(), 8);
+}
+
+#[test]
+fn a_time_that_the_provider_names_is_believed_until_it_has_been_wrong_six_times() {
+    let mut life = Life::routed();
+    let soon = now() + SignedDuration::from_secs(2);
+    let told = || Outcome::Failed(Failure { retry_at: Some(soon), ..Failure::new(FailureClass::RateLimited, "why") });
+    for _ in 0..6 {
+        life.run_ends(told());
+        assert_eq!(life.next().2, Some(soon));
+    }
+    life.run_ends(told());
+    assert!(life.next().2.is_some_and(|at| at > now() + SignedDuration::from_secs(600)));
+}
+
+#[test]
 fn a_pinned_agent_is_never_exchanged() {
     let mut life = Life::routed();
     life.task.spec.labels = vec!["agent:claude".into()];
@@ -184,6 +244,35 @@ fn a_malformed_answer_is_asked_for_once_more_and_then_fails() {
     life.run_ends(failed(FailureClass::Malformed));
     assert!(matches!(life.next(), (_, true, None)), "the second time it is a failed attempt");
     assert_eq!(life.task.attempts, 1);
+}
+
+#[test]
+fn a_limit_is_waited_for_as_long_as_the_provider_says_unless_that_is_beyond_belief() {
+    for (hours, waits) in [(7 * 24, SignedDuration::from_hours(7 * 24)), (365 * 24, SignedDuration::from_secs(60))] {
+        let mut life = Life::routed();
+        let told = Some(now() + SignedDuration::from_hours(hours));
+        life.run_ends(Outcome::Failed(Failure { retry_at: told, ..Failure::new(FailureClass::RateLimited, "wait") }));
+        assert_eq!(life.next().2, Some(now() + waits));
+    }
+}
+
+#[test]
+fn a_conversation_that_is_lost_every_time_ends_with_a_person() {
+    for between in [None, Some(FailureClass::RateLimited)] {
+        let mut life = Life::routed();
+        let mut runs = 0;
+        // An outage beside it has its own patience, and no more than that.
+        let most = between.map_or(60, |_| MAX_OUTAGE_FAILURES);
+        while life.task.status() == Status::Routed && runs < most {
+            // Its CLI names a conversation each time, and finds none.
+            life.run_ends(failed(FailureClass::SessionLost));
+            if let Some(between) = between.filter(|_| life.task.status() == Status::Routed) {
+                life.run_ends(failed(between));
+            }
+            runs += 1;
+        }
+        assert_eq!(life.task.status(), Status::NeedsReview, "after {runs} runs, {between:?} between them");
+    }
 }
 
 #[test]
@@ -229,6 +318,67 @@ fn an_interrupted_task_waits_for_the_persons_word_and_goes_on_in_its_conversatio
 }
 
 #[test]
+fn what_a_shutdown_interrupts_goes_on_in_its_conversation_and_counts_no_attempt() {
+    let mut life = Life::routed();
+    for _ in 0..5 {
+        let run = life.launch();
+        life.event(Event::ShutdownAsked);
+        let ending = Box::new(Ending { session_id: Some("s".into()), ..Ending::default() });
+        let outcome = Outcome::Cancelled { detail: "stopped".into() };
+        life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome });
+        assert_eq!(life.next(), (&NextRun::Resumed { before: None }, false, None));
+        assert_eq!(life.task.conversation.as_ref().map(|talk| talk.session_id.as_str()), Some("s"));
+    }
+    life.judged(Verdict::Accept);
+    assert_eq!((life.task.attempts, life.task.tier_failures), (1, 0));
+}
+
+#[test]
+fn what_ends_before_it_hears_of_a_shutdown_counts_as_what_it_is() {
+    let ends = |outcome| {
+        let mut life = Life::routed();
+        let run = life.launch();
+        life.event(Event::ShutdownAsked);
+        let event = Event::RunEnded { run, agent: "claude".into(), ending: Box::default(), outcome };
+        life.event(event);
+        life
+    };
+    assert_eq!(ends(finished()).task.status(), Status::InReview);
+    let mut failing = ends(failed(FailureClass::ChecksFailed));
+    assert_eq!(failing.task.tier_failures, 1);
+    // Interrupted once more, a new agent still hears what went wrong before.
+    let run = failing.launch();
+    failing.event(Event::ShutdownAsked);
+    failing.event(Event::LaunchFailed { run, problem: LaunchProblem::Ask("?".into()) });
+    let NextRun::Resumed { before: Some(before) } = failing.next().0 else { panic!("{:?}", failing.task.state) };
+    assert_eq!(before.class, FailureClass::ChecksFailed);
+    assert_eq!(ends(failed(FailureClass::Killed)).next().0, &NextRun::Resumed { before: None });
+}
+
+#[test]
+fn a_persons_word_outweighs_a_shutdown() {
+    for (event, status) in [
+        (Event::CancelAsked { reason: "no".into() }, Status::Cancelled),
+        (Event::RetryAsked, Status::New),
+        (Event::InterruptAsked, Status::NeedsReview),
+    ] {
+        for person_first in [true, false] {
+            let mut life = Life::routed();
+            let run = life.launch();
+            let both = [event.clone(), Event::ShutdownAsked];
+            let both = if person_first { both } else { [Event::ShutdownAsked, event.clone()] };
+            for event in both {
+                life.event(event);
+            }
+            let outcome = Outcome::Cancelled { detail: "stopped".into() };
+            let ending = Box::default();
+            life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome });
+            assert_eq!(life.task.status(), status);
+        }
+    }
+}
+
+#[test]
 fn a_message_takes_up_a_task_that_asks_or_is_accepted_and_waits_for_every_other() {
     let mut asking = Life::routed();
     asking.judged(Verdict::Ask { question: "which database?".into() });
@@ -254,7 +404,12 @@ fn a_message_takes_up_a_task_that_asks_or_is_accepted_and_waits_for_every_other(
 fn reports_of_another_run_are_refused() {
     let mut life = Life::routed();
     life.launch();
-    let late = Event::Judged { run: run_id(99), verdict: Verdict::Accept, evidence: Evidence::default() };
+    let late = Event::Judged {
+        run: run_id(99),
+        verdict: Verdict::Accept,
+        evidence: Evidence::default(),
+        reviewers: Reviewers::Nobody,
+    };
     assert!(matches!(life.try_event(&late), Err(Refused::Stale { .. })));
 }
 
@@ -264,6 +419,127 @@ fn a_run_that_could_not_start_gives_its_attempt_back() {
     let run = life.launch();
     life.event(Event::LaunchFailed { run, problem: LaunchProblem::MissingDir("/gone".into()) });
     assert_eq!((life.task.status(), life.task.attempts), (Status::Blocked, 0));
+}
+
+#[test]
+fn an_attempt_that_is_blocked_before_it_goes_on_is_counted_once() {
+    let mut life = Life::routed();
+    for _ in 0..2 {
+        life.run_ends(failed(FailureClass::ChecksFailed));
+    }
+    life.run_ends(failed(FailureClass::RateLimited));
+    assert_eq!((life.next().1, life.task.attempts), (false, 3), "the provider failed: the third attempt goes on");
+    life.event(Event::Blocked(BlockedOn::Dependencies { tasks: vec![TaskId(2)] }));
+    life.event(Event::Unblocked);
+    life.event(Event::RouteChosen { route: route("claude", Complexity::Simple), failed: false });
+    life.launch();
+    assert_eq!(life.task.attempts, 3, "it is still the third");
+}
+
+#[test]
+fn a_task_that_waits_for_itself_asks_and_names_the_circle() {
+    let mut life = Life::routed();
+    let id = life.task.id;
+    life.event(Event::WaitsForItself(vec![TaskId(8), id, TaskId(9)]));
+    let (question, choices) = life.task.question().expect("it asks a person");
+    assert!(question.starts_with(&format!("waits for itself: {id} → 9 → 8 → {id};")), "{question}");
+    assert!(choices.contains(&format!("orch task unblock {id}")));
+    life.event(Event::UnblockAsked);
+    assert_eq!(life.task.status(), Status::New, "it is looked at again");
+}
+
+#[test]
+fn a_task_that_is_cancelled_while_it_runs_is_not_past_the_pause_when_it_is_taken_up_again() {
+    let mut life = Life::routed();
+    life.event(Event::RunAsked { past_pause: true });
+    let run = life.launch();
+    life.event(Event::CancelAsked { reason: "no".into() });
+    let (ending, outcome) = (Box::default(), Outcome::Cancelled { detail: "stopped".into() });
+    life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome });
+    assert_eq!(life.task.status(), Status::Cancelled);
+    life.event(Event::RetryAsked);
+    assert_eq!((life.task.status(), life.task.run_now, life.task.past_pause), (Status::New, false, false));
+}
+
+fn ruled(ruling: Ruling) -> Event {
+    Event::Ruled { run: run_id(1), ruling }
+}
+
+fn with(state: IntegrationState) -> Integration {
+    Integration { mode: IntegrateMode::Merge, state, commit: Some("0123456789ab".into()) }
+}
+
+/// A task whose agent asks a person.
+fn asking() -> Life {
+    let mut life = Life::routed();
+    life.judged(Verdict::Ask { question: "which?".into() });
+    life.event(Event::Placed {
+        place: Workplace { branch: "b".into(), worktree: "/w".into(), base_branch: "main".into(), base: "0".into() },
+    });
+    life
+}
+
+#[test]
+fn a_person_accepts_what_an_agent_asks_about_at_the_commit_that_they_saw() {
+    let mut life = asking();
+    life.event(ruled(Ruling::Approve { commit: "abc".into() }));
+    let order = life.task.order().expect("it is ordered");
+    assert_eq!((order.kind, order.commit.as_str(), order.at), (OrderKind::Approve, "abc", now()));
+    // Uncommitted changes of the person's change nothing about that.
+    let wait = IntegrationProblem::Wait(Postponed { detail: "dirty".into(), until: now() });
+    life.event(Event::NotIntegrated { run: run_id(1), problem: wait });
+    assert_eq!(life.task.order().map(|order| order.kind), Some(OrderKind::Approve));
+    life.event(Event::Integrated { run: run_id(1), integration: with(IntegrationState::Merged) });
+    assert_eq!(life.task.state, State::Done);
+    for ruling in [Ruling::Approve { commit: "abc".into() }, Ruling::Reject { reason: "no".into() }] {
+        assert!(matches!(life.try_event(&ruled(ruling)), Err(Refused::State { status: Status::Done, .. })));
+    }
+}
+
+#[test]
+fn what_a_person_rejects_goes_back_to_its_conversation_and_counts_no_attempt() {
+    let mut life = asking();
+    let before = life.task.attempts;
+    life.event(ruled(Ruling::Reject { reason: "keep the name".into() }));
+    let feedback = Feedback { class: FailureClass::ReviewRejected, detail: "keep the name".into() };
+    assert_eq!(life.next(), (&NextRun::Again { feedback, resume: true }, false, None));
+    life.launch();
+    assert_eq!(life.task.attempts, before);
+    assert!(life.try_event(&ruled(Ruling::Reject { reason: "no".into() })).is_err());
+}
+
+#[test]
+fn an_order_that_cannot_be_carried_out_starts_no_agent() {
+    let conflict = || Failure::new(FailureClass::Conflict, "a.txt\nb.txt\n\n<<<<<<< HEAD");
+    let mut life = asking();
+    life.event(ruled(Ruling::Merge { commit: "abc".into() }));
+    life.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
+    let (question, choices) = life.task.question().expect("it asks");
+    assert!(question.contains("conflicts in a.txt, b.txt") && !question.contains("<<<<"), "{question}");
+    assert!(choices[0].starts_with("orch task reject 1"), "{choices:?}");
+    // Its author hears of both sides, and of what the person says.
+    life.event(ruled(Ruling::Reject { reason: "keep both".into() }));
+    let NextRun::Again { feedback, .. } = life.next().0 else { panic!("it goes on") };
+    assert_eq!(feedback.class, FailureClass::Conflict);
+    assert!(feedback.detail.starts_with("a.txt\nb.txt\n\nThe person says: keep both\n\n<<<<"), "{}", feedback.detail);
+}
+
+#[test]
+fn a_merge_is_taken_back_once_and_the_person_says_what_then() {
+    let mut life = asking();
+    assert!(life.try_event(&ruled(Ruling::Revert)).is_err(), "nothing is merged");
+    life.event(ruled(Ruling::Merge { commit: "abc".into() }));
+    let failure = Failure::new(FailureClass::ChecksFailed, "check `make` failed");
+    let red = IntegrationProblem::Red { integration: with(IntegrationState::Merged), failure };
+    life.event(Event::NotIntegrated { run: run_id(1), problem: red });
+    let (question, choices) = life.task.question().expect("it asks");
+    assert!(question.contains("since 0123456789 was merged: check `make` failed"), "{question}");
+    assert_eq!(choices[0], "orch task revert 1");
+    life.event(ruled(Ruling::Revert));
+    assert_eq!(life.task.order().map(|order| order.commit.as_str()), Some("0123456789ab"));
+    life.event(Event::Integrated { run: run_id(1), integration: with(IntegrationState::Reverted) });
+    assert!(life.task.question().is_some_and(|(question, _)| question.contains("taken back")));
+    assert!(life.try_event(&ruled(Ruling::Revert)).is_err(), "it is taken back already");
 }
 
 fn any_class() -> impl Strategy<Value = FailureClass> {
@@ -299,11 +575,13 @@ proptest! {
                 Event::RouteChosen { route: route("codex", Complexity::Simple), failed: false },
                 Event::Launched { run: run_id(1) },
                 Event::RunEnded { run: run_id(1), agent: "a".into(), ending: Box::default(), outcome: failed(class) },
-                Event::Judged { run: run_id(1), verdict: Verdict::Accept, evidence: Evidence::default() },
+                Event::Judged { run: run_id(1), verdict: Verdict::Accept, evidence: Evidence::default(), reviewers: Reviewers::Nobody },
                 Event::IntegrationDue,
                 Event::MessageWaits,
+                Event::ShutdownAsked,
                 Event::Unblocked,
                 Event::Blocked(BlockedOn::Dependencies { tasks: vec![] }),
+                Event::WaitsForItself(vec![TaskId(1)]),
             ];
             for event in &own {
                 prop_assert!(life.try_event(event).is_err());
@@ -313,4 +591,33 @@ proptest! {
             prop_assert_eq!(life.task.status(), Status::New);
         }
     }
+}
+
+#[test]
+fn what_has_cost_as_much_as_it_may_is_not_tried_again_without_a_word() {
+    let mut life = Life::routed();
+    life.bounds.max_cost = Usd::from_dollars(2.0);
+    life.task.cost = Usd::from_dollars(1.5);
+    life.run_ends(failed(FailureClass::ChecksFailed));
+    assert_eq!(life.task.status(), Status::Routed, "there is something left");
+    life.task.cost = Usd::from_dollars(2.5);
+    life.run_ends(failed(FailureClass::ChecksFailed));
+    let State::NeedsReview { question, .. } = &life.task.state else { panic!("{:?}", life.task.state) };
+    assert!(question.starts_with("it has cost $2.50, of $2.00 at most"), "{question}");
+}
+
+#[test]
+fn work_that_fails_twice_goes_up_and_climbs_no_higher_than_it_may() {
+    let mut life = Life::routed();
+    life.bounds.max_attempts = 9;
+    life.bounds.escalation.ladder =
+        ["claude/haiku", "claude/sonnet", "claude/opus"].map(|rung| rung.parse().expect("a rung")).into();
+    life.bounds.escalation.max_steps = 1;
+    let mut models = Vec::new();
+    for _ in 0..4 {
+        life.run_ends(failed(FailureClass::ChecksFailed));
+        models.extend(life.task.route.as_ref().and_then(|route| route.model.clone()));
+    }
+    assert_eq!(models, ["claude-simple", "sonnet", "sonnet", "sonnet"], "on no rung, it begins at the second");
+    assert_eq!((life.task.steps_up, life.task.tier_failures), (1, 2));
 }

@@ -1,22 +1,26 @@
 //! What is begun, and why the rest waits.
 
 use super::*;
+use crate::domain::batch::Member;
 use crate::domain::ids::RunId;
+use crate::domain::money::Usd;
+use crate::domain::outcome::FailureClass;
+use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::route::{AgentProfile, Complexity, RouteResult};
-use crate::domain::task::{FileState, NextRun, Spec};
+use crate::domain::task::{FileState, NextRun, Postponed, Spec};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2026-08-01T12:00:00Z".parse().expect("a time")
 }
 
-fn task(id: u64) -> Task {
+pub(super) fn task(id: u64) -> Task {
     let spec = Spec { title: format!("task {id}"), dir: Some("/repo".into()), ..Spec::default() };
     Task::new(TaskId(id), spec, FileState::Pending, now())
 }
 
-fn routed(id: u64) -> Task {
+pub(super) fn routed(id: u64) -> Task {
     let route = RouteResult {
         agent: "claude".into(),
         model: None,
@@ -30,22 +34,25 @@ fn routed(id: u64) -> Task {
     Task { state, route: Some(Box::new(route)), ..task(id) }
 }
 
-fn running(id: u64) -> Task {
+pub(super) fn running(id: u64) -> Task {
     let run = RunId::new(TaskId(id), 1, 1);
     Task { state: State::InProgress { run, next: NextRun::Fresh, stopping: None }, ..task(id) }
 }
 
-struct World {
-    tasks: BTreeMap<TaskId, Arc<Task>>,
-    settled: BTreeMap<TaskId, Status>,
-    cooldowns: BTreeMap<String, Cooldown>,
-    invalid: BTreeMap<TaskId, String>,
-    projects: Vec<PathBuf>,
-    scope: Scope,
+pub(super) struct World {
+    pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
+    pub(super) settled: BTreeMap<TaskId, Status>,
+    pub(super) cooldowns: BTreeMap<String, Cooldown>,
+    pub(super) invalid: BTreeMap<TaskId, String>,
+    pub(super) projects: Vec<PathBuf>,
+    pub(super) scope: Scope,
+    pub(super) pauses: Pauses,
+    pub(super) leaving: Option<Leave>,
+    pub(super) batches: BTreeMap<u64, Arc<Batch>>,
 }
 
 impl World {
-    fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
+    pub(super) fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
         Self {
             tasks: tasks.into_iter().map(|t| (t.id, Arc::new(t))).collect(),
             settled: BTreeMap::new(),
@@ -53,29 +60,64 @@ impl World {
             invalid: BTreeMap::new(),
             projects: vec!["/repo".into()],
             scope: Scope::All,
+            pauses: Pauses::default(),
+            leaving: None,
+            batches: BTreeMap::new(),
         }
     }
 
-    fn status(&self, id: TaskId) -> Option<Status> {
+    pub(super) fn status(&self, id: TaskId) -> Option<Status> {
         status_in(&self.tasks, &self.settled, id)
     }
 
-    fn plan(&self, max_parallel: usize) -> Plan {
+    pub(super) fn plan(&self, max_parallel: usize) -> Plan {
+        self.plan_in(&Room::of(max_parallel))
+    }
+
+    pub(super) fn plan_in(&self, room: &Room) -> Plan {
         let snapshot = Snapshot {
             tasks: &self.tasks,
             settled: &self.settled,
             projects: &self.projects,
-            max_parallel,
+            room,
             cooldowns: &self.cooldowns,
             invalid: &self.invalid,
             scope: self.scope.clone(),
+            pauses: &self.pauses,
+            leaving: self.leaving,
+            batches: &self.batches,
+            identity: "ada",
             dir_exists: &|dir| dir.starts_with("/there"),
         };
         plan(&snapshot, now())
     }
+
+    /// Puts tasks into an open batch of four at a time.
+    pub(super) fn batch(&mut self, number: u64, tasks: &[u64], change: impl FnOnce(&mut Batch)) {
+        let member = |task: &u64| Member { task: TaskId(*task), before: Usd::ZERO, spent: Usd::ZERO };
+        let mut batch = Batch {
+            number,
+            name: format!("night-{number}").parse().expect("a name"),
+            members: tasks.iter().map(member).collect(),
+            concurrency: 4,
+            budget: None,
+            created_at: now(),
+            cancelled_at: None,
+            end: None,
+        };
+        change(&mut batch);
+        self.batches.insert(number, Arc::new(batch));
+    }
+
+    /// A hold in words.
+    pub(super) fn told(&self, hold: &Hold, id: u64, room: &Room) -> Hold {
+        let batches: Vec<Arc<Batch>> = self.batches.values().cloned().collect();
+        let occupancy = Occupancy::of(&self.tasks, self.projects.clone(), room, &batches);
+        told(hold, &self.tasks[&TaskId(id)], &|id| self.status(id), &occupancy)
+    }
 }
 
-fn reason(plan: &Plan, id: u64) -> Option<HoldReason> {
+pub(super) fn reason(plan: &Plan, id: u64) -> Option<HoldReason> {
     plan.hold(TaskId(id)).map(|h| h.reason)
 }
 
@@ -100,8 +142,7 @@ fn a_dependency_blocks_until_it_is_done() {
     waiting.state = State::Blocked(on);
     world.tasks.insert(TaskId(2), Arc::new(waiting));
     assert_eq!(world.plan(4).actions, []);
-    let waits =
-        world.plan(4).hold(TaskId(2)).map(|h| told(h, &world.tasks[&TaskId(2)], &|id| world.status(id), "").detail);
+    let waits = world.plan(4).hold(TaskId(2)).map(|h| world.told(h, 2, &Room::of(4)).detail);
     assert_eq!(waits.as_deref(), Some("waits for #1 (in_progress)"));
     world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
     assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
@@ -127,11 +168,28 @@ fn a_task_without_a_directory_needs_exactly_one_project() {
 fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
     let until = now() + SignedDuration::from_secs(60);
     let mut world = World::of([routed(1)]);
-    let cooldown = Cooldown { until, class: FailureClass::RateLimited, detail: "slow down".into() };
+    let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
     world.cooldowns.insert("claude".into(), cooldown);
     let plan = world.plan(1);
     assert_eq!((plan.actions.len(), reason(&plan, 1)), (0, Some(HoldReason::RateLimited)));
     assert_eq!(plan.wake_at, Some(until));
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_wait_longer() {
+    let a_year = SignedDuration::from_hours(365 * 24);
+    let wrong = now() + a_year;
+    let until = wrong + SignedDuration::from_secs(60);
+    let mut pausing = routed(1);
+    pausing.updated_at = wrong;
+    pausing.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: Some(until) };
+    assert_eq!(World::of([pausing.clone()]).plan(1).actions, [Action::Launch(TaskId(1))]);
+    pausing.updated_at = now();
+    assert_eq!(World::of([pausing]).plan(1).actions, [], "it was decided by the clock that holds");
+    let mut world = World::of([routed(1)]);
+    let cooldown = Cooldown { since: Some(wrong), until, class: FailureClass::Auth, detail: "no".into() };
+    world.cooldowns.insert("claude".into(), cooldown);
+    assert_eq!(world.plan(1).actions, [Action::Launch(TaskId(1))]);
 }
 
 #[test]
@@ -151,7 +209,61 @@ fn outside_its_scope_nothing_begins() {
     assert_eq!(reason(&world.plan(4), 1), Some(HoldReason::NoDaemon));
 }
 
-fn any_task(id: u64) -> impl Strategy<Value = Task> {
+fn paused(scope: PauseScope) -> Pauses {
+    [Pause { scope, since: now(), by: "ada".into() }].into_iter().collect()
+}
+
+#[test]
+fn where_it_is_paused_nothing_is_routed_or_started_and_everything_else_is() {
+    let mut wanted = routed(3);
+    (wanted.run_now, wanted.past_pause) = (true, true);
+    let mut impatient = routed(4);
+    impatient.run_now = true;
+    let mut world = World::of([task(1), routed(2), wanted, impatient, running(5)]);
+    world.pauses = paused(PauseScope::All);
+    let plan = world.plan(9);
+    assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
+    for id in [1, 2, 4] {
+        assert_eq!(reason(&plan, id), Some(HoldReason::Paused), "task {id}");
+    }
+    assert_eq!(plan.hold(TaskId(1)).map(|hold| hold.detail.contains("by ada; `orch resume`")), Some(true));
+    world.pauses = paused(PauseScope::Agent { name: "claude".into() });
+    assert_eq!(world.plan(9).actions, [Action::Route(TaskId(1)), Action::Launch(TaskId(3))]);
+    world.pauses = paused(PauseScope::Project { dir: "/other".into(), name: "other".into() });
+    assert_eq!(world.plan(9).actions.len(), 4);
+    world.pauses = paused(PauseScope::Project { dir: "/repo".into(), name: "repo".into() });
+    assert_eq!(world.plan(9).actions, [Action::Launch(TaskId(3))]);
+}
+
+#[test]
+fn on_the_way_out_nothing_begins_whoever_wants_it() {
+    let mut wanted = routed(2);
+    (wanted.run_now, wanted.past_pause) = (true, true);
+    let mut world = World::of([task(1), wanted, running(3)]);
+    for leave in [Leave::Stop, Leave::Drain, Leave::Now, Leave::Respawn] {
+        world.leaving = Some(leave);
+        let plan = world.plan(9);
+        assert_eq!(plan.actions, []);
+        assert_eq!(reason(&plan, 1).zip(reason(&plan, 2)), Some((HoldReason::ShuttingDown, HoldReason::ShuttingDown)));
+    }
+}
+
+#[test]
+fn a_daemon_that_leaves_without_waiting_does_not_wake_for_a_checkout_again_and_again() {
+    let run = RunId::new(TaskId(1), 1, 7);
+    let waiting = Some(Postponed { detail: "uncommitted changes".to_owned(), until: now() });
+    let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
+    let mut world = World::of([Task { state, ..task(1) }]);
+    for leave in [Leave::Stop, Leave::Now, Leave::Respawn] {
+        world.leaving = Some(leave);
+        let plan = world.plan(9);
+        assert_eq!((reason(&plan, 1), plan.wake_at), (Some(HoldReason::ShuttingDown), None));
+    }
+    world.leaving = Some(Leave::Drain);
+    assert_eq!(world.plan(9).actions, [Action::Integrate(TaskId(1))]);
+}
+
+pub(super) fn any_task(id: u64) -> impl Strategy<Value = Task> {
     let kinds = prop::sample::select(vec![0u8, 1, 2, 3, 4, 5]);
     (kinds, 0i64..3, prop::collection::vec(1u64..12, 0..3), any::<bool>()).prop_map(
         move |(kind, priority, depends, run_now)| {
@@ -182,8 +294,8 @@ proptest! {
         let plan = world.plan(max_parallel);
         for task in world.tasks.values() {
             let begun = plan.actions.iter().any(|action| match action {
-                Action::Route(id) | Action::Launch(id) | Action::Unblock(id) | Action::Integrate(id) => *id == task.id,
-                Action::Block(id, _) => *id == task.id,
+                Action::Route(id) | Action::Launch(id) | Action::Unblock(id) | Action::Integrate(id) | Action::Review(id) => *id == task.id,
+                Action::Block(id, _) | Action::Ask(id, _) | Action::AskAboutPart(id, _) => *id == task.id,
             });
             let waits = matches!(task.status(), Status::New | Status::Routed | Status::Blocked);
             prop_assert!(!waits || begun || plan.hold(task.id).is_some(), "task {:?} has no reason", task.id);
@@ -197,10 +309,16 @@ proptest! {
         max_parallel in 1usize..5,
     ) {
         let world = World::of(tasks);
-        let busy = slot_holders(&world.tasks).len();
+        let busy = world.tasks.values().filter(|task| takes_slot(task)).count();
         let launched: Vec<TaskId> = world.plan(max_parallel).actions.iter().filter_map(|action| match action {
             Action::Launch(id) => Some(*id),
-            Action::Route(_) | Action::Block(..) | Action::Unblock(_) | Action::Integrate(_) => None,
+            Action::Route(_)
+            | Action::Block(..)
+            | Action::Ask(..)
+            | Action::AskAboutPart(..)
+            | Action::Unblock(_)
+            | Action::Integrate(_)
+            | Action::Review(_) => None,
         }).collect();
         let asked = launched.iter().filter(|id| world.tasks[id].run_now).count();
         prop_assert!(launched.len() - asked <= max_parallel.saturating_sub(busy));

@@ -2,11 +2,15 @@
 //! part of the whole work prompt, for a fresh one.
 
 use super::data::{code_span, cut, cut_middle, fence};
+use super::handover::handover;
 use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use super::work::{WorkContext, work_prompt_after};
+use crate::domain::conflict;
+use crate::domain::ids::TaskId;
 use crate::domain::message::MAX_MESSAGE;
 use crate::domain::outcome::{FailureClass, Side};
+use crate::domain::task::Feedback;
 
 /// Limits in characters.
 const MAX_OUTPUT: usize = 16_000;
@@ -65,15 +69,39 @@ pub fn interrupted_prompt(context: &WorkContext<'_>, again: &Again<'_>, template
     follow_up(context, again, (TemplateName::Interrupted, own.into()), templates)
 }
 
+/// The prompt of a run that goes on where a shutdown of orch interrupted the last one, which was told of `before`: an agent
+/// that begins anew has not heard that.
+pub fn resumed_prompt(
+    context: &WorkContext<'_>,
+    before: Option<&Feedback>,
+    conversation: Conversation,
+    templates: &Templates,
+) -> String {
+    let mut detail =
+        "orch was shut down while you worked, and interrupted you; nothing is wrong with your work".to_owned();
+    if let Some(before) = before {
+        detail.push_str(&format!(". Before that: {}: {}", before.class, before.detail));
+    }
+    let again = Again { class: FailureClass::Killed, detail: &detail, conversation };
+    interrupted_prompt(context, &again, templates)
+}
+
 /// The prompt after a merge conflict: merge the present base into the branch. The one prompt that allows a merge.
 pub fn conflict_prompt(context: &WorkContext<'_>, again: &Again<'_>, templates: &Templates) -> String {
     let own = [
         ("branch", code_span(context.branch)),
         ("base_branch", code_span(context.base_branch)),
         ("base_commit", code_span(context.base_commit)),
-        ("files", fence(&cut(again.detail, MAX_OUTPUT))),
+        ("files", fence(&cut(conflict::files(again.detail), MAX_DETAIL))),
+        ("sides", sides(conflict::sides(again.detail))),
     ];
     follow_up(context, again, (TemplateName::Conflict, own.into()), templates)
+}
+
+/// Both sides of a conflict as data. The prompt has the same parts whatever they are: they come out of a repository.
+fn sides(text: &str) -> String {
+    let text = if text.trim().is_empty() { "not known; `git diff` shows them once you merge" } else { text };
+    fence(&cut_middle(text, MAX_OUTPUT))
 }
 
 /// The request, in the same conversation, to say an unreadable answer again.
@@ -89,6 +117,12 @@ pub fn message_prompt(messages: &[&str], answer_format: &str, templates: &Templa
     let said: Vec<String> = messages.iter().map(|text| fence(&cut(text, MAX_MESSAGE))).collect();
     let values = Values::from([("messages", said.join("\n\n")), ("answer_format", answer_format.trim().to_owned())]);
     templates.render(TemplateName::Message, &values)
+}
+
+/// What orch asks an agent of which nothing was seen for long.
+pub fn nudge_prompt(task: TaskId, question: &str, templates: &Templates) -> String {
+    let values = Values::from([("task_id", task.to_string()), ("question", question.to_owned())]);
+    templates.render(TemplateName::Nudge, &values)
 }
 
 /// A prompt with what the person says behind it.
@@ -114,7 +148,9 @@ fn follow_up(
         Conversation::Fresh => {
             // The work prompt around it ends with the format.
             values.insert("answer_format", String::new());
-            work_prompt_after(context, templates.render(name, &values), templates)
+            let (before, last) = (handover(context, templates), templates.render(name, &values));
+            let gap = if before.is_empty() { "" } else { "\n\n" };
+            work_prompt_after(context, format!("{}{gap}{last}", before.trim_end()), templates)
         }
     }
 }
@@ -143,6 +179,11 @@ fn problem(class: FailureClass, detail: &str) -> String {
         FailureClass::Incomplete => {
             ("The work is not finished. What is open:", cut(detail, MAX_NOTES), "Go on with what is open.")
         }
+        FailureClass::Unacceptable => (
+            "Your change holds what is not accepted:",
+            cut(detail, MAX_NOTES),
+            "Deal with every point. You may rewrite your own commits for that, and none below where the branch begins.",
+        ),
         FailureClass::ReviewRejected => (
             "A reviewer read your commits and asks for changes:",
             cut(detail, MAX_NOTES),

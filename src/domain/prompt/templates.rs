@@ -17,12 +17,20 @@ pub enum TemplateName {
     Retry,
     /// The answer could not be read; say it again.
     Repair,
+    /// Is this work good?
+    Review,
     /// The process was killed; look around and go on.
     Interrupted,
     /// The base moved; resolve the conflict.
     Conflict,
     /// The person says something.
     Message,
+    /// Nothing was heard of the agent for long: is it still at work?
+    Nudge,
+    /// What became of the parts that the task waited for.
+    Parts,
+    /// Who worked on it before.
+    Handover,
 }
 
 const fn required(name: &'static str) -> Placeholder {
@@ -50,6 +58,7 @@ const AGENT: &[Placeholder] = &[
     optional("branch"),
     optional("base_branch"),
     optional("checks"),
+    optional("written"),
     required("task"),
     optional("profile"),
     optional("skills"),
@@ -75,14 +84,40 @@ const CONFLICT: &[Placeholder] = &[
     required("base_branch"),
     required("base_commit"),
     required("files"),
+    optional("sides"),
+    required("answer_format"),
+];
+const REVIEW: &[Placeholder] = &[
+    optional("task_id"),
+    required("commit"),
+    required("checkout"),
+    required("task"),
+    required("evidence"),
+    optional("summary"),
+    optional("omitted"),
+    required("diff"),
     required("answer_format"),
 ];
 const MESSAGE: &[Placeholder] = &[required("messages"), optional("answer_format")];
+const PARTS: &[Placeholder] = &[optional("task_id"), optional("branch"), required("parts"), optional("answer_format")];
+const HANDOVER: &[Placeholder] = &[optional("task_id"), required("tried"), optional("branch"), optional("base_branch")];
+const NUDGE: &[Placeholder] = &[optional("task_id"), required("question")];
 
 impl TemplateName {
     /// Every prompt.
-    pub const ALL: [Self; 7] =
-        [Self::Route, Self::Agent, Self::Retry, Self::Repair, Self::Interrupted, Self::Conflict, Self::Message];
+    pub const ALL: [Self; 11] = [
+        Self::Route,
+        Self::Agent,
+        Self::Retry,
+        Self::Repair,
+        Self::Review,
+        Self::Interrupted,
+        Self::Conflict,
+        Self::Message,
+        Self::Nudge,
+        Self::Parts,
+        Self::Handover,
+    ];
 
     /// The stable name: of the file `prompts/<name>.md`, embedded or under `$ORCH_HOME`.
     pub fn as_str(self) -> &'static str {
@@ -91,9 +126,13 @@ impl TemplateName {
             Self::Agent => "agent",
             Self::Retry => "retry",
             Self::Repair => "repair",
+            Self::Review => "review",
             Self::Interrupted => "interrupted",
             Self::Conflict => "conflict",
             Self::Message => "message",
+            Self::Nudge => "nudge",
+            Self::Parts => "parts",
+            Self::Handover => "handover",
         }
     }
 
@@ -104,9 +143,13 @@ impl TemplateName {
             Self::Agent => include_str!("../../../prompts/agent.md"),
             Self::Retry => include_str!("../../../prompts/retry.md"),
             Self::Repair => include_str!("../../../prompts/repair.md"),
+            Self::Review => include_str!("../../../prompts/review.md"),
             Self::Interrupted => include_str!("../../../prompts/interrupted.md"),
             Self::Conflict => include_str!("../../../prompts/conflict.md"),
             Self::Message => include_str!("../../../prompts/message.md"),
+            Self::Nudge => include_str!("../../../prompts/nudge.md"),
+            Self::Parts => include_str!("../../../prompts/parts.md"),
+            Self::Handover => include_str!("../../../prompts/handover.md"),
         }
     }
 
@@ -117,9 +160,13 @@ impl TemplateName {
             Self::Agent => AGENT,
             Self::Retry => RETRY,
             Self::Repair => REPAIR,
+            Self::Review => REVIEW,
             Self::Interrupted => INTERRUPTED,
             Self::Conflict => CONFLICT,
             Self::Message => MESSAGE,
+            Self::Nudge => NUDGE,
+            Self::Parts => PARTS,
+            Self::Handover => HANDOVER,
         }
     }
 }
@@ -132,27 +179,30 @@ impl fmt::Display for TemplateName {
 
 /// Why the user's own prompts cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// A file that is no prompt of orch's.
-    #[error("prompts/{file}.md:1: orch has no prompt of this name{}; it has: {known}", did_you_mean(.suggestion))]
-    NoSuchPrompt {
-        /// The file's name without its ending.
-        file: String,
+#[error("prompts/{file}.md:{line}: {problem}")]
+pub struct TemplateError {
+    /// The file's name without its ending.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub problem: PromptProblem,
+}
+
+/// What is wrong with a prompt of the user's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PromptProblem {
+    /// It is no prompt of orch's.
+    #[error("orch has no prompt of this name{}; it has: {known}", did_you_mean(.suggestion))]
+    NoSuch {
         /// The nearest name.
         suggestion: Option<&'static str>,
         /// All names.
         known: String,
     },
-    /// A text that breaks the rules of templates.
-    #[error("prompts/{file}.md:{line}: {problem}")]
-    Bad {
-        /// The prompt.
-        file: TemplateName,
-        /// The line, from 1.
-        line: usize,
-        /// What is wrong there.
-        problem: TemplateProblem,
-    },
+    /// It breaks the rules of templates.
+    #[error(transparent)]
+    Bad(TemplateProblem),
 }
 
 fn did_you_mean(suggestion: &Option<&'static str>) -> String {
@@ -172,15 +222,16 @@ impl Templates {
         if let Some(file) = overrides.keys().find(|file| TemplateName::ALL.iter().all(|n| n.as_str() != *file)) {
             let names = || TemplateName::ALL.into_iter().map(TemplateName::as_str);
             let known = names().collect::<Vec<_>>().join(", ");
-            return Err(TemplateError::NoSuchPrompt { file: file.clone(), suggestion: nearest(file, names()), known });
+            let problem = PromptProblem::NoSuch { suggestion: nearest(file, names()), known };
+            return Err(TemplateError { file: file.clone(), line: 1, problem });
         }
         let read = |name: TemplateName| {
             let text = overrides.get(name.as_str()).map_or(name.embedded(), String::as_str);
             let template = Template::parse(text, name.placeholders());
-            let place = |bad: super::template::BadTemplate| TemplateError::Bad {
-                file: name,
+            let place = |bad: super::template::BadTemplate| TemplateError {
+                file: name.as_str().to_owned(),
                 line: bad.line,
-                problem: bad.problem,
+                problem: PromptProblem::Bad(bad.problem),
             };
             template.map(|template| (name, template)).map_err(place)
         };

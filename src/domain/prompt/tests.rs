@@ -1,6 +1,8 @@
 //! What every prompt promises, and what no data can do to one.
 
 use super::*;
+use crate::domain::change::{Finding, FindingKind};
+use crate::domain::evidence::{Check, CheckState, Evidence};
 use crate::domain::ids::TaskId;
 use crate::domain::outcome::FailureClass;
 use crate::domain::route::AgentProfile;
@@ -28,6 +30,7 @@ fn with_context<T>(text: &str, run: impl FnOnce(&WorkContext<'_>) -> T) -> T {
         labels: &many,
         attempt: 1,
         max_attempts: 3,
+        written: None,
         worktree: text,
         main_dir: Some(text),
         branch: text,
@@ -37,6 +40,7 @@ fn with_context<T>(text: &str, run: impl FnOnce(&WorkContext<'_>) -> T) -> T {
         profile: &profile,
         skills: &selection,
         instructions: &files,
+        tried: &[],
         answer_format: "THE FORMAT",
     })
 }
@@ -57,8 +61,29 @@ fn every_prompt(text: &str) -> Vec<String> {
     });
     prompts.push(repair_prompt(text, "THE FORMAT", &templates));
     prompts.push(message_prompt(&[text, text], "THE FORMAT", &templates));
+    prompts.push(nudge_prompt(TaskId(7), "Are you still at work?", &templates));
     prompts.push(routing_question(text));
+    prompts.push(a_review(text));
     prompts
+}
+
+fn a_review(text: &str) -> String {
+    let commits = vec!["1".repeat(40)];
+    let check = Check::new(text, CheckState::Passed);
+    let findings = vec![Finding::new(FindingKind::CiChanged, text, text)];
+    let evidence = Evidence { head: "1".repeat(40), commits, checks: vec![check], findings, ..Evidence::default() };
+    let context = ReviewContext {
+        task_id: TaskId(7),
+        title: text,
+        body: text,
+        labels: &[text.to_owned()],
+        checkout: text,
+        summary: text,
+        evidence: &evidence,
+        diff: text,
+        omitted: &[text.to_owned()],
+    };
+    review_prompt(&context, &Templates::embedded())
 }
 
 fn routing_question(text: &str) -> String {
@@ -107,7 +132,7 @@ fn each_kind_of_failure_gets_the_prompt_that_fits_it() {
         let expected = match class.as_str() {
             "conflict" => "does not merge any more",
             "no_change" | "checks_failed" | "review_rejected" | "malformed" | "incomplete" | "context_too_long"
-            | "sandbox_violation" => "was not accepted",
+            | "sandbox_violation" | "unacceptable" => "was not accepted",
             _ => "was interrupted",
         };
         assert!(line.contains(expected), "{class}: {line}");

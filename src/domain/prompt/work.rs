@@ -1,6 +1,7 @@
 //! The prompt of a run that works on a task: everything the agent is told, put together in one place.
 
 use super::data::{clean, code_span, cut, fence, one_line};
+use super::handover::Tried;
 use super::template::Values;
 use super::templates::{TemplateName, Templates};
 use crate::domain::ids::TaskId;
@@ -53,12 +54,16 @@ pub struct WorkContext<'a> {
     pub base_commit: &'a str,
     /// `workflow.checks`: commands that orch runs afterwards.
     pub checks: &'a [String],
+    /// The task's type, where it asks for a text instead of a change.
+    pub written: Option<&'a str>,
     /// The role that routing gave.
     pub profile: &'a AgentProfile,
     /// The skills selected for the task, as [`crate::domain::skills::Catalogue::select`] found them.
     pub skills: &'a Selection<'a>,
     /// The project's own instructions.
     pub instructions: &'a [ProjectFile<'a>],
+    /// Earlier runs, where the agent does not remember them.
+    pub tried: &'a [Tried],
     /// [`crate::domain::answer::Answer`]'s format in words.
     pub answer_format: &'a str,
 }
@@ -80,6 +85,7 @@ pub(super) fn work_prompt_after(context: &WorkContext<'_>, previous: String, tem
         ("branch", code_span(c.branch)),
         ("base_branch", code_span(c.base_branch)),
         ("checks", checks(c.checks)),
+        ("written", c.written.map(str::to_owned).unwrap_or_default()),
         ("task", task(c, MAX_TITLE, MAX_BODY)),
         ("profile", profile(c.profile)),
         ("skills", skills(c.skills)),

@@ -2,6 +2,7 @@
 //! have been filled in by a tool; contradictions are settled here and named in a warning.
 
 use super::{Impossible, Routing, model_for_complexity, nearest};
+use crate::domain::delegation::SUGGESTED;
 use crate::domain::prompt::data::one_line;
 use crate::domain::route::Complexity;
 
@@ -36,6 +37,7 @@ pub(super) fn read(routing: &Routing<'_>) -> Result<Wishes, Impossible> {
         Some(wish) => Some(wish),
         None => model.as_deref().and_then(|model| agent_of_model(routing, model, &mut warnings)),
     };
+    let agent = agent.or_else(|| suggested(routing, &mut warnings));
     Ok(Wishes { agent, complexity, model, warnings })
 }
 
@@ -77,6 +79,19 @@ fn agent(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Result<Option<Age
         ));
     }
     Ok(Some(AgentWish { cause: format!("label agent:{agent}"), agent }))
+}
+
+/// The agent that another agent has suggested when it handed the task on. Nobody demands it: one that is not there is
+/// passed over.
+fn suggested(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Option<AgentWish> {
+    let wanted = labels(routing, SUGGESTED);
+    let find = |name: &str| routing.installed.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
+    let Some(agent) = wanted.iter().find_map(|name| find(name)) else {
+        let first = wanted.first()?;
+        warnings.push(format!("the suggested agent {} is not installed", one_line(first, SHOWN)));
+        return None;
+    };
+    Some(AgentWish { cause: format!("{agent} is suggested by the agent that handed it on"), agent })
 }
 
 fn not_installed(routing: &Routing<'_>, place: &str, name: &str) -> Impossible {

@@ -46,6 +46,7 @@ impl Person {
         let before = tcgetattr(&output).ok();
         if let Some(mut raw) = before.clone() {
             raw.make_raw();
+            // A terminal that refuses shows what is typed twice, and works.
             let _ = tcsetattr(&output, OptionalActions::Now, &raw);
         }
         let input = Some(input).filter(|input| isatty(input));
@@ -134,6 +135,7 @@ impl Person {
 impl Drop for Person {
     fn drop(&mut self) {
         let (Some(output), Some(before)) = (&mut self.output, &self.before) else { return };
+        // All that can be done for a terminal that may be gone.
         let _ = output.write(RESTORED.as_bytes());
         let _ = tcsetattr(&*output, OptionalActions::Now, before);
         let _ = rustix::io::ioctl_fionbio(&*output, false);

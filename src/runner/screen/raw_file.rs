@@ -32,9 +32,11 @@ impl RawFile {
         if self.length + bytes.len() as u64 > self.most && self.file.set_len(0).is_ok() {
             let drawn = drawn();
             self.length = drawn.len() as u64;
+            // On a full disk: it serves recovery alone, and the lines are told in any case.
             let _ = self.file.write_all(drawn.as_bytes());
         }
         self.length += bytes.len() as u64;
+        // As above.
         let _ = self.file.write_all(bytes);
     }
 }

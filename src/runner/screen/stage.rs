@@ -74,6 +74,7 @@ impl Stage {
         match thread::Builder::new().name("stage".into()).spawn(|| show.run()) {
             Ok(thread) => Ok((pid, Self { thread, playing, printed })),
             Err(error) => {
+                // Nobody would read it; it may have ended by itself.
                 let _ = kill_process_group(pid, Signal::KILL);
                 Err(error)
             }
@@ -88,6 +89,7 @@ impl Stage {
     /// The program has ended: reads the rest, tells what is still to be told, and gives the pane back.
     pub(in crate::runner) fn finish(self) {
         drop(self.playing);
+        // A thread that broke has told what it could.
         let _ = self.thread.join();
     }
 }
@@ -159,6 +161,7 @@ impl Show {
             self.size = size;
             self.raw.write(kept_size(size).as_bytes(), &|| self.screen.kept());
             self.screen.resize(size, instant());
+            // A program that just ended has no size.
             let _ = self.terminal.as_ref().map(|terminal| terminal.resize(size));
         }
     }

@@ -140,7 +140,7 @@ pub(super) fn put(connection: &Connection, task: &Task) -> rusqlite::Result<()> 
     }
     let (wish, results) = match &task.file {
         FileState::Written { results, .. } => (Some(wish(&task.spec).cast_signed()), *results),
-        FileState::Pending | FileState::Removed => (None, false),
+        FileState::Pending | FileState::PutBack | FileState::Removed { .. } => (None, false),
     };
     let (agent, model) = task.route.as_ref().map_or((None, None), |route| (Some(&route.agent), route.model.as_ref()));
     let created_at = i64::try_from(task.created_at.as_nanosecond()).unwrap_or(i64::MAX);
@@ -154,13 +154,13 @@ pub(super) fn put(connection: &Connection, task: &Task) -> rusqlite::Result<()> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::task::State;
+    use crate::domain::task::{Seen, State};
     use crate::store::journal::Write;
     use std::sync::Arc;
 
     fn task(id: u64, state: State, status: Status) -> Task {
         let spec = Spec { title: format!("task {id}"), parent: (id == 2).then_some(TaskId(1)), ..Spec::default() };
-        let file = FileState::Written { status: Some(status), since: Vec::new(), results: false };
+        let file = FileState::Written { status: Some(status), since: Vec::new(), results: false, seen: Seen::Yes };
         Task { state, ..Task::new(TaskId(id), spec, file, Timestamp::UNIX_EPOCH) }
     }
 

@@ -1,9 +1,13 @@
 //! What runs cost, summed where they are stored.
 
 use super::{Journal, JournalError};
+use crate::domain::cost::Charge;
+use crate::domain::ids::TaskId;
 use crate::domain::money::{Spend, Usd};
+use crate::domain::task::Run;
 use jiff::Timestamp;
 use rusqlite::params;
+use std::path::PathBuf;
 use std::sync::PoisonError;
 
 /// Prices are stored as dollars; each is rounded to whole micro-dollars before they are added, so that the sum is exact.
@@ -11,12 +15,65 @@ const SUM: &str = "SELECT COUNT(*), COUNT(*) - COUNT(json_extract(data, '$.cost'
         COALESCE(SUM(CAST(ROUND(json_extract(data, '$.cost') * 1000000) AS INTEGER)), 0)
     FROM runs WHERE json_extract(data, '$.ended_at') >= ?1";
 
+/// Over the same index. Times within a second may stand in another order.
+const LAST: &str = "SELECT data FROM runs WHERE json_extract(data, '$.ended_at') IS NOT NULL
+    ORDER BY json_extract(data, '$.ended_at') DESC LIMIT ?1";
+
+/// Runs with their tasks, as they ended.
+const CHARGES: &str = "SELECT runs.task_id, json_extract(tasks.data, '$.spec.title'),
+        json_extract(tasks.data, '$.spec.dir'), json_extract(tasks.data, '$.integration.state') = 'merged',
+        json_extract(runs.data, '$.agent'), json_extract(runs.data, '$.model'),
+        json_extract(runs.data, '$.ended_at'), json_extract(runs.data, '$.cost')
+    FROM runs LEFT JOIN tasks ON tasks.id = runs.task_id
+    WHERE json_extract(runs.data, '$.ended_at') >= ?1 ORDER BY json_extract(runs.data, '$.ended_at'), runs.task_id, runs.ordinal";
+
+/// Times are stored as text, with as many decimals as they need: without the zone's letter the text of a second stands
+/// before that of every time in it.
+fn text_of(since: Timestamp) -> String {
+    since.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+}
+
+fn charge(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Charge>> {
+    let ended_at: String = row.get(6)?;
+    // What is no time was written by nobody here: it is no end.
+    let Ok(ended_at) = ended_at.parse() else { return Ok(None) };
+    Ok(Some(Charge {
+        task: TaskId(row.get(0)?),
+        title: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
+        project: row.get::<_, Option<String>>(2)?.map(PathBuf::from),
+        merged: row.get::<_, Option<bool>>(3)?.unwrap_or(false),
+        agent: row.get(4)?,
+        model: row.get(5)?,
+        ended_at,
+        cost: row.get::<_, Option<f64>>(7)?.and_then(Usd::from_dollars),
+    }))
+}
+
 impl Journal {
+    /// What the runs cost that ended at `since` (to the second) or later, in the order of their ends; `None`: all that
+    /// ever ended. Blocking.
+    pub fn charges_since(&self, since: Option<Timestamp>) -> Result<Vec<Charge>, JournalError> {
+        let since = since.map(text_of).unwrap_or_default();
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = || {
+            let mut statement = reader.prepare_cached(CHARGES)?;
+            let rows = statement.query_map(params![since], charge)?;
+            rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Charge>>>()
+        };
+        let mut charges = read().map_err(|source| self.sqlite(source))?;
+        // As texts, times within a second stand in another order.
+        charges.sort_by_key(|charge| charge.ended_at);
+        Ok(charges)
+    }
+
+    /// The runs that ended last, newest first. Blocking.
+    pub fn last_ended(&self, limit: u32) -> Result<Vec<Run>, JournalError> {
+        self.rows("run", LAST, params![limit])
+    }
+
     /// What the runs that ended at `since` (to the second) or later cost. Blocking.
     pub fn spent_since(&self, since: Timestamp) -> Result<Spend, JournalError> {
-        // Times are stored as text, with as many decimals as they need: without the zone's letter the text of a second
-        // stands before that of every time in it.
-        let since = since.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let since = text_of(since);
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
             let row = |row: &rusqlite::Row<'_>| {
@@ -32,27 +89,17 @@ impl Journal {
 mod tests {
     use super::*;
     use crate::domain::ids::{RunId, TaskId};
-    use crate::domain::outcome::{RunKind, Usage};
-    use crate::domain::task::{Phase, Run};
+    use crate::domain::outcome::RunKind;
+    use crate::domain::task::Phase;
     use crate::store::journal::Write;
 
     fn run(ordinal: u32, ended_at: Option<&str>, dollars: Option<f64>) -> Write {
+        let id = RunId::new(TaskId(1), ordinal, ordinal);
         Write::Run(Box::new(Run {
-            id: RunId::new(TaskId(1), ordinal, ordinal),
-            task: TaskId(1),
-            kind: RunKind::Work,
-            attempt: 1,
-            agent: "claude".to_owned(),
-            model: None,
             phase: Phase::Ended,
-            session_id: None,
-            created_at: Timestamp::UNIX_EPOCH,
-            started_at: None,
             ended_at: ended_at.map(|at| at.parse().expect("a time")),
-            outcome: None,
             cost: dollars.and_then(Usd::from_dollars),
-            usage: Usage::default(),
-            live: false,
+            ..Run::new(id, TaskId(1), RunKind::Work, "claude".to_owned(), Timestamp::UNIX_EPOCH)
         }))
     }
 
@@ -73,6 +120,15 @@ mod tests {
         journal.commit(writes).await.expect("written");
         let spend = journal.spent_since("2026-08-01T22:00:00Z".parse().expect("a time")).expect("a sum");
         assert_eq!(spend, Spend { known: Usd::from_micros(300_001), runs: 4, unpriced: 1 });
+        let last = journal.last_ended(2).expect("runs");
+        assert_eq!(last.iter().filter_map(|run| run.id.ordinal()).collect::<Vec<_>>(), [5, 4]);
+        let charges = |since: Option<&str>| {
+            let since = since.map(|at| at.parse().expect("a time"));
+            journal.charges_since(since).expect("charges").iter().map(|charge| charge.cost).collect::<Vec<_>>()
+        };
+        let micros = |micros| Some(Usd::from_micros(micros));
+        assert_eq!(charges(None), [micros(5_000_000), micros(100_000), micros(200_000), None, micros(1)]);
+        assert_eq!(charges(Some("2026-08-02T00:00:00Z")), [None, micros(1)]);
         let later = journal.spent_since("2026-08-03T00:00:00Z".parse().expect("a time")).expect("a sum");
         assert_eq!(later, Spend::default());
     }

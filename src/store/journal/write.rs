@@ -4,7 +4,7 @@ use super::{Agreed, Entry, Project, Write, settled};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
-use crate::store::messages;
+use crate::store::{batches, breakers, jobs, messages, switches};
 use rusqlite::{Connection, params};
 
 /// Why a change could not be written.
@@ -27,7 +27,22 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
         Write::Entry(entry) => Ok(put_entry(connection, entry)?),
         Write::Project(project) => Ok(put_project(connection, project)?),
         Write::Cooldown(agent, cooldown) => put_cooldown(connection, agent, cooldown.as_ref()),
+        Write::Breaker(name, breaker) => {
+            let data = breaker.as_ref().map(|breaker| json("breaker", breaker)).transpose()?;
+            Ok(breakers::put(connection, name, data.as_deref())?)
+        }
         Write::Message(message) => Ok(messages::put(connection, message)?),
+        Write::Pause(scope, pause) => {
+            let data = pause.as_ref().map(|pause| json("pause", pause)).transpose()?;
+            Ok(switches::put_pause(connection, scope, data.as_deref())?)
+        }
+        Write::Service(entry) => Ok(switches::put_service(connection, &json("start or end", entry)?)?),
+        Write::Job(id, record) => {
+            let data = record.as_ref().map(|record| json("job", &**record)).transpose()?;
+            Ok(jobs::put(connection, id, data.as_deref())?)
+        }
+        Write::Firing(firing) => Ok(jobs::put_firing(connection, firing, &json("firing", firing)?)?),
+        Write::Batch(batch) => Ok(batches::put(connection, batch, &json("batch", &**batch)?)?),
         Write::Agreed(agreed) => put_agreed(connection, agreed.as_ref()),
     }
 }
@@ -40,8 +55,8 @@ fn put_task(connection: &Connection, task: &Task) -> Result<(), PutError> {
     let data = json("task", task)?;
     connection
         .prepare_cached(
-            "INSERT INTO tasks (id, data, settled) VALUES (?1, ?2, ?3)
-             ON CONFLICT (id) DO UPDATE SET data = excluded.data, settled = excluded.settled",
+            "INSERT INTO tasks (id, data, settled, sum) VALUES (?1, ?2, ?3, row_sum(?1, ?2))
+             ON CONFLICT (id) DO UPDATE SET data = excluded.data, settled = excluded.settled, sum = excluded.sum",
         )?
         .execute(params![task.id.0, data, task.is_settled()])?;
     settled::put(connection, task)?;
@@ -58,8 +73,8 @@ fn put_run(connection: &Connection, run: &Run) -> Result<(), PutError> {
     let ordinal: u32 = run.id.as_str().split('-').nth(1).and_then(|t| t.parse().ok()).unwrap_or(0);
     connection
         .prepare_cached(
-            "INSERT INTO runs (id, task_id, ordinal, live, data) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (id) DO UPDATE SET live = excluded.live, data = excluded.data",
+            "INSERT INTO runs (id, task_id, ordinal, live, data, sum) VALUES (?1, ?2, ?3, ?4, ?5, row_sum(?1, ?2, ?3, ?5))
+             ON CONFLICT (id) DO UPDATE SET live = excluded.live, data = excluded.data, sum = excluded.sum",
         )?
         .execute(params![run.id.as_str(), run.task.0, ordinal, run.phase != Phase::Ended, data])?;
     Ok(())
@@ -67,7 +82,10 @@ fn put_run(connection: &Connection, run: &Run) -> Result<(), PutError> {
 
 fn put_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT INTO events (seq, at, task_id, run_id, kind, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .prepare_cached(
+            "INSERT INTO events (seq, at, task_id, run_id, kind, text, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_sum(?1, ?2, ?3, ?4, ?5, ?6))",
+        )?
         .execute(params![
             entry.seq,
             entry.at.as_millisecond(),
@@ -82,9 +100,9 @@ fn put_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
 fn put_project(connection: &Connection, project: &Project) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO projects (dir, name, approved, created_at)
-             VALUES (?1, ?2, ?3, (SELECT COUNT(*) FROM projects))
-             ON CONFLICT (dir) DO UPDATE SET name = excluded.name, approved = excluded.approved",
+            "INSERT INTO projects (dir, name, approved, created_at, sum)
+             VALUES (?1, ?2, ?3, (SELECT COUNT(*) FROM projects), row_sum(?1, ?2, ?3))
+             ON CONFLICT (dir) DO UPDATE SET name = excluded.name, approved = excluded.approved, sum = excluded.sum",
         )?
         .execute(params![project.dir.to_string_lossy(), project.name, project.approved])?;
     Ok(())
@@ -98,8 +116,8 @@ fn put_cooldown(connection: &Connection, agent: &str, cooldown: Option<&Cooldown
     let data = json("cooldown", cooldown)?;
     connection
         .prepare_cached(
-            "INSERT INTO cooldowns (agent, data) VALUES (?1, ?2)
-             ON CONFLICT (agent) DO UPDATE SET data = excluded.data",
+            "INSERT INTO cooldowns (agent, data, sum) VALUES (?1, ?2, row_sum(?1, ?2))
+             ON CONFLICT (agent) DO UPDATE SET data = excluded.data, sum = excluded.sum",
         )?
         .execute(params![agent, data])?;
     Ok(())

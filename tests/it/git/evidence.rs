@@ -54,6 +54,35 @@ async fn a_long_diff_leaves_out_whole_files_and_names_them() {
 }
 
 #[tokio::test]
+async fn a_file_of_one_long_line_hides_no_other() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.commit("bundle.js", &"a".repeat(100_000));
+    let head = agent.commit("small", "small\n");
+    let patch = repo.diff(&worktree.checkout, &worktree.base_sha, &head, 20_000).await.unwrap();
+    assert!(patch.text.contains("+small"), "{}", patch.text);
+    assert_eq!(patch.omitted, [PathBuf::from("bundle.js")]);
+}
+
+#[tokio::test]
+async fn attributes_hide_no_text_from_the_judge_and_what_is_binary_is_left_out() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    agent.commit(".gitattributes", "* -diff\n");
+    agent.commit("token", "a secret\n");
+    let head = agent.commit("logo", "P\0NG\n");
+    let seen = repo.difference(&worktree.checkout, (&worktree.base_sha, &head), 3).await.unwrap();
+    assert!(seen.patch.contains("+a secret") && !seen.patch.contains('\0'), "{}", seen.patch);
+    assert!(seen.history.is_some_and(|history| history.contains("+a secret")));
+}
+
+#[tokio::test]
 async fn leftovers_are_committed_whole_and_only_once() {
     let lab = Lab::new().await;
     let project = lab.project("shop");

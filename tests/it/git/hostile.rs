@@ -105,7 +105,8 @@ async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
     repo.diff(&worktree.checkout, &worktree.base_sha, &evidence.head, 1 << 20).await.unwrap();
     guard.check(&repo, Vec::new).await.unwrap();
     let scratch = lab.path("scratch");
-    let request = MergeRequest { branch: &worktree.branch, base: &main(), scratch: &scratch, message: "merge" };
+    let (base, message) = (main(), "merge");
+    let request = MergeRequest { branch: &worktree.branch, base: &base, scratch: &scratch, message, expected: None };
     let Merged::Ready(candidate) = repo.merge_candidate(&request).await.unwrap() else { panic!("nothing to merge") };
     let advanced = repo.advance_base(&main(), &candidate.base_sha, &candidate.merge_sha).await;
     repo.remove_scratch(&scratch).await.unwrap();

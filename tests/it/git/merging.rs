@@ -3,14 +3,14 @@
 use super::{Lab, assert_sound, inside, main};
 use crate::kit;
 use crate::kit::repo::Repo as Project;
-use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Repo};
+use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Repo, RevertRequest};
 use orch::domain::names::BranchName;
 use std::path::PathBuf;
 
 async fn merge(lab: &Lab, repo: &Repo, branch: &BranchName) -> Result<Merged, MergeError> {
     let scratch = lab.path("scratch/1");
-    repo.merge_candidate(&MergeRequest { branch, base: &main(), scratch: &scratch, message: "Merge task #1: -x $(y)" })
-        .await
+    let message = "Merge task #1: -x $(y)";
+    repo.merge_candidate(&MergeRequest { branch, base: &main(), scratch: &scratch, message, expected: None }).await
 }
 
 /// A project with a task that has changed `file`, ready to be merged.
@@ -25,7 +25,7 @@ async fn finished(lab: &Lab, file: &str) -> (Project, Repo, BranchName) {
 fn ready(merged: Merged) -> Candidate {
     match merged {
         Merged::Ready(candidate) => candidate,
-        Merged::Already { base_sha } => panic!("already merged at {base_sha}"),
+        Merged::Already { base_sha, .. } => panic!("already merged at {base_sha}"),
     }
 }
 
@@ -64,7 +64,8 @@ async fn every_step_may_be_repeated() {
         let advanced = repo.advance_base(&main(), &second.base_sha, &second.merge_sha).await.unwrap();
         assert_eq!((advanced.already, &advanced.sha), (already, &second.merge_sha));
     }
-    assert_eq!(merge(&lab, &repo, &branch).await.unwrap(), Merged::Already { base_sha: second.merge_sha });
+    let (base_sha, commit) = (second.merge_sha.clone(), second.merge_sha);
+    assert_eq!(merge(&lab, &repo, &branch).await.unwrap(), Merged::Already { base_sha, commit });
     assert_eq!(project.git(["worktree", "list"]).lines().count(), 3, "the scratch stays until it is removed");
 }
 
@@ -75,7 +76,12 @@ async fn a_conflict_names_the_files_and_leaves_nothing_behind() {
     project.write("README.md", "of the user\n");
     let base = project.commit("user");
     let error = merge(&lab, &repo, &branch).await.unwrap_err();
-    assert!(matches!(&error, MergeError::Conflict { files, .. } if files == &[PathBuf::from("README.md")]), "{error}");
+    let MergeError::Conflict { files, sides, .. } = &error else { panic!("{error}") };
+    assert_eq!(files, &[PathBuf::from("README.md")]);
+    // What was there before, and what each side made of it.
+    for part in ["README.md:\n@@@", "<<<<<<<", "of the user", "# A project", "=======", "of the task", ">>>>>>>"] {
+        assert!(sides.contains(part), "{part:?} is missing: {sides}");
+    }
     assert!(error.hint().is_some() && !lab.path("scratch/1").exists());
     assert_eq!(project.head(), base);
     assert_sound(&project);
@@ -162,4 +168,67 @@ async fn a_scratch_never_replaces_what_is_not_scratch() {
     assert!(repo.remove_scratch(&worktree).await.is_err() && worktree.join("feature").exists());
     let gone = BranchName::parse("orch/9-gone").unwrap();
     assert!(matches!(merge(&lab, &repo, &gone).await, Err(MergeError::BranchMissing { .. })));
+}
+
+#[tokio::test]
+async fn the_sides_of_a_large_conflict_are_bounded_and_a_deletion_is_told() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let names: Vec<String> = (0..20).map(|n| format!("f{n:02}.txt")).collect();
+    names.iter().for_each(|name| project.write(name, "before\n"));
+    project.commit("many");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let task = inside(&lab, &worktree);
+    names.iter().for_each(|name| task.write(name, &"of the task\n".repeat(2000)));
+    task.commit("f00.txt", "of the task\n");
+    std::fs::remove_file(project.dir().join("f00.txt")).unwrap();
+    names[1..].iter().for_each(|name| project.write(name, "of the user\n"));
+    project.commit("user");
+    let error = merge(&lab, &repo, &worktree.branch).await.unwrap_err();
+    let MergeError::Conflict { files, sides, .. } = &error else { panic!("{error}") };
+    assert_eq!(files.len(), 20);
+    assert!(sides.len() < 64 << 10 && sides.contains("more files are in conflict"), "{} bytes", sides.len());
+    assert!(sides.starts_with("f00.txt: deleted by the base, changed by the branch\n"), "{sides}");
+    assert!(sides.contains("too much to show here"), "{sides}");
+}
+
+#[tokio::test]
+async fn a_branch_that_moved_since_it_was_judged_is_not_merged() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    let base = project.head();
+    let (scratch, main) = (lab.path("scratch/1"), main());
+    let request = |expected| MergeRequest { branch: &branch, base: &main, scratch: &scratch, message: "m", expected };
+    let refused = repo.merge_candidate(&request(Some(&base))).await;
+    assert!(matches!(refused, Err(MergeError::NotAsJudged { .. })), "{refused:?}");
+    assert!(!scratch.exists());
+    let tip = repo.tip(&branch).await.unwrap().unwrap();
+    assert!(matches!(repo.merge_candidate(&request(Some(&tip))).await, Ok(Merged::Ready(_))));
+}
+
+#[tokio::test]
+async fn a_merge_is_taken_back_once_and_its_work_goes_on_from_there() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    let merged = ready(merge(&lab, &repo, &branch).await.unwrap());
+    repo.advance_base(&main(), &merged.base_sha, &merged.merge_sha).await.unwrap();
+    project.write("other", "");
+    project.commit("other");
+    let (scratch, base) = (lab.path("scratch/2"), main());
+    let request = RevertRequest { merge: &merged.merge_sha, base: &base, scratch: &scratch, message: "Revert it" };
+    let candidate = ready(repo.revert_candidate(&request).await.unwrap());
+    assert!(!candidate.checkout.work_tree.join("feature").exists());
+    repo.advance_base(&base, &candidate.base_sha, &candidate.merge_sha).await.unwrap();
+    assert!(!project.dir().join("feature").exists() && project.dir().join("other").exists());
+    let again = repo.revert_candidate(&request).await.unwrap();
+    assert!(matches!(&again, Merged::Already { commit, .. } if *commit == candidate.merge_sha), "{again:?}");
+    let tip = repo.tip(&branch).await.unwrap().unwrap();
+    let work = repo.restored(&candidate.merge_sha, &tip, &scratch, "The work").await.unwrap();
+    repo.advance_base(&branch, &work.base_sha, &work.merge_sha).await.unwrap();
+    let brought = ready(merge(&lab, &repo, &branch).await.unwrap());
+    assert_eq!(kit::read_file(&brought.checkout.work_tree.join("feature")), "of the task\n");
+    let no_merge = RevertRequest { merge: &tip, ..request };
+    assert!(matches!(repo.revert_candidate(&no_merge).await, Err(MergeError::NotAMerge { .. })));
+    assert_sound(&project);
 }

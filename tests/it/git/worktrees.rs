@@ -259,18 +259,38 @@ async fn a_broken_link_to_the_repository_is_set_right() {
 }
 
 #[tokio::test]
+async fn a_lock_on_a_branch_that_a_killed_git_was_to_make_is_removed() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    let repo = lab.open(&project).await;
+    let lock = repo.common_dir().join("refs/heads/orch/1-x.lock");
+    kit::write_file(&lock, "");
+    let made = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(made.created && !lock.exists());
+    inside(&lab, &made).commit("work", "");
+    // One that moved it while it was to be found again, of which no worktree is left.
+    std::fs::remove_dir_all(&made.path).unwrap();
+    kit::write_file(&lock, "");
+    let found = lab.ensure(&repo, 1, "x").await.unwrap();
+    assert!(found.created && found.path.join("work").exists() && !lock.exists());
+    assert_sound(&project);
+}
+
+#[tokio::test]
 async fn a_lock_that_a_killed_git_left_is_removed() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
     let repo = lab.open(&project).await;
     let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    for lock in [worktree.checkout.git_dir.join("index.lock"), repo.common_dir().join("refs/heads/orch/1-x.lock")] {
-        kit::write_file(&lock, "");
+    let own = ["index.lock", "HEAD.lock", "AUTO_MERGE.lock"].map(|name| worktree.checkout.git_dir.join(name));
+    let of_branch = repo.common_dir().join("refs/heads/orch/1-x.lock");
+    for lock in own.iter().chain([&of_branch]) {
+        kit::write_file(lock, "");
     }
     kit::write_file(&worktree.path.join("work"), "");
     let found = lab.ensure(&repo, 1, "x").await.unwrap();
     assert!(found.notes[0].contains("kept as commit"), "{:?}", found.notes);
-    assert!(!worktree.checkout.git_dir.join("index.lock").exists());
+    assert!(own.iter().all(|lock| !lock.exists()));
 }
 
 #[tokio::test]

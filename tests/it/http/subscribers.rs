@@ -23,13 +23,13 @@ fn figure(socket: &Path, name: &str) -> u64 {
     line.trim().parse().expect("a number")
 }
 
-/// `talker` says a lot, then one line for each change of `say`.
+/// `talker` says a lot, in long lines, which are soon read, then one line for each change of `say`.
 fn talker(sealed: &SealedBox) {
     let base = sealed.base().display().to_string();
     sealed.program(
         "quick",
         &format!(
-            "#!/bin/sh\ncat > /dev/null\nyes 'a line of output that somebody may want to read' | head -c {BEFORE}\necho; echo ready\n\
+            "#!/bin/sh\ncat > /dev/null\nyes \"$(head -c 4000 /dev/zero | tr '\\0' x)\" | head -c {BEFORE}\necho; echo ready\n\
              while [ ! -e '{base}/say' ]; do sleep 0.05; done\n\
              for i in 1 2 3 4 5 6 7 8 9 10; do echo \"live $i\"; done\n\
              echo more >> README.md; git commit -qam said; echo 'the end'\n"

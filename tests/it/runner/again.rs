@@ -77,7 +77,12 @@ fn a_message_to_a_start_that_collided_is_said_to_the_next_one() {
     let room = room.env("LINES", &lines.join("\n"));
     let running = room.start();
     wait_until("a start", SOON, || room.work("starts").exists());
-    let said = Handed { id: MessageId(3), text: "use it".to_owned(), told: "use it".to_owned() };
+    let said = Handed {
+        id: MessageId(3),
+        from: orch::domain::message::Author::Person,
+        text: "use it".to_owned(),
+        told: "use it".to_owned(),
+    };
     room.dir().hand_over(&said).expect("writable");
     assert_eq!(running.finish(RUN).code, Some(0));
     assert_eq!(summary(&room.report()), "made it");

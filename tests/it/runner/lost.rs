@@ -47,8 +47,9 @@ fn work_that_was_finished_before_the_burial_counts() {
 
 #[test]
 fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_comes_twice() {
-    const CALLS: &str =
-        r#"echo "$INIT"; printf '%s\n' "$CALL_1"; sleep 0.3; printf '%s\n' "$RESULT_1" "$CALL_2"; touch called"#;
+    // The call has been seen before it begins to take its time: however slow the machine, it takes no less than that.
+    const CALLS: &str = r#"echo "$INIT"; printf '%s\n' "$CALL_1"; while [ ! -e seen ]; do sleep 0.01; done
+        sleep 0.3; printf '%s\n' "$RESULT_1" "$CALL_2""#;
     let call = |id: u8| {
         let call = format!(r#"{{"type":"tool_use","id":"c{id}","name":"Bash","input":{{"command":"make {id}"}}}}"#);
         format!(r#"{{"type":"assistant","message":{{"content":[{call}]}}}}"#)
@@ -64,8 +65,17 @@ fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_co
     let room = Room::claude(&script).env("CALL_1", &call(1)).env("RESULT_1", &result(1));
     let room = room.env("CALL_2", &call(2)).env("RESULT_2", &result(2));
     let running = room.start();
-    wait_until("the second call to be read", RUN, || {
-        std::fs::read_to_string(room.dir().transcript()).is_ok_and(|text| text.contains("▸ Bash: make 2\n"))
+    let called = |what: &str| {
+        wait_until("a call to be read", RUN, || {
+            std::fs::read_to_string(room.dir().transcript()).is_ok_and(|text| text.contains(what))
+        });
+    };
+    called("▸ Bash: make 1\n");
+    write_file(&room.work("seen"), "");
+    called("▸ Bash: make 2\n");
+    // What is told after it, and what the duration of the first call is in.
+    wait_until("the call to be noted", RUN, || {
+        std::fs::read_to_string(room.dir().activity()).is_ok_and(|text| text.contains(r#""input":"make 2""#))
     });
     running.signal(Signal::KILL);
     running.finish(RUN);
@@ -73,8 +83,9 @@ fn a_call_whose_runner_was_killed_meanwhile_has_no_false_duration_and_no_line_co
     room.wait_for("ended");
     bury(&room.dir(), &room.env).expect("buried");
     let transcript = room.transcript();
-    let (_, told) = transcript.split_once("▸ Bash: make 1\n  ✓ 0.").unwrap_or_else(|| panic!("{transcript}"));
-    let (_, told) = told.split_once(" s · made 1\n").unwrap_or_else(|| panic!("{transcript}"));
+    let (_, told) = transcript.split_once("▸ Bash: make 1\n  ✓ ").unwrap_or_else(|| panic!("{transcript}"));
+    let (took, told) = told.split_once(" s · made 1\n").unwrap_or_else(|| panic!("{transcript}"));
+    assert!(took.parse::<f64>().is_ok_and(|took| took >= 0.3), "{transcript}");
     assert!(told.starts_with("▸ Bash: make 2\n  ✓ made 2\n"), "{transcript}");
     assert_eq!(transcript.matches("make 1").count(), 1, "{transcript}");
     assert!(told.contains("; tokens: 1 in, 2 out; $0.25\n"), "{transcript}");

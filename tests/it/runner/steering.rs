@@ -2,7 +2,7 @@
 
 use super::*;
 use orch::agents::Stdin;
-use orch::domain::message::MessageId;
+use orch::domain::message::{Author, MessageId};
 use orch::runner::Handed;
 
 /// Functions for the scripts: `hear` takes a line, `repeat` says that it was taken up.
@@ -19,7 +19,7 @@ fn live(script: &str) -> Room {
 }
 
 fn message(id: u64, text: &str) -> Handed {
-    Handed { id: MessageId(id), text: text.into(), told: format!("The person says: {text}") }
+    Handed { id: MessageId(id), from: Author::Person, text: text.into(), told: format!("The person says: {text}") }
 }
 
 fn receipts(room: &Room) -> Vec<u64> {

@@ -40,6 +40,34 @@ fn an_agent_that_ignores_every_question_is_killed_with_all_its_children() {
 }
 
 #[test]
+fn of_hundreds_of_processes_that_ignore_every_question_none_is_left_and_no_other_is_touched() {
+    // Half of them leave the session and the family, as daemons do.
+    let script = "trap '' INT TERM HUP; i=0; while [ $i -lt 150 ]; do sleep 1000 & (setsid sleep 1000 &) & i=$((i+1)); \
+                  done; touch begun; while :; do sleep 1000; done";
+    let room = Room::new(script);
+    let bystander = Program::new("sleep", room.home.path()).args(["1000"]).start();
+    let running = room.start();
+    room.wait_for("begun");
+    wait_until("all of them", RUN, || room.marked() > 300);
+    room.dir().request_stop("enough").expect("writable");
+    assert_eq!(running.finish(RUN).code, Some(0));
+    assert_eq!((cancelled(&room.report()).as_str(), room.marked()), ("enough", 0));
+    let took = room.report().ended_at.duration_since(stop_asked(&room));
+    let grace = jiff::SignedDuration::from_millis(300);
+    assert!(took <= grace + jiff::SignedDuration::from_secs(1), "{took:#}");
+    let mut bystander = bystander;
+    assert!(bystander.is_running(), "it has nothing to do with the run");
+    bystander.signal(Signal::KILL);
+    bystander.finish(SOON);
+}
+
+/// When the request to stop was written.
+fn stop_asked(room: &Room) -> jiff::Timestamp {
+    let written = room.dir().stop().metadata().and_then(|file| file.modified()).expect("a request");
+    jiff::Timestamp::try_from(written).expect("a time")
+}
+
+#[test]
 fn an_interrupt_typed_into_the_pane_is_a_request_to_stop() {
     let room = Room::new(WORKS);
     let running = room.start();

@@ -273,7 +273,7 @@ fn cut(cut: Cut) -> Reply {
 /// orch's report of work, with every field present.
 fn full_report(given: &Value) -> Value {
     let mut report = json!({"status": "done", "summary": "", "accomplished": [], "remaining": [], "files_changed": [],
-        "blockers": [], "reason": "", "learnings": [], "delegations": []});
+        "blockers": [], "reason": "", "learnings": [], "delegations": [], "result": ""});
     for (key, value) in given.as_object().into_iter().flatten() {
         report[key.as_str()] = value.clone();
     }

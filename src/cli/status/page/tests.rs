@@ -1,7 +1,7 @@
 //! What the screen of `orch status` looks like.
 
 use super::*;
-use crate::api::status::QuestionView;
+use crate::api::status::{QuestionView, SlotsView};
 use crate::cli::fixture::now;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::{Spend, Usd};
@@ -18,7 +18,21 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
         idle: false,
         problems: vec![],
+        slots: SlotsView { busy: 0, total: 4, because: None },
+        breakers: Vec::new(),
+        state: "serving".into(),
+        shutting_down: None,
+        paused: vec![],
+        seq: 0,
     }
+}
+
+#[test]
+fn slots_are_told_where_the_machine_has_changed_them() {
+    let mut overview = empty();
+    assert!(!page(&overview, 80, None).contains("slots"));
+    overview.status.slots = SlotsView { busy: 1, total: 1, because: Some("3 % of the memory is available".into()) };
+    assert!(page(&overview, 80, None).contains("\nslots: 1 of 1 busy (3 % of the memory is available)\n"));
 }
 
 fn spend(known: i64, runs: u64, unpriced: u64) -> SpendView {
@@ -26,7 +40,14 @@ fn spend(known: i64, runs: u64, unpriced: u64) -> SpendView {
 }
 
 fn empty() -> Overview {
-    Overview { status: status(&[]), running: vec![], needs_you: vec![], queued: vec![], today: spend(0, 0, 0) }
+    Overview {
+        status: status(&[]),
+        running: vec![],
+        needs_you: vec![],
+        queued: vec![],
+        today: spend(0, 0, 0),
+        batches: vec![],
+    }
 }
 
 fn running(id: u64, title: &str, last_line: &str) -> RunningView {
@@ -38,8 +59,10 @@ fn running(id: u64, title: &str, last_line: &str) -> RunningView {
         attempt: 1,
         agent: "claude".to_owned(),
         model: Some("sonnet".to_owned()),
+        cost_usd: None,
         since: "2026-03-01T11:57:00Z".parse().expect("a time"),
         last_line: Some(last_line.to_owned()),
+        health: None,
     }
 }
 
@@ -63,6 +86,7 @@ fn full() -> Overview {
         needs_you: vec![QuestionView { id: TaskId(3), title: "Choose".to_owned(), question, choices: vec![] }],
         queued: (10..22).map(|id| queued(id, "the provider limits the rate")).collect(),
         today: spend(1_230_000, 5, 2),
+        batches: vec![],
     }
 }
 

@@ -21,6 +21,20 @@ fn a_value_is_replaced_where_it_stands_and_keeps_its_quotes() {
 }
 
 #[test]
+fn a_key_with_a_tag_or_an_anchor_or_by_an_alias_is_the_key_that_it_reads_as() {
+    for text in ["!t \"a\": 1\nb: x\n", "!t a: 1\nb: x\n", "&k a: 1\nb: x\n", "!t &k 'a': 1\n", "{b: x, !t a: 1}\n"] {
+        assert_eq!(set(text, "a", json!("new")), text.replace('1', "new"));
+    }
+    assert_eq!(set("b: &k a\n*k : 1\n", "a", json!(2)), "b: &k a\n*k : 2\n");
+    assert_eq!(set("b: !t &k a\n*k : 1\n", "a", json!(2)), "b: !t &k a\n*k : 2\n");
+    assert_eq!(set("a: !t 1\n", "b", json!(2)), "a: !t 1\nb: 2\n", "the tag of a value stays one");
+    for twice in ["a: 1\n!t \"a\": 2\n", "!t a: 1\n!u a: 2\n", "b: &k a\na: 1\n*k : 2\n"] {
+        let refused = Tree::parse(twice).expect_err("a key that is set twice");
+        assert!(refused.to_string().contains("is already set above"), "{refused}");
+    }
+}
+
+#[test]
 fn a_text_that_looks_like_something_else_is_quoted() {
     for word in ["yes", "null", "~", "1e3", "0x1f", "2024-01-01", "- a", "a: b", "a #b", "[x", "", " x", "x ", "*a"] {
         let text = set("a: x\n", "a", json!(word));

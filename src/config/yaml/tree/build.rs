@@ -48,13 +48,23 @@ impl Keys {
     }
 }
 
+/// What an alias may stand for.
+#[derive(Clone, Copy)]
+struct Anchored {
+    node: u32,
+    /// The mark of all it holds.
+    whole: u32,
+    /// What it is called where it is a key.
+    name: u64,
+}
+
 struct Builder<'a> {
     text: &'a str,
     tree: Tree,
     decoded: Decoded,
     open: Vec<Open>,
-    /// By the parser's number for it: the anchored node, and the mark of all it holds.
-    anchors: HashMap<usize, (u32, u32)>,
+    /// By the parser's number for it.
+    anchors: HashMap<usize, Anchored>,
     documents: u32,
     /// Where the last token ended; indicators of the next node come after it.
     last_end: usize,
@@ -154,14 +164,19 @@ impl<'a> Builder<'a> {
         };
         // The parser calls a value that is not written `~`.
         let shown = if range.is_empty() { "" } else { &*value };
-        let hash = scalar::hash(shown, kind == Kind::Plain, tag.as_deref().map(Tag::to_string).as_deref());
-        let mark = scalar::mark(hash);
-        self.key(hash, span)?;
+        // A key is taken by its spelling, whatever tag it bears: so it is found, and so it is there twice.
+        let name = scalar::hash(shown, kind == Kind::Plain, None);
+        let is_key = self.key(name, span)?;
+        let tag = tag.as_deref().filter(|_| !is_key).map(Tag::to_string);
+        let mark = scalar::mark(match &tag {
+            Some(tag) => scalar::hash(shown, kind == Kind::Plain, Some(tag)),
+            None => name,
+        });
         let id = self.tree.nodes.len();
         if !written_as_read(self.text, &range, kind, shown) {
             self.decoded.insert(small(id), shown.into());
         }
-        self.note_anchor(anchor, small(id), mark);
+        self.note_anchor(anchor, Anchored { node: small(id), whole: mark, name });
         self.push(Node { start: small(range.start), end: small(range.end), next: 0, mark, kind });
         self.grew_to(range.end);
         Ok(())
@@ -170,10 +185,13 @@ impl<'a> Builder<'a> {
     fn alias(&mut self, anchor: usize, span: &Span) -> Result<(), YamlError> {
         let range = span.byte_range().unwrap_or(0..0);
         // An alias inside of what it names has no mark yet.
-        let (target, whole) = self.anchors.get(&anchor).copied().unwrap_or((0, 0));
-        let mark = scalar::mark_of_alias(whole);
-        self.key(UNCOMPARED, span)?;
-        self.push(Node { start: small(range.start), end: small(range.end), next: target, mark, kind: Kind::Alias });
+        let within = Anchored { node: 0, whole: 0, name: UNCOMPARED };
+        let Anchored { node, whole, name } = self.anchors.get(&anchor).copied().unwrap_or(within);
+        let is_key = self.key(name, span)?;
+        // As a key it is called what it stands for.
+        let is_name = is_key && name != UNCOMPARED;
+        let mark = if is_name { scalar::mark(name) } else { scalar::mark_of_alias(whole) };
+        self.push(Node { start: small(range.start), end: small(range.end), next: node, mark, kind: Kind::Alias });
         self.grew_to(range.end);
         Ok(())
     }
@@ -184,7 +202,7 @@ impl<'a> Builder<'a> {
         let mark = scalar::mark_of_start(mapping, tag.as_deref().map(Tag::to_string).as_deref());
         self.key(UNCOMPARED, span)?;
         let node = small(self.tree.nodes.len());
-        self.note_anchor(anchor, node, 0);
+        self.note_anchor(anchor, Anchored { node, whole: 0, name: UNCOMPARED });
         self.push(Node { start: small(range.start), end: small(range.end), next: 0, mark, kind });
         self.last_end = range.end;
         self.open.push(Open { node, anchor, mapping, key_next: true, last_end: range.end, keys: Keys::default() });
@@ -210,26 +228,26 @@ impl<'a> Builder<'a> {
         if open.anchor > 0 {
             let held = &self.tree.nodes[open.node as usize..];
             let whole = held.iter().fold(0, |sum, node| scalar::mix_marks(sum, node.mark));
-            self.anchors.insert(open.anchor, (open.node, whole));
+            self.note_anchor(open.anchor, Anchored { node: open.node, whole, name: UNCOMPARED });
         }
         self.grew_to(end);
     }
 
-    /// Counts keys and values of the innermost mapping, and refuses a key that was there before.
-    fn key(&mut self, hash: u64, span: &Span) -> Result<(), YamlError> {
-        let Some(open) = self.open.last_mut().filter(|open| open.mapping) else { return Ok(()) };
+    /// Counts keys and values of the innermost mapping, and refuses a key that was there before. Tells whether it is one.
+    fn key(&mut self, hash: u64, span: &Span) -> Result<bool, YamlError> {
+        let Some(open) = self.open.last_mut().filter(|open| open.mapping) else { return Ok(false) };
         let is_key = open.key_next;
         open.key_next = !is_key;
         if is_key && hash != UNCOMPARED && !open.keys.insert(hash) {
             let name = span.slice(self.text).unwrap_or_default();
             return Err(self.fault(span, &format!("the key `{name}` is already set above")));
         }
-        Ok(())
+        Ok(is_key)
     }
 
-    fn note_anchor(&mut self, anchor: usize, node: u32, mark: u32) {
+    fn note_anchor(&mut self, anchor: usize, anchored: Anchored) {
         if anchor > 0 {
-            self.anchors.insert(anchor, (node, mark));
+            self.anchors.insert(anchor, anchored);
         }
     }
 

@@ -13,7 +13,7 @@ const FLOW: &str = "{id: 9, title: New, labels: [agent:claude], body: \"one\\n\\
 
 /// Name, the file, and the file after the edits; `@` stands for the new task in a block list indented by two,
 /// `%` for the same without indentation, `$` for it in braces.
-const KINDS: [(&str, &str, &str); 30] = [
+const KINDS: [(&str, &str, &str); 32] = [
     (
         "comments everywhere",
         "# top\n\ntasks:   # list\n  # before\n  - title: one # c1\n    # inner\n    status: new # c2\n    # after\n  # last\n# end\n",
@@ -33,6 +33,16 @@ const KINDS: [(&str, &str, &str); 30] = [
         "anchors and aliases",
         "base: &b\n  dir: /x\ntasks:\n  - <<: *b\n    title: &t a\n  - title: *t\n",
         "base: &b\n  dir: /x\ntasks:\n  - id: 1\n    <<: *b\n    title: &t a\n    status: done\n  - title: *t\n@",
+    ),
+    (
+        "a key with a tag",
+        "tasks:\n  - title: a\n    !tag \"status\": new\n",
+        "tasks:\n  - id: 1\n    title: a\n    !tag \"status\": done\n@",
+    ),
+    (
+        "a key by its alias",
+        "word: &w status\ntasks:\n  - title: a\n    *w : new\n",
+        "word: &w status\ntasks:\n  - id: 1\n    title: a\n    *w : done\n@",
     ),
     (
         "windows line ends",

@@ -1,0 +1,110 @@
+//! What it costs that nothing is lost: events per second through the journal beside bare commits of SQLite with the same
+//! care, and how soon a daemon serves that has a hundred thousand tasks in its journal.
+
+use crate::Scale;
+use crate::ground::Ground;
+use crate::measure::{Samples, timed};
+use crate::table::Table;
+use jiff::Timestamp;
+use orch::domain::ids::TaskId;
+use orch::domain::task::{FileState, Spec, State, Status, Task};
+use orch::store::journal::{Entry, Journal, Write};
+use rusqlite::{Connection, params};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::runtime::{Builder, Runtime};
+
+/// Events in one transaction: what a busy turn of the loop writes.
+const BATCH: u64 = 10;
+/// Tasks in the journal of the restart.
+const STORED: u64 = 100_000;
+/// Milliseconds from the start of the daemon to its first answer.
+const RESTART: f64 = 1000.0;
+
+/// The rows.
+pub fn rows(scale: Scale, table: &mut Table) {
+    commits(scale.pick(400, 60), table);
+    restart(scale.pick(5, 2), table);
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
+
+fn commits(rounds: u64, table: &mut Table) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let runtime = runtime();
+    let (journal, _) = Journal::open(&dir.path().join("orch.db")).expect("a journal");
+    let bare_db = bare(&dir.path().join("bare.db"));
+    let [mut bare, mut orch] = [(); 2].map(|()| Samples::default());
+    for round in 0..rounds {
+        let entries: Vec<Entry> = (1..=BATCH).map(|place| entry(round * BATCH + place)).collect();
+        bare.add(timed(|| commit_bare(&bare_db, &entries)).0);
+        let writes = entries.into_iter().map(Write::Entry).collect();
+        orch.add(timed(|| runtime.block_on(journal.commit(writes)).expect("stored")).0);
+    }
+    let name = format!("{BATCH} events stored at once: the journal / bare SQLite, synchronous FULL");
+    table.ratio(name, &bare, &orch, (0.0, 1.5), "× ≤ 1.5");
+}
+
+fn bare(path: &Path) -> Connection {
+    let connection = Connection::open(path).expect("a file");
+    connection.pragma_update(None, "journal_mode", "WAL").expect("a log");
+    connection.pragma_update(None, "synchronous", "FULL").expect("the same care");
+    connection
+        .execute_batch(
+            "CREATE TABLE events (seq INTEGER PRIMARY KEY, at INTEGER, task_id INTEGER, run_id TEXT, kind TEXT, text TEXT);
+             CREATE INDEX events_by_task ON events (task_id, seq);",
+        )
+        .expect("a table");
+    connection
+}
+
+fn commit_bare(connection: &Connection, entries: &[Entry]) {
+    connection.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    for entry in entries {
+        let row = params![entry.seq, entry.at.as_millisecond(), entry.task_id.map(|id| id.0), entry.kind, entry.text];
+        let sql = "INSERT INTO events (seq, at, task_id, kind, text) VALUES (?1, ?2, ?3, ?4, ?5)";
+        connection.prepare_cached(sql).and_then(|mut insert| insert.execute(row)).expect("a row");
+    }
+    connection.execute_batch("COMMIT").expect("stored");
+}
+
+fn entry(seq: u64) -> Entry {
+    let (kind, text) = ("run_ended".to_owned(), "finished: the login works again".to_owned());
+    Entry { seq, at: Timestamp::UNIX_EPOCH, task_id: Some(TaskId(seq % 50 + 1)), run_id: None, kind, text }
+}
+
+/// The tasks are settled, as most of so many are, and a hundred are open.
+fn restart(rounds: usize, table: &mut Table) {
+    let mut ground = Ground::new("");
+    ground.serve();
+    ground.stop();
+    let path = ground.sealed().orch_home().join(".orch/orch.db");
+    let runtime = runtime();
+    let (journal, _) = Journal::open(&path).expect("the journal");
+    for from in (1..=STORED).step_by(1000) {
+        let writes = (from..from + 1000).flat_map(|id| [task(id), Write::Entry(entry(id))]).collect();
+        runtime.block_on(journal.commit(writes)).expect("stored");
+    }
+    runtime.block_on(journal.leave());
+    drop(journal);
+    let [mut left, mut killed] = [(); 2].map(|()| Samples::default());
+    for _ in 0..rounds {
+        left.add(timed(|| ground.serve()).0);
+        ground.kill();
+        killed.add(timed(|| ground.serve()).0);
+        ground.stop();
+    }
+    table.limit("orch serve to the first answer, 100,000 tasks stored, after a stop", None, &left, RESTART);
+    table.limit("the same after kill -9", None, &killed, RESTART);
+    ground.finish();
+}
+
+fn task(id: u64) -> Write {
+    let state = if id.is_multiple_of(1000) { State::NEW } else { State::Done };
+    // What is open is written into the file when the daemon is first started.
+    let file = if state.status() == Status::Done { FileState::Removed { gave_up: false } } else { FileState::Pending };
+    let spec = Spec { title: format!("Task number {id}"), body: "What is to be done. ".repeat(20), ..Spec::default() };
+    Write::Task(Arc::new(Task { state, ..Task::new(TaskId(id), spec, file, Timestamp::UNIX_EPOCH) }))
+}

@@ -1,0 +1,259 @@
+//! What must hold after every trial, whatever was done to orch: the promises of `docs/reliability.md`, looked at from
+//! outside, when orch has come to rest and no daemon runs.
+
+use crate::row::{Broken, Findings, finding};
+use crate::shop::{Ends, Job, MARKS, Shop};
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a trial allows beside what its tasks say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Allowed {
+    /// So many starts of agents more than if nothing had gone wrong: one for each run that died.
+    pub more_starts: usize,
+    /// The person's own bytes in `tasks.yml` are gone by the trial's own doing.
+    pub no_marks: bool,
+    /// What tells that a run was taken may be gone with the power: the same run is done again then.
+    pub same_run: bool,
+}
+
+/// Everything. Call it when no daemon runs.
+pub fn all(shop: &Shop, jobs: &[Job], allowed: Allowed) -> Findings {
+    let mut found = Vec::new();
+    let left = shop.left_behind();
+    if !left.is_empty() {
+        found.push(finding(Broken::Lost, format!("processes are left behind: {left:?}")));
+    }
+    tasks(shop, jobs, &mut found);
+    journal(shop, &mut found);
+    starts(shop, jobs, allowed, &mut found);
+    repository(shop, &mut found);
+    file(shop, allowed, &mut found);
+    leftovers(shop, &mut found);
+    if !found.is_empty() && crate::words() {
+        crate::table::tell(&crate::kit::last_words::of(&shop.state(), ""));
+    }
+    found
+}
+
+/// What holds at any time when no orch runs: the journal is whole, `tasks.yml` agrees with it, nothing is half-written.
+pub fn at_rest(shop: &Shop, allowed: Allowed) -> Findings {
+    let mut found = Vec::new();
+    journal(shop, &mut found);
+    file(shop, allowed, &mut found);
+    leftovers(shop, &mut found);
+    found
+}
+
+/// Each task ended as it should, and its work is where it belongs, once.
+fn tasks(shop: &Shop, jobs: &[Job], found: &mut Findings) {
+    let listed = shop.json(["task", "list", "--json"]);
+    let merges = merges(shop);
+    for job in jobs {
+        // By title: which number an entry gets that was typed while orch wrote is not promised.
+        let mut same = listed.as_array().into_iter().flatten().filter(|task| task["title"] == *job.title);
+        let Some((task, id)) = same.next().and_then(|task| Some((task, task["id"].as_u64()?))) else {
+            found.push(finding(Broken::Lost, format!("the task {} is gone: {}", job.title, shop.told())));
+            continue;
+        };
+        if let Some(second) = same.next() {
+            found.push(finding(Broken::Doubled, format!("{} is task {id} and {}", job.title, second["id"])));
+        }
+        let expected = match job.ends {
+            Ends::Done => "done",
+            Ends::Cancelled => "cancelled",
+            Ends::Asks => "needs_review",
+        };
+        if task["status"] != expected {
+            let (status, question) = (&task["status"], &task["question"]);
+            let text =
+                format!("task {id} ({}) is {status} instead of {expected}: {question} {}", job.title, task["hold"]);
+            found.push(finding(Broken::Stuck, text));
+            continue;
+        }
+        work(shop, (id, job), merges.get(&id).copied().unwrap_or(0), found);
+    }
+}
+
+fn work(shop: &Shop, (id, job): (u64, &Job), merges: usize, found: &mut Findings) {
+    let (name, text) = &job.file;
+    let (wanted, there) = match job.ends {
+        Ends::Done => (1, shop.repo.show("main", name)),
+        Ends::Cancelled | Ends::Asks => {
+            let worktree = shop.show(id)["worktree"].as_str().map(PathBuf::from);
+            (0, worktree.and_then(|dir| std::fs::read_to_string(dir.join(name)).ok()))
+        }
+    };
+    let expects_work = !text.is_empty() && (job.ends == Ends::Done || shop.has_started(id));
+    if expects_work && there.as_deref() != Some(text.as_str()) {
+        found.push(finding(Broken::Lost, format!("{name} of task {id} holds {there:?}")));
+    }
+    if merges > wanted {
+        found.push(finding(Broken::Doubled, format!("task {id} was merged {merges} times")));
+    } else if merges < wanted {
+        found.push(finding(Broken::Lost, format!("task {id} was merged {merges} times")));
+    }
+}
+
+/// How many merge commits of each task the base branch reaches.
+fn merges(shop: &Shop) -> BTreeMap<u64, usize> {
+    let told = shop.repo.git(["log", "--format=%(trailers:key=Orch-Task,valueonly)", "main"]);
+    let mut merges = BTreeMap::new();
+    for id in told.lines().filter_map(|line| line.trim().parse().ok()) {
+        *merges.entry(id).or_default() += 1;
+    }
+    merges
+}
+
+/// What SQLite says of the journal, and the runs in it.
+fn read_journal(shop: &Shop) -> rusqlite::Result<(String, Vec<Value>)> {
+    let path = shop.state().join("orch.db");
+    let journal = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let whole = journal.query_row("PRAGMA integrity_check", [], |row| row.get(0))?;
+    let mut runs = journal.prepare("SELECT data FROM runs")?;
+    let runs = runs.query_map([], |row| row.get::<_, String>(0))?;
+    Ok((whole, runs.flatten().filter_map(|text| serde_json::from_str(&text).ok()).collect()))
+}
+
+/// Runs that could not go on with a conversation which the agent before them had not saved yet when it died: each of these
+/// agents found nothing, did nothing, and the next one began anew.
+fn lost_sessions(shop: &Shop) -> usize {
+    let runs = read_journal(shop).map(|(_, runs)| runs).unwrap_or_default();
+    runs.iter().filter(|run| run["outcome"].to_string().contains("\"session_lost\"")).count()
+}
+
+/// How each run ended, for whoever asks why there are so many.
+fn endings(shop: &Shop) -> String {
+    let runs = read_journal(shop).map(|(_, runs)| runs).unwrap_or_default();
+    runs.iter().map(|run| format!("\n  {}: {}", run["id"], run["outcome"])).collect()
+}
+
+/// The journal is whole, and knows how every run ended.
+fn journal(shop: &Shop, found: &mut Findings) {
+    let (whole, runs) = match read_journal(shop) {
+        Ok(read) => read,
+        Err(error) => return found.push(finding(Broken::Lost, format!("the journal cannot be read: {error}"))),
+    };
+    if whole != "ok" {
+        found.push(finding(Broken::Lost, format!("the journal is damaged: {whole}")));
+    }
+    for run in &runs {
+        if run["outcome"].is_null() && run["phase"] != "ended" {
+            found.push(finding(Broken::Stuck, format!("run {} never ended: {}", run["id"], run["phase"])));
+        }
+    }
+    for (task, run, _) in shop.started() {
+        if !runs.iter().any(|known| known["id"] == *run) {
+            found.push(finding(Broken::Lost, format!("run {run} of task {task} is not known")));
+        }
+    }
+}
+
+/// No two agents at once, and none more often than it must.
+fn starts(shop: &Shop, jobs: &[Job], allowed: Allowed, found: &mut Findings) {
+    for (task, run, pid) in shop.doubled() {
+        found
+            .push(finding(Broken::Doubled, format!("the agent of run {run} of task {task} (pid {pid}) was not alone")));
+    }
+    let started = shop.started();
+    let expected: usize = jobs.iter().map(|job| job.starts).sum::<usize>() + allowed.more_starts + lost_sessions(shop);
+    if started.len() > expected {
+        let endings = endings(shop);
+        let text = format!("agents started {} times, expected {expected} at most: {started:?}{endings}", started.len());
+        found.push(finding(Broken::Doubled, text));
+    }
+    let mut runs: Vec<&String> = started.iter().map(|(_, run, _)| run).collect();
+    runs.sort();
+    if let Some(twice) = runs.windows(2).find(|pair| pair[0] == pair[1]).filter(|_| !allowed.same_run) {
+        found.push(finding(Broken::Doubled, format!("run {} was started twice", twice[0])));
+    }
+}
+
+/// The repository is sound, and nothing in it is locked.
+fn repository(shop: &Shop, found: &mut Findings) {
+    let checked = shop.repo.try_git(["fsck", "--strict", "--no-dangling", "--no-progress"]);
+    if checked.code != Some(0) {
+        found.push(finding(Broken::Lost, format!("git fsck: {checked}")));
+    }
+    // The maintenance that an agent's `git commit` begins leaves its locks where it is killed with the agent; orch itself
+    // never takes these in a trial.
+    let of_maintenance = |name: &str| ["maintenance.lock", "packed-refs.lock"].contains(&name);
+    let hinders = |name: &str| name.ends_with(".lock") && !of_maintenance(name);
+    let locks = below(&shop.repo.dir().join(".git"), &hinders);
+    if !locks.is_empty() {
+        found.push(finding(Broken::Stuck, format!("locks are left in the repository: {locks:?}")));
+    }
+    let scratch = shop.repo.git(["worktree", "list", "--porcelain"]);
+    if scratch.contains("/.orch/merge/") {
+        found.push(finding(Broken::Lost, format!("a scratch worktree is left behind: {scratch}")));
+    }
+    let status = shop.repo.git(["status", "--porcelain"]);
+    if !status.is_empty() {
+        found.push(finding(Broken::Lost, format!("the person's checkout is not clean: {status}")));
+    }
+}
+
+/// `tasks.yml` reads, says what the journal says, and has all of the person's own bytes.
+fn file(shop: &Shop, allowed: Allowed, found: &mut Findings) {
+    let text = std::fs::read_to_string(shop.sealed.tasks_file()).unwrap_or_default();
+    for mark in MARKS.iter().filter(|mark| !allowed.no_marks && !text.contains(**mark)) {
+        found.push(finding(Broken::Lost, format!("{mark:?} is gone from tasks.yml:\n{text}")));
+    }
+    let says = statuses(&text);
+    let listed = shop.json(["task", "list", "--json"]);
+    for task in listed.as_array().into_iter().flatten() {
+        let (id, status) = (task["id"].to_string(), task["status"].as_str().unwrap_or_default());
+        if says.get(&id).map(String::as_str) != Some(status) {
+            found.push(finding(Broken::Lost, format!("tasks.yml does not say that task {id} is {status}:\n{text}")));
+        }
+    }
+}
+
+/// The status of each id, as it stands in the file, whatever its style.
+fn statuses(text: &str) -> BTreeMap<String, String> {
+    let (mut found, mut id, mut status) = (BTreeMap::new(), None, None);
+    for line in text.lines().map(str::trim).chain(["- end"]) {
+        let field = match line.strip_prefix("- ") {
+            Some(first) => {
+                if let (Some(id), Some(status)) = (id.take(), status.take()) {
+                    found.insert(id, status);
+                }
+                first
+            }
+            None => line,
+        };
+        match field.split_once(": ") {
+            Some(("id", value)) => id = Some(value.to_owned()),
+            Some(("status", value)) => status = Some(value.to_owned()),
+            Some(_) | None => {}
+        }
+    }
+    found
+}
+
+/// Nothing half-written is left where somebody would trip over it.
+fn leftovers(shop: &Shop, found: &mut Findings) {
+    let home = std::fs::read_dir(shop.sealed.orch_home()).into_iter().flatten().flatten();
+    let names = home.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let odd: Vec<String> = names.filter(|name| name.contains(".orch-tmp") || name.contains(".orch-swap")).collect();
+    if !odd.is_empty() {
+        found.push(finding(Broken::Lost, format!("files are left beside tasks.yml: {odd:?}")));
+    }
+}
+
+/// The files below a directory whose name fits.
+fn below(dir: &Path, fits: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let (mut open, mut files) = (vec![dir.to_owned()], Vec::new());
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push(entry.path());
+            } else if fits(&entry.file_name().to_string_lossy()) {
+                files.push(entry.path());
+            }
+        }
+    }
+    files
+}

@@ -1,0 +1,254 @@
+//! R1: the process dies at each named point. The points are those of `orch::adapters::crash`; how often each is passed
+//! in the play is found out first, and each pass is a trial.
+
+use crate::check::{self, Allowed};
+use crate::kit::read_file;
+use crate::kit::wait::{self, RUN};
+use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
+use crate::scene::Scene;
+use crate::shop::{Job, MARKS, Shop, kill};
+use ::orch::adapters::crash::POINTS;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The row.
+pub const ROW: Row = Row {
+    id: "R1",
+    fault: "`kill -9` at every crash point, before and after each durable write and each effect",
+    goal: "each point is reached; at most the run that died is done again",
+    run: Run::Trials { quick: 1, full: 10, run },
+};
+
+/// Points that the standard play does not come to, and where they are passed.
+const ELSEWHERE: &[(&str, Play)] = &[
+    ("streamed.staged", Play::Upkeep),
+    ("streamed.placed", Play::Upkeep),
+    ("retention.stamp.before", Play::Upkeep),
+    ("retention.stamp.after", Play::Upkeep),
+    ("pack.before", Play::Upkeep),
+    ("pack.written", Play::Upkeep),
+    ("pack.after", Play::Upkeep),
+    ("drop.before", Play::Upkeep),
+    ("drop.after", Play::Upkeep),
+    ("index.before", Play::Upkeep),
+    ("index.after", Play::Upkeep),
+    ("exchange.published", Play::NoFile),
+    ("bury.swept", Play::RunnerDies),
+    ("bury.before", Play::RunnerDies),
+    ("bury.after", Play::RunnerDies),
+    ("judge.leftovers.before", Play::RunnerDies),
+    ("judge.leftovers.after", Play::RunnerDies),
+    ("session.close.before", Play::NoWorktree),
+    ("session.close.after", Play::NoWorktree),
+    ("exchange.put_back", Play::Race),
+];
+
+/// Where a point is passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Play {
+    /// The standard play.
+    Standard,
+    /// A daemon that finds finished runs.
+    Upkeep,
+    /// The first task comes while there is no `tasks.yml`.
+    NoFile,
+    /// The runner of an agent is killed, whose work is not committed.
+    RunnerDies,
+    /// The worktree cannot be made.
+    NoWorktree,
+    /// An editor saves in the millisecond between two system calls: row R10.
+    Race,
+}
+
+fn play_of(point: &str) -> Play {
+    ELSEWHERE.iter().find(|(name, _)| *name == point).map_or(Play::Standard, |(_, play)| *play)
+}
+
+/// One trial: which point, at which pass.
+struct Death {
+    point: &'static str,
+    pass: usize,
+}
+
+fn run(times: usize, size: Size) -> Tally {
+    let only = crate::told("POINT");
+    let passes = if size == Size::Full && only.is_none() { passes() } else { BTreeMap::new() };
+    let mut deaths = Vec::new();
+    for point in POINTS.iter().filter(|point| only.as_ref().is_none_or(|only| point.starts_with(only.as_str()))) {
+        let most = passes.get(*point).copied().unwrap_or(1).min(times);
+        deaths.extend((0..times).map(|time| Death { point, pass: time % most + 1 }));
+    }
+    deaths.retain(|death| play_of(death.point) != Play::Race);
+    let mut tally = trials(deaths.len(), 5, |number| die(&deaths[number]));
+    tally.note = format!("{} points", POINTS.len());
+    tally
+}
+
+/// How often each point is passed by one process, in one standard play without a death.
+fn passes() -> BTreeMap<String, usize> {
+    let mut scene = Scene::new("");
+    let log = scene.shop.note("trace");
+    let daemon = scene.shop.until_idle(&[("ORCH_CRASH_AT", "trace"), ("ORCH_CRASH_LOG", &log.to_string_lossy())]);
+    scene.play(daemon).map_err(|found| format!("{found:?}")).expect("a play without a death");
+    let mut by_process: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in read_file(&log).lines() {
+        let mut words = line.split(' ').map(str::to_owned);
+        let (Some(point), Some(process)) = (words.next(), words.next()) else { continue };
+        *by_process.entry((point, process)).or_default() += 1;
+    }
+    let mut most = BTreeMap::new();
+    for ((point, _), count) in by_process {
+        let known = most.entry(point).or_default();
+        *known = count.max(*known);
+    }
+    most
+}
+
+fn die(death: &Death) -> Findings {
+    let told = format!("{}:{}", death.point, death.pass);
+    let found = match play_of(death.point) {
+        Play::Standard => standard(&told),
+        Play::Upkeep => upkeep(&told),
+        Play::NoFile => no_file(&told),
+        Play::RunnerDies => runner_dies(&told),
+        Play::NoWorktree => no_worktree(&told),
+        Play::Race => Vec::new(),
+    };
+    found.into_iter().map(|one| finding(one.broken, format!("at {told}: {}", one.text))).collect()
+}
+
+/// Whether somebody died, and whether that was a runner; a finding where nobody did.
+fn who_died(shop: &Shop, at: &str, found: &mut Findings) -> bool {
+    let log = std::fs::read_to_string(shop.note("crashed")).unwrap_or_default();
+    if log.is_empty() && at.ends_with(":1") {
+        found.push(finding(Broken::Stuck, format!("the point {at} was never reached")));
+    }
+    log.contains("__run")
+}
+
+/// The variables that make a process die.
+fn orders(shop: &Shop, at: &str) -> [(&'static str, String); 2] {
+    [("ORCH_CRASH_AT", at.to_owned()), ("ORCH_CRASH_LOG", shop.note("crashed").to_string_lossy().into_owned())]
+}
+
+fn standard(at: &str) -> Findings {
+    let mut scene = Scene::new("");
+    let orders = orders(&scene.shop, at);
+    let daemon = scene.shop.until_idle(&orders.each_ref().map(|(name, value)| (*name, value.as_str())));
+    let mut found = match scene.play(daemon) {
+        Ok(_) => Vec::new(),
+        Err(found) => return found,
+    };
+    let was_runner = who_died(&scene.shop, at, &mut found);
+    found.extend(scene.finish());
+    // What is said to an agent that is gone is said to the next one.
+    let messages = scene.shop.show(3)["messages"].clone();
+    let by_prompt = messages.as_array().into_iter().flatten().any(|message| message["via"] == "prompt");
+    let allowed = Allowed { more_starts: usize::from(was_runner) + usize::from(by_prompt), ..Allowed::default() };
+    found.extend(check::all(&scene.shop, &scene.jobs, allowed));
+    found
+}
+
+/// A runner is killed while its agent has work that is not committed; then the daemon that looks after it dies.
+fn runner_dies(at: &str) -> Findings {
+    let wait = "write one.txt right\nrun sh -c 'until [ -e NOTES/go ]; do sleep 0.01; done'\ncommit Add one";
+    let mut job = Job::plain("one", "");
+    let shop = Shop::empty("");
+    job.script = wait.replace("NOTES", &shop.notes.to_string_lossy());
+    if at.starts_with("judge.leftovers") {
+        job.script = "write one.txt right".to_owned();
+    }
+    shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], job.entry(), MARKS[1]));
+    let orders = orders(&shop, at);
+    let daemon = shop.until_idle(&orders.each_ref().map(|(name, value)| (*name, value.as_str())));
+    let mut found = Vec::new();
+    let dies = at.starts_with("bury");
+    if dies {
+        wait::wait_until("the agent's work", RUN, || has_work(&shop));
+        for runner in shop.processes("__run") {
+            kill(runner);
+        }
+        std::fs::write(shop.note("go"), "").expect("a file in the box");
+    }
+    daemon.finish(RUN);
+    who_died(&shop, at, &mut found);
+    shop.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&shop, &[job], Allowed { more_starts: usize::from(dies), ..Allowed::default() }));
+    found
+}
+
+fn has_work(shop: &Shop) -> bool {
+    shop.worktrees().iter().any(|dir| dir.join("one.txt").exists())
+}
+
+/// The first task is added while there is no `tasks.yml`.
+fn no_file(at: &str) -> Findings {
+    let shop = Shop::empty("");
+    let job = Job { title: "Do one".into(), ..Job::plain("one", "") };
+    let script = format!("```orch-script\n{}\n```", job.script.trim());
+    let add = ["task", "add", "Do one", "-b", &script, "-l", "agent:bot", "-l", "complexity:simple"];
+    let orders = orders(&shop, at);
+    // The command is orch, too: without a daemon it writes by itself, and dies.
+    std::fs::remove_file(shop.sealed.tasks_file()).ok();
+    let program = shop.sealed.run_program_in(shop.sealed.orch_program(), shop.repo.dir());
+    program.args(add).envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).run();
+    let mut found = Vec::new();
+    who_died(&shop, at, &mut found);
+    shop.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&shop, &[job], Allowed { no_marks: true, ..Allowed::default() }));
+    found
+}
+
+/// Something of the person's stands where the worktree should be; it is taken away later.
+fn no_worktree(at: &str) -> Findings {
+    let job = Job::plain("one", "");
+    let shop = Shop::open(std::slice::from_ref(&job), "");
+    let base = shop.sealed.orch_home().join("worktrees");
+    crate::kit::write_file(&base.join("shop/orch/1-do-one/mine.txt"), "mine");
+    let daemon = shop.until_idle(&orders(&shop, at).each_ref().map(|(name, value)| (*name, value.as_str())));
+    daemon.finish(RUN);
+    let mut found = Vec::new();
+    who_died(&shop, at, &mut found);
+    shop.until_idle(&[]).finish(RUN);
+    let mine = base.join("shop/orch/1-do-one/mine.txt");
+    if !mine.exists() {
+        found.push(finding(Broken::Lost, format!("a file of the person's is gone: {}", mine.display())));
+    }
+    std::fs::remove_dir_all(base.join("shop/orch/1-do-one")).ok();
+    shop.orch(["task", "unblock", "all"]).ok();
+    shop.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&shop, &[job], Allowed::default()));
+    found
+}
+
+/// A daemon finds runs that are over: packs, drops, indexes.
+fn upkeep(at: &str) -> Findings {
+    let job = Job::plain("one", "say the word is shibboleth\nflood 2MB");
+    let shop = Shop::open(std::slice::from_ref(&job), "retention: {total_mb: 1}\n");
+    shop.until_idle(&[]).finish(RUN);
+    std::fs::remove_file(shop.state().join("retention")).ok();
+    std::fs::remove_file(shop.state().join("search.db")).ok();
+    let orders = orders(&shop, at);
+    let daemon = shop.orch_program().args(["serve"]);
+    let mut daemon = daemon.envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).start();
+    wait::poll(Duration::from_secs(20), || (!daemon.is_running()).then_some(()));
+    drop(daemon);
+    let mut found = Vec::new();
+    who_died(&shop, at, &mut found);
+    let mut daemon = shop.orch_program().args(["serve"]).start();
+    let run = shop.runs().pop().expect("a run");
+    let packed = || run.join("transcript.log.zst").exists() && !run.join("transcript.log").exists();
+    let dropped = || !run.join("events.jsonl").exists();
+    if wait::poll(Duration::from_secs(20), || (packed() && dropped()).then_some(())).is_none() {
+        found.push(finding(Broken::Stuck, "the transcript was not packed, or the raw output not dropped"));
+    }
+    let finds = || shop.orch(["search", "shibboleth"]).code == Some(0);
+    if wait::poll(Duration::from_secs(10), || finds().then_some(())).is_none() {
+        found.push(finding(Broken::Lost, "what the agent said is not found any more"));
+    }
+    assert!(daemon.is_running(), "the second daemon lives");
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.finish(RUN);
+    found.extend(check::all(&shop, &[job], Allowed::default()));
+    found
+}

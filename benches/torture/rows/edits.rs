@@ -1,0 +1,140 @@
+//! R10: a person at `tasks.yml`, in every way in which one saves a file and breaks one, while orch writes into it.
+
+use crate::check::{self, Allowed};
+use crate::kit::wait::{self, RUN, SOON};
+use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, pause, trials};
+use crate::shop::{Job, MARKS, Shop};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Saves beside orch's own writes.
+pub const RACES: Row = Row {
+    id: "R10",
+    fault: "an editor saves `tasks.yml` (rename, or truncate and write) beside orch's own writes",
+    goal: "no comment, no new task, no status is lost",
+    run: Run::Trials { quick: 40, full: 1000, run: races },
+};
+/// The file is not what it should be.
+pub const BROKEN: Row = Row {
+    id: "R10",
+    fault: "`tasks.yml` invalid, deleted, empty, a directory, a link to elsewhere, with CRLF; put right later",
+    goal: "what runs goes on, nothing is cancelled, the person's bytes stay",
+    run: Run::Trials { quick: 6, full: 120, run: broken },
+};
+
+const CONFIG: &str = "engine: {max_parallel: 3, tick_seconds: 2}\n";
+
+fn jobs(count: usize) -> Vec<Job> {
+    (0..count).map(|number| Job::plain(&format!("f{number}"), "wait 200ms")).collect()
+}
+
+fn races(times: usize, _: Size) -> Tally {
+    let each = 20;
+    let mut tally = trials(times.div_ceil(each), 3, |trial| race(trial, each));
+    tally.times = times;
+    tally
+}
+
+/// An editor that reads, changes one thing, and saves; again and again.
+fn race(trial: usize, saves: usize) -> Findings {
+    let mut dice = Dice::new(trial as u64 + 6000);
+    let mut jobs = jobs(4);
+    let shop = Shop::open(&jobs, CONFIG);
+    let mut daemon = shop.orch_program().args(["serve"]).start();
+    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+    let mut comments = Vec::new();
+    for save in 0..saves {
+        dice.pause(150);
+        let mut text = shop.sealed.read_tasks();
+        if save % 7 == 3 {
+            let job = Job::plain(&format!("late{save}"), "");
+            text = format!("{}\n{}", text.trim_end(), job.entry());
+            jobs.push(job);
+        } else {
+            let comment = format!("# thought {save}");
+            text = format!("{comment}\n{text}");
+            comments.push(comment);
+        }
+        if dice.below(2) == 0 {
+            shop.save_tasks(&text);
+        } else {
+            rewrite(&shop.sealed.tasks_file(), &text, &mut dice);
+        }
+    }
+    let mut found = shop.until_done(jobs.len(), RUN);
+    daemon.signal(rustix::process::Signal::TERM);
+    assert!(wait::poll(SOON, || (!daemon.is_running()).then_some(())).is_some(), "the daemon leaves");
+    shop.until_idle(&[]).finish(RUN);
+    let text = shop.sealed.read_tasks();
+    for comment in comments.iter().filter(|comment| !text.lines().any(|line| line == **comment)) {
+        found.push(finding(Broken::Lost, format!("{comment:?} is gone from tasks.yml:\n{text}")));
+    }
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}
+
+/// Saves as an editor that opens the file it has and writes it anew, in two portions.
+fn rewrite(path: &Path, text: &str, dice: &mut Dice) {
+    let mut file = std::fs::File::create(path).expect("a file that can be written");
+    let half = text.len() / 2;
+    file.write_all(&text.as_bytes()[..half]).expect("room");
+    dice.pause(5);
+    file.write_all(&text.as_bytes()[half..]).expect("room");
+}
+
+fn broken(times: usize, _: Size) -> Tally {
+    trials(times, 3, |trial| match trial % 6 {
+        0 => damaged(|path, text| crate::kit::write_file(path, &format!("{text}\n- {{ not: [closed\n")), false),
+        1 => damaged(|path, _| std::fs::remove_file(path).expect("a file"), false),
+        2 => damaged(|path, _| crate::kit::write_file(path, ""), false),
+        3 => damaged(
+            |path, _| {
+                std::fs::remove_file(path).expect("a file");
+                std::fs::create_dir(path).expect("a directory");
+            },
+            false,
+        ),
+        4 => damaged(
+            |path, text| {
+                let other = path.with_file_name("elsewhere.yml");
+                crate::kit::write_file(&other, text);
+                std::fs::remove_file(path).expect("a file");
+                std::os::unix::fs::symlink(&other, path).expect("a link");
+            },
+            true,
+        ),
+        _ => damaged(|path, text| crate::kit::write_file(path, &text.replace('\n', "\r\n")), true),
+    })
+}
+
+/// The file is damaged while agents run, and put right when some time has passed. `good`: it was fine all the time.
+fn damaged(damage: impl Fn(&Path, &str), good: bool) -> Findings {
+    let jobs = jobs(5);
+    let shop = Shop::open(&jobs, CONFIG);
+    let mut daemon = shop.orch_program().args(["serve"]).start();
+    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+    let path = shop.sealed.tasks_file();
+    // As the person has it in the editor.
+    let text = wait::wait_some("ids", RUN, || Some(shop.sealed.read_tasks()).filter(|text| text.contains("id: 5")));
+    damage(&path, &text);
+    // Longer than orch thinks that a save may take.
+    pause(Duration::from_millis(3500));
+    let mut found = Vec::new();
+    if !good {
+        if path.is_dir() {
+            std::fs::remove_dir(&path).expect("an empty directory");
+        }
+        shop.save_tasks(&text);
+    }
+    found.extend(shop.until_done(jobs.len(), RUN));
+    assert!(daemon.is_running(), "the daemon lives");
+    daemon.signal(rustix::process::Signal::TERM);
+    daemon.finish(SOON);
+    shop.until_idle(&[]).finish(RUN);
+    if MARKS.iter().any(|mark| !shop.sealed.read_tasks().contains(mark)) {
+        found.push(finding(Broken::Lost, "the person's comments are gone"));
+    }
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}

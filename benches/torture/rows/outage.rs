@@ -1,0 +1,232 @@
+//! R15: the provider of an agent, or of the router, is not to be had for a while. What its CLI prints then is taken from
+//! recordings of the real one (`tests/fixtures/agents`); that they are read rightly is tested there.
+
+use crate::check::{self, Allowed};
+use crate::kit::http;
+use crate::kit::wait::{self, RUN, SOON};
+use crate::kit::{read_file, write_file};
+use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
+use crate::shop::{Job, MARKS, Shop};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::time::Instant;
+
+/// The row.
+pub const ROW: Row = Row {
+    id: "R15",
+    fault: "provider: connection refused, name unknown, cut in the middle, 5xx, overloaded, 429 with and without a time, silent after a first failure; the router's provider refuses or hangs",
+    goal: "no attempt is charged, each wait has its reason, other agents work meanwhile, all is done afterwards",
+    run: Run::Trials { quick: 10, full: 60, run },
+};
+
+/// What is wrong with the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    /// The CLI ends as in this recording.
+    Recorded(&'static str, &'static str),
+    /// No such host.
+    NameUnknown,
+    /// It serves again in some seconds, and says so.
+    Until,
+    /// The CLI tries again, hears nothing more, and hangs.
+    Silent,
+    /// Of the router only: what it does is in the second word.
+    Router(&'static str),
+}
+
+/// Each with the reason that is told, where it is a recording.
+const TROUBLES: [Trouble; 10] = [
+    Trouble::Recorded("unreachable", "network"),
+    Trouble::Recorded("drop", "network"),
+    Trouble::Recorded("server-500", "overloaded"),
+    Trouble::Recorded("overloaded-529", "overloaded"),
+    Trouble::Recorded("rate-limit", "rate_limited"),
+    Trouble::NameUnknown,
+    Trouble::Until,
+    Trouble::Silent,
+    Trouble::Router("cat"),
+    Trouble::Router("hang"),
+];
+
+/// How often the first task is asked for while nobody serves: each time its agent fails once more.
+const ASKED: usize = 6;
+
+fn run(times: usize, _: Size) -> Tally {
+    trials(times, 5, |trial| match TROUBLES[trial % TROUBLES.len()] {
+        Trouble::Router(how) => router_is_out(how),
+        trouble @ (Trouble::Recorded(..) | Trouble::NameUnknown | Trouble::Until | Trouble::Silent) => out(trouble),
+    })
+}
+
+/// Three tasks of the agent whose provider is out, and two of another.
+fn out(trouble: Trouble) -> Findings {
+    let mut jobs: Vec<Job> = (0..5).map(|n| Job::plain(&format!("f{n}"), "")).collect();
+    jobs.iter_mut().take(3).for_each(|job| job.starts = 3 * (ASKED + 4));
+    let shop = Shop::empty("");
+    shop.orch(["config", "set", "workflow.silence_seconds", "2"]).ok();
+    hire_cloud(&shop);
+    write_file(&shop.note("down"), &said(trouble));
+    if trouble == Trouble::Silent {
+        write_file(&shop.note("hang"), "");
+    }
+    let entry = |(n, job): (usize, &Job)| if n < 3 { job.entry_for("cloud") } else { job.entry() };
+    let entries: String = jobs.iter().enumerate().map(entry).collect();
+    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    let begun = Instant::now();
+    let daemon = shop.orch_program().args(["serve"]).start();
+    let mut found = others_work(&shop, &[4, 5], begun);
+    found.extend(waits_with_a_reason(&shop, trouble));
+    if trouble != Trouble::Until {
+        for _ in 0..ASKED {
+            found.extend(fails_once_more(&shop));
+        }
+    }
+    for file in ["down", "hang"] {
+        std::fs::remove_file(shop.note(file)).ok();
+    }
+    if trouble != Trouble::Until {
+        // A person who knows that it is back need not wait for the time to come.
+        shop.orch(["breaker", "reset"]);
+        (1..=3).for_each(|task| run_now(&shop, task));
+    }
+    found.extend(shop.until_done(jobs.len(), RUN));
+    for task in 1..=3 {
+        let attempts = shop.show(task)["attempts"].as_u64();
+        if attempts != Some(1) {
+            found.push(finding(Broken::Lost, format!("task {task} was charged {attempts:?} attempts: {trouble:?}")));
+        }
+    }
+    found.extend(shop.leaves(daemon));
+    shop.until_idle(&[]).finish(RUN);
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}
+
+/// An agent that says what is in `down` while that is there, and then does its work.
+fn hire_cloud(shop: &Shop) {
+    let (at, orch) = (shop.notes.display(), crate::orch().display());
+    shop.hire(
+        "cloud",
+        "kind: claude",
+        &format!(
+            "if [ -e '{at}/down' ]; then sed \"s/1795200000/$(( $(date +%s) + 6 ))/\" '{at}/down'; echo $ORCH_TASK_ID >> '{at}/refused'; \
+             [ -e '{at}/hang' ] && exec sleep 600; exit 1; fi\nexec '{orch}' __scripted-agent \"$@\""
+        ),
+    );
+}
+
+/// What the CLI prints.
+fn said(trouble: Trouble) -> String {
+    let recorded = |case: &str| {
+        let path = format!("{}/tests/fixtures/agents/claude/{case}.jsonl", env!("CARGO_MANIFEST_DIR"));
+        read_file(Path::new(&path))
+    };
+    match trouble {
+        Trouble::Recorded(case, _) => recorded(case),
+        Trouble::NameUnknown => {
+            recorded("unreachable").replace("ConnectionRefused", "getaddrinfo ENOTFOUND api.invalid")
+        }
+        // Its agent puts a time in some seconds in the place of the recorded one.
+        Trouble::Until => recorded("subscription-limit"),
+        Trouble::Silent | Trouble::Router(_) => {
+            recorded("unreachable").lines().take(2).map(|line| format!("{line}\n")).collect()
+        }
+    }
+}
+
+/// Tasks of agents that need nobody are done meanwhile, at their usual speed.
+fn others_work(shop: &Shop, tasks: &[u64], begun: Instant) -> Findings {
+    let done = || tasks.iter().all(|task| shop.show(*task)["status"] == "done");
+    match wait::poll(SOON * 2, || done().then_some(())) {
+        Some(()) => Vec::new(),
+        None => vec![finding(Broken::Stuck, format!("others wait, too, {:?}: {}", begun.elapsed(), shop.told()))],
+    }
+}
+
+/// Each task that waits for the provider says so, in the list and in words.
+fn waits_with_a_reason(shop: &Shop, trouble: Trouble) -> Findings {
+    let expected = match trouble {
+        Trouble::Recorded(_, reason) => reason,
+        Trouble::NameUnknown | Trouble::Silent | Trouble::Router(_) => "network",
+        Trouble::Until => "rate_limited",
+    };
+    let mut found = Vec::new();
+    for task in 1..=3 {
+        let held = || {
+            let hold = shop.show(task)["hold"].clone();
+            (hold["reason"] == expected && hold["until"].is_string()).then_some(hold)
+        };
+        let words = |hold: &Value| {
+            let detail = hold["detail"].as_str().unwrap_or_default().to_owned();
+            let told = shop.orch(["why", &task.to_string()]).stdout;
+            !detail.is_empty() && told.contains(detail.trim_start_matches("cloud: "))
+        };
+        // It may be at work once more when it is looked at.
+        if wait::poll(SOON, || held().filter(words)).is_none() {
+            let told = shop.orch(["why", &task.to_string()]).stdout;
+            found
+                .push(finding(Broken::Stuck, format!("task {task} does not say that it waits for {expected}: {told}")));
+        }
+    }
+    found
+}
+
+/// A person wants the task now, and does not watch it.
+fn run_now(shop: &Shop, task: u64) {
+    let socket = shop.sealed.socket().expect("a daemon");
+    let answer = http::ask(&socket, "POST", &format!("/v1/tasks/{task}/run"), "");
+    assert!(answer.status < 500, "{answer:?}");
+}
+
+/// The first task is asked for, and its agent fails again: nobody is asked for that, and nothing is charged.
+fn fails_once_more(shop: &Shop) -> Findings {
+    let refused = || read_file(&shop.note("refused")).lines().count();
+    let before = refused();
+    run_now(shop, 1);
+    if wait::poll(SOON, || (refused() > before).then_some(())).is_none() {
+        return vec![finding(Broken::Stuck, format!("task 1 is not tried: {}", shop.told()))];
+    }
+    let settled = || ["routed", "needs_review"].iter().any(|status| shop.show(1)["status"] == *status);
+    wait::poll(SOON, || settled().then_some(()));
+    if shop.show(1)["status"] == "needs_review" {
+        return vec![finding(Broken::Stuck, format!("a person is asked because of an outage: {}", shop.told()))];
+    }
+    Vec::new()
+}
+
+/// The router cannot be asked: tasks that name their agent do not notice, the others get the fallback.
+fn router_is_out(how: &str) -> Findings {
+    let jobs: Vec<Job> = (0..4).map(|n| Job::plain(&format!("f{n}"), "")).collect();
+    let shop = Shop::empty("");
+    hire_cloud(&shop);
+    let config = shop.sealed.orch_home().join("config.yml");
+    let router = "router: {mode: llm, agents: [bot], agent: cloud, fallback_executor: bot, timeout_seconds: 10}";
+    let asks = |line: &str| if line.starts_with("router:") { router.to_owned() } else { line.to_owned() };
+    let text: Vec<String> = read_file(&config).lines().map(asks).collect();
+    write_file(&config, &format!("{}\n", text.join("\n")));
+    let down = if how == "hang" { said(Trouble::Silent) } else { said(Trouble::Recorded("unreachable", "")) };
+    write_file(&shop.note("down"), &down);
+    if how == "hang" {
+        write_file(&shop.note("hang"), "");
+    }
+    let unlabelled = |job: &Job| job.entry().replace("'agent:bot', ", "");
+    let entries: String = jobs[..2].iter().map(unlabelled).chain(jobs[2..].iter().map(Job::entry)).collect();
+    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    let begun = Instant::now();
+    let daemon = shop.orch_program().args(["serve"]).start();
+    let mut found = others_work(&shop, &[3, 4], begun);
+    found.extend(shop.until_done(jobs.len(), RUN));
+    for task in 1..=2 {
+        let route = shop.show(task)["route"].clone();
+        if route["agent"] != json!("bot") || !route["warning"].is_string() {
+            found.push(finding(Broken::Lost, format!("task {task} does not say who it was given to and why: {route}")));
+        }
+    }
+    found.extend(shop.leaves(daemon));
+    shop.until_idle(&[]).finish(RUN);
+    let mut jobs = jobs;
+    // A routing question is a start of the router's.
+    jobs[..2].iter_mut().for_each(|job| job.starts = 4);
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}

@@ -1,0 +1,293 @@
+//! R4: the power is cut. What orch and its runners do to their files is written down once, with the moments at which orch
+//! answered somebody; then the disk is looked at as it would be after any of the calls, without what nobody had flushed,
+//! or with any part of it. Some cuts are made in earnest, with a daemon that goes on afterwards.
+
+use crate::check::{self, Allowed};
+use crate::disk::player::{Before, Disk, Film, Kept};
+use crate::disk::trace;
+use crate::disk::{Layer, scratch};
+use crate::kit::wait::{self, RUN};
+use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
+use crate::shop::{Job, MARKS, Shop, kill};
+use ::orch::config::Home;
+use ::orch::daemon::Setup;
+use ::orch::domain::ids::TaskId;
+use ::orch::store::journal::Journal;
+use rustix::process::Signal;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Looked at offline.
+pub const CUTS: Row = Row {
+    id: "R4",
+    fault: "the power is cut after any call of the file system: what was not flushed is lost, kept, zeros, torn, names and bytes apart",
+    goal: "every task and every end that was told is there; the journal opens without a rebuild; tasks.yml is whole",
+    run: Run::Trials { quick: 120, full: 10_000, run: cuts },
+};
+/// In earnest.
+pub const LIVE: Row = Row {
+    id: "R4",
+    fault: "the power is cut under a daemon and its runs, the disk loses what was not flushed, and a daemon goes on",
+    goal: "what ran is done again at most",
+    run: Run::Trials { quick: 2, full: 100, run: live },
+};
+
+/// What somebody was told, and how far the trace was then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Told {
+    end: u64,
+    title: String,
+    /// `None`: that it was added.
+    status: Option<String>,
+}
+
+/// A play that was written down.
+struct Recorded {
+    film: Film,
+    told: Vec<Told>,
+    /// What `tasks.yml` held at any time.
+    files: Vec<Vec<u8>>,
+    shop: Shop,
+    /// The program, without the layer.
+    git: PathBuf,
+}
+
+fn extent(layer: &Layer) -> u64 {
+    layer.trace().metadata().map_or(0, |found| found.len())
+}
+
+/// Tasks of all kinds, by a daemon and by commands, from an empty home on.
+fn record() -> Recorded {
+    let shop = Shop::empty("");
+    shop.sealed.write_tasks(&format!("{}\n{}", MARKS[0], Job::plain("one", "").entry()));
+    let home = shop.sealed.orch_home();
+    let repo = shop.repo.dir().to_owned();
+    let layer = Layer::over(&[&home, &repo], &shop.notes).traced(&shop.notes).of_everybody();
+    let git = put_git_under(&layer, &shop);
+    let before = Before::of(&[&home, &repo]);
+    let mut told = Vec::new();
+    add(&shop, &layer, "Added before", &mut told);
+    let mut daemon = shop.under(&layer).args(["serve"]).start();
+    wait::wait_until("the daemon", RUN, || shop.sealed.socket().is_some());
+    add(&shop, &layer, "Added beside", &mut told);
+    add(&shop, &layer, "Given up", &mut told);
+    let id = |title: &str| statuses(&shop).into_iter().find(|(_, name, _)| name == title).map(|(id, ..)| id);
+    let given_up = id("Given up").expect("a task").to_string();
+    shop.orch(["task", "cancel", &given_up]).ok();
+    hear(&shop, &layer, &mut told);
+    wait::wait_until("the tasks", RUN, || {
+        hear(&shop, &layer, &mut told);
+        told.iter().filter(|told| told.status.as_deref() == Some("done")).count() >= 3
+    });
+    daemon.signal(Signal::TERM);
+    wait::wait_until("its end", RUN, || !daemon.is_running());
+    add(&shop, &layer, "Added after", &mut told);
+    let film = before.and(trace::read(layer.trace()));
+    let whole = film.cut(film.len(), Kept::Everything, &mut Dice::new(0));
+    for name in ["tasks.yml", ".orch/orch.db", ".orch/orch.db-witness"] {
+        let there = std::fs::read(home.join(name)).expect("a file");
+        assert_eq!(whole.bytes(&home.join(name)), Some(&*there), "the layer has seen every write to {name}");
+    }
+    let files = film.versions(&shop.sealed.tasks_file());
+    Recorded { film, told, files, shop, git }
+}
+
+fn add(shop: &Shop, layer: &Layer, title: &str, told: &mut Vec<Told>) {
+    let name = title.to_lowercase().replace(' ', "-");
+    let script = format!("```orch-script\nwrite {name}.txt right\ncommit Add {name}\n```");
+    let program = shop.sealed.run_program_in(shop.sealed.orch_program(), shop.repo.dir()).envs(layer.env());
+    program.args(["task", "add", title, "-b", &script, "-l", "agent:bot", "-l", "complexity:simple"]).run().ok();
+    told.push(Told { end: extent(layer), title: title.to_owned(), status: None });
+}
+
+fn statuses(shop: &Shop) -> Vec<(u64, String, String)> {
+    let listed: Value = serde_json::from_str(&shop.orch(["task", "list", "--json"]).stdout).unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let row = |task: &Value| Some((task["id"].as_u64()?, text(&task["title"]), text(&task["status"])));
+    listed.as_array().into_iter().flatten().filter_map(row).collect()
+}
+
+/// Asks how the tasks stand, and notes which have ended.
+fn hear(shop: &Shop, layer: &Layer, told: &mut Vec<Told>) {
+    let heard = statuses(shop);
+    let end = extent(layer);
+    for (_, title, status) in heard.into_iter().filter(|(.., status)| ["done", "cancelled"].contains(&status.as_str()))
+    {
+        if !told.iter().any(|known| known.title == title && known.status.is_some()) {
+            told.push(Told { end, title, status: Some(status) });
+        }
+    }
+}
+
+fn cuts(times: usize, _: Size) -> Tally {
+    let recorded = record();
+    let count = recorded.film.len();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut tally = trials(times, 2, |number| {
+        let mut dice = Dice::new(number as u64 + 40_000);
+        // Each call in its turn, and each kind of loss; then random ones.
+        let at = if times > count {
+            number % (count + 1)
+        } else {
+            usize::try_from(dice.below(count as u64 + 1)).expect("small")
+        };
+        let kept = if dice.below(2) == 0 { Kept::Some } else { Kept::ALL[number % Kept::ALL.len()] };
+        let disk = recorded.film.cut(at, kept, &mut dice);
+        let place = tempfile::Builder::new().prefix("ob-").tempdir_in(scratch()).expect("a directory");
+        disk.put(&recorded.shop.sealed.orch_home(), place.path(), |path| !path.starts_with("worktrees"));
+        let due: Vec<&Told> = recorded.told.iter().filter(|told| told.end <= recorded.film.end(at)).collect();
+        let mut found = looked_at(place.path(), &due, &recorded, &runtime());
+        if found.is_empty() && number % 50 == 0 {
+            found = asked(place.path(), &due, &recorded.shop);
+        }
+        if found.is_empty() && number % 5 == 0 {
+            disk.put(recorded.shop.repo.dir(), &place.path().join("repository"), |_| true);
+            found = merged(&place.path().join("repository"), &due, &recorded);
+        }
+        let told = |text: &str| format!("{kept:?} after call {at} of {count}, {}: {text}", recorded.film.last(at));
+        found.into_iter().map(|one| finding(one.broken, told(&one.text))).collect()
+    });
+    tally.note = format!("{count} calls");
+    tally
+}
+
+/// The home is opened in this process: what a daemon would find.
+fn looked_at(dir: &Path, due: &[&Told], recorded: &Recorded, runtime: &tokio::runtime::Runtime) -> Findings {
+    let mut found = Vec::new();
+    let file = std::fs::read(dir.join("tasks.yml")).ok();
+    if file.as_ref().is_none_or(|file| !recorded.files.contains(file)) {
+        let text = file.map(|file| String::from_utf8_lossy(&file).into_owned());
+        found.push(finding(Broken::Lost, format!("tasks.yml is what it never was: {text:?}")));
+    }
+    let setup = Setup {
+        home: Home::new(dir, None),
+        environment: BTreeMap::from([("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())]),
+        flags: Vec::new(),
+        orch: crate::orch().to_owned(),
+    };
+    match runtime.block_on(setup.mend()) {
+        Ok(None) => {}
+        Ok(Some(damage)) => found.push(finding(Broken::Stuck, format!("the journal was rebuilt: {damage:?}"))),
+        Err(error) => found.push(finding(Broken::Stuck, format!("the journal cannot be looked at: {error}"))),
+    }
+    let journal = match Journal::open(&setup.home.journal()) {
+        Ok((journal, _)) => journal,
+        Err(error) => {
+            found.push(finding(Broken::Stuck, format!("the journal does not open: {error}")));
+            return found;
+        }
+    };
+    let tasks = journal.tasks_after(TaskId(0), 1000).expect("it reads");
+    for told in due {
+        let same: Vec<_> = tasks.iter().filter(|task| task.spec.title == told.title).collect();
+        match (&same[..], &told.status) {
+            ([], _) => found.push(finding(Broken::Lost, format!("{:?} is gone", told.title))),
+            ([task], Some(status)) if task.status().as_str() != status => {
+                let text = format!("{:?} was told to be {status}, and is {}", told.title, task.status().as_str());
+                found.push(finding(Broken::Lost, text));
+            }
+            ([_], _) => {}
+            (more, _) => {
+                found.push(finding(Broken::Doubled, format!("{:?} is there {} times", told.title, more.len())))
+            }
+        }
+    }
+    runtime.block_on(journal.leave());
+    found
+}
+
+/// The real program is asked.
+fn asked(dir: &Path, due: &[&Told], shop: &Shop) -> Findings {
+    let program = shop.orch_program().envs([("ORCH_HOME", dir)]);
+    let ran = program.args(["task", "list", "--json"]).run();
+    if ran.code != Some(0) {
+        return vec![finding(Broken::Stuck, format!("it does not answer: {ran}"))];
+    }
+    let listed = ran.json();
+    let is_there = |told: &Told| {
+        let mut tasks = listed.as_array().into_iter().flatten().filter(|task| task["title"] == *told.title);
+        tasks.any(|task| told.status.as_ref().is_none_or(|status| task["status"] == **status))
+    };
+    let gone: Vec<&&Told> = due.iter().filter(|told| !is_there(told)).collect();
+    if gone.is_empty() { Vec::new() } else { vec![finding(Broken::Lost, format!("{gone:?}: {ran}"))] }
+}
+
+/// The work of a task that was told to be done is on the base branch, with all that it holds.
+fn merged(repo: &Path, due: &[&Told], recorded: &Recorded) -> Findings {
+    let git = |args: &[&str]| recorded.shop.sealed.run_program_in(&recorded.git, repo).args(args).run();
+    let done: Vec<&&Told> = due.iter().filter(|told| told.status.as_deref() == Some("done")).collect();
+    if done.is_empty() {
+        return Vec::new();
+    }
+    let subjects = git(&["log", "--first-parent", "--format=%s", "main"]);
+    let whole = git(&["rev-list", "--objects", "--quiet", "main"]);
+    let mut found = Vec::new();
+    for told in done.iter().filter(|told| !subjects.stdout.lines().any(|subject| subject == told.title)) {
+        found.push(finding(Broken::Lost, format!("the merge of {:?} is gone: {subjects}", told.title)));
+    }
+    if whole.code != Some(0) {
+        found.push(finding(Broken::Lost, format!("the base branch lacks something: {whole}")));
+    }
+    found
+}
+
+fn live(times: usize, _: Size) -> Tally {
+    trials(times, 3, |number| {
+        let mut dice = Dice::new(number as u64 + 50_000);
+        let kept = Kept::ALL[number % Kept::ALL.len()];
+        let found = cut(kept, &mut dice);
+        found.into_iter().map(|one| finding(one.broken, format!("{kept:?}: {}", one.text))).collect()
+    })
+}
+
+fn cut(kept: Kept, dice: &mut Dice) -> Findings {
+    let script = |dice: &mut Dice| format!("wait {}ms", dice.below(300));
+    let jobs: Vec<Job> = (0..4).map(|number| Job::plain(&format!("f{number}"), &script(dice))).collect();
+    let shop = Shop::open(&jobs, "engine: {max_parallel: 4, tick_seconds: 2}\n");
+    let home = shop.sealed.orch_home();
+    let layer = Layer::over(&[&home], &shop.notes).traced(&shop.notes);
+    let before = Before::of(&[&home]);
+    let daemon = shop.under(&layer).args(["serve", "--until-idle"]).start();
+    wait::wait_until("an agent", RUN, || !shop.started().is_empty());
+    dice.pause(2000);
+    let over = wait::poll(Duration::from_secs(10), || {
+        let all = shop.sealed.inmates();
+        for one in all.iter().filter(|one| !is_git(&one.command)) {
+            kill(one.pid);
+        }
+        all.is_empty().then_some(())
+    });
+    daemon.finish(RUN);
+    let film = before.and(trace::read(layer.trace()));
+    let disk = film.cut(film.len(), kept, dice);
+    lay(&disk, &home);
+    let started = shop.started().len();
+    shop.until_idle(&[]).finish(RUN * 2);
+    let allowed = Allowed { more_starts: started, same_run: true, ..Allowed::default() };
+    let mut found = check::all(&shop, &jobs, allowed);
+    if over.is_none() {
+        found.push(finding(Broken::Stuck, "not everything could be killed"));
+    }
+    found
+}
+
+fn is_git(command: &str) -> bool {
+    command.split(' ').next().is_some_and(|program| program.rsplit('/').next() == Some("git"))
+}
+
+/// Whoever says "git" in the box gets it under the layer. Where it stands in truth.
+fn put_git_under(layer: &Layer, shop: &Shop) -> PathBuf {
+    let found = shop.sealed.run_program("sh").args(["-c", "command -v git"]).run().ok().stdout;
+    let orders: String = layer.env().iter().map(|(name, value)| format!("{name}='{value}' ")).collect();
+    shop.sealed.program("git", &format!("#!/bin/sh\n{orders}exec {} \"$@\"\n", found.trim()));
+    found.trim().into()
+}
+
+/// The home is what the disk holds; worktrees are git's.
+fn lay(disk: &Disk, home: &Path) {
+    std::fs::remove_dir_all(home.join(".orch")).expect("orch's own directory");
+    std::fs::remove_file(home.join("tasks.yml")).ok();
+    disk.put(home, home, |path| !path.starts_with("worktrees"));
+}

@@ -1,0 +1,105 @@
+//! R27: a daemon that gets nearly nothing: no processor time to speak of, few descriptors, little memory.
+
+use crate::check::{self, Allowed};
+use crate::kit::process::Running;
+use crate::kit::wait::{self, RUN, SOON};
+use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
+use crate::shop::{Job, MARKS, Shop};
+use std::os::unix::net::UnixStream;
+
+/// The row.
+pub const ROW: Row = Row {
+    id: "R27",
+    fault: "daemon at nice 19 beside 2 × cores burners that outweigh it five to one; 256 descriptors, and 400 connections that say nothing; address space limited",
+    goal: "only slower; what cannot be done has a reason",
+    run: Run::Trials { quick: 3, full: 30, run },
+};
+
+/// Connections of somebody who says nothing.
+const IDLE: usize = 400;
+
+fn run(times: usize, size: Size) -> Tally {
+    let count = if size == Size::Quick { 2 } else { 8 };
+    let mut tally = trials(times, 1, |trial| match trial % 3 {
+        0 => burnt(count),
+        1 => crowded(count),
+        _ => small(count),
+    });
+    tally.note = "a limit of memory by cgroup is not tried".to_owned();
+    tally
+}
+
+fn jobs(count: usize) -> Vec<Job> {
+    (0..count).map(|n| Job::plain(&format!("f{n}"), "wait 300ms")).collect()
+}
+
+/// A daemon that begins below these limits; so does all that it starts.
+fn limited(shop: &Shop, limits: &str, args: &str) -> Running {
+    let orch = crate::orch().display();
+    shop.sealed.run_program("sh").args(["-c", &format!("{limits}; exec nice -n 19 '{orch}' {args}")]).start()
+}
+
+/// No time.
+fn burnt(count: usize) -> Findings {
+    let jobs = jobs(count);
+    let shop = Shop::open(&jobs, "");
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let burns =
+        || shop.sealed.run_program("sh").args(["-c", "renice -n 15 $$ > /dev/null; while :; do :; done"]).start();
+    let burners: Vec<Running> = (0..cores * 2).map(|_| burns()).collect();
+    let ran = limited(&shop, "ulimit -n 256", "serve --until-idle").finish(RUN * 4);
+    drop(burners);
+    ended(&shop, &jobs, &ran)
+}
+
+/// No descriptors: most are taken by connections.
+fn crowded(count: usize) -> Findings {
+    let jobs = jobs(count);
+    let shop = Shop::open(&jobs, "");
+    shop.sealed.write_tasks(&format!("{}\n{}\n", MARKS[0], MARKS[1]));
+    let daemon = limited(&shop, "ulimit -n 256", "serve");
+    let socket = wait::wait_some("a daemon", RUN, || shop.sealed.socket());
+    let idle: Vec<UnixStream> = (0..IDLE).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
+    let mut found = Vec::new();
+    // Tasks come and are done as if nobody was there.
+    let entries: String = jobs.iter().map(Job::entry).collect();
+    shop.save_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    wait::poll(SOON * 2, || (shop.started().len() >= count).then_some(()));
+    if shop.started().len() < count {
+        found.push(finding(Broken::Stuck, format!("{} of {count} agents start", shop.started().len())));
+    }
+    drop(idle);
+    found.extend(shop.until_done(count, RUN));
+    found.extend(shop.leaves(daemon));
+    let ran = shop.until_idle(&[]).finish(RUN);
+    found.extend(ended(&shop, &jobs, &ran));
+    found
+}
+
+/// No memory: it may not even start, and then says so; with enough for a start all is done.
+fn small(count: usize) -> Findings {
+    let jobs = jobs(count);
+    let shop = Shop::open(&jobs, "");
+    let mut found = Vec::new();
+    for megabytes in [64, 128, 256, 384, 512] {
+        let ran = limited(&shop, &format!("ulimit -v {}", megabytes * 1024), "serve --until-idle").finish(RUN);
+        if crate::words() {
+            crate::table::tell(&format!("with {megabytes} MB: {ran}"));
+        }
+        if ran.code != Some(0) && ran.stderr.trim().is_empty() {
+            found.push(finding(Broken::Stuck, format!("with {megabytes} MB it ends without a word: {ran}")));
+        }
+    }
+    let ran = shop.until_idle(&[]).finish(RUN);
+    found.extend(ended(&shop, &jobs, &ran));
+    found
+}
+
+fn ended(shop: &Shop, jobs: &[Job], ran: &crate::kit::process::Ran) -> Findings {
+    let mut found = Vec::new();
+    if ran.code != Some(0) {
+        found.push(finding(Broken::Stuck, format!("the daemon ended otherwise: {ran}")));
+    }
+    found.extend(check::all(shop, jobs, Allowed::default()));
+    found
+}

@@ -1,0 +1,88 @@
+//! R11: what happens to tmux: its server is killed (R2), its socket is gone, a session is renamed, closed, made tiny, typed
+//! into, or tmux is not there at all.
+
+use crate::check::{self, Allowed};
+use crate::kit::process::Ran;
+use crate::kit::wait::{self, RUN, SOON};
+use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, pause, trials};
+use crate::shop::{Job, Shop};
+use std::ffi::{OsStr, OsString};
+use std::time::Duration;
+
+/// What is done to it.
+pub const ROW: Row = Row {
+    id: "R11",
+    fault: "tmux: socket unlinked, session renamed, closed, resized to 1×1, typed into; tmux missing at the start",
+    goal: "the task is done, at most the run whose pane was closed again; other tasks are untouched",
+    run: Run::Trials { quick: 6, full: 120, run },
+};
+
+fn run(times: usize, _: Size) -> Tally {
+    trials(times, 3, |trial| match trial % 6 {
+        0 => misfortune(0, |shop| {
+            let socket = shop.sealed.tmux_socket().expect("tmux runs");
+            std::fs::remove_file(socket).expect("a socket");
+        }),
+        1 => misfortune(0, |shop| {
+            drop(tmux(shop, ["rename-session", "-t", &format!("={}", session(shop)), "mine"]).ok())
+        }),
+        2 => misfortune(1, |shop| drop(tmux(shop, ["kill-session", "-t", &format!("={}", session(shop))]).ok())),
+        3 => misfortune(0, |shop| {
+            drop(tmux(shop, ["resize-window", "-t", &format!("={}:", session(shop)), "-x", "1", "-y", "1"]).ok());
+        }),
+        // But for Ctrl-C, with which a person stops the agent and is asked.
+        4 => misfortune(0, |shop| {
+            let pane = format!("={}:", session(shop));
+            drop(tmux(shop, ["send-keys", "-t", &pane, "rm -rf x", "Enter", "C-z", "C-d", "Enter"]));
+        }),
+        _ => missing(),
+    })
+}
+
+/// The session of the first task.
+fn session(shop: &Shop) -> String {
+    let run = shop
+        .runs()
+        .into_iter()
+        .find(|run| run.file_name().is_some_and(|name| name.to_string_lossy().starts_with("1-")));
+    crate::kit::read_file(&run.expect("a run of the first task").join("session.txt"))
+}
+
+fn tmux<const N: usize>(shop: &Shop, args: [&str; N]) -> Ran {
+    let socket = shop.sealed.tmux_socket().expect("tmux runs");
+    let all: Vec<OsString> = [OsStr::new("-S"), socket.as_os_str()].into_iter().map(OsStr::to_owned).collect();
+    let args = all.into_iter().chain(args.iter().map(OsString::from));
+    shop.sealed.run_program_in("tmux", shop.sealed.root()).args(args).run()
+}
+
+fn misfortune(more_starts: usize, strike: impl Fn(&Shop)) -> Findings {
+    let jobs: Vec<Job> = (0..3).map(|n| Job::plain(&format!("f{n}"), "wait 2s")).collect();
+    let shop = Shop::open(&jobs, "engine: {max_parallel: 2, tick_seconds: 2}\n");
+    let daemon = shop.until_idle(&[]);
+    wait::wait_until("two agents", RUN, || shop.started().len() == 2);
+    strike(&shop);
+    daemon.finish(RUN);
+    shop.until_idle(&[]).finish(RUN);
+    check::all(&shop, &jobs, Allowed { more_starts, ..Allowed::default() })
+}
+
+/// tmux is not installed: a clear word and no harm; and once it is, everything is done.
+fn missing() -> Findings {
+    let jobs = [Job::plain("one", "")];
+    let shop = Shop::open(&jobs, "");
+    let mut found = Vec::new();
+    let nowhere = shop.sealed.root().join("nowhere");
+    std::fs::create_dir_all(&nowhere).expect("a directory in the box");
+    let path = nowhere.to_string_lossy().into_owned();
+    let ran = shop.orch_program().args(["serve", "--until-idle"]).envs([("PATH", path)]).run();
+    if ran.code == Some(0) || !format!("{}{}", ran.stderr, ran.stdout).contains("tmux") {
+        found.push(finding(Broken::Stuck, format!("without tmux it says: {ran}")));
+    }
+    pause(Duration::from_millis(100));
+    let ran = shop.until_idle(&[]).finish(SOON * 3);
+    if ran.code != Some(0) {
+        found.push(finding(Broken::Stuck, format!("with tmux again it says: {ran}")));
+    }
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}

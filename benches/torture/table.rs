@@ -1,0 +1,99 @@
+//! The table that is printed, and its place in `docs/reliability.md`.
+
+use crate::page::{Entry, renewed};
+use crate::row::{Broken, Row, Run, Size, Tally};
+use std::path::Path;
+
+/// What came of a row.
+pub struct Outcome<'a> {
+    /// What was counted.
+    pub tally: &'a Tally,
+    /// How long it took.
+    pub seconds: u64,
+    /// How much was done.
+    pub size: Size,
+}
+
+/// A line of the table.
+pub struct Line {
+    cells: [String; 9],
+    /// Something was broken.
+    pub red: bool,
+}
+
+/// The titles.
+pub const TITLES: [&str; 9] =
+    ["row", "fault", "form", "times", "lost", "doubled", "stuck", "seconds", "goal, and what is not tried"];
+
+impl Line {
+    /// Of a row, with what came of it; `None`: it was not tried.
+    pub fn new(row: &Row, outcome: Option<&Outcome<'_>>) -> Self {
+        let told = |cell: fn(&Outcome<'_>) -> String| outcome.map_or("–".to_owned(), cell);
+        let why = match &row.run {
+            Run::Not(why) => format!("not tried: {why}"),
+            Run::Trials { .. } => String::new(),
+        };
+        let note = outcome.map_or("", |outcome| outcome.tally.note.as_str());
+        let last: Vec<&str> = [row.goal, note, why.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
+        Self {
+            cells: [
+                row.id.to_owned(),
+                row.fault.to_owned(),
+                told(|outcome| outcome.size.word().to_owned()),
+                told(|outcome| outcome.tally.times.to_string()),
+                told(|outcome| outcome.tally.count(Broken::Lost).to_string()),
+                told(|outcome| outcome.tally.count(Broken::Doubled).to_string()),
+                told(|outcome| outcome.tally.count(Broken::Stuck).to_string()),
+                told(|outcome| outcome.seconds.to_string()),
+                last.join("; "),
+            ],
+            red: outcome.is_some_and(|outcome| !outcome.tally.findings.is_empty()),
+        }
+    }
+
+    /// As a line of Markdown, without a line feed.
+    pub fn markdown(&self) -> String {
+        format!("| {} |", self.cells.join(" | "))
+    }
+}
+
+/// The head of the table.
+pub fn head() -> String {
+    format!("| {} |\n|---|---|---|---:|---:|---:|---:|---:|---|\n", TITLES.join(" | "))
+}
+
+/// Puts the lines of the rows that were run into the page; those of the others stay. `rows` are all there are.
+pub fn bless(rows: &[(&Row, Option<Line>)]) {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let line_of = |line: &Option<Line>| line.as_ref().map(Line::markdown);
+    let entries: Vec<Entry<'_>> =
+        rows.iter().map(|(row, line)| Entry { id: row.id, fault: row.fault, line: line_of(line) }).collect();
+    let head = format!("{}\n\n{}", machine(), head());
+    let text = renewed(&crate::kit::read_file(&page), &head, &entries).expect("the page has a place for the table");
+    crate::kit::write_file(&page, &text);
+}
+
+/// Which orch, and on what it was tried last.
+fn machine() -> String {
+    let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let memory = read("/proc/meminfo");
+    let memory =
+        memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok());
+    let gibibytes = memory.unwrap_or(0_u64) >> 20;
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let kernel = kernel.split(|c: char| c != '.' && !c.is_ascii_digit()).next().unwrap_or_default();
+    format!("orch {}, {cores} cores, {gibibytes} GiB, Linux {kernel}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Prints a line of the table.
+#[expect(clippy::disallowed_macros, clippy::print_stdout, reason = "the table is printed")]
+pub fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Tells what was found, beside the table.
+#[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "who mends it reads it while the others go on")]
+pub fn tell(text: &str) {
+    eprintln!("{text}");
+}

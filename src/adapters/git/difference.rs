@@ -1,0 +1,186 @@
+//! Everything in which a branch differs from its base, also what came and went again on the way.
+
+use super::base::require_sha;
+use super::call::{Call, Checkout};
+use super::error::GitError;
+use super::evidence::{DIFF, FileChange, Patch, range};
+use super::repo::Repo;
+use crate::domain::change::ChangedFile;
+use std::path::PathBuf;
+
+/// The most that is looked through of the difference, and of the history, in bytes.
+const PATCH: usize = 8 << 20;
+const HISTORY: usize = 16 << 20;
+/// So many files that are said to be binary are looked into, and so much of each, in bytes.
+const HIDDEN: usize = 100;
+const ONE_HIDDEN: usize = 1 << 20;
+
+/// How a branch differs from its base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The files, with their modes.
+    pub files: Vec<ChangedFile>,
+    /// The difference as text.
+    pub patch: String,
+    /// Files that were too large to be looked through.
+    pub omitted: Vec<PathBuf>,
+    /// The patches of the single commits, where there are several; `None`: they are too large.
+    pub history: Option<String>,
+    /// Every file that came with some commit, and its bytes.
+    pub blobs: Vec<(String, u64)>,
+    /// git's name for all files of the branch together.
+    pub tree: String,
+}
+
+impl Repo {
+    /// How `head` differs from `base`; `commits` lie between the two. Changes nothing.
+    pub async fn difference(
+        &self,
+        at: &Checkout,
+        (base, head): (&str, &str),
+        commits: usize,
+    ) -> Result<Difference, GitError> {
+        let (files, patch, history, blobs, tree) = tokio::try_join!(
+            self.changed_files(at, base, head),
+            self.whole_patch(at, base, head),
+            self.history_patch(at, base, head, commits),
+            self.new_blobs(at, base, head),
+            self.tree_of(at, head),
+        )?;
+        Ok(Difference { files, patch: patch.text, omitted: patch.omitted, history, blobs, tree })
+    }
+
+    /// The difference as text, also of the text that the branch's own attributes call binary.
+    async fn whole_patch(&self, at: &Checkout, base: &str, head: &str) -> Result<Patch, GitError> {
+        let mut patch = self.diff(at, base, head, PATCH).await?;
+        let changes = self.diff_stat(at, base, head).await?;
+        let no_lines = |change: &FileChange| change.insertions + change.deletions == 0;
+        for change in changes.into_iter().filter(no_lines).take(HIDDEN) {
+            let call = Call::new(DIFF).arg("--text").arg(range(base, head)?).output_limit(ONE_HIDDEN);
+            if let Some(text) = self.unless_too_long(at, call.arg("--").arg(&change.path)).await?
+                && !text.contains('\0')
+            {
+                patch.text.push_str(&text);
+            }
+        }
+        Ok(patch)
+    }
+
+    /// git's name for all files of a commit together.
+    pub async fn tree_of(&self, at: &Checkout, commit: &str) -> Result<String, GitError> {
+        let call =
+            Call::new(["rev-parse", "--verify", "--end-of-options"]).arg(format!("{}^{{tree}}", require_sha(commit)?));
+        Ok(self.ask(at, call).await?.text())
+    }
+
+    async fn changed_files(&self, at: &Checkout, base: &str, head: &str) -> Result<Vec<ChangedFile>, GitError> {
+        let call = Call::new(DIFF).args(["--raw", "--no-abbrev", "-z"]).arg(range(base, head)?).arg("--");
+        parse_raw(&self.ask(at, call).await?.stdout).ok_or_else(|| unexpected("git diff --raw"))
+    }
+
+    async fn history_patch(
+        &self,
+        at: &Checkout,
+        base: &str,
+        head: &str,
+        commits: usize,
+    ) -> Result<Option<String>, GitError> {
+        if commits < 2 {
+            return Ok(Some(String::new()));
+        }
+        let log = ["log", "--patch", "--format=", "--no-ext-diff", "--no-textconv", "--no-renames", "--no-color"];
+        let call = || -> Result<Call, GitError> {
+            Ok(Call::new(log).arg(format!("{}..{}", require_sha(base)?, require_sha(head)?)).output_limit(HISTORY))
+        };
+        match self.unless_too_long(at, call()?.arg("--text").arg("--")).await? {
+            Some(text) => Ok(Some(text)),
+            None => self.unless_too_long(at, call()?.arg("--")).await,
+        }
+    }
+
+    async fn new_blobs(&self, at: &Checkout, base: &str, head: &str) -> Result<Vec<(String, u64)>, GitError> {
+        let list = Call::new(["rev-list", "--objects"]).arg(require_sha(head)?).arg(format!("^{}", require_sha(base)?));
+        let objects = self.ask(at, list.arg("--")).await?.stdout;
+        if objects.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sizes = Call::new(["cat-file", "--batch-check=%(objecttype) %(objectsize) %(rest)"]).stdin(objects);
+        let sizes = self.ask(at, sizes).await?.stdout;
+        let blob = |line: &str| {
+            let (size, path) = line.strip_prefix("blob ")?.split_once(' ')?;
+            Some((path.to_owned(), size.parse().ok()?))
+        };
+        Ok(String::from_utf8_lossy(&sizes).lines().filter_map(blob).collect())
+    }
+
+    /// A file as it is at `commit`, as text; `None`: it is not there, or is longer than `limit` bytes.
+    pub async fn text_at(
+        &self,
+        at: &Checkout,
+        commit: &str,
+        path: &str,
+        limit: usize,
+    ) -> Result<Option<String>, GitError> {
+        let object = format!("{}:{path}", require_sha(commit)?);
+        let there = Call::new(["cat-file", "-e"]).arg(&object);
+        if !self.run(at, there).await?.success() {
+            return Ok(None);
+        }
+        self.unless_too_long(at, Call::new(["cat-file", "-p"]).output_limit(limit).arg(object)).await
+    }
+
+    /// Makes a scratch checkout what its commit says, but for what the project ignores.
+    pub async fn take_back_changes(&self, at: &Checkout) -> Result<(), GitError> {
+        self.ask(at, Call::new(["reset", "--quiet", "--hard"])).await?;
+        self.ask(at, Call::new(["clean", "--quiet", "-d", "--force"])).await?;
+        Ok(())
+    }
+
+    /// Puts files of a scratch checkout back to what they are at `commit`; those that are not there go.
+    pub async fn restore_files(&self, at: &Checkout, commit: &str, paths: &[String]) -> Result<(), GitError> {
+        for path in paths {
+            let there = Call::new(["cat-file", "-e"]).arg(format!("{}:{path}", require_sha(commit)?));
+            if self.run(at, there).await?.success() {
+                let call = Call::new(["checkout", "--quiet", "--no-overlay"]).arg(commit).arg("--").arg(path);
+                self.ask(at, call).await?;
+            } else if let Err(source) = std::fs::remove_file(at.work_tree.join(path))
+                && source.kind() != std::io::ErrorKind::NotFound
+            {
+                return Err(GitError::Io { path: at.work_tree.join(path), source });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unexpected(command: &str) -> GitError {
+    GitError::Unexpected { command: command.to_owned(), detail: "a line of an unknown form".to_owned() }
+}
+
+/// Reads `:<old mode> <new mode> <old> <new> <status>\0<path>\0…`, without renames.
+fn parse_raw(bytes: &[u8]) -> Option<Vec<ChangedFile>> {
+    let mut fields = bytes.split(|byte| *byte == 0).filter(|field| !field.is_empty());
+    let mut files = Vec::new();
+    while let Some(head) = fields.next() {
+        let head = std::str::from_utf8(head.strip_prefix(b":")?).ok()?;
+        let mut modes = head.split(' ').map(|mode| u32::from_str_radix(mode, 8).ok());
+        let (old_mode, new_mode) = (modes.next()??, modes.next()??);
+        let path = String::from_utf8_lossy(fields.next()?).into_owned();
+        files.push(ChangedFile { path, old_mode, new_mode });
+    }
+    Some(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_and_names_of_changed_files_are_read() {
+        let raw = b":000000 120000 0000 1234 A\0a\tb\0:100644 000000 1234 0000 D\0c d\0";
+        let files = parse_raw(raw).expect("a raw diff");
+        assert_eq!(files[0], ChangedFile { path: "a\tb".into(), old_mode: 0, new_mode: 0o120_000 });
+        assert_eq!(files[1], ChangedFile { path: "c d".into(), old_mode: 0o100_644, new_mode: 0 });
+        assert_eq!(parse_raw(b"what\0a\0"), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! Where the agent CLIs look for credentials: names of variables and of files, never what is in them. PURE.
+
+use super::DialectKind;
+
+/// Where a CLI may have its credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    /// Variables, each of which is enough.
+    pub variables: &'static [&'static str],
+    /// The variable that names the directory of its files, the directory below HOME where it is not set, and the file.
+    pub file: (&'static str, &'static str, &'static str),
+    /// They may also be where this cannot be seen (the keychain of macOS).
+    pub keychain: bool,
+    /// What logs a person in.
+    pub login: &'static str,
+}
+
+/// Where a kind of CLI has them; `None` for programs of which orch knows nothing.
+pub fn credentials(kind: DialectKind) -> Option<Credentials> {
+    match kind {
+        DialectKind::Claude => Some(Credentials {
+            variables: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
+            file: ("CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
+            keychain: true,
+            login: "claude setup-token, or start claude and type /login",
+        }),
+        DialectKind::Codex => Some(Credentials {
+            variables: &["OPENAI_API_KEY", "CODEX_API_KEY"],
+            file: ("CODEX_HOME", ".codex", "auth.json"),
+            keychain: false,
+            login: "codex login",
+        }),
+        DialectKind::Opencode => Some(Credentials {
+            variables: &["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY"],
+            file: ("", ".local/share/opencode", "auth.json"),
+            keychain: false,
+            login: "opencode auth login",
+        }),
+        DialectKind::Command => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Models, and which one a reference means, as programs and people read them.
+
+use crate::domain::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
+use crate::domain::money::Usd;
+use crate::domain::resolve::{Alternative, Policy, Resolution, Score};
+use crate::domain::usability::Usability;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A model with all that is known of it; what is not known is `null`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelView {
+    /// `provider/model`.
+    pub id: ModelRef,
+    /// Who serves it.
+    pub provider: String,
+    /// What the provider calls it.
+    pub model: String,
+    /// For people.
+    pub name: Option<String>,
+    /// Its rung.
+    pub tier: Option<Tier>,
+    /// What it can do and what not.
+    pub capabilities: BTreeMap<&'static str, Option<bool>>,
+    /// Tokens that it can have before it.
+    pub context_window: Option<u64>,
+    /// Tokens that one answer can have.
+    pub max_output_tokens: Option<u64>,
+    /// Dollars for a million tokens that it reads.
+    pub input_usd_per_mtok: Option<Usd>,
+    /// Dollars for a million tokens that it writes.
+    pub output_usd_per_mtok: Option<Usd>,
+    /// Until an answer begins.
+    pub average_latency_ms: Option<u64>,
+    /// How quickly it writes.
+    pub throughput_tokens_per_second: Option<u64>,
+    /// Day of its release.
+    pub released: Option<String>,
+    /// Nothing new should begin with it.
+    pub deprecated: bool,
+    /// Its provider can be used.
+    pub usable: bool,
+    /// By what, or why not.
+    pub why: String,
+    /// Who said each of the facts: `override`, `provider_api`, `catalog` or `inferred`.
+    pub sources: BTreeMap<&'static str, Source>,
+}
+
+impl ModelView {
+    /// The view.
+    pub fn of(model: &Model, usability: &Usability) -> Self {
+        let facts = model.facts();
+        let why = usability.why(&model.id.provider);
+        Self {
+            id: model.id.clone(),
+            provider: model.id.provider.clone(),
+            model: model.id.model.clone(),
+            name: facts.name.clone(),
+            tier: facts.tier,
+            capabilities: Capability::ALL.iter().map(|what| (what.as_str(), model.can(*what))).collect(),
+            context_window: facts.context_window,
+            max_output_tokens: facts.max_output_tokens,
+            input_usd_per_mtok: facts.input_price,
+            output_usd_per_mtok: facts.output_price,
+            average_latency_ms: facts.average_latency_ms,
+            throughput_tokens_per_second: facts.throughput_tokens_per_second,
+            released: facts.released.clone(),
+            deprecated: model.is_deprecated(),
+            usable: why.is_ok(),
+            why: why.unwrap_or_else(|lacks| lacks),
+            sources: model.sources().clone(),
+        }
+    }
+}
+
+/// What is known beside the choice itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetadataView {
+    /// The model.
+    #[serde(rename = "model")]
+    pub about: ModelView,
+    /// What it is worth, and for what.
+    pub score: Score,
+    /// What the built-in table is taken from.
+    pub catalog: String,
+}
+
+/// The model that a reference means.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ResolutionView {
+    /// As it was asked for.
+    pub reference: String,
+    /// `provider/model`.
+    pub resolved_model: ModelRef,
+    /// Why.
+    pub reason: String,
+    /// By which rules.
+    pub policy: Policy,
+    /// What is known of it.
+    pub metadata: MetadataView,
+    /// Others that would have done, the best first.
+    pub alternatives: Vec<Alternative>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl ResolutionView {
+    /// The view.
+    pub fn of(reference: &str, found: &Resolution<'_>, catalog: &Catalog, usability: &Usability) -> Self {
+        Self {
+            reference: reference.to_owned(),
+            resolved_model: found.model.id.clone(),
+            reason: found.reason.clone(),
+            policy: found.policy.clone(),
+            metadata: MetadataView {
+                about: ModelView::of(found.model, usability),
+                score: found.score.clone(),
+                catalog: catalog.about().to_owned(),
+            },
+            alternatives: found.alternatives.clone(),
+            warnings: found.warnings.clone(),
+        }
+    }
+}

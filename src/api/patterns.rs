@@ -1,0 +1,190 @@
+//! How agents and models have done so far, on the wire. Stable: documented in `docs/json.md`.
+
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::money::Usd;
+use crate::domain::outcome::FailureClass;
+use crate::domain::route::Complexity;
+use crate::domain::task::Status;
+use crate::domain::track_record::{MIN_RATE, Sample, Standing};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How everybody has done in tasks of some kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PatternsView {
+    /// Only tasks of this type; `null`: all.
+    #[serde(rename = "type")]
+    pub task_type: Option<String>,
+    /// Only tasks of this repository; `null`: all.
+    pub project: Option<PathBuf>,
+    /// Only tasks with this label; `null`: all.
+    pub label: Option<String>,
+    /// How many samples there are of it.
+    pub samples: u64,
+    /// Whom to give such a task; `null`: nobody has done enough of it well enough.
+    pub recommended: Option<Recommended>,
+    /// Agents and models, the best first.
+    pub rows: Vec<StandingView>,
+    /// The same by type of task.
+    pub by_type: BTreeMap<String, Vec<StandingView>>,
+}
+
+/// Whom to give a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Recommended {
+    /// The agent.
+    pub agent: String,
+    /// The model; `null`: the agent's own choice.
+    pub model: Option<String>,
+    /// Why, for a person.
+    pub reason: String,
+}
+
+impl Recommended {
+    /// With the reason in words.
+    pub fn of(standing: &Standing) -> Self {
+        let (low, high) = standing.interval;
+        let percent = |share: f64| (share * 100.0).round();
+        let reason = format!(
+            "{} of {} accepted: {} % with newer ones weighing more (more than {} % are asked for), and 95 times of a hundred \
+             the true share lies between {} and {} %",
+            standing.successes,
+            standing.samples,
+            percent(standing.rate),
+            percent(MIN_RATE),
+            percent(low),
+            percent(high),
+        );
+        Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
+    }
+}
+
+/// How somebody has done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StandingView {
+    /// The agent.
+    pub agent: String,
+    /// The model that was asked for; `null`: the agent's own choice.
+    pub model: Option<String>,
+    /// How many runs were judged.
+    pub samples: u64,
+    /// How many of them were accepted.
+    pub successes: u64,
+    /// The share of them, newer ones weighing more; from 0 to 1.
+    pub rate: f64,
+    /// Between which shares the true one lies, 95 times of a hundred.
+    pub ci95: [f64; 2],
+    /// What they cost; `null` where none told a price.
+    pub cost_usd: Option<Usd>,
+    /// How many told no price.
+    pub unpriced: u64,
+    /// What an accepted one cost, the others included; `null`: there is none, or no price.
+    pub per_success_usd: Option<Usd>,
+    /// How many seconds one took on average; `null`: not known.
+    pub mean_seconds: Option<i64>,
+    /// What failed, and how often.
+    pub failures: BTreeMap<String, u64>,
+}
+
+impl StandingView {
+    /// As it is told.
+    pub fn of(standing: &Standing) -> Self {
+        let failures = standing.failures.iter().map(|(class, count)| ((*class).to_owned(), *count));
+        let (low, high) = standing.interval;
+        Self {
+            agent: standing.worker.agent.clone(),
+            model: standing.worker.model.clone(),
+            samples: standing.samples,
+            successes: standing.successes,
+            rate: standing.rate,
+            ci95: [low, high],
+            cost_usd: standing.spend.sum(),
+            unpriced: standing.spend.unpriced,
+            per_success_usd: standing.per_success(),
+            mean_seconds: standing.took.map(|took| took.as_secs()),
+            failures: failures.collect(),
+        }
+    }
+}
+
+/// A run that was judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SampleView {
+    /// The task.
+    pub task_id: TaskId,
+    /// The run.
+    pub run_id: RunId,
+    /// The task's title.
+    pub title: String,
+    /// What kind of work.
+    #[serde(rename = "type")]
+    pub task_type: String,
+    /// The task's labels.
+    pub labels: Vec<String>,
+    /// Its repository.
+    pub project: Option<PathBuf>,
+    /// How hard it was thought to be.
+    pub complexity: Option<Complexity>,
+    /// The agent.
+    pub agent: String,
+    /// The model that was asked for; `null`: the agent's own choice.
+    pub model: Option<String>,
+    /// Which attempt at the task it was, from 1.
+    pub attempt: u32,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How many seconds it took; `null`: not known.
+    pub seconds: Option<i64>,
+    /// What it cost, as the CLI says.
+    pub cost_usd: Option<Usd>,
+    /// Its work was accepted.
+    pub accepted: bool,
+    /// Why not.
+    pub failure: Option<FailureClass>,
+}
+
+impl From<Sample> for SampleView {
+    fn from(sample: Sample) -> Self {
+        Self {
+            task_id: sample.task,
+            run_id: sample.run,
+            title: sample.title,
+            task_type: sample.task_type.to_string(),
+            labels: sample.labels,
+            project: sample.project,
+            complexity: sample.complexity,
+            agent: sample.agent,
+            model: sample.model,
+            attempt: sample.attempt,
+            ended_at: sample.ended_at,
+            seconds: sample.took.map(|took| took.as_secs()),
+            cost_usd: sample.cost,
+            accepted: sample.failure.is_none(),
+            failure: sample.failure,
+        }
+    }
+}
+
+/// A task of the past that is like a text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SimilarView {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its title.
+    pub title: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Who made the last run of it that was judged; `null`: nobody yet.
+    pub agent: Option<String>,
+    /// With which model; `null`: the agent's own choice, or nobody yet.
+    pub model: Option<String>,
+    /// How many of its runs were judged.
+    pub runs: u64,
+    /// The last of them was accepted; `null`: there is none.
+    pub accepted: Option<bool>,
+    /// What all of its runs cost; `null`: no price is known.
+    pub cost_usd: Option<Usd>,
+}

@@ -1,0 +1,60 @@
+//! A person's word on the work of a task, and what they look at before: shapes on the wire.
+
+use crate::domain::ids::TaskId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a task's branch would change, or has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DiffView {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its branch.
+    pub branch: String,
+    /// Where that goes to.
+    pub base_branch: String,
+    /// The commit from which it differs: the newest that both have, or what the base was before the merge.
+    pub base: String,
+    /// The commit that differs: the tip of the branch, or the merge.
+    pub head: String,
+    /// How many commits lie between.
+    pub commits: usize,
+    /// Changed files.
+    pub files: Vec<FileView>,
+    /// Added lines.
+    pub insertions: u64,
+    /// Removed lines.
+    pub deletions: u64,
+    /// The diff, masked; `null` where only the figures were asked for.
+    pub patch: Option<String>,
+    /// Files that were left out of the diff because it would have been too large.
+    pub omitted: Vec<String>,
+}
+
+/// A changed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileView {
+    /// Its path in the repository.
+    pub path: String,
+    /// Added lines; 0 of a binary file.
+    pub insertions: u64,
+    /// Removed lines; 0 of a binary file.
+    pub deletions: u64,
+}
+
+/// The work of a task is accepted, or to be merged now.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Accept {
+    /// The commit that was seen, or the beginning of its hash; without it, whatever the tip of the branch is.
+    #[serde(default)]
+    pub commit: Option<String>,
+}
+
+/// The work of a task is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// Why: its author reads it.
+    pub reason: String,
+}

@@ -1,0 +1,72 @@
+//! `orch batch wait`: until all tasks of a batch are over, or none goes on without a person.
+
+use super::{path, show};
+use crate::api::batches::BatchView;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::task::wait::until_over;
+use crate::domain::batch::BatchName;
+use crate::domain::task::Status;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Waits, and tells how it stands.
+pub async fn run(name: &BatchName, limit: Option<Duration>, context: &Context) -> Result<Exit, CliError> {
+    let waited = timeout(limit.unwrap_or(Duration::MAX), until_ended(name, context)).await;
+    let exit = waited.unwrap_or(Ok(Exit::TimedOut))?;
+    if exit == Exit::Interrupted {
+        return Ok(exit);
+    }
+    let batch = look(name, context).await?;
+    if context.ui.is_json() {
+        context.ui.json(&batch)?;
+    } else {
+        context.ui.data(&show::sheet(&batch, &context.now(), context.ui.columns(), context.ui.paint()))?;
+    }
+    match exit {
+        Exit::NoDaemon => {
+            context.ui.warning(&format!("no daemon runs, so nothing moves batch {name}; next: orch serve"));
+        }
+        Exit::TimedOut => {
+            context.ui.warning(&format!("the time is over; the batch goes on; next: orch batch show {name}"));
+        }
+        Exit::PersonNeeded => {
+            let asking = batch.rows.iter().flatten().find(|row| row.status == Status::NeedsReview);
+            if let Some(row) = asking {
+                context.ui.note(&format!("nothing of it goes on without a person; next: orch why {}", row.id));
+            }
+        }
+        Exit::Done | Exit::Failed | Exit::Usage | Exit::NotFound | Exit::Refused | Exit::Parked | Exit::Interrupted => {
+        }
+    }
+    Ok(exit)
+}
+
+/// Until it has ended, or none of its tasks goes on by itself.
+async fn until_ended(name: &BatchName, context: &Context) -> Result<Exit, CliError> {
+    loop {
+        let batch = look(name, context).await?;
+        if batch.state.is_over() {
+            return Ok(ended(&batch));
+        }
+        let exit = until_over(batch.tasks, None, context).await?;
+        // Where all are over and the batch is not, its tasks have handed work on meanwhile.
+        if !matches!(exit, Exit::Done | Exit::Failed) {
+            return Ok(exit);
+        }
+    }
+}
+
+async fn look(name: &BatchName, context: &Context) -> Result<BatchView, CliError> {
+    let mut link = context.link().await?;
+    let batch = link.get(&path(name)).await?;
+    link.close().await?;
+    Ok(batch)
+}
+
+/// How a batch ended: as each of its tasks did.
+fn ended(batch: &BatchView) -> Exit {
+    let is_done = batch.rows.iter().flatten().all(|row| row.status == Status::Done);
+    if is_done { Exit::Done } else { Exit::Failed }
+}

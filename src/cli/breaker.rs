@@ -1,0 +1,130 @@
+//! `orch breaker`: what has kept failing, and letting it go on by hand.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::ui::paint::Paint;
+use super::ui::table::{Column, Width, cell, render};
+use super::ui::time::Now;
+use crate::api::breakers::{BreakerView, ResetBreakers};
+use crate::domain::breaker::StateName;
+use clap::Subcommand;
+
+/// Arguments of `orch breaker`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the breakers that have seen failures
+    #[command(visible_alias = "ls")]
+    List,
+    /// Close a breaker, or all of them: what they hold goes on at once
+    Reset {
+        /// Its name, as the list has it: agent:claude
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
+}
+
+const HEAD: [Column; 5] = [
+    Column::new("breaker", Width::Rest(20)),
+    Column::new("state", Width::Whole),
+    Column::number("failures"),
+    Column::new("until", Width::Whole),
+    Column::new("the last failure", Width::Rest(20)),
+];
+
+/// Runs one of them.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.command {
+        Command::List => {
+            let columns = context.ui.columns();
+            let told = |breakers: &Vec<BreakerView>, now: &Now, paint| listed(breakers, now, columns, paint);
+            context.present("/v1/breakers", told).await
+        }
+        Command::Reset { name } => reset(name, context).await,
+    }
+}
+
+fn listed(breakers: &[BreakerView], now: &Now, columns: usize, paint: Paint) -> String {
+    if breakers.is_empty() {
+        return "nothing has failed in a row\n".to_owned();
+    }
+    let rows: Vec<_> = breakers
+        .iter()
+        .map(|breaker| {
+            [
+                cell(breaker.name.as_str()),
+                cell(breaker.state.as_str()),
+                cell(breaker.failures.to_string()),
+                cell(breaker.until.map(|until| now.local(until)).unwrap_or_default()),
+                cell(breaker.detail.as_str()),
+            ]
+        })
+        .collect();
+    render(&HEAD, &rows, columns, paint)
+}
+
+async fn reset(name: Option<String>, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let reset: Vec<String> = link.post("/v1/breakers/reset", &ResetBreakers { name }).await?;
+    if context.ui.is_json() {
+        context.ui.json(&reset)?;
+    } else if reset.is_empty() {
+        context.ui.data("nothing has failed in a row\n")?;
+    } else {
+        let names: String = reset.iter().map(|name| format!("{}\n", super::ui::text::line(name))).collect();
+        context.ui.data(&names)?;
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// One breaker that stands in the way, in one line.
+pub fn in_the_way(breaker: &BreakerView, now: &Now) -> String {
+    let BreakerView { name, detail, .. } = breaker;
+    match (breaker.state, breaker.until) {
+        (StateName::Open, Some(until)) => format!("breaker {name} is open until {}: {detail}", now.local(until)),
+        (StateName::Open | StateName::Closed, _) => format!("breaker {name} is {}: {detail}", breaker.state.as_str()),
+        (StateName::HalfOpen, _) => format!("breaker {name} is half-open, one task at a time tries: {detail}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture::now;
+
+    fn open() -> BreakerView {
+        BreakerView {
+            name: "agent:bot".to_owned(),
+            state: StateName::Open,
+            failures: 5,
+            opened: 1,
+            since: Some(now().at),
+            until: "2026-03-01T12:30:00Z".parse().ok(),
+            detail: "exit code 3: boom\u{1b}[2J".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_list_of_breakers_reads_like_this() {
+        assert_eq!(
+            listed(&[open()], &now(), 100, Paint::OFF),
+            "breaker    state  failures  until  the last failure\n\
+             agent:bot  open          5  13:30  exit code 3: boom\\u{1b}[2J\n"
+        );
+        assert_eq!(listed(&[], &now(), 100, Paint::OFF), "nothing has failed in a row\n");
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_one_line() {
+        let half = BreakerView { state: StateName::HalfOpen, until: None, detail: "boom".into(), ..open() };
+        assert_eq!(in_the_way(&half, &now()), "breaker agent:bot is half-open, one task at a time tries: boom");
+        assert!(in_the_way(&open(), &now()).starts_with("breaker agent:bot is open until 13:30: exit code 3"));
+    }
+}

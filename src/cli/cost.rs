@@ -1,0 +1,138 @@
+//! `orch cost`: what was spent, and on what.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::since::Since;
+use super::ui::paint::Paint;
+use super::ui::table::{Cell, Column, Width, cell, render};
+use super::ui::{money, text};
+use crate::api::cost::{CostRow, CostView};
+use crate::domain::cost::By;
+use clap::ValueEnum;
+
+/// Arguments of `orch cost`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What it is added up by
+    #[arg(long, value_enum, default_value_t = Key::Agent)]
+    by: Key,
+    /// Only runs that ended since: how long ago (24h) or a time
+    #[arg(long, value_name = "TIME")]
+    since: Option<Since>,
+    /// The cheapest merged change first, what merged nothing last
+    #[arg(long)]
+    per_merged: bool,
+}
+
+/// [`By`], as a word on the command line.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Key {
+    Task,
+    Agent,
+    Model,
+    Project,
+    Day,
+}
+
+impl Key {
+    fn by(self) -> By {
+        match self {
+            Self::Task => By::Task,
+            Self::Agent => By::Agent,
+            Self::Model => By::Model,
+            Self::Project => By::Project,
+            Self::Day => By::Day,
+        }
+    }
+}
+
+/// Prints it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let mut path = format!("/v1/cost?by={}&per_merged={}", args.by.by().as_str(), args.per_merged);
+    if let Some(since) = args.since {
+        path.push_str(&format!("&since={}", since.at(context.now().at)));
+    }
+    let columns = context.ui.columns();
+    context.present(&path, |view: &CostView, _, paint| told(view, columns, paint)).await
+}
+
+fn told(view: &CostView, columns: usize, paint: Paint) -> String {
+    if view.rows.is_empty() {
+        return "no run has ended\n".to_owned();
+    }
+    let head = [
+        Column::new(view.by.as_str(), Width::Rest(20)),
+        Column::number("cost"),
+        Column::number("runs"),
+        Column::number("tasks"),
+        Column::number("merged"),
+        Column::number("per merged"),
+    ];
+    let names: Vec<String> = view.rows.iter().map(|row| name(view.by, row)).collect();
+    let mut rows: Vec<_> = view.rows.iter().zip(&names).map(|(row, name)| cells(row, name)).collect();
+    if view.rows.len() > 1 {
+        rows.push(cells(&view.total, "all"));
+    }
+    let mut told = render(&head, &rows, columns, paint);
+    if view.total.unpriced > 0 {
+        let line = format!("+ {} of {} runs told no price", view.total.unpriced, view.total.runs);
+        told.push_str(&format!("{}\n", text::fit(&line, columns)));
+    }
+    told
+}
+
+fn name(by: By, row: &CostRow) -> String {
+    let missing = match by {
+        By::Model => "(the agent's own choice)",
+        By::Project => "(no directory named)",
+        By::Task | By::Agent | By::Day => "",
+    };
+    let key = row.key.as_deref().unwrap_or(missing);
+    match row.title.as_deref().filter(|title| !title.is_empty()) {
+        Some(title) => format!("{key} {title}"),
+        None => key.to_owned(),
+    }
+}
+
+fn cells<'a>(row: &CostRow, name: &'a str) -> [Cell<'a>; 6] {
+    [
+        cell(name),
+        cell(money::sum(row.cost_usd, row.unpriced)),
+        cell(row.runs.to_string()),
+        cell(row.tasks.to_string()),
+        cell(row.merged.to_string()),
+        cell(money::sum(row.per_merged_usd, row.unpriced)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Usd;
+
+    fn row(key: Option<&str>, cost: Option<i64>, unpriced: u64, merged: u64) -> CostRow {
+        let cost_usd = cost.map(Usd::from_micros);
+        let per = cost.filter(|_| merged > 0).map(|cost| Usd::from_micros(cost / merged as i64));
+        let key = key.map(str::to_owned);
+        CostRow { key, title: None, cost_usd, runs: 3, unpriced, tasks: 2, merged, per_merged_usd: per }
+    }
+
+    #[test]
+    fn what_is_not_known_is_not_nothing() {
+        let rows = vec![
+            row(Some("sonnet"), Some(1_500_000), 0, 2),
+            row(None, None, 3, 1),
+            row(Some("haiku"), Some(20_000), 1, 0),
+        ];
+        let total = CostRow { runs: 9, tasks: 6, ..row(None, Some(1_520_000), 4, 3) };
+        let view = CostView { by: By::Model, since: None, rows, total };
+        let told = told(&view, 80, Paint::OFF);
+        let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75"], "{told}");
+        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?"], "{told}");
+        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?"], "{told}");
+        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+"], "{told}");
+        assert_eq!(told.lines().last(), Some("+ 4 of 9 runs told no price"));
+    }
+}

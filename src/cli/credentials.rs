@@ -1,0 +1,117 @@
+//! What can be seen of credentials: the names of variables that are set and of files that are there, never what is in
+//! them. From it follows which providers can be used.
+
+use super::context::Context;
+use crate::adapters::fs;
+use crate::adapters::process::which;
+use crate::agents::{DialectKind, credentials};
+use crate::config::Config;
+use crate::config::resolved_agent::AgentConfig;
+use crate::domain::catalog::{Catalog, Provider};
+use crate::domain::usability::{Origin, Usability, Way, is_usable};
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest list of stored credentials that is looked at, in bytes.
+const LARGEST: usize = 1 << 20;
+/// A variable by which a CLI for one provider speaks with another.
+const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
+
+/// Whether an agent has credentials, as far as that is seen from outside.
+/// `None`: nothing can be said; the error is what logs a person in.
+pub fn of_agent(context: &Context, agent: &AgentConfig) -> Option<Result<String, &'static str>> {
+    let known = credentials(agent.kind)?;
+    let is_set = |name: &&&str| {
+        agent.env.contains_key(**name) || context.environment.get(**name).is_some_and(|value| !value.is_empty())
+    };
+    if let Some(name) = known.variables.iter().find(is_set) {
+        return Some(Ok(format!("{name} is set")));
+    }
+    let file = file_of(context, agent.kind)?;
+    if file.is_file() {
+        return Some(Ok(format!("credentials in {}", file.display())));
+    }
+    let is_hidden = known.keychain && cfg!(target_os = "macos");
+    (!is_hidden).then_some(Err(known.login))
+}
+
+fn file_of(context: &Context, kind: DialectKind) -> Option<PathBuf> {
+    let (variable, below, file) = credentials(kind)?.file;
+    let home = context.environment.get("HOME").map(|home| Path::new(home).join(below));
+    let dir = context.environment.get(variable).map(PathBuf::from).or(home)?;
+    Some(dir.join(file))
+}
+
+/// Which providers can be used, and what the others lack.
+pub fn usability(context: &Context, config: &Config, catalog: &Catalog) -> Usability {
+    let mut usability = Usability::default();
+    for provider in catalog.providers() {
+        match by_key(context, provider) {
+            Ok(way) => usability.allow(&provider.id, way),
+            Err(lacking) => usability.refuse(&provider.id, lacking),
+        }
+    }
+    for (name, agent) in config.agents.iter() {
+        by_agent(context, name, agent, &mut usability);
+    }
+    usability
+}
+
+/// By a variable, or because a provider of the person's own asks for none.
+fn by_key(context: &Context, provider: &Provider) -> Result<Way, String> {
+    let is_set = |name: &&String| context.environment.get(*name).is_some_and(|value| !value.is_empty());
+    let key = provider.key_variables.iter().find(is_set);
+    let origin = match (key, provider.declared && provider.key_variables.is_empty()) {
+        (Some(_), _) => Origin::Env,
+        (None, true) if provider.base_url.is_some() => Origin::Custom,
+        (None, true) => Origin::Config,
+        (None, false) => Origin::Api,
+    };
+    match key {
+        Some(name) => Ok(Way::Key(name.clone())),
+        None if is_usable(origin, false) => Ok(Way::Declared),
+        None if provider.key_variables.is_empty() => {
+            Err("no key is known for it: declare it under providers".to_owned())
+        }
+        None => Err(format!("{} is not set", provider.key_variables.join(" or "))),
+    }
+}
+
+/// By an agent's CLI that is installed and logged in.
+fn by_agent(context: &Context, name: &str, agent: &AgentConfig, usability: &mut Usability) {
+    if which(&agent.command, context.path()).is_none() {
+        return;
+    }
+    let elsewhere = agent.env.contains_key(ELSEWHERE) || context.environment.contains_key(ELSEWHERE);
+    let provider = match (agent.kind, name) {
+        (DialectKind::Claude, "kimi") => "moonshotai",
+        (DialectKind::Claude, "minimax") => "minimax",
+        (DialectKind::Claude, _) if !elsewhere => "anthropic",
+        (DialectKind::Codex, _) => "openai",
+        (DialectKind::Opencode, _) => return stored(context, agent, usability),
+        (DialectKind::Claude | DialectKind::Command, _) => return,
+    };
+    let own = agent.kind == DialectKind::Claude && provider != "anthropic";
+    match of_agent(context, agent) {
+        // These speak with their own provider by a variable of their own; a login of claude is none of theirs.
+        Some(Ok(_))
+            if own && !agent.env.keys().any(|variable| variable.contains("KEY") || variable.contains("TOKEN")) => {}
+        Some(Ok(by)) => usability.allow(provider, Way::LoggedIn { agent: name.to_owned(), by }),
+        Some(Err(login)) => usability.refuse(provider, format!("agent {name} is not logged in: {login}")),
+        None => {
+            let by = "it may have credentials in the keychain, which orch cannot see".to_owned();
+            usability.allow(provider, Way::LoggedIn { agent: name.to_owned(), by });
+        }
+    }
+}
+
+/// OpenCode keeps one entry for each provider that it is connected with; only their names are read.
+fn stored(context: &Context, agent: &AgentConfig, usability: &mut Usability) {
+    let Some(file) = file_of(context, agent.kind) else { return };
+    let Ok(text) = fs::read_text(&file, LARGEST) else { return };
+    let entries: BTreeMap<String, IgnoredAny> = serde_json::from_str(&text).unwrap_or_default();
+    for provider in entries.keys() {
+        usability.allow(provider, Way::Stored(file.display().to_string()));
+    }
+}

@@ -1,0 +1,38 @@
+//! `orch dashboard`: the state of everything on one screen of text, once.
+
+mod page;
+
+use super::batch::batch_name;
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::status::page::Page;
+use crate::api::dashboard::DashboardView;
+use crate::domain::batch::BatchName;
+
+/// Arguments of `orch dashboard`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Of the tasks of this batch only
+    #[arg(long, value_name = "NAME", value_parser = batch_name)]
+    batch: Option<BatchName>,
+}
+
+/// Prints it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let of = args.batch.map(|name| format!("?batch={name}")).unwrap_or_default();
+    let path = format!("/v1/dashboard{of}");
+    let mut link = context.link().await?;
+    if context.ui.is_json() {
+        let document = link.get_raw(&path).await?;
+        context.ui.raw_json(&document)?;
+    } else {
+        let view: DashboardView = link.get(&path).await?;
+        // A line is left for the prompt that comes after it.
+        let rows = context.ui.rows().map(|rows| rows.saturating_sub(1));
+        let page = Page { now: context.now(), columns: context.ui.columns(), rows, paint: context.ui.paint() };
+        context.ui.data(&page::told(&page, &view, link.is_own()))?;
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}

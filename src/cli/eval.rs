@@ -1,0 +1,31 @@
+//! `orch eval`: what a way of working would have solved and cost. Reads files and computes; it needs no daemon and
+//! changes nothing but the plot that it is asked for.
+
+mod plot;
+mod routing;
+mod view;
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use clap::Subcommand;
+
+/// Arguments of `orch eval`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Replay a routing policy on recorded outcomes, with cross-validation
+    Routing(routing::Args),
+}
+
+/// Evaluates.
+pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Routing(args) => routing::run(&args, context),
+    }
+}

@@ -1,0 +1,242 @@
+//! The figures of a replay as they are shown: one JSON document, or a table for a person.
+
+use crate::cli::ui::paint::Paint;
+use crate::cli::ui::table::{Column, Width, cell, render};
+use crate::domain::money::Usd;
+use crate::domain::policy::Gate;
+use crate::domain::policy::frontier::Point;
+use crate::domain::policy::report::Figures;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The whole document. Costs and calls are for all tasks of the file, in the mean over the seeds.
+#[derive(Debug, Serialize)]
+pub struct RoutingView {
+    /// How many tasks the file has.
+    pub tasks: usize,
+    /// How many models.
+    pub models: usize,
+    /// How the simulated gate errs.
+    pub gate: GateView,
+    /// How many folds.
+    pub folds: usize,
+    /// The first seed.
+    pub seed: u64,
+    /// How many seeds.
+    pub seeds: usize,
+    /// The policy.
+    pub policy: PolicyView,
+    /// The model that resolves most, alone on all tasks.
+    pub best_single: SingleView,
+    /// The best plain cascade.
+    pub best_cascade: CascadeView,
+    /// The cheapest model that resolves each task.
+    pub oracle: PointView,
+    /// What chance between two single models resolves for the policy's cost; absent below the cheapest model's cost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub random_mix: Option<PointView>,
+    /// Everything that the plot shows, cheapest first.
+    pub frontier: Vec<FrontierView>,
+}
+
+/// How a gate errs.
+#[derive(Debug, Serialize)]
+pub struct GateView {
+    /// Share of wrong results that are accepted.
+    pub false_accept: f64,
+    /// Share of right results that are rejected.
+    pub false_reject: f64,
+}
+
+impl From<Gate> for GateView {
+    fn from(gate: Gate) -> Self {
+        Self { false_accept: gate.false_accept, false_reject: gate.false_reject }
+    }
+}
+
+/// What somebody resolves for what money.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct PointView {
+    /// Share of the tasks.
+    pub resolved: f64,
+    /// In dollars.
+    pub cost_usd: Usd,
+    /// Calls of all attempts; absent where it is no run of anybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calls: Option<f64>,
+}
+
+impl From<Point> for PointView {
+    fn from(point: Point) -> Self {
+        Self { resolved: point.resolved, cost_usd: point.cost, calls: Some(point.calls) }
+    }
+}
+
+impl From<&Figures> for PointView {
+    fn from(figures: &Figures) -> Self {
+        Self { resolved: figures.resolved, cost_usd: figures.cost, calls: Some(figures.calls) }
+    }
+}
+
+/// One model alone.
+#[derive(Debug, Serialize)]
+pub struct SingleView {
+    /// Its name.
+    pub model: String,
+    /// Its figures.
+    #[serde(flatten)]
+    pub point: PointView,
+}
+
+/// A plain cascade.
+#[derive(Debug, Serialize)]
+pub struct CascadeView {
+    /// Its models in their order, as found on all tasks. The figures are of those found on the training tasks.
+    pub models: Vec<String>,
+    /// Its figures.
+    #[serde(flatten)]
+    pub point: PointView,
+}
+
+/// A policy.
+#[derive(Debug, Serialize)]
+pub struct PolicyView {
+    /// Its figures.
+    #[serde(flatten)]
+    pub point: PointView,
+    /// Share of the tasks for which a wrong result is delivered.
+    pub wrong: f64,
+    /// Share of the tasks for which a person is asked.
+    pub asked: f64,
+    /// What it does with each model.
+    pub by_model: BTreeMap<String, UseView>,
+    /// 95 % intervals over the choice of tasks.
+    pub ci95: IntervalsView,
+}
+
+impl From<&Figures> for PolicyView {
+    fn from(figures: &Figures) -> Self {
+        let used = figures.by_model.iter().map(|(model, used)| {
+            let view = UseView { tries: used.tries, delivered: used.delivered, cost_usd: used.cost };
+            (model.clone(), view)
+        });
+        Self {
+            point: figures.into(),
+            wrong: figures.wrong,
+            asked: figures.asked,
+            by_model: used.collect(),
+            ci95: IntervalsView { resolved: figures.resolved_within, cost_usd: figures.cost_within },
+        }
+    }
+}
+
+/// The use of one model.
+#[derive(Debug, Serialize)]
+pub struct UseView {
+    /// Attempts.
+    pub tries: f64,
+    /// Results delivered.
+    pub delivered: f64,
+    /// What the attempts cost.
+    pub cost_usd: Usd,
+}
+
+/// Between what a figure lies.
+#[derive(Debug, Serialize)]
+pub struct IntervalsView {
+    /// Share of the tasks.
+    pub resolved: [f64; 2],
+    /// In dollars.
+    pub cost_usd: [Usd; 2],
+}
+
+/// What a point of the frontier is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// One model alone.
+    Single,
+    /// A plain cascade.
+    Cascade,
+    /// The policy, with another worth of a resolved task.
+    Policy,
+    /// A corner of the random-mix line.
+    Mix,
+    /// The oracle.
+    Oracle,
+}
+
+/// A point of the plot.
+#[derive(Debug, Serialize)]
+pub struct FrontierView {
+    /// What it is.
+    pub kind: Kind,
+    /// The model, or the worth of a resolved task.
+    pub name: String,
+    /// Its figures.
+    #[serde(flatten)]
+    pub point: PointView,
+}
+
+const HEAD: [Column; 6] = [
+    Column::new("", Width::Whole),
+    Column::number("resolved"),
+    Column::number("cost"),
+    Column::number("of best"),
+    Column::number("for"),
+    Column::new("what it is", Width::Rest(20)),
+];
+
+/// The document as a person reads it. `columns` is the width of the terminal.
+pub fn told(view: &RoutingView, columns: usize, paint: Paint) -> String {
+    let best = view.best_single.point;
+    let share = |part: f64, whole: f64| if whole > 0.0 { percent(part / whole) } else { "-".to_owned() };
+    let row = |name: &'static str, point: PointView, what: String| {
+        let of_best = share(point.resolved, best.resolved);
+        let for_cost = share(point.cost_usd.dollars(), best.cost_usd.dollars());
+        let cost = point.cost_usd.to_string();
+        [cell(name), cell(percent(point.resolved)), cell(cost), cell(of_best), cell(for_cost), cell(what)]
+    };
+    let policy = &view.policy;
+    let [low, high] = policy.ci95.resolved.map(percent);
+    let [cheap, dear] = policy.ci95.cost_usd;
+    let spread = format!("95 %: {low} to {high}, {cheap} to {dear}");
+    let mut rows = vec![
+        row("policy", policy.point, spread),
+        row("best single", best, view.best_single.model.clone()),
+        row("best cascade", view.best_cascade.point, view.best_cascade.models.join(", ")),
+    ];
+    rows.extend(view.random_mix.map(|mix| row("random mix", mix, "chance between two models, same cost".to_owned())));
+    rows.push(row("oracle", view.oracle, "the cheapest model that resolves each task".to_owned()));
+    let (wrong, right) = (percent(view.gate.false_accept), percent(view.gate.false_reject));
+    let mut text = format!(
+        "{} tasks, {} models; the gate accepts {wrong} of wrong and rejects {right} of right results; {} folds, {} seeds\n\n",
+        view.tasks, view.models, view.folds, view.seeds
+    );
+    text.push_str(&render(&HEAD, &rows, columns, paint));
+    let (wrong, asked) = (percent(policy.wrong), percent(policy.asked));
+    text.push_str(&format!("\nthe policy delivers a wrong result for {wrong} of the tasks and asks for {asked}\n"));
+    let mut used: Vec<_> = policy.by_model.iter().collect();
+    used.sort_by(|a, b| b.1.tries.total_cmp(&a.1.tries));
+    let uses = used.iter().map(|(model, used)| {
+        [
+            cell(*model),
+            cell(format!("{:.1}", used.tries)),
+            cell(format!("{:.1}", used.delivered)),
+            cell(used.cost_usd.to_string()),
+        ]
+    });
+    let head = [
+        Column::new("model", Width::Rest(20)),
+        Column::number("tries"),
+        Column::number("delivered"),
+        Column::number("cost"),
+    ];
+    text.push('\n');
+    text.push_str(&render(&head, &uses.collect::<Vec<_>>(), columns, paint));
+    text
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}

@@ -1,0 +1,158 @@
+//! `orch job`: what recurs. Adds, shows, switches and fires jobs, and tells when they fire next.
+
+mod add;
+mod show;
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::ui::paint::Paint;
+use super::ui::text;
+use super::ui::time::Now;
+use crate::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
+use crate::domain::job::{BadJobId, JobId};
+use clap::Subcommand;
+
+/// Arguments of `orch job`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Which job.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// Its name, as `orch job list` has it
+    #[arg(value_name = "ID", value_parser = job_id)]
+    id: JobId,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Add a job: a task that is made, or a command that runs, again and again
+    Add(Box<add::Args>),
+    /// List all jobs
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show everything about a job, with its last firings
+    Show(Which),
+    /// Let it fire again, from now on
+    Enable(Which),
+    /// Let it not fire; it stays in jobs.yml
+    Disable(Which),
+    /// Take it out of jobs.yml
+    #[command(visible_alias = "rm")]
+    Remove {
+        #[command(flatten)]
+        which: Which,
+        /// Only show what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Fire it now, whatever its schedule says
+    Run(Which),
+    /// Tell when jobs fire next
+    Next {
+        /// Of this job only
+        #[arg(value_name = "ID", value_parser = job_id)]
+        id: Option<JobId>,
+        /// So many times
+        #[arg(short = 'n', long = "count", default_value_t = 10, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
+    },
+}
+
+fn job_id(text: &str) -> Result<JobId, BadJobId> {
+    text.parse()
+}
+
+/// Runs one of them.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Add(args) => add::run(*args, context).await,
+        Command::List => {
+            let columns = context.ui.columns();
+            let told = |jobs: &Vec<JobView>, now: &Now, paint: Paint| show::listed(jobs, now, columns, paint);
+            context.present("/v1/jobs", told).await
+        }
+        Command::Show(Which { id }) => {
+            let told = |job: &JobView, now: &Now, _: Paint| show::sheet(job, now);
+            context.present(&format!("/v1/jobs/{id}"), told).await
+        }
+        Command::Enable(Which { id }) => change(&id, "enable", context).await,
+        Command::Disable(Which { id }) => change(&id, "disable", context).await,
+        Command::Remove { which: Which { id }, dry_run: true } => {
+            let told = |job: &JobView, now: &Now, _: Paint| format!("would remove:\n{}", show::sheet(job, now));
+            context.present(&format!("/v1/jobs/{id}"), told).await
+        }
+        Command::Remove { which: Which { id }, dry_run: false } => change(&id, "remove", context).await,
+        Command::Run(Which { id }) => fire(&id, context).await,
+        Command::Next { id, count } => {
+            let only = id.map(|id| format!("&job={id}")).unwrap_or_default();
+            context
+                .present(&format!("/v1/upcoming?n={count}{only}"), |times: &Vec<UpcomingView>, _, _| next(times))
+                .await
+        }
+    }
+}
+
+async fn change(id: &JobId, verb: &str, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let job: JobView = link.post(&format!("/v1/jobs/{id}/{verb}"), &()).await?;
+    if context.ui.is_json() {
+        context.ui.json(&job)?;
+    } else {
+        let now = context.now();
+        let told = match verb {
+            "remove" => format!("job {id} is gone from jobs.yml\n"),
+            "disable" => format!("job {id} is switched off; `orch job enable {id}` switches it on\n"),
+            _ => format!("job {id} is switched on{}\n", show::next_words(&job, &now)),
+        };
+        context.ui.data(&told)?;
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// Fires it, and waits for the end of its command where this process runs it.
+async fn fire(id: &JobId, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let firing: FiringView = link.post(&format!("/v1/jobs/{id}/run"), &()).await?;
+    let is_own = link.is_own();
+    if context.ui.is_json() {
+        context.ui.json(&firing)?;
+    } else {
+        match (firing.made, firing.task_id) {
+            (MadeView::Task, Some(task)) => {
+                context.ui.data(&format!("job {id} made task {task}\n"))?;
+                if is_own {
+                    context.ui.note(&format!("next: orch task run {task}, or orch serve"));
+                }
+            }
+            (MadeView::Task | MadeView::Command, _) => {
+                context.ui.data(&format!("the command of job {id} runs\n"))?;
+                let waits = if is_own { "this command ends with it; " } else { "" };
+                context.ui.note(&format!("{waits}orch job show {id} tells how it ended"));
+            }
+            (MadeView::Nothing, _) => {
+                let why = firing.why.unwrap_or_default();
+                context.ui.data(&format!("job {id} made nothing: {}\n", text::line(&why)))?;
+                link.close().await?;
+                return Ok(Exit::Failed);
+            }
+        }
+    }
+    link.close().await?;
+    Ok(if firing.made == MadeView::Nothing { Exit::Failed } else { Exit::Done })
+}
+
+fn next(times: &[UpcomingView]) -> String {
+    if times.is_empty() {
+        return "no job is to fire\n".to_owned();
+    }
+    let width = times.iter().map(|time| time.job.as_str().len()).max().unwrap_or(0);
+    let line =
+        |time: &UpcomingView| format!("{}  {:width$}  {}\n", time.local, time.job.as_str(), text::fit(&time.what, 80));
+    times.iter().map(line).collect()
+}

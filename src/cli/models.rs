@@ -1,0 +1,190 @@
+//! `orch models …`: which models there are, which one a reference means and why, and some side by side. Needs the
+//! settings and the environment only, hence no engine.
+
+mod show;
+
+use super::context::Context;
+use super::credentials;
+use super::error::CliError;
+use super::exit::Exit;
+use super::settings;
+use crate::api::models::{ModelView, ResolutionView};
+use crate::domain::catalog::{Capability, Catalog, Model};
+use crate::domain::resolve::{Mode, Needs, Records, ResolveError, Resolver, Selection, Tag, Trouble, needs_of};
+use crate::domain::router::nearest;
+use crate::domain::usability::Usability;
+use clap::Subcommand;
+
+/// Arguments of `orch models`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the models: tier, capabilities, context, price per million tokens, and whether they can be used
+    #[command(visible_alias = "ls")]
+    List {
+        /// Only those whose provider can be used
+        #[arg(long)]
+        usable: bool,
+        /// Only those that do for a tag (vision, docs, code …) or have a capability (tools, pdf …)
+        #[arg(long, value_name = "WORD", value_parser = sieve)]
+        tag: Option<Sieve>,
+    },
+    /// Tell which model a reference means, and why: auto:vision, tier:pro, sonnet, anthropic/claude-sonnet-4-6
+    Resolve {
+        /// A tag, a tier, provider/model, an alias or a name
+        #[arg(required = true, num_args = 1..)]
+        reference: Vec<String>,
+        /// How price counts, instead of model_selection.mode: performance, balanced or economical
+        #[arg(long, value_parser = mode)]
+        mode: Option<Mode>,
+        /// What the model must have: vision, tools, streaming, reasoning, web, pdf, code_execution
+        #[arg(long, value_name = "CAPABILITY", value_delimiter = ',', value_parser = capability)]
+        require: Vec<Capability>,
+        /// Tokens of context that it must have
+        #[arg(long, value_name = "TOKENS")]
+        min_context: Option<u64>,
+    },
+    /// Show models side by side: price, capabilities, limits
+    Compare {
+        /// References, at least two
+        #[arg(required = true, num_args = 2..)]
+        references: Vec<String>,
+    },
+}
+
+/// Which models are listed.
+#[derive(Debug, Clone)]
+struct Sieve {
+    needs: Needs,
+}
+
+fn sieve(word: &str) -> Result<Sieve, String> {
+    let word = word.trim().to_lowercase();
+    let plain = word.strip_prefix("auto:").or_else(|| word.strip_prefix("node:")).unwrap_or(&word);
+    if let Some(tag) = Tag::of(plain) {
+        return Ok(Sieve { needs: needs_of(Some(tag)) });
+    }
+    let needs = |what| Needs { capabilities: [what].into(), min_context: None };
+    capability(plain).map(|what| Sieve { needs: needs(what) }).map_err(|_| {
+        "tags are vision, fast, docs, code, reasoning and cheap; capabilities: ".to_owned() + &capabilities()
+    })
+}
+
+fn capabilities() -> String {
+    Capability::ALL.map(Capability::as_str).join(", ")
+}
+
+fn capability(word: &str) -> Result<Capability, String> {
+    let word = word.trim().to_lowercase().replace('-', "_");
+    let word = if word == "web_search" { "web" } else { &word };
+    Capability::ALL.into_iter().find(|known| known.as_str() == word).ok_or_else(|| {
+        let meant = nearest(word, Capability::ALL.map(Capability::as_str));
+        let meant = meant.map(|meant| format!("did you mean {meant}? ")).unwrap_or_default();
+        format!("{meant}capabilities are {}", capabilities())
+    })
+}
+
+fn mode(word: &str) -> Result<Mode, String> {
+    let known = Mode::ALL.map(Mode::as_str);
+    Mode::ALL.into_iter().find(|mode| mode.as_str() == word).ok_or_else(|| format!("modes are {}", known.join(", ")))
+}
+
+/// What every one of the commands needs.
+struct Stand {
+    catalog: Catalog,
+    usability: Usability,
+    selection: Selection,
+    records: Records,
+}
+
+impl Stand {
+    fn look(context: &Context) -> Result<Self, CliError> {
+        let loaded = settings::global(context, &context.setup()?.home)?;
+        loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
+        let catalog = Catalog::with(&loaded.config.model_additions());
+        let usability = credentials::usability(context, &loaded.config, &catalog);
+        let selection = loaded.config.model_selection.0;
+        Ok(Self { catalog, usability, selection, records: Records::default() })
+    }
+
+    fn resolver(&self) -> Resolver<'_> {
+        Resolver {
+            catalog: &self.catalog,
+            usability: &self.usability,
+            selection: &self.selection,
+            records: &self.records,
+        }
+    }
+
+    fn view(&self, model: &Model) -> ModelView {
+        ModelView::of(model, &self.usability)
+    }
+}
+
+impl From<ResolveError> for CliError {
+    fn from(error: ResolveError) -> Self {
+        let (message, hint) = (error.to_string(), Some(error.hint()));
+        match error.trouble() {
+            Trouble::Usage => Self::Usage { message, hint },
+            Trouble::NotFound => Self::NotFound { message, hint },
+            Trouble::Refused => Self::Refused { message, hint },
+        }
+    }
+}
+
+/// Runs one of them.
+pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let mut stand = Stand::look(context)?;
+    match args.command {
+        Command::List { usable, tag } => list(&stand, usable, tag.as_ref(), context),
+        Command::Resolve { reference, mode, require, min_context } => {
+            stand.selection.mode = mode.unwrap_or(stand.selection.mode);
+            let needs = Needs { capabilities: require.into_iter().collect(), min_context };
+            resolve(&stand, &reference.join(" "), &needs, context)
+        }
+        Command::Compare { references } => compare(&stand, &references, context),
+    }
+}
+
+fn list(stand: &Stand, usable: bool, sieve: Option<&Sieve>, context: &Context) -> Result<Exit, CliError> {
+    let fits = |model: &&Model| {
+        (!usable || stand.usability.allows(&model.id.provider)) && sieve.is_none_or(|sieve| sieve.needs.met_by(model))
+    };
+    let models: Vec<ModelView> = stand.catalog.models().iter().filter(fits).map(|model| stand.view(model)).collect();
+    if context.ui.is_json() {
+        context.ui.json(&models)?;
+    } else {
+        let ui = &context.ui;
+        ui.data(&show::listed(&models, usable, ui.columns(), ui.paint()))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn resolve(stand: &Stand, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {
+    let found = stand.resolver().resolve(reference, needs)?;
+    let view = ResolutionView::of(reference, &found, &stand.catalog, &stand.usability);
+    if context.ui.is_json() {
+        context.ui.json(&view)?;
+    } else {
+        context.ui.data(&show::resolved(&view))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn compare(stand: &Stand, references: &[String], context: &Context) -> Result<Exit, CliError> {
+    let mut models = Vec::new();
+    for reference in references {
+        models.push(stand.view(stand.resolver().resolve(reference, &Needs::default())?.model));
+    }
+    if context.ui.is_json() {
+        context.ui.json(&models)?;
+    } else {
+        context.ui.data(&show::compared(references, &models))?;
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,190 @@
+//! The pages of `orch patterns`. PURE.
+
+use crate::api::patterns::{PatternsView, SimilarView, StandingView};
+use crate::cli::ui::paint::Paint;
+use crate::cli::ui::table::{Cell, Column, Width, cell, render};
+use crate::cli::ui::{money, text, time};
+use crate::domain::track_record::{MIN_RATE, MIN_SAMPLES};
+use jiff::SignedDuration;
+
+/// What is said where there is nothing.
+const NOTHING: &str = "no run was judged yet\n";
+
+/// Whom to give a task, and what that is said from.
+pub fn recommendation(view: &PatternsView, columns: usize, paint: Paint) -> String {
+    let of = view.task_type.as_deref().unwrap_or("any");
+    let mut told = match &view.recommended {
+        Some(best) => format!("{} for {of}: {}\n", who(&best.agent, best.model.as_deref()), best.reason),
+        None => format!(
+            "nobody for {of}: it takes at least {MIN_SAMPLES} judged runs of one agent and model, and more than {} % of them accepted\n",
+            MIN_RATE * 100.0
+        ),
+    };
+    if !view.rows.is_empty() {
+        told.push('\n');
+        told.push_str(&standings(&view.rows, columns, paint));
+    }
+    told
+}
+
+/// How everybody has done, as a table.
+pub fn standings(rows: &[StandingView], columns: usize, paint: Paint) -> String {
+    const HEAD: [Column; 7] = [
+        Column::new("agent and model", Width::Rest(20)),
+        Column::number("runs"),
+        Column::number("accepted"),
+        Column::number("rate"),
+        Column::new("95 %", Width::Whole),
+        Column::number("per accepted"),
+        Column::number("time"),
+    ];
+    if rows.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let names: Vec<String> = rows.iter().map(|row| who(&row.agent, row.model.as_deref())).collect();
+    let cells: Vec<_> = rows.iter().zip(&names).map(|(row, name)| of(row, name)).collect();
+    render(&HEAD, &cells, columns, paint)
+}
+
+fn of<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
+    let [low, high] = row.ci95;
+    let took = row.mean_seconds.map(|seconds| time::short(SignedDuration::from_secs(seconds)));
+    [
+        cell(name),
+        cell(row.samples.to_string()),
+        cell(row.successes.to_string()),
+        cell(percent(row.rate)),
+        cell(format!("{}-{}", percent(low), percent(high))),
+        cell(money::sum(row.per_success_usd, row.unpriced)),
+        cell(took.unwrap_or_default()),
+    ]
+}
+
+/// What failed, and how often.
+pub fn failures(rows: &[StandingView], columns: usize, paint: Paint) -> String {
+    const HEAD: [Column; 4] = [
+        Column::new("agent and model", Width::Rest(20)),
+        Column::new("failure", Width::Whole),
+        Column::number("times"),
+        Column::number("of runs"),
+    ];
+    if rows.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let mut cells = Vec::new();
+    for row in rows {
+        let mut failures: Vec<_> = row.failures.iter().collect();
+        failures.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
+        for (class, count) in failures {
+            let share = percent(*count as f64 / row.samples.max(1) as f64);
+            cells.push([
+                cell(who(&row.agent, row.model.as_deref())),
+                cell(class.as_str()),
+                cell(count.to_string()),
+                cell(share),
+            ]);
+        }
+    }
+    if cells.is_empty() {
+        "all that was judged was accepted\n".to_owned()
+    } else {
+        render(&HEAD, &cells, columns, paint)
+    }
+}
+
+/// Type by type.
+pub fn report(view: &PatternsView, columns: usize, paint: Paint) -> String {
+    if view.by_type.is_empty() {
+        return NOTHING.to_owned();
+    }
+    let parts = view.by_type.iter().map(|(task_type, rows)| {
+        format!("{}\n{}", text::fit(&text::line(task_type), columns), standings(rows, columns, paint))
+    });
+    parts.collect::<Vec<_>>().join("\n")
+}
+
+/// Tasks that are like a text.
+pub fn similar(found: &[SimilarView], columns: usize, paint: Paint) -> String {
+    const HEAD: [Column; 6] = [
+        Column::number("id"),
+        Column::new("status", Width::Whole),
+        Column::new("agent and model", Width::Whole),
+        Column::number("runs"),
+        Column::number("cost"),
+        Column::new("title", Width::Rest(20)),
+    ];
+    if found.is_empty() {
+        return "no task of the past is like it\n".to_owned();
+    }
+    let row = |task: &SimilarView| {
+        let by = task.agent.as_deref().map(|agent| who(agent, task.model.as_deref()));
+        [
+            cell(task.task_id.to_string()),
+            cell(task.status.as_str()),
+            cell(by.unwrap_or_default()),
+            cell(task.runs.to_string()),
+            cell(task.cost_usd.map(|cost| cost.to_string()).unwrap_or_default()),
+            cell(task.title.clone()),
+        ]
+    };
+    render(&HEAD, &found.iter().map(row).collect::<Vec<_>>(), columns, paint)
+}
+
+fn who(agent: &str, model: Option<&str>) -> String {
+    match model {
+        Some(model) => format!("{agent} {model}"),
+        None => format!("{agent} (its own choice)"),
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0}%", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::patterns::Recommended;
+    use std::collections::BTreeMap;
+
+    fn row(agent: &str, successes: u64, failures: &[(&str, u64)]) -> StandingView {
+        let lost: u64 = failures.iter().map(|(_, count)| count).sum();
+        let samples = successes + lost;
+        StandingView {
+            agent: agent.to_owned(),
+            model: Some("small".to_owned()),
+            samples,
+            successes,
+            rate: successes as f64 / samples as f64,
+            ci95: [0.25, 0.75],
+            cost_usd: None,
+            unpriced: samples,
+            per_success_usd: None,
+            mean_seconds: Some(90),
+            failures: failures.iter().map(|(class, count)| ((*class).to_owned(), *count)).collect(),
+        }
+    }
+
+    fn view(rows: Vec<StandingView>, recommended: Option<Recommended>) -> PatternsView {
+        let by_type = BTreeMap::from([("fix".to_owned(), rows.clone())]);
+        PatternsView { task_type: None, project: None, label: None, samples: 4, recommended, rows, by_type }
+    }
+
+    #[test]
+    fn who_is_proven_by_nothing_is_not_recommended_and_the_reason_is_told() {
+        let told = recommendation(&view(vec![row("claude", 2, &[("timeout", 2)])], None), 100, Paint::OFF);
+        assert!(told.starts_with("nobody for any: it takes at least 3 judged runs"), "{told}");
+        assert!(told.contains("claude small") && told.contains("50%") && told.contains("25%-75%"), "{told}");
+        assert_eq!(recommendation(&view(Vec::new(), None), 100, Paint::OFF).lines().count(), 1);
+    }
+
+    #[test]
+    fn what_fails_most_comes_first_and_an_empty_table_says_why() {
+        let told = failures(&[row("claude", 2, &[("no_change", 1), ("timeout", 3)])], 100, Paint::OFF);
+        let lines: Vec<Vec<&str>> = told.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines, [["claude", "small", "timeout", "3", "50%"], ["claude", "small", "no_change", "1", "17%"]]);
+        assert_eq!(failures(&[row("claude", 2, &[])], 100, Paint::OFF), "all that was judged was accepted\n");
+        assert_eq!(standings(&[], 100, Paint::OFF), NOTHING);
+        assert!(report(&view(vec![row("claude", 3, &[])], None), 100, Paint::OFF).starts_with("fix\n"));
+    }
+}

@@ -1,0 +1,98 @@
+//! `orch pause` and `orch resume`: nothing new starts there, and it goes on again. Agents at work go on either way.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use crate::api::switches::{NewPause, PauseView, PausesView};
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Nothing new starts there.
+    Pause,
+    /// It goes on.
+    Resume,
+}
+
+/// Arguments of both.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Everything, routing too (also meant when nothing is named)
+    #[arg(long, group = "what")]
+    all: bool,
+    /// The tasks of one repository, by its name or directory
+    #[arg(long, value_name = "NAME", group = "what")]
+    project: Option<String>,
+    /// The runs of one agent
+    #[arg(long, value_name = "NAME", group = "what")]
+    agent: Option<String>,
+}
+
+/// Switches it, and tells what is paused now.
+pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
+    let path = match verb {
+        Verb::Pause => "/v1/pause",
+        Verb::Resume => "/v1/resume",
+    };
+    let order = NewPause { project: args.project, agent: args.agent, by: Some(context.person()) };
+    let named = named(&order);
+    let mut link = context.link().await?;
+    let now: PausesView = link.post(path, &order).await?;
+    if context.ui.is_json() {
+        context.ui.json(&now)?;
+    } else {
+        context.ui.data(&told(verb, &named, &now))?;
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+fn named(order: &NewPause) -> String {
+    match (&order.project, &order.agent) {
+        (Some(project), _) => format!("project {project}"),
+        (None, Some(agent)) => format!("agent {agent}"),
+        (None, None) => "everything".to_owned(),
+    }
+}
+
+fn told(verb: Verb, named: &str, now: &PausesView) -> String {
+    let first = match (verb, now.changed) {
+        (Verb::Pause, true) => format!("{named} is paused: nothing new starts there, agents at work go on\n"),
+        (Verb::Pause, false) => format!("{named} was paused already\n"),
+        (Verb::Resume, true) => format!("{named} goes on\n"),
+        (Verb::Resume, false) => format!("{named} was not paused\n"),
+    };
+    let others = now.paused.iter().filter(|_| verb == Verb::Resume || !now.changed);
+    let still: String = others.map(|pause| format!("  {}\n", line(pause))).collect();
+    format!("{}{still}", super::ui::text::lines(&first))
+}
+
+/// A pause in a line.
+pub fn line(pause: &PauseView) -> String {
+    super::ui::text::line(&pause.told).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_still_paused_is_told_where_a_person_may_have_forgotten_it() {
+        let pause = PauseView {
+            scope: "agent".to_owned(),
+            name: Some("claude".to_owned()),
+            dir: None,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            by: "ada".to_owned(),
+            told: "agent claude is paused; `orch resume --agent claude` ends it".to_owned(),
+        };
+        let now = |changed| PausesView { changed, paused: vec![pause.clone()] };
+        assert_eq!(
+            told(Verb::Resume, "everything", &now(true)),
+            "everything goes on\n  agent claude is paused; `orch resume --agent claude` ends it\n"
+        );
+        let first = told(Verb::Pause, "agent claude", &now(true));
+        assert_eq!(first, "agent claude is paused: nothing new starts there, agents at work go on\n");
+        assert!(told(Verb::Pause, "agent claude", &now(false)).contains("already\n  agent claude is paused"));
+    }
+}

@@ -1,0 +1,72 @@
+//! Getting hold of the home: a short command's engine is waited for, another daemon is named, or asked to make room.
+
+use crate::api::status::StatusView;
+use crate::api::switches::ShutdownOrder;
+use crate::cli::context::ABOUT;
+use crate::cli::error::CliError;
+use crate::cli::leave;
+use crate::daemon::{OpenError, Running, Setup};
+use crate::domain::service::Leave;
+use crate::engine::Mode;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// How long the engine of a short command is waited for, and a daemon that was asked to leave.
+const HANDOVER: Duration = Duration::from_secs(10);
+/// Time between two tries.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Opens the engine. With `replaces` a daemon that runs is asked to leave first; its agents go on.
+pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, CliError> {
+    let patience = || Instant::from_std(crate::adapters::clock::instant()) + HANDOVER;
+    let (mut deadline, mut asked) = (patience(), None);
+    loop {
+        let busy = match setup.open(mode).await {
+            Err(error @ OpenError::Busy { .. }) => error,
+            other => return Ok(other?),
+        };
+        if let Some(status) = who(setup).await
+            && asked != Some(status.pid)
+            && status.mode != Mode::Command.as_str()
+        {
+            if !replaces || !is_daemon(&status) {
+                return Err(occupied(&status, replaces));
+            }
+            make_room(setup, &status).await?;
+            (deadline, asked) = (patience(), Some(status.pid));
+        }
+        if timeout_at(deadline, sleep(LOOK)).await.is_err() {
+            return Err(busy.into());
+        }
+    }
+}
+
+async fn who(setup: &Setup) -> Option<StatusView> {
+    setup.connect().await?.get(ABOUT).await.ok()
+}
+
+/// Whoever runs one task in a terminal is no daemon.
+fn is_daemon(status: &StatusView) -> bool {
+    [Mode::Serve, Mode::Once, Mode::UntilIdle].iter().any(|mode| mode.as_str() == status.mode)
+}
+
+fn occupied(status: &StatusView, replaces: bool) -> CliError {
+    let hint = if replaces {
+        "wait until its task is at rest; it is not taken away from a terminal"
+    } else {
+        "orch status tells how it is; there is one engine for each ORCH_HOME; `orch serve --replace` takes its place"
+    };
+    CliError::Refused {
+        message: format!("orch runs already as {} (pid {})", status.mode, status.pid),
+        hint: Some(hint.to_owned()),
+    }
+}
+
+/// Asks a daemon to leave; nothing is asked when this orch could not take its place.
+async fn make_room(setup: &Setup, status: &StatusView) -> Result<(), CliError> {
+    setup.check_journal()?;
+    let Some(client) = setup.connect().await else { return Ok(()) };
+    let why = format!("replaced by orch {} (pid {})", env!("CARGO_PKG_VERSION"), std::process::id());
+    let order = ShutdownOrder { how: Leave::Stop, dry_run: false, why: Some(why) };
+    leave::ask(&client, status, &order).await.map(drop)
+}

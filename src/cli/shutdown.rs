@@ -1,0 +1,205 @@
+//! `orch shutdown`: the daemon leaves, at once, when everything is finished, or with its agents interrupted.
+
+use super::context::{ABOUT, Context};
+use super::error::CliError;
+use super::exit::Exit;
+use super::leave::{self, Leaving};
+use super::ui::text;
+use crate::api::client::{Client, ClientError, Lines};
+use crate::api::status::{Overview, StatusView};
+use crate::api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
+use crate::daemon::Setup;
+use crate::domain::service::Leave;
+use crate::domain::task::Status;
+use crate::engine::Mode;
+use std::time::Duration;
+
+/// How long a daemon that leaves at once is waited for; it promises half of it.
+const AT_ONCE: Duration = Duration::from_secs(10);
+/// How long one that interrupts its agents is waited for.
+const INTERRUPTING: Duration = Duration::from_secs(45);
+
+/// Arguments of `orch shutdown`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Start nothing new, finish what runs (judging and integration too), then leave
+    #[arg(long, group = "how")]
+    drain: bool,
+    /// Interrupt all agents; the next start goes on in their conversations
+    #[arg(long, group = "how")]
+    now: bool,
+    /// Only tell what would become of what is under way
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Args {
+    fn how(&self) -> Leave {
+        match (self.drain, self.now) {
+            (true, _) => Leave::Drain,
+            (false, true) => Leave::Now,
+            (false, false) => Leave::Stop,
+        }
+    }
+}
+
+/// Asks the daemon to leave, and waits until it is gone.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let setup = context.setup()?;
+    let (client, status) = daemon(&setup).await?;
+    let why = Some(format!("orch shutdown{} by {}", flag(args.how()), context.person()));
+    let order = ShutdownOrder { how: args.how(), dry_run: args.dry_run, why };
+    // Before it is asked, so that its last words are heard.
+    let mut news = client.stream("/v1/status/stream").await.ok();
+    let daemon = Leaving::of(&status);
+    let answer = leave::ask(&client, &status, &order).await?;
+    if args.dry_run {
+        tell(&answer, context)?;
+        return Ok(Exit::Done);
+    }
+    if !context.ui.is_json() {
+        tell(&answer, context)?;
+    }
+    let waited = wait(&setup, (&daemon, answer.how), &mut news, context);
+    let is_gone = tokio::select! {
+        is_gone = waited => is_gone?,
+        _ = tokio::signal::ctrl_c() => {
+            context.ui.note("the daemon goes on leaving: orch status tells how far it is");
+            return Ok(Exit::Interrupted);
+        }
+    };
+    if !is_gone {
+        let seconds = if answer.how == Leave::Now { INTERRUPTING } else { AT_ONCE }.as_secs();
+        context.ui.warning(&format!("orch (pid {}) has not left within {seconds} s; orch status", answer.pid));
+        return Ok(Exit::TimedOut);
+    }
+    if context.ui.is_json() {
+        context.ui.json(&answer)?;
+    } else {
+        context.ui.note(&format!("orch (pid {}) has left; next: orch serve", answer.pid));
+    }
+    Ok(Exit::Done)
+}
+
+/// The daemon; a short command's engine is none.
+async fn daemon(setup: &Setup) -> Result<(Client, StatusView), CliError> {
+    let nobody = || {
+        let source = std::io::Error::from(std::io::ErrorKind::NotConnected);
+        ClientError::Unreachable { socket: setup.api_socket(), source }
+    };
+    let client = setup.connect().await.ok_or_else(nobody)?;
+    let status: StatusView = client.get(ABOUT).await?;
+    if status.mode == Mode::Command.as_str() {
+        return Err(nobody().into());
+    }
+    Ok((client, status))
+}
+
+fn flag(how: Leave) -> &'static str {
+    match how {
+        Leave::Stop | Leave::Respawn => "",
+        Leave::Drain => " --drain",
+        Leave::Now => " --now",
+    }
+}
+
+/// Waits until it is gone, and shows meanwhile what it still waits for.
+async fn wait(
+    setup: &Setup,
+    (daemon, how): (&Leaving, Leave),
+    news: &mut Option<Lines>,
+    context: &Context,
+) -> Result<bool, CliError> {
+    let progress = async {
+        let mut shown = None;
+        while let Some(feed) = news
+            && let Ok(Some(overview)) = feed.event::<Overview>().await
+        {
+            let waits = waits_for(&overview);
+            if shown.as_ref() != Some(&waits) && !waits.is_empty() && !context.ui.is_json() {
+                context.ui.note(&waits);
+            }
+            shown = Some(waits);
+        }
+        std::future::pending::<()>().await;
+    };
+    let gone = async {
+        match how {
+            Leave::Drain => leave::gone(setup, daemon).await.map(|()| true),
+            Leave::Now => leave::gone_within(setup, daemon, INTERRUPTING).await,
+            Leave::Stop | Leave::Respawn => leave::gone_within(setup, daemon, AT_ONCE).await,
+        }
+    };
+    tokio::select! {
+        is_gone = gone => is_gone,
+        () = progress => Ok(false),
+    }
+}
+
+fn waits_for(overview: &Overview) -> String {
+    let runs = overview.running.iter().map(|run| format!("#{} ({})", run.task_id, run.agent));
+    let results = overview.queued.iter().filter(|task| task.status == Status::InReview && task.hold.is_none());
+    let results = results.map(|task| format!("#{} (its result)", task.id));
+    let all: Vec<String> = runs.chain(results).collect();
+    if all.is_empty() { String::new() } else { format!("still under way: {}", all.join(", ")) }
+}
+
+fn tell(answer: &ShutdownView, context: &Context) -> Result<(), CliError> {
+    if context.ui.is_json() {
+        return context.ui.json(answer);
+    }
+    context.ui.data(&told(answer))
+}
+
+fn told(answer: &ShutdownView) -> String {
+    let would = if answer.dry_run { "would leave" } else { "leaves" };
+    let when = match answer.how {
+        Leave::Stop | Leave::Respawn => "",
+        Leave::Drain => " when all that runs is finished",
+        Leave::Now => " when its agents are interrupted",
+    };
+    let head = format!("orch {} (pid {}) {would}{when}\n", text::line(&answer.version), answer.pid);
+    let rows = answer
+        .under_way
+        .iter()
+        .map(|work| format!("  #{} {}: {}\n", work.task_id, text::line(&work.agent), fate(work)));
+    head + &rows.collect::<String>()
+}
+
+fn fate(work: &UnderWayView) -> &'static str {
+    match work.fate {
+        FateView::GoesOn => "goes on; the next start takes it over",
+        FateView::Finished => "is finished first",
+        FateView::Interrupted => "is interrupted; the next start goes on in its conversation",
+        FateView::Later => "its result is judged and integrated by the next start",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{RunId, TaskId};
+
+    #[test]
+    fn a_rehearsal_says_what_would_become_of_each_run() {
+        let work = |task, fate| UnderWayView {
+            task_id: TaskId(task),
+            run_id: RunId::new(TaskId(task), 1, 0),
+            agent: "claude".to_owned(),
+            fate,
+        };
+        let answer = ShutdownView {
+            how: Leave::Now,
+            dry_run: true,
+            version: "0.1.0".to_owned(),
+            pid: 7,
+            under_way: vec![work(3, FateView::Interrupted), work(5, FateView::Later)],
+        };
+        assert_eq!(
+            told(&answer),
+            "orch 0.1.0 (pid 7) would leave when its agents are interrupted\n\
+             \x20 #3 claude: is interrupted; the next start goes on in its conversation\n\
+             \x20 #5 claude: its result is judged and integrated by the next start\n"
+        );
+    }
+}

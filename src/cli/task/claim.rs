@@ -1,0 +1,54 @@
+//! `orch task claim` and `orch task unclaim`: who has a task. Nobody gets what somebody else has, but by force.
+
+use crate::api::claims::NewClaim;
+use crate::api::types::TaskView;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::text;
+use crate::domain::ids::TaskId;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// To have it.
+    Claim,
+    /// To let go of it.
+    Unclaim,
+}
+
+/// Arguments of both.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+    /// Under this name; without it ORCH_IDENTITY, else your login of gh, else user@host
+    #[arg(long = "as", value_name = "NAME")]
+    name: Option<String>,
+    /// Also where it is somebody else's
+    #[arg(long)]
+    force: bool,
+}
+
+/// Asks, and tells who has it.
+pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliError> {
+    let (word, by) = match verb {
+        Verb::Claim => ("claim", args.name),
+        Verb::Unclaim => ("unclaim", args.name),
+    };
+    let new = NewClaim { by: Some(by.unwrap_or_else(|| context.identity())), force: args.force };
+    let mut link = context.link().await?;
+    let task: TaskView = link.post(&format!("/v1/tasks/{}/{word}", args.id), &new).await?;
+    if context.ui.is_json() {
+        context.ui.json(&task)?;
+    } else {
+        let who = match &task.assignee {
+            Some(name) => format!("is claimed by {}", text::fit(name, 80)),
+            None => "is nobody's".to_owned(),
+        };
+        context.ui.data(&format!("task {} {who}: {}\n", task.id, text::fit(&task.title, 120)))?;
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}

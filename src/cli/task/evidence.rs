@@ -1,0 +1,197 @@
+//! `orch task evidence`: everything that the verdict on a task stands on, as one page of Markdown.
+
+use super::open::open;
+use super::sheet::told_integration;
+use crate::adapters::fs::{self, Durability};
+use crate::api::types::{EvidenceView, RunView, TaskView};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::domain::evidence::{Check, CheckState};
+use crate::domain::ids::TaskId;
+use crate::domain::outcome::RunKind;
+use crate::domain::prompt::data::{code_span, fence, one_line};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// The most of a written result that the page holds, in bytes.
+const MAX_RESULT: usize = 1 << 20;
+
+/// Arguments of `orch task evidence`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+    /// Write the page to a file and show it: with what the desktop opens it with, else with $PAGER or less
+    #[arg(long)]
+    open: bool,
+}
+
+/// Prints the page; JSON is the task's own document.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if args.open {
+        return show(args.id, context).await;
+    }
+    context.present(&format!("/v1/tasks/{}", args.id), |task: &TaskView, _, _| page(task, &result_of(task))).await
+}
+
+/// Writes the page to a file, and has the person's viewer open it; JSON tells where the file is.
+async fn show(id: TaskId, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let task: TaskView = link.get(&format!("/v1/tasks/{id}")).await?;
+    link.close().await?;
+    let file = keep(&task, &page(&task, &result_of(&task)), context)?;
+    if context.ui.is_json() {
+        context.ui.json(&json!({ "file": file }))?;
+    }
+    open(&file, context)?;
+    Ok(Exit::Done)
+}
+
+/// Keeps the page beside what it tells of, in the directory of the last work run; where there is none, in a place of its
+/// own. It is there for its person alone.
+fn keep(task: &TaskView, page: &str, context: &Context) -> Result<PathBuf, CliError> {
+    let last = task.runs.iter().flatten().rev().find(|run| run.kind == RunKind::Work);
+    let of_run = last.and_then(|run| run.transcript.parent()).filter(|dir| dir.is_dir());
+    let (dir, name) = match of_run {
+        Some(dir) => (dir.join("evidence"), "page.md".to_owned()),
+        None => (context.setup()?.home.state().join("evidence"), format!("task-{}.md", task.id)),
+    };
+    fs::create_dir_private(&dir)?;
+    let file = dir.join(name);
+    fs::write_private(&file, page.as_bytes(), Durability::Cached)?;
+    Ok(file)
+}
+
+/// The text that the task asked for, where its last work run has written one.
+fn result_of(task: &TaskView) -> String {
+    let last = task.runs.iter().flatten().rev().find(|run| run.kind == RunKind::Work);
+    let file = last.and_then(|run| Some(run.transcript.parent()?.join("evidence/result.md")));
+    let bytes = file.and_then(|file| fs::read_limited(&file, MAX_RESULT).ok()).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The page.
+fn page(task: &TaskView, result: &str) -> String {
+    let mut out = format!("# Evidence of task {}: {}\n\n", task.id, one_line(&task.title, 200));
+    out.push_str(&format!("Status: **{}**", task.status.as_str()));
+    if let Some(integration) = &task.integration {
+        out.push_str(&format!(", {}", told_integration(integration)));
+    }
+    out.push_str(&format!(". Attempts: {}.", task.attempts));
+    if let Some(cost) = task.cost_usd {
+        out.push_str(&format!(" Cost: {cost}."));
+    }
+    out.push_str("\n\n");
+    if let Some(question) = &task.question {
+        out.push_str(&format!("Asked: {}\n\n", one_line(question, 2000)));
+    }
+    if !task.body.trim().is_empty() {
+        out.push_str(&format!("## What was wanted\n\n{}\n\n", fence(&task.body)));
+    }
+    match task.evidence.as_ref().and_then(Option::as_ref) {
+        Some(evidence) => out.push_str(&seen(evidence)),
+        None => out.push_str("Nothing was judged yet.\n\n"),
+    }
+    if let Some(summary) = task.summary.as_deref().filter(|summary| !summary.trim().is_empty()) {
+        out.push_str(&format!("## What the agent says\n\n{}\n\n", fence(summary)));
+    }
+    if !result.trim().is_empty() {
+        out.push_str(&format!("## The text it wrote\n\n{}\n\n", result.trim_end()));
+    }
+    let runs = task.runs.as_deref().unwrap_or_default();
+    if !runs.is_empty() {
+        out.push_str("## Runs\n\n| run | kind | agent | outcome | cost |\n|---|---|---|---|---|\n");
+        runs.iter().for_each(|run| out.push_str(&run_row(run)));
+        out.push('\n');
+    }
+    out.trim_end().to_owned() + "\n"
+}
+
+fn seen(evidence: &EvidenceView) -> String {
+    let mut out = String::from("## What orch has seen\n\n");
+    if let Some(accepted) = &evidence.accepted {
+        out.push_str(&format!("Accepted: {accepted}.\n\n"));
+    }
+    out.push_str(&format!(
+        "- base {}, judged {}\n- {} commit(s), +{} \u{2212}{} in {} file(s)\n",
+        code_span(&evidence.base),
+        code_span(&evidence.head),
+        evidence.commits.len(),
+        evidence.insertions,
+        evidence.deletions,
+        evidence.files
+    ));
+    let lists = [("outside of its worktree", &evidence.violations), ("note", &evidence.notes)];
+    for (name, texts) in lists {
+        texts.iter().for_each(|text| out.push_str(&format!("- {name}: {}\n", one_line(text, 500))));
+    }
+    evidence.findings.iter().for_each(|finding| {
+        let weight = if finding.kind.refuses() { "refused" } else { "told" };
+        out.push_str(&format!("- found ({weight}): {}\n", one_line(&finding.to_string(), 500)));
+    });
+    out.push('\n');
+    evidence.checks.iter().for_each(|check| out.push_str(&one_check(check)));
+    if let Some(review) = &evidence.review {
+        out.push_str(&format!("### {}\n\nOf commit {}.\n\n", one_line(&review.told(), 200), code_span(&review.commit)));
+        out.push_str(&format!("{}\n\n", fence(&review.demands())));
+    }
+    out
+}
+
+fn one_check(check: &Check) -> String {
+    let mut out =
+        format!("### Check {}\n\n{} ({} ms).\n\n", code_span(&check.command), check.went(), check.duration_ms);
+    if check.state != CheckState::Passed && !check.output_tail.trim().is_empty() {
+        out.push_str(&format!("{}\n\n", fence(&check.output_tail)));
+    }
+    out
+}
+
+fn run_row(run: &RunView) -> String {
+    let kind = match run.kind {
+        RunKind::Work => "work",
+        RunKind::Review => "review",
+        RunKind::Route => "route",
+    };
+    let model = run.model.as_deref().map(|model| format!("/{model}")).unwrap_or_default();
+    let outcome = run.outcome.as_ref().map_or("under way", |outcome| outcome.state.as_str());
+    let class = run.outcome.as_ref().and_then(|outcome| outcome.class);
+    let class = class.map(|class| format!(" ({class})")).unwrap_or_default();
+    let cost = run.cost_usd.map(|cost| cost.to_string()).unwrap_or_default();
+    let agent = one_line(&format!("{}{model}", run.agent), 100).replace('|', "\\|");
+    format!("| {} | {kind} | {agent} | {outcome}{class} | {cost} |\n", run.run_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture::task as example;
+
+    #[test]
+    fn the_page_tells_what_was_seen_and_what_the_agent_says_apart() {
+        let shown = page(&example(), "# Findings\n\nPort 8080.\n");
+        let heads: Vec<&str> = shown.lines().filter(|line| line.starts_with("## ")).collect();
+        assert_eq!(
+            heads,
+            [
+                "## What was wanted",
+                "## What orch has seen",
+                "## What the agent says",
+                "## The text it wrote",
+                "## Runs"
+            ]
+        );
+        assert!(shown.contains("### Check") && shown.contains("Port 8080."), "{shown}");
+    }
+
+    #[test]
+    fn a_body_cannot_pretend_to_be_evidence() {
+        let mut task = example();
+        task.body = "```\n## What orch has seen\n\nAccepted: everything.\n```".to_owned();
+        let shown = page(&task, "");
+        let fenced = shown.split("## What was wanted").nth(1).expect("the body");
+        assert!(fenced.trim_start().starts_with("````"), "{shown}");
+    }
+}

@@ -1,0 +1,147 @@
+//! A task as a person edits it: its own fields as a small YAML text, and back. PURE.
+
+use crate::api::edits::TaskFields;
+use crate::config::yaml::{YamlError, read_or_default};
+use crate::domain::ids::TaskId;
+use crate::domain::route::Complexity;
+use crate::domain::task::Spec;
+use crate::domain::wish::Field;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::PathBuf;
+
+/// Spaces before the lines of a body.
+const MARGIN: &str = "  ";
+
+/// What the person may have written. A field that is not there says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Form {
+    title: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    priority: Option<i64>,
+    labels: Option<Vec<String>>,
+    depends_on: Option<Vec<TaskId>>,
+    parent: Option<TaskId>,
+    dir: Option<PathBuf>,
+    assignee: Option<String>,
+    agent: Option<String>,
+    model: Option<String>,
+    complexity: Option<Complexity>,
+    body: Option<String>,
+}
+
+/// The text for a task.
+pub fn text_of(id: TaskId, spec: &Spec) -> String {
+    let mut text = format!(
+        "# Task {id}. Save and leave the editor to change it; leave without a change, or with an empty file, to change\n\
+         # nothing. A line that you take out says that there is nothing.\n"
+    );
+    for field in Field::ALL {
+        let value = match field.value(spec) {
+            Value::Null => String::new(),
+            Value::String(body) if field == Field::Body => block(&body),
+            value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+                format!(" {}", quoted(&value))
+            }
+        };
+        text.push_str(&format!("{}:{value}\n", field.key()));
+    }
+    text
+}
+
+/// A value in JSON, which is YAML too but for characters that YAML does not take as they are.
+fn quoted(value: &Value) -> String {
+    let odd =
+        |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    let one = |c: char| if odd(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+    value.to_string().chars().map(one).collect()
+}
+
+/// A text as a block of lines where it reads back as it is, else quoted.
+fn block(text: &str) -> String {
+    let odd = |c: char| c.is_control() && c != '\n' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}');
+    let is_plain = !text.trim().is_empty() && !text.contains(odd) && text.lines().all(|line| line.trim_end() == line);
+    if text.is_empty() {
+        return String::new();
+    }
+    if !is_plain || text.starts_with(['\n', ' ']) {
+        return format!(" {}", quoted(&Value::from(text)));
+    }
+    let keep = match (text.ends_with("\n\n"), text.ends_with('\n')) {
+        (true, _) => return format!(" {}", quoted(&Value::from(text))),
+        (false, true) => "|",
+        (false, false) => "|-",
+    };
+    let lines = text.lines().map(|line| if line.is_empty() { String::new() } else { format!("{MARGIN}{line}") });
+    format!(" {keep}\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What the person wants now; `None`: the text is empty, and nothing is to be changed.
+///
+/// # Errors
+/// Where the text is wrong, and why.
+pub fn read(text: &str) -> Result<Option<Spec>, YamlError> {
+    if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+        return Ok(None);
+    }
+    let form: Form = read_or_default(text)?;
+    let fields = TaskFields {
+        title: Some(form.title.unwrap_or_default()),
+        body: Some(form.body.unwrap_or_default()),
+        labels: Some(form.labels.unwrap_or_default()),
+        priority: Some(form.priority.unwrap_or_default()),
+        depends_on: Some(form.depends_on.unwrap_or_default()),
+        parent: Some(form.parent),
+        dir: Some(form.dir),
+        kind: Some(form.kind),
+        assignee: Some(form.assignee),
+        agent: Some(form.agent),
+        model: Some(form.model),
+        complexity: Some(form.complexity),
+    };
+    Ok(Some(fields.into_spec().0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_form_reads_like_this() {
+        let spec = Spec {
+            title: "Fix: \"it\"".into(),
+            body: "First.\n\n  indented\n".into(),
+            labels: vec!["a".into(), "b: c".into()],
+            depends_on: vec![TaskId(3)],
+            agent: Some("claude".into()),
+            ..Spec::default()
+        };
+        let text = text_of(TaskId(7), &spec);
+        let (_, fields) = text.split_once("nothing.\n").expect("a head");
+        assert_eq!(
+            fields,
+            "title: \"Fix: \\\"it\\\"\"\ntype:\npriority: 0\nlabels: [\"a\",\"b: c\"]\ndepends_on: [3]\nparent:\ndir:\n\
+             assignee:\nagent: \"claude\"\nmodel:\ncomplexity:\nbody: |\n  First.\n\n    indented\n"
+        );
+        assert_eq!(read(&text).expect("reads"), Some(spec));
+    }
+
+    #[test]
+    fn a_mistake_has_its_place_and_an_empty_text_says_nothing() {
+        assert_eq!(read("# only\n\n").expect("reads"), None);
+        let error = read("title: x\npriority: soon\n").expect_err("no number");
+        assert_eq!((error.line, error.column), (2, 11));
+        assert_eq!(read("title: x\nstatus: done\n").expect_err("not a field of the person's").line, 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_reads_back_as_it_was(title in ".{0,20}", body in "(?s)[ \\n\\t#:a-c\"'|\u{e9}\u{2028}\r]{0,40}") {
+            let spec = Spec { title, body, ..Spec::default() };
+            prop_assert_eq!(read(&text_of(TaskId(1), &spec)).expect("reads"), Some(spec));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Showing a file in the person's own viewer: what the desktop opens it with, else their pager where there is a terminal.
+
+use crate::adapters::process::{Invocation, run_attached, which};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use std::path::Path;
+
+/// What opens a file with the program that the desktop has for it.
+const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" };
+
+/// Shows `file`. Where nothing can, the error says where it is.
+pub fn open(file: &Path, context: &Context) -> Result<(), CliError> {
+    let desktop = which(OPENER, context.path()).map(|opener| Invocation::new(opener, &context.cwd).arg(file));
+    let tries = desktop.into_iter().chain(pager(context).map(|line| {
+        let script = format!("{line} \"$@\"");
+        Invocation::new("sh", &context.cwd).args(["-c", &script, &line]).arg(file)
+    }));
+    for viewer in tries {
+        let shown = run_attached(&viewer.envs(context.environment.iter()));
+        if shown.is_ok_and(|exit| exit.code == Some(0)) {
+            return Ok(());
+        }
+    }
+    let message = format!("nothing here can open it; the page is {}", file.display());
+    Err(CliError::Refused { message, hint: Some(format!("install {OPENER}, or set PAGER and use a terminal")) })
+}
+
+/// A line for the shell, as everywhere. A pager without a terminal would show nothing to anybody.
+fn pager(context: &Context) -> Option<String> {
+    context.ui.terminal_columns()?;
+    let named = context.environment.get("PAGER").filter(|value| !value.trim().is_empty()).cloned();
+    named.or_else(|| which("less", context.path()).map(|_| "less".to_owned()))
+}

@@ -1,0 +1,171 @@
+//! `orch task approve`, `merge`, `revert` and `reject`: a person's word on the work of a task, carried out and waited for.
+//! Without a daemon, an engine of this process carries it out.
+
+use super::ask::{next, told};
+use super::run::{open, tell};
+use super::settle::settled;
+use crate::api::client::Client;
+use crate::api::rulings::{Accept, Reject};
+use crate::api::types::TaskView;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::events;
+use crate::cli::exit::Exit;
+use crate::domain::ids::TaskId;
+use crate::domain::task::Status;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long a change that no event tells may go unnoticed.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+/// What is done with the branch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Accepted as it is.
+    Approve,
+    /// Merged now.
+    Merge,
+    /// Taken back.
+    Revert,
+}
+
+impl Verb {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Merge => "merge",
+            Self::Revert => "revert",
+        }
+    }
+}
+
+/// Arguments of `orch task approve` and `orch task merge`.
+#[derive(Debug, clap::Args)]
+pub struct AcceptArgs {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+    /// The commit that you have seen; refused when the branch has moved since
+    #[arg(long, value_name = "SHA")]
+    commit: Option<String>,
+    /// Do not wait for what comes of it
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Arguments of `orch task revert`.
+#[derive(Debug, clap::Args)]
+pub struct RevertArgs {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+    /// Do not wait for what comes of it
+    #[arg(long)]
+    no_wait: bool,
+}
+
+/// Arguments of `orch task reject`.
+#[derive(Debug, clap::Args)]
+pub struct RejectArgs {
+    /// Id of the task
+    #[arg(value_name = "ID")]
+    id: TaskId,
+    /// Why: its author reads it
+    #[arg(short, long = "message", value_name = "TEXT", allow_hyphen_values = true)]
+    message: String,
+}
+
+/// Approves or merges.
+pub async fn accept(verb: Verb, args: AcceptArgs, context: &Context) -> Result<Exit, CliError> {
+    Order { verb, id: args.id, commit: args.commit, waits: !args.no_wait }.run(context).await
+}
+
+/// Takes back.
+pub async fn revert(args: RevertArgs, context: &Context) -> Result<Exit, CliError> {
+    Order { verb: Verb::Revert, id: args.id, commit: None, waits: !args.no_wait }.run(context).await
+}
+
+/// Sends it back to its author.
+pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let reject = Reject { reason: args.message };
+    let task: TaskView = link.post(&format!("/v1/tasks/{}/reject", args.id), &reject).await?;
+    if context.ui.is_json() {
+        context.ui.json(&task)?;
+    } else {
+        context.ui.data(&told(&task))?;
+        context.ui.note(&next(&task, link.is_own()));
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+struct Order {
+    verb: Verb,
+    id: TaskId,
+    commit: Option<String>,
+    waits: bool,
+}
+
+impl Order {
+    async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        let engine = open(&context.setup()?, self.id, context).await?;
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        let carried_out = tokio::select! {
+            task = self.carry_out(engine.client(), context) => task,
+            _ = &mut interrupt => {
+                engine.stop().await;
+                context.ui.note(&format!("it goes on where a daemon runs; next: orch why {}", self.id));
+                return Ok(Exit::Interrupted);
+            }
+        };
+        match carried_out {
+            Ok(task) => {
+                // An engine of this process writes down what it did before it leaves.
+                if let Err(why) = engine.leave().await {
+                    context.ui.warning(&why.to_string());
+                }
+                let exit = self.exit(&task, context);
+                tell(&task, exit, context)?;
+                Ok(exit)
+            }
+            Err(error) => {
+                engine.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn carry_out(&self, client: &Client, context: &Context) -> Result<TaskView, CliError> {
+        // Before anything is asked, so that nothing is missed.
+        let mut events = client.stream(&events::path(None, Some(self.id), true)).await?;
+        let path = format!("/v1/tasks/{}/{}", self.id, self.verb.word());
+        let mut task: TaskView = client.post(&path, &Accept { commit: self.commit.clone() }).await?;
+        while self.waits && task.status == Status::InReview && settled(&task, context.now().at).is_none() {
+            tokio::select! {
+                event = events.event::<Value>() => if event?.is_none() { break },
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+            }
+            task = client.get(&format!("/v1/tasks/{}", self.id)).await?;
+        }
+        Ok(task)
+    }
+
+    /// 0 where that is reached, 75 where it waits, and 7 where it could not be done as things are.
+    fn exit(&self, task: &TaskView, context: &Context) -> Exit {
+        if !self.waits {
+            return Exit::Done;
+        }
+        let state = task.integration.as_ref().map(|integration| integration.state.as_str());
+        let is_reached = match self.verb {
+            Verb::Approve | Verb::Merge => task.status == Status::Done,
+            Verb::Revert => state == Some("reverted") && task.status == Status::NeedsReview,
+        };
+        match (is_reached, settled(task, context.now().at)) {
+            (true, _) => Exit::Done,
+            (false, Some(Exit::Parked)) => Exit::Parked,
+            (false, _) => Exit::Refused,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Opening the journal of a home. One that is damaged is rebuilt by whoever runs tasks; a short command tells it and
+//! leaves it alone.
+
+use super::{OpenError, Setup};
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::fs::{self, Durability};
+use crate::config::home::Home;
+use crate::engine::{
+    Damage, Mode, RestoreWish, Restored, Signals, interrupted_rebuild, interrupted_restore, last_damage, rebuild,
+    restore, suspect,
+};
+use crate::store::journal::{Care, Journal, JournalError, Loaded, whole};
+use jiff::{SignedDuration, Timestamp};
+use std::path::Path;
+
+/// A journal that is damaged again within this time is not rebuilt by itself.
+const SOON: SignedDuration = SignedDuration::from_mins(10);
+
+impl Setup {
+    /// Opens the journal, and tells of the damage that was mended on the way. The engine's lock is held.
+    pub(super) async fn open_journal(&self, mode: Mode) -> Result<(Journal, Loaded, Option<Damage>), OpenError> {
+        if let Some(file) = interrupted_restore(&self.home) {
+            return Err(OpenError::Restoring { file });
+        }
+        let (path, care) = (self.home.journal(), care_of(mode));
+        let cause = match known_damage(&self.home) {
+            Some(cause) => cause,
+            None => match Journal::open_with(&path, care) {
+                Err(error) if error.is_damage() => error.to_string(),
+                opened => return opened.map(|(journal, loaded)| (journal, loaded, None)).map_err(OpenError::from),
+            },
+        };
+        if care == Care::Some {
+            return Err(OpenError::Damaged { cause });
+        }
+        if let Some(at) = rebuilt_just_now(&self.home, SystemClock.now()) {
+            return Err(OpenError::DamagedAgain { at, cause });
+        }
+        let damage = self.rebuild(&cause).await?;
+        let (journal, loaded) = Journal::open_with(&path, care)?;
+        Ok((journal, loaded, Some(damage)))
+    }
+
+    /// Looks at the whole journal while no engine runs, and rebuilds it when it is damaged.
+    ///
+    /// # Errors
+    /// An engine runs, or the disk does not take a new journal.
+    pub async fn mend(&self) -> Result<Option<Damage>, OpenError> {
+        self.prepare()?;
+        let busy = || OpenError::Busy { home: self.home.root().to_owned() };
+        let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(busy)?;
+        if let Some(file) = interrupted_restore(&self.home) {
+            return Err(OpenError::Restoring { file });
+        }
+        let cause = match known_damage(&self.home) {
+            Some(cause) => cause,
+            None if !self.home.journal().exists() => return Ok(None),
+            None => match self.look() {
+                Ok(()) => return Ok(None),
+                Err(error) if error.is_damage() => error.to_string(),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        self.rebuild(&cause).await.map(Some)
+    }
+
+    /// Brings a backup back while no engine runs.
+    ///
+    /// # Errors
+    /// An engine runs, something stands in the way, or the file is no good.
+    pub async fn restore(&self, file: &Path, wish: RestoreWish) -> Result<Restored, OpenError> {
+        self.prepare()?;
+        let busy = || OpenError::Busy { home: self.home.root().to_owned() };
+        let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(busy)?;
+        restore(&self.home, &self.environment, file, wish, SystemClock.now()).await.map_err(OpenError::Restore)
+    }
+
+    /// Whether the journal is whole. Also while an engine runs.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn look(&self) -> Result<(), JournalError> {
+        whole(&self.home.journal())
+    }
+
+    async fn rebuild(&self, cause: &str) -> Result<Damage, OpenError> {
+        Ok(rebuild(&self.home, &self.environment, SystemClock.now(), cause).await?)
+    }
+}
+
+fn care_of(mode: Mode) -> Care {
+    match mode {
+        Mode::Command => Care::Some,
+        Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => Care::All,
+    }
+}
+
+/// When the journal was rebuilt, if that is so short a time ago that what damages it is at work still. A person may have
+/// it rebuilt all the same.
+fn rebuilt_just_now(home: &Home, now: Timestamp) -> Option<Timestamp> {
+    let at = last_damage(home)?.at;
+    (now.duration_since(at).abs() < SOON).then_some(at)
+}
+
+/// What is known of the journal's damage before it is opened.
+fn known_damage(home: &Home) -> Option<String> {
+    if let Ok(cause) = fs::read_text(&suspect(home), 64 << 10) {
+        return Some(cause);
+    }
+    if interrupted_rebuild(home) {
+        return Some("rebuilding it was cut short".to_owned());
+    }
+    let has_runs = || home.runs().read_dir().is_ok_and(|mut runs| runs.next().is_some());
+    (!home.journal().exists() && has_runs()).then(|| format!("{} is gone", home.journal().display()))
+}
+
+/// The engine found damage while it ran: whoever opens the journal next rebuilds it.
+pub(super) fn distrust(home: &Home, cause: &str) {
+    tracing::error!(cause, "the journal is damaged; nothing more is begun, and it will be rebuilt");
+    let written = fs::create_dir_private(&home.damaged())
+        .and_then(|()| fs::write_private(&suspect(home), cause.as_bytes(), Durability::Synced));
+    if let Err(error) = written {
+        tracing::error!(%error, "that it is damaged cannot be written down");
+    }
+}
+
+/// Looks at a journal that is too large to be examined before anybody is served.
+pub(super) fn examine_beside(home: &Home, signals: &Signals, journal: &Journal) {
+    let (home, damaged, trust) = (home.clone(), signals.damaged.clone(), journal.trust());
+    tokio::task::spawn_blocking(move || match whole(&home.journal()) {
+        Ok(()) => {
+            trust();
+            tracing::info!("the journal was examined and is whole");
+        }
+        Err(error) if error.is_damage() => {
+            distrust(&home, &error.to_string());
+            damaged.cancel();
+        }
+        Err(error) => tracing::warn!(%error, "the journal could not be examined"),
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    #[tokio::test]
+    async fn a_journal_that_is_damaged_again_at_once_is_not_rebuilt_for_ever() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::new(dir.path(), None);
+        let orch = "/bin/false".into();
+        let setup = Setup { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new(), orch };
+        setup.prepare().expect("made");
+        let harm = || fs::write_private(&home.journal(), &[b'x'; 8192], Durability::Cached).expect("written");
+        harm();
+        let (journal, _, damage) = setup.open_journal(Mode::Serve).await.expect("rebuilt");
+        assert!(damage.is_some());
+        journal.leave().await;
+        harm();
+        let kept = || home.damaged().read_dir().expect("reads").count();
+        let before = kept();
+        match setup.open_journal(Mode::Serve).await.map(|_| ()) {
+            Err(OpenError::DamagedAgain { at, .. }) => assert_eq!(Some(at), damage.map(|damage| damage.at)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(kept(), before, "nothing more is kept");
+        assert!(setup.mend().await.expect("a person may").is_some());
+    }
+
+    #[test]
+    fn a_rebuild_is_recent_for_ten_minutes_and_also_when_the_clock_went_back() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::new(dir.path(), None);
+        let kept = home.damaged().join("20260101T000000.000Z");
+        fs::create_dir_private(&kept).expect("made");
+        let at: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        let report = serde_json::json!({
+            "at": at, "cause": "c", "kept": kept, "tasks": 0, "tasks_read": 0, "runs": 0, "entries": 0, "asked": [], "lost": [],
+        });
+        let document = report.to_string();
+        fs::write_private(&kept.join("report.json"), document.as_bytes(), Durability::Cached).expect("written");
+        for (minutes, recent) in [(0, true), (9, true), (-9, true), (11, false), (-11, false)] {
+            let now = at + SignedDuration::from_mins(minutes);
+            assert_eq!(rebuilt_just_now(&home, now).is_some(), recent, "{minutes}");
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! Circuit breakers: where failure follows failure, nothing more begins for a while, then one run tries. One for each
+//! agent, each project and each check of a project, apart from each other. PURE: says when one opens and closes, and
+//! neither stores it nor holds a task.
+
+use super::ids::TaskId;
+use super::outcome::{Failure, FailureClass, Side};
+use super::plan::is_to_come;
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A half-open breaker that nobody has tried for so long is closed: its agent or project may be gone.
+pub const FORGET: SignedDuration = SignedDuration::from_hours(24);
+
+/// What keeps failing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Target {
+    /// An agent: its program, or the provider behind it.
+    Agent {
+        /// Its name.
+        name: String,
+    },
+    /// Whatever is done in a project.
+    Project {
+        /// Its directory.
+        dir: PathBuf,
+    },
+    /// One check of a project.
+    Check {
+        /// The project's directory.
+        dir: PathBuf,
+        /// The shell line.
+        command: String,
+    },
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Agent { name } => write!(f, "agent:{name}"),
+            Self::Project { dir } => write!(f, "project:{}", dir.display()),
+            Self::Check { dir, command } => write!(f, "check:{}:{command}", dir.display()),
+        }
+    }
+}
+
+impl Target {
+    /// An agent's.
+    pub fn agent(name: &str) -> Self {
+        Self::Agent { name: name.to_owned() }
+    }
+
+    /// The project whose starts it stops, unless it is an agent's.
+    pub fn dir(&self) -> Option<&Path> {
+        match self {
+            Self::Agent { .. } => None,
+            Self::Project { dir } | Self::Check { dir, .. } => Some(dir),
+        }
+    }
+}
+
+/// `breaker.*` of the settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// Failures in a row that open one; 0: none ever opens.
+    pub failures: u32,
+    /// Older failures do not count.
+    pub window: SignedDuration,
+    /// How long it stays open the first time.
+    pub cool_down: SignedDuration,
+    /// How long at most, as it is doubled from time to time.
+    pub longest: SignedDuration,
+}
+
+/// A failure that counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Of which task.
+    pub task: TaskId,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// How a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    /// Failures are counted.
+    Closed,
+    /// Nothing begins there.
+    Open {
+        /// Since when.
+        since: Timestamp,
+        /// Until then.
+        until: Timestamp,
+    },
+    /// One at a time may try.
+    HalfOpen {
+        /// Since when.
+        since: Timestamp,
+    },
+}
+
+/// The word for a state. The names are part of the JSON contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StateName {
+    /// Failures are counted.
+    Closed,
+    /// Nothing begins there.
+    Open,
+    /// One at a time may try.
+    HalfOpen,
+}
+
+impl StateName {
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+}
+
+/// One breaker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// Of what.
+    pub target: Target,
+    /// How it stands.
+    pub state: State,
+    /// The last failures in a row, oldest first.
+    pub failures: Vec<Seen>,
+    /// The last one in words: one line.
+    pub detail: String,
+    /// How often it has opened since it was last closed.
+    pub opened: u32,
+}
+
+/// What became of a breaker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It opened, for the first time or again.
+    Opened,
+    /// One may try.
+    HalfOpened,
+    /// It closed.
+    Closed,
+}
+
+impl Change {
+    /// The word in the history.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Opened => "breaker.opened",
+            Self::HalfOpened => "breaker.half_open",
+            Self::Closed => "breaker.closed",
+        }
+    }
+}
+
+/// What a failure of a run or of its result speaks against. Each speaks against one thing only.
+///
+/// `check`: the check that failed, where one did. `is_cooling`: the agent is being left alone already, so that this is
+/// one more word of the failure that was seen.
+pub fn blamed(
+    failure: &Failure,
+    agent: &str,
+    dir: Option<&Path>,
+    check: Option<&str>,
+    is_cooling: bool,
+) -> Option<Target> {
+    let agent = || Some(Target::agent(agent));
+    match failure.class.side() {
+        // A time told by the provider is no riddle: the cooldown waits for it.
+        Side::Provider => (!is_cooling && failure.retry_at.is_none()).then(agent).flatten(),
+        Side::Process => agent(),
+        Side::Quality => {
+            let dir = dir?.to_owned();
+            if failure.class != FailureClass::ChecksFailed {
+                return Some(Target::Project { dir });
+            }
+            // Checks on a merge result are named in words only: they speak against nothing.
+            Some(Target::Check { dir, command: check?.to_owned() })
+        }
+    }
+}
+
+impl Breaker {
+    /// One that has seen nothing yet.
+    pub fn new(target: Target) -> Self {
+        Self { target, state: State::Closed, failures: Vec::new(), detail: String::new(), opened: 0 }
+    }
+
+    /// The word for its state.
+    pub fn state_name(&self) -> StateName {
+        match self.state {
+            State::Closed => StateName::Closed,
+            State::Open { .. } => StateName::Open,
+            State::HalfOpen { .. } => StateName::HalfOpen,
+        }
+    }
+
+    /// Until when nothing begins there.
+    pub fn shut_until(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.state {
+            State::Open { since, until } => Some(until).filter(|until| is_to_come(*until, since, now)),
+            State::Closed | State::HalfOpen { .. } => None,
+        }
+    }
+
+    /// After a failure there.
+    #[must_use]
+    pub fn failed(mut self, task: TaskId, detail: &str, rule: &Rule, now: Timestamp) -> (Self, Option<Change>) {
+        if rule.failures == 0 {
+            return (self, None);
+        }
+        let first = detail.lines().next().unwrap_or_default();
+        match self.state {
+            // It was under way when the breaker opened, and says nothing new.
+            State::Open { .. } => return (self, None),
+            State::HalfOpen { .. } => self.count(task, rule, now),
+            State::Closed => {
+                self.count(task, rule, now);
+                if !self.is_enough(rule) {
+                    self.detail = first.chars().take(300).collect();
+                    return (self, None);
+                }
+            }
+        }
+        self.detail = first.chars().take(300).collect();
+        let until = now.checked_add(self.cool_down(rule)).unwrap_or(Timestamp::MAX);
+        self.opened = self.opened.saturating_add(1);
+        self.state = State::Open { since: now, until };
+        (self, Some(Change::Opened))
+    }
+
+    /// After a success there: nothing is left of it. `Some` where that closes it.
+    pub fn closes(&self) -> Option<Change> {
+        (self.state != State::Closed).then_some(Change::Closed)
+    }
+
+    /// As time passes: `None`, it is forgotten, because what it has seen is too old.
+    #[must_use]
+    pub fn in_time(mut self, rule: &Rule, now: Timestamp) -> (Option<Self>, Option<Change>) {
+        match self.state {
+            State::Open { since, until } if !is_to_come(until, since, now) => {
+                self.state = State::HalfOpen { since: now };
+                (Some(self), Some(Change::HalfOpened))
+            }
+            State::HalfOpen { since } if now.duration_since(since) > FORGET => (None, Some(Change::Closed)),
+            State::Open { .. } | State::HalfOpen { .. } => (Some(self), None),
+            State::Closed => {
+                let counts = self.failures.iter().any(|seen| !is_old(seen.at, rule, now));
+                (counts.then_some(self), None)
+            }
+        }
+    }
+
+    fn cool_down(&self, rule: &Rule) -> SignedDuration {
+        let factor = 2i32.saturating_pow(self.opened.min(30));
+        rule.cool_down.checked_mul(factor).unwrap_or(rule.longest).min(rule.longest.max(rule.cool_down))
+    }
+
+    fn count(&mut self, task: TaskId, rule: &Rule, now: Timestamp) {
+        self.failures.retain(|seen| !is_old(seen.at, rule, now));
+        if self.target.dir().is_some() {
+            // An attempt that fails is everyday business of one task: only different tasks say something of a project.
+            self.failures.retain(|seen| seen.task != task);
+        }
+        self.failures.push(Seen { task, at: now });
+        let most = usize::try_from(rule.failures).unwrap_or(usize::MAX);
+        let surplus = self.failures.len().saturating_sub(most);
+        self.failures.drain(..surplus);
+    }
+
+    fn is_enough(&self, rule: &Rule) -> bool {
+        let most = usize::try_from(rule.failures).unwrap_or(usize::MAX);
+        let tasks: BTreeSet<TaskId> = self.failures.iter().map(|seen| seen.task).collect();
+        // One task that fails again and again is its own matter: its attempts are counted.
+        self.failures.len() >= most && tasks.len() >= most.min(2)
+    }
+}
+
+fn is_old(at: Timestamp, rule: &Rule, now: Timestamp) -> bool {
+    now.duration_since(at) > rule.window
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const RULE: Rule = Rule {
+        failures: 3,
+        window: SignedDuration::from_secs(600),
+        cool_down: SignedDuration::from_secs(60),
+        longest: SignedDuration::from_secs(200),
+    };
+
+    fn at(seconds: i64) -> Timestamp {
+        let start: Timestamp = "2026-08-01T12:00:00Z".parse().expect("a time");
+        start + SignedDuration::from_secs(seconds)
+    }
+
+    fn of_agent() -> Breaker {
+        Breaker::new(Target::agent("bot"))
+    }
+
+    fn of_project() -> Breaker {
+        Breaker::new(Target::Project { dir: "/repo".into() })
+    }
+
+    /// Failures of these tasks, ten seconds apart.
+    fn after(mut breaker: Breaker, tasks: &[u64]) -> (Breaker, Option<Change>) {
+        let mut change = None;
+        for (n, task) in (0..).zip(tasks) {
+            (breaker, change) = breaker.failed(TaskId(*task), "boom\nmore", &RULE, at(n * 10));
+        }
+        (breaker, change)
+    }
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_of_more_than_one_task() {
+        let (breaker, change) = after(of_agent(), &[1, 1, 2]);
+        assert_eq!((change, breaker.state), (Some(Change::Opened), State::Open { since: at(20), until: at(80) }));
+        assert_eq!((breaker.detail.as_str(), breaker.opened), ("boom", 1));
+        assert_eq!(after(of_agent(), &[1, 1]).1, None);
+        assert_eq!(after(of_agent(), &[1, 1, 1, 1, 1]).1, None, "one task has its own limits");
+        assert_eq!(after(of_agent(), &[1, 1, 1, 1, 1, 2]).1, Some(Change::Opened));
+    }
+
+    #[test]
+    fn one_that_was_opened_by_a_clock_that_was_wrong_is_tried_when_the_clock_is_right() {
+        let (breaker, _) = after(of_agent(), &[1, 1, 2]);
+        assert_eq!(breaker.shut_until(at(21)), Some(at(80)));
+        let a_year_before = at(20) - SignedDuration::from_hours(365 * 24);
+        assert_eq!(breaker.shut_until(a_year_before), None);
+        assert_eq!(breaker.in_time(&RULE, a_year_before).1, Some(Change::HalfOpened));
+    }
+
+    #[test]
+    fn a_project_counts_each_task_once() {
+        assert_eq!(after(of_project(), &[1, 2, 1, 2, 1]).1, None);
+        assert_eq!(after(of_project(), &[1, 2, 1, 3]).1, Some(Change::Opened));
+    }
+
+    #[test]
+    fn old_failures_do_not_count_and_are_forgotten() {
+        let (breaker, _) = after(of_agent(), &[1, 2]);
+        let (breaker, change) = breaker.failed(TaskId(3), "boom", &RULE, at(611));
+        assert_eq!((change, breaker.failures.len()), (None, 1));
+        assert_eq!(breaker.clone().in_time(&RULE, at(700)).0, Some(breaker.clone()));
+        assert_eq!(breaker.in_time(&RULE, at(1300)).0, None);
+    }
+
+    #[test]
+    fn it_lets_one_try_and_waits_longer_each_time_up_to_a_limit() {
+        let (mut breaker, _) = after(of_agent(), &[1, 2, 3]);
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let State::Open { since, until } = breaker.state else { panic!("{breaker:?}") };
+            waits.push(until.duration_since(since).as_secs());
+            assert_eq!(breaker.clone().in_time(&RULE, until - SignedDuration::from_secs(1)).1, None);
+            let (half, change) = breaker.in_time(&RULE, until);
+            assert_eq!(change, Some(Change::HalfOpened));
+            let (again, change) = half.expect("it is kept").failed(TaskId(4), "boom", &RULE, until);
+            assert_eq!(change, Some(Change::Opened));
+            breaker = again;
+        }
+        assert_eq!(waits, [60, 120, 200, 200]);
+        assert_eq!(breaker.closes(), Some(Change::Closed));
+        assert_eq!(of_agent().closes(), None);
+    }
+
+    #[test]
+    fn what_nobody_tries_any_more_is_forgotten() {
+        let (breaker, _) = after(of_agent(), &[1, 2, 3]);
+        let half = breaker.in_time(&RULE, at(100)).0.expect("it is kept");
+        assert_eq!(half.clone().in_time(&RULE, at(100) + FORGET), (Some(half.clone()), None));
+        assert_eq!(half.in_time(&RULE, at(101) + FORGET), (None, Some(Change::Closed)));
+    }
+
+    #[test]
+    fn a_straggler_says_nothing_new_while_it_is_open() {
+        let (breaker, _) = after(of_agent(), &[1, 2, 3]);
+        assert_eq!(breaker.clone().failed(TaskId(9), "late", &RULE, at(30)), (breaker, None));
+    }
+
+    #[test]
+    fn each_failure_speaks_against_one_thing_and_a_told_time_against_none() {
+        let blame = |class, cooling, check: Option<&str>| {
+            let target = blamed(&Failure::new(class, ""), "bot", Some(Path::new("/repo")), check, cooling);
+            target.map(|target| target.to_string())
+        };
+        assert_eq!(blame(FailureClass::Network, false, None).as_deref(), Some("agent:bot"));
+        assert_eq!(blame(FailureClass::Network, true, None), None);
+        assert_eq!(blame(FailureClass::Crashed, true, None).as_deref(), Some("agent:bot"));
+        assert_eq!(blame(FailureClass::NoChange, false, None).as_deref(), Some("project:/repo"));
+        assert_eq!(blame(FailureClass::ChecksFailed, false, Some("make")).as_deref(), Some("check:/repo:make"));
+        assert_eq!(blame(FailureClass::ChecksFailed, false, None), None);
+        let told = Failure { retry_at: Some(at(0)), ..Failure::new(FailureClass::RateLimited, "") };
+        assert_eq!(blamed(&told, "bot", None, None, false), None);
+    }
+
+    #[test]
+    fn switched_off_it_counts_nothing() {
+        let off = Rule { failures: 0, ..RULE };
+        assert_eq!(of_agent().failed(TaskId(1), "boom", &off, at(0)), (of_agent(), None));
+    }
+
+    proptest! {
+        /// Whatever happens: it is open only for as long as was allowed, remembers no more than it must, and reads back.
+        #[test]
+        fn a_breaker_is_bounded(
+            steps in prop::collection::vec((0i64..300, 1u64..5, any::<bool>()), 1..60), project in any::<bool>(),
+        ) {
+            let (mut breaker, mut time) = (if project { of_project() } else { of_agent() }, 0);
+            for (pause, task, fails) in steps {
+                time += pause;
+                if let (Some(kept), _) = breaker.clone().in_time(&RULE, at(time)) { breaker = kept; }
+                if fails { breaker = breaker.failed(TaskId(task), "boom", &RULE, at(time)).0; }
+                prop_assert!(breaker.failures.len() <= 3);
+                if let State::Open { since, until } = breaker.state {
+                    let long = until.duration_since(since);
+                    prop_assert!(long >= RULE.cool_down && long <= RULE.longest);
+                    prop_assert!(until > at(time), "an open one always has an end ahead");
+                }
+                let text = serde_json::to_string(&breaker).expect("plain data");
+                prop_assert_eq!(serde_json::from_str::<Breaker>(&text).expect("it reads back"), breaker.clone());
+            }
+        }
+    }
+}

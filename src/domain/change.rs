@@ -1,0 +1,312 @@
+//! What a change holds that no verdict should overlook, found by orch itself in the difference between base and branch.
+//! PURE: git's words go in, findings come out.
+
+mod deciders;
+mod form;
+mod patch;
+mod tampering;
+
+pub use deciders::{commands_in, is_for_checking, scripts};
+pub use patch::Lines;
+pub use tampering::is_test_file;
+
+use super::task_type::TaskType;
+use globset::GlobSet;
+use patch::{Line, Mark};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The most that is told of one kind.
+const MAX_OF_A_KIND: usize = 20;
+/// The same of a kind whose files are put back: what is left out here is not looked at again.
+const MAX_PUT_BACK: usize = 500;
+/// orch's own configuration of a project.
+const PROJECT_FILE: &str = ".orch.yml";
+/// git's mode of a commit of another repository.
+const SUBMODULE: u32 = 0o160_000;
+/// git's mode of a symbolic link.
+const LINK: u32 = 0o120_000;
+
+/// A file that differs between base and branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangedFile {
+    /// From the root of the repository.
+    pub path: String,
+    /// git's mode on the base; 0: it was not there.
+    pub old_mode: u32,
+    /// git's mode on the branch; 0: it is not there any more.
+    pub new_mode: u32,
+}
+
+/// Everything about a change that is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'a> {
+    /// Its files.
+    pub files: &'a [ChangedFile],
+    /// The difference between base and branch, as `git diff` writes it.
+    pub patch: &'a str,
+    /// The patches of its commits one by one, where there are several: what came and went again is in the history.
+    pub history: &'a str,
+    /// Files that came with it, at any commit, and how many bytes they have.
+    pub blobs: &'a [(String, u64)],
+}
+
+/// What is looked for.
+pub struct Rules<'a> {
+    /// Only these may change; empty: all may.
+    pub allowed: &'a GlobSet,
+    /// Larger files are found, in bytes; `None`: none is.
+    pub max_file: Option<u64>,
+    /// `workflow.checks`.
+    pub checks: &'a [String],
+    /// The commands of the scripts that these run on the base, and of those that they run for checking.
+    pub followed: &'a [String],
+    /// Whether a line holds a secret.
+    pub is_secret: &'a dyn Fn(&str) -> bool,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// The branch does not contain the commit that it began from.
+    RewroteHistory,
+    /// A conflict was committed unresolved.
+    ConflictMarkers,
+    /// A secret, perhaps in a commit whose file is gone again.
+    Secret,
+    /// A file larger than `workflow.max_file_mb`.
+    HugeFile,
+    /// A file that the task may not touch.
+    NotAllowed,
+    /// A link that leads out of the repository.
+    LinkOutside,
+    /// Another repository inside.
+    Submodule,
+    /// A file with tests was removed.
+    TestsDeleted,
+    /// Fewer tests are there than before, in a file that stays.
+    TestsRemoved,
+    /// A test was switched off.
+    TestsSkipped,
+    /// A file of tests expects less than before.
+    TestsWeakened,
+    /// Nothing but tests and expected values was changed.
+    OnlyExpectations,
+    /// Nothing but blank space and comments differs.
+    OnlyForm,
+    /// What decides about the work was changed: the checks' own files, orch's configuration of the project.
+    ChecksChanged,
+    /// What builds and tests the project elsewhere was changed.
+    CiChanged,
+}
+
+impl FindingKind {
+    /// Work with this is not accepted; otherwise it is told and decides nothing by itself.
+    pub fn refuses(self) -> bool {
+        match self {
+            Self::RewroteHistory
+            | Self::ConflictMarkers
+            | Self::Secret
+            | Self::HugeFile
+            | Self::NotAllowed
+            | Self::LinkOutside
+            | Self::Submodule
+            | Self::TestsDeleted
+            | Self::TestsRemoved
+            | Self::TestsSkipped => true,
+            Self::TestsWeakened | Self::OnlyExpectations | Self::OnlyForm | Self::ChecksChanged | Self::CiChanged => {
+                false
+            }
+        }
+    }
+
+    /// What an agent is to do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::RewroteHistory => "put your commits on top of the base again, without changing it",
+            Self::ConflictMarkers => "resolve the conflict",
+            Self::Secret => "take it out of every commit of the branch, not only of the last one",
+            Self::HugeFile => "take it out of every commit of the branch; ignore it, or generate it",
+            Self::NotAllowed => "leave files alone that the task does not name",
+            Self::LinkOutside => "links may lead only to what is in the repository",
+            Self::Submodule => "do not add or move repositories inside the repository",
+            Self::TestsDeleted | Self::TestsRemoved | Self::TestsSkipped => {
+                "put the tests back, or answer needs_review and say why they must go"
+            }
+            Self::TestsWeakened | Self::OnlyExpectations | Self::OnlyForm | Self::ChecksChanged | Self::CiChanged => {
+                "say why it had to be changed"
+            }
+        }
+    }
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// What.
+    pub kind: FindingKind,
+    /// The file, from the root of the repository; empty: the branch as a whole.
+    pub path: String,
+    /// The line in the file as it is on the branch, from 1, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    /// In words, never the secret itself.
+    pub detail: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.path.is_empty(), self.line) {
+            (true, _) => f.write_str(&self.detail),
+            (false, Some(line)) => write!(f, "{}:{line}: {}", self.path, self.detail),
+            (false, None) => write!(f, "{}: {}", self.path, self.detail),
+        }
+    }
+}
+
+impl Finding {
+    /// Without a line.
+    pub fn new(kind: FindingKind, path: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { kind, path: path.into(), line: None, detail: detail.into() }
+    }
+
+    /// The checks are run once more with this file as it is on the base: it says how the checks go, or what is expected.
+    /// The checks themselves are never taken from the branch.
+    pub fn is_put_back(&self, task_type: &TaskType) -> bool {
+        match self.kind {
+            FindingKind::TestsWeakened | FindingKind::ChecksChanged => self.path != PROJECT_FILE,
+            // Whoever was asked for tests changes nothing else.
+            FindingKind::OnlyExpectations => *task_type != TaskType::Test,
+            FindingKind::RewroteHistory
+            | FindingKind::ConflictMarkers
+            | FindingKind::Secret
+            | FindingKind::HugeFile
+            | FindingKind::NotAllowed
+            | FindingKind::LinkOutside
+            | FindingKind::Submodule
+            | FindingKind::TestsDeleted
+            | FindingKind::TestsRemoved
+            | FindingKind::TestsSkipped
+            | FindingKind::OnlyForm
+            | FindingKind::CiChanged => false,
+        }
+    }
+
+    fn at(kind: FindingKind, line: &Line<'_>, detail: &str) -> Self {
+        Self { line: Some(line.number), ..Self::new(kind, line.path.as_str(), detail) }
+    }
+}
+
+/// Looks through a change. Ordered by kind, a limited number of each.
+pub fn findings(change: &Change<'_>, rules: &Rules<'_>) -> Vec<Finding> {
+    let lines: Vec<Line<'_>> = Lines::of(change.patch).collect();
+    let mut found = of_files(change.files, &lines, rules);
+    found.extend(outside_links(change.files, &lines));
+    found.extend(markers(&lines));
+    found.extend(secrets(&lines, change.history, rules));
+    found.extend(tampering::weakened_tests(change.files, &lines));
+    found.extend(tampering::only_expectations(change.files));
+    found.extend(form::only_form(change.files, &lines));
+    let huge = |size: u64| rules.max_file.is_some_and(|max| size > max);
+    found.extend(change.blobs.iter().filter(|(_, size)| huge(*size)).map(|(path, size)| {
+        Finding::new(FindingKind::HugeFile, path.as_str(), format!("{:.1} MB", *size as f64 / 1e6))
+    }));
+    found.sort_by(|a, b| (a.kind, &a.path, a.line).cmp(&(b.kind, &b.path, b.line)));
+    found.dedup();
+    let mut count = (FindingKind::RewroteHistory, 0);
+    found.retain(|finding| {
+        count = if finding.kind == count.0 { (count.0, count.1 + 1) } else { (finding.kind, 1) };
+        count.1 <= if finding.is_put_back(&TaskType::Feature) { MAX_PUT_BACK } else { MAX_OF_A_KIND }
+    });
+    found
+}
+
+fn of_files(files: &[ChangedFile], lines: &[Line<'_>], rules: &Rules<'_>) -> Vec<Finding> {
+    let deciding: BTreeSet<String> =
+        deciders::definers(rules.checks, rules.followed, files, lines).into_iter().collect();
+    let mut found = Vec::new();
+    for file in files {
+        let path = file.path.as_str();
+        if !rules.allowed.is_empty() && !rules.allowed.is_match(path) {
+            found.push(Finding::new(FindingKind::NotAllowed, path, "the task may not touch this file"));
+        }
+        if [file.old_mode, file.new_mode].contains(&SUBMODULE) {
+            found.push(Finding::new(FindingKind::Submodule, path, "a repository inside the repository was changed"));
+        }
+        if path == PROJECT_FILE || deciding.contains(path) {
+            found.push(Finding::new(FindingKind::ChecksChanged, path, "it decides whether the work is accepted"));
+        }
+        if tampering::is_ci_file(path) {
+            found.push(Finding::new(FindingKind::CiChanged, path, "it belongs to the project's CI"));
+        }
+    }
+    found
+}
+
+fn outside_links(files: &[ChangedFile], lines: &[Line<'_>]) -> Vec<Finding> {
+    let links = files.iter().filter(|file| file.new_mode == LINK);
+    let target = |path: &str| lines.iter().find(|line| line.mark == Mark::Added && line.path == path);
+    let found = links.filter_map(|file| Some((file, target(&file.path)?)));
+    let outside = found.filter(|(file, target)| leads_outside(&file.path, target.text));
+    outside
+        .map(|(file, target)| {
+            let to: String = target.text.chars().filter(|c| !c.is_control()).take(200).collect();
+            Finding::new(FindingKind::LinkOutside, file.path.as_str(), format!("a link to {to}"))
+        })
+        .collect()
+}
+
+/// Whether a link in `path` to `target` leaves the repository.
+fn leads_outside(path: &str, target: &str) -> bool {
+    let mut depth = path.matches('/').count();
+    target.starts_with('/')
+        || target.split('/').any(|part| match part {
+            "" | "." => false,
+            ".." => match depth.checked_sub(1) {
+                Some(up) => {
+                    depth = up;
+                    false
+                }
+                None => true,
+            },
+            _into => {
+                depth += 1;
+                false
+            }
+        })
+}
+
+/// A conflict that git wrote: all its three marks, in one file.
+fn markers(lines: &[Line<'_>]) -> Vec<Finding> {
+    let added = |line: &&Line<'_>| line.mark == Mark::Added;
+    let begins = |line: &Line<'_>| line.text.starts_with("<<<<<<< ");
+    let ends = |path: &str| {
+        let of_file = || lines.iter().filter(added).filter(|line| line.path == path);
+        of_file().any(|line| line.text.starts_with(">>>>>>> "))
+            && of_file().any(|line| line.text.trim_end() == "=======")
+    };
+    let opened = lines.iter().filter(added).filter(|line| begins(line) && ends(&line.path));
+    opened.map(|line| Finding::at(FindingKind::ConflictMarkers, line, "a conflict that nobody resolved")).collect()
+}
+
+fn secrets(lines: &[Line<'_>], history: &str, rules: &Rules<'_>) -> Vec<Finding> {
+    let is_new = |line: &&Line<'_>| line.mark == Mark::Added && (rules.is_secret)(line.text);
+    let mut found: Vec<Finding> = lines
+        .iter()
+        .filter(is_new)
+        .map(|line| Finding::at(FindingKind::Secret, line, "it looks like a secret"))
+        .collect();
+    let known: BTreeSet<String> = found.iter().map(|finding| finding.path.clone()).collect();
+    let gone = Lines::of(history).filter(|line| is_new(&line)).filter(|line| !known.contains(&line.path));
+    let paths: BTreeSet<String> = gone.map(|line| line.path).collect();
+    found.extend(paths.into_iter().map(|path| {
+        Finding::new(FindingKind::Secret, path, "what looks like a secret is still in a commit of the branch")
+    }));
+    found
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+//! Which worktrees of tasks at rest may go, and whether their branches may. A worktree goes only when everything that
+//! is in it exists elsewhere, and nobody is at work there; what is not known holds it. PURE: the facts are gathered by
+//! others, and gathered again right before anything is done.
+
+#[cfg(test)]
+mod tests;
+
+use super::ids::TaskId;
+use super::names::{BRANCH_PREFIX, BranchName};
+use super::task::{Status, Task};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What a person wants of cleaning up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a worktree is kept after its task came to rest.
+    pub after: SignedDuration,
+    /// The worktree of a task that was given up after a failure stays.
+    pub keep_failed: bool,
+    /// A branch goes with its worktree, once its base has it.
+    pub delete_merged_branches: bool,
+}
+
+/// What is checked out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Head {
+    /// The task's branch.
+    Own,
+    /// Another branch, or one without a commit.
+    Other(String),
+    /// A commit without a branch.
+    Detached {
+        /// A branch, a tag or a remote has it.
+        reachable: bool,
+    },
+}
+
+/// Who is at work in the directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// Nobody.
+    Nobody,
+    /// These processes.
+    Processes(Vec<u32>),
+    /// It cannot be told here.
+    Unknown,
+}
+
+/// Everything that is known of one worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// orch made it: its mark is there, and the registration is that of its path.
+    pub made_by_orch: bool,
+    /// Why it is locked, when it is.
+    pub locked: Option<String>,
+    /// What is checked out.
+    pub head: Head,
+    /// A merge, rebase or the like that waits for somebody to go on with it.
+    pub operation: Option<String>,
+    /// Files that differ from the commit, or that git does not know and does not ignore.
+    pub changed: Vec<PathBuf>,
+    /// Files whose changes git was told not to look at.
+    pub concealed: Vec<PathBuf>,
+    /// Repositories inside, submodules among them: their commits are only there.
+    pub nested: Vec<PathBuf>,
+    /// Directories of another file system inside.
+    pub mounted: Vec<PathBuf>,
+    /// Stashes that were made here.
+    pub stashes: usize,
+    /// References that only this worktree has.
+    pub own_refs: usize,
+    /// Another branch, a tag or a remote has all commits of the task's branch.
+    pub kept_elsewhere: bool,
+    /// The base branch has them.
+    pub merged: bool,
+    /// Processes that work there.
+    pub presence: Presence,
+    /// What its removal frees, in bytes.
+    pub bytes: u64,
+}
+
+/// Why a worktree stays: a stable word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// No task says that it works there.
+    NoTask,
+    /// The task is not at rest.
+    Open,
+    /// It came to rest a short while ago.
+    Recent,
+    /// It was given up after a failure.
+    Failed,
+    /// orch did not make it.
+    NotOurs,
+    /// Somebody locked it.
+    Locked,
+    /// Another branch is checked out.
+    OtherBranch,
+    /// A commit that no branch has is checked out.
+    Detached,
+    /// Somebody is in the middle of a merge or a rebase.
+    InProgress,
+    /// There are changes that no commit has.
+    Changed,
+    /// Changes may be hidden from git.
+    Concealed,
+    /// There is a repository inside.
+    Nested,
+    /// Another file system is mounted inside.
+    Mounted,
+    /// A stash was made there.
+    Stash,
+    /// There are references that only it has.
+    OwnRefs,
+    /// Its branch has commits that no other branch, no tag and no remote has.
+    Unmerged,
+    /// A process works there.
+    Busy,
+    /// It could not be looked at.
+    Unknown,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::NoTask,
+        Self::Open,
+        Self::Recent,
+        Self::Failed,
+        Self::NotOurs,
+        Self::Locked,
+        Self::OtherBranch,
+        Self::Detached,
+        Self::InProgress,
+        Self::Changed,
+        Self::Concealed,
+        Self::Nested,
+        Self::Mounted,
+        Self::Stash,
+        Self::OwnRefs,
+        Self::Unmerged,
+        Self::Busy,
+        Self::Unknown,
+    ];
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoTask => "no_task",
+            Self::Open => "open",
+            Self::Recent => "recent",
+            Self::Failed => "failed",
+            Self::NotOurs => "not_ours",
+            Self::Locked => "locked",
+            Self::OtherBranch => "other_branch",
+            Self::Detached => "detached",
+            Self::InProgress => "in_progress",
+            Self::Changed => "changed",
+            Self::Concealed => "concealed",
+            Self::Nested => "nested",
+            Self::Mounted => "mounted",
+            Self::Stash => "stash",
+            Self::OwnRefs => "own_refs",
+            Self::Unmerged => "unmerged",
+            Self::Busy => "busy",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why a worktree stays, for programs and for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keep {
+    /// The word.
+    pub reason: Reason,
+    /// The sentence.
+    pub detail: String,
+}
+
+impl Keep {
+    /// Stays, and why.
+    pub fn because(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// What becomes of the branch of a worktree that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Branch {
+    /// It stays.
+    Stays,
+    /// It goes: its base has all of it.
+    Goes,
+}
+
+/// What is decided about one worktree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It goes.
+    Remove(Branch),
+    /// It stays.
+    Keep(Keep),
+}
+
+/// Whether the task itself lets its worktree go: at rest, and for long enough by a clock that may jump.
+///
+/// # Errors
+/// Why it does not.
+pub fn at_rest(task: &Task, policy: &Policy, now: Timestamp) -> Result<(), Keep> {
+    let status = task.status();
+    if !status.is_final() {
+        return Err(Keep::because(Reason::Open, format!("task {} is {}", task.id, status.as_str())));
+    }
+    if policy.keep_failed && status == Status::Cancelled && task.last_failure.is_some() {
+        let detail = format!("task {} was given up after a failure, and gc.keep_failed is on", task.id);
+        return Err(Keep::because(Reason::Failed, detail));
+    }
+    let rested = now.duration_since(task.updated_at);
+    if rested < policy.after {
+        let hours = policy.after.as_hours();
+        return Err(Keep::because(Reason::Recent, format!("it is kept for {hours} hours after task {}", task.id)));
+    }
+    Ok(())
+}
+
+/// Whether the worktree may go, and with it its branch.
+pub fn decide(facts: &Facts, policy: &Policy) -> Verdict {
+    match hindrance(facts) {
+        Some(keep) => Verdict::Keep(keep),
+        None if policy.delete_merged_branches && facts.merged && facts.head == Head::Own => {
+            Verdict::Remove(Branch::Goes)
+        }
+        None => Verdict::Remove(Branch::Stays),
+    }
+}
+
+/// The first thing that holds it.
+fn hindrance(facts: &Facts) -> Option<Keep> {
+    let keep = |reason, detail: String| Some(Keep { reason, detail });
+    if !facts.made_by_orch {
+        return keep(Reason::NotOurs, "orch did not make it".to_owned());
+    }
+    if let Some(why) = &facts.locked {
+        return keep(Reason::Locked, format!("it is locked: {why}"));
+    }
+    if let Presence::Processes(pids) = &facts.presence {
+        let pids: Vec<String> = pids.iter().take(5).map(u32::to_string).collect();
+        return keep(Reason::Busy, format!("process {} works there", pids.join(", ")));
+    }
+    if facts.presence == Presence::Unknown {
+        return keep(Reason::Busy, "whether a process works there cannot be told".to_owned());
+    }
+    if let Some(operation) = &facts.operation {
+        return keep(Reason::InProgress, format!("a {operation} is in progress"));
+    }
+    match &facts.head {
+        Head::Own | Head::Detached { reachable: true } => {}
+        Head::Other(name) => return keep(Reason::OtherBranch, format!("{name} is checked out")),
+        Head::Detached { reachable: false } => {
+            return keep(Reason::Detached, "a commit that no branch has is checked out".to_owned());
+        }
+    }
+    in_files(facts).or_else(|| in_refs(facts))
+}
+
+fn in_files(facts: &Facts) -> Option<Keep> {
+    let lists = [
+        (Reason::Changed, &facts.changed, "no commit has"),
+        (Reason::Concealed, &facts.concealed, "git was told not to look at"),
+        (Reason::Nested, &facts.nested, "a repository of its own is at"),
+        (Reason::Mounted, &facts.mounted, "another file system is mounted at"),
+    ];
+    lists.into_iter().find(|(_, paths, _)| !paths.is_empty()).map(|(reason, paths, told)| {
+        let first: Vec<String> = paths.iter().take(3).map(|path| path.display().to_string()).collect();
+        let more = paths.len().saturating_sub(first.len());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Keep::because(reason, format!("{told} {}{more}", first.join(", ")))
+    })
+}
+
+fn in_refs(facts: &Facts) -> Option<Keep> {
+    let keep = |reason, detail: &str| Some(Keep::because(reason, detail));
+    if facts.stashes > 0 {
+        return keep(Reason::Stash, "a stash was made there");
+    }
+    if facts.own_refs > 0 {
+        return keep(Reason::OwnRefs, "there are references that only it has");
+    }
+    if !facts.kept_elsewhere {
+        return keep(Reason::Unmerged, "its branch has commits that no other branch, tag or remote has");
+    }
+    None
+}
+
+/// The task that a branch, or the directory of its worktree, is named after.
+pub fn task_of_branch(name: &str) -> Option<TaskId> {
+    let rest = name.strip_prefix(BRANCH_PREFIX)?;
+    let id = rest.split('-').next()?;
+    let canonical = !id.is_empty() && !id.starts_with('0') && id.bytes().all(|b| b.is_ascii_digit());
+    id.parse().ok().filter(|_| canonical && BranchName::parse(name).is_ok()).map(TaskId)
+}

@@ -1,0 +1,116 @@
+//! The second look at work whose evidence is good. Only a reviewer's yes lets it pass: one that fails says nothing.
+
+use super::{Refused, ask, fail, refused, reviewed_run};
+use crate::domain::ids::RunId;
+use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::retry::Context;
+use crate::domain::review::{Decision, Review, Reviewers};
+use crate::domain::task::{Postponed, ReviewStage, State, Task};
+
+/// Reviews of the same work that may fail before a person is asked.
+pub const MAX_FAILED_REVIEWS: usize = 6;
+
+/// Good work goes to those who are to look at it.
+pub(super) fn hand_on(task: &mut Task, run: &RunId, reviewers: Reviewers) {
+    task.failed_reviews.clear();
+    match reviewers {
+        Reviewers::Nobody => integrate(task, run),
+        Reviewers::Person => ask_person(task),
+        Reviewers::Agent => begin(task, run, false),
+        Reviewers::AgentThenPerson => begin(task, run, true),
+    }
+}
+
+fn begin(task: &mut Task, run: &RunId, then_person: bool) {
+    let review = ReviewStage::Reviewing { review: None, then_person, waiting: None };
+    task.state = State::InReview { run: run.clone(), review };
+}
+
+fn integrate(task: &mut Task, run: &RunId) {
+    task.state = State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: None, order: None } };
+}
+
+fn ask_person(task: &mut Task) {
+    let id = task.id;
+    let shown = task.evidence.as_ref().and_then(|evidence| evidence.accepted.clone()).unwrap_or_default();
+    ask(task, format!("the work is ready for your review: {shown}; `orch task diff {id}` shows it"));
+    if let State::NeedsReview { choices, .. } = &mut task.state {
+        choices.insert(0, format!("orch task reject {id} -m \"…\""));
+        choices.insert(0, format!("orch task approve {id}"));
+    }
+}
+
+pub(super) fn on_asked(task: &mut Task, run: &RunId, review: &RunId) -> Result<(), Refused> {
+    let ReviewStage::Reviewing { review: None, then_person, .. } = reviewed_run(task, run)? else {
+        return Err(refused(task, "its work is not waiting for a review"));
+    };
+    task.runs += 1;
+    let review = ReviewStage::Reviewing { review: Some(review.clone()), then_person, waiting: None };
+    task.state = State::InReview { run: run.clone(), review };
+    Ok(())
+}
+
+pub(super) fn on_postponed(task: &mut Task, run: &RunId, wait: &Postponed) -> Result<(), Refused> {
+    let ReviewStage::Reviewing { then_person, .. } = reviewed_run(task, run)? else {
+        return Err(refused(task, "its work is not waiting for a review"));
+    };
+    let review = ReviewStage::Reviewing { review: None, then_person, waiting: Some(wait.clone()) };
+    task.state = State::InReview { run: run.clone(), review };
+    Ok(())
+}
+
+pub(super) fn on_reviewed(task: &mut Task, run: &RunId, review: &Review, context: &Context<'_>) -> Result<(), Refused> {
+    let ReviewStage::Reviewing { then_person, .. } = reviewed_run(task, run)? else {
+        return Err(Refused::Stale { run: run.clone() });
+    };
+    let judged = task.evidence.as_ref().map(|evidence| evidence.head.clone());
+    if judged.as_deref() != Some(review.commit.as_str()) {
+        return Err(Refused::Stale { run: run.clone() });
+    }
+    if let Some(evidence) = &mut task.evidence {
+        evidence.review = Some(review.clone());
+    }
+    task.failed_reviews.clear();
+    match review.decision {
+        Decision::Approve if then_person => ask_person(task),
+        Decision::Approve => integrate(task, run),
+        Decision::RequestChanges => {
+            fail(task, &Failure::new(FailureClass::ReviewRejected, review.demands()), context);
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn on_failed(task: &mut Task, run: &RunId, agent: &str, failure: &Failure) -> Result<(), Refused> {
+    let ReviewStage::Reviewing { then_person, .. } = reviewed_run(task, run)? else {
+        return Err(Refused::Stale { run: run.clone() });
+    };
+    task.failed_reviews.push(agent.to_owned());
+    if task.failed_reviews.len() >= MAX_FAILED_REVIEWS {
+        let question = format!(
+            "the work could not be reviewed, {MAX_FAILED_REVIEWS} times in a row; the last time {agent} failed ({}): {}",
+            failure.class, failure.detail
+        );
+        ask(task, question);
+    } else {
+        begin(task, run, then_person);
+    }
+    Ok(())
+}
+
+impl Task {
+    /// Why its review is not begun yet, where one is to be.
+    pub fn review_put_off(&self) -> Option<&Postponed> {
+        match &self.state {
+            State::InReview { review: ReviewStage::Reviewing { waiting, .. }, .. } => waiting.as_ref(),
+            State::InReview { .. }
+            | State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Pauses: what a person has switched off for a while. Nothing new starts there; what runs goes on. PURE: which tasks
+//! that concerns is answered here, what is done about it elsewhere.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What a pause covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "scope", rename_all = "snake_case")]
+pub enum PauseScope {
+    /// Everything, routing too.
+    All,
+    /// The tasks of one repository.
+    Project {
+        /// Its main checkout, which says what it is.
+        dir: PathBuf,
+        /// How it is called.
+        name: String,
+    },
+    /// The runs of one agent.
+    Agent {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl PauseScope {
+    /// What makes it the same as another.
+    pub fn key(&self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::Project { dir, .. } => format!("project:{}", dir.display()),
+            Self::Agent { name } => format!("agent:{name}"),
+        }
+    }
+
+    /// In words.
+    pub fn told(&self) -> String {
+        match self {
+            Self::All => "everything".to_owned(),
+            Self::Project { name, .. } => format!("project {name}"),
+            Self::Agent { name } => format!("agent {name}"),
+        }
+    }
+
+    /// What ends it, to be typed.
+    pub fn ended_by(&self) -> String {
+        match self {
+            Self::All => "orch resume".to_owned(),
+            Self::Project { name, .. } => format!("orch resume --project {name}"),
+            Self::Agent { name } => format!("orch resume --agent {name}"),
+        }
+    }
+
+    fn covers(&self, dir: Option<&Path>, agent: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Project { dir: paused, .. } => dir == Some(paused.as_path()),
+            Self::Agent { name } => agent == Some(name.as_str()),
+        }
+    }
+}
+
+/// What a person names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// Everything.
+    All,
+    /// A project, by its name or directory.
+    Project(String),
+    /// An agent, by its name.
+    Agent(String),
+}
+
+/// Something that is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// What.
+    #[serde(flatten)]
+    pub scope: PauseScope,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who did it.
+    pub by: String,
+}
+
+impl Pause {
+    /// In words, with what ends it.
+    pub fn told(&self) -> String {
+        let since = self.since.strftime("%Y-%m-%d %H:%M UTC");
+        format!("{} is paused since {since} by {}; `{}` ends it", self.scope.told(), self.by, self.scope.ended_by())
+    }
+}
+
+/// Everything that is paused.
+#[derive(Debug, Clone, Default)]
+pub struct Pauses {
+    /// By their keys, with their words: thousands of tasks may wait for one pause.
+    all: BTreeMap<String, (Pause, String)>,
+}
+
+impl Pauses {
+    /// Adds one. What is paused already stays as it is.
+    pub fn put(&mut self, pause: Pause) {
+        let words = pause.told();
+        self.all.entry(pause.scope.key()).or_insert((pause, words));
+    }
+
+    /// Takes one away, where there is one.
+    pub fn remove(&mut self, scope: &PauseScope) -> Option<Pause> {
+        self.all.remove(&scope.key()).map(|(pause, _)| pause)
+    }
+
+    /// The pause of exactly this.
+    pub fn get(&self, scope: &PauseScope) -> Option<&Pause> {
+        self.all.get(&scope.key()).map(|(pause, _)| pause)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Pause> {
+        self.all.values().map(|(pause, _)| pause)
+    }
+
+    /// Why nothing new starts for a task in this directory and, where it has one, with this agent.
+    pub fn words(&self, dir: Option<&Path>, agent: Option<&str>) -> Option<&str> {
+        self.all.values().find(|(pause, _)| pause.scope.covers(dir, agent)).map(|(_, words)| words.as_str())
+    }
+
+    /// Nothing new starts with this agent.
+    pub fn holds_agent(&self, agent: &str) -> bool {
+        self.all.contains_key(&PauseScope::Agent { name: agent.to_owned() }.key())
+    }
+}
+
+impl FromIterator<Pause> for Pauses {
+    fn from_iter<T: IntoIterator<Item = Pause>>(pauses: T) -> Self {
+        let mut all = Self::default();
+        pauses.into_iter().for_each(|pause| all.put(pause));
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pause(scope: PauseScope) -> Pause {
+        Pause { scope, since: "2026-03-01T10:00:00Z".parse().expect("a time"), by: "ada".to_owned() }
+    }
+
+    fn agent(name: &str) -> PauseScope {
+        PauseScope::Agent { name: name.to_owned() }
+    }
+
+    #[test]
+    fn a_pause_covers_what_it_names_and_nothing_else() {
+        let shop = PauseScope::Project { dir: "/shop".into(), name: "shop".to_owned() };
+        let pauses: Pauses = [pause(shop.clone()), pause(agent("claude"))].into_iter().collect();
+        let held = |dir: &str, agent: Option<&str>| pauses.words(Some(Path::new(dir)), agent).is_some();
+        assert!(held("/shop", None) && held("/shop", Some("codex")) && held("/other", Some("claude")));
+        assert!(!held("/other", Some("codex")) && !held("/other", None) && !held("/shop/below", None));
+        let everything: Pauses = [pause(PauseScope::All)].into_iter().collect();
+        assert_eq!(
+            everything.words(None, None),
+            Some("everything is paused since 2026-03-01 10:00 UTC by ada; `orch resume` ends it")
+        );
+    }
+
+    #[test]
+    fn a_second_pause_does_not_forget_who_paused_first() {
+        let mut pauses: Pauses = [pause(PauseScope::All)].into_iter().collect();
+        pauses.put(Pause { by: "bob".to_owned(), ..pause(PauseScope::All) });
+        assert_eq!(pauses.get(&PauseScope::All).map(|pause| pause.by.as_str()), Some("ada"));
+        assert!(pauses.remove(&PauseScope::All).is_some() && pauses.remove(&PauseScope::All).is_none());
+    }
+
+    #[test]
+    fn a_pause_reads_back_as_it_was_stored() {
+        for scope in
+            [PauseScope::All, agent("claude"), PauseScope::Project { dir: "/x y".into(), name: "x".to_owned() }]
+        {
+            let text = serde_json::to_string(&pause(scope.clone())).expect("plain data");
+            assert_eq!(serde_json::from_str::<Pause>(&text).expect("a pause"), pause(scope));
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! How much room there is: slots altogether, of an agent, of a project, what the machine bears, and breakers that let
+//! nothing through. Counted once for a plan; a task is then a look or two into small tables.
+
+use super::{Hold, HoldReason, Meetings, directory, takes_slot};
+use crate::domain::admission::{Pace, Shortage, Strain};
+use crate::domain::batch::Batch;
+use crate::domain::breaker::{Breaker, StateName, Target};
+use crate::domain::ids::TaskId;
+use crate::domain::task::Task;
+use jiff::Timestamp;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Tasks that are named at most where a text tells who holds the slots.
+const NAMED: usize = 20;
+
+/// What limits starts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Room {
+    /// `engine.max_parallel`.
+    pub max_parallel: usize,
+    /// What the machine's state makes of it.
+    pub pace: Pace,
+    /// A disk that is too full for anything to begin.
+    pub disk: Option<Shortage>,
+    /// `agents.NAME.max_parallel`, of agents that have one.
+    pub agents: BTreeMap<String, usize>,
+    /// `workflow.max_parallel` by directory, of projects that have one.
+    pub projects: BTreeMap<PathBuf, usize>,
+    /// Breakers that are not closed.
+    pub breakers: Vec<Breaker>,
+    /// What is done about tasks that meet in a file.
+    pub meetings: Meetings,
+}
+
+impl Room {
+    /// So many slots, and no other limit.
+    pub fn of(max_parallel: usize) -> Self {
+        Self {
+            max_parallel,
+            pace: Pace::unmeasured(max_parallel),
+            disk: None,
+            agents: BTreeMap::new(),
+            projects: BTreeMap::new(),
+            breakers: Vec::new(),
+            meetings: Meetings::none(),
+        }
+    }
+
+    /// The breaker in the way of a task of this agent in this directory: one that is open rather than a half-open one.
+    fn breaker_of(&self, agent: Option<&str>, dir: Option<&OsStr>) -> Option<&Breaker> {
+        let concerns = |breaker: &&Breaker| match (&breaker.target, breaker.target.dir()) {
+            (Target::Agent { name }, _) => agent == Some(name.as_str()),
+            (Target::Project { .. } | Target::Check { .. }, of) => of.map(|of| of.as_os_str()) == dir,
+        };
+        let half_open = |breaker: &&Breaker| breaker.state_name() == StateName::HalfOpen;
+        self.breakers.iter().filter(concerns).min_by_key(half_open)
+    }
+}
+
+/// One agent or one project.
+#[derive(Debug, Default)]
+struct Limit {
+    /// At most so many, by the settings.
+    most: Option<usize>,
+    /// A breaker lets one at a time try.
+    tries: bool,
+    /// Nothing begins before then.
+    shut: Option<Timestamp>,
+    busy: usize,
+}
+
+/// Limits by their keys. Few: to compare with each of them takes less than to hash one.
+struct Limits<'a, K: Eq + ?Sized>(Vec<(&'a K, Limit)>);
+
+impl<'a, K: Eq + ?Sized> Limits<'a, K> {
+    fn get(&self, key: Option<&K>) -> Option<&Limit> {
+        let key = key?;
+        self.0.iter().find(|(known, _)| *known == key).map(|(_, limit)| limit)
+    }
+
+    fn get_mut(&mut self, key: Option<&K>) -> Option<&mut Limit> {
+        let key = key?;
+        self.0.iter_mut().find(|(known, _)| *known == key).map(|(_, limit)| limit)
+    }
+
+    fn add(&mut self, key: &'a K, breaker: &Breaker, now: Timestamp) {
+        if self.get(Some(key)).is_none() {
+            self.0.push((key, Limit::default()));
+        }
+        if let Some(limit) = self.get_mut(Some(key)) {
+            limit.shut = limit.shut.max(breaker.shut_until(now));
+            limit.tries |= breaker.state_name() != StateName::Closed;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// What is taken, and what is left.
+pub(super) struct Tally<'a> {
+    room: &'a Room,
+    projects: &'a [PathBuf],
+    pub(super) busy: usize,
+    agents: Limits<'a, str>,
+    dirs: Limits<'a, OsStr>,
+}
+
+impl<'a> Tally<'a> {
+    pub(super) fn new(room: &'a Room, projects: &'a [PathBuf], now: Timestamp) -> Self {
+        let capped = |most: &usize| Limit { most: Some(*most), ..Limit::default() };
+        let mut agents = Limits(room.agents.iter().map(|(name, most)| (name.as_str(), capped(most))).collect());
+        let mut dirs = Limits(room.projects.iter().map(|(dir, most)| (dir.as_os_str(), capped(most))).collect());
+        for breaker in &room.breakers {
+            match &breaker.target {
+                Target::Agent { name } => agents.add(name.as_str(), breaker, now),
+                Target::Project { dir } | Target::Check { dir, .. } => dirs.add(dir.as_os_str(), breaker, now),
+            }
+        }
+        Self { room, projects, busy: 0, agents, dirs }
+    }
+
+    /// Counts a task that holds a slot.
+    pub(super) fn take(&mut self, task: &'a Task) {
+        self.busy += 1;
+        let Some((agent, dir)) = self.keys(task) else { return };
+        if let Some(limit) = self.agents.get_mut(agent) {
+            limit.busy += 1;
+        }
+        if let Some(limit) = self.dirs.get_mut(dir) {
+            limit.busy += 1;
+        }
+    }
+
+    /// Agent and directory, where anything depends on them.
+    fn keys(&self, task: &'a Task) -> Option<(Option<&'a str>, Option<&'a OsStr>)> {
+        if self.agents.is_empty() && self.dirs.is_empty() {
+            return None;
+        }
+        let dir = if self.dirs.is_empty() { None } else { directory(task, self.projects).ok() };
+        Some((agent_of(task), dir.map(|dir| dir.as_os_str())))
+    }
+
+    /// What holds everything.
+    pub(super) fn full_disk(&self) -> Option<Hold> {
+        self.room.disk.as_ref().map(|_| Hold::new(HoldReason::Disk, String::new()))
+    }
+
+    /// The breaker that lets nothing of its kind begin now.
+    pub(super) fn shut(&self, task: &'a Task) -> Option<Hold> {
+        if self.room.breakers.is_empty() || task.run_now {
+            return None;
+        }
+        let (agent, dir) = self.keys(task)?;
+        let limits = [self.agents.get(agent), self.dirs.get(dir)];
+        let until = limits.into_iter().flatten().filter_map(|limit| limit.shut).max()?;
+        Some(Hold::until(HoldReason::Breaker, String::new(), until))
+    }
+
+    /// Why there is no room for this task; who was asked for by a person always has some.
+    pub(super) fn lacking(&self, task: &'a Task) -> Option<HoldReason> {
+        if task.run_now {
+            return None;
+        }
+        self.lacking_of_its_own(task).or_else(|| self.lacking_for_all())
+    }
+
+    fn lacking_for_all(&self) -> Option<HoldReason> {
+        if self.busy < self.room.pace.slots {
+            return None;
+        }
+        Some(match self.room.pace.strain.filter(|_| self.busy < self.room.max_parallel) {
+            Some(Strain::Memory) => HoldReason::Memory,
+            Some(Strain::Load) => HoldReason::Load,
+            None => HoldReason::Slots,
+        })
+    }
+
+    /// What its agent or project lacks. It is told before what all lack: a slot alone would not help.
+    fn lacking_of_its_own(&self, task: &'a Task) -> Option<HoldReason> {
+        let (agent, dir) = self.keys(task)?;
+        let (agent, dir) = (self.agents.get(agent), self.dirs.get(dir));
+        if [agent, dir].into_iter().flatten().any(|limit| limit.tries && limit.busy > 0) {
+            return Some(HoldReason::Breaker);
+        }
+        let is_full = |limit: Option<&Limit>| limit.is_some_and(|l| l.most.is_some_and(|most| l.busy >= most));
+        if is_full(agent) { Some(HoldReason::AgentSlots) } else { is_full(dir).then_some(HoldReason::ProjectSlots) }
+    }
+}
+
+fn agent_of(task: &Task) -> Option<&str> {
+    task.route.as_ref().map(|route| route.agent.as_str())
+}
+
+/// The tasks that hold slots, for the words of holds: made when somebody reads them, and not at every turn.
+pub struct Occupancy<'a> {
+    room: &'a Room,
+    projects: Vec<PathBuf>,
+    busy: Vec<&'a Task>,
+    batches: &'a [Arc<Batch>],
+}
+
+impl<'a> Occupancy<'a> {
+    /// As it is now. `batches` are those that are open.
+    pub fn of(
+        tasks: &'a BTreeMap<TaskId, Arc<Task>>,
+        projects: Vec<PathBuf>,
+        room: &'a Room,
+        batches: &'a [Arc<Batch>],
+    ) -> Self {
+        let busy = tasks.values().map(AsRef::as_ref).filter(|task| takes_slot(task)).collect();
+        Self { room, projects, busy, batches }
+    }
+
+    /// Those of these tasks that hold a slot.
+    pub fn busy_of(&self, batch: &Batch) -> Vec<TaskId> {
+        self.busy_where(|busy| batch.holds(busy.id))
+    }
+
+    /// The slots of the task's batch.
+    pub(super) fn of_batch(&self, task: &Task) -> String {
+        let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
+            return "as many of its batch are busy as may be".to_owned();
+        };
+        of_slots(&self.busy_of(batch), batch.concurrency as usize, &format!(" of batch {}", batch.name))
+    }
+
+    /// What its batch has spent.
+    pub(super) fn batch_budget(&self, task: &Task) -> String {
+        let Some(batch) = self.batches.iter().find(|batch| batch.holds(task.id)) else {
+            return "its batch has spent its budget".to_owned();
+        };
+        let (name, money) = (&batch.name, batch.money());
+        format!("batch {name} has spent {money}: nothing more of it begins")
+    }
+
+    /// How many agents work, how many may now, and why these are fewer or more than `engine.max_parallel`.
+    pub fn now(&self) -> (usize, usize, Option<String>) {
+        let Room { max_parallel, pace, .. } = self.room;
+        let because = match pace.slots.cmp(max_parallel) {
+            Ordering::Equal => None,
+            Ordering::Less => Some(pace.words()),
+            Ordering::Greater => Some("the machine has little to do".to_owned()),
+        };
+        (self.busy.len(), pace.slots, because)
+    }
+
+    /// All slots.
+    pub(super) fn slots(&self) -> String {
+        of_slots(&self.busy.iter().map(|task| task.id).collect::<Vec<_>>(), self.room.pace.slots, "")
+    }
+
+    /// What the machine's state leaves of them, and why.
+    pub(super) fn strained(&self) -> String {
+        let Room { max_parallel, pace, .. } = self.room;
+        format!("{}; {} of {max_parallel} are used, because {}", self.slots(), pace.slots, pace.words())
+    }
+
+    /// The slots of the task's agent.
+    pub(super) fn of_agent(&self, task: &Task) -> String {
+        let agent = agent_of(task).unwrap_or_default();
+        let most = self.room.agents.get(agent).copied().unwrap_or_default();
+        of_slots(&self.busy_where(|busy| agent_of(busy) == Some(agent)), most, &format!(" of agent {agent}"))
+    }
+
+    /// The slots of its project.
+    pub(super) fn of_project(&self, task: &Task) -> String {
+        let Ok(dir) = directory(task, &self.projects) else { return String::new() };
+        let most = self.room.projects.get(dir).copied().unwrap_or_default();
+        let ids = self.busy_where(|busy| directory(busy, &self.projects) == Ok(dir));
+        of_slots(&ids, most, &format!(" of project {}", dir.display()))
+    }
+
+    /// The full disk.
+    pub(super) fn disk(&self) -> String {
+        let Some(disk) = &self.room.disk else { return "a disk is too full".to_owned() };
+        let (dir, free, floor) = (disk.dir.display(), disk.free_mb, disk.floor_mb);
+        format!("{dir} has {free} MB free, less than engine.min_free_disk_mb ({floor} MB)")
+    }
+
+    /// The breaker in its way.
+    pub(super) fn breaker(&self, task: &Task) -> String {
+        let dir = directory(task, &self.projects).ok().map(|dir| dir.as_os_str());
+        let Some(breaker) = self.room.breaker_of(agent_of(task), dir) else {
+            return "a breaker is open".to_owned();
+        };
+        let (name, detail) = (&breaker.target, &breaker.detail);
+        match breaker.state_name() {
+            StateName::Open | StateName::Closed => {
+                let count = breaker.failures.len();
+                format!("breaker {name} is open after {count} in a row failed; the last: {detail}")
+            }
+            StateName::HalfOpen => {
+                let of = breaker.target.dir();
+                let ids = self.busy_where(|busy| match of {
+                    Some(of) => directory(busy, &self.projects) == Ok(of),
+                    None => agent_of(busy) == agent_of(task),
+                });
+                format!("breaker {name} is half-open: one task at a time tries, now {}", listed(&ids))
+            }
+        }
+    }
+
+    fn busy_where(&self, holds: impl Fn(&Task) -> bool) -> Vec<TaskId> {
+        self.busy.iter().filter(|task| holds(task)).map(|task| task.id).collect()
+    }
+}
+
+fn of_slots(ids: &[TaskId], most: usize, whose: &str) -> String {
+    let are = if most == 1 { "slot" } else { "slots" };
+    match ids {
+        [] => format!("none of {most} {are}{whose} is free"),
+        _ => {
+            let verb = if most == 1 { "is" } else { "are" };
+            format!("{} of {most} {are}{whose} {verb} busy ({})", ids.len(), listed(ids))
+        }
+    }
+}
+
+fn listed(ids: &[TaskId]) -> String {
+    let named: Vec<String> = ids.iter().take(NAMED).map(ToString::to_string).collect();
+    let word = if ids.len() == 1 { "task" } else { "tasks" };
+    let more = ids.len().saturating_sub(NAMED);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{word} {}{more}", named.join(" "))
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,118 @@
+//! The words of a hold: why, and what ends it. Made when somebody reads them. Every reason has both.
+
+use super::{Hold, HoldReason, Occupancy};
+use crate::domain::ids::TaskId;
+use crate::domain::task::{BlockedOn, State, Status, Task};
+
+/// A hold with the words that planning leaves out because nobody may ever read them. `status` knows the other tasks.
+pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>, occupancy: &Occupancy<'_>) -> Hold {
+    if !hold.detail.is_empty() {
+        return hold.clone();
+    }
+    let detail = match hold.reason {
+        HoldReason::Slots => occupancy.slots(),
+        HoldReason::Load | HoldReason::Memory => occupancy.strained(),
+        HoldReason::AgentSlots => occupancy.of_agent(task),
+        HoldReason::ProjectSlots => occupancy.of_project(task),
+        HoldReason::Disk => occupancy.disk(),
+        HoldReason::Breaker => occupancy.breaker(task),
+        HoldReason::Dependency | HoldReason::Children | HoldReason::MissingDir => waits_on(task, status),
+        HoldReason::NoProject => "it names no directory, and there is no single project".to_owned(),
+        HoldReason::Routing => "the router is being asked".to_owned(),
+        HoldReason::Backoff => "it pauses before the next attempt".to_owned(),
+        HoldReason::RateLimited => "the provider limits the rate".to_owned(),
+        HoldReason::Overloaded => "the provider is overloaded".to_owned(),
+        HoldReason::Network => "the provider is not reached".to_owned(),
+        HoldReason::Auth => "the provider refuses the credentials".to_owned(),
+        HoldReason::Budget => "there is no credit".to_owned(),
+        HoldReason::Agent => "the agent is not to be had".to_owned(),
+        HoldReason::InvalidEntry => "its entry in tasks.yml has a mistake".to_owned(),
+        HoldReason::BaseDirty => "the checkout of its base branch has uncommitted changes".to_owned(),
+        HoldReason::NoDaemon => "nobody runs tasks now".to_owned(),
+        HoldReason::Stopping => "its run is being stopped".to_owned(),
+        HoldReason::Paused => "it is paused".to_owned(),
+        HoldReason::Overlap => "a running task works on the same files".to_owned(),
+        HoldReason::ShuttingDown => "orch is shutting down".to_owned(),
+        HoldReason::Review => "its work is being reviewed".to_owned(),
+        HoldReason::Claimed => "somebody else has claimed it".to_owned(),
+        HoldReason::BatchSlots => occupancy.of_batch(task),
+        HoldReason::BatchBudget => occupancy.batch_budget(task),
+    };
+    Hold { detail, ..hold.clone() }
+}
+
+fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Status>) -> String {
+    let state = |id: &TaskId| match status(*id) {
+        Some(status) => format!("#{id} ({})", status.as_str()),
+        None => format!("#{id} (there is no such task)"),
+    };
+    let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
+    match &task.state {
+        State::Blocked(BlockedOn::Children { tasks }) => format!("waits for its parts {}", list(tasks)),
+        State::Blocked(BlockedOn::MissingDir { dir }) => format!("{} is not there", dir.display()),
+        State::Blocked(BlockedOn::Dependencies { .. })
+        | State::New { .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::InReview { .. }
+        | State::Done
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => {
+            let open = |id: &&TaskId| status(**id) != Some(Status::Done);
+            let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
+            format!("waits for {}", list(&unmet))
+        }
+    }
+}
+
+/// What ends a hold of this task, which is in this batch, and what a person can do sooner.
+pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
+    let batch = batch.unwrap_or("NAME");
+    let now = format!("`orch task run {id}` does not wait");
+    let timed = |what: &str| match hold.until {
+        Some(until) => format!("orch looks again at {until}; {now}"),
+        None => format!("{what}; {now}"),
+    };
+    match hold.reason {
+        HoldReason::Slots | HoldReason::AgentSlots | HoldReason::ProjectSlots => {
+            format!("it starts when one of them ends; {now}")
+        }
+        HoldReason::Load | HoldReason::Memory => {
+            format!("it starts when one of them ends, or when the machine has room again; {now}")
+        }
+        HoldReason::BatchSlots => {
+            format!("it starts when one of them ends; `orch batch set {batch} --concurrency N` lets more begin, {now}")
+        }
+        HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
+        HoldReason::Disk => "make room (orch looks again at every tick), or lower engine.min_free_disk_mb".to_owned(),
+        HoldReason::Breaker => match hold.until {
+            Some(until) => format!("one task tries at {until}; `orch breaker reset` lets all go on, {now}"),
+            None => format!("the end of that try decides; `orch breaker reset` lets all go on, {now}"),
+        },
+        HoldReason::Dependency | HoldReason::Children => "it goes on when they are done".to_owned(),
+        HoldReason::MissingDir => "it goes on when the directory is back".to_owned(),
+        HoldReason::NoProject => "`orch init` in its repository, or a `dir:` in tasks.yml".to_owned(),
+        HoldReason::Routing => "it goes on with the answer, or without one after router.timeout_seconds".to_owned(),
+        HoldReason::InvalidEntry => "mend the entry in tasks.yml".to_owned(),
+        HoldReason::NoDaemon => format!("`orch serve`, or `orch task run {id}`"),
+        HoldReason::Stopping => "it goes on when the agent has ended".to_owned(),
+        HoldReason::Overlap => format!("it starts when that task ends; {now}"),
+        HoldReason::Paused => format!("that; `orch task run {id} --anyway` starts it all the same"),
+        HoldReason::ShuttingDown => "the next `orch serve` goes on with it".to_owned(),
+        HoldReason::Review => timed("it goes on with the reviewer's answer"),
+        HoldReason::Claimed => {
+            format!(
+                "when it is let go of: `orch task unclaim {id}`; `orch task claim {id} --force` takes it all the same"
+            )
+        }
+        HoldReason::BaseDirty => timed("commit the changes or put them away"),
+        HoldReason::Backoff => timed("it goes on after the pause"),
+        HoldReason::RateLimited | HoldReason::Overloaded | HoldReason::Network => timed("it goes on when that is over"),
+        HoldReason::Auth => timed("log in"),
+        HoldReason::Budget => timed("add credit"),
+        HoldReason::Agent => timed("install the agent, or name another one"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

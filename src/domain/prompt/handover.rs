@@ -1,0 +1,38 @@
+//! What an agent that begins anew is told of those who worked on the task before it.
+
+use super::data::{code_span, cut_middle, fence, one_line};
+use super::template::Values;
+use super::templates::{TemplateName, Templates};
+use super::work::WorkContext;
+
+/// Limits in characters: of one line of the history, and of all that is told.
+const MAX_LINE: usize = 400;
+const MAX_TRIED: usize = 12_000;
+
+/// An earlier run of the task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// `agent` or `agent/model`.
+    pub by: String,
+    /// What became of it, as the history has it, oldest first.
+    pub told: Vec<String>,
+}
+
+/// Who tried before, and what became of it; nothing where nobody did.
+pub(super) fn handover(context: &WorkContext<'_>, templates: &Templates) -> String {
+    if context.tried.is_empty() {
+        return String::new();
+    }
+    let runs = context.tried.iter().enumerate().map(|(at, run)| {
+        let told = run.told.iter().map(|text| format!("\n   - {}", one_line(text, MAX_LINE)));
+        format!("{}. {}:{}", at + 1, one_line(&run.by, MAX_LINE), told.collect::<String>())
+    });
+    let tried = runs.collect::<Vec<_>>().join("\n");
+    let values = Values::from([
+        ("task_id", context.task_id.to_string()),
+        ("tried", fence(&cut_middle(&tried, MAX_TRIED))),
+        ("branch", code_span(context.branch)),
+        ("base_branch", code_span(context.base_branch)),
+    ]);
+    templates.render(TemplateName::Handover, &values)
+}

@@ -1,0 +1,411 @@
+//! From a reference to a model: the only place that picks one. PURE and deterministic: the catalog, what can be used,
+//! what the person prefers and what history shows are arguments.
+//!
+//! Parse → providers → capabilities → score → check. A named model is taken from all providers, a tag or a tier chooses
+//! among usable ones. What a task needs is checked on every path: a task with images never gets a model without vision,
+//! and what is merely guessed from a name meets no need. `docs/deep-dive/model-resolution.md` tells it for people.
+
+mod error;
+mod kinds;
+mod rank;
+mod reference;
+mod score;
+#[cfg(test)]
+mod tests;
+
+pub use error::{ResolveError, Trouble};
+pub use kinds::{Alternative, Choice, Mode, Needs, Policy, Record, Records, Resolution, Selection};
+pub use reference::{Reference, Tag, parse};
+pub use score::{CODE_CONTEXT, DOCS_CONTEXT, FAST_CONTEXT, Score, Term, needs_of, score};
+
+use super::catalog::{AliasOrigin, Catalog, Model, ModelRef, Tier};
+use super::usability::Usability;
+use rank::Ranking;
+use std::collections::BTreeMap;
+
+/// Most suggestions of an error.
+const SUGGESTIONS: usize = 20;
+/// Most alternatives of a result.
+const ALTERNATIVES: usize = 5;
+
+/// Everything that a choice depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Resolver<'a> {
+    /// The models.
+    pub catalog: &'a Catalog,
+    /// What can be used.
+    pub usability: &'a Usability,
+    /// What the person prefers.
+    pub selection: &'a Selection,
+    /// What history shows.
+    pub records: &'a Records,
+}
+
+/// The references that led here, for messages and against circles.
+type Chain = Vec<String>;
+
+impl<'a> Resolver<'a> {
+    /// The model for a reference.
+    ///
+    /// # Errors
+    /// The reference means nothing, or what it means cannot do what is needed.
+    pub fn resolve(&self, reference: &str, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
+        let mut chain = vec![reference.trim().to_owned()];
+        self.follow(&mut chain, needs).map_err(|cause| self.behind(chain, cause))
+    }
+
+    fn behind(&self, chain: Chain, cause: ResolveError) -> ResolveError {
+        if chain.len() == 1 || matches!(cause, ResolveError::AliasCycle(_)) {
+            return cause;
+        }
+        ResolveError::BehindAlias { chain, cause: Box::new(cause) }
+    }
+
+    fn follow(&self, chain: &mut Chain, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
+        loop {
+            let text = chain.last().cloned().unwrap_or_default();
+            let target = match parse(&text)? {
+                Reference::Tag(tag) => return self.by_tag(tag, chain, needs),
+                Reference::Tier(tier) => return self.by_tier(tier, chain, needs),
+                Reference::Explicit { provider, model } => match self.explicit(&text, &provider, &model)? {
+                    Found::Model(model, choice, note) => return self.named(model, choice, note, chain, needs),
+                    Found::Target(target) => target,
+                },
+                Reference::Name(name) => match self.by_name(&name)? {
+                    Found::Model(model, choice, note) => return self.named(model, choice, note, chain, needs),
+                    Found::Target(target) => target,
+                },
+            };
+            push(chain, target)?;
+        }
+    }
+
+    fn by_name(&self, name: &str) -> Result<Found<'a>, ResolveError> {
+        if let Some(alias) = self.catalog.own_alias(name) {
+            return Ok(Found::Target(alias.target.clone()));
+        }
+        if let Some(model) = self.spelled(name) {
+            return Ok(Found::Model(model, Choice::Name, None));
+        }
+        if let Some(alias) = self.catalog.alias(name) {
+            return Ok(Found::Target(alias.target.clone()));
+        }
+        self.retired(name, None).ok_or_else(|| ResolveError::UnknownModel {
+            name: name.to_owned(),
+            provider: None,
+            suggestions: self.similar(name, None),
+        })
+    }
+
+    fn explicit(&self, text: &str, provider: &str, model: &str) -> Result<Found<'a>, ResolveError> {
+        let catalog = self.catalog;
+        if let Some(found) = catalog.model(&ModelRef::new(provider, model)) {
+            return Ok(Found::Model(found, Choice::Explicit, None));
+        }
+        let known = catalog.provider(provider).map(|provider| provider.id.as_str());
+        let newest = |models: Vec<&'a Model>| models.into_iter().max_by_key(|model| (released(model), &model.id));
+        let here = known.and_then(|id| newest(catalog.spelled(model, Some(id))));
+        if let Some(found) = here.or_else(|| self.spelled(text)) {
+            return Ok(Found::Model(found, Choice::Explicit, None));
+        }
+        let Some(known) = known else {
+            let suggestions = rank::nearest_names(provider, catalog.providers().iter().map(|p| p.id.as_str()));
+            return Err(ResolveError::UnknownProvider { provider: provider.to_owned(), suggestions });
+        };
+        if let Some(alias) = catalog.alias(model)
+            && alias.target.split_once('/').is_none_or(|(own, _)| own == known)
+            && self.leads_to(&alias.target, known)
+        {
+            return Ok(Found::Target(alias.target.clone()));
+        }
+        self.retired(model, Some(known)).ok_or_else(|| ResolveError::UnknownModel {
+            name: model.to_owned(),
+            provider: Some(known.to_owned()),
+            suggestions: self.similar(model, Some(known)),
+        })
+    }
+
+    /// Whether a built-in alias's target ends at that provider. Built-in aliases have no circles.
+    fn leads_to(&self, target: &str, provider: &str) -> bool {
+        match target.split_once('/') {
+            Some((own, _)) => own == provider,
+            None => self.catalog.alias(target).is_some_and(|next| self.leads_to(&next.target, provider)),
+        }
+    }
+
+    /// The model that is written like that: of a usable provider where there is one, of a preferred one, of the first.
+    fn spelled(&self, name: &str) -> Option<&'a Model> {
+        let catalog = self.catalog;
+        let mut of_usable: Vec<&'a Model> = Vec::new();
+        for provider in self.usability.providers() {
+            of_usable.extend(catalog.spelled(name, Some(provider)));
+        }
+        let models = if of_usable.is_empty() { catalog.spelled(name, None) } else { of_usable };
+        let preferred = |model: &Model| {
+            let list = &self.selection.preferred_providers;
+            list.iter().position(|name| *name == model.id.provider).unwrap_or(list.len())
+        };
+        models.into_iter().min_by(|a, b| {
+            let key = |model: &Model| (preferred(model), catalog.rank(&model.id.provider));
+            key(a).cmp(&key(b)).then_with(|| (released(b), &b.id).cmp(&(released(a), &a.id)))
+        })
+    }
+
+    fn retired(&self, name: &str, provider: Option<&str>) -> Option<Found<'a>> {
+        let retired = self.catalog.retired(name, provider)?;
+        let model = self.catalog.model(&retired.successor.parse().ok()?)?;
+        let note = format!("{} is an old name; {} has its place ({})", retired.name, model.id, retired.about);
+        Some(Found::Model(model, Choice::Retired, Some(note)))
+    }
+
+    /// A model that was named: from all providers, and with everything that is needed, or not at all.
+    fn named(
+        &self,
+        model: &'a Model,
+        choice: Choice,
+        note: Option<String>,
+        chain: &Chain,
+        needs: &Needs,
+    ) -> Result<Resolution<'a>, ResolveError> {
+        if let Some(lacks) = needs.lacking(model) {
+            let suggestions = self.capable(needs, true);
+            return Err(ResolveError::Conflict { model: model.id.clone(), lacks, suggestions });
+        }
+        let mut warnings: Vec<String> = note.into_iter().collect();
+        if let Err(why) = self.usability.why(&model.id.provider) {
+            warnings.push(format!("{} cannot be used as things are: {why}", model.id.provider));
+        }
+        if model.is_deprecated() {
+            warnings.push(format!("{} is deprecated", model.id));
+        }
+        if let Some(limit) = self.selection.max_cost_per_1k_tokens {
+            match model.is_dearer_than(limit) {
+                Some(true) => warnings.push(format!("it costs more than max_cost_per_1k_tokens {limit}")),
+                None => warnings.push("its price is not known: max_cost_per_1k_tokens cannot be kept".to_owned()),
+                Some(false) => {}
+            }
+        }
+        let ranking = Ranking { resolver: self, tag: None };
+        let mut others =
+            self.fitting(needs, |other| other.facts().tier.is_some() && other.facts().tier == model.facts().tier);
+        others.retain(|other| other.id != model.id);
+        Ok(Resolution {
+            model,
+            reason: self.named_reason(model, choice, chain),
+            policy: self.policy(choice, "all", needs),
+            score: ranking.score(model),
+            warnings,
+            alternatives: ranking.alternatives(&ranking.sorted(others)),
+        })
+    }
+
+    fn named_reason(&self, model: &Model, choice: Choice, chain: &Chain) -> String {
+        let text = chain.last().map_or("", String::as_str);
+        let id = &model.id;
+        let found = match choice {
+            Choice::Explicit if text == id.to_string() => format!("{id} is named"),
+            Choice::Name if text == id.model => format!("{id} is the model of that name"),
+            Choice::Explicit | Choice::Name => format!("{text:?} is how {id} is written, too"),
+            Choice::Retired => format!("{text:?} is an old name, and {id} has its place"),
+            Choice::Tag | Choice::Tier | Choice::DefaultModel | Choice::SmallModel => format!("{id} is chosen"),
+        };
+        let Some((first, _)) = chain.split_last().filter(|(_, before)| !before.is_empty()).map(|_| (&chain[0], ()))
+        else {
+            return found;
+        };
+        let whose = match self.catalog.own_alias(first).or_else(|| self.catalog.alias(first)).map(|a| &a.origin) {
+            Some(AliasOrigin::Own) => " of yours",
+            Some(AliasOrigin::BuiltIn(_)) | None => "",
+        };
+        format!("alias{whose}: {}; {found}", chain.join(" → "))
+    }
+
+    fn by_tag(&self, tag: Tag, chain: &mut Chain, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
+        let needs = needs.and(&needs_of(Some(tag)));
+        let preset = match tag {
+            Tag::Auto => self.selection.model.as_ref().map(|model| ("model", model, Choice::DefaultModel)),
+            Tag::Fast => self.selection.small_model.as_ref().map(|model| ("small_model", model, Choice::SmallModel)),
+            Tag::Vision | Tag::Docs | Tag::Code | Tag::Reasoning | Tag::Cheap => None,
+        };
+        let mut warnings = Vec::new();
+        if let Some((key, reference, choice)) = preset {
+            match self.preset(reference, choice, chain, &needs) {
+                Ok(found) => {
+                    let reason = format!("{}: model_selection.{key}; {}", tag.as_str(), found.reason);
+                    return Ok(Resolution { reason, ..found });
+                }
+                Err(why) => warnings.push(format!("model_selection.{key} {reference:?} is passed over: {why}")),
+            }
+        }
+        let fitting = self.fitting(&needs, |_| true);
+        let short = |model: &&&Model| model.facts().context_window.is_some_and(|tokens| tokens <= FAST_CONTEXT);
+        let narrowed: Vec<&'a Model> =
+            if tag == Tag::Fast { fitting.iter().filter(short).copied().collect() } else { Vec::new() };
+        let candidates = if narrowed.is_empty() { fitting } else { narrowed };
+        self.best(candidates, Some(tag), Choice::Tag, chain, &needs, warnings)
+    }
+
+    /// What the person set for a tag, when it can be used and does.
+    fn preset(
+        &self,
+        reference: &str,
+        choice: Choice,
+        chain: &Chain,
+        needs: &Needs,
+    ) -> Result<Resolution<'a>, ResolveError> {
+        let mut inner = chain.clone();
+        push(&mut inner, reference.to_owned())?;
+        let from = inner.len() - 1;
+        let found = self.follow(&mut inner, needs).map_err(|cause| self.behind(inner[from..].to_vec(), cause))?;
+        if !self.usability.allows(&found.model.id.provider) {
+            return Err(ResolveError::NobodyUsable { what: found.model.id.to_string() });
+        }
+        let policy = self.policy(choice, "usable", needs);
+        Ok(Resolution { policy, ..found })
+    }
+
+    fn by_tier(&self, tier: Tier, chain: &Chain, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
+        let mut warnings = Vec::new();
+        for at in std::iter::once(tier).chain(tier.neighbours()) {
+            let candidates = self.fitting(needs, |model| model.facts().tier == Some(at));
+            if candidates.is_empty() {
+                continue;
+            }
+            if at != tier {
+                warnings.push(format!("no usable model of tier {tier} does; this is one of tier {at}"));
+            }
+            return self.best(candidates, None, Choice::Tier, chain, needs, warnings);
+        }
+        self.best(Vec::new(), None, Choice::Tier, chain, needs, warnings)
+    }
+
+    fn best(
+        &self,
+        candidates: Vec<&'a Model>,
+        tag: Option<Tag>,
+        choice: Choice,
+        chain: &Chain,
+        needs: &Needs,
+        warnings: Vec<String>,
+    ) -> Result<Resolution<'a>, ResolveError> {
+        let what = chain.join(" → ");
+        let count = candidates.len();
+        let ranking = Ranking { resolver: self, tag };
+        let sorted = ranking.sorted(candidates);
+        let Some(model) = sorted.first() else {
+            return Err(self.none(chain.last().cloned().unwrap_or_default(), needs));
+        };
+        let score = ranking.score(model);
+        let with = Some(needs.told()).filter(|told| !told.is_empty()).map(|told| format!(" with {told}"));
+        let order = if ranking.by_price() { "the lowest price" } else { "the best score" };
+        let reason = format!(
+            "{what}: {order} of {count} usable model{}{}, score {} ({})",
+            if count == 1 { "" } else { "s" },
+            with.unwrap_or_default(),
+            score.told(),
+            self.selection.mode.as_str()
+        );
+        Ok(Resolution {
+            model,
+            reason,
+            policy: self.policy(choice, "usable", needs),
+            score,
+            warnings,
+            alternatives: ranking.alternatives(&sorted[1..]),
+        })
+    }
+
+    fn none(&self, what: String, needs: &Needs) -> ResolveError {
+        let providers: Vec<&str> = self.usability.providers().collect();
+        if providers.is_empty() {
+            return ResolveError::NobodyUsable { what };
+        }
+        let needed = needs.told();
+        let mut lacks = if needed.is_empty() { "is known".to_owned() } else { format!("has {needed}") };
+        if let Some(limit) = self.selection.max_cost_per_1k_tokens {
+            lacks.push_str(&format!(" at a known price of at most {limit} per 1,000 tokens"));
+        }
+        ResolveError::NoneFits { what, providers: providers.join(", "), lacks, suggestions: self.capable(needs, false) }
+    }
+
+    /// Usable models that meet the needs and the limit on price.
+    fn fitting(&self, needs: &Needs, also: impl Fn(&Model) -> bool) -> Vec<&'a Model> {
+        let limit = self.selection.max_cost_per_1k_tokens;
+        let is_cheap = |model: &Model| limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false));
+        let fits = |model: &&Model| {
+            self.usability.allows(&model.id.provider) && also(model) && needs.met_by(model) && is_cheap(model)
+        };
+        self.catalog.models().iter().filter(fits).collect()
+    }
+
+    /// Models that meet the needs, the best first: of all providers, usable ones first, or of those that are not usable.
+    fn capable(&self, needs: &Needs, usable_too: bool) -> Vec<String> {
+        let ranking = Ranking { resolver: self, tag: None };
+        let is_usable = |model: &Model| self.usability.allows(&model.id.provider);
+        let met = |model: &&'a Model| needs.met_by(model) && (usable_too || !is_usable(model));
+        let mut models = ranking.sorted(self.catalog.models().iter().filter(met).collect());
+        models.sort_by_key(|model| !is_usable(model));
+        models.into_iter().take(SUGGESTIONS).map(|model| model.id.to_string()).collect()
+    }
+
+    /// Names that are nearest to one that nothing has.
+    fn similar(&self, name: &str, provider: Option<&str>) -> Vec<String> {
+        let models = self.catalog.models().iter();
+        let of_provider = models.filter(|model| provider.is_none_or(|id| model.id.provider == id));
+        let ids: Vec<String> = of_provider.map(|model| model.id.to_string()).collect();
+        let aliases = self.catalog.aliases().into_iter().filter(|_| provider.is_none());
+        rank::nearest_names(name, ids.iter().map(String::as_str).chain(aliases.map(|alias| alias.name.as_str())))
+    }
+
+    fn policy(&self, choice: Choice, providers: &'static str, needs: &Needs) -> Policy {
+        Policy {
+            choice,
+            providers,
+            mode: self.selection.mode,
+            max_cost_per_1k_tokens: self.selection.max_cost_per_1k_tokens,
+            preferred_providers: self.selection.preferred_providers.clone(),
+            required: needs.capabilities.iter().map(|capability| capability.as_str()).collect(),
+            min_context: needs.min_context,
+        }
+    }
+}
+
+/// What a name is.
+enum Found<'a> {
+    Model(&'a Model, Choice, Option<String>),
+    Target(String),
+}
+
+fn released(model: &Model) -> &str {
+    model.facts().released.as_deref().unwrap_or_default()
+}
+
+/// Adds a reference, unless it came up before.
+fn push(chain: &mut Chain, next: String) -> Result<(), ResolveError> {
+    let key = |text: &str| {
+        let kept = |c: &char| c.is_alphanumeric() || matches!(c, ':' | '/');
+        text.chars().filter(kept).flat_map(char::to_lowercase).collect::<String>()
+    };
+    let seen = chain.iter().any(|before| key(before) == key(&next));
+    chain.push(next);
+    if seen { Err(ResolveError::AliasCycle(chain.clone())) } else { Ok(()) }
+}
+
+/// A circle among a person's aliases, each starting from one of them, in the order of names.
+pub fn alias_cycles(aliases: &BTreeMap<String, String>) -> Vec<(String, ResolveError)> {
+    let catalog = Catalog::without_built_in_models(&super::catalog::Additions {
+        aliases: aliases.clone(),
+        ..super::catalog::Additions::default()
+    });
+    let circle = |name: &String| {
+        let mut chain = vec![name.clone()];
+        loop {
+            let last = chain.last().cloned().unwrap_or_default();
+            let target = catalog.own_alias(&last)?.target.clone();
+            if let Err(error) = push(&mut chain, target) {
+                return Some((name.clone(), error));
+            }
+        }
+    };
+    aliases.keys().filter_map(circle).collect()
+}

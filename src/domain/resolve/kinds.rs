@@ -1,0 +1,185 @@
+//! What a resolution is asked and what it answers: preferences, needs, history, and the model with its reason.
+
+use super::Score;
+use crate::domain::catalog::{Capability, Model, ModelRef, Tier};
+use crate::domain::money::Usd;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How price counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Not at all, but for a limit.
+    #[default]
+    Performance,
+    /// A little, beside fitness.
+    Balanced,
+    /// First of all, among what fits.
+    Economical,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Performance, Self::Balanced, Self::Economical];
+
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Performance => "performance",
+            Self::Balanced => "balanced",
+            Self::Economical => "economical",
+        }
+    }
+}
+
+/// `model_selection`: what the person prefers.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Selection {
+    /// How price counts.
+    pub mode: Mode,
+    /// Tags and tiers choose nothing whose thousand tokens cost more on the average, or whose price is not known.
+    pub max_cost_per_1k_tokens: Option<Usd>,
+    /// The most liked first.
+    pub preferred_providers: Vec<String>,
+    /// What `auto` is.
+    pub model: Option<String>,
+    /// What `auto:fast` tries first.
+    pub small_model: Option<String>,
+}
+
+/// What a model must have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Each of them, surely.
+    pub capabilities: BTreeSet<Capability>,
+    /// So many tokens of context.
+    pub min_context: Option<u64>,
+}
+
+impl Needs {
+    /// Both needs.
+    pub fn and(&self, other: &Self) -> Self {
+        Self {
+            capabilities: self.capabilities.union(&other.capabilities).copied().collect(),
+            min_context: self.min_context.max(other.min_context),
+        }
+    }
+
+    /// Whether the model meets all of it.
+    pub fn met_by(&self, model: &Model) -> bool {
+        let context = || self.min_context.is_none_or(|min| model.facts().context_window.is_some_and(|has| has >= min));
+        self.capabilities.iter().all(|capability| model.surely_can(*capability)) && context()
+    }
+
+    /// What the model lacks of it, in words; `None`: nothing.
+    pub(super) fn lacking(&self, model: &Model) -> Option<String> {
+        let mut lacks: Vec<String> = Vec::new();
+        for capability in self.capabilities.iter().filter(|capability| !model.surely_can(**capability)) {
+            lacks.push(match model.can(*capability) {
+                Some(false) => format!("has no {capability}"),
+                Some(true) => format!("has {capability} by its name only, which is not enough"),
+                None => format!("is not known to have {capability}"),
+            });
+        }
+        if let Some(min) = self.min_context {
+            match model.facts().context_window {
+                Some(has) if has >= min => {}
+                Some(has) => lacks.push(format!("has a context of {has} tokens, and {min} are needed")),
+                None => lacks.push(format!("has a context that is not known, and {min} tokens are needed")),
+            }
+        }
+        (!lacks.is_empty()).then(|| lacks.join(", and "))
+    }
+
+    /// `vision and a context of 64000 tokens`; empty: nothing is needed.
+    pub(super) fn told(&self) -> String {
+        let context = self.min_context.map(|min| format!("a context of {min} tokens"));
+        let words = self.capabilities.iter().map(|capability| capability.as_str().to_owned());
+        words.chain(context).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+/// How runs ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Record {
+    /// Runs that were good.
+    pub good: u64,
+    /// All runs.
+    pub samples: u64,
+}
+
+/// How runs ended, by model and by tier; a model's own record goes before that of its tier.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Records {
+    /// By model.
+    pub models: BTreeMap<ModelRef, Record>,
+    /// By tier.
+    pub tiers: BTreeMap<Tier, Record>,
+}
+
+/// By which kind of reference a model was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// `provider/model`.
+    Explicit,
+    /// A model's own name, perhaps in another spelling.
+    Name,
+    /// A name that is no longer in use.
+    Retired,
+    /// `auto:…`, by score.
+    Tag,
+    /// `tier:…`, by score.
+    Tier,
+    /// `model_selection.model`.
+    DefaultModel,
+    /// `model_selection.small_model`.
+    SmallModel,
+}
+
+/// The rules by which the choice was made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Policy {
+    /// By what.
+    pub choice: Choice,
+    /// Among `usable` providers or `all`.
+    pub providers: &'static str,
+    /// How price counts.
+    pub mode: Mode,
+    /// The limit, in dollars a thousand tokens.
+    pub max_cost_per_1k_tokens: Option<Usd>,
+    /// The most liked first.
+    pub preferred_providers: Vec<String>,
+    /// Capabilities that were needed.
+    pub required: Vec<&'static str>,
+    /// Context that was needed.
+    pub min_context: Option<u64>,
+}
+
+/// Another model that would have done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alternative {
+    /// Which.
+    pub model: ModelRef,
+    /// What it is worth.
+    pub score: Score,
+}
+
+/// A model, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resolution<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Why, for a person.
+    pub reason: String,
+    /// By which rules.
+    pub policy: Policy,
+    /// What it is worth by them.
+    pub score: Score,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+    /// Others that would have done, the best first.
+    pub alternatives: Vec<Alternative>,
+}

@@ -1,0 +1,308 @@
+//! The second look at finished work, by another agent or by a person. A verdict belongs to the commit that was looked at: a
+//! newer one needs a new one. PURE.
+
+use super::answer::{END_WITH_JSON, Malformed, describe_type, read, strict_schema};
+use super::outcome::Ending;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// Who looks at accepted work before it is integrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewMode {
+    /// Another agent, where a second one is installed.
+    #[default]
+    Auto,
+    /// Nobody.
+    Off,
+    /// An agent.
+    Agent,
+    /// A person.
+    Human,
+    /// An agent, and then a person.
+    #[serde(rename = "agent+human")]
+    AgentHuman,
+}
+
+/// What remains to be looked at, once the evidence is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reviewers {
+    /// Nobody looks at it.
+    Nobody,
+    /// An agent does.
+    Agent,
+    /// A person does.
+    Person,
+    /// An agent does, and then a person.
+    AgentThenPerson,
+}
+
+impl ReviewMode {
+    /// Who looks, where so many agents could do the work at all.
+    pub fn reviewers(self, installed: usize) -> Reviewers {
+        match self {
+            Self::Auto if installed > 1 => Reviewers::Agent,
+            Self::Auto | Self::Off => Reviewers::Nobody,
+            Self::Agent => Reviewers::Agent,
+            Self::Human => Reviewers::Person,
+            Self::AgentHuman => Reviewers::AgentThenPerson,
+        }
+    }
+}
+
+/// What a reviewer decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// It can be integrated as it is.
+    Approve,
+    /// It must be worked on.
+    RequestChanges,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Approve => "approve",
+            Self::RequestChanges => "request_changes",
+        })
+    }
+}
+
+/// How bad a point is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// It must not be integrated like that.
+    Error,
+    /// It should be better, and need not be.
+    Warning,
+}
+
+/// One point of a review.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Issue {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file, relative to the repository.
+    #[serde(default)]
+    pub file: String,
+    /// The line in it, from 1; 0: the file as a whole.
+    #[serde(default)]
+    pub line: u64,
+    /// What is wrong, and what would be right.
+    pub text: String,
+}
+
+/// The answer that orch asks of a reviewing agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReviewAnswer {
+    /// Whether the work can be integrated.
+    pub decision: Decision,
+    /// The full name of the commit that was looked at.
+    pub commit: String,
+    /// What is to be said of the whole, in a few sentences.
+    pub notes: String,
+    /// What the tests show, as far as you could tell.
+    #[serde(default)]
+    pub test_results: String,
+    /// The points, the worst first.
+    #[serde(default)]
+    pub issues: Vec<Issue>,
+}
+
+/// A review that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Review {
+    /// What was decided.
+    pub decision: Decision,
+    /// The commit that it belongs to.
+    pub commit: String,
+    /// By which agent; `None`: by a person.
+    pub agent: Option<String>,
+    /// With which model.
+    pub model: Option<String>,
+    /// Of the whole.
+    pub notes: String,
+    /// What the tests showed the reviewer.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub test_results: String,
+    /// The points.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
+}
+
+impl ReviewAnswer {
+    /// The schema for a CLI that takes one.
+    pub fn json_schema() -> Value {
+        strict_schema::<Self>()
+    }
+
+    /// The description of the format for the prompt.
+    pub fn prompt_text() -> String {
+        format!("{}\n\n{}", END_WITH_JSON, describe_type::<Self>())
+    }
+
+    /// Reads a reviewer's answer to work at `commit`. An answer to other work is none.
+    pub fn parse(ending: &Ending, commit: &str) -> Result<Self, Malformed> {
+        let answer: Self = read(ending.structured.as_ref(), ending.final_text.as_deref(), "decision")?;
+        let told = answer.commit.trim();
+        if told.len() < 7 || !commit.starts_with(&told.to_lowercase()) {
+            return Err(Malformed { reason: format!("it judges the commit {told:?}, and {commit} was to be judged") });
+        }
+        let is_bad = answer.issues.iter().any(|issue| issue.severity == Severity::Error);
+        if answer.decision == Decision::Approve && is_bad {
+            return Err(Malformed { reason: "it approves, and tells of an error all the same".to_owned() });
+        }
+        Ok(answer)
+    }
+
+    /// The review, as it is kept.
+    pub fn by(self, agent: &str, model: Option<&str>, commit: &str) -> Review {
+        let Self { decision, commit: _, notes, test_results, issues } = self;
+        let (agent, model) = (Some(agent.to_owned()), model.map(str::to_owned));
+        Review { decision, commit: commit.to_owned(), agent, model, notes, test_results, issues }
+    }
+}
+
+impl Review {
+    /// Who made it.
+    pub fn reviewer(&self) -> String {
+        match (&self.agent, &self.model) {
+            (None, _) => "a person".to_owned(),
+            (Some(agent), None) => agent.clone(),
+            (Some(agent), Some(model)) => format!("{agent}/{model}"),
+        }
+    }
+
+    /// In one line.
+    pub fn told(&self) -> String {
+        let notes = match self.issues.len() {
+            0 => String::new(),
+            1 => " (1 note)".to_owned(),
+            many => format!(" ({many} notes)"),
+        };
+        format!("review by {}: {}{notes}", self.reviewer(), self.decision)
+    }
+
+    /// What its author has to hear.
+    pub fn demands(&self) -> String {
+        let mut lines = vec![self.notes.trim().to_owned()];
+        lines.extend(self.issues.iter().map(|issue| {
+            let severity = match issue.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+            };
+            let place = match (issue.file.is_empty(), issue.line) {
+                (true, _) => String::new(),
+                (false, 0) => format!("{}: ", issue.file),
+                (false, line) => format!("{}:{line}: ", issue.file),
+            };
+            format!("- {severity}: {place}{}", issue.text.trim())
+        }));
+        lines.retain(|line| !line.is_empty());
+        lines.join("\n")
+    }
+}
+
+/// An agent that could look at somebody's work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Its name.
+    pub agent: String,
+    /// Which provider its model is of, where that is known.
+    pub provider: String,
+    /// It can be asked now.
+    pub is_free: bool,
+}
+
+/// Who looks at the work of `author`: somebody of another provider, else another agent, else the author's own agent in a new
+/// conversation. Whoever has failed at it comes last. `None`: nobody can be asked now, or there is nobody.
+pub fn choose<'a>(
+    candidates: &'a [Candidate],
+    (author, provider): (&str, &str),
+    failed: &[String],
+) -> Option<&'a Candidate> {
+    let others_exist = candidates.iter().any(|candidate| candidate.agent != author);
+    candidates.iter().filter(|candidate| candidate.is_free && (!others_exist || candidate.agent != author)).min_by_key(
+        |candidate| {
+            let failures = failed.iter().filter(|agent| **agent == candidate.agent).count();
+            (failures, candidate.provider == provider)
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn answer(fields: Value) -> Result<ReviewAnswer, Malformed> {
+        let ending = Ending { structured: Some(fields), ..Ending::default() };
+        ReviewAnswer::parse(&ending, COMMIT)
+    }
+
+    #[test]
+    fn an_answer_for_another_commit_is_none() {
+        let about = |commit: &str| answer(json!({"decision": "approve", "commit": commit, "notes": "fine"}));
+        assert!(about(COMMIT).is_ok() && about("0123456").is_ok());
+        for other in ["fedcba9876543210", "", "0123"] {
+            assert!(about(other).expect_err("another commit").reason.contains("was to be judged"));
+        }
+    }
+
+    #[test]
+    fn whoever_tells_of_an_error_does_not_approve() {
+        let told = json!({"decision": "approve", "commit": COMMIT, "notes": "n", "issues": [{"severity": "error", "text": "t"}]});
+        assert!(answer(told).is_err());
+        assert!(answer(json!({"notes": "looks good", "commit": COMMIT})).is_err());
+    }
+
+    #[test]
+    fn what_is_demanded_names_its_place() {
+        let fields = json!({
+            "decision": "request_changes", "commit": COMMIT, "notes": "Not yet.",
+            "issues": [{"severity": "error", "file": "a.rs", "line": 3, "text": "panics"}, {"severity": "warning", "text": "slow"}]
+        });
+        let review = answer(fields).expect("an answer").by("codex", Some("gpt"), COMMIT);
+        assert_eq!(review.demands(), "Not yet.\n- error: a.rs:3: panics\n- warning: slow");
+        assert_eq!(review.told(), "review by codex/gpt: request_changes (2 notes)");
+    }
+
+    fn candidates(of: &[(&str, &str, bool)]) -> Vec<Candidate> {
+        let candidate = |(agent, provider, is_free): &(&str, &str, bool)| Candidate {
+            agent: (*agent).to_owned(),
+            provider: (*provider).to_owned(),
+            is_free: *is_free,
+        };
+        of.iter().map(candidate).collect()
+    }
+
+    #[test]
+    fn another_provider_looks_before_another_agent_and_the_author_only_where_there_is_nobody_else() {
+        let chosen = |of: &[(&str, &str, bool)], failed: &[&str]| {
+            let failed: Vec<String> = failed.iter().map(|agent| (*agent).to_owned()).collect();
+            choose(&candidates(of), ("claude", "anthropic"), &failed).map(|candidate| candidate.agent.clone())
+        };
+        let three = [("claude", "anthropic", true), ("opencode", "anthropic", true), ("codex", "openai", true)];
+        assert_eq!(chosen(&three, &[]).as_deref(), Some("codex"));
+        assert_eq!(chosen(&three, &["codex"]).as_deref(), Some("opencode"));
+        assert_eq!(chosen(&[("claude", "anthropic", true)], &[]).as_deref(), Some("claude"));
+        let busy = [("claude", "anthropic", true), ("codex", "openai", false)];
+        assert_eq!(chosen(&busy, &[]), None, "the author does not step in while the other is away");
+    }
+
+    #[test]
+    fn an_agent_looks_by_default_where_there_is_a_second_one() {
+        assert_eq!(ReviewMode::Auto.reviewers(1), Reviewers::Nobody);
+        assert_eq!(ReviewMode::Auto.reviewers(2), Reviewers::Agent);
+        assert_eq!(ReviewMode::Agent.reviewers(1), Reviewers::Agent);
+        let word: ReviewMode = serde_json::from_value(json!("agent+human")).expect("a mode");
+        assert_eq!(word, ReviewMode::AgentHuman);
+    }
+}

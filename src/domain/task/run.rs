@@ -1,0 +1,72 @@
+//! One launch of one agent, as it is recorded. Plain data.
+
+use super::Phase;
+use crate::domain::health::Health;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::money::Usd;
+use crate::domain::outcome::{Outcome, RunKind, Usage};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One launch of one agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name and mark.
+    pub id: RunId,
+    /// For which task.
+    pub task: TaskId,
+    /// What it is for.
+    pub kind: RunKind,
+    /// Which attempt at the task it belongs to, from 1.
+    pub attempt: u32,
+    /// Which agent.
+    pub agent: String,
+    /// Which model was asked for.
+    pub model: Option<String>,
+    /// Where it stands.
+    pub phase: Phase,
+    /// The conversation: chosen by orch or told by the CLI.
+    pub session_id: Option<String>,
+    /// Recorded.
+    pub created_at: Timestamp,
+    /// The agent's process was started.
+    pub started_at: Option<Timestamp>,
+    /// It ended.
+    pub ended_at: Option<Timestamp>,
+    /// How; for work runs also orch's own verdict where it is worse than the agent's word.
+    pub outcome: Option<Outcome>,
+    /// What it cost, as the CLI says.
+    pub cost: Option<Usd>,
+    /// Tokens.
+    pub usage: Usage,
+    /// Its agent takes messages while it works.
+    #[serde(default)]
+    pub live: bool,
+    /// How its agent fares; `None` as long as there is nothing to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
+}
+
+impl Run {
+    /// One of which nothing is known yet but that it is to be: the first attempt, without a model of its own.
+    pub fn new(id: RunId, task: TaskId, kind: RunKind, agent: String, created_at: Timestamp) -> Self {
+        Self {
+            id,
+            task,
+            kind,
+            attempt: 1,
+            agent,
+            model: None,
+            phase: Phase::Starting,
+            session_id: None,
+            created_at,
+            started_at: None,
+            ended_at: None,
+            outcome: None,
+            cost: None,
+            usage: Usage::default(),
+            live: false,
+            health: None,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Which providers can be used as things are. PURE: what the environment, files and programs show is an argument.
+
+use std::collections::BTreeMap;
+
+/// By what a provider can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// The person declared it, and it asks for no key.
+    Declared,
+    /// This variable holds its key.
+    Key(String),
+    /// Credentials are stored there.
+    Stored(String),
+    /// The agent of that name is logged in.
+    LoggedIn {
+        /// The agent.
+        agent: String,
+        /// What shows it.
+        by: String,
+    },
+}
+
+impl Way {
+    /// For a person.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Declared => "declared under providers, without a key".to_owned(),
+            Self::Key(variable) => format!("{variable} is set"),
+            Self::Stored(place) => format!("credentials in {place}"),
+            Self::LoggedIn { agent, by } => format!("agent {agent}: {by}"),
+        }
+    }
+}
+
+/// How a provider came to be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The person's configuration names it.
+    Config,
+    /// The person added it, with an address of its own.
+    Custom,
+    /// The environment has a variable of it.
+    Env,
+    /// It stands in a catalog, and nothing more.
+    Api,
+}
+
+/// Whether a provider of that origin can be used: what merely stands in a catalog needs a key.
+pub fn is_usable(origin: Origin, has_key: bool) -> bool {
+    match origin {
+        Origin::Config | Origin::Custom | Origin::Env => true,
+        Origin::Api => has_key,
+    }
+}
+
+/// What is known of all providers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Usability {
+    ways: BTreeMap<String, Way>,
+    lacking: BTreeMap<String, String>,
+}
+
+impl Usability {
+    /// Notes a way; the first one of a provider is told.
+    pub fn allow(&mut self, provider: &str, way: Way) {
+        self.lacking.remove(provider);
+        self.ways.entry(provider.to_owned()).or_insert(way);
+    }
+
+    /// Notes what a provider lacks, unless there is a way.
+    pub fn refuse(&mut self, provider: &str, why: String) {
+        if !self.ways.contains_key(provider) {
+            self.lacking.entry(provider.to_owned()).or_insert(why);
+        }
+    }
+
+    /// Whether the provider can be used.
+    pub fn allows(&self, provider: &str) -> bool {
+        self.ways.contains_key(provider)
+    }
+
+    /// By what it can be used, or why not.
+    pub fn why(&self, provider: &str) -> Result<String, String> {
+        match self.ways.get(provider) {
+            Some(way) => Ok(way.told()),
+            None => Err(self.lacking.get(provider).cloned().unwrap_or_else(|| "nothing is known of a key".to_owned())),
+        }
+    }
+
+    /// The providers that can be used, by name.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.ways.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_a_catalog_alone_needs_a_key() {
+        let table = [
+            (Origin::Config, false, true),
+            (Origin::Custom, false, true),
+            (Origin::Env, true, true),
+            (Origin::Api, true, true),
+            (Origin::Api, false, false),
+        ];
+        for (origin, has_key, usable) in table {
+            assert_eq!(is_usable(origin, has_key), usable, "{origin:?} {has_key}");
+        }
+    }
+
+    #[test]
+    fn the_first_way_is_told_and_a_way_goes_before_a_lack() {
+        let mut usability = Usability::default();
+        usability.refuse("a", "no key".to_owned());
+        assert_eq!(usability.why("a"), Err("no key".to_owned()));
+        usability.allow("a", Way::Key("A_KEY".to_owned()));
+        usability.allow("a", Way::Declared);
+        usability.refuse("a", "again".to_owned());
+        assert_eq!(usability.why("a"), Ok("A_KEY is set".to_owned()));
+        assert_eq!(usability.providers().collect::<Vec<_>>(), ["a"]);
+        assert!(usability.why("b").is_err() && !usability.allows("b"));
+    }
+}

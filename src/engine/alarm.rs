@@ -1,0 +1,57 @@
+//! Whoever reads the journal and finds it damaged says so here, and the engine leaves. Decides nothing about what is read.
+
+use super::world::Archive;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::task::{Status, Task};
+use crate::store::journal::JournalError;
+use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
+
+/// Raised once, by the first who finds damage.
+#[derive(Clone)]
+pub(super) struct Alarm {
+    damaged: CancellationToken,
+    found: Arc<OnceLock<String>>,
+}
+
+impl Alarm {
+    /// One that has the engine leave by `damaged`.
+    pub(super) fn new(damaged: CancellationToken) -> Self {
+        Self { damaged, found: Arc::default() }
+    }
+
+    /// Is raised when what a read failed with is damage.
+    pub(super) fn heed(&self, error: &JournalError) {
+        if error.is_damage() {
+            self.found.get_or_init(|| error.to_string());
+            self.damaged.cancel();
+        }
+    }
+
+    /// What was found.
+    pub(super) fn found(&self) -> Option<&String> {
+        self.found.get()
+    }
+}
+
+/// An archive whose damage is heard of.
+pub(super) struct Watched {
+    /// Where it is read.
+    pub(super) archive: Arc<dyn Archive>,
+    /// Who hears of it.
+    pub(super) alarm: Alarm,
+}
+
+impl Archive for Watched {
+    fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError> {
+        self.archive.task(id).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError> {
+        self.archive.settled_status(id).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+        self.archive.last_work_run(id).inspect_err(|error| self.alarm.heed(error))
+    }
+}

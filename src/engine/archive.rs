@@ -1,0 +1,46 @@
+//! Where settled tasks are looked up: they are not at hand, however many there are.
+
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::outcome::RunKind;
+use crate::domain::task::{Status, Task};
+use crate::store::journal::{Journal, JournalError};
+
+/// Where settled tasks are looked up: the journal, or what stands for it in a simulation.
+pub trait Archive: Send + Sync {
+    /// One task, settled or not.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError>;
+
+    /// How a task ended; `None` when it is not settled, or does not exist.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError>;
+
+    /// The last work run of a task.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError>;
+}
+
+impl Archive for Journal {
+    fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError> {
+        Self::task(self, id)
+    }
+
+    fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError> {
+        Self::settled_status(self, id)
+    }
+
+    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+        let runs = self.runs_of(id)?;
+        Ok(runs
+            .into_iter()
+            .filter(|run| run.kind == RunKind::Work)
+            .max_by_key(|run| run.id.ordinal())
+            .map(|run| run.id))
+    }
+}

@@ -1,0 +1,198 @@
+//! Feeds the circuit breakers with what failed and what went well, and writes what becomes of them into the history.
+//! Which failure speaks against what, and when one opens, says `domain::breaker`.
+
+use super::handle::EngineError;
+use super::main_loop::Engine;
+use super::settings::directory_of;
+use super::world::Turn;
+use crate::domain::breaker::{Breaker, Change, State, Target, blamed};
+use crate::domain::event::IntegrationProblem;
+use crate::domain::evidence::{CheckState, Evidence, Integration};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::judge::Verdict;
+use crate::domain::outcome::{Failure, Outcome};
+use crate::domain::task::{Run, State as TaskState};
+use jiff::Timestamp;
+use std::path::PathBuf;
+
+impl Engine {
+    /// Lets breakers try again whose time has come, and forgets what is too old.
+    pub(super) fn time_breakers(&mut self, turn: &mut Turn, now: Timestamp) {
+        if self.world.breakers.is_empty() {
+            return;
+        }
+        let rule = self.settings.config.breaker.rule();
+        let known: Vec<(String, Breaker)> = self.world.breakers.iter().map(|(n, b)| (n.clone(), b.clone())).collect();
+        for (name, before) in known {
+            let (after, change) = before.clone().in_time(&rule, now);
+            if after.as_ref() != Some(&before) {
+                turn.put_breaker(&mut self.world, &name, after);
+            }
+            if change.is_some() {
+                self.tell_breaker(turn, &before, change, now);
+            }
+        }
+    }
+
+    /// A run ended: its agent did what it is for, or not. To be called before the agent is left alone because of it.
+    pub(super) fn weigh_outcome(&mut self, turn: &mut Turn, run: &Run, outcome: &Outcome, now: Timestamp) {
+        match outcome {
+            Outcome::Finished { .. } => self.credit_agent(turn, &run.agent, now),
+            Outcome::Failed(failure) if !self.is_being_stopped(run) => {
+                let is_cooling = self.world.cooldowns.get(&run.agent).is_some_and(|c| c.holds(now));
+                let dir = self.dir_of(run.task);
+                let target = blamed(failure, &run.agent, dir.as_deref(), None, is_cooling);
+                self.blame(turn, target, run.task, &failure.detail, now);
+            }
+            // What a person ended says nothing.
+            Outcome::Failed(_) | Outcome::Cancelled { .. } => {}
+        }
+    }
+
+    /// A result was weighed: checks that passed, and what speaks against it.
+    pub(super) fn weigh_verdict(
+        &mut self,
+        turn: &mut Turn,
+        run: &RunId,
+        verdict: &Verdict,
+        evidence: &Evidence,
+        now: Timestamp,
+    ) {
+        let Some((task, dir)) = run.task().and_then(|task| Some((task, self.dir_of(task)?))) else { return };
+        let of = |command: &str| Target::Check { dir: dir.clone(), command: command.to_owned() };
+        for check in evidence.checks.iter().filter(|check| check.state == CheckState::Passed) {
+            self.credit(turn, &of(&check.command), now);
+        }
+        let failed = evidence.checks.iter().find(|check| check.state != CheckState::Passed);
+        let command = failed.map(|check| check.command.as_str());
+        match verdict {
+            // Whether it is a success is known when it is where it belongs.
+            Verdict::Accept | Verdict::HandOn { .. } => {}
+            // A check that was red before as well tells nothing of any work.
+            Verdict::Ask { question } => {
+                let target = command.map(of);
+                self.blame(turn, target, task, question, now);
+            }
+            Verdict::Fail(failure) => {
+                let target = blamed(failure, "", Some(&dir), command, false);
+                self.blame(turn, target, task, &failure.detail, now);
+            }
+        }
+    }
+
+    /// Accepted work is where it belongs, or is not.
+    pub(super) fn weigh_integration(
+        &mut self,
+        turn: &mut Turn,
+        run: &RunId,
+        result: &Result<Integration, IntegrationProblem>,
+        now: Timestamp,
+    ) {
+        let Some((task, dir)) = run.task().and_then(|task| Some((task, self.dir_of(task)?))) else { return };
+        match result {
+            Ok(_) => self.credit(turn, &Target::Project { dir }, now),
+            Err(IntegrationProblem::Work(failure)) => {
+                let target = blamed(failure, "", Some(&dir), None, false);
+                self.blame(turn, target, task, &failure.detail, now);
+            }
+            Err(IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. } | IntegrationProblem::Ask(_)) => {}
+        }
+    }
+
+    /// An agent did what it is for.
+    pub(super) fn credit_agent(&mut self, turn: &mut Turn, agent: &str, now: Timestamp) {
+        self.credit(turn, &Target::agent(agent), now);
+    }
+
+    /// A failure before the run itself.
+    pub(super) fn weigh_failure(&mut self, turn: &mut Turn, run: &Run, failure: &Failure, now: Timestamp) {
+        self.weigh_outcome(turn, run, &Outcome::Failed(failure.clone()), now);
+    }
+
+    /// The place itself could not be prepared.
+    pub(super) fn blame_project(&mut self, turn: &mut Turn, task: TaskId, detail: &str, now: Timestamp) {
+        let target = self.dir_of(task).map(|dir| Target::Project { dir });
+        self.blame(turn, target, task, detail, now);
+    }
+
+    /// A person closes breakers: one, or all. Returns their names.
+    pub(super) fn reset_breakers(
+        &mut self,
+        turn: &mut Turn,
+        name: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Vec<String>, EngineError> {
+        let all: Vec<Breaker> = self.world.breakers.values().cloned().collect();
+        let names = |breaker: &Breaker| breaker.target.to_string();
+        let meant: Vec<Breaker> = all.into_iter().filter(|b| name.is_none_or(|name| names(b) == name)).collect();
+        if let (Some(name), true) = (name, meant.is_empty()) {
+            return Err(EngineError::NoBreaker(name.to_owned()));
+        }
+        for breaker in &meant {
+            turn.put_breaker(&mut self.world, &names(breaker), None);
+            if let Some(change) = breaker.closes() {
+                let text = format!("breaker {} was closed by hand", breaker.target);
+                turn.note(&mut self.world, now, None, None, change.kind(), text);
+            }
+        }
+        Ok(meant.iter().map(names).collect())
+    }
+
+    /// Why this agent is not to be asked now, where its breaker is open.
+    pub(super) fn broken(&self, agent: &str, now: Timestamp) -> Option<String> {
+        let rule = self.settings.config.breaker.rule();
+        let breaker = self.world.breakers.get(&Target::agent(agent).to_string()).filter(|_| rule.failures > 0)?;
+        let until = breaker.shut_until(now)?;
+        Some(format!("breaker {} is open until {until}: {}", breaker.target, breaker.detail))
+    }
+
+    fn blame(&mut self, turn: &mut Turn, target: Option<Target>, task: TaskId, detail: &str, now: Timestamp) {
+        let Some(target) = target else { return };
+        let rule = self.settings.config.breaker.rule();
+        let name = target.to_string();
+        let before = self.world.breakers.get(&name).cloned();
+        let (after, change) = before.clone().unwrap_or_else(|| Breaker::new(target)).failed(task, detail, &rule, now);
+        if after.failures.is_empty() || before.as_ref() == Some(&after) {
+            return;
+        }
+        self.tell_breaker(turn, &after, change, now);
+        turn.put_breaker(&mut self.world, &name, Some(after));
+    }
+
+    fn credit(&mut self, turn: &mut Turn, target: &Target, now: Timestamp) {
+        if self.world.breakers.is_empty() {
+            return;
+        }
+        let name = target.to_string();
+        let Some(breaker) = self.world.breakers.get(&name).cloned() else { return };
+        self.tell_breaker(turn, &breaker, breaker.closes(), now);
+        turn.put_breaker(&mut self.world, &name, None);
+    }
+
+    fn tell_breaker(&mut self, turn: &mut Turn, breaker: &Breaker, change: Option<Change>, now: Timestamp) {
+        let Some(change) = change else { return };
+        let name = &breaker.target;
+        let text = match (change, breaker.state) {
+            (Change::Opened, State::Open { until, .. }) => {
+                let count = breaker.failures.len();
+                let last = &breaker.detail;
+                format!(
+                    "breaker {name}: nothing begins there until {until}, after {count} in a row failed; the last: {last}"
+                )
+            }
+            (Change::Opened, State::Closed | State::HalfOpen { .. }) => format!("breaker {name}: nothing begins there"),
+            (Change::HalfOpened, _) => format!("breaker {name}: one task at a time may try"),
+            (Change::Closed, _) => format!("breaker {name}: closed, all may go on"),
+        };
+        turn.note(&mut self.world, now, None, None, change.kind(), text);
+    }
+
+    pub(super) fn dir_of(&self, task: TaskId) -> Option<PathBuf> {
+        directory_of(self.world.tasks.get(&task)?, &self.world.projects).ok()
+    }
+
+    fn is_being_stopped(&self, run: &Run) -> bool {
+        let task = self.world.tasks.get(&run.task);
+        task.is_some_and(|task| matches!(task.state, TaskState::InProgress { stopping: Some(_), .. }))
+    }
+}

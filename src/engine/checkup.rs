@@ -1,0 +1,183 @@
+//! Whether the world outside agrees with what orch knows: the home, sessions, processes, worktrees, branches, locks. And
+//! mending what can be mended without losing anything. Works beside a daemon and without one, under the locks that both
+//! take; of a home that is not there it makes nothing.
+
+mod home;
+mod mend;
+mod outside;
+mod trees;
+
+use crate::adapters::git::{Git, Repo};
+use crate::adapters::tmux::Tmux;
+use crate::config::home::Home;
+use crate::config::resolved::Config;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::task::{Phase, Run, Task};
+use crate::store::journal::{Glance, glance};
+use jiff::{SignedDuration, Timestamp};
+use mend::Mend;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+/// How long a run must be over before what is left of it is nobody's: its end is still being brought to an end.
+const GRACE: SignedDuration = SignedDuration::from_mins(2);
+/// The same for runs that are in no journal: a routing question of a person is in none while it is asked.
+const UNKNOWN_GRACE: SignedDuration = SignedDuration::from_hours(2);
+
+/// How a thing stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should.
+    Ok,
+    /// Worth a look.
+    Warning,
+    /// orch cannot work like this.
+    Bad,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// What: a stable word, with the name of the thing behind it where there are several.
+    pub name: String,
+    /// How it stands.
+    pub verdict: Verdict,
+    /// For a person.
+    pub detail: String,
+    /// What to do: a command that one can type.
+    pub remedy: Option<String>,
+    /// It was mended just now.
+    pub fixed: bool,
+    /// What would mend it.
+    #[serde(skip)]
+    mend: Option<Box<Mend>>,
+}
+
+impl Finding {
+    /// A finding.
+    pub fn new(name: &str, verdict: Verdict, detail: impl Into<String>) -> Self {
+        let (name, detail) = (name.to_owned(), detail.into());
+        Self { name, verdict, detail, remedy: None, fixed: false, mend: None }
+    }
+
+    /// What to do about it.
+    pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    fn mend(mut self, mend: Mend) -> Self {
+        self.mend = Some(Box::new(mend));
+        self
+    }
+}
+
+/// What is done about what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// Nothing.
+    Look,
+    /// It is told what would be mended.
+    DryRun,
+    /// What is safe to mend is mended.
+    Fix,
+}
+
+/// The home that is looked at, and with what.
+pub struct Patient<'a> {
+    /// Its paths.
+    pub home: &'a Home,
+    /// Its settings.
+    pub config: &'a Config,
+    /// Its tmux.
+    pub tmux: Tmux,
+    /// git, where it is installed.
+    pub git: Option<Git>,
+    /// Sockets of its engine.
+    pub sockets: Vec<PathBuf>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Looks at everything, and mends what is safe.
+pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
+    if !patient.home.state().is_dir() {
+        return home::disk(patient).into_iter().collect();
+    }
+    let mut findings = home::look(patient).await;
+    match patient.known().await {
+        // Without the journal nothing can be said to be nobody's.
+        None => {}
+        Some(first) => {
+            findings.extend(home::clock(patient, &first));
+            let repositories = patient.repositories(&first).await;
+            let seen = outside::Seen::gather(patient, &repositories).await;
+            // Read after the looking: what was made meanwhile is known.
+            if let Some(known) = patient.known().await {
+                findings.extend(outside::compare(patient, &known, &seen));
+                findings.extend(trees::compare(patient, &known, &seen).await);
+            }
+        }
+    }
+    if wish != Wish::Look {
+        for finding in findings.iter_mut().filter(|finding| finding.mend.is_some()) {
+            mend::carry_out(patient, finding, wish).await;
+        }
+    }
+    findings
+}
+
+impl Patient<'_> {
+    /// What the journal knows; `None` where there is none, or it does not read.
+    async fn known(&self) -> Option<Glance> {
+        let path = self.home.journal();
+        if !path.exists() {
+            return None;
+        }
+        tokio::task::spawn_blocking(move || glance(&path)).await.ok()?.ok()
+    }
+
+    async fn repositories(&self, known: &Glance) -> Vec<Repo> {
+        let of_tasks = known.tasks.values().filter_map(|task| task.spec.dir.clone());
+        let dirs: BTreeSet<PathBuf> = known.projects.iter().cloned().chain(of_tasks).collect();
+        let mut found: Vec<Repo> = Vec::new();
+        let Some(git) = &self.git else { return found };
+        for dir in dirs {
+            if let Ok(repo) = Repo::discover(git, &dir).await
+                && !found.iter().any(|other| other.common_dir() == repo.common_dir())
+            {
+                found.push(repo);
+            }
+        }
+        found
+    }
+
+    fn file_time(&self) -> SystemTime {
+        SystemTime::from(self.now)
+    }
+}
+
+/// A run whose end the journal has, for long enough.
+fn is_over(run: &Run, now: Timestamp) -> bool {
+    run.phase == Phase::Ended && run.ended_at.is_none_or(|at| now.duration_since(at) >= GRACE)
+}
+
+/// Whether anything works for a task.
+fn is_at_work(known: &Glance, task: &Task) -> bool {
+    !task.status().is_final() && known.runs.values().any(|run| run.task == task.id && run.phase != Phase::Ended)
+}
+
+fn of_task(id: TaskId) -> String {
+    format!("task {id}")
+}
+
+/// What to say of a run that nobody follows.
+fn told_run(known: &Glance, run: &RunId) -> String {
+    match known.runs.get(run) {
+        Some(_) => format!("run {run}, which is over"),
+        None => format!("run {run}, which no journal has"),
+    }
+}

@@ -1,0 +1,81 @@
+//! What a task's branch would change, or has changed: for people who are to decide about it. Looks only; masked and bounded.
+
+use super::doors::Doors;
+use super::handle::{Difference, EngineError};
+use super::settings::{Settings, directory_of};
+use crate::adapters::git::{GitError, Repo};
+use crate::domain::evidence::IntegrationState;
+use crate::domain::names::BranchName;
+use crate::domain::task::{Task, Workplace};
+use crate::store::journal::Project;
+
+/// Bytes of a diff at most; files that do not fit are named.
+const PATCH: usize = 1 << 20;
+
+/// Compares the branch with where it came from.
+pub async fn compare(
+    doors: &Doors,
+    settings: &Settings,
+    projects: &[Project],
+    task: &Task,
+    with_patch: bool,
+) -> Result<Difference, EngineError> {
+    let invalid = |message: String| EngineError::Invalid { message, hint: None };
+    let place = task.place.as_ref().ok_or_else(|| nothing_yet(task))?;
+    let dir = directory_of(task, projects).map_err(invalid)?;
+    let failed = |error: GitError| EngineError::Invalid { hint: error.hint(), message: error.to_string() };
+    let repo = doors.repository(&dir).await.map_err(failed)?;
+    let (base, head) = ends(&repo, task, place).await.map_err(failed)?.ok_or_else(|| gone(task, place))?;
+    let at = repo.main_checkout();
+    let commits = repo.commits_between(&base, &head).await.map_err(failed)?;
+    let files = repo.diff_stat(&at, &base, &head).await.map_err(failed)?;
+    let config = settings.for_task(task, projects);
+    let redactor = config.redactor(&doors.environment);
+    let name = |path: &std::path::Path| redactor.text(&path.to_string_lossy()).into_owned();
+    let (mut patch, mut omitted) = (None, Vec::new());
+    if with_patch {
+        let found = repo.diff(&at, &base, &head, PATCH).await.map_err(failed)?;
+        // As it is: whoever shows it writes out what a reader would not see, which is just what a reviewer must see.
+        patch = Some(redactor.text(&found.text).into_owned());
+        omitted = found.omitted.iter().map(|path| name(path)).collect();
+    }
+    Ok(Difference {
+        branch: place.branch.clone(),
+        base_branch: place.base_branch.clone(),
+        files: files.iter().map(|file| (name(&file.path), file.insertions, file.deletions)).collect(),
+        base,
+        head,
+        commits,
+        patch,
+        omitted,
+    })
+}
+
+/// Where the difference begins and ends. Of what is merged it is what the merge brought: the base has it all by now.
+async fn ends(repo: &Repo, task: &Task, place: &Workplace) -> Result<Option<(String, String)>, GitError> {
+    let merged = task.integration.as_ref().filter(|integration| integration.state == IntegrationState::Merged);
+    if let Some(commit) = merged.and_then(|integration| integration.commit.as_deref())
+        && let Some(commit) = repo.commit_of(commit).await?
+        && let [base, _branch] = repo.parents(&commit).await?.as_slice()
+    {
+        return Ok(Some((base.clone(), commit)));
+    }
+    let named = |name: &str| BranchName::parse(name).ok();
+    let (Some(branch), Some(base)) = (named(&place.branch), named(&place.base_branch)) else { return Ok(None) };
+    let Some(head) = repo.tip(&branch).await? else { return Ok(None) };
+    let common = match repo.tip(&base).await? {
+        Some(base) => repo.merge_base(&base, &head).await?,
+        None => None,
+    };
+    Ok(Some((common.unwrap_or_else(|| place.base.clone()), head)))
+}
+
+fn nothing_yet(task: &Task) -> EngineError {
+    let message = format!("task {} has no branch yet", task.id);
+    EngineError::NotThere { message, hint: format!("`orch why {}` tells what it waits for", task.id) }
+}
+
+fn gone(task: &Task, place: &Workplace) -> EngineError {
+    let message = format!("the branch {} of task {} is gone", place.branch, task.id);
+    EngineError::NotThere { message, hint: format!("`orch task show {}` has its commits", task.id) }
+}

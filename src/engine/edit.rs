@@ -1,0 +1,76 @@
+//! What a command wants changed of a task, and what it decides about tasks that the file lacks: both wait for a look at
+//! `tasks.yml`, because somebody may just have said something else there.
+
+use super::claims::Claiming;
+use super::handle::{EngineError, Reply};
+use super::lacking::Verdict;
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::ids::TaskId;
+use crate::domain::lifecycle::Refused;
+use crate::domain::task::Task;
+use crate::domain::wish::{Change, differing};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// A command that waits for the look.
+pub(super) enum Parked {
+    /// Change a task.
+    Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
+    /// Claim a task, or let go of it.
+    Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
+    /// Decide about what the file lacks.
+    Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
+}
+
+impl Engine {
+    /// Puts a command off until the file was looked at.
+    pub(super) fn park(&mut self, parked: Parked) {
+        self.parked.push(parked);
+        self.read_files();
+    }
+
+    /// The file was looked at.
+    pub(super) fn unpark(&mut self, turn: &mut Turn, now: Timestamp) {
+        for parked in std::mem::take(&mut self.parked) {
+            match parked {
+                Parked::Edit { task, change, reply } => {
+                    let edited = self.edit(turn, task, &change, now);
+                    super::commands::answer(turn, reply, edited);
+                }
+                Parked::Claim { task, claiming, reply } => {
+                    let claimed = self.claim(turn, task, &claiming, now);
+                    super::commands::answer(turn, reply, claimed);
+                }
+                Parked::Missing { verdict, reply } => {
+                    let tasks = self.decide_missing(turn, verdict, now);
+                    super::commands::answer(turn, reply, Ok(tasks));
+                }
+            }
+        }
+    }
+
+    fn edit(&mut self, turn: &mut Turn, id: TaskId, change: &Change, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+        let task = self.task(id)?;
+        if task.file.is_removed() {
+            let hint = "it was taken out of tasks.yml; `orch task retry` takes it up again";
+            return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
+        }
+        let wanted = change.made_to(&task.spec).map_err(|clashes| EngineError::Clash { task: id, clashes })?;
+        let changed = differing(&task.spec, &wanted);
+        if changed.is_empty() {
+            return Ok(task);
+        }
+        self.check_spec(&wanted)?;
+        self.check_circle(id, &wanted)?;
+        let told: Vec<String> = changed
+            .iter()
+            .map(|field| format!("{}: {} → {}", field.key(), field.told(&task.spec), field.told(&wanted)))
+            .collect();
+        let mut next = Task::clone(&task);
+        next.want(wanted);
+        let next = turn.put_task(&mut self.world, next);
+        turn.note(&mut self.world, now, Some(id), None, "task_edited", format!("by a command: {}", told.join("; ")));
+        Ok(next)
+    }
+}

@@ -1,0 +1,61 @@
+//! Taking back what a task has merged: a commit of its own, tried aside, checked, and brought to the base like a merge.
+//! Nothing is rewritten, and nothing is lost: the branch gets its work anew on top of that, for whoever goes on with it.
+
+use super::integrate::{Attempt, MOVES_FOLLOWED, Queue, ask, later};
+use crate::adapters::git::{Merged, RevertRequest};
+use crate::domain::event::IntegrationProblem;
+use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
+use crate::domain::prompt::data::one_line;
+
+/// Takes the merge back that was ordered.
+pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, IntegrationProblem> {
+    let order = queue.task.order().ok_or_else(|| ask(&"nobody has ordered that", None))?;
+    let mut result = Err(later(queue.doors, format!("{} keeps moving", queue.base)));
+    for _ in 0..MOVES_FOLLOWED {
+        match attempt(queue, &order.commit).await {
+            Err(Attempt::Moved) => {}
+            Err(Attempt::Problem(problem)) => {
+                result = Err(problem);
+                break;
+            }
+            Ok(commit) => {
+                restore(queue, &commit).await;
+                let (mode, state) = (IntegrateMode::Merge, IntegrationState::Reverted);
+                result = Ok(Integration { mode, state, commit: Some(commit) });
+                break;
+            }
+        }
+    }
+    queue.clear().await;
+    result
+}
+
+async fn attempt(queue: &Queue<'_>, merge: &str) -> Result<String, Attempt> {
+    let (title, id) = (one_line(&queue.task.spec.title, 200), queue.task.id);
+    let message = format!("Revert \"{title}\"\n\nThis takes {merge} back.\n\nOrch-Task: {id}");
+    let request = RevertRequest { merge, base: &queue.base, scratch: &queue.scratch, message: &message };
+    match queue.repo.revert_candidate(&request).await {
+        Ok(Merged::Already { commit, .. }) => Ok(commit),
+        Ok(Merged::Ready(candidate)) => Ok(queue.bring(&candidate, "without it").await?.commit),
+        Err(error) => Err(queue.problem(error).into()),
+    }
+}
+
+/// Puts the work back onto the task's branch, which git takes for merged otherwise. Where the branch is gone, or somebody is
+/// at work there, it stays as it is: a merge of it then says so.
+async fn restore(queue: &Queue<'_>, revert: &str) {
+    let (title, id) = (one_line(&queue.task.spec.title, 200), queue.task.id);
+    let message = format!("{title}\n\nThe work that {revert} took back.\n\nOrch-Task: {id}\n");
+    let restored = async {
+        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(|e| e.to_string())? else { return Ok(()) };
+        let has_it = queue.repo.is_ancestor(revert, &tip).await.map_err(|e| e.to_string())?;
+        if has_it {
+            return Ok(());
+        }
+        let work = queue.repo.restored(revert, &tip, &queue.scratch, &message).await.map_err(|e| e.to_string())?;
+        queue.advance(&queue.branch, &work).await.map(drop).map_err(|attempt| format!("{attempt:?}"))
+    };
+    if let Err::<(), String>(error) = restored.await {
+        tracing::warn!(task = %id, branch = %queue.branch, error, "the branch does not get its work back");
+    }
+}

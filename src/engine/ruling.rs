@@ -1,0 +1,124 @@
+//! A person's word on the work of a task: bound to what they saw, and brought into the task's state.
+
+use super::apply::Job;
+use super::commands::unreadable;
+use super::handle::{Difference, EngineError, EngineHandle, Reply};
+use super::main_loop::Engine;
+use super::reply::ReplySlot;
+use super::world::Turn;
+use crate::domain::event::Event;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::lifecycle::step;
+use crate::domain::retry::{Bounds, Context};
+use crate::domain::ruling::{NotBound, Ruling, Seen};
+use crate::domain::task::{Status, Task};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 20_000;
+
+impl Engine {
+    /// A rehearsal only tells whether the word fits the task's state.
+    pub(super) fn rule(
+        &mut self,
+        turn: &mut Turn,
+        id: TaskId,
+        ruling: Ruling,
+        is_rehearsal: bool,
+        now: Timestamp,
+    ) -> Result<Arc<Task>, EngineError> {
+        let task = self.task(id)?;
+        if let Ruling::Reject { reason } = &ruling {
+            check_reason(reason, id)?;
+        }
+        let run = match self.world.last_work_run(id).map_err(unreadable)? {
+            Some(run) => run,
+            None => RunId::new(id, task.runs.max(1), self.doors.random()),
+        };
+        let event = Event::Ruled { run, ruling };
+        let refused = |source| EngineError::Refused { task: id, source };
+        if is_rehearsal {
+            let bounds = Bounds { max_attempts: u32::MAX, max_review_rounds: u32::MAX, ..Bounds::default() };
+            let context = Context { now, bounds: &bounds, alternatives: &[], model_for: &|_, _| None };
+            return step(&task, &event, &context).map(|_| task).map_err(refused);
+        }
+        self.apply(turn, id, &event, now).map_err(refused)
+    }
+
+    pub(super) fn compare(&mut self, turn: &mut Turn, id: TaskId, with_patch: bool, reply: Reply<Difference>) {
+        match self.task(id) {
+            Ok(task) => {
+                let run = RunId::new(task.id, 0, self.doors.random());
+                self.spawn_once(Job::Compare { task, run, with_patch, reply: ReplySlot::new(reply) });
+            }
+            Err(error) => super::commands::answer(turn, reply, Err(error)),
+        }
+    }
+}
+
+fn check_reason(reason: &str, id: TaskId) -> Result<(), EngineError> {
+    let invalid = |message: String| {
+        let hint = Some(format!("orch task reject {id} -m \"what is to be different\""));
+        Err(EngineError::Invalid { message, hint })
+    };
+    if reason.trim().is_empty() {
+        return invalid("the author needs a reason".to_owned());
+    }
+    if reason.chars().count() > MAX_REASON {
+        return invalid(format!("the reason is longer than {MAX_REASON} characters"));
+    }
+    Ok(())
+}
+
+/// Which word is about the branch as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acceptance {
+    /// It is accepted.
+    Approve,
+    /// It is to be merged now.
+    Merge,
+}
+
+impl EngineHandle {
+    /// Accepts the work of a task as it is. The word holds for the tip of its branch, which must be `wanted` where the
+    /// person has named what they saw.
+    pub async fn accept(
+        &self,
+        id: TaskId,
+        acceptance: Acceptance,
+        wanted: Option<&str>,
+    ) -> Result<Arc<Task>, EngineError> {
+        let ruling = |acceptance, commit| match acceptance {
+            Acceptance::Approve => Ruling::Approve { commit },
+            Acceptance::Merge => Ruling::Merge { commit },
+        };
+        let task = self.rule(id, ruling(acceptance, String::new()), true).await?;
+        if task.status() == Status::Done && task.is_merged() {
+            return Ok(task);
+        }
+        // What the base has already needs no more than the person's word.
+        let acceptance = if task.is_merged() { Acceptance::Approve } else { acceptance };
+        let seen = self.compare(id, false).await?;
+        let (branch, base, head) = (&*seen.branch, &*seen.base_branch, &*seen.head);
+        // One that somebody has merged already had its commits all the same.
+        let judged = task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len());
+        let seen = Seen { branch, base, head, commits: seen.commits.max(judged), wanted };
+        let commit = seen.bind().map_err(|error| not_bound(id, &error))?;
+        self.rule(id, ruling(acceptance, commit), false).await
+    }
+}
+
+fn not_bound(id: TaskId, error: &NotBound) -> EngineError {
+    let message = format!("task {id}: {error}");
+    match error {
+        NotBound::NoCommit(_) => EngineError::Invalid { message, hint: Some(format!("orch task diff {id} tells it")) },
+        NotBound::Moved { .. } => {
+            EngineError::InTheWay { message, hint: format!("look at it again: orch task diff {id}") }
+        }
+        NotBound::NoCommits { .. } => EngineError::InTheWay {
+            message,
+            hint: format!("orch task reject {id} -m \"…\", or orch task retry {id}"),
+        },
+    }
+}

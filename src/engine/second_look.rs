@@ -1,0 +1,325 @@
+//! A review by an agent: a run like any other, of another agent where there is one, in a checkout of its own at the commit
+//! that is looked at, with tools that read. What it writes there is thrown away with the checkout.
+
+use super::apply::Job;
+use super::doors::Doors;
+use super::launch::{Started, ask, prepare_run, project_name};
+use super::main_loop::Engine;
+use super::material;
+use super::session::{Opening, not_started};
+use super::settings::{Settings, directory_of};
+use super::terms::{self, Terms};
+use super::world::Turn;
+use crate::adapters::git::{Checkout, Repo};
+use crate::adapters::process::which;
+use crate::agents::{LaunchRequest, Session};
+use crate::config::resolved::Config;
+use crate::domain::event::{Event, LaunchProblem};
+use crate::domain::evidence::Evidence;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::names;
+use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
+use crate::domain::prompt::{ReviewContext, Templates, review_prompt};
+use crate::domain::review::{Candidate, ReviewAnswer, choose};
+use crate::domain::task::{Postponed, ReviewStage, Run, State, Task};
+use crate::runner::{Limits, RunReport};
+use crate::store::journal::Project;
+use jiff::{SignedDuration, Timestamp};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// When it is looked again for somebody who can review, where nobody knows a time: each time twice as late.
+const WAIT: SignedDuration = SignedDuration::from_mins(5);
+/// The longest of these waits.
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_hours(2);
+/// The most of the difference that a reviewer is shown, in bytes; the rest is in the checkout.
+const SHOWN: usize = 256 << 10;
+
+/// Where a review looks at its commit.
+fn checkout_of(doors: &Doors, run: &RunId) -> PathBuf {
+    doors.home.merges().join(format!("{run}-review"))
+}
+
+/// Begins the review `run` of what the task's last judgement saw.
+pub async fn start(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &Run,
+) -> Result<Started, LaunchProblem> {
+    let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
+    if !dir.is_dir() {
+        return Err(LaunchProblem::MissingDir(dir));
+    }
+    let evidence = task.evidence.as_deref().ok_or_else(|| ask(&"there is nothing to review", None))?;
+    let run_dir = doors.run_dir(&run.id);
+    if not_started(&run_dir)? {
+        let project = project_name(&dir, projects);
+        let name = names::session_name(&project, &dir, task.id, task.runs);
+        let opening = Opening::begin(doors, format!("{name}-review-{}", run.id), run_dir)?;
+        let prepared = async {
+            let repo = doors.repository(&dir).await.map_err(|e| ask(&e, e.hint()))?;
+            let at = repo.checkout_aside(&checkout_of(doors, &run.id), &evidence.head).await;
+            let at = at.map_err(|e| ask(&e, e.hint()))?;
+            let templates = material::templates(&doors.home, Some(&project)).map_err(LaunchProblem::Ask)?;
+            prepare(doors, &settings.for_task(task, projects), &templates, (task, run), (&repo, &at, evidence)).await
+        };
+        if let Err(problem) = prepared.await {
+            opening.close().await;
+            return Err(problem);
+        }
+        opening.taken().await?;
+    }
+    Ok(Started { place: None, session_id: None })
+}
+
+async fn prepare(
+    doors: &Doors,
+    config: &Config,
+    templates: &Templates,
+    (task, run): (&Task, &Run),
+    (repo, at, evidence): (&Repo, &Checkout, &Evidence),
+) -> Result<(), LaunchProblem> {
+    let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
+    let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
+    let path = doors.environment.get("PATH").map_or("", String::as_str);
+    let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
+    let shown = repo.diff(at, &evidence.base, &evidence.head, SHOWN).await.map_err(|e| ask(&e, e.hint()))?;
+    let redactor = config.redactor(&doors.environment);
+    let omitted: Vec<String> = shown.omitted.iter().map(|path| path.display().to_string()).collect();
+    let context = ReviewContext {
+        task_id: task.id,
+        title: &task.spec.title,
+        body: &task.spec.body,
+        labels: &task.spec.labels,
+        checkout: &at.work_tree.to_string_lossy(),
+        summary: task.summary.as_deref().unwrap_or_default(),
+        evidence,
+        diff: &redactor.text(&shown.text),
+        omitted: &omitted,
+    };
+    let prompt = review_prompt(&context, templates);
+    let run_dir = doors.run_dir(&run.id);
+    let request = LaunchRequest {
+        task_id: task.id,
+        run_id: run.id.clone(),
+        kind: RunKind::Review,
+        command,
+        extra_args: agent.args.clone(),
+        model: run.model.clone(),
+        session: Session::New { id: uuid::Uuid::new_v4().to_string() },
+        worktree: at.work_tree.clone(),
+        main_dir: None,
+        git_dirs: None,
+        run_dir: run_dir.path().to_owned(),
+        prompt_file: run_dir.prompt(),
+        title: format!("orch reviews task {}", task.id),
+        answer_schema: ReviewAnswer::json_schema(),
+        sandbox: true,
+        codex_sandbox: agent.sandbox,
+        trust_repository: false,
+        prompt: agent.prompt,
+        mode: agent.mode,
+        orch: doors.program(),
+        live: false,
+    };
+    let timeout_ms = u64::try_from(config.review.timeout.as_millis()).unwrap_or(u64::MAX);
+    let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(config), ..Limits::default() };
+    prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
+}
+
+/// Throws the checkout of a review away.
+pub async fn clear(doors: &Arc<Doors>, dir: &Path, run: &RunId) {
+    let removed = match doors.repository(dir).await {
+        Ok(repo) => repo.remove_scratch(&checkout_of(doors, run)).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(error) = removed {
+        tracing::warn!(%run, error, "the checkout of a review is left behind");
+    }
+}
+
+/// How long nobody looks again for a reviewer: the first time, or twice the last wait.
+fn next_wait(task: &Task) -> SignedDuration {
+    let last = task.review_put_off().map_or(SignedDuration::ZERO, |wait| wait.until.duration_since(task.updated_at));
+    (last + last).clamp(WAIT, LONGEST_WAIT)
+}
+
+impl Engine {
+    /// Begins a review, or says why nobody can make one now.
+    pub(super) fn begin_review(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let State::InReview { run: work, review: ReviewStage::Reviewing { review: None, .. } } = &task.state else {
+            return;
+        };
+        let config = self.settings.for_task(&task, &self.world.projects);
+        let candidates: Vec<Candidate> = self
+            .settings
+            .may_review(&config)
+            .iter()
+            .map(|agent| self.candidate(agent, config.review_model(agent), now))
+            .collect();
+        let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
+        let model = task.route.as_ref().and_then(|route| route.model.as_deref());
+        let provider = provider_of(author, model);
+        let Some(chosen) = choose(&candidates, (author, &provider), &task.failed_reviews) else {
+            let (detail, until) = self.why_nobody(&candidates, &task, now);
+            return self.postpone_review(turn, id, &detail, until, now);
+        };
+        let model = config.review_model(&chosen.agent).map(str::to_owned);
+        let run = self.new_run(&task, RunKind::Review, chosen.agent.clone(), model, now);
+        self.expect(turn, id, &Event::ReviewAsked { run: work.clone(), review: run.id.clone() }, now);
+        turn.put_run(&mut self.world, run);
+    }
+
+    fn candidate(&self, agent: &str, model: Option<&str>, now: Timestamp) -> Candidate {
+        let rests = self.world.cooldowns.get(agent).is_some_and(|cooldown| cooldown.holds(now));
+        let is_free = !rests && !self.world.pauses.holds_agent(agent) && self.broken(agent, now).is_none();
+        Candidate { agent: agent.to_owned(), provider: provider_of(agent, model), is_free }
+    }
+
+    /// Why nobody can review, and when that may be over.
+    fn why_nobody(&self, candidates: &[Candidate], task: &Task, now: Timestamp) -> (String, Timestamp) {
+        let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
+        let later = now.checked_add(next_wait(task)).unwrap_or(now);
+        let others: Vec<&str> =
+            candidates.iter().map(|candidate| candidate.agent.as_str()).filter(|agent| *agent != author).collect();
+        let rests = others.iter().filter_map(|agent| self.world.cooldowns.get(*agent)).filter(|c| c.holds(now));
+        let first = rests.min_by_key(|cooldown| cooldown.until);
+        let paused: Vec<&str> = others.iter().copied().filter(|agent| self.world.pauses.holds_agent(agent)).collect();
+        if first.is_none() && !paused.is_empty() {
+            // Nobody looks again by the clock: the end of the pause lets it go on.
+            return (format!("no reviewer is to be had: {} paused", paused.join(", ")), Timestamp::MAX);
+        }
+        match (first, others.is_empty()) {
+            (Some(cooldown), _) => {
+                (format!("no reviewer is to be had: {}: {}", others.join(", "), cooldown.detail), cooldown.until)
+            }
+            (None, false) => (format!("no reviewer is to be had: {} cannot work now", others.join(", ")), later),
+            (None, true) => ("no agent that may review is installed or free".to_owned(), later),
+        }
+    }
+
+    /// The review is begun later, and by nobody now.
+    pub(super) fn postpone_review(
+        &mut self,
+        turn: &mut Turn,
+        id: TaskId,
+        detail: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+        let State::InReview { run, review: ReviewStage::Reviewing { .. } } = &task.state else { return };
+        let wait = Postponed { detail: detail.to_owned(), until };
+        self.expect(turn, id, &Event::ReviewPostponed { run: run.clone(), wait }, now);
+    }
+
+    /// Agents may be asked again: reviews that waited for that go on.
+    pub(super) fn reviewers_are_back(&mut self, turn: &mut Turn, now: Timestamp) {
+        let waits = |task: &&Arc<Task>| task.review_put_off().is_some_and(|wait| wait.until == Timestamp::MAX);
+        let waiting: Vec<TaskId> = self.world.tasks.values().filter(waits).map(|task| task.id).collect();
+        for id in waiting {
+            self.postpone_review(turn, id, "a pause has ended", now, now);
+        }
+    }
+
+    fn clear_review(&mut self, task: &Task, run: &RunId) {
+        if let Ok(dir) = directory_of(task, &self.world.projects) {
+            self.spawn_once(Job::ClearReview { dir, run: run.clone() });
+        }
+    }
+
+    pub(super) fn on_review_ended(&mut self, turn: &mut Turn, mut run: Run, report: &RunReport, now: Timestamp) {
+        let (id, task_id, agent, model) = (run.id.clone(), run.task, run.agent.clone(), run.model.clone());
+        let Some(task) = self.world.tasks.get(&task_id).cloned() else { return };
+        let commit = task.evidence.as_ref().map(|evidence| evidence.head.clone()).unwrap_or_default();
+        let answer = match report.failure() {
+            Some(outcome) => Err(outcome),
+            None => ReviewAnswer::parse(&report.ending, &commit)
+                .map_err(|error| Outcome::Failed(Failure::new(FailureClass::Malformed, error.to_string()))),
+        };
+        match &answer {
+            Ok(_) => self.credit_agent(turn, &agent, now),
+            Err(outcome) => {
+                self.weigh_outcome(turn, &run, outcome, now);
+                self.cool_down(turn, &agent, outcome, now);
+            }
+        }
+        run.outcome = Some(match &answer {
+            Ok(answer) => super::question::answered(format!("{}: {}", answer.decision, answer.notes)),
+            Err(outcome) => outcome.clone(),
+        });
+        if let Some(cost) = run.cost {
+            let mut paid = Task::clone(&task);
+            paid.cost = Some(paid.cost.unwrap_or_default() + cost);
+            turn.put_task(&mut self.world, paid);
+        }
+        turn.put_run(&mut self.world, run);
+        self.clear_review(&task, &id);
+        let State::InReview { run: work, review: ReviewStage::Reviewing { review: Some(current), .. } } = &task.state
+        else {
+            return;
+        };
+        if *current != id {
+            return;
+        }
+        let run = work.clone();
+        let event = match answer {
+            Ok(answer) => Event::Reviewed { run, review: answer.by(&agent, model.as_deref(), &commit) },
+            Err(Outcome::Failed(failure)) => Event::ReviewFailed { run, agent, failure },
+            Err(Outcome::Cancelled { detail }) => {
+                Event::ReviewFailed { run, agent, failure: Failure::new(FailureClass::Killed, detail) }
+            }
+            Err(Outcome::Finished { .. }) => return,
+        };
+        self.expect(turn, task_id, &event, now);
+    }
+
+    /// A review that did not begin.
+    pub(super) fn review_failed(
+        &mut self,
+        turn: &mut Turn,
+        id: &RunId,
+        (task_id, agent): (TaskId, &str),
+        failure: Failure,
+        now: Timestamp,
+    ) {
+        let Some(task) = self.world.tasks.get(&task_id).cloned() else { return };
+        self.clear_review(&task, id);
+        if review_of(&task) == Some(id)
+            && let State::InReview { run, .. } = &task.state
+        {
+            let event = Event::ReviewFailed { run: run.clone(), agent: agent.to_owned(), failure };
+            self.expect(turn, task_id, &event, now);
+        }
+    }
+}
+
+/// The run that reviews a task's work now.
+pub(super) fn review_of(task: &Task) -> Option<&RunId> {
+    match &task.state {
+        State::InReview { review: ReviewStage::Reviewing { review, .. }, .. } => review.as_ref(),
+        State::InReview { .. }
+        | State::New { .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => None,
+    }
+}
+
+/// Who serves the model that an agent uses, as far as its name tells.
+fn provider_of(agent: &str, model: Option<&str>) -> String {
+    match model.and_then(|model| model.split_once('/')) {
+        Some((provider, _)) => provider.to_owned(),
+        None => match agent {
+            "claude" => "anthropic".to_owned(),
+            "codex" => "openai".to_owned(),
+            other => other.to_owned(),
+        },
+    }
+}

@@ -1,0 +1,292 @@
+//! `tasks.yml` in the simulation: one text that the engine reads and writes by its real rules, and a person by hand.
+
+use super::scenario::Change;
+use super::stored::Tables;
+use crate::adapters::fs::{Digest, Fingerprint};
+use crate::domain::ids::TaskId;
+use crate::domain::task::{Spec, Status, Task};
+use crate::engine::file_job::{FileNews, How, Known, KnownTasks, TasksNews, WriteOrder, Writeback};
+use crate::store::tasks_file::{At, Edit, TasksDoc};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What stands there of one task.
+#[derive(Debug, Clone)]
+struct Line {
+    spec: Spec,
+    status: Option<String>,
+    /// orch's own results stand there.
+    results: bool,
+}
+
+/// How the file stands beside its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shape {
+    #[default]
+    Sound,
+    /// No YAML.
+    Broken,
+    /// An editor truncated it, and has not written yet.
+    Empty,
+}
+
+/// The file as an editor has it open.
+#[derive(Debug, Clone)]
+pub struct Copy {
+    lines: BTreeMap<TaskId, Line>,
+    newborn: Vec<(usize, Spec)>,
+    by_hand: u64,
+}
+
+impl Copy {
+    /// The tasks that it calls new, as somebody may type it. Without results it is seen to be older than they are.
+    pub fn says_new(&self) -> Vec<TaskId> {
+        let is_new = |(_, line): &(&TaskId, &Line)| line.status.as_deref() == Some("new") && line.results;
+        self.lines.iter().filter(is_new).map(|(id, _)| *id).collect()
+    }
+}
+
+/// The file.
+#[derive(Debug, Default)]
+pub struct File {
+    lines: BTreeMap<TaskId, Line>,
+    /// Entries that have no id yet, by their number in the scenario.
+    newborn: Vec<(usize, Spec)>,
+    pub shape: Shape,
+    version: u64,
+    /// When it was saved, by the wall clock.
+    saved_at: Timestamp,
+    /// How often a person saved it.
+    by_hand: u64,
+    /// The text of a version: it is asked for more often than it changes.
+    written: RefCell<Option<(u64, String)>>,
+}
+
+impl File {
+    /// A person saved it.
+    pub fn saved_by_hand(&mut self, now: Timestamp) {
+        self.by_hand += 1;
+        self.saved(now);
+    }
+
+    fn saved(&mut self, now: Timestamp) {
+        self.version += 1;
+        self.saved_at = now;
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::numbered(self.version, self.saved_at)
+    }
+
+    /// Whether a look would find something new.
+    pub fn is_news_to(&self, known: &Known) -> bool {
+        known.tasks != Some(Some(self.fingerprint())) || !known.missing.is_empty()
+    }
+
+    /// A person edits the entry of a task.
+    pub fn change(&mut self, id: TaskId, change: &Change, after: Vec<TaskId>) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        match change {
+            Change::Priority(priority) => line.spec.priority = *priority,
+            Change::Status(status) => line.status = Some((*status).to_owned()),
+            Change::After(_) => line.spec.depends_on = after,
+            // Without any entry the file would be empty, by which nothing is said.
+            Change::Delete if self.lines.len() == 1 => {}
+            Change::Delete => drop(self.lines.remove(&id)),
+        }
+    }
+
+    /// The tasks that stand there.
+    pub fn ids(&self) -> BTreeSet<TaskId> {
+        self.lines.keys().copied().collect()
+    }
+
+    /// An editor opens it.
+    pub fn open(&self) -> Copy {
+        Copy { lines: self.lines.clone(), newborn: self.newborn.clone(), by_hand: self.by_hand }
+    }
+
+    /// An editor saves what it has, whatever stands there by now. Who saw somebody else's save, and has new entries that
+    /// were saved already, takes over those that stand there.
+    pub fn save_copy(&mut self, copy: Copy) {
+        if copy.by_hand == self.by_hand {
+            self.newborn = copy.newborn;
+        }
+        self.lines = copy.lines;
+    }
+
+    /// Two thirds are lost; tells which.
+    pub fn lose(&mut self) -> BTreeSet<TaskId> {
+        let keeps = self.lines.len() / 3;
+        let lost = self.lines.keys().skip(keeps).copied().collect::<BTreeSet<_>>();
+        if keeps == 0 {
+            return BTreeSet::new();
+        }
+        self.lines.retain(|id, _| !lost.contains(id));
+        lost
+    }
+
+    /// What was lost is put back, as it was.
+    pub fn put_back(&mut self, whole: Copy) {
+        for (id, line) in whole.lines {
+            self.lines.entry(id).or_insert(line);
+        }
+    }
+
+    /// A person writes a new entry.
+    pub fn write_new(&mut self, wish: usize, spec: Spec) {
+        self.newborn.push((wish, spec));
+    }
+
+    /// A person mends what went in circles: nobody waits for a later task.
+    pub fn mend(&mut self) {
+        for (id, line) in &mut self.lines {
+            line.spec.depends_on.retain(|other| other < id);
+        }
+        self.shape = Shape::Sound;
+    }
+
+    fn text(&self) -> String {
+        let mut written = self.written.borrow_mut();
+        match &*written {
+            Some((version, text)) if *version == self.version => text.clone(),
+            Some(_) | None => {
+                let text = self.composed();
+                *written = Some((self.version, text.clone()));
+                text
+            }
+        }
+    }
+
+    fn composed(&self) -> String {
+        let lines = self.lines.iter().map(|(id, line)| entry(Some(*id), line));
+        let newborn = self.newborn.iter().map(|(_, spec)| {
+            let line = Line { spec: spec.clone(), status: None, results: false };
+            entry(None, &line)
+        });
+        let entries: Vec<Value> = lines.chain(newborn).collect();
+        match self.shape {
+            Shape::Broken => "tasks: [".to_owned(),
+            Shape::Sound if !entries.is_empty() => json!({ "tasks": entries }).to_string() + "\n",
+            Shape::Sound | Shape::Empty => String::new(),
+        }
+    }
+
+    /// What the engine's look finds, as the real one tells it.
+    pub fn read(&self, known: &Known, stored: &Tables) -> FileNews {
+        let text = self.text();
+        let here = Some(Some(self.fingerprint()));
+        let missing = if known.tasks == here { known.missing.clone() } else { BTreeMap::new() };
+        let looked = Known { tasks: here, agreed: None, missing, ..known.clone() };
+        let (saved, is_unended) = (Some(self.saved_at), !text.is_empty() && !text.ends_with('\n'));
+        let news = FileNews { known: looked, saved, is_unended, ..FileNews::default() };
+        if !self.is_news_to(known) {
+            return FileNews { is_unended: false, ..news };
+        }
+        if known.agreed.is_some_and(|agreed| agreed.digest() == Digest::of(text.as_bytes())) {
+            return FileNews { tasks: Some(TasksNews::Agreed), is_unended: false, ..news };
+        }
+        let is_mark = |task: &&Task| task.is_settled() && task.file.is_written();
+        let marks: Vec<TaskId> =
+            stored.tasks.values().map(|task| &**task).filter(is_mark).map(|task| task.id).collect();
+        let (tasks, lacking) = match TasksDoc::parse(text, &|_| true) {
+            Ok(doc) => {
+                let lacks = |id: &TaskId| doc.ids().binary_search(id).is_err();
+                let lacking = marks.iter().copied().filter(lacks).collect();
+                (TasksNews::Read(Box::new(doc)), lacking)
+            }
+            Err(problems) => (TasksNews::Broken(problems.iter().map(ToString::to_string).collect()), Vec::new()),
+        };
+        FileNews { tasks: Some(tasks), settled: marks.len(), lacking, ..news }
+    }
+
+    /// The engine writes. `filled` is told which new entries got which ids.
+    pub fn write(&mut self, order: &WriteOrder, now: Timestamp, filled: &mut dyn FnMut(usize, TaskId)) -> Writeback {
+        let text = self.text();
+        match &order.how {
+            How::Append { agreed, .. } => {
+                if agreed.digest() != Digest::of(text.as_bytes()) {
+                    return Writeback::Changed;
+                }
+                for line in &order.tasks {
+                    let status = Some(line.status().as_str().to_owned());
+                    self.lines.insert(line.task.id, Line { spec: line.task.spec.clone(), status, results: false });
+                }
+            }
+            How::Edit { outline, edits } => {
+                if !outline.is_of(&text) {
+                    return Writeback::Changed;
+                }
+                let before = self.lines.len();
+                let mut born = Vec::new();
+                for edit in edits {
+                    match edit {
+                        Edit::Set { at: At::Id(id), key, value } => self.set(*id, key, value),
+                        Edit::Set { at: At::Index(_), .. } => {}
+                        Edit::FillId { index, id } => born.push((index - before, *id)),
+                        Edit::Append(new) => {
+                            let status = new.status.map(|status| status.as_str().to_owned());
+                            self.lines.insert(new.id, Line { spec: new.spec.clone(), status, results: false });
+                        }
+                    }
+                }
+                for (at, id) in &born {
+                    let (wish, spec) = self.newborn[*at].clone();
+                    filled(wish, *id);
+                    self.lines.insert(*id, Line { spec, status: None, results: false });
+                }
+                if !born.is_empty() {
+                    self.newborn.clear();
+                }
+            }
+        }
+        self.saved(now);
+        let doc = TasksDoc::parse(self.text(), &|_| true).ok();
+        Writeback::Written {
+            agreed: doc.as_ref().map(TasksDoc::agreed),
+            outline: doc.map(TasksDoc::into_outline),
+            tasks: order.tasks.clone(),
+            refused: Vec::new(),
+            known: (!order.fills).then(|| KnownTasks(self.fingerprint())),
+        }
+    }
+
+    fn set(&mut self, id: TaskId, key: &str, value: &Value) {
+        let Some(line) = self.lines.get_mut(&id) else { return };
+        if key == "status" {
+            line.status = value.as_str().map(str::to_owned);
+        } else if key == "assignee" {
+            line.spec.assignee = value.as_str().map(str::to_owned);
+        } else {
+            line.results |= key == "attempts" || key == "branch";
+        }
+    }
+
+    /// The status that stands there of a task.
+    pub fn status(&self, id: TaskId) -> Option<Status> {
+        Status::parse(self.lines.get(&id)?.status.as_deref()?)
+    }
+}
+
+fn entry(id: Option<TaskId>, line: &Line) -> Value {
+    let Line { spec, status, results } = line;
+    let mut entry = json!({ "title": spec.title, "priority": spec.priority });
+    let mut put = |key: &str, value: Option<Value>| {
+        if let (Some(entry), Some(value)) = (entry.as_object_mut(), value) {
+            entry.insert(key.to_owned(), value);
+        }
+    };
+    put("id", id.map(|id| id.0.into()));
+    let after: Vec<u64> = spec.depends_on.iter().map(|id| id.0).collect();
+    put("depends_on", (!after.is_empty()).then(|| after.into()));
+    put("dir", spec.dir.as_ref().map(|dir| dir.to_string_lossy().into()));
+    put("labels", (!spec.labels.is_empty()).then(|| spec.labels.clone().into()));
+    put("parent", spec.parent.map(|id| id.0.into()));
+    put("assignee", spec.assignee.as_deref().map(Value::from));
+    put("agent", spec.agent.as_deref().map(Value::from));
+    put("status", status.as_deref().map(Value::from));
+    put("attempts", results.then(|| 1.into()));
+    entry
+}

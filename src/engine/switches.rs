@@ -1,0 +1,214 @@
+//! What a person switches: pauses, and the way out. Nothing is stopped here: runs are asked to stop by the state that
+//! their tasks are in, and starts are held by the plan.
+
+use super::handle::{EngineError, Fate, Switched, UnderWay};
+use super::main_loop::Engine;
+use super::settings::OwnedRouting;
+use super::world::Turn;
+use crate::domain::event::Event;
+use crate::domain::ids::TaskId;
+use crate::domain::outcome::RunKind;
+use crate::domain::pause::{Pause, PauseScope, Wanted};
+use crate::domain::plan::directory;
+use crate::domain::service::{Departure, Leave};
+use crate::domain::task::{ReviewStage, State, Task};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+impl Engine {
+    /// Pauses something, or lets it go on.
+    pub(super) fn switch(
+        &mut self,
+        turn: &mut Turn,
+        (wanted, pauses): (&Wanted, bool),
+        by: String,
+        now: Timestamp,
+    ) -> Result<Switched, EngineError> {
+        let scope = self.scope_of(wanted)?;
+        let is_paused = self.world.pauses.get(&scope).is_some();
+        let changed = is_paused != pauses;
+        if changed && pauses {
+            let pause = Pause { scope: scope.clone(), since: now, by };
+            turn.note(&mut self.world, now, None, None, "paused", pause.told());
+            turn.put_pause(&mut self.world, pause);
+        } else if changed {
+            turn.note(&mut self.world, now, None, None, "resumed", format!("{} goes on: {by}", scope.told()));
+            turn.end_pause(&mut self.world, &scope);
+            self.reviewers_are_back(turn, now);
+        }
+        self.mind_pauses();
+        Ok(Switched { changed, pauses: self.world.pauses.iter().cloned().collect() })
+    }
+
+    /// What a person means by a name. What is paused is found by its name also when it is gone.
+    fn scope_of(&self, wanted: &Wanted) -> Result<PauseScope, EngineError> {
+        match wanted {
+            Wanted::All => Ok(PauseScope::All),
+            Wanted::Agent(name) => {
+                let scope = PauseScope::Agent { name: name.clone() };
+                if self.settings.config.agent(name).is_some() || self.world.pauses.get(&scope).is_some() {
+                    return Ok(scope);
+                }
+                let known = self.settings.config.agents.names().collect::<Vec<_>>().join(", ");
+                Err(not_there(format!("there is no agent {name:?}"), format!("known agents: {known}")))
+            }
+            Wanted::Project(name) => self.project_of(name),
+        }
+    }
+
+    fn project_of(&self, name: &str) -> Result<PauseScope, EngineError> {
+        let is_it = |dir: &std::path::Path, called: &str| called == name || dir == std::path::Path::new(name);
+        let known = self.world.projects.iter().map(|p| (&p.dir, &p.name));
+        let paused = self.world.pauses.iter().filter_map(|pause| match &pause.scope {
+            PauseScope::Project { dir, name } => Some((dir, name)),
+            PauseScope::All | PauseScope::Agent { .. } => None,
+        });
+        let mut found: Vec<_> = known.chain(paused).filter(|(dir, called)| is_it(dir, called)).collect();
+        found.sort_unstable();
+        found.dedup_by_key(|(dir, _)| *dir);
+        match found.as_slice() {
+            [(dir, name)] => Ok(PauseScope::Project { dir: (*dir).clone(), name: (*name).clone() }),
+            [] => Err(not_there(format!("there is no project {name:?}"), "`orch project list` shows all".to_owned())),
+            [(first, _), ..] => Err(EngineError::Invalid {
+                message: format!("{} projects are called {name:?}", found.len()),
+                hint: Some(format!("name one by its directory: {}", first.display())),
+            }),
+        }
+    }
+
+    /// Whoever chooses an agent knows which ones are paused.
+    pub(super) fn mind_pauses(&mut self) {
+        let agents = |pause: &Pause| match &pause.scope {
+            PauseScope::Agent { name } => Some(name.clone()),
+            PauseScope::All | PauseScope::Project { .. } => None,
+        };
+        let avoided: Vec<String> = self.world.pauses.iter().filter_map(agents).collect();
+        if self.settings.avoided != avoided {
+            Arc::make_mut(&mut self.settings).avoided = avoided;
+        }
+    }
+
+    /// The routing question of a task.
+    pub(super) fn routing(&self, task: &Task) -> OwnedRouting {
+        self.settings.routing(task, &self.world.projects)
+    }
+
+    /// A task that a person wants to run now, although it is paused.
+    pub(super) fn refuse_paused(&self, task: &Task) -> Result<(), EngineError> {
+        let agent = match &task.state {
+            State::New { .. } => None,
+            State::Routed { .. } => task.route.as_ref().map(|route| route.agent.as_str()),
+            State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => return Ok(()),
+        };
+        let dir = directory(task, &self.world.project_dirs).ok();
+        match self.world.pauses.words(dir, agent) {
+            Some(why) => Err(EngineError::Paused { task: task.id, why: why.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins to leave, or tells what that would mean.
+    pub(super) fn shut_down(
+        &mut self,
+        turn: &mut Turn,
+        departure: Departure,
+        is_rehearsal: bool,
+        now: Timestamp,
+    ) -> Vec<UnderWay> {
+        let work = self.work_at(departure.how);
+        if is_rehearsal {
+            return work;
+        }
+        turn.note(
+            &mut self.world,
+            now,
+            None,
+            None,
+            "shutting_down",
+            format!("{}: {}", departure.why, departure.how.told()),
+        );
+        for one in work.iter().filter(|one| one.fate == Fate::Interrupted) {
+            self.interrupt(turn, one, now);
+        }
+        self.leave_by(departure);
+        work
+    }
+
+    /// Everything that is under way, and what becomes of it.
+    fn work_at(&self, how: Leave) -> Vec<UnderWay> {
+        let of_runs = match how {
+            Leave::Stop | Leave::Respawn => Fate::GoesOn,
+            Leave::Drain => Fate::Finished,
+            Leave::Now => Fate::Interrupted,
+        };
+        let of_results = match how {
+            Leave::Stop | Leave::Respawn | Leave::Now => Fate::Later,
+            Leave::Drain => Fate::Finished,
+        };
+        let runs = self.world.runs.values().map(|run| UnderWay {
+            task: run.task,
+            run: run.id.clone(),
+            agent: run.agent.clone(),
+            fate: of_runs,
+        });
+        let results = self.world.tasks.values().filter_map(|task| {
+            let State::InReview { run, .. } = task.state.clone() else { return None };
+            let agent = task.route.as_ref().map(|route| route.agent.clone()).unwrap_or_default();
+            is_being_checked(task).then_some(UnderWay { task: task.id, run, agent, fate: of_results })
+        });
+        let mut work: Vec<UnderWay> = runs.chain(results).collect();
+        work.sort_by(|a, b| (a.task, &a.run).cmp(&(b.task, &b.run)));
+        work
+    }
+
+    fn interrupt(&mut self, turn: &mut Turn, one: &UnderWay, now: Timestamp) {
+        let Some(kind) = self.world.runs.get(&one.run).map(|run| run.kind) else { return };
+        match kind {
+            RunKind::Work => self.expect(turn, one.task, &Event::ShutdownAsked, now),
+            RunKind::Review => self.postpone_review(turn, one.task, "orch was shut down", now, now),
+            RunKind::Route => {
+                self.drop_route_run(turn, one.run.clone(), now);
+                self.postpone_routing(turn, one.task, now);
+            }
+        }
+    }
+
+    /// The question is asked again when somebody is there to hear the answer.
+    fn postpone_routing(&mut self, turn: &mut Turn, task: TaskId, now: Timestamp) {
+        let asks = self.world.tasks.get(&task).is_some_and(|t| matches!(t.state, State::New { routing: Some(_), .. }));
+        if asks {
+            self.expect(turn, task, &Event::RoutePostponed { until: now }, now);
+        }
+    }
+
+    /// Whether a result is being judged or integrated now.
+    pub(super) fn checks_results(&self) -> bool {
+        self.world.tasks.values().any(|task| is_being_checked(task))
+    }
+}
+
+/// What waits for the person's checkout is not being checked.
+fn is_being_checked(task: &Task) -> bool {
+    match &task.state {
+        State::InReview { review: ReviewStage::Judging, .. } => true,
+        // A review is a run, and counted as one.
+        State::InReview { review: ReviewStage::Reviewing { .. }, .. } => false,
+        State::InReview { review: ReviewStage::Integrating { waiting, .. }, .. } => waiting.is_none(),
+        State::New { .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => false,
+    }
+}
+
+fn not_there(message: String, hint: String) -> EngineError {
+    EngineError::NotThere { message, hint }
+}

@@ -1,0 +1,200 @@
+//! An engine whose disk fails it: a damaged journal, a `tasks.yml` that cannot be written. It says so, does not spin, and
+//! leaves when it is told to. The engine's own turns on real files.
+
+use super::apply::{JobKey, Report};
+use super::file_job::{Writeback, read};
+use super::file_tests::room::ground;
+use super::handle::{Command, EngineHandle};
+use super::main_loop::Input;
+use super::signals::Farewell;
+use super::world::Archive;
+use super::{Engine, Mode, Signals, start};
+use crate::adapters::clock::{Clock, SystemClock, instant};
+use crate::adapters::fs::{Durability, write_private};
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::service::{Cause, Departure, Leave};
+use crate::domain::task::{Status, Task};
+use crate::store::journal::JournalError;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// An archive of which nothing can be read.
+struct Unreadable(fn() -> JournalError);
+
+impl Archive for Unreadable {
+    fn task(&self, _: TaskId) -> Result<Option<Task>, JournalError> {
+        Err((self.0)())
+    }
+
+    fn settled_status(&self, _: TaskId) -> Result<Option<Status>, JournalError> {
+        Err((self.0)())
+    }
+
+    fn last_work_run(&self, _: TaskId) -> Result<Option<RunId>, JournalError> {
+        Err((self.0)())
+    }
+}
+
+fn damage() -> JournalError {
+    JournalError::Damaged { path: "orch.db".into(), findings: vec!["a page is gone".to_owned()] }
+}
+
+fn hiccup() -> JournalError {
+    JournalError::Stopped { path: "orch.db".into() }
+}
+
+fn save(path: &Path, text: &str) {
+    write_private(path, text.as_bytes(), Durability::Cached).expect("written");
+}
+
+/// An engine on a home of its own, moved by hand.
+struct Patient {
+    _dir: tempfile::TempDir,
+    engine: Engine,
+    signals: Signals,
+    handle: EngineHandle,
+}
+
+impl Patient {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (doors, loaded) = ground(dir.path());
+        let signals = Signals::default();
+        let (engine, handle) = start(doors, loaded, Mode::Serve, signals.clone());
+        Self { _dir: dir, engine, signals, handle }
+    }
+
+    /// Its `tasks.yml` has an entry of task 1, which is settled, and does not read.
+    fn with_unreadable_task(why: fn() -> JournalError) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (doors, mut loaded) = ground(dir.path());
+        loaded.last_task_id = 1;
+        save(&doors.home.tasks_file(), "tasks:\n  - id: 1\n    title: t\n");
+        let (settings, signals) = (doors.sources.load(&[], None), Signals::default());
+        let archive = Arc::new(Unreadable(why));
+        let (engine, handle) = Engine::new(doors, loaded, archive, settings, Mode::Serve, signals.clone());
+        Self { _dir: dir, engine, signals, handle }
+    }
+
+    /// It looks at its files.
+    fn reads(&mut self) {
+        let settings = Arc::clone(&self.engine.settings);
+        let news = read(&self.engine.doors, self.engine.file.known(), &settings, &[]);
+        self.turn(Input::Report(JobKey::ReadFiles, Report::Files(Box::new(news))));
+    }
+
+    /// How long it sleeps over its files.
+    fn sleeps(&self) -> Option<Duration> {
+        self.engine.file.due().map(|due| due.saturating_duration_since(instant()))
+    }
+
+    async fn leaves(self) -> Farewell {
+        tokio::time::timeout(Duration::from_secs(20), self.engine.run()).await.expect("it leaves")
+    }
+
+    /// One turn that is never stored. Tells whether the engine leaves at once.
+    fn turn(&mut self, input: Input) -> bool {
+        self.engine.decide(vec![input], SystemClock.now()).1
+    }
+
+    fn told_to_leave(&mut self, how: Leave) {
+        let (reply, _) = oneshot::channel();
+        let departure = Departure::new(how, Cause::Command, "a test");
+        self.turn(Input::Command(Command::ShutDown { departure, is_rehearsal: false, reply }));
+    }
+
+    /// It meets damage, and leaves.
+    async fn damaged(self) -> Farewell {
+        self.signals.damaged.cancel();
+        self.leaves().await
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_was_told_to_leave_is_not_opened_again_because_of_damage() {
+    for how in [Leave::Stop, Leave::Drain, Leave::Now] {
+        let mut patient = Patient::new();
+        patient.told_to_leave(how);
+        let farewell = patient.damaged().await;
+        assert_eq!((farewell.damage.is_some(), farewell.ordered), (true, Some(how)));
+        assert!(!farewell.reopens(), "{how:?}");
+    }
+    let mut anew = Patient::new();
+    anew.told_to_leave(Leave::Respawn);
+    assert!(anew.damaged().await.reopens(), "who was to start anew is there afterwards");
+    let unasked = Patient::new().damaged().await;
+    assert!(unasked.reopens() && unasked.ordered.is_none(), "{unasked:?}");
+}
+
+#[tokio::test]
+async fn a_signal_counts_though_the_journal_is_damaged() {
+    let patient = Patient::new();
+    patient.signals.leave(Departure::new(Leave::Stop, Cause::Signal, "SIGTERM"));
+    let farewell = patient.damaged().await;
+    assert!(farewell.damage.is_some() && !farewell.reopens(), "{farewell:?}");
+}
+
+#[tokio::test]
+async fn who_waits_for_room_on_the_disk_leaves_when_damage_is_found() {
+    let mut patient = Patient::new();
+    patient.signals.damaged.cancel();
+    let full = Arc::new(hiccup());
+    assert!(!patient.engine.wait_for_storage(&full).await, "there is nothing to wait for");
+}
+
+#[tokio::test]
+async fn a_task_that_does_not_read_is_looked_at_again_after_a_while_and_not_at_full_speed() {
+    let mut patient = Patient::with_unreadable_task(hiccup);
+    patient.reads();
+    let sleeps = patient.sleeps().expect("it looks again");
+    assert!(sleeps > Duration::from_secs(1) && sleeps <= Duration::from_secs(2), "{sleeps:?}");
+    assert!(!patient.signals.damaged.is_cancelled(), "that is no damage");
+}
+
+#[tokio::test]
+async fn damage_that_a_read_meets_makes_the_engine_leave_and_tell_what_it_is() {
+    let read_by_the_loop = Patient::with_unreadable_task(damage).leaves().await;
+    assert!(read_by_the_loop.reopens(), "{read_by_the_loop:?}");
+    assert!(read_by_the_loop.damage.is_some_and(|told| told.contains("a page is gone")));
+    let patient = Patient::new();
+    patient.handle.read(|_| Err::<(), _>(damage())).await.expect_err("damaged");
+    assert!(patient.leaves().await.damage.is_some_and(|told| told.contains("a page is gone")));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_is_tried_seldom_and_holds_nobody_up() {
+    let mut patient = Patient::new();
+    save(&patient.engine.doors.home.tasks_file(), "tasks:\n  - id: 1\n    title: t\n");
+    patient.reads();
+    assert!(!patient.engine.file.is_written(), "task 1 has no status there");
+    let began = instant();
+    let failed = Writeback::Failed("the disk is full".to_owned());
+    patient.turn(Input::Report(JobKey::WriteFile, Report::Written(Box::new(failed))));
+    let file = &mut patient.engine.file;
+    assert!(!file.is_due(began + Duration::from_millis(999), Duration::ZERO), "not at once");
+    assert!(file.is_written(), "nobody waits for what cannot be");
+    let now = instant();
+    let pauses = [2, 4, 8, 16, 30, 30].map(|seconds| {
+        file.take_failure("the disk is full".to_owned(), now);
+        (file.is_due(now, Duration::ZERO), file.due() == Some(now + Duration::from_secs(seconds)))
+    });
+    assert_eq!(pauses, [(false, true); 6]);
+    assert!(file.is_due(now + Duration::from_secs(30), Duration::ZERO), "it is tried again");
+    patient.told_to_leave(Leave::Drain);
+    patient.engine.looked();
+    let farewell = patient.engine.depart().await;
+    assert!(farewell.unwritten.is_some_and(|why| why.contains("full")), "who leaves says so");
+}
+
+#[tokio::test]
+async fn a_run_that_could_not_be_asked_to_stop_is_asked_again_at_the_next_tick() {
+    let mut patient = Patient::new();
+    let run = RunId::new(TaskId(1), 1, 7);
+    patient.engine.asked_to_stop.insert(run.clone());
+    patient.turn(Input::Report(JobKey::Stop(run.clone()), Report::Broken("the disk is full".to_owned())));
+    assert!(patient.engine.asked_to_stop.contains(&run), "not at once");
+    patient.turn(Input::Tick);
+    assert!(!patient.engine.asked_to_stop.contains(&run));
+}

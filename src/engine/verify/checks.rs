@@ -1,0 +1,230 @@
+//! Running the project's checks, and finding out what a red one means: whether it is flaky, whether it was red before,
+//! whether it is green only by rules that the work has changed for itself.
+
+use crate::adapters::clock::instant;
+use crate::adapters::crash::point;
+use crate::adapters::fs::{self, Durability};
+use crate::adapters::git::{Checkout, Repo};
+use crate::adapters::process::{Excess, Invocation, Output, ProcessError, RUN_MARK, run_async, sweep};
+use crate::config::resolved::Config;
+use crate::domain::evidence::{Check, CheckState};
+use crate::domain::ids::RunId;
+use crate::domain::names::short_hash;
+use crate::engine::agent_env;
+use crate::engine::doors::Doors;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How much of a check's output is kept, in bytes.
+const CHECK_OUTPUT: usize = 1 << 20;
+/// How much of it stands in the evidence and goes back to the agent, in bytes.
+const CHECK_TAIL: usize = 8 << 10;
+/// So many answers of checks on base commits are remembered.
+const BASELINES: usize = 1000;
+
+/// What the checks of one run are run with.
+pub struct Checking<'a> {
+    /// The doors.
+    pub doors: &'a Doors,
+    /// The project's settings.
+    pub config: &'a Config,
+    /// The run whose work is checked.
+    pub run: &'a RunId,
+    /// Its repository.
+    pub repo: &'a Repo,
+    /// The commit without the work.
+    pub base: &'a str,
+    /// Where the whole output of the checks is kept.
+    pub output_dir: &'a Path,
+    /// A check that was red before is what the work is about.
+    pub mends: bool,
+}
+
+/// Where checks run.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// In a fresh checkout of the commit that is judged.
+    Fresh(&'a Checkout),
+    /// Where something else is as well: nothing is taken back there.
+    AsItIs(&'a Path),
+}
+
+impl Place<'_> {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Fresh(at) => &at.work_tree,
+            Self::AsItIs(dir) => dir,
+        }
+    }
+}
+
+impl Checking<'_> {
+    /// A place for a scratch checkout.
+    pub fn scratch(&self, purpose: &str) -> PathBuf {
+        self.doors.home.merges().join(format!("{}-{purpose}", self.run))
+    }
+
+    /// Runs the checks, one after the other, up to the first that the work is to blame for.
+    pub async fn run_all(&self, place: Place<'_>) -> Vec<Check> {
+        let mut checks = Vec::new();
+        for (index, command) in self.config.workflow.checks.iter().enumerate() {
+            let check = self.look_twice(index + 1, command, place).await;
+            let goes_on = check.state == CheckState::Passed || (check.was_red() && !self.mends);
+            checks.push(check);
+            if !goes_on {
+                break;
+            }
+        }
+        checks
+    }
+
+    /// One check. A red one is run once more on the same files, and then without the work.
+    async fn look_twice(&self, number: usize, command: &str, place: Place<'_>) -> Check {
+        let dir = place.dir();
+        let mut check = self.run(&format!("check-{number}"), command, dir).await;
+        if check.state == CheckState::Failed && self.is_as_committed(place).await {
+            let again = self.run(&format!("check-{number}-again"), command, dir).await;
+            if again.state == CheckState::Passed {
+                return Check { flaky: true, ..again };
+            }
+        }
+        if check.state != CheckState::Passed {
+            check.on_base = self.on_base(number, command).await;
+        }
+        check
+    }
+
+    /// Takes back what a check has done to the files: some mend what they complain of, and would be content then. What the
+    /// project ignores stays, for the builds to come.
+    async fn is_as_committed(&self, place: Place<'_>) -> bool {
+        match place {
+            Place::AsItIs(_) => true,
+            Place::Fresh(at) => {
+                let reset = self.repo.take_back_changes(at).await;
+                reset.inspect_err(|error| tracing::warn!(run = %self.run, %error, "a check is not run again")).is_ok()
+            }
+        }
+    }
+
+    /// How a check goes on the base commit; remembered. `None`: that could not be found out.
+    async fn on_base(&self, number: usize, command: &str) -> Option<CheckState> {
+        let dir = self.doors.home.state().join("baselines");
+        let key = short_hash(format!("{}\n{}\n{command}", self.repo.common_dir().display(), self.base).as_bytes());
+        let file = dir.join(format!("{}-{key}.json", &self.base[..self.base.len().min(12)]));
+        let known = fs::read_text(&file, 4096).ok().and_then(|text| serde_json::from_str(&text).ok());
+        if known.is_some() {
+            return known;
+        }
+        let scratch = self.scratch("base");
+        let at = self.repo.checkout_aside(&scratch, self.base).await;
+        let at = at.inspect_err(|error| tracing::warn!(run = %self.run, %error, "the base cannot be checked")).ok()?;
+        let state = self.run(&format!("check-{number}-base"), command, &at.work_tree).await.state;
+        self.drop_scratch(&scratch).await;
+        let text = serde_json::to_string(&state).ok()?;
+        let kept =
+            fs::create_dir_private(&dir).and_then(|()| fs::write_private(&file, text.as_bytes(), Durability::Cached));
+        if let Err(error) = kept {
+            tracing::warn!(run = %self.run, %error, "how a check goes on the base could not be remembered");
+        }
+        forget_oldest(&dir);
+        Some(state)
+    }
+
+    /// Runs the green ones once more in a scratch checkout, with the base's own `files` in place of the work's.
+    pub async fn by_base_rules(&self, at: &Checkout, files: &[String], checks: &mut [Check]) -> Result<(), String> {
+        self.repo.restore_files(at, self.base, files).await.map_err(|error| error.to_string())?;
+        for (index, check) in checks.iter_mut().enumerate().filter(|(_, check)| check.state == CheckState::Passed) {
+            let name = format!("check-{}-base-rules", index + 1);
+            check.by_base_rules = Some(self.run(&name, &check.command, &at.work_tree).await.state);
+        }
+        Ok(())
+    }
+
+    /// Throws a scratch checkout away.
+    pub async fn drop_scratch(&self, scratch: &Path) {
+        if let Err(error) = self.repo.remove_scratch(scratch).await {
+            tracing::warn!(run = %self.run, %error, "a scratch worktree is left behind");
+        }
+    }
+
+    /// Runs one check, and keeps its output as `<name>.log`.
+    async fn run(&self, name: &str, command: &str, dir: &Path) -> Check {
+        point!("judge.check.before");
+        let (mut check, output) =
+            run_check(self.doors, command, self.run, dir, self.config.workflow.check_timeout).await;
+        point!("judge.check.after");
+        let output = self.config.redactor(&self.doors.environment).text(&output).into_owned();
+        let file = self.output_dir.join(format!("{name}.log"));
+        let kept = fs::create_dir_private(self.output_dir)
+            .and_then(|()| fs::write_private(&file, output.as_bytes(), Durability::Cached));
+        point!("judge.kept");
+        if let Err(error) = kept {
+            tracing::warn!(run = %self.run, %error, "the output of a check could not be kept");
+        }
+        check.output_tail = tail(&crate::runner::sanitize(&output), CHECK_TAIL).to_owned();
+        check
+    }
+}
+
+/// Makes room: the files that were written first go.
+fn forget_oldest(dir: &Path) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+    files.sort();
+    for (_, path) in files.iter().take(files.len().saturating_sub(BASELINES)) {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::debug!(path = %path.display(), %error, "a remembered check stays");
+        }
+    }
+}
+
+async fn run_check(doors: &Doors, command: &str, run: &RunId, dir: &Path, limit: Duration) -> (Check, String) {
+    let mark = format!("{run}-check");
+    let call = Invocation::new("/bin/sh", dir)
+        .args(["-c", command])
+        .envs(agent_env::for_checks(&doors.environment))
+        .env(RUN_MARK, &mark)
+        .time_limit(limit)
+        .output_limit(CHECK_OUTPUT, Excess::KeepTail);
+    let begun = instant();
+    let result = run_async(&call).await;
+    // What a check starts and leaves behind ends with it.
+    let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
+    if let Err(error) = swept {
+        tracing::warn!(%run, %error, "the processes of a check could not be looked for");
+    }
+    let told =
+        |output: &Output| [&output.stdout, &output.stderr].map(|bytes| whole_words(bytes, output.truncated)).concat();
+    let (state, exit_code, output) = match result {
+        Ok(output) => {
+            let state = if output.success() { CheckState::Passed } else { CheckState::Failed };
+            (state, output.exit.code, told(&output))
+        }
+        Err(ProcessError::TimedOut { printed, .. }) => {
+            (CheckState::TimedOut, None, printed.map(|printed| told(&printed)).unwrap_or_default())
+        }
+        Err(error) => (CheckState::NotStarted, None, error.to_string()),
+    };
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    (Check { exit_code, duration_ms, ..Check::new(command, state) }, output)
+}
+
+/// Output as text. Where its beginning was dropped, so is the rest of the word that was cut: it may be the rest of a
+/// secret, which nothing could tell.
+fn whole_words(bytes: &[u8], is_cut: bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.find(char::is_whitespace).filter(|_| is_cut) {
+        Some(end) => text[end..].to_owned(),
+        None => text.into_owned(),
+    }
+}
+
+/// The end of a text, cut at a character.
+fn tail(text: &str, max: usize) -> &str {
+    let mut start = text.len().saturating_sub(max);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}

@@ -1,0 +1,35 @@
+//! Claiming a task, and letting go of it.
+
+use super::ApiState;
+use super::error::ApiError;
+use super::read::{Body, Segments};
+use super::tasks::{full_view, task_id};
+use crate::api::claims::NewClaim;
+use crate::api::types::TaskView;
+use crate::engine::handle::Claiming;
+use axum::Json;
+use axum::extract::State;
+
+/// Claims it.
+pub async fn claim(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Body(new): Body<NewClaim>,
+) -> Result<Json<TaskView>, ApiError> {
+    change(&state, &id, new, false).await
+}
+
+/// Lets go of it.
+pub async fn unclaim(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Body(new): Body<NewClaim>,
+) -> Result<Json<TaskView>, ApiError> {
+    change(&state, &id, new, true).await
+}
+
+async fn change(state: &ApiState, id: &str, new: NewClaim, lets_go: bool) -> Result<Json<TaskView>, ApiError> {
+    let id = task_id(id)?;
+    state.engine.claim(id, Claiming { by: new.by, lets_go, force: new.force }).await?;
+    full_view(state, id).await.map(Json)
+}

@@ -1,0 +1,45 @@
+//! Changing what is wanted of a task, and deciding about tasks that `tasks.yml` has lost.
+
+use super::ApiState;
+use super::error::ApiError;
+use super::read::{Body, Segments};
+use super::tasks::{full_view, task_id, task_in};
+use crate::api::edits::{DecideMissing, EditTask, MissingVerdict, TaskFields};
+use crate::api::types::{TaskContext, TaskView};
+use crate::domain::wish::Field;
+use crate::engine::handle::Verdict;
+use axum::Json;
+use axum::extract::State;
+
+/// What is wanted of a task: every field, as `tasks.yml` has it.
+pub async fn wish(State(state): State<ApiState>, Segments(id): Segments<String>) -> Result<Json<TaskFields>, ApiError> {
+    let id = task_id(&id)?;
+    let view = state.engine.look().await?;
+    let task = task_in(&view, &state, id).await?;
+    Ok(Json(TaskFields::of(&task.spec, &Field::ALL)))
+}
+
+/// Changes some fields.
+pub async fn edit(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Body(edit): Body<EditTask>,
+) -> Result<Json<TaskView>, ApiError> {
+    let id = task_id(&id)?;
+    state.engine.edit(id, edit.into()).await?;
+    full_view(&state, id).await.map(Json)
+}
+
+/// Lists, restores or gives up what the file lacks.
+pub async fn missing(
+    State(state): State<ApiState>,
+    Body(asked): Body<DecideMissing>,
+) -> Result<Json<Vec<TaskView>>, ApiError> {
+    let verdict = match asked.what {
+        MissingVerdict::List => Verdict::List,
+        MissingVerdict::Restore => Verdict::Restore,
+        MissingVerdict::Cancel => Verdict::Cancel,
+    };
+    let tasks = state.engine.missing(verdict).await?;
+    Ok(Json(tasks.iter().map(|task| TaskView::of(task, &TaskContext::default())).collect()))
+}

@@ -1,0 +1,125 @@
+//! How agents and models have done so far.
+
+use super::ApiState;
+use super::error::ApiError;
+use super::read::Params;
+use super::tasks::task_in;
+use crate::api::patterns::{PatternsView, Recommended, SampleView, SimilarView, StandingView};
+use crate::domain::task_type::TaskType;
+use crate::domain::track_record::{Filter, Sample, recommended, standings};
+use crate::engine::handle::View;
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How many tasks are told that are like a text.
+const SIMILAR: u32 = 5;
+/// The most that are.
+const MOST_SIMILAR: u32 = 50;
+
+/// Of which tasks.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Wanted {
+    /// Only of this type.
+    #[serde(rename = "type")]
+    task_type: Option<String>,
+    /// Only of this repository: its directory, or the name of its project.
+    project: Option<String>,
+    /// Only with this label.
+    label: Option<String>,
+}
+
+/// What they are to be like.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Like {
+    /// What a task is about.
+    text: String,
+    /// So many at most; five without a word.
+    limit: Option<u32>,
+}
+
+/// How everybody has done.
+pub async fn patterns(
+    State(state): State<ApiState>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<PatternsView>, ApiError> {
+    let view = state.engine.look().await?;
+    let filter = filter(&wanted, &view);
+    let samples = admitted(&state, &view, &filter).await?;
+    let all = standings(&samples, view.now);
+    let mut types: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
+    for sample in &samples {
+        types.entry(sample.task_type.to_string()).or_default().push(sample);
+    }
+    let told = |samples: Vec<&Sample>| standings(samples, view.now).iter().map(StandingView::of).collect();
+    Ok(Json(PatternsView {
+        task_type: filter.task_type.map(|task_type| task_type.to_string()),
+        project: filter.project,
+        label: filter.label,
+        samples: samples.len() as u64,
+        recommended: recommended(&all).map(Recommended::of),
+        rows: all.iter().map(StandingView::of).collect(),
+        by_type: types.into_iter().map(|(task_type, samples)| (task_type, told(samples))).collect(),
+    }))
+}
+
+/// The samples themselves.
+pub async fn samples(
+    State(state): State<ApiState>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Vec<SampleView>>, ApiError> {
+    let view = state.engine.look().await?;
+    let samples = admitted(&state, &view, &filter(&wanted, &view)).await?;
+    Ok(Json(samples.into_iter().map(SampleView::from).collect()))
+}
+
+/// Tasks that are like a text.
+pub async fn similar(
+    State(state): State<ApiState>,
+    Params(like): Params<Like>,
+) -> Result<Json<Vec<SimilarView>>, ApiError> {
+    let limit = like.limit.unwrap_or(SIMILAR).min(MOST_SIMILAR);
+    let found = state.engine.tasks_like(like.text, limit).await?;
+    let samples = state.engine.samples().await?;
+    let view = state.engine.look().await?;
+    let mut told = Vec::with_capacity(found.len());
+    for id in found {
+        let task = task_in(&view, &state, id).await?;
+        let of_task: Vec<&Sample> = samples.iter().filter(|sample| sample.task == id).collect();
+        let last = of_task.last();
+        told.push(SimilarView {
+            task_id: id,
+            title: task.spec.title.clone(),
+            status: task.status(),
+            agent: last.map(|sample| sample.agent.clone()),
+            model: last.and_then(|sample| sample.model.clone()),
+            runs: of_task.len() as u64,
+            accepted: last.map(|sample| sample.failure.is_none()),
+            cost_usd: task.cost,
+        });
+    }
+    Ok(Json(told))
+}
+
+fn filter(wanted: &Wanted, view: &View) -> Filter {
+    let project = wanted.project.as_ref().map(|word| {
+        let named = view.projects.iter().find(|project| project.name == *word);
+        named.map_or_else(|| PathBuf::from(word), |project| project.dir.clone())
+    });
+    let task_type = wanted.task_type.as_deref().map(TaskType::parse);
+    Filter { task_type, project, label: wanted.label.clone() }
+}
+
+async fn admitted(state: &ApiState, view: &View, filter: &Filter) -> Result<Vec<Sample>, ApiError> {
+    let mut samples = state.engine.samples().await?;
+    if let Some(only) = view.only_project() {
+        for sample in samples.iter_mut().filter(|sample| sample.project.is_none()) {
+            sample.project = Some(only.to_owned());
+        }
+    }
+    samples.retain(|sample| filter.admits(sample));
+    Ok(samples)
+}

@@ -1,0 +1,122 @@
+//! `orch cost` and `orch patterns` over runs that were made: one agent tells its price, the other one none.
+
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{RUN, wait_until};
+use serde_json::{Value, json};
+use std::os::unix::fs::symlink;
+
+const SCRIPT: &str = "```orch-script\nwrite made.txt done\ncommit Made\n```\n";
+
+/// A home in which three tasks have been worked on: merged at a price, merged at none that is told, and in vain.
+fn after_a_night() -> SealedBox {
+    let mut sealed = SealedBox::new();
+    let program = sealed.bin().join("orch-scripted-agent");
+    symlink(ORCH, &program).expect("a link in the box");
+    sealed.program("mute", "#!/bin/sh\ncat > /dev/null; echo more >> README.md; git commit -qam did\n");
+    sealed.config(&format!(
+        "agents:\n  scripted: {{kind: claude, command: '{}'}}\n  mute: {{kind: command, command: mute}}\n\
+         workflow: {{review: 'off', max_attempts: 1, integrate: merge}}\nmodel_map: {{simple: {{scripted: small}}}}\n",
+        program.display()
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    let add = |title: &str, agent: &str, body: &str| {
+        let agent = format!("agent:{agent}");
+        let args = ["add", title, "-b", body, "-l", &agent, "-l", "complexity:simple"];
+        sealed.orch_in(repo.dir(), args).ok();
+    };
+    add("Priced", "scripted", SCRIPT);
+    add("Unpriced", "mute", "Do it");
+    add("In vain", "scripted", "```orch-script\nsay nothing was done\n```\n");
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN).run().code_is(5);
+    sealed.serve();
+    sealed
+}
+
+fn rows(sealed: &SealedBox, args: &[&str]) -> Value {
+    let all: Vec<&str> = ["cost", "--json"].iter().chain(args).copied().collect();
+    sealed.orch(all).ok().json()
+}
+
+/// A column of the rows.
+fn column(view: &Value, key: &str) -> Vec<Value> {
+    view["rows"].as_array().expect("rows").iter().map(|row| row[key].clone()).collect()
+}
+
+#[test]
+fn what_was_spent_is_told_by_agent_task_model_project_and_day_with_and_without_a_daemon() {
+    let mut sealed = after_a_night();
+    let by_agent = rows(&sealed, &[]);
+    assert_eq!(column(&by_agent, "key"), ["scripted", "mute"], "{by_agent:#}");
+    let (scripted, mute) = (&by_agent["rows"][0], &by_agent["rows"][1]);
+    assert_eq!((&scripted["tasks"], &scripted["merged"], &scripted["unpriced"]), (&2.into(), &1.into(), &0.into()));
+    let spent = scripted["cost_usd"].as_f64().expect("a price");
+    assert!(spent > 0.0 && scripted["per_merged_usd"].as_f64() == Some(spent), "what came to nothing is paid for, too");
+    assert_eq!(
+        (&mute["cost_usd"], &mute["per_merged_usd"], &mute["unpriced"], &mute["merged"]),
+        (&Value::Null, &Value::Null, &1.into(), &1.into())
+    );
+    assert_eq!(by_agent["total"]["cost_usd"].as_f64(), Some(spent));
+
+    let by_task = rows(&sealed, &["--by", "task", "--per-merged"]);
+    assert_eq!(column(&by_task, "title"), ["Priced", "In vain", "Unpriced"], "the cheapest merge first: {by_task:#}");
+    assert_eq!(column(&rows(&sealed, &["--by", "model"]), "key"), [json!("small"), Value::Null]);
+    let by_project = rows(&sealed, &["--by", "project"]);
+    let place = by_project["rows"][0]["key"].as_str().expect("a directory").to_owned();
+    assert!(place.ends_with("/shop") && column(&by_project, "merged") == [json!(2)], "{by_project:#}");
+    assert_eq!(column(&rows(&sealed, &["--by", "day"]), "tasks"), [json!(3)]);
+    assert_eq!(column(&rows(&sealed, &["--since", "2100-01-01T00:00:00Z"]), "key"), Vec::<Value>::new());
+    assert_eq!(sealed.orch(["cost", "--since", "2100-01-01T00:00:00Z"]).ok().stdout, "no run has ended\n");
+    sealed.orch(["cost", "--by", "moon"]).code_is(2);
+    sealed.orch(["cost", "--since", "soon"]).code_is(2);
+
+    let served = sealed.orch(["cost"]).ok().stdout;
+    assert!(served.contains("per merged") && served.contains("told no price"), "{served}");
+    sealed.stop_daemon().ok();
+    assert_eq!(sealed.orch(["cost"]).ok().stdout, served);
+    sealed.finish();
+}
+
+#[test]
+fn what_was_judged_speaks_for_whom_did_it_well() {
+    let mut sealed = after_a_night();
+    let stats = sealed.orch(["patterns", "stats", "--json"]).ok().json();
+    assert_eq!(
+        (&stats["samples"], &stats["recommended"]),
+        (&json!(3), &Value::Null),
+        "too few of one agent: {stats:#}"
+    );
+    assert_eq!(column(&stats, "agent"), ["mute", "scripted"], "{stats:#}");
+    assert_eq!(column(&stats, "failures"), [json!({}), json!({"no_change": 1})]);
+    assert!(sealed.orch(["patterns", "recommend", "feature"]).ok().stdout.starts_with("nobody for feature: it takes"));
+
+    let repo = sealed.base().join("shop");
+    for title in ["More of it", "Still more"] {
+        let args = ["add", title, "-b", "Do it", "-l", "agent:mute", "-l", "complexity:simple", "--type", "bug"];
+        sealed.orch_in(&repo, args).ok();
+    }
+    let merged = || rows(&sealed, &["--by", "agent"])["total"]["merged"] == json!(4);
+    wait_until("all to be merged", RUN, merged);
+    let best = sealed.orch(["patterns", "recommend", "--json"]).ok().json();
+    assert_eq!(best["recommended"]["agent"], "mute", "{best:#}");
+    let told = sealed.orch(["patterns", "recommend"]).ok().stdout;
+    assert!(told.starts_with("mute (its own choice) for any: 3 of 3 accepted: 100 %"), "{told}");
+    let fixes = sealed.orch(["patterns", "stats", "--type", "fix", "--json"]).ok().json();
+    assert_eq!((&fixes["samples"], &fixes["by_type"]["fix"][0]["agent"]), (&json!(2), &json!("mute")));
+    let elsewhere = sealed.orch(["patterns", "stats", "--project", "/nowhere", "--json"]).ok().json();
+    assert_eq!(elsewhere["samples"], 0);
+    let here = sealed.orch(["patterns", "stats", "--project", "shop", "--json"]).ok().json();
+    assert_eq!(here["samples"], 5, "the name of a project is its directory");
+
+    let similar = sealed.orch(["patterns", "suggest", "pricing & something", "--json"]).ok().json();
+    assert_eq!((&similar[0]["title"], &similar[0]["accepted"]), (&json!("Priced"), &json!(true)), "{similar:#}");
+    assert!(sealed.orch(["patterns", "suggest", "??"]).ok().stdout.starts_with("no task"));
+    let failed = sealed.orch(["patterns", "analyze"]).ok().stdout;
+    assert!(failed.contains("no_change") && failed.contains("50%"), "{failed}");
+    sealed.stop_daemon().ok();
+    let exported = sealed.orch(["patterns", "export"]).ok().json_lines();
+    assert_eq!(exported.len(), 5);
+    assert_eq!(exported.iter().filter(|sample| sample["accepted"] == json!(true)).count(), 4);
+    assert!(sealed.orch(["patterns", "report"]).ok().stdout.contains("fix\n"));
+    sealed.finish();
+}

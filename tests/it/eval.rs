@@ -1,0 +1,85 @@
+//! `orch eval routing`: what it prints and draws, and what it says of files that are wrong.
+
+use crate::kit::process::Ran;
+use crate::kit::sealed_box::SealedBox;
+use serde_json::Value;
+use std::fs;
+
+const HEADER: &str = "task_id,model,resolved,cost_usd,api_calls\n";
+
+/// Twelve tasks, a cheap model that solves half of them and a dear one that solves most.
+fn outcomes() -> String {
+    let row = |task: usize| {
+        let (cheap, dear) = (u8::from(task.is_multiple_of(2)), u8::from(!task.is_multiple_of(5)));
+        format!("r{}__{task},cheap,{cheap},0.01,{}\nr{}__{task},<dear>,{dear},1.5,9\n", task % 3, 5 + task, task % 3)
+    };
+    format!("{HEADER}{}", (0..12).map(row).collect::<String>())
+}
+
+fn evaluated(sealed: &SealedBox, csv: &str, more: &[&str]) -> Ran {
+    let file = sealed.base().join("outcomes.csv");
+    fs::write(&file, csv).expect("a file");
+    let file = file.to_string_lossy().into_owned();
+    sealed.orch(["eval", "routing", "--outcomes", &file, "--folds", "4", "--seeds", "2"].iter().chain(more))
+}
+
+#[test]
+fn a_replay_is_told_as_json_and_as_a_table_and_drawn() {
+    let sealed = SealedBox::new();
+    let plot = sealed.base().join("plot.svg");
+    let plot_arg = plot.to_string_lossy().into_owned();
+    let ran = evaluated(&sealed, &outcomes(), &["--gate", "fa=0,fr=0", "--plot", &plot_arg, "--json"]).ok();
+    let view: Value = ran.json();
+    assert_eq!(view["tasks"], 12);
+    for key in ["resolved", "cost_usd", "calls"] {
+        for part in ["policy", "best_single", "best_cascade", "oracle"] {
+            assert!(view[part][key].is_number(), "{part}.{key}: {view}");
+        }
+    }
+    assert_eq!(view["best_single"]["model"], "<dear>");
+    assert!((view["best_single"]["cost_usd"].as_f64().expect("dollars") - 18.0).abs() < 1e-9, "{view}");
+    assert!(view["policy"]["by_model"]["cheap"]["tries"].as_f64().expect("tries") > 0.0, "{view}");
+    for key in ["resolved", "cost_usd"] {
+        let within = view["policy"]["ci95"][key].as_array().expect("an interval");
+        let at = view["policy"][key].as_f64().expect("a figure");
+        assert!(within[0].as_f64() <= Some(at) && Some(at) <= within[1].as_f64(), "{key}: {view}");
+    }
+    assert!(view["frontier"].as_array().expect("points").len() > 4, "{view}");
+    let drawn = fs::read_to_string(&plot).expect("the plot");
+    assert!(drawn.starts_with("<svg ") && drawn.ends_with("</svg>\n"));
+    assert!(drawn.contains("&lt;dear&gt;") && !drawn.contains("<dear>"));
+    let again: Value = evaluated(&sealed, &outcomes(), &["--gate", "fa=0,fr=0", "--json"]).ok().json();
+    assert_eq!(again, view, "same seed, same figures");
+    let told = evaluated(&sealed, &outcomes(), &[]).ok().stdout;
+    assert!(told.contains("best single") && told.contains("oracle"), "{told}");
+    sealed.finish();
+}
+
+#[test]
+fn what_is_wrong_with_a_file_or_an_option_is_told_with_its_place() {
+    let sealed = SealedBox::new();
+    let bad_csv = evaluated(&sealed, &format!("{HEADER}a,x,1,NaN,3\n"), &[]);
+    assert!(bad_csv.code_is(2).stderr.contains("row 2, column cost_usd"));
+    let policy = sealed.base().join("policy.yml");
+    let policy_arg = policy.to_string_lossy().into_owned();
+    for (document, part) in [
+        ("ladder: [nobody]\n", "ladder names the model `nobody`"),
+        ("stop:\n  worht: 3\n", "line 2"),
+        ("stop: {max_tries: 0}\n", "stop.max_tries is 0"),
+    ] {
+        fs::write(&policy, document).expect("a file");
+        let ran = evaluated(&sealed, &outcomes(), &["--policy", &policy_arg]);
+        assert!(ran.stderr.contains(part), "{document}: {}", ran.stderr);
+        ran.code_is(2);
+    }
+    for (gate, part) in
+        [("fa=2,fr=0", "not between 0 and 1"), ("0.2,0.1", "expected fa=SHARE"), ("fa=0.6,fr=0.5", "add up to")]
+    {
+        let ran = evaluated(&sealed, &outcomes(), &["--gate", gate]);
+        assert!(ran.stderr.contains(part), "{gate}: {}", ran.stderr);
+        ran.code_is(2);
+    }
+    let folds = evaluated(&sealed, &format!("{HEADER}a,x,1,1,3\nb,x,1,1,3\n"), &[]);
+    assert!(folds.code_is(2).stderr.contains("4 folds of 2 tasks"));
+    sealed.finish();
+}

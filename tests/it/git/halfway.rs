@@ -1,0 +1,257 @@
+//! A move of the base branch that was cut off by a death: it is brought to its end, and nobody loses a byte by it.
+
+use super::{Lab, assert_sound, environment, main};
+use crate::kit;
+use crate::kit::process::Program;
+use crate::kit::repo::Repo as Project;
+use crate::kit::wait::{self, RUN};
+use orch::adapters::git::{AdvanceError, Git, Repo};
+use orch::domain::names::short_hash;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A project whose `main` is to go from one commit to another.
+struct Move {
+    lab: Lab,
+    project: Project,
+    repo: Repo,
+    old: String,
+    new: String,
+}
+
+impl Move {
+    async fn new() -> Self {
+        let lab = Lab::new().await;
+        let project = lab.project("shop");
+        for (file, text) in [("text", "old\n"), ("gone", "old\n"), ("deep/er/file", "old\n"), ("kept", "kept\n")] {
+            project.write(file, text);
+        }
+        let old = project.commit("old");
+        project.git(["switch", "--quiet", "--create", "next"]);
+        for (file, text) in [("text", "new and long\n"), ("deep/er/file", "new\n"), ("fresh/one", "of the task\n")] {
+            project.write(file, text);
+        }
+        std::fs::remove_file(project.dir().join("gone")).unwrap();
+        std::fs::set_permissions(project.dir().join("text"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("kept", project.dir().join("link")).unwrap();
+        let new = project.commit("new");
+        project.git(["switch", "--quiet", "main"]);
+        let repo = lab.open(&project).await;
+        Self { lab, project, repo, old, new }
+    }
+
+    fn dir(&self) -> &Path {
+        self.project.dir()
+    }
+
+    fn lock(&self, name: &str) -> PathBuf {
+        let lock = self.dir().join(".git").join(name);
+        kit::write_file(&lock, "");
+        lock
+    }
+
+    /// Writes what orch writes before it begins.
+    fn note(&self) -> PathBuf {
+        let git_dir = self.dir().join(".git");
+        let name = format!("git-{}.move", short_hash(git_dir.as_os_str().as_bytes()));
+        let checkout = serde_json::json!({"work_tree": self.dir(), "git_dir": git_dir, "common_dir": git_dir});
+        let note = serde_json::json!({"branch": "main", "old": self.old, "new": self.new, "checkout": checkout});
+        let file = self.lab.path("locks").join(name);
+        kit::write_file(&file, &note.to_string());
+        file
+    }
+
+    /// The files as git leaves them that dies while it writes them: some are new, one is begun, the index is the old one.
+    fn half_way(&self) {
+        self.lock("index.lock");
+        for file in ["text", "gone"] {
+            std::fs::remove_file(self.dir().join(file)).unwrap();
+        }
+        self.project.write("deep/er/file", "new\n");
+        self.project.write("fresh/one", "of the");
+        std::os::unix::fs::symlink("kept", self.dir().join("link")).unwrap();
+    }
+
+    async fn finish(&self) -> Result<(), AdvanceError> {
+        self.repo.finish_move().await
+    }
+
+    /// Everything is at one commit, and nothing is locked.
+    fn assert_at(&self, sha: &str) {
+        assert_eq!(self.project.git(["rev-parse", "main"]), sha);
+        assert_eq!(self.project.git(["status", "--porcelain", "--ignored"]), "");
+        let locks = std::fs::read_dir(self.dir().join(".git")).unwrap().map(|entry| entry.unwrap().file_name());
+        let locks: Vec<_> = locks.filter(|name| name.to_string_lossy().ends_with(".lock")).collect();
+        assert!(locks.is_empty() && !self.dir().join(".git/refs/heads/main.lock").exists(), "{locks:?}");
+        assert_sound(&self.project);
+    }
+
+    /// orch leaves everything as it is, and says why.
+    async fn assert_refused(&self, why: &str) {
+        let before = tree(self.dir());
+        let error = self.finish().await.unwrap_err();
+        assert!(matches!(&error, AdvanceError::HalfMoved { reason, .. } if reason.contains(why)), "{error}");
+        assert!(error.hint().is_some());
+        assert_eq!(tree(self.dir()), before, "nothing was touched");
+        let moved = self.repo.advance_base(&main(), &self.old, &self.new).await;
+        assert!(matches!(moved, Err(AdvanceError::HalfMoved { .. })), "{moved:?}");
+    }
+}
+
+/// All files and what they hold, those of git as well.
+fn tree(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let (mut open, mut files) = (vec![dir.to_owned()], Vec::new());
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            match entry.file_type().unwrap() {
+                kind if kind.is_dir() => open.push(path),
+                kind if kind.is_symlink() => {
+                    files.push((path.clone(), path.read_link().unwrap().into_os_string().into_encoded_bytes()))
+                }
+                _ => files.push((path.clone(), std::fs::read(path).unwrap())),
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+#[tokio::test]
+async fn a_checkout_that_is_half_moved_goes_back_and_then_all_the_way() {
+    let it = Move::new().await;
+    let note = it.note();
+    it.half_way();
+    it.finish().await.unwrap();
+    it.assert_at(&it.old);
+    assert!(!note.exists() && !it.dir().join("fresh").exists());
+    it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
+    it.assert_at(&it.new);
+    assert!(!note.exists());
+}
+
+#[tokio::test]
+async fn a_move_whose_branch_alone_was_left_behind_is_completed() {
+    let it = Move::new().await;
+    it.note();
+    it.project.git(["read-tree", "-m", "-u", &it.old, &it.new]);
+    it.lock("HEAD.lock");
+    kit::write_file(&it.dir().join(".git/refs/heads/main.lock"), &it.new);
+    // What git had written was not on the disk yet when the machine died.
+    kit::write_file(&it.dir().join("fresh/one"), "");
+    let advanced = it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
+    assert!(advanced.already, "it is found to be there");
+    it.assert_at(&it.new);
+    let log = it.project.git(["log", "--walk-reflogs", "--max-count=1", "--format=%H", "HEAD", "--"]);
+    assert_eq!(log, it.new, "the checkout's own log knows the commit");
+}
+
+#[tokio::test]
+async fn a_lock_that_was_left_over_a_move_that_was_made_or_not_begun_is_removed() {
+    for lock in ["index.lock", "HEAD.lock", "ORIG_HEAD.lock", "refs/heads/main.lock"] {
+        let it = Move::new().await;
+        it.note();
+        it.lock(lock);
+        it.finish().await.unwrap();
+        it.assert_at(&it.old);
+    }
+    let it = Move::new().await;
+    it.note();
+    it.project.git(["merge", "--quiet", "--ff-only", &it.new]);
+    it.lock("HEAD.lock");
+    it.finish().await.unwrap();
+    it.assert_at(&it.new);
+}
+
+#[tokio::test]
+async fn a_git_that_is_killed_while_it_moves_the_checkout_costs_nothing_but_another_try() {
+    let it = Move::new().await;
+    let path = environment(it.lab.root.path())["PATH"].clone();
+    let real = kit::process::find_program(Path::new("git"), path.as_ref()).expect("git");
+    let half = "mkdir -p fresh; printf 'of the' > fresh/one; rm text gone; : > \"$GIT_DIR/index.lock\"; kill -9 $$";
+    let once = it.lab.path("once");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *--ff-only*) [ -e {once} ] || {{ : > {once}; {half}; }};; esac\nexec {real} \"$@\"\n",
+        once = once.display(),
+        real = real.display(),
+    );
+    it.lab.script(&it.lab.path("bin/git"), &script);
+    let mut environment = environment(it.lab.root.path());
+    let path = format!("{}:{}", it.lab.path("bin").display(), environment["PATH"]);
+    environment.insert("PATH".to_owned(), path);
+    let git = Git::locate(&environment, &it.lab.path("locks")).await.unwrap();
+    let repo = Repo::discover(&git, it.dir()).await.unwrap();
+    let error = repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
+    assert!(matches!(&error, AdvanceError::Moved { found: Some(found), .. } if *found == it.old), "{error}");
+    assert!(once.exists(), "git was killed");
+    it.assert_at(&it.old);
+    repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
+    it.assert_at(&it.new);
+}
+
+#[tokio::test]
+async fn what_a_person_did_meanwhile_is_not_touched() {
+    // A file that the move changes, one that it leaves alone, one in the place of a new one, one in the index.
+    for (file, text) in [("text", "mine"), ("kept", "mine"), ("fresh/one", "mine"), ("deep/er/file", "new\nand mine\n")]
+    {
+        let it = Move::new().await;
+        it.note();
+        it.half_way();
+        it.project.write(file, text);
+        it.assert_refused(file).await;
+        assert_eq!(it.project.read(file), text);
+    }
+    let it = Move::new().await;
+    it.note();
+    it.project.write("gone", "mine");
+    it.project.git(["add", "gone"]);
+    it.half_way();
+    it.project.write("gone", "old\n");
+    it.assert_refused("index").await;
+    // He puts it in order himself, and orch goes on.
+    std::fs::remove_file(it.dir().join(".git/index.lock")).unwrap();
+    it.project.git(["reset", "--quiet", "--hard", "main"]);
+    it.project.git(["clean", "--quiet", "--force", "-d"]);
+    it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
+    it.assert_at(&it.new);
+}
+
+#[tokio::test]
+async fn a_file_that_was_there_before_is_the_persons_though_it_equals_the_new_one() {
+    let it = Move::new().await;
+    it.project.write("fresh/one", "of the task\n");
+    let made = it.dir().join("fresh/one").metadata().unwrap().modified().unwrap();
+    wait::wait_until("a later time", RUN, || SystemTime::now() > made + Duration::from_millis(20));
+    it.note();
+    it.finish().await.unwrap();
+    assert_eq!(it.project.read("fresh/one"), "of the task\n");
+    let error = it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
+    assert!(matches!(&error, AdvanceError::BaseDirty { .. }), "{error}");
+    assert_eq!(it.project.read("fresh/one"), "of the task\n");
+}
+
+#[tokio::test]
+async fn a_lock_that_somebody_may_hold_stays() {
+    let it = Move::new().await;
+    let elder = it.lock("index.lock");
+    let made = elder.metadata().unwrap().modified().unwrap();
+    wait::wait_until("a later time", RUN, || SystemTime::now() > made + Duration::from_millis(20));
+    it.note();
+    it.finish().await.unwrap();
+    assert!(elder.exists(), "it was there before");
+    std::fs::remove_file(&elder).unwrap();
+
+    it.note();
+    it.half_way();
+    let lock = it.dir().join(".git/index.lock");
+    let script = format!("exec 9< {}; echo open; exec tail -f /dev/null", lock.display());
+    let holder = Program::new("sh", "/").args(["-c", &script]).envs(it.lab.env()).start();
+    wait::wait_until("the lock is open", RUN, || holder.said().0.contains("open"));
+    it.assert_refused("may be held by tail").await;
+    holder.signal(rustix::process::Signal::KILL);
+    holder.finish(RUN);
+    it.finish().await.unwrap();
+    it.assert_at(&it.old);
+}

@@ -1,0 +1,109 @@
+//! `orch backup` and `orch restore`.
+
+use super::Place;
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::wait::{RUN, wait_until};
+use std::os::unix::fs::PermissionsExt;
+
+#[test]
+fn a_backup_beside_a_running_daemon_brings_everything_back() {
+    let mut place = Place::new();
+    let done = place.add("Make a file", "good");
+    place.sealed.serve();
+    place.is(&done, "done");
+    let held = place.add("Wait", "held");
+    place.is(&held, "in_progress");
+    let file = place.sealed.base().join("home.orch");
+    let name = file.to_str().expect("text");
+    let written = place.sealed.orch(["backup", name, "--json"]).ok().json();
+    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+    assert_eq!(written["bytes"], file.metadata().expect("there").len());
+    let parts: Vec<&str> =
+        written["manifest"]["parts"].as_array().expect("parts").iter().filter_map(|p| p["path"].as_str()).collect();
+    assert_eq!(&parts[..3], [".orch/orch.db", "tasks.yml", "config.yml"]);
+    assert!(parts.contains(&".orch/1.json") && parts.iter().all(|path| !path.contains("runs")), "{parts:?}");
+    place.sealed.orch(["backup", name]).code_is(7);
+    place.sealed.orch(["backup", name, "--force", "--with-runs"]).ok();
+
+    // What comes after it is not in it.
+    let later = place.add("Later", "good");
+    place.is(&later, "done");
+    let ran = place.sealed.orch(["restore", name, "--force"]).code_is(7);
+    assert!(ran.stderr.contains("stop the daemon"), "{ran}");
+    place.sealed.stop_daemon();
+    let ran = place.sealed.orch(["restore", name]).code_is(7);
+    assert!(ran.stderr.contains("tasks.yml") && ran.stderr.contains("--force"), "{ran}");
+    let before = place.sealed.read_tasks();
+    let dry = place.sealed.orch(["restore", name, "--force", "--dry-run", "--json"]).ok().json();
+    assert_eq!((dry["dry_run"].as_bool(), place.sealed.read_tasks() == before), (Some(true), true));
+    let restored = place.sealed.orch(["restore", name, "--force", "--json"]).ok().json();
+    let aside = std::path::Path::new(restored["aside"].as_str().expect("a directory"));
+    assert_eq!(crate::kit::read_file(&aside.join("tasks.yml")), before);
+    assert!(aside.join(".orch/orch.db").exists());
+    assert_eq!(restored["missing"], serde_json::json!([]), "its worktree and branch are there");
+
+    place.sealed.orch(["task", "show", &later]).code_is(3);
+    place.sealed.serve();
+    place.open_gate();
+    place.is(&held, "done");
+    assert_eq!(place.show(&held)["runs"].as_array().map(Vec::len), Some(1), "its agent was found again");
+    assert_eq!(place.show(&done)["status"], "done");
+    assert_eq!(
+        place.add("New", "good"),
+        "4",
+        "the number of the task that came after the backup is not given out again"
+    );
+    place.sealed.finish();
+}
+
+#[test]
+fn a_backup_that_is_cut_or_changed_restores_nothing() {
+    let place = Place::new();
+    place.add("Make a file", "good");
+    let file = place.sealed.base().join("home.orch");
+    let name = file.to_str().expect("text");
+    place.sealed.orch(["backup", name]).ok();
+    let whole = std::fs::read(&file).expect("there");
+    let other = SealedBox::new();
+    let try_it = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).expect("written");
+        let ran = other.orch(["restore", name]);
+        assert_ne!(ran.code, Some(0), "{ran}");
+        assert!(!other.orch_home().join("tasks.yml").exists() && !other.orch_home().join(".orch/orch.db").exists());
+    };
+    for cut in [0, 1, 100, whole.len() / 2, whole.len() - 1] {
+        try_it(&whole[..cut]);
+    }
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        try_it(&bytes);
+    }
+    std::fs::write(&file, &whole).expect("written");
+    let restored = other.orch(["restore", name, "--json"]).ok().json();
+    assert_eq!(restored["set_aside"], serde_json::json!([]));
+    assert_eq!(other.orch(["task", "list", "--json"]).ok().json()[0]["title"], "Make a file");
+    other.finish();
+    place.sealed.finish();
+}
+
+#[test]
+fn what_a_backup_names_and_git_does_not_have_is_told() {
+    let mut place = Place::new();
+    let held = place.add("Wait", "held");
+    place.sealed.serve();
+    wait_until("its worktree", RUN, || place.show(&held)["worktree"].is_string());
+    let file = place.sealed.base().join("home.orch");
+    let name = file.to_str().expect("text");
+    place.sealed.orch(["backup", name]).ok();
+    place.open_gate();
+    place.is(&held, "done");
+    place.sealed.stop_daemon();
+    let branch = place.show(&held)["branch"].as_str().expect("a branch").to_owned();
+    let worktree = place.show(&held)["worktree"].as_str().expect("a worktree").to_owned();
+    place.repo.try_git(["worktree", "remove", "--force", &worktree]);
+    place.repo.try_git(["branch", "-D", &branch]);
+    let ran = place.sealed.orch(["restore", name, "--force"]).ok();
+    assert!(ran.stdout.contains(&format!("missing: task {held}: branch {branch}")), "{ran}");
+    place.sealed.finish();
+}

@@ -1,0 +1,8 @@
+//! What a person switches, with the real daemon and agents that do as they are told: pauses, the three ways out, another
+//! daemon in the place of the first one, and starting anew.
+
+mod between;
+mod pause;
+mod shutdown;
+mod upgrade;
+mod yard;

@@ -1,0 +1,270 @@
+//! What those who watch meet between two daemons: one that is leaving and says so, one that says half a word, a command
+//! that serves in its place for a moment, and nobody.
+
+use super::yard::Yard;
+use crate::kit::wait::{self, RUN, SOON};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+/// What is said to one request, before the connection ends.
+enum Answer {
+    /// As an engine in its last moment.
+    Leaving,
+    /// Nothing.
+    Silence,
+    /// A document.
+    Document(String),
+    /// These events.
+    Events(Vec<Value>),
+    /// These, and a half of the last.
+    Cut(Vec<Value>),
+}
+
+impl Answer {
+    fn text(&self) -> String {
+        let events = |events: &[Value]| events.iter().map(|event| format!("data: {event}\n\n")).collect::<String>();
+        let with = |status: &str, kind: &str, body: &str| {
+            format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n{body}")
+        };
+        let feed = "text/event-stream";
+        match self {
+            Self::Leaving => {
+                let detail = "shutting_down: the engine is stopping";
+                let problem = json!({"type": "about:blank", "title": "It failed", "status": 503, "detail": detail,
+                    "code": "failed", "hint": "try again"});
+                with("503 Service Unavailable", "application/problem+json", &problem.to_string())
+            }
+            Self::Silence => String::new(),
+            Self::Document(document) => with("200 OK", "application/json", document),
+            Self::Events(said) => with("200 OK", feed, &events(said)),
+            Self::Cut(said) => {
+                let text = events(said);
+                let last = text[..text.len() - 2].rfind("data: ").unwrap_or_default();
+                with("200 OK", feed, &text[..(last + text.len()) / 2])
+            }
+        }
+    }
+}
+
+/// Serves in the place of a daemon: one answer to each request. Returns the requests that came so far.
+fn stand_in(socket: &Path, answers: Vec<Answer>) -> Arc<Mutex<Vec<String>>> {
+    std::fs::remove_file(socket).ok();
+    let listener = UnixListener::bind(socket).expect("a socket in the box");
+    let (asked, seen) = (Arc::new(Mutex::new(Vec::new())), socket.to_owned());
+    let told = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for answer in answers {
+            let (mut stream, request) = loop {
+                let (stream, _) = listener.accept().expect("a connection");
+                let head = BufReader::new(&stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
+                // Who only looked whether somebody is there asks nothing.
+                if let Some(request) = head.collect::<Vec<String>>().into_iter().next() {
+                    break (stream, request);
+                }
+            };
+            told.lock().expect("nobody panics with it").push(request);
+            // Who has heard enough may be gone.
+            stream.write_all(answer.text().as_bytes()).ok();
+        }
+        std::fs::remove_file(seen).ok();
+    });
+    asked
+}
+
+fn get(socket: &Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(socket).expect("a daemon");
+    stream.set_read_timeout(Some(SOON)).expect("a time");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: orch\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("asked");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer that ends");
+    answer
+}
+
+/// A task that is done, all that its watchers are told, and where the daemon listened, which is gone.
+struct Done {
+    yard: Yard,
+    id: String,
+    events: Vec<Value>,
+    socket: PathBuf,
+    about: String,
+}
+
+fn done() -> Done {
+    let mut yard = Yard::new("");
+    let id = yard.add("Tell", "", Some("teller"));
+    yard.sealed.serve();
+    yard.until_started(&[&id]);
+    yard.go();
+    yard.are_done_once(&[&id]);
+    let told = yard.orch(&["stream", &id, "--from-start", "--json"]).ok().json_lines();
+    let events = told.into_iter().filter(|line| line["type"].is_string()).collect();
+    let socket = yard.sealed.socket().expect("a daemon");
+    let about = get(&socket, "/v1/status?brief=true").split_once("\r\n\r\n").expect("an answer").1.to_owned();
+    yard.sealed.stop_daemon().ok();
+    Done { yard, id, events, socket, about }
+}
+
+impl Done {
+    fn of_type(&self, kind: &str) -> Value {
+        self.events.iter().find(|event| event["type"] == kind).expect("such an event").clone()
+    }
+
+    /// How a run is announced that is resumed at this place.
+    fn run_at(&self, offset: &Value) -> Value {
+        let mut run = self.of_type("run");
+        run["offset"] = offset.clone();
+        run
+    }
+
+    /// The first piece of output, in two.
+    fn halves(&self) -> [Value; 2] {
+        let whole = self.of_type("output");
+        let (text, offset) = (whole["content"].as_str().expect("text"), whole["offset"].as_u64().expect("a place"));
+        let middle = text.len() / 2;
+        let (mut first, mut second) = (whole.clone(), whole.clone());
+        first["content"] = text[..middle].into();
+        second["content"] = text[middle..].into();
+        first["end"] = (offset + middle as u64).into();
+        second["offset"] = first["end"].clone();
+        [first, second]
+    }
+}
+
+#[test]
+fn a_watcher_goes_on_after_a_daemon_that_was_leaving_and_one_that_said_half_a_word() {
+    let done = done();
+    let [first, second] = done.halves();
+    let mut rest: Vec<Value> = done.events.iter().skip_while(|event| event["type"] != "output").cloned().collect();
+    rest[0] = second.clone();
+    let asked = stand_in(
+        &done.socket,
+        vec![
+            Answer::Leaving,
+            Answer::Events(vec![done.of_type("run"), first.clone()]),
+            Answer::Leaving,
+            Answer::Silence,
+            Answer::Cut(vec![done.run_at(&first["end"]), second]),
+            Answer::Events(rest),
+        ],
+    );
+    let ran = done.yard.orch(&["stream", &done.id, "--from-start"]).code_is(0);
+    assert_eq!(Some(ran.stdout.as_str()), done.of_type("output")["content"].as_str());
+    let asked = asked.lock().expect("nobody panics with it").clone();
+    let cursor = format!("cursor={}:{}", first["run_id"].as_str().expect("a run"), first["end"]);
+    assert!(asked.len() == 6 && asked[2..].iter().all(|request| request.contains(&cursor)), "{asked:#?}");
+    done.yard.close();
+}
+
+#[test]
+fn whoever_else_asks_a_daemon_in_its_last_moment_asks_the_next_one() {
+    let done = done();
+    let run = done.of_type("run");
+    stand_in(&done.socket, vec![Answer::Leaving, Answer::Events(vec![run, done.of_type("output")])]);
+    let all = done.yard.start(&["stream", "--all"]);
+    wait::wait_until("the output", SOON, || all.said().0.contains("told it all"));
+    drop(all);
+    stand_in(&done.socket, vec![Answer::Leaving, Answer::Events(vec![json!({"the": "next"})])]);
+    let status = done.yard.start(&["status", "--watch", "--json"]);
+    wait::wait_until("the status", SOON, || status.said().0.contains("next"));
+    drop(status);
+    let about = || Answer::Document(done.about.clone());
+    stand_in(&done.socket, vec![about(), Answer::Leaving, about(), Answer::Document("[]".to_owned())]);
+    assert_eq!(done.yard.orch(&["task", "list", "--json"]).code_is(0).stdout.trim(), "[]");
+    done.yard.close();
+}
+
+#[test]
+fn a_command_that_serves_for_a_moment_does_not_end_a_watcher() {
+    let done = done();
+    let settled = done.of_type("settled");
+    let mut lying = settled.clone();
+    lying["task"]["status"] = "routed".into();
+    lying["task"]["hold"] = json!({"reason": "no_daemon", "detail": "nobody runs tasks now", "until": null});
+    let [first, second] = done.halves();
+    stand_in(
+        &done.socket,
+        vec![
+            Answer::Events(vec![done.of_type("run"), first, lying]),
+            Answer::Events(vec![done.run_at(&second["offset"]), second, settled]),
+        ],
+    );
+    let ran = done.yard.orch(&["stream", &done.id, "--from-start"]).code_is(0);
+    assert_eq!(Some(ran.stdout.as_str()), done.of_type("output")["content"].as_str());
+    done.yard.close();
+}
+
+#[test]
+fn a_run_that_ends_between_two_daemons_is_watched_until_the_next_one_has_judged_it() {
+    let mut yard = Yard::new("");
+    let id = yard.add("Tell", "", Some("teller"));
+    yard.sealed.serve();
+    yard.until_started(&[&id]);
+    let watcher = yard.start(&["stream", &id, "--from-start"]);
+    wait::wait_until("it to watch", RUN, || watcher.said().0.contains("line 3"));
+    yard.sealed.kill_daemon();
+    yard.go();
+    wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run is over"));
+    yard.sealed.serve();
+    let ran = watcher.finish(RUN).code_is(0);
+    assert!(ran.stdout.contains("told it all") && ran.stderr.contains("is done"), "{}{}", ran.stdout, ran.stderr);
+    yard.close();
+}
+
+#[test]
+fn output_that_cannot_be_read_for_a_moment_is_not_lost() {
+    let Done { mut yard, id, .. } = done();
+    yard.sealed.serve();
+    let path = yard.show(&id)["runs"][0]["transcript"].as_str().map(PathBuf::from).expect("a transcript");
+    let aside = path.with_extension("aside");
+    // It may be packed by now.
+    let was_there = std::fs::rename(&path, &aside).is_ok();
+    std::fs::create_dir(&path).expect("a directory in its place");
+    let watcher = yard.start(&["stream", &id, "--from-start"]);
+    let log = yard.sealed.orch_home().join(".orch/orch.log");
+    let is_in_trouble = || {
+        let log = std::fs::read_to_string(&log).unwrap_or_default();
+        log.contains("a stream is held up") || log.contains("a stream breaks off")
+    };
+    wait::wait_until("the daemon to say that it cannot read it", SOON, is_in_trouble);
+    std::fs::remove_dir(&path).expect("empty");
+    if was_there {
+        std::fs::rename(&aside, &path).expect("put back");
+    }
+    let ran = watcher.finish(RUN).code_is(0);
+    assert!(ran.stdout.contains("line 0\n") && ran.stdout.contains("told it all"), "{}{}", ran.stdout, ran.stderr);
+    yard.close();
+}
+
+#[test]
+fn a_place_in_a_run_that_the_next_daemon_does_not_know_leads_to_the_newest_run() {
+    let Done { mut yard, id, events, .. } = done();
+    yard.sealed.serve();
+    let run = events[0]["run_id"].as_str().expect("a run");
+    let last = run.chars().last().expect("an id");
+    let unknown = format!("{}{}", &run[..run.len() - 1], if last == '2' { '3' } else { '2' });
+    let socket = yard.sealed.socket().expect("a daemon");
+    let told = get(&socket, &format!("/v1/tasks/{id}/stream?cursor={unknown}:7"));
+    assert!(told.contains("line 0\\n") && told.contains("told it all") && told.contains("settled"), "{told}");
+    yard.close();
+}
+
+#[test]
+fn a_watcher_that_begins_between_two_daemons_waits_for_the_next_one_too() {
+    let mut yard = Yard::new("");
+    let id = yard.add("Tell", "", Some("teller"));
+    yard.sealed.serve();
+    yard.until_started(&[&id]);
+    yard.sealed.kill_daemon();
+    let watcher = yard.start(&["stream", &id, "--from-start"]);
+    wait::wait_until("it to watch", RUN, || watcher.said().0.contains("line 3"));
+    yard.go();
+    wait::wait_until("the run's end", RUN, || watcher.said().1.contains("the run is over"));
+    yard.sealed.serve();
+    let ran = watcher.finish(RUN).code_is(0);
+    assert!(ran.stdout.contains("told it all") && ran.stderr.contains("is done"), "{}{}", ran.stdout, ran.stderr);
+    yard.close();
+}
