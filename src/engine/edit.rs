@@ -42,6 +42,8 @@ impl Engine {
                     let claimed = self.claim(turn, task, &claiming, now);
                     super::commands::answer(turn, reply, claimed);
                 }
+                // What it lacks is not known before whoever saves it is done: decided now, it would be about nothing.
+                missing @ Parked::Missing { .. } if self.file.is_being_saved() => self.parked.push(missing),
                 Parked::Missing { verdict, reply } => {
                     let tasks = self.decide_missing(turn, verdict, now);
                     super::commands::answer(turn, reply, Ok(tasks));

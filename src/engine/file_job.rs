@@ -12,6 +12,7 @@ use crate::store::tasks_file::{Agreed, Edit, Entry, Outline, TasksDoc};
 use jiff::Timestamp;
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub struct Known {
     pub(super) agreed: Option<Agreed>,
     /// Which write it came after: what was read beside a write is not what stands there now.
     pub(super) generation: u64,
+    /// Which wish to have it read it came after.
+    pub(super) wish: u64,
     /// Tasks that `tasks.yml` lacked when it was read, and since when.
     pub(super) missing: BTreeMap<TaskId, Timestamp>,
 }
@@ -115,6 +118,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
         missing,
         agreed: None,
         generation: known.generation,
+        wish: known.wish,
     };
     let saved = of_tasks.and_then(|found| found.modified());
     FileNews { known, settings, jobs, saved, ..news }
@@ -167,6 +171,8 @@ fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
     let text = match exists.then(|| fs::read_text(path, LARGEST)) {
         None => String::new(),
         Some(Ok(text)) => text,
+        // Taken away since it was looked for.
+        Some(Err(FsError::Io { source, .. })) if source.kind() == ErrorKind::NotFound => String::new(),
         Some(Err(error)) => return broken(unreadable(path, &error)),
     };
     let news = FileNews { is_unended: !text.is_empty() && !text.ends_with('\n'), ..news };

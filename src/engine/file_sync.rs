@@ -58,6 +58,12 @@ pub struct FileSync {
     failure: Option<Failure>,
     /// Raised with each write that begins or ends.
     generation: u64,
+    /// Raised whenever somebody wants the file read, whatever is known of it.
+    wish: u64,
+    /// The last such wish that a look came after.
+    granted: u64,
+    /// Somebody may be in the middle of saving it.
+    being_saved: bool,
     /// When what waits is written.
     due: Option<Instant>,
     /// Somebody wants the file read when the write is over.
@@ -87,7 +93,9 @@ impl FileSync {
 
     /// What was read last.
     pub fn known(&self) -> Known {
-        let known = Known { generation: self.generation, agreed: self.agreed, ..self.known.clone() };
+        let (generation, wish) = (self.generation, self.wish);
+        let tasks = self.known.tasks.filter(|_| self.granted == wish);
+        let known = Known { tasks, generation, wish, agreed: self.agreed, ..self.known.clone() };
         if self.outline_wanted { Known { tasks: None, agreed: None, ..known } } else { known }
     }
 
@@ -156,9 +164,19 @@ impl FileSync {
         self.late_at = Some(now + LATE);
     }
 
-    /// What was read is to be read anew.
+    /// What was read is to be read anew, also when a look is under way that began before.
     pub fn read_anew(&mut self) {
-        self.known.tasks = None;
+        self.wish += 1;
+    }
+
+    /// Somebody may be in the middle of saving it: what it lacks is not known yet.
+    pub fn is_being_saved(&self) -> bool {
+        self.being_saved
+    }
+
+    /// Whether that was so when it was looked at.
+    pub fn take_being_saved(&mut self, is: bool) {
+        self.being_saved = is;
     }
 
     /// Since when a file is odd, or since when it is as it is.
@@ -185,6 +203,7 @@ impl FileSync {
 
     /// Takes over what a look found. Returns whether the problems are other ones than before.
     pub fn take_look(&mut self, known: Known, problems: Option<Vec<String>>) -> bool {
+        self.granted = known.wish;
         self.known = known;
         let Some(problems) = problems else { return false };
         let changed = problems != self.problems && !problems.is_empty();
@@ -217,7 +236,7 @@ impl FileSync {
         self.halfway = false;
         self.filling = false;
         self.fills.clear();
-        self.known.tasks = None;
+        self.read_anew();
     }
 
     /// The rest of a large file is still to be looked at.
@@ -279,7 +298,7 @@ impl FileSync {
         self.generation += 1;
         self.refused = refused.into_iter().collect();
         // Read again before the next write.
-        self.known.tasks = None;
+        self.read_anew();
         self.show();
     }
 
@@ -437,5 +456,17 @@ mod tests {
         };
         assert_eq!(after(false), Some(Some(here)), "what orch wrote need not be read");
         assert_eq!(after(true), None, "the task of the entry is not born yet");
+    }
+
+    #[test]
+    fn a_wish_to_read_it_outlives_the_look_that_was_under_way() {
+        let mut file = FileSync::new(None);
+        let looked = Known { tasks: Some(None), ..file.known() };
+        file.read_anew();
+        file.take_look(looked, None);
+        assert_eq!(file.known().tasks, None, "the next look reads it");
+        let looked = Known { tasks: Some(None), ..file.known() };
+        file.take_look(looked, None);
+        assert_eq!(file.known().tasks, Some(None), "and the wish is fulfilled");
     }
 }

@@ -73,10 +73,12 @@ impl Engine {
         match news.tasks.take() {
             None => {}
             Some(TasksNews::Broken(found)) => {
+                self.file.take_being_saved(false);
                 self.file.forget_document();
                 problems = Some(found);
             }
             Some(TasksNews::Agreed) => {
+                self.file.take_being_saved(false);
                 self.world.invalid.clear();
                 self.file.take_agreed();
                 self.file.lacks(Vec::new());
@@ -85,6 +87,7 @@ impl Engine {
             Some(TasksNews::Read(doc)) => {
                 let numbered = self.numbered_before(&doc, &news.lacking);
                 let held = if self.file.is_halfway() { None } else { self.doubt(&doc, &news, &numbered, now) };
+                self.file.take_being_saved(matches!(held, Some(Held::BeingSaved)));
                 match held {
                     Some(Held::BeingSaved) => self.file.forget_document(),
                     Some(Held::Told(text)) => {

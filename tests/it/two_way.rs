@@ -212,6 +212,21 @@ fn an_empty_lost_or_cut_file_gives_nothing_up_and_a_person_decides() {
 }
 
 #[test]
+fn what_is_decided_while_a_file_may_still_be_saved_is_about_all_that_it_lacks() {
+    let mut sealed = with_three();
+    sealed.serve();
+    fs::remove_file(tasks_file(&sealed)).expect("there");
+    let restored = json(&sealed, &["task", "missing", "--restore"]);
+    assert_eq!(restored.as_array().map(Vec::len), Some(3), "{restored}");
+    wait_until("the file", SOON, || {
+        let text = fs::read_to_string(tasks_file(&sealed)).unwrap_or_default();
+        ["One", "Two", "Three"].iter().all(|title| text.contains(title))
+    });
+    wait_until("no problem", SOON, || problems(&sealed) == "[]");
+    sealed.finish();
+}
+
+#[test]
 fn without_a_daemon_an_emptied_file_gives_nothing_up_either() {
     let sealed = with_three();
     sealed.write_tasks("");

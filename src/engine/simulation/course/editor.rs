@@ -74,6 +74,15 @@ impl Course<'_> {
         if lost.is_empty() {
             return;
         }
+        // What orch has just appended, an older copy lacks too: a single other one may have been taken out there.
+        let now = self.now();
+        let tables = self.stored.tables();
+        let is_wish = |id: &&TaskId| tables.tasks.get(*id).is_none_or(|task| !task.file.seen().outlives_old_copy(now));
+        let wishes: Vec<TaskId> = lost.iter().filter(is_wish).copied().collect();
+        drop(tables);
+        if let [one] = wishes[..] {
+            self.rules.taken_out.insert(one);
+        }
         self.forget_entries(&lost);
         self.file_saved();
         self.later(noticed, Happening::Noticed(verdict, whole));
