@@ -39,3 +39,14 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
         DialectKind::Command => None,
     }
 }
+
+/// The provider that an agent speaks with and is paid for; `None`: whichever its model is of, or nobody knows.
+pub fn provider_of(kind: DialectKind, name: &str) -> Option<&'static str> {
+    match (kind, name) {
+        (DialectKind::Claude, "kimi") => Some("moonshotai"),
+        (DialectKind::Claude, "minimax") => Some("minimax"),
+        (DialectKind::Claude, _) => Some("anthropic"),
+        (DialectKind::Codex, _) => Some("openai"),
+        (DialectKind::Opencode | DialectKind::Command, _) => None,
+    }
+}

@@ -14,7 +14,7 @@ mod text;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
-pub use credentials::{Credentials, credentials};
+pub use credentials::{Credentials, credentials, provider_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

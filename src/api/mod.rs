@@ -2,6 +2,7 @@
 
 pub mod batches;
 pub mod breakers;
+pub mod budget;
 pub mod claims;
 pub mod client;
 pub mod cost;

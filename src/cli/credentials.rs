@@ -4,7 +4,7 @@
 use super::context::Context;
 use crate::adapters::fs;
 use crate::adapters::process::which;
-use crate::agents::{DialectKind, credentials};
+use crate::agents::{DialectKind, credentials, provider_of};
 use crate::config::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::catalog::{Catalog, Provider};
@@ -84,13 +84,13 @@ fn by_agent(context: &Context, name: &str, agent: &AgentConfig, usability: &mut 
         return;
     }
     let elsewhere = agent.env.contains_key(ELSEWHERE) || context.environment.contains_key(ELSEWHERE);
-    let provider = match (agent.kind, name) {
-        (DialectKind::Claude, "kimi") => "moonshotai",
-        (DialectKind::Claude, "minimax") => "minimax",
-        (DialectKind::Claude, _) if !elsewhere => "anthropic",
-        (DialectKind::Codex, _) => "openai",
-        (DialectKind::Opencode, _) => return stored(context, agent, usability),
-        (DialectKind::Claude | DialectKind::Command, _) => return,
+    if agent.kind == DialectKind::Opencode {
+        return stored(context, agent, usability);
+    }
+    let provider = match provider_of(agent.kind, name) {
+        Some("anthropic") if elsewhere => return,
+        Some(provider) => provider,
+        None => return,
     };
     let own = agent.kind == DialectKind::Claude && provider != "anthropic";
     match of_agent(context, agent) {

@@ -22,6 +22,10 @@ pub enum Exit {
     TimedOut,
     /// Refused in this state.
     Refused,
+    /// An answer of the command's own, as its page says.
+    Answer(u8),
+    /// A command whose lowest codes are answers of its own could not give one.
+    NoAnswer,
     /// Waits for a time or for something outside.
     Parked,
     /// Stopped from the keyboard.
@@ -29,8 +33,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    /// All of them but the answers, in the order of their numbers.
+    pub const ALL: [Self; 11] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -39,6 +43,7 @@ impl Exit {
         Self::PersonNeeded,
         Self::TimedOut,
         Self::Refused,
+        Self::NoAnswer,
         Self::Parked,
         Self::Interrupted,
     ];
@@ -54,6 +59,8 @@ impl Exit {
             Self::PersonNeeded => 5,
             Self::TimedOut => 6,
             Self::Refused => 7,
+            Self::Answer(code) => code,
+            Self::NoAnswer => 64,
             Self::Parked => 75,
             Self::Interrupted => 130,
         }
@@ -85,6 +92,6 @@ mod tests {
 
     #[test]
     fn the_numbers_are_the_documented_ones() {
-        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 75, 130]);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 64, 75, 130]);
     }
 }

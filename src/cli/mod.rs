@@ -4,6 +4,7 @@
 mod backup;
 mod batch;
 mod breaker;
+mod budget;
 mod config;
 mod context;
 mod cost;
@@ -128,6 +129,8 @@ enum Command {
     Status(status::Args),
     /// Tell the state of everything on one screen
     Dashboard(dashboard::Args),
+    /// What may be spent, what is left of it, and how providers are paid
+    Budget(budget::Args),
     /// What was spent, by task, agent, model, project or day, and what a merged change cost
     Cost(cost::Args),
     /// How agents and models have done so far, and whom that speaks for
@@ -243,6 +246,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Dashboard(args) => alone(dashboard::run(args, context)),
+        Command::Budget(args) => alone(budget::run(args, context)),
         Command::Cost(args) => alone(cost::run(args, context)),
         Command::Patterns(args) => alone(patterns::run(args, context)),
         Command::Job(args) => alone(job::run(args, context)),
@@ -362,6 +366,14 @@ mod tests {
         "http --json",
         "version",
         "--set router.mode=round_robin serve",
+        "budget configure anthropic --billing-type token --daily-budget 50",
+        "budget configure opencode --billing-type subscription --priority 10",
+        "budget configure-period opencode --start 2026-02-01 --end 2026-03-01 --allowance 200 --unit usd --reserve 20",
+        "budget status anthropic --json",
+        "budget check anthropic",
+        "budget recommend",
+        "budget burn-rate anthropic --json",
+        "budget record anthropic --cost 3.50 --model opus --note here",
         "cost --by model --since 24h --per-merged --json",
         "patterns recommend fix --project shop --label x",
         "patterns suggest text --limit 3",

@@ -45,6 +45,25 @@ pub enum SetError {
 /// # Errors
 /// The setting does not exist or not in this file, the value does not suit it, or the file would not be valid.
 pub fn set(text: &str, file: FileKind, path: &Path, key: &str, value: &str) -> Result<String, SetError> {
+    set_all(text, file, path, &[(key, value)])
+}
+
+/// The same with several settings, which make a valid file together.
+///
+/// # Errors
+/// As of [`set`].
+pub fn set_all(text: &str, file: FileKind, path: &Path, changes: &[(&str, &str)]) -> Result<String, SetError> {
+    let mut changed = text.to_owned();
+    for (key, value) in changes {
+        changed = with(&changed, file, key, value)?;
+    }
+    match load(&[alone(file, path, &changed)]) {
+        Ok(_) => Ok(changed),
+        Err(problems) => Err(SetError::Invalid(problems)),
+    }
+}
+
+fn with(text: &str, file: FileKind, key: &str, value: &str) -> Result<String, SetError> {
     let key = &*shape::canonical(key);
     let found = shape::find(key).ok_or_else(|| UnknownKey::meaning(key, shape::suggest(key)))?;
     let parts: Vec<&str> = key.split('.').collect();
@@ -53,11 +72,7 @@ pub fn set(text: &str, file: FileKind, path: &Path, key: &str, value: &str) -> R
     }
     let value =
         settings::of_text(value, found.shape).map_err(|message| SetError::Value { key: key.to_owned(), message })?;
-    let changed = yaml::set_path(text, &parts, &value)?;
-    match load(&[alone(file, path, &changed)]) {
-        Ok(_) => Ok(changed),
-        Err(problems) => Err(SetError::Invalid(problems)),
-    }
+    Ok(yaml::set_path(text, &parts, &value)?)
 }
 
 /// The file as the only one there is; whether its commands are approved does not matter for its validity.

@@ -30,8 +30,11 @@ pub fn example_text() -> String {
         if field.name == "agents" {
             text.push_str(&own_agent(&told));
         }
+        if field.name == "budget" {
+            text.push_str(&commented("Two providers:", &accounts(), 2, &told));
+        }
         if let Some((title, entry)) = illustration(&field.name) {
-            text.push_str(&commented(title, &json!({ field.name.as_str(): entry }), &told));
+            text.push_str(&commented(title, &json!({ field.name.as_str(): entry }), 1, &told));
         }
     }
     text
@@ -48,7 +51,22 @@ fn own_agent(told: &RefCell<BTreeSet<String>>) -> String {
         "timeout_seconds": 7200,
         "memory_mb": 4000,
     }}});
-    commented("An agent of your own, for tasks with the label agent:mybot:", &agent, told)
+    commented("An agent of your own, for tasks with the label agent:mybot:", &agent, 1, told)
+}
+
+/// A provider that is paid by use, and one that is paid in advance.
+fn accounts() -> Value {
+    json!({ "budget": { "accounts": {
+        "anthropic": { "billing_type": "token", "daily_budget": 50, "priority": 50 },
+        "opencode": {
+            "billing_type": "subscription",
+            "start": "2026-02-01",
+            "end": "2026-03-01",
+            "allowance": 200,
+            "unit": "usd",
+            "reserve_percent": 20,
+        },
+    }}})
 }
 
 /// Entries of mappings that hold nothing by default.
@@ -83,13 +101,15 @@ fn illustration(section: &str) -> Option<(&'static str, Value)> {
     })
 }
 
-/// What one could write below a section, as comments.
-fn commented(title: &str, section: &Value, told: &RefCell<BTreeSet<String>>) -> String {
+/// What one could write below a section, or below a key of it (`depth` 2), as comments.
+fn commented(title: &str, section: &Value, depth: usize, told: &RefCell<BTreeSet<String>>) -> String {
     let text = render::yaml(section, &|key| note(key, told));
+    let indent = "  ".repeat(depth);
     // The section itself stands there already.
-    let lines = text.lines().skip_while(|line| !line.starts_with("  ") || line.trim_start().starts_with('#'));
-    let commented: String = lines.map(|line| format!("  # {}\n", line.strip_prefix("  ").unwrap_or(line))).collect();
-    format!("  # {title}\n{commented}")
+    let lines = text.lines().skip_while(|line| !line.starts_with(&indent) || line.trim_start().starts_with('#'));
+    let commented: String =
+        lines.map(|line| format!("{indent}# {}\n", line.strip_prefix(&indent).unwrap_or(line))).collect();
+    format!("{indent}# {title}\n{commented}")
 }
 
 /// The documentation of a key, the first time it comes up.

@@ -72,6 +72,7 @@ mod tests {
                 "escalation",
                 "engine",
                 "breaker",
+                "budget",
                 "limits",
                 "health_check",
                 "retention",

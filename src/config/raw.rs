@@ -5,6 +5,7 @@
 //! hold it. `x-orch-alias` is another spelling of a key in files. `x-orch-separator: line` marks lists whose items may contain commas: in an environment variable they are
 //! separated by line feeds. No `flatten` and no `untagged`: they ruin error messages.
 
+pub use super::raw_budget::{RawAccount, RawBudget};
 pub use super::raw_models::{RawModel, RawModelSelection, RawProvider};
 use super::secret::Secret;
 use crate::domain::money::Usd;
@@ -55,6 +56,9 @@ pub struct RawConfig {
     /// When starts stop after failures in a row, of one agent, one project or one check.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub breaker: Option<RawBreaker>,
+    /// What may be spent (docs/budget.md).
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub budget: Option<RawBudget>,
     /// How much a run may take, beside workflow.timeout_seconds and workflow.silence_seconds.
     pub limits: Option<RawLimits>,
     /// How the agents that run are watched.

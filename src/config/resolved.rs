@@ -7,12 +7,15 @@ use super::raw::{
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use super::resolved_breaker::Breaker;
+use super::resolved_budget::Budget;
 pub use super::resolved_engine::Engine;
 use super::resolved_gc::Gc;
 use super::resolved_limits::{HealthCheck, Limits as RunLimits};
 use super::resolved_models::{ModelSelection, additions, present};
 pub use super::resolved_review::Review;
 
+use crate::agents::provider_of;
+use crate::domain::budget::Payees;
 use crate::domain::catalog::Additions;
 use crate::domain::escalation::Escalation;
 use crate::domain::money::Usd;
@@ -55,6 +58,8 @@ pub struct Config {
     pub engine: Engine,
     /// When starts stop.
     pub breaker: Breaker,
+    /// What may be spent.
+    pub budget: Budget,
     /// How much a run may take.
     pub limits: RunLimits,
     /// How agents are watched.
@@ -209,6 +214,13 @@ impl Config {
         self.model_map.review.get(agent).map(String::as_str)
     }
 
+    /// Whom its agents are paid to.
+    pub fn payees(&self) -> Payees {
+        let own =
+            |(name, agent): (&str, &AgentConfig)| Some((name.to_owned(), provider_of(agent.kind, name)?.to_owned()));
+        Payees { providers: self.agents.iter().filter_map(own).collect() }
+    }
+
     /// What it adds to the built-in models.
     pub fn model_additions(&self) -> Additions {
         additions(&self.models, &self.providers, &self.model_aliases)
@@ -243,6 +255,7 @@ impl Config {
             escalation: default.escalation.with(raw.escalation.unwrap_or_default()),
             engine: default.engine.with(raw.engine.unwrap_or_default()),
             breaker: default.breaker.with(raw.breaker.unwrap_or_default()),
+            budget: default.budget.with(raw.budget.unwrap_or_default()),
             retention: default.retention.with(raw.retention.unwrap_or_default()),
             gc: default.gc.with(raw.gc.unwrap_or_default()),
             http: default.http.with(raw.http.unwrap_or_default()),

@@ -1,6 +1,7 @@
 //! What the schema cannot say: that names refer to something, that keys fit the agent they are given to, that a value
 //! can be handed to a program. PURE.
 
+mod budget;
 mod models;
 
 use super::origin::{Origin, Origins};
@@ -82,6 +83,7 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
         let key = "escalation.ladder";
         problems.push(ConfigProblem::new(origins.near(key).clone(), format!("{key}: {problem}")));
     }
+    problems.extend(budget::dates(raw, origins));
     problems
 }
 
@@ -92,6 +94,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.router();
     check.models();
     check.choice_of_models();
+    check.budget();
     check.workflow();
     check.http();
     check.redact();

@@ -4,6 +4,7 @@ pub mod admission;
 pub mod answer;
 pub mod batch;
 pub mod breaker;
+pub mod budget;
 pub mod catalog;
 pub mod change;
 pub mod circle;

@@ -295,7 +295,7 @@ impl<'a> Planner<'a> {
             self.hold(task.id, hold);
         } else {
             self.plan.wants_room = true;
-            match self.tally.full_disk() {
+            match self.tally.full_disk().or_else(|| self.tally.spent(task, None)) {
                 Some(hold) => self.hold(task.id, hold),
                 None => self.plan.actions.push(Action::Route(task.id)),
             }
@@ -310,7 +310,9 @@ impl<'a> Planner<'a> {
             self.hold(task.id, hold);
         } else {
             self.plan.wants_room = true;
-            match self.tally.full_disk().or_else(|| self.tally.shut(task)) {
+            let agent = task.route.as_ref().map(|route| (route.agent.as_str(), route.model.as_deref()));
+            let spent = || self.tally.spent(task, agent);
+            match self.tally.full_disk().or_else(spent).or_else(|| self.tally.shut(task)) {
                 Some(hold) => self.hold(task.id, hold),
                 None => self.runnable.push((!task.run_now, task.spec.priority.saturating_neg(), task.id, task)),
             }
@@ -358,7 +360,8 @@ impl<'a> Planner<'a> {
             return self.hold(task.id, Hold::until(HoldReason::Review, wait.detail.clone(), wait.until));
         }
         self.plan.wants_room = true;
-        match self.tally.full_disk().or_else(|| self.tally.shut(task)) {
+        let spent = || self.tally.spent(task, None);
+        match self.tally.full_disk().or_else(spent).or_else(|| self.tally.shut(task)) {
             Some(hold) => self.hold(task.id, hold),
             // What is nearly finished comes before what is not begun.
             None => self.runnable.push((false, i64::MIN, task.id, task)),

@@ -1,9 +1,12 @@
 //! Whoever reads the journal and finds it damaged says so here, and the engine leaves. Decides nothing about what is read.
 
 use super::world::Archive;
+use crate::domain::budget::Record;
+use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::{Status, Task};
 use crate::store::journal::JournalError;
+use jiff::Timestamp;
 use std::sync::{Arc, OnceLock};
 use tokio_util::sync::CancellationToken;
 
@@ -53,5 +56,13 @@ impl Archive for Watched {
 
     fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
         self.archive.last_work_run(id).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {
+        self.archive.charges_since(since).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
+        self.archive.spends_since(since).inspect_err(|error| self.alarm.heed(error))
     }
 }

@@ -1,9 +1,12 @@
 //! Where settled tasks are looked up: they are not at hand, however many there are.
 
+use crate::domain::budget::Record;
+use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::task::{Status, Task};
 use crate::store::journal::{Journal, JournalError};
+use jiff::Timestamp;
 
 /// Where settled tasks are looked up: the journal, or what stands for it in a simulation.
 pub trait Archive: Send + Sync {
@@ -24,6 +27,18 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// It cannot be read.
     fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError>;
+
+    /// What the runs cost that ended at `since` or later.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError>;
+
+    /// What a person says was spent beside these.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError>;
 }
 
 impl Archive for Journal {
@@ -42,5 +57,13 @@ impl Archive for Journal {
             .filter(|run| run.kind == RunKind::Work)
             .max_by_key(|run| run.id.ordinal())
             .map(|run| run.id))
+    }
+
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {
+        Self::charges_since(self, Some(since))
+    }
+
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
+        Self::spends_since(self, since)
     }
 }

@@ -103,7 +103,8 @@ impl Engine {
     fn begin_run(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
         let Some(task) = self.world.tasks.get(&id).cloned() else { return };
         let (Some(route), State::Routed { next, .. }) = (&task.route, &task.state) else { return };
-        let mut run = self.new_run(&task, RunKind::Work, route.agent.clone(), route.model.clone(), now);
+        let model = self.model_within_budget(turn, &task, route, now);
+        let mut run = self.new_run(&task, RunKind::Work, route.agent.clone(), model, now);
         run.session_id = match (next, &task.conversation) {
             (NextRun::Again { resume: true, .. }, Some(talk)) if talk.agent == route.agent => {
                 Some(talk.session_id.clone())

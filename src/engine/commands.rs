@@ -65,6 +65,10 @@ impl Engine {
                 let reset = self.reset_breakers(turn, name.as_deref(), now);
                 answer(turn, reply, reset);
             }
+            Command::Spend { record, reply } => {
+                let recorded = self.record_spending(turn, record, now);
+                answer(turn, reply, Ok(recorded));
+            }
             Command::Switch { wanted, pauses, by, reply } => {
                 let switched = self.switch(turn, (&wanted, pauses), by, now);
                 answer(turn, reply, switched);
@@ -114,6 +118,7 @@ impl Engine {
             Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Spend { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Claim { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Edit { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Collect { reply, .. } => drop(reply.send(Err(refused()))),

@@ -12,6 +12,7 @@ pub use super::ruling::Acceptance;
 use super::settings::Settings;
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
+use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
@@ -176,6 +177,7 @@ pub(super) enum Command {
     TryRoute { task: TaskId, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
     ResetBreakers { name: Option<String>, reply: Reply<Vec<String>> },
+    Spend { record: Record, reply: Reply<Record> },
     Collect { dry_run: bool, reply: Reply<Collected> },
     Look { reply: Reply<View> },
     Jobs { reply: Reply<JobsLook> },
@@ -275,6 +277,16 @@ impl EngineHandle {
     /// Closes a breaker, or all of them, by hand. Returns which.
     pub async fn reset_breakers(&self, name: Option<String>) -> Result<Vec<String>, EngineError> {
         self.call(|reply| Command::ResetBreakers { name, reply }).await
+    }
+
+    /// Writes down what a person says was spent beside orch's runs.
+    pub async fn record_spending(&self, record: Record) -> Result<Record, EngineError> {
+        self.call(|reply| Command::Spend { record, reply }).await
+    }
+
+    /// What a person says was spent beside orch's runs, at `since` or later.
+    pub async fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, EngineError> {
+        self.read(move |journal| journal.spends_since(since)).await
     }
 
     /// Pauses something (`pauses`), or lets it go on.

@@ -116,6 +116,7 @@ pub struct Engine {
     /// Commands that wait for a look at `tasks.yml`.
     pub(super) parked: Vec<super::edit::Parked>,
     pub(super) timetable: super::recurring::Timetable,
+    pub(super) money: super::budgets::Money,
 }
 
 impl Engine {
@@ -182,6 +183,7 @@ impl Engine {
             handed: HashSet::new(),
             parked: Vec::new(),
             timetable: super::recurring::Timetable::default(),
+            money: super::budgets::Money::default(),
             doors,
         };
         engine.mind_pauses();
@@ -319,6 +321,7 @@ impl Engine {
         self.settle_messages(&mut turn, now);
         self.fire_jobs(&mut turn, now);
         self.mind_batches(&mut turn, now);
+        self.mind_money(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
         turn.agreed = self.file.take_agreed_anew();
         (turn, leave)
@@ -432,7 +435,7 @@ impl Engine {
     }
 
     fn make_plan(&mut self, now: Timestamp) -> Plan {
-        self.room = Arc::new(self.room());
+        self.room = Arc::new(self.room(now));
         let (scope, leaving, identity) = (self.mode.scope(), self.life.leaving(), self.settings.identity.as_str());
         plan(&self.world.snapshot(scope, &self.room, leaving, identity, &self.dir_exists), now)
     }

@@ -9,6 +9,7 @@ mod backup;
 mod batches;
 mod begin;
 mod breakers;
+mod budgets;
 mod checkup;
 mod circles;
 mod claims;

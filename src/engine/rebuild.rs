@@ -197,6 +197,7 @@ fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Report) -> Vec<Wr
         .chain(cooldowns.map(|(agent, cooldown)| Write::Cooldown(agent, Some(cooldown))))
         .chain(std::mem::take(&mut saved.service).into_iter().map(Write::Service))
         .chain(recurring(saved, now))
+        .chain(std::mem::take(&mut saved.spends).into_iter().map(Write::Spend))
         .collect()
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Machine {
 
 impl Engine {
     /// What limits starts, by what is known now.
-    pub(super) fn room(&self) -> Room {
+    pub(super) fn room(&self, now: Timestamp) -> Room {
         let config = &self.settings.config;
         let engine = &config.engine;
         let agents = config.agents.iter();
@@ -39,6 +39,7 @@ impl Engine {
             projects: self.settings.project_limits(),
             meetings: self.meetings(),
             breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
+            purse: self.purse(&config.budget.rules(), now),
         }
     }
 

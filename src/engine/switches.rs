@@ -76,13 +76,14 @@ impl Engine {
         }
     }
 
-    /// Whoever chooses an agent knows which ones are paused.
+    /// Whoever chooses an agent knows which ones are paused, or may spend nothing.
     pub(super) fn mind_pauses(&mut self) {
         let agents = |pause: &Pause| match &pause.scope {
             PauseScope::Agent { name } => Some(name.clone()),
             PauseScope::All | PauseScope::Project { .. } => None,
         };
-        let avoided: Vec<String> = self.world.pauses.iter().filter_map(agents).collect();
+        let mut avoided: Vec<String> = self.world.pauses.iter().filter_map(agents).collect();
+        avoided.extend_from_slice(self.exhausted());
         if self.settings.avoided != avoided {
             Arc::make_mut(&mut self.settings).avoided = avoided;
         }

@@ -11,10 +11,13 @@ use super::world::Archive;
 use super::{Engine, Mode, Signals, start};
 use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::adapters::fs::{Durability, write_private};
+use crate::domain::budget::Record;
+use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::service::{Cause, Departure, Leave};
 use crate::domain::task::{Status, Task};
 use crate::store::journal::JournalError;
+use jiff::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +36,14 @@ impl Archive for Unreadable {
     }
 
     fn last_work_run(&self, _: TaskId) -> Result<Option<RunId>, JournalError> {
+        Err((self.0)())
+    }
+
+    fn charges_since(&self, _: Timestamp) -> Result<Vec<Charge>, JournalError> {
+        Err((self.0)())
+    }
+
+    fn spends_since(&self, _: Timestamp) -> Result<Vec<Record>, JournalError> {
         Err((self.0)())
     }
 }

@@ -3,6 +3,7 @@
 pub use super::archive::Archive;
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
+use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
@@ -121,6 +122,11 @@ impl World {
     /// The journal cannot be read.
     pub fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
         self.archive.last_work_run(id)
+    }
+
+    /// Where what is settled, and what was spent, is looked up.
+    pub fn archive(&self) -> &dyn Archive {
+        &*self.archive
     }
 
     /// The status of a task that is at hand, or was put away since the start.
@@ -283,6 +289,7 @@ pub struct Turn {
     jobs: BTreeMap<JobId, Option<Arc<JobRecord>>>,
     firings: BTreeMap<FiringKey, Firing>,
     pub(super) batches: BTreeMap<u64, Arc<Batch>>,
+    spends: Vec<Record>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
@@ -338,6 +345,21 @@ impl Turn {
             Phase::Ended => world.runs.remove(&run.id),
         };
         self.runs.insert(run.id.clone(), run);
+    }
+
+    /// Runs that the turn ends.
+    pub fn ended_runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.values().filter(|run| run.phase == Phase::Ended)
+    }
+
+    /// Stores what a person says was spent.
+    pub fn put_spend(&mut self, record: Record) {
+        self.spends.push(record);
+    }
+
+    /// Whether the turn stores such a word.
+    pub fn records_spending(&self) -> bool {
+        !self.spends.is_empty()
     }
 
     /// Stores a message; one that waits no more leaves the world.
@@ -458,6 +480,7 @@ impl Turn {
         let jobs = self.jobs.iter().map(|(id, job)| Write::Job(id.clone(), job.clone()));
         let firings = self.firings.values().cloned().map(Write::Firing);
         let batches = self.batches.values().cloned().map(Write::Batch);
+        let spends = self.spends.iter().cloned().map(Write::Spend);
         tasks
             .chain(runs)
             .chain(projects)
@@ -470,6 +493,7 @@ impl Turn {
             .chain(jobs)
             .chain(firings)
             .chain(batches)
+            .chain(spends)
             .chain(agreed)
             .collect()
     }

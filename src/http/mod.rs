@@ -3,6 +3,7 @@
 
 mod batches;
 mod breakers;
+mod budget;
 mod claims;
 mod cost;
 mod dashboard;

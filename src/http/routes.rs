@@ -3,11 +3,12 @@
 
 use super::openapi::{Operation, get, patch, post};
 use super::{
-    ApiState, batches, breakers, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages, metrics,
-    openapi, output, patterns, rulings, status, stream, switches, tasks,
+    ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages,
+    metrics, openapi, output, patterns, rulings, status, stream, switches, tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};
+use crate::api::budget::{BudgetView, RecordSpending, RecordView};
 use crate::api::claims::NewClaim;
 use crate::api::cost::CostView;
 use crate::api::dashboard::DashboardView;
@@ -143,6 +144,13 @@ fn reading(routes: Routes) -> Routes {
                 .query::<cost::Wanted>()
                 .answer::<CostView>(),
             cost::cost,
+        )
+        .add(get("/v1/budget", "What may be spent, and what is left of it").answer::<BudgetView>(), budget::status)
+        .add(
+            post("/v1/budget/records", "Write down what was spent beside orch's runs")
+                .body::<RecordSpending>()
+                .answer::<RecordView>(),
+            budget::record,
         )
         .add(
             get("/v1/patterns", "How agents and models have done, and whom that speaks for")

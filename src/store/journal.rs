@@ -22,6 +22,7 @@ use super::tasks_file::Agreed;
 use super::{batches, breakers, jobs, messages, sums, switches};
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
+use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
@@ -157,6 +158,8 @@ pub enum Write {
     Firing(Firing),
     /// Insert or replace.
     Batch(Arc<Batch>),
+    /// Append.
+    Spend(Record),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
 }

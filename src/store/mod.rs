@@ -9,6 +9,7 @@ mod messages;
 mod migrations;
 pub mod salvage;
 pub mod search;
+mod spends;
 mod sums;
 mod switches;
 pub mod tasks_file;

@@ -5,6 +5,7 @@ use super::journal::{Entry, Project, entry_of_row};
 use super::{messages, sums, witness};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
+use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobRecord};
 use crate::domain::message::Message;
@@ -48,6 +49,8 @@ pub struct Salvaged {
     pub firings: Vec<Firing>,
     /// Batches, open or not.
     pub batches: Vec<Batch>,
+    /// What was spent beside orch's runs.
+    pub spends: Vec<Record>,
     /// Registered repositories, in the order of registration.
     pub projects: Vec<Project>,
     /// The highest number of a task that is known to have been given out.
@@ -124,7 +127,7 @@ pub fn salvage(path: &Path, highest: u64) -> Salvaged {
 
 /// What a person or a failure has switched, and the daemon's own history.
 fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
-    let Salvaged { breakers, cooldowns, service, jobs, firings, batches, .. } = saved;
+    let Salvaged { breakers, cooldowns, service, jobs, firings, batches, spends, .. } = saved;
     reading.table("cooldowns", "agent, data", Some(FEW), |row| {
         cooldowns.insert(row.get(0)?, json(row, 1)?);
         Ok(())
@@ -154,6 +157,12 @@ fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
     if reading.has("batches", 11) {
         reading.table("batches", "number, name, data", None, |row| {
             batches.push(json(row, 2)?);
+            Ok(())
+        });
+    }
+    if reading.has("spends", 12) {
+        reading.table("spends", "id, at, data", None, |row| {
+            spends.push(json(row, 2)?);
             Ok(())
         });
     }

@@ -16,18 +16,20 @@ fn read(text: &str) -> Loaded {
 }
 
 /// The first lines of what is only an illustration, and what stands above it where it may not stay.
-const ILLUSTRATIONS: [(&str, &str); 4] = [
+const ILLUSTRATIONS: [(&str, &str); 5] = [
     ("  # mybot:", ""),
     ("  # quick:", "model_aliases: {}"),
     ("  # local/coder:", "models: {}"),
     ("  # local:", "providers: {}"),
+    ("    # anthropic:", "  accounts: {}"),
 ];
 
 /// Takes the comment signs off what is only an illustration.
 fn with_illustrations(text: &str) -> String {
     let mut restored = text.to_owned();
     for (first, empty) in ILLUSTRATIONS {
-        let own = text.lines().skip_while(|line| !line.starts_with(first)).take_while(|line| line.starts_with("  # "));
+        let sign = &first[..first.find("# ").expect("a comment") + 2];
+        let own = text.lines().skip_while(|line| !line.starts_with(first)).take_while(|line| line.starts_with(sign));
         let own: Vec<&str> = own.collect();
         assert!(!own.is_empty(), "the example {first} is gone");
         let plain: String = own.iter().map(|line| format!("{}\n", line.replacen("# ", "", 1))).collect();
@@ -107,4 +109,5 @@ fn what_the_example_illustrates_is_valid() {
     assert_eq!(agent.command, "./bot.sh");
     assert_eq!((loaded.config.models.len(), loaded.config.providers.len()), (1, 1));
     assert_eq!(loaded.config.model_aliases["quick"], "auto:fast");
+    assert_eq!(loaded.config.budget.accounts.len(), 2);
 }

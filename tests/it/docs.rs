@@ -5,6 +5,7 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
 use orch::api::batches::{BatchRow, BatchView};
 use orch::api::breakers::BreakerView;
+use orch::api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
 use orch::api::cost::{CostRow, CostView};
 use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
@@ -17,6 +18,7 @@ use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, Shutdo
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
 use orch::domain::batch::BatchState;
 use orch::domain::breaker::{Breaker, Target};
+use orch::domain::budget::{Billing, Level, Unit};
 use orch::domain::catalog::Catalog;
 use orch::domain::cost::By;
 use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
@@ -250,6 +252,35 @@ fn every_field_of_the_account_is_documented() {
         per_merged_usd: None,
     };
     must_name_keys_of(&CostView { by: By::Agent, since: None, rows: vec![row()], total: row() });
+}
+
+#[test]
+fn every_field_of_the_budgets_is_documented() {
+    let standing = || LimitView {
+        level: Level::Ok,
+        why: String::new(),
+        unit: Unit::Usd,
+        used: None,
+        reserved: 0.0,
+        limit: None,
+        runs: 0,
+        unpriced: 0,
+        until: None,
+    };
+    let account = AccountView {
+        name: String::new(),
+        billing_type: Billing::Token,
+        priority: 0,
+        standing: standing(),
+        per_hour: None,
+        hours_left: None,
+        per_day: None,
+        forecast: None,
+    };
+    let caps = vec![CapView { scope: "day".to_owned(), standing: standing() }];
+    must_name_keys_of(&BudgetView { accounts: vec![account], caps, recommended: None });
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    must_name_keys_of(&RecordView { account: String::new(), at, cost_usd: None, model: None, note: None });
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod bad_endings;
 mod bad_input;
 mod batches;
 mod bridge;
+mod budget;
 mod cli_contract;
 mod config_example;
 mod cost;

@@ -37,8 +37,15 @@ pub async fn run(name: &BatchName, limit: Option<Duration>, context: &Context) -
                 context.ui.note(&format!("nothing of it goes on without a person; next: orch why {}", row.id));
             }
         }
-        Exit::Done | Exit::Failed | Exit::Usage | Exit::NotFound | Exit::Refused | Exit::Parked | Exit::Interrupted => {
-        }
+        Exit::Done
+        | Exit::Failed
+        | Exit::Usage
+        | Exit::NotFound
+        | Exit::Refused
+        | Exit::Answer(_)
+        | Exit::NoAnswer
+        | Exit::Parked
+        | Exit::Interrupted => {}
     }
     Ok(exit)
 }

@@ -58,8 +58,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
 
 /// Changes one setting in a file. Returns whether the file is another one now.
 pub fn write(path: &Path, file: FileKind, lock: &Path, key: &str, value: &str) -> Result<bool, CliError> {
+    write_all(path, file, lock, &[(key, value)])
+}
+
+/// Changes several, which make a valid file together: all of them, or none.
+pub fn write_all(path: &Path, file: FileKind, lock: &Path, changes: &[(&str, &str)]) -> Result<bool, CliError> {
     let old = settings::text_of(path)?;
-    let new = edit::set(old.as_deref().unwrap_or_default(), file, path, key, value).map_err(refused)?;
+    let new = edit::set_all(old.as_deref().unwrap_or_default(), file, path, changes).map_err(refused)?;
     if old.as_deref() == Some(new.as_str()) {
         return Ok(false);
     }

@@ -68,11 +68,13 @@ pub enum HoldReason {
     BatchSlots,
     /// Its batch has spent its budget.
     BatchBudget,
+    /// What may be spent is spent.
+    Spent,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -103,6 +105,7 @@ impl HoldReason {
         Self::Claimed,
         Self::BatchSlots,
         Self::BatchBudget,
+        Self::Spent,
     ];
 }
 

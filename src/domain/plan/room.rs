@@ -5,6 +5,7 @@ use super::{Hold, HoldReason, Meetings, directory, takes_slot};
 use crate::domain::admission::{Pace, Shortage, Strain};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::{Breaker, StateName, Target};
+use crate::domain::budget::Purse;
 use crate::domain::ids::TaskId;
 use crate::domain::task::Task;
 use jiff::Timestamp;
@@ -34,6 +35,8 @@ pub struct Room {
     pub breakers: Vec<Breaker>,
     /// What is done about tasks that meet in a file.
     pub meetings: Meetings,
+    /// What budgets leave.
+    pub purse: Purse,
 }
 
 impl Room {
@@ -47,6 +50,7 @@ impl Room {
             projects: BTreeMap::new(),
             breakers: Vec::new(),
             meetings: Meetings::none(),
+            purse: Purse::default(),
         }
     }
 
@@ -149,6 +153,16 @@ impl<'a> Tally<'a> {
     /// What holds everything.
     pub(super) fn full_disk(&self) -> Option<Hold> {
         self.room.disk.as_ref().map(|_| Hold::new(HoldReason::Disk, String::new()))
+    }
+
+    /// What is spent, and by it whom nothing more is begun for. `agent`: whoever is to work on the task, where that is known.
+    pub(super) fn spent(&self, task: &Task, agent: Option<(&str, Option<&str>)>) -> Option<Hold> {
+        let purse = &self.room.purse;
+        if task.run_now || purse.stops.is_empty() {
+            return None;
+        }
+        let stop = purse.hold(task, directory(task, self.projects).ok(), agent)?;
+        Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.words()) })
     }
 
     /// The breaker that lets nothing of its kind begin now.

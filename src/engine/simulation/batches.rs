@@ -74,6 +74,7 @@ impl Begun {
                 | Write::Service(_)
                 | Write::Job(..)
                 | Write::Firing(_)
+                | Write::Spend(_)
                 | Write::Agreed(_) => {}
             }
         }

@@ -96,6 +96,7 @@ impl<'a> Course<'a> {
         let config = Arc::make_mut(&mut settings.config);
         config.engine.max_parallel = scenario.max_parallel;
         config.workflow.overlap = if scenario.seed.is_multiple_of(3) { Overlap::Hold } else { Overlap::Warn };
+        super::money::configure(config, scenario.seed);
         let rules = Rules::new(settings.config.workflow.max_attempts);
         let mut course = Self {
             scenario,

@@ -109,6 +109,7 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Pause(..)
             | Write::Service(_)
             | Write::Batch(_)
+            | Write::Spend(_)
             | Write::Agreed(_) => {}
         }
     }

@@ -7,6 +7,7 @@ mod dice;
 mod file;
 mod hunt;
 mod jobs;
+mod money;
 mod outside;
 mod rules;
 mod scenario;

@@ -31,6 +31,8 @@ pub(super) fn must(holds: bool, otherwise: impl FnOnce() -> String) -> Result<()
 /// The rules, and what they remember of the turn before.
 #[derive(Debug, Default)]
 pub struct Rules {
+    /// What runs have cost.
+    paid: super::money::Paid,
     max_attempts: u32,
     /// Begun by the turn that is looked at.
     launched: Vec<TaskId>,
@@ -65,7 +67,9 @@ impl Rules {
         self.fresh.clear();
         self.resumed = 0;
         let mut seq = stored.last_seq;
+        self.paid.next_turn();
         for write in writes {
+            self.paid.look_at(write);
             match write {
                 Write::Task(task) => self.task_changes(stored, task)?,
                 Write::Run(run) => run_changes(stored, run)?,
@@ -82,6 +86,7 @@ impl Rules {
                 | Write::Job(..)
                 | Write::Firing(_)
                 | Write::Batch(_)
+                | Write::Spend(_)
                 | Write::Agreed(_) => {}
             }
         }
@@ -171,6 +176,7 @@ impl Rules {
             must(busy <= max + self.resumed + at_once.len(), || {
                 format!("{busy} of {max} slots are busy after task {} began", task.id)
             })?;
+            self.paid.allows(engine, task, now)?;
             let others = task.is_kept_from(&engine.settings.identity);
             must(others.is_none(), || format!("task {} began and is claimed by {others:?}", task.id))?;
             let mut parts = engine.world.tasks.values().filter(|part| part.spec.parent == Some(task.id));
@@ -418,6 +424,7 @@ fn ends(engine: &Engine, outside: &Outside, task: &Task, hold: &Hold, now: Times
         }
         HoldReason::BatchSlots => batches::is_full(engine, id),
         HoldReason::BatchBudget => batches::is_spent(engine, id),
+        HoldReason::Spent => engine.room.purse.stops.iter().any(|stop| stop.until.is_none()),
         HoldReason::AgentSlots
         | HoldReason::ProjectSlots
         | HoldReason::Load

@@ -4,6 +4,8 @@
 use super::rules::{Broken, Rules};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
+use crate::domain::budget::Record;
+use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
@@ -15,6 +17,7 @@ use crate::domain::task::{Phase, Run, Status, Task};
 use crate::engine::world::Archive;
 use crate::store::journal::{JournalError, Loaded, Project, Write};
 use crate::store::tasks_file::Agreed;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -32,6 +35,7 @@ pub struct Tables {
     pub firings: BTreeMap<FiringKey, Firing>,
     pub batches: BTreeMap<u64, Arc<Batch>>,
     pub projects: Vec<Project>,
+    pub spends: Vec<Record>,
     pub agreed: Option<Agreed>,
     pub last_seq: u64,
     /// How many ends of batches stand in the history.
@@ -115,6 +119,7 @@ impl Tables {
             Write::Job(id, None) => drop(self.jobs.remove(&id)),
             Write::Firing(firing) => drop(self.firings.insert(firing.key(), firing)),
             Write::Batch(batch) => drop(self.batches.insert(batch.number, batch)),
+            Write::Spend(record) => self.spends.push(record),
             Write::Agreed(agreed) => self.agreed = agreed,
         }
     }
@@ -133,5 +138,28 @@ impl Archive for Stored {
         let tables = self.tables();
         let runs = tables.runs.values().filter(|run| run.task == id && run.kind == RunKind::Work);
         Ok(runs.max_by_key(|run| run.id.ordinal()).map(|run| run.id.clone()))
+    }
+
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {
+        let tables = self.tables();
+        let ended = |run: &Run| run.ended_at.filter(|at| run.phase == Phase::Ended && *at >= since);
+        let charge = |run: &Run| {
+            let task = tables.tasks.get(&run.task);
+            Some(Charge {
+                task: run.task,
+                title: String::new(),
+                project: task.and_then(|task| task.spec.dir.clone()),
+                merged: false,
+                agent: run.agent.clone(),
+                model: run.model.clone(),
+                ended_at: ended(run)?,
+                cost: run.cost,
+            })
+        };
+        Ok(tables.runs.values().filter_map(charge).collect())
+    }
+
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
+        Ok(self.tables().spends.iter().filter(|record| record.at >= since).cloned().collect())
     }
 }

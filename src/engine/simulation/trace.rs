@@ -2,6 +2,7 @@
 
 use super::rules::ordinal;
 use super::scenario::{DAY, HOUR, MINUTE, Millis, SECOND};
+use crate::domain::money::Usd;
 use crate::store::journal::Write;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -73,6 +74,7 @@ impl Trace {
                 Write::Batch(batch) => {
                     (13, batch.number, batch.spent().micros(), batch.end.is_some()).hash(&mut self.hasher)
                 }
+                Write::Spend(record) => (14, record.at, record.cost.map(Usd::micros)).hash(&mut self.hasher),
                 Write::Agreed(_) => 7.hash(&mut self.hasher),
             }
         }

@@ -1,10 +1,12 @@
 //! What runs cost, summed where they are stored.
 
 use super::{Journal, JournalError};
+use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::TaskId;
 use crate::domain::money::{Spend, Usd};
 use crate::domain::task::Run;
+use crate::store::spends;
 use jiff::Timestamp;
 use rusqlite::params;
 use std::path::PathBuf;
@@ -64,6 +66,11 @@ impl Journal {
         // As texts, times within a second stand in another order.
         charges.sort_by_key(|charge| charge.ended_at);
         Ok(charges)
+    }
+
+    /// What a person says was spent beside orch's runs, at `since` or later, in the order of its times. Blocking.
+    pub fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
+        self.rows("spending", spends::SINCE, params![since.as_millisecond()])
     }
 
     /// The runs that ended last, newest first. Blocking.

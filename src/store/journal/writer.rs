@@ -90,6 +90,7 @@ impl Writer {
                 | Write::Job(..)
                 | Write::Firing(_)
                 | Write::Batch(_)
+                | Write::Spend(_)
                 | Write::Agreed(_) => {}
             }
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::domain::admission::{Pace, Sample, Shortage, Strain};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Target;
+use crate::domain::budget::{self, Level, Purse, Stop};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::overlap::Overlap;
@@ -64,6 +65,12 @@ fn paused() -> World {
     let pause = Pause { scope: PauseScope::All, since: later(), by: "ada".into() };
     world.pauses = [pause].into_iter().collect();
     world
+}
+
+fn empty_purse() -> Purse {
+    let why = "$20.00 of $20.00 today are spent".to_owned();
+    let stop = Stop { scope: budget::Scope::Day, level: Level::Exhausted, is_over: true, why, until: Some(later()) };
+    Purse { stops: vec![stop], ..Purse::default() }
 }
 
 /// A world in which task 1 is held for this reason. A reason that is new has no world, and this does not compile.
@@ -158,6 +165,7 @@ fn world_of(reason: HoldReason) -> (World, Room) {
         }
         HoldReason::BatchSlots => (batched(|batch| batch.concurrency = 1), Room::of(4)),
         HoldReason::BatchBudget => (batched(spend), Room::of(4)),
+        HoldReason::Spent => (World::of([routed(1)]), Room { purse: empty_purse(), ..Room::of(4) }),
         HoldReason::Breaker => {
             (World::of([routed(1)]), Room { breakers: vec![open(Target::agent("claude"))], ..Room::of(4) })
         }

@@ -1,0 +1,201 @@
+//! `orch budget`: what may be spent, what is left of it, and what to agree with a provider.
+
+mod configure;
+mod page;
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use crate::api::budget::{AccountView, BudgetView, LimitView, RecordSpending, RecordView};
+use crate::domain::budget::Level;
+use crate::domain::money::Usd;
+use clap::Subcommand;
+
+/// Arguments of `orch budget`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// How every account stands, and every limit of a day
+    Status {
+        /// Only this account
+        #[arg(value_name = "ACCOUNT")]
+        account: Option<String>,
+    },
+    /// Whether there is money: exit code 0 ok, 1 degraded, 2 exhausted (64: no answer)
+    Check {
+        /// Of this account; without one, of the best that there is
+        #[arg(value_name = "ACCOUNT")]
+        account: Option<String>,
+    },
+    /// The account that work is best given to; exit code as of check
+    Recommend,
+    /// How fast it goes, and how long it lasts at that rate
+    BurnRate {
+        /// Only this account
+        #[arg(value_name = "ACCOUNT")]
+        account: Option<String>,
+    },
+    /// Write down what was spent beside orch's runs
+    Record {
+        /// The account
+        #[arg(value_name = "ACCOUNT")]
+        account: String,
+        /// US dollars; without it the amount is unknown, which is not nothing
+        #[arg(long, value_name = "USD", value_parser = usd, allow_hyphen_values = true)]
+        cost: Option<Usd>,
+        /// With which model
+        #[arg(long)]
+        model: Option<String>,
+        /// For what
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// Agree with a provider how it is paid, and how much a day may cost
+    Configure(configure::Account),
+    /// Say what a subscription allows, and when
+    ConfigurePeriod(configure::Period),
+}
+
+fn usd(text: &str) -> Result<Usd, String> {
+    let dollars = text.strip_prefix('$').unwrap_or(text).parse::<f64>().ok().and_then(Usd::from_dollars);
+    let dollars = dollars.filter(|dollars| *dollars >= Usd::ZERO);
+    dollars.ok_or_else(|| "expected an amount of US dollars such as 10 or 2.50".to_owned())
+}
+
+/// Runs one of them.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Status { account } => status(account.as_deref(), context).await,
+        Command::Check { account } => answer(check(account.as_deref(), context).await, context),
+        Command::Recommend => answer(check(None, context).await, context),
+        Command::BurnRate { account } => {
+            let (view, now) = (look(account.as_deref(), context).await?, context.now());
+            let columns = context.ui.columns();
+            show(&view.accounts, &page::burn_rates(&view.accounts, &now, columns, context.ui.paint()), context)
+        }
+        Command::Record { account, cost, model, note } => {
+            let said = RecordSpending { account, cost_usd: cost, model, note };
+            let mut link = context.link().await?;
+            let record: RecordView = link.post("/v1/budget/records", &said).await?;
+            link.close().await?;
+            show(&record, &page::recorded(&record), context)
+        }
+        Command::Configure(account) => configure::account(&account, context),
+        Command::ConfigurePeriod(period) => configure::period(&period, context),
+    }
+}
+
+/// Its lowest codes are answers: what went wrong has another one.
+fn answer(level: Result<Level, CliError>, context: &Context) -> Result<Exit, CliError> {
+    Ok(match level {
+        Ok(level) => Exit::Answer(code(level)),
+        Err(error) => {
+            context.ui.error(&error);
+            Exit::NoAnswer
+        }
+    })
+}
+
+fn code(level: Level) -> u8 {
+    match level {
+        Level::Ok => 0,
+        Level::Degraded => 1,
+        Level::Exhausted => 2,
+    }
+}
+
+async fn look(account: Option<&str>, context: &Context) -> Result<BudgetView, CliError> {
+    let mut link = context.link().await?;
+    let mut view: BudgetView = link.get("/v1/budget").await?;
+    link.close().await?;
+    if let Some(wanted) = account {
+        let known: Vec<String> = view.accounts.iter().map(|account| account.name.clone()).collect();
+        view.accounts.retain(|account| account.name == wanted);
+        if view.accounts.is_empty() {
+            let named = if known.is_empty() {
+                "there is none yet".to_owned()
+            } else {
+                format!("there are {}", known.join(", "))
+            };
+            return Err(CliError::NotFound {
+                message: format!("there is no account {wanted:?}: {named}"),
+                hint: Some(format!("orch budget configure {wanted} --billing-type token --daily-budget 50")),
+            });
+        }
+    }
+    Ok(view)
+}
+
+async fn status(account: Option<&str>, context: &Context) -> Result<Exit, CliError> {
+    let view = look(account, context).await?;
+    let text = page::status(&view, account.is_some(), &context.now(), context.ui.columns(), context.ui.paint());
+    match account {
+        Some(_) => show(&view.accounts.first(), &text, context),
+        None => show(&view, &text, context),
+    }
+}
+
+/// How an account stands, or where work is best given to while the day allows any.
+async fn check(account: Option<&str>, context: &Context) -> Result<Level, CliError> {
+    let view = look(account, context).await?;
+    let found = match account {
+        Some(_) => view.accounts.first().map(named),
+        None => best(&view),
+    };
+    let (name, standing) = match found {
+        Some(found) => found,
+        None if view.accounts.is_empty() => {
+            show(
+                &serde_json::json!({ "account": null, "level": "ok", "why": NO_ACCOUNT }),
+                &format!("{NO_ACCOUNT}\n"),
+                context,
+            )?;
+            return Ok(Level::Ok);
+        }
+        None => {
+            let why = "every account is exhausted";
+            let text = format!("{why}\n{}", page::reasons(&view.accounts));
+            show(&serde_json::json!({ "account": null, "level": Level::Exhausted, "why": why }), &text, context)?;
+            return Ok(Level::Exhausted);
+        }
+    };
+    let told = serde_json::json!({ "account": name, "level": standing.level, "why": standing.why });
+    show(&told, &page::answer(name, standing), context)?;
+    Ok(standing.level)
+}
+
+/// Nothing is agreed with anybody.
+const NO_ACCOUNT: &str = "no account has a limit: `orch budget configure` sets one";
+
+fn named(account: &AccountView) -> (&str, &LimitView) {
+    (&account.name, &account.standing)
+}
+
+/// The day where it is exhausted, and otherwise the account that is recommended.
+fn best(view: &BudgetView) -> Option<(&str, &LimitView)> {
+    let day = view.caps.iter().find(|cap| cap.scope == "day").map(|cap| ("day", &cap.standing));
+    let recommended = view.recommended.as_deref();
+    let account = view.accounts.iter().find(|account| Some(account.name.as_str()) == recommended).map(named);
+    match (day, account) {
+        (Some(day), Some(account)) => Some(if day.1.level > account.1.level { day } else { account }),
+        (Some(day), None) if view.accounts.is_empty() || day.1.level == Level::Exhausted => Some(day),
+        (Some(_) | None, account) => account,
+    }
+}
+
+fn show(value: &impl serde::Serialize, text: &str, context: &Context) -> Result<Exit, CliError> {
+    if context.ui.is_json() {
+        context.ui.json(value)?;
+    } else {
+        context.ui.data(text)?;
+    }
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! Budgets as a person reads them. PURE.
+
+use crate::api::budget::{AccountView, BudgetView, LimitView, RecordView};
+use crate::cli::ui::paint::{Paint, Role};
+use crate::cli::ui::table::{Cell, Column, Width, cell, render};
+use crate::cli::ui::text;
+use crate::cli::ui::time::Now;
+use crate::domain::budget::{Level, Unit};
+
+const HEAD: [Column; 6] = [
+    Column::new("account", Width::Rest(12)),
+    Column::new("level", Width::Whole),
+    Column::number("used"),
+    Column::number("under way"),
+    Column::number("of"),
+    Column::new("until", Width::Whole),
+];
+
+/// Every account, every limit of a day, and why something is short. `is_one`: a single account was asked for.
+pub fn status(view: &BudgetView, is_one: bool, now: &Now, columns: usize, paint: Paint) -> String {
+    let accounts = view.accounts.iter().map(|account| (account.name.as_str(), &account.standing));
+    let caps = view.caps.iter().map(|cap| (cap.scope.as_str(), &cap.standing)).filter(|_| !is_one);
+    let all: Vec<(&str, &LimitView)> = accounts.chain(caps).collect();
+    let mut told = String::new();
+    if all.is_empty() {
+        told.push_str("nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n");
+    } else {
+        let rows: Vec<_> = all.iter().map(|(name, standing)| row(name, standing, now)).collect();
+        told.push_str(&render(&HEAD, &rows, columns, paint));
+    }
+    for (name, standing) in all.iter().filter(|(_, standing)| standing.level != Level::Ok || standing.limit.is_none()) {
+        told.push_str(&format!("{}\n", text::line(&format!("{name}: {}", standing.why))));
+    }
+    if let Some(name) = view.recommended.as_deref().filter(|_| !is_one && view.accounts.len() > 1) {
+        told.push_str(&format!("best given work to: {}\n", text::line(name)));
+    }
+    told
+}
+
+fn row<'a>(name: &'a str, standing: &'a LimitView, now: &Now) -> [Cell<'a>; 6] {
+    let unit = standing.unit;
+    let role = match standing.level {
+        Level::Ok => Role::Good,
+        Level::Degraded => Role::Warning,
+        Level::Exhausted => Role::Bad,
+    };
+    [
+        cell(name),
+        (standing.level.as_str().into(), Some(role)),
+        cell(used(standing)),
+        cell(if standing.reserved > 0.0 { unit.told(standing.reserved) } else { String::new() }),
+        cell(standing.limit.map_or_else(|| "no limit".to_owned(), |limit| unit.told(limit))),
+        cell(standing.until.map(|until| now.local(until)).unwrap_or_default()),
+    ]
+}
+
+/// A sum that is partly guessed has a mark.
+fn used(standing: &LimitView) -> String {
+    match standing.used {
+        None => "?".to_owned(),
+        Some(used) if standing.unit == Unit::Usd && standing.unpriced > 0 => format!("~{}", standing.unit.told(used)),
+        Some(used) => standing.unit.told(used),
+    }
+}
+
+const RATES: [Column; 6] = [
+    Column::new("account", Width::Rest(12)),
+    Column::number("an hour"),
+    Column::number("a day"),
+    Column::number("left"),
+    Column::new("lasts", Width::Whole),
+    Column::number("forecast"),
+];
+
+/// How fast it goes.
+pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Paint) -> String {
+    if accounts.is_empty() {
+        return "nothing is agreed with a provider: `orch budget configure NAME --daily-budget 50`\n".to_owned();
+    }
+    let rows: Vec<_> = accounts
+        .iter()
+        .map(|account| {
+            let standing = &account.standing;
+            let amount =
+                |amount: Option<f64>| amount.map_or_else(|| "?".to_owned(), |amount| standing.unit.told(amount));
+            let left = standing.limit.zip(standing.used).map(|(limit, used)| (limit - used).max(0.0));
+            [
+                cell(account.name.as_str()),
+                cell(amount(account.per_hour)),
+                cell(amount(account.per_day)),
+                cell(if standing.limit.is_none() { "no limit".to_owned() } else { amount(left) }),
+                cell(lasts(account, now)),
+                cell(amount(account.forecast)),
+            ]
+        })
+        .collect();
+    render(&RATES, &rows, columns, paint)
+}
+
+/// Until when what is left lasts, or beyond the time at which it begins anew.
+fn lasts(account: &AccountView, now: &Now) -> String {
+    let Some(hours) = account.hours_left else { return "on and on".to_owned() };
+    let seconds = jiff::SignedDuration::from_secs_f64((hours * 3600.0).min(1e9));
+    let Ok(end) = now.at.checked_add(seconds) else { return "on and on".to_owned() };
+    match account.standing.until {
+        Some(until) if end >= until => format!("beyond {}", now.local(until)),
+        Some(_) | None => format!("until {}", now.local(end)),
+    }
+}
+
+/// The answer of a check.
+pub fn answer(name: &str, standing: &LimitView) -> String {
+    format!("{}: {}: {}\n", text::line(name), standing.level.as_str(), text::line(&standing.why))
+}
+
+/// Why each of them is as it is.
+pub fn reasons(accounts: &[AccountView]) -> String {
+    accounts.iter().map(|account| answer(&account.name, &account.standing)).collect()
+}
+
+/// What was written down.
+pub fn recorded(record: &RecordView) -> String {
+    let cost = record.cost_usd.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.to_string());
+    format!("{}: {cost} written down\n", text::line(&record.account))
+}

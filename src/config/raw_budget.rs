@@ -1,0 +1,52 @@
+//! The settings of budgets as a person types them. As in `raw`: every key optional, its documentation beside it.
+
+use crate::domain::budget::{Billing, Unit};
+use crate::domain::money::Usd;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Keys under `budget`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawBudget {
+    /// Dollars for everything in a day of your clock; null = no limit.
+    pub per_day: Option<Usd>,
+    /// Dollars for each project in a day; null = no limit.
+    pub per_project: Option<Usd>,
+    /// Percent of a limit from which on cheaper models are taken.
+    #[schemars(range(min = 1, max = 100))]
+    pub degrade_percent: Option<u8>,
+    /// The same for the allowance of a subscription.
+    #[schemars(range(min = 1, max = 100))]
+    pub warn_percent: Option<u8>,
+    /// Percent from which on nothing more begins but tasks with the label critical.
+    #[schemars(range(min = 1, max = 100))]
+    pub exhaust_percent: Option<u8>,
+    /// What is agreed with providers, by their names or by those of agents.
+    pub accounts: Option<BTreeMap<String, Option<RawAccount>>>,
+}
+
+/// Keys under `budget.accounts.<name>`.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawAccount {
+    /// How it is paid: token by use, subscription in advance for a period.
+    pub billing_type: Option<Billing>,
+    /// Of token: dollars for a day; null = no limit.
+    pub daily_budget: Option<Usd>,
+    /// Of subscription: the first day of the period, as 2026-02-01.
+    pub start: Option<String>,
+    /// Of subscription: the day after the period's last one.
+    pub end: Option<String>,
+    /// Of subscription: what the period allows.
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub allowance: Option<u64>,
+    /// What the allowance is counted in.
+    pub unit: Option<Unit>,
+    /// Of subscription: percent of the allowance that is kept for you.
+    #[schemars(range(min = 0, max = 99))]
+    pub reserve_percent: Option<u8>,
+    /// The lower, the sooner it is recommended.
+    pub priority: Option<i64>,
+}

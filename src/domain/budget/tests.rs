@@ -1,0 +1,302 @@
+//! Budgets by example and by property: thresholds, periods, unknown prices, what stops whom.
+
+use super::*;
+use crate::domain::ids::TaskId;
+use crate::domain::task::{Spec, Task};
+use proptest::prelude::*;
+use std::path::Path;
+
+const NOON: &str = "2026-02-10T12:30:00Z";
+
+fn at(time: &str) -> Timestamp {
+    time.parse().expect("a time")
+}
+
+fn day(date: &str) -> Date {
+    date.parse().expect("a date")
+}
+
+fn usd(dollars: f64) -> Option<Usd> {
+    Usd::from_dollars(dollars)
+}
+
+fn with(name: &str, terms: Terms) -> Rules {
+    Rules { accounts: [(name.to_owned(), Account { terms, priority: 50 })].into(), ..Rules::default() }
+}
+
+fn token(daily: f64) -> Rules {
+    with("anthropic", Terms::Token { daily: usd(daily) })
+}
+
+fn february(allowance: f64, unit: Unit, reserve: f64) -> Period {
+    Period { start: day("2026-02-01"), end: day("2026-03-01"), allowance, unit, reserve }
+}
+
+fn subscription(period: Option<Period>) -> Rules {
+    with("opencode", Terms::Subscription { period })
+}
+
+fn bill(account: &str, dollars: Option<f64>) -> Bill<'_> {
+    Bill { accounts: [Some(account), None], project: None, cost: dollars.and_then(usd) }
+}
+
+fn spent(account: &str, date: &str, dollars: &[Option<f64>]) -> Book {
+    let mut book = Book::default();
+    dollars.iter().for_each(|cost| book.charge(day(date), bill(account, *cost)));
+    book
+}
+
+fn stands(rules: &Rules, name: &str, book: &Book, in_flight: u64) -> Standing {
+    standing(rules, name, book, in_flight, at(NOON), &TimeZone::UTC)
+}
+
+#[test]
+fn a_daily_budget_degrades_at_four_fifths_and_is_exhausted_at_nineteen_twentieths() {
+    let table = [
+        (0.0, Level::Ok, false),
+        (39.99, Level::Ok, false),
+        (40.0, Level::Degraded, false),
+        (47.49, Level::Degraded, false),
+        (47.5, Level::Exhausted, false),
+        (49.99, Level::Exhausted, false),
+        (50.0, Level::Exhausted, true),
+        (70.0, Level::Exhausted, true),
+    ];
+    for (dollars, level, is_over) in table {
+        let standing = stands(&token(50.0), "anthropic", &spent("anthropic", "2026-02-10", &[Some(dollars)]), 0);
+        assert_eq!((standing.level, standing.is_over), (level, is_over), "{dollars}");
+        assert_eq!(standing.until, Some(at("2026-02-11T00:00:00Z")));
+    }
+}
+
+#[test]
+fn a_budget_of_nothing_lets_nothing_begin() {
+    let standing = stands(&token(0.0), "anthropic", &Book::default(), 0);
+    assert_eq!((standing.level, standing.is_over), (Level::Exhausted, true));
+}
+
+#[test]
+fn a_day_is_one_of_the_persons_clock() {
+    let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+    let book = spent("anthropic", "2026-03-29", &[Some(60.0)]);
+    let of = |time| standing(&token(50.0), "anthropic", &book, 0, at(time), &berlin);
+    assert_eq!(of("2026-03-28T22:59:59Z").level, Level::Ok, "the day before");
+    let standing = of("2026-03-28T23:00:00Z");
+    assert_eq!(standing.level, Level::Exhausted);
+    assert_eq!(standing.until, Some(at("2026-03-29T22:00:00Z")), "it has 23 hours");
+    assert_eq!(of("2026-03-29T22:00:00Z").level, Level::Ok, "the day after");
+}
+
+#[test]
+fn what_is_under_way_counts_as_much_as_a_run_costs_on_the_average() {
+    let book = spent("anthropic", "2026-02-10", &[Some(10.0), Some(20.0)]);
+    let standing = stands(&token(100.0), "anthropic", &book, 4);
+    assert_eq!((standing.used, standing.reserved, standing.level), (Some(30.0), 60.0, Level::Degraded));
+    assert_eq!(standing.why, "$30.00 and about $60.00 under way of $100.00 today are spent");
+}
+
+#[test]
+fn a_run_without_a_price_is_never_free() {
+    let book = spent("anthropic", "2026-02-10", &[Some(10.0), None, None]);
+    let standing = stands(&token(100.0), "anthropic", &book, 0);
+    assert_eq!((standing.used, standing.spend.unpriced), (Some(30.0), 2));
+    assert!(standing.why.ends_with("(2 runs without a price are counted as the others cost)"), "{}", standing.why);
+    let standing = stands(&token(100.0), "anthropic", &spent("anthropic", "2026-02-10", &[None]), 3);
+    assert_eq!((standing.used, standing.level), (None, Level::Ok), "nobody knows");
+    assert!(standing.why.contains("holds nothing"), "{}", standing.why);
+}
+
+#[test]
+fn a_subscription_keeps_a_reserve_and_counts_over_its_period() {
+    let rules = subscription(Some(february(200.0, Unit::Usd, 0.2)));
+    let mut book = spent("opencode", "2026-01-31", &[Some(1000.0)]);
+    book.charge(day("2026-02-02"), bill("opencode", Some(50.0)));
+    let standing = stands(&rules, "opencode", &book, 0);
+    assert_eq!((standing.used, standing.limit, standing.level), (Some(50.0), Some(160.0), Level::Ok));
+    assert_eq!(standing.until, Some(at("2026-03-01T00:00:00Z")));
+    for (dollars, level) in [(86.0, Level::Degraded), (101.99, Level::Degraded), (102.0, Level::Exhausted)] {
+        let mut book = book.clone();
+        book.charge(day("2026-02-10"), bill("opencode", Some(dollars)));
+        assert_eq!(stands(&rules, "opencode", &book, 0).level, level, "{dollars}");
+    }
+}
+
+#[test]
+fn what_goes_faster_than_evenly_is_degraded_until_the_days_catch_up() {
+    let rules = subscription(Some(february(280.0, Unit::Requests, 0.0)));
+    let requests = |count: usize| spent("opencode", "2026-02-01", &vec![None; count]);
+    assert_eq!(stands(&rules, "opencode", &requests(100), 0).level, Level::Ok, "ten days' worth");
+    let standing = stands(&rules, "opencode", &requests(101), 0);
+    assert_eq!(standing.level, Level::Degraded);
+    assert_eq!(standing.why, "101 requests are used, and evenly spread it would be 100 requests by tonight");
+    let later = at("2026-02-11T00:00:01Z");
+    let standing = super::standing(&rules, "opencode", &requests(101), 0, later, &TimeZone::UTC);
+    assert_eq!(standing.level, Level::Ok);
+}
+
+#[test]
+fn a_period_that_ended_or_has_not_begun_allows_nothing_and_says_so() {
+    let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
+    let of = |time| standing(&rules, "opencode", &Book::default(), 0, at(time), &TimeZone::UTC);
+    let ended = of("2026-03-01T00:00:00Z");
+    assert_eq!((ended.level, ended.is_over, ended.until), (Level::Exhausted, true, None));
+    assert!(ended.why.contains("ended on 2026-03-01") && ended.why.contains("configure-period"), "{}", ended.why);
+    let early = of("2026-01-31T23:59:59Z");
+    assert_eq!((early.level, early.until), (Level::Exhausted, Some(at("2026-02-01T00:00:00Z"))));
+    assert_eq!(of("2026-02-28T23:59:59Z").level, Level::Ok);
+}
+
+#[test]
+fn a_subscription_without_a_period_limits_nothing_and_says_that() {
+    let standing = stands(&subscription(None), "opencode", &spent("opencode", "2026-02-10", &[Some(1e6)]), 9);
+    assert_eq!(standing.level, Level::Ok);
+    assert!(standing.why.contains("configure-period"));
+}
+
+#[test]
+fn the_burn_rate_is_that_of_the_whole_hours_since_midnight() {
+    let rules = token(50.0);
+    let mut book = spent("anthropic", "2026-02-10", &[Some(24.0)]);
+    book.charge(day("2026-02-05"), bill("anthropic", Some(70.0)));
+    let standing = stands(&rules, "anthropic", &book, 0);
+    let burn = burn(&rules, "anthropic", &standing, &book, at(NOON), &TimeZone::UTC);
+    assert_eq!((burn.per_hour, burn.hours_left, burn.per_day), (Some(2.0), Some(13.0), Some(10.0)));
+    assert_eq!(burn.forecast, Some(24.0 + 2.0 * 11.5));
+    let early = at("2026-02-10T00:10:00Z");
+    let burn = super::burn(&rules, "anthropic", &standing, &book, early, &TimeZone::UTC);
+    assert_eq!(burn.per_hour, Some(24.0), "never less than one hour");
+    let idle = super::burn(&rules, "anthropic", &standing, &Book::default(), early, &TimeZone::UTC);
+    assert_eq!((idle.per_hour, idle.hours_left), (Some(0.0), None), "it never ends");
+}
+
+#[test]
+fn a_period_is_forecast_by_its_days_so_far() {
+    let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
+    let book = spent("opencode", "2026-02-03", &[Some(50.0)]);
+    let standing = stands(&rules, "opencode", &book, 0);
+    let burn = burn(&rules, "opencode", &standing, &book, at(NOON), &TimeZone::UTC);
+    assert_eq!(burn.forecast, Some(50.0 / 10.0 * 28.0));
+}
+
+#[test]
+fn paid_in_advance_comes_first_then_by_use_then_what_is_short_and_nothing_when_all_is_spent() {
+    let account = |terms, priority| Account { terms, priority };
+    let rules = Rules {
+        accounts: [
+            ("anthropic".to_owned(), account(Terms::Token { daily: usd(50.0) }, 50)),
+            ("openai".to_owned(), account(Terms::Token { daily: usd(50.0) }, 10)),
+            ("opencode".to_owned(), account(Terms::Subscription { period: Some(february(100.0, Unit::Usd, 0.0)) }, 90)),
+        ]
+        .into(),
+        ..Rules::default()
+    };
+    let best = |book: &Book| {
+        let best = recommend(&rules, &|name| Some(stands(&rules, name, book, 0)));
+        best.map(|(name, standing)| (name.to_owned(), standing.level))
+    };
+    let told = |name: &str, level| Some((name.to_owned(), level));
+    let mut book = Book::default();
+    assert_eq!(best(&book), told("opencode", Level::Ok));
+    book.charge(day("2026-02-10"), bill("opencode", Some(90.0)));
+    assert_eq!(best(&book), told("openai", Level::Ok), "the lower priority first");
+    book.charge(day("2026-02-10"), bill("openai", Some(40.0)));
+    assert_eq!(best(&book), told("anthropic", Level::Ok));
+    book.charge(day("2026-02-10"), bill("anthropic", Some(60.0)));
+    assert_eq!(best(&book), told("opencode", Level::Degraded));
+    book.charge(day("2026-02-10"), bill("opencode", Some(90.0)));
+    book.charge(day("2026-02-10"), bill("openai", Some(40.0)));
+    assert_eq!(best(&book), None);
+}
+
+fn task(labels: &[&str]) -> Task {
+    let spec = Spec { labels: labels.iter().map(|label| (*label).to_owned()).collect(), ..Spec::default() };
+    Task::new(TaskId(1), spec, crate::domain::task::FileState::Pending, at(NOON))
+}
+
+fn purse(rules: &Rules, book: &Book) -> Purse {
+    let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
+    Purse::new(rules, payees, book, &[], at(NOON), &TimeZone::UTC)
+}
+
+#[test]
+fn an_exhausted_account_stops_whoever_is_paid_by_it_and_spares_what_is_critical_to_the_last() {
+    let spent = |dollars| purse(&token(50.0), &spent("anthropic", "2026-02-10", &[Some(dollars)]));
+    let holds = |purse: &Purse, labels: &[&str], agent| purse.hold(&task(labels), None, Some(agent)).is_some();
+    let nearly = spent(48.0);
+    assert!(holds(&nearly, &[], ("claude", Some("opus"))));
+    assert!(holds(&nearly, &[], ("opencode", Some("anthropic/claude-opus-4-6"))));
+    assert!(!holds(&nearly, &["Critical"], ("claude", None)));
+    assert!(!holds(&nearly, &[], ("codex", None)) && !holds(&nearly, &[], ("opencode", Some("openai/gpt-5"))));
+    assert!(nearly.hold(&task(&[]), None, None).is_none(), "another agent may be chosen");
+    assert!(nearly.is_exhausted("claude") && !nearly.is_exhausted("codex"));
+    assert!(holds(&spent(50.0), &["critical"], ("claude", None)));
+    let short = spent(41.0);
+    assert!(!holds(&short, &[], ("claude", None)));
+    assert!(short.degrades(&task(&[]), None, "claude", Some("opus")).is_some());
+    assert_eq!(short.degrades(&task(&["critical"]), None, "claude", Some("opus")), None);
+    assert_eq!(short.degrades(&task(&[]), None, "codex", None), None);
+}
+
+#[test]
+fn the_day_stops_all_and_a_project_its_own() {
+    let mut book = Book::default();
+    let (shop, blog) = (Path::new("/shop"), Path::new("/blog"));
+    book.charge(day("2026-02-10"), Bill { project: Some(shop), ..bill("claude", Some(20.0)) });
+    let of_day = purse(&Rules { per_day: usd(20.0), ..Rules::default() }, &book);
+    assert!(of_day.hold(&task(&["critical"]), Some(blog), None).is_some());
+    let of_project = purse(&Rules { per_project: usd(20.0), ..Rules::default() }, &book);
+    assert!(of_project.hold(&task(&[]), Some(shop), None).is_some());
+    assert!(of_project.hold(&task(&[]), Some(blog), None).is_none());
+}
+
+#[test]
+fn runs_of_an_agent_whose_name_is_an_account_and_of_its_provider_are_charged_to_each_once() {
+    let payees = Payees { providers: [("opencode".to_owned(), "opencode".to_owned())].into() };
+    let mut book = Book::default();
+    let bill = Bill { accounts: payees.accounts("opencode", None), project: None, cost: usd(1.0) };
+    book.charge(day("2026-02-10"), bill);
+    assert_eq!(book.of_day(day("2026-02-10"), "opencode").runs, 1);
+    assert_eq!(payees.accounts("claude", Some("openrouter/anthropic/claude")), [Some("claude"), Some("openrouter")]);
+}
+
+proptest! {
+    #[test]
+    fn spending_more_never_leaves_more(
+        costs in proptest::collection::vec(proptest::option::of(0.0f64..30.0), 0..20),
+        more in 0.0f64..30.0,
+        in_flight in 0u64..5,
+    ) {
+        for rules in [token(100.0), with("anthropic", Terms::Subscription { period: Some(february(300.0, Unit::Requests, 0.2)) })] {
+            let mut book = Book::default();
+            costs.iter().for_each(|cost| book.charge(day("2026-02-10"), bill("anthropic", *cost)));
+            let before = stands(&rules, "anthropic", &book, in_flight);
+            let typical = book.typical(day("2026-02-10"), "anthropic");
+            // A cheap run makes those without a price cheaper: one that costs as much as they do, or more, does not.
+            let more = more.max(typical.map_or(0.0, Usd::dollars));
+            book.charge(day("2026-02-10"), bill("anthropic", Some(more)));
+            let after = stands(&rules, "anthropic", &book, in_flight);
+            prop_assert!(after.level >= before.level, "{before:?} {after:?}");
+            prop_assert!(after.used >= before.used);
+        }
+    }
+
+    #[test]
+    fn whatever_is_charged_and_whenever_the_sums_of_days_are_those_of_the_period(
+        charges in proptest::collection::vec((1i8..29, proptest::option::of(0i64..10_000_000)), 0..40),
+        split in 1i8..29,
+    ) {
+        let date = |day: i8| Date::new(2026, 2, day).expect("a date");
+        let mut book = Book::default();
+        for (day, micros) in &charges {
+            let cost = micros.map(Usd::from_micros);
+            book.charge(date(*day), Bill { accounts: [Some("a"), Some("a")], project: None, cost });
+        }
+        let all = book.between(date(1), day("2026-03-01"), "a");
+        let (first, second) = (book.between(date(1), date(split), "a"), book.between(date(split), day("2026-03-01"), "a"));
+        prop_assert_eq!(all.runs as usize, charges.len());
+        prop_assert_eq!(all.known, first.known + second.known);
+        prop_assert_eq!(all.unpriced, first.unpriced + second.unpriced);
+        book.cut(date(split));
+        prop_assert_eq!(book.between(date(1), day("2026-03-01"), "a"), first);
+    }
+}

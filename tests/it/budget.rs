@@ -1,0 +1,150 @@
+//! `orch budget`: what is agreed stands in `config.yml`, what is spent keeps new work from beginning, and what is critical
+//! or asked for by a person begins all the same.
+
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{RUN, wait_until};
+use serde_json::{Value, json};
+use std::os::unix::fs::symlink;
+
+/// A home with an agent that tells its prices.
+fn with_agent(config: &str) -> SealedBox {
+    let sealed = SealedBox::new();
+    let program = sealed.bin().join("orch-scripted-agent");
+    symlink(ORCH, &program).expect("a link in the box");
+    sealed.config(&format!(
+        "agents:\n  scripted: {{kind: claude, command: '{}'}}\nworkflow: {{review: 'off', integrate: merge}}\n\
+         model_map: {{medium: {{scripted: scripted-small}}, complex: {{scripted: scripted-large}}}}\n{config}",
+        program.display()
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed
+}
+
+fn add(sealed: &SealedBox, title: &str, labels: &[&str]) {
+    let file = title.replace([' ', ','], "");
+    let script = format!("```orch-script\nwrite {file}.txt done\ncommit Made\n```\n");
+    let mut args = vec!["add", title, "-b", &script, "-l", "agent:scripted", "-l", "complexity:complex"];
+    labels.iter().for_each(|label| args.extend(["-l", label]));
+    sealed.orch_in(&sealed.base().join("shop"), args).ok();
+}
+
+fn task(sealed: &SealedBox, id: &str) -> Value {
+    sealed.orch(["task", "show", id, "--json"]).ok().json()
+}
+
+fn status(sealed: &SealedBox, args: &[&str]) -> Value {
+    let all: Vec<&str> = ["budget", "status", "--json"].iter().chain(args).copied().collect();
+    sealed.orch(all).ok().json()
+}
+
+#[test]
+fn what_is_spent_holds_the_next_task_until_tomorrow_and_a_higher_limit_lets_it_begin() {
+    let mut sealed = with_agent("");
+    sealed.serve();
+    add(&sealed, "First", &[]);
+    wait_until("the first to be done", RUN, || task(&sealed, "1")["status"] == "done");
+    let spent = sealed.orch(["cost", "--json"]).ok().json()["total"]["cost_usd"].as_f64().expect("a price");
+    assert_eq!(status(&sealed, &[])["accounts"], json!([]));
+    sealed.orch(["budget", "check"]).ok();
+
+    let limit = format!("{:.6}", spent * 1.02);
+    let set = sealed.orch(["budget", "configure", "anthropic", "--daily-budget", &limit, "--json"]).ok().json();
+    assert_eq!((&set["account"], &set["changed"]), (&json!("anthropic"), &json!(true)), "{set:#}");
+    wait_until("the limit", RUN, || sealed.orch(["budget", "check", "anthropic"]).code == Some(2));
+    let anthropic = status(&sealed, &["anthropic"]);
+    assert_eq!(anthropic["standing"]["level"], "exhausted", "{anthropic:#}");
+    assert_eq!(anthropic["standing"]["used"].as_f64(), Some(spent));
+    assert_eq!(sealed.orch(["budget", "recommend", "--json"]).code_is(2).json()["account"], Value::Null);
+
+    add(&sealed, "Second", &[]);
+    wait_until("the hold", RUN, || task(&sealed, "2")["hold"]["reason"] == "spent");
+    let held = task(&sealed, "2");
+    assert!(held["hold"]["detail"].as_str().expect("words").starts_with("anthropic: $"), "{held:#}");
+    assert!(held["hold"]["until"].is_string(), "until tomorrow: {held:#}");
+    let why = sealed.orch(["why", "2"]);
+    assert!(why.stdout.contains("spent"), "{why}");
+    add(&sealed, "Third, at any price", &["critical"]);
+    wait_until("what is critical to be done", RUN, || task(&sealed, "3")["status"] == "done");
+    assert_eq!(task(&sealed, "2")["hold"]["reason"], "spent", "it still waits");
+
+    sealed.orch(["budget", "configure", "anthropic", "--daily-budget", "100"]).ok();
+    wait_until("the second to be done", RUN, || task(&sealed, "2")["status"] == "done");
+    sealed.orch(["budget", "check", "anthropic"]).ok();
+    sealed.orch(["budget", "record", "anthropic", "--cost", "85", "--note", "by hand"]).ok();
+    sealed.orch(["budget", "check", "anthropic"]).code_is(1);
+    assert_eq!(task(&sealed, "2")["runs"][0]["model"], "scripted-large");
+    add(&sealed, "Fourth", &[]);
+    wait_until("the fourth to be done", RUN, || task(&sealed, "4")["status"] == "done");
+    assert_eq!(task(&sealed, "4")["runs"][0]["model"], "scripted-small", "money is short");
+    let told = sealed.orch(["events"]).ok().stdout;
+    assert!(told.contains("model_degraded") && told.contains("scripted-small instead of scripted-large"), "{told}");
+    assert!(told.contains("budget_exhausted") && told.contains("budget_short"), "{told}");
+
+    let served = sealed.orch(["budget", "status"]).ok().stdout;
+    assert!(served.contains("degraded"), "{served}");
+    sealed.stop_daemon().ok();
+    assert_eq!(sealed.orch(["budget", "status"]).ok().stdout, served, "the journal knows it all");
+    sealed.finish();
+}
+
+#[test]
+fn a_limit_of_the_day_holds_what_is_not_even_routed_and_a_person_overrules_it() {
+    let mut sealed = with_agent("budget: {per_day: 0}\n");
+    sealed.serve();
+    add(&sealed, "Never by itself", &["critical"]);
+    wait_until("the hold", RUN, || task(&sealed, "1")["hold"]["reason"] == "spent");
+    assert_eq!(task(&sealed, "1")["status"], "new");
+    sealed.orch(["budget", "check"]).code_is(2);
+    sealed.orch(["task", "run", "1"]).ok();
+    assert_eq!(task(&sealed, "1")["status"], "done");
+    sealed.finish();
+}
+
+#[test]
+fn what_is_agreed_is_written_whole_or_not_at_all() {
+    let sealed = SealedBox::new();
+    sealed.config("# mine\nengine: {max_parallel: 2} # two\n");
+    let text = || std::fs::read_to_string(sealed.orch_home().join("config.yml")).expect("a file");
+    let before = text();
+    let refused = |args: &[&str]| {
+        let ran = sealed.orch(args.iter().copied());
+        assert!(ran.code.is_some_and(|code| code == 2) && text() == before, "{args:?}: {ran}");
+        ran.stderr
+    };
+    refused(&["budget", "configure", "anthropic", "--daily-budget", "-3"]);
+    refused(&["budget", "configure", "anthropic", "--daily-budget", "NaN"]);
+    refused(&["budget", "configure", "anthropic", "--billing-type", "flat"]);
+    let period = ["budget", "configure-period", "opencode", "--allowance", "200", "--start"];
+    let with = |rest: &[&'static str]| period.iter().chain(rest).copied().collect::<Vec<_>>();
+    let told = refused(&with(&["2026-02-01", "--end", "2026-03-01"]));
+    assert!(told.contains("--billing-type subscription"), "{told}");
+    sealed.orch(["budget", "configure", "opencode", "--billing-type", "subscription"]).ok();
+    let before = text();
+    assert!(before.starts_with("# mine\nengine: {max_parallel: 2} # two\n"), "{before}");
+    for wrong in
+        [["2026-03-01", "--end", "2026-02-01"], ["2026-02-30", "--end", "2026-03-01"], ["soon", "--end", "later"]]
+    {
+        assert!(sealed.orch(with(&wrong)).code == Some(2) && text() == before, "{wrong:?}");
+    }
+    sealed.orch(with(&["2026-02-01", "--end", "2026-03-01", "--unit", "requests", "--reserve", "20"])).ok();
+    let ended = sealed.orch(["budget", "check", "opencode"]).code_is(2).stdout;
+    assert!(ended.contains("its period ended on 2026-03-01"), "{ended}");
+    sealed.orch(["budget", "configure", "opencode", "--billing-type", "token", "--daily-budget", "5"]).ok();
+    let account = status(&sealed, &["opencode"]);
+    assert_eq!(
+        (&account["billing_type"], &account["standing"]["limit"]),
+        (&json!("token"), &json!(5.0)),
+        "{account:#}"
+    );
+
+    let none = sealed.orch(["budget", "check", "moon"]);
+    assert!(none.code == Some(64) && none.stderr.contains("there are opencode"), "{none}");
+    let ran = sealed.orch(["budget", "record", "moon", "--cost", "1"]).code_is(3);
+    assert!(ran.stderr.contains("orch budget configure moon"), "{ran}");
+    sealed.orch(["budget", "record", "opencode", "--cost", "-1"]).code_is(2);
+    let record = sealed.orch(["budget", "record", "opencode", "--json"]).ok().json();
+    assert_eq!(record["cost_usd"], Value::Null, "not known is not nothing");
+    assert_eq!(status(&sealed, &["opencode"])["standing"]["used"], Value::Null);
+    sealed.finish();
+}
