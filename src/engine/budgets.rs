@@ -29,6 +29,8 @@ pub(super) struct Money {
     ended: Vec<Pending>,
     /// Agents whose account is exhausted.
     exhausted: Vec<String>,
+    /// What whoever chooses an agent should know, by its name.
+    advice: BTreeMap<String, String>,
     /// What was told of that is short.
     told: BTreeMap<Scope, Level>,
     /// What the daemon finds short when it begins was told by the one before.
@@ -66,6 +68,9 @@ impl Engine {
         self.tell_money(turn, &rules, now);
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
         self.money.exhausted = agents.filter(|name| purse.is_exhausted(name)).map(ToOwned::to_owned).collect();
+        let agents = self.settings.config.agents.iter().map(|(name, _)| name);
+        let advice = |name: &str| Some((name.to_owned(), purse.advice(&rules, name)?.to_owned()));
+        self.money.advice = agents.filter_map(advice).collect();
         self.mind_pauses();
     }
 
@@ -114,6 +119,11 @@ impl Engine {
     /// Agents that nothing is to be given to, because what they are paid with is exhausted.
     pub(super) fn exhausted(&self) -> &[String] {
         &self.money.exhausted
+    }
+
+    /// What whoever chooses an agent should know of money, by the agents' names.
+    pub(super) fn advice(&self) -> &BTreeMap<String, String> {
+        &self.money.advice
     }
 
     /// The model that a task is begun with: a cheaper one where money is short, and neither its label nor a person says

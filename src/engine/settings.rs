@@ -37,6 +37,8 @@ pub struct Settings {
     pub problems: Vec<String>,
     /// Agents that are not chosen while others are left.
     pub avoided: Vec<String>,
+    /// What is to be known of agents' money, by their names.
+    pub advice: BTreeMap<String, String>,
     /// For whom tasks are begun, as claims know it.
     pub identity: String,
     projects: BTreeMap<PathBuf, Arc<Config>>,
@@ -93,8 +95,9 @@ impl Sources {
         let installed = installed(&config, self.environment.get("PATH").map_or("", String::as_str));
         problems.dedup();
         let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
+        let advice = last.map(|last| last.advice.clone()).unwrap_or_default();
         let identity = identity_of(&self.environment);
-        Settings { config, installed, problems, avoided, identity, projects: of_projects }
+        Settings { config, installed, problems, avoided, advice, identity, projects: of_projects }
     }
 
     fn global(&self, problems: &mut Vec<String>) -> Vec<Layer> {
@@ -212,7 +215,8 @@ impl Settings {
                 model: task.spec.model.clone(),
                 complexity: task.spec.complexity,
             },
-            settings: self.without_avoided(router_settings(&config)),
+            settings: self
+                .without_avoided(RouterSettings { descriptions: self.advice.clone(), ..router_settings(&config) }),
             installed: self.installed.clone(),
         }
     }

@@ -84,8 +84,10 @@ impl Engine {
         };
         let mut avoided: Vec<String> = self.world.pauses.iter().filter_map(agents).collect();
         avoided.extend_from_slice(self.exhausted());
-        if self.settings.avoided != avoided {
-            Arc::make_mut(&mut self.settings).avoided = avoided;
+        if self.settings.avoided != avoided || self.settings.advice != *self.advice() {
+            let advice = self.advice().clone();
+            let settings = Arc::make_mut(&mut self.settings);
+            (settings.avoided, settings.advice) = (avoided, advice);
         }
     }
 

@@ -1,6 +1,6 @@
 //! What budgets leave at a time, as planning and starting ask for it: which accounts are short, and what stops whom.
 
-use super::{Book, CRITICAL, Level, Rules, Standing, of_cap, standing};
+use super::{Book, CRITICAL, Level, Rules, Standing, Terms, of_cap, standing};
 use crate::domain::task::Task;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -163,6 +163,19 @@ impl Purse {
             Scope::Account(name) => accounts.contains(&Some(name.as_str())),
             Scope::Project(of) => dir == Some(of.as_path()),
         })
+    }
+
+    /// What whoever chooses an agent should know of its money.
+    pub fn advice(&self, rules: &Rules, agent: &str) -> Option<&'static str> {
+        let accounts = self.payees.accounts(agent, None);
+        let names: Vec<&str> = accounts.into_iter().flatten().collect();
+        let is_short = |stop: &Stop| matches!(&stop.scope, Scope::Account(name) if names.contains(&name.as_str()));
+        if self.stops.iter().any(is_short) {
+            return Some("its budget runs low: only for what others cannot do");
+        }
+        let terms = |name: &&str| rules.accounts.get(*name).map(|account| &account.terms);
+        let is_paid = |name: &&str| matches!(terms(name), Some(Terms::Subscription { period: Some(_) }));
+        names.iter().any(is_paid).then_some("paid in advance, with something left: prefer it where it fits")
     }
 
     /// Whether an agent is not to be chosen, because what it is paid with is exhausted. Of one whose provider depends on the

@@ -238,6 +238,20 @@ fn an_exhausted_account_stops_whoever_is_paid_by_it_and_spares_what_is_critical_
 }
 
 #[test]
+fn whoever_chooses_an_agent_knows_whose_money_is_paid_already_and_whose_runs_low() {
+    let advice = |rules: &Rules, book: &Book, agent| purse(rules, book).advice(rules, agent);
+    let paid = subscription(Some(february(280.0, Unit::Usd, 0.0)));
+    assert!(advice(&paid, &Book::default(), "opencode").is_some_and(|words| words.contains("paid in advance")));
+    assert_eq!(advice(&paid, &Book::default(), "claude"), None);
+    let fast = spent("opencode", "2026-02-10", &[Some(150.0)]);
+    assert!(advice(&paid, &fast, "opencode").is_some_and(|words| words.contains("runs low")));
+    assert_eq!(advice(&token(50.0), &Book::default(), "claude"), None, "there is nothing to say");
+    let short = spent("anthropic", "2026-02-10", &[Some(45.0)]);
+    assert!(advice(&token(50.0), &short, "claude").is_some_and(|words| words.contains("runs low")));
+    assert_eq!(advice(&subscription(None), &Book::default(), "opencode"), None);
+}
+
+#[test]
 fn the_day_stops_all_and_a_project_its_own() {
     let mut book = Book::default();
     let (shop, blog) = (Path::new("/shop"), Path::new("/blog"));

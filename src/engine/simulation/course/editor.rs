@@ -9,6 +9,7 @@ use super::Course;
 use super::happenings::Happening;
 use super::person::Awaited;
 use crate::domain::ids::TaskId;
+use crate::domain::lack::Lack;
 use crate::domain::task::{Seen, Spec, Status, Task};
 use crate::engine::handle::{Command, Verdict};
 use crate::engine::main_loop::Input;
@@ -70,22 +71,36 @@ impl Course<'_> {
     /// Two thirds of the file are lost. After a while somebody notices.
     pub(super) fn lose(&mut self, noticed: Millis, verdict: Option<Verdict>) {
         let whole = self.file.open();
+        let before = self.file.ids();
         let lost = self.file.lose();
         if lost.is_empty() {
             return;
         }
-        // What orch has just appended, an older copy lacks too: a single other one may have been taken out there.
-        let now = self.now();
-        let tables = self.stored.tables();
-        let is_wish = |id: &&TaskId| tables.tasks.get(*id).is_none_or(|task| !task.file.seen().outlives_old_copy(now));
-        let wishes: Vec<TaskId> = lost.iter().filter(is_wish).copied().collect();
-        drop(tables);
-        if let [one] = wishes[..] {
-            self.rules.taken_out.insert(one);
-        }
+        let meant = self.taken_out_of_an_old_copy(&before, &lost);
+        self.rules.taken_out.extend(meant);
         self.forget_entries(&lost);
         self.file_saved();
         self.later(noticed, Happening::Noticed(verdict, whole));
+    }
+
+    /// What orch has just appended, an older copy lacks too: the few others that are lacking may have been taken out there.
+    fn taken_out_of_an_old_copy(&self, before: &BTreeSet<TaskId>, lost: &BTreeSet<TaskId>) -> Vec<TaskId> {
+        let now = self.now();
+        let tables = self.stored.tables();
+        let is_open = |id: &TaskId| tables.tasks.get(id).is_some_and(|task| !task.status().is_final());
+        let is_wish = |id: &&TaskId| {
+            let task = tables.tasks.get(*id);
+            task.is_none_or(|task| task.status().is_final() || !task.file.seen().outlives_old_copy(now))
+        };
+        let wishes: Vec<TaskId> = lost.iter().filter(is_wish).copied().collect();
+        let lack = Lack {
+            open: wishes.iter().filter(|id| is_open(id)).count(),
+            all: wishes.len(),
+            were_open: before.iter().filter(|id| is_open(id)).count(),
+            were: before.len() - (lost.len() - wishes.len()),
+            ..Lack::default()
+        };
+        if lack.suspicion().is_none() { wishes } else { Vec::new() }
     }
 
     /// Somebody notices that most of the file is gone.
