@@ -93,6 +93,11 @@ impl Fingerprint {
         Timestamp::new(self.modified.0, i32::try_from(self.modified.1).ok()?).ok()
     }
 
+    /// There is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
     /// Of a file that is only made up, in its so-manieth version, which was saved then.
     #[cfg(test)]
     pub fn numbered(version: u64, saved: Timestamp) -> Self {

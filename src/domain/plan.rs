@@ -236,6 +236,9 @@ impl<'a> Planner<'a> {
             Scope::Only(id) => id != task.id,
             Scope::Nothing => true,
         };
+        if let Some(problem) = &self.snapshot.room.unread {
+            return Some(Hold::new(HoldReason::Config, problem.clone()));
+        }
         if let Some(reason) = self.snapshot.invalid.get(&task.id) {
             return Some(Hold::new(HoldReason::InvalidEntry, reason.clone()));
         }

@@ -9,7 +9,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::task::{Status, Task};
 use crate::store::journal::{JournalError, Mark, Project};
 use crate::store::tasks_file::{Agreed, Edit, Entry, Outline, TasksDoc};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -49,6 +49,8 @@ pub struct FileNews {
     pub known: Known,
     /// New settings, when a file of theirs changed.
     pub settings: Option<Settings>,
+    /// A settings' file may still be saved, and is read when it was left alone: then.
+    pub quiet_at: Option<Timestamp>,
     /// What recurs, when its file changed.
     pub jobs: Option<JobsNews>,
     /// The tasks, when their file changed.
@@ -99,8 +101,11 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     let jobs = (known.jobs != Some(of_jobs)).then(|| recurring::read(&doors.home.jobs_file()));
     let path = doors.home.tasks_file();
     let of_tasks = Fingerprint::of(&path);
-    let settings =
-        (known.settings.as_ref() != Some(&of_settings)).then(|| doors.sources.load(projects, Some(settings)));
+    let quiet_at = quiet_at(&of_settings, doors.clock.now());
+    let is_new = known.settings.as_ref() != Some(&of_settings);
+    let settings = (is_new && quiet_at.is_none()).then(|| doors.sources.load(projects, Some(settings)));
+    let quiet_at = quiet_at.filter(|_| is_new);
+    let of_settings = if quiet_at.is_some() { known.settings } else { Some(of_settings) };
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
     let as_agreed = || known.agreed.is_some_and(|agreed| Digest::of_file(&path).ok() == Some(agreed.digest()));
     let news = match changed {
@@ -112,7 +117,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     let missing = if known.tasks == Some(of_tasks) { known.missing } else { BTreeMap::new() };
     let known = Known {
         tasks: Some(of_tasks),
-        settings: Some(of_settings),
+        settings: of_settings,
         jobs: Some(of_jobs),
         jobs_generation: known.jobs_generation,
         missing,
@@ -121,7 +126,23 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
         wish: known.wish,
     };
     let saved = of_tasks.and_then(|found| found.modified());
-    FileNews { known, settings, jobs, saved, ..news }
+    FileNews { known, settings, quiet_at, jobs, saved, ..news }
+}
+
+/// How long a settings' file must be left alone before it is read: what an editor has only begun to write says less than
+/// what it will, and what is left out has its default.
+const QUIET: SignedDuration = SignedDuration::from_millis(100);
+/// The same of one in which nothing stands: it may have been emptied to be written anew.
+const EMPTY: SignedDuration = SignedDuration::from_secs(2);
+
+/// When the last of these files will have been left alone long enough; `None`: all are.
+fn quiet_at(files: &[Option<Fingerprint>], now: Timestamp) -> Option<Timestamp> {
+    let of_file = |found: &Fingerprint| {
+        // One that was saved at a time to come is none that somebody writes now.
+        let saved = found.modified().filter(|saved| *saved <= now)?;
+        saved.checked_add(if found.is_empty() { EMPTY } else { QUIET }).ok().filter(|quiet| *quiet > now)
+    };
+    files.iter().flatten().filter_map(of_file).max()
 }
 
 /// A daemon that was ended in the middle of a write has left a file beside `tasks.yml`, where a person would find it.
@@ -342,5 +363,23 @@ fn not_written(path: &Path, error: &WriteError) -> Writeback {
     match error {
         WriteError::Changed { .. } => Writeback::Changed,
         WriteError::Fs(_) => Writeback::Failed(format!("{}: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settings_file_is_read_when_it_was_left_alone_and_an_empty_one_when_that_is_meant() {
+        let now: Timestamp = "2026-08-01T12:00:00Z".parse().expect("a time");
+        let saved = |length: u64, ago: i64| Some(Fingerprint::numbered(length, now - SignedDuration::from_millis(ago)));
+        let left = |files: &[Option<Fingerprint>]| quiet_at(files, now).map(|at| at.duration_since(now).as_millis());
+        assert_eq!(left(&[saved(10, 99), None]), Some(1));
+        assert_eq!(left(&[saved(10, 100), saved(7, 5000)]), None);
+        assert_eq!(left(&[saved(0, 100), saved(7, 20)]), Some(1900));
+        assert_eq!(left(&[saved(0, 2000)]), None);
+        assert_eq!(left(&[saved(10, -50)]), None, "a clock that is wrong keeps nobody waiting");
+        assert_eq!(left(&[None]), None);
     }
 }

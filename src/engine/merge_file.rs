@@ -40,6 +40,10 @@ impl Engine {
         if let Some(error) = news.unreadable.take() {
             self.alarm.heed(&error);
         }
+        if let Some(at) = news.quiet_at.take() {
+            let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            self.file.look_again(self.doors.clock.instant() + left + Duration::from_millis(10));
+        }
         if let Some(settings) = news.settings.take() {
             let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
             if changed {

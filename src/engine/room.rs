@@ -40,6 +40,7 @@ impl Engine {
             meetings: self.meetings(),
             breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
             purse: self.purse(&config.budget.rules(), now),
+            unread: self.settings.unread.clone(),
         }
     }
 

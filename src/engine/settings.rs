@@ -35,6 +35,8 @@ pub struct Settings {
     pub installed: Vec<String>,
     /// What is wrong with the files now, for a person.
     pub problems: Vec<String>,
+    /// Why nothing is known of what the person set: the files do not read, and never did since the start.
+    pub unread: Option<String>,
     /// Agents that are not chosen while others are left.
     pub avoided: Vec<String>,
     /// What is to be known of agents' money, by their names.
@@ -76,9 +78,13 @@ impl Sources {
     pub fn load(&self, projects: &[Project], last: Option<&Settings>) -> Settings {
         let mut problems = Vec::new();
         let global = self.global(&mut problems);
-        let config = match self.read(&global, None, &mut problems) {
-            Some(config) => Arc::new(config),
-            None => last.map_or_else(Arc::default, |s| Arc::clone(&s.config)),
+        let is_missed = !problems.is_empty();
+        let read = self.read(&global, None, &mut problems).filter(|_| !is_missed).map(Arc::new);
+        let (config, unread) = match (read, last) {
+            (Some(config), _) => (config, None),
+            (None, Some(last)) => (Arc::clone(&last.config), last.unread.as_ref().and(problems.first().cloned())),
+            // With the defaults, agents would begin without the limits and the checks that are set there.
+            (None, None) => (Arc::default(), problems.first().cloned()),
         };
         let mut of_projects = BTreeMap::new();
         for project in projects {
@@ -97,7 +103,7 @@ impl Sources {
         let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
         let advice = last.map(|last| last.advice.clone()).unwrap_or_default();
         let identity = identity_of(&self.environment);
-        Settings { config, installed, problems, avoided, advice, identity, projects: of_projects }
+        Settings { config, installed, problems, unread, avoided, advice, identity, projects: of_projects }
     }
 
     fn global(&self, problems: &mut Vec<String>) -> Vec<Layer> {

@@ -19,6 +19,10 @@ const MAX_NOTE: usize = 2_000;
 /// How everything stands that has a limit.
 pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, ApiError> {
     let view = state.engine.look().await?;
+    if let Some(problem) = &view.settings.unread {
+        let hint = Some("orch config validate");
+        return Err(ApiError::new(ErrorCode::Usage, format!("what may be spent is not known: {problem}"), hint));
+    }
     let (zone, config) = (TimeZone::system(), &view.settings.config);
     let (rules, payees) = (config.budget.rules(), config.payees());
     let today = view.now.to_zoned(zone.clone()).date();

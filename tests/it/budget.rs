@@ -148,3 +148,25 @@ fn what_is_agreed_is_written_whole_or_not_at_all() {
     assert_eq!(status(&sealed, &["opencode"])["standing"]["used"], Value::Null);
     sealed.finish();
 }
+
+#[test]
+fn while_nobody_knows_what_is_set_nothing_begins() {
+    let mut sealed = with_agent("");
+    let path = sealed.orch_home().join("config.yml");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    let write = |text: &str| std::fs::write(&path, text).expect("written");
+    write(&format!("{text}budget: {{per_day: 0\n"));
+    let check = sealed.orch(["budget", "check"]);
+    assert!(check.code == Some(64) && check.stderr.contains("not known"), "{check}");
+    sealed.serve();
+    add(&sealed, "Later", &["critical"]);
+    wait_until("the hold", RUN, || task(&sealed, "1")["hold"]["reason"] == "config");
+    assert!(sealed.orch(["why", "1"]).stdout.contains("config.yml"), "it says where");
+    write(&text);
+    wait_until("the task to be done", RUN, || task(&sealed, "1")["status"] == "done");
+    write("budget: [\n");
+    wait_until("the problem", RUN, || sealed.orch(["status", "--json"]).stdout.contains("unclosed"));
+    add(&sealed, "With what read last", &[]);
+    wait_until("the second to be done", RUN, || task(&sealed, "2")["status"] == "done");
+    sealed.finish();
+}

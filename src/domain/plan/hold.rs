@@ -70,11 +70,13 @@ pub enum HoldReason {
     BatchBudget,
     /// What may be spent is spent.
     Spent,
+    /// The settings do not read, and never did since the start.
+    Config,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -106,6 +108,7 @@ impl HoldReason {
         Self::BatchSlots,
         Self::BatchBudget,
         Self::Spent,
+        Self::Config,
     ];
 }
 

@@ -37,6 +37,8 @@ pub struct Room {
     pub meetings: Meetings,
     /// What budgets leave.
     pub purse: Purse,
+    /// Why the settings are not known, while they are not.
+    pub unread: Option<String>,
 }
 
 impl Room {
@@ -51,6 +53,7 @@ impl Room {
             breakers: Vec::new(),
             meetings: Meetings::none(),
             purse: Purse::default(),
+            unread: None,
         }
     }
 

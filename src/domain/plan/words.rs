@@ -37,6 +37,7 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>,
         HoldReason::Claimed => "somebody else has claimed it".to_owned(),
         HoldReason::BatchSlots => occupancy.of_batch(task),
         HoldReason::BatchBudget => occupancy.batch_budget(task),
+        HoldReason::Config => "the settings do not read".to_owned(),
         HoldReason::Spent => "what may be spent is spent".to_owned(),
     };
     Hold { detail, ..hold.clone() }
@@ -85,6 +86,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
             format!("it starts when one of them ends; `orch batch set {batch} --concurrency N` lets more begin, {now}")
         }
         HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
+        HoldReason::Config => "mend config.yml (`orch config validate`): it goes on at once".to_owned(),
         HoldReason::Spent => timed("raise the budget (`orch budget status`)"),
         HoldReason::Disk => "make room (orch looks again at every tick), or lower engine.min_free_disk_mb".to_owned(),
         HoldReason::Breaker => match hold.until {

@@ -428,6 +428,7 @@ fn ends(engine: &Engine, outside: &Outside, task: &Task, hold: &Hold, now: Times
         }
         HoldReason::BatchSlots => batches::is_full(engine, id),
         HoldReason::BatchBudget => batches::is_spent(engine, id),
+        HoldReason::Config => engine.settings.unread.is_some(),
         HoldReason::Spent => engine.room.purse.stops.iter().any(|stop| stop.until.is_none()),
         HoldReason::AgentSlots
         | HoldReason::ProjectSlots

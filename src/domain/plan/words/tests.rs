@@ -165,6 +165,9 @@ fn world_of(reason: HoldReason) -> (World, Room) {
         }
         HoldReason::BatchSlots => (batched(|batch| batch.concurrency = 1), Room::of(4)),
         HoldReason::BatchBudget => (batched(spend), Room::of(4)),
+        HoldReason::Config => {
+            (World::of([routed(1)]), Room { unread: Some("config.yml:1:9: unclosed bracket".into()), ..Room::of(4) })
+        }
         HoldReason::Spent => (World::of([routed(1)]), Room { purse: empty_purse(), ..Room::of(4) }),
         HoldReason::Breaker => {
             (World::of([routed(1)]), Room { breakers: vec![open(Target::agent("claude"))], ..Room::of(4) })
