@@ -1,5 +1,6 @@
 //! What crosses the socket: shapes, and a client that speaks them. Knows nothing of the engine.
 
+pub mod availability;
 pub mod batches;
 pub mod breakers;
 pub mod budget;

@@ -1,11 +1,13 @@
-//! What can be seen of credentials: the names of variables that are set and of files that are there, never what is in
-//! them. From it follows which providers can be used.
+//! What can be seen of credentials: the names of variables that are set and of files that are there. From it follows which
+//! providers can be used. A key itself is taken only to be sent to its own provider; stored logins are never read.
 
 use super::context::Context;
 use crate::adapters::fs;
 use crate::adapters::process::which;
+use crate::adapters::provider_api::{AddressError, Key, Request};
 use crate::agents::{DialectKind, credentials, provider_of};
 use crate::config::Config;
+use crate::config::raw::RawProvider;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::catalog::{Catalog, Provider};
 use crate::domain::usability::{Origin, Usability, Way, is_usable};
@@ -17,6 +19,49 @@ use std::path::{Path, PathBuf};
 const LARGEST: usize = 1 << 20;
 /// A variable by which a CLI for one provider speaks with another.
 const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
+
+/// A variable with a login that only the agent's CLI knows how to use.
+pub const LOGIN_OF_CLI: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+/// Variables with the address that a key belongs to, as the providers' own programs read them.
+const ADDRESSES: [(&str, &str); 2] = [("anthropic", ELSEWHERE), ("openai", "OPENAI_BASE_URL")];
+
+/// The key of a provider and the variable that holds it.
+pub fn key_of<'p>(context: &Context, provider: &'p Provider) -> Option<(&'p str, Key)> {
+    let variables = provider.key_variables.iter().filter(|name| *name != LOGIN_OF_CLI);
+    let mut set = variables.filter_map(|name| Some((name.as_str(), set_to(context, name)?)));
+    let (name, value) = set.next()?;
+    Some((name, if name.ends_with("_TOKEN") { Key::token(value) } else { Key::new(value) }))
+}
+
+fn set_to<'c>(context: &'c Context, name: &str) -> Option<&'c str> {
+    context.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+}
+
+/// The question for a provider's list of models; `None`: nobody knows where it is.
+pub fn request(
+    context: &Context,
+    declared: &BTreeMap<String, RawProvider>,
+    provider: &Provider,
+    key: Option<Key>,
+) -> Option<Result<Request, AddressError>> {
+    let own = declared.get(&provider.id).and_then(|own| own.base_url.as_deref());
+    let elsewhere = || set_to(context, address_variable(&provider.id)?);
+    let base = own.or_else(elsewhere).or(provider.base_url.as_deref())?;
+    Some(Request::new(&provider.id, base, key))
+}
+
+/// Where the address of a provider is said.
+pub fn address_place(declared: &BTreeMap<String, RawProvider>, provider: &str) -> String {
+    let is_own = declared.get(provider).is_some_and(|own| own.base_url.is_some());
+    match address_variable(provider) {
+        Some(variable) if !is_own => variable.to_owned(),
+        Some(_) | None => format!("providers.{provider}.base_url"),
+    }
+}
+
+fn address_variable(provider: &str) -> Option<&'static str> {
+    ADDRESSES.iter().find(|(known, _)| *known == provider).map(|(_, variable)| *variable)
+}
 
 /// Whether an agent has credentials, as far as that is seen from outside.
 /// `None`: nothing can be said; the error is what logs a person in.

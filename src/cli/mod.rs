@@ -65,7 +65,7 @@ Examples:
   orch why 1                                    why it does not move, and what will move it
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 no daemon, 5 a person is needed,
-6 timed out, 7 refused, 75 parked, 130 interrupted.";
+6 timed out, 7 refused, 64 no answer, 75 parked, 130 interrupted.";
 
 /// Gives your tasks to coding agents, each in its own git worktree and tmux session, and judges the result by evidence.
 #[derive(Debug, Parser)]
@@ -150,7 +150,7 @@ enum Command {
     Events(events::Args),
     /// Tell where the API listens, and where its token is
     Http(http::Args),
-    /// The models: list them, find the one that a reference means, compare some
+    /// The models: list them, find the one that a reference means, compare some, check their providers
     #[command(visible_alias = "model")]
     Models(models::Args),
     /// Read, check and change settings
@@ -180,9 +180,13 @@ fn setting(text: &str) -> Result<(String, String), String> {
 /// Runs the command line, with the program's name first, and tells the exit code.
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let wants_json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
+    let answers = has_answers_of_its_own(&args);
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return unparsed(&error, wants_json).into(),
+        Err(error) => {
+            let exit = unparsed(&error, wants_json);
+            return if answers && exit == Exit::Usage { Exit::NoAnswer } else { exit }.into();
+        }
     };
     let environment = crate::adapters::process::environment();
     let format = if cli.json { Format::Json } else { Format::Text };
@@ -200,6 +204,12 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
         error.exit()
     });
     exit.into()
+}
+
+/// Whether the command's lowest exit codes are answers of its own, so that wrong usage needs another one.
+fn has_answers_of_its_own(args: &[OsString]) -> bool {
+    let words: Vec<_> = args.iter().filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-')).collect();
+    words.windows(2).any(|pair| matches!(pair, ["models" | "model" | "budget", "check"] | ["budget", "recommend"]))
 }
 
 /// Help and version are answers; everything else is wrong usage, in clap's own words.
@@ -317,6 +327,8 @@ mod tests {
         "models list --usable --tag vision --json",
         "models resolve auto:vision --mode economical --require vision,tools --min-context 64000 --json",
         "models compare sonnet opus gpt-5.2 --json",
+        "models check",
+        "models check anthropic --refresh --json",
         "config set engine.max_parallel 8",
         "config schema --project",
         "project list",
@@ -400,6 +412,14 @@ mod tests {
         assert_eq!(unparsed_code(&["orch", "task", "show"]), 2);
         assert_eq!(unparsed_code(&["orch", "task", "show", "seven"]), 2);
         assert_eq!(unparsed_code(&["orch", "serve", "--once", "--until-idle"]), 2);
+    }
+
+    #[test]
+    fn wrong_usage_is_no_answer_of_a_command_that_has_its_own() {
+        let has = |line: &str| has_answers_of_its_own(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert!(has("orch models check --bogus") && has("orch --json models --json check x"));
+        assert!(has("orch budget check --bogus") && has("orch budget recommend x") && !has("orch budget status x"));
+        assert!(!has("orch models list") && !has("orch task add check models"));
     }
 
     fn unparsed_code(words: &[&str]) -> u8 {

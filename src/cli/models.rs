@@ -1,19 +1,26 @@
-//! `orch models …`: which models there are, which one a reference means and why, and some side by side. Needs the
-//! settings and the environment only, hence no engine.
+//! `orch models …`: which models there are, which one a reference means and why, some side by side, and whether their
+//! providers can be used now. Needs the settings, the environment and what providers answered last, hence no engine.
 
+mod check;
 mod show;
 
 use super::context::Context;
 use super::credentials;
 use super::error::CliError;
 use super::exit::Exit;
+use super::runtime::alone;
 use super::settings;
+use super::ui::time::Now;
+use crate::adapters::probes;
 use crate::api::models::{ModelView, ResolutionView};
-use crate::domain::catalog::{Capability, Catalog, Model};
+use crate::config::raw::RawProvider;
+use crate::domain::availability::{Asked, Probe, Probes, State};
+use crate::domain::catalog::{Capability, Catalog, Facts, Model, ModelRef};
 use crate::domain::resolve::{Mode, Needs, Records, ResolveError, Resolver, Selection, Tag, Trouble, needs_of};
 use crate::domain::router::nearest;
 use crate::domain::usability::Usability;
 use clap::Subcommand;
+use std::collections::BTreeMap;
 
 /// Arguments of `orch models`.
 #[derive(Debug, clap::Args)]
@@ -55,6 +62,8 @@ enum Command {
         #[arg(required = true, num_args = 2..)]
         references: Vec<String>,
     },
+    /// Tell whether providers can be used now: exit code 0 available, 1 unavailable, 2 rate-limited, 3 invalid key
+    Check(check::Args),
 }
 
 /// Which models are listed.
@@ -100,16 +109,41 @@ struct Stand {
     usability: Usability,
     selection: Selection,
     records: Records,
+    probes: Probes,
+    providers: BTreeMap<String, RawProvider>,
 }
 
 impl Stand {
     fn look(context: &Context) -> Result<Self, CliError> {
-        let loaded = settings::global(context, &context.setup()?.home)?;
+        let home = context.setup()?.home;
+        let loaded = settings::global(context, &home)?;
         loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
-        let catalog = Catalog::with(&loaded.config.model_additions());
+        let probes = probes::load(&home.providers_file());
+        let mut additions = loaded.config.model_additions();
+        let mut catalog = Catalog::with(&additions);
+        let providers = loaded.config.providers.clone();
+        additions.api = listed(context, &probes, &catalog, &providers);
+        if !additions.api.is_empty() {
+            catalog = Catalog::with(&additions);
+        }
         let usability = credentials::usability(context, &loaded.config, &catalog);
         let selection = loaded.config.model_selection.0;
-        Ok(Self { catalog, usability, selection, records: Records::default() })
+        let mut stand = Self { catalog, usability, selection, records: Records::default(), probes, providers };
+        stand.pass_over_the_failing(context);
+        Ok(stand)
+    }
+
+    /// A provider that did not answer well just now is not chosen, as long as that counts and key and address are the same.
+    fn pass_over_the_failing(&mut self, context: &Context) {
+        let now = context.now();
+        for (id, probe) in &self.probes {
+            let is_same =
+                asked_now(context, id, &self.catalog, &self.providers).is_some_and(|asked| asked == probe.asked);
+            let fails = probe.verdict.state != State::Available && probe.verdict.counts(probe.at, now.at);
+            if is_same && fails {
+                self.usability.suspend(id, failing(id, probe, &now));
+            }
+        }
     }
 
     fn resolver(&self) -> Resolver<'_> {
@@ -126,6 +160,38 @@ impl Stand {
     }
 }
 
+/// What a provider would be asked with now.
+fn asked_now(
+    context: &Context,
+    id: &str,
+    catalog: &Catalog,
+    declared: &BTreeMap<String, RawProvider>,
+) -> Option<Asked> {
+    let provider = catalog.providers().iter().find(|provider| provider.id == id)?;
+    let key = credentials::key_of(context, provider).map(|(_, key)| key);
+    credentials::request(context, declared, provider, key)?.ok().map(|request| request.asked())
+}
+
+/// What the providers told of their models, those that are still asked at the same address.
+fn listed(
+    context: &Context,
+    probes: &Probes,
+    catalog: &Catalog,
+    declared: &BTreeMap<String, RawProvider>,
+) -> Vec<(ModelRef, Facts)> {
+    let lists = probes.iter().filter_map(|(id, probe)| {
+        let asked = asked_now(context, id, catalog, declared)?;
+        probe.listed.as_ref().filter(|_| asked.address == probe.asked.address)
+    });
+    lists.flat_map(|list| list.models.iter().cloned()).collect()
+}
+
+/// Why a provider is passed over.
+fn failing(id: &str, probe: &Probe, now: &Now) -> String {
+    let until = probe.verdict.until.map(|until| format!(" until {}", now.until(until))).unwrap_or_default();
+    format!("{id} {}{until}, asked {} ago", probe.verdict.why, now.age(probe.at))
+}
+
 impl From<ResolveError> for CliError {
     fn from(error: ResolveError) -> Self {
         let (message, hint) = (error.to_string(), Some(error.hint()));
@@ -139,15 +205,20 @@ impl From<ResolveError> for CliError {
 
 /// Runs one of them.
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let mut stand = Stand::look(context)?;
     match args.command {
-        Command::List { usable, tag } => list(&stand, usable, tag.as_ref(), context),
+        Command::List { usable, tag } => list(&Stand::look(context)?, usable, tag.as_ref(), context),
         Command::Resolve { reference, mode, require, min_context } => {
+            let mut stand = Stand::look(context)?;
             stand.selection.mode = mode.unwrap_or(stand.selection.mode);
             let needs = Needs { capabilities: require.into_iter().collect(), min_context };
             resolve(&stand, &reference.join(" "), &needs, context)
         }
-        Command::Compare { references } => compare(&stand, &references, context),
+        Command::Compare { references } => compare(&Stand::look(context)?, &references, context),
+        // Its lowest codes are answers: what went wrong has another one.
+        Command::Check(args) => Ok(alone(check::run(args, context)).unwrap_or_else(|error| {
+            context.ui.error(&error);
+            Exit::NoAnswer
+        })),
     }
 }
 

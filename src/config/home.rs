@@ -115,6 +115,16 @@ impl Home {
         self.state().join("search.db")
     }
 
+    /// What model providers answered last.
+    pub fn providers_file(&self) -> PathBuf {
+        self.state().join("providers.json")
+    }
+
+    /// Held while that is written.
+    pub fn providers_lock(&self) -> PathBuf {
+        self.state().join("providers.lock")
+    }
+
     /// When finished runs were last looked through for what is kept too long.
     pub fn retention_stamp(&self) -> PathBuf {
         self.state().join("retention")
@@ -203,6 +213,7 @@ mod tests {
             (home.journal(), ".orch/orch.db"),
             (home.search_index(), ".orch/search.db"),
             (home.retention_stamp(), ".orch/retention"),
+            (home.providers_file(), ".orch/providers.json"),
             (home.lock(), ".orch/orch.lock"),
             (home.log(), ".orch/orch.log"),
             (home.sidecar(TaskId(7)), ".orch/7.json"),

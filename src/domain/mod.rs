@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod answer;
+pub mod availability;
 pub mod batch;
 pub mod breaker;
 pub mod budget;

@@ -257,8 +257,12 @@ impl<'a> Resolver<'a> {
         push(&mut inner, reference.to_owned())?;
         let from = inner.len() - 1;
         let found = self.follow(&mut inner, needs).map_err(|cause| self.behind(inner[from..].to_vec(), cause))?;
-        if !self.usability.allows(&found.model.id.provider) {
-            return Err(ResolveError::NobodyUsable { what: found.model.id.to_string() });
+        if let Err(why) = self.usability.why(&found.model.id.provider) {
+            let what = found.model.id.to_string();
+            return Err(match self.usability.way(&found.model.id.provider) {
+                Some(_) => ResolveError::AllFail { what, failing: why },
+                None => ResolveError::NobodyUsable { what },
+            });
         }
         let policy = self.policy(choice, "usable", needs);
         Ok(Resolution { policy, ..found })
@@ -318,7 +322,11 @@ impl<'a> Resolver<'a> {
     fn none(&self, what: String, needs: &Needs) -> ResolveError {
         let providers: Vec<&str> = self.usability.providers().collect();
         if providers.is_empty() {
-            return ResolveError::NobodyUsable { what };
+            let failing = self.usability.failing().collect::<Vec<_>>().join("; ");
+            return match failing.is_empty() {
+                true => ResolveError::NobodyUsable { what },
+                false => ResolveError::AllFail { what, failing },
+            };
         }
         let needed = needs.told();
         let mut lacks = if needed.is_empty() { "is known".to_owned() } else { format!("has {needed}") };

@@ -58,6 +58,7 @@ pub fn is_usable(origin: Origin, has_key: bool) -> bool {
 pub struct Usability {
     ways: BTreeMap<String, Way>,
     lacking: BTreeMap<String, String>,
+    failing: BTreeMap<String, String>,
 }
 
 impl Usability {
@@ -74,22 +75,46 @@ impl Usability {
         }
     }
 
+    /// Notes why a provider cannot be used just now, though there is a way.
+    pub fn suspend(&mut self, provider: &str, why: String) {
+        self.failing.insert(provider.to_owned(), why);
+    }
+
+    /// What is the matter with the providers to which there is a way, and that fail.
+    pub fn failing(&self) -> impl Iterator<Item = &str> {
+        let reachable = self.failing.iter().filter(|(provider, _)| self.ways.contains_key(*provider));
+        reachable.map(|(_, why)| why.as_str())
+    }
+
     /// Whether the provider can be used.
     pub fn allows(&self, provider: &str) -> bool {
-        self.ways.contains_key(provider)
+        self.ways.contains_key(provider) && !self.failing.contains_key(provider)
+    }
+
+    /// By what it can be used, whether or not it answers just now.
+    pub fn way(&self, provider: &str) -> Option<&Way> {
+        self.ways.get(provider)
+    }
+
+    /// The providers to which there is a way, whether or not they answer just now, by name.
+    pub fn reachable(&self) -> impl Iterator<Item = &str> {
+        self.ways.keys().map(String::as_str)
     }
 
     /// By what it can be used, or why not.
     pub fn why(&self, provider: &str) -> Result<String, String> {
-        match self.ways.get(provider) {
-            Some(way) => Ok(way.told()),
-            None => Err(self.lacking.get(provider).cloned().unwrap_or_else(|| "nothing is known of a key".to_owned())),
+        match (self.ways.get(provider), self.failing.get(provider)) {
+            (Some(_), Some(failing)) => Err(failing.clone()),
+            (Some(way), None) => Ok(way.told()),
+            (None, _) => {
+                Err(self.lacking.get(provider).cloned().unwrap_or_else(|| "nothing is known of a key".to_owned()))
+            }
         }
     }
 
     /// The providers that can be used, by name.
     pub fn providers(&self) -> impl Iterator<Item = &str> {
-        self.ways.keys().map(String::as_str)
+        self.reachable().filter(|provider| !self.failing.contains_key(*provider))
     }
 }
 
@@ -122,5 +147,19 @@ mod tests {
         assert_eq!(usability.why("a"), Ok("A_KEY is set".to_owned()));
         assert_eq!(usability.providers().collect::<Vec<_>>(), ["a"]);
         assert!(usability.why("b").is_err() && !usability.allows("b"));
+    }
+
+    #[test]
+    fn a_provider_that_fails_is_not_usable_and_keeps_its_way() {
+        let mut usability = Usability::default();
+        usability.allow("a", Way::Declared);
+        usability.allow("b", Way::Declared);
+        usability.suspend("a", "limits requests".to_owned());
+        usability.suspend("c", "no way at all".to_owned());
+        assert_eq!(usability.why("a"), Err("limits requests".to_owned()));
+        assert_eq!(usability.providers().collect::<Vec<_>>(), ["b"]);
+        assert_eq!(usability.reachable().collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(usability.failing().collect::<Vec<_>>(), ["limits requests"], "nobody can reach c");
+        assert!(!usability.allows("a") && !usability.allows("c") && usability.way("a") == Some(&Way::Declared));
     }
 }

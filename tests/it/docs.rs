@@ -3,6 +3,7 @@
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
+use orch::api::availability::{CheckView, ProviderView};
 use orch::api::batches::{BatchRow, BatchView};
 use orch::api::breakers::BreakerView;
 use orch::api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
@@ -16,6 +17,7 @@ use orch::api::rulings::{DiffView, FileView};
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::domain::availability::{State as Standing, Verdict};
 use orch::domain::batch::BatchState;
 use orch::domain::breaker::{Breaker, Target};
 use orch::domain::budget::{Billing, Level, Unit};
@@ -402,6 +404,18 @@ fn every_field_of_the_models_is_documented() {
     let missing: Vec<&str> =
         Tag::ALL.map(Tag::as_str).into_iter().filter(|tag| !tags.contains(&format!("| `{tag}` |"))).collect();
     assert!(missing.is_empty(), "docs/deep-dive/model-resolution.md has no row for {missing:?}");
+}
+
+#[test]
+fn every_field_and_state_of_a_check_of_providers_is_documented() {
+    let verdict = Verdict::new(Standing::Available, String::new());
+    let provider = ProviderView::unasked("x", verdict, None);
+    must_name_keys_of(&CheckView { code: 0, providers: vec![provider] });
+    must_name("docs/json.md", Standing::ALL.map(Standing::as_str));
+    let text = page("docs/exit-codes.md");
+    let row = Standing::ALL.map(|state| format!("{} {}", state.code(), state.as_str().replace('_', " ")));
+    let row = format!("`orch models check`: {}", row.join(", "));
+    assert!(text.contains(&row), "docs/exit-codes.md does not say {row:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod kit;
 
 mod admission;
 mod agent_fixtures;
+mod availability;
 mod bad_endings;
 mod bad_input;
 mod batches;

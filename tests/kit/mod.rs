@@ -13,6 +13,7 @@ pub mod lives;
 pub mod model_server;
 pub mod mutate;
 pub mod process;
+pub mod provider;
 pub mod repo;
 pub mod sealed_box;
 pub mod terminal;

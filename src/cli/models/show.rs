@@ -1,9 +1,12 @@
 //! Models as a person reads them. PURE.
 
+use crate::api::availability::{CheckView, ProviderView};
 use crate::api::models::{ModelView, ResolutionView};
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
+use crate::cli::ui::time::Now;
+use crate::domain::availability::State;
 use crate::domain::money::Usd;
 
 const HEAD: [Column; 8] = [
@@ -129,6 +132,47 @@ pub fn resolved(view: &ResolutionView) -> String {
     out
 }
 
+const CHECK_HEAD: [Column; 5] = [
+    Column::new("provider", Width::Whole),
+    Column::new("state", Width::Whole),
+    Column::number("models"),
+    Column::new("asked", Width::Whole),
+    Column::new("why", Width::Whole),
+];
+
+/// How providers stand.
+pub fn checked(view: &CheckView, now: &Now, columns: usize, paint: Paint) -> String {
+    if view.providers.is_empty() {
+        return "no provider has a key or a login; `orch models list` tells what each lacks, and `orch doctor` how to log \
+                in with an agent\n"
+            .to_owned();
+    }
+    let row = |provider: &ProviderView| {
+        let role = if provider.state == State::Available { Role::Good } else { Role::Bad };
+        let asked = match (provider.checked_at, provider.cached) {
+            (Some(at), true) => format!("{} ago", now.age(at)),
+            (Some(_), false) => "now".to_owned(),
+            (None, _) => "-".to_owned(),
+        };
+        [
+            cell(provider.provider.clone()),
+            (provider.state.as_str().into(), Some(role)),
+            cell(provider.models.map_or("-".to_owned(), |count| count.to_string())),
+            cell(asked),
+            cell(text::line(&sentence(provider, now)).into_owned()),
+        ]
+    };
+    render(&CHECK_HEAD, &view.providers.iter().map(row).collect::<Vec<_>>(), columns, paint)
+}
+
+/// Why a provider stands like that, until when, by what it is used, and what to do.
+fn sentence(provider: &ProviderView, now: &Now) -> String {
+    let until = provider.until.map(|until| format!(" until {}", now.until(until))).unwrap_or_default();
+    let by = provider.by.as_ref().map(|by| format!(" ({by})")).unwrap_or_default();
+    let remedy = provider.remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    format!("{}{until}{by}{remedy}", provider.why)
+}
+
 /// Models side by side: one column each.
 pub fn compared(references: &[String], models: &[ModelView]) -> String {
     let word = |yes: Option<bool>| match yes {
@@ -175,8 +219,10 @@ fn laid_out(rows: &[(&str, Vec<String>)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::availability::{Asked, Probe, Verdict};
     use crate::domain::catalog::{Catalog, ModelRef};
     use crate::domain::usability::{Usability, Way};
+    use jiff::SignedDuration;
 
     fn views() -> Vec<ModelView> {
         let catalog = Catalog::built_in();
@@ -210,6 +256,34 @@ mod tests {
         assert_eq!(row("$/M out"), ["14.00", "?"], "{told}");
         assert_eq!(row("vision"), ["yes", "no"], "{told}");
         assert_eq!(row("web"), ["?", "?"], "{told}");
+    }
+
+    #[test]
+    fn providers_are_told_with_age_end_and_what_to_do() {
+        let now = crate::cli::fixture::now();
+        let at = |seconds| now.at + SignedDuration::from_secs(seconds);
+        let probe = |state, until| Probe {
+            asked: Asked { address: String::new(), key: String::new() },
+            at: at(-40),
+            verdict: Verdict { until, ..Verdict::new(state, "says so") },
+            took_ms: 1,
+            listed: None,
+        };
+        let way = Way::Key("A_KEY".to_owned());
+        let limited = probe(State::RateLimited, Some(at(300)));
+        let view = |providers| checked(&CheckView { code: 0, providers }, &now, 80, Paint { on: false });
+        let told = view(vec![
+            ProviderView::asked("a", &limited, true, Some(&way), now.at),
+            ProviderView::unasked("b", Verdict::new(State::InvalidKey, "has no key"), None)
+                .with(Some("set it".to_owned())),
+        ]);
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(
+            lines[1].contains("40s ago") && lines[1].ends_with("says so until 13:05 (in 5m) (A_KEY is set)"),
+            "{told}"
+        );
+        assert!(lines[2].contains("invalid_key") && lines[2].ends_with("has no key; set it"), "{told}");
+        assert!(view(Vec::new()).contains("orch doctor"));
     }
 
     #[test]

@@ -69,6 +69,14 @@ pub enum ResolveError {
         /// What was asked for.
         what: String,
     },
+    /// Those who would serve do not answer as they should.
+    #[error("{what}: no provider can be used now: {failing}")]
+    AllFail {
+        /// What was asked for.
+        what: String,
+        /// What is the matter with each.
+        failing: String,
+    },
     /// Providers are there, and none of their models does.
     #[error("{what}: no model of the usable providers ({providers}) {lacks}")]
     NoneFits {
@@ -117,7 +125,9 @@ impl ResolveError {
             | Self::UnknownTier { .. }
             | Self::UnknownProvider { .. }
             | Self::UnknownModel { .. } => Trouble::NotFound,
-            Self::NobodyUsable { .. } | Self::NoneFits { .. } | Self::Conflict { .. } => Trouble::Refused,
+            Self::NobodyUsable { .. } | Self::AllFail { .. } | Self::NoneFits { .. } | Self::Conflict { .. } => {
+                Trouble::Refused
+            }
             Self::BehindAlias { cause, .. } => cause.trouble(),
         }
     }
@@ -125,7 +135,11 @@ impl ResolveError {
     /// What could be written instead.
     pub fn suggestions(&self) -> Vec<String> {
         match self {
-            Self::Empty | Self::NoName { .. } | Self::AliasCycle(_) | Self::NobodyUsable { .. } => Vec::new(),
+            Self::Empty
+            | Self::NoName { .. }
+            | Self::AliasCycle(_)
+            | Self::NobodyUsable { .. }
+            | Self::AllFail { .. } => Vec::new(),
             Self::UnknownTag { .. } => Tag::ALL.map(|tag| tag.as_str().to_owned()).to_vec(),
             Self::UnknownTier { .. } => Tier::ALL.map(|tier| format!("tier:{tier}")).to_vec(),
             Self::UnknownProvider { suggestions, .. }
@@ -157,6 +171,9 @@ impl ResolveError {
                 "log in with an agent (orch doctor tells how), set a provider's key such as ANTHROPIC_API_KEY, or \
                  declare a provider under providers; orch models list tells what each lacks"
                     .to_owned()
+            }
+            Self::AllFail { .. } => {
+                "name a model to take it all the same; orch models check --refresh asks the providers again".to_owned()
             }
             Self::NoneFits { .. } | Self::Conflict { .. } if list.is_empty() => {
                 "if a model can do it and orch does not know, say so under models in config.yml".to_owned()

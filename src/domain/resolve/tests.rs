@@ -262,6 +262,9 @@ fn tags_and_tiers_choose_among_usable_providers_and_names_among_all() {
     assert!(named.warnings[0].contains("openai cannot be used"), "{:?}", named.warnings);
     let nobody = Desk::new(&[]);
     assert_eq!(nobody.error("auto:code"), ResolveError::NobodyUsable { what: "auto:code".to_owned() });
+    let mut failing = Desk::new(&["anthropic"]);
+    failing.usability.suspend("anthropic", "anthropic limits requests".to_owned());
+    assert!(failing.error("auto:code").to_string().ends_with("now: anthropic limits requests"));
     assert_eq!(nobody.error("tier:pro").trouble(), Trouble::Refused);
     assert_eq!(nobody.id("opus"), "anthropic/claude-opus-4-8");
 }

@@ -1,0 +1,173 @@
+//! `orch models check`: whether providers can be used now. Asks those that can be asked for their lists of models, all at
+//! once, unless a fresh answer is at hand; one whose agent is logged in without a key is not asked.
+
+use super::{Stand, show};
+use crate::adapters::probes;
+use crate::adapters::provider_api::{AddressError, Request};
+use crate::api::availability::{CheckView, ProviderView};
+use crate::cli::context::Context;
+use crate::cli::credentials;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::config::home::Home;
+use crate::domain::availability::{Listed, Probe, Probes, State, Verdict, judge};
+use crate::domain::catalog::Provider;
+use crate::domain::router::nearest;
+use crate::domain::usability::Way;
+use futures::future::join_all;
+use jiff::Timestamp;
+
+/// Arguments of the command.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which one; without it all that have a key, a login or an entry under providers
+    provider: Option<String>,
+    /// Ask anew, also when an answer of the last minutes is at hand; brings the provider's own list of models, too
+    #[arg(long)]
+    refresh: bool,
+}
+
+/// How one provider is looked at.
+enum Plan {
+    /// By a question.
+    Ask(Box<Request>),
+    /// It cannot be asked.
+    Cannot(AddressError),
+    /// There is nothing to ask with, and no need to.
+    LoggedIn,
+    /// There is neither a key nor a login, and what is lacking.
+    NoKey(String),
+}
+
+/// Runs it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let home = context.setup()?.home;
+    let stand = Stand::look(context)?;
+    let wanted = wanted(&stand, args.provider.as_deref())?;
+    let plans: Vec<(&Provider, Plan)> =
+        wanted.into_iter().map(|provider| (provider, plan(&stand, context, provider))).collect();
+    let now = context.now().at;
+    let is_at_hand = |provider: &Provider, request: &Request| {
+        let known = stand.probes.get(&provider.id).filter(|probe| probe.asked == request.asked());
+        !args.refresh && known.is_some_and(|probe| probe.verdict.is_fresh(probe.at, now))
+    };
+    let questions = plans.iter().filter_map(|(provider, plan)| match plan {
+        Plan::Ask(request) if !is_at_hand(provider, request) => Some((provider.id.clone(), request)),
+        Plan::Ask(_) | Plan::Cannot(_) | Plan::LoggedIn | Plan::NoKey(_) => None,
+    });
+    let answered = join_all(questions.map(|(provider, request)| ask(context, provider, request))).await;
+    let answered: Probes = answered.into_iter().collect();
+    let now = context.now().at;
+    let known = record(context, &home, &stand, &answered);
+    let told = plans.iter().map(|(provider, plan)| {
+        let cached = !answered.contains_key(&provider.id);
+        view(&stand, provider, plan, &known, cached, now)
+    });
+    let providers: Vec<ProviderView> = told.collect();
+    // Nobody to ask is as good as no key.
+    let code = providers.iter().map(|view| view.code).max().unwrap_or(State::InvalidKey.code());
+    tell(&CheckView { code, providers }, context)
+}
+
+fn tell(view: &CheckView, context: &Context) -> Result<Exit, CliError> {
+    let told = if context.ui.is_json() {
+        context.ui.json(view)
+    } else {
+        context.ui.data(&show::checked(view, &context.now(), context.ui.columns(), context.ui.paint()))
+    };
+    match told {
+        Err(error) if !error.is_broken_pipe() => Err(error),
+        Ok(()) | Err(_) => Ok(Exit::Answer(view.code)),
+    }
+}
+
+fn wanted<'s>(stand: &'s Stand, name: Option<&str>) -> Result<Vec<&'s Provider>, CliError> {
+    let all = stand.catalog.providers();
+    let Some(name) = name else {
+        let usable = all.iter().filter(|provider| stand.usability.way(&provider.id).is_some());
+        return Ok(usable.collect());
+    };
+    let found = stand.catalog.provider(name).map(|provider| vec![provider]);
+    found.ok_or_else(|| {
+        let ids = || all.iter().map(|provider| provider.id.as_str());
+        let meant = nearest(name, ids()).map(|meant| format!("did you mean {meant}? ")).unwrap_or_default();
+        let hint = format!("{meant}providers are {}", ids().collect::<Vec<_>>().join(", "));
+        CliError::NotFound { message: format!("there is no provider {name:?}"), hint: Some(hint) }
+    })
+}
+
+fn plan(stand: &Stand, context: &Context, provider: &Provider) -> Plan {
+    let key = credentials::key_of(context, provider);
+    match (stand.usability.way(&provider.id), &key) {
+        (Some(Way::Declared), _) | (_, Some(_)) => {}
+        (Some(Way::Key(name)), None) if name != credentials::LOGIN_OF_CLI => {
+            return Plan::NoKey(format!("{name} is blank"));
+        }
+        (Some(Way::Key(_) | Way::Stored(_) | Way::LoggedIn { .. }), None) => return Plan::LoggedIn,
+        (None, None) => return Plan::NoKey(stand.usability.why(&provider.id).err().unwrap_or_default()),
+    }
+    match credentials::request(context, &stand.providers, provider, key.map(|(_, key)| key)) {
+        Some(Ok(request)) => Plan::Ask(Box::new(request)),
+        Some(Err(error)) => Plan::Cannot(error),
+        None => Plan::Cannot(AddressError::NotOne),
+    }
+}
+
+async fn ask(context: &Context, provider: String, request: &Request) -> (String, Probe) {
+    let reply = request.models().await;
+    let at = context.now().at;
+    let verdict = judge(&reply.outcome, at);
+    let is_list = verdict.state == State::Available;
+    let took_ms = u64::try_from(reply.took.as_millis()).unwrap_or(u64::MAX);
+    let listed = is_list.then_some(Listed { at, models: reply.models });
+    (provider, Probe { asked: request.asked(), at, verdict, took_ms, listed })
+}
+
+/// Keeps the answers. Where that fails, they are told all the same.
+fn record(context: &Context, home: &Home, stand: &Stand, answered: &Probes) -> Probes {
+    if answered.is_empty() {
+        return stand.probes.clone();
+    }
+    probes::record(&home.providers_file(), &home.providers_lock(), answered.clone()).unwrap_or_else(|error| {
+        context.ui.warning(&format!("the answers are not kept: {error}"));
+        let mut probes = stand.probes.clone();
+        for (provider, probe) in answered.clone() {
+            let probe = probe.following(probes.get(&provider));
+            probes.insert(provider, probe);
+        }
+        probes
+    })
+}
+
+fn view(stand: &Stand, provider: &Provider, plan: &Plan, known: &Probes, cached: bool, now: Timestamp) -> ProviderView {
+    let id = provider.id.as_str();
+    let way = stand.usability.way(id);
+    let unasked = |state, why: String| ProviderView::unasked(id, Verdict::new(state, why), way);
+    match (plan, known.get(id)) {
+        (Plan::Ask(_), Some(probe)) => {
+            let view = ProviderView::asked(id, probe, cached, way, now);
+            let remedy = remedy(provider, &view, way);
+            view.with(remedy)
+        }
+        (Plan::Ask(_), None) => unasked(State::Unavailable, "was not asked".to_owned()),
+        (Plan::Cannot(error), _) => {
+            let place = credentials::address_place(&stand.providers, id);
+            let why = format!("is not asked: {place}: {error}");
+            unasked(State::Unavailable, why)
+        }
+        (Plan::LoggedIn, _) => unasked(State::Available, "is used by its agent's own login".to_owned()),
+        (Plan::NoKey(lacks), _) => unasked(State::InvalidKey, format!("has no key: {lacks}"))
+            .with(Some("set the variable, or log in with its agent: orch doctor".to_owned())),
+    }
+}
+
+fn remedy(provider: &Provider, view: &ProviderView, way: Option<&Way>) -> Option<String> {
+    match (view.state, way) {
+        (State::InvalidKey, Some(Way::Key(variable))) => Some(format!("put a key that is valid into {variable}")),
+        (State::InvalidKey, _) => Some(format!("name the variable of its key: providers.{}.key_variable", provider.id)),
+        (State::Unavailable, _) if view.cached => {
+            Some(format!("orch models check {} --refresh asks again", provider.id))
+        }
+        (State::Available | State::Unavailable | State::RateLimited, _) => None,
+    }
+}

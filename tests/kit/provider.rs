@@ -1,0 +1,219 @@
+//! A provider of models that answers one question, its list of models, as a test wants it: well, badly, or never.
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// The first byte of a connection that is to become safe.
+const TLS_GREETING: u8 = 22;
+
+/// How it answers.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// So: a status, headers and a body.
+    With(u16, Vec<(&'static str, String)>, String),
+    /// These bytes, whatever they are.
+    Bytes(Vec<u8>),
+    /// The head of a good answer, and then a body without end.
+    Endless,
+    /// The head of a good answer and the beginning of its body, and then nothing more.
+    HalfThenNothing,
+    /// The same, and then the connection is gone.
+    Half,
+    /// Never.
+    Never,
+}
+
+impl Answer {
+    /// A list of these models.
+    pub fn models(ids: &[&str]) -> Self {
+        let models: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id, "object": "model"})).collect();
+        Self::With(200, Vec::new(), serde_json::json!({"object": "list", "data": models}).to_string())
+    }
+
+    /// Nothing but a status.
+    pub fn status(status: u16) -> Self {
+        Self::With(status, Vec::new(), r#"{"error":{"message":"no"}}"#.to_owned())
+    }
+}
+
+/// A request that came.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// `GET /v1/models`.
+    pub line: String,
+    /// Its headers as they came, one a line, names in lower case.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Seen {
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The authority that signed the certificate of [`Provider::start_safe`].
+pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/authority.pem");
+
+#[derive(Debug)]
+struct Shared {
+    answer: Mutex<Answer>,
+    seen: Mutex<Vec<Seen>>,
+    stopped: AtomicBool,
+}
+
+/// One, on loopback, until it is dropped.
+#[derive(Debug)]
+pub struct Provider {
+    address: SocketAddr,
+    scheme: &'static str,
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Provider {
+    /// Starts one.
+    pub fn start(answer: Answer) -> Self {
+        Self::with(answer, None)
+    }
+
+    /// Starts one that speaks TLS, with a certificate for `localhost` and `127.0.0.1` that [`AUTHORITY`] signed.
+    pub fn start_safe(answer: Answer) -> Self {
+        let certificate = include_bytes!("../fixtures/tls/server.der").to_vec().into();
+        let key = PrivateKeyDer::try_from(include_bytes!("../fixtures/tls/server.key.der").to_vec()).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config.expect("ring has them").with_no_client_auth().with_single_cert(vec![certificate], key);
+        Self::with(answer, Some(Arc::new(config.expect("the key of the certificate"))))
+    }
+
+    fn with(answer: Answer, tls: Option<Arc<ServerConfig>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let (answer, seen) = (Mutex::new(answer), Mutex::new(Vec::new()));
+        let shared = Arc::new(Shared { answer, seen, stopped: AtomicBool::new(false) });
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::spawn(move || serve(&listener, tls.as_ref(), &of_thread));
+        Self { address, scheme, shared, thread: Some(thread) }
+    }
+
+    /// Where its API is.
+    pub fn url(&self) -> String {
+        format!("{}://{}/v1", self.scheme, self.address)
+    }
+
+    /// It answers so from now on.
+    pub fn answers(&self, answer: Answer) {
+        *locked(&self.shared.answer) = answer;
+    }
+
+    /// What came so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        locked(&self.shared.seen).clone()
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // It waits for somebody.
+        drop(TcpStream::connect(self.address));
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Shared) {
+    // Those that get no answer stay open for as long as there is a provider.
+    let mut open: Vec<Box<dyn Connection>> = Vec::new();
+    for connection in listener.incoming().filter_map(Result::ok) {
+        if shared.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        let connection: Option<Box<dyn Connection>> = match tls {
+            Some(config) => safe(connection, config),
+            None => plain(connection),
+        };
+        let Some(mut connection) = connection else { continue };
+        if let Some(seen) = read(&mut connection) {
+            locked(&shared.seen).push(seen);
+        }
+        let answer = locked(&shared.answer).clone();
+        open.extend(speak(connection, &answer));
+    }
+}
+
+trait Connection: Read + Write {}
+impl<T: Read + Write> Connection for T {}
+
+fn safe(connection: TcpStream, config: &Arc<ServerConfig>) -> Option<Box<dyn Connection>> {
+    let server = ServerConnection::new(Arc::clone(config)).ok()?;
+    Some(Box::new(StreamOwned::new(server, connection)))
+}
+
+/// Whoever greets as TLS does is answered as by a server that has none.
+fn plain(mut connection: TcpStream) -> Option<Box<dyn Connection>> {
+    let mut first = [0; 8_192];
+    if connection.peek(&mut first).is_ok_and(|length| length > 0) && first[0] == TLS_GREETING {
+        drop(connection.read(&mut first));
+        drop(connection.write_all(b"HTTP/1.1 400 Told\r\ncontent-length: 0\r\n\r\n"));
+        return None;
+    }
+    Some(Box::new(connection))
+}
+
+fn read(connection: &mut impl Read) -> Option<Seen> {
+    let mut lines = BufReader::new(connection).lines().map_while(Result::ok);
+    let line = lines.next()?;
+    let line = line.rsplit_once(' ').map_or(line.clone(), |(line, _)| line.to_owned());
+    let headers = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        Some((name.to_lowercase(), value.trim().to_owned()))
+    });
+    Some(Seen { line, headers: headers.collect() })
+}
+
+/// Gives the connection back when it must stay open.
+fn speak(mut connection: Box<dyn Connection>, answer: &Answer) -> Option<Box<dyn Connection>> {
+    let good = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    // Whoever asked may have left.
+    let mut say = |bytes: &[u8]| connection.write_all(bytes).and_then(|()| connection.flush());
+    match answer {
+        Answer::With(status, headers, body) => {
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let length = body.len();
+            let head =
+                format!("HTTP/1.1 {status} Told\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n");
+            drop(say(format!("{head}{body}").as_bytes()));
+            None
+        }
+        Answer::Bytes(bytes) => {
+            drop(say(bytes));
+            None
+        }
+        Answer::Endless => {
+            drop(say(format!("{good}\r\n{{\"data\":[").as_bytes()));
+            while say(&[b' '; 65_536]).is_ok() {}
+            None
+        }
+        Answer::HalfThenNothing => {
+            say(format!("{good}content-length: 999\r\n\r\n{{\"data\"").as_bytes()).is_ok().then_some(connection)
+        }
+        Answer::Half => {
+            drop(say(format!("{good}content-length: 999\r\n\r\n{{\"data\"").as_bytes()));
+            None
+        }
+        Answer::Never => Some(connection),
+    }
+}
