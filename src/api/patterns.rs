@@ -5,7 +5,7 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::route::Complexity;
 use crate::domain::task::Status;
-use crate::domain::track_record::{MIN_RATE, Sample, Standing};
+use crate::domain::track_record::{MIN_RATE, Sample, Source, Standing};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,15 +48,20 @@ impl Recommended {
     pub fn of(standing: &Standing) -> Self {
         let (low, high) = standing.interval;
         let percent = |share: f64| (share * 100.0).round();
+        let by_hand = match standing.by_hand {
+            0 => String::new(),
+            count => format!("; {count} of {} recorded by hand", standing.samples),
+        };
         let reason = format!(
             "{} of {} accepted: {} % with newer ones weighing more (more than {} % are asked for), and 95 times of a hundred \
-             the true share lies between {} and {} %",
+             the true share lies between {} and {} %{}",
             standing.successes,
             standing.samples,
             percent(standing.rate),
             percent(MIN_RATE),
             percent(low),
             percent(high),
+            by_hand,
         );
         Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
     }
@@ -73,6 +78,8 @@ pub struct StandingView {
     pub samples: u64,
     /// How many of them were accepted.
     pub successes: u64,
+    /// How many of the samples a person recorded by hand.
+    pub by_hand: u64,
     /// The share of them, newer ones weighing more; from 0 to 1.
     pub rate: f64,
     /// Between which shares the true one lies, 95 times of a hundred.
@@ -99,6 +106,7 @@ impl StandingView {
             model: standing.worker.model.clone(),
             samples: standing.samples,
             successes: standing.successes,
+            by_hand: standing.by_hand,
             rate: standing.rate,
             ci95: [low, high],
             cost_usd: standing.spend.sum(),
@@ -110,13 +118,15 @@ impl StandingView {
     }
 }
 
-/// A run that was judged.
+/// A piece of work that was judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleView {
-    /// The task.
-    pub task_id: TaskId,
-    /// The run.
-    pub run_id: RunId,
+    /// Where it is from: `run` (orch judged it) or `person` (recorded by hand).
+    pub source: String,
+    /// The task; `null` of what a person recorded.
+    pub task_id: Option<TaskId>,
+    /// The run; `null` of what a person recorded.
+    pub run_id: Option<RunId>,
     /// The task's title.
     pub title: String,
     /// What kind of work.
@@ -132,8 +142,8 @@ pub struct SampleView {
     pub agent: String,
     /// The model that was asked for; `null`: the agent's own choice.
     pub model: Option<String>,
-    /// Which attempt at the task it was, from 1.
-    pub attempt: u32,
+    /// Which attempt at the task it was, from 1; `null` of what a person recorded.
+    pub attempt: Option<u32>,
     /// When it ended.
     pub ended_at: Timestamp,
     /// How many seconds it took; `null`: not known.
@@ -142,15 +152,26 @@ pub struct SampleView {
     pub cost_usd: Option<Usd>,
     /// Its work was accepted.
     pub accepted: bool,
-    /// Why not.
+    /// Why not; `null` as well where a person did not say.
     pub failure: Option<FailureClass>,
+    /// Which person recorded it; `null` of a run.
+    pub by: Option<String>,
+    /// In their words; `null` of a run.
+    pub note: Option<String>,
 }
 
 impl From<Sample> for SampleView {
     fn from(sample: Sample) -> Self {
+        let (accepted, failure) = (sample.is_accepted(), sample.failure());
+        let source = sample.source.as_str().to_owned();
+        let (task_id, run_id, attempt, by, note) = match sample.source {
+            Source::Run { task, run, attempt } => (Some(task), Some(run), Some(attempt), None, None),
+            Source::Person { number: _, by, note } => (None, None, None, Some(by), Some(note)),
+        };
         Self {
-            task_id: sample.task,
-            run_id: sample.run,
+            source,
+            task_id,
+            run_id,
             title: sample.title,
             task_type: sample.task_type.to_string(),
             labels: sample.labels,
@@ -158,12 +179,14 @@ impl From<Sample> for SampleView {
             complexity: sample.complexity,
             agent: sample.agent,
             model: sample.model,
-            attempt: sample.attempt,
+            attempt,
             ended_at: sample.ended_at,
             seconds: sample.took.map(|took| took.as_secs()),
             cost_usd: sample.cost,
-            accepted: sample.failure.is_none(),
-            failure: sample.failure,
+            accepted,
+            failure,
+            by,
+            note,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `orch patterns`: how agents and models have done so far, and what that says about whom to give a task.
 
-mod page;
+pub mod page;
 
 use super::context::Context;
 use super::error::CliError;

@@ -17,6 +17,7 @@ pub mod escalation;
 pub mod event;
 pub mod evidence;
 pub mod filed;
+pub mod forecast;
 pub mod gc;
 pub mod health;
 pub mod ids;

@@ -7,6 +7,7 @@ pub use super::error::EngineError;
 use super::gc::Collected;
 pub use super::lacking::Verdict;
 use super::metrics::{Figures, Metrics};
+use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::ruling::Acceptance;
 use super::settings::Settings;
@@ -174,7 +175,7 @@ pub(super) enum Command {
     Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
     Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
-    TryRoute { task: TaskId, reply: Reply<RouteResult> },
+    TryRoute { asked: AskedRoute, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
     ResetBreakers { name: Option<String>, reply: Reply<Vec<String>> },
     Spend { record: Record, reply: Reply<Record> },
@@ -266,7 +267,12 @@ impl EngineHandle {
 
     /// Asks the router without changing anything.
     pub async fn try_route(&self, task: TaskId) -> Result<RouteResult, EngineError> {
-        self.call(|reply| Command::TryRoute { task, reply }).await
+        self.call(|reply| Command::TryRoute { asked: AskedRoute::Task(task), reply }).await
+    }
+
+    /// The same for a task that there is not.
+    pub async fn try_route_of(&self, spec: Spec) -> Result<RouteResult, EngineError> {
+        self.call(|reply| Command::TryRoute { asked: AskedRoute::Imagined(Box::new(spec)), reply }).await
     }
 
     /// Registers a repository.

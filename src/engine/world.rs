@@ -235,6 +235,11 @@ impl World {
         TaskId(self.last_task_id)
     }
 
+    /// The id that the next new task gets.
+    pub fn coming_task_id(&self) -> TaskId {
+        TaskId(self.last_task_id + 1)
+    }
+
     /// A number for a message that was never given out.
     pub fn next_message_id(&mut self) -> MessageId {
         self.last_message_id += 1;

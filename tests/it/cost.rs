@@ -9,13 +9,18 @@ const SCRIPT: &str = "```orch-script\nwrite made.txt done\ncommit Made\n```\n";
 
 /// A home in which three tasks have been worked on: merged at a price, merged at none that is told, and in vain.
 fn after_a_night() -> SealedBox {
+    after_a_night_with("")
+}
+
+/// The same with more in its settings.
+pub fn after_a_night_with(more: &str) -> SealedBox {
     let mut sealed = SealedBox::new();
     let program = sealed.bin().join("orch-scripted-agent");
     symlink(ORCH, &program).expect("a link in the box");
     sealed.program("mute", "#!/bin/sh\ncat > /dev/null; echo more >> README.md; git commit -qam did\n");
     sealed.config(&format!(
         "agents:\n  scripted: {{kind: claude, command: '{}'}}\n  mute: {{kind: command, command: mute}}\n\
-         workflow: {{review: 'off', max_attempts: 1, integrate: merge}}\nmodel_map: {{simple: {{scripted: small}}}}\n",
+         workflow: {{review: 'off', max_attempts: 1, integrate: merge}}\nmodel_map: {{simple: {{scripted: small}}}}\n{more}",
         program.display()
     ));
     let repo = sealed.repo("shop");

@@ -130,7 +130,8 @@ pub fn similar(found: &[SimilarView], columns: usize, paint: Paint) -> String {
     render(&HEAD, &found.iter().map(row).collect::<Vec<_>>(), columns, paint)
 }
 
-fn who(agent: &str, model: Option<&str>) -> String {
+/// An agent with its model.
+pub fn who(agent: &str, model: Option<&str>) -> String {
     match model {
         Some(model) => format!("{agent} {model}"),
         None => format!("{agent} (its own choice)"),
@@ -155,6 +156,7 @@ mod tests {
             model: Some("small".to_owned()),
             samples,
             successes,
+            by_hand: 0,
             rate: successes as f64 / samples as f64,
             ci95: [0.25, 0.75],
             cost_usd: None,

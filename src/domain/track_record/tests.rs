@@ -11,8 +11,7 @@ fn now() -> Timestamp {
 
 fn sample(agent: &str, days_ago: i64, failure: Option<FailureClass>, micros: Option<i64>) -> Sample {
     Sample {
-        task: TaskId(1),
-        run: RunId::new(TaskId(1), 1, 1),
+        source: Source::Run { task: TaskId(1), run: RunId::new(TaskId(1), 1, 1), attempt: 1 },
         title: String::new(),
         task_type: TaskType::Fix,
         labels: vec!["backend".to_owned()],
@@ -20,11 +19,10 @@ fn sample(agent: &str, days_ago: i64, failure: Option<FailureClass>, micros: Opt
         complexity: Some(Complexity::Medium),
         agent: agent.to_owned(),
         model: None,
-        attempt: 1,
         ended_at: now() - SignedDuration::from_hours(24 * days_ago),
         took: Some(SignedDuration::from_secs(60)),
         cost: micros.map(Usd::from_micros),
-        failure,
+        verdict: failure.map_or(Verdict::Accepted, |class| Verdict::Failed(Some(class))),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::task::Spec;
 use crate::domain::task_type::TaskType;
-use crate::domain::track_record::Sample;
+use crate::domain::track_record::{Sample, Source, Verdict};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
@@ -46,8 +46,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     let labels: Vec<String> = labels.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let spec = Spec { kind: row.get(3)?, labels, ..Spec::default() };
     Ok(Some(Sample {
-        task: TaskId(row.get(1)?),
-        run,
+        source: Source::Run { task: TaskId(row.get(1)?), run, attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1) },
         title: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
         task_type: TaskType::of(&spec),
         labels: spec.labels,
@@ -55,11 +54,10 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
         complexity: row.get::<_, Option<String>>(6)?.and_then(|word| word.parse().ok()),
         agent: row.get(7)?,
         model: row.get(8)?,
-        attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1),
         took: time(10)?.map(|started| ended_at.duration_since(started)),
         ended_at,
         cost: row.get::<_, Option<f64>>(12)?.and_then(Usd::from_dollars),
-        failure,
+        verdict: failure.map_or(Verdict::Accepted, |class| Verdict::Failed(Some(class))),
     }))
 }
 
@@ -168,6 +166,13 @@ mod tests {
         Outcome::Failed(Failure::new(class, "so"))
     }
 
+    fn ordinal_of(sample: &Sample) -> Option<u32> {
+        match &sample.source {
+            Source::Run { run, .. } => run.ordinal(),
+            Source::Person { .. } => None,
+        }
+    }
+
     #[tokio::test]
     async fn a_sample_is_a_run_of_work_that_was_judged() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -186,7 +191,7 @@ mod tests {
         let writes = tasks.into_iter().chain(runs.into_iter().map(|run| Write::Run(Box::new(run))));
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (sample.run.ordinal(), sample.failure)).collect();
+        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.failure())).collect();
         assert_eq!(
             told,
             [(Some(3), Some(FailureClass::ChecksFailed)), (Some(6), None)],
