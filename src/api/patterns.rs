@@ -191,6 +191,53 @@ impl From<Sample> for SampleView {
     }
 }
 
+/// What became of a piece of work, as a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was good.
+    Success,
+    /// It was not.
+    Failure,
+}
+
+/// A sample to record by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSample {
+    /// What kind of work: one of the types, or a word that tasks here have had.
+    #[serde(rename = "type")]
+    pub task_type: String,
+    /// The model, as the agent's CLI names it.
+    pub model: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The agent; without it, the only one that works with this model.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// How hard it was.
+    #[serde(default)]
+    pub complexity: Option<Complexity>,
+    /// Its repository: the name or the directory of a registered project.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// What it cost; without it, not known.
+    #[serde(default)]
+    pub cost_usd: Option<Usd>,
+    /// How many seconds it took; without it, not known.
+    #[serde(default)]
+    pub seconds: Option<i64>,
+    /// When it ended; without it, now.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// Whatever is to be remembered of it.
+    #[serde(default)]
+    pub note: String,
+    /// Who says so.
+    #[serde(default)]
+    pub by: Option<String>,
+}
+
 /// A task of the past that is like a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SimilarView {

@@ -380,6 +380,8 @@ mod tests {
         "budget record anthropic --cost 3.50 --model opus --note here",
         "route Text -b -body -l type:fix -l complexity:simple --dir /x --json",
         "cost --by model --since 24h --per-merged --json",
+        "patterns record --task-type fix --model sonnet --outcome success --tier simple --project shop --cost 0.41 --duration 10m --note -x --json",
+        "patterns record --task-type fix --model sonnet --outcome failure --agent claude --ended 2h",
         "patterns recommend fix --project shop --label x",
         "patterns suggest text --limit 3",
         "patterns export --type docs",

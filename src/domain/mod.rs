@@ -37,6 +37,7 @@ pub mod plan;
 pub mod policy;
 pub mod prompt;
 pub mod rebuild;
+pub mod recorded;
 pub mod redact;
 pub mod resolve;
 pub mod retention;

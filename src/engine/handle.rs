@@ -23,6 +23,7 @@ use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
 use crate::domain::pause::{Pause, Wanted};
 use crate::domain::plan::{Plan, Room, status_in};
+use crate::domain::recorded::Recorded;
 use crate::domain::route::RouteResult;
 pub use crate::domain::ruling::Ruling;
 use crate::domain::service::{Departure, ServiceEntry};
@@ -185,6 +186,7 @@ pub(super) enum Command {
     ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
     RunJob { job: JobId, reply: Reply<Firing> },
     Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
+    Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
 }
@@ -273,6 +275,11 @@ impl EngineHandle {
     /// The same for a task that there is not.
     pub async fn try_route_of(&self, spec: Spec) -> Result<RouteResult, EngineError> {
         self.call(|reply| Command::TryRoute { asked: AskedRoute::Imagined(Box::new(spec)), reply }).await
+    }
+
+    /// Records a sample by hand. It is on disk, with its number, when this returns.
+    pub async fn record(&self, recorded: Recorded) -> Result<Recorded, EngineError> {
+        self.call(|reply| Command::Record { recorded: Box::new(recorded), reply }).await
     }
 
     /// Registers a repository.

@@ -9,6 +9,7 @@ use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
 use crate::domain::pause::{Pause, PauseScope, Pauses};
 use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
+use crate::domain::recorded::Recorded;
 use crate::domain::service::{Leave, ServiceEntry};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
 use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
@@ -51,6 +52,7 @@ pub struct World {
     /// Batches that are open, by their numbers.
     pub batches: BTreeMap<u64, Arc<Batch>>,
     pub(super) last_batch: u64,
+    pub(super) last_recorded: u64,
     /// Messages that wait for an agent.
     pub messages: BTreeMap<MessageId, Message>,
     last_message_id: u64,
@@ -83,6 +85,7 @@ impl World {
             firings: loaded.firings.into_iter().map(|firing| (firing.key(), firing)).collect(),
             batches: loaded.batches.into_iter().map(|batch| (batch.number, Arc::new(batch))).collect(),
             last_batch: loaded.last_batch,
+            last_recorded: loaded.last_recorded,
             invalid: BTreeMap::new(),
             archive,
             visiting: BTreeSet::new(),
@@ -295,6 +298,7 @@ pub struct Turn {
     firings: BTreeMap<FiringKey, Firing>,
     pub(super) batches: BTreeMap<u64, Arc<Batch>>,
     spends: Vec<Record>,
+    pub(super) recorded: Vec<Recorded>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
@@ -486,6 +490,7 @@ impl Turn {
         let firings = self.firings.values().cloned().map(Write::Firing);
         let batches = self.batches.values().cloned().map(Write::Batch);
         let spends = self.spends.iter().cloned().map(Write::Spend);
+        let recorded = self.recorded.iter().cloned().map(|one| Write::Recorded(Box::new(one)));
         tasks
             .chain(runs)
             .chain(projects)
@@ -499,6 +504,7 @@ impl Turn {
             .chain(firings)
             .chain(batches)
             .chain(spends)
+            .chain(recorded)
             .chain(agreed)
             .collect()
     }

@@ -21,6 +21,7 @@ mod openapi;
 mod output;
 mod patterns;
 mod read;
+mod recorded;
 mod route;
 mod routes;
 mod rulings;

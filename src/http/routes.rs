@@ -3,7 +3,7 @@
 
 use super::openapi::{Operation, get, patch, post};
 use super::{
-    ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages, metrics, openapi, output, patterns, route, rulings, status, stream, switches, tasks,
+    ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages, metrics, openapi, output, patterns, recorded, route, rulings, status, stream, switches, tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};
@@ -15,7 +15,7 @@ use crate::api::edits::{DecideMissing, EditTask, TaskFields};
 use crate::api::gc::{CleanUp, GcReport};
 use crate::api::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use crate::api::messages::{MessageView, NewMessage};
-use crate::api::patterns::{PatternsView, SampleView, SimilarView};
+use crate::api::patterns::{NewSample, PatternsView, SampleView, SimilarView};
 use crate::api::route::{RouteQuestion, RouteView};
 use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::status::Overview;
@@ -226,6 +226,12 @@ fn asking(routes: Routes) -> Routes {
                 .body::<RouteQuestion>()
                 .answer::<RouteView>(),
             route::ask,
+        )
+        .add(
+            post("/v1/patterns/samples", "Record a sample by hand; refused to agents")
+                .body::<NewSample>()
+                .answer::<SampleView>(),
+            recorded::record,
         )
         .add(
             post("/v1/unblock", "Let everything go on that waits for a person or for other work")

@@ -11,7 +11,9 @@ use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
 use orch::api::messages::MessageView;
 use orch::api::models::ResolutionView;
-use orch::api::patterns::{PatternsView, Recommended, SampleView, SimilarView, StandingView};
+use orch::api::patterns::{
+    NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
+};
 use orch::api::route::{ForecastView, OutlookView, RecordView, ResolvedView, RouteView};
 use orch::api::rulings::{DiffView, FileView};
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
@@ -340,6 +342,24 @@ fn every_field_of_the_patterns_is_documented() {
         by: None,
         note: None,
     });
+}
+
+#[test]
+fn every_field_of_a_sample_by_hand_is_documented() {
+    must_name_keys_of(&NewSample {
+        task_type: String::new(),
+        model: String::new(),
+        outcome: Said::Success,
+        agent: None,
+        complexity: None,
+        project: None,
+        cost_usd: None,
+        seconds: None,
+        ended_at: None,
+        note: String::new(),
+        by: None,
+    });
+    must_name("docs/json.md", ["success", "failure"]);
 }
 
 #[test]

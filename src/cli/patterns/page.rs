@@ -46,12 +46,20 @@ pub fn standings(rows: &[StandingView], columns: usize, paint: Paint) -> String 
     render(&HEAD, &cells, columns, paint)
 }
 
+/// How many samples; those that a person recorded are marked.
+fn counted(row: &StandingView) -> String {
+    match row.by_hand {
+        0 => row.samples.to_string(),
+        by_hand => format!("{} ({by_hand} by hand)", row.samples),
+    }
+}
+
 fn of<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
     let [low, high] = row.ci95;
     let took = row.mean_seconds.map(|seconds| time::short(SignedDuration::from_secs(seconds)));
     [
         cell(name),
-        cell(row.samples.to_string()),
+        cell(counted(row)),
         cell(row.successes.to_string()),
         cell(percent(row.rate)),
         cell(format!("{}-{}", percent(low), percent(high))),
@@ -178,6 +186,13 @@ mod tests {
         assert!(told.starts_with("nobody for any: it takes at least 3 judged runs"), "{told}");
         assert!(told.contains("claude small") && told.contains("50%") && told.contains("25%-75%"), "{told}");
         assert_eq!(recommendation(&view(Vec::new(), None), 100, Paint::OFF).lines().count(), 1);
+    }
+
+    #[test]
+    fn what_a_person_recorded_is_marked() {
+        let told =
+            standings(&[StandingView { by_hand: 2, ..row("claude", 3, &[]) }, row("codex", 4, &[])], 120, Paint::OFF);
+        assert!(told.contains("3 (2 by hand)") && !told.contains("4 ("), "{told}");
     }
 
     #[test]

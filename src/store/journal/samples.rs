@@ -4,9 +4,11 @@ use super::{Journal, JournalError};
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
+use crate::domain::recorded::Recorded;
 use crate::domain::task::Spec;
 use crate::domain::task_type::TaskType;
 use crate::domain::track_record::{Sample, Source, Verdict};
+use crate::store::recorded;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
@@ -105,13 +107,20 @@ impl Journal {
         read().map_err(|source| self.sqlite(source))
     }
 
-    /// All samples, in the order in which their runs ended. Blocking.
+    /// All samples, those that a person recorded among them, in the order in which the work ended. Blocking.
     pub fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
             let mut statement = reader.prepare_cached(SAMPLES)?;
             let rows = statement.query_map([], sample)?;
-            rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()
+            let mut samples = rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()?;
+            let mut statement = reader.prepare_cached(recorded::ALL)?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            for data in rows {
+                // The same as above: what does not read is no sample here.
+                samples.extend(serde_json::from_str::<Recorded>(&data?).map(Sample::from));
+            }
+            Ok(samples)
         };
         let mut samples = read().map_err(|source| self.sqlite(source))?;
         // As texts, times within a second stand in another order.
@@ -201,6 +210,42 @@ mod tests {
         assert_eq!((first.title.as_str(), first.task_type.clone()), ("One", TaskType::Docs));
         assert_eq!(first.labels, ["type:docs", "api"]);
         assert_eq!(first.took.map(|took| took.as_secs()), Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_a_person_recorded_is_a_sample_among_the_others_by_its_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("orch.db");
+        let (journal, _) = Journal::open(&path).expect("a journal");
+        let recorded = |number: u64, second: i64| Recorded {
+            number,
+            task_type: "fix".to_owned(),
+            agent: "claude".to_owned(),
+            model: "sonnet".to_owned(),
+            accepted: number == 1,
+            complexity: None,
+            project: None,
+            cost: Usd::from_dollars(0.25),
+            seconds: None,
+            ended_at: Timestamp::from_second(second).expect("a time"),
+            recorded_at: Timestamp::from_second(500).expect("a time"),
+            by: "ada".to_owned(),
+            note: String::new(),
+        };
+        let done = run(1, 1, RunKind::Work, said(AnswerStatus::Done));
+        let mut writes = vec![task(1, "One", "", State::Done), Write::Run(Box::new(done))];
+        writes.extend([recorded(1, 50), recorded(2, 200)].map(|one| Write::Recorded(Box::new(one))));
+        journal.commit(writes).await.expect("written");
+        let told = |journal: &Journal| -> Vec<_> {
+            let samples = journal.samples().expect("samples");
+            samples.iter().map(|sample| (sample.source.as_str(), sample.is_accepted())).collect()
+        };
+        let expected = [("person", true), ("run", true), ("person", false)];
+        assert_eq!(told(&journal), expected);
+        journal.leave().await;
+        drop(journal);
+        let (journal, loaded) = Journal::open(&path).expect("it opens again");
+        assert_eq!((told(&journal).as_slice(), loaded.last_recorded), (expected.as_slice(), 2));
     }
 
     #[tokio::test]
