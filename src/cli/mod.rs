@@ -328,6 +328,7 @@ mod tests {
         "events --follow --since 12 --task 3 --json",
         "breaker list --json",
         "eval routing --outcomes a.csv --policy p.yml --gate fa=0.2,fr=0.1 --seed 1 --seeds 5 --folds 5 --plot a.svg --json",
+        "eval routing --history --gate fa=0,fr=0 --json",
         "breaker reset",
         "breakers reset agent:claude",
         "job add @daily Title",
