@@ -5,7 +5,7 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::route::Complexity;
 use crate::domain::task::Status;
-use crate::domain::track_record::{MIN_RATE, Sample, Source, Standing};
+use crate::domain::track_record::{Sample, Source, Standing};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,23 +46,7 @@ pub struct Recommended {
 impl Recommended {
     /// With the reason in words.
     pub fn of(standing: &Standing) -> Self {
-        let (low, high) = standing.interval;
-        let percent = |share: f64| (share * 100.0).round();
-        let by_hand = match standing.by_hand {
-            0 => String::new(),
-            count => format!("; {count} of {} recorded by hand", standing.samples),
-        };
-        let reason = format!(
-            "{} of {} accepted: {} % with newer ones weighing more (more than {} % are asked for), and 95 times of a hundred \
-             the true share lies between {} and {} %{}",
-            standing.successes,
-            standing.samples,
-            percent(standing.rate),
-            percent(MIN_RATE),
-            percent(low),
-            percent(high),
-            by_hand,
-        );
+        let reason = standing.told();
         Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
     }
 }

@@ -108,8 +108,8 @@ pub struct Known {
     pub workers: BTreeSet<Worker>,
     /// The registered repositories, by name.
     pub projects: Vec<(String, PathBuf)>,
-    /// Why the catalog of models has none of this name; `None`: it has.
-    pub not_in_catalog: Option<String>,
+    /// Why the catalog of models has none of this name, and what there is; `None`: it has.
+    pub not_in_catalog: Option<(String, String)>,
 }
 
 /// Why a sample is not recorded.
@@ -130,6 +130,8 @@ pub enum BadRecord {
     Model {
         /// Why not.
         why: String,
+        /// What there is.
+        hint: String,
     },
     /// There is no such agent.
     #[error("agent: there is no agent {agent:?}")]
@@ -191,7 +193,7 @@ impl BadRecord {
         match self {
             Self::Type { meant: Some(meant), .. } => format!("did you mean {meant}?"),
             Self::Type { meant: None, known, .. } => format!("types are {known}, and those that tasks here have"),
-            Self::Model { .. } => "`orch models list` shows what there is".to_owned(),
+            Self::Model { hint, .. } => hint.clone(),
             Self::Agent { known, .. } => format!("agents are {known}"),
             Self::WhichAgent { known, .. } => format!("name it with --agent: {known}"),
             Self::Project { known, .. } if known.is_empty() => "register it by `orch init` there".to_owned(),
@@ -267,9 +269,10 @@ fn of_type(word: &str, known: &Known) -> Result<String, BadRecord> {
 fn of_model(word: &str, known: &Known) -> Result<String, BadRecord> {
     let model = word.trim();
     let has_worked = known.workers.iter().any(|worker| worker.model.as_deref() == Some(model));
+    let refused = |why: &str, hint: &str| Err(BadRecord::Model { why: why.to_owned(), hint: hint.to_owned() });
     match &known.not_in_catalog {
-        _ if model.is_empty() => Err(BadRecord::Model { why: "no model is named".to_owned() }),
-        Some(why) if !has_worked => Err(BadRecord::Model { why: why.clone() }),
+        _ if model.is_empty() => refused("no model is named", "`orch models list` shows what there is"),
+        Some((why, hint)) if !has_worked => refused(why, hint),
         Some(_) | None => Ok(model.to_owned()),
     }
 }

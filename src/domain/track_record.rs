@@ -9,6 +9,7 @@
 use super::ids::{RunId, TaskId};
 use super::money::{Spend, Usd};
 use super::outcome::{FailureClass, Side};
+use super::prompt::data::one_line;
 use super::route::Complexity;
 use super::task_type::TaskType;
 use jiff::{SignedDuration, Timestamp};
@@ -197,6 +198,26 @@ impl Standing {
         self.spend.sum().map(|sum| Usd::from_micros(sum.micros() / successes))
     }
 
+    /// What it was recommended for, for a person or a model.
+    pub fn told(&self) -> String {
+        let (low, high) = self.interval;
+        let percent = |share: f64| (share * 100.0).round();
+        let by_hand = match self.by_hand {
+            0 => String::new(),
+            count => format!("; {count} of {} recorded by hand", self.samples),
+        };
+        format!(
+            "{} of {} accepted: {} % with newer ones weighing more (more than {} % are asked for), and 95 times of a hundred \
+             the true share lies between {} and {} %{by_hand}",
+            self.successes,
+            self.samples,
+            percent(self.rate),
+            percent(MIN_RATE),
+            percent(low),
+            percent(high),
+        )
+    }
+
     /// There is enough of it, and it is good enough.
     pub fn is_proven(&self) -> bool {
         self.samples >= MIN_SAMPLES && self.rate > MIN_RATE
@@ -233,6 +254,30 @@ pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timesta
 /// Whom to give a task of this kind, by these standings. `None`: nobody has done enough of it well enough.
 pub fn recommended(standings: &[Standing]) -> Option<&Standing> {
     standings.first().filter(|standing| standing.is_proven())
+}
+
+/// What the router is told of tasks of this type: whom of these agents their record speaks for, that of the project where it
+/// speaks for anybody, else that of all. `None`: it speaks for nobody.
+pub fn proven(
+    samples: &[Sample],
+    task_type: &TaskType,
+    project: Option<&Path>,
+    agents: &[String],
+    now: Timestamp,
+) -> Option<String> {
+    let of = |project: Option<&Path>| {
+        let filter = Filter { task_type: Some(task_type.clone()), project: project.map(Path::to_owned), label: None };
+        let admitted = samples.iter().filter(|sample| filter.admits(sample) && agents.contains(&sample.agent));
+        let all = standings(admitted, now);
+        recommended(&all).map(|best| {
+            let Worker { agent, model } = &best.worker;
+            let model = model.as_deref().map(|model| format!(" with the model `{}`", one_line(model, 100)));
+            let place = if project.is_some() { " of this project" } else { "" };
+            let task_type = one_line(&task_type.to_string(), 100);
+            format!("- `{agent}`{} in tasks{place} of type `{task_type}`: {}", model.unwrap_or_default(), best.told())
+        })
+    };
+    project.and_then(|project| of(Some(project))).or_else(|| of(None))
 }
 
 #[derive(Default)]

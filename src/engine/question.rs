@@ -24,6 +24,8 @@ use crate::domain::prompt::route_prompt;
 use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
 use crate::domain::task::{FileState, Run, Spec, Task};
+use crate::domain::task_type::TaskType;
+use crate::domain::track_record;
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
 use jiff::Timestamp;
@@ -50,7 +52,8 @@ pub async fn start(
         };
         let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
         let opening = Opening::begin(doors, name, run_dir)?;
-        if let Err(problem) = prepare(doors, settings, projects, task, run, dir.as_deref(), &session_id) {
+        let routing = routing(doors, settings, projects, task).await;
+        if let Err(problem) = prepare(doors, settings, &routing, (task, run), projects, dir.as_deref(), &session_id) {
             opening.close().await;
             return Err(problem);
         }
@@ -62,9 +65,9 @@ pub async fn start(
 fn prepare(
     doors: &Doors,
     settings: &Settings,
+    routing: &OwnedRouting,
+    (task, run): (&Task, &Run),
     projects: &[Project],
-    task: &Task,
-    run: &Run,
     dir: Option<&Path>,
     session_id: &str,
 ) -> Result<(), LaunchProblem> {
@@ -76,7 +79,6 @@ fn prepare(
     let templates = material::templates(&doors.home, dir.map(|dir| project_name(dir, projects)).as_deref())
         .map_err(LaunchProblem::Ask)?;
     let catalogue = material::catalogue(&doors.home, dir);
-    let routing = settings.routing(task, projects);
     let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
     let schema = routing.rules().schema(&catalogue);
     let run_dir = doors.run_dir(&run.id);
@@ -108,6 +110,33 @@ fn prepare(
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(&config), ..Limits::default() };
     prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
+}
+
+/// The question, with the record of such tasks.
+async fn routing(doors: &Arc<Doors>, settings: &Settings, projects: &[Project], task: &Arc<Task>) -> OwnedRouting {
+    let mut routing = settings.routing(task, projects);
+    let (doors, task, projects, asked) = (Arc::clone(doors), Arc::clone(task), projects.to_vec(), routing.clone());
+    let read = tokio::task::spawn_blocking(move || proven(&doors, &asked, &task, &projects));
+    routing.settings.proven = read.await.unwrap_or_default();
+    routing
+}
+
+/// Whom the record of such tasks speaks for. Without it the router is asked all the same. Blocking.
+fn proven(doors: &Doors, routing: &OwnedRouting, task: &Task, projects: &[Project]) -> Option<String> {
+    let mut samples = match doors.journal.samples() {
+        Ok(samples) => samples,
+        Err(error) => {
+            tracing::warn!(%error, "the router is asked without the record of the past");
+            return None;
+        }
+    };
+    // A task that names no directory belongs to the only project.
+    if let [only] = projects {
+        samples.iter_mut().filter(|one| one.project.is_none()).for_each(|one| one.project = Some(only.dir.clone()));
+    }
+    let agents = routing.rules().candidates().ok()?;
+    let dir = directory_of(task, projects).ok();
+    track_record::proven(&samples, &TaskType::of(&task.spec), dir.as_deref(), &agents, doors.clock.now())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.

@@ -66,15 +66,16 @@ fn known(view: &View, samples: &[Sample], model: &str) -> Known {
     }
 }
 
-/// Why the catalog has no such model. A tag or a tier means one model today and another one tomorrow: it has done nothing.
-fn not_in_catalog(view: &View, model: &str) -> Option<String> {
+/// Why the catalog has no such model, and what it has. A tag or a tier means one model today and another one tomorrow: it has done nothing.
+fn not_in_catalog(view: &View, model: &str) -> Option<(String, String)> {
     let config = &view.settings.config;
     if let Ok(Reference::Tag(_) | Reference::Tier(_)) = parse(model) {
-        return Some(format!("{model} is a choice among models, and no model"));
+        let hint = format!("`orch models resolve {model}` tells which model it means now");
+        return Some((format!("{model} is a choice among models, and no model"), hint));
     }
     let catalog = Catalog::with(&config.model_additions());
     let (usability, records) = (Usability::default(), Records::default());
     let selection = &config.model_selection.0;
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
-    resolver.resolve(model, &Needs::default()).err().map(|error| error.to_string())
+    resolver.resolve(model, &Needs::default()).err().map(|error| (error.to_string(), error.hint()))
 }

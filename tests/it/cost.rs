@@ -179,7 +179,7 @@ fn what_cannot_have_been_is_not_recorded_and_said_with_its_place() {
     }
     for (at, value, part) in [
         (3, "fixx", "did you mean fix?"),
-        (5, "smoll", "model: "),
+        (5, "sonet", "sonnet"),
         (5, "auto:fast", "auto:fast is a choice among models"),
         (7, "perhaps", "--outcome"),
     ] {

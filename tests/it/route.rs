@@ -1,7 +1,8 @@
 //! `orch route`: what a task would get that there is not. Nothing is added by it.
 
 use crate::cost::after_a_night_with;
-use crate::kit::sealed_box::SealedBox;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::RUN;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -97,5 +98,25 @@ fn what_is_no_task_is_refused_with_what_to_do() {
     let strange =
         sealed.orch_in(&repo, ["route", "\u{1b}]0;pwned\u{7} `$(reboot)` \"; --json", "-l", "agent:mute"]).ok();
     assert!(!strange.stdout.contains('\u{1b}'), "{strange}");
+    sealed.finish();
+}
+
+#[test]
+fn the_router_is_told_whom_the_record_of_such_tasks_speaks_for() {
+    let mut sealed = after_a_night_with(ROUTER);
+    for _ in 0..3 {
+        sealed.orch(["patterns", "record", "--task-type", "docs", "--model", "small", "--outcome", "success"]).ok();
+    }
+    sealed.stop_daemon().ok();
+    let repo = sealed.base().join("shop");
+    let body = "```orch-script\nwrite said.txt done\ncommit Said\n```\n";
+    sealed.orch_in(&repo, ["add", "Rename the readme", "-b", body, "-l", "type:docs"]).ok();
+    sealed.run_program_in(ORCH, &repo).args(["run", "4"]).deadline(RUN).run().ok();
+    let runs = std::fs::read_dir(sealed.orch_home().join(".orch/runs")).expect("runs").flatten();
+    let prompts = runs.filter_map(|run| std::fs::read_to_string(run.path().join("prompt.md")).ok());
+    let asked: Vec<String> = prompts.filter(|prompt| prompt.contains("ROUTE-REQUEST")).collect();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    let line = "- `scripted` with the model `small` in tasks of this project of type `docs`: 3 of 3 accepted";
+    assert!(asked[0].contains(line) && asked[0].contains("3 of 3 recorded by hand"), "{}", asked[0]);
     sealed.finish();
 }

@@ -36,13 +36,13 @@ pub struct Args {
     #[arg(long)]
     project: Option<String>,
     /// What it cost, in US dollars; without it, not known
-    #[arg(long, value_name = "USD", value_parser = usd, allow_negative_numbers = true)]
+    #[arg(long, value_name = "USD", value_parser = usd, allow_hyphen_values = true)]
     cost: Option<Usd>,
     /// How long it took: 90s, 10m, 1h 30m; without it, not known
-    #[arg(long, value_name = "TIME", value_parser = span, allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", value_parser = span, allow_hyphen_values = true)]
     duration: Option<Duration>,
     /// When it ended: how long ago (2h), or a time; without it, now
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     ended: Option<Since>,
     /// Whatever is to be remembered of it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "")]

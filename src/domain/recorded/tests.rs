@@ -47,7 +47,10 @@ fn what_is_known_is_recorded_in_the_words_that_standings_are_kept_by() {
 #[test]
 fn what_cannot_be_true_or_is_not_known_is_refused_with_its_place_and_what_to_do() {
     let later = now() + SignedDuration::from_secs(1);
-    let unknown = Known { not_in_catalog: Some("there is no model \"gtp\"".to_owned()), ..known() };
+    let unknown = Known {
+        not_in_catalog: Some(("there is no model \"gtp\"".to_owned(), "did you mean gpt?".to_owned())),
+        ..known()
+    };
     let with = |change: fn(&mut Word)| {
         let mut word = word();
         change(&mut word);
@@ -62,7 +65,7 @@ fn what_cannot_be_true_or_is_not_known_is_refused_with_its_place_and_what_to_do(
         ),
         (with(|w| w.task_type = "zzzzzzz".to_owned()), known(), "task type: there is", "types are feature"),
         (with(|w| w.task_type = " ".to_owned()), known(), "task type: there is", "types are feature"),
-        (with(|w| w.model = "gtp".to_owned()), unknown.clone(), "model: there is no model", "orch models list"),
+        (with(|w| w.model = "gtp".to_owned()), unknown.clone(), "model: there is no model", "did you mean gpt?"),
         (with(|w| w.model = String::new()), known(), "model: no model is named", "orch models list"),
         (with(|w| w.model = "gpt".to_owned()), known(), "agent: more than one", "--agent: codex, opencode"),
         (with(|w| w.model = "haiku".to_owned()), known(), "agent: nobody here", "--agent: claude, codex, opencode"),
