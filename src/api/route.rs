@@ -39,7 +39,7 @@ pub struct RouteView {
     /// What the catalog of models says of the route's model.
     pub resolver: ResolvedView,
     /// How agents and models have done in tasks of this type.
-    pub record: RecordView,
+    pub record: TrackRecordView,
     /// Tasks of the past that are like it, the likest first.
     pub similar: Vec<SimilarView>,
     /// What one run of it will likely cost.
@@ -85,7 +85,7 @@ impl ResolvedView {
 
 /// How agents and models have done in tasks of this type.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct RecordView {
+pub struct TrackRecordView {
     /// How many samples there are of it.
     pub samples: u64,
     /// Of whom the route chose; `null`: there is none.

@@ -205,7 +205,7 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
-    async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+    pub(super) async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| EngineError::Stopping)?;
         answer.await.map_err(|_| EngineError::Stopping)?
@@ -270,16 +270,6 @@ impl EngineHandle {
     /// Asks the router without changing anything.
     pub async fn try_route(&self, task: TaskId) -> Result<RouteResult, EngineError> {
         self.call(|reply| Command::TryRoute { asked: AskedRoute::Task(task), reply }).await
-    }
-
-    /// The same for a task that there is not.
-    pub async fn try_route_of(&self, spec: Spec) -> Result<RouteResult, EngineError> {
-        self.call(|reply| Command::TryRoute { asked: AskedRoute::Imagined(Box::new(spec)), reply }).await
-    }
-
-    /// Records a sample by hand. It is on disk, with its number, when this returns.
-    pub async fn record(&self, recorded: Recorded) -> Result<Recorded, EngineError> {
-        self.call(|reply| Command::Record { recorded: Box::new(recorded), reply }).await
     }
 
     /// Registers a repository.

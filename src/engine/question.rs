@@ -3,7 +3,7 @@
 use super::apply::Job;
 use super::commands::answer;
 use super::doors::Doors;
-use super::handle::Reply;
+use super::handle::{Command, EngineError, EngineHandle, Reply};
 use super::launch::{Started, ask, ended, prepare_run, project_name};
 use super::main_loop::Engine;
 use super::material;
@@ -184,6 +184,13 @@ pub(super) enum AskedRoute {
     Task(TaskId),
     /// Of one that there is not.
     Imagined(Box<Spec>),
+}
+
+impl EngineHandle {
+    /// Asks the router about a task that there is not, without changing anything.
+    pub async fn try_route_of(&self, spec: Spec) -> Result<RouteResult, EngineError> {
+        self.call(|reply| Command::TryRoute { asked: AskedRoute::Imagined(Box::new(spec)), reply }).await
+    }
 }
 
 impl Engine {

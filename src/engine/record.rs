@@ -1,11 +1,18 @@
 //! Samples that a person records by hand.
 
 use super::commands::answer;
-use super::handle::Reply;
+use super::handle::{Command, EngineError, EngineHandle, Reply};
 use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::recorded::Recorded;
 use jiff::Timestamp;
+
+impl EngineHandle {
+    /// Records a sample by hand. It is on disk, with its number, when this returns.
+    pub async fn record(&self, recorded: Recorded) -> Result<Recorded, EngineError> {
+        self.call(|reply| Command::Record { recorded: Box::new(recorded), reply }).await
+    }
+}
 
 impl Engine {
     /// Stores what was found to be sound, under a number of its own.

@@ -1,6 +1,9 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
+mod writes;
+
 pub use super::archive::Archive;
+
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -12,7 +15,7 @@ use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
 use crate::domain::recorded::Recorded;
 use crate::domain::service::{Leave, ServiceEntry};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
-use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
+use crate::store::journal::{Entry, JournalError, Loaded, Project};
 use crate::store::tasks_file::Agreed;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -472,40 +475,5 @@ impl Turn {
     /// The tasks that were touched, as they are now.
     pub fn touched_tasks(&self) -> impl Iterator<Item = (TaskId, Arc<Task>)> + '_ {
         self.tasks.iter().filter(|(id, _)| self.touched.contains(id)).map(|(id, task)| (*id, Arc::clone(task)))
-    }
-
-    /// The transaction.
-    pub fn writes(&self) -> Vec<Write> {
-        let tasks = self.tasks.values().cloned().map(Write::Task);
-        let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
-        let projects = self.projects.iter().cloned().map(Write::Project);
-        let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
-        let breakers = self.breakers.iter().map(|(name, b)| Write::Breaker(name.clone(), b.clone()));
-        let messages = self.messages.values().cloned().map(Write::Message);
-        let entries = self.entries.iter().cloned().map(Write::Entry);
-        let agreed = self.agreed.into_iter().map(Write::Agreed);
-        let pauses = self.pauses.iter().map(|(scope, pause)| Write::Pause(scope.clone(), pause.clone()));
-        let service = self.service.iter().cloned().map(Write::Service);
-        let jobs = self.jobs.iter().map(|(id, job)| Write::Job(id.clone(), job.clone()));
-        let firings = self.firings.values().cloned().map(Write::Firing);
-        let batches = self.batches.values().cloned().map(Write::Batch);
-        let spends = self.spends.iter().cloned().map(Write::Spend);
-        let recorded = self.recorded.iter().cloned().map(|one| Write::Recorded(Box::new(one)));
-        tasks
-            .chain(runs)
-            .chain(projects)
-            .chain(cooldowns)
-            .chain(breakers)
-            .chain(messages)
-            .chain(entries)
-            .chain(pauses)
-            .chain(service)
-            .chain(jobs)
-            .chain(firings)
-            .chain(batches)
-            .chain(spends)
-            .chain(recorded)
-            .chain(agreed)
-            .collect()
     }
 }

@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::patterns::{admitted, likest};
 use super::read::Body;
 use crate::api::patterns::{Recommended, StandingView};
-use crate::api::route::{RecordView, ResolvedView, RouteQuestion, RouteView};
+use crate::api::route::{ResolvedView, RouteQuestion, RouteView, TrackRecordView};
 use crate::config::Config;
 use crate::domain::catalog::Catalog;
 use crate::domain::forecast::{Kind, outlook};
@@ -69,10 +69,10 @@ fn resolved(route: &RouteResult, config: &Config) -> ResolvedView {
     }
 }
 
-fn record(kind: &Kind, samples: &[Sample], view: &View) -> RecordView {
+fn record(kind: &Kind, samples: &[Sample], view: &View) -> TrackRecordView {
     let of_type: Vec<&Sample> = samples.iter().filter(|sample| sample.task_type == kind.task_type).collect();
     let all = standings(of_type.iter().copied(), view.now);
-    RecordView {
+    TrackRecordView {
         samples: of_type.len() as u64,
         chosen: all.iter().find(|standing| standing.worker == kind.worker).map(StandingView::of),
         recommended: recommended(&all).map(Recommended::of),

@@ -3,7 +3,8 @@
 
 use super::openapi::{Operation, get, patch, post};
 use super::{
-    ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages, metrics, openapi, output, patterns, recorded, route, rulings, status, stream, switches, tasks,
+    ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages,
+    metrics, openapi, output, patterns, recorded, route, rulings, status, stream, switches, tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};

@@ -161,6 +161,7 @@ pub enum Write {
     Batch(Arc<Batch>),
     /// Append.
     Spend(Record),
+    /// Append.
     Recorded(Box<Recorded>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),

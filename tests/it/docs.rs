@@ -14,7 +14,7 @@ use orch::api::models::ResolutionView;
 use orch::api::patterns::{
     NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
 };
-use orch::api::route::{ForecastView, OutlookView, RecordView, ResolvedView, RouteView};
+use orch::api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
 use orch::api::rulings::{DiffView, FileView};
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
@@ -373,7 +373,7 @@ fn every_field_of_a_route_that_was_asked_for_beforehand_is_documented() {
         project: None,
         route: *full_task(jiff::Timestamp::UNIX_EPOCH).route.expect("it has one"),
         resolver: ResolvedView::none("so"),
-        record: RecordView { samples: 0, chosen: None, recommended: None },
+        record: TrackRecordView { samples: 0, chosen: None, recommended: None },
         similar: Vec::new(),
         cost: OutlookView { forecast: Some(forecast), unpriced: 0 },
         warnings: Vec::new(),

@@ -28,7 +28,8 @@ pub fn make(version: usize, path: &Path) {
 
 /// Makes a journal that the same orch may have left: of what is recorded, some was never said.
 pub fn make_some(version: usize, path: &Path, dice: &mut Dice) {
-    let may_lack = ["messages", "cooldowns", "breakers", "pauses", "projects", "jobs", "firings", "batches", "spends", "recorded"];
+    let may_lack =
+        ["messages", "cooldowns", "breakers", "pauses", "projects", "jobs", "firings", "batches", "spends", "recorded"];
     let mut history_ends = false;
     let mut keep = |line: &&str| {
         let Some(table) = line.strip_prefix("INSERT INTO ").and_then(|rest| rest.split(' ').next()) else {
