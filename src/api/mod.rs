@@ -17,6 +17,7 @@ pub mod models;
 pub mod patterns;
 pub mod problem;
 pub mod rest;
+pub mod route;
 pub mod rulings;
 pub mod status;
 pub mod stream;

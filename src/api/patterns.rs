@@ -5,7 +5,7 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::route::Complexity;
 use crate::domain::task::Status;
-use crate::domain::track_record::{MIN_RATE, Sample, Standing};
+use crate::domain::track_record::{Sample, Source, Standing};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,18 +46,7 @@ pub struct Recommended {
 impl Recommended {
     /// With the reason in words.
     pub fn of(standing: &Standing) -> Self {
-        let (low, high) = standing.interval;
-        let percent = |share: f64| (share * 100.0).round();
-        let reason = format!(
-            "{} of {} accepted: {} % with newer ones weighing more (more than {} % are asked for), and 95 times of a hundred \
-             the true share lies between {} and {} %",
-            standing.successes,
-            standing.samples,
-            percent(standing.rate),
-            percent(MIN_RATE),
-            percent(low),
-            percent(high),
-        );
+        let reason = standing.told();
         Self { agent: standing.worker.agent.clone(), model: standing.worker.model.clone(), reason }
     }
 }
@@ -73,6 +62,8 @@ pub struct StandingView {
     pub samples: u64,
     /// How many of them were accepted.
     pub successes: u64,
+    /// How many of the samples a person recorded by hand.
+    pub by_hand: u64,
     /// The share of them, newer ones weighing more; from 0 to 1.
     pub rate: f64,
     /// Between which shares the true one lies, 95 times of a hundred.
@@ -99,6 +90,7 @@ impl StandingView {
             model: standing.worker.model.clone(),
             samples: standing.samples,
             successes: standing.successes,
+            by_hand: standing.by_hand,
             rate: standing.rate,
             ci95: [low, high],
             cost_usd: standing.spend.sum(),
@@ -110,13 +102,15 @@ impl StandingView {
     }
 }
 
-/// A run that was judged.
+/// A piece of work that was judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SampleView {
-    /// The task.
-    pub task_id: TaskId,
-    /// The run.
-    pub run_id: RunId,
+    /// Where it is from: `run` (orch judged it) or `person` (recorded by hand).
+    pub source: String,
+    /// The task; `null` of what a person recorded.
+    pub task_id: Option<TaskId>,
+    /// The run; `null` of what a person recorded.
+    pub run_id: Option<RunId>,
     /// The task's title.
     pub title: String,
     /// What kind of work.
@@ -132,8 +126,8 @@ pub struct SampleView {
     pub agent: String,
     /// The model that was asked for; `null`: the agent's own choice.
     pub model: Option<String>,
-    /// Which attempt at the task it was, from 1.
-    pub attempt: u32,
+    /// Which attempt at the task it was, from 1; `null` of what a person recorded.
+    pub attempt: Option<u32>,
     /// When it ended.
     pub ended_at: Timestamp,
     /// How many seconds it took; `null`: not known.
@@ -142,15 +136,26 @@ pub struct SampleView {
     pub cost_usd: Option<Usd>,
     /// Its work was accepted.
     pub accepted: bool,
-    /// Why not.
+    /// Why not; `null` as well where a person did not say.
     pub failure: Option<FailureClass>,
+    /// Which person recorded it; `null` of a run.
+    pub by: Option<String>,
+    /// In their words; `null` of a run.
+    pub note: Option<String>,
 }
 
 impl From<Sample> for SampleView {
     fn from(sample: Sample) -> Self {
+        let (accepted, failure) = (sample.is_accepted(), sample.failure());
+        let source = sample.source.as_str().to_owned();
+        let (task_id, run_id, attempt, by, note) = match sample.source {
+            Source::Run { task, run, attempt } => (Some(task), Some(run), Some(attempt), None, None),
+            Source::Person { number: _, by, note } => (None, None, None, Some(by), Some(note)),
+        };
         Self {
-            task_id: sample.task,
-            run_id: sample.run,
+            source,
+            task_id,
+            run_id,
             title: sample.title,
             task_type: sample.task_type.to_string(),
             labels: sample.labels,
@@ -158,14 +163,63 @@ impl From<Sample> for SampleView {
             complexity: sample.complexity,
             agent: sample.agent,
             model: sample.model,
-            attempt: sample.attempt,
+            attempt,
             ended_at: sample.ended_at,
             seconds: sample.took.map(|took| took.as_secs()),
             cost_usd: sample.cost,
-            accepted: sample.failure.is_none(),
-            failure: sample.failure,
+            accepted,
+            failure,
+            by,
+            note,
         }
     }
+}
+
+/// What became of a piece of work, as a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was good.
+    Success,
+    /// It was not.
+    Failure,
+}
+
+/// A sample to record by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSample {
+    /// What kind of work: one of the types, or a word that tasks here have had.
+    #[serde(rename = "type")]
+    pub task_type: String,
+    /// The model, as the agent's CLI names it.
+    pub model: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The agent; without it, the only one that works with this model.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// How hard it was.
+    #[serde(default)]
+    pub complexity: Option<Complexity>,
+    /// Its repository: the name or the directory of a registered project.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// What it cost; without it, not known.
+    #[serde(default)]
+    pub cost_usd: Option<Usd>,
+    /// How many seconds it took; without it, not known.
+    #[serde(default)]
+    pub seconds: Option<i64>,
+    /// When it ended; without it, now.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// Whatever is to be remembered of it.
+    #[serde(default)]
+    pub note: String,
+    /// Who says so.
+    #[serde(default)]
+    pub by: Option<String>,
 }
 
 /// A task of the past that is like a text.

@@ -1,6 +1,7 @@
-//! `orch eval`: what a way of working would have solved and cost. Reads files and computes; it needs no daemon and
-//! changes nothing but the plot that it is asked for.
+//! `orch eval`: what a way of working would have solved and cost. Reads files, or the home's own runs, and
+//! computes; it needs no daemon and changes nothing but the plot that it is asked for.
 
+mod history;
 mod plot;
 mod routing;
 mod view;

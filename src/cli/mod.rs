@@ -29,6 +29,7 @@ mod patterns;
 mod pause;
 mod project;
 mod repository;
+mod route;
 mod runtime;
 pub mod scripted_agent;
 mod search;
@@ -131,6 +132,8 @@ enum Command {
     Dashboard(dashboard::Args),
     /// What may be spent, what is left of it, and how providers are paid
     Budget(budget::Args),
+    /// Tell which agent and model a task would get, why, and what it will likely cost; adds nothing
+    Route(route::Args),
     /// What was spent, by task, agent, model, project or day, and what a merged change cost
     Cost(cost::Args),
     /// How agents and models have done so far, and whom that speaks for
@@ -257,6 +260,7 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Status(args) => alone(status::run(args, context)),
         Command::Dashboard(args) => alone(dashboard::run(args, context)),
         Command::Budget(args) => alone(budget::run(args, context)),
+        Command::Route(args) => alone(route::run(args, context)),
         Command::Cost(args) => alone(cost::run(args, context)),
         Command::Patterns(args) => alone(patterns::run(args, context)),
         Command::Job(args) => alone(job::run(args, context)),
@@ -336,6 +340,7 @@ mod tests {
         "events --follow --since 12 --task 3 --json",
         "breaker list --json",
         "eval routing --outcomes a.csv --policy p.yml --gate fa=0.2,fr=0.1 --seed 1 --seeds 5 --folds 5 --plot a.svg --json",
+        "eval routing --history --gate fa=0,fr=0 --json",
         "breaker reset",
         "breakers reset agent:claude",
         "job add @daily Title",
@@ -386,7 +391,10 @@ mod tests {
         "budget recommend",
         "budget burn-rate anthropic --json",
         "budget record anthropic --cost 3.50 --model opus --note here",
+        "route Text -b -body -l type:fix -l complexity:simple --dir /x --json",
         "cost --by model --since 24h --per-merged --json",
+        "patterns record --task-type fix --model sonnet --outcome success --tier simple --project shop --cost 0.41 --duration 10m --note -x --json",
+        "patterns record --task-type fix --model sonnet --outcome failure --agent claude --ended 2h",
         "patterns recommend fix --project shop --label x",
         "patterns suggest text --limit 3",
         "patterns export --type docs",

@@ -1,6 +1,7 @@
 //! `orch patterns`: how agents and models have done so far, and what that says about whom to give a task.
 
-mod page;
+pub mod page;
+mod record;
 
 use super::context::Context;
 use super::error::CliError;
@@ -19,6 +20,8 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Record by hand how a model has done a piece of work; it counts like a run, and is marked as yours
+    Record(record::Args),
     /// Whom to give a task of this type, and why
     Recommend {
         /// The type: feature, fix, refactor, test, docs, research, review, ops, or a word of your own; without it, any
@@ -98,6 +101,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let columns = context.ui.columns();
     let path = |of: &Of, task_type: Option<&str>| format!("/v1/patterns{}", of.query(task_type));
     match args.command {
+        Command::Record(args) => record::run(args, context).await,
         Command::Recommend { task_type, of } => {
             let told = |view: &PatternsView, _: &_, paint| page::recommendation(view, columns, paint);
             context.present(&path(&of, task_type.as_deref()), told).await

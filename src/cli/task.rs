@@ -17,7 +17,7 @@ mod rule;
 pub mod run;
 mod send;
 pub mod settle;
-mod sheet;
+pub mod sheet;
 pub mod show;
 mod tree;
 mod unblock;

@@ -6,6 +6,7 @@ pub mod belief;
 pub mod decide;
 pub mod dice;
 pub mod frontier;
+pub mod history;
 pub mod learned;
 pub mod outcomes;
 pub mod replay;

@@ -89,6 +89,8 @@ pub struct RouterSettings {
     pub models: ModelMap,
     /// What agents are good at, for the LLM, where the user says so; others are described by [`describe_agent`].
     pub descriptions: BTreeMap<String, String>,
+    /// Whom the record of such tasks speaks for, in words for the LLM; `None`: nobody has done enough of them well enough.
+    pub proven: Option<String>,
 }
 
 /// What the rules say before any LLM is asked.

@@ -1,6 +1,7 @@
 //! How agents and models have done so far: what the runs of the past say about whom to give a task of some kind. PURE.
 //!
-//! A run of work that was judged is a sample: it was accepted, or it failed by a fault of the work or of the process. What
+//! A run of work that was judged is a sample, and so is what a person recorded by hand; both weigh the same, and how many of
+//! them are of a person is told beside them. A run is judged: it was accepted, or it failed by a fault of the work or of the process. What
 //! failed on the provider's side, was stopped, or asked a person says nothing about its model and is no sample. A sample
 //! weighs half as much for every [`HALF_LIFE_DAYS`] of its age. Who is recommended has at least [`MIN_SAMPLES`] and succeeded
 //! in more than [`MIN_RATE`] of them; the lower end of the interval decides, and where two are as good, the cheaper one wins.
@@ -8,6 +9,7 @@
 use super::ids::{RunId, TaskId};
 use super::money::{Spend, Usd};
 use super::outcome::{FailureClass, Side};
+use super::prompt::data::one_line;
 use super::route::Complexity;
 use super::task_type::TaskType;
 use jiff::{SignedDuration, Timestamp};
@@ -25,15 +27,15 @@ pub const HALF_LIFE_DAYS: f64 = 90.0;
 const AS_GOOD: f64 = 0.01;
 /// The 97.5 % point of the normal distribution: an interval that holds in 95 of 100 cases.
 const Z: f64 = 1.96;
+/// Among the classes of failures: recorded by a person, who gave none.
+const UNCLASSED: &str = "told";
 
-/// A run that was judged.
+/// A piece of work that was judged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sample {
-    /// The task.
-    pub task: TaskId,
-    /// The run.
-    pub run: RunId,
-    /// The task's title.
+    /// Where it is from.
+    pub source: Source,
+    /// The task's title; of what a person recorded, empty.
     pub title: String,
     /// What kind of work.
     pub task_type: TaskType,
@@ -47,19 +49,80 @@ pub struct Sample {
     pub agent: String,
     /// The model that was asked for.
     pub model: Option<String>,
-    /// Which attempt at the task it was, from 1.
-    pub attempt: u32,
     /// When it ended.
     pub ended_at: Timestamp,
     /// How long it took, where that is known.
     pub took: Option<SignedDuration>,
-    /// What it cost, as the CLI says.
+    /// What it cost, as the CLI or the person says.
     pub cost: Option<Usd>,
-    /// Why its work was not accepted; `None`: it was.
-    pub failure: Option<FailureClass>,
+    /// What became of it.
+    pub verdict: Verdict,
+}
+
+/// Where a sample is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A run that orch judged.
+    Run {
+        /// The task.
+        task: TaskId,
+        /// The run.
+        run: RunId,
+        /// Which attempt at the task it was, from 1.
+        attempt: u32,
+    },
+    /// A person's word: nobody has seen evidence.
+    Person {
+        /// Its number.
+        number: u64,
+        /// Who.
+        by: String,
+        /// In their words.
+        note: String,
+    },
+}
+
+impl Source {
+    /// The task, where there was one.
+    pub fn task(&self) -> Option<TaskId> {
+        match self {
+            Self::Run { task, .. } => Some(*task),
+            Self::Person { .. } => None,
+        }
+    }
+
+    /// The stable name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Run { .. } => "run",
+            Self::Person { .. } => "person",
+        }
+    }
+}
+
+/// What became of a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was accepted.
+    Accepted,
+    /// It was not, and why; `None`: a person has not said.
+    Failed(Option<FailureClass>),
 }
 
 impl Sample {
+    /// Its work was accepted.
+    pub fn is_accepted(&self) -> bool {
+        self.verdict == Verdict::Accepted
+    }
+
+    /// Why it was not, where that is known.
+    pub fn failure(&self) -> Option<FailureClass> {
+        match self.verdict {
+            Verdict::Accepted => None,
+            Verdict::Failed(class) => class,
+        }
+    }
+
     /// Whether a failure of this class says something about who worked.
     pub fn tells(class: FailureClass) -> bool {
         match class.side() {
@@ -114,6 +177,8 @@ pub struct Standing {
     pub samples: u64,
     /// In how many of them the work was accepted.
     pub successes: u64,
+    /// How many of them a person recorded by hand.
+    pub by_hand: u64,
     /// The share of successes, newer samples weighing more; from 0 to 1.
     pub rate: f64,
     /// Between which shares the true one lies, 95 times of a hundred.
@@ -131,6 +196,26 @@ impl Standing {
     pub fn per_success(&self) -> Option<Usd> {
         let successes = i64::try_from(self.successes).ok().filter(|successes| *successes > 0)?;
         self.spend.sum().map(|sum| Usd::from_micros(sum.micros() / successes))
+    }
+
+    /// What it was recommended for, for a person or a model.
+    pub fn told(&self) -> String {
+        let (low, high) = self.interval;
+        let percent = |share: f64| (share * 100.0).round();
+        let by_hand = match self.by_hand {
+            0 => String::new(),
+            count => format!("; {count} of {} recorded by hand", self.samples),
+        };
+        format!(
+            "{} of {} accepted: {} % with newer ones weighing more (more than {} % are asked for), and 95 times of a hundred \
+             the true share lies between {} and {} %{by_hand}",
+            self.successes,
+            self.samples,
+            percent(self.rate),
+            percent(MIN_RATE),
+            percent(low),
+            percent(high),
+        )
     }
 
     /// There is enough of it, and it is good enough.
@@ -155,7 +240,7 @@ impl Standing {
 pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timestamp) -> Vec<Standing> {
     let mut samples: Vec<&Sample> = samples.into_iter().collect();
     // Sums of fractions depend on the order in the last place: it is always the same one.
-    samples.sort_by_key(|sample| (sample.ended_at, sample.failure.is_some()));
+    samples.sort_by_key(|sample| (sample.ended_at, !sample.is_accepted()));
     let mut tallies: BTreeMap<Worker, Tally> = BTreeMap::new();
     for sample in samples {
         let worker = Worker { agent: sample.agent.clone(), model: sample.model.clone() };
@@ -171,10 +256,35 @@ pub fn recommended(standings: &[Standing]) -> Option<&Standing> {
     standings.first().filter(|standing| standing.is_proven())
 }
 
+/// What the router is told of tasks of this type: whom of these agents their record speaks for, that of the project where it
+/// speaks for anybody, else that of all. `None`: it speaks for nobody.
+pub fn proven(
+    samples: &[Sample],
+    task_type: &TaskType,
+    project: Option<&Path>,
+    agents: &[String],
+    now: Timestamp,
+) -> Option<String> {
+    let of = |project: Option<&Path>| {
+        let filter = Filter { task_type: Some(task_type.clone()), project: project.map(Path::to_owned), label: None };
+        let admitted = samples.iter().filter(|sample| filter.admits(sample) && agents.contains(&sample.agent));
+        let all = standings(admitted, now);
+        recommended(&all).map(|best| {
+            let Worker { agent, model } = &best.worker;
+            let model = model.as_deref().map(|model| format!(" with the model `{}`", one_line(model, 100)));
+            let place = if project.is_some() { " of this project" } else { "" };
+            let task_type = one_line(&task_type.to_string(), 100);
+            format!("- `{agent}`{} in tasks{place} of type `{task_type}`: {}", model.unwrap_or_default(), best.told())
+        })
+    };
+    project.and_then(|project| of(Some(project))).or_else(|| of(None))
+}
+
 #[derive(Default)]
 struct Tally {
     samples: u64,
     successes: u64,
+    by_hand: u64,
     weight: f64,
     won: f64,
     spend: Spend,
@@ -188,12 +298,15 @@ impl Tally {
         let weight = sample.weight(now);
         self.samples += 1;
         self.weight += weight;
-        match sample.failure {
-            None => {
+        self.by_hand += u64::from(sample.source.task().is_none());
+        match sample.verdict {
+            Verdict::Accepted => {
                 self.successes += 1;
                 self.won += weight;
             }
-            Some(class) => *self.failures.entry(class.as_str()).or_default() += 1,
+            Verdict::Failed(class) => {
+                *self.failures.entry(class.map_or(UNCLASSED, FailureClass::as_str)).or_default() += 1;
+            }
         }
         self.spend.add(sample.cost);
         if let Some(took) = sample.took {
@@ -209,6 +322,7 @@ impl Tally {
             worker,
             samples: self.samples,
             successes: self.successes,
+            by_hand: self.by_hand,
             rate,
             interval: wilson(rate, self.weight),
             spend: self.spend,

@@ -186,6 +186,8 @@ pub enum Job {
         task: Arc<Task>,
         /// A run that is not recorded.
         run: RunId,
+        /// Why the router cannot be asked now.
+        obstacle: Option<String>,
         /// Who asks.
         reply: ReplySlot<RouteResult>,
     },
@@ -292,8 +294,8 @@ impl Job {
             Self::Collect { wish } => Report::Collected(Box::new(gc::collect(doors, settings, projects, wish).await)),
             Self::ChangeJobs { change } => recurring::change(doors, *change).await,
             Self::RunCommand { firing } => recurring::run_command(doors, settings, projects, &firing).await,
-            Self::TryRoute { task, run, reply } => {
-                let result = question::try_route(doors, settings, projects, &task, &run).await;
+            Self::TryRoute { task, run, obstacle, reply } => {
+                let result = question::try_route(doors, settings, projects, (&task, &run), obstacle).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }

@@ -60,21 +60,25 @@ impl Engine {
     fn ask_router(&mut self, turn: &mut Turn, task: &Arc<Task>, now: Timestamp) {
         let config = self.settings.for_task(task, &self.world.projects);
         let agent = config.router.agent.clone();
-        let obstacle = if self.world.pauses.holds_agent(&agent) {
-            Some(format!("router.agent {agent} is paused"))
-        } else if self.settings.installed.contains(&agent) {
-            let cooling = self.world.cooldowns.get(&agent).filter(|c| c.holds(now));
-            let cooling = cooling.map(|c| format!("{agent} is left alone until {}: {}", c.until, c.detail));
-            cooling.or_else(|| self.broken(&agent, now))
-        } else {
-            Some(format!("router.agent {agent} is not installed"))
-        };
-        if let Some(obstacle) = obstacle {
+        if let Some(obstacle) = self.router_obstacle(&agent, now) {
             return self.route_failed(turn, task.id, &obstacle, now);
         }
         let run = self.new_run(task, RunKind::Route, agent, Some(config.router.model.clone()), now);
         self.expect(turn, task.id, &Event::RouteAsked { run: run.id.clone() }, now);
         turn.put_run(&mut self.world, run);
+    }
+
+    /// Why the router's agent cannot answer now.
+    pub(super) fn router_obstacle(&self, agent: &str, now: Timestamp) -> Option<String> {
+        if self.world.pauses.holds_agent(agent) {
+            return Some(format!("router.agent {agent} is paused"));
+        }
+        if !self.settings.installed.iter().any(|installed| installed == agent) {
+            return Some(format!("router.agent {agent} is not installed"));
+        }
+        let cooling = self.world.cooldowns.get(agent).filter(|c| c.holds(now));
+        let cooling = cooling.map(|c| format!("{agent} is left alone until {}: {}", c.until, c.detail));
+        cooling.or_else(|| self.broken(agent, now))
     }
 
     /// A routing question came to nothing: the fallback takes the task.

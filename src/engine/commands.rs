@@ -1,12 +1,11 @@
 //! What a person asks, applied to the state. Answers leave when the turn is on disk.
 
-use super::apply::Job;
 use super::edit::Parked;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::event::Event;
-use crate::domain::ids::{RunId, TaskId};
+use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::step;
 use crate::domain::retry::Context;
 use crate::domain::service::Leave;
@@ -45,13 +44,8 @@ impl Engine {
                 let unblocked = self.unblock_all(turn, now);
                 answer(turn, reply, Ok(unblocked));
             }
-            Command::TryRoute { task, reply } => match self.task(task) {
-                Ok(task) => {
-                    let run = RunId::new(task.id, 0, self.doors.random());
-                    self.spawn_once(Job::TryRoute { task, run, reply: super::reply::ReplySlot::new(reply) });
-                }
-                Err(error) => answer(turn, reply, Err(error)),
-            },
+            Command::TryRoute { asked, reply } => self.try_route(turn, asked, reply, now),
+            Command::Record { recorded, reply } => self.record_sample(turn, *recorded, reply, now),
             Command::Register { project, reply } => {
                 let text = format!("project {} at {}", project.name, project.dir.display());
                 turn.put_project(&mut self.world, project);
@@ -116,6 +110,7 @@ impl Engine {
             Command::Send { reply, .. } => drop(reply.send(Err(refused()))),
             Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
             Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Record { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Spend { reply, .. } => drop(reply.send(Err(refused()))),

@@ -7,6 +7,7 @@ pub use super::error::EngineError;
 use super::gc::Collected;
 pub use super::lacking::Verdict;
 use super::metrics::{Figures, Metrics};
+use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::ruling::Acceptance;
 use super::settings::Settings;
@@ -22,6 +23,7 @@ use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
 use crate::domain::pause::{Pause, Wanted};
 use crate::domain::plan::{Plan, Room, status_in};
+use crate::domain::recorded::Recorded;
 use crate::domain::route::RouteResult;
 pub use crate::domain::ruling::Ruling;
 use crate::domain::service::{Departure, ServiceEntry};
@@ -174,7 +176,7 @@ pub(super) enum Command {
     Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
     Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
-    TryRoute { task: TaskId, reply: Reply<RouteResult> },
+    TryRoute { asked: AskedRoute, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
     ResetBreakers { name: Option<String>, reply: Reply<Vec<String>> },
     Spend { record: Record, reply: Reply<Record> },
@@ -184,6 +186,7 @@ pub(super) enum Command {
     ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
     RunJob { job: JobId, reply: Reply<Firing> },
     Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
+    Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
 }
@@ -202,7 +205,7 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
-    async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
+    pub(super) async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| EngineError::Stopping)?;
         answer.await.map_err(|_| EngineError::Stopping)?
@@ -266,7 +269,7 @@ impl EngineHandle {
 
     /// Asks the router without changing anything.
     pub async fn try_route(&self, task: TaskId) -> Result<RouteResult, EngineError> {
-        self.call(|reply| Command::TryRoute { task, reply }).await
+        self.call(|reply| Command::TryRoute { asked: AskedRoute::Task(task), reply }).await
     }
 
     /// Registers a repository.

@@ -42,6 +42,7 @@ mod mode;
 mod overlap;
 mod question;
 mod rebuild;
+mod record;
 mod recovery;
 mod recurring;
 mod reply;

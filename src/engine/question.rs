@@ -1,24 +1,35 @@
 //! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
 
+use super::apply::Job;
+use super::commands::answer;
 use super::doors::Doors;
+use super::handle::{Command, EngineError, EngineHandle, Reply};
 use super::launch::{Started, ask, ended, prepare_run, project_name};
+use super::main_loop::Engine;
 use super::material;
+use super::reply::ReplySlot;
 use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
 use super::terms::{self, Terms};
+use super::world::Turn;
 use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::agents::{LaunchRequest, Session};
 use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::event::LaunchProblem;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::names;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
 use crate::domain::prompt::route_prompt;
 use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
-use crate::domain::task::{Run, Task};
+use crate::domain::task::{FileState, Run, Spec, Task};
+use crate::domain::task_type::TaskType;
+use crate::domain::track_record;
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
+use jiff::Timestamp;
+use std::io::ErrorKind::NotFound;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +52,8 @@ pub async fn start(
         };
         let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
         let opening = Opening::begin(doors, name, run_dir)?;
-        if let Err(problem) = prepare(doors, settings, projects, task, run, dir.as_deref(), &session_id) {
+        let routing = routing(doors, settings, projects, task).await;
+        if let Err(problem) = prepare(doors, settings, &routing, (task, run), projects, dir.as_deref(), &session_id) {
             opening.close().await;
             return Err(problem);
         }
@@ -53,9 +65,9 @@ pub async fn start(
 fn prepare(
     doors: &Doors,
     settings: &Settings,
+    routing: &OwnedRouting,
+    (task, run): (&Task, &Run),
     projects: &[Project],
-    task: &Task,
-    run: &Run,
     dir: Option<&Path>,
     session_id: &str,
 ) -> Result<(), LaunchProblem> {
@@ -67,7 +79,6 @@ fn prepare(
     let templates = material::templates(&doors.home, dir.map(|dir| project_name(dir, projects)).as_deref())
         .map_err(LaunchProblem::Ask)?;
     let catalogue = material::catalogue(&doors.home, dir);
-    let routing = settings.routing(task, projects);
     let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
     let schema = routing.rules().schema(&catalogue);
     let run_dir = doors.run_dir(&run.id);
@@ -99,6 +110,33 @@ fn prepare(
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(&config), ..Limits::default() };
     prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
+}
+
+/// The question, with the record of such tasks.
+async fn routing(doors: &Arc<Doors>, settings: &Settings, projects: &[Project], task: &Arc<Task>) -> OwnedRouting {
+    let mut routing = settings.routing(task, projects);
+    let (doors, task, projects, asked) = (Arc::clone(doors), Arc::clone(task), projects.to_vec(), routing.clone());
+    let read = tokio::task::spawn_blocking(move || proven(&doors, &asked, &task, &projects));
+    routing.settings.proven = read.await.unwrap_or_default();
+    routing
+}
+
+/// Whom the record of such tasks speaks for. Without it the router is asked all the same. Blocking.
+fn proven(doors: &Doors, routing: &OwnedRouting, task: &Task, projects: &[Project]) -> Option<String> {
+    let mut samples = match doors.journal.samples() {
+        Ok(samples) => samples,
+        Err(error) => {
+            tracing::warn!(%error, "the router is asked without the record of the past");
+            return None;
+        }
+    };
+    // A task that names no directory belongs to the only project.
+    if let [only] = projects {
+        samples.iter_mut().filter(|one| one.project.is_none()).for_each(|one| one.project = Some(only.dir.clone()));
+    }
+    let agents = routing.rules().candidates().ok()?;
+    let dir = directory_of(task, projects).ok();
+    track_record::proven(&samples, &TaskType::of(&task.spec), dir.as_deref(), &agents, doors.clock.now())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.
@@ -140,13 +178,67 @@ pub fn answered(summary: String) -> Outcome {
     }
 }
 
-/// Routes for a person who only wants to know: nothing is recorded.
+/// Of which task somebody only wants to know the route.
+pub(super) enum AskedRoute {
+    /// Of this one.
+    Task(TaskId),
+    /// Of one that there is not.
+    Imagined(Box<Spec>),
+}
+
+impl EngineHandle {
+    /// Asks the router about a task that there is not, without changing anything.
+    pub async fn try_route_of(&self, spec: Spec) -> Result<RouteResult, EngineError> {
+        self.call(|reply| Command::TryRoute { asked: AskedRoute::Imagined(Box::new(spec)), reply }).await
+    }
+}
+
+impl Engine {
+    /// Has a route looked for that is not taken.
+    pub(super) fn try_route(&mut self, turn: &mut Turn, asked: AskedRoute, reply: Reply<RouteResult>, now: Timestamp) {
+        let task = match asked {
+            AskedRoute::Task(id) => self.task(id),
+            // As if it were added now: where the agents take turns, its number counts.
+            AskedRoute::Imagined(spec) => self
+                .check_spec(&spec)
+                .map(|()| Arc::new(Task::new(self.world.coming_task_id(), *spec, FileState::Pending, now))),
+        };
+        match task {
+            Ok(task) => {
+                let config = self.settings.for_task(&task, &self.world.projects);
+                let obstacle = self.router_obstacle(&config.router.agent, now);
+                let run = RunId::new(task.id, 0, self.doors.random());
+                self.spawn_once(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
+            }
+            Err(error) => answer(turn, reply, Err(error)),
+        }
+    }
+}
+
+/// Routes for a person who only wants to know: nothing is recorded, and nothing stays behind.
 pub async fn try_route(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     projects: &[Project],
-    task: &Arc<Task>,
-    run: &crate::domain::ids::RunId,
+    of: (&Arc<Task>, &RunId),
+    obstacle: Option<String>,
+) -> Result<RouteResult, String> {
+    let result = route_without_record(doors, settings, projects, of, obstacle).await;
+    let dir = doors.run_dir(of.1).path().to_owned();
+    // A question that was never asked has left nothing.
+    let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
+    if let Ok(Err(error)) = removed.map(|gone| gone.or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(e) })) {
+        tracing::warn!(run = %of.1, %error, "what a question to the router left behind could not be removed");
+    }
+    result
+}
+
+async fn route_without_record(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    (task, run): (&Arc<Task>, &RunId),
+    obstacle: Option<String>,
 ) -> Result<RouteResult, String> {
     let routing = settings.routing(task, projects);
     match routing.decide(0) {
@@ -160,6 +252,9 @@ pub async fn try_route(
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
     };
+    if let Some(obstacle) = obstacle {
+        return fallback(obstacle);
+    }
     if let Err(problem) = start(doors, settings, projects, task, &run).await {
         return fallback(match problem {
             LaunchProblem::Ask(text) => text,

@@ -201,14 +201,16 @@ fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Report) -> Vec<Wr
         .collect()
 }
 
-/// What recurs, and batches. Nobody can tell for which of the last times a job has fired, so it goes on from now: what is missing is
+/// What recurs, batches, and samples that a person recorded. Nobody can tell for which of the last times a job has fired, so it goes on from now: what is missing is
 /// missed, and nothing is done twice.
 fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
     let jobs = std::mem::take(&mut saved.jobs).into_iter();
     let on_from_now = |record: JobRecord| JobRecord { through: record.through.max(now), ..record };
     let jobs = jobs.map(on_from_now).map(|record| Write::Job(record.spec.id.clone(), Some(Arc::new(record))));
     let batches = std::mem::take(&mut saved.batches).into_iter().map(|batch| Write::Batch(Arc::new(batch)));
-    jobs.chain(std::mem::take(&mut saved.firings).into_iter().map(Write::Firing)).chain(batches).collect()
+    let recorded = std::mem::take(&mut saved.recorded).into_iter().map(|one| Write::Recorded(Box::new(one)));
+    let firings = std::mem::take(&mut saved.firings).into_iter().map(Write::Firing);
+    jobs.chain(firings).chain(batches).chain(recorded).collect()
 }
 
 /// Everything that the new journal holds.

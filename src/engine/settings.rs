@@ -261,6 +261,7 @@ fn router_settings(config: &Config) -> RouterSettings {
             (Complexity::Complex, map.complex.clone()),
         ]),
         descriptions: BTreeMap::new(),
+        proven: None,
     }
 }
 

@@ -1,6 +1,9 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
+mod writes;
+
 pub use super::archive::Archive;
+
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -9,9 +12,10 @@ use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
 use crate::domain::pause::{Pause, PauseScope, Pauses};
 use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
+use crate::domain::recorded::Recorded;
 use crate::domain::service::{Leave, ServiceEntry};
 use crate::domain::task::{FileState, Phase, Run, Status, Task};
-use crate::store::journal::{Entry, JournalError, Loaded, Project, Write};
+use crate::store::journal::{Entry, JournalError, Loaded, Project};
 use crate::store::tasks_file::Agreed;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +55,7 @@ pub struct World {
     /// Batches that are open, by their numbers.
     pub batches: BTreeMap<u64, Arc<Batch>>,
     pub(super) last_batch: u64,
+    pub(super) last_recorded: u64,
     /// Messages that wait for an agent.
     pub messages: BTreeMap<MessageId, Message>,
     last_message_id: u64,
@@ -83,6 +88,7 @@ impl World {
             firings: loaded.firings.into_iter().map(|firing| (firing.key(), firing)).collect(),
             batches: loaded.batches.into_iter().map(|batch| (batch.number, Arc::new(batch))).collect(),
             last_batch: loaded.last_batch,
+            last_recorded: loaded.last_recorded,
             invalid: BTreeMap::new(),
             archive,
             visiting: BTreeSet::new(),
@@ -235,6 +241,11 @@ impl World {
         TaskId(self.last_task_id)
     }
 
+    /// The id that the next new task gets.
+    pub fn coming_task_id(&self) -> TaskId {
+        TaskId(self.last_task_id + 1)
+    }
+
     /// A number for a message that was never given out.
     pub fn next_message_id(&mut self) -> MessageId {
         self.last_message_id += 1;
@@ -290,6 +301,7 @@ pub struct Turn {
     firings: BTreeMap<FiringKey, Firing>,
     pub(super) batches: BTreeMap<u64, Arc<Batch>>,
     spends: Vec<Record>,
+    pub(super) recorded: Vec<Recorded>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.
@@ -463,38 +475,5 @@ impl Turn {
     /// The tasks that were touched, as they are now.
     pub fn touched_tasks(&self) -> impl Iterator<Item = (TaskId, Arc<Task>)> + '_ {
         self.tasks.iter().filter(|(id, _)| self.touched.contains(id)).map(|(id, task)| (*id, Arc::clone(task)))
-    }
-
-    /// The transaction.
-    pub fn writes(&self) -> Vec<Write> {
-        let tasks = self.tasks.values().cloned().map(Write::Task);
-        let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
-        let projects = self.projects.iter().cloned().map(Write::Project);
-        let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
-        let breakers = self.breakers.iter().map(|(name, b)| Write::Breaker(name.clone(), b.clone()));
-        let messages = self.messages.values().cloned().map(Write::Message);
-        let entries = self.entries.iter().cloned().map(Write::Entry);
-        let agreed = self.agreed.into_iter().map(Write::Agreed);
-        let pauses = self.pauses.iter().map(|(scope, pause)| Write::Pause(scope.clone(), pause.clone()));
-        let service = self.service.iter().cloned().map(Write::Service);
-        let jobs = self.jobs.iter().map(|(id, job)| Write::Job(id.clone(), job.clone()));
-        let firings = self.firings.values().cloned().map(Write::Firing);
-        let batches = self.batches.values().cloned().map(Write::Batch);
-        let spends = self.spends.iter().cloned().map(Write::Spend);
-        tasks
-            .chain(runs)
-            .chain(projects)
-            .chain(cooldowns)
-            .chain(breakers)
-            .chain(messages)
-            .chain(entries)
-            .chain(pauses)
-            .chain(service)
-            .chain(jobs)
-            .chain(firings)
-            .chain(batches)
-            .chain(spends)
-            .chain(agreed)
-            .collect()
     }
 }

@@ -21,6 +21,8 @@ mod openapi;
 mod output;
 mod patterns;
 mod read;
+mod recorded;
+mod route;
 mod routes;
 mod rulings;
 mod sse;

@@ -81,14 +81,24 @@ pub async fn similar(
     State(state): State<ApiState>,
     Params(like): Params<Like>,
 ) -> Result<Json<Vec<SimilarView>>, ApiError> {
-    let limit = like.limit.unwrap_or(SIMILAR).min(MOST_SIMILAR);
-    let found = state.engine.tasks_like(like.text, limit).await?;
-    let samples = state.engine.samples().await?;
     let view = state.engine.look().await?;
+    let limit = like.limit.unwrap_or(SIMILAR).min(MOST_SIMILAR);
+    likest(&state, &view, like.text, limit).await.map(Json)
+}
+
+/// The tasks that are most like a text, and how they went.
+pub(super) async fn likest(
+    state: &ApiState,
+    view: &View,
+    text: String,
+    limit: u32,
+) -> Result<Vec<SimilarView>, ApiError> {
+    let found = state.engine.tasks_like(text, limit).await?;
+    let samples = state.engine.samples().await?;
     let mut told = Vec::with_capacity(found.len());
     for id in found {
-        let task = task_in(&view, &state, id).await?;
-        let of_task: Vec<&Sample> = samples.iter().filter(|sample| sample.task == id).collect();
+        let task = task_in(view, state, id).await?;
+        let of_task: Vec<&Sample> = samples.iter().filter(|sample| sample.source.task() == Some(id)).collect();
         let last = of_task.last();
         told.push(SimilarView {
             task_id: id,
@@ -97,11 +107,11 @@ pub async fn similar(
             agent: last.map(|sample| sample.agent.clone()),
             model: last.and_then(|sample| sample.model.clone()),
             runs: of_task.len() as u64,
-            accepted: last.map(|sample| sample.failure.is_none()),
+            accepted: last.map(|sample| sample.is_accepted()),
             cost_usd: task.cost,
         });
     }
-    Ok(Json(told))
+    Ok(told)
 }
 
 fn filter(wanted: &Wanted, view: &View) -> Filter {
@@ -113,7 +123,8 @@ fn filter(wanted: &Wanted, view: &View) -> Filter {
     Filter { task_type, project, label: wanted.label.clone() }
 }
 
-async fn admitted(state: &ApiState, view: &View, filter: &Filter) -> Result<Vec<Sample>, ApiError> {
+/// The samples that count, each with its project.
+pub(super) async fn admitted(state: &ApiState, view: &View, filter: &Filter) -> Result<Vec<Sample>, ApiError> {
     let mut samples = state.engine.samples().await?;
     if let Some(only) = view.only_project() {
         for sample in samples.iter_mut().filter(|sample| sample.project.is_none()) {

@@ -4,7 +4,7 @@
 use super::openapi::{Operation, get, patch, post};
 use super::{
     ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages,
-    metrics, openapi, output, patterns, rulings, status, stream, switches, tasks,
+    metrics, openapi, output, patterns, recorded, route, rulings, status, stream, switches, tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};
@@ -16,7 +16,8 @@ use crate::api::edits::{DecideMissing, EditTask, TaskFields};
 use crate::api::gc::{CleanUp, GcReport};
 use crate::api::jobs::{FiringView, JobView, NewJob, UpcomingView};
 use crate::api::messages::{MessageView, NewMessage};
-use crate::api::patterns::{PatternsView, SampleView, SimilarView};
+use crate::api::patterns::{NewSample, PatternsView, SampleView, SimilarView};
+use crate::api::route::{RouteQuestion, RouteView};
 use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
@@ -220,6 +221,18 @@ fn asking(routes: Routes) -> Routes {
             post("/v1/tasks/{id}/route", "Ask the router which agent and model it would get; changes nothing")
                 .answer::<RouteResult>(),
             tasks::route,
+        )
+        .add(
+            post("/v1/route", "Ask what a task that there is not would get, and likely cost; changes nothing")
+                .body::<RouteQuestion>()
+                .answer::<RouteView>(),
+            route::ask,
+        )
+        .add(
+            post("/v1/patterns/samples", "Record a sample by hand; refused to agents")
+                .body::<NewSample>()
+                .answer::<SampleView>(),
+            recorded::record,
         )
         .add(
             post("/v1/unblock", "Let everything go on that waits for a person or for other work")

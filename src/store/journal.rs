@@ -19,7 +19,7 @@ pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};
 use super::tasks_file::Agreed;
-use super::{batches, breakers, jobs, messages, sums, switches};
+use super::{batches, breakers, jobs, messages, recorded, sums, switches};
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -28,6 +28,7 @@ use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::plan::Cooldown;
+use crate::domain::recorded::Recorded;
 use crate::domain::service::ServiceEntry;
 use crate::domain::task::{Run, Task};
 use jiff::Timestamp;
@@ -160,6 +161,8 @@ pub enum Write {
     Batch(Arc<Batch>),
     /// Append.
     Spend(Record),
+    /// Append.
+    Recorded(Box<Recorded>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
 }
@@ -193,6 +196,8 @@ pub struct Loaded {
     pub batches: Vec<Batch>,
     /// The highest number of a batch ever given out.
     pub last_batch: u64,
+    /// The highest number of a sample of a person's ever given out.
+    pub last_recorded: u64,
     /// The content of `tasks.yml` from which nothing is to be learned.
     pub agreed: Option<Agreed>,
     /// The last place in the history.
@@ -464,6 +469,7 @@ fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {
         firings: json_rows(connection, path, "firing", jobs::OPEN, [])?,
         batches: json_rows(connection, path, "batch", batches::OPEN, [])?,
         last_batch: number(batches::LAST)?.unwrap_or(0),
+        last_recorded: number(recorded::LAST)?.unwrap_or(0),
         last_seq: number("SELECT MAX(seq) FROM events")?.unwrap_or(0),
         last_task_id: number("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'last_task_id'")?.unwrap_or(0),
         ..Loaded::default()

@@ -1,6 +1,6 @@
 //! The steps from an empty database to the present one. Append only: a released step is never edited.
 
-use super::{batches, breakers, jobs, messages, spends, sums, switches};
+use super::{batches, breakers, jobs, messages, recorded, spends, sums, switches};
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     jobs::CREATE,
     batches::CREATE,
     spends::CREATE,
+    recorded::CREATE,
 ];
 
 /// The version of the journals that this orch writes.

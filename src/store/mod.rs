@@ -7,6 +7,7 @@ pub mod jobs_file;
 pub mod journal;
 mod messages;
 mod migrations;
+mod recorded;
 pub mod salvage;
 pub mod search;
 mod spends;

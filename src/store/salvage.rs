@@ -11,6 +11,7 @@ use crate::domain::job::{Firing, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::pause::Pause;
 use crate::domain::plan::Cooldown;
+use crate::domain::recorded::Recorded;
 use crate::domain::service::ServiceEntry;
 use crate::domain::task::{Run, Task};
 use rusqlite::{Connection, OpenFlags, Row};
@@ -51,6 +52,8 @@ pub struct Salvaged {
     pub batches: Vec<Batch>,
     /// What was spent beside orch's runs.
     pub spends: Vec<Record>,
+    /// Samples that a person recorded.
+    pub recorded: Vec<Recorded>,
     /// Registered repositories, in the order of registration.
     pub projects: Vec<Project>,
     /// The highest number of a task that is known to have been given out.
@@ -127,7 +130,7 @@ pub fn salvage(path: &Path, highest: u64) -> Salvaged {
 
 /// What a person or a failure has switched, and the daemon's own history.
 fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
-    let Salvaged { breakers, cooldowns, service, jobs, firings, batches, spends, .. } = saved;
+    let Salvaged { breakers, cooldowns, service, jobs, firings, batches, spends, recorded, .. } = saved;
     reading.table("cooldowns", "agent, data", Some(FEW), |row| {
         cooldowns.insert(row.get(0)?, json(row, 1)?);
         Ok(())
@@ -163,6 +166,12 @@ fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
     if reading.has("spends", 12) {
         reading.table("spends", "id, at, data", None, |row| {
             spends.push(json(row, 2)?);
+            Ok(())
+        });
+    }
+    if reading.has("recorded", 13) {
+        reading.table("recorded", "number, data", None, |row| {
+            recorded.push(json(row, 1)?);
             Ok(())
         });
     }

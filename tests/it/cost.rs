@@ -9,13 +9,18 @@ const SCRIPT: &str = "```orch-script\nwrite made.txt done\ncommit Made\n```\n";
 
 /// A home in which three tasks have been worked on: merged at a price, merged at none that is told, and in vain.
 fn after_a_night() -> SealedBox {
+    after_a_night_with("")
+}
+
+/// The same with more in its settings.
+pub fn after_a_night_with(more: &str) -> SealedBox {
     let mut sealed = SealedBox::new();
     let program = sealed.bin().join("orch-scripted-agent");
     symlink(ORCH, &program).expect("a link in the box");
     sealed.program("mute", "#!/bin/sh\ncat > /dev/null; echo more >> README.md; git commit -qam did\n");
     sealed.config(&format!(
         "agents:\n  scripted: {{kind: claude, command: '{}'}}\n  mute: {{kind: command, command: mute}}\n\
-         workflow: {{review: 'off', max_attempts: 1, integrate: merge}}\nmodel_map: {{simple: {{scripted: small}}}}\n",
+         workflow: {{review: 'off', max_attempts: 1, integrate: merge}}\nmodel_map: {{simple: {{scripted: small}}}}\n{more}",
         program.display()
     ));
     let repo = sealed.repo("shop");
@@ -118,5 +123,72 @@ fn what_was_judged_speaks_for_whom_did_it_well() {
     assert_eq!(exported.len(), 5);
     assert_eq!(exported.iter().filter(|sample| sample["accepted"] == json!(true)).count(), 4);
     assert!(sealed.orch(["patterns", "report"]).ok().stdout.contains("fix\n"));
+    sealed.finish();
+}
+
+#[test]
+fn what_a_person_recorded_counts_and_stays_visible_as_theirs() {
+    let mut sealed = after_a_night();
+    let record = |more: &[&str]| {
+        let all = ["patterns", "record", "--task-type", "bug", "--model", "small", "--outcome", "success"];
+        sealed.orch(all.iter().chain(more))
+    };
+    let first = record(&["--cost", "$0.41", "--duration", "10m", "--tier", "simple", "--note", "-by hand", "--json"]);
+    let first = first.ok().json();
+    assert_eq!(
+        (&first["source"], &first["agent"], &first["type"]),
+        (&json!("person"), &json!("scripted"), &json!("fix"))
+    );
+    assert_eq!((&first["note"], &first["seconds"], &first["task_id"]), (&json!("-by hand"), &json!(600), &Value::Null));
+    let told = record(&["--project", "shop", "--ended", "2h"]).ok();
+    assert!(told.stdout.contains("recorded a success of scripted small in fix, cost not known"), "{told}");
+    record(&["--project", "."]).code_is(2);
+    record(&["--agent", "scripted"]).ok();
+    sealed.stop_daemon().ok();
+    let best = sealed.orch(["patterns", "recommend", "fix", "--json"]).ok().json();
+    assert_eq!((&best["samples"], &best["rows"][0]["by_hand"]), (&json!(3), &json!(3)), "{best:#}");
+    let why = best["recommended"]["reason"].as_str().unwrap_or_default();
+    assert!(why.contains("3 of 3 recorded by hand"), "{why}");
+    assert!(sealed.orch(["patterns", "stats"]).ok().stdout.contains("5 (3 by hand)"));
+    let exported = sealed.orch(["patterns", "export"]).ok().json_lines();
+    assert_eq!(exported.iter().filter(|sample| sample["source"] == "person").count(), 3);
+    let failed = ["patterns", "record", "--task-type", "docs", "--model", "small", "--outcome", "failure"];
+    sealed.orch(failed).ok();
+    assert!(sealed.orch(["patterns", "analyze", "--type", "docs"]).ok().stdout.contains("told"));
+    assert!(sealed.orch(["events"]).ok().stdout.contains("records a failure: docs by scripted small"));
+    sealed.finish();
+}
+
+#[test]
+fn what_cannot_have_been_is_not_recorded_and_said_with_its_place() {
+    let sealed = after_a_night();
+    let sound = ["patterns", "record", "--task-type", "fix", "--model", "small", "--outcome", "success"];
+    for (flag, value, part) in [
+        ("--cost", "-3", "--cost"),
+        ("--cost", "nan", "--cost"),
+        ("--cost", "inf", "--cost"),
+        ("--duration", "-5m", "--duration"),
+        ("--tier", "pro", "expected simple, medium or complex"),
+        ("--ended", "2999-01-01T00:00:00Z", "ended: 2999-01-01T00:00:00Z is in the future"),
+        ("--project", "barn", "project: \"barn\" is no registered repository"),
+        ("--agent", "clod", "agent: there is no agent \"clod\""),
+    ] {
+        let ran = sealed.orch(sound.iter().chain(&[flag, value]));
+        assert!(ran.stderr.contains(part), "{flag} {value}: {ran}");
+        ran.code_is(2);
+    }
+    for (at, value, part) in [
+        (3, "fixx", "did you mean fix?"),
+        (5, "sonet", "sonnet"),
+        (5, "auto:fast", "auto:fast is a choice among models"),
+        (7, "perhaps", "--outcome"),
+    ] {
+        let mut args = sound;
+        args[at] = value;
+        let ran = sealed.orch(args);
+        assert!(ran.stderr.contains(part), "{value}: {ran}");
+        ran.code_is(2);
+    }
+    assert_eq!(sealed.orch(["patterns", "stats", "--json"]).ok().json()["samples"], 3, "nothing was recorded");
     sealed.finish();
 }

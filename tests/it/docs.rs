@@ -12,7 +12,10 @@ use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
 use orch::api::messages::MessageView;
 use orch::api::models::ResolutionView;
-use orch::api::patterns::{PatternsView, Recommended, SampleView, SimilarView, StandingView};
+use orch::api::patterns::{
+    NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
+};
+use orch::api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
 use orch::api::rulings::{DiffView, FileView};
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
@@ -293,6 +296,7 @@ fn every_field_of_the_patterns_is_documented() {
         model: None,
         samples: 0,
         successes: 0,
+        by_hand: 0,
         rate: 0.0,
         ci95: [0.0, 1.0],
         cost_usd: None,
@@ -321,8 +325,9 @@ fn every_field_of_the_patterns_is_documented() {
         cost_usd: None,
     });
     must_name_keys_of(&SampleView {
-        task_id: task,
-        run_id: RunId::new(task, 1, 0),
+        source: String::new(),
+        task_id: Some(task),
+        run_id: Some(RunId::new(task, 1, 0)),
         title: String::new(),
         task_type: String::new(),
         labels: Vec::new(),
@@ -330,13 +335,52 @@ fn every_field_of_the_patterns_is_documented() {
         complexity: None,
         agent: String::new(),
         model: None,
-        attempt: 1,
+        attempt: Some(1),
         ended_at: jiff::Timestamp::UNIX_EPOCH,
         seconds: None,
         cost_usd: None,
         accepted: true,
         failure: None,
+        by: None,
+        note: None,
     });
+}
+
+#[test]
+fn every_field_of_a_sample_by_hand_is_documented() {
+    must_name_keys_of(&NewSample {
+        task_type: String::new(),
+        model: String::new(),
+        outcome: Said::Success,
+        agent: None,
+        complexity: None,
+        project: None,
+        cost_usd: None,
+        seconds: None,
+        ended_at: None,
+        note: String::new(),
+        by: None,
+    });
+    must_name("docs/json.md", ["success", "failure"]);
+}
+
+#[test]
+fn every_field_of_a_route_that_was_asked_for_beforehand_is_documented() {
+    let zero = Usd::ZERO;
+    let forecast =
+        ForecastView { low_usd: zero, median_usd: zero, high_usd: zero, samples: 1, group: vec!["type".to_owned()] };
+    must_name_keys_of(&RouteView {
+        title: String::new(),
+        task_type: String::new(),
+        project: None,
+        route: *full_task(jiff::Timestamp::UNIX_EPOCH).route.expect("it has one"),
+        resolver: ResolvedView::none("so"),
+        record: TrackRecordView { samples: 0, chosen: None, recommended: None },
+        similar: Vec::new(),
+        cost: OutlookView { forecast: Some(forecast), unpriced: 0 },
+        warnings: Vec::new(),
+    });
+    must_name("docs/json.md", ["project", "type", "complexity"]);
 }
 
 #[test]

@@ -2,8 +2,16 @@
 
 use crate::kit::process::Ran;
 use crate::kit::sealed_box::SealedBox;
+use jiff::Timestamp;
+use orch::domain::answer::Answer;
+use orch::domain::ids::{RunId, TaskId};
+use orch::domain::money::Usd;
+use orch::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
+use orch::domain::task::{FileState, Phase, Run, Spec, State, Task};
+use orch::store::journal::{Journal, Write};
 use serde_json::Value;
 use std::fs;
+use std::sync::Arc;
 
 const HEADER: &str = "task_id,model,resolved,cost_usd,api_calls\n";
 
@@ -82,4 +90,69 @@ fn what_is_wrong_with_a_file_or_an_option_is_told_with_its_place() {
     let folds = evaluated(&sealed, &format!("{HEADER}a,x,1,1,3\nb,x,1,1,3\n"), &[]);
     assert!(folds.code_is(2).stderr.contains("4 folds of 2 tasks"));
     sealed.finish();
+}
+
+/// A home in which so many tasks were tried by a cheap model, and then by a dear one.
+fn with_history(tasks: u64) -> SealedBox {
+    let sealed = SealedBox::new();
+    let home = sealed.orch_home().join(".orch");
+    fs::create_dir_all(&home).expect("made");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
+    runtime.block_on(async {
+        let (journal, _) = Journal::open(&home.join("orch.db")).expect("a journal");
+        let mut writes = Vec::new();
+        for id in 1..=tasks {
+            let spec = Spec { title: format!("Task {id}"), ..Spec::default() };
+            let task = Task::new(TaskId(id), spec, FileState::Pending, Timestamp::UNIX_EPOCH);
+            writes.push(Write::Task(Arc::new(Task { state: State::Done, runs: 2, ..task })));
+            writes.extend([run(id, 1, "small", id % 2 == 0, 0.01), run(id, 2, "big", id % 5 != 0, 1.5)]);
+        }
+        journal.commit(writes).await.expect("written");
+        journal.leave().await;
+    });
+    sealed
+}
+
+fn run(task: u64, ordinal: u32, model: &str, accepted: bool, dollars: f64) -> Write {
+    let answer = Answer::parse(None, Some(r#"{"status": "done", "summary": "so"}"#)).expect("an answer");
+    let failed = Outcome::Failed(Failure::new(FailureClass::ChecksFailed, "red"));
+    let id = RunId::new(TaskId(task), ordinal, u32::try_from(task).expect("small"));
+    Write::Run(Box::new(Run {
+        phase: Phase::Ended,
+        model: Some(model.to_owned()),
+        ended_at: Some(Timestamp::from_second(i64::from(ordinal) * 100).expect("a time")),
+        outcome: Some(if accepted { Outcome::Finished { answer } } else { failed }),
+        cost: Usd::from_dollars(dollars),
+        ..Run::new(id, TaskId(task), RunKind::Work, "claude".to_owned(), Timestamp::UNIX_EPOCH)
+    }))
+}
+
+#[test]
+fn a_home_is_replayed_on_its_own_runs_when_there_are_enough_and_else_told_what_is_missing() {
+    let sealed = with_history(24);
+    let args = ["eval", "routing", "--history", "--folds", "4", "--seeds", "2"];
+    let view: Value = sealed.orch(args.iter().chain(&["--json"])).ok().json();
+    assert_eq!((&view["tasks"], &view["models"], &view["history"]["runs"]), (&24.into(), &2.into(), &48.into()));
+    assert_eq!(view["gate"]["false_accept"], 0.0, "the verdicts are the judge's own: {view}");
+    assert_eq!(view["best_single"]["model"], "claude/big");
+    assert!((view["best_single"]["cost_usd"].as_f64().expect("dollars") - 36.0).abs() < 1e-9, "{view}");
+    assert!((view["best_single"]["resolved"].as_f64().expect("a share") - 20.0 / 24.0).abs() < 1e-9, "{view}");
+    let told = sealed.orch(args).ok().stdout;
+    assert!(told.contains("of 48 judged runs of this home") && told.contains("claude/small"), "{told}");
+    sealed.orch(["eval", "routing", "--history", "--outcomes", "x.csv"]).code_is(2);
+    sealed.orch(["eval", "routing"]).code_is(2);
+    sealed.finish();
+
+    let small = with_history(19);
+    let ran = small.orch(args).code_is(7);
+    assert!(ran.stdout.is_empty(), "no figures: {ran}");
+    for part in ["too small for a replay", "20 tasks", "there are 19", "claude/big on 19, claude/small on 19"] {
+        assert!(ran.stderr.contains(part), "{part}: {ran}");
+    }
+    small.finish();
+    let empty = SealedBox::new();
+    assert!(
+        empty.orch(args).code_is(7).stderr.contains("2 models with judged and priced runs are needed, there are 0")
+    );
+    empty.finish();
 }

@@ -37,6 +37,7 @@ mod power_cut;
 mod prompts;
 mod redaction;
 mod rendering;
+mod route;
 mod runner;
 mod screen;
 mod scripted_agent;

@@ -214,6 +214,14 @@ fn the_routing_question_is_as_agreed() {
         assert!(prompt.contains(text), "{text} is missing in:\n{prompt}");
     }
     assert!(!prompt.contains("kimi"), "an agent that is not installed is not offered");
+    let proven = "- `codex` in tasks of type `feature`: 12 of 12 accepted";
+    let settings = RouterSettings { proven: Some(proven.to_owned()), ..settings.clone() };
+    let routing = Routing { settings: &settings, ..routing };
+    let with_record = route_prompt(&routing, &catalogue(), &Templates::embedded());
+    let added: Vec<&str> = with_record.lines().filter(|line| !prompt.lines().any(|known| known == *line)).collect();
+    assert!(added.len() == 2 && added[1] == proven, "{added:?}");
+    let place = |text: &str| with_record.find(text).expect("it stands there");
+    assert!(place("`mybot`") < place(proven) && place(proven) < place("## Complexity"));
 }
 
 #[test]

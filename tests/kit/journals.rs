@@ -3,6 +3,7 @@
 
 use super::dice::Dice;
 use super::read_file;
+use orch::domain::track_record::{Sample, Source};
 use orch::store::journal::{Journal, SCHEMA, Write};
 use rusqlite::{Connection, OpenFlags};
 use serde::Serialize;
@@ -27,7 +28,8 @@ pub fn make(version: usize, path: &Path) {
 
 /// Makes a journal that the same orch may have left: of what is recorded, some was never said.
 pub fn make_some(version: usize, path: &Path, dice: &mut Dice) {
-    let may_lack = ["messages", "cooldowns", "breakers", "pauses", "projects", "jobs", "firings", "batches", "spends"];
+    let may_lack =
+        ["messages", "cooldowns", "breakers", "pauses", "projects", "jobs", "firings", "batches", "spends", "recorded"];
     let mut history_ends = false;
     let mut keep = |line: &&str| {
         let Some(table) = line.strip_prefix("INSERT INTO ").and_then(|rest| rest.split(' ').next()) else {
@@ -69,6 +71,7 @@ struct Said {
     jobs: Vec<Value>,
     firings: Vec<Value>,
     batches: Vec<Value>,
+    recorded: Vec<Value>,
 }
 
 impl Said {
@@ -98,6 +101,7 @@ impl Said {
             jobs: rows("SELECT data FROM jobs ORDER BY id"),
             firings: rows("SELECT data FROM firings ORDER BY at DESC"),
             batches: rows("SELECT data FROM batches ORDER BY number"),
+            recorded: rows(RECORDED),
         }
     }
 }
@@ -133,9 +137,25 @@ fn says(journal: &Journal, loaded: &orch::store::journal::Loaded) -> Said {
             batches.sort_by_key(|batch| batch.number);
             batches.iter().map(json_of).collect()
         },
+        recorded: journal.samples().expect("samples").into_iter().filter_map(in_words_of_then).collect(),
         tasks: tasks.iter().map(json_of).collect(),
         runs,
     }
+}
+
+/// Of what a person recorded, what a sample tells.
+const RECORDED: &str =
+    "SELECT json_object('type', json_extract(data, '$.task_type'), 'agent', json_extract(data, '$.agent'),
+        'model', json_extract(data, '$.model'), 'cost', json_extract(data, '$.cost'),
+        'ended_at', json_extract(data, '$.ended_at'), 'by', json_extract(data, '$.by'))
+    FROM recorded ORDER BY json_extract(data, '$.ended_at')";
+
+fn in_words_of_then(sample: Sample) -> Option<Value> {
+    let Source::Person { by, .. } = sample.source else { return None };
+    Some(
+        json!({ "type": sample.task_type.to_string(), "agent": sample.agent, "model": sample.model, "cost": sample.cost,
+                 "ended_at": sample.ended_at, "by": by }),
+    )
 }
 
 fn json_of(thing: &impl Serialize) -> Value {
@@ -163,7 +183,7 @@ fn lacks(place: &str, then: &Value, now: &Value, found: &mut Vec<String>) {
 
 fn compare(what: &str, then: &Said, now: &Said) -> Vec<String> {
     let mut found = Vec::new();
-    let kinds: [(&str, &[Value], &[Value]); 11] = [
+    let kinds: [(&str, &[Value], &[Value]); 12] = [
         ("tasks", &then.tasks, &now.tasks),
         ("runs", &then.runs, &now.runs),
         ("events", &then.events, &now.events),
@@ -175,6 +195,7 @@ fn compare(what: &str, then: &Said, now: &Said) -> Vec<String> {
         ("jobs", &then.jobs, &now.jobs),
         ("firings", &then.firings, &now.firings),
         ("batches", &then.batches, &now.batches),
+        ("recorded", &then.recorded, &now.recorded),
     ];
     for (kind, then, now) in kinds {
         lacks(&format!("{what}: {kind}"), &Value::from(then), &Value::from(now), &mut found);

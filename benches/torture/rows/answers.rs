@@ -74,6 +74,7 @@ fn settings() -> RouterSettings {
             (Complexity::Complex, tier("opus", "gpt-max")),
         ]),
         descriptions: BTreeMap::new(),
+        proven: None,
     }
 }
 

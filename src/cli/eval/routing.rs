@@ -1,5 +1,6 @@
 //! `orch eval routing`: a routing policy, replayed on recorded outcomes beside what else could be done with the money.
 
+use super::history;
 use super::plot;
 use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, RoutingView, SingleView, told};
 use crate::adapters::fs::{self, Durability};
@@ -27,8 +28,11 @@ const SCALES: [f64; 4] = [0.5, 0.75, 1.5, 2.25];
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Recorded outcomes: CSV with task_id,model,resolved,cost_usd,api_calls
-    #[arg(long, value_name = "FILE")]
-    outcomes: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "history")]
+    outcomes: Option<PathBuf>,
+    /// This home's own judged runs instead of a file
+    #[arg(long, conflicts_with = "outcomes")]
+    history: bool,
     /// The policy, as YAML (docs/routing-economics.md); without it, the default policy
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
@@ -70,14 +74,13 @@ fn gate(text: &str) -> Result<Gate, String> {
 
 /// Replays, and tells.
 pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
-    let path = context.cwd.join(&args.outcomes);
-    let bytes = fs::read_limited(&path, outcomes::MAX_BYTES)?;
-    let outcomes = parse_outcomes(&bytes).map_err(|error| {
-        CliError::usage(format!("{}: {error}", path.display()), "docs/routing-economics.md tells what the file holds")
-    })?;
+    let (outcomes, history) = match &args.outcomes {
+        Some(file) => (from_file(&context.cwd.join(file))?, None),
+        None => history::outcomes(context).map(|(outcomes, told)| (outcomes, Some(told)))?,
+    };
     let (policy, gate) = policy_and_gate(args, &context.cwd)?;
     let setting = Setting { gate, seed: args.seed, seeds: args.seeds.into(), folds: args.folds.into() };
-    let view = view(&outcomes, &policy, &setting)?;
+    let view = RoutingView { history, ..view(&outcomes, &policy, &setting)? };
     if let Some(file) = &args.plot {
         fs::write_private(&context.cwd.join(file), plot::svg(&view).as_bytes(), Durability::Cached)?;
     }
@@ -87,6 +90,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.data(&told(&view, context.ui.columns(), context.ui.paint()))?;
     }
     Ok(Exit::Done)
+}
+
+fn from_file(path: &Path) -> Result<Outcomes, CliError> {
+    let bytes = fs::read_limited(path, outcomes::MAX_BYTES)?;
+    parse_outcomes(&bytes).map_err(|error| {
+        CliError::usage(format!("{}: {error}", path.display()), "docs/routing-economics.md tells what the file holds")
+    })
 }
 
 /// The policy, and the gate of the replay. A policy that does not say how the gate errs is told by `--gate`; one that
@@ -103,7 +113,9 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
         }
         None => Written { policy: Policy::default(), has_gate: false },
     };
-    let gate = args.gate.unwrap_or(written.policy.gate);
+    // What the home has on record is the judge's own verdict: nothing errs on top of it unless that is asked for.
+    let usual = if args.history { Gate::PERFECT } else { written.policy.gate };
+    let gate = args.gate.unwrap_or(usual);
     let believed = if written.has_gate { written.policy.gate } else { gate };
     Ok((Policy { gate: believed, ..written.policy }, gate))
 }
@@ -140,6 +152,7 @@ fn view(outcomes: &Outcomes, policy: &Policy, setting: &Setting) -> Result<Routi
         },
         oracle: oracle(outcomes).into(),
         random_mix: mix.map(|resolved| PointView { resolved, cost_usd: of_policy.cost, calls: None }),
+        history: None,
         frontier: frontier(outcomes, policy, setting, worth, (&of_policy).into())?,
     })
 }

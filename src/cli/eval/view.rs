@@ -37,6 +37,32 @@ pub struct RoutingView {
     pub random_mix: Option<PointView>,
     /// Everything that the plot shows, cheapest first.
     pub frontier: Vec<FrontierView>,
+    /// What the tasks are taken from, where that is the home's own runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryView>,
+}
+
+/// The home's own runs.
+#[derive(Debug, Serialize)]
+pub struct HistoryView {
+    /// Judged runs.
+    pub runs: usize,
+    /// Of these, runs that told no price: left out.
+    pub unpriced: usize,
+    /// Of these, further runs of a model on a task that it had tried: left out.
+    pub repeated: usize,
+    /// On how many tasks each model has a priced run. Replayed are those that all models of the block have tried.
+    pub tasks_by_model: BTreeMap<String, usize>,
+}
+
+impl HistoryView {
+    fn told(&self, tasks: usize) -> String {
+        let Self { runs, unpriced, repeated, .. } = self;
+        format!(
+            "of {runs} judged runs of this home those on the {tasks} tasks that all of these models have tried; left out: {unpriced} \
+             without a price, {repeated} repeated\nsuch tasks are harder than others: a second model is tried where the first one failed\n\n"
+        )
+    }
 }
 
 /// How a gate errs.
@@ -213,6 +239,9 @@ pub fn told(view: &RoutingView, columns: usize, paint: Paint) -> String {
         "{} tasks, {} models; the gate accepts {wrong} of wrong and rejects {right} of right results; {} folds, {} seeds\n\n",
         view.tasks, view.models, view.folds, view.seeds
     );
+    if let Some(history) = &view.history {
+        text.push_str(&history.told(view.tasks));
+    }
     text.push_str(&render(&HEAD, &rows, columns, paint));
     let (wrong, asked) = (percent(policy.wrong), percent(policy.asked));
     text.push_str(&format!("\nthe policy delivers a wrong result for {wrong} of the tasks and asks for {asked}\n"));

@@ -46,12 +46,20 @@ pub fn standings(rows: &[StandingView], columns: usize, paint: Paint) -> String 
     render(&HEAD, &cells, columns, paint)
 }
 
+/// How many samples; those that a person recorded are marked.
+fn counted(row: &StandingView) -> String {
+    match row.by_hand {
+        0 => row.samples.to_string(),
+        by_hand => format!("{} ({by_hand} by hand)", row.samples),
+    }
+}
+
 fn of<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
     let [low, high] = row.ci95;
     let took = row.mean_seconds.map(|seconds| time::short(SignedDuration::from_secs(seconds)));
     [
         cell(name),
-        cell(row.samples.to_string()),
+        cell(counted(row)),
         cell(row.successes.to_string()),
         cell(percent(row.rate)),
         cell(format!("{}-{}", percent(low), percent(high))),
@@ -130,7 +138,8 @@ pub fn similar(found: &[SimilarView], columns: usize, paint: Paint) -> String {
     render(&HEAD, &found.iter().map(row).collect::<Vec<_>>(), columns, paint)
 }
 
-fn who(agent: &str, model: Option<&str>) -> String {
+/// An agent with its model.
+pub fn who(agent: &str, model: Option<&str>) -> String {
     match model {
         Some(model) => format!("{agent} {model}"),
         None => format!("{agent} (its own choice)"),
@@ -155,6 +164,7 @@ mod tests {
             model: Some("small".to_owned()),
             samples,
             successes,
+            by_hand: 0,
             rate: successes as f64 / samples as f64,
             ci95: [0.25, 0.75],
             cost_usd: None,
@@ -176,6 +186,13 @@ mod tests {
         assert!(told.starts_with("nobody for any: it takes at least 3 judged runs"), "{told}");
         assert!(told.contains("claude small") && told.contains("50%") && told.contains("25%-75%"), "{told}");
         assert_eq!(recommendation(&view(Vec::new(), None), 100, Paint::OFF).lines().count(), 1);
+    }
+
+    #[test]
+    fn what_a_person_recorded_is_marked() {
+        let told =
+            standings(&[StandingView { by_hand: 2, ..row("claude", 3, &[]) }, row("codex", 4, &[])], 120, Paint::OFF);
+        assert!(told.contains("3 (2 by hand)") && !told.contains("4 ("), "{told}");
     }
 
     #[test]

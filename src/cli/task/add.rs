@@ -64,7 +64,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let new = NewTask {
         body: body(&args)?,
-        dir: directory(&args, context, &home).await?,
+        dir: directory(args.dir.as_deref(), context, &home).await?,
         title: args.title,
         labels: args.labels,
         priority: args.priority,
@@ -113,8 +113,8 @@ fn body(args: &Args) -> Result<String, CliError> {
 }
 
 /// Where the work belongs. `None`: to the only project, as the engine decides.
-async fn directory(args: &Args, context: &Context, home: &Home) -> Result<Option<PathBuf>, CliError> {
-    let Some(dir) = &args.dir else {
+pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Result<Option<PathBuf>, CliError> {
+    let Some(dir) = dir else {
         return root_around(context, home, &resolve(&context.cwd, Path::new("."))).await;
     };
     let dir = resolve(&context.cwd, dir);
@@ -125,7 +125,7 @@ async fn directory(args: &Args, context: &Context, home: &Home) -> Result<Option
 }
 
 /// What is odd about labels that steer the choice of the agent. Nothing is refused: an agent may be declared later.
-fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
+pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
     let mut odd = Vec::new();
     for label in labels {
         if let Some(name) = label.strip_prefix("agent:") {

@@ -18,18 +18,41 @@ use std::fmt::Display;
 /// Width of the column with the names of the fields.
 const NAMES: usize = 12;
 
-struct Sheet {
+/// A page that grows.
+pub struct Sheet {
     out: String,
     paint: Paint,
 }
 
 impl Sheet {
-    fn field(&mut self, name: &str, value: impl Display) {
+    /// An empty one.
+    pub fn new(paint: Paint) -> Self {
+        Self { out: String::new(), paint }
+    }
+
+    /// What stands on it.
+    pub fn text(self) -> String {
+        self.out
+    }
+
+    /// Lines that are made already.
+    pub fn push(&mut self, lines: &str) {
+        self.out.push_str(lines);
+    }
+
+    /// A route.
+    pub fn route(&mut self, route: &RouteResult) {
+        route_fields(self, route);
+    }
+
+    /// A line with its name.
+    pub fn field(&mut self, name: &str, value: impl Display) {
         let name = self.paint.text(Role::Faint, format!("{name:<NAMES$}"));
         self.out.push_str(&format!("  {name}{value}\n"));
     }
 
-    fn optional(&mut self, name: &str, value: Option<impl Display>) {
+    /// The same, where there is something.
+    pub fn optional(&mut self, name: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.field(name, value);
         }
@@ -49,7 +72,8 @@ impl Sheet {
         }
     }
 
-    fn heading(&mut self, text: &str) {
+    /// A heading, with a line before it.
+    pub fn heading(&mut self, text: &str) {
         self.out.push('\n');
         self.out.push_str(&self.paint.text(Role::Strong, text));
         self.out.push('\n');

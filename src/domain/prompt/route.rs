@@ -23,6 +23,7 @@ pub fn route_prompt(routing: &Routing<'_>, skills: &Catalogue, templates: &Templ
     let values = Values::from([
         ("task_id", input.task_id.to_string()),
         ("agents", agents.iter().map(line).collect::<Vec<_>>().join("\n")),
+        ("record", routing.settings.proven.clone().unwrap_or_default()),
         ("skills", catalogue(skills)),
         ("complexity_guide", complexity_guide()),
         ("task", task_block(input.task_id, [&input.title, &input.body], &input.labels, [MAX_TITLE, MAX_BODY])),

@@ -44,6 +44,7 @@ const fn optional(name: &'static str) -> Placeholder {
 const ROUTE: &[Placeholder] = &[
     optional("task_id"),
     required("agents"),
+    optional("record"),
     optional("skills"),
     required("complexity_guide"),
     required("task"),

@@ -39,6 +39,7 @@ pub(super) fn settings() -> RouterSettings {
             (Complexity::Complex, tier("opus", "gpt-5.3-codex")),
         ]),
         descriptions: BTreeMap::new(),
+        proven: None,
     }
 }
 

@@ -75,6 +75,7 @@ impl Begun {
                 | Write::Job(..)
                 | Write::Firing(_)
                 | Write::Spend(_)
+                | Write::Recorded(_)
                 | Write::Agreed(_) => {}
             }
         }

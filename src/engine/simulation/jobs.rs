@@ -110,6 +110,7 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Service(_)
             | Write::Batch(_)
             | Write::Spend(_)
+            | Write::Recorded(_)
             | Write::Agreed(_) => {}
         }
     }

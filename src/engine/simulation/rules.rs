@@ -87,6 +87,7 @@ impl Rules {
                 | Write::Firing(_)
                 | Write::Batch(_)
                 | Write::Spend(_)
+                | Write::Recorded(_)
                 | Write::Agreed(_) => {}
             }
         }

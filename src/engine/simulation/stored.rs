@@ -34,6 +34,7 @@ pub struct Tables {
     pub jobs: BTreeMap<JobId, Arc<JobRecord>>,
     pub firings: BTreeMap<FiringKey, Firing>,
     pub batches: BTreeMap<u64, Arc<Batch>>,
+    pub last_recorded: u64,
     pub projects: Vec<Project>,
     pub spends: Vec<Record>,
     pub agreed: Option<Agreed>,
@@ -88,6 +89,7 @@ impl Stored {
             firings: tables.firings.values().filter(|firing| firing.is_open()).cloned().collect(),
             batches: tables.batches.values().filter(|one| one.end.is_none()).map(|one| Batch::clone(one)).collect(),
             last_batch: tables.batches.keys().next_back().copied().unwrap_or(0),
+            last_recorded: tables.last_recorded,
         }
     }
 }
@@ -120,6 +122,7 @@ impl Tables {
             Write::Firing(firing) => drop(self.firings.insert(firing.key(), firing)),
             Write::Batch(batch) => drop(self.batches.insert(batch.number, batch)),
             Write::Spend(record) => self.spends.push(record),
+            Write::Recorded(recorded) => self.last_recorded = recorded.number,
             Write::Agreed(agreed) => self.agreed = agreed,
         }
     }

@@ -75,6 +75,7 @@ impl Trace {
                     (13, batch.number, batch.spent().micros(), batch.end.is_some()).hash(&mut self.hasher)
                 }
                 Write::Spend(record) => (14, record.at, record.cost.map(Usd::micros)).hash(&mut self.hasher),
+                Write::Recorded(recorded) => (15, recorded.number).hash(&mut self.hasher),
                 Write::Agreed(_) => 7.hash(&mut self.hasher),
             }
         }

@@ -4,9 +4,11 @@ use super::{Journal, JournalError};
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
+use crate::domain::recorded::Recorded;
 use crate::domain::task::Spec;
 use crate::domain::task_type::TaskType;
-use crate::domain::track_record::Sample;
+use crate::domain::track_record::{Sample, Source, Verdict};
+use crate::store::recorded;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
@@ -46,8 +48,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
     let labels: Vec<String> = labels.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let spec = Spec { kind: row.get(3)?, labels, ..Spec::default() };
     Ok(Some(Sample {
-        task: TaskId(row.get(1)?),
-        run,
+        source: Source::Run { task: TaskId(row.get(1)?), run, attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1) },
         title: row.get::<_, Option<String>>(2)?.unwrap_or_default(),
         task_type: TaskType::of(&spec),
         labels: spec.labels,
@@ -55,11 +56,10 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
         complexity: row.get::<_, Option<String>>(6)?.and_then(|word| word.parse().ok()),
         agent: row.get(7)?,
         model: row.get(8)?,
-        attempt: row.get::<_, Option<u32>>(9)?.unwrap_or(1),
         took: time(10)?.map(|started| ended_at.duration_since(started)),
         ended_at,
         cost: row.get::<_, Option<f64>>(12)?.and_then(Usd::from_dollars),
-        failure,
+        verdict: failure.map_or(Verdict::Accepted, |class| Verdict::Failed(Some(class))),
     }))
 }
 
@@ -107,13 +107,20 @@ impl Journal {
         read().map_err(|source| self.sqlite(source))
     }
 
-    /// All samples, in the order in which their runs ended. Blocking.
+    /// All samples, those that a person recorded among them, in the order in which the work ended. Blocking.
     pub fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let read = || {
             let mut statement = reader.prepare_cached(SAMPLES)?;
             let rows = statement.query_map([], sample)?;
-            rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()
+            let mut samples = rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()?;
+            let mut statement = reader.prepare_cached(recorded::ALL)?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            for data in rows {
+                // The same as above: what does not read is no sample here.
+                samples.extend(serde_json::from_str::<Recorded>(&data?).map(Sample::from));
+            }
+            Ok(samples)
         };
         let mut samples = read().map_err(|source| self.sqlite(source))?;
         // As texts, times within a second stand in another order.
@@ -168,6 +175,13 @@ mod tests {
         Outcome::Failed(Failure::new(class, "so"))
     }
 
+    fn ordinal_of(sample: &Sample) -> Option<u32> {
+        match &sample.source {
+            Source::Run { run, .. } => run.ordinal(),
+            Source::Person { .. } => None,
+        }
+    }
+
     #[tokio::test]
     async fn a_sample_is_a_run_of_work_that_was_judged() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -186,7 +200,7 @@ mod tests {
         let writes = tasks.into_iter().chain(runs.into_iter().map(|run| Write::Run(Box::new(run))));
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (sample.run.ordinal(), sample.failure)).collect();
+        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.failure())).collect();
         assert_eq!(
             told,
             [(Some(3), Some(FailureClass::ChecksFailed)), (Some(6), None)],
@@ -196,6 +210,42 @@ mod tests {
         assert_eq!((first.title.as_str(), first.task_type.clone()), ("One", TaskType::Docs));
         assert_eq!(first.labels, ["type:docs", "api"]);
         assert_eq!(first.took.map(|took| took.as_secs()), Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_a_person_recorded_is_a_sample_among_the_others_by_its_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("orch.db");
+        let (journal, _) = Journal::open(&path).expect("a journal");
+        let recorded = |number: u64, second: i64| Recorded {
+            number,
+            task_type: "fix".to_owned(),
+            agent: "claude".to_owned(),
+            model: "sonnet".to_owned(),
+            accepted: number == 1,
+            complexity: None,
+            project: None,
+            cost: Usd::from_dollars(0.25),
+            seconds: None,
+            ended_at: Timestamp::from_second(second).expect("a time"),
+            recorded_at: Timestamp::from_second(500).expect("a time"),
+            by: "ada".to_owned(),
+            note: String::new(),
+        };
+        let done = run(1, 1, RunKind::Work, said(AnswerStatus::Done));
+        let mut writes = vec![task(1, "One", "", State::Done), Write::Run(Box::new(done))];
+        writes.extend([recorded(1, 50), recorded(2, 200)].map(|one| Write::Recorded(Box::new(one))));
+        journal.commit(writes).await.expect("written");
+        let told = |journal: &Journal| -> Vec<_> {
+            let samples = journal.samples().expect("samples");
+            samples.iter().map(|sample| (sample.source.as_str(), sample.is_accepted())).collect()
+        };
+        let expected = [("person", true), ("run", true), ("person", false)];
+        assert_eq!(told(&journal), expected);
+        journal.leave().await;
+        drop(journal);
+        let (journal, loaded) = Journal::open(&path).expect("it opens again");
+        assert_eq!((told(&journal).as_slice(), loaded.last_recorded), (expected.as_slice(), 2));
     }
 
     #[tokio::test]

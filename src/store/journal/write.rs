@@ -4,7 +4,7 @@ use super::{Agreed, Entry, Project, Write, settled};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
-use crate::store::{batches, breakers, jobs, messages, spends, switches};
+use crate::store::{batches, breakers, jobs, messages, recorded, spends, switches};
 use rusqlite::{Connection, params};
 
 /// Why a change could not be written.
@@ -44,6 +44,7 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
         Write::Firing(firing) => Ok(jobs::put_firing(connection, firing, &json("firing", firing)?)?),
         Write::Batch(batch) => Ok(batches::put(connection, batch, &json("batch", &**batch)?)?),
         Write::Spend(record) => Ok(spends::put(connection, record, &json("spending", record)?)?),
+        Write::Recorded(sample) => Ok(recorded::put(connection, sample, &json("recorded sample", &**sample)?)?),
         Write::Agreed(agreed) => put_agreed(connection, agreed.as_ref()),
     }
 }

@@ -91,6 +91,7 @@ impl Writer {
                 | Write::Firing(_)
                 | Write::Batch(_)
                 | Write::Spend(_)
+                | Write::Recorded(_)
                 | Write::Agreed(_) => {}
             }
         }

@@ -1,0 +1,75 @@
+//! The home's own runs for `orch eval routing --history`.
+
+use super::view::HistoryView;
+use crate::api::patterns::SampleView;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::runtime::alone;
+use crate::domain::policy::history::{Judged, Stock, block};
+use crate::domain::policy::outcomes::Outcomes;
+use std::cell::RefCell;
+
+/// What of them can be replayed.
+///
+/// # Errors
+/// There is too little of it; what is missing is told.
+pub fn outcomes(context: &Context) -> Result<(Outcomes, HistoryView), CliError> {
+    let read = RefCell::new(Vec::new());
+    alone(async {
+        let mut link = context.link().await?;
+        read.replace(link.get::<Vec<SampleView>>("/v1/patterns/samples").await?);
+        link.close().await?;
+        Ok(crate::cli::exit::Exit::Done)
+    })?;
+    let runs: Vec<Judged> = read.into_inner().into_iter().filter_map(judged).collect();
+    match block(&runs) {
+        (stock, Some(outcomes)) => Ok((outcomes, view(&stock))),
+        (stock, None) => Err(too_little(&stock)),
+    }
+}
+
+/// What a person recorded by hand belongs to no task: nobody else can have tried the same.
+fn judged(sample: SampleView) -> Option<Judged> {
+    let group =
+        sample.project.as_deref().and_then(|dir| dir.file_name()).map(|name| name.to_string_lossy().into_owned());
+    let model = match sample.model {
+        Some(model) => format!("{}/{model}", sample.agent),
+        None => sample.agent,
+    };
+    Some(Judged {
+        task: sample.task_id?.0,
+        group: group.unwrap_or_else(|| "all".to_owned()),
+        model,
+        accepted: sample.accepted,
+        cost: sample.cost_usd,
+    })
+}
+
+fn view(stock: &Stock) -> HistoryView {
+    HistoryView {
+        runs: stock.runs,
+        unpriced: stock.unpriced,
+        repeated: stock.repeated,
+        tasks_by_model: stock.tasks_by_model.clone(),
+    }
+}
+
+fn too_little(stock: &Stock) -> CliError {
+    let by_model = stock.tasks_by_model.iter().map(|(model, tasks)| format!("{model} on {tasks}"));
+    let by_model: Vec<String> = by_model.collect();
+    let of_models = match by_model.is_empty() {
+        true => String::new(),
+        false => format!("; tasks with a priced run: {}", by_model.join(", ")),
+    };
+    let Stock { runs, unpriced, .. } = stock;
+    CliError::Refused {
+        message: format!(
+            "the history of this home is too small for a replay: {} ({runs} judged runs, {unpriced} of them without a price{of_models})",
+            stock.lacks().join("; ")
+        ),
+        hint: Some(
+            "orch patterns stats tells what there is; orch eval routing --outcomes FILE replays recorded outcomes"
+                .to_owned(),
+        ),
+    }
+}

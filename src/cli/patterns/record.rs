@@ -1,0 +1,127 @@
+//! `orch patterns record`: a sample by hand.
+
+use super::page::who;
+use crate::api::patterns::{NewSample, Outcome, SampleView};
+use crate::cli::context::{Context, resolve};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::since::Since;
+use crate::cli::task::wait::span;
+use crate::cli::ui::text::line;
+use crate::domain::money::Usd;
+use crate::domain::route::Complexity;
+use clap::ValueEnum;
+use std::path::Path;
+use std::time::Duration;
+
+/// Arguments of `orch patterns record`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What kind of work: feature, fix, refactor, test, docs, research, review, ops, or a word that tasks here have
+    #[arg(long, value_name = "TYPE")]
+    task_type: String,
+    /// The model, as the agent's CLI names it
+    #[arg(long)]
+    model: String,
+    /// What became of the work
+    #[arg(long)]
+    outcome: Told,
+    /// The agent; without it, the only one that works with this model
+    #[arg(long)]
+    agent: Option<String>,
+    /// How hard it was: simple, medium or complex
+    #[arg(long, visible_alias = "complexity", value_name = "COMPLEXITY")]
+    tier: Option<Complexity>,
+    /// Its repository: the name or the directory of a registered project
+    #[arg(long)]
+    project: Option<String>,
+    /// What it cost, in US dollars; without it, not known
+    #[arg(long, value_name = "USD", value_parser = usd, allow_hyphen_values = true)]
+    cost: Option<Usd>,
+    /// How long it took: 90s, 10m, 1h 30m; without it, not known
+    #[arg(long, value_name = "TIME", value_parser = span, allow_hyphen_values = true)]
+    duration: Option<Duration>,
+    /// When it ended: how long ago (2h), or a time; without it, now
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    ended: Option<Since>,
+    /// Whatever is to be remembered of it
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, default_value = "")]
+    note: String,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Told {
+    /// It was good
+    Success,
+    /// It was not
+    Failure,
+}
+
+fn usd(text: &str) -> Result<Usd, String> {
+    let plain = text.strip_prefix('$').unwrap_or(text);
+    let cost = plain.parse::<f64>().ok().filter(|dollars| *dollars >= 0.0).and_then(Usd::from_dollars);
+    cost.ok_or_else(|| {
+        "expected an amount of US dollars from 0 on, such as 0.41; leave it out where it is not known".to_owned()
+    })
+}
+
+/// Records it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let new = NewSample {
+        task_type: args.task_type,
+        model: args.model,
+        outcome: match args.outcome {
+            Told::Success => Outcome::Success,
+            Told::Failure => Outcome::Failure,
+        },
+        agent: args.agent,
+        complexity: args.tier,
+        project: args.project.map(|word| project(&word, context)),
+        cost_usd: args.cost,
+        seconds: args.duration.map(|took| i64::try_from(took.as_secs()).unwrap_or(i64::MAX)),
+        ended_at: args.ended.map(|since| since.at(context.now().at)),
+        note: args.note,
+        by: Some(context.person()),
+    };
+    let mut link = context.link().await?;
+    let sample: SampleView = link.post("/v1/patterns/samples", &new).await?;
+    if context.ui.is_json() {
+        context.ui.json(&sample)?;
+    } else {
+        context.ui.data(&format!("{}\n", told(&sample)))?;
+        context.ui.note(&format!("next: orch patterns stats --type {}", sample.task_type));
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+/// A directory as the engine knows it; a name stays one.
+fn project(word: &str, context: &Context) -> String {
+    if word.contains('/') || word == "." {
+        resolve(&context.cwd, Path::new(word)).to_string_lossy().into_owned()
+    } else {
+        word.to_owned()
+    }
+}
+
+fn told(sample: &SampleView) -> String {
+    let outcome = if sample.accepted { "success" } else { "failure" };
+    let cost = sample.cost_usd.map_or_else(|| "cost not known".to_owned(), |cost| cost.to_string());
+    let who = who(&sample.agent, sample.model.as_deref());
+    line(&format!("recorded a {outcome} of {who} in {}, {cost}", sample.task_type)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_is_an_amount_that_can_be_paid() {
+        assert_eq!(usd("$0.41"), Ok(Usd::from_micros(410_000)));
+        assert_eq!(usd("0"), Ok(Usd::ZERO), "what was free was free");
+        for bad in ["-3", "nan", "NaN", "inf", "-inf", "1e300", "much", ""] {
+            assert!(usd(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The page of `orch route`. PURE.
+
+use crate::api::patterns::StandingView;
+use crate::api::route::{ForecastView, OutlookView, ResolvedView, RouteView};
+use crate::cli::patterns::page::{similar, who};
+use crate::cli::task::sheet::Sheet;
+use crate::cli::ui::paint::Paint;
+use crate::cli::ui::text::line;
+
+/// Everything that was found out.
+pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
+    let mut sheet = Sheet::new(paint);
+    sheet.route(&view.route);
+    sheet.optional("project", view.project.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
+    sheet.field("type", line(&view.task_type));
+    sheet.field("resolver", line(&resolver(&view.resolver)));
+    let chosen = who(&view.route.agent, view.route.model.as_deref());
+    let task_type = &view.task_type;
+    sheet.field("record", line(&record(view.record.chosen.as_ref(), &chosen, task_type)));
+    if let Some(best) = &view.record.recommended {
+        let told = format!("{}: {}", who(&best.agent, best.model.as_deref()), best.reason);
+        sheet.field("proven", line(&told));
+    }
+    sheet.field("cost", line(&cost(&view.cost, &chosen)));
+    if !view.similar.is_empty() {
+        sheet.heading("Similar tasks of the past");
+        sheet.push(&similar(&view.similar, columns, paint));
+    }
+    sheet.text()
+}
+
+fn resolver(found: &ResolvedView) -> String {
+    let Some(model) = &found.model else { return found.reason.clone() };
+    let tier = found.tier.as_ref().map(|tier| format!("tier {tier}"));
+    let price = match (found.input_usd_per_mtok, found.output_usd_per_mtok) {
+        (Some(input), Some(output)) => Some(format!("{input} in and {output} out for a million tokens")),
+        (None, _) | (_, None) => Some("price not known".to_owned()),
+    };
+    let about: Vec<String> = tier.into_iter().chain(price).collect();
+    format!("{model} ({}): {}", about.join(", "), found.reason)
+}
+
+fn record(standing: Option<&StandingView>, chosen: &str, task_type: &str) -> String {
+    let Some(StandingView { samples, successes, ci95: [low, high], by_hand, .. }) = standing else {
+        return format!("no {task_type} by {chosen} was judged yet");
+    };
+    let by_hand = if *by_hand > 0 { format!("; {by_hand} of them recorded by hand") } else { String::new() };
+    let (low, high) = (low * 100.0, high * 100.0);
+    format!("{successes} of {samples} accepted in {task_type} (95 %: {low:.0} to {high:.0} %){by_hand}")
+}
+
+/// A price that is not known is never a price of zero.
+fn cost(outlook: &OutlookView, chosen: &str) -> String {
+    let unpriced = match outlook.unpriced {
+        0 => String::new(),
+        count => format!(" ({count} told no price)"),
+    };
+    let Some(ForecastView { low_usd, median_usd, high_usd, samples, group }) = &outlook.forecast else {
+        return format!("unknown: no priced run by {chosen} yet{unpriced}");
+    };
+    let runs = if *samples == 1 { "1 run".to_owned() } else { format!("{samples} runs") };
+    let of = match group.split_last() {
+        None => format!("{runs} by {chosen}, whatever the task"),
+        Some((last, [])) => format!("{runs} by {chosen} of this {last}"),
+        Some((last, others)) => format!("{runs} by {chosen} of this {} and {last}", others.join(", ")),
+    };
+    format!("about {median_usd} a run; the middle half of {of}: {low_usd} to {high_usd}{unpriced}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::money::Usd;
+
+    fn outlook(samples: u64, group: &[&str], unpriced: u64) -> OutlookView {
+        let usd = Usd::from_micros;
+        let group = group.iter().map(|&word| word.to_owned()).collect();
+        let (low_usd, median_usd, high_usd) = (usd(100_000), usd(250_000), usd(900_000));
+        let forecast = (samples > 0).then_some(ForecastView { low_usd, median_usd, high_usd, samples, group });
+        OutlookView { forecast, unpriced }
+    }
+
+    #[test]
+    fn what_is_not_known_is_said_and_never_told_as_zero() {
+        let told = cost(&outlook(0, &[], 3), "codex (its own choice)");
+        assert_eq!(told, "unknown: no priced run by codex (its own choice) yet (3 told no price)");
+        let none = ResolvedView::none("claude takes its own default");
+        assert_eq!(resolver(&none), "claude takes its own default");
+        let unpriced = ResolvedView { model: Some("a/b".to_owned()), ..ResolvedView::none("so") };
+        assert_eq!(resolver(&unpriced), "a/b (price not known): so");
+        assert_eq!(record(None, "codex", "fix"), "no fix by codex was judged yet");
+    }
+
+    #[test]
+    fn a_forecast_says_of_which_runs_it_is() {
+        let told = |samples, group: &[&str]| cost(&outlook(samples, group, 0), "claude small");
+        for (samples, group, part) in [
+            (
+                7,
+                ["project", "type", "complexity"].as_slice(),
+                "7 runs by claude small of this project, type and complexity:",
+            ),
+            (7, &["complexity"], "7 runs by claude small of this complexity:"),
+            (1, &[], "1 run by claude small, whatever the task:"),
+        ] {
+            let told = told(samples, group);
+            assert!(told.starts_with("about $0.25 a run;") && told.contains(part), "{told}");
+            assert!(told.ends_with("$0.10 to $0.90"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Samples that a person records by hand.
+
+use super::commands::answer;
+use super::handle::{Command, EngineError, EngineHandle, Reply};
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::recorded::Recorded;
+use jiff::Timestamp;
+
+impl EngineHandle {
+    /// Records a sample by hand. It is on disk, with its number, when this returns.
+    pub async fn record(&self, recorded: Recorded) -> Result<Recorded, EngineError> {
+        self.call(|reply| Command::Record { recorded: Box::new(recorded), reply }).await
+    }
+}
+
+impl Engine {
+    /// Stores what was found to be sound, under a number of its own.
+    pub(super) fn record_sample(
+        &mut self,
+        turn: &mut Turn,
+        recorded: Recorded,
+        reply: Reply<Recorded>,
+        now: Timestamp,
+    ) {
+        self.world.last_recorded += 1;
+        let recorded = Recorded { number: self.world.last_recorded, ..recorded };
+        let Recorded { task_type, agent, model, by, accepted, .. } = &recorded;
+        let outcome = if *accepted { "success" } else { "failure" };
+        let text = format!("{by} records a {outcome}: {task_type} by {agent} {model}");
+        turn.note(&mut self.world, now, None, None, "pattern_recorded", text);
+        turn.recorded.push(recorded.clone());
+        answer(turn, reply, Ok(recorded));
+    }
+}
