@@ -70,6 +70,7 @@ mod tests {
                 "workflow",
                 "review",
                 "escalation",
+                "fallback",
                 "engine",
                 "breaker",
                 "budget",

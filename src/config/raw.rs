@@ -50,6 +50,9 @@ pub struct RawConfig {
     /// Upwards after work that was not good enough (docs/judging.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub escalation: Option<RawEscalation>,
+    /// Sideways after a failure of a provider: who takes over, as agent or agent/model (docs/routing.md).
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub fallback: Option<RawFallback>,
     /// The daemon's loop.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub engine: Option<RawEngine>,
@@ -265,6 +268,18 @@ pub struct RawEscalation {
     pub max_steps: Option<u32>,
     /// Weakest to strongest, as agent or agent/model; an empty list = the agent's own models by model_map.
     pub ladder: Option<Vec<String>>,
+}
+
+/// Keys under `fallback`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawFallback {
+    /// Of simple tasks, at most five; an empty list = the agents of router.agents in their order.
+    pub simple: Option<Vec<String>>,
+    /// Of medium tasks.
+    pub medium: Option<Vec<String>>,
+    /// Of complex tasks.
+    pub complex: Option<Vec<String>>,
 }
 
 /// Keys under `workflow`.

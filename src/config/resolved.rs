@@ -18,6 +18,7 @@ use crate::agents::provider_of;
 use crate::domain::budget::Payees;
 use crate::domain::catalog::Additions;
 use crate::domain::escalation::Escalation;
+use crate::domain::fallback::Fallback;
 use crate::domain::money::Usd;
 use crate::domain::overlap::Overlap;
 use crate::domain::redact::{Pattern, Redactor, is_secret_name};
@@ -54,6 +55,8 @@ pub struct Config {
     pub review: Review,
     /// Upwards.
     pub escalation: Escalation,
+    /// Sideways.
+    pub fallback: Fallback,
     /// The loop.
     pub engine: Engine,
     /// When starts stop.
@@ -253,6 +256,7 @@ impl Config {
             workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
             review: default.review.with(raw.review.unwrap_or_default()),
             escalation: default.escalation.with(raw.escalation.unwrap_or_default()),
+            fallback: default.fallback.with(raw.fallback.unwrap_or_default()),
             engine: default.engine.with(raw.engine.unwrap_or_default()),
             breaker: default.breaker.with(raw.breaker.unwrap_or_default()),
             budget: default.budget.with(raw.budget.unwrap_or_default()),

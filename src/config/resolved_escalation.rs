@@ -1,8 +1,9 @@
-//! When and where work that was not good enough goes up, and what a task may cost.
+//! When and where work that was not good enough goes up, where work goes whose provider fails, and what a task may cost.
 
-use super::raw::RawEscalation;
+use super::raw::{RawEscalation, RawFallback};
 use super::resolved::Config;
 use crate::domain::escalation::Escalation;
+use crate::domain::fallback::Fallback;
 use crate::domain::money::Usd;
 use crate::domain::retry::Bounds;
 use crate::domain::task::Spec;
@@ -22,6 +23,17 @@ impl Escalation {
     }
 }
 
+impl Fallback {
+    pub(super) fn with(self, raw: RawFallback) -> Self {
+        let rungs = |texts: Vec<String>| texts.iter().filter_map(|text| text.parse().ok()).collect();
+        Self {
+            simple: raw.simple.map_or(self.simple, rungs),
+            medium: raw.medium.map_or(self.medium, rungs),
+            complex: raw.complex.map_or(self.complex, rungs),
+        }
+    }
+}
+
 impl Config {
     /// How much a task may take before a person is asked.
     pub fn bounds(&self, spec: &Spec) -> Bounds {
@@ -30,6 +42,7 @@ impl Config {
             max_review_rounds: self.review.max_rounds,
             max_cost: own_max_cost(spec).or(self.workflow.max_cost_usd),
             escalation: self.escalation.clone(),
+            fallback: self.fallback.clone(),
         }
     }
 }

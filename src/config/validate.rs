@@ -3,6 +3,7 @@
 
 mod budget;
 mod models;
+mod rungs;
 
 use super::origin::{Origin, Origins};
 use super::problem::{ConfigProblem, did_you_mean};
@@ -10,7 +11,6 @@ use super::raw::{RawConfig, RawKind, RawMode, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::DialectKind;
-use crate::domain::escalation::Rung;
 use crate::domain::redact::{Pattern, PatternError};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -78,11 +78,7 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
             wrong(&format!("{key}.prompt"), message, Some(hint));
         }
     }
-    let rungs = raw.escalation.iter().flat_map(|escalation| escalation.ladder.iter().flatten());
-    for problem in rungs.filter_map(|rung| rung.parse::<Rung>().err()) {
-        let key = "escalation.ladder";
-        problems.push(ConfigProblem::new(origins.near(key).clone(), format!("{key}: {problem}")));
-    }
+    problems.extend(rungs::unreadable(raw, origins));
     problems.extend(budget::dates(raw, origins));
     problems
 }
@@ -95,6 +91,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.models();
     check.choice_of_models();
     check.budget();
+    check.rungs();
     check.workflow();
     check.http();
     check.redact();
@@ -220,14 +217,6 @@ impl Check<'_> {
         for pattern in &workflow.allowed_paths {
             if let Err(error) = globset::Glob::new(pattern) {
                 self.wrong("workflow.allowed_paths", format_args!("{pattern:?} is not a pattern: {}", error.kind()));
-            }
-        }
-        for rung in &self.config.escalation.ladder {
-            if self.config.agent(&rung.agent).is_none() {
-                self.wrong("escalation.ladder", format_args!("no agent is called {:?}", rung.agent));
-            }
-            if let Some(model) = &rung.model {
-                self.word("escalation.ladder", model);
             }
         }
         for name in self.config.review.agents.iter().flatten() {
@@ -390,6 +379,18 @@ mod tests {
             "c:1:22: escalation.ladder: \"claude/\" is not a rung: write agent or agent/model",
         );
         check("escalation: {ladder: [claude/--yes]}", "c:1:22: escalation.ladder: \"--yes\" is not a name of a model");
+    }
+
+    #[test]
+    fn a_chain_has_at_most_five_rungs_of_known_agents() {
+        check("fallback: {complex: [claude/opus, codex/o3, opencode/google/gemini-2.5-pro]}", "");
+        check("fallback: {medium: [clade]}", "c:1:20: fallback.medium: no agent is called \"clade\"");
+        check(
+            "fallback: {simple: [codex/]}",
+            "c:1:20: fallback.simple: \"codex/\" is not a rung: write agent or agent/model",
+        );
+        let six = "fallback: {simple: [codex, codex, codex, codex, codex, codex]}";
+        check(six, "c:1:20: fallback.simple: 6 rungs, of which only 5 would ever be tried");
     }
 
     #[test]

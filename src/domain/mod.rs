@@ -17,6 +17,7 @@ pub mod edit;
 pub mod escalation;
 pub mod event;
 pub mod evidence;
+pub mod fallback;
 pub mod filed;
 pub mod forecast;
 pub mod gc;

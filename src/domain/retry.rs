@@ -3,6 +3,7 @@
 
 use super::conflict;
 use super::escalation::{Choice, Escalation};
+use super::fallback::Fallback;
 use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Side};
 use super::route::{Complexity, RouteResult};
@@ -32,11 +33,19 @@ pub struct Bounds {
     pub max_cost: Option<Usd>,
     /// `escalation`.
     pub escalation: Escalation,
+    /// `fallback`.
+    pub fallback: Fallback,
 }
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { max_attempts: 3, max_review_rounds: 2, max_cost: None, escalation: Escalation::default() }
+        Self {
+            max_attempts: 3,
+            max_review_rounds: 2,
+            max_cost: None,
+            escalation: Escalation::default(),
+            fallback: Fallback::default(),
+        }
     }
 }
 
@@ -148,7 +157,8 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
             question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
         };
     }
-    if let Some(route) = sideways(task, failure, context) {
+    let choice = Choice { alternatives: context.alternatives, model_for: context.model_for };
+    if let Some(route) = context.bounds.fallback.next(task, failure.class, choice) {
         return Next::Again {
             run: again(failure, false),
             counts: false,
@@ -161,21 +171,6 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
         return Next::Again { run, counts: false, route: None, not_before: next_try(task, failure, context.now) };
     }
     Next::Ask { question: format!("{agent} cannot work ({}): {}", failure.class, failure.detail) }
-}
-
-/// The same task for another agent, unless the person named the agent.
-fn sideways(task: &Task, failure: &Failure, context: &Context<'_>) -> Option<RouteResult> {
-    let current = task.route.as_deref()?;
-    if task.agent_is_pinned() {
-        return None;
-    }
-    let agent = context.alternatives.iter().find(|a| **a != current.agent)?;
-    Some(RouteResult {
-        agent: agent.clone(),
-        model: (context.model_for)(current.complexity, agent),
-        reason: format!("moved from {}: {}", current.agent, failure.class),
-        ..current.clone()
-    })
 }
 
 fn again(failure: &Failure, resume: bool) -> NextRun {

@@ -278,7 +278,7 @@ impl Engine {
         Ok(next)
     }
 
-    /// Installed agents that are not cooling down, in the configured order.
+    /// Installed agents that are not cooling down and may spend something, in the configured order.
     fn alternatives(&self, task: &Task, now: Timestamp) -> Vec<String> {
         let current = task.route.as_ref().map(|r| r.agent.as_str());
         let free = |agent: &&String| {
@@ -286,7 +286,9 @@ impl Engine {
             !is_left_alone && self.broken(agent, now).is_none() && Some(agent.as_str()) != current
         };
         let candidates = self.settings.installed.iter().filter(|a| self.settings.config.router.agents.contains(a));
-        candidates.filter(free).filter(|agent| !self.world.pauses.holds_agent(agent)).cloned().collect()
+        let may_spend = |agent: &&String| !self.exhausted().contains(agent);
+        let candidates = candidates.filter(free).filter(may_spend);
+        candidates.filter(|agent| !self.world.pauses.holds_agent(agent)).cloned().collect()
     }
 }
 

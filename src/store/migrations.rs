@@ -97,9 +97,15 @@ pub fn migrate(connection: &mut Connection) -> Result<(), MigrationError> {
 
 /// Makes those of these steps that are still to be made.
 fn steps(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
-    let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
+    let found: usize = version(connection)?;
     for (index, step) in steps.iter().enumerate().skip(found) {
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have made it while this one waited.
+        let found: usize = version(&transaction)?;
+        if found > index {
+            continue;
+        }
         transaction.execute_batch(step)?;
         transaction.pragma_update(None, "user_version", index + 1)?;
         transaction.commit()?;
@@ -181,5 +187,23 @@ mod tests {
         migrate(&mut connection).expect("second");
         connection.pragma_update(None, "user_version", STEPS.len() + 1).expect("pragma");
         assert!(matches!(migrate(&mut connection), Err(MigrationError::Newer { .. })));
+    }
+
+    #[test]
+    fn two_that_bring_a_journal_up_at_the_same_time_do_it_once() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("orch.db");
+        Connection::open(&path).expect("a file").pragma_update(None, "journal_mode", "WAL").expect("a log");
+        std::thread::scope(|scope| {
+            let one = || {
+                let mut connection = Connection::open(&path).expect("a file");
+                connection.busy_timeout(std::time::Duration::from_secs(30)).expect("patience");
+                migrate(&mut connection).map(|()| check(&connection).expect("a version"))
+            };
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(one)).collect();
+            for one in all {
+                assert_eq!(one.join().expect("no panic").expect("migrated"), STEPS.len());
+            }
+        });
     }
 }

@@ -12,6 +12,7 @@ mod bad_input;
 mod batches;
 mod bridge;
 mod budget;
+mod chains;
 mod cli_contract;
 mod config_example;
 mod cost;
