@@ -180,7 +180,9 @@ fn repository(shop: &Shop, found: &mut Findings) {
     // The maintenance that an agent's `git commit` begins leaves its locks where it is killed with the agent; orch itself
     // never takes these in a trial.
     let of_maintenance = |name: &str| ["maintenance.lock", "packed-refs.lock"].contains(&name);
-    let hinders = |name: &str| name.ends_with(".lock") && !of_maintenance(name);
+    // The last that a `git commit` does is to drop this one; a run that goes on in the worktree finds it removed.
+    let of_agent = |name: &str| name == "AUTO_MERGE.lock";
+    let hinders = |name: &str| name.ends_with(".lock") && !of_maintenance(name) && !of_agent(name);
     let locks = below(&shop.repo.dir().join(".git"), &hinders);
     if !locks.is_empty() {
         found.push(finding(Broken::Stuck, format!("locks are left in the repository: {locks:?}")));

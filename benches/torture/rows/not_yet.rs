@@ -8,7 +8,11 @@ const fn not(id: &'static str, fault: &'static str, why: &'static str) -> Row {
 
 /// What does not exist yet.
 pub const LATE: [Row; 2] = [
-    not("R18", "budgets", "does not exist yet: orch records what runs cost and limits no spending"),
+    not(
+        "R18",
+        "budgets",
+        "no row of its own: in every fourth course of R24 money is short, and nothing begins by itself on a day of which enough is spent",
+    ),
     not(
         "R22",
         "channels",

@@ -74,6 +74,9 @@ fn out(trouble: Trouble) -> Findings {
     shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
     let daemon = shop.orch_program().args(["serve"]).start();
+    wait::wait_until("the tasks", RUN, || {
+        shop.json(["task", "list", "--json"]).as_array().is_some_and(|tasks| tasks.len() == jobs.len())
+    });
     let mut found = others_work(&shop, &[4, 5], begun);
     found.extend(waits_with_a_reason(&shop, trouble));
     if trouble != Trouble::Until {
