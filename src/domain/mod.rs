@@ -8,6 +8,7 @@ pub mod breaker;
 pub mod budget;
 pub mod catalog;
 pub mod change;
+pub mod channel;
 pub mod circle;
 pub mod claim;
 pub mod conflict;

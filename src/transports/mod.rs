@@ -6,6 +6,8 @@
 pub mod chat;
 
 use crate::api::stream::StreamEvent;
+use crate::domain::channel::Saying;
+use chat::Refusal;
 use futures::stream::{Stream, StreamExt};
 use std::future::Future;
 use std::time::Duration;
@@ -33,6 +35,15 @@ pub trait Sink {
 
     /// Shows everything that it holds, however long that takes, and closes.
     fn shutdown(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+}
+
+/// A channel that things are said in, beside streams. How a message is named is the channel's own; it is kept as text.
+pub trait Channel: Send + Sync {
+    /// Says something. Returns the name of the message, where it can be changed later.
+    fn say(&self, saying: &Saying) -> impl Future<Output = Result<Option<String>, Refusal>> + Send;
+
+    /// Puts something else into the place of what was said.
+    fn change(&self, message: &str, saying: &Saying) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// Carries a stream to a sink, to the end of the stream. Work of the sink is never broken off half-way; meanwhile the
