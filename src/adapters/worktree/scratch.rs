@@ -9,8 +9,9 @@ use std::time::Duration;
 
 /// The reason that marks a scratch worktree. The lock also keeps `git worktree prune` away.
 const REASON: &str = "orch scratch";
-/// How long is waited before a removal that failed is tried again.
-const REMOVE_AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
+/// How long is waited before a removal that failed is tried again: a disk may be full or read-only for a while.
+const REMOVE_AGAIN: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
 
 impl Entry {
     /// Whether it is one that may be thrown away.
@@ -37,7 +38,7 @@ impl Repo {
     }
 
     /// Throws a scratch worktree away. One that is not there is fine. Nobody comes by here again: what fails is tried
-    /// again at once, because a disk or a table of files that was full for a moment leaves nothing behind that way.
+    /// again, because a disk that was full for a while leaves nothing behind that way.
     pub async fn remove_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
         let mut pauses = REMOVE_AGAIN.iter();
         loop {
