@@ -233,7 +233,8 @@ impl Engine {
 
     /// The ids for entries that have none. One that orch has numbered already, in a copy that the editor did not load, is
     /// known by its title, or by being the only one. A task that is over (`settled`: those that the file lacks) only by its
-    /// title: beside an entry that was taken out, a new one may have been written.
+    /// title: beside an entry that was taken out, a new one may have been written. One that lost its number (a slip of the
+    /// hand in the key, a flipped bit) is known by its title together with the status that orch wrote there.
     pub(super) fn numbered_before(&mut self, doc: &TasksDoc, settled: &[TaskId]) -> BTreeMap<usize, TaskId> {
         let without: Vec<&Entry> = doc.entries().iter().filter(|entry| entry.sound && entry.id.is_none()).collect();
         if without.is_empty() {
@@ -241,7 +242,8 @@ impl Engine {
         }
         let is_numbered = |task: &Arc<Task>| task.file.seen() == Seen::Numbered;
         let at_hand = self.world.tasks.values().filter(|task| doc.ids().binary_search(&task.id).is_err());
-        let mut lacking: Vec<Arc<Task>> = at_hand.filter(|task| is_numbered(task)).cloned().collect();
+        let (mut lacking, mut lost): (Vec<Arc<Task>>, Vec<Arc<Task>>) =
+            at_hand.filter(|task| task.file.is_written()).cloned().partition(is_numbered);
         if let ([task], [entry]) = (&lacking[..], &without[..])
             && !task.status().is_final()
         {
@@ -249,11 +251,18 @@ impl Engine {
         }
         let of_journal = settled.iter().rev().filter(|id| !self.world.tasks.contains_key(id));
         let of_journal: Vec<TaskId> = of_journal.take(LOOKED_UP).copied().collect();
-        lacking.extend(of_journal.into_iter().filter_map(|id| self.look_up(id)).filter(is_numbered));
+        for task in of_journal.into_iter().filter_map(|id| self.look_up(id)).filter(|task| task.file.is_written()) {
+            if is_numbered(&task) { lacking.push(task) } else { lost.push(task) }
+        }
         let mut known = BTreeMap::new();
         for entry in without {
-            let Some(at) = lacking.iter().position(|task| task.spec.title == entry.spec.title) else { continue };
-            known.insert(entry.index, lacking.remove(at).id);
+            let is_called = |task: &Arc<Task>| task.spec.title == entry.spec.title;
+            let is_as_written = |task: &Arc<Task>| is_called(task) && entry.status == Some(task.status());
+            if let Some(at) = lacking.iter().position(is_called) {
+                known.insert(entry.index, lacking.remove(at).id);
+            } else if let Some(at) = lost.iter().position(is_as_written) {
+                known.insert(entry.index, lost.remove(at).id);
+            }
         }
         known
     }

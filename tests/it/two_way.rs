@@ -173,6 +173,31 @@ fn an_entry_that_an_editor_saves_again_without_its_id_is_the_same_task() {
 }
 
 #[test]
+fn an_entry_whose_number_was_spoilt_is_the_same_task_and_gets_it_again() {
+    for (line, spoilt) in [("- id: 2", "- ud: 2"), ("- id: 2", "- i$: 2"), ("- id: 2\n    title", "- title")] {
+        let sealed = with_three();
+        sealed.write_tasks(&sealed.read_tasks().replacen(line, spoilt, 1));
+        wait_until(spoilt, SOON, || {
+            let listed = json(&sealed, &["task", "list"]);
+            let ids: Vec<u64> =
+                listed.as_array().expect("tasks").iter().filter_map(|task| task["id"].as_u64()).collect();
+            assert_eq!(ids, [1, 2, 3], "{}", sealed.read_tasks());
+            sealed.read_tasks().contains("id: 2")
+        });
+        assert_eq!(show(&sealed, 2)["title"], "Two");
+        assert_eq!(status(&sealed, 2), "new");
+    }
+    // A new one of that name beside one that was taken out is a new one.
+    let sealed = with_three();
+    let new = sealed.read_tasks().replacen("  - id: 2\n    title: Two\n    status: new\n", "  - title: Two\n", 1);
+    sealed.write_tasks(&new);
+    wait_until("a task of its own", SOON, || {
+        let listed = json(&sealed, &["task", "list"]);
+        listed.as_array().is_some_and(|tasks| tasks.iter().any(|task| task["id"] == 4 && task["title"] == "Two"))
+    });
+}
+
+#[test]
 fn an_empty_lost_or_cut_file_gives_nothing_up_and_a_person_decides() {
     let half = &THREE[..THREE.find("  - id: 2").expect("there")];
     for lost in [Some(""), None, Some("tasks: []\n"), Some(half), Some(&THREE[..THREE.len() / 2])] {
