@@ -174,6 +174,35 @@ pub fn create_dir_private(path: &Path) -> Result<(), FsError> {
     Ok(())
 }
 
+/// Makes a directory and what is missing above it, with the usual permissions. One that exists stays as it is.
+///
+/// # Errors
+/// It cannot be made.
+pub fn create_dirs(path: &Path) -> Result<(), FsError> {
+    std::fs::create_dir_all(path).map_err(|source| FsError::io("make the directory", path, source))
+}
+
+/// Lets everybody read a file: what a package installs.
+///
+/// # Errors
+/// The operating system refuses.
+pub fn readable_by_all(path: &Path) -> Result<(), FsError> {
+    let set = std::fs::set_permissions(path, Permissions::from_mode(0o644));
+    set.map_err(|source| FsError::io("open to all", path, source))
+}
+
+/// Removes a file. One that is not there is no error; whether it was there.
+///
+/// # Errors
+/// The operating system refuses.
+pub fn remove_file(path: &Path) -> Result<bool, FsError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(FsError::io("remove", path, source)),
+    }
+}
+
 /// Replaces a file that only orch writes: a reader sees the old content or the new one, never a part. Mode 0600.
 ///
 /// # Errors

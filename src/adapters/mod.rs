@@ -10,5 +10,6 @@ pub mod probes;
 pub mod process;
 pub mod provider_api;
 pub mod registered;
+pub mod supervised;
 pub mod tmux;
 pub mod worktree;

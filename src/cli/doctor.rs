@@ -6,6 +6,7 @@ use super::credentials;
 use super::error::CliError;
 use super::exit::Exit;
 use super::repository;
+use super::service;
 use super::settings;
 use super::ui::paint::{Paint, Role};
 use super::ui::text::line;
@@ -72,6 +73,7 @@ async fn look(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> 
     findings.push(config_finding);
     findings.push(home(setup.home.root()));
     findings.push(engine(setup).await);
+    findings.extend(service::checkup(context, &config));
     findings.extend(journal(setup));
     let patient = Patient {
         home: &setup.home,

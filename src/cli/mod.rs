@@ -5,6 +5,7 @@ mod backup;
 mod batch;
 mod breaker;
 mod budget;
+mod called;
 mod config;
 mod context;
 mod cost;
@@ -24,6 +25,7 @@ mod http;
 mod init;
 mod job;
 mod leave;
+mod manual;
 mod models;
 mod patterns;
 mod pause;
@@ -42,6 +44,7 @@ mod status;
 mod stream;
 mod task;
 mod ui;
+mod upgrade;
 mod version;
 mod why;
 
@@ -97,7 +100,7 @@ enum Command {
     Resume(pause::Args),
     /// Stop the daemon: at once, when all is finished, or with its agents interrupted
     Shutdown(shutdown::Args),
-    /// The daemon's own history: each start, stop and respawn
+    /// The daemon as a service of brew, launchd or systemd: install, start, restart; how it stands; its log and history
     Service(service::Args),
     /// Add, list, show, run and steer tasks
     Task(task::Args),
@@ -171,6 +174,13 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Play the whole job with three tasks in a temporary home
     Demo(demo::Args),
+    /// Tell whether a newer orch waits, and what a restart would do to what runs
+    Upgrade(upgrade::Args),
+    /// Print the completions for a shell
+    Completions(manual::Completions),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Man(manual::Man),
     /// Print the version
     Version,
 }
@@ -237,6 +247,9 @@ fn unparsed(error: &clap::Error, wants_json: bool) -> Exit {
 fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
         Command::Version => version::run(context),
+        Command::Completions(args) => manual::completions(&args, context),
+        Command::Man(args) => manual::man(&args, context),
+        Command::Upgrade(args) => alone(upgrade::run(args, context)),
         Command::Init(args) => alone(init::run(args, context)),
         Command::Serve(args) => together(context, serve::run(args, context)),
         Command::Pulse(args) => together(context, serve::run(args.into(), context)),
@@ -379,6 +392,17 @@ mod tests {
         "shutdown --now --dry-run --json",
         "serve --replace",
         "service history --json",
+        "service install --supervisor systemd --dry-run --json",
+        "service uninstall --supervisor homebrew",
+        "service start --replace --json",
+        "service stop --drain",
+        "service restart --drain",
+        "service status --json",
+        "service logs -f -n 20",
+        "upgrade check --json",
+        "completions zsh",
+        "man /tmp/pages",
+        "serve --existing-home --log stderr",
         "run 3 --anyway",
         "http --json",
         "version",

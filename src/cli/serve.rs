@@ -1,5 +1,6 @@
 //! `orch serve` and `orch pulse`: the engine in this process, until it is done or told to leave. Agents go on either way.
 
+mod beat;
 mod opening;
 mod respawn;
 mod signals;
@@ -12,6 +13,7 @@ use super::pause;
 use super::settings;
 use super::ui::Ui;
 use crate::adapters::process::{exit_after, raise_file_limit};
+use crate::adapters::supervised::Supervised;
 use crate::api::client::Client;
 use crate::api::status::StatusView;
 use crate::config::Config;
@@ -20,10 +22,12 @@ use crate::daemon::{Running, Setup};
 use crate::domain::service::Leave;
 use crate::engine::{self, Farewell, Mode};
 use crate::telemetry::{self, RotatingFile, Sink};
+use beat::Beat;
 use futures::FutureExt;
 use opening::open;
 use respawn::respawn;
 use signals::{Order, Signals};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// After a signal the process is gone by then, whatever hangs.
@@ -50,6 +54,9 @@ pub struct Args {
     /// Take the place of the daemon that runs; agents go on
     #[arg(long, conflicts_with_all = ["once", "until_idle"])]
     replace: bool,
+    /// Make no home where none is: its disk may not be mounted (for services)
+    #[arg(long)]
+    existing_home: bool,
     /// Where the log goes; ORCH_LOG chooses what is logged
     #[arg(long, value_name = "WHERE", default_value = "file")]
     log: Log,
@@ -65,13 +72,16 @@ pub struct Pulse {
 
 impl From<Pulse> for Args {
     fn from(pulse: Pulse) -> Self {
-        Self { once: true, until_idle: false, replace: false, log: pulse.log }
+        Self { once: true, until_idle: false, replace: false, existing_home: false, log: pulse.log }
     }
 }
 
 /// Serves.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
+    if args.existing_home && !setup.home.state().is_dir() {
+        return Err(no_home(&setup.home));
+    }
     need_programs(&setup).await?;
     let mode = match (args.once, args.until_idle) {
         (true, _) => Mode::Once,
@@ -81,6 +91,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if mode == Mode::Serve {
         raise_file_limit();
     }
+    let supervised = Supervised::of(&context.environment).filter(|_| mode == Mode::Serve).map(Arc::new);
     // From here on a signal is an order to this engine, also while it opens.
     let mut signals = Signals::listen(mode == Mode::Serve && !context.ui.is_watched())?;
     loop {
@@ -94,9 +105,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         greet(mode, &setup, context);
         tell_of_damage(&running, context);
         let word = running.signals.clone();
+        let beat = supervised.as_ref().map(|supervised| {
+            supervised.ready(&format!("orch {} serves {home}", env!("CARGO_PKG_VERSION")));
+            Beat::of(supervised, &running.client)
+        });
         let (farewell, stopped) = serve(running, &mut signals, context, &word).await;
+        drop(beat);
         tracing::info!("orch leaves");
         if farewell.respawns {
+            // The time that the supervisor waits begins again with it.
+            supervised.iter().for_each(|supervised| supervised.alive());
             return Err(respawn(context));
         }
         if farewell.reopens() {
@@ -107,7 +125,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             tracing::error!("{told}");
             context.ui.warning(&told);
         }
+        supervised.iter().for_each(|supervised| supervised.stopping());
         return Ok(stopped.unwrap_or_else(|| exit_of(mode, &farewell)));
+    }
+}
+
+fn no_home(home: &Home) -> CliError {
+    CliError::NotFound {
+        message: format!("there is no home of orch at {}", home.root().display()),
+        hint: Some("is its disk mounted? `orch serve` without --existing-home makes a new one there".to_owned()),
     }
 }
 

@@ -1,13 +1,23 @@
-//! `orch service history`: each start, stop and respawn of the daemon.
+//! `orch service`: the daemon in the hands of a supervisor of processes: Homebrew, launchd or systemd --user. Written, removed,
+//! started, stopped and asked here; what a supervisor reads and which one it is, decides `domain::service`.
+
+mod checkup;
+mod definitions;
+mod history;
+mod install;
+mod logs;
+mod running;
+mod site;
+mod status;
+
+pub use checkup::checkup;
+pub use status::{Waiting, waiting};
 
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::ui::table::{Column, Width, cell, render};
-use super::ui::time::{Now, short};
-use crate::domain::service::ServiceEntry;
+use crate::domain::service::supervisor::Supervisor;
 use clap::Subcommand;
-use jiff::SignedDuration;
 
 /// Arguments of `orch service`.
 #[derive(Debug, clap::Args)]
@@ -18,73 +28,55 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the service for this program, this home and this PATH; it starts with the next login or boot
+    Install(install::Args),
+    /// Stop the service and remove it; agents go on
+    Uninstall(install::Removal),
+    /// Start it now
+    Start(running::Start),
+    /// Stop it now; agents go on, and the next start takes them over
+    Stop(running::Stop),
+    /// Start it anew, with the program that is on the disk; no run notices
+    Restart(running::Restart),
+    /// Tell who is in charge, since when, which version runs, how it ended before, and whether a newer program waits
+    Status,
+    /// Print the end of the daemon's log
+    Logs(logs::Args),
     /// Each start, stop and respawn: version, process, why, how long, memory
-    History {
-        /// The newest so many
-        #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        limit: u32,
-    },
+    History(history::Args),
 }
 
-const HEAD: [Column; 7] = [
-    Column::new("when", Width::Whole),
-    Column::new("what", Width::Whole),
-    Column::new("version", Width::Whole),
-    Column::number("pid"),
-    Column::number("served"),
-    Column::number("memory"),
-    Column::new("why", Width::Rest(20)),
-];
-
-/// Tells it.
-pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let Command::History { limit } = args.command;
-    let path = format!("/v1/service/history?limit={limit}");
-    let ui = context.ui;
-    let told = |entries: &Vec<ServiceEntry>, now: &Now, paint| {
-        let rows: Vec<_> = entries.iter().map(|entry| row(entry, now)).collect();
-        render(&HEAD, &rows, ui.columns(), paint)
-    };
-    context.present(&path, told).await
+/// A supervisor, as it is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Wanted {
+    /// brew services
+    Homebrew,
+    /// launchd, of macOS
+    Launchd,
+    /// systemd --user, of Linux
+    Systemd,
 }
 
-fn row(entry: &ServiceEntry, now: &Now) -> [super::ui::table::Cell<'static>; 7] {
-    let served = entry.lasted_seconds.map(|seconds| short(SignedDuration::from_secs(seconds)));
-    let memory = entry.memory_bytes.map(|bytes| format!("{} MB", bytes / 1_000_000));
-    [
-        cell(now.past(entry.at)),
-        cell(entry.kind.as_str()),
-        cell(entry.version.clone()),
-        cell(entry.pid.to_string()),
-        cell(served.unwrap_or_default()),
-        cell(memory.unwrap_or_default()),
-        cell(entry.why.clone()),
-    ]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::fixture::now;
-    use crate::cli::ui::paint::Paint;
-    use crate::domain::service::{Cause, ServiceKind};
-
-    #[test]
-    fn an_end_says_how_long_it_lasted_and_why_it_came() {
-        let entry = ServiceEntry {
-            at: "2026-03-01T10:00:00Z".parse().expect("a time"),
-            kind: ServiceKind::Respawn,
-            cause: Cause::Memory,
-            version: "0.1.0".to_owned(),
-            pid: 7,
-            why: "too\u{1b}[2J large".to_owned(),
-            lasted_seconds: Some(7_300),
-            memory_bytes: Some(600_000_000),
-        };
-        let table = render(&HEAD, &[row(&entry, &now())], 120, Paint::OFF);
-        let last = table.lines().last().expect("a row");
-        for part in ["respawn", "0.1.0", "2h", "600 MB", "too\\u{1b}[2J large"] {
-            assert!(last.contains(part), "{part} in {table}");
+impl From<Wanted> for Supervisor {
+    fn from(wanted: Wanted) -> Self {
+        match wanted {
+            Wanted::Homebrew => Self::Homebrew,
+            Wanted::Launchd => Self::Launchd,
+            Wanted::Systemd => Self::Systemd,
         }
+    }
+}
+
+/// Runs one of them.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Install(args) => install::install(args, context).await,
+        Command::Uninstall(args) => install::uninstall(args, context).await,
+        Command::Start(args) => running::start(args, context).await,
+        Command::Stop(args) => running::stop(args, context).await,
+        Command::Restart(args) => running::restart(args, context).await,
+        Command::Status => status::run(context).await,
+        Command::Logs(args) => logs::run(args, context).await,
+        Command::History(args) => history::run(args, context).await,
     }
 }

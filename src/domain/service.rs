@@ -1,5 +1,9 @@
 //! The life of the daemon: how it leaves, what is written down of its starts and ends, and when it may start itself
-//! anew because it has grown. PURE.
+//! anew because it has grown. Below: what a supervisor of processes is told about it, and which one it is. PURE.
+
+pub mod definition;
+pub mod release;
+pub mod supervisor;
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;

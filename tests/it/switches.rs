@@ -5,4 +5,4 @@ mod between;
 mod pause;
 mod shutdown;
 mod upgrade;
-mod yard;
+pub mod yard;

@@ -17,6 +17,7 @@ pub mod provider;
 pub mod repo;
 pub mod sealed_box;
 pub mod terminal;
+pub mod user_manager;
 pub mod wait;
 pub mod worktree_states;
 pub mod yard;

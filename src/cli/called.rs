@@ -1,0 +1,24 @@
+//! Where this program stands, as it was called: there a newer one will stand after an upgrade.
+
+use super::context::Context;
+use crate::adapters::process::which;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// The program that was called as `name`. Symbolic links stay: they are what an upgrade moves.
+pub fn program(name: &OsStr, context: &Context) -> PathBuf {
+    let called = Path::new(name);
+    if called.components().count() > 1 {
+        return context.cwd.join(called);
+    }
+    let found = name.to_str().and_then(|name| which(name, context.path()));
+    found.or_else(|| std::env::current_exe().ok()).unwrap_or_else(|| called.to_owned())
+}
+
+/// This program.
+pub fn own(context: &Context) -> PathBuf {
+    let name = std::env::args_os().next().unwrap_or_else(|| "orch".into());
+    let called = program(&name, context);
+    let plain: PathBuf = called.components().filter(|part| *part != std::path::Component::CurDir).collect();
+    if plain.is_file() { plain } else { std::env::current_exe().unwrap_or(plain) }
+}

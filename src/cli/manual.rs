@@ -1,0 +1,99 @@
+//! `orch completions` and `orch man`: what a shell and `man` read, made from the definition of the command line itself.
+
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use crate::adapters::fs;
+use clap::CommandFactory;
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Arguments of `orch completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// bash, zsh or fish
+    shell: Known,
+}
+
+/// The shells whose completions are installed by the packages.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Known {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+/// Arguments of `orch man`.
+#[derive(Debug, clap::Args)]
+pub struct Man {
+    /// Write the page of each command into this directory; without it the page of orch is printed
+    dir: Option<PathBuf>,
+}
+
+/// Prints the completions of a shell.
+pub fn completions(args: &Completions, context: &Context) -> Result<Exit, CliError> {
+    let shell = match args.shell {
+        Known::Bash => Shell::Bash,
+        Known::Zsh => Shell::Zsh,
+        Known::Fish => Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut super::Cli::command(), "orch", &mut text);
+    context.ui.bytes(&text)?;
+    Ok(Exit::Done)
+}
+
+/// Prints the page of orch, or writes all.
+pub fn man(args: &Man, context: &Context) -> Result<Exit, CliError> {
+    let failed = CliError::system("cannot make the page");
+    let mut command = super::Cli::command();
+    // What belongs to each command is in its own page, too.
+    command.build();
+    let Some(dir) = &args.dir else {
+        context.ui.bytes(&page(command).map_err(failed)?)?;
+        return Ok(Exit::Done);
+    };
+    fs::create_dirs(dir)?;
+    let mut all = Vec::new();
+    gather(command, &mut all);
+    for command in all {
+        let file = dir.join(format!("{}.1", command.get_display_name().unwrap_or("orch")));
+        fs::write_private(&file, &page(command).map_err(CliError::system("cannot make the page"))?, fs::Durability::Cached)?;
+        fs::readable_by_all(&file)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    clap_mangen::Man::new(command).manual("orch").render(&mut text)?;
+    Ok(text)
+}
+
+/// The command and all below it that are shown.
+fn gather(command: clap::Command, all: &mut Vec<clap::Command>) {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set() && below.get_name() != "help") {
+        gather(below.clone(), all);
+    }
+    all.push(command);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_has_a_page_of_its_own() {
+        let mut command = super::super::Cli::command();
+        command.build();
+        let mut all = Vec::new();
+        gather(command, &mut all);
+        let names: Vec<&str> = all.iter().filter_map(|command| command.get_display_name()).collect();
+        for name in ["orch", "orch-task", "orch-task-add", "orch-service-install"] {
+            assert_eq!(names.iter().filter(|found| **found == name).count(), 1, "{name} in {names:?}");
+        }
+        let page = all.into_iter().find(|command| command.get_display_name() == Some("orch-task")).map(page);
+        let page = String::from_utf8(page.expect("a page").expect("made")).expect("text");
+        assert!(page.contains(".TH orch-task 1") && page.contains("steer tasks"), "{page}");
+    }
+}

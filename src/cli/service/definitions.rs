@@ -1,0 +1,97 @@
+//! The files in which supervisors read what to start: where they lie, and what stands in them.
+
+use crate::adapters::fs;
+use crate::domain::service::definition::{Definition, LABEL, UNIT};
+use crate::domain::service::supervisor::Supervisor;
+use std::path::{Path, PathBuf};
+
+/// The largest definition that is read, in bytes.
+const LARGEST: usize = 1 << 20;
+
+/// A definition that is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Who reads it.
+    pub supervisor: Supervisor,
+    /// Where it lies.
+    pub file: PathBuf,
+    /// What stands in it.
+    pub definition: Definition,
+    /// Its text.
+    pub text: String,
+    /// A package has brought it: it is not orch's to change.
+    pub is_packaged: bool,
+}
+
+/// Where a person's own systemd units lie.
+fn units(dir: &Path, config: Option<&Path>) -> PathBuf {
+    config.map_or_else(|| dir.join(".config"), Path::to_owned).join("systemd/user")
+}
+
+/// Where orch writes the definition for a supervisor; Homebrew writes its own.
+pub fn file_for(supervisor: Supervisor, dir: &Path, config: Option<&Path>) -> Option<PathBuf> {
+    match supervisor {
+        Supervisor::Systemd => Some(units(dir, config).join(UNIT)),
+        Supervisor::Launchd => Some(dir.join("Library/LaunchAgents").join(format!("{LABEL}.plist"))),
+        Supervisor::Homebrew => None,
+    }
+}
+
+/// All that are installed. A person's own unit takes the place of one that a package has brought.
+pub fn found(dir: &Path, config: Option<&Path>) -> Vec<Found> {
+    let agents = dir.join("Library/LaunchAgents");
+    let own_unit = units(dir, config).join(UNIT);
+    let mut all = vec![
+        read(Supervisor::Homebrew, agents.join("homebrew.mxcl.orch.plist")),
+        read(Supervisor::Homebrew, units(dir, config).join("homebrew.orch.service")),
+        read(Supervisor::Launchd, agents.join(format!("{LABEL}.plist"))),
+        read(Supervisor::Systemd, own_unit.clone()),
+    ];
+    if !own_unit.exists() {
+        let packaged = ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
+        let unit = packaged.into_iter().find_map(|place| read(Supervisor::Systemd, Path::new(place).join(UNIT)));
+        all.push(unit.map(|unit| Found { is_packaged: true, ..unit }));
+    }
+    all.into_iter().flatten().collect()
+}
+
+fn read(supervisor: Supervisor, file: PathBuf) -> Option<Found> {
+    let text = fs::read_text(&file, LARGEST).ok()?;
+    let is_unit = file.extension().is_some_and(|extension| extension == "service");
+    let definition = if is_unit { Definition::of_unit(&text) } else { Definition::of_plist(&text) };
+    Some(Found { supervisor, file, definition, text, is_packaged: false })
+}
+
+/// Writes one.
+///
+/// # Errors
+/// It cannot be written; what was there before is there still.
+pub fn write(file: &Path, text: &str) -> Result<(), fs::FsError> {
+    if let Some(dir) = file.parent() {
+        fs::create_dirs(dir)?;
+    }
+    fs::write_private(file, text.as_bytes(), fs::Durability::Synced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn definitions_are_found_where_their_supervisors_look() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let unit = file_for(Supervisor::Systemd, dir.path(), None).expect("a place");
+        let list = file_for(Supervisor::Launchd, dir.path(), None).expect("a place");
+        assert_eq!(file_for(Supervisor::Homebrew, dir.path(), None), None);
+        let definition = Definition { program: "/bin/orch".to_owned(), ..Definition::default() };
+        write(&unit, &definition.unit().expect("a unit")).expect("written");
+        write(&list, &definition.plist("/l").expect("a list")).expect("written");
+        let all = found(dir.path(), None);
+        let who: Vec<Supervisor> = all.iter().map(|found| found.supervisor).collect();
+        assert_eq!(who, [Supervisor::Launchd, Supervisor::Systemd]);
+        assert!(all.iter().all(|found| found.definition == definition));
+        let elsewhere = dir.path().join("elsewhere");
+        let kept: Vec<_> = found(dir.path(), Some(&elsewhere)).into_iter().filter(|one| !one.is_packaged).collect();
+        assert_eq!(kept.len(), 1, "units lie below XDG_CONFIG_HOME");
+    }
+}

@@ -1,0 +1,230 @@
+//! `orch service install` and `uninstall`: the definition is written for one supervisor, and taken back.
+
+use super::Wanted;
+use super::checkup::lacking;
+use super::definitions::{Found, file_for, write};
+use super::site::Site;
+use crate::adapters::fs;
+use crate::cli::called;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::settings;
+use crate::domain::service::definition::{Definition, UNIT, lasting_path};
+use crate::domain::service::supervisor::Supervisor;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `orch service install`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// For this supervisor; by default the one that fits this installation
+    #[arg(long, value_name = "NAME")]
+    supervisor: Option<Wanted>,
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Arguments of `orch service uninstall`.
+#[derive(Debug, clap::Args)]
+pub struct Removal {
+    /// Of this supervisor; by default of all that have it
+    #[arg(long, value_name = "NAME")]
+    supervisor: Option<Wanted>,
+}
+
+/// What was installed. Part of the JSON contract.
+#[derive(Serialize)]
+struct Installed<'a> {
+    supervisor: Supervisor,
+    file: &'a Path,
+    changed: bool,
+    program: &'a str,
+    path: Option<&'a str>,
+    home: PathBuf,
+}
+
+/// Installs, which may be done again.
+pub async fn install(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let site = Site::look(context)?;
+    let supervisor = site.choose(args.supervisor.map(Supervisor::from))?;
+    if let Some(other) = site.found.iter().find(|found| found.supervisor != supervisor && !found.is_packaged) {
+        return Err(taken(supervisor, other));
+    }
+    let config = context.environment.get("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let Some(file) = file_for(supervisor, &site.dir, config.as_deref()) else {
+        context.ui.note("Homebrew writes the service itself, when it is started; next: orch service start");
+        return Ok(Exit::Done);
+    };
+    let definition = definition(&site);
+    let text = text_for(supervisor, &definition, &site)?;
+    if args.dry_run {
+        context.ui.note(&format!("would be written to {}:", file.display()));
+        context.ui.data(&text)?;
+        return Ok(Exit::Done);
+    }
+    site.reachable(supervisor)?;
+    let before = site.found.iter().find(|found| found.file == file);
+    if let Some(before) = before
+        && site.home_of(before) != site.setup.home.root()
+    {
+        return Err(other_home(&site, before));
+    }
+    site.setup.prepare()?;
+    let changed = before.is_none_or(|before| before.text != text);
+    if changed {
+        write(&file, &text)?;
+    }
+    if supervisor == Supervisor::Systemd {
+        site.order(supervisor, &["daemon-reload"]).await?;
+        site.order(supervisor, &["enable", UNIT]).await?;
+    }
+    tell(&site, supervisor, &Told { file: &file, before, definition: &definition, changed })
+}
+
+struct Told<'a> {
+    file: &'a Path,
+    before: Option<&'a Found>,
+    definition: &'a Definition,
+    changed: bool,
+}
+
+fn tell(site: &Site<'_>, supervisor: Supervisor, told: &Told<'_>) -> Result<Exit, CliError> {
+    let ui = site.context.ui;
+    warn(site, supervisor, told.definition);
+    if ui.is_json() {
+        let (file, changed, definition) = (told.file, told.changed, told.definition);
+        let home = site.setup.home.root().to_owned();
+        let (program, path) = (definition.program.as_str(), definition.path.as_deref());
+        ui.json(&Installed { supervisor, file, changed, program, path, home })?;
+        return Ok(Exit::Done);
+    }
+    let (file, home) = (told.file.display(), site.setup.home.root().display());
+    let said = match (told.before, told.changed) {
+        (None, _) => format!("installed for {}: {file}", supervisor.told()),
+        (Some(_), false) => format!("installed already for {}: {file}", supervisor.told()),
+        (Some(before), true) => {
+            let old = &before.definition.program;
+            let moved = if *old == told.definition.program { String::new() } else { format!("; it started {old}") };
+            format!("written anew for {}: {file}{moved}", supervisor.told())
+        }
+    };
+    ui.data(&format!("{said}\nstarts {} for {home}\n", told.definition.program))?;
+    let next = if told.changed && told.before.is_some() { "orch service restart" } else { "orch service start" };
+    ui.note(&format!("next: {next}"));
+    Ok(Exit::Done)
+}
+
+/// What would be missed when nobody looks.
+fn warn(site: &Site<'_>, supervisor: Supervisor, definition: &Definition) {
+    let ui = site.context.ui;
+    let built = ["/target/debug/", "/target/release/", "/target/fast/", "/tmp/"];
+    if built.iter().any(|part| definition.program.contains(part)) {
+        ui.warning(&format!("{} may be built over or removed: install orch to a lasting place", definition.program));
+    }
+    if let Ok(loaded) = settings::global(site.context, &site.setup.home) {
+        for lack in lacking(definition, &loaded.config) {
+            ui.warning(&lack);
+        }
+    }
+    if supervisor == Supervisor::Systemd && !site.lingers() {
+        let user = &site.around.user;
+        ui.note(&format!(
+            "it runs while {user} is logged in, and agents end with the last session; \
+             always, also after a reboot: loginctl enable-linger {user}"
+        ));
+    }
+}
+
+/// The service of this program, this home and this `PATH`.
+fn definition(site: &Site<'_>) -> Definition {
+    let lasting = |path: &Path| path.to_string_lossy().into_owned();
+    let home = &site.setup.home;
+    let has_own_worktrees = home.worktrees() != home.root().join("worktrees");
+    Definition {
+        program: lasting(&called::own(site.context)),
+        path: lasting_path(site.context.path()),
+        home: (!site.is_usual_home()).then(|| lasting(home.root())),
+        worktrees: has_own_worktrees.then(|| lasting(home.worktrees())),
+        home_is_there: true,
+    }
+}
+
+fn text_for(supervisor: Supervisor, definition: &Definition, site: &Site<'_>) -> Result<String, CliError> {
+    let log = site.setup.home.state().join("service.log");
+    let written = match supervisor {
+        Supervisor::Systemd | Supervisor::Homebrew => definition.unit(),
+        Supervisor::Launchd => definition.plist(&log.to_string_lossy()),
+    };
+    written.map_err(|error| CliError::usage(error.to_string(), "move it to a path of plain characters"))
+}
+
+fn taken(supervisor: Supervisor, other: &Found) -> CliError {
+    CliError::Refused {
+        message: format!(
+            "{} has the service already ({}); with {} there would be two",
+            other.supervisor.told(),
+            other.file.display(),
+            supervisor.told()
+        ),
+        hint: Some("orch service uninstall, then orch service install".to_owned()),
+    }
+}
+
+fn other_home(site: &Site<'_>, before: &Found) -> CliError {
+    let (there, here) = (site.home_of(before), site.setup.home.root());
+    CliError::Refused {
+        message: format!("the service serves the home {}, and this is {}", there.display(), here.display()),
+        hint: Some(format!("ORCH_HOME='{}' orch service uninstall, then do it again", there.display())),
+    }
+}
+
+/// Stops it and takes it away, wherever it is.
+pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliError> {
+    let site = Site::look(context)?;
+    let wanted = args.supervisor.map(Supervisor::from);
+    let fits = |found: &&Found| wanted.is_none_or(|wanted| wanted == found.supervisor);
+    let mut removed = Vec::new();
+    for found in site.found.iter().filter(fits) {
+        remove(&site, found).await?;
+        removed.push(found);
+    }
+    if context.ui.is_json() {
+        let files: Vec<&Path> = removed.iter().map(|found| found.file.as_path()).collect();
+        context.ui.json(&serde_json::json!({ "removed": files }))?;
+    } else if removed.is_empty() {
+        context.ui.note("no service is installed");
+    }
+    for found in removed.iter().filter(|_| !context.ui.is_json()) {
+        context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.told(), found.file.display()))?;
+    }
+    if let Some((_, status)) = site.daemon().await {
+        context.ui.note(&format!("orch (pid {}) runs on by itself; orch shutdown stops it, agents go on", status.pid));
+    }
+    Ok(Exit::Done)
+}
+
+async fn remove(site: &Site<'_>, found: &Found) -> Result<(), CliError> {
+    match found.supervisor {
+        Supervisor::Homebrew => return site.order(Supervisor::Homebrew, &["stop", "orch"]).await,
+        Supervisor::Launchd => {
+            if site.standing(Supervisor::Launchd).await.is_known {
+                site.order(Supervisor::Launchd, &["bootout", &site.launchd_service()]).await?;
+            }
+        }
+        Supervisor::Systemd => {
+            // Where no systemd of the person's runs, the file is all that there is.
+            if site.around.has_user_session {
+                site.order(Supervisor::Systemd, &["disable", "--now", UNIT]).await?;
+            }
+        }
+    }
+    if !found.is_packaged {
+        fs::remove_file(&found.file)?;
+    }
+    if found.supervisor == Supervisor::Systemd && site.around.has_user_session {
+        site.order(Supervisor::Systemd, &["daemon-reload"]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,322 @@
+//! `orch service status`: who is in charge of the daemon, and whether a newer program waits. Looks, and changes nothing.
+
+use super::checkup::lacking;
+use super::definitions::Found;
+use super::site::Site;
+use crate::adapters::process::{Invocation, run_async, which};
+use crate::api::status::StatusView;
+use crate::cli::called;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::settings;
+use crate::cli::ui::text::line;
+use crate::cli::ui::time::{Now, short};
+use crate::domain::service::release::{OnDisk, on_disk};
+use crate::domain::service::supervisor::{Standing, Supervisor, decide};
+use crate::domain::service::{ServiceEntry, ServiceKind};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a program may take to tell its version.
+const VERSION_TIME: Duration = Duration::from_secs(10);
+
+/// What there is to say. Part of the JSON contract.
+#[derive(Debug, Serialize)]
+struct View {
+    /// Who has the service; `null`: nobody.
+    supervisor: Option<Supervisor>,
+    /// Its definition.
+    file: Option<PathBuf>,
+    /// It starts by itself at the next login or boot, as far as the supervisor tells.
+    enabled: Option<bool>,
+    /// The supervisor's own word.
+    state: Option<String>,
+    /// How often the supervisor has started it again by itself.
+    restarts: Option<u64>,
+    /// The daemon that runs was started by the supervisor.
+    in_charge: bool,
+    home: PathBuf,
+    daemon: Option<Daemon>,
+    /// How the one before ended.
+    last_exit: Option<LastExit>,
+    program: Option<Waiting>,
+    problems: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Daemon {
+    pid: u32,
+    version: String,
+    since: Option<Timestamp>,
+}
+
+#[derive(Debug, Serialize)]
+struct LastExit {
+    at: Option<Timestamp>,
+    kind: Option<ServiceKind>,
+    why: String,
+}
+
+/// The program that a restart would start.
+#[derive(Debug, Serialize)]
+pub struct Waiting {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its version, where it tells one.
+    pub version: Option<String>,
+    /// How it stands to what runs.
+    pub on_disk: OnDisk,
+}
+
+impl Waiting {
+    /// For a person.
+    pub fn told(&self) -> String {
+        let (path, version) = (self.path.display(), self.version.as_deref().unwrap_or("unknown"));
+        match self.on_disk {
+            OnDisk::Same => format!("{path} {version}, as it runs"),
+            OnDisk::Newer => format!("{path} {version}: newer than what runs"),
+            OnDisk::Older => format!("{path} {version}: older than what runs"),
+            OnDisk::OtherBuild => format!("{path} {version}: another build than the one that runs"),
+            OnDisk::Missing => format!("{path}: not there any more"),
+            OnDisk::Unknown => format!("{path}: of no known version"),
+        }
+    }
+}
+
+/// The program on the disk, beside the daemon that runs.
+pub async fn waiting(context: &Context, status: &StatusView) -> Waiting {
+    let found = Site::look(context).ok().and_then(|site| {
+        let home = site.setup.home.root().to_owned();
+        let program = |found: &Found| PathBuf::from(&found.definition.program);
+        site.found.iter().find(|found| site.home_of(found) == home).map(program)
+    });
+    compared(found, context, status).await
+}
+
+/// With no definition it is the file that the daemon was started from, or else this orch.
+async fn compared(program: Option<PathBuf>, context: &Context, status: &StatusView) -> Waiting {
+    let link = PathBuf::from(format!("/proc/{}/exe", status.pid));
+    let by_kernel = || {
+        let target = std::fs::read_link(&link).ok()?.to_string_lossy().into_owned();
+        Some(PathBuf::from(target.strip_suffix(" (deleted)").unwrap_or(&target)))
+    };
+    let path = program.or_else(by_kernel).unwrap_or_else(|| called::own(context));
+    if which(&path.to_string_lossy(), "").is_none() {
+        return Waiting { path, version: None, on_disk: OnDisk::Missing };
+    }
+    let number = |file: &Path| file.metadata().ok().map(|found| (found.dev(), found.ino()));
+    let same = number(&link).zip(number(&path)).map(|(running, disk)| running == disk);
+    let version = match same {
+        Some(true) => Some(status.version.clone()),
+        Some(false) | None => version_of(&path, context).await,
+    };
+    let on_disk = on_disk(&status.version, version.as_deref(), same);
+    Waiting { path, version, on_disk }
+}
+
+/// What a program answers that should be an orch.
+async fn version_of(program: &Path, context: &Context) -> Option<String> {
+    let call = Invocation::new(program, "/").args(["version", "--json"]).env("PATH", context.path());
+    let output = run_async(&call.time_limit(VERSION_TIME)).await.ok().filter(|output| output.success())?;
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+    document.get("version")?.as_str().map(str::to_owned)
+}
+
+/// Tells it; 4 where no daemon runs.
+pub async fn run(context: &Context) -> Result<Exit, CliError> {
+    let site = Site::look(context)?;
+    let view = look(&site).await;
+    if context.ui.is_json() {
+        context.ui.json(&view)?;
+    } else {
+        context.ui.data(&told(&view, &context.now()))?;
+        let unsupervised = || decide(&site.around).err().map(|none| format!("{}: {}", none.why, none.advice));
+        match (&view.supervisor, &view.daemon, &view.program) {
+            (None, _, _) => context.ui.note(&unsupervised().unwrap_or_else(|| "next: orch service install".to_owned())),
+            (Some(_), None, _) => context.ui.note("next: orch service start"),
+            (Some(_), Some(_), _) if !view.in_charge => context.ui.note("next: orch service start --replace"),
+            (Some(_), Some(_), Some(program)) if program.on_disk.waits() => context.ui.note("next: orch service restart"),
+            (Some(_), Some(_), _) => {}
+        }
+    }
+    Ok(if view.daemon.is_some() { Exit::Done } else { Exit::NoDaemon })
+}
+
+async fn look(site: &Site<'_>) -> View {
+    let served = site.daemon().await;
+    let home = site.setup.home.root().to_owned();
+    let mut standings = Vec::new();
+    for found in &site.found {
+        standings.push((found, site.standing(found.supervisor).await));
+    }
+    let pid = served.as_ref().map(|(_, status)| status.pid);
+    let is_of = |(_, standing): &&(&Found, Standing)| pid.is_some() && standing.pid == pid;
+    let in_charge = standings.iter().find(is_of);
+    let shown = in_charge.or(standings.first());
+    let history = history(site, served.as_ref().map(|(client, _)| client)).await;
+    let since = |pid: u32| history.iter().rfind(|life| life.pid == pid && life.kind == ServiceKind::Start).map(|life| life.at);
+    let program = match (&served, shown) {
+        (Some((_, status)), shown) => {
+            let program = shown.map(|(found, _)| PathBuf::from(&found.definition.program));
+            Some(compared(program, site.context, status).await)
+        }
+        (None, Some((found, _))) => Some(alone(&found.definition.program, site.context).await),
+        (None, None) => None,
+    };
+    let last = history.iter().rfind(|life| life.kind != ServiceKind::Start);
+    let supervisors_word = || shown.and_then(|(_, standing)| standing.last_exit.clone());
+    let last_exit = match last {
+        Some(life) => Some(LastExit { at: Some(life.at), kind: Some(life.kind), why: life.why.clone() }),
+        None => supervisors_word().map(|why| LastExit { at: None, kind: None, why }),
+    };
+    View {
+        supervisor: shown.map(|(found, _)| found.supervisor),
+        file: shown.map(|(found, _)| found.file.clone()),
+        enabled: shown.and_then(|(_, standing)| standing.is_enabled),
+        state: shown.map(|(_, standing)| standing.word.clone()).filter(|word| !word.is_empty()),
+        restarts: shown.and_then(|(_, standing)| standing.restarts),
+        in_charge: in_charge.is_some(),
+        problems: problems(site, &standings, pid),
+        daemon: served.map(|(_, status)| Daemon { since: since(status.pid), pid: status.pid, version: status.version }),
+        home,
+        last_exit,
+        program,
+    }
+}
+
+/// No daemon runs: what the service would start.
+async fn alone(program: &str, context: &Context) -> Waiting {
+    let path = PathBuf::from(program);
+    if which(program, "").is_none() {
+        return Waiting { path, version: None, on_disk: OnDisk::Missing };
+    }
+    let version = version_of(&path, context).await;
+    Waiting { path, on_disk: if version.is_some() { OnDisk::Same } else { OnDisk::Unknown }, version }
+}
+
+fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let [(one, _), (other, _), ..] = standings {
+        problems.push(super::site::two(one, other).to_string());
+    }
+    for (found, standing) in standings {
+        let who = found.supervisor.told();
+        let home = site.home_of(found);
+        if home != site.setup.home.root() {
+            problems.push(format!("{who} serves another home: {}", home.display()));
+        } else if pid.is_some() && standing.pid != pid {
+            problems.push(format!("the daemon that runs was started by hand, and not by {who}"));
+        }
+        if let Ok(loaded) = settings::global(site.context, &site.setup.home) {
+            problems.extend(lacking(&found.definition, &loaded.config));
+        }
+        if found.supervisor == Supervisor::Systemd && !site.lingers() {
+            let user = &site.around.user;
+            problems.push(format!("it ends when {user} logs out, and the agents with it: loginctl enable-linger {user}"));
+        }
+    }
+    problems
+}
+
+/// The daemon's history; without a daemon and without a home there is none.
+async fn history(site: &Site<'_>, client: Option<&crate::api::client::Client>) -> Vec<ServiceEntry> {
+    let path = "/v1/service/history?limit=100";
+    match client {
+        Some(client) => client.get(path).await.unwrap_or_default(),
+        None if site.setup.home.journal().exists() => match site.context.link().await {
+            Ok(mut link) => {
+                let lives = link.get(path).await.unwrap_or_default();
+                // It has only looked.
+                link.close().await.ok();
+                lives
+            }
+            Err(_) => Vec::new(),
+        },
+        None => Vec::new(),
+    }
+}
+
+fn told(view: &View, now: &Now) -> String {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    let service = match (&view.supervisor, &view.file) {
+        (Some(supervisor), Some(file)) => {
+            let enabled = match view.enabled {
+                Some(false) => ", but it does not start by itself",
+                Some(true) | None => "",
+            };
+            format!("{}: {}{enabled}", supervisor.told(), file.display())
+        }
+        _ => "none is installed".to_owned(),
+    };
+    rows.push(("service", service));
+    if let Some(state) = &view.state {
+        let again = match view.restarts {
+            Some(times @ 1..) => format!("; started again by itself {times} times"),
+            Some(0) | None => String::new(),
+        };
+        rows.push(("state", format!("{state}{again}")));
+    }
+    rows.push(("daemon", view.daemon.as_ref().map_or_else(|| "none runs".to_owned(), |daemon| of_daemon(daemon, view, now))));
+    if let Some(program) = &view.program {
+        rows.push(("program", program.told()));
+    }
+    if let Some(exit) = &view.last_exit {
+        let kind = exit.kind.map(|kind| format!("{}, ", kind.as_str())).unwrap_or_default();
+        let at = exit.at.map(|at| format!(", {}", now.past(at))).unwrap_or_default();
+        rows.push(("last end", format!("{kind}{}{at}", exit.why)));
+    }
+    rows.push(("home", view.home.display().to_string()));
+    rows.extend(view.problems.iter().map(|problem| ("problem", problem.clone())));
+    rows.iter().map(|(name, value)| format!("{:<9}{}\n", format!("{name}:"), line(value))).collect()
+}
+
+fn of_daemon(daemon: &Daemon, view: &View, now: &Now) -> String {
+    let since = daemon.since.map(|since| {
+        let lasted = now.at.duration_since(since).max(SignedDuration::ZERO);
+        format!(", for {}", short(lasted))
+    });
+    let by = match (view.in_charge, view.supervisor) {
+        (true, Some(supervisor)) => format!("under {}", supervisor.told()),
+        (true, None) | (false, _) => "started by hand".to_owned(),
+    };
+    format!("orch {} (pid {}), {by}{}", daemon.version, daemon.pid, since.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::fixture::now;
+
+    #[test]
+    fn a_status_reads_like_this() {
+        let at = "2026-03-01T10:00:00Z".parse().expect("a time");
+        let view = View {
+            supervisor: Some(Supervisor::Systemd),
+            file: Some("/h/.config/systemd/user/orch.service".into()),
+            enabled: Some(true),
+            state: Some("active/running".to_owned()),
+            restarts: Some(2),
+            in_charge: true,
+            home: "/h/.orch".into(),
+            daemon: Some(Daemon { pid: 7, version: "0.1.0".to_owned(), since: Some(at) }),
+            last_exit: Some(LastExit { at: Some(at), kind: Some(ServiceKind::Stop), why: "SIG\u{1b}TERM".to_owned() }),
+            program: Some(Waiting { path: "/bin/orch".into(), version: Some("0.2.0".into()), on_disk: OnDisk::Newer }),
+            problems: vec!["it ends when ada logs out".to_owned()],
+        };
+        let told = told(&view, &now());
+        for part in [
+            "service: systemd --user: /h/.config/systemd/user/orch.service\n",
+            "state:   active/running; started again by itself 2 times\n",
+            "daemon:  orch 0.1.0 (pid 7), under systemd --user, for ",
+            "program: /bin/orch 0.2.0: newer than what runs\n",
+            "last end: stop, SIG\\u{1b}TERM",
+            "problem: it ends when ada logs out\n",
+        ] {
+            assert!(told.contains(part), "{part} in {told}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `orch upgrade check`: what runs, what lies on the disk, what the package manager knows of, and what a restart would do. It
+//! asks no network: whoever installed orch knows where new ones come from.
+
+use super::context::{ABOUT, Context};
+use super::error::CliError;
+use super::exit::Exit;
+use super::service::{Waiting, waiting};
+use super::ui::text::line;
+use crate::adapters::process::{Invocation, run_async, which};
+use crate::api::status::StatusView;
+use crate::api::switches::{FateView, ShutdownOrder, ShutdownView};
+use crate::domain::service::Leave;
+use crate::domain::service::release::{OnDisk, on_disk};
+use clap::Subcommand;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How long a package manager may take to look at its own list.
+const LIST_TIME: Duration = Duration::from_secs(20);
+
+/// Arguments of `orch upgrade`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell whether a newer orch waits on the disk or at the package manager, and what a restart would do to what runs
+    Check,
+}
+
+/// What there is to say. Part of the JSON contract.
+#[derive(Serialize)]
+struct View {
+    running: Option<String>,
+    program: Option<Waiting>,
+    restart_needed: bool,
+    release: Release,
+    under_way: Vec<Fate>,
+}
+
+/// A newer release, as far as somebody here knows.
+#[derive(Serialize)]
+struct Release {
+    /// `homebrew`, `apt`, or `null`: nobody was asked.
+    source: Option<&'static str>,
+    newest: Option<String>,
+    is_newer: Option<bool>,
+    upgrade: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Fate {
+    task_id: u64,
+    agent: String,
+    disturbed: bool,
+}
+
+/// Tells it.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let Command::Check = args.command;
+    let setup = context.setup()?;
+    let client = setup.connect().await;
+    let mut view = View {
+        running: None,
+        program: None,
+        restart_needed: false,
+        release: release(context).await,
+        under_way: Vec::new(),
+    };
+    if let Some(client) = client {
+        let status: StatusView = client.get(ABOUT).await?;
+        let program = waiting(context, &status).await;
+        view.restart_needed = program.on_disk.waits();
+        let order = ShutdownOrder { how: Leave::Stop, dry_run: true, why: None };
+        let fates: ShutdownView = client.post("/v1/shutdown", &order).await?;
+        view.under_way = fates
+            .under_way
+            .into_iter()
+            .map(|work| Fate { task_id: work.task_id.0, agent: work.agent, disturbed: is_disturbed(work.fate) })
+            .collect();
+        view.running = Some(status.version);
+        view.program = Some(program);
+    }
+    if context.ui.is_json() {
+        context.ui.json(&view)?;
+        return Ok(Exit::Done);
+    }
+    context.ui.data(&told(&view))?;
+    if view.restart_needed {
+        context.ui.note("next: orch service restart (or, started by hand: orch serve --replace)");
+    } else if let Some(upgrade) = view.release.upgrade.filter(|_| view.release.is_newer == Some(true)) {
+        context.ui.note(&format!("next: {upgrade}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// A plain restart leaves every agent at work.
+fn is_disturbed(fate: FateView) -> bool {
+    match fate {
+        FateView::GoesOn | FateView::Finished | FateView::Later => false,
+        FateView::Interrupted => true,
+    }
+}
+
+/// The list of the package manager that has installed this orch, as it is here.
+async fn release(context: &Context) -> Release {
+    let none = Release { source: None, newest: None, is_newer: None, upgrade: None };
+    let Some(own) = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok()) else { return none };
+    let is_brewed = own.components().any(|part| part.as_os_str() == "Cellar");
+    if is_brewed && let Some(text) = list(context, "brew", &["info", "--json=v2", "orch"]).await {
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let newest = document.pointer("/formulae/0/versions/stable").and_then(serde_json::Value::as_str);
+        return of_source("homebrew", newest, "brew update && brew upgrade orch");
+    }
+    let is_packaged = own.starts_with("/usr/bin");
+    if is_packaged && let Some(text) = list(context, "apt-cache", &["policy", "orch"]).await {
+        let newest = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
+        return of_source("apt", newest.map(|version| version.split('-').next().unwrap_or(version)), "apt upgrade orch");
+    }
+    none
+}
+
+fn of_source(source: &'static str, newest: Option<&str>, upgrade: &'static str) -> Release {
+    let is_newer = match on_disk(env!("CARGO_PKG_VERSION"), newest, None) {
+        OnDisk::Newer => Some(true),
+        OnDisk::Same | OnDisk::Older | OnDisk::OtherBuild => Some(false),
+        OnDisk::Missing | OnDisk::Unknown => None,
+    };
+    Release { source: Some(source), newest: newest.map(str::to_owned), is_newer, upgrade: Some(upgrade) }
+}
+
+async fn list(context: &Context, name: &str, args: &[&str]) -> Option<String> {
+    let program = which(name, context.path())?;
+    let call = Invocation::new(program, "/").args(args).envs(&context.environment);
+    let call = call.env("HOMEBREW_NO_AUTO_UPDATE", "1").env("LC_ALL", "C").time_limit(LIST_TIME);
+    run_async(&call).await.ok().filter(|output| output.success()).map(|output| output.text())
+}
+
+fn told(view: &View) -> String {
+    let mut text = match &view.running {
+        Some(version) => format!("runs:     orch {}\n", line(version)),
+        None => format!("runs:     no daemon; this is orch {}\n", env!("CARGO_PKG_VERSION")),
+    };
+    if let Some(program) = &view.program {
+        text.push_str(&format!("on disk:  {}\n", line(&program.told())));
+    }
+    let release = &view.release;
+    let newest = release.newest.as_deref().unwrap_or("none");
+    text.push_str(&match (release.source, release.is_newer) {
+        (None, _) => "released: not known: no package manager here has installed this orch, and orch asks no network\n".to_owned(),
+        (Some(source), Some(true)) => format!("released: {} is newer, says {source}\n", line(newest)),
+        (Some(source), Some(false)) => format!("released: {}, says the list of {source} that is here\n", line(newest)),
+        (Some(source), None) => format!("released: {source} does not know\n"),
+    });
+    if view.running.is_some() {
+        let count = view.under_way.len();
+        let disturbed = view.under_way.iter().filter(|fate| fate.disturbed).count();
+        text.push_str(&format!("restart:  {count} under way, {disturbed} disturbed\n"));
+        for fate in &view.under_way {
+            let what = if fate.disturbed { "is interrupted" } else { "goes on; the next daemon takes it over" };
+            text.push_str(&format!("          #{} {}: {what}\n", fate.task_id, line(&fate.agent)));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_restart_does_is_told_for_each_task() {
+        let view = View {
+            running: Some("0.1.0".to_owned()),
+            program: Some(Waiting { path: "/bin/orch".into(), version: None, on_disk: OnDisk::Unknown }),
+            restart_needed: false,
+            release: Release { source: None, newest: None, is_newer: None, upgrade: None },
+            under_way: vec![Fate { task_id: 7, agent: "claude".to_owned(), disturbed: false }],
+        };
+        let told = told(&view);
+        assert!(told.contains("restart:  1 under way, 0 disturbed\n          #7 claude: goes on"), "{told}");
+        assert!(told.contains("orch asks no network"), "{told}");
+    }
+
+    #[test]
+    fn a_list_that_is_odd_says_nothing() {
+        let release = of_source("apt", Some("(none)"), "x");
+        assert_eq!((release.is_newer, release.newest.as_deref()), (None, Some("(none)")));
+        assert_eq!(of_source("apt", Some("999.0.0"), "x").is_newer, Some(true));
+        assert_eq!(of_source("apt", Some(env!("CARGO_PKG_VERSION")), "x").is_newer, Some(false));
+        assert_eq!(of_source("apt", None, "x").is_newer, None);
+    }
+}

@@ -1,0 +1,242 @@
+//! The steps of a release that can run here: the version from the commits, the changelog, the archive and the package byte for
+//! byte, the sums, the commit with its tag, the tap; and the looks for secrets.
+
+use crate::kit::process::{Program, Ran};
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::user_manager::skipped;
+use crate::kit::{read_file, write_file};
+use std::path::{Path, PathBuf};
+
+/// A clone of the project with a history of its own.
+struct Shop {
+    sealed: SealedBox,
+    repo: Repo,
+}
+
+impl Shop {
+    fn new() -> Self {
+        let sealed = SealedBox::new();
+        let repo = sealed.repo("project");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for dir in ["scripts", "packaging", "Formula"] {
+            sealed.run_program("cp").args(["-R".as_ref(), root.join(dir).as_os_str(), repo.dir().as_os_str()]).run().ok();
+        }
+        for file in ["Cargo.toml", "Cargo.lock", "LICENSE", "README.md"] {
+            repo.write(file, &read_file(&root.join(file)));
+        }
+        repo.git(["add", "-A"]);
+        repo.git(["commit", "-qm", "chore: begin"]);
+        Self { sealed, repo }
+    }
+
+    fn script(&self, name: &str) -> Program {
+        self.sealed.run_program_in(self.repo.dir().join("scripts").join(name), self.repo.dir())
+    }
+
+    fn run(&self, name: &str, args: &[&str]) -> Ran {
+        self.script(name).args(args).run()
+    }
+
+    fn commit(&self, message: &str) {
+        self.repo.git(["commit", "-q", "--allow-empty", "-m", message]);
+    }
+
+    fn version(&self) -> String {
+        self.run("release-version", &[]).ok().stdout.trim().to_owned()
+    }
+
+    /// An orch that is small, and says what it is.
+    fn orch(&self, version: &str) -> PathBuf {
+        let script = format!("#!/bin/sh\n[ \"$1\" = version ] && echo 'orch {version}' && exit\nexec '{ORCH}' \"$@\"\n");
+        self.sealed.program("small-orch", &script)
+    }
+}
+
+#[test]
+fn the_version_follows_the_commits() {
+    let shop = Shop::new();
+    assert_eq!(shop.version(), env!("CARGO_PKG_VERSION"), "the first release is what Cargo.toml says");
+    shop.repo.git(["tag", "v1.2.3"]);
+    shop.repo.git(["tag", "v9.9.9-rc1"]);
+    assert_eq!(shop.version(), "", "nothing came");
+    for (message, version) in [
+        ("docs: words", ""),
+        ("Merge of something: feat", ""),
+        ("feature: no such type", ""),
+        ("fix(cli): a wrong word", "1.2.4"),
+        ("perf: quicker", "1.2.4"),
+        ("feat: something new\n\nfix: is not a subject here", "1.3.0"),
+        ("docs: feat!: not here", "1.3.0"),
+        ("refactor(api)!: another shape", "2.0.0"),
+    ] {
+        shop.commit(message);
+        assert_eq!(shop.version(), version, "{message}");
+    }
+    shop.repo.git(["tag", "v2.0.0"]);
+    shop.commit("chore: x\n\nBREAKING CHANGE: the file is elsewhere");
+    assert_eq!(shop.version(), "3.0.0");
+    shop.run("release-version", &["--upload-pack=x"]).code_is(2);
+}
+
+#[test]
+fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
+    let shop = Shop::new();
+    shop.commit("feat(cli): first");
+    shop.repo.git(["tag", "v0.1.0"]);
+    shop.commit("feat: <script>alert(1)</script> [x](http://evil) `rm` @all #1");
+    shop.commit("fix(engine): a mend");
+    shop.commit("feat(api)!: other shapes");
+    shop.commit("docs: nothing to tell");
+    let one = shop.run("changelog", &["0.2.0"]).ok().stdout;
+    let (broken, rest) = one.split_once("### New").expect("both");
+    assert!(one.starts_with("## 0.2.0 (") && broken.contains("**api**: other shapes"), "{one}");
+    assert!(rest.contains("&lt;script&gt;") && rest.contains("\\[x\\]") && rest.contains("\\@all \\#1"), "{one}");
+    assert!(one.contains("### Mended\n\n- **engine**: a mend (") && !one.contains("first") && !one.contains("nothing"));
+    let all = shop.run("changelog", &["--all", "0.2.0"]).ok().stdout;
+    let places: Vec<usize> = ["# Changelog", "## 0.2.0", "## 0.1.0", "first"].map(|part| all.find(part).expect(part)).into();
+    assert!(places.is_sorted(), "{all}");
+    shop.run("changelog", &["two"]).code_is(2);
+}
+
+#[test]
+fn an_archive_and_a_package_are_the_same_bytes_each_time() {
+    let shop = Shop::new();
+    let program = shop.orch("1.2.3");
+    let target = "x86_64-unknown-linux-musl";
+    let pack = |dir: &Path| {
+        let args = [program.as_os_str(), target.as_ref(), "1.2.3".as_ref(), dir.as_os_str()];
+        PathBuf::from(shop.script("release-archive").args(args).run().ok().stdout.trim())
+    };
+    let (one, other) = (shop.sealed.base().join("one"), shop.sealed.base().join("other"));
+    let (first, second) = (pack(&one), pack(&other));
+    let bytes = |file: &Path| std::fs::read(file).expect("a file");
+    assert!(bytes(&first) == bytes(&second), "two archives of one program");
+    let names = shop.sealed.run_program("tar").args(["-tzf".as_ref(), first.as_os_str()]).run().ok().stdout;
+    for name in ["orch", "LICENSE", "man/orch-task-add.1", "completions/_orch", "systemd/orch.service"] {
+        assert!(names.contains(&format!("orch-1.2.3-{target}/{name}\n")), "{name} in {names}");
+    }
+    let wrong = [program.as_os_str(), target.as_ref(), "1.2.4".as_ref(), one.as_os_str()];
+    let refused = shop.script("release-archive").args(wrong).run().code_is(1);
+    assert!(refused.stderr.contains("orch 1.2.3, not orch 1.2.4"), "{refused}");
+    package(&shop, &first, [&one, &other]);
+    shop.script("release-sums").args([&one]).run().ok();
+    let sums = read_file(&one.join("SHA256SUMS"));
+    assert!(sums.contains(&format!("orch-1.2.3-{target}.tar.gz")) && !one.join(format!("orch-1.2.3-{target}.tar.gz.sha256")).exists());
+    write_file(&other.join(format!("orch-1.2.3-{target}.tar.gz")), "other bytes");
+    shop.script("release-sums").args([&other]).run().code_is(1);
+}
+
+fn package(shop: &Shop, archive: &Path, [one, other]: [&Path; 2]) {
+    if !Path::new("/usr/bin/dpkg-deb").exists() {
+        return skipped("the package for Debian", "dpkg-deb is not installed");
+    }
+    let make = |dir: &Path| {
+        let args = [archive.as_os_str(), "amd64".as_ref(), dir.as_os_str()];
+        PathBuf::from(shop.script("make-deb").args(args).run().ok().stdout.trim())
+    };
+    let (first, second) = (make(one), make(other));
+    let bytes = |file: &Path| std::fs::read(file).expect("a file");
+    assert!(bytes(&first) == bytes(&second), "two packages of one archive");
+    let told = |option: &str| shop.sealed.run_program("dpkg-deb").args([option.as_ref(), first.as_os_str()]).run().ok().stdout;
+    let content = told("--contents");
+    for name in [
+        "/usr/bin/orch",
+        "/usr/lib/systemd/user/orch.service",
+        "/usr/share/man/man1/orch-task.1.gz",
+        "/usr/share/bash-completion/completions/orch",
+    ] {
+        assert!(content.contains(&format!("root/root")) && content.contains(name), "{name} in {content}");
+    }
+    assert!(told("--info").contains("Depends: git (>= 1:2.34), tmux (>= 3.0)"));
+}
+
+#[test]
+fn a_release_is_committed_tagged_pushed_and_put_into_the_tap() {
+    let shop = Shop::new();
+    shop.commit("feat: something");
+    let bare = |name: &str| {
+        let dir = shop.sealed.base().join(name);
+        let args = ["clone".as_ref(), "-q".as_ref(), "--bare".as_ref(), shop.repo.dir().as_os_str(), dir.as_os_str()];
+        shop.sealed.run_program("git").args(args).run().ok();
+        dir
+    };
+    let (origin, tap) = (bare("origin.git"), bare("tap.git"));
+    shop.run("release-commit", &["7.0.1"]).ok();
+    shop.run("release-commit", &["7.0.1"]).code_is(1);
+    for (file, part) in [
+        ("Cargo.toml", "\nversion = \"7.0.1\"\n"),
+        ("Cargo.lock", "name = \"orch\"\nversion = \"7.0.1\"\n"),
+        ("CHANGELOG.md", "## 7.0.1 ("),
+    ] {
+        assert!(shop.repo.show("v7.0.1", file).is_some_and(|text| text.contains(part)), "{file}");
+    }
+    shop.run("release-push", &["7.0.1", origin.to_str().expect("text")]).ok();
+    let there = Repo::at(&origin, shop.sealed.env());
+    assert_eq!(there.git(["rev-parse", "v7.0.1^{commit}"]), there.git(["rev-parse", "main"]));
+    // Somebody was quicker: neither branch nor tag is moved.
+    shop.commit("fix: mine");
+    shop.run("release-commit", &["7.0.2"]).ok();
+    let quicker = there.git(["commit-tree", "-p", "main~1", "-m", "theirs", "main^{tree}"]);
+    there.git(["update-ref", "refs/heads/main", &quicker]);
+    assert_ne!(shop.run("release-push", &["7.0.2", origin.to_str().expect("text")]).code, Some(0));
+    assert_eq!(there.git(["tag", "--list"]), "v7.0.1");
+    let targets = ["aarch64-apple-darwin", "x86_64-apple-darwin", "aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"];
+    let sums: String =
+        targets.iter().map(|target| format!("{}  orch-7.0.1-{target}.tar.gz\n", "ab".repeat(32))).collect();
+    let file = shop.sealed.base().join("SHA256SUMS");
+    write_file(&file, &sums);
+    let update = || {
+        let program = shop.script("update-tap").args(["7.0.1".as_ref(), file.as_os_str()]);
+        program.envs([("TAP", tap.as_os_str())]).run()
+    };
+    update().ok();
+    assert!(update().ok().stderr.contains("already"), "done twice is done once");
+    let formula = Repo::at(&tap, shop.sealed.env()).show("main", "Formula/orch.rb").expect("a formula");
+    assert!(formula.contains("version \"7.0.1\""), "{formula}");
+    let nowhere = shop.script("update-tap").args(["7.0.1".as_ref(), file.as_os_str()]).run().code_is(1);
+    assert!(nowhere.stderr.contains("TAP"), "{nowhere}");
+}
+
+#[test]
+fn a_secret_in_what_is_committed_is_named_by_its_place_alone() {
+    let shop = Shop::new();
+    shop.run("scan-secrets", &[]).ok();
+    // Put together here, so that this file holds none.
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    shop.repo.write("notes.txt", &format!("one\ntoken: {token}\n"));
+    let found = shop.run("scan-secrets", &[]).code_is(1);
+    assert!(found.stderr.contains("GitHub token in notes.txt:2") && !found.stderr.contains(&token), "{found}");
+    shop.repo.write("notes.txt", &format!("{token} # not-a-secret\n"));
+    shop.run("scan-secrets", &[]).ok();
+    let project = Program::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/scan-secrets"), "/");
+    project.envs(shop.sealed.env()).run().ok();
+}
+
+#[test]
+fn without_the_program_advisories_are_not_said_to_be_fine_where_they_are_required() {
+    let shop = Shop::new();
+    shop.sealed.program("cargo", "#!/bin/sh\nexit 1\n");
+    assert!(shop.run("check-advisories", &[]).ok().stderr.contains("not looked at"));
+    shop.run("check-advisories", &["--required"]).code_is(1);
+}
+
+#[test]
+fn a_shell_and_man_read_what_orch_writes_for_them() {
+    let sealed = SealedBox::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let text = sealed.orch(["completions", shell]).ok().stdout;
+        assert!(text.contains("uninstall") && text.len() > 10_000, "{shell}");
+        let file = sealed.root().join(shell);
+        write_file(&file, &text);
+        if shell == "bash" {
+            sealed.run_program("bash").args(["-n".as_ref(), file.as_os_str()]).run().ok();
+        }
+    }
+    sealed.orch(["completions", "tcsh"]).code_is(2);
+    let pages = sealed.root().join("pages");
+    sealed.orch(["man".as_ref(), pages.as_os_str()]).ok();
+    let page = read_file(&pages.join("orch-task.1"));
+    assert!(page.contains(".SH SUBCOMMANDS") && page.contains("orch\\-task\\-add(1)"), "{page}");
+    assert!(sealed.orch(["man"]).ok().stdout.contains(".TH orch 1"));
+}
