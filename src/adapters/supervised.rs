@@ -18,7 +18,8 @@ impl Supervised {
     /// The supervisor that `environment` names; `None` where nobody waits for a word.
     pub fn of(environment: &BTreeMap<String, String>) -> Option<Self> {
         let address = environment.get("NOTIFY_SOCKET").filter(|address| !address.is_empty())?;
-        let socket = connect(address).inspect_err(|error| tracing::warn!(%error, "the supervisor cannot be reached")).ok()?;
+        let socket =
+            connect(address).inspect_err(|error| tracing::warn!(%error, "the supervisor cannot be reached")).ok()?;
         Some(Self { socket, watchdog: watchdog(environment, std::process::id()) })
     }
 

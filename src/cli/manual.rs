@@ -58,7 +58,11 @@ pub fn man(args: &Man, context: &Context) -> Result<Exit, CliError> {
     gather(command, &mut all);
     for command in all {
         let file = dir.join(format!("{}.1", command.get_display_name().unwrap_or("orch")));
-        fs::write_private(&file, &page(command).map_err(CliError::system("cannot make the page"))?, fs::Durability::Cached)?;
+        fs::write_private(
+            &file,
+            &page(command).map_err(CliError::system("cannot make the page"))?,
+            fs::Durability::Cached,
+        )?;
         fs::readable_by_all(&file)?;
     }
     Ok(Exit::Done)

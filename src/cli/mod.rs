@@ -32,6 +32,8 @@ mod pause;
 mod project;
 mod repository;
 mod route;
+#[cfg(test)]
+mod runbook_tests;
 mod runtime;
 pub mod scripted_agent;
 mod search;

@@ -118,7 +118,11 @@ async fn release(context: &Context) -> Release {
     let is_packaged = own.starts_with("/usr/bin");
     if is_packaged && let Some(text) = list(context, "apt-cache", &["policy", "orch"]).await {
         let newest = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
-        return of_source("apt", newest.map(|version| version.split('-').next().unwrap_or(version)), "apt upgrade orch");
+        return of_source(
+            "apt",
+            newest.map(|version| version.split('-').next().unwrap_or(version)),
+            "apt upgrade orch",
+        );
     }
     none
 }
@@ -150,7 +154,8 @@ fn told(view: &View) -> String {
     let release = &view.release;
     let newest = release.newest.as_deref().unwrap_or("none");
     text.push_str(&match (release.source, release.is_newer) {
-        (None, _) => "released: not known: no package manager here has installed this orch, and orch asks no network\n".to_owned(),
+        (None, _) => "released: not known: no package manager here has installed this orch, and orch asks no network\n"
+            .to_owned(),
         (Some(source), Some(true)) => format!("released: {} is newer, says {source}\n", line(newest)),
         (Some(source), Some(false)) => format!("released: {}, says the list of {source} that is here\n", line(newest)),
         (Some(source), None) => format!("released: {source} does not know\n"),

@@ -95,9 +95,13 @@ fn only_what_publishes_may_write() {
     }
     let order: Vec<&str> = jobs.keys().map(String::as_str).collect();
     assert_eq!(order, ["check", "version", "build", "publish", "tap"]);
-    let targets: Vec<&str> =
-        release.pointer("/jobs/build/strategy/matrix/include").and_then(Value::as_array).expect("targets")
-            .iter().filter_map(|one| one["target"].as_str()).collect();
+    let targets: Vec<&str> = release
+        .pointer("/jobs/build/strategy/matrix/include")
+        .and_then(Value::as_array)
+        .expect("targets")
+        .iter()
+        .filter_map(|one| one["target"].as_str())
+        .collect();
     assert_eq!(
         targets,
         ["aarch64-apple-darwin", "x86_64-apple-darwin", "x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"]
@@ -109,7 +113,8 @@ fn a_breach_is_found() {
     let text = "on: pull_request_target\njobs:\n  a:\n    steps:\n      - uses: actions/checkout@v4\n      \
                 - run: echo ${{ github.event.issue.title }} && scripts/none\n";
     let found = breaches(text, &serde_saphyr::from_str(text).expect("YAML")).join("\n");
-    for part in ["permissions", "strangers", "time limit", "keeps the token", "command line", "scripts/none", "commit"] {
+    for part in ["permissions", "strangers", "time limit", "keeps the token", "command line", "scripts/none", "commit"]
+    {
         assert!(found.contains(part), "{part} in {found}");
     }
 }

@@ -36,7 +36,8 @@ impl UserManager {
     /// # Errors
     /// It cannot run here; why.
     pub fn start(sealed: &SealedBox) -> Result<Self, String> {
-        let systemd = ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"].into_iter().find(|path| Path::new(path).exists());
+        let systemd =
+            ["/usr/lib/systemd/systemd", "/lib/systemd/systemd"].into_iter().find(|path| Path::new(path).exists());
         let systemd = systemd.ok_or("systemd is not installed")?;
         if !rustix::process::geteuid().is_root() {
             return Err("a mount namespace for systemd needs root".to_owned());
@@ -46,7 +47,8 @@ impl UserManager {
             return Err("unshare or systemctl is not installed".to_owned());
         }
         let mut running = sealed.run_program("unshare").args(["--mount", "sh", "-c", STAGE, "stage", systemd]).start();
-        let ready = || sealed.run_program("systemctl").args(["--user", "is-active", "basic.target"]).run().code == Some(0);
+        let ready =
+            || sealed.run_program("systemctl").args(["--user", "is-active", "basic.target"]).run().code == Some(0);
         let came = wait::poll(SOON, || (!running.is_running() || ready()).then_some(()));
         if came.is_none() || !running.is_running() {
             let (stdout, stderr) = running.said();

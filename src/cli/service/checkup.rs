@@ -57,7 +57,8 @@ pub fn checkup(context: &Context, config: &Config) -> Vec<Finding> {
             Finding::new("service", Verdict::Bad, format!("{place}: {}", lacks.join("; "))).remedy(remedy)
         })
         .collect();
-    if findings.len() > 1 {
+    let first = site.found.first().map(|found| found.supervisor);
+    if site.found.iter().any(|found| Some(found.supervisor) != first) {
         let remedy = "orch service uninstall --supervisor NAME, for all but one";
         findings.push(Finding::new("services", Verdict::Bad, "two supervisors have the service").remedy(remedy));
     }

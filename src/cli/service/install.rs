@@ -54,7 +54,11 @@ pub async fn install(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
     let config = context.environment.get("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let Some(file) = file_for(supervisor, &site.dir, config.as_deref()) else {
-        context.ui.note("Homebrew writes the service itself, when it is started; next: orch service start");
+        if context.ui.is_json() {
+            context.ui.json(&serde_json::json!({ "supervisor": supervisor, "file": null, "changed": false }))?;
+        } else {
+            context.ui.note("Homebrew writes the service itself, when it is started; next: orch service start");
+        }
         return Ok(Exit::Done);
     };
     let definition = definition(&site);

@@ -49,11 +49,13 @@ pub struct Restart {
 /// Starts it, unless it runs.
 pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
     let site = Site::look(context)?;
-    let found = startable(&site)?;
-    let standing = site.standing(found.supervisor).await;
+    // Homebrew writes its definition when it starts the service.
+    let is_brews = site.found.is_empty() && site.choose(None).is_ok_and(|one| one == Supervisor::Homebrew);
+    let supervisor = if is_brews { Supervisor::Homebrew } else { startable(&site)?.supervisor };
+    let standing = site.standing(supervisor).await;
     if let Some((client, status)) = site.daemon().await {
         if standing.pid == Some(status.pid) {
-            return told(&site, found.supervisor, &status, "runs already");
+            return told(&site, supervisor, &status, "runs already");
         }
         if !args.replace {
             return Err(CliError::Refused {
@@ -65,8 +67,8 @@ pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
         leave::ask(&client, &status, &ShutdownOrder { how: Leave::Stop, dry_run: false, why }).await?;
         gone(&site, &status).await?;
     }
-    begin(&site, found.supervisor).await?;
-    arrived(&site, found.supervisor, "runs", None).await
+    begin(&site, supervisor).await?;
+    arrived(&site, supervisor, "runs", None).await
 }
 
 /// Stops it; agents go on.
@@ -134,7 +136,9 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
 
 /// Nobody supervises it: the daemon that was started by hand becomes itself again.
 async fn anew_by_hand(site: &Site<'_>, drains: bool) -> Result<Exit, CliError> {
-    let Some((_, status)) = site.daemon().await else { return Err(site.installed(None).map_or_else(|e| e, |_| no_daemon())) };
+    let Some((_, status)) = site.daemon().await else {
+        return Err(site.installed(None).map_or_else(|e| e, |_| no_daemon()));
+    };
     if drains {
         let hint = Some("orch shutdown --drain, then start it as before".to_owned());
         let message = format!("orch (pid {}) was started by hand: nobody would start it again", status.pid);
@@ -148,7 +152,9 @@ async fn anew_by_hand(site: &Site<'_>, drains: bool) -> Result<Exit, CliError> {
     }
     let status = again(site, before).await?;
     if site.context.ui.is_json() {
-        site.context.ui.json(&serde_json::json!({ "supervisor": null, "pid": status.pid, "version": status.version }))?;
+        site.context
+            .ui
+            .json(&serde_json::json!({ "supervisor": null, "pid": status.pid, "version": status.version }))?;
     } else {
         site.context.ui.data(&format!("orch {} runs anew (pid {}), started by hand\n", status.version, status.pid))?;
     }

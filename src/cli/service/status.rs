@@ -139,7 +139,9 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
             (None, _, _) => context.ui.note(&unsupervised().unwrap_or_else(|| "next: orch service install".to_owned())),
             (Some(_), None, _) => context.ui.note("next: orch service start"),
             (Some(_), Some(_), _) if !view.in_charge => context.ui.note("next: orch service start --replace"),
-            (Some(_), Some(_), Some(program)) if program.on_disk.waits() => context.ui.note("next: orch service restart"),
+            (Some(_), Some(_), Some(program)) if program.on_disk.waits() => {
+                context.ui.note("next: orch service restart")
+            }
             (Some(_), Some(_), _) => {}
         }
     }
@@ -158,7 +160,8 @@ async fn look(site: &Site<'_>) -> View {
     let in_charge = standings.iter().find(is_of);
     let shown = in_charge.or(standings.first());
     let history = history(site, served.as_ref().map(|(client, _)| client)).await;
-    let since = |pid: u32| history.iter().rfind(|life| life.pid == pid && life.kind == ServiceKind::Start).map(|life| life.at);
+    let since =
+        |pid: u32| history.iter().rfind(|life| life.pid == pid && life.kind == ServiceKind::Start).map(|life| life.at);
     let program = match (&served, shown) {
         (Some((_, status)), shown) => {
             let program = shown.map(|(found, _)| PathBuf::from(&found.definition.program));
@@ -216,7 +219,8 @@ fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option<u32>)
         }
         if found.supervisor == Supervisor::Systemd && !site.lingers() {
             let user = &site.around.user;
-            problems.push(format!("it ends when {user} logs out, and the agents with it: loginctl enable-linger {user}"));
+            problems
+                .push(format!("it ends when {user} logs out, and the agents with it: loginctl enable-linger {user}"));
         }
     }
     problems
@@ -260,7 +264,10 @@ fn told(view: &View, now: &Now) -> String {
         };
         rows.push(("state", format!("{state}{again}")));
     }
-    rows.push(("daemon", view.daemon.as_ref().map_or_else(|| "none runs".to_owned(), |daemon| of_daemon(daemon, view, now))));
+    rows.push((
+        "daemon",
+        view.daemon.as_ref().map_or_else(|| "none runs".to_owned(), |daemon| of_daemon(daemon, view, now)),
+    ));
     if let Some(program) = &view.program {
         rows.push(("program", program.told()));
     }

@@ -61,8 +61,10 @@ impl Definition {
             let (what, value) = ("the program's path", self.program.clone());
             return Err(Unwritable { what, value, why: "a `$`, which systemd does not take there" });
         }
-        let environment: String =
-            self.variables().map(|(name, value)| format!("Environment={}\n", quoted(&format!("{name}={value}")))).collect();
+        let environment: String = self
+            .variables()
+            .map(|(name, value)| format!("Environment={}\n", quoted(&format!("{name}={value}"))))
+            .collect();
         let (program, arguments) = (quoted(&self.program), self.arguments().join(" "));
         Ok(format!(
             "# Written by `orch service install`, and written anew by the next one; `orch service uninstall` removes it.\n\
@@ -274,7 +276,10 @@ mod tests {
         let told = |definition: Definition| definition.unit().expect_err("refused").to_string();
         let line = Definition { home: Some("/a\nExecStart=/bin/evil".to_owned()), ..definition() };
         assert!(line.plist("/l").is_err());
-        assert!(told(line).contains("ORCH_HOME") && told(Definition { program: "/a$b".into(), ..definition() }).contains('$'));
+        assert!(
+            told(line).contains("ORCH_HOME")
+                && told(Definition { program: "/a$b".into(), ..definition() }).contains('$')
+        );
     }
 
     #[test]

@@ -86,7 +86,17 @@ mod tests {
 
     #[test]
     fn versions_stand_in_the_order_of_semver() {
-        let order = ["0.1.0-alpha", "0.1.0-alpha.1", "0.1.0-alpha.beta", "0.1.0-beta.2", "0.1.0-beta.11", "0.1.0", "0.2.0", "0.10.0", "1.0.0"];
+        let order = [
+            "0.1.0-alpha",
+            "0.1.0-alpha.1",
+            "0.1.0-alpha.beta",
+            "0.1.0-beta.2",
+            "0.1.0-beta.11",
+            "0.1.0",
+            "0.2.0",
+            "0.10.0",
+            "1.0.0",
+        ];
         for (at, one) in order.iter().enumerate() {
             for (beside, other) in order.iter().enumerate() {
                 assert_eq!(compare(one, other), Some(at.cmp(&beside)), "{one} {other}");

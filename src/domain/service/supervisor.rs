@@ -63,7 +63,8 @@ impl Surroundings {
     pub fn is_of_homebrew(&self) -> bool {
         let below = |prefix: &str| !prefix.is_empty() && self.program.starts_with(&format!("{prefix}/"));
         let usual = ["/opt/homebrew", "/home/linuxbrew/.linuxbrew", "/usr/local/Cellar"];
-        usual.into_iter().any(below) || self.homebrew_prefix.as_ref().is_some_and(|prefix| below(&format!("{prefix}/Cellar")))
+        usual.into_iter().any(below)
+            || self.homebrew_prefix.as_ref().is_some_and(|prefix| below(&format!("{prefix}/Cellar")))
     }
 }
 
@@ -118,7 +119,8 @@ pub struct Standing {
 
 /// Reads `systemctl --user show`.
 pub fn of_systemd(text: &str) -> Standing {
-    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
+    let value =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('=')).unwrap_or_default();
     let state = value("ActiveState");
     let code = value("ExecMainStatus");
     let last_exit = match value("ExecMainCode") {
@@ -203,7 +205,9 @@ mod tests {
         assert_eq!(decide(&linux()), Ok(Supervisor::Systemd));
         let mac = Surroundings { is_macos: true, has_launchctl: true, has_brew: true, ..linux() };
         assert_eq!(decide(&mac), Ok(Supervisor::Launchd), "brew is there, but has not installed orch");
-        for program in ["/opt/homebrew/Cellar/orch/1.0/bin/orch", "/usr/local/Cellar/orch/1.0/bin/orch", "/x/Cellar/orch/b"] {
+        for program in
+            ["/opt/homebrew/Cellar/orch/1.0/bin/orch", "/usr/local/Cellar/orch/1.0/bin/orch", "/x/Cellar/orch/b"]
+        {
             let homebrew_prefix = Some("/x".to_owned());
             let brewed = Surroundings { program: program.to_owned(), homebrew_prefix, ..mac.clone() };
             assert_eq!(decide(&brewed), Ok(Supervisor::Homebrew), "{program}");
@@ -229,7 +233,9 @@ mod tests {
         let standing = of_systemd(text);
         assert_eq!((standing.pid, standing.is_active, standing.is_enabled), (Some(4711), true, Some(true)));
         assert_eq!((standing.word.as_str(), standing.restarts, standing.last_exit), ("active/running", Some(2), None));
-        let failed = of_systemd("LoadState=loaded\nActiveState=failed\nMainPID=0\nExecMainCode=2\nExecMainStatus=9\nResult=watchdog\n");
+        let failed = of_systemd(
+            "LoadState=loaded\nActiveState=failed\nMainPID=0\nExecMainCode=2\nExecMainStatus=9\nResult=watchdog\n",
+        );
         assert_eq!(failed.last_exit.as_deref(), Some("signal 9 (watchdog)"));
         assert_eq!((failed.pid, failed.is_active), (None, false));
         assert_eq!(of_systemd(""), Standing::default());
@@ -241,7 +247,8 @@ mod tests {
         let standing = of_launchd(text);
         assert_eq!((standing.pid, standing.restarts, standing.last_exit), (Some(812), Some(2), None));
         assert!(!of_launchd("").is_known);
-        let info = json!([{"name": "orch", "running": true, "loaded": true, "pid": 99, "exit_code": 0, "status": "started"}]);
+        let info =
+            json!([{"name": "orch", "running": true, "loaded": true, "pid": 99, "exit_code": 0, "status": "started"}]);
         let brew = of_homebrew(&info);
         assert_eq!((brew.pid, brew.is_active, brew.word.as_str()), (Some(99), true, "started"));
         assert_eq!(of_homebrew(&json!("odd")), Standing::default());

@@ -31,7 +31,10 @@ fn systemd_finds_nothing_wrong_with_a_unit() {
         assert!(unit.contains("KillMode=process") && unit.contains("Type=notify"), "{unit}");
         let file = sealed.root().join("orch.service");
         write_file(&file, &unit);
-        let ran = sealed.run_program(analyze).args([Path::new("verify"), "--user".as_ref(), "--man=no".as_ref(), &file]).run();
+        let ran = sealed
+            .run_program(analyze)
+            .args([Path::new("verify"), Path::new("--user"), Path::new("--man=no"), file.as_path()])
+            .run();
         let own = |line: &&str| line.contains("orch.service");
         let said: Vec<&str> = ran.stderr.lines().filter(own).collect();
         assert!(said.is_empty() && ran.code == Some(0), "{ran}\n{unit}");
@@ -62,7 +65,8 @@ fn the_formula_is_made_from_its_template_and_ruby_reads_it() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sealed = SealedBox::new();
     sealed.run_program(root.join("scripts/make-formula")).args(["--check"]).run().ok();
-    let targets = ["aarch64-apple-darwin", "x86_64-apple-darwin", "aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"];
+    let targets =
+        ["aarch64-apple-darwin", "x86_64-apple-darwin", "aarch64-unknown-linux-musl", "x86_64-unknown-linux-musl"];
     let sum = |index: usize| format!("{index}").repeat(64);
     let sums: String =
         targets.iter().enumerate().map(|(at, target)| format!("{}  orch-1.2.3-{target}.tar.gz\n", sum(at))).collect();
@@ -74,7 +78,8 @@ fn the_formula_is_made_from_its_template_and_ruby_reads_it() {
         let url = format!("/releases/download/v1.2.3/orch-1.2.3-{target}.tar.gz\"\n      sha256 \"{}\"", sum(at));
         assert!(made.contains(&url), "{url} in {made}");
     }
-    let opened = made.lines().filter(|line| line.trim_end().ends_with(" do") || line.trim().starts_with("def ")).count();
+    let opened =
+        made.lines().filter(|line| line.trim_end().ends_with(" do") || line.trim().starts_with("def ")).count();
     let conditions = made.lines().filter(|line| line.trim().starts_with("if ") || line.starts_with("class ")).count();
     assert_eq!(made.lines().filter(|line| line.trim() == "end").count(), opened + conditions, "{made}");
     write_file(&file, &sums.replace(targets[2], "other"));

@@ -74,7 +74,9 @@ fn an_agent_is_not_handed_the_way_to_the_supervisor() {
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.serve();
     sealed.orch_in(repo.dir(), ["task", "add", "Look", "-l", "agent:look"]).ok();
-    wait::wait_until("the agent", RUN, || out.exists() && std::fs::read_to_string(&out).is_ok_and(|text| text.contains("ORCH_RUN_ID")));
+    wait::wait_until("the agent", RUN, || {
+        out.exists() && std::fs::read_to_string(&out).is_ok_and(|text| text.contains("ORCH_RUN_ID"))
+    });
     let environment = std::fs::read_to_string(&out).expect("its environment");
     assert!(!environment.contains("NOTIFY_SOCKET") && !environment.contains("WATCHDOG"), "{environment}");
     ear.until("WATCHDOG=1", 1);

@@ -84,7 +84,10 @@ fn homebrew_is_asked_where_homebrew_has_the_service() {
         &format!("#!/bin/sh\necho \"$@\" >> '{base}/asked'\n[ \"$2\" = info ] && echo '[{{\"name\":\"orch\",\"running\":false}}]'\nexit 0\n"),
     );
     let unit = sealed.home().join(".config/systemd/user/homebrew.orch.service");
-    write_file(&unit, &format!("[Service]\nExecStart={ORCH} serve\nEnvironment=\"ORCH_HOME={}\"\n", sealed.orch_home().display()));
+    write_file(
+        &unit,
+        &format!("[Service]\nExecStart={ORCH} serve\nEnvironment=\"ORCH_HOME={}\"\n", sealed.orch_home().display()),
+    );
     let status = sealed.orch(["service", "status", "--json"]).code_is(4).json();
     assert_eq!(status["supervisor"], "homebrew", "{status}");
     // A second supervisor is not let in.
@@ -126,7 +129,10 @@ fn a_program_that_moved_and_another_home_are_told() {
     std::fs::rename(&old, sealed.base().join("new-orch")).expect("moved");
     sealed.is_run_by(sealed.base().join("new-orch"));
     let refused = sealed.orch(["service", "start", "--json"]).code_is(7).json();
-    assert!(hint(&refused).contains("no program any more") && hint(&refused).contains("orch service install"), "{refused}");
+    assert!(
+        hint(&refused).contains("no program any more") && hint(&refused).contains("orch service install"),
+        "{refused}"
+    );
     let status = sealed.orch(["service", "status", "--json"]).code_is(4).json();
     assert_eq!(status["program"]["on_disk"], "missing", "{status}");
     assert!(sealed.orch(["doctor", "--json"]).run_findings().contains("no program"));
@@ -205,7 +211,8 @@ fn a_newer_program_on_the_disk_is_told_and_taken_by_a_restart() {
     sealed.run_program("cp").args([ORCH.as_ref(), program.as_os_str()]).run().ok();
     sealed.is_run_by(&program);
     sealed.serve();
-    let disk = |sealed: &SealedBox| sealed.orch(["upgrade", "check", "--json"]).ok().json()["program"]["on_disk"].clone();
+    let disk =
+        |sealed: &SealedBox| sealed.orch(["upgrade", "check", "--json"]).ok().json()["program"]["on_disk"].clone();
     assert_eq!(disk(&sealed), "same");
     let told = sealed.orch(["upgrade", "check"]).ok().stdout;
     assert!(told.contains("released: not known") && told.contains("restart:  0 under way, 0 disturbed"), "{told}");

@@ -1,10 +1,10 @@
 //! A real `systemd --user` has the service: installed, started, restarted under agents at work, killed, wedged, removed.
 
-use crate::switches::yard::Yard;
 use crate::kit::sealed_box::ORCH;
 use crate::kit::user_manager::{UserManager, skipped};
 use crate::kit::wait::{self, RUN};
 use crate::kit::write_file;
+use crate::switches::yard::Yard;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -40,7 +40,10 @@ fn fifty_restarts_by_systemd_disturb_none_of_ten_agents() {
     assert_eq!(again["changed"], false, "installed twice is installed once: {again}");
     yard.orch(&["service", "start"]).ok();
     let begun = service(&yard);
-    assert_eq!((&begun["supervisor"], &begun["in_charge"], &begun["enabled"]), (&"systemd".into(), &true.into(), &true.into()));
+    assert_eq!(
+        (&begun["supervisor"], &begun["in_charge"], &begun["enabled"]),
+        (&"systemd".into(), &true.into(), &true.into())
+    );
     let ids: Vec<String> = (0..AGENTS).map(|number| yard.add(&format!("Tell {number}"), "", Some("teller"))).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
     yard.until_started(&ids);
@@ -64,9 +67,10 @@ fn fifty_restarts_by_systemd_disturb_none_of_ten_agents() {
     last = another(&yard, last);
     signal(last, Signal::STOP);
     another(&yard, last);
-    let reloaded = yard.sealed.run_program("systemctl").args(["--user", "reload", "orch"]).run();
+    let reload = || yard.sealed.run_program("systemctl").args(["--user", "reload", "orch"]).run().code == Some(0);
+    wait::wait_until("systemd to reload", RUN, reload);
     let starts = |yard: &Yard| yard.lives().iter().filter(|(kind, cause)| kind == "start" && cause == "signal").count();
-    wait::wait_until(&format!("it to start anew: {reloaded}"), RUN, || starts(&yard) == 1);
+    wait::wait_until("it to start anew", RUN, || starts(&yard) == 1);
     for id in &ids {
         assert_eq!(yard.starts_of(id), 1, "the agent of task {id} was started once");
     }
