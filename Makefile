@@ -9,13 +9,13 @@ TEST_THREADS ?= 2
 ARGS ?=
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
-.PHONY: help demo test simulate lint fmt-check deps-check clippy bench torture build clean
+.PHONY: help demo test simulate lint fmt-check deps-check house-check clippy bench torture build clean
 
 help:
 	@echo "make demo    build orch and let it do three tasks in a temporary home, offline; cleans up after itself"
 	@echo "make test    all tests, with the real agent CLIs against a scripted model server"
 	@echo "make simulate    months of the engine's turns from fresh seeds, for a minute (SECONDS=60), or one seed (SEED=7)"
-	@echo "make lint    format, dependencies, clippy"
+	@echo "make lint    format, dependencies, secrets, workflows, clippy"
 	@echo "make bench   the benchmarks, as a table"
 	@echo "make torture what survives what, as a table: about an hour and a half; QUICK=1 a few minutes, ROW=R2 one row of it"
 	@echo "make build   the release binary, in $(TARGET_DIR)/release/orch"
@@ -41,7 +41,7 @@ simulate:
 	set -o pipefail; SEED="$(SEED)" FROM="$(FROM)" SECONDS="$(SECONDS)" SEEDS="$(SEEDS)" WORLDS="$(WORLDS)" cargo test --locked --profile $(PROFILE) --lib engine::simulation::hunt::fresh_seeds -- --exact --nocapture 2>&1 | tee "$(TARGET_DIR)/simulated.txt"
 	@grep -q "1 passed" "$(TARGET_DIR)/simulated.txt" # a name that matches nothing runs nothing, and is no error to cargo
 
-lint: fmt-check deps-check clippy
+lint: fmt-check deps-check house-check clippy
 
 fmt-check:
 	@scripts/setup lint
@@ -51,6 +51,13 @@ deps-check:
 	@scripts/setup lint
 	@scripts/check-deps
 	@if cargo deny --version > /dev/null 2>&1; then cargo deny --offline check bans licenses sources; fi
+
+# Secrets, advisories, the formula and the workflows; what is not installed is said and left out.
+house-check:
+	@scripts/scan-secrets
+	@scripts/make-formula --check
+	@scripts/check-advisories
+	@scripts/check-workflows
 
 clippy:
 	@scripts/setup lint

@@ -60,7 +60,7 @@ impl<'a> Site<'a> {
             has_launchctl: has("launchctl"),
             has_systemctl: has("systemctl"),
             has_user_session: ["systemd/private", "bus"].iter().any(|name| runtime.join(name).exists()),
-            user: context.person(),
+            user: variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "$USER".to_owned()),
         };
         let found = found(&dir, variable("XDG_CONFIG_HOME").map(PathBuf::from).as_deref());
         Ok(Self { context, setup, dir, around, found, environment })

@@ -274,7 +274,7 @@ fn told(view: &View, now: &Now) -> String {
     if let Some(exit) = &view.last_exit {
         let kind = exit.kind.map(|kind| format!("{}, ", kind.as_str())).unwrap_or_default();
         let at = exit.at.map(|at| format!(", {}", now.past(at))).unwrap_or_default();
-        rows.push(("last end", format!("{kind}{}{at}", exit.why)));
+        rows.push(("ended", format!("{kind}{}{at}", exit.why)));
     }
     rows.push(("home", view.home.display().to_string()));
     rows.extend(view.problems.iter().map(|problem| ("problem", problem.clone())));
@@ -320,7 +320,7 @@ mod tests {
             "state:   active/running; started again by itself 2 times\n",
             "daemon:  orch 0.1.0 (pid 7), under systemd --user, for ",
             "program: /bin/orch 0.2.0: newer than what runs\n",
-            "last end: stop, SIG\\u{1b}TERM",
+            "ended:   stop, SIG\\u{1b}TERM",
             "problem: it ends when ada logs out\n",
         ] {
             assert!(told.contains(part), "{part} in {told}");
