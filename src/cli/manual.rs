@@ -5,7 +5,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use crate::adapters::fs;
 use clap::CommandFactory;
-use clap_complete::Shell;
+use clap_complete::generate;
+use clap_complete::shells::{Bash, Fish, Zsh};
 use std::path::PathBuf;
 
 /// Arguments of `orch completions`.
@@ -32,13 +33,12 @@ pub struct Man {
 
 /// Prints the completions of a shell.
 pub fn completions(args: &Completions, context: &Context) -> Result<Exit, CliError> {
-    let shell = match args.shell {
-        Known::Bash => Shell::Bash,
-        Known::Zsh => Shell::Zsh,
-        Known::Fish => Shell::Fish,
-    };
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut super::Cli::command(), "orch", &mut text);
+    let (mut command, mut text) = (super::Cli::command(), Vec::new());
+    match args.shell {
+        Known::Bash => generate(Bash, &mut command, "orch", &mut text),
+        Known::Zsh => generate(Zsh, &mut command, "orch", &mut text),
+        Known::Fish => generate(Fish, &mut command, "orch", &mut text),
+    }
     context.ui.bytes(&text)?;
     Ok(Exit::Done)
 }

@@ -16,6 +16,7 @@ pub use status::{Waiting, waiting};
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
+use crate::adapters::process::RUN_MARK;
 use crate::domain::service::supervisor::Supervisor;
 use clap::Subcommand;
 
@@ -69,6 +70,13 @@ impl From<Wanted> for Supervisor {
 
 /// Runs one of them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let only_looks = matches!(args.command, Command::Status | Command::Logs(_) | Command::History(_));
+    if !only_looks && context.environment.contains_key(RUN_MARK) {
+        return Err(CliError::Refused {
+            message: "what keeps the daemon running is a person's to change, and this is an agent's run".to_owned(),
+            hint: Some("orch service status only looks".to_owned()),
+        });
+    }
     match args.command {
         Command::Install(args) => install::install(args, context).await,
         Command::Uninstall(args) => install::uninstall(args, context).await,

@@ -151,6 +151,20 @@ fn a_program_that_moved_and_another_home_are_told() {
 }
 
 #[test]
+fn an_agent_changes_nothing_about_the_service() {
+    let mut sealed = SealedBox::new();
+    launchd(&sealed);
+    sealed.set("ORCH_RUN_ID", "7-1-0badcafe");
+    for command in [&["install", "--supervisor", "launchd"][..], &["uninstall"], &["start"], &["stop"], &["restart"]] {
+        let refused = sealed.orch([&["service", "--json"], command].concat()).code_is(7).json();
+        assert!(hint(&refused).contains("an agent's run"), "{refused}");
+    }
+    assert!(!plist(&sealed).exists());
+    sealed.orch(["service", "status"]).code_is(4);
+    sealed.finish();
+}
+
+#[test]
 fn a_service_makes_no_home_where_its_disk_is_missing() {
     let mut sealed = SealedBox::new();
     let home = sealed.base().join("disk/orch");
