@@ -70,7 +70,8 @@ pub fn man(args: &Man, context: &Context) -> Result<Exit, CliError> {
 
 fn page(command: clap::Command) -> std::io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    clap_mangen::Man::new(command).manual("orch").render(&mut text)?;
+    let source = concat!("orch ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).manual("orch").source(source).render(&mut text)?;
     Ok(text)
 }
 
