@@ -8,7 +8,6 @@ mod budget;
 mod config;
 mod context;
 mod cost;
-mod credentials;
 mod dashboard;
 mod demo;
 mod doctor;
@@ -334,6 +333,8 @@ mod tests {
         "models check",
         "models check anthropic --refresh --json",
         "config set engine.max_parallel 8",
+        "config preset",
+        "config preset save-money --dry-run --json",
         "config schema --project",
         "project list",
         "projects list",
@@ -380,6 +381,11 @@ mod tests {
         "serve --replace",
         "service history --json",
         "run 3 --anyway",
+        "run 3 --force-new",
+        "models set auto:fast --agent claude --json",
+        "models reset --project shop",
+        "task send 3 hello --model auto:fast",
+        "add Title --model tier:pro --model-policy sticky",
         "http --json",
         "version",
         "--set router.mode=round_robin serve",
