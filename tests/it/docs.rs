@@ -17,7 +17,6 @@ use orch::api::patterns::{
 };
 use orch::api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
 use orch::api::rulings::{DiffView, FileView};
-use orch::api::set_models::SetModelView;
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
@@ -211,13 +210,7 @@ fn overview() -> Overview {
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
     Overview {
         status: StatusView {
-            set_models: vec![SetModelView {
-                model: String::new(),
-                agent: None,
-                project: None,
-                by: String::new(),
-                since,
-            }],
+            set_models: Vec::new(),
             version: String::new(),
             pid: 1,
             mode: String::new(),

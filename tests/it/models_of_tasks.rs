@@ -118,7 +118,7 @@ fn a_message_brings_a_model_for_the_next_run_and_only_for_that() {
     assert!(text(&bad["error"]["message"]).contains("has those of anthropic only"), "{bad}");
     send(&sealed, &[&id, "go on", "--model", "-x"]).code_is(2);
     let sent = send(&sealed, &[&id, IN_VAIN, "--model", "tier:opus"]).ok().json();
-    assert!(text(&sent["detail"]).contains("the next run has the model tier:opus"), "{sent}");
+    assert!(text(&sent["detail"]).ends_with("has the model tier:opus"), "{sent}");
     let next = wait_some("the second run", RUN, || {
         let shown = sealed.orch(["show", &id, "--json"]).ok().json();
         (shown["runs"].as_array().is_some_and(|runs| runs.len() == 2) && shown["status"] == "needs_review")
@@ -152,6 +152,11 @@ fn a_model_is_set_for_an_agent_or_a_project_while_the_daemon_runs() {
     sealed.serve();
     let project = sealed.orch(["models", "set", "haiku", "--project", "shop", "--json"]).ok().json();
     assert_eq!((&project["changed"], &project["set"][0]["project"]), (&json!(true), &json!("shop")));
+    let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).expect("a file");
+    let keys = project["set"][0].as_object().into_iter().chain(project.as_object()).flat_map(serde_json::Map::keys);
+    for key in keys {
+        assert!(documented.contains(&format!("`{key}`")), "docs/json.md does not name {key}");
+    }
     let id = add(&sealed, &["-b", DO_IT]);
     let done = until(&sealed, &id, "done");
     assert_eq!(text(&last(&done)["model"]), "haiku", "{done:#}");
