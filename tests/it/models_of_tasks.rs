@@ -127,14 +127,17 @@ fn a_message_brings_a_model_for_the_next_run_and_only_for_that() {
     assert!(text(&last(&next)["model"]).starts_with("claude-opus-"), "{next:#}");
     assert_eq!(text(&last(&next)["reason"]), "tier:opus was asked for with a message", "{next:#}");
     assert_eq!(last(&next)["session_id"], last(&before)["session_id"], "a dynamic task goes on in its conversation");
-    send(&sealed, &[&id, DO_IT]).ok();
-    let done = until(&sealed, &id, "done");
-    assert_eq!((text(&last(&done)["model"]), &last(&done)["reason"]), ("sonnet", &Value::Null), "{done:#}");
+    send(&sealed, &[&id, "go on"]).ok();
+    let third = wait_some("the third run", RUN, || {
+        let shown = sealed.orch(["show", &id, "--json"]).ok().json();
+        shown["runs"].as_array().is_some_and(|runs| runs.len() == 3).then_some(shown)
+    });
+    assert_eq!((text(&last(&third)["model"]), &last(&third)["reason"]), ("sonnet", &Value::Null), "{third:#}");
 
     let sticky = add(&sealed, &["-b", IN_VAIN, "--model-policy", "sticky"]);
     let before = until(&sealed, &sticky, "needs_review");
     assert_eq!(before["labels"], json!(["model-policy:sticky"]));
-    send(&sealed, &[&sticky, DO_IT, "--model", "opus"]).ok();
+    send(&sealed, &[&sticky, "go on", "--model", "opus"]).ok();
     let next = wait_some("the second run of the sticky task", RUN, || {
         let shown = sealed.orch(["show", &sticky, "--json"]).ok().json();
         (shown["runs"].as_array().is_some_and(|runs| runs.len() == 2)).then_some(shown)
