@@ -15,6 +15,9 @@ pub struct NewMessage {
     /// How long to wait for the agent's receipt before the answer says how it stands; at most
     /// [`NewMessage::LONGEST_WAIT`].
     pub wait_seconds: u64,
+    /// The model that the next run of the task is to have, and only that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 impl NewMessage {

@@ -19,6 +19,7 @@ pub mod problem;
 pub mod rest;
 pub mod route;
 pub mod rulings;
+pub mod set_models;
 pub mod status;
 pub mod stream;
 pub mod switches;

@@ -3,6 +3,7 @@
 use super::batches::BatchView;
 use super::breakers::BreakerView;
 use super::health::HealthView;
+use super::set_models::SetModelView;
 use super::switches::{DepartureView, PauseView};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::{Spend, Usd};
@@ -47,6 +48,9 @@ pub struct StatusView {
     /// What is paused.
     #[serde(default)]
     pub paused: Vec<PauseView>,
+    /// Models that are set for the daemon's lifetime.
+    #[serde(default)]
+    pub set_models: Vec<SetModelView>,
     /// The last place in the history.
     #[serde(default)]
     pub seq: u64,

@@ -103,6 +103,8 @@ pub struct RunView {
     pub agent: String,
     /// Model asked for.
     pub model: Option<String>,
+    /// Why this one; `null`: as the task's route says.
+    pub reason: Option<String>,
     /// Conversation.
     pub session_id: Option<String>,
     /// Agent started.
@@ -460,6 +462,7 @@ impl RunView {
             kind: run.kind,
             agent: run.agent.clone(),
             model: run.model.clone(),
+            reason: run.model_reason.clone(),
             session_id: run.session_id.clone(),
             started_at: run.started_at,
             ended_at: run.ended_at,

@@ -1,6 +1,7 @@
 //! `orch config …`: reads, checks and changes settings. Works without an engine; only what a person approved is asked
 //! of one, and only where a project file holds commands.
 
+mod preset;
 pub mod set;
 
 use super::context::Context;
@@ -40,6 +41,8 @@ enum Command {
     },
     /// Change one setting in config.yml; comments and layout stay
     Set(set::Args),
+    /// List ready-made settings of routing, or put one into force: save-money, max-quality, balanced, testing
+    Preset(preset::Args),
     /// Print the JSON Schema of config.yml
     Schema {
         /// Of a project's .orch.yml instead
@@ -55,6 +58,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Show { origin } => show(origin, context).await,
         Command::Get { key } => get(&key, context).await,
         Command::Set(args) => set::run(&args, context),
+        Command::Preset(args) => preset::run(&args, context),
         Command::Schema { project } => {
             let file = if project { FileKind::Project } else { FileKind::Global };
             context.ui.pretty_json(&json_schema(file))?;

@@ -2,7 +2,6 @@
 //! set right what is not, and does so where that is safe. Needs no engine, and works beside one.
 
 use super::context::{ABOUT, Context};
-use super::credentials;
 use super::error::CliError;
 use super::exit::Exit;
 use super::repository;
@@ -17,7 +16,7 @@ use crate::config::resolved_agent::{AgentConfig, KNOWN};
 use crate::config::validate::references;
 use crate::config::{Config, RouterMode, home::MAX_SOCKET_PATH};
 use crate::daemon::Setup;
-use crate::engine::{Finding, MendWish, Patient, Verdict, check_up, last_damage};
+use crate::engine::{Finding, MendWish, Patient, Verdict, check_up, last_damage, login_of};
 use futures::future::join_all;
 use serde::Serialize;
 use std::path::Path;
@@ -147,7 +146,7 @@ async fn one_agent(context: &Context, name: &str, agent: &AgentConfig) -> Option
         DialectKind::Claude | DialectKind::Codex | DialectKind::Opencode => version_of(context, &program).await,
     };
     let detail = format!("{version}{}", program.display());
-    Some(match credentials::of_agent(context, agent) {
+    Some(match login_of(&context.environment, agent) {
         None => Finding::new(&title, Verdict::Ok, detail),
         Some(Ok(found)) => Finding::new(&title, Verdict::Ok, format!("{detail}; {found}")),
         Some(Err(login)) => {

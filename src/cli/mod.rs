@@ -9,7 +9,6 @@ mod called;
 mod config;
 mod context;
 mod cost;
-mod credentials;
 mod dashboard;
 mod demo;
 mod doctor;
@@ -349,6 +348,8 @@ mod tests {
         "models check",
         "models check anthropic --refresh --json",
         "config set engine.max_parallel 8",
+        "config preset",
+        "config preset save-money --dry-run --json",
         "config schema --project",
         "project list",
         "projects list",
@@ -406,6 +407,11 @@ mod tests {
         "man /tmp/pages",
         "serve --existing-home --log stderr",
         "run 3 --anyway",
+        "run 3 --force-new",
+        "models set auto:fast --agent claude --json",
+        "models reset --project shop",
+        "task send 3 hello --model auto:fast",
+        "add Title --model tier:pro --model-policy sticky",
         "http --json",
         "version",
         "--set router.mode=round_robin serve",

@@ -2,10 +2,10 @@
 //! providers can be used now. Needs the settings, the environment and what providers answered last, hence no engine.
 
 mod check;
+pub mod set;
 mod show;
 
 use super::context::Context;
-use super::credentials;
 use super::error::CliError;
 use super::exit::Exit;
 use super::runtime::alone;
@@ -13,14 +13,12 @@ use super::settings;
 use super::ui::time::Now;
 use crate::adapters::probes;
 use crate::api::models::{ModelView, ResolutionView};
-use crate::config::raw::RawProvider;
-use crate::domain::availability::{Asked, Probe, Probes, State};
-use crate::domain::catalog::{Capability, Catalog, Facts, Model, ModelRef};
-use crate::domain::resolve::{Mode, Needs, Records, ResolveError, Resolver, Selection, Tag, Trouble, needs_of};
+use crate::domain::availability::Probe;
+use crate::domain::catalog::{Capability, Model};
+use crate::domain::resolve::{Mode, Needs, ResolveError, Tag, Trouble, needs_of};
 use crate::domain::router::nearest;
-use crate::domain::usability::Usability;
+use crate::engine::ModelBook;
 use clap::Subcommand;
-use std::collections::BTreeMap;
 
 /// Arguments of `orch models`.
 #[derive(Debug, clap::Args)]
@@ -64,6 +62,18 @@ enum Command {
     },
     /// Tell whether providers can be used now: exit code 0 available, 1 unavailable, 2 rate-limited, 3 invalid key
     Check(check::Args),
+    /// Have an agent or a project work with a model, from the next run on and as long as the daemon runs
+    Set {
+        /// A name, provider/model, a tag or a tier
+        model: String,
+        #[command(flatten)]
+        of: set::Of,
+    },
+    /// Take back what was set
+    Reset {
+        #[command(flatten)]
+        of: set::Of,
+    },
 }
 
 /// Which models are listed.
@@ -105,12 +115,14 @@ fn mode(word: &str) -> Result<Mode, String> {
 
 /// What every one of the commands needs.
 struct Stand {
-    catalog: Catalog,
-    usability: Usability,
-    selection: Selection,
-    records: Records,
-    probes: Probes,
-    providers: BTreeMap<String, RawProvider>,
+    book: ModelBook,
+}
+
+impl std::ops::Deref for Stand {
+    type Target = ModelBook;
+    fn deref(&self) -> &ModelBook {
+        &self.book
+    }
 }
 
 impl Stand {
@@ -118,72 +130,14 @@ impl Stand {
         let home = context.setup()?.home;
         let loaded = settings::global(context, &home)?;
         loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
-        let probes = probes::load(&home.providers_file());
-        let mut additions = loaded.config.model_additions();
-        let mut catalog = Catalog::with(&additions);
-        let providers = loaded.config.providers.clone();
-        additions.api = listed(context, &probes, &catalog, &providers);
-        if !additions.api.is_empty() {
-            catalog = Catalog::with(&additions);
-        }
-        let usability = credentials::usability(context, &loaded.config, &catalog);
-        let selection = loaded.config.model_selection.0;
-        let mut stand = Self { catalog, usability, selection, records: Records::default(), probes, providers };
-        stand.pass_over_the_failing(context);
-        Ok(stand)
-    }
-
-    /// A provider that did not answer well just now is not chosen, as long as that counts and key and address are the same.
-    fn pass_over_the_failing(&mut self, context: &Context) {
-        let now = context.now();
-        for (id, probe) in &self.probes {
-            let is_same =
-                asked_now(context, id, &self.catalog, &self.providers).is_some_and(|asked| asked == probe.asked);
-            let fails = probe.verdict.state != State::Available && probe.verdict.counts(probe.at, now.at);
-            if is_same && fails {
-                self.usability.suspend(id, failing(id, probe, &now));
-            }
-        }
-    }
-
-    fn resolver(&self) -> Resolver<'_> {
-        Resolver {
-            catalog: &self.catalog,
-            usability: &self.usability,
-            selection: &self.selection,
-            records: &self.records,
-        }
+        let (probes, now) = (probes::load(&home.providers_file()), context.now());
+        let words = |id: &str, probe: &Probe| failing(id, probe, &now);
+        Ok(Self { book: ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words) })
     }
 
     fn view(&self, model: &Model) -> ModelView {
         ModelView::of(model, &self.usability)
     }
-}
-
-/// What a provider would be asked with now.
-fn asked_now(
-    context: &Context,
-    id: &str,
-    catalog: &Catalog,
-    declared: &BTreeMap<String, RawProvider>,
-) -> Option<Asked> {
-    let provider = catalog.providers().iter().find(|provider| provider.id == id)?;
-    let key = credentials::key_of(context, provider).map(|(_, key)| key);
-    credentials::request(context, declared, provider, key)?.ok().map(|request| request.asked())
-}
-
-/// What the providers told of their models, those that are still asked at the same address.
-fn listed(
-    context: &Context,
-    probes: &Probes,
-    catalog: &Catalog,
-    declared: &BTreeMap<String, RawProvider>,
-) -> Vec<(ModelRef, Facts)> {
-    let lists = probes.iter().filter_map(|(id, probe)| {
-        let asked = asked_now(context, id, catalog, declared)?;
-        probe.listed.as_ref().filter(|_| asked.address == probe.asked.address)
-    });
-    lists.flat_map(|list| list.models.iter().cloned()).collect()
 }
 
 /// Why a provider is passed over.
@@ -209,11 +163,13 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::List { usable, tag } => list(&Stand::look(context)?, usable, tag.as_ref(), context),
         Command::Resolve { reference, mode, require, min_context } => {
             let mut stand = Stand::look(context)?;
-            stand.selection.mode = mode.unwrap_or(stand.selection.mode);
+            stand.book.selection.mode = mode.unwrap_or(stand.book.selection.mode);
             let needs = Needs { capabilities: require.into_iter().collect(), min_context };
             resolve(&stand, &reference.join(" "), &needs, context)
         }
         Command::Compare { references } => compare(&Stand::look(context)?, &references, context),
+        Command::Set { model, of } => alone(set::run(Some(model), of, context)),
+        Command::Reset { of } => alone(set::run(None, of, context)),
         // Its lowest codes are answers: what went wrong has another one.
         Command::Check(args) => Ok(alone(check::run(args, context)).unwrap_or_else(|error| {
             context.ui.error(&error);

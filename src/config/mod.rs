@@ -15,6 +15,7 @@ pub mod json_schema;
 pub mod layers;
 pub mod origin;
 pub mod policy;
+pub mod preset;
 pub mod problem;
 pub mod raw;
 pub mod raw_budget;

@@ -11,6 +11,7 @@ use super::secret::Secret;
 use crate::domain::money::Usd;
 use crate::domain::overlap::Overlap;
 use crate::domain::review::ReviewMode;
+use crate::domain::strategy::Strategy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,6 +106,12 @@ pub struct RawRouter {
     pub agent: Option<String>,
     /// Model for the routing question: a fast and cheap one.
     pub model: Option<String>,
+    /// What money does to a route: cost_aware, quality (takes it as it is) or balanced (docs/routing.md).
+    pub strategy: Option<Strategy>,
+    /// Of balanced: the share of routine work that tries a model of which little is known.
+    pub explore: Option<String>,
+    /// The only types of tasks that go to a cheaper model; null = all with cost_aware, research with balanced.
+    pub cheaper_for: Option<Vec<String>>,
     /// Longest wait for the routing answer.
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<u64>,

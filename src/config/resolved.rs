@@ -25,6 +25,7 @@ use crate::domain::redact::{Pattern, Redactor, is_secret_name};
 use crate::domain::retention::Limits;
 use crate::domain::review::ReviewMode;
 use crate::domain::route::Complexity;
+use crate::domain::strategy::Strategy;
 use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -88,6 +89,12 @@ pub struct Router {
     pub agent: String,
     /// Its model for that.
     pub model: String,
+    /// What money does to a route.
+    pub strategy: Strategy,
+    /// Of `balanced`: the share of routine work that explores, as `5%`.
+    pub explore: String,
+    /// The only types of tasks that go to a cheaper model; `None`: what the strategy says.
+    pub cheaper_for: Option<Vec<String>>,
     /// Longest wait for the answer.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
     pub timeout: Duration,
@@ -279,6 +286,9 @@ impl Default for Router {
             mode: RouterMode::default(),
             agent: "claude".to_owned(),
             model: "haiku".to_owned(),
+            strategy: Strategy::default(),
+            explore: "5%".to_owned(),
+            cheaper_for: None,
             timeout: Duration::from_secs(120),
             fallback_executor: "codex".to_owned(),
             max_route_attempts: 3,
@@ -297,6 +307,9 @@ impl Router {
             mode: raw.mode.unwrap_or(self.mode),
             agent: raw.agent.unwrap_or(self.agent),
             model: raw.model.unwrap_or(self.model),
+            strategy: raw.strategy.unwrap_or(self.strategy),
+            explore: raw.explore.unwrap_or(self.explore),
+            cheaper_for: raw.cheaper_for.or(self.cheaper_for),
             timeout: raw.timeout_seconds.map_or(self.timeout, Duration::from_secs),
             fallback_executor: raw.fallback_executor.unwrap_or(self.fallback_executor),
             max_route_attempts: raw.max_route_attempts.unwrap_or(self.max_route_attempts),

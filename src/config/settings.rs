@@ -41,6 +41,7 @@ pub fn of_file(tree: &Node, file: FileKind, path: &Path) -> (Vec<Setting>, Vec<C
 /// What is wrong, as a fragment that follows the key.
 pub fn of_text(text: &str, shape: &Shape) -> Result<Json, String> {
     let list = match shape {
+        Shape::List { .. } if text.trim() == "null" => return Ok(Json::Null),
         Shape::List { separator } if !text.trim_start().starts_with('[') => {
             return Ok(text.split(*separator).map(str::trim).filter(|item| !item.is_empty()).map(Json::from).collect());
         }

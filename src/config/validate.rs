@@ -12,6 +12,7 @@ use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::DialectKind;
 use crate::domain::redact::{Pattern, PatternError};
+use crate::domain::strategy::parse_share;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -188,6 +189,12 @@ impl Check<'_> {
         }
         router.agents.iter().for_each(|name| self.known_agent("router.agents", name));
         self.word("router.model", &router.model);
+        if let Err(problem) = parse_share(&router.explore) {
+            self.wrong("router.explore", problem);
+        }
+        if router.cheaper_for.iter().flatten().any(|word| word.trim().is_empty()) {
+            self.wrong("router.cheaper_for", "a type of task is a word such as docs");
+        }
     }
 
     fn models(&mut self) {

@@ -1,5 +1,6 @@
 //! Upwards after work that was not good enough: the rungs of a ladder, and which one comes next.
 
+use super::model_policy::is_sticky;
 use super::outcome::FailureClass;
 use super::route::{Complexity, RouteResult};
 use super::task::Task;
@@ -84,7 +85,7 @@ impl Escalation {
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
         let is_due = task.tier_failures + 1 >= self.after && task.steps_up < self.max_steps;
-        if task.spec.model.is_some() || !is_due {
+        if task.spec.model.is_some() || is_sticky(task) || !is_due {
             return None;
         }
         let harder = current.complexity.harder();

@@ -30,6 +30,11 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The model that was asked for is none that the agent can have.
+    ModelRefused {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The routing question is to be asked again later (its provider is not to be had).
     RoutePostponed {
         /// When.
@@ -58,6 +63,8 @@ pub enum Event {
         run: RunId,
         /// Which agent ran.
         agent: String,
+        /// With which model, as its program was given it.
+        model: Option<String>,
         /// What its CLI said at the end.
         ending: Box<Ending>,
         /// What that amounts to.

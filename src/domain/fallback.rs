@@ -1,6 +1,7 @@
 //! Sideways after a failure of a provider: the agents that take the work over, in the person's own order. PURE.
 
 use super::escalation::{Choice, Rung};
+use super::model_policy::is_sticky;
 use super::outcome::FailureClass;
 use super::route::{Complexity, RouteResult};
 use super::task::Task;
@@ -35,7 +36,7 @@ impl Fallback {
     /// that failed. `None`: nobody is, or the person has named the agent.
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
-        if task.agent_is_pinned() {
+        if task.agent_is_pinned() || is_sticky(task) {
             return None;
         }
         let is_free = |agent: &String| *agent != current.agent && choice.alternatives.contains(agent);

@@ -6,6 +6,7 @@
 mod asked;
 mod parts;
 mod reviewed;
+mod routed;
 mod ruled;
 
 use super::circle;
@@ -13,10 +14,10 @@ use super::event::{Event, IntegrationProblem, LaunchProblem};
 use super::evidence::{Evidence, Integration, IntegrationState};
 use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
+use super::model_policy;
 use super::outcome::{Ending, Failure, FailureClass, Outcome, Side};
 use super::retry::{self, Context, Move, Next};
 use super::review::Reviewers;
-use super::route::RouteResult;
 use super::task::{BlockedOn, Conversation, NextRun, OrderKind, ReviewStage, State, Status, StopFor, Task, Workplace};
 
 /// An event that does not fit the task's state.
@@ -42,15 +43,16 @@ pub enum Refused {
 pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, Refused> {
     let mut next = task.clone();
     match event {
-        Event::RouteAsked { run } => on_route_asked(&mut next, run),
-        Event::RouteChosen { route, failed } => on_route_chosen(&mut next, route, *failed),
-        Event::RouteImpossible { reason } => on_route_impossible(&mut next, reason),
-        Event::RoutePostponed { until } => on_route_postponed(&mut next, *until),
+        Event::RouteAsked { run } => routed::on_asked(&mut next, run),
+        Event::RouteChosen { route, failed } => routed::on_chosen(&mut next, route, *failed),
+        Event::RouteImpossible { reason } => routed::on_impossible(&mut next, reason),
+        Event::ModelRefused { reason } => routed::on_model_refused(&mut next, reason),
+        Event::RoutePostponed { until } => routed::on_postponed(&mut next, *until),
         Event::Launched { run } => on_launched(&mut next, run),
         Event::Placed { place } => on_placed(&mut next, place),
         Event::LaunchFailed { run, problem } => on_launch_failed(&mut next, run, problem, context),
-        Event::RunEnded { run, agent, ending, outcome } => {
-            on_run_ended(&mut next, run, agent, ending, outcome, context)
+        Event::RunEnded { run, agent, model, ending, outcome } => {
+            on_run_ended(&mut next, run, (agent, model.as_deref()), (ending, outcome), context)
         }
         Event::Judged { run, verdict, evidence, reviewers } => {
             on_judged(&mut next, run, (verdict, evidence, *reviewers), context)
@@ -98,51 +100,13 @@ fn ask_with(task: &mut Task, question: String, choices: Vec<String>) {
     task.state = State::NeedsReview { question, choices };
 }
 
-fn on_route_asked(task: &mut Task, run: &RunId) -> Result<(), Refused> {
-    match &task.state {
-        State::New { routing: None, .. } => {
-            task.runs += 1;
-            task.state = State::New { routing: Some(run.clone()), not_before: None };
-            Ok(())
-        }
-        State::New { routing: Some(_), .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(refused(task, "only a new task is routed")),
-    }
-}
-
-fn on_route_chosen(task: &mut Task, route: &RouteResult, failed: bool) -> Result<(), Refused> {
-    let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
-    task.route_failures = if failed { task.route_failures + 1 } else { 0 };
-    task.route = Some(Box::new(route.clone()));
-    task.tier_failures = 0;
-    task.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: None };
-    Ok(())
-}
-
-fn on_route_impossible(task: &mut Task, reason: &str) -> Result<(), Refused> {
-    let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
-    ask(task, reason.to_owned());
-    Ok(())
-}
-
-fn on_route_postponed(task: &mut Task, until: jiff::Timestamp) -> Result<(), Refused> {
-    let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
-    task.state = State::New { routing: None, not_before: Some(until) };
-    Ok(())
-}
-
 fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
     let State::Routed { next, counts, .. } = &task.state else {
         return Err(refused(task, "only a routed task is started"));
     };
     let (next, counts) = (next.clone(), *counts);
     task.runs += 1;
+    task.next_model = None;
     if task.is_merged() {
         // What comes now is not merged.
         task.integration = None;
@@ -201,9 +165,8 @@ fn on_launch_failed(
 fn on_run_ended(
     task: &mut Task,
     run: &RunId,
-    agent: &str,
-    ending: &Ending,
-    outcome: &Outcome,
+    (agent, model): (&str, Option<&str>),
+    (ending, outcome): (&Ending, &Outcome),
     context: &Context<'_>,
 ) -> Result<(), Refused> {
     let (next, stopping) = current_run(task, run)?;
@@ -213,7 +176,8 @@ fn on_run_ended(
     // What could not be gone on with was no conversation, whatever its CLI called it.
     let was_lost = matches!(outcome, Outcome::Failed(failure) if failure.class == FailureClass::SessionLost);
     if let Some(session_id) = ending.session_id.as_ref().filter(|_| !was_lost) {
-        let talk = Conversation { agent: agent.to_owned(), session_id: session_id.clone() };
+        let (agent, model) = (agent.to_owned(), model.map(str::to_owned));
+        let talk = Conversation { agent, session_id: session_id.clone(), model };
         task.conversation = Some(Box::new(talk));
     }
     // What ended by itself before it heard of a shutdown counts as what it is.
@@ -277,7 +241,10 @@ fn interrupted(task: &mut Task) {
 
 /// Back to the beginning. The branch and what is on it stay.
 fn begin_again(task: &mut Task) {
-    task.state = State::NEW;
+    task.state = match model_policy::keeps_route(task) {
+        true => State::Routed { next: NextRun::Fresh, counts: true, not_before: None },
+        false => State::NEW,
+    };
     task.route_failures = 0;
     task.attempts = 0;
     task.provider_failures = 0;

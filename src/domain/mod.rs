@@ -1,6 +1,7 @@
 //! PURE. No I/O, no clock, no async. Decides: what is routed where, what starts, what a result is worth.
 
 pub mod admission;
+pub mod agent_model;
 pub mod answer;
 pub mod availability;
 pub mod batch;
@@ -29,6 +30,7 @@ pub mod judge;
 pub mod lack;
 pub mod lifecycle;
 pub mod message;
+pub mod model_policy;
 pub mod money;
 pub mod names;
 pub mod outcome;
@@ -51,7 +53,9 @@ pub mod router;
 pub mod ruling;
 pub mod schedule;
 pub mod service;
+pub mod set_model;
 pub mod skills;
+pub mod strategy;
 pub mod styled;
 pub mod task;
 pub mod task_type;

@@ -288,7 +288,7 @@ fn complete(task: &mut Task, traces: &Traces, file: File) {
             Stage::Ended(end) => end.session_id.clone().or_else(|| trail.session_id.clone()),
             Stage::Prepared | Stage::Begun | Stage::Unreadable(_) => trail.session_id.clone(),
         };
-        Some(Conversation { agent: trail.agent.clone(), session_id: session_id? })
+        Some(Conversation { agent: trail.agent.clone(), session_id: session_id?, model: trail.model.clone() })
     });
     task.conversation = task.conversation.take().or(talk.map(Box::new));
     let later = |trail: &&Trail| trail.id.ordinal().is_some_and(|ordinal| ordinal > task.runs);

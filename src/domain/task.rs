@@ -287,6 +287,9 @@ pub struct Conversation {
     pub agent: String,
     /// The CLI's id for it.
     pub session_id: String,
+    /// The model of its last run, as the agent's program was given it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// A task.
@@ -330,6 +333,9 @@ pub struct Task {
     pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
     pub conversation: Option<Box<Conversation>>,
+    /// The model that a person has asked for with a message: the next run has it, and only that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_model: Option<String>,
     /// Why the last run failed.
     pub last_failure: Option<Box<Failure>>,
     /// The last summary of an agent.
@@ -383,6 +389,7 @@ impl Task {
             rejected_trees: Vec::new(),
             place: None,
             conversation: None,
+            next_model: None,
             last_failure: None,
             summary: None,
             evidence: None,

@@ -80,6 +80,11 @@ impl Usability {
         self.failing.insert(provider.to_owned(), why);
     }
 
+    /// Forgets the ways that `keep` does not want.
+    pub fn retain(&mut self, keep: impl Fn(&str, &Way) -> bool) {
+        self.ways.retain(|provider, way| keep(provider, way));
+    }
+
     /// What is the matter with the providers to which there is a way, and that fail.
     pub fn failing(&self) -> impl Iterator<Item = &str> {
         let reachable = self.failing.iter().filter(|(provider, _)| self.ways.contains_key(*provider));

@@ -5,6 +5,7 @@ use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::{Status, Task};
+use crate::domain::track_record::Sample;
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::sync::{Arc, OnceLock};
@@ -64,5 +65,9 @@ impl Archive for Watched {
 
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
         self.archive.spends_since(since).inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, JournalError> {
+        self.archive.samples().inspect_err(|error| self.alarm.heed(error))
     }
 }

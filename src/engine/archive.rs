@@ -5,6 +5,7 @@ use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::task::{Status, Task};
+use crate::domain::track_record::Sample;
 use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
 
@@ -39,6 +40,12 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// It cannot be read.
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError>;
+
+    /// The runs that were judged.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn samples(&self) -> Result<Vec<Sample>, JournalError>;
 }
 
 impl Archive for Journal {
@@ -65,5 +72,9 @@ impl Archive for Journal {
 
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
         Self::spends_since(self, since)
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, JournalError> {
+        Self::samples(self)
     }
 }

@@ -3,12 +3,15 @@
 
 use super::main_loop::Engine;
 use super::world::Turn;
+use crate::domain::agent_model::{Misfit, Named};
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::model_policy::{self, is_sticky};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Action, Plan};
+use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
-use crate::domain::task::{NextRun, Run, State, Task};
+use crate::domain::task::{Conversation, NextRun, Run, State, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -63,7 +66,8 @@ impl Engine {
         if let Some(obstacle) = self.router_obstacle(&agent, now) {
             return self.route_failed(turn, task.id, &obstacle, now);
         }
-        let run = self.new_run(task, RunKind::Route, agent, Some(config.router.model.clone()), now);
+        let model = self.name_or_leave(task, &agent, Some(config.router.model.clone()), now);
+        let run = self.new_run(task, RunKind::Route, agent, model, now);
         self.expect(turn, task.id, &Event::RouteAsked { run: run.id.clone() }, now);
         turn.put_run(&mut self.world, run);
     }
@@ -104,21 +108,55 @@ impl Engine {
         Run { attempt: task.attempts.max(1), model, ..Run::new(id, task.id, kind, agent, now) }
     }
 
+    /// The model that the next run is asked to have, and why where it is not that of the route.
+    fn model_asked(
+        &mut self,
+        turn: &mut Turn,
+        task: &Task,
+        route: &RouteResult,
+        now: Timestamp,
+    ) -> (Option<String>, Option<String>) {
+        if let Some(model) = &task.next_model {
+            return (Some(model.clone()), Some(format!("{model} was asked for with a message")));
+        }
+        // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
+        let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
+        let dir = self.dir_of(task.id);
+        if let Some(set) = self.set_models.of(dir.as_deref(), &route.agent).filter(|_| !has_its_own) {
+            return (Some(set.model.clone()), Some(set.told()));
+        }
+        let model = self.model_within_budget(turn, task, route, now);
+        let is_cheaper = model != route.model;
+        let why =
+            is_cheaper.then(|| format!("instead of {}: money is short", route.model.as_deref().unwrap_or("its own")));
+        (model, why)
+    }
+
     fn begin_run(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
         let Some(task) = self.world.tasks.get(&id).cloned() else { return };
         let (Some(route), State::Routed { next, .. }) = (&task.route, &task.state) else { return };
-        let model = self.model_within_budget(turn, &task, route, now);
+        let (asked, why) = self.model_asked(turn, &task, route, now);
+        let model = match self.name_model(&task, (&route.agent, asked.as_deref()), now) {
+            Ok(named) => named,
+            Err(Misfit { reason, hint }) => {
+                let reason = format!("{}: {reason}; {hint}", asked.as_deref().unwrap_or(&route.agent));
+                self.refuse_waiting(turn, id, &format!("no run begins: {reason}"), now);
+                return self.expect(turn, id, &Event::ModelRefused { reason }, now);
+            }
+        };
+        if let (Some(Named { name, reason: Some(why), .. }), Some(asked)) = (&model, &asked) {
+            turn.note(&mut self.world, now, Some(id), None, "model_resolved", format!("{asked} is {name}: {why}"));
+        }
+        let resolved = model.as_ref().and_then(|named| named.reason.clone());
+        let model = model.map(|named| named.name);
+        let can_go_on = |talk: &Conversation| model_policy::can_go_on(&task, talk, &route.agent, model.as_deref());
+        let talk = task.conversation.as_ref().filter(|talk| can_go_on(talk));
+        let talk = talk.map(|talk| talk.session_id.clone());
         let mut run = self.new_run(&task, RunKind::Work, route.agent.clone(), model, now);
-        run.session_id = match (next, &task.conversation) {
-            (NextRun::Again { resume: true, .. }, Some(talk)) if talk.agent == route.agent => {
-                Some(talk.session_id.clone())
-            }
-            (NextRun::Said | NextRun::Parts | NextRun::Resumed { .. }, Some(talk)) if talk.agent == route.agent => {
-                Some(talk.session_id.clone())
-            }
-            (NextRun::Again { .. } | NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } | NextRun::Fresh, _) => {
-                None
-            }
+        run.model_reason = why.or(resolved);
+        run.session_id = match next {
+            NextRun::Again { resume: true, .. } | NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } => talk,
+            NextRun::Again { resume: false, .. } | NextRun::Fresh => None,
         };
         match self.apply(turn, id, &Event::Launched { run: run.id.clone() }, now) {
             Ok(task) => {

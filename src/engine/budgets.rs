@@ -5,6 +5,7 @@ use super::main_loop::Engine;
 use super::settings::directory_of;
 use super::world::Turn;
 use crate::domain::budget::{Book, Level, Purse, Record, Rules, Scope, Stop};
+use crate::domain::model_policy::is_sticky;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::task::{Run, Task};
 use crate::store::journal::JournalError;
@@ -138,7 +139,9 @@ impl Engine {
         let asked = route.model.clone();
         let dir = directory_of(task, &self.world.projects).ok();
         let stop = self.room.purse.degrades(task, dir.as_deref(), &route.agent, asked.as_deref());
-        let Some(words) = stop.filter(|_| task.spec.model.is_none() && !task.run_now).map(Stop::words) else {
+        let Some(words) =
+            stop.filter(|_| task.spec.model.is_none() && !task.run_now && !is_sticky(task)).map(Stop::words)
+        else {
             return asked;
         };
         let config = self.settings.for_task(task, &self.world.projects);

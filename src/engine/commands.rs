@@ -6,10 +6,10 @@ use super::main_loop::Engine;
 use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
-use crate::domain::lifecycle::step;
+use crate::domain::lifecycle::{Refused, step};
 use crate::domain::retry::Context;
 use crate::domain::service::Leave;
-use crate::domain::task::{FileState, Spec, State, Task};
+use crate::domain::task::{FileState, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ impl Engine {
                 answer(turn, reply, ruled);
             }
             Command::Compare { task, with_patch, reply } => self.compare(turn, task, with_patch, reply),
-            Command::Send { task, text, reply } => {
-                let sent = self.send(turn, task, text, now);
+            Command::Send { task, text, model, reply } => {
+                let sent = self.send(turn, task, (text, model), now);
                 answer(turn, reply, sent);
             }
             Command::Edit { task, change, reply } => self.park(Parked::Edit { task, change, reply }),
@@ -66,6 +66,10 @@ impl Engine {
             Command::Switch { wanted, pauses, by, reply } => {
                 let switched = self.switch(turn, (&wanted, pauses), by, now);
                 answer(turn, reply, switched);
+            }
+            Command::SetModel { order, reply } => {
+                let set = self.set_model(turn, *order, now);
+                answer(turn, reply, set);
             }
             Command::ShutDown { departure, is_rehearsal, reply } => {
                 let work = self.shut_down(turn, departure, is_rehearsal, now);
@@ -118,6 +122,7 @@ impl Engine {
             Command::Edit { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Collect { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Missing { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::SetModel { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Switch { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ShutDown { departure, is_rehearsal, reply } => {
                 // To leave is always possible; only how cannot be chosen now.
@@ -151,6 +156,7 @@ impl Engine {
             settings: Arc::clone(&self.settings),
             problems,
             pauses: self.world.pauses.iter().cloned().collect(),
+            set_models: self.set_models.all().to_vec(),
             batches: self.world.batches.values().cloned().collect(),
             leaving: self.life.departure().cloned(),
             last_seq: self.world.last_seq(),
@@ -200,7 +206,7 @@ impl Engine {
     fn ask(&mut self, turn: &mut Turn, id: TaskId, request: Request, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         let task = self.task(id)?;
         let event = match request {
-            Request::Run { past_pause } => {
+            Request::Run { past_pause, anew: _ } => {
                 self.refuse_claimed(&task, now)?;
                 if !past_pause {
                     self.refuse_paused(&task)?;
@@ -218,7 +224,15 @@ impl Engine {
         {
             self.drop_route_run(turn, run.clone(), now);
         }
-        let task = self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
+        if matches!(request, Request::Run { anew: true, .. }) && task.status() == Status::InProgress {
+            let hint = "a run is under way in its conversation; `orch task interrupt` stops it";
+            return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
+        }
+        let mut task = self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
+        if matches!(request, Request::Run { anew: true, .. }) && task.conversation.is_some() {
+            turn.note(&mut self.world, now, Some(id), None, "conversation_left", "a person wants a new one".to_owned());
+            task = turn.put_task(&mut self.world, Task { conversation: None, ..Task::clone(&task) });
+        }
         if !self.file.lacking().is_empty() {
             // What the file lacks may be given up by that.
             self.file.read_anew();

@@ -10,6 +10,7 @@ use super::metrics::{Figures, Metrics};
 use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::ruling::Acceptance;
+use super::set_models::{ModelOrder, ModelsSet};
 use super::settings::Settings;
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
@@ -27,6 +28,7 @@ use crate::domain::recorded::Recorded;
 use crate::domain::route::RouteResult;
 pub use crate::domain::ruling::Ruling;
 use crate::domain::service::{Departure, ServiceEntry};
+use crate::domain::set_model::SetModel;
 use crate::domain::task::{Run, Spec, Status, Task};
 use crate::domain::track_record::Sample;
 use crate::domain::wish::Change;
@@ -49,6 +51,8 @@ pub enum Request {
     Run {
         /// Also where that is paused.
         past_pause: bool,
+        /// In a new conversation.
+        anew: bool,
     },
     /// From the beginning.
     Retry,
@@ -141,6 +145,8 @@ pub struct View {
     pub problems: Vec<String>,
     /// What is paused.
     pub pauses: Vec<Pause>,
+    /// Models that are set for the daemon's lifetime.
+    pub set_models: Vec<SetModel>,
     /// Batches that are open.
     pub batches: Vec<Arc<Batch>>,
     /// The engine is on its way out.
@@ -171,7 +177,7 @@ pub(super) enum Command {
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
     Rule { task: TaskId, ruling: Ruling, is_rehearsal: bool, reply: Reply<Arc<Task>> },
     Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
-    Send { task: TaskId, text: String, reply: Reply<Message> },
+    Send { task: TaskId, text: String, model: Option<String>, reply: Reply<Message> },
     Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
     Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
     Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
@@ -188,6 +194,7 @@ pub(super) enum Command {
     Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
     Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
+    SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },
     ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
 }
 
@@ -249,17 +256,6 @@ impl EngineHandle {
     /// What was found at odds about a task between `tasks.yml`, commands and orch, newest last.
     pub async fn conflicts_of(&self, task: TaskId) -> Result<Vec<Entry>, EngineError> {
         self.read(move |journal| journal.conflicts_of(task)).await
-    }
-
-    /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
-    /// [`Self::messages_of`], and entries of the history tell when to look.
-    pub async fn send(&self, task: TaskId, text: String) -> Result<Message, EngineError> {
-        self.call(|reply| Command::Send { task, text, reply }).await
-    }
-
-    /// All messages to a task, oldest first.
-    pub async fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, EngineError> {
-        self.read(move |journal| journal.messages_of(task)).await
     }
 
     /// Sends every blocked task and every task that asks a person on. Returns which.

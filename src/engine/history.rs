@@ -18,6 +18,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
             ("routed", format!("{}{model}, {}: {}{warning}", route.agent, route.complexity, route.reason))
         }
         Event::RouteImpossible { reason } => ("route_impossible", reason.clone()),
+        Event::ModelRefused { reason } => ("model_refused", reason.clone()),
         Event::RoutePostponed { until } => ("route_postponed", format!("the router is asked again at {until}")),
         Event::Launched { .. } => ("run_launched", launched(before, after)),
         Event::Placed { place } => ("placed", format!("{} in {}", place.branch, place.worktree.display())),
@@ -146,6 +147,7 @@ pub fn run_of(event: &Event) -> Option<RunId> {
         | Event::NotIntegrated { run, .. } => Some(run.clone()),
         Event::RouteChosen { .. }
         | Event::RouteImpossible { .. }
+        | Event::ModelRefused { .. }
         | Event::RoutePostponed { .. }
         | Event::Placed { .. }
         | Event::IntegrationDue

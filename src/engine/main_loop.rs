@@ -21,6 +21,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
 use crate::domain::plan::{Plan, Room, plan};
 use crate::domain::service::Departure;
+use crate::domain::set_model::SetModels;
 use crate::domain::task::Task;
 use crate::store::journal::{Entry, Loaded};
 use crate::stream::Hub;
@@ -117,6 +118,8 @@ pub struct Engine {
     pub(super) parked: Vec<super::edit::Parked>,
     pub(super) timetable: super::recurring::Timetable,
     pub(super) money: super::budgets::Money,
+    pub(super) known: super::strategies::Known,
+    pub(super) set_models: SetModels,
 }
 
 impl Engine {
@@ -184,6 +187,8 @@ impl Engine {
             parked: Vec::new(),
             timetable: super::recurring::Timetable::default(),
             money: super::budgets::Money::default(),
+            known: super::strategies::Known::default(),
+            set_models: SetModels::default(),
             doors,
         };
         engine.mind_pauses();

@@ -2,7 +2,7 @@
 //! settled. What is to be done follows from the stored state; what an agent heard is told by the run's receipts.
 
 use super::apply::{Job, JobKey};
-use super::handle::EngineError;
+use super::handle::{Command, EngineError, EngineHandle};
 use super::launch::project_name;
 use super::main_loop::Engine;
 use super::settings::directory_of;
@@ -16,17 +16,33 @@ use crate::domain::task::{Phase, ReviewStage, State, Status, Task};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 
+impl EngineHandle {
+    /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
+    /// [`Self::messages_of`], and entries of the history tell when to look.
+    pub async fn send(&self, task: TaskId, text: String, model: Option<String>) -> Result<Message, EngineError> {
+        self.call(|reply| Command::Send { task, text, model, reply }).await
+    }
+
+    /// All messages to a task, oldest first.
+    pub async fn messages_of(&self, task: TaskId) -> Result<Vec<Message>, EngineError> {
+        self.read(move |journal| journal.messages_of(task)).await
+    }
+}
+
 impl Engine {
     /// Takes a message. What becomes of it is decided by the turn it is stored in, and by later ones.
     pub(super) fn send(
         &mut self,
         turn: &mut Turn,
         id: TaskId,
-        text: String,
+        (text, model): (String, Option<String>),
         now: Timestamp,
     ) -> Result<Message, EngineError> {
         let task = self.task(id)?;
         check(&text).map_err(|error| bad(id, error))?;
+        if let Some(model) = &model {
+            self.check_model(&task, model, now)?;
+        }
         if task.status().is_final() {
             let hint = "no agent will read it; `orch task retry` does the task again";
             return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
@@ -34,6 +50,11 @@ impl Engine {
         let message = Message::new(self.world.next_message_id(), id, text, now);
         turn.put_message(&mut self.world, message.clone());
         turn.note(&mut self.world, now, Some(id), None, "message_sent", message.text.clone());
+        if let Some(model) = model {
+            turn.note(&mut self.world, now, Some(id), None, "model_asked", format!("the next run has {model}"));
+            let next = Task { next_model: Some(model), ..Task::clone(&task) };
+            turn.put_task(&mut self.world, next);
+        }
         Ok(message)
     }
 
@@ -95,6 +116,15 @@ impl Engine {
 
     fn is_open(&self, task: TaskId) -> bool {
         self.world.status(task).is_some_and(|status| !status.is_final())
+    }
+
+    /// No run can begin, and a person is asked: what they have said is told back, or it would bring the task here for ever.
+    pub(super) fn refuse_waiting(&mut self, turn: &mut Turn, task: TaskId, why: &str, now: Timestamp) {
+        let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
+        let waiting: Vec<Message> = self.world.messages.values().filter(of_person).cloned().collect();
+        for message in waiting {
+            self.refuse_message(turn, message, why, now);
+        }
     }
 
     fn refuse_message(&mut self, turn: &mut Turn, message: Message, why: &str, now: Timestamp) {

@@ -14,6 +14,7 @@ mod checkup;
 mod circles;
 mod claims;
 mod commands;
+mod credentials;
 mod delegate;
 mod difference;
 mod doors;
@@ -39,6 +40,7 @@ mod merge_file;
 mod messages;
 mod metrics;
 mod mode;
+mod model_book;
 mod overlap;
 mod question;
 mod rebuild;
@@ -55,12 +57,14 @@ mod ruling;
 mod search;
 mod second_look;
 mod session;
+mod set_models;
 mod settings;
 mod sidecar;
 mod signals;
 #[cfg(test)]
 mod simulation;
 mod storing;
+mod strategies;
 mod switches;
 mod taken;
 mod terms;
@@ -78,6 +82,7 @@ pub use backup::{
     restore,
 };
 pub use checkup::{Finding, Patient, Verdict, Wish as MendWish, check_up};
+pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
 pub use doors::Doors;
 pub use gc::{Collected, Item, Outcome as Cleaned};
 pub use hindrance::Hindrances;
@@ -86,12 +91,14 @@ pub use main_loop::Engine;
 pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
+pub use model_book::ModelBook;
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
 };
 pub use recurring::timer_of;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
+pub use set_models::ModelOrder;
 pub use settings::{Settings, Sources, content_id, identity_of, project_file};
 pub use signals::{Farewell, Signals};
 

@@ -10,6 +10,7 @@ use super::material;
 use super::reply::ReplySlot;
 use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
+use super::strategies::{book, given, routing_of};
 use super::terms::{self, Terms};
 use super::world::Turn;
 use crate::adapters::fs;
@@ -151,6 +152,7 @@ pub fn read_answer(doors: &Doors, routing: &OwnedRouting, report: &RunReport) ->
     routing
         .rules()
         .parse(ending.structured.as_ref(), ending.final_text.as_deref(), &catalogue)
+        .map(|route| routing.under_strategy(route))
         .map_err(|e| e.to_string())
 }
 
@@ -240,7 +242,17 @@ async fn route_without_record(
     (task, run): (&Arc<Task>, &RunId),
     obstacle: Option<String>,
 ) -> Result<RouteResult, String> {
-    let routing = settings.routing(task, projects);
+    let (routing, model) = {
+        let (doors, settings, task, projects) =
+            (Arc::clone(doors), Arc::clone(settings), Arc::clone(task), projects.to_vec());
+        let read = tokio::task::spawn_blocking(move || {
+            let book = book(&doors, &settings.config, doors.clock.now());
+            let router = &settings.for_task(&task, &projects).router;
+            let model = given(&settings.config, &book, &router.agent, router.model.clone(), &doors.environment);
+            (routing_of(&doors, &settings, &projects, &task, &book), model)
+        });
+        read.await.map_err(|error| error.to_string())?
+    };
     match routing.decide(0) {
         Decision::Resolved(route) => return Ok(route),
         Decision::Impossible(problem) => return Err(format!("{}; {}", problem.reason, problem.hint)),
@@ -248,7 +260,7 @@ async fn route_without_record(
     }
     let config = settings.for_task(task, projects);
     let asked = Run::new(run.clone(), task.id, RunKind::Route, config.router.agent.clone(), doors.clock.now());
-    let run = Run { attempt: 0, model: Some(config.router.model.clone()), ..asked };
+    let run = Run { attempt: 0, model: Some(model), ..asked };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
     };

@@ -182,13 +182,13 @@ impl Engine {
         run.outcome = Some(outcome.clone());
         self.weigh_outcome(turn, &run, &outcome, now);
         self.cool_down(turn, &run.agent, &outcome, now);
-        let (id, task, agent) = (run.id.clone(), run.task, run.agent.clone());
+        let (id, task, agent, model) = (run.id.clone(), run.task, run.agent.clone(), run.model.clone());
         // Only what the agent itself has named is there to be gone on with: one that died before its first word has begun
         // no conversation, though orch has chosen a name for it.
         let ending = report.ending.clone();
         turn.put_run(&mut self.world, run);
         self.release_messages(turn, &id, matches!(outcome, Outcome::Finished { .. }), now);
-        let event = Event::RunEnded { run: id, agent, ending: Box::new(ending), outcome };
+        let event = Event::RunEnded { run: id, agent, model, ending: Box::new(ending), outcome };
         self.expect(turn, task, &event, now);
     }
 

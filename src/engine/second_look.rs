@@ -168,6 +168,7 @@ impl Engine {
             return self.postpone_review(turn, id, &detail, until, now);
         };
         let model = config.review_model(&chosen.agent).map(str::to_owned);
+        let model = self.name_or_leave(&task, &chosen.agent, model, now);
         let run = self.new_run(&task, RunKind::Review, chosen.agent.clone(), model, now);
         self.expect(turn, id, &Event::ReviewAsked { run: work.clone(), review: run.id.clone() }, now);
         turn.put_run(&mut self.world, run);

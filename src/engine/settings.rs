@@ -14,6 +14,7 @@ use crate::domain::overlap::Overlap;
 use crate::domain::plan::directory;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
+use crate::domain::strategy::Case;
 use crate::domain::task::Task;
 use crate::store::journal::Project;
 use sha2::{Digest, Sha256};
@@ -261,6 +262,7 @@ impl Settings {
             settings: self
                 .without_avoided(RouterSettings { descriptions: self.advice.clone(), ..router_settings(&config) }),
             installed: self.installed.clone(),
+            case: None,
         }
     }
 }
@@ -311,6 +313,8 @@ pub struct OwnedRouting {
     pub settings: RouterSettings,
     /// Installed agents.
     pub installed: Vec<String>,
+    /// What a strategy looks at; `None`: every route is taken as it is.
+    pub case: Option<Case>,
 }
 
 impl OwnedRouting {
@@ -321,12 +325,23 @@ impl OwnedRouting {
 
     /// See [`Routing::decide`].
     pub fn decide(&self, failed_attempts: u32) -> Decision {
-        self.rules().decide(failed_attempts)
+        match self.rules().decide(failed_attempts) {
+            Decision::Resolved(route) => Decision::Resolved(self.under_strategy(route)),
+            decision @ (Decision::AskLlm | Decision::Impossible(_)) => decision,
+        }
     }
 
     /// See [`Routing::after_failure`].
     pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
-        self.rules().after_failure(failed_attempts, error)
+        self.rules().after_failure(failed_attempts, error).map(|route| self.under_strategy(route))
+    }
+
+    /// A route as the strategy takes it.
+    pub fn under_strategy(&self, route: RouteResult) -> RouteResult {
+        match &self.case {
+            Some(case) => case.apply(route),
+            None => route,
+        }
     }
 }
 

@@ -3,7 +3,6 @@
 
 use super::handle::{EngineError, Fate, Switched, UnderWay};
 use super::main_loop::Engine;
-use super::settings::OwnedRouting;
 use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
@@ -41,7 +40,7 @@ impl Engine {
     }
 
     /// What a person means by a name. What is paused is found by its name also when it is gone.
-    fn scope_of(&self, wanted: &Wanted) -> Result<PauseScope, EngineError> {
+    pub(super) fn scope_of(&self, wanted: &Wanted) -> Result<PauseScope, EngineError> {
         match wanted {
             Wanted::All => Ok(PauseScope::All),
             Wanted::Agent(name) => {
@@ -89,11 +88,6 @@ impl Engine {
             let settings = Arc::make_mut(&mut self.settings);
             (settings.avoided, settings.advice) = (avoided, advice);
         }
-    }
-
-    /// The routing question of a task.
-    pub(super) fn routing(&self, task: &Task) -> OwnedRouting {
-        self.settings.routing(task, &self.world.projects)
     }
 
     /// A task that a person wants to run now, although it is paused.

@@ -16,6 +16,7 @@ use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::service::{Cause, Departure, Leave};
 use crate::domain::task::{Status, Task};
+use crate::domain::track_record::Sample;
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::path::Path;
@@ -44,6 +45,10 @@ impl Archive for Unreadable {
     }
 
     fn spends_since(&self, _: Timestamp) -> Result<Vec<Record>, JournalError> {
+        Err((self.0)())
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         Err((self.0)())
     }
 }

@@ -23,7 +23,7 @@ pub async fn send(
     let task = task_id(&id)?;
     // Before it is sent, so that no news is missed.
     let mut news = state.engine.follow();
-    let mut message = state.engine.send(task, new.text).await?;
+    let mut message = state.engine.send(task, new.text, new.model.clone()).await?;
     let wait = Duration::from_secs(new.wait_seconds.min(NewMessage::LONGEST_WAIT));
     let settled = async {
         while message.state == MessageState::Queued && waits_for(&state.engine.look().await?, task).soon {
@@ -43,7 +43,16 @@ pub async fn send(
     }
     let view = state.engine.look().await?;
     let known = state.engine.messages_of(task).await?.into_iter().find(|known| known.id == message.id);
-    Ok(Json(MessageView::of(known.unwrap_or(message), &waits_for(&view, task).what)))
+    let mut shown = MessageView::of(known.unwrap_or(message), &waits_for(&view, task).what);
+    if let Some(model) = new.model {
+        let waits = view.tasks.get(&task).is_some_and(|task| task.next_model.is_some());
+        let from = match waits {
+            true => format!("the next run has the model {model}; a run under way keeps its own"),
+            false => format!("the run that begins with it has the model {model}"),
+        };
+        shown.detail = if shown.detail.is_empty() { from } else { format!("{}; {from}", shown.detail) };
+    }
+    Ok(Json(shown))
 }
 
 /// All messages to a task.

@@ -25,6 +25,7 @@ mod recorded;
 mod route;
 mod routes;
 mod rulings;
+mod set_models;
 mod sse;
 mod status;
 mod stream;

@@ -4,7 +4,7 @@
 use super::openapi::{Operation, get, patch, post};
 use super::{
     ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages,
-    metrics, openapi, output, patterns, recorded, route, rulings, status, stream, switches, tasks,
+    metrics, openapi, output, patterns, recorded, route, rulings, set_models, status, stream, switches, tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};
@@ -19,6 +19,7 @@ use crate::api::messages::{MessageView, NewMessage};
 use crate::api::patterns::{NewSample, PatternsView, SampleView, SimilarView};
 use crate::api::route::{RouteQuestion, RouteView};
 use crate::api::rulings::{Accept, DiffView, Reject};
+use crate::api::set_models::{NewSetModel, SetModelView, SetModelsView};
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView, ShutdownOrder, ShutdownView};
@@ -297,6 +298,22 @@ fn of_breakers(routes: Routes) -> Routes {
 
 fn switching(routes: Routes) -> Routes {
     routes
+        .add(
+            get("/v1/models/set", "Models that are set for the daemon's lifetime").answer::<Vec<SetModelView>>(),
+            set_models::list,
+        )
+        .add(
+            post("/v1/models/set", "Set the model of a project's or an agent's work; refused to agents")
+                .body::<NewSetModel>()
+                .answer::<SetModelsView>(),
+            set_models::set,
+        )
+        .add(
+            post("/v1/models/reset", "Take back what was set; refused to agents")
+                .body::<NewSetModel>()
+                .answer::<SetModelsView>(),
+            set_models::reset,
+        )
         .add(
             post("/v1/pause", "Nothing new starts there; agents at work go on")
                 .body::<NewPause>()

@@ -9,6 +9,7 @@ use super::switches;
 use super::tasks::occupancy;
 use crate::api::breakers::BreakerView;
 use crate::api::health::HealthView;
+use crate::api::set_models::SetModelView;
 use crate::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::output::{Part, last_line_of};
@@ -91,6 +92,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         state: if view.leaving.is_some() { "shutting_down" } else { "serving" }.to_owned(),
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
+        set_models: view.set_models.iter().map(SetModelView::of).collect(),
         seq: view.last_seq,
     })
 }

@@ -164,6 +164,8 @@ pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Ans
 pub struct WantedRun {
     /// `true`: also where it is paused.
     anyway: Option<bool>,
+    /// `true`: in a new conversation.
+    force_new: Option<bool>,
 }
 
 /// Runs it now.
@@ -172,7 +174,12 @@ pub async fn run(
     Segments(id): Segments<String>,
     Params(wanted): Params<WantedRun>,
 ) -> Answer<TaskView> {
-    ask(&state, &id, Request::Run { past_pause: wanted.anyway.unwrap_or(false) }).await
+    ask(
+        &state,
+        &id,
+        Request::Run { past_pause: wanted.anyway.unwrap_or(false), anew: wanted.force_new.unwrap_or(false) },
+    )
+    .await
 }
 
 /// From the beginning.

@@ -210,6 +210,7 @@ fn overview() -> Overview {
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
     Overview {
         status: StatusView {
+            set_models: Vec::new(),
             version: String::new(),
             pid: 1,
             mode: String::new(),

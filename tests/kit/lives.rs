@@ -78,7 +78,7 @@ fn failure(class: FailureClass) -> Failure {
 
 fn ended(run: RunId, outcome: Outcome, talks: bool) -> Event {
     let ending = Ending { session_id: talks.then(|| "s".to_owned()), ..Ending::default() };
-    Event::RunEnded { run, agent: "claude".into(), ending: Box::new(ending), outcome }
+    Event::RunEnded { run, agent: "claude".into(), model: None, ending: Box::new(ending), outcome }
 }
 
 fn judged(run: RunId, verdict: Verdict) -> Event {

@@ -169,7 +169,7 @@ fn role(kind: &str) -> Role {
     match kind {
         "done" => Role::Good,
         "routed" | "run_launched" | "judged" => Role::Active,
-        "launch_failed" | "not_integrated" | "route_impossible" => Role::Bad,
+        "launch_failed" | "not_integrated" | "route_impossible" | "model_refused" => Role::Bad,
         _ => Role::Strong,
     }
 }

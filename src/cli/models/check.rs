@@ -6,7 +6,6 @@ use crate::adapters::probes;
 use crate::adapters::provider_api::{AddressError, Request};
 use crate::api::availability::{CheckView, ProviderView};
 use crate::cli::context::Context;
-use crate::cli::credentials;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::home::Home;
@@ -14,6 +13,7 @@ use crate::domain::availability::{Listed, Probe, Probes, State, Verdict, judge};
 use crate::domain::catalog::Provider;
 use crate::domain::router::nearest;
 use crate::domain::usability::Way;
+use crate::engine::{LOGIN_OF_CLI, address_place, key_of, list_request};
 use futures::future::join_all;
 use jiff::Timestamp;
 
@@ -97,16 +97,16 @@ fn wanted<'s>(stand: &'s Stand, name: Option<&str>) -> Result<Vec<&'s Provider>,
 }
 
 fn plan(stand: &Stand, context: &Context, provider: &Provider) -> Plan {
-    let key = credentials::key_of(context, provider);
+    let key = key_of(&context.environment, provider);
     match (stand.usability.way(&provider.id), &key) {
         (Some(Way::Declared), _) | (_, Some(_)) => {}
-        (Some(Way::Key(name)), None) if name != credentials::LOGIN_OF_CLI => {
+        (Some(Way::Key(name)), None) if name != LOGIN_OF_CLI => {
             return Plan::NoKey(format!("{name} is blank"));
         }
         (Some(Way::Key(_) | Way::Stored(_) | Way::LoggedIn { .. }), None) => return Plan::LoggedIn,
         (None, None) => return Plan::NoKey(stand.usability.why(&provider.id).err().unwrap_or_default()),
     }
-    match credentials::request(context, &stand.providers, provider, key.map(|(_, key)| key)) {
+    match list_request(&context.environment, &stand.providers, provider, key.map(|(_, key)| key)) {
         Some(Ok(request)) => Plan::Ask(Box::new(request)),
         Some(Err(error)) => Plan::Cannot(error),
         None => Plan::Cannot(AddressError::NotOne),
@@ -151,7 +151,7 @@ fn view(stand: &Stand, provider: &Provider, plan: &Plan, known: &Probes, cached:
         }
         (Plan::Ask(_), None) => unasked(State::Unavailable, "was not asked".to_owned()),
         (Plan::Cannot(error), _) => {
-            let place = credentials::address_place(&stand.providers, id);
+            let place = address_place(&stand.providers, id);
             let why = format!("is not asked: {place}: {error}");
             unasked(State::Unavailable, why)
         }

@@ -5,6 +5,7 @@ use crate::api::health::HealthView;
 use crate::api::status::{Overview, QueuedView, RunningView, SpendView, StatusView};
 use crate::cli::batch::summary;
 use crate::cli::breaker::in_the_way;
+use crate::cli::models::set::one;
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
@@ -91,6 +92,10 @@ impl Page {
         for breaker in &status.breakers {
             let told = text::fit(&in_the_way(breaker, &self.now), self.columns).into_owned();
             lines.push(self.paint.text(Role::Bad, told).into_owned());
+        }
+        for set in &status.set_models {
+            let told = format!("models: {}; orch models reset", one(set));
+            lines.push(self.paint.text(Role::Warning, text::fit(&told, self.columns)).into_owned());
         }
         let paused = status.paused.iter().map(|pause| text::fit(&pause.told, self.columns));
         lines.extend(paused.map(|told| self.paint.text(Role::Warning, told).into_owned()));

@@ -10,7 +10,10 @@ use crate::cli::settings;
 use crate::cli::ui::text;
 use crate::config::home::Home;
 use crate::config::problem::did_you_mean;
+use crate::domain::agent_model::needs_of_labels;
+use crate::domain::catalog::Capability;
 use crate::domain::ids::TaskId;
+use crate::domain::model_policy::ModelPolicy;
 use crate::domain::route::Complexity;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -50,12 +53,20 @@ pub struct Args {
     /// Demand this agent
     #[arg(long)]
     agent: Option<String>,
-    /// Demand this model, in the words of the agent's CLI
+    /// Demand this model: a name that the agent's CLI has, provider/model, a tag such as auto:fast, or a tier
     #[arg(long)]
     model: Option<String>,
+    /// Whether another model may go on with it: dynamic, or sticky: the one that began stays
+    #[arg(long, value_name = "POLICY", value_parser = policy)]
+    model_policy: Option<ModelPolicy>,
     /// Demand a complexity: simple, medium or complex
     #[arg(long, value_name = "COMPLEXITY")]
     complexity: Option<Complexity>,
+}
+
+fn policy(word: &str) -> Result<ModelPolicy, String> {
+    let known = ModelPolicy::ALL.into_iter().find(|policy| policy.as_str() == word.trim());
+    known.ok_or_else(|| "expected dynamic or sticky".to_owned())
 }
 
 /// Adds it.
@@ -66,7 +77,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         body: body(&args)?,
         dir: directory(args.dir.as_deref(), context, &home).await?,
         title: args.title,
-        labels: args.labels,
+        labels: args.labels.into_iter().chain(args.model_policy.map(ModelPolicy::label)).collect(),
         priority: args.priority,
         depends_on: args.depends_on,
         parent: args.parent,
@@ -138,6 +149,16 @@ pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<Stri
             }
         } else if let Some(word) = label.strip_prefix("complexity:")
             && let Err(error) = word.parse::<Complexity>()
+        {
+            odd.push(format!("label {label}: {error}"));
+        } else if let Some(word) = label.strip_prefix("needs:")
+            && needs_of_labels(std::slice::from_ref(label)).capabilities.is_empty()
+        {
+            let known = Capability::ALL.map(Capability::as_str);
+            let meant = did_you_mean(word, known);
+            odd.push(format!("label {label}: means nothing{meant} (there are: {})", known.join(", ")));
+        } else if let Some(word) = label.strip_prefix("model-policy:")
+            && let Err(error) = policy(word)
         {
             odd.push(format!("label {label}: {error}"));
         }

@@ -32,10 +32,28 @@ pub struct Args {
     /// Also where it is paused
     #[arg(long)]
     anyway: bool,
+    /// In a new conversation; the branch and what is on it stay
+    #[arg(long)]
+    force_new: bool,
+}
+
+fn wanted(id: TaskId, anyway: bool, force_new: bool) -> String {
+    format!("/v1/tasks/{id}/run?anyway={anyway}&force_new={force_new}")
+}
+
+/// Lets go of its conversation, before an engine for this one task can begin a run in it.
+async fn leave_conversation(args: &Args, context: &Context) -> Result<(), CliError> {
+    let mut link = context.link().await?;
+    let asked: Result<Value, _> = link.post(&wanted(args.id, args.anyway, true), &json!({})).await;
+    link.close().await?;
+    asked.map(|_| ())
 }
 
 /// Runs it until it comes to rest.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if args.force_new {
+        leave_conversation(&args, context).await?;
+    }
     let setup = context.setup()?;
     let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
     let mut follow = Follow::new(&args, context);
@@ -130,7 +148,7 @@ struct Follow<'a> {
 
 impl<'a> Follow<'a> {
     fn new(args: &Args, context: &'a Context) -> Self {
-        let Args { id, anyway } = *args;
+        let Args { id, anyway, force_new: _ } = *args;
         Self { id, context, anyway, asked: false, last_seq: None, shown: BTreeSet::new(), current: None }
     }
 
@@ -172,7 +190,7 @@ impl<'a> Follow<'a> {
         }
         let before = self.look(client).await?;
         self.shown = started(&before).filter(|run| run.outcome.is_some()).map(|run| run.run_id.clone()).collect();
-        let _: Value = client.post(&format!("/v1/tasks/{}/run?anyway={}", self.id, self.anyway), &json!({})).await?;
+        let _: Value = client.post(&wanted(self.id, self.anyway, false), &json!({})).await?;
         self.asked = true;
         Ok(())
     }

@@ -23,11 +23,15 @@ pub struct Args {
     /// Do not wait for the receipt
     #[arg(long)]
     no_wait: bool,
+    /// The model of the next run, and only of that: a tag, a tier, provider/model or a name
+    #[arg(long)]
+    model: Option<String>,
 }
 
 /// Sends it, and tells what became of it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let new = NewMessage { text: text(args.text)?, wait_seconds: if args.no_wait { 0 } else { WAIT } };
+    let new =
+        NewMessage { text: text(args.text)?, wait_seconds: if args.no_wait { 0 } else { WAIT }, model: args.model };
     let mut link = context.link().await?;
     let message: MessageView = link.post(&format!("/v1/tasks/{}/send", args.id), &new).await?;
     if context.ui.is_json() {
@@ -60,9 +64,13 @@ fn text(given: String) -> Result<String, CliError> {
 /// The receipt in a line.
 fn told(message: &MessageView) -> String {
     let task = message.task_id;
+    // Of one that was delivered there is something to tell only where a model was asked for.
+    let about = if message.detail.is_empty() { String::new() } else { format!("; {}", message.detail) };
     match (message.state, message.via) {
-        (MessageState::Delivered, Some(Via::Prompt)) => format!("delivered to task {task}: with the prompt of its run"),
-        (MessageState::Delivered, Some(Via::Live) | None) => format!("delivered to task {task} (live)"),
+        (MessageState::Delivered, Some(Via::Prompt)) => {
+            format!("delivered to task {task}: with the prompt of its run{about}")
+        }
+        (MessageState::Delivered, Some(Via::Live) | None) => format!("delivered to task {task} (live){about}"),
         (MessageState::Queued, _) => format!("queued for task {task}: {}", message.detail),
         (MessageState::Refused, _) => format!("refused by task {task}: {}", message.detail),
     }

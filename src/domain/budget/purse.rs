@@ -190,6 +190,6 @@ impl Purse {
 }
 
 /// Whether a task is to be done whatever it costs.
-fn is_critical(task: &Task) -> bool {
+pub fn is_critical(task: &Task) -> bool {
     task.spec.labels.iter().any(|label| label.eq_ignore_ascii_case(CRITICAL))
 }

@@ -10,6 +10,7 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::retry::{Bounds, MAX_OUTAGE_FAILURES};
 use crate::domain::review::Reviewers;
+use crate::domain::route::RouteResult;
 use crate::domain::route::{AgentProfile, Complexity};
 use crate::domain::ruling::Ruling;
 use crate::domain::task::{Feedback, FileState, Postponed, Spec};
@@ -111,7 +112,7 @@ impl Life {
     fn run_ends(&mut self, outcome: Outcome) -> RunId {
         let run = self.launch();
         let ending = Box::new(Ending { session_id: Some("s".into()), ..Ending::default() });
-        self.event(Event::RunEnded { run: run.clone(), agent: "claude".into(), ending, outcome });
+        self.event(Event::RunEnded { run: run.clone(), agent: "claude".into(), model: None, ending, outcome });
         run
     }
 
@@ -294,7 +295,7 @@ fn a_run_that_is_cancelled_ends_cancelled_whatever_it_reports() {
     life.event(Event::CancelAsked { reason: "no".into() });
     assert_eq!(life.task.status(), Status::InProgress, "until the agent is gone");
     let ending = Box::new(Ending::default());
-    life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome: finished() });
+    life.event(Event::RunEnded { run, agent: "claude".into(), model: None, ending, outcome: finished() });
     assert_eq!(life.task.status(), Status::Cancelled);
 }
 
@@ -306,7 +307,7 @@ fn an_interrupted_task_waits_for_the_persons_word_and_goes_on_in_its_conversatio
     life.event(Event::InterruptAsked);
     assert!(life.try_event(&Event::MessageWaits).is_err(), "the agent is still there");
     let ending = Box::new(Ending { session_id: Some("s".into()), ..Ending::default() });
-    life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome: finished() });
+    life.event(Event::RunEnded { run, agent: "claude".into(), model: None, ending, outcome: finished() });
     let State::NeedsReview { question, choices } = &life.task.state else { panic!("{:?}", life.task.state) };
     assert!(question.starts_with("interrupted by you; `orch task send 1 "), "{question}");
     assert!(choices[0].starts_with("orch task send 1 "), "{choices:?}");
@@ -325,7 +326,7 @@ fn what_a_shutdown_interrupts_goes_on_in_its_conversation_and_counts_no_attempt(
         life.event(Event::ShutdownAsked);
         let ending = Box::new(Ending { session_id: Some("s".into()), ..Ending::default() });
         let outcome = Outcome::Cancelled { detail: "stopped".into() };
-        life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome });
+        life.event(Event::RunEnded { run, agent: "claude".into(), model: None, ending, outcome });
         assert_eq!(life.next(), (&NextRun::Resumed { before: None }, false, None));
         assert_eq!(life.task.conversation.as_ref().map(|talk| talk.session_id.as_str()), Some("s"));
     }
@@ -339,7 +340,7 @@ fn what_ends_before_it_hears_of_a_shutdown_counts_as_what_it_is() {
         let mut life = Life::routed();
         let run = life.launch();
         life.event(Event::ShutdownAsked);
-        let event = Event::RunEnded { run, agent: "claude".into(), ending: Box::default(), outcome };
+        let event = Event::RunEnded { run, agent: "claude".into(), model: None, ending: Box::default(), outcome };
         life.event(event);
         life
     };
@@ -372,7 +373,7 @@ fn a_persons_word_outweighs_a_shutdown() {
             }
             let outcome = Outcome::Cancelled { detail: "stopped".into() };
             let ending = Box::default();
-            life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome });
+            life.event(Event::RunEnded { run, agent: "claude".into(), model: None, ending, outcome });
             assert_eq!(life.task.status(), status);
         }
     }
@@ -455,7 +456,7 @@ fn a_task_that_is_cancelled_while_it_runs_is_not_past_the_pause_when_it_is_taken
     let run = life.launch();
     life.event(Event::CancelAsked { reason: "no".into() });
     let (ending, outcome) = (Box::default(), Outcome::Cancelled { detail: "stopped".into() });
-    life.event(Event::RunEnded { run, agent: "claude".into(), ending, outcome });
+    life.event(Event::RunEnded { run, agent: "claude".into(), model: None, ending, outcome });
     assert_eq!(life.task.status(), Status::Cancelled);
     life.event(Event::RetryAsked);
     assert_eq!((life.task.status(), life.task.run_now, life.task.past_pause), (Status::New, false, false));
@@ -574,7 +575,7 @@ proptest! {
                 Event::RouteAsked { run: run_id(1) },
                 Event::RouteChosen { route: route("codex", Complexity::Simple), failed: false },
                 Event::Launched { run: run_id(1) },
-                Event::RunEnded { run: run_id(1), agent: "a".into(), ending: Box::default(), outcome: failed(class) },
+                Event::RunEnded { run: run_id(1), agent: "a".into(), model: None, ending: Box::default(), outcome: failed(class) },
                 Event::Judged { run: run_id(1), verdict: Verdict::Accept, evidence: Evidence::default(), reviewers: Reviewers::Nobody },
                 Event::IntegrationDue,
                 Event::MessageWaits,

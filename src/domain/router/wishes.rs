@@ -4,6 +4,7 @@
 use super::{Impossible, Routing, model_for_complexity, nearest};
 use crate::domain::delegation::SUGGESTED;
 use crate::domain::prompt::data::one_line;
+use crate::domain::resolve::{Reference, parse};
 use crate::domain::route::Complexity;
 
 /// The longest name of an agent or model shown in a message, in characters.
@@ -157,7 +158,8 @@ fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>
         Complexity::ALL.into_iter().any(|c| model_for_complexity(models, c, agent).as_deref() == Some(model))
     };
     let agent = candidates.into_iter().find(has);
-    if agent.is_none() {
+    // Tags and tiers are nobody's names: they become a model of whoever gets the task.
+    if agent.is_none() && !matches!(parse(model), Ok(Reference::Tag(_) | Reference::Tier(_))) {
         let model = one_line(model, SHOWN);
         warnings
             .push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));

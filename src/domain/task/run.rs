@@ -23,6 +23,9 @@ pub struct Run {
     pub agent: String,
     /// Which model was asked for.
     pub model: Option<String>,
+    /// Why this model; `None`: as the task's route says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model_reason: Option<String>,
     /// Where it stands.
     pub phase: Phase,
     /// The conversation: chosen by orch or told by the CLI.
@@ -57,6 +60,7 @@ impl Run {
             attempt: 1,
             agent,
             model: None,
+            model_reason: None,
             phase: Phase::Starting,
             session_id: None,
             created_at,

@@ -315,7 +315,7 @@ fn add(dice: &mut Dice, wish: usize) -> Act {
 fn by_a_person(dice: &mut Dice, wishes: usize) -> Act {
     let wish = usize::try_from(dice.below(wishes as u64)).expect("small");
     match dice.below(100) {
-        0..10 => Act::Ask(wish, Request::Run { past_pause: dice.chance(30) }),
+        0..10 => Act::Ask(wish, Request::Run { past_pause: dice.chance(30), anew: dice.chance(10) }),
         10..25 => Act::Ask(wish, Request::Retry),
         25..35 => Act::Ask(wish, Request::Interrupt),
         35..48 => Act::Ask(wish, Request::Cancel),

@@ -14,6 +14,7 @@ use crate::domain::pause::Pause;
 use crate::domain::plan::Cooldown;
 use crate::domain::service::ServiceEntry;
 use crate::domain::task::{Phase, Run, Status, Task};
+use crate::domain::track_record::Sample;
 use crate::engine::world::Archive;
 use crate::store::journal::{JournalError, Loaded, Project, Write};
 use crate::store::tasks_file::Agreed;
@@ -160,6 +161,10 @@ impl Archive for Stored {
             })
         };
         Ok(tables.runs.values().filter_map(charge).collect())
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, JournalError> {
+        Ok(Vec::new())
     }
 
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {

@@ -38,6 +38,7 @@ fn status() -> StatusView {
         state: "serving".into(),
         shutting_down: None,
         paused: vec![],
+        set_models: Vec::new(),
         seq: 0,
     }
 }

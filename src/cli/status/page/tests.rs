@@ -23,6 +23,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
         state: "serving".into(),
         shutting_down: None,
         paused: vec![],
+        set_models: Vec::new(),
         seq: 0,
     }
 }

@@ -94,7 +94,7 @@ fn an_agent_that_undoes_its_own_work_is_stopped_before_its_attempts_are_used() {
     refused_with(&mut life, "a");
     refused_with(&mut life, "b");
     assert!(life.task.question().is_none());
-    let conversation = Conversation { agent: "claude".into(), session_id: "s".into() };
+    let conversation = Conversation { agent: "claude".into(), session_id: "s".into(), model: None };
     life.task.conversation = Some(Box::new(conversation));
     life.task.attempts = 1;
     refused_with(&mut life, "a");

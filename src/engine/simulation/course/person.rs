@@ -75,8 +75,8 @@ impl Course<'_> {
     pub(super) fn ask(&mut self, task: TaskId, request: Request) {
         match request {
             Request::Retry => drop(self.rules.asked_again.insert(task)),
-            Request::Run { past_pause: true } => drop(self.rules.past_pause.insert(task)),
-            Request::Run { past_pause: false } | Request::Interrupt | Request::Cancel | Request::Unblock => {}
+            Request::Run { past_pause: true, .. } => drop(self.rules.past_pause.insert(task)),
+            Request::Run { past_pause: false, .. } | Request::Interrupt | Request::Cancel | Request::Unblock => {}
         }
         let (reply, answer) = channel();
         self.command(Command::Ask { task, request, reply }, Awaited::Asked(answer));
@@ -99,7 +99,10 @@ impl Course<'_> {
     pub(super) fn send(&mut self, wish: usize) {
         let Some(task) = self.ids.get(&wish).copied() else { return };
         let (reply, answer) = channel();
-        self.command(Command::Send { task, text: "and mind the tests".to_owned(), reply }, Awaited::Sent(answer));
+        self.command(
+            Command::Send { task, text: "and mind the tests".to_owned(), model: None, reply },
+            Awaited::Sent(answer),
+        );
     }
 
     pub(super) fn claim(&mut self, task: TaskId, claiming: Claiming) {

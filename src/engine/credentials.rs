@@ -1,7 +1,6 @@
 //! What can be seen of credentials: the names of variables that are set and of files that are there. From it follows which
 //! providers can be used. A key itself is taken only to be sent to its own provider; stored logins are never read.
 
-use super::context::Context;
 use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::adapters::provider_api::{AddressError, Key, Request};
@@ -15,10 +14,13 @@ use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// Variables by their names.
+pub type Environment = BTreeMap<String, String>;
+
 /// The largest list of stored credentials that is looked at, in bytes.
 const LARGEST: usize = 1 << 20;
 /// A variable by which a CLI for one provider speaks with another.
-const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
+pub const ELSEWHERE: &str = "ANTHROPIC_BASE_URL";
 
 /// A variable with a login that only the agent's CLI knows how to use.
 pub const LOGIN_OF_CLI: &str = "CLAUDE_CODE_OAUTH_TOKEN";
@@ -26,26 +28,26 @@ pub const LOGIN_OF_CLI: &str = "CLAUDE_CODE_OAUTH_TOKEN";
 const ADDRESSES: [(&str, &str); 2] = [("anthropic", ELSEWHERE), ("openai", "OPENAI_BASE_URL")];
 
 /// The key of a provider and the variable that holds it.
-pub fn key_of<'p>(context: &Context, provider: &'p Provider) -> Option<(&'p str, Key)> {
+pub fn key_of<'p>(environment: &Environment, provider: &'p Provider) -> Option<(&'p str, Key)> {
     let variables = provider.key_variables.iter().filter(|name| *name != LOGIN_OF_CLI);
-    let mut set = variables.filter_map(|name| Some((name.as_str(), set_to(context, name)?)));
+    let mut set = variables.filter_map(|name| Some((name.as_str(), set_to(environment, name)?)));
     let (name, value) = set.next()?;
     Some((name, if name.ends_with("_TOKEN") { Key::token(value) } else { Key::new(value) }))
 }
 
-fn set_to<'c>(context: &'c Context, name: &str) -> Option<&'c str> {
-    context.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+fn set_to<'c>(environment: &'c Environment, name: &str) -> Option<&'c str> {
+    environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
 }
 
 /// The question for a provider's list of models; `None`: nobody knows where it is.
-pub fn request(
-    context: &Context,
+pub fn list_request(
+    environment: &Environment,
     declared: &BTreeMap<String, RawProvider>,
     provider: &Provider,
     key: Option<Key>,
 ) -> Option<Result<Request, AddressError>> {
     let own = declared.get(&provider.id).and_then(|own| own.base_url.as_deref());
-    let elsewhere = || set_to(context, address_variable(&provider.id)?);
+    let elsewhere = || set_to(environment, address_variable(&provider.id)?);
     let base = own.or_else(elsewhere).or(provider.base_url.as_deref())?;
     Some(Request::new(&provider.id, base, key))
 }
@@ -65,15 +67,14 @@ fn address_variable(provider: &str) -> Option<&'static str> {
 
 /// Whether an agent has credentials, as far as that is seen from outside.
 /// `None`: nothing can be said; the error is what logs a person in.
-pub fn of_agent(context: &Context, agent: &AgentConfig) -> Option<Result<String, &'static str>> {
+pub fn login_of(environment: &Environment, agent: &AgentConfig) -> Option<Result<String, &'static str>> {
     let known = credentials(agent.kind)?;
-    let is_set = |name: &&&str| {
-        agent.env.contains_key(**name) || context.environment.get(**name).is_some_and(|value| !value.is_empty())
-    };
+    let is_set =
+        |name: &&&str| agent.env.contains_key(**name) || environment.get(**name).is_some_and(|value| !value.is_empty());
     if let Some(name) = known.variables.iter().find(is_set) {
         return Some(Ok(format!("{name} is set")));
     }
-    let file = file_of(context, agent.kind)?;
+    let file = file_of(environment, agent.kind)?;
     if file.is_file() {
         return Some(Ok(format!("credentials in {}", file.display())));
     }
@@ -81,31 +82,31 @@ pub fn of_agent(context: &Context, agent: &AgentConfig) -> Option<Result<String,
     (!is_hidden).then_some(Err(known.login))
 }
 
-fn file_of(context: &Context, kind: DialectKind) -> Option<PathBuf> {
+fn file_of(environment: &Environment, kind: DialectKind) -> Option<PathBuf> {
     let (variable, below, file) = credentials(kind)?.file;
-    let home = context.environment.get("HOME").map(|home| Path::new(home).join(below));
-    let dir = context.environment.get(variable).map(PathBuf::from).or(home)?;
+    let home = environment.get("HOME").map(|home| Path::new(home).join(below));
+    let dir = environment.get(variable).map(PathBuf::from).or(home)?;
     Some(dir.join(file))
 }
 
 /// Which providers can be used, and what the others lack.
-pub fn usability(context: &Context, config: &Config, catalog: &Catalog) -> Usability {
+pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) -> Usability {
     let mut usability = Usability::default();
     for provider in catalog.providers() {
-        match by_key(context, provider) {
+        match by_key(environment, provider) {
             Ok(way) => usability.allow(&provider.id, way),
             Err(lacking) => usability.refuse(&provider.id, lacking),
         }
     }
     for (name, agent) in config.agents.iter() {
-        by_agent(context, name, agent, &mut usability);
+        by_agent(environment, name, agent, &mut usability);
     }
     usability
 }
 
 /// By a variable, or because a provider of the person's own asks for none.
-fn by_key(context: &Context, provider: &Provider) -> Result<Way, String> {
-    let is_set = |name: &&String| context.environment.get(*name).is_some_and(|value| !value.is_empty());
+fn by_key(environment: &Environment, provider: &Provider) -> Result<Way, String> {
+    let is_set = |name: &&String| environment.get(*name).is_some_and(|value| !value.is_empty());
     let key = provider.key_variables.iter().find(is_set);
     let origin = match (key, provider.declared && provider.key_variables.is_empty()) {
         (Some(_), _) => Origin::Env,
@@ -124,13 +125,13 @@ fn by_key(context: &Context, provider: &Provider) -> Result<Way, String> {
 }
 
 /// By an agent's CLI that is installed and logged in.
-fn by_agent(context: &Context, name: &str, agent: &AgentConfig, usability: &mut Usability) {
-    if which(&agent.command, context.path()).is_none() {
+fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usability: &mut Usability) {
+    if which(&agent.command, environment.get("PATH").map_or("", String::as_str)).is_none() {
         return;
     }
-    let elsewhere = agent.env.contains_key(ELSEWHERE) || context.environment.contains_key(ELSEWHERE);
+    let elsewhere = agent.env.contains_key(ELSEWHERE) || environment.contains_key(ELSEWHERE);
     if agent.kind == DialectKind::Opencode {
-        return stored(context, agent, usability);
+        return stored(environment, agent, usability);
     }
     let provider = match provider_of(agent.kind, name) {
         Some("anthropic") if elsewhere => return,
@@ -138,7 +139,7 @@ fn by_agent(context: &Context, name: &str, agent: &AgentConfig, usability: &mut 
         None => return,
     };
     let own = agent.kind == DialectKind::Claude && provider != "anthropic";
-    match of_agent(context, agent) {
+    match login_of(environment, agent) {
         // These speak with their own provider by a variable of their own; a login of claude is none of theirs.
         Some(Ok(_))
             if own && !agent.env.keys().any(|variable| variable.contains("KEY") || variable.contains("TOKEN")) => {}
@@ -152,8 +153,8 @@ fn by_agent(context: &Context, name: &str, agent: &AgentConfig, usability: &mut 
 }
 
 /// OpenCode keeps one entry for each provider that it is connected with; only their names are read.
-fn stored(context: &Context, agent: &AgentConfig, usability: &mut Usability) {
-    let Some(file) = file_of(context, agent.kind) else { return };
+fn stored(environment: &Environment, agent: &AgentConfig, usability: &mut Usability) {
+    let Some(file) = file_of(environment, agent.kind) else { return };
     let Ok(text) = fs::read_text(&file, LARGEST) else { return };
     let entries: BTreeMap<String, IgnoredAny> = serde_json::from_str(&text).unwrap_or_default();
     for provider in entries.keys() {

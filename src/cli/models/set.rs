@@ -1,0 +1,64 @@
+//! `orch models set` and `orch models reset`: the model of an agent's or a project's work, as long as the daemon runs.
+
+use crate::api::client::ClientError;
+use crate::api::set_models::{NewSetModel, SetModelView, SetModelsView};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::text::line;
+
+/// For whose work.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Of {
+    /// The work of a project, by its name or directory
+    #[arg(long, value_name = "NAME")]
+    project: Option<String>,
+    /// The work of an agent
+    #[arg(long, value_name = "NAME")]
+    agent: Option<String>,
+}
+
+/// Sets it, or takes it back where no model is named.
+pub async fn run(model: Option<String>, of: Of, context: &Context) -> Result<Exit, CliError> {
+    let path = if model.is_some() { "/v1/models/set" } else { "/v1/models/reset" };
+    let named = match (&of.project, &of.agent) {
+        (Some(project), _) => format!("project {project}"),
+        (None, agent) => format!("agent {}", agent.as_deref().unwrap_or_default()),
+    };
+    let order = NewSetModel { model, project: of.project, agent: of.agent, by: Some(context.person()) };
+    let mut link = context.link().await?;
+    if link.is_own() {
+        link.close().await?;
+        // An engine of this command would forget it at once.
+        let source = std::io::Error::from(std::io::ErrorKind::NotConnected);
+        return Err(ClientError::Unreachable { socket: context.setup()?.api_socket(), source }.into());
+    }
+    let view: SetModelsView = link.post(path, &order).await?;
+    if context.ui.is_json() {
+        context.ui.json(&view)?;
+    } else {
+        context.ui.data(&told(order.model.as_deref(), &named, &view))?;
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+fn told(model: Option<&str>, named: &str, view: &SetModelsView) -> String {
+    let first = match (model, view.changed) {
+        (Some(model), _) => format!("{named} works with {model} from its next run on, until the daemon ends"),
+        (None, true) => format!("{named} works with the models of its routes again"),
+        (None, false) => format!("no model was set for {named}"),
+    };
+    let rest: String = view.set.iter().map(|set| format!("  {}\n", one(set))).collect();
+    format!("{}\n{rest}", line(&first))
+}
+
+/// One that is set, in a line.
+pub fn one(set: &SetModelView) -> String {
+    let of = match (&set.agent, &set.project) {
+        (Some(agent), _) => format!("agent {agent}"),
+        (None, project) => format!("project {}", project.as_deref().unwrap_or_default()),
+    };
+    line(&format!("{of}: {}, set by {}", set.model, set.by)).into_owned()
+}

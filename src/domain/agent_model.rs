@@ -1,0 +1,296 @@
+//! Which name an agent's program is given for the model that was asked for. PURE: [`Resolver`] finds the model; here it is held
+//! against what the agent can have, and written as its program writes it.
+//!
+//! A tag, a tier and an alias of the person's are never known to a program: they become a model, or nothing begins. A plain
+//! name that the catalog does not have may be one that the program knows: it is passed on as it is, and marked.
+
+use super::catalog::{Capability, ModelRef};
+use super::resolve::{Needs, Reference, Resolution, ResolveError, Resolver, parse};
+use super::usability::{Usability, Way};
+
+/// The longest name, in bytes.
+const LONGEST: usize = 200;
+
+/// What an agent's program can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reach<'a> {
+    /// The agent's name.
+    pub agent: &'a str,
+    /// The only provider whose models it has; `None`: any.
+    pub provider: Option<&'a str>,
+    /// It writes models as `provider/model`.
+    pub full_names: bool,
+    /// It speaks with another server than its provider's: what names mean there is not known.
+    pub is_elsewhere: bool,
+}
+
+/// A model for an agent's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// As the program writes it.
+    pub name: String,
+    /// The model of the catalog; `None`: the catalog does not have it.
+    pub model: Option<ModelRef>,
+    /// Why this one, where more than its name was said.
+    pub reason: Option<String>,
+    /// What is odd about it.
+    pub warnings: Vec<String>,
+}
+
+/// Why an agent cannot have a model, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Misfit {
+    /// What stands in the way.
+    pub reason: String,
+    /// What the person can do.
+    pub hint: String,
+}
+
+/// What a task needs of its model, by its labels `needs:vision`, `needs:web` and so on. Other words mean nothing here.
+pub fn needs_of_labels(labels: &[String]) -> Needs {
+    let word = |label: &String| {
+        let (key, word) = label.split_once(':')?;
+        let word = word.trim().to_lowercase().replace('-', "_");
+        let known = || Capability::ALL.into_iter().find(|capability| capability.as_str() == word);
+        key.trim().eq_ignore_ascii_case("needs").then(known)?
+    };
+    Needs { capabilities: labels.iter().filter_map(word).collect(), min_context: None }
+}
+
+/// Whether a text can be an argument of a program without being read as something else.
+///
+/// # Errors
+/// It cannot.
+pub fn check_word(text: &str) -> Result<(), Misfit> {
+    let is_plain = !text.is_empty() && !text.chars().any(|c| c.is_whitespace() || c.is_control());
+    if is_plain && !text.starts_with('-') && text.len() <= LONGEST {
+        return Ok(());
+    }
+    let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
+    Err(Misfit {
+        reason: format!("{shown:?} is not the name of a model"),
+        hint: "write it as the agent's CLI does, as provider/model, or as a tag such as auto:fast".to_owned(),
+    })
+}
+
+impl Reach<'_> {
+    /// The model that `reference` means for this agent.
+    ///
+    /// # Errors
+    /// It means nothing, nothing that this agent can have, or nothing that has what is needed.
+    pub fn name(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
+        check_word(reference)?;
+        let named = self.find(resolver, reference, needs)?;
+        // It becomes an argument of a program, and providers' own lists are data.
+        check_word(&named.name)?;
+        Ok(named)
+    }
+
+    fn find(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
+        let usability = self.within(resolver.usability);
+        let resolver = Resolver { usability: &usability, ..resolver };
+        let parsed = parse(reference).map_err(Misfit::from)?;
+        let is_own_alias = matches!(&parsed, Reference::Name(name) if resolver.catalog.own_alias(name).is_some());
+        let found = resolver.resolve(reference, needs);
+        match (parsed, found) {
+            (Reference::Name(name), Ok(found)) if !is_own_alias => self.plain(name, &found),
+            (Reference::Explicit { .. }, Ok(found)) => self.explicit(reference.trim(), &found),
+            (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Ok(found)) => self.translated(&found),
+            (Reference::Name(name), Err(error)) if !is_own_alias => self.unknown(name, true, error, needs),
+            (Reference::Explicit { .. }, Err(error)) => {
+                let may_be_its_own = self.provider.is_none() || self.is_elsewhere;
+                self.unknown(reference.trim().to_owned(), may_be_its_own, error, needs)
+            }
+            (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// Nothing is known of what a program takes by itself: enough where nothing is needed.
+    ///
+    /// # Errors
+    /// Something is needed.
+    pub fn own_choice(&self, needs: &Needs) -> Result<(), Misfit> {
+        let Some(capability) = needs.capabilities.first() else { return Ok(()) };
+        Err(Misfit {
+            reason: format!("the task needs {capability}, and which model {} takes by itself is not known", self.agent),
+            hint: format!("name one: orch task edit ID --model auto:{capability}, or model_map"),
+        })
+    }
+
+    /// The providers that this agent can have. It is installed, so its own one is taken to be usable.
+    fn within(&self, all: &Usability) -> Usability {
+        let by_login = || Way::LoggedIn { agent: self.agent.to_owned(), by: "its program is installed".to_owned() };
+        let mut own = all.clone();
+        match self.provider {
+            Some(provider) => {
+                own.retain(|id, _| id == provider);
+                own.allow(provider, by_login());
+            }
+            // A login of another agent's program is none of this one's.
+            None => own.retain(|_, way| !matches!(way, Way::LoggedIn { .. })),
+        }
+        own
+    }
+
+    fn has(&self, id: &ModelRef) -> bool {
+        self.provider.is_none_or(|provider| provider == id.provider)
+    }
+
+    /// Names are passed on as they were typed: programs know more of them than the catalog.
+    fn plain(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
+        if !self.has(&found.model.id) && !self.is_elsewhere {
+            return Err(self.of_another(found));
+        }
+        let is_short_for_one = self.full_names && found.model.id.model == name;
+        let name = if is_short_for_one { found.model.id.to_string() } else { name };
+        Ok(Named { name, model: Some(found.model.id.clone()), reason: None, warnings: Vec::new() })
+    }
+
+    fn explicit(&self, reference: &str, found: &Resolution<'_>) -> Result<Named, Misfit> {
+        let model = &found.model.id;
+        let name = match (self.provider, self.has(model)) {
+            (Some(_), true) => model.model.clone(),
+            (Some(_), false) if !self.is_elsewhere => return Err(self.of_another(found)),
+            (Some(_), false) => reference.to_owned(),
+            (None, _) if self.full_names => model.to_string(),
+            (None, _) => reference.to_owned(),
+        };
+        Ok(Named { name, model: Some(model.clone()), reason: None, warnings: Vec::new() })
+    }
+
+    fn translated(&self, found: &Resolution<'_>) -> Result<Named, Misfit> {
+        let model = &found.model.id;
+        if !self.has(model) {
+            return Err(self.of_another(found));
+        }
+        let name = if self.provider.is_some() { model.model.clone() } else { model.to_string() };
+        let warnings = found.warnings.clone();
+        Ok(Named { name, model: Some(model.clone()), reason: Some(found.reason.clone()), warnings })
+    }
+
+    /// What the catalog does not have may be a name of the program's own. What is needed is not known of it.
+    fn unknown(&self, name: String, may_pass: bool, error: ResolveError, needs: &Needs) -> Result<Named, Misfit> {
+        let is_unknown = matches!(error, ResolveError::UnknownModel { .. } | ResolveError::UnknownProvider { .. });
+        if !is_unknown || !may_pass {
+            return Err(error.into());
+        }
+        if let Some(capability) = needs.capabilities.first() {
+            return Err(Misfit {
+                reason: format!("the task needs {capability}, and nothing is known of the model {name}"),
+                hint: format!("if it has that: models.PROVIDER/{name}.{capability}: true; else auto:{capability}"),
+            });
+        }
+        let warnings = vec![format!("{name} is not in the catalog: the agent's program may not know it")];
+        Ok(Named { name, model: None, reason: None, warnings })
+    }
+
+    fn of_another(&self, found: &Resolution<'_>) -> Misfit {
+        let (id, agent, own) = (&found.model.id, self.agent, self.provider.unwrap_or_default());
+        Misfit {
+            reason: format!("{id} is a model of {}, and {agent} has those of {own} only", id.provider),
+            hint: format!("name one of {own}, or another agent; orch models list shows them"),
+        }
+    }
+}
+
+impl From<ResolveError> for Misfit {
+    fn from(error: ResolveError) -> Self {
+        Self { reason: error.to_string(), hint: error.hint() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::catalog::{Additions, Catalog};
+    use crate::domain::resolve::{Records, Selection};
+    use std::collections::BTreeMap;
+
+    const CLAUDE: Reach<'_> =
+        Reach { agent: "claude", provider: Some("anthropic"), full_names: false, is_elsewhere: false };
+    const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
+    const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
+    const BOT: Reach<'_> = Reach { agent: "bot", full_names: false, ..OPENCODE };
+
+    fn asked(reach: Reach<'_>, reference: &str, labels: &[&str]) -> Result<Named, Misfit> {
+        let aliases =
+            BTreeMap::from([("work".to_owned(), "sonnet".to_owned()), ("cheap".to_owned(), "auto:fast".to_owned())]);
+        let catalog = Catalog::with(&Additions { aliases, ..Additions::default() });
+        let mut usability = Usability::default();
+        usability.allow("openai", Way::Key("OPENAI_API_KEY".to_owned()));
+        usability.allow("anthropic", Way::LoggedIn { agent: "claude".to_owned(), by: "a file".to_owned() });
+        let (selection, records) = (Selection::default(), Records::default());
+        let resolver = Resolver { catalog: &catalog, usability: &usability, selection: &selection, records: &records };
+        let labels: Vec<String> = labels.iter().map(|&label| label.to_owned()).collect();
+        reach.name(resolver, reference, &needs_of_labels(&labels))
+    }
+
+    #[track_caller]
+    fn name(reach: Reach<'_>, reference: &str) -> String {
+        asked(reach, reference, &[]).expect(reference).name
+    }
+
+    #[track_caller]
+    fn refused(reach: Reach<'_>, reference: &str, labels: &[&str], why: &str) {
+        let misfit = asked(reach, reference, labels).expect_err(reference);
+        assert!(misfit.reason.contains(why), "{misfit:?}");
+        assert!(!misfit.hint.is_empty(), "{misfit:?}");
+    }
+
+    #[test]
+    fn names_that_a_program_has_are_passed_on_as_they_are() {
+        assert_eq!(name(CLAUDE, "sonnet"), "sonnet");
+        assert_eq!(name(CODEX, "gpt-5.2"), "gpt-5.2");
+        assert_eq!(name(CLAUDE, "anthropic/claude-sonnet-4-6"), "claude-sonnet-4-6");
+        assert_eq!(name(OPENCODE, "openai/gpt-5.2"), "openai/gpt-5.2");
+        assert_eq!(name(OPENCODE, "gpt-5.2"), "openai/gpt-5.2", "it knows no short names");
+        assert_eq!(name(BOT, "openai/gpt-5.2"), "openai/gpt-5.2");
+    }
+
+    #[test]
+    fn tags_tiers_and_aliases_become_a_model_of_the_agents_provider() {
+        for reference in ["auto:fast", "node:fast", "tier:haiku", "cheap"] {
+            let found = asked(CLAUDE, reference, &[]).expect(reference);
+            assert!(found.name.starts_with("claude-"), "{found:?}");
+            assert!(found.reason.is_some() && found.model.is_some(), "{found:?}");
+            assert!(name(CODEX, reference).starts_with("gpt-"), "{reference}");
+            assert!(name(OPENCODE, reference).starts_with("openai/"), "claude's login is none of opencode's");
+        }
+        assert!(name(CLAUDE, "work").starts_with("claude-sonnet-"));
+        refused(CODEX, "work", &[], "is a model of anthropic, and codex has those of openai only");
+    }
+
+    #[test]
+    fn what_the_catalog_does_not_have_may_be_the_programs_own() {
+        let own = asked(CLAUDE, "small", &[]).expect("passed on");
+        assert_eq!((own.name.as_str(), own.model), ("small", None));
+        assert!(own.warnings[0].contains("not in the catalog"), "{:?}", own.warnings);
+        assert_eq!(name(OPENCODE, "local/coder"), "local/coder");
+        refused(CLAUDE, "anthropic/sonet-9", &[], "no model is called \"sonet-9\" at anthropic");
+        for name in ["--help", "a b", "", "a\u{1b}b", &"x".repeat(201)] {
+            refused(CLAUDE, name, &[], "is not the name of a model");
+        }
+        refused(CLAUDE, "auto:fsat", &[], "there is no tag");
+        refused(CLAUDE, "tier:best", &[], "there is no");
+    }
+
+    #[test]
+    fn a_model_of_another_provider_is_refused_unless_the_program_speaks_with_another_server() {
+        refused(CODEX, "opus", &[], "codex has those of openai only");
+        refused(CLAUDE, "openai/gpt-5.2", &[], "claude has those of anthropic only");
+        let elsewhere = Reach { is_elsewhere: true, ..CLAUDE };
+        assert_eq!(name(elsewhere, "openai/gpt-5.2"), "openai/gpt-5.2");
+        assert_eq!(name(elsewhere, "gpt-5.2"), "gpt-5.2");
+    }
+
+    #[test]
+    fn what_is_needed_is_asked_of_every_model_however_it_was_found() {
+        let vision = &["needs:vision"];
+        assert_eq!(asked(CLAUDE, "sonnet", vision).expect("it has").name, "sonnet");
+        refused(CLAUDE, "small", vision, "the task needs vision, and nothing is known of the model small");
+        refused(OPENCODE, "deepseek", vision, "vision");
+        assert!(CLAUDE.own_choice(&needs_of_labels(&["Needs: Vision".to_owned()])).is_err());
+        assert!(CLAUDE.own_choice(&needs_of_labels(&["needs:attention".to_owned()])).is_ok());
+    }
+}

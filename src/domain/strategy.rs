@@ -1,0 +1,234 @@
+//! What money does to a route, after whoever chose it: `router.strategy`. PURE: the same task, attempt, settings and record
+//! give the same answer, so that a simulation replays it.
+//!
+//! `quality` takes every route as it is. `cost_aware` gives routine work to the cheapest model that can do it. `balanced`
+//! does that for research only, and lets a small share of the other routine work try a model that little is known of. Work
+//! that is complex, critical or has failed before, and a model that a person has named, are never touched.
+
+use super::catalog::Tier;
+use super::ids::TaskId;
+use super::money::Usd;
+use super::policy::dice::Dice;
+use super::resolve::Record;
+use super::route::{Complexity, RouteResult};
+use super::task_type::TaskType;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The fewest runs that speak against a model.
+const ENOUGH: u64 = 3;
+/// Draws for this purpose are no one else's.
+const EXPLORING: u64 = 0x0065_7870_6c6f_7265;
+
+/// `router.strategy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Routine work goes to the cheapest model that can do it.
+    CostAware,
+    /// Every route is taken as it is.
+    #[default]
+    Quality,
+    /// Research goes to the cheapest; of other routine work a small share tries what little is known of.
+    Balanced,
+}
+
+impl Strategy {
+    /// The stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CostAware => "cost_aware",
+            Self::Quality => "quality",
+            Self::Balanced => "balanced",
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Reads a share such as `5%`.
+///
+/// # Errors
+/// It is none, and why.
+pub fn parse_share(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+    let share = number.filter(|percent| percent.is_finite() && (0.0..=100.0).contains(percent));
+    share
+        .map(|percent| percent / 100.0)
+        .ok_or_else(|| format!("{text:?} is not a share: write it as 5%, from 0% to 100%"))
+}
+
+/// An agent with a model, as somebody who could do the work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The agent.
+    pub agent: String,
+    /// The model, as the settings name it.
+    pub model: String,
+    /// Its rung, where it is known.
+    pub tier: Option<Tier>,
+    /// Mean of its prices for a million tokens read and written; `None`: nobody knows.
+    pub price: Option<Usd>,
+    /// Why it cannot do the work as things are.
+    pub unfit: Option<String>,
+    /// How it has done in tasks of this type.
+    pub record: Record,
+}
+
+impl Candidate {
+    /// Enough runs speak against it.
+    fn has_failed(&self) -> bool {
+        self.record.samples >= ENOUGH && self.record.good * 2 < self.record.samples
+    }
+
+    fn can_do_it(&self) -> bool {
+        self.unfit.is_none() && !self.has_failed()
+    }
+
+    /// By price where both are known, else by tier where both are: what is not known is never cheaper.
+    fn is_cheaper_than(&self, other: &Self) -> bool {
+        match (self.price, other.price, self.tier, other.tier) {
+            (Some(own), Some(its), _, _) => own < its,
+            (_, _, Some(own), Some(its)) => own < its,
+            (_, _, None, _) | (_, _, _, None) => false,
+        }
+    }
+
+    fn told(&self) -> String {
+        let price = self.price.map(|price| format!("{price} a million tokens"));
+        let tier = self.tier.map(|tier| format!("tier {tier}"));
+        let about = price.or(tier).unwrap_or_else(|| "price not known".to_owned());
+        format!("{}/{} ({about})", self.agent, self.model)
+    }
+
+    fn is_of(&self, route: &RouteResult) -> bool {
+        self.agent == route.agent && Some(self.model.as_str()) == route.model.as_deref()
+    }
+}
+
+/// All that a strategy looks at beside the route.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Case {
+    /// Which one.
+    pub strategy: Strategy,
+    /// The share of routine work that explores, from 0 to 1.
+    pub explore: f64,
+    /// The only types of tasks that go to a cheaper model; `None`: all with `cost_aware`, research with `balanced`.
+    pub cheaper_for: Option<Vec<TaskType>>,
+    /// The task: chance follows from it and from the attempt.
+    pub task: TaskId,
+    /// Which attempt it will be, from 1.
+    pub attempt: u32,
+    /// What kind of work.
+    pub task_type: TaskType,
+    /// It bears the label `critical`.
+    pub is_critical: bool,
+    /// Its work has failed before: what comes now is no first try.
+    pub is_escalation: bool,
+    /// A person has named the agent.
+    pub names_agent: bool,
+    /// A person has named the model.
+    pub names_model: bool,
+    /// Who could do it, in the order of the settings.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Case {
+    /// The route under the strategy. The reason says what was done to it, and why nothing was.
+    pub fn apply(&self, route: RouteResult) -> RouteResult {
+        let (taken, told) = match self.strategy {
+            Strategy::Quality => return route,
+            Strategy::CostAware | Strategy::Balanced => match self.untouched(&route) {
+                Some(why) => (None, format!("kept, {why}")),
+                None => self.choose(&route),
+            },
+        };
+        let reason = format!("{}; {}: {told}", route.reason, self.strategy);
+        match taken {
+            Some(taken) => {
+                RouteResult { agent: taken.agent.clone(), model: Some(taken.model.clone()), reason, ..route }
+            }
+            None => RouteResult { reason, ..route },
+        }
+    }
+
+    /// Why no strategy has a say.
+    fn untouched(&self, route: &RouteResult) -> Option<&'static str> {
+        let reasons = [
+            (self.names_model, "the model was named"),
+            (self.is_critical, "the task is critical"),
+            (self.is_escalation, "its work has failed before"),
+            (route.complexity == Complexity::Complex, "the task is complex"),
+        ];
+        reasons.into_iter().find_map(|(holds, why)| holds.then_some(why))
+    }
+
+    fn choose<'a>(&'a self, route: &RouteResult) -> (Option<&'a Candidate>, String) {
+        let by_price = match (&self.cheaper_for, self.strategy) {
+            (Some(types), _) => types.contains(&self.task_type),
+            (None, Strategy::CostAware) => true,
+            (None, Strategy::Balanced | Strategy::Quality) => self.task_type == TaskType::Research,
+        };
+        match (by_price, self.strategy) {
+            (true, _) => self.cheapest(route),
+            (false, Strategy::Balanced) => self.explored(route),
+            (false, Strategy::CostAware | Strategy::Quality) => {
+                (None, format!("kept, {} is none of router.cheaper_for", self.task_type))
+            }
+        }
+    }
+
+    /// Those that may take the work in the place of the route's own model.
+    fn others<'a>(&'a self, route: &RouteResult) -> impl Iterator<Item = &'a Candidate> + use<'a> {
+        let may =
+            |one: &&Candidate| !one.is_of(route) && one.can_do_it() && (!self.names_agent || one.agent == route.agent);
+        self.candidates.iter().filter(may).collect::<Vec<_>>().into_iter()
+    }
+
+    fn cheapest<'a>(&'a self, route: &RouteResult) -> (Option<&'a Candidate>, String) {
+        let Some(own) = self.candidates.iter().find(|one| one.is_of(route)) else {
+            let agent = &route.agent;
+            return (None, format!("kept, what {agent} costs with a model of its own choice is not known"));
+        };
+        // Among equals the earlier one: min_by_key keeps the first.
+        let key = |one: &&Candidate| (one.price.is_none(), one.price, one.tier);
+        match self.others(route).filter(|one| one.is_cheaper_than(own)).min_by_key(key) {
+            Some(cheaper) => (Some(cheaper), format!("{} instead of {}", cheaper.told(), own.told())),
+            None => (None, format!("kept, nothing that can do it is known to be cheaper than {}", own.told())),
+        }
+    }
+
+    /// A draw decides whether something is tried at all, and a second one what: the less is known, the likelier.
+    fn explored<'a>(&'a self, route: &RouteResult) -> (Option<&'a Candidate>, String) {
+        let mut dice = Dice::of(self.task.0, &[u64::from(self.attempt), EXPLORING]);
+        let percent = self.explore * 100.0;
+        if dice.unit() >= self.explore {
+            return (None, format!("kept, as {} % of routine work is", 100.0 - percent));
+        }
+        let others: Vec<&Candidate> = self.others(route).collect();
+        let weight = |one: &Candidate| 1.0 / (1.0 + one.record.samples as f64);
+        let mut left = dice.unit() * others.iter().map(|one| weight(one)).sum::<f64>();
+        let drawn = others.iter().find(|one| {
+            left -= weight(one);
+            left < 0.0
+        });
+        match drawn.or(others.last()) {
+            Some(drawn) => {
+                let known = drawn.record.samples;
+                (
+                    Some(drawn),
+                    format!("tries {} ({known} runs known), as {percent} % of routine work does", drawn.told()),
+                )
+            }
+            None => (None, "kept, there is nothing else to try".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

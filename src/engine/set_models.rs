@@ -1,0 +1,75 @@
+//! Models that a person sets for an agent or a project while the daemon lives. Nothing of it is stored: the settings are for what
+//! lasts.
+
+use super::handle::{Command, EngineError, EngineHandle};
+use super::main_loop::Engine;
+use super::world::Turn;
+use crate::domain::agent_model::{Misfit, check_word};
+use crate::domain::pause::{PauseScope, Wanted};
+use crate::domain::resolve::{Needs, parse};
+use crate::domain::set_model::SetModel;
+use jiff::Timestamp;
+
+/// What a person wants of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelOrder {
+    /// For whose work.
+    pub of: Wanted,
+    /// Which; `None`: what was set is taken back.
+    pub model: Option<String>,
+    /// By whom.
+    pub by: String,
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelsSet {
+    /// It is another one now.
+    pub changed: bool,
+    /// All that are set now.
+    pub all: Vec<SetModel>,
+}
+
+impl EngineHandle {
+    /// Sets a model for the daemon's lifetime, or takes it back.
+    pub async fn set_model(&self, order: ModelOrder) -> Result<ModelsSet, EngineError> {
+        self.call(|reply| Command::SetModel { order: Box::new(order), reply }).await
+    }
+}
+
+impl Engine {
+    pub(super) fn set_model(
+        &mut self,
+        turn: &mut Turn,
+        order: ModelOrder,
+        now: Timestamp,
+    ) -> Result<ModelsSet, EngineError> {
+        let scope = self.scope_of(&order.of)?;
+        let before = self.set_models.clone();
+        match order.model {
+            Some(model) => {
+                self.check_settable(&scope, &model, now)
+                    .map_err(|Misfit { reason, hint }| EngineError::Invalid { message: reason, hint: Some(hint) })?;
+                let set = SetModel { scope, model, by: order.by, since: now };
+                turn.note(&mut self.world, now, None, None, "model_set", set.told());
+                self.set_models.set(set);
+            }
+            None => {
+                if self.set_models.reset(&scope) {
+                    let text = format!("no model is set for {} any more: {}", scope.told(), order.by);
+                    turn.note(&mut self.world, now, None, None, "model_reset", text);
+                }
+            }
+        }
+        Ok(ModelsSet { changed: self.set_models != before, all: self.set_models.all().to_vec() })
+    }
+
+    /// A model for one agent must be one that it can have; of a project's it depends on who gets the work.
+    fn check_settable(&mut self, scope: &PauseScope, model: &str, now: Timestamp) -> Result<(), Misfit> {
+        check_word(model)?;
+        match scope {
+            PauseScope::Agent { name } => self.find_name(name, model, &Needs::default(), now).map(|_| ()),
+            PauseScope::All | PauseScope::Project { .. } => Ok(parse(model).map(|_| ())?),
+        }
+    }
+}

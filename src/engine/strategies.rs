@@ -1,0 +1,275 @@
+//! What a strategy is told of a task: who could do it, for what price, with which record. What it does is
+//! `domain::strategy`'s to say.
+
+use super::credentials::{ELSEWHERE, Environment};
+use super::doors::Doors;
+use super::error::EngineError;
+use super::main_loop::Engine;
+use super::model_book::ModelBook;
+use super::settings::{OwnedRouting, Settings};
+use crate::adapters::probes;
+use crate::agents::{DialectKind, provider_of};
+use crate::config::Config;
+use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_labels};
+use crate::domain::budget::is_critical;
+use crate::domain::escalation::Rung;
+use crate::domain::resolve::{Needs, Record, parse};
+use crate::domain::route::Complexity;
+use crate::domain::strategy::{Candidate, Case, Strategy, parse_share};
+use crate::domain::task::Task;
+use crate::domain::task_type::TaskType;
+use crate::domain::track_record::Sample;
+use crate::store::journal::Project;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
+
+/// For so long what was read is good enough: a strategy needs no news of the last second.
+const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// What the engine has read for strategies and for the names of models, and when.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    book: Option<(Timestamp, Arc<Config>, Arc<ModelBook>)>,
+    samples: Option<(Timestamp, Arc<Vec<Sample>>)>,
+}
+
+/// Whether something that was read then is still good. A clock that was set back makes nothing good for ever.
+fn is_good(then: Timestamp, now: Timestamp) -> bool {
+    let age = now.duration_since(then);
+    !age.is_negative() && age < GOOD_FOR
+}
+
+/// The models as they stand, by what is at hand. Reads files, asks nobody.
+pub(super) fn book(doors: &Doors, config: &Config, now: Timestamp) -> ModelBook {
+    let probes = probes::load(&doors.home.providers_file());
+    ModelBook::look(config, &doors.environment, probes, now, &|id, probe| {
+        let until = probe.verdict.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        format!("{id} {}{until}", probe.verdict.why)
+    })
+}
+
+impl Engine {
+    /// The routing question of a task.
+    pub(super) fn routing(&mut self, task: &Task) -> OwnedRouting {
+        let routing = self.settings.routing(task, &self.world.projects);
+        let config = self.settings.for_task(task, &self.world.projects);
+        if config.router.strategy == Strategy::Quality {
+            return routing;
+        }
+        let now = self.doors.clock.now();
+        let (book, samples) = (self.book(now), self.samples(now));
+        let case = case(&config, &routing, task, &book, &samples, &self.doors.environment);
+        OwnedRouting { case: Some(case), ..routing }
+    }
+
+    /// The models as they stand. No project changes them.
+    pub(super) fn book(&mut self, now: Timestamp) -> Arc<ModelBook> {
+        let config = &self.settings.config;
+        if let Some((then, of, book)) = &self.known.book
+            && Arc::ptr_eq(of, config)
+            && is_good(*then, now)
+        {
+            return Arc::clone(book);
+        }
+        let book = Arc::new(book(&self.doors, config, now));
+        self.known.book = Some((now, Arc::clone(config), Arc::clone(&book)));
+        book
+    }
+
+    /// The model that was asked for, as the program of the agent is given it: with everything that the task needs, or not at
+    /// all. `None`: the program's own choice.
+    ///
+    /// # Errors
+    /// It means nothing that this agent can have, and what to do.
+    pub(super) fn name_model(
+        &mut self,
+        task: &Task,
+        (agent, asked): (&str, Option<&str>),
+        now: Timestamp,
+    ) -> Result<Option<Named>, Misfit> {
+        let config = self.settings.for_task(task, &self.world.projects);
+        let reach = reach(&config, agent, &self.doors.environment);
+        let needs = needs_of_labels(&task.spec.labels);
+        let Some(asked) = asked else { return reach.own_choice(&needs).map(|()| None) };
+        self.find_name(agent, asked, &needs, now).map(Some)
+    }
+
+    /// What an agent's program is given for a reference, with the person's own settings.
+    pub(super) fn find_name(
+        &mut self,
+        agent: &str,
+        reference: &str,
+        needs: &Needs,
+        now: Timestamp,
+    ) -> Result<Named, Misfit> {
+        let book = self.book(now);
+        reach(&self.settings.config, agent, &self.doors.environment).name(book.resolver(), reference, needs)
+    }
+
+    /// Whether a model that a person asks for can be had, as far as the agent is known.
+    pub(super) fn check_model(&mut self, task: &Task, model: &str, now: Timestamp) -> Result<(), EngineError> {
+        let found = match task.route.as_deref() {
+            Some(route) => self.name_model(task, (&route.agent, Some(model)), now).map(|_| ()),
+            None => check_word(model).and_then(|()| parse(model).map(|_| ()).map_err(Misfit::from)),
+        };
+        found.map_err(|Misfit { reason, hint }| EngineError::Invalid { message: reason, hint: Some(hint) })
+    }
+
+    /// The same of a question that has no needs of its own: what cannot be named is left to the program.
+    pub(super) fn name_or_leave(
+        &mut self,
+        task: &Task,
+        agent: &str,
+        asked: Option<String>,
+        now: Timestamp,
+    ) -> Option<String> {
+        let asked = asked?;
+        let config = self.settings.for_task(task, &self.world.projects);
+        let book = self.book(now);
+        Some(given(&config, &book, agent, asked, &self.doors.environment))
+    }
+
+    fn samples(&mut self, now: Timestamp) -> Arc<Vec<Sample>> {
+        if let Some((then, samples)) = &self.known.samples
+            && is_good(*then, now)
+        {
+            return Arc::clone(samples);
+        }
+        let samples = Arc::new(read(self.world.archive().samples()));
+        self.known.samples = Some((now, Arc::clone(&samples)));
+        samples
+    }
+}
+
+/// Without the record everybody is new: that is no reason to route nothing.
+fn read(samples: Result<Vec<Sample>, crate::store::journal::JournalError>) -> Vec<Sample> {
+    samples.unwrap_or_else(|error| {
+        tracing::warn!(%error, "a strategy does without the record of the past");
+        Vec::new()
+    })
+}
+
+/// The routing question of a task for who only wants to know. Blocking.
+pub(super) fn routing_of(
+    doors: &Doors,
+    settings: &Settings,
+    projects: &[Project],
+    task: &Task,
+    book: &ModelBook,
+) -> OwnedRouting {
+    let routing = settings.routing(task, projects);
+    let config = settings.for_task(task, projects);
+    if config.router.strategy == Strategy::Quality {
+        return routing;
+    }
+    let case = case(&config, &routing, task, book, &read(doors.journal.samples()), &doors.environment);
+    OwnedRouting { case: Some(case), ..routing }
+}
+
+/// A model as an agent's program is given it, or as it was asked for where it cannot be named.
+pub(super) fn given(
+    config: &Config,
+    book: &ModelBook,
+    agent: &str,
+    asked: String,
+    environment: &Environment,
+) -> String {
+    match reach(config, agent, environment).name(book.resolver(), &asked, &Needs::default()) {
+        Ok(named) => named.name,
+        Err(misfit) => {
+            tracing::warn!(agent, model = asked, reason = misfit.reason, "a model is left to the agent's program");
+            asked
+        }
+    }
+}
+
+/// What an agent's program can have.
+pub(super) fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> Reach<'a> {
+    let known = config.agent(agent);
+    let kind = known.map_or(DialectKind::Command, |known| known.kind);
+    let is_set = |name: &str| known.is_some_and(|known| known.env.contains_key(name)) || environment.contains_key(name);
+    Reach {
+        agent,
+        provider: provider_of(kind, agent),
+        full_names: kind == DialectKind::Opencode,
+        is_elsewhere: match kind {
+            DialectKind::Claude => is_set(ELSEWHERE),
+            DialectKind::Codex => is_set("OPENAI_BASE_URL"),
+            DialectKind::Opencode | DialectKind::Command => false,
+        },
+    }
+}
+
+fn case(
+    config: &Config,
+    routing: &OwnedRouting,
+    task: &Task,
+    book: &ModelBook,
+    samples: &[Sample],
+    environment: &Environment,
+) -> Case {
+    let task_type = TaskType::of(&task.spec);
+    let cheaper_for = config.router.cheaper_for.as_ref();
+    let agent_label = |label: &String| label.trim().to_lowercase().starts_with("agent:");
+    let mut case = Case {
+        strategy: config.router.strategy,
+        // What does not read was refused when the settings were read.
+        explore: parse_share(&config.router.explore).unwrap_or_default(),
+        cheaper_for: cheaper_for.map(|words| words.iter().map(|word| TaskType::parse(word)).collect()),
+        task: task.id,
+        attempt: task.attempts + 1,
+        is_critical: is_critical(task),
+        is_escalation: task.attempts > 0 || task.steps_up > 0 || task.tier_failures > 0,
+        names_agent: task.spec.agent.is_some() || task.spec.labels.iter().any(agent_label),
+        names_model: task.spec.model.is_some(),
+        candidates: Vec::new(),
+        task_type,
+    };
+    let needs = needs_of_labels(&task.spec.labels);
+    for (agent, model) in workers(config, &routing.rules().candidates().unwrap_or_default()) {
+        let named = reach(config, &agent, environment).name(book.resolver(), &model, &needs);
+        let found = named.as_ref().ok().and_then(|named| book.catalog.model(named.model.as_ref()?));
+        let failing = found.and_then(|found| {
+            let provider = &found.id.provider;
+            book.usability.way(provider).and_then(|_| book.usability.why(provider).err())
+        });
+        case.candidates.push(Candidate {
+            tier: found.and_then(|found| found.facts().tier),
+            price: found.and_then(crate::domain::catalog::Model::average_price),
+            unfit: named.err().map(|misfit| misfit.reason).or(failing),
+            record: record(samples, &case.task_type, &agent, &model),
+            agent,
+            model,
+        });
+    }
+    case
+}
+
+/// Everybody whom the settings name with a model: `model_map`, the ladder and the chains; each once.
+fn workers(config: &Config, agents: &[String]) -> Vec<(String, String)> {
+    let mapped = agents.iter().flat_map(|agent| {
+        let model = |complexity| config.model_for(complexity, agent).map(|model| (agent.clone(), model.to_owned()));
+        Complexity::ALL.into_iter().filter_map(model)
+    });
+    let chains = Complexity::ALL.into_iter().flat_map(|complexity| config.fallback.chain(complexity));
+    let rungs = config.escalation.ladder.iter().chain(chains);
+    let is_free = |rung: &&Rung| agents.contains(&rung.agent);
+    let rungs = rungs.filter(is_free).filter_map(|rung| Some((rung.agent.clone(), rung.model.clone()?)));
+    let mut all: Vec<(String, String)> = Vec::new();
+    for worker in mapped.chain(rungs) {
+        if !all.contains(&worker) {
+            all.push(worker);
+        }
+    }
+    all
+}
+
+fn record(samples: &[Sample], task_type: &TaskType, agent: &str, model: &str) -> Record {
+    let is_of = |sample: &&Sample| {
+        sample.task_type == *task_type && sample.agent == agent && sample.model.as_deref() == Some(model)
+    };
+    samples.iter().filter(is_of).fold(Record::default(), |record, sample| Record {
+        good: record.good + u64::from(sample.is_accepted()),
+        samples: record.samples + 1,
+    })
+}

@@ -1,0 +1,211 @@
+//! Which model a run gets: names that are resolved when it begins, models that a person asks for with a message, and those that
+//! are set while the daemon runs.
+
+use crate::kit::process::Ran;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{RUN, wait_some};
+use serde_json::{Value, json};
+use std::os::unix::fs::symlink;
+
+const DO_IT: &str = "```orch-script\nwrite stars.txt many\ncommit Stars\n```\n";
+const IN_VAIN: &str = "```orch-script\nsay nothing was done\n```\n";
+
+/// A home with an agent of anthropic's, and a project.
+fn home() -> SealedBox {
+    let sealed = SealedBox::new();
+    let program = sealed.bin().join("orch-scripted-agent");
+    symlink(ORCH, &program).expect("a link in the box");
+    sealed.config(&format!(
+        "router: {{mode: round_robin, agents: [scripted], fallback_executor: scripted}}\n\
+         agents:\n  scripted: {{kind: claude, command: '{}'}}\nworkflow: {{review: 'off', max_attempts: 1}}\n\
+         model_aliases: {{quick: 'tier:haiku'}}\n\
+         model_map:\n  simple: {{scripted: haiku}}\n  medium: {{scripted: sonnet}}\n  complex: {{scripted: opus}}\n",
+        program.display()
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed
+}
+
+fn add(sealed: &SealedBox, args: &[&str]) -> String {
+    let repo = sealed.base().join("shop");
+    let added = sealed.orch_in(&repo, ["add", "Count the stars", "--json"].iter().chain(args)).ok().json();
+    added["id"].to_string()
+}
+
+fn until(sealed: &SealedBox, id: &str, status: &str) -> Value {
+    wait_some(&format!("task {id} to be {status}"), RUN, || {
+        let shown = sealed.orch(["show", id, "--json"]).ok().json();
+        (shown["status"] == status).then_some(shown)
+    })
+}
+
+/// The last run of a task.
+fn last(task: &Value) -> &Value {
+    task["runs"].as_array().and_then(|runs| runs.last()).expect("a run")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+fn send(sealed: &SealedBox, args: &[&str]) -> Ran {
+    sealed.orch(["task", "send", "--no-wait", "--json"].iter().chain(args))
+}
+
+#[test]
+fn a_tag_a_tier_and_an_alias_become_a_model_of_the_agents_when_its_run_begins() {
+    let mut sealed = home();
+    sealed.serve();
+    for reference in ["tier:haiku", "quick", "anthropic/claude-haiku-4-5"] {
+        let id = add(&sealed, &["--agent", "scripted", "--model", reference, "-b", DO_IT]);
+        let done = until(&sealed, &id, "done");
+        assert_eq!(
+            (text(&done["route"]["model"]), text(&last(&done)["model"])),
+            (reference, "claude-haiku-4-5"),
+            "{done:#}"
+        );
+        let is_named = reference.contains('/');
+        assert_eq!(last(&done)["reason"].is_null(), is_named, "{done:#}");
+    }
+    let events = sealed.orch(["events", "--json"]).ok().json_lines();
+    let told = events.iter().find(|event| event["kind"] == "model_resolved").expect("it is told");
+    assert!(text(&told["text"]).starts_with("tier:haiku is claude-haiku-4-5: tier:haiku: the best score"), "{told}");
+    let own = add(&sealed, &["--agent", "scripted", "--model", "a-name-of-its-own", "-b", DO_IT]);
+    let done = until(&sealed, &own, "done");
+    assert_eq!(text(&last(&done)["model"]), "a-name-of-its-own", "the program may know it");
+    sealed.finish();
+}
+
+#[test]
+fn a_model_that_the_agent_cannot_have_asks_a_person_and_says_what_to_do() {
+    let mut sealed = home();
+    sealed.serve();
+    for (args, why, hint) in [
+        (["--model", "auto:fsat"].as_slice(), "there is no tag \"auto:fsat\", did you mean auto:fast?", "auto"),
+        (&["--model", "gpt-5.2"], "and scripted has those of anthropic only", "orch models list"),
+        (&["--model", "openai/gpt-5.2"], "and scripted has those of anthropic only", "another agent"),
+        (&["--model", "anthropic/sonet-9"], "no model is called \"sonet-9\" at anthropic", ""),
+        (&["--model", "small", "-l", "needs:vision"], "the task needs vision, and nothing is known", "auto:vision"),
+    ] {
+        let id = add(&sealed, &[["--agent", "scripted", "-b", DO_IT].as_slice(), args].concat());
+        let asked = until(&sealed, &id, "needs_review");
+        let question = text(&asked["question"]);
+        assert!(question.contains(why) && question.contains(hint), "{question}");
+        assert_eq!((&asked["runs"], &asked["attempts"]), (&json!([]), &json!(0)), "nothing was begun: {asked:#}");
+    }
+    // Who says something without mending it hears the same, once.
+    let sent = sealed.orch(["task", "send", "1", "go on", "--json"]);
+    let sent: Value = sent.code_is(7).json();
+    assert_eq!(text(&sent["state"]), "refused", "{sent}");
+    assert!(text(&sent["detail"]).contains("no run begins: auto:fsat: there is no tag"), "{sent}");
+    let id = add(&sealed, &["--agent", "scripted", "-l", "needs:vision", "-b", DO_IT]);
+    assert_eq!(text(&last(&until(&sealed, &id, "done"))["model"]), "sonnet", "it has vision");
+    let odd =
+        sealed.orch_in(&sealed.base().join("shop"), ["add", "x", "-l", "needs:visoin", "-l", "model-policy:glue"]).ok();
+    assert!(odd.stderr.contains("needs:visoin: means nothing, did you mean \"vision\"?"), "{odd}");
+    assert!(odd.stderr.contains("expected dynamic or sticky"), "{odd}");
+    sealed.finish();
+}
+
+#[test]
+fn a_message_brings_a_model_for_the_next_run_and_only_for_that() {
+    let mut sealed = home();
+    sealed.serve();
+    let id = add(&sealed, &["-b", IN_VAIN]);
+    let before = until(&sealed, &id, "needs_review");
+    let bad = send(&sealed, &[&id, "go on", "--model", "gpt-5.2"]).code_is(2).json();
+    assert!(text(&bad["error"]["message"]).contains("has those of anthropic only"), "{bad}");
+    send(&sealed, &[&id, "go on", "--model", "-x"]).code_is(2);
+    let sent = send(&sealed, &[&id, IN_VAIN, "--model", "tier:opus"]).ok().json();
+    assert!(text(&sent["detail"]).contains("has the model tier:opus"), "{sent}");
+    let next = wait_some("the second run", RUN, || {
+        let shown = sealed.orch(["show", &id, "--json"]).ok().json();
+        (shown["runs"].as_array().is_some_and(|runs| runs.len() == 2) && shown["status"] == "needs_review")
+            .then_some(shown)
+    });
+    assert!(text(&last(&next)["model"]).starts_with("claude-opus-"), "{next:#}");
+    assert_eq!(text(&last(&next)["reason"]), "tier:opus was asked for with a message", "{next:#}");
+    assert_eq!(last(&next)["session_id"], last(&before)["session_id"], "a dynamic task goes on in its conversation");
+    send(&sealed, &[&id, "go on"]).ok();
+    let third = wait_some("the third run", RUN, || {
+        let shown = sealed.orch(["show", &id, "--json"]).ok().json();
+        shown["runs"].as_array().is_some_and(|runs| runs.len() == 3).then_some(shown)
+    });
+    assert_eq!((text(&last(&third)["model"]), &last(&third)["reason"]), ("sonnet", &Value::Null), "{third:#}");
+
+    let sticky = add(&sealed, &["-b", IN_VAIN, "--model-policy", "sticky"]);
+    let before = until(&sealed, &sticky, "needs_review");
+    assert_eq!(before["labels"], json!(["model-policy:sticky"]));
+    send(&sealed, &[&sticky, "go on", "--model", "opus"]).ok();
+    let next = wait_some("the second run of the sticky task", RUN, || {
+        let shown = sealed.orch(["show", &sticky, "--json"]).ok().json();
+        (shown["runs"].as_array().is_some_and(|runs| runs.len() == 2)).then_some(shown)
+    });
+    assert_eq!(text(&last(&next)["model"]), "opus");
+    assert_ne!(last(&next)["session_id"], last(&before)["session_id"], "another model, another conversation");
+    sealed.finish();
+}
+
+#[test]
+fn a_model_is_set_for_an_agent_or_a_project_while_the_daemon_runs() {
+    let mut sealed = home();
+    let alone = sealed.orch(["models", "set", "opus", "--agent", "scripted"]).code_is(4);
+    assert!(alone.stderr.contains("no daemon answers"), "{alone}");
+    sealed.serve();
+    let project = sealed.orch(["models", "set", "haiku", "--project", "shop", "--json"]).ok().json();
+    assert_eq!((&project["changed"], &project["set"][0]["project"]), (&json!(true), &json!("shop")));
+    let documented = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/json.md")).expect("a file");
+    let keys = project["set"][0].as_object().into_iter().chain(project.as_object()).flat_map(serde_json::Map::keys);
+    for key in keys {
+        assert!(documented.contains(&format!("`{key}`")), "docs/json.md does not name {key}");
+    }
+    let id = add(&sealed, &["-b", DO_IT]);
+    let done = until(&sealed, &id, "done");
+    assert_eq!(text(&last(&done)["model"]), "haiku", "{done:#}");
+    assert!(text(&last(&done)["reason"]).starts_with("haiku is set for project shop by "), "{done:#}");
+    sealed.orch(["models", "set", "tier:opus", "--agent", "scripted"]).ok();
+    let status = sealed.orch(["status"]).ok().stdout;
+    assert!(status.contains("models: agent scripted: tier:opus, set by"), "{status}");
+    let id = add(&sealed, &["-b", DO_IT]);
+    assert!(text(&last(&until(&sealed, &id, "done"))["model"]).starts_with("claude-opus-"));
+    let named = add(&sealed, &["--model", "sonnet", "-b", DO_IT]);
+    assert_eq!(text(&last(&until(&sealed, &named, "done"))["model"]), "sonnet", "the task's own word goes before that");
+    for (args, code, why) in [
+        (["gpt-5.2", "--agent", "scripted"], 2, "has those of anthropic only"),
+        (["auto:fsat", "--project", "shop"], 2, "did you mean auto:fast?"),
+        (["opus", "--agent", "nobody"], 3, "there is no agent \"nobody\""),
+        (["opus", "--project", "barn"], 3, "there is no project \"barn\""),
+    ] {
+        let ran = sealed.orch(["models", "set"].iter().chain(&args)).code_is(code);
+        assert!(ran.stderr.contains(why), "{ran}");
+    }
+    sealed.orch(["models", "set", "opus"]).code_is(2);
+    assert_eq!(sealed.orch(["models", "reset", "--agent", "scripted", "--json"]).ok().json()["changed"], true);
+    assert_eq!(sealed.orch(["models", "reset", "--agent", "scripted", "--json"]).ok().json()["changed"], false);
+    sealed.stop_daemon().ok();
+    sealed.serve();
+    assert_eq!(sealed.orch(["status", "--json"]).ok().json()["set_models"], json!([]), "it ends with the daemon");
+    sealed.finish();
+}
+
+#[test]
+fn a_run_can_begin_a_new_conversation() {
+    let sealed = home();
+    let id = add(&sealed, &["-b", IN_VAIN]);
+    let run = |args: &[&str]| sealed.run_program_in(ORCH, &sealed.base().join("shop")).args(args).deadline(RUN).run();
+    run(&["run", &id]).code_is(5);
+    let session = || {
+        let shown = sealed.orch(["show", &id, "--json"]).ok().json();
+        text(&last(&shown)["session_id"]).to_owned()
+    };
+    let first = session();
+    send(&sealed, &[&id, IN_VAIN]).ok();
+    run(&["run", &id]).code_is(5);
+    assert_eq!(session(), first, "a message goes on in the conversation");
+    send(&sealed, &[&id, DO_IT]).ok();
+    run(&["run", &id, "--force-new"]);
+    let shown = sealed.orch(["show", &id, "--json"]).ok().json();
+    assert_eq!((shown["runs"].as_array().map(Vec::len), session() == first), (Some(3), false), "{shown:#}");
+    sealed.finish();
+}
