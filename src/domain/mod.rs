@@ -31,6 +31,8 @@ pub mod lifecycle;
 pub mod message;
 pub mod money;
 pub mod names;
+pub mod notice;
+pub mod outbox;
 pub mod outcome;
 pub mod output;
 pub mod overlap;
