@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub const OPEN: &str = "button/";
 /// Keys of those that were.
 pub const USED: &str = "pressed/";
+/// Keys of the messages that they stand under.
+pub const UNDER: &str = "under/";
 /// How long a button can be pressed.
 pub const LIFETIME: SignedDuration = SignedDuration::from_hours(24);
 /// How long it is known who pressed it.
@@ -26,8 +28,6 @@ pub struct Bound {
     pub press: Press,
     /// Who may press it.
     pub users: BTreeSet<String>,
-    /// The message that it stands under, once that is known.
-    pub message: Option<String>,
     /// Until when.
     pub until: Timestamp,
 }
@@ -73,15 +73,12 @@ impl Bound {
     ///
     /// # Errors
     /// It does not.
-    pub fn allows(&self, user: &str, message: &str, now: Timestamp) -> Result<(), Void> {
+    pub fn allows(&self, user: &str, now: Timestamp) -> Result<(), Void> {
         if !self.users.contains(user) {
             return Err(Void::Foreign);
         }
         if now > self.until {
             return Err(Void::Old);
-        }
-        if self.message.as_deref().is_some_and(|known| known != message) {
-            return Err(Void::Elsewhere);
         }
         Ok(())
     }
@@ -101,7 +98,7 @@ pub async fn mint(
     for button in buttons {
         let token = uuid::Uuid::new_v4().simple().to_string();
         let until = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
-        let bound = Bound { press: button.press.clone(), users: users.clone(), message: None, until };
+        let bound = Bound { press: button.press.clone(), users: users.clone(), until };
         shelf.keep(&format!("{OPEN}{token}"), serde_json::to_string(&bound).ok()).await?;
         minted.push(Minted { label: button.label.clone(), token });
     }
@@ -114,12 +111,8 @@ pub async fn mint(
 /// The journal cannot be written.
 pub async fn bind(shelf: &Shelf, minted: &[Minted], message: &str) -> Result<(), EngineError> {
     for button in minted {
-        // One that was pressed meanwhile stays taken.
-        let key = format!("{OPEN}{}", button.token);
-        if let Some(mut bound) = shelf.take(&key).await?.as_deref().and_then(read) {
-            bound.message = Some(message.to_owned());
-            shelf.keep(&key, serde_json::to_string(&bound).ok()).await?;
-        }
+        // Beside the button, which may be taken at the same moment.
+        shelf.keep(&format!("{UNDER}{}", button.token), Some(message.to_owned())).await?;
     }
     Ok(())
 }
@@ -146,8 +139,12 @@ pub async fn redeem(
     let Some(bound) = shelf.kept(&key).await?.as_deref().and_then(read) else {
         return used(shelf, token, user).await.map(Err);
     };
-    if let Err(void) = bound.allows(user, message, now) {
+    if let Err(void) = bound.allows(user, now) {
         return Ok(Err(void));
+    }
+    // Of one that orch had just shown when it died, the message is not known.
+    if shelf.kept(&format!("{UNDER}{token}")).await?.is_some_and(|under| under != message) {
+        return Ok(Err(Void::Elsewhere));
     }
     if shelf.take(&key).await?.is_none() {
         return used(shelf, token, user).await.map(Err);

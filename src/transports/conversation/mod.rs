@@ -171,7 +171,7 @@ impl Conversation {
         };
         let (saying, toast, is_spent) = match press {
             Press::Approve { task, commit } => {
-                (order.ask(Ask::Approve(task, Some(commit)), None).await, "approved, if it still stands so", true)
+                (order.ask(Ask::Approve(task, Some(commit)), None).await, "to be approved; the answer follows", true)
             }
             Press::RequestChanges { task, commit } => {
                 (self.want_changes(speaker, task, commit, now).await, "say what is to be different", true)

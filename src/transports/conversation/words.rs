@@ -387,6 +387,17 @@ mod tests {
         assert!(matches!(told("/cancel 7x"), Understood::Unclear(Unclear::BadId { .. })));
     }
 
+    #[test]
+    fn the_page_lists_every_command() {
+        let page = include_str!("../../../docs/telegram.md");
+        for Known { name, takes, does } in COMMANDS {
+            let takes = if takes.is_empty() { String::new() } else { format!(" {}", takes.replace('|', "\\|")) };
+            let row = format!("| `/{name}{takes}` | {does} |");
+            assert!(page.contains(&row), "docs/telegram.md lacks: {row}");
+        }
+        assert_eq!(page.lines().filter(|line| line.starts_with("| `/")).count(), COMMANDS.len());
+    }
+
     proptest! {
         #[test]
         fn any_text_is_understood_or_answered(text in "(/[a-z@_]{0,9})?\\PC{0,60}(\n\\PC{0,20}){0,3}") {
