@@ -243,7 +243,10 @@ async fn updates(shared: &Shared, takes: &Value) -> Outcome {
     let held = async {
         loop {
             let news = shared.news.notified();
-            let outcome = locked(shared).pending().or_else(|| locked(shared).forced("getUpdates"));
+            let outcome = {
+                let mut world = locked(shared);
+                world.forced("getUpdates").or_else(|| world.pending())
+            };
             if let Some(outcome) = outcome {
                 return outcome;
             }

@@ -361,7 +361,8 @@ impl Clerk<'_> {
                 }
                 self.ask("sendMessage", takes, None).await?
             }
-            other => other?,
+            Ok(sent) => sent,
+            Err(meaning) => return Err(meaning),
         };
         let message = sent["message_id"].as_i64().ok_or(Meaning::Later)?;
         self.remember(message, saying.task).await;

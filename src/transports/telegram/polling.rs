@@ -188,12 +188,12 @@ impl Poller<'_> {
             }
             // One of a form that is not known here is nothing to us.
             let heard = serde_json::from_value::<Update>(update).map(|update| hear(update, &self.telegram.0.listed));
-            match heard.unwrap_or(Heard::Nothing) {
-                Heard::Stranger(stranger) => {
-                    strangers.push(stranger);
-                    offset.done(id);
-                }
-                heard => self.handle(talk, (id, heard), &mut offset).await?,
+            let heard = heard.unwrap_or(Heard::Nothing);
+            if let Heard::Stranger(stranger) = heard {
+                strangers.push(stranger);
+                offset.done(id);
+            } else {
+                self.handle(talk, (id, heard), &mut offset).await?;
             }
         }
         self.report(strangers).await?;
