@@ -2,6 +2,7 @@
 //! can be handed to a program. PURE.
 
 mod budget;
+mod channels;
 mod models;
 mod rungs;
 
@@ -81,6 +82,7 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
     }
     problems.extend(rungs::unreadable(raw, origins));
     problems.extend(budget::dates(raw, origins));
+    problems.extend(channels::unreadable(raw, origins));
     problems
 }
 
@@ -95,6 +97,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.rungs();
     check.workflow();
     check.http();
+    check.channels();
     check.redact();
     check.found
 }

@@ -30,6 +30,7 @@ mod health;
 mod hindrance;
 mod history;
 mod integrate;
+mod kept;
 mod lacking;
 mod launch;
 mod ledger;

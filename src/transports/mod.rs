@@ -4,6 +4,8 @@
 //! Server-sent events are no sink: their reader takes what it wants when it wants, and HTTP holds back for it.
 
 pub mod chat;
+pub mod conversation;
+pub mod telegram;
 
 use crate::api::stream::StreamEvent;
 use crate::domain::channel::Saying;

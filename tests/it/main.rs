@@ -53,6 +53,7 @@ mod stream;
 mod switches;
 mod taken;
 mod tasks_file;
+mod telegram;
 mod tidy;
 mod torture_table;
 mod two_way;

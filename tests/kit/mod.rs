@@ -16,6 +16,8 @@ pub mod process;
 pub mod provider;
 pub mod repo;
 pub mod sealed_box;
+pub mod talkers;
+pub mod telegram;
 pub mod terminal;
 pub mod user_manager;
 pub mod wait;
