@@ -4,6 +4,7 @@
 //! Server-sent events are no sink: their reader takes what it wants when it wants, and HTTP holds back for it.
 
 pub mod chat;
+pub mod discord;
 
 use crate::api::stream::StreamEvent;
 use crate::domain::channel::Saying;

@@ -1,0 +1,5 @@
+//! A Discord channel.
+
+pub mod api;
+pub mod gateway;
+pub mod render;
