@@ -5,6 +5,7 @@
 
 pub mod chat;
 pub mod conversation;
+pub mod telegram;
 
 use crate::api::stream::StreamEvent;
 use crate::domain::channel::Saying;

@@ -135,9 +135,7 @@ fn put_cooldown(connection: &Connection, agent: &str, cooldown: Option<&Cooldown
 
 fn put_kept(connection: &Connection, change: &Kept) -> rusqlite::Result<()> {
     match change {
-        Kept::Value { channel, key, value, at } => {
-            kept::put(connection, channel.as_str(), key, value.as_deref(), *at)
-        }
+        Kept::Value { channel, key, value, at } => kept::put(connection, channel.as_str(), key, value.as_deref(), *at),
         Kept::Forget { channel, prefix, before } => kept::forget(connection, channel.as_str(), prefix, *before),
     }
 }
