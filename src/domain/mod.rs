@@ -41,6 +41,7 @@ pub mod pause;
 pub mod plan;
 pub mod policy;
 pub mod prompt;
+pub mod quiet;
 pub mod rebuild;
 pub mod recorded;
 pub mod redact;

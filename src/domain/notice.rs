@@ -1,9 +1,17 @@
 //! What is worth telling a person, as data. PURE: what the history's line and its task say, and nothing of any channel.
 
+pub mod book;
+mod derive;
+mod words;
+
+pub use derive::{Facts, Line, NOTE, STRANGER, derive, summary};
+pub use words::say;
+
 use super::channel::Button;
 use super::ids::TaskId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What a notice is about. The words are those of `events:` in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -120,4 +128,61 @@ pub struct Notice {
     pub buttons: Vec<Button>,
     /// It passes quiet hours.
     pub is_critical: bool,
+}
+
+/// What one channel is told; an empty list lets everything through.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Filter {
+    /// These kinds.
+    pub events: BTreeSet<NoticeKind>,
+    /// Of these projects.
+    pub projects: BTreeSet<String>,
+    /// Of tasks that have one of these labels.
+    pub labels: BTreeSet<String>,
+}
+
+impl Filter {
+    /// Whether it lets a notice through. What is about no task belongs to no project and passes.
+    pub fn passes(&self, notice: &Notice) -> bool {
+        let of_task = |about: &About| {
+            let is_project = about.project.as_ref().is_some_and(|project| self.projects.contains(project));
+            let has_label = about.labels.iter().any(|label| self.labels.contains(label));
+            (self.projects.is_empty() || is_project) && (self.labels.is_empty() || has_label)
+        };
+        (self.events.is_empty() || self.events.contains(&notice.kind)) && notice.about.as_ref().is_none_or(of_task)
+    }
+}
+
+impl Notice {
+    /// What is the same for notices that need not be told one by one: kind and cause, and the task where it matters which.
+    pub fn key(&self) -> (NoticeKind, Option<TaskId>, &str) {
+        let task = (!self.kind.is_shared()).then(|| self.about.as_ref().map(|about| about.task)).flatten();
+        (self.kind, task, &self.cause)
+    }
+
+    /// The task it is about, where it is about one only.
+    pub fn task(&self) -> Option<TaskId> {
+        self.about.as_ref().map(|about| about.task)
+    }
+}
+
+impl NoticeKind {
+    /// One thing outside is behind it, whichever tasks meet it.
+    pub fn is_shared(self) -> bool {
+        match self {
+            Self::Login | Self::Limit | Self::Budget | Self::Trouble | Self::Stranger => true,
+            Self::Question
+            | Self::Approval
+            | Self::Failed
+            | Self::Finished
+            | Self::Batch
+            | Self::Note
+            | Self::Summary => false,
+        }
+    }
+
+    /// The person is to do something about a task.
+    pub fn asks(self) -> bool {
+        matches!(self, Self::Question | Self::Approval | Self::Failed)
+    }
 }
