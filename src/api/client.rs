@@ -2,6 +2,7 @@
 //! requests either way.
 
 use super::problem::Problem;
+use super::rulings::OnBehalf;
 use super::types::{ErrorBody, ErrorCode, ErrorView};
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
@@ -32,6 +33,7 @@ pub enum Transport {
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
+    on_behalf: Option<OnBehalf>,
 }
 
 /// Why there is no answer, or which error the answer is.
@@ -74,7 +76,13 @@ impl ClientError {
 impl Client {
     /// A client over this transport.
     pub fn new(transport: Transport) -> Self {
-        Self { transport }
+        Self { transport, on_behalf: None }
+    }
+
+    /// The same, for somebody of whom the history is to tell. Only requests to the engine of this process say so.
+    #[must_use]
+    pub fn on_behalf_of(&self, who: impl Into<String>) -> Self {
+        Self { transport: self.transport.clone(), on_behalf: Some(OnBehalf(who.into())) }
     }
 
     /// Reads.
@@ -127,7 +135,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("host", "orch")
@@ -135,7 +143,12 @@ impl Client {
             .body(body)
             .map_err(|e| ClientError::Unexpected(e.to_string()))?;
         match &self.transport {
-            Transport::InProcess(router) => router.clone().oneshot(request).await.map_err(|never| match never {}),
+            Transport::InProcess(router) => {
+                if let Some(on_behalf) = &self.on_behalf {
+                    request.extensions_mut().insert(on_behalf.clone());
+                }
+                router.clone().oneshot(request).await.map_err(|never| match never {})
+            }
             Transport::Socket(socket) => {
                 let unreachable = |source| ClientError::Unreachable { socket: socket.clone(), source };
                 let stream = UnixStream::connect(socket).await.map_err(unreachable)?;

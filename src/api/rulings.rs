@@ -4,6 +4,11 @@ use crate::domain::ids::TaskId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Who a person is, where a request from inside this process says so: nobody can set it from outside, for it is no part
+/// of what goes over a socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnBehalf(pub String);
+
 /// What a task's branch would change, or has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DiffView {

@@ -6,6 +6,7 @@
 //! separated by line feeds. No `flatten` and no `untagged`: they ruin error messages.
 
 pub use super::raw_budget::{RawAccount, RawBudget};
+pub use super::raw_channels::{RawChannels, RawNotifications};
 pub use super::raw_models::{RawModel, RawModelSelection, RawProvider};
 use super::secret::Secret;
 use crate::domain::money::Usd;
@@ -76,6 +77,12 @@ pub struct RawConfig {
     /// The API beside its Unix socket.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub http: Option<RawHttp>,
+    /// Ways to you beside the terminal (docs/channels.md); `orch channel add` sets one up.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub channels: Option<RawChannels>,
+    /// What you are told in them, and when.
+    #[schemars(extend("x-orch-file" = "config.yml"))]
+    pub notifications: Option<RawNotifications>,
     /// What is masked in everything that is shown, beside the values of secret variables and known kinds of tokens.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub redact: Option<RawRedact>,

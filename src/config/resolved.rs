@@ -8,6 +8,7 @@ use super::raw::{
 use super::resolved_agent::{AgentConfig, Agents};
 use super::resolved_breaker::Breaker;
 use super::resolved_budget::Budget;
+use super::resolved_channels::{Channels, Notifications};
 pub use super::resolved_engine::Engine;
 use super::resolved_gc::Gc;
 use super::resolved_limits::{HealthCheck, Limits as RunLimits};
@@ -73,6 +74,10 @@ pub struct Config {
     pub gc: Gc,
     /// The API beside its socket.
     pub http: Http,
+    /// Ways to the person.
+    pub channels: Channels,
+    /// What is told in them.
+    pub notifications: Notifications,
     /// What is masked.
     pub redact: Redact,
     /// The log.
@@ -263,6 +268,8 @@ impl Config {
             retention: default.retention.with(raw.retention.unwrap_or_default()),
             gc: default.gc.with(raw.gc.unwrap_or_default()),
             http: default.http.with(raw.http.unwrap_or_default()),
+            channels: default.channels.with(raw.channels.unwrap_or_default()),
+            notifications: default.notifications.with(raw.notifications.unwrap_or_default()),
             redact: default.redact.with(raw.redact.unwrap_or_default()),
             log: default.log.with(raw.log.unwrap_or_default()),
         }

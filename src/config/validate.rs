@@ -2,6 +2,7 @@
 //! can be handed to a program. PURE.
 
 mod budget;
+mod channels;
 mod models;
 mod rungs;
 
@@ -80,6 +81,7 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
     }
     problems.extend(rungs::unreadable(raw, origins));
     problems.extend(budget::dates(raw, origins));
+    problems.extend(channels::unreadable(raw, origins));
     problems
 }
 
@@ -94,6 +96,7 @@ pub(super) fn consistency(config: &Config, origins: &Origins) -> Vec<Inconsisten
     check.rungs();
     check.workflow();
     check.http();
+    check.channels();
     check.redact();
     check.found
 }

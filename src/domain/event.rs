@@ -146,6 +146,8 @@ pub enum Event {
         run: RunId,
         /// What they decide.
         ruling: Ruling,
+        /// Who, where that is known.
+        by: Option<String>,
     },
     /// A person gives the task up.
     CancelAsked {

@@ -66,7 +66,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::Integrated { run, integration } => on_integrated(&mut next, run, integration),
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
         Event::IntegrationDue => on_integration_due(&mut next),
-        Event::Ruled { run, ruling } => ruled::on_ruled(&mut next, run, ruling, context.now),
+        Event::Ruled { run, ruling, .. } => ruled::on_ruled(&mut next, run, ruling, context.now),
         Event::CancelAsked { reason } => asked::on_cancel(&mut next, reason),
         Event::InterruptAsked => asked::on_interrupt(&mut next),
         Event::ShutdownAsked => asked::on_shutdown(&mut next),

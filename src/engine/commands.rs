@@ -28,8 +28,8 @@ impl Engine {
                 let asked = self.ask(turn, task, request, now);
                 answer(turn, reply, asked);
             }
-            Command::Rule { task, ruling, is_rehearsal, reply } => {
-                let ruled = self.rule(turn, task, ruling, is_rehearsal, now);
+            Command::Rule { task, ruling, by, is_rehearsal, reply } => {
+                let ruled = self.rule(turn, task, (ruling, by), is_rehearsal, now);
                 answer(turn, reply, ruled);
             }
             Command::Compare { task, with_patch, reply } => self.compare(turn, task, with_patch, reply),

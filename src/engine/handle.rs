@@ -169,7 +169,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(super) enum Command {
     Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
-    Rule { task: TaskId, ruling: Ruling, is_rehearsal: bool, reply: Reply<Arc<Task>> },
+    Rule { task: TaskId, ruling: Ruling, by: Option<String>, is_rehearsal: bool, reply: Reply<Arc<Task>> },
     Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
     Send { task: TaskId, text: String, reply: Reply<Message> },
     Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
@@ -221,9 +221,16 @@ impl EngineHandle {
         self.call(|reply| Command::Ask { task, request, reply }).await
     }
 
-    /// Brings a person's word on a task's work into its state; a rehearsal only tells whether it fits there.
-    pub async fn rule(&self, task: TaskId, ruling: Ruling, is_rehearsal: bool) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Rule { task, ruling, is_rehearsal, reply }).await
+    /// Brings a person's word on a task's work into its state; a rehearsal only tells whether it fits there. `by`: who
+    /// they are, where that is known.
+    pub async fn rule(
+        &self,
+        task: TaskId,
+        ruling: Ruling,
+        by: Option<String>,
+        is_rehearsal: bool,
+    ) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Rule { task, ruling, by, is_rehearsal, reply }).await
     }
 
     /// What a task's branch would change, or has changed; with the diff itself where that is wanted.

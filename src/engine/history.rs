@@ -50,7 +50,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         }
         Event::NotIntegrated { .. } => ("not_integrated", then()),
         Event::IntegrationDue => ("integration_due", "trying to integrate again".to_owned()),
-        Event::Ruled { ruling, .. } => ruled(ruling),
+        Event::Ruled { ruling, by, .. } => ruled(ruling, by.as_deref()),
         Event::CancelAsked { reason } => ("cancel_asked", reason.clone()),
         Event::ShutdownAsked => ("interrupt_asked", "orch shuts down: the agent is interrupted".to_owned()),
         Event::InterruptAsked => ("interrupt_asked", "a person interrupts the agent".to_owned()),
@@ -65,12 +65,13 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
     }
 }
 
-fn ruled(ruling: &Ruling) -> (&'static str, String) {
+fn ruled(ruling: &Ruling, by: Option<&str>) -> (&'static str, String) {
+    let who = by.map_or_else(|| "a person".to_owned(), |by| format!("a person ({by})"));
     match ruling {
-        Ruling::Approve { commit } => ("approved", format!("a person accepts it as it is at {}", short(commit))),
-        Ruling::Merge { commit } => ("merge_asked", format!("a person wants {} merged now", short(commit))),
-        Ruling::Revert => ("revert_asked", "a person wants its merge taken back".to_owned()),
-        Ruling::Reject { reason } => ("rejected", format!("a person sends it back: {}", first_line(reason))),
+        Ruling::Approve { commit } => ("approved", format!("{who} accepts it as it is at {}", short(commit))),
+        Ruling::Merge { commit } => ("merge_asked", format!("{who} wants {} merged now", short(commit))),
+        Ruling::Revert => ("revert_asked", format!("{who} wants its merge taken back")),
+        Ruling::Reject { reason } => ("rejected", format!("{who} sends it back: {}", first_line(reason))),
     }
 }
 

@@ -29,6 +29,7 @@ mod health;
 mod hindrance;
 mod history;
 mod integrate;
+mod kept;
 mod lacking;
 mod launch;
 mod ledger;

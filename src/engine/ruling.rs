@@ -24,7 +24,7 @@ impl Engine {
         &mut self,
         turn: &mut Turn,
         id: TaskId,
-        ruling: Ruling,
+        (ruling, by): (Ruling, Option<String>),
         is_rehearsal: bool,
         now: Timestamp,
     ) -> Result<Arc<Task>, EngineError> {
@@ -36,7 +36,7 @@ impl Engine {
             Some(run) => run,
             None => RunId::new(id, task.runs.max(1), self.doors.random()),
         };
-        let event = Event::Ruled { run, ruling };
+        let event = Event::Ruled { run, ruling, by };
         let refused = |source| EngineError::Refused { task: id, source };
         if is_rehearsal {
             let bounds = Bounds { max_attempts: u32::MAX, max_review_rounds: u32::MAX, ..Bounds::default() };
@@ -82,18 +82,19 @@ pub enum Acceptance {
 
 impl EngineHandle {
     /// Accepts the work of a task as it is. The word holds for the tip of its branch, which must be `wanted` where the
-    /// person has named what they saw.
+    /// person has named what they saw; `by`: who they are, where that is known.
     pub async fn accept(
         &self,
         id: TaskId,
         acceptance: Acceptance,
         wanted: Option<&str>,
+        by: Option<String>,
     ) -> Result<Arc<Task>, EngineError> {
         let ruling = |acceptance, commit| match acceptance {
             Acceptance::Approve => Ruling::Approve { commit },
             Acceptance::Merge => Ruling::Merge { commit },
         };
-        let task = self.rule(id, ruling(acceptance, String::new()), true).await?;
+        let task = self.rule(id, ruling(acceptance, String::new()), None, true).await?;
         if task.status() == Status::Done && task.is_merged() {
             return Ok(task);
         }
@@ -105,7 +106,7 @@ impl EngineHandle {
         let judged = task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len());
         let seen = Seen { branch, base, head, commits: seen.commits.max(judged), wanted };
         let commit = seen.bind().map_err(|error| not_bound(id, &error))?;
-        self.rule(id, ruling(acceptance, commit), false).await
+        self.rule(id, ruling(acceptance, commit), by, false).await
     }
 }
 

@@ -4,7 +4,7 @@ use super::error::ApiError;
 use super::read::{Body, Params, Segments};
 use super::tasks::{full_view, task_id};
 use super::{ApiState, Peer};
-use crate::api::rulings::{Accept, DiffView, FileView, Reject};
+use crate::api::rulings::{Accept, DiffView, FileView, OnBehalf, Reject};
 use crate::api::types::{ErrorCode, TaskView};
 use crate::engine::handle::{Acceptance, Ruling};
 use axum::Json;
@@ -17,7 +17,10 @@ use serde::Deserialize;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 /// Whoever asks is no agent, and nothing that one has started.
-pub struct Person;
+pub struct Person {
+    /// Who it is, where that is known.
+    pub by: Option<String>,
+}
 
 impl FromRequestParts<ApiState> for Person {
     type Rejection = ApiError;
@@ -29,7 +32,7 @@ impl FromRequestParts<ApiState> for Person {
         let looked = tokio::task::spawn_blocking(move || run_of(peer)).await;
         let path = parts.uri.path();
         match looked {
-            Ok(Ok(None)) => Ok(Self),
+            Ok(Ok(None)) => Ok(Self { by: parts.extensions.get::<OnBehalf>().map(|OnBehalf(by)| by.clone()) }),
             Ok(Ok(Some(run))) => {
                 tracing::warn!(path, run, "an agent asks for what only a person may ask for");
                 let message = format!("only a person decides about the work of a task, and this comes from run {run}");
@@ -79,49 +82,50 @@ pub async fn diff(
 
 /// Accepted as it is.
 pub async fn approve(
-    _person: Person,
+    person: Person,
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
     Body(accept): Body<Accept>,
 ) -> Answer<TaskView> {
-    self::accept(&state, &id, Acceptance::Approve, accept).await
+    self::accept(&state, &id, Acceptance::Approve, (accept, person)).await
 }
 
 /// Merged now.
 pub async fn merge(
-    _person: Person,
+    person: Person,
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
     Body(accept): Body<Accept>,
 ) -> Answer<TaskView> {
-    self::accept(&state, &id, Acceptance::Merge, accept).await
+    self::accept(&state, &id, Acceptance::Merge, (accept, person)).await
 }
 
-async fn accept(state: &ApiState, id: &str, acceptance: Acceptance, accept: Accept) -> Answer<TaskView> {
+async fn accept(
+    state: &ApiState,
+    id: &str,
+    acceptance: Acceptance,
+    (accept, person): (Accept, Person),
+) -> Answer<TaskView> {
     let id = task_id(id)?;
-    state.engine.accept(id, acceptance, accept.commit.as_deref()).await?;
+    state.engine.accept(id, acceptance, accept.commit.as_deref(), person.by).await?;
     full_view(state, id).await.map(Json)
 }
 
 /// Back to its author.
 pub async fn reject(
-    _person: Person,
+    person: Person,
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
     Body(reject): Body<Reject>,
 ) -> Answer<TaskView> {
     let id = task_id(&id)?;
-    state.engine.rule(id, Ruling::Reject { reason: reject.reason }, false).await?;
+    state.engine.rule(id, Ruling::Reject { reason: reject.reason }, person.by, false).await?;
     full_view(&state, id).await.map(Json)
 }
 
 /// What it merged is taken back.
-pub async fn revert(
-    _person: Person,
-    State(state): State<ApiState>,
-    Segments(id): Segments<String>,
-) -> Answer<TaskView> {
+pub async fn revert(person: Person, State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
     let id = task_id(&id)?;
-    state.engine.rule(id, Ruling::Revert, false).await?;
+    state.engine.rule(id, Ruling::Revert, person.by, false).await?;
     full_view(&state, id).await.map(Json)
 }

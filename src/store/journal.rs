@@ -3,7 +3,9 @@
 
 mod compaction;
 mod glance;
+mod kept;
 mod opening;
+mod recurring;
 mod samples;
 mod settled;
 mod spend;
@@ -20,12 +22,13 @@ pub use settled::{Mark, SettledRow};
 use super::migrations::{MigrationError, check};
 use super::tasks_file::Agreed;
 use super::{batches, breakers, jobs, messages, recorded, sums, switches};
-use crate::domain::batch::{Batch, BatchName};
+use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
+use crate::domain::outbox::{Kept, Parcel};
 use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::plan::Cooldown;
 use crate::domain::recorded::Recorded;
@@ -163,6 +166,10 @@ pub enum Write {
     Spend(Record),
     /// Append.
     Recorded(Box<Recorded>),
+    /// Insert, replace or remove.
+    Kept(Box<Kept>),
+    /// Insert, replace or remove, by its number.
+    Parcel(u64, Option<Box<Parcel>>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
 }
@@ -312,28 +319,6 @@ impl Journal {
     /// One run. Blocking.
     pub fn run(&self, id: &RunId) -> Result<Option<Run>, JournalError> {
         let rows = self.rows("run", "SELECT data FROM runs WHERE id = ?1", params![id.as_str()])?;
-        Ok(rows.into_iter().next())
-    }
-
-    /// The newest firings of a job, or of all jobs, newest first. Blocking.
-    pub fn firings(&self, job: Option<&JobId>, limit: u32) -> Result<Vec<Firing>, JournalError> {
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        jobs::newest(&reader, job, limit).map_err(|source| self.sqlite(source))
-    }
-
-    /// The last firing of each job. Blocking.
-    pub fn last_firings(&self) -> Result<Vec<Firing>, JournalError> {
-        self.rows("firing", jobs::LAST, [])
-    }
-
-    /// The newest batches that have ended, newest first. Blocking.
-    pub fn ended_batches(&self, limit: u32) -> Result<Vec<Batch>, JournalError> {
-        self.rows("batch", batches::ENDED, params![limit])
-    }
-
-    /// The newest batch of a name, open or not. Blocking.
-    pub fn batch(&self, name: &BatchName) -> Result<Option<Batch>, JournalError> {
-        let rows = self.rows("batch", batches::NAMED, params![name.as_str()])?;
         Ok(rows.into_iter().next())
     }
 

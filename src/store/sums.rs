@@ -25,7 +25,7 @@ pub(super) const CREATE_LATER: &str = "
 ";
 
 /// The tables with sums: the columns that are summed, the first of which names a row.
-pub(super) const SUMMED: [(&str, &str); 14] = [
+pub(super) const SUMMED: [(&str, &str); 16] = [
     ("tasks", "id, data"),
     ("runs", "id, task_id, ordinal, data"),
     ("events", "seq, at, task_id, run_id, kind, text"),
@@ -40,6 +40,8 @@ pub(super) const SUMMED: [(&str, &str); 14] = [
     ("batches", "number, name, data"),
     ("spends", "id, at, data"),
     ("recorded", "number, data"),
+    ("channel_state", "channel, key, value"),
+    ("outbox", "id, channel, data"),
 ];
 
 /// The most findings that are told of one file: beyond, it is clear what it is worth.

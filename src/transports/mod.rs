@@ -4,7 +4,11 @@
 //! Server-sent events are no sink: their reader takes what it wants when it wants, and HTTP holds back for it.
 
 pub mod chat;
+pub mod conversation;
 pub mod discord;
+mod health;
+mod streams;
+pub mod telegram;
 
 use crate::api::stream::StreamEvent;
 use crate::domain::channel::Saying;

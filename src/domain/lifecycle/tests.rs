@@ -462,7 +462,7 @@ fn a_task_that_is_cancelled_while_it_runs_is_not_past_the_pause_when_it_is_taken
 }
 
 fn ruled(ruling: Ruling) -> Event {
-    Event::Ruled { run: run_id(1), ruling }
+    Event::Ruled { run: run_id(1), ruling, by: None }
 }
 
 fn with(state: IntegrationState) -> Integration {

@@ -76,6 +76,8 @@ impl Begun {
                 | Write::Firing(_)
                 | Write::Spend(_)
                 | Write::Recorded(_)
+                | Write::Kept(_)
+                | Write::Parcel(..)
                 | Write::Agreed(_) => {}
             }
         }

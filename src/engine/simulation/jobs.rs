@@ -111,6 +111,8 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Batch(_)
             | Write::Spend(_)
             | Write::Recorded(_)
+            | Write::Kept(_)
+            | Write::Parcel(..)
             | Write::Agreed(_) => {}
         }
     }

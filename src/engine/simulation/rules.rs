@@ -88,6 +88,8 @@ impl Rules {
                 | Write::Batch(_)
                 | Write::Spend(_)
                 | Write::Recorded(_)
+                | Write::Kept(_)
+                | Write::Parcel(..)
                 | Write::Agreed(_) => {}
             }
         }

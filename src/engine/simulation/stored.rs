@@ -123,6 +123,8 @@ impl Tables {
             Write::Batch(batch) => drop(self.batches.insert(batch.number, batch)),
             Write::Spend(record) => self.spends.push(record),
             Write::Recorded(recorded) => self.last_recorded = recorded.number,
+            // Beside the loop: no turn writes them.
+            Write::Kept(_) | Write::Parcel(..) => {}
             Write::Agreed(agreed) => self.agreed = agreed,
         }
     }

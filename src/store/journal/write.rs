@@ -2,9 +2,10 @@
 
 use super::{Agreed, Entry, Project, Write, settled};
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::outbox::Kept;
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
-use crate::store::{batches, breakers, jobs, messages, recorded, spends, switches};
+use crate::store::{batches, breakers, jobs, kept, messages, outbox, recorded, spends, switches};
 use rusqlite::{Connection, params};
 
 /// Why a change could not be written.
@@ -45,6 +46,13 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
         Write::Batch(batch) => Ok(batches::put(connection, batch, &json("batch", &**batch)?)?),
         Write::Spend(record) => Ok(spends::put(connection, record, &json("spending", record)?)?),
         Write::Recorded(sample) => Ok(recorded::put(connection, sample, &json("recorded sample", &**sample)?)?),
+        Write::Kept(kept) => Ok(put_kept(connection, kept)?),
+        Write::Parcel(id, parcel) => {
+            let data = parcel.as_ref().map(|parcel| json("notice", &**parcel)).transpose()?;
+            let row = parcel.as_ref().zip(data.as_deref());
+            let row = row.map(|(parcel, data)| (parcel.channel.as_str(), parcel.state.as_str(), data));
+            Ok(outbox::put(connection, *id, row)?)
+        }
         Write::Agreed(agreed) => put_agreed(connection, agreed.as_ref()),
     }
 }
@@ -123,6 +131,13 @@ fn put_cooldown(connection: &Connection, agent: &str, cooldown: Option<&Cooldown
         )?
         .execute(params![agent, data])?;
     Ok(())
+}
+
+fn put_kept(connection: &Connection, change: &Kept) -> rusqlite::Result<()> {
+    match change {
+        Kept::Value { channel, key, value, at } => kept::put(connection, channel.as_str(), key, value.as_deref(), *at),
+        Kept::Forget { channel, prefix, before } => kept::forget(connection, channel.as_str(), prefix, *before),
+    }
 }
 
 fn put_agreed(connection: &Connection, agreed: Option<&Agreed>) -> Result<(), PutError> {

@@ -5,6 +5,8 @@ use super::opening::keep_log_at_close;
 use super::{JournalError, Write, write};
 use crate::adapters::crash::point;
 use crate::adapters::fs::Digest;
+use crate::domain::channel::ChannelKind;
+use crate::store::kept;
 use crate::store::witness::{Testimony, Witness};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -16,6 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 pub(super) enum Job {
     /// A batch.
     Write { writes: Vec<Write>, done: oneshot::Sender<Result<(), JournalError>> },
+    /// To hand over what a channel keeps, and to keep it no more.
+    Take { channel: ChannelKind, key: String, done: oneshot::Sender<Result<Option<String>, JournalError>> },
     /// To let go of what is old and of room that is not used.
     Compact { wish: Compaction, done: oneshot::Sender<Result<Compacted, JournalError>> },
     /// To go, and to leave every file as it is.
@@ -44,6 +48,10 @@ impl Writer {
                 Job::Write { writes, done } => {
                     let answer = self.transact(&writes);
                     // A caller that went away does not need the answer.
+                    done.send(answer).ok();
+                }
+                Job::Take { channel, key, done } => {
+                    let answer = self.take(channel, &key);
                     done.send(answer).ok();
                 }
                 Job::Compact { wish, done } => {
@@ -92,6 +100,8 @@ impl Writer {
                 | Write::Batch(_)
                 | Write::Spend(_)
                 | Write::Recorded(_)
+                | Write::Kept(_)
+                | Write::Parcel(..)
                 | Write::Agreed(_) => {}
             }
         }
@@ -104,6 +114,23 @@ impl Writer {
             witness.note(&known);
         }
         Ok(())
+    }
+
+    fn take(&mut self, channel: ChannelKind, key: &str) -> Result<Option<String>, JournalError> {
+        let sqlite = |source| JournalError::Sqlite { path: self.path.clone(), source };
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(sqlite)?;
+        if current_epoch(&transaction).map_err(sqlite)? != self.epoch {
+            return Err(JournalError::Fenced { path: self.path.clone() });
+        }
+        let known = Testimony { commits: self.known.commits + 1, ..self.known };
+        let taken = kept::take(&transaction, channel.as_str(), key).map_err(sqlite)?;
+        count(&transaction, known.commits).map_err(sqlite)?;
+        transaction.commit().map_err(sqlite)?;
+        self.known = known;
+        if let Some(witness) = &self.witness {
+            witness.note(&known);
+        }
+        Ok(taken)
     }
 
     fn compact(&mut self, wish: &Compaction) -> Result<Compacted, JournalError> {

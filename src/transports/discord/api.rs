@@ -5,7 +5,8 @@
 use super::super::chat::Refusal;
 use super::render::{self, LONGEST};
 use crate::config::secret::Secret;
-use crate::domain::channel::{Document, Press, Saying};
+use crate::domain::channel::{Button as Wanted, Document, Passage, Press, Saying};
+use crate::transports::conversation::buttons::Minted;
 use std::sync::Arc;
 use std::time::Duration;
 use twilight_http::Client;
@@ -77,6 +78,18 @@ pub struct Armed {
     pub token: String,
 }
 
+impl Armed {
+    /// The buttons of a saying, with what was minted for them.
+    pub fn all(wanted: &[Wanted], minted: &[Minted]) -> Vec<Self> {
+        let arm = |(wanted, minted): (&Wanted, &Minted)| Self {
+            label: minted.label.clone(),
+            press: wanted.press.clone(),
+            token: minted.token.clone(),
+        };
+        wanted.iter().zip(minted).map(arm).collect()
+    }
+}
+
 /// Who the bot is, and where its channel stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whereabouts {
@@ -137,7 +150,6 @@ impl Api {
         channel: Id<ChannelMarker>,
         saying: &Saying,
         buttons: &[Armed],
-        nonce: Option<u64>,
     ) -> Result<Place, Refusal> {
         let texts = render::messages(saying);
         let rows = rows(buttons);
@@ -148,9 +160,6 @@ impl Api {
             let mut request = self.client.create_message(channel).content(text).flags(flags(saying));
             if is_last {
                 request = request.components(&rows).attachments(&files);
-            }
-            if let (0, Some(nonce)) = (at, nonce) {
-                request = request.nonce(nonce);
             }
             let place = Place::of(&read(request.await).await?);
             first.get_or_insert(place);
@@ -166,15 +175,18 @@ impl Api {
         request.components(Some(&rows)).await.map(|_| ()).map_err(|error| refusal(&error))
     }
 
-    /// Sends a text as it is: it fits a message.
-    pub async fn send_text(&self, channel: Id<ChannelMarker>, text: &str) -> Result<Place, Refusal> {
-        let request = self.client.create_message(channel).content(text).flags(MessageFlags::SUPPRESS_EMBEDS);
-        Ok(Place::of(&read(request.await).await?))
+    /// Takes the buttons from a message.
+    pub async fn strip(&self, place: Place) -> Result<(), Refusal> {
+        let request = self.client.update_message(place.channel, place.message).components(Some(&[]));
+        request.await.map(|_| ()).map_err(|error| refusal(&error))
     }
 
-    /// Replaces the text of a message.
-    pub async fn edit_text(&self, place: Place, text: &str) -> Result<(), Refusal> {
-        let request = self.client.update_message(place.channel, place.message).content(Some(text));
+    /// A word that only whoever pressed a button sees.
+    pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
+        let text = render::messages(&Saying { passages: vec![Passage::plain(text)], ..Saying::default() });
+        let text = text.first().map(String::as_str).unwrap_or_default();
+        let interaction = self.client.interaction(asked.application);
+        let request = interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL);
         request.await.map(|_| ()).map_err(|error| refusal(&error))
     }
 
@@ -196,21 +208,21 @@ impl Api {
     }
 
     /// Tells Discord that an interaction was heard: an answer follows, or none.
-    pub async fn acknowledge(&self, asked: &Asked<'_>, how: Acknowledged) -> Result<(), Refusal> {
+    pub async fn acknowledge(&self, asked: &Asked, how: Acknowledged) -> Result<(), Refusal> {
         let kind = match how {
             Acknowledged::Thinking => InteractionResponseType::DeferredChannelMessageWithSource,
             Acknowledged::Pressed => InteractionResponseType::DeferredUpdateMessage,
         };
         let response = InteractionResponse { kind, data: None };
         let interaction = self.client.interaction(asked.application);
-        let done = interaction.create_response(asked.interaction, asked.token, &response).await;
+        let done = interaction.create_response(asked.interaction, &asked.token, &response).await;
         done.map(|_| ()).map_err(|error| refusal(&error))
     }
 
     /// Answers an interaction that was acknowledged; the first answer takes the place of "is thinking".
     pub async fn answer(
         &self,
-        asked: &Asked<'_>,
+        asked: &Asked,
         saying: &Saying,
         buttons: &[Armed],
         is_first: bool,
@@ -225,10 +237,10 @@ impl Api {
             let shown: &[Component] = if is_last { &rows } else { &[] };
             let along: &[Attachment] = if is_last { &files } else { &[] };
             let message = if is_first && at == 0 {
-                let request = interaction.update_response(asked.token).content(Some(text));
+                let request = interaction.update_response(&asked.token).content(Some(text));
                 read(request.components(Some(shown)).attachments(along).await).await?
             } else {
-                let request = interaction.create_followup(asked.token).content(text).flags(flags(saying));
+                let request = interaction.create_followup(&asked.token).content(text).flags(flags(saying));
                 read(request.components(shown).attachments(along).await).await?
             };
             first.get_or_insert(Place::of(&message));
@@ -238,14 +250,14 @@ impl Api {
 }
 
 /// An interaction that waits for an answer.
-#[derive(Debug, Clone, Copy)]
-pub struct Asked<'a> {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
     /// Whose.
     pub application: Id<ApplicationMarker>,
     /// Which.
     pub interaction: Id<InteractionMarker>,
     /// What an answer needs.
-    pub token: &'a str,
+    pub token: String,
 }
 
 /// How an interaction is acknowledged.

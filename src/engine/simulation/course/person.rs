@@ -93,7 +93,7 @@ impl Course<'_> {
         };
         self.rules.ruled.insert(task);
         let (reply, answer) = channel();
-        self.command(Command::Rule { task, ruling, is_rehearsal: false, reply }, Awaited::Asked(answer));
+        self.command(Command::Rule { task, ruling, by: None, is_rehearsal: false, reply }, Awaited::Asked(answer));
     }
 
     pub(super) fn send(&mut self, wish: usize) {

@@ -1,0 +1,397 @@
+//! What one channel has been told and is still to be told: which notices become one message, when it is said, what follows
+//! when it could not be. PURE; whoever holds the book stores its [changes](Book::changes) before anything else happens.
+//!
+//! A notice is a row from the moment it is taken. It is said, or goes with another one into the same message, or is
+//! counted as dropped: nothing else can become of it.
+
+use super::{Filter, Notice, NoticeKind, say};
+use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::names::fingerprint;
+use crate::domain::outbox::{Parcel, Stage};
+use crate::domain::quiet::QuietHours;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// So many may wait in a channel.
+pub const MOST: usize = 500;
+/// How long the first of what many tasks may meet waits for the others.
+const FAN_IN: SignedDuration = SignedDuration::from_secs(3);
+/// How soon the same cause is told again, at first; each time it is twice as long.
+const AGAIN: SignedDuration = SignedDuration::from_mins(10);
+/// The longest time until it is.
+const SELDOM: SignedDuration = SignedDuration::from_hours(24);
+/// More than so many that wait at once become one message.
+const DIGEST: usize = 5;
+/// The longest pause after a failure that goes away.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
+/// The longest pause after a refusal.
+const LONGEST_REFUSED: SignedDuration = SignedDuration::from_hours(1);
+/// So often a message is refused before it is given up: half a day.
+const REFUSALS: u32 = 16;
+/// How long it is remembered what was said.
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How long what was given up is kept.
+const DEAD: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// Numbers of rows for one place in the history: two for each channel.
+const ROWS: u64 = 8;
+
+/// What is told in a channel.
+#[derive(Debug, Clone, Copy)]
+pub enum Level {
+    /// Everything.
+    All,
+    /// What waits for the person or went wrong.
+    Errors,
+    /// What a person says.
+    Nothing,
+}
+
+/// The person's wishes, for one channel.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// How much.
+    pub level: Level,
+    /// What.
+    pub filter: Filter,
+    /// When not.
+    pub quiet: Option<QuietHours>,
+    /// In which zone.
+    pub zone: TimeZone,
+}
+
+/// Why something was not said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Not now; perhaps until then.
+    Later(Option<Duration>, String),
+    /// Not like this.
+    Never(String),
+}
+
+/// One message that is to be said now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// The row that stands for it.
+    pub lead: u64,
+    /// All rows that it tells of, the oldest first.
+    pub rows: Vec<u64>,
+    /// Its words.
+    pub saying: Saying,
+    /// The message in whose place it goes.
+    pub change: Option<String>,
+    /// The task's message before it, with what stands there from now on: nothing is to be pressed any more.
+    pub retire: Option<(String, Saying)>,
+}
+
+/// One channel's.
+#[derive(Debug, Clone)]
+pub struct Book {
+    channel: ChannelKind,
+    parcels: BTreeMap<u64, Parcel>,
+    dropped: u64,
+    changed: BTreeSet<u64>,
+    /// Nothing is said before.
+    not_before: Option<Timestamp>,
+    /// Refusals one after the other.
+    in_vain: u32,
+}
+
+impl Book {
+    /// As it was stored.
+    pub fn new(channel: ChannelKind, parcels: Vec<Parcel>, dropped: u64) -> Self {
+        let parcels = parcels.into_iter().map(|parcel| (parcel.id, parcel)).collect();
+        Self { channel, parcels, dropped, changed: BTreeSet::new(), not_before: None, in_vain: 0 }
+    }
+
+    /// How many were dropped since that was last said.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// All rows.
+    pub fn parcels(&self) -> impl Iterator<Item = &Parcel> {
+        self.parcels.values()
+    }
+
+    /// What changed since this was last asked: rows with their present content, or without one.
+    pub fn changes(&mut self) -> Vec<(u64, Option<Parcel>)> {
+        std::mem::take(&mut self.changed).into_iter().map(|id| (id, self.parcels.get(&id).cloned())).collect()
+    }
+
+    /// A machine reads it: each notice by itself and at once, for it does its own sorting.
+    fn is_for_machines(&self) -> bool {
+        self.channel == ChannelKind::Webhook
+    }
+
+    fn number(&self, notice: &Notice) -> u64 {
+        let place = ChannelKind::ALL.iter().position(|kind| *kind == self.channel).unwrap_or(0) as u64;
+        let made = if notice.kind == NoticeKind::Summary { ROWS / 2 } else { 0 };
+        notice.seq * ROWS + made + place
+    }
+
+    fn lets_through(notice: &Notice, rules: &Rules) -> bool {
+        // A person's own words are filtered by nothing: they were sent here.
+        let is_wanted = match rules.level {
+            Level::All => true,
+            Level::Errors => notice.kind.is_error(),
+            Level::Nothing => false,
+        };
+        notice.kind == NoticeKind::Note || (is_wanted && rules.filter.passes(notice))
+    }
+
+    /// Takes a notice in. The same one for a second time changes nothing.
+    pub fn take(&mut self, notice: Notice, rules: &Rules, now: Timestamp) {
+        let id = self.number(&notice);
+        if !Self::lets_through(&notice, rules) || self.parcels.contains_key(&id) {
+            return;
+        }
+        let mut parcel = Parcel {
+            id,
+            channel: self.channel,
+            state: Stage::Pending,
+            attempts: 0,
+            not_before: now,
+            streak: 0,
+            error: None,
+            notice,
+        };
+        if !self.is_for_machines() {
+            self.gather(&mut parcel, now);
+        }
+        self.parcels.insert(id, parcel);
+        self.changed.insert(id);
+        self.bound();
+    }
+
+    /// Puts a new notice beside those of the same cause: into one that still waits, or after a while since the last one.
+    fn gather(&self, parcel: &mut Parcel, now: Timestamp) {
+        let same = || self.parcels.values().filter(|other| other.notice.key() == parcel.notice.key());
+        if let Some(lead) = same().find(|other| other.state == Stage::Pending) {
+            parcel.state = Stage::Merged { into: lead.id };
+            return;
+        }
+        if parcel.notice.kind.is_shared() {
+            parcel.not_before = later(now, FAN_IN);
+        }
+        let is_repeatable = parcel.notice.kind.is_shared()
+            || (parcel.notice.kind == NoticeKind::Failed && parcel.notice.about.is_none());
+        let said = same().filter_map(|other| match &other.state {
+            Stage::Sent { at, .. } => Some((*at, other.streak)),
+            Stage::Pending | Stage::Merged { .. } | Stage::Dead { .. } => None,
+        });
+        let Some((at, streak)) = said.max().filter(|_| is_repeatable) else { return };
+        let pause = doubled(AGAIN, streak, SELDOM);
+        if now < later(at, pause.saturating_add(pause)) {
+            parcel.streak = streak.saturating_add(1);
+        }
+        parcel.not_before = parcel.not_before.max(later(at, pause));
+    }
+
+    /// What waits is never more than so much: the oldest goes that is neither critical nor tells of others.
+    fn bound(&mut self) {
+        while self.open().count() > MOST {
+            let leads: BTreeSet<u64> = self.open().filter_map(|parcel| into(parcel)).collect();
+            let oldest = |spares: bool| {
+                let goes = |parcel: &&Parcel| !leads.contains(&parcel.id) && !(spares && parcel.notice.is_critical);
+                self.open().find(goes).map(|parcel| parcel.id)
+            };
+            let Some(id) = oldest(true).or_else(|| oldest(false)) else { return };
+            self.parcels.remove(&id);
+            self.changed.insert(id);
+            self.dropped += 1;
+        }
+    }
+
+    /// What is still to be said, the oldest first.
+    fn open(&self) -> impl Iterator<Item = &Parcel> {
+        let is_pending = |id: &u64| self.parcels.get(id).is_some_and(|parcel| parcel.state == Stage::Pending);
+        self.parcels.values().filter(move |parcel| match &parcel.state {
+            Stage::Pending => true,
+            Stage::Merged { into } => is_pending(into),
+            Stage::Sent { .. } | Stage::Dead { .. } => false,
+        })
+    }
+
+    /// How many wait.
+    pub fn waiting(&self) -> usize {
+        self.open().count()
+    }
+
+    /// The row and those that are said with it, the oldest first.
+    fn group(&self, lead: u64) -> Vec<u64> {
+        self.parcels.values().filter(|parcel| parcel.id == lead || into(parcel) == Some(lead)).map(|p| p.id).collect()
+    }
+
+    fn due_at(&self, parcel: &Parcel, rules: &Rules) -> Timestamp {
+        let at = self.not_before.map_or(parcel.not_before, |pause| pause.max(parcel.not_before));
+        if parcel.notice.is_critical || parcel.notice.kind == NoticeKind::Note || self.is_for_machines() {
+            return at;
+        }
+        rules.quiet.and_then(|quiet| quiet.end_of(at, &rules.zone)).map_or(at, |end| end.max(at))
+    }
+
+    /// When something is to be said next, as far as that is known now.
+    pub fn next(&self, rules: &Rules) -> Option<Timestamp> {
+        let pending = self.parcels.values().filter(|parcel| parcel.state == Stage::Pending);
+        pending.map(|parcel| self.due_at(parcel, rules)).min()
+    }
+
+    /// What is to be said now.
+    pub fn due(&self, rules: &Rules, now: Timestamp) -> Option<Errand> {
+        let is_held = |parcel: &Parcel| {
+            let passes = parcel.notice.is_critical || parcel.notice.kind == NoticeKind::Note || self.is_for_machines();
+            !passes && rules.quiet.and_then(|quiet| quiet.end_of(now, &rules.zone)).is_some()
+        };
+        if self.not_before.is_some_and(|pause| now < pause) {
+            return None;
+        }
+        let pending = self.parcels.values().filter(|parcel| parcel.state == Stage::Pending);
+        let ready: Vec<&Parcel> = pending.filter(|parcel| parcel.not_before <= now && !is_held(parcel)).collect();
+        let (critical, rest): (Vec<&Parcel>, Vec<&Parcel>) =
+            ready.into_iter().partition(|parcel| parcel.notice.is_critical);
+        let first = critical.first().or(rest.first())?;
+        let slept =
+            |parcel: &&&Parcel| rules.quiet.is_some_and(|quiet| quiet.end_of(parcel.notice.at, &rules.zone).is_some());
+        let is_digest = critical.is_empty()
+            && !self.is_for_machines()
+            && (rest.len() > DIGEST || rest.iter().filter(slept).count() > 1 || (self.dropped > 0 && rest.len() > 1));
+        if is_digest {
+            let mut rows: Vec<u64> = rest.iter().flat_map(|parcel| self.group(parcel.id)).collect();
+            rows.sort_unstable();
+            return Some(self.errand(first.id, rows));
+        }
+        Some(self.errand(first.id, self.group(first.id)))
+    }
+
+    fn errand(&self, lead: u64, rows: Vec<u64>) -> Errand {
+        let notices: Vec<&Notice> = rows.iter().filter_map(|id| self.parcels.get(id)).map(|p| &p.notice).collect();
+        let dropped = if self.is_for_machines() { 0 } else { self.dropped };
+        let saying = say(&notices, dropped);
+        let before = saying.task.and_then(|task| self.live(task));
+        let asks = notices.iter().any(|notice| notice.kind.asks());
+        // An edited message makes no sound: what waits for the person is said anew, and what was there asks no more.
+        let (change, retire) = match before {
+            Some((message, _)) if !asks => (Some(message), None),
+            Some((message, notice)) => {
+                let buttonless = Saying { buttons: Vec::new(), is_urgent: false, ..say(&[notice], 0) };
+                (None, (!notice.buttons.is_empty()).then_some((message, buttonless)))
+            }
+            None => (None, None),
+        };
+        Errand { lead, rows, saying, change, retire }
+    }
+
+    /// A task's last message, and what stands there.
+    fn live(&self, task: crate::domain::ids::TaskId) -> Option<(String, &Notice)> {
+        let of_task = |parcel: &&Parcel| parcel.notice.task() == Some(task);
+        let sent = self.parcels.values().filter(of_task).filter_map(|parcel| match &parcel.state {
+            Stage::Sent { at, message: Some(message) } => Some((*at, parcel.id, message, &parcel.notice)),
+            Stage::Sent { message: None, .. } | Stage::Pending | Stage::Merged { .. } | Stage::Dead { .. } => None,
+        });
+        sent.max_by_key(|(at, id, ..)| (*at, *id)).map(|(_, _, message, notice)| (message.clone(), notice))
+    }
+
+    /// It was said, under this name.
+    pub fn said(&mut self, errand: &Errand, message: Option<String>, now: Timestamp) {
+        (self.not_before, self.in_vain) = (None, 0);
+        // What is about several can be changed into nothing.
+        let message = message.filter(|_| errand.saying.task.is_some());
+        if !self.is_for_machines() {
+            self.dropped = 0;
+        }
+        for id in &errand.rows {
+            let Some(parcel) = self.parcels.get_mut(id) else { continue };
+            let (lead, message) = (*id == errand.lead, message.clone());
+            parcel.state = if lead { Stage::Sent { at: now, message } } else { Stage::Merged { into: errand.lead } };
+            (parcel.attempts, parcel.error) = (0, None);
+            self.changed.insert(*id);
+        }
+        self.forget(now);
+    }
+
+    /// It was not said.
+    pub fn refused(&mut self, errand: &Errand, why: Refused, now: Timestamp) {
+        self.in_vain = self.in_vain.saturating_add(1);
+        let Some(parcel) = self.parcels.get_mut(&errand.lead) else { return };
+        parcel.attempts = parcel.attempts.saturating_add(1);
+        let (pause, why, is_over) = match why {
+            Refused::Later(after, why) => {
+                let own = doubled(SignedDuration::from_secs(1), self.in_vain - 1, LONGEST_PAUSE);
+                let asked = after.and_then(|after| SignedDuration::try_from(after).ok()).unwrap_or_default();
+                (jittered(own, parcel.id, parcel.attempts).max(asked), why, false)
+            }
+            Refused::Never(why) => {
+                let own = doubled(SignedDuration::from_secs(30), self.in_vain - 1, LONGEST_REFUSED);
+                (jittered(own, parcel.id, parcel.attempts), why, parcel.attempts >= REFUSALS)
+            }
+        };
+        parcel.error = Some(why.clone());
+        self.not_before = Some(later(now, pause));
+        self.changed.insert(errand.lead);
+        if is_over {
+            for id in errand.rows.clone() {
+                let Some(parcel) = self.parcels.get_mut(&id) else { continue };
+                parcel.state = Stage::Dead { at: now, why: why.clone() };
+                self.changed.insert(id);
+            }
+        }
+    }
+
+    /// The channel was set up anew: what was given up is tried once more, and nothing waits for an earlier failure.
+    pub fn revive(&mut self, now: Timestamp) {
+        (self.not_before, self.in_vain) = (None, 0);
+        for parcel in self.parcels.values_mut() {
+            if matches!(&parcel.state, Stage::Dead { at, .. } if now < later(*at, REMEMBERED)) {
+                (parcel.state, parcel.attempts, parcel.not_before) = (Stage::Pending, 0, now);
+                self.changed.insert(parcel.id);
+            }
+        }
+        self.bound();
+    }
+
+    /// Drops what was said long ago.
+    fn forget(&mut self, now: Timestamp) {
+        let is_old = |parcel: &Parcel| match &parcel.state {
+            Stage::Pending => false,
+            Stage::Sent { at, .. } => later(*at, REMEMBERED) < now,
+            Stage::Dead { at, .. } => later(*at, DEAD) < now,
+            Stage::Merged { into } => self
+                .parcels
+                .get(into)
+                .is_none_or(|lead| matches!(&lead.state, Stage::Sent { at, .. } if later(*at, REMEMBERED) < now)),
+        };
+        let old: Vec<u64> = self.parcels.values().filter(|parcel| is_old(parcel)).map(|parcel| parcel.id).collect();
+        for id in old {
+            self.parcels.remove(&id);
+            self.changed.insert(id);
+        }
+    }
+}
+
+fn into(parcel: &Parcel) -> Option<u64> {
+    match parcel.state {
+        Stage::Merged { into } => Some(into),
+        Stage::Pending | Stage::Sent { .. } | Stage::Dead { .. } => None,
+    }
+}
+
+fn later(at: Timestamp, pause: SignedDuration) -> Timestamp {
+    at.saturating_add(pause).unwrap_or(Timestamp::MAX)
+}
+
+/// Twice as long each time, and never longer than that.
+fn doubled(first: SignedDuration, times: u32, longest: SignedDuration) -> SignedDuration {
+    first.checked_mul(1_i32.checked_shl(times.min(20)).unwrap_or(i32::MAX)).unwrap_or(longest).min(longest)
+}
+
+/// A quarter more or less, so that many who failed together do not come again together.
+fn jittered(pause: SignedDuration, id: u64, attempt: u32) -> SignedDuration {
+    let die = fingerprint(format!("{id} {attempt}").as_bytes()) % 1000;
+    let share = 0.75 + die as f64 / 2000.0;
+    SignedDuration::try_from_secs_f64(pause.as_secs_f64() * share).unwrap_or(pause)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! Which lines of the history are worth telling, and what they say to a person. PURE. A line makes one notice or none.
+
+use super::{About, Notice, NoticeKind};
+use crate::domain::channel::{Button, ChannelKind, Press};
+use crate::domain::ids::TaskId;
+use crate::domain::money::Usd;
+use crate::domain::outcome::FailureClass;
+use crate::domain::task::{State, Task};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The kind of the history's line for what a person says to their channels; for one channel, its name follows a dot.
+pub const NOTE: &str = "notice";
+/// The kind of the line for somebody who is not on the list and spoke to a bot.
+pub const STRANGER: &str = "stranger";
+/// The longest cause, in characters.
+const CAUSE: usize = 80;
+/// The longest text, in characters: what is longer is read in orch.
+const TEXT: usize = 1500;
+
+/// A line of the history.
+#[derive(Debug, Clone, Copy)]
+pub struct Line<'a> {
+    /// Its place.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What kind.
+    pub kind: &'a str,
+    /// Its words.
+    pub text: &'a str,
+}
+
+/// What is known beside it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// The line's task, as it is now.
+    pub task: Option<&'a Task>,
+    /// The name of its project.
+    pub project: Option<&'a str>,
+    /// The agent of the line's run.
+    pub agent: Option<&'a str>,
+}
+
+/// What a line says to a person in a channel.
+pub fn derive(line: Line<'_>, facts: Facts<'_>, channel: ChannelKind) -> Option<Notice> {
+    let (kind, cause, text) = match facts.task {
+        Some(task) => of_task(line, facts, task)?,
+        None => of_all(line, channel)?,
+    };
+    let about = facts.task.map(|task| About {
+        task: task.id,
+        title: first_line(&task.spec.title).to_owned(),
+        project: facts.project.map(str::to_owned),
+        labels: task.spec.labels.clone(),
+    });
+    Some(Notice {
+        seq: line.seq,
+        at: line.at,
+        kind,
+        event: line.kind.to_owned(),
+        about,
+        cause,
+        text: cut(&text, TEXT),
+        buttons: facts.task.map(|task| buttons(kind, task)).unwrap_or_default(),
+        is_critical: matches!(line.kind, "journal_rebuilt" | "budget_exhausted"),
+    })
+}
+
+fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, String)> {
+    let text = line.text.to_owned();
+    let kind = match line.kind {
+        "batch_ended" => NoticeKind::Batch,
+        "batch_spent" | "budget_short" | "budget_exhausted" => NoticeKind::Budget,
+        "job_failed" => NoticeKind::Failed,
+        "config_problem" | "file_problem" | "journal_rebuilt" | "service_lost" | "breaker.opened" => {
+            NoticeKind::Trouble
+        }
+        STRANGER => NoticeKind::Stranger,
+        other => {
+            let target = other.strip_prefix(NOTE)?;
+            let is_here = target.is_empty() || target.strip_prefix('.') == Some(channel.as_str());
+            return is_here.then(|| (NoticeKind::Note, format!("{NOTE} {}", line.seq), text));
+        }
+    };
+    let cause = match kind {
+        // Each of them happens once.
+        NoticeKind::Batch => format!("batch {}", line.seq),
+        _ => format!("{}: {}", line.kind, normal(line.text)),
+    };
+    Some((kind, cause, text))
+}
+
+fn of_task(line: Line<'_>, facts: Facts<'_>, task: &Task) -> Option<(NoticeKind, String, String)> {
+    if line.kind == "done" {
+        return Some((NoticeKind::Finished, "done".to_owned(), finished(line.text, task)));
+    }
+    let class = (line.kind == "run_ended").then(|| class_of(line.text)).flatten();
+    let agent = facts.agent.or(task.route.as_ref().map(|route| route.agent.as_str())).unwrap_or("an agent");
+    let shared = match class {
+        Some(FailureClass::Auth) => Some(NoticeKind::Login),
+        Some(FailureClass::RateLimited) => Some(NoticeKind::Limit),
+        Some(FailureClass::Budget) => Some(NoticeKind::Budget),
+        Some(_) | None => None,
+    };
+    if let (Some(kind), Some(class)) = (shared, class) {
+        let said = line.text.split_once("; ").map_or(line.text, |(said, _)| said);
+        return Some((kind, format!("{}: {agent}", class.as_str()), format!("{agent}: {}", first_line(said))));
+    }
+    let asked = match line.kind {
+        "route_impossible" | "journal_doubt" => line.text,
+        _ => asked(line.text)?,
+    };
+    let kind = match &task.state {
+        State::NeedsReview { choices, .. } if choices.iter().any(|choice| choice.starts_with("orch task approve")) => {
+            NoticeKind::Approval
+        }
+        _ if task.last_failure.is_some()
+            && matches!(line.kind, "run_ended" | "judged" | "launch_failed" | "not_integrated") =>
+        {
+            NoticeKind::Failed
+        }
+        _ => NoticeKind::Question,
+    };
+    let mut text = asked.to_owned();
+    if let State::NeedsReview { choices, .. } = &task.state {
+        choices.iter().for_each(|choice| text.push_str(&format!("\n  {choice}")));
+    }
+    Some((kind, normal(asked), text))
+}
+
+/// What a person is asked, as the history tells it.
+fn asked(text: &str) -> Option<&str> {
+    const ASKS: &str = "needs_review: ";
+    let after = text.rsplit_once("; needs_review: ").map(|(_, asked)| asked);
+    text.strip_prefix(ASKS).or(after)
+}
+
+/// The class of the failure with which a run ended.
+fn class_of(text: &str) -> Option<FailureClass> {
+    let (word, _) = text.split_once(": ")?;
+    FailureClass::ALL.iter().copied().find(|class| class.as_str() == word)
+}
+
+fn finished(text: &str, task: &Task) -> String {
+    let mut told = text.to_owned();
+    if let Some(evidence) = &task.evidence {
+        told.push_str(&format!("; +{} −{} in {} files", evidence.insertions, evidence.deletions, evidence.files));
+    }
+    if let Some(cost) = task.cost {
+        told.push_str(&format!("; ${:.2}", cost.dollars()));
+    }
+    if let Some(summary) = task.summary.as_deref().filter(|summary| !summary.trim().is_empty()) {
+        told.push_str(&format!("\n{}", cut(summary.trim(), 600)));
+    }
+    told
+}
+
+fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
+    let button = |label: &str, press| Button { label: label.to_owned(), press };
+    // What was answered meanwhile is asked no more.
+    if !matches!(task.state, State::NeedsReview { .. }) {
+        return Vec::new();
+    }
+    let id = task.id;
+    match (kind, task.evidence.as_ref().map(|evidence| evidence.head.clone()).filter(|head| !head.is_empty())) {
+        (NoticeKind::Approval, Some(commit)) => vec![
+            button("Approve", Press::Approve { task: id, commit: commit.clone() }),
+            button("Request changes", Press::RequestChanges { task: id, commit }),
+            button("Show diff", Press::ShowDiff { task: id }),
+        ],
+        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, _) => vec![
+            button("Go on", Press::Unblock { task: id }),
+            button("Retry", Press::Retry { task: id }),
+            button("Give up", Press::Cancel { task: id }),
+        ],
+        _ => Vec::new(),
+    }
+}
+
+/// What happened up to now, for a summary: how often which kind of line came, and what was spent.
+pub fn summary(
+    seq: u64,
+    at: Timestamp,
+    counts: &BTreeMap<String, u64>,
+    waiting: &[TaskId],
+    spent: Option<Usd>,
+) -> Notice {
+    let count = |kind: &str| counts.get(kind).copied().unwrap_or(0);
+    let mut text = format!("{} done, {} added, {} runs", count("done"), count("task_added"), count("run_launched"));
+    if let Some(spent) = spent {
+        text.push_str(&format!(", ${:.2} spent", spent.dollars()));
+    }
+    if !waiting.is_empty() {
+        let named: Vec<String> = waiting.iter().take(20).map(|id| format!("#{id}")).collect();
+        let more = waiting.len().saturating_sub(20);
+        let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+        text.push_str(&format!("\nwaiting for you: {}{more}", named.join(", ")));
+    }
+    Notice {
+        seq,
+        at,
+        kind: NoticeKind::Summary,
+        event: "summary".to_owned(),
+        about: None,
+        cause: format!("summary {at}"),
+        text,
+        buttons: Vec::new(),
+        is_critical: false,
+    }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// Numbers and spaces differ from time to time, and mean no other cause.
+fn normal(text: &str) -> String {
+    let mut normal = String::new();
+    for c in first_line(text).chars().take(400) {
+        let c = if c.is_ascii_digit() {
+            '#'
+        } else if c.is_whitespace() {
+            ' '
+        } else {
+            c.to_ascii_lowercase()
+        };
+        if !(matches!(c, '#' | ' ') && normal.ends_with(c)) {
+            normal.push(c);
+        }
+    }
+    normal.chars().take(CAUSE).collect()
+}
+
+fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", text[..at].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::evidence::Evidence;
+    use crate::domain::outcome::Failure;
+    use crate::domain::task::{FileState, Spec};
+    use proptest::prelude::*;
+
+    fn task(state: State) -> Task {
+        let spec = Spec { title: "Fix the login".to_owned(), labels: vec!["api".to_owned()], ..Spec::default() };
+        Task { state, ..Task::new(TaskId(7), spec, FileState::default(), Timestamp::UNIX_EPOCH) }
+    }
+
+    fn told(kind: &str, text: &str, task: Option<&Task>) -> Option<Notice> {
+        let line = Line { seq: 3, at: Timestamp::UNIX_EPOCH, kind, text };
+        derive(line, Facts { task, project: Some("shop"), agent: Some("claude") }, ChannelKind::Telegram)
+    }
+
+    fn asks(choice: &str) -> Task {
+        task(State::NeedsReview { question: "Which way?".to_owned(), choices: vec![choice.to_owned()] })
+    }
+
+    #[test]
+    fn what_a_person_must_do_something_about_is_told_and_the_rest_is_not() {
+        let done = task(State::Done);
+        let asking = asks("orch task retry 7");
+        let cases: [(&str, &str, Option<&Task>, Option<NoticeKind>); 16] = [
+            ("done", "merged as 0123456789", Some(&done), Some(NoticeKind::Finished)),
+            ("judged", "nothing changed; needs_review: Which way?", Some(&asking), Some(NoticeKind::Question)),
+            ("launch_failed", "needs_review: no repository", Some(&asking), Some(NoticeKind::Question)),
+            ("run_ended", "auth: no login; needs_review: log in", Some(&asking), Some(NoticeKind::Login)),
+            ("run_ended", "rate_limited: until 3; again after", Some(&asking), Some(NoticeKind::Limit)),
+            ("run_ended", "network: down; again after network", Some(&asking), None),
+            ("run_ended", "the agent reports: ok; in_review", Some(&asking), None),
+            ("cancel_asked", "a person", Some(&done), None),
+            ("task_added", "Fix", Some(&done), None),
+            ("batch_ended", "night: 3 done", None, Some(NoticeKind::Batch)),
+            ("budget_exhausted", "anthropic is spent", None, Some(NoticeKind::Budget)),
+            ("config_problem", "c:1:1: unknown key", None, Some(NoticeKind::Trouble)),
+            ("breaker.opened", "agent claude", None, Some(NoticeKind::Trouble)),
+            ("notice", "hello", None, Some(NoticeKind::Note)),
+            ("notice.discord", "hello", None, None),
+            ("paused", "everything", None, None),
+        ];
+        for (kind, text, task, expected) in cases {
+            assert_eq!(told(kind, text, task).map(|notice| notice.kind), expected, "{kind} {text}");
+        }
+    }
+
+    #[test]
+    fn an_approval_is_bound_to_the_commit_that_was_judged() {
+        let mut task = asks("orch task approve 7");
+        task.evidence = Some(Box::new(Evidence { head: "abc123".to_owned(), ..Evidence::default() }));
+        let notice = told("judged", "good; needs_review: May it be merged?", Some(&task)).expect("told");
+        assert_eq!(notice.kind, NoticeKind::Approval);
+        assert_eq!(notice.buttons[0].press, Press::Approve { task: TaskId(7), commit: "abc123".to_owned() });
+        assert!(notice.text.contains("May it be merged?") && notice.text.contains("orch task approve 7"), "{notice:?}");
+        // It was answered before it was told.
+        task.state = State::Done;
+        let late = told("judged", "good; needs_review: May it be merged?", Some(&task)).expect("told all the same");
+        assert_eq!(late.buttons, []);
+    }
+
+    #[test]
+    fn one_cause_has_one_key_whatever_its_numbers_and_its_task() {
+        let mut seven = asks("x");
+        seven.last_failure = Some(Box::new(Failure::new(FailureClass::Auth, "x")));
+        let eight = Task { id: TaskId(8), ..seven.clone() };
+        let one = told("run_ended", "auth: token 4711 expired; needs_review: log in", Some(&seven)).expect("told");
+        let two = told("run_ended", "auth: token 5 expired; needs_review: log in", Some(&eight)).expect("told");
+        assert_eq!(one.key(), two.key());
+        let one = told("judged", "needs_review: 3 checks fail", Some(&seven)).expect("told");
+        let two = told("judged", "needs_review: 4 checks fail", Some(&eight)).expect("told");
+        assert_eq!((one.kind, &one.cause), (NoticeKind::Failed, &two.cause));
+        assert_ne!(one.key(), two.key(), "each of them is to be answered");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_stands_in_a_line_breaks_it(kind in "[a-z_.]{0,20}|run_ended|judged|done|notice", text in "\\PC{0,2000}|auth: .*") {
+            let task = asks("x");
+            for task in [None, Some(&task)] {
+                if let Some(notice) = told(&kind, &text, task) {
+                    prop_assert!(notice.cause.chars().count() <= CAUSE + 40 && notice.text.chars().count() <= TEXT + 1);
+                }
+            }
+        }
+    }
+}

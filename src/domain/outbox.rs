@@ -1,0 +1,99 @@
+//! What is to be told in one channel, and how far that is: a row of the outbox for each notice and channel. PURE.
+
+use super::channel::ChannelKind;
+use super::notice::Notice;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A change of what a channel keeps for itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// Insert, replace or (without a value) remove.
+    Value {
+        /// Whose.
+        channel: ChannelKind,
+        /// Under which name.
+        key: String,
+        /// What.
+        value: Option<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Remove what has names that begin so.
+    Forget {
+        /// Whose.
+        channel: ChannelKind,
+        /// How the names begin.
+        prefix: String,
+        /// Only what was written before.
+        before: Option<Timestamp>,
+    },
+}
+
+/// How far a notice is in its channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Stage {
+    /// It is to be said.
+    Pending,
+    /// It was said.
+    Sent {
+        /// When.
+        at: Timestamp,
+        /// The name of the message, where it tells of this alone and can be changed.
+        message: Option<String>,
+    },
+    /// It is said with another.
+    Merged {
+        /// Which.
+        into: u64,
+    },
+    /// It will not be said.
+    Dead {
+        /// Since when.
+        at: Timestamp,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Stage {
+    /// The word for it.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sent { .. } => "sent",
+            Self::Merged { .. } => "merged",
+            Self::Dead { .. } => "dead",
+        }
+    }
+}
+
+/// A notice on its way to one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parcel {
+    /// Its number: the same for the same entry of the history and channel, however often it is made.
+    pub id: u64,
+    /// Where to.
+    pub channel: ChannelKind,
+    /// What is told.
+    pub notice: Notice,
+    /// How far it is.
+    #[serde(flatten)]
+    pub state: Stage,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// It is not said before.
+    pub not_before: Timestamp,
+    /// How many of the same cause were said one after the other before it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub streak: u32,
+    /// Why it could not be said at the last try.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}

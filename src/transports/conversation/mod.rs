@@ -1,0 +1,204 @@
+//! What a listed person may say in any chat, and what they are answered: commands, words for an agent, buttons. The same
+//! for all services, which bring the words and show the answers. Everything is carried out through the API, by the same
+//! routes as the commands of the terminal.
+
+pub mod buttons;
+mod carry_out;
+pub mod live;
+pub mod shelf;
+pub mod strangers;
+pub mod told;
+pub mod words;
+
+use crate::api::client::Client;
+use crate::domain::channel::{ChannelKind, Document, Press, Saying};
+use crate::domain::ids::TaskId;
+use buttons::redeem;
+use carry_out::Order;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use shelf::Shelf;
+use words::{Ask, Understood, understand};
+
+/// Keys of work that somebody wants to be different, and has not said how.
+const WANTED: &str = "wanted/";
+/// How long the words for that are waited for.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
+
+/// Who speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker {
+    /// Where.
+    pub channel: ChannelKind,
+    /// The id by which the service knows them. It alone decides what they may.
+    pub user: String,
+    /// How they are called: shown, and never believed.
+    pub name: String,
+}
+
+impl Speaker {
+    /// As the history names them.
+    pub fn told(&self) -> String {
+        format!("{} user {}", self.channel, self.user)
+    }
+}
+
+/// What somebody said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// They wrote something.
+    Words {
+        /// What.
+        text: String,
+        /// The task in whose thread.
+        thread: Option<TaskId>,
+        /// A text file that came with it.
+        document: Option<Document>,
+    },
+    /// They pressed a button.
+    Pressed {
+        /// What the button bears.
+        token: String,
+        /// The message that it stands under, by the service's name.
+        message: String,
+    },
+}
+
+/// What they are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answer {
+    /// What is said.
+    pub sayings: Vec<Saying>,
+    /// The output of this task is shown from now on.
+    pub stream: Option<TaskId>,
+    /// Streams end.
+    pub stop_stream: Option<Stop>,
+    /// A word to whoever pressed a button.
+    pub toast: Option<String>,
+    /// The buttons under the pressed message are void: it is shown without them.
+    pub is_spent: bool,
+}
+
+impl Answer {
+    fn of(saying: Saying) -> Self {
+        Self { sayings: vec![saying], ..Self::default() }
+    }
+}
+
+/// Which streams end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// That of this task.
+    Task(TaskId),
+    /// All.
+    All,
+}
+
+/// Work that somebody wants to be different.
+#[derive(Debug, Serialize, Deserialize)]
+struct Wanted {
+    commit: String,
+    until: Timestamp,
+}
+
+/// Answers the people of one chat. Who may speak is looked at before ([`strangers`]).
+#[derive(Clone)]
+pub struct Conversation {
+    client: Client,
+    shelf: Shelf,
+    us: Option<String>,
+}
+
+impl Conversation {
+    /// Over this client; `us`: how the bot is called, where commands may name it.
+    pub fn new(client: Client, shelf: Shelf, us: Option<String>) -> Self {
+        Self { client, shelf, us }
+    }
+
+    /// Carries out what somebody said, and answers it.
+    pub async fn answer(&self, speaker: &Speaker, said: Said, now: Timestamp) -> Answer {
+        self.answer_again(speaker, said, now, None).await
+    }
+
+    /// The same for something that may have been carried out already, because orch died after it began with it, at
+    /// `begun`: what cannot be done twice is looked for first.
+    pub async fn answer_again(
+        &self,
+        speaker: &Speaker,
+        said: Said,
+        now: Timestamp,
+        begun: Option<Timestamp>,
+    ) -> Answer {
+        let order = Order { client: self.client.on_behalf_of(speaker.told()), by: speaker.told(), begun };
+        match said {
+            Said::Words { text, thread, document } => match understand(&text, self.us.as_deref(), thread) {
+                Understood::NotForUs => Answer::default(),
+                Understood::Unclear(unclear) => {
+                    Answer::of(Saying { task: thread, ..told::sentence(unclear.to_string()) })
+                }
+                Understood::Ask(ask) => order.ask(ask, document).await,
+                Understood::Tell(task, words) => self.tell(&order, speaker, (task, words), now).await,
+            },
+            Said::Pressed { token, message } => self.pressed(&order, speaker, (&token, &message), now).await,
+        }
+    }
+
+    /// Words in a task's thread: what somebody wants to be different who was asked for it, or else a message to the agent.
+    async fn tell(&self, order: &Order, speaker: &Speaker, (task, words): (TaskId, String), now: Timestamp) -> Answer {
+        let key = format!("{WANTED}{task}/{}", speaker.user);
+        let kept = match self.shelf.take(&key).await {
+            Ok(kept) => kept,
+            Err(error) => return broken(&error.to_string()),
+        };
+        let wanted = kept.and_then(|text| serde_json::from_str::<Wanted>(&text).ok());
+        match wanted.filter(|wanted| now <= wanted.until) {
+            Some(wanted) => Answer::of(order.reject_at(task, &wanted.commit, words).await),
+            None => Answer::of(order.tell(task, words).await),
+        }
+    }
+
+    async fn pressed(
+        &self,
+        order: &Order,
+        speaker: &Speaker,
+        (token, message): (&str, &str),
+        now: Timestamp,
+    ) -> Answer {
+        let press = match redeem(&self.shelf, token, (&speaker.user, message), now).await {
+            Ok(Ok(press)) => press,
+            Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
+            Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
+        };
+        let (saying, toast, is_spent) = match press {
+            Press::Approve { task, commit } => {
+                (order.ask(Ask::Approve(task, Some(commit)), None).await, "to be approved; the answer follows", true)
+            }
+            Press::RequestChanges { task, commit } => {
+                (self.want_changes(speaker, task, commit, now).await, "say what is to be different", true)
+            }
+            Press::ShowDiff { task } => (order.ask(Ask::Diff(task), None).await, "the difference follows", false),
+            Press::Retry { task } => (order.ask(Ask::Retry(task), None).await, "again from the beginning", true),
+            Press::Unblock { task } => (order.ask(Ask::Unblock(task), None).await, "it goes on", true),
+            Press::Cancel { task } => (order.ask(Ask::Cancel(task), None).await, "given up", true),
+        };
+        Answer { toast: Some(toast.to_owned()), is_spent, ..saying }
+    }
+
+    async fn want_changes(&self, speaker: &Speaker, task: TaskId, commit: String, now: Timestamp) -> Answer {
+        let until = now.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
+        let wanted = serde_json::to_string(&Wanted { commit, until }).ok();
+        match self.shelf.keep(&format!("{WANTED}{task}/{}", speaker.user), wanted).await {
+            Ok(()) => Answer::of(told::about(
+                task,
+                format!(
+                    "What is to be different about #{task}? Answer this message within half an hour; its author reads it."
+                ),
+            )),
+            Err(error) => broken(&error.to_string()),
+        }
+    }
+}
+
+fn broken(error: &str) -> Answer {
+    Answer::of(told::sentence(format!("That could not be done: {error}")))
+}

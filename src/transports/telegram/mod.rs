@@ -1,0 +1,294 @@
+//! Telegram by its Bot API: what people on the list write and press is taken to the conversation, and what is said is
+//! brought to the chat, as often as Telegram allows. No webhook and no open port: the server is asked.
+
+pub mod client;
+mod desk;
+mod health;
+mod inbox;
+mod markup;
+mod meaning;
+pub(in crate::transports) mod offset;
+pub(in crate::transports) mod pace;
+mod polling;
+mod threads;
+mod wire;
+
+pub use pace::Limits;
+
+use super::Channel;
+use super::chat::Refusal;
+use super::conversation::live::{Stage, follow};
+use super::conversation::shelf::Shelf;
+use super::conversation::told;
+use super::conversation::{Conversation, Stop};
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::api::client::Client;
+use crate::config::resolved_channels::Telegram as Settings;
+use crate::config::secret::Secret;
+use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::ids::TaskId;
+use crate::engine::handle::EngineHandle;
+use client::{Bot, BotError, SetupError};
+use desk::Desk;
+use health::{Health, Way};
+use inbox::Listed;
+use jiff::Timestamp;
+use polling::Poller;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wire::{Chat, User};
+
+/// How long what was begun is waited for when the channel ends.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// What the channel needs to know.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// The bot's token.
+    pub token: Secret,
+    /// The chat in which things are said.
+    pub chat: i64,
+    /// The numbers of those who may say something. Nobody: things are said and nothing is heard.
+    pub users: BTreeSet<i64>,
+    /// The server.
+    pub api_url: String,
+    /// What a chat allows.
+    pub limits: Limits,
+}
+
+impl Setup {
+    /// Of the settings, and the token that they refer to.
+    ///
+    /// # Errors
+    /// A number is none.
+    pub fn of(settings: &Settings, token: Secret) -> Result<Self, SetupError> {
+        let number = |text: &str| text.trim().parse::<i64>().map_err(|_| SetupError::Number(text.to_owned()));
+        let chat = number(settings.chat_id.as_deref().ok_or(SetupError::NoChat)?)?;
+        let users = settings.allowed_users.iter().map(|user| number(user)).collect::<Result<_, _>>()?;
+        Ok(Self { token, chat, users, api_url: settings.api_url.clone(), limits: Limits::TELEGRAM })
+    }
+}
+
+/// The channel. Cheap to clone.
+#[derive(Clone)]
+pub struct Telegram(Arc<Parts>);
+
+struct Parts {
+    bot: Bot,
+    listed: Listed,
+    shelf: Shelf,
+    desk: Desk,
+    /// Where each of the listed may speak with the bot alone.
+    private: BTreeMap<i64, Desk>,
+    health: Health,
+    streams: Streams,
+}
+
+fn now() -> Timestamp {
+    SystemClock.now()
+}
+
+impl Telegram {
+    /// With this setup; nothing is asked of anybody yet.
+    ///
+    /// # Errors
+    /// It cannot be right.
+    pub fn new(setup: Setup, shelf: Shelf) -> Result<Self, SetupError> {
+        let Setup { token, chat, users, api_url, limits } = setup;
+        let bot = Bot::new(&api_url, token)?;
+        let listed = Listed { chat, users: users.iter().map(i64::to_string).collect() };
+        let health = Health::default();
+        let desk = |chat| Desk::new(bot.clone(), chat, shelf.clone(), listed.users.clone(), health.clone(), limits);
+        let private = users.iter().filter(|user| **user != chat).map(|user| (*user, desk(*user))).collect();
+        let desk = desk(chat);
+        Ok(Self(Arc::new(Parts { bot, listed, shelf, desk, private, health, streams: Streams::default() })))
+    }
+
+    /// Of the settings and the token that they refer to; what must outlive the process is kept in the journal.
+    ///
+    /// # Errors
+    /// It cannot be right.
+    pub fn open(settings: &Settings, token: Secret, engine: EngineHandle) -> Result<Self, SetupError> {
+        Self::new(Setup::of(settings, token)?, Shelf::Journal(engine, ChannelKind::Telegram))
+    }
+
+    /// What is wrong now; `None`: nothing.
+    pub fn trouble(&self) -> Option<String> {
+        self.0.health.trouble()
+    }
+
+    /// How much waits to be said.
+    pub fn waiting(&self) -> usize {
+        self.desks().map(Desk::waiting).sum()
+    }
+
+    fn desks(&self) -> impl Iterator<Item = &Desk> {
+        std::iter::once(&self.0.desk).chain(self.0.private.values())
+    }
+
+    fn desk_of(&self, chat: i64) -> &Desk {
+        self.0.private.get(&chat).unwrap_or(&self.0.desk)
+    }
+
+    /// Whose bot it is, and what the chat is called: what `orch channel test` tells. One look, nothing is said.
+    ///
+    /// # Errors
+    /// The token, the chat or the server is not there.
+    pub async fn look(&self) -> Result<String, BotError> {
+        let me: User = self.0.bot.call("getMe", &Value::Null).await?;
+        let chat: Chat = self.0.bot.call("getChat", &json!({"chat_id": self.0.listed.chat})).await?;
+        let title = chat.title.unwrap_or_else(|| "a private chat".to_owned());
+        Ok(format!("@{} in {title}", me.username.unwrap_or_default()))
+    }
+
+    /// Speaks and listens until it is told to end.
+    pub async fn run(&self, client: Client, cancel: CancellationToken) {
+        let tracker = TaskTracker::new();
+        for desk in self.desks() {
+            let (desk, cancel) = (desk.clone(), cancel.clone());
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = desk.run() => {}
+                    () = cancel.cancelled() => {}
+                }
+            });
+        }
+        let mut poller = Poller { telegram: self, client: &client, tracker: &tracker, cancel: &cancel };
+        poller.run().await;
+        cancel.cancelled().await;
+        self.0.streams.stop(None);
+        tracker.close();
+        // A request that hangs is not waited for.
+        tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
+    }
+
+    /// Shows the output of a task in a chat from now on.
+    fn stream(&self, chat: i64, task: TaskId, client: &Client, tracker: &TaskTracker) {
+        let (desk, client, telegram) = (self.desk_of(chat).clone(), client.clone(), self.clone());
+        let (key, stop) = self.0.streams.begin(chat, task);
+        tracker.spawn(async move {
+            let done = follow(&client, task, &stop, now, |saying, stage| {
+                if !desk.show(key, saying, stage) && stage == Stage::Grows {
+                    stop.cancel();
+                    desk.answer(told::about(task, "Too many streams are open: /stop ends them."));
+                }
+            });
+            if let Err(error) = done.await {
+                desk.answer(told::refused(&error, None));
+            }
+            telegram.0.streams.ended(chat, task, key);
+        });
+    }
+}
+
+impl Channel for Telegram {
+    async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
+        self.0.desk.say(saying).await
+    }
+
+    async fn change(&self, message: &str, saying: &Saying) -> Result<(), Refusal> {
+        let message = message.parse().map_err(|_| Refusal::Gone)?;
+        self.0.desk.change(message, saying).await
+    }
+}
+
+/// Output that is being shown, by chat and task.
+#[derive(Default)]
+struct Streams {
+    open: Mutex<BTreeMap<(i64, TaskId), (u64, CancellationToken)>>,
+    last: AtomicU64,
+}
+
+impl Streams {
+    /// One for this task; another one that is open there ends.
+    fn begin(&self, chat: i64, task: TaskId) -> (u64, CancellationToken) {
+        let (key, stop) = (self.last.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, before)) = open.insert((chat, task), (key, stop.clone())) {
+            before.cancel();
+        }
+        (key, stop)
+    }
+
+    fn ended(&self, chat: i64, task: TaskId, key: u64) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.get(&(chat, task)).is_some_and(|(known, _)| *known == key) {
+            open.remove(&(chat, task));
+        }
+    }
+
+    /// Ends those that are meant, and tells how many these are.
+    fn stop(&self, which: Option<(i64, Stop)>) -> usize {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_meant = |chat: i64, task: TaskId| match which {
+            None => true,
+            Some((there, Stop::All)) => chat == there,
+            Some((there, Stop::Task(wanted))) => chat == there && task == wanted,
+        };
+        let before = open.len();
+        open.retain(|(chat, task), (_, stop)| {
+            let ends = is_meant(*chat, *task);
+            if ends {
+                stop.cancel();
+            }
+            !ends
+        });
+        before - open.len()
+    }
+}
+
+/// What the conversation is led with.
+fn conversation(telegram: &Telegram, client: &Client, us: Option<String>) -> Conversation {
+    Conversation::new(client.clone(), telegram.0.shelf.clone(), us)
+}
+
+fn trouble(telegram: &Telegram, trouble: Option<String>) {
+    telegram.0.health.set(Way::In, trouble);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::notice::Filter;
+
+    fn settings(chat: Option<&str>, users: &[&str]) -> Settings {
+        Settings {
+            bot_token: None,
+            chat_id: chat.map(str::to_owned),
+            allowed_users: users.iter().map(|user| (*user).to_owned()).collect(),
+            api_url: "https://api.telegram.org".to_owned(),
+            filter: Filter::default(),
+        }
+    }
+
+    #[test]
+    fn people_and_chats_are_numbers() {
+        let of = |chat: Option<&str>, users: &[&str]| Setup::of(&settings(chat, users), Secret::new("t"));
+        let setup = of(Some("-1001"), &["42", " 43"]).expect("numbers");
+        assert_eq!((setup.chat, setup.users), (-1_001, BTreeSet::from([42, 43])));
+        assert_eq!(of(None, &[]).expect_err("no chat"), SetupError::NoChat);
+        for (chat, users) in [("@shop", vec![]), ("", vec![]), ("5", vec!["@ada"]), ("5", vec!["4 2"])] {
+            let error = of(Some(chat), &users).expect_err("no number");
+            assert!(matches!(error, SetupError::Number(_)) && error.to_string().contains("no names"), "{error}");
+        }
+    }
+
+    #[test]
+    fn another_stream_of_a_task_takes_the_place_of_the_first() {
+        let streams = Streams::default();
+        let (first, ends) = streams.begin(1, TaskId(7));
+        let (_, goes_on) = streams.begin(1, TaskId(7));
+        assert!(ends.is_cancelled() && !goes_on.is_cancelled());
+        streams.ended(1, TaskId(7), first);
+        streams.begin(1, TaskId(8));
+        streams.begin(2, TaskId(7));
+        assert_eq!(streams.stop(Some((1, Stop::Task(TaskId(7))))), 1);
+        assert!(goes_on.is_cancelled());
+        assert_eq!((streams.stop(Some((1, Stop::All))), streams.stop(None), streams.stop(None)), (1, 1, 0));
+    }
+}
