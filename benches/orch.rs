@@ -7,6 +7,7 @@
 
 mod agent;
 mod burst;
+mod chats;
 mod commands;
 mod crowd;
 mod dispatch;
@@ -51,7 +52,7 @@ impl Scale {
 /// A name by which rows can be asked for, and what measures them.
 type Group = (&'static str, fn(Scale, &mut Table));
 
-const GROUPS: [Group; 14] = [
+const GROUPS: [Group; 15] = [
     ("plan", library::rows),
     ("commands", commands::rows),
     ("many", many::rows),
@@ -66,6 +67,7 @@ const GROUPS: [Group; 14] = [
     ("crowd", crowd::rows),
     ("durable", durable::rows),
     ("queue", queue::rows),
+    ("chats", chats::rows),
 ];
 
 fn main() -> ExitCode {

@@ -164,7 +164,7 @@ impl Discord {
         if self.0.setup.listed.is_nobody() {
             tracing::info!("nobody is listed for discord: nothing is listened to");
         } else {
-            let mut listener = Listener::new(self, &client, &tracker);
+            let listener = Listener::new(self, &client, &tracker);
             tokio::select! {
                 () = listener.run() => {}
                 () = cancel.cancelled() => {}

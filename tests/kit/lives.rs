@@ -108,7 +108,7 @@ fn red() -> IntegrationProblem {
 }
 
 fn ruled(ruling: Ruling) -> Event {
-    Event::Ruled { run: current(), ruling }
+    Event::Ruled { run: current(), ruling, by: None }
 }
 
 fn chosen() -> Event {

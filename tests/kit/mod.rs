@@ -17,6 +17,8 @@ pub mod process;
 pub mod provider;
 pub mod repo;
 pub mod sealed_box;
+pub mod talkers;
+pub mod telegram;
 pub mod terminal;
 pub mod wait;
 pub mod worktree_states;

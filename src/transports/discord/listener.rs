@@ -43,16 +43,13 @@ pub struct Listener<'a> {
     client: &'a Client,
     tracker: &'a TaskTracker,
     talk: Conversation,
-    gateway: Gateway,
 }
 
 impl<'a> Listener<'a> {
     /// Not connected yet.
     pub fn new(discord: &'a Discord, client: &'a Client, tracker: &'a TaskTracker) -> Self {
-        let setup = &discord.0.setup;
         let talk = Conversation::new(client.clone(), discord.0.shelf.clone(), None);
-        let gateway = Gateway::new(&setup.token, setup.gateway_url.as_deref());
-        Self { discord, client, tracker, talk, gateway }
+        Self { discord, client, tracker, talk }
     }
 
     fn trouble(&self, trouble: Option<String>) {
@@ -60,12 +57,14 @@ impl<'a> Listener<'a> {
     }
 
     /// Listens for ever.
-    pub async fn run(&mut self) {
+    pub async fn run(&self) {
+        let setup = &self.discord.0.setup;
+        let mut gateway = Gateway::new(&setup.token, setup.gateway_url.as_deref());
         self.introduce().await;
         let mut tidies = tokio::time::interval(TIDIES);
         loop {
             let event = tokio::select! {
-                event = self.gateway.next() => event,
+                event = gateway.next() => event,
                 _ = tidies.tick() => {
                     self.tidy().await;
                     continue;
@@ -73,10 +72,10 @@ impl<'a> Listener<'a> {
             };
             match event {
                 Ok(Event::Ready) => {
-                    self.is_there();
+                    self.is_there(&gateway);
                     self.catch_up().await;
                 }
-                Ok(Event::Resumed) => self.is_there(),
+                Ok(Event::Resumed) => self.is_there(&gateway),
                 Ok(Event::Away(why)) => self.trouble(Some(why)),
                 Ok(Event::Interaction(event)) => {
                     let heard = interaction(*event, &self.discord.0.setup.listed);
@@ -86,7 +85,7 @@ impl<'a> Listener<'a> {
                 Err(ended) => {
                     self.trouble(Some(ended.why));
                     if !ended.with_less {
-                        tokio::time::sleep(self.gateway.pause()).await;
+                        tokio::time::sleep(gateway.pause()).await;
                     }
                 }
             }
@@ -94,10 +93,10 @@ impl<'a> Listener<'a> {
     }
 
     /// The connection stands. That words cannot be read is told all the same: somebody waits for it to work.
-    fn is_there(&self) {
+    fn is_there(&self, gateway: &Gateway) {
         let less = "the bot may not read messages: answers in threads reach no agent, commands and buttons work; switch on \
                     Message Content Intent in Discord's developer portal";
-        self.trouble((!self.gateway.reads_messages()).then(|| less.to_owned()));
+        self.trouble((!gateway.reads_messages()).then(|| less.to_owned()));
     }
 
     /// Registers the commands. Tried until it is done.

@@ -253,8 +253,10 @@ mod tests {
         };
         assert_eq!(
             render(&saying).pages,
-            ["<b>#7 &lt;b&gt;x&lt;/b&gt;</b> &amp; @\u{2060}everyone: press /\u{2060}cancel or a/b https://x.test\
-              <code>/show 7 @me</code>\n<pre>a &lt; b\n\n[31mc</pre>"]
+            [
+                "<b>#7 &lt;b&gt;x&lt;/\u{2060}b&gt;</b> &amp; @\u{2060}everyone: press /\u{2060}cancel or a/b https://x.test\
+              <code>/show 7 @me</code>\n<pre>a &lt; b\n\n[31mc</pre>"
+            ]
         );
     }
 
@@ -262,7 +264,7 @@ mod tests {
     fn a_message_is_cut_at_a_lines_end_and_no_emoji_is_torn() {
         let lines: Vec<String> = (0..200).map(|n| format!("line {n} {}", "x".repeat(30))).collect();
         let pages = render(&block(&lines.join("\n"))).pages;
-        assert_eq!(pages.len(), 3);
+        assert_eq!(pages.len(), 2);
         let text: Vec<String> = pages.iter().map(|page| shown(page)).collect();
         assert_eq!(text.join("\n"), lines.join("\n"));
         // 4,095 letters, and an emoji of several parts that would stand across the end.
@@ -319,7 +321,8 @@ mod tests {
         #[test]
         fn any_text_is_escaped(text in "\\PC{0,400}") {
             for page in render(&plain(&text)).pages {
-                prop_assert!(!shown(&page).contains('\u{202e}'));
+                let steers = shown(&page).contains('\u{202e}');
+                prop_assert!(!steers);
             }
         }
     }

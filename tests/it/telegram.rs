@@ -1,0 +1,533 @@
+//! Telegram against a Bot API that behaves like the real one: who may speak, what is shown, how often, and what becomes of
+//! it when Telegram, the chat or orch goes away.
+
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::talkers::crowd;
+use crate::kit::telegram::{BotApi, Kind, Limits as Rules, TOKEN};
+use crate::kit::wait::{RUN, SOON, wait_until};
+use axum::Router;
+use axum::http::StatusCode;
+use orch::api::client::{Client, Transport};
+use orch::config::{Home, Secret};
+use orch::daemon::{Running, Setup as Daemon};
+use orch::domain::channel::{Passage, Saying};
+use orch::domain::ids::TaskId;
+use orch::engine::Mode;
+use orch::engine::handle::Project;
+use orch::transports::Channel;
+use orch::transports::conversation::shelf::Shelf;
+use orch::transports::conversation::words::COMMANDS;
+use orch::transports::telegram::{Limits, Setup, Telegram};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The group that orch speaks in.
+const GROUP: i64 = -1_001;
+/// Who is on the list.
+const ADA: i64 = 42;
+/// Who is, too.
+const BOB: i64 = 43;
+/// Time runs so much faster than Telegram's.
+const FASTER: u32 = 50;
+
+/// A channel that runs.
+struct Room {
+    api: BotApi,
+    telegram: Telegram,
+    cancel: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+fn setup(api: &BotApi, users: &[i64], limits: Limits) -> Setup {
+    let users: BTreeSet<i64> = users.iter().copied().collect();
+    Setup { token: Secret::new(TOKEN), chat: GROUP, users, api_url: api.url(), limits }
+}
+
+impl Room {
+    fn open(api: BotApi, shelf: Shelf, client: Client, users: &[i64]) -> Self {
+        let limits = Limits::TELEGRAM.faster(FASTER);
+        let telegram = Telegram::new(setup(&api, users, limits), shelf).expect("a sound setup");
+        let cancel = CancellationToken::new();
+        let (running, of_task) = (telegram.clone(), cancel.clone());
+        let running = tokio::spawn(async move { running.run(client, of_task).await });
+        Self { api, telegram, cancel, running }
+    }
+
+    async fn close(self) -> BotApi {
+        self.cancel.cancel();
+        self.running.await.expect("it ends");
+        self.api
+    }
+
+    fn until_said(&self, words: &str) {
+        self.until_said_in(GROUP, words);
+    }
+
+    fn until_said_in(&self, chat: i64, words: &str) {
+        let is_said = || self.api.texts(chat).iter().any(|text| text.contains(words));
+        wait_until(&format!("{words:?} in {:?}", self.api.texts(chat)), RUN, is_said);
+    }
+
+    fn until_heard(&self) {
+        wait_until("everything to be heard", RUN, || self.api.is_heard());
+    }
+}
+
+fn quick() -> BotApi {
+    let api = BotApi::with(Rules::TELEGRAM.faster(FASTER));
+    api.chat(GROUP, Kind::Group);
+    api.chat(ADA, Kind::Private);
+    api
+}
+
+/// An engine that counts what it is asked, and has no tasks.
+fn counting() -> (Client, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let answer = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async {
+            (StatusCode::NOT_FOUND, r#"{"error":{"code":"not_found","message":"there is no task 7","hint":null}}"#)
+        }
+    };
+    (Client::new(Transport::InProcess(Router::new().fallback(answer))), asked)
+}
+
+fn saying(text: &str) -> Saying {
+    Saying { passages: vec![Passage::plain(text)], ..Saying::default() }
+}
+
+/// What the stranger `n` does: something else each time.
+fn strange(api: &BotApi, n: i64) {
+    let from = json!({"id": 10_000 + n, "first_name": "Ada", "username": "ada"});
+    let in_group = json!({"id": GROUP, "type": "supergroup"});
+    let message = json!({"message_id": 90_000 + n, "from": from, "chat": in_group, "text": "/cancel 7"});
+    let with = |key: &str, value: Value| {
+        let mut message = message.clone();
+        message[key] = value;
+        message
+    };
+    let hidden = json!({"id": -(20_000 + n), "type": "supergroup", "title": "shop"});
+    let own = json!({"id": 10_000 + n, "type": "private"});
+    api.happens(match n % 8 {
+        0 => json!({"message": message}),
+        1 => json!({"message": with("forward_origin", json!({"type": "user", "sender_user": {"id": ADA}}))}),
+        2 => json!({"edited_message": message}),
+        3 => json!({"callback_query": {"id": "q", "from": from, "data": "a".repeat(32), "message": message}}),
+        4 => json!({"message": with("sender_chat", hidden)}),
+        5 => json!({"channel_post": with("chat", json!({"id": -(30_000 + n), "type": "channel", "title": "shop"}))}),
+        6 => json!({"message": with("chat", own)}),
+        _ => json!({"my_chat_member": {"chat": {"id": -(40_000 + n), "type": "group"}, "from": from, "new_chat_member": {"status": "member"}}}),
+    });
+}
+
+/// Row S10.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_once() {
+    let api = quick();
+    (0..1_000).for_each(|n| strange(&api, n));
+    let (client, asked) = counting();
+    let room = Room::open(api, Shelf::in_memory(), client, &[ADA]);
+    room.until_heard();
+    // Again on the same day.
+    (0..1_000).for_each(|n| strange(&room.api, n));
+    room.until_heard();
+    wait_until("all to be told", RUN, || room.telegram.waiting() == 0);
+    room.api.writes(ADA, GROUP, "/help");
+    room.until_said("/status");
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "executed");
+    let texts = room.api.texts(GROUP).join("\n");
+    let told = texts
+        .lines()
+        .filter(|line| line.contains(" calls itself ") || line.contains(" posted ") || line.contains(" wrote "))
+        .count();
+    let ids: BTreeSet<&str> =
+        texts.lines().filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<i64>().is_ok()).collect();
+    assert_eq!((told, ids.len()), (1_000, 1_000), "of each once");
+    assert_eq!(room.api.calls("answerCallbackQuery"), 0, "nobody is answered");
+    let elsewhere = room.api.takes("sendMessage").iter().filter(|takes| takes["chat_id"] != json!(GROUP)).count();
+    assert_eq!((elsewhere, room.api.provoked()), (0, 0));
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_list_things_are_said_and_nothing_is_heard() {
+    let (client, asked) = counting();
+    let room = Room::open(quick(), Shelf::in_memory(), client, &[]);
+    room.api.writes(ADA, GROUP, "/status");
+    room.telegram.say(&saying("a notice")).await.expect("said");
+    room.until_said("a notice");
+    assert_eq!((room.api.calls("getUpdates"), asked.load(Ordering::SeqCst)), (0, 0));
+    room.close().await;
+}
+
+/// Row R22.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_update_acts_once_though_telegram_repeats_and_shuffles_and_each_saying_is_shown_once() {
+    let api = quick();
+    api.repeats_and_shuffles();
+    let (client, asked) = counting();
+    let shelf = Shelf::in_memory();
+    let mut room = Room::open(api, shelf.clone(), client.clone(), &[ADA]);
+    for n in 0..60 {
+        room.api.writes(ADA, ADA, &format!("/cancel {}", n + 1));
+        if n % 20 == 10 {
+            // orch goes and comes back.
+            let api = room.close().await;
+            room = Room::open(api, shelf.clone(), client.clone(), &[ADA]);
+        }
+        if n % 15 == 7 {
+            room.api.next_answers("sendMessage", 429, "Too Many Requests: retry after 1", json!({"retry_after": 1}));
+        }
+    }
+    room.until_heard();
+    assert_eq!(asked.load(Ordering::SeqCst), 60, "each once");
+    let telegram = room.telegram.clone();
+    let said = (0..30).map(|n| {
+        let telegram = telegram.clone();
+        async move { telegram.say(&saying(&format!("event {n}."))).await }
+    });
+    let said = futures::future::join_all(said).await;
+    assert!(said.iter().all(Result::is_ok), "{said:?}");
+    let texts = room.api.texts(GROUP);
+    for n in 0..30 {
+        assert_eq!(texts.iter().filter(|text| text.contains(&format!("event {n}."))).count(), 1);
+    }
+    assert_eq!(room.api.provoked(), 0, "no 429 of our making");
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_than_anybody_can_read_is_refused_and_not_kept() {
+    let (client, _) = counting();
+    let api = quick();
+    api.all_answer(Some((502, "Bad Gateway")));
+    let room = Room::open(api, Shelf::in_memory(), client, &[ADA]);
+    let telegram = room.telegram.clone();
+    let waiting = (0..2_000).map(|n| {
+        let telegram = telegram.clone();
+        tokio::spawn(async move { telegram.say(&saying(&n.to_string())).await })
+    });
+    let waiting: Vec<_> = waiting.collect();
+    let refused = || waiting.iter().filter(|one| one.is_finished()).count();
+    wait_until("most to be refused", RUN, || refused() >= 1_400);
+    assert!(room.telegram.waiting() <= 500, "{}", room.telegram.waiting());
+    wait_until("the trouble to be told", SOON, || room.telegram.trouble().is_some_and(|told| told.contains("502")));
+    room.api.all_answer(None);
+    wait_until("it to be over", RUN, || room.telegram.trouble().is_none());
+    waiting.iter().for_each(JoinHandle::abort);
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_again_and_again() {
+    for (method, status, description, told) in [
+        ("sendMessage", 403, "Forbidden: bot was kicked from the supergroup chat", "add it to the chat again"),
+        ("sendMessage", 400, "Bad Request: chat not found", "channels.telegram.chat_id"),
+        ("sendMessage", 400, "Bad Request: not enough rights to send text messages to the chat", "too few rights"),
+        ("getUpdates", 401, "Unauthorized", "revoked"),
+        ("getUpdates", 409, "Conflict: terminated by other getUpdates request", "another program"),
+    ] {
+        let (client, _) = counting();
+        let room = Room::open(quick(), Shelf::in_memory(), client, &[ADA]);
+        wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
+        room.api.next_answers(method, status, description, Value::Null);
+        if method == "sendMessage" {
+            let refused = room.telegram.say(&saying("a notice")).await.expect_err("refused");
+            assert!(refused.to_string().contains(told), "{refused}");
+        } else {
+            // The question that is held open is answered so.
+            room.api.writes(ADA, GROUP, "lunch?");
+            wait_until("a second question", RUN, || room.telegram.trouble().is_some());
+        }
+        let trouble = room.telegram.trouble().expect("told");
+        assert!(trouble.contains(told) && !trouble.contains("AAF"), "{trouble}");
+        let before = room.api.calls(method);
+        assert!(before <= 3, "{before} calls of {method}");
+        room.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_changed_or_is_gone_is_no_failure() {
+    let (client, _) = counting();
+    let room = Room::open(quick(), Shelf::in_memory(), client, &[ADA]);
+    let name = room.telegram.say(&saying("one")).await.expect("said").expect("a name");
+    room.telegram.change(&name, &saying("one")).await.expect("it is so already");
+    room.telegram.change(&name, &saying("two")).await.expect("changed");
+    assert_eq!(room.api.texts(GROUP), ["two"]);
+    room.api.deletes(GROUP, name.parse().expect("a number"));
+    let refused = room.telegram.change(&name, &saying("three")).await.expect_err("gone");
+    assert_eq!(refused.to_string(), "the message is gone");
+    assert_eq!(room.telegram.trouble(), None);
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_forum_has_a_topic_for_each_task_and_another_where_that_was_deleted() {
+    let api = quick();
+    api.chat(GROUP, Kind::Forum);
+    let (client, _) = counting();
+    let room = Room::open(api, Shelf::in_memory(), client, &[ADA]);
+    wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
+    let about = |task: u64, text: &str| Saying { task: Some(TaskId(task)), ..saying(text) };
+    for (task, text) in [(7, "#7 begins"), (8, "#8 begins"), (7, "#7 ends")] {
+        room.telegram.say(&about(task, text)).await.expect("said");
+    }
+    let topics: Vec<_> = room.api.messages(GROUP).iter().map(|seen| seen.topic).collect();
+    assert_eq!(topics, [Some(1_001), Some(1_002), Some(1_001)]);
+    room.api.next_answers("sendMessage", 400, "Bad Request: message thread not found", Value::Null);
+    room.telegram.say(&about(7, "#7 again")).await.expect("said beside it");
+    room.telegram.say(&about(7, "#7 once more")).await.expect("said in a new one");
+    let topics: Vec<_> = room.api.messages(GROUP).iter().skip(3).map(|seen| seen.topic).collect();
+    assert_eq!(topics, [None, Some(1_003)]);
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_commands_are_registered_and_a_hundred_thousand_characters_go_as_a_file() {
+    let (client, _) = counting();
+    let room = Room::open(quick(), Shelf::in_memory(), client, &[ADA]);
+    wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
+    let registered = room.api.takes("setMyCommands");
+    let registered = registered[0]["commands"].as_array().expect("a list");
+    assert_eq!(registered.len(), COMMANDS.len());
+    for command in registered {
+        let (name, does) = (command["command"].as_str().expect("text"), command["description"].as_str().expect("text"));
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase()) && (3..=256).contains(&does.chars().count()), "{command}");
+    }
+    room.telegram.say(&saying(&"日本🙂 <b>@everyone</b> ".repeat(5_000))).await.expect("said");
+    let messages = room.api.messages(GROUP);
+    assert_eq!(messages.len(), 2);
+    assert!(messages[1].document.as_ref().is_some_and(|(name, text)| name == "orch.txt" && text.len() > 100_000));
+    assert!(!messages[0].text.contains("@everyone"), "nobody is called by it");
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_tasks_stream_into_one_group_without_a_429_and_each_ends_with_its_last_word() {
+    let figures = crowd(30, Duration::from_secs(60), 60).await;
+    assert_eq!((figures.provoked, figures.last_states, figures.messages), (0, 30, 30), "{figures:?}");
+    assert!(figures.most_waiting <= 60, "{figures:?}");
+}
+
+// ---- with an engine
+
+/// A home with an engine in this process, and the channel on it.
+struct House {
+    sealed: SealedBox,
+    engine: Running,
+    room: Room,
+    repo: PathBuf,
+}
+
+impl House {
+    async fn open() -> Self {
+        let sealed = SealedBox::new();
+        let repo = sealed.repo("shop");
+        let work =
+            "#!/bin/sh\ncat > /dev/null\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n";
+        sealed.program("bot", work);
+        // What never passes its check asks a person.
+        sealed.config(
+            "agents:\n  bot: {kind: command, command: bot}\nrouter: {mode: round_robin}\n\
+             workflow: {integrate: branch, checks: ['false'], max_attempts: 1}\n",
+        );
+        let variables = sealed.env().into_iter();
+        let environment =
+            variables.map(|(n, v)| (n.into_string().expect("text"), v.into_string().expect("text"))).collect();
+        let home = Home::new(sealed.orch_home(), None);
+        let daemon = Daemon { home, environment, flags: Vec::new(), orch: PathBuf::from(env!("CARGO_BIN_EXE_orch")) };
+        let engine = daemon.open(Mode::Serve).await.expect("opens");
+        let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
+        engine.handle.register(project).await.expect("registers");
+        let shelf = Shelf::Journal(engine.handle.clone(), orch::domain::channel::ChannelKind::Telegram);
+        let room = Room::open(quick(), shelf, engine.client.clone(), &[ADA, BOB]);
+        let repo = repo.dir().to_owned();
+        Self { sealed, engine, room, repo }
+    }
+
+    async fn history(&self, kind: &str) -> Vec<String> {
+        let entries = self.engine.handle.entries(0, None, 1_000).await.expect("read");
+        entries.into_iter().filter(|entry| entry.kind == kind).map(|entry| entry.text).collect()
+    }
+
+    async fn status(&self, id: u64) -> String {
+        self.engine.handle.task(TaskId(id)).await.expect("there").status().as_str().to_owned()
+    }
+
+    async fn until(&self, id: u64, status: &str) {
+        let mut feed = self.engine.handle.follow();
+        let waited = async {
+            while self.status(id).await != status {
+                feed.recv().await.ok();
+            }
+        };
+        tokio::time::timeout(RUN, waited).await.unwrap_or_else(|_| panic!("task {id} never is {status}"));
+    }
+
+    async fn close(self) {
+        self.room.close().await;
+        self.engine.signals.shutdown.cancel();
+        self.engine.serve().await;
+        self.sealed.finish();
+    }
+}
+
+/// Hashes and times differ each time.
+fn steady(text: &str, repo: &std::path::Path) -> String {
+    let text = text.replace(&repo.display().to_string(), "REPO");
+    let mut steady = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+        let is_hash = (7..=40).contains(&digits.len()) && digits.bytes().any(|b| b.is_ascii_digit());
+        steady.push_str(&if is_hash { word.replace(digits, "COMMIT") } else { word.to_owned() });
+    }
+    steady
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    api.writes(ADA, GROUP, "/ADD@orch_bot Say hello\nin a file\nof its own");
+    room.until_said("#1 is added: Say hello");
+    house.until(1, "needs_review").await;
+    api.writes(ADA, GROUP, "/show #1");
+    wait_until("buttons", RUN, || api.button(GROUP, "Approve").is_some());
+    api.presses(ADA, GROUP, "Show diff");
+    room.until_said("+hello");
+    wait_until("its buttons to be bound", RUN, || api.is_heard());
+    let (message, token) = api.button(GROUP, "Approve").expect("a button");
+    // Two press the same button, and one of them twice.
+    api.presses_token(BOB, GROUP, message, &token);
+    api.presses_token(ADA, GROUP, message, &token);
+    api.presses_token(BOB, GROUP, message, &token);
+    house.until(1, "done").await;
+    room.until_said("#1 is approved at ");
+    room.until_heard();
+    let toasts: Vec<_> = api
+        .takes("answerCallbackQuery")
+        .iter()
+        .map(|takes| takes["text"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(
+        toasts[1..],
+        ["to be approved; the answer follows", "it was pressed already, by 43", "it was pressed already"]
+    );
+    let approved = house.history("approved").await;
+    assert_eq!(approved.len(), 1);
+    assert!(approved[0].starts_with("a person (telegram user 43) accepts it as it is at "), "{approved:?}");
+    wait_until("the buttons to go", RUN, || {
+        !api.messages(GROUP).iter().any(|seen| seen.id == message && !seen.buttons.is_empty())
+    });
+    api.writes(ADA, GROUP, "/tasks");
+    room.until_said("There are no tasks that are not over.");
+    api.writes(ADA, GROUP, "/shwo 1");
+    room.until_said("did you mean /show?");
+    api.writes(ADA, GROUP, "/show 99");
+    room.until_said("there is no task 99");
+    wait_until("all to be said", RUN, || room.telegram.waiting() == 0);
+    let seen = steady(&api.transcript(GROUP), &house.repo);
+    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/rendered/telegram-chat.txt"));
+    if std::env::var_os("ORCH_BLESS").is_some() {
+        crate::kit::write_file(&file, &seen);
+    }
+    assert_eq!(seen, crate::kit::read_file(&file));
+    assert_eq!(api.provoked(), 0);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_button_is_void_when_the_branch_has_moved() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    api.writes(ADA, GROUP, "/add Say hello");
+    house.until(1, "needs_review").await;
+    api.writes(ADA, GROUP, "/show 1");
+    wait_until("buttons", RUN, || api.button(GROUP, "Approve").is_some());
+    let task = house.engine.handle.task(TaskId(1)).await.expect("there");
+    let worktree = task.place.as_ref().expect("a place").worktree.clone();
+    let args = ["-C", worktree.to_str().expect("text"), "commit", "-q", "--allow-empty", "-m", "later"];
+    house.sealed.run_program("git").args(args).run().ok();
+    api.presses(ADA, GROUP, "Approve");
+    room.until_said(" now, not at ");
+    assert_eq!((house.status(1).await.as_str(), house.history("approved").await.len()), ("needs_review", 0));
+    // What was shown now can be ruled on.
+    api.writes(ADA, GROUP, "/diff 1");
+    wait_until("new buttons", RUN, || api.texts(GROUP).iter().any(|text| text.contains("2 commits")));
+    api.presses(ADA, GROUP, "Request changes");
+    room.until_said("What is to be different about #1?");
+    let asked = api.messages(GROUP).into_iter().find(|seen| seen.text.starts_with("What is to be")).expect("said");
+    let (kind, key) = (orch::domain::channel::ChannelKind::Telegram, format!("message/{GROUP}/{}", asked.id));
+    let known = async {
+        while house.engine.handle.kept(kind, &key).await.expect("read").is_none() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(RUN, known).await.expect("its thread is known");
+    api.answers(ADA, GROUP, asked.id, "say it louder");
+    room.until_said("#1 goes back to its author");
+    let rejected = house.history("rejected").await;
+    assert!(rejected[0].contains("(telegram user 42) sends it back: say it louder"), "{rejected:?}");
+    let mut feed = house.engine.handle.follow();
+    while house.history("run_ended").await.len() < 2 {
+        feed.recv().await.ok();
+    }
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    house.engine.handle.switch(orch::domain::pause::Wanted::All, true, "the test".into()).await.expect("paused");
+    api.file("notes", "first\nsecond 🙂\n".as_bytes());
+    api.file("picture", &[0, 159, 146, 150]);
+    let with = |file: &str, size: u64| json!({"text": null, "caption": "/add Read the notes", "document": {"file_id": file, "file_name": "n.txt", "file_size": size}});
+    api.writes_with(ADA, ADA, "", &with("notes", 20));
+    room.until_said_in(ADA, "#1 is added: Read the notes");
+    let task = house.engine.handle.task(TaskId(1)).await.expect("there");
+    assert_eq!(task.spec.body, "first\nsecond 🙂\n");
+    api.writes_with(ADA, ADA, "", &with("picture", 4));
+    room.until_said_in(ADA, "n.txt is no text");
+    api.writes_with(ADA, ADA, "", &with("notes", 10 << 20));
+    room.until_said_in(ADA, "n.txt is too large: at most 256 kB");
+    assert_eq!(house.engine.handle.all_tasks().await.expect("read").len(), 1);
+    api.writes(ADA, ADA, "/resume");
+    room.until_said_in(ADA, "It goes on.");
+    house.until(1, "needs_review").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_one_message_that_ends_with_the_verdict() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    let go = house.sealed.base().join("go");
+    let script =
+        format!("#!/bin/sh\necho at work\nwhile [ ! -e '{}' ]; do sleep 0.01; done\necho over\n", go.display());
+    house.sealed.program("bot", &script);
+    api.writes(ADA, GROUP, "/add Work");
+    house.until(1, "in_progress").await;
+    api.writes(ADA, GROUP, "/stream 1");
+    room.until_said("at work");
+    api.writes(ADA, GROUP, "/stop");
+    room.until_said("■ the stream was ended");
+    room.until_said("The stream ends.");
+    api.writes(ADA, GROUP, "/stream 1");
+    wait_until("another message", RUN, || api.texts(GROUP).iter().filter(|text| text.contains("at work")).count() == 2);
+    crate::kit::write_file(&go, "");
+    room.until_said("■ needs_review");
+    let streams: Vec<_> = api.messages(GROUP).into_iter().filter(|seen| seen.text.starts_with("#1 Work\n")).collect();
+    assert_eq!(streams.len(), 2, "{streams:#?}");
+    assert!(streams[1].text.contains("over") && streams[1].text.contains("bot"), "{}", streams[1].text);
+    assert_eq!(api.provoked(), 0);
+    house.close().await;
+}

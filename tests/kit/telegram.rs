@@ -1,0 +1,291 @@
+//! A Bot API on loopback that behaves like Telegram's, until it is dropped: it holds questions open, repeats what was not
+//! confirmed, enforces what a chat allows (a request too many is answered 429, and counted), and says no in Telegram's
+//! own words. People in its chats are played by the test.
+
+mod html;
+mod rules;
+
+pub use rules::{Kind, Limits, Seen};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use rules::{Outcome, World};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+/// The token that it knows.
+pub const TOKEN: &str = "123456789:AAF-the_secret_of_the_bot";
+
+struct Shared {
+    world: Mutex<World>,
+    news: Notify,
+}
+
+/// The server.
+pub struct BotApi {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl BotApi {
+    /// Starts one with Telegram's limits.
+    pub fn start() -> Self {
+        Self::with(Limits::TELEGRAM)
+    }
+
+    /// Starts one with other limits.
+    pub fn with(limits: Limits) -> Self {
+        let shared = Arc::new(Shared { world: Mutex::new(World::new(limits)), news: Notify::new() });
+        let (stop, stopped) = oneshot::channel();
+        let (told, address) = std::sync::mpsc::channel();
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || serve(of_thread, stopped, &told));
+        let address = address.recv().expect("the server starts");
+        Self { address, shared, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is a chat.
+    pub fn chat(&self, chat: i64, kind: Kind) {
+        self.world().chat(chat, kind);
+    }
+
+    /// Something happens: an update without its number. Returns the number.
+    pub fn happens(&self, update: Value) -> i64 {
+        let id = self.world().happens(update);
+        self.shared.news.notify_waiters();
+        id
+    }
+
+    /// Somebody writes.
+    pub fn writes(&self, user: i64, chat: i64, text: &str) -> i64 {
+        let message = self.world().message(user, chat, text);
+        self.happens(json!({"message": message}))
+    }
+
+    /// Somebody writes, with more about the message.
+    pub fn writes_with(&self, user: i64, chat: i64, text: &str, more: &Value) -> i64 {
+        let mut message = self.world().message(user, chat, text);
+        for (key, value) in more.as_object().into_iter().flatten() {
+            message[key] = value.clone();
+        }
+        self.happens(json!({"message": message}))
+    }
+
+    /// Somebody answers a message.
+    pub fn answers(&self, user: i64, chat: i64, message: i64, text: &str) -> i64 {
+        let answered = json!({"message_id": message, "chat": {"id": chat, "type": "group"}});
+        self.writes_with(user, chat, text, &json!({"reply_to_message": answered}))
+    }
+
+    /// Somebody presses the button with this label under the newest message that has one.
+    pub fn presses(&self, user: i64, chat: i64, label: &str) -> i64 {
+        let (message, token) = self.button(chat, label).unwrap_or_else(|| panic!("no button {label}"));
+        self.presses_token(user, chat, message, &token)
+    }
+
+    /// Somebody presses a button that bears this.
+    pub fn presses_token(&self, user: i64, chat: i64, message: i64, token: &str) -> i64 {
+        let update = self.world().press(user, chat, message, token);
+        self.happens(update)
+    }
+
+    /// The newest button with this label: its message, and what it bears.
+    pub fn button(&self, chat: i64, label: &str) -> Option<(i64, String)> {
+        self.world().button(chat, label)
+    }
+
+    /// All messages of a chat as they are shown now, oldest first.
+    pub fn messages(&self, chat: i64) -> Vec<Seen> {
+        self.world().messages(chat)
+    }
+
+    /// The texts of all messages of the bot in a chat.
+    pub fn texts(&self, chat: i64) -> Vec<String> {
+        self.messages(chat).into_iter().filter(|seen| seen.by_bot).map(|seen| seen.text).collect()
+    }
+
+    /// A chat as a person sees it.
+    pub fn transcript(&self, chat: i64) -> String {
+        self.messages(chat).iter().map(Seen::told).collect()
+    }
+
+    /// Somebody deletes a message.
+    pub fn deletes(&self, chat: i64, message: i64) {
+        self.world().delete(chat, message);
+    }
+
+    /// The next call of this method is answered so.
+    pub fn next_answers(&self, method: &str, status: u16, description: &str, parameters: Value) {
+        self.world().force(method, status, description, parameters);
+    }
+
+    /// Every call is answered so, until that is taken back with `None`.
+    pub fn all_answer(&self, outcome: Option<(u16, &str)>) {
+        self.world().force_all(outcome);
+        self.shared.news.notify_waiters();
+    }
+
+    /// Each answer to getUpdates repeats the one before, and comes in another order.
+    pub fn repeats_and_shuffles(&self) {
+        self.world().is_unruly = true;
+    }
+
+    /// How often a method was called.
+    pub fn calls(&self, method: &str) -> usize {
+        self.world().calls.iter().filter(|(called, _)| called == method).count()
+    }
+
+    /// What was handed to the calls of a method.
+    pub fn takes(&self, method: &str) -> Vec<Value> {
+        self.world().calls.iter().filter(|(called, _)| called == method).map(|(_, takes)| takes.clone()).collect()
+    }
+
+    /// How many requests came too soon.
+    pub fn provoked(&self) -> usize {
+        self.world().provoked
+    }
+
+    /// Whether all that happened was confirmed.
+    pub fn is_heard(&self) -> bool {
+        self.world().is_heard()
+    }
+
+    /// A file that can be fetched.
+    pub fn file(&self, id: &str, bytes: &[u8]) {
+        self.world().files.insert(id.to_owned(), bytes.to_vec());
+    }
+}
+
+impl Drop for BotApi {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        self.shared.news.notify_waiters();
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn serve(shared: Arc<Shared>, stopped: oneshot::Receiver<()>, told: &std::sync::mpsc::Sender<SocketAddr>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        told.send(listener.local_addr().expect("an address")).expect("somebody waits for it");
+        let routes = Router::new()
+            .route("/{token}/{method}", any(answer))
+            .route("/file/{token}/{*path}", any(fetch))
+            .with_state(shared);
+        // Questions that are held open end with it.
+        tokio::select! {
+            served = async { axum::serve(listener, routes).await } => served.expect("it serves"),
+            _ = stopped => {}
+        }
+    });
+    runtime.shutdown_background();
+}
+
+async fn fetch(State(shared): State<Arc<Shared>>, Path((_, path)): Path<(String, String)>) -> Response {
+    let found = locked(&shared).files.get(&path).cloned();
+    match found {
+        Some(bytes) => bytes.into_response(),
+        None => axum::http::StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn locked(shared: &Shared) -> MutexGuard<'_, World> {
+    shared.world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    Path((token, method)): Path<(String, String)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let takes = takes(&headers, &body);
+    if token != format!("bot{TOKEN}") {
+        return told(Outcome::Refused(401, "Unauthorized".to_owned(), Value::Null));
+    }
+    locked(&shared).calls.push((method.clone(), takes.clone()));
+    if let Some(forced) = locked(&shared).forced(&method) {
+        return told(forced);
+    }
+    if method == "getUpdates" {
+        return told(updates(&shared, &takes).await);
+    }
+    let outcome = locked(&shared).carry_out(&method, &takes);
+    told(outcome)
+}
+
+/// Held open until there is something to tell, or the time is over.
+async fn updates(shared: &Shared, takes: &Value) -> Outcome {
+    locked(shared).confirm(takes["offset"].as_i64());
+    let timeout = Duration::from_secs(takes["timeout"].as_u64().unwrap_or_default());
+    let held = async {
+        loop {
+            let news = shared.news.notified();
+            let outcome = locked(shared).pending().or_else(|| locked(shared).forced("getUpdates"));
+            if let Some(outcome) = outcome {
+                return outcome;
+            }
+            news.await;
+        }
+    };
+    tokio::time::timeout(timeout, held).await.unwrap_or_else(|_| Outcome::Done(json!([])))
+}
+
+fn told(outcome: Outcome) -> Response {
+    let (status, body) = match outcome {
+        Outcome::Done(result) => (200, json!({"ok": true, "result": result})),
+        Outcome::Refused(status, description, parameters) => {
+            let mut body = json!({"ok": false, "error_code": status, "description": description});
+            if !parameters.is_null() {
+                body["parameters"] = parameters;
+            }
+            (status, body)
+        }
+    };
+    let status = axum::http::StatusCode::from_u16(status).expect("a status");
+    (status, [("content-type", "application/json")], body.to_string()).into_response()
+}
+
+/// What a method takes, as JSON or as a form with a file.
+fn takes(headers: &HeaderMap, body: &[u8]) -> Value {
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some((_, boundary)) = kind.split_once("boundary=") else {
+        return serde_json::from_slice(body).unwrap_or(Value::Null);
+    };
+    let text = String::from_utf8_lossy(body);
+    let mut takes = json!({});
+    for part in text.split(&format!("--{boundary}")) {
+        let Some((head, content)) = part.split_once("\r\n\r\n") else { continue };
+        let Some((_, name)) = head.split_once("name=\"") else { continue };
+        let name = name.split('"').next().unwrap_or_default();
+        let content = content.strip_suffix("\r\n").unwrap_or(content);
+        takes[name] =
+            serde_json::from_str::<Value>(content).ok().filter(Value::is_number).unwrap_or_else(|| json!(content));
+        if let Some((_, file)) = head.split_once("filename=\"") {
+            takes["file_name"] = json!(file.split('"').next().unwrap_or_default());
+        }
+    }
+    takes
+}
