@@ -336,7 +336,7 @@ impl House {
         sealed.program("bot", work);
         // What never passes its check asks a person.
         sealed.config(
-            "agents:\n  bot: {kind: command, command: bot}\nrouter: {mode: round_robin}\n\
+            "agents:\n  bot: {kind: command, command: bot}\nrouter: {mode: round_robin, agents: [bot]}\n\
              workflow: {integrate: branch, checks: ['false'], max_attempts: 1}\n",
         );
         let variables = sealed.env().into_iter();
