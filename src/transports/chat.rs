@@ -2,7 +2,7 @@
 //! service is one [`Post`]; everything else is the same for all.
 
 pub mod compose;
-mod cut;
+pub(in crate::transports) mod cut;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,9 @@
 
 pub mod chat;
 pub mod conversation;
+pub mod discord;
+mod health;
+mod streams;
 pub mod telegram;
 
 use crate::api::stream::StreamEvent;

@@ -5,6 +5,7 @@
 
 pub mod clis;
 pub mod dice;
+pub mod discord;
 pub mod http;
 pub mod inmates;
 pub mod journals;

@@ -61,6 +61,24 @@ impl Shelf {
         }
     }
 
+    /// What is kept under keys that begin so, by key.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn below(&self, prefix: &str) -> Result<Vec<(String, String)>, EngineError> {
+        match self {
+            Self::Journal(handle, channel) => {
+                let kept = handle.kept_below(*channel, prefix).await?;
+                Ok(kept.into_iter().map(|(key, value, _)| (key, value)).collect())
+            }
+            Self::Memory(kept) => {
+                let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let below = kept.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+                Ok(below.map(|(key, value)| (key.clone(), value.clone())).collect())
+            }
+        }
+    }
+
     /// Forgets what was kept before this time under keys that begin so.
     ///
     /// # Errors

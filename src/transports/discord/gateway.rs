@@ -1,0 +1,186 @@
+//! The connection on which Discord tells what happens. Heartbeats, resuming and identifying anew are the client's below;
+//! here it is decided what an end of the connection means: go on, go on with less, or wait until a person mends it.
+
+use crate::config::secret::Secret;
+use std::time::Duration;
+use twilight_gateway::{ConfigBuilder, Event, EventTypeFlags, Intents, Shard, ShardId, ShardState, StreamExt};
+use twilight_model::gateway::CloseCode;
+
+/// The first pause after the connection could not be had for a reason that waiting does not mend; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest of them.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
+
+/// What Discord tells, as far as it matters.
+#[derive(Debug)]
+pub enum Heard {
+    /// A new session: what was written meanwhile is not told again.
+    Ready,
+    /// An old session goes on: what was missed follows.
+    Resumed,
+    /// The connection is away; it is tried again.
+    Away(String),
+    /// A command, a button.
+    Interaction(Box<twilight_model::application::interaction::Interaction>),
+    /// Something was written.
+    Message(Box<twilight_model::channel::Message>),
+}
+
+/// What is wrong with a connection that Discord ended for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What to do about it.
+    pub why: String,
+    /// It may go well with fewer wishes, at once.
+    pub with_less: bool,
+}
+
+/// The connection.
+pub struct Gateway {
+    token: Secret,
+    url: Option<String>,
+    /// What is written can be read, beside what is said to the bot.
+    reads_messages: bool,
+    shard: Shard,
+    last_close: Option<u16>,
+    failures: u32,
+}
+
+impl Gateway {
+    /// Not connected yet. `url`: elsewhere than at Discord's.
+    pub fn new(token: &Secret, url: Option<&str>) -> Self {
+        // It fails when it was done before.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let (token, url) = (token.clone(), url.map(|url| url.trim_end_matches('/').to_owned()));
+        let shard = shard(&token, url.as_deref(), true);
+        Self { token, url, reads_messages: true, shard, last_close: None, failures: 0 }
+    }
+
+    /// Whether replies in threads can be read.
+    pub fn reads_messages(&self) -> bool {
+        self.reads_messages
+    }
+
+    /// What happens next. An error: Discord wants nothing to do with it as it is; asked again, it waits a while and
+    /// begins anew.
+    ///
+    /// May be dropped and called again.
+    pub async fn next(&mut self) -> Result<Heard, Ended> {
+        let wanted = EventTypeFlags::READY
+            | EventTypeFlags::RESUMED
+            | EventTypeFlags::INTERACTION_CREATE
+            | EventTypeFlags::MESSAGE_CREATE;
+        loop {
+            match self.shard.next_event(wanted).await {
+                Some(Ok(Event::Ready(_))) => {
+                    self.failures = 0;
+                    return Ok(Heard::Ready);
+                }
+                Some(Ok(Event::Resumed)) => return Ok(Heard::Resumed),
+                Some(Ok(Event::InteractionCreate(interaction))) => {
+                    return Ok(Heard::Interaction(Box::new(interaction.0)));
+                }
+                Some(Ok(Event::MessageCreate(message))) => return Ok(Heard::Message(Box::new((*message).message))),
+                Some(Ok(Event::GatewayClose(frame))) => {
+                    self.last_close = frame.map(|frame| frame.code);
+                    return Ok(Heard::Away(away(self.last_close)));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    tracing::debug!(%error, "Discord's gateway");
+                    // An event that is not understood is no reason to leave.
+                    if matches!(self.shard.state(), ShardState::Disconnected { .. }) {
+                        return Ok(Heard::Away("Discord's gateway does not answer; it is tried again".to_owned()));
+                    }
+                }
+                None => return Err(self.begin_anew()),
+            }
+        }
+    }
+
+    /// How long to wait before the next try.
+    pub fn pause(&self) -> Duration {
+        FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(LONGEST_PAUSE)
+    }
+
+    /// After an end for good: another connection, perhaps with fewer wishes.
+    fn begin_anew(&mut self) -> Ended {
+        let code = self.last_close.take();
+        let with_less = self.reads_messages && code == Some(CloseCode::DisallowedIntents as u16);
+        if with_less {
+            self.reads_messages = false;
+        } else {
+            self.failures = self.failures.saturating_add(1);
+        }
+        self.shard = shard(&self.token, self.url.as_deref(), self.reads_messages);
+        Ended { why: ended(code), with_less }
+    }
+}
+
+fn shard(token: &Secret, url: Option<&str>, reads_messages: bool) -> Shard {
+    let intents = if reads_messages {
+        Intents::GUILD_MESSAGES | Intents::DIRECT_MESSAGES | Intents::MESSAGE_CONTENT
+    } else {
+        Intents::GUILD_MESSAGES | Intents::DIRECT_MESSAGES
+    };
+    let config = ConfigBuilder::new(token.expose().to_owned(), intents);
+    let config = match url {
+        Some(url) => config.proxy_url(url.to_owned()),
+        None => config,
+    };
+    Shard::with_config(ShardId::ONE, config.build())
+}
+
+fn away(code: Option<u16>) -> String {
+    match code {
+        Some(code) => format!("Discord closed the connection (code {code}); it is opened again"),
+        None => "the connection to Discord broke; it is opened again".to_owned(),
+    }
+}
+
+fn ended(code: Option<u16>) -> String {
+    let known = code.and_then(|code| CloseCode::try_from(code).ok());
+    match known {
+        Some(CloseCode::AuthenticationFailed) => super::api::TOKEN.to_owned(),
+        Some(CloseCode::DisallowedIntents) => {
+            "the bot may not read messages, so replies in threads reach no agent; switch on Message Content Intent in \
+             Discord's developer portal"
+                .to_owned()
+        }
+        Some(CloseCode::ShardingRequired) => "the bot is in too many servers; use one of its own".to_owned(),
+        _ => match code {
+            Some(code) => format!("Discord ended the connection for good (code {code})"),
+            None => "Discord ended the connection for good".to_owned(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn without_the_right_to_read_it_goes_on_with_less_once() {
+        let mut gateway = Gateway::new(&Secret::new("t"), Some("ws://127.0.0.1:9/"));
+        gateway.last_close = Some(4014);
+        let first = gateway.begin_anew();
+        assert!(first.with_less && first.why.contains("Message Content"), "{first:?}");
+        assert!(!gateway.reads_messages());
+        gateway.last_close = Some(4014);
+        assert!(!gateway.begin_anew().with_less);
+        assert_eq!(gateway.pause(), FIRST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn pauses_grow_and_end() {
+        let mut gateway = Gateway::new(&Secret::new("t"), Some("ws://127.0.0.1:9/"));
+        let mut last = Duration::ZERO;
+        for _ in 0..40 {
+            gateway.last_close = Some(4004);
+            assert!(gateway.begin_anew().why.contains("token"));
+            assert!(gateway.pause() >= last);
+            last = gateway.pause();
+        }
+        assert_eq!(last, LONGEST_PAUSE);
+    }
+}

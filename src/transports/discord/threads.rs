@@ -1,0 +1,93 @@
+//! Where a task is spoken of: in a thread under the first message about it. And the way back: which task somebody speaks
+//! of who writes there, or answers a message about it. What cannot be read or written is as if it were not there.
+
+use super::api::{Place, id};
+use crate::domain::ids::TaskId;
+use crate::transports::conversation::shelf::Shelf;
+use twilight_model::id::Id;
+use twilight_model::id::marker::{ChannelMarker, MessageMarker};
+
+/// Keys: the tasks of messages, which are forgotten after a while.
+pub const MESSAGE: &str = "message/";
+/// Keys: the threads of tasks.
+const THREAD_OF: &str = "thread-of/";
+/// Keys: the tasks of threads.
+const THREAD: &str = "thread/";
+
+/// The threads of the channel.
+#[derive(Clone)]
+pub struct Threads {
+    shelf: Shelf,
+}
+
+impl Threads {
+    /// Of what is kept.
+    pub fn new(shelf: Shelf) -> Self {
+        Self { shelf }
+    }
+
+    async fn read(&self, key: &str) -> Option<String> {
+        self.shelf.kept(key).await.ok().flatten()
+    }
+
+    async fn write(&self, key: &str, value: Option<String>) {
+        if let Err(error) = self.shelf.keep(key, value).await {
+            tracing::warn!(%error, key, "a thread cannot be kept");
+        }
+    }
+
+    /// The thread of a task.
+    pub async fn of(&self, task: TaskId) -> Option<Id<ChannelMarker>> {
+        id(&self.read(&format!("{THREAD_OF}{task}")).await?)
+    }
+
+    /// A thread was begun for a task.
+    pub async fn begun(&self, task: TaskId, thread: Id<ChannelMarker>) {
+        self.write(&format!("{THREAD_OF}{task}"), Some(thread.to_string())).await;
+        self.write(&format!("{THREAD}{thread}"), Some(task.to_string())).await;
+    }
+
+    /// A message speaks of a task.
+    pub async fn said(&self, task: TaskId, place: Place) {
+        self.write(&format!("{MESSAGE}{place}"), Some(task.to_string())).await;
+    }
+
+    /// The task that somebody speaks of who writes in this channel, or answers this message of it.
+    pub async fn task_of(&self, channel: Id<ChannelMarker>, answers: Option<Id<MessageMarker>>) -> Option<TaskId> {
+        let mut found = None;
+        if let Some(message) = answers {
+            found = self.read(&format!("{MESSAGE}{}", Place { channel, message })).await;
+        }
+        let found = match found {
+            Some(found) => found,
+            None => self.read(&format!("{THREAD}{channel}")).await?,
+        };
+        found.parse().ok().map(TaskId)
+    }
+
+    /// All threads that are known.
+    pub async fn all(&self) -> Vec<Id<ChannelMarker>> {
+        let kept = self.shelf.below(THREAD).await.unwrap_or_default();
+        kept.iter().filter_map(|(key, _)| id(key.strip_prefix(THREAD)?)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_has_one_thread_and_answers_are_about_it() {
+        let threads = Threads::new(Shelf::in_memory());
+        let (channel, thread) = (Id::new(5), Id::new(6));
+        assert_eq!(threads.of(TaskId(7)).await, None);
+        threads.begun(TaskId(7), thread).await;
+        threads.said(TaskId(8), Place { channel, message: Id::new(100) }).await;
+        assert_eq!(threads.of(TaskId(7)).await, Some(thread));
+        assert_eq!(threads.task_of(thread, None).await, Some(TaskId(7)));
+        assert_eq!(threads.task_of(thread, Some(Id::new(1))).await, Some(TaskId(7)));
+        assert_eq!(threads.task_of(channel, Some(Id::new(100))).await, Some(TaskId(8)));
+        assert_eq!(threads.task_of(channel, Some(Id::new(101))).await, None);
+        assert_eq!(threads.all().await, [thread]);
+    }
+}

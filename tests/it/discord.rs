@@ -1,0 +1,441 @@
+//! Discord against a server that behaves like the real one: who may speak, what is shown where, how often, and what
+//! becomes of it when Discord, the connection or a message goes away.
+
+use crate::kit::discord::{CHANNEL, Discord as Server, Fault, OWNER, Person, Posted, STRANGER, TOKEN};
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::wait::{RUN, wait_some, wait_until};
+use axum::Router;
+use axum::http::StatusCode;
+use orch::api::client::{Client, Transport};
+use orch::config::resolved_channels::Discord as Settings;
+use orch::config::{Home, Secret};
+use orch::daemon::{Running, Setup as Daemon};
+use orch::domain::channel::{Button, ChannelKind, Document, Passage, Press, Saying};
+use orch::domain::ids::TaskId;
+use orch::engine::Mode;
+use orch::engine::handle::Project;
+use orch::transports::Channel;
+use orch::transports::chat::Refusal;
+use orch::transports::conversation::shelf::Shelf;
+use orch::transports::conversation::words::COMMANDS;
+use orch::transports::discord::{Discord, Setup};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A role whose members may speak.
+const ROLE: u64 = 77;
+
+/// A channel that runs.
+struct Room {
+    server: Server,
+    discord: Discord,
+    cancel: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+fn setup(server: &Server, token: &str) -> Setup {
+    let settings = Settings {
+        channel_id: Some(CHANNEL.to_string()),
+        allowed_users: [OWNER.to_string()].into(),
+        allowed_roles: [ROLE.to_string()].into(),
+        api_url: server.api_url(),
+        gateway_url: Some(server.gateway_url()),
+        ..Settings::default()
+    };
+    Setup::of(&settings, Secret::new(token)).expect("a sound setup")
+}
+
+impl Room {
+    fn open(server: Server, shelf: Shelf, client: Client) -> Self {
+        let discord = Discord::new(setup(&server, TOKEN), shelf);
+        let cancel = CancellationToken::new();
+        let (running, of_task) = (discord.clone(), cancel.clone());
+        let running = tokio::spawn(async move { running.run(client, of_task).await });
+        Self { server, discord, cancel, running }
+    }
+
+    /// Until it listens.
+    fn listening(self) -> Self {
+        wait_until("a session", RUN, || !self.server.commands().is_empty() && self.server.sessions().0 > 0);
+        self
+    }
+
+    async fn close(self) -> Server {
+        self.cancel.cancel();
+        self.running.await.expect("it ends");
+        self.server
+    }
+
+    fn until_said(&self, words: &str) -> Posted {
+        let said = || self.server.said().into_iter().rev().find(|message| message.text.contains(words));
+        wait_some(&format!("{words:?} in {:?}", self.server.said()), RUN, said)
+    }
+
+    fn until_quiet(&self) {
+        wait_until("all to be said", RUN, || self.discord.waiting() == 0);
+    }
+}
+
+/// An engine that counts what it is asked, and has no tasks.
+fn counting() -> (Client, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let answer = move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async {
+            (StatusCode::NOT_FOUND, r#"{"error":{"code":"not_found","message":"there is no task 7","hint":null}}"#)
+        }
+    };
+    (Client::new(Transport::InProcess(Router::new().fallback(answer))), asked)
+}
+
+fn room() -> (Room, Arc<AtomicUsize>) {
+    let (client, asked) = counting();
+    (Room::open(Server::start(), Shelf::in_memory(), client), asked)
+}
+
+fn saying(text: &str) -> Saying {
+    Saying { passages: vec![Passage::plain(text)], ..Saying::default() }
+}
+
+fn owner() -> Person {
+    Person::new(OWNER)
+}
+
+/// Row S10, as Discord has it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_once() {
+    let (room, asked) = room();
+    let room = room.listening();
+    let server = &room.server;
+    let notice = Saying {
+        buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7) } }],
+        ..saying("#7 has failed")
+    };
+    let place = room.discord.say(&notice).await.expect("said").expect("a name");
+    let shown = server.said().into_iter().find(|message| place.ends_with(&message.id.to_string())).expect("there");
+    let token = shown.buttons[0].1.clone();
+    let mut interactions = Vec::new();
+    // Like the owner by name, with a role that says nothing, in every way there is.
+    for n in 0..200 {
+        let who = Person { id: STRANGER + n % 20, name: format!("person{OWNER}"), roles: vec![78] };
+        match n % 4 {
+            0 => drop(server.write(&who, CHANNEL, "/cancel 7", None)),
+            1 => interactions.push(server.command(&who, CHANNEL, "cancel", &[("task", "7")])),
+            2 => interactions.push(server.press(&who, &shown, &token)),
+            // What people say to each other is theirs: of that the owner hears nothing.
+            _ => drop(server.write(&Person::new(5_000 + n), CHANNEL, "hello there", None)),
+        }
+    }
+    // Once this is answered, all of that was heard.
+    let last = server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("help", RUN, || !server.answered(&last).1.is_empty());
+    room.until_quiet();
+    assert_eq!(asked.load(Ordering::SeqCst), 0, "nothing was asked of the engine");
+    assert!(interactions.iter().all(|token| server.answered(token) == (false, Vec::new())));
+    let told: Vec<String> =
+        server.messages(CHANNEL).into_iter().map(|message| message.text).filter(|text| text.contains("not on the list")).collect();
+    let all = told.concat();
+    for n in 0..20 {
+        let times = all.matches(&(STRANGER + n).to_string()).count();
+        // Twenty strangers, each in one of the three ways that count, or in none.
+        assert!(times <= 1, "{n}: {times} in {told:?}");
+    }
+    assert!(told.len() >= 10, "{told:?}");
+    assert!(!all.contains("5003"), "{told:?}");
+    // The button is not spent by it.
+    let pressed = server.press(&owner(), &shown, &token);
+    wait_until("the press", RUN, || server.answered(&pressed).0 && asked.load(Ordering::SeqCst) > 0);
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
+    let (room, asked) = room();
+    let room = room.listening();
+    let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
+    let answered = room.server.command(&member, CHANNEL, "show", &[("task", "7")]);
+    wait_until("an answer", RUN, || room.server.answered(&answered).1.iter().any(|m| m.text.contains("there is no task 7")));
+    let before = asked.load(Ordering::SeqCst);
+    let notice = Saying {
+        buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7) } }],
+        ..saying("#7 has failed")
+    };
+    room.discord.say(&notice).await.expect("said");
+    let shown = room.until_said("has failed");
+    room.server.press(&member, &shown, &shown.buttons[0].1);
+    wait_until("the press", RUN, || asked.load(Ordering::SeqCst) > before);
+    // A second press is told, to whoever pressed alone.
+    let again = room.server.press(&member, &shown, &shown.buttons[0].1);
+    wait_until("a word", RUN, || room.server.answered(&again).1.iter().any(|m| m.text.contains("pressed already")));
+    let whispered = room.server.answered(&again).1;
+    assert!(whispered.iter().all(|message| message.flags & 64 != 0), "{whispered:?}");
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_are_registered_and_an_unknown_one_is_answered() {
+    let (room, _) = room();
+    let room = room.listening();
+    let names: Vec<String> =
+        room.server.commands().iter().map(|command| command["name"].as_str().unwrap_or_default().to_owned()).collect();
+    assert_eq!(names, COMMANDS.iter().map(|known| known.name).collect::<Vec<_>>());
+    room.server.write(&owner(), CHANNEL, "/shwo 7", None);
+    room.until_said("did you mean /show?");
+    assert_eq!(room.discord.look().await, Ok("#tasks".to_owned()));
+    let server = room.close().await;
+    assert_eq!(server.too_fast(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_becomes_of_the_connection() {
+    let (client, asked) = counting();
+    let shelf = Shelf::in_memory();
+    let room = Room::open(Server::start(), shelf.clone(), client.clone()).listening();
+    let server = &room.server;
+    server.write(&owner(), CHANNEL, "/run 7", None);
+    wait_until("the first", RUN, || asked.load(Ordering::SeqCst) == 1);
+    server.repeat_last_event();
+    // A session that is resumed tells what was missed; codes of all kinds end the connection.
+    for (n, code) in [1000, 1006, 4000, 4001, 4002, 4005, 4008].into_iter().enumerate() {
+        let (begun, resumed) = server.sessions();
+        server.close(code, true);
+        server.write(&owner(), CHANNEL, "/run 7", None);
+        wait_until(&format!("the order after {code}"), RUN, || asked.load(Ordering::SeqCst) >= n + 2);
+        let now = server.sessions();
+        assert!(now.0 > begun || now.1 > resumed, "{code}: {now:?}");
+    }
+    // One that is not: what was written meanwhile is asked for.
+    server.close(4009, false);
+    server.write(&owner(), CHANNEL, "/run 7", None);
+    wait_until("the order after a lost session", RUN, || asked.load(Ordering::SeqCst) >= 9);
+    let again = server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("help", RUN, || !server.answered(&again).1.is_empty());
+    assert_eq!(asked.load(Ordering::SeqCst), 9, "each once");
+    // orch is away, and comes back.
+    let server = room.close().await;
+    server.write(&owner(), CHANNEL, "/run 7", None);
+    let room = Room::open(server, shelf, client);
+    wait_until("what was written meanwhile", RUN, || asked.load(Ordering::SeqCst) == 10);
+    let last = room.server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("help", RUN, || !room.server.answered(&last).1.is_empty());
+    assert_eq!(asked.load(Ordering::SeqCst), 10);
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
+    let server = Server::start();
+    server.allow_reading(false);
+    let (client, asked) = counting();
+    let room = Room::open(server, Shelf::in_memory(), client).listening();
+    wait_until("the lack to be told", RUN, || room.discord.trouble().is_some_and(|why| why.contains("Message Content Intent")));
+    let answered = room.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
+    wait_until("an answer", RUN, || !room.server.answered(&answered).1.is_empty());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    room.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
+    let server = Server::start();
+    server.take_token(false);
+    let (client, _) = counting();
+    let room = Room::open(server, Shelf::in_memory(), client);
+    wait_until("the trouble", RUN, || room.discord.trouble().is_some_and(|why| why.contains("token")));
+    let refused = room.discord.say(&saying("hello")).await;
+    assert!(matches!(&refused, Err(Refusal::Never(why)) if why.contains("token") && !why.contains(TOKEN)), "{refused:?}");
+    let server = room.close().await;
+    assert!(server.requests().len() < 10, "{}", server.requests().len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
+    let (room, _) = room();
+    let room = room.listening();
+    // Refusals of all kinds on the way.
+    room.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 429, code: 1 });
+    room.server.fail(Fault { to: "POST /channels".to_owned(), times: 1, status: 502, code: 0 });
+    let first = room.discord.say(&saying("first")).await;
+    let first = match first {
+        Err(Refusal::Later { .. }) => room.discord.say(&saying("first")).await,
+        said => said,
+    };
+    assert!(first.is_ok(), "{first:?}");
+    let texts: Vec<String> = (0..7).map(|n| format!("notice {n}")).collect();
+    let all: Vec<Saying> = texts.iter().map(|text| saying(text)).collect();
+    futures::future::join_all(all.iter().map(|one| room.discord.say(one))).await.into_iter().for_each(|said| {
+        said.expect("said");
+    });
+    let long = Saying {
+        passages: vec![Passage::plain("@everyone"), Passage::Block("x".repeat(99).add_lines(60))],
+        document: Some(Document { name: "7.diff".to_owned(), text: "+hello\n".to_owned() }),
+        ..Saying::default()
+    };
+    room.discord.say(&long).await.expect("said");
+    let said = room.server.messages(CHANNEL);
+    let notices: Vec<&str> =
+        said.iter().map(|message| message.text.as_str()).filter(|text| text.starts_with("notice")).collect();
+    assert_eq!(notices, texts);
+    assert!(said.iter().all(|message| message.text.chars().count() <= 2_000));
+    assert!(said.iter().all(|message| !message.text.contains("@everyone")));
+    let (name, text) = said.iter().flat_map(|message| message.files.iter()).next().expect("a file");
+    assert_eq!((name.as_str(), text.as_str()), ("7.diff", "+hello\n"));
+    let server = room.close().await;
+    assert_eq!(server.too_fast(), 0);
+}
+
+/// Lines instead of one long one.
+trait AddLines {
+    fn add_lines(self, lines: usize) -> String;
+}
+
+impl AddLines for String {
+    fn add_lines(self, lines: usize) -> String {
+        format!("{self}\n").repeat(lines)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
+    let (room, _) = room();
+    let room = room.listening();
+    let about = |text: &str| Saying { task: Some(TaskId(7)), ..saying(text) };
+    let place = room.discord.say(&about("#7 Mend it: works")).await.expect("said").expect("a name");
+    let id: u64 = place.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
+    room.discord.change(&place, &about("#7 Mend it: done")).await.expect("changed");
+    let shown: Vec<String> = room.server.messages(CHANNEL).into_iter().map(|message| message.text).collect();
+    assert_eq!(shown, ["\\#7 Mend it: done"]);
+    let threads = room.server.threads();
+    assert_eq!(threads, [(id, "#7 Mend it: works".to_owned())]);
+    // The same task has one thread.
+    room.discord.say(&about("#7 again")).await.expect("said");
+    assert_eq!(room.server.threads().len(), 1);
+    room.server.delete(CHANNEL, id);
+    assert_eq!(room.discord.change(&place, &about("#7")).await, Err(Refusal::Gone));
+    assert_eq!(room.discord.change("garbage", &about("#7")).await, Err(Refusal::Gone));
+    room.close().await;
+}
+
+/// A daemon's engine with a repository, and the channel beside it.
+struct House {
+    sealed: SealedBox,
+    engine: Running,
+    room: Room,
+}
+
+impl House {
+    async fn open() -> Self {
+        let sealed = SealedBox::new();
+        let repo = sealed.repo("shop");
+        let work =
+            "#!/bin/sh\ncat > /dev/null\necho at work\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n";
+        sealed.program("bot", work);
+        // What never passes its check asks a person.
+        sealed.config(
+            "agents:\n  bot: {kind: command, command: bot}\nrouter: {mode: round_robin, agents: [bot]}\n\
+             workflow: {integrate: branch, checks: ['false'], max_attempts: 1}\n",
+        );
+        let variables = sealed.env().into_iter();
+        let environment =
+            variables.map(|(n, v)| (n.into_string().expect("text"), v.into_string().expect("text"))).collect();
+        let home = Home::new(sealed.orch_home(), None);
+        let daemon = Daemon { home, environment, flags: Vec::new(), orch: PathBuf::from(env!("CARGO_BIN_EXE_orch")) };
+        let engine = daemon.open(Mode::Serve).await.expect("opens");
+        let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
+        engine.handle.register(project).await.expect("registers");
+        let shelf = Shelf::Journal(engine.handle.clone(), ChannelKind::Discord);
+        let room = Room::open(Server::start(), shelf, engine.client.clone()).listening();
+        Self { sealed, engine, room }
+    }
+
+    async fn status(&self, id: u64) -> String {
+        self.engine.handle.task(TaskId(id)).await.expect("there").status().as_str().to_owned()
+    }
+
+    async fn until(&self, id: u64, status: &str) {
+        let mut feed = self.engine.handle.follow();
+        let waited = async {
+            while self.status(id).await != status {
+                feed.recv().await.ok();
+            }
+        };
+        tokio::time::timeout(RUN, waited).await.unwrap_or_else(|_| panic!("task {id} never is {status}"));
+    }
+
+    async fn history(&self, kind: &str) -> Vec<String> {
+        let entries = self.engine.handle.entries(0, None, 1_000).await.expect("read");
+        entries.into_iter().filter(|entry| entry.kind == kind).map(|entry| entry.text).collect()
+    }
+
+    async fn close(self) {
+        self.room.close().await;
+        self.engine.signals.shutdown.cancel();
+        self.engine.serve().await;
+        self.sealed.finish();
+    }
+}
+
+fn button(message: &Posted, label: &str) -> Option<String> {
+    message.buttons.iter().find(|(known, _)| known == label).map(|(_, token)| token.clone())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_adds_looks_streams_and_approves_by_commands_and_buttons_and_the_history_says_who() {
+    let house = House::open().await;
+    let (room, server) = (&house.room, &house.room.server);
+    let added = server.command(&owner(), CHANNEL, "add", &[("title", "Say hello"), ("text", "in a file")]);
+    wait_until("the task", RUN, || server.answered(&added).1.iter().any(|m| m.text.contains("is added")));
+    house.until(1, "needs_review").await;
+    assert_eq!(house.engine.handle.task(TaskId(1)).await.expect("there").spec.body, "in a file");
+    let streamed = server.command(&owner(), CHANNEL, "stream", &[("task", "1")]);
+    wait_until("a word", RUN, || server.answered(&streamed).1.iter().any(|m| m.text.contains("follows")));
+    room.until_said("at work");
+    let shown = server.command(&owner(), CHANNEL, "show", &[("task", "#1")]);
+    let message = wait_some("buttons", RUN, || {
+        server.answered(&shown).1.into_iter().find(|message| button(message, "Approve").is_some())
+    });
+    let diff = server.press(&owner(), &message, &button(&message, "Show diff").expect("a button"));
+    wait_until("the difference", RUN, || server.answered(&diff).1.iter().any(|m| m.text.contains("+hello")));
+    server.press(&owner(), &message, &button(&message, "Approve").expect("a button"));
+    house.until(1, "done").await;
+    let approved = house.history("approved").await;
+    assert_eq!(approved.len(), 1);
+    assert!(approved[0].contains(&format!("discord user {OWNER}")), "{approved:?}");
+    wait_until("the buttons to go", RUN, || {
+        server.messages(CHANNEL).iter().any(|seen| seen.id == message.id && seen.buttons.is_empty())
+    });
+    // A button of before does nothing any more.
+    let late = server.press(&owner(), &message, &button(&message, "Approve").expect("a button"));
+    wait_until("a word", RUN, || server.answered(&late).1.iter().any(|m| m.text.contains("pressed already")));
+    room.until_quiet();
+    assert_eq!(server.too_fast(), 0);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
+    let house = House::open().await;
+    let (room, server) = (&house.room, &house.room.server);
+    server.write(&owner(), CHANNEL, "/add Say hello", None);
+    room.until_said("is added");
+    house.until(1, "needs_review").await;
+    let notice = Saying { task: Some(TaskId(1)), ..saying("#1 Say hello: asks you") };
+    room.discord.say(&notice).await.expect("said");
+    let (thread, _) = wait_some("a thread", RUN, || server.threads().into_iter().next());
+    server.write(&owner(), thread, "/why", None);
+    wait_until("an answer in the thread", RUN, || server.messages(thread).iter().any(|m| m.author != OWNER));
+    // Words that no agent hears now are answered with a receipt, or with why not.
+    let before = server.messages(thread).len();
+    server.write(&owner(), thread, "use a capital H", None);
+    wait_until("a receipt", RUN, || server.messages(thread).len() > before + 1);
+    // What is said in the channel to nobody is nobody's.
+    server.write(&owner(), CHANNEL, "lunch?", None);
+    let command = server.command(&owner(), thread, "show", &[]);
+    wait_until("the task of the thread", RUN, || server.answered(&command).1.iter().any(|m| m.text.contains("Say hello")));
+    assert!(!server.said().iter().any(|message| message.text.contains("lunch")));
+    house.close().await;
+}

@@ -1,0 +1,159 @@
+//! The gateway of the server: hello, identify or resume, heartbeats, events in their order.
+
+use super::{APPLICATION, Session, Shared, TOKEN};
+use futures::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::sync::Arc;
+use tokio::net::TcpStream;
+use tokio_websockets::{CloseCode, Message, ServerBuilder, WebSocketStream};
+
+/// The intent to read what is written.
+const READING: u64 = 1 << 15;
+/// How often a client has to tell that it is there, in milliseconds.
+const HEARTBEAT: u64 = 41_250;
+
+/// Serves until it is dropped.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let mut open = tokio::task::JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let shared = Arc::clone(&shared);
+        open.spawn(async move {
+            if let Ok((_, socket)) = ServerBuilder::new().accept(stream).await {
+                shared.book().connections += 1;
+                converse(socket, &shared).await;
+                shared.book().connections -= 1;
+            }
+        });
+    }
+}
+
+struct Connection {
+    session: Option<String>,
+    /// Events that were told.
+    told: usize,
+    epoch: usize,
+}
+
+async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
+    let hello = json!({ "op": 10, "d": { "heartbeat_interval": HEARTBEAT } });
+    if send(&mut socket, &hello).await.is_err() {
+        return;
+    }
+    let mut connection = Connection { session: None, told: 0, epoch: shared.book().epoch };
+    loop {
+        let news = shared.news.notified();
+        tokio::pin!(news);
+        news.as_mut().enable();
+        if let Some(code) = closing(&mut connection, shared) {
+            close(&mut socket, code).await;
+            return;
+        }
+        if tell(&mut socket, &mut connection, shared).await.is_err() {
+            return;
+        }
+        tokio::select! {
+            () = news => {}
+            message = socket.next() => {
+                let Some(Ok(message)) = message else { return };
+                let Some(text) = message.as_text() else { return };
+                let said: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+                match hear(&said, &mut connection, shared) {
+                    Ok(answers) => {
+                        for answer in answers {
+                            if send(&mut socket, &answer).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
+                    Err(code) => {
+                        close(&mut socket, code).await;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn closing(connection: &mut Connection, shared: &Shared) -> Option<u16> {
+    let book = shared.book();
+    if book.epoch == connection.epoch {
+        return None;
+    }
+    connection.epoch = book.epoch;
+    book.closing
+}
+
+/// What a client says. An error is the code that the connection is closed with.
+fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Vec<Value>, u16> {
+    let mut book = shared.book();
+    let data = &said["d"];
+    let is_token = book.takes_token && data["token"] == format!("Bot {TOKEN}");
+    match said["op"].as_u64() {
+        Some(1) => Ok(vec![json!({ "op": 11 })]),
+        Some(2 | 6) if !is_token => Err(4004),
+        Some(2) => {
+            let intents = data["intents"].as_u64().unwrap_or_default();
+            if intents & READING != 0 && !book.reading {
+                return Err(4014);
+            }
+            book.identified += 1;
+            let session = format!("session-{}", book.identified);
+            book.sessions.insert(session.clone(), Session { intents, ..Session::default() });
+            let ready = json!({
+                "op": 0, "t": "READY", "s": 1, "d": {
+                    "v": 10, "guilds": [], "session_id": session, "resume_gateway_url": book.gateway_url, "shard": [0, 1],
+                    "user": { "id": APPLICATION.to_string(), "username": "orch", "discriminator": "0", "avatar": null,
+                              "bot": true, "email": null, "flags": 0, "mfa_enabled": false, "verified": true },
+                    "application": { "id": APPLICATION.to_string(), "flags": 0 },
+                },
+            });
+            connection.session = Some(session);
+            connection.told = 0;
+            Ok(vec![ready])
+        }
+        Some(6) => {
+            let name = data["session_id"].as_str().unwrap_or_default().to_owned();
+            if !book.sessions.contains_key(&name) {
+                return Ok(vec![json!({ "op": 9, "d": false })]);
+            }
+            book.resumed += 1;
+            // The first event has the number 2: READY had 1.
+            connection.told = data["seq"].as_u64().map_or(0, |seq| usize::try_from(seq.saturating_sub(1)).unwrap_or(0));
+            connection.session = Some(name);
+            let seq = connection.told + 1;
+            Ok(vec![json!({ "op": 0, "t": "RESUMED", "s": seq, "d": {} })])
+        }
+        _ => Ok(Vec::new()),
+    }
+}
+
+async fn tell(
+    socket: &mut WebSocketStream<TcpStream>,
+    connection: &mut Connection,
+    shared: &Shared,
+) -> Result<(), tokio_websockets::Error> {
+    loop {
+        let next = {
+            let book = shared.book();
+            let session = connection.session.as_ref().and_then(|name| book.sessions.get(name));
+            session.and_then(|session| session.events.get(connection.told)).cloned()
+        };
+        let Some(mut event) = next else { return Ok(()) };
+        event["s"] = json!(connection.told + 2);
+        send(socket, &event).await?;
+        connection.told += 1;
+    }
+}
+
+async fn send(socket: &mut WebSocketStream<TcpStream>, value: &Value) -> Result<(), tokio_websockets::Error> {
+    socket.send(Message::text(value.to_string())).await
+}
+
+async fn close(socket: &mut WebSocketStream<TcpStream>, code: u16) {
+    let code = CloseCode::try_from(code).unwrap_or(CloseCode::NORMAL_CLOSURE);
+    socket.send(Message::close(Some(code), "")).await.ok();
+    socket.close().await.ok();
+}

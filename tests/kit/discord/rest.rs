@@ -1,0 +1,214 @@
+//! The REST API of the server.
+
+use super::book::{Book, Posted, Request};
+use super::{APPLICATION, Person, Shared, TOKEN};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Response, Uri};
+use serde_json::{Value, json};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+/// Serves until it is dropped.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let app = Router::new().fallback(answer).with_state(shared);
+    axum::serve(listener, app).await.ok();
+}
+
+struct Told {
+    status: u16,
+    body: Value,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Told {
+    fn ok(body: Value) -> Self {
+        Self { status: 200, body, headers: Vec::new() }
+    }
+
+    fn refused(status: u16, code: u64) -> Self {
+        Self { status, body: json!({ "code": code, "message": format!("error {code}") }), headers: Vec::new() }
+    }
+
+    fn later(seconds: f64, scope: &str) -> Self {
+        let body =
+            json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": scope == "global" });
+        let headers = vec![
+            ("retry-after", format!("{}", seconds.ceil())),
+            ("x-ratelimit-scope", scope.to_owned()),
+            ("x-ratelimit-bucket", "messages".to_owned()),
+            ("x-ratelimit-limit", Book::rate().to_string()),
+            ("x-ratelimit-remaining", "0".to_owned()),
+            ("x-ratelimit-reset-after", format!("{seconds:.3}")),
+        ];
+        Self { status: 429, body, headers }
+    }
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response<Body> {
+    let path = uri.path().trim_start_matches("/api/v10").to_owned();
+    let what = format!("{method} {path}");
+    let (body, files) = read(&headers, &body);
+    let told = {
+        let mut book = shared.book();
+        let told = match fault(&mut book, &what) {
+            Some(told) => told,
+            None if !is_authorized(&book, &path, &headers) => Told::refused(401, 0),
+            None => route(&mut book, &method, &path, uri.query().unwrap_or_default(), &body, files),
+        };
+        book.requests.push(Request { what, body, status: told.status });
+        told
+    };
+    let mut response = Response::builder().status(told.status).header("content-type", "application/json");
+    for (name, value) in told.headers {
+        response = response.header(name, value);
+    }
+    let body = if told.status == 204 { Body::empty() } else { Body::from(told.body.to_string()) };
+    response.body(body).expect("a response")
+}
+
+fn fault(book: &mut Book, what: &str) -> Option<Told> {
+    let fault = book.faults.iter_mut().find(|fault| fault.times > 0 && what.contains(&fault.to))?;
+    fault.times -= 1;
+    let (status, code) = (fault.status, fault.code);
+    Some(match status {
+        #[expect(clippy::cast_precision_loss, reason = "some seconds")]
+        429 => Told::later(code as f64, "user"),
+        status => Told::refused(status, code),
+    })
+}
+
+/// What belongs to an interaction needs its token only.
+fn is_authorized(book: &Book, path: &str, headers: &HeaderMap) -> bool {
+    let is_of_an_interaction = path.starts_with("/interactions/") || path.starts_with("/webhooks/");
+    let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
+    is_of_an_interaction || (book.takes_token && sent == Some(&format!("Bot {TOKEN}")))
+}
+
+fn route(
+    book: &mut Book,
+    method: &Method,
+    path: &str,
+    query: &str,
+    body: &Value,
+    files: Vec<(String, String)>,
+) -> Told {
+    let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let id = |text: &str| text.parse::<u64>().unwrap_or_default();
+    match (method.as_str(), parts.as_slice()) {
+        ("GET", ["applications", "@me"] | ["oauth2", "applications", "@me"]) => Told::ok(application()),
+        ("GET", ["users", "@me"]) => Told::ok(me()),
+        ("GET", ["channels", channel]) => match book.channel_json(id(channel)) {
+            Some(channel) => Told::ok(channel),
+            None => Told::refused(404, 10_003),
+        },
+        ("GET", ["channels", channel, "messages"]) if book.has(id(channel)) => {
+            let after = query.split('&').find_map(|pair| pair.strip_prefix("after=")).map_or(0, id);
+            Told::ok(Value::Array(book.after(id(channel), after)))
+        }
+        ("PUT", ["applications", _, "commands"] | ["applications", _, "guilds", _, "commands"]) => register(book, body),
+        ("POST", ["channels", channel, "messages"]) => {
+            paced(book, id(channel), |book| book.post(id(channel), body, files))
+        }
+        ("PATCH", ["channels", channel, "messages", message]) => {
+            paced(book, id(channel), |book| book.edit(id(channel), id(message), body))
+        }
+        ("POST", ["channels", channel, "messages", message, "threads"]) => {
+            let name = body["name"].as_str().unwrap_or_default();
+            match book.begin_thread(id(channel), id(message), name) {
+                Ok(thread) => Told::ok(book.channel_json(thread).expect("a thread")),
+                Err(code) => Told::refused(400, code),
+            }
+        }
+        ("POST", ["interactions", _, token, "callback"]) => match book.acknowledge(token, body) {
+            Ok(()) => Told { status: 204, body: Value::Null, headers: Vec::new() },
+            Err(code) => Told::refused(if code == 40_060 { 400 } else { 404 }, code),
+        },
+        ("PATCH", ["webhooks", _, token, "messages", "@original"]) => {
+            message(book, |book| book.answer(token, body, files, true))
+        }
+        ("POST", ["webhooks", _, token]) => message(book, |book| book.answer(token, body, files, false)),
+        _ => Told::refused(404, 0),
+    }
+}
+
+fn register(book: &mut Book, body: &Value) -> Told {
+    let commands = body.as_array().cloned().unwrap_or_default();
+    let is_named = |command: &Value| {
+        let name = command["name"].as_str().unwrap_or_default();
+        let description = command["description"].as_str().unwrap_or_default();
+        let is_name =
+            (1..=32).contains(&name.len()) && name.chars().all(|c| c.is_ascii_lowercase() || "-_".contains(c));
+        is_name && (1..=100).contains(&description.chars().count())
+    };
+    if commands.len() > 100 || !commands.iter().all(is_named) {
+        return Told::refused(400, 50_035);
+    }
+    book.commands.clone_from(&commands);
+    Told::ok(Value::Array(Vec::new()))
+}
+
+fn paced(book: &mut Book, channel: u64, act: impl FnOnce(&mut Book) -> Result<Posted, u64>) -> Told {
+    match book.pace(channel) {
+        Err(wait) => Told::later(wait, "user"),
+        Ok((remaining, reset)) => {
+            let mut told = message(book, act);
+            told.headers = vec![
+                ("x-ratelimit-bucket", "messages".to_owned()),
+                ("x-ratelimit-limit", Book::rate().to_string()),
+                ("x-ratelimit-remaining", remaining.to_string()),
+                ("x-ratelimit-reset-after", format!("{reset:.3}")),
+                ("x-ratelimit-scope", "user".to_owned()),
+            ];
+            told
+        }
+    }
+}
+
+fn message(book: &mut Book, act: impl FnOnce(&mut Book) -> Result<Posted, u64>) -> Told {
+    match act(book) {
+        Ok(message) => Told::ok(book.message_json(&message, &Person::new(APPLICATION), None, true)),
+        Err(code @ (10_003 | 10_008 | 10_015)) => Told::refused(404, code),
+        Err(code) => Told::refused(400, code),
+    }
+}
+
+fn application() -> Value {
+    json!({
+        "id": APPLICATION.to_string(), "name": "orch", "icon": null, "description": "", "bot_public": false,
+        "bot_require_code_grant": false, "verify_key": "", "team": null, "rpc_origins": [], "flags": 0,
+        "redirect_uris": [], "tags": [],
+    })
+}
+
+fn me() -> Value {
+    json!({ "id": APPLICATION.to_string(), "username": "orch", "discriminator": "0", "avatar": null, "bot": true })
+}
+
+/// The JSON of a request, and the files of one in parts.
+fn read(headers: &HeaderMap, body: &[u8]) -> (Value, Vec<(String, String)>) {
+    let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Some(boundary) = kind.split("boundary=").nth(1) else {
+        return (serde_json::from_slice(body).unwrap_or(Value::Null), Vec::new());
+    };
+    let text = String::from_utf8_lossy(body);
+    let (mut json, mut files) = (Value::Null, Vec::new());
+    for part in text.split(&format!("--{boundary}")) {
+        let Some((head, content)) = part.split_once("\r\n\r\n") else { continue };
+        let content = content.trim_end_matches("\r\n");
+        if head.contains("payload_json") {
+            json = serde_json::from_str(content).unwrap_or(Value::Null);
+        } else if let Some(name) = head.split("filename=\"").nth(1).and_then(|rest| rest.split('"').next()) {
+            files.push((name.to_owned(), content.to_owned()));
+        }
+    }
+    (json, files)
+}
