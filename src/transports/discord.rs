@@ -216,7 +216,9 @@ mod tests {
         for url in ["https://discord.example", "wss://gateway.example/?v=10", "http://127.0.0.1:80", "ws://[::1]:9"] {
             assert!(is_safe(url), "{url}");
         }
-        for url in ["http://discord.example", "ws://10.0.0.1", "discord.com", "http://127.0.0.1.example", "https://a@b", ""] {
+        for url in
+            ["http://discord.example", "ws://10.0.0.1", "discord.com", "http://127.0.0.1.example", "https://a@b", ""]
+        {
             assert!(!is_safe(url), "{url}");
         }
     }

@@ -6,7 +6,9 @@
 pub mod chat;
 pub mod conversation;
 pub mod discord;
+mod handled;
 mod health;
+mod pace;
 mod streams;
 pub mod telegram;
 

@@ -136,8 +136,12 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
     room.until_quiet();
     assert_eq!(asked.load(Ordering::SeqCst), 0, "nothing was asked of the engine");
     assert!(interactions.iter().all(|token| server.answered(token) == (false, Vec::new())));
-    let told: Vec<String> =
-        server.messages(CHANNEL).into_iter().map(|message| message.text).filter(|text| text.contains("not on the list")).collect();
+    let told: Vec<String> = server
+        .messages(CHANNEL)
+        .into_iter()
+        .map(|message| message.text)
+        .filter(|text| text.contains("not on the list"))
+        .collect();
     let all = told.concat();
     for n in 0..20 {
         let times = all.matches(&(STRANGER + n).to_string()).count();
@@ -158,7 +162,9 @@ async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
     let room = room.listening();
     let member = Person { roles: vec![ROLE], ..Person::new(4_000) };
     let answered = room.server.command(&member, CHANNEL, "show", &[("task", "7")]);
-    wait_until("an answer", RUN, || room.server.answered(&answered).1.iter().any(|m| m.text.contains("there is no task 7")));
+    wait_until("an answer", RUN, || {
+        room.server.answered(&answered).1.iter().any(|m| m.text.contains("there is no task 7"))
+    });
     let before = asked.load(Ordering::SeqCst);
     let notice = Saying {
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7) } }],
@@ -232,7 +238,9 @@ async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
     server.allow_reading(false);
     let (client, asked) = counting();
     let room = Room::open(server, Shelf::in_memory(), client).listening();
-    wait_until("the lack to be told", RUN, || room.discord.trouble().is_some_and(|why| why.contains("Message Content Intent")));
+    wait_until("the lack to be told", RUN, || {
+        room.discord.trouble().is_some_and(|why| why.contains("Message Content Intent"))
+    });
     let answered = room.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
     wait_until("an answer", RUN, || !room.server.answered(&answered).1.is_empty());
     assert_eq!(asked.load(Ordering::SeqCst), 1);
@@ -247,7 +255,10 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
     let room = Room::open(server, Shelf::in_memory(), client);
     wait_until("the trouble", RUN, || room.discord.trouble().is_some_and(|why| why.contains("token")));
     let refused = room.discord.say(&saying("hello")).await;
-    assert!(matches!(&refused, Err(Refusal::Never(why)) if why.contains("token") && !why.contains(TOKEN)), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Refusal::Never(why)) if why.contains("token") && !why.contains(TOKEN)),
+        "{refused:?}"
+    );
     let server = room.close().await;
     assert!(server.requests().len() < 10, "{}", server.requests().len());
 }
@@ -331,8 +342,7 @@ impl House {
     async fn open() -> Self {
         let sealed = SealedBox::new();
         let repo = sealed.repo("shop");
-        let work =
-            "#!/bin/sh\ncat > /dev/null\necho at work\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n";
+        let work = "#!/bin/sh\ncat > /dev/null\necho at work\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n";
         sealed.program("bot", work);
         // What never passes its check asks a person.
         sealed.config(
@@ -435,7 +445,9 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
     // What is said in the channel to nobody is nobody's.
     server.write(&owner(), CHANNEL, "lunch?", None);
     let command = server.command(&owner(), thread, "show", &[]);
-    wait_until("the task of the thread", RUN, || server.answered(&command).1.iter().any(|m| m.text.contains("Say hello")));
+    wait_until("the task of the thread", RUN, || {
+        server.answered(&command).1.iter().any(|m| m.text.contains("Say hello"))
+    });
     assert!(!server.said().iter().any(|message| message.text.contains("lunch")));
     house.close().await;
 }

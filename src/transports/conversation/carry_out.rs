@@ -160,7 +160,7 @@ impl Order {
             if let Some(there) = self.told_already(id, &words).await? {
                 return Ok(there);
             }
-            let new = NewMessage { text: words, wait_seconds: RECEIPT };
+            let new = NewMessage { text: words, wait_seconds: RECEIPT, model: None };
             self.client.post(&format!("/v1/tasks/{id}/send"), &new).await
         };
         match done.await {

@@ -145,12 +145,7 @@ impl Api {
     }
 
     /// Says something in as many messages as it takes. Returns the first.
-    pub async fn say(
-        &self,
-        channel: Id<ChannelMarker>,
-        saying: &Saying,
-        buttons: &[Armed],
-    ) -> Result<Place, Refusal> {
+    pub async fn say(&self, channel: Id<ChannelMarker>, saying: &Saying, buttons: &[Armed]) -> Result<Place, Refusal> {
         let texts = render::messages(saying);
         let rows = rows(buttons);
         let files = files(saying.document.as_ref());

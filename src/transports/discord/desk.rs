@@ -11,7 +11,7 @@ use crate::transports::conversation::buttons::{Minted, bind, mint};
 use crate::transports::conversation::live::Stage;
 use crate::transports::conversation::shelf::Shelf;
 use crate::transports::health::{Health, Way};
-use crate::transports::telegram::pace::{Due, Limits, Pace, Queue, Urgency};
+use crate::transports::pace::{Due, Limits, Pace, Queue, Urgency};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

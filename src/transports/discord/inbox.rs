@@ -289,7 +289,11 @@ mod tests {
         assert_eq!(commands.len(), COMMANDS.len());
         for command in &commands {
             assert!((1..=LONGEST).contains(&command.description.chars().count()), "{}", command.name);
-            assert!(command.options.iter().all(|option| option.name != "more"), "{} takes what has no name", command.name);
+            assert!(
+                command.options.iter().all(|option| option.name != "more"),
+                "{} takes what has no name",
+                command.name
+            );
         }
     }
 

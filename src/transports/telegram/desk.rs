@@ -1,14 +1,12 @@
 //! What goes out to one chat: one request after the other, as often as the service allows, in the order of [`pace`]. What
 //! was refused for now is said again; what cannot be said is told to whoever waits for it.
 //!
-//! [`pace`]: super::pace
+//! [`pace`]: crate::transports::pace
 
 use super::client::{Bot, BotError};
-use super::health::{Health, Way};
 use super::markup::{one_page, render};
 use super::meaning::{self, Meaning};
 use super::now;
-use super::pace::{Due, Limits, Pace, Queue, Urgency};
 use super::threads::{Place, Threads};
 use crate::domain::channel::{Document, Saying};
 use crate::domain::ids::TaskId;
@@ -16,6 +14,8 @@ use crate::transports::chat::Refusal;
 use crate::transports::conversation::buttons::{Minted, bind, mint};
 use crate::transports::conversation::live::Stage;
 use crate::transports::conversation::shelf::Shelf;
+use crate::transports::health::{Health, Way};
+use crate::transports::pace::{Due, Limits, Pace, Queue, Urgency};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,24 +3,23 @@
 
 pub mod client;
 mod desk;
-mod health;
 mod inbox;
 mod markup;
 mod meaning;
-pub(in crate::transports) mod offset;
-pub(in crate::transports) mod pace;
 mod polling;
 mod threads;
 mod wire;
 
-pub use pace::Limits;
+pub use super::pace::Limits;
 
 use super::Channel;
 use super::chat::Refusal;
+use super::conversation::Conversation;
 use super::conversation::live::{Stage, follow};
 use super::conversation::shelf::Shelf;
 use super::conversation::told;
-use super::conversation::{Conversation, Stop};
+use super::health::{Health, Way};
+use super::streams::Streams;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::Telegram as Settings;
@@ -30,14 +29,12 @@ use crate::domain::ids::TaskId;
 use crate::engine::handle::EngineHandle;
 use client::{Bot, BotError, SetupError};
 use desk::Desk;
-use health::{Health, Way};
 use inbox::Listed;
 use jiff::Timestamp;
 use polling::Poller;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -86,7 +83,7 @@ struct Parts {
     /// Where each of the listed may speak with the bot alone.
     private: BTreeMap<i64, Desk>,
     health: Health,
-    streams: Streams,
+    streams: Streams<i64>,
 }
 
 fn now() -> Timestamp {
@@ -102,7 +99,7 @@ impl Telegram {
         let Setup { token, chat, users, api_url, limits } = setup;
         let bot = Bot::new(&api_url, token)?;
         let listed = Listed { chat, users: users.iter().map(i64::to_string).collect() };
-        let health = Health::default();
+        let health = Health::new(ChannelKind::Telegram);
         let desk = |chat| Desk::new(bot.clone(), chat, shelf.clone(), listed.users.clone(), health.clone(), limits);
         let private = users.iter().filter(|user| **user != chat).map(|user| (*user, desk(*user))).collect();
         let desk = desk(chat);
@@ -194,51 +191,6 @@ impl Channel for Telegram {
     async fn change(&self, message: &str, saying: &Saying) -> Result<(), Refusal> {
         let message = message.parse().map_err(|_| Refusal::Gone)?;
         self.0.desk.change(message, saying).await
-    }
-}
-
-/// Output that is being shown, by chat and task.
-#[derive(Default)]
-struct Streams {
-    open: Mutex<BTreeMap<(i64, TaskId), (u64, CancellationToken)>>,
-    last: AtomicU64,
-}
-
-impl Streams {
-    /// One for this task; another one that is open there ends.
-    fn begin(&self, chat: i64, task: TaskId) -> (u64, CancellationToken) {
-        let (key, stop) = (self.last.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, before)) = open.insert((chat, task), (key, stop.clone())) {
-            before.cancel();
-        }
-        (key, stop)
-    }
-
-    fn ended(&self, chat: i64, task: TaskId, key: u64) {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.get(&(chat, task)).is_some_and(|(known, _)| *known == key) {
-            open.remove(&(chat, task));
-        }
-    }
-
-    /// Ends those that are meant, and tells how many these are.
-    fn stop(&self, which: Option<(i64, Stop)>) -> usize {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_meant = |chat: i64, task: TaskId| match which {
-            None => true,
-            Some((there, Stop::All)) => chat == there,
-            Some((there, Stop::Task(wanted))) => chat == there && task == wanted,
-        };
-        let before = open.len();
-        open.retain(|(chat, task), (_, stop)| {
-            let ends = is_meant(*chat, *task);
-            if ends {
-                stop.cancel();
-            }
-            !ends
-        });
-        before - open.len()
     }
 }
 

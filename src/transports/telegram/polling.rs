@@ -4,7 +4,6 @@
 use super::client::BotError;
 use super::inbox::{Heard, Pressed, Words, hear};
 use super::meaning::{self, Meaning};
-use super::offset::Offset;
 use super::threads::MESSAGE;
 use super::wire::{ALLOWED_UPDATES, Chat, Fetchable, File, Update, User};
 use super::{Telegram, conversation, now, trouble};
@@ -16,6 +15,8 @@ use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, UNDER, US
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::words::COMMANDS;
 use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
+use crate::transports::handled::Offset;
+use crate::transports::streams::stopped;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -263,11 +264,7 @@ impl Poller<'_> {
             self.telegram.stream(chat, task, self.client, self.tracker);
         }
         if let Some(stop) = answer.stop_stream {
-            let said = match self.telegram.0.streams.stop(Some((chat, stop))) {
-                0 => "No stream was open here.".to_owned(),
-                1 => "The stream ends.".to_owned(),
-                some => format!("{some} streams end."),
-            };
+            let said = stopped(self.telegram.0.streams.stop(Some((chat, stop))));
             desk.answer(told::sentence(said));
         }
     }
