@@ -6,13 +6,15 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::{self, Durability};
 use crate::config::home::Home;
 use crate::engine::{
-    Damage, Mode, RestoreWish, Restored, Signals, interrupted_rebuild, interrupted_restore, last_damage, rebuild,
-    restore, suspect,
+    Damage, Mode, RestoreWish, Restored, Signals, believe, interrupted_rebuild, interrupted_restore, last_damage,
+    rebuild, restore, suspect,
 };
 use crate::store::journal::{Care, Journal, JournalError, Loaded, whole};
 use jiff::{SignedDuration, Timestamp};
 use std::path::Path;
 
+/// In it stands when a suspected journal was found to be whole.
+const ACQUITTED: &str = "acquitted";
 /// A journal that is damaged again within this time is not rebuilt by itself.
 const SOON: SignedDuration = SignedDuration::from_mins(10);
 
@@ -23,7 +25,7 @@ impl Setup {
             return Err(OpenError::Restoring { file });
         }
         let (path, care) = (self.home.journal(), care_of(mode));
-        let cause = match known_damage(&self.home) {
+        let cause = match known_damage(&self.home, SystemClock.now()) {
             Some(cause) => cause,
             None => match Journal::open_with(&path, care) {
                 Err(error) if error.is_damage() => error.to_string(),
@@ -52,7 +54,7 @@ impl Setup {
         if let Some(file) = interrupted_restore(&self.home) {
             return Err(OpenError::Restoring { file });
         }
-        let cause = match known_damage(&self.home) {
+        let cause = match known_damage(&self.home, SystemClock.now()) {
             Some(cause) => cause,
             None if !self.home.journal().exists() => return Ok(None),
             None => match self.look() {
@@ -103,8 +105,10 @@ fn rebuilt_just_now(home: &Home, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// What is known of the journal's damage before it is opened.
-fn known_damage(home: &Home) -> Option<String> {
-    if let Ok(cause) = fs::read_text(&suspect(home), 64 << 10) {
+fn known_damage(home: &Home, now: Timestamp) -> Option<String> {
+    if let Ok(cause) = fs::read_text(&suspect(home), 64 << 10)
+        && !is_acquitted(home, &cause, now)
+    {
         return Some(cause);
     }
     if interrupted_rebuild(home) {
@@ -112,6 +116,27 @@ fn known_damage(home: &Home) -> Option<String> {
     }
     let has_runs = || home.runs().read_dir().is_ok_and(|mut runs| runs.next().is_some());
     (!home.journal().exists() && has_runs()).then(|| format!("{} is gone", home.journal().display()))
+}
+
+/// A journal that is suspected is looked at whole: what an engine took for damage may have been a disk that failed for a
+/// moment. It is acquitted once in a while only: what is suspected again so soon is damaged in a way that no look finds.
+fn is_acquitted(home: &Home, cause: &str, now: Timestamp) -> bool {
+    let note = home.damaged().join(ACQUITTED);
+    let last = fs::read_text(&note, 64).ok().and_then(|text| text.trim().parse::<Timestamp>().ok());
+    if last.is_some_and(|last| now.duration_since(last).abs() < SOON) {
+        return false;
+    }
+    if let Err(error) = whole(&home.journal()) {
+        tracing::warn!(%error, cause, "the journal was suspected and is not acquitted");
+        return false;
+    }
+    let noted = fs::write_private(&note, now.to_string().as_bytes(), Durability::Synced);
+    let believed = noted.and_then(|()| believe(home));
+    match &believed {
+        Ok(()) => tracing::info!(cause, "the journal was suspected, examined, and is whole"),
+        Err(error) => tracing::warn!(%error, "that the journal is whole cannot be written down"),
+    }
+    believed.is_ok()
 }
 
 /// The engine found damage while it ran: whoever opens the journal next rebuilds it.
@@ -166,6 +191,28 @@ mod tests {
         }
         assert_eq!(kept(), before, "nothing more is kept");
         assert!(setup.mend().await.expect("a person may").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_was_suspected_wrongly_is_used_as_it_is_and_not_for_ever() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::new(dir.path(), None);
+        let orch = "/bin/false".into();
+        let setup = Setup { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new(), orch };
+        setup.prepare().expect("made");
+        let (journal, _, _) = setup.open_journal(Mode::Serve).await.expect("a journal");
+        journal.leave().await;
+        distrust(&home, "a disk that failed for a moment");
+        // A short command as well.
+        let (journal, _, damage) = setup.open_journal(Mode::Command).await.expect("acquitted");
+        assert!(damage.is_none() && !suspect(&home).exists());
+        journal.leave().await;
+        distrust(&home, "again");
+        let refused = setup.open_journal(Mode::Command).await.map(|_| ());
+        assert!(matches!(refused, Err(OpenError::Damaged { ref cause }) if cause == "again"), "{refused:?}");
+        let (journal, _, damage) = setup.open_journal(Mode::Serve).await.expect("rebuilt");
+        assert!(damage.is_some());
+        journal.leave().await;
     }
 
     #[test]

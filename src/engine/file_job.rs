@@ -105,7 +105,13 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     let is_new = known.settings.as_ref() != Some(&of_settings);
     let settings = (is_new && quiet_at.is_none()).then(|| doors.sources.load(projects, Some(settings)));
     let quiet_at = quiet_at.filter(|_| is_new);
-    let of_settings = if quiet_at.is_some() { known.settings } else { Some(of_settings) };
+    // What could not be looked at is looked at again, though it does not change.
+    let is_missed = settings.as_ref().is_some_and(|settings| settings.is_missed);
+    let of_settings = match (quiet_at, is_missed) {
+        (Some(_), _) => known.settings,
+        (None, true) => None,
+        (None, false) => Some(of_settings),
+    };
     let changed = known.tasks != Some(of_tasks) || !known.missing.is_empty();
     let as_agreed = || known.agreed.is_some_and(|agreed| Digest::of_file(&path).ok() == Some(agreed.digest()));
     let news = match changed {

@@ -88,7 +88,7 @@ pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use rebuild::{
-    Asked, RebuildError, Report as Damage, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
+    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
 };
 pub use recurring::timer_of;
 pub use search::{Found, Trouble, Wanted, search};

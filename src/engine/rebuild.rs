@@ -107,7 +107,7 @@ pub fn supersede(home: &Home, by: &'static str, now: Timestamp) -> Result<(), Fs
 ///
 /// # Errors
 /// The mark cannot be removed.
-fn believe(home: &Home) -> Result<(), FsError> {
+pub fn believe(home: &Home) -> Result<(), FsError> {
     let path = suspect(home);
     match std::fs::remove_file(&path) {
         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {

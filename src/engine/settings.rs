@@ -1,7 +1,7 @@
 //! The settings in force: the person's own and each project's, with the agents that are installed. Read whole and
 //! swapped whole; a file that does not read keeps the last good settings in force.
 
-use crate::adapters::fs;
+use crate::adapters::fs::{self, FsError};
 use crate::adapters::machine;
 use crate::adapters::process::which;
 use crate::agents::DialectKind;
@@ -18,6 +18,7 @@ use crate::domain::task::Task;
 use crate::store::journal::Project;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct Settings {
     pub problems: Vec<String>,
     /// Why nothing is known of what the person set: the files do not read, and never did since the start.
     pub unread: Option<String>,
+    /// A file could not be looked at, whatever stands in it: it is to be tried again though it does not change.
+    pub is_missed: bool,
     /// Agents that are not chosen while others are left.
     pub avoided: Vec<String>,
     /// What is to be known of agents' money, by their names.
@@ -77,10 +80,12 @@ impl Sources {
     /// Reads everything. `last` stays in force for what does not read.
     pub fn load(&self, projects: &[Project], last: Option<&Settings>) -> Settings {
         let mut problems = Vec::new();
-        let global = self.global(&mut problems);
-        let is_missed = !problems.is_empty();
-        let read = self.read(&global, None, &mut problems).filter(|_| !is_missed).map(Arc::new);
-        let (config, unread) = match (read, last) {
+        let (global, lacking) = self.global();
+        let mut is_missed = lacking.as_ref().is_some_and(Unread::is_missed);
+        problems.extend(lacking.map(Unread::into_problem));
+        let without_global = !problems.is_empty();
+        let read = self.read(&global, None, &mut problems).filter(|_| !without_global).map(Arc::new);
+        let (config, mut unread) = match (read, last) {
             (Some(config), _) => (config, None),
             (None, Some(last)) => (Arc::clone(&last.config), last.unread.as_ref().and(problems.first().cloned())),
             // With the defaults, agents would begin without the limits and the checks that are set there.
@@ -89,11 +94,21 @@ impl Sources {
         let mut of_projects = BTreeMap::new();
         for project in projects {
             let known = last.and_then(|s| s.projects.get(&project.dir));
-            let layer = self.project_layer(project, &mut problems);
-            let read = match layer {
-                Some(layer) => self.read(&global, Some(layer), &mut problems).map(Arc::new),
-                None => Some(Arc::clone(&config)),
+            let read = match self.project_layer(project) {
+                // A project's own words say nothing without those that they stand on.
+                Ok(Some(layer)) if !without_global => self.read(&global, Some(layer), &mut problems).map(Arc::new),
+                Ok(Some(_)) => None,
+                Ok(None) => Some(Arc::clone(&config)),
+                Err(unread) => {
+                    is_missed |= unread.is_missed();
+                    problems.push(unread.into_problem());
+                    None
+                }
             };
+            if read.is_none() && is_missed && known.is_none() {
+                // Its checks and limits may stand there: nothing begins without them.
+                unread = unread.or_else(|| problems.first().cloned());
+            }
             // A project whose file does not read runs with what held before, or with no settings of its own.
             let config = read.or_else(|| known.cloned()).unwrap_or_else(|| Arc::clone(&config));
             of_projects.insert(project.dir.clone(), config);
@@ -103,33 +118,28 @@ impl Sources {
         let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
         let advice = last.map(|last| last.advice.clone()).unwrap_or_default();
         let identity = identity_of(&self.environment);
-        Settings { config, installed, problems, unread, avoided, advice, identity, projects: of_projects }
+        Settings { config, installed, problems, unread, is_missed, avoided, advice, identity, projects: of_projects }
     }
 
-    fn global(&self, problems: &mut Vec<String>) -> Vec<Layer> {
+    fn global(&self) -> (Vec<Layer>, Option<Unread>) {
         let mut layers = vec![Layer::Environment(self.environment.clone()), Layer::Flags(self.flags.clone())];
         let path = self.home.config_file();
         match read_text(&path) {
-            Ok(Some(text)) => layers.push(Layer::Global { path, text }),
-            Ok(None) => {}
-            Err(problem) => problems.push(problem),
+            Ok(text) => {
+                layers.extend(text.map(|text| Layer::Global { path, text }));
+                (layers, None)
+            }
+            Err(unread) => (layers, Some(unread)),
         }
-        layers
     }
 
-    fn project_layer(&self, project: &Project, problems: &mut Vec<String>) -> Option<Layer> {
+    fn project_layer(&self, project: &Project) -> Result<Option<Layer>, Unread> {
         let path = project_file(&project.dir);
-        match read_text(&path) {
-            Ok(Some(text)) => {
-                let trusted = project.approved.as_deref() == Some(content_id(text.as_bytes()).as_str());
-                Some(Layer::Project { path, text, trusted })
-            }
-            Ok(None) => None,
-            Err(problem) => {
-                problems.push(problem);
-                None
-            }
-        }
+        let layer = |text: String| {
+            let trusted = project.approved.as_deref() == Some(content_id(text.as_bytes()).as_str());
+            Layer::Project { path: path.clone(), text, trusted }
+        };
+        Ok(read_text(&path)?.map(layer))
     }
 
     fn read(&self, global: &[Layer], project: Option<Layer>, problems: &mut Vec<String>) -> Option<Config> {
@@ -153,11 +163,38 @@ impl Sources {
     }
 }
 
-fn read_text(path: &Path) -> Result<Option<String>, String> {
+/// Why a file says nothing.
+#[derive(Debug)]
+enum Unread {
+    /// The disk does not hand it out just now.
+    Missed(String),
+    /// It is no text, no file, or not to be read: that stays so until somebody changes it.
+    Settled(String),
+}
+
+impl Unread {
+    fn is_missed(&self) -> bool {
+        matches!(self, Self::Missed(_))
+    }
+
+    fn into_problem(self) -> String {
+        match self {
+            Self::Missed(problem) | Self::Settled(problem) => problem,
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, Unread> {
     match fs::read_limited(path, LARGEST) {
-        Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| format!("{} is not UTF-8 text", path.display())),
+        Ok(bytes) => {
+            let text = String::from_utf8(bytes).map(Some);
+            text.map_err(|_| Unread::Settled(format!("{} is not UTF-8 text", path.display())))
+        }
         Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => {
+            let said_no = matches!(&error, FsError::Io { source, .. } if source.kind() != ErrorKind::PermissionDenied);
+            Err(if said_no { Unread::Missed(error.to_string()) } else { Unread::Settled(error.to_string()) })
+        }
     }
 }
 
@@ -290,5 +327,33 @@ impl OwnedRouting {
     /// See [`Routing::after_failure`].
     pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
         self.rules().after_failure(failed_attempts, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::fs::{Durability, write_private};
+
+    #[test]
+    fn a_project_keeps_what_held_while_the_persons_own_settings_cannot_be_read() {
+        let place = tempfile::tempdir().expect("a directory");
+        let home = Home::new(place.path(), None);
+        let write =
+            |path: &Path, text: &str| write_private(path, text.as_bytes(), Durability::Cached).expect("written");
+        write(&home.config_file(), "agents: {bot: {kind: command, command: 'true'}}\n");
+        let dir = place.path().join("shop");
+        fs::create_dir_private(&dir).expect("made");
+        write(&project_file(&dir), "workflow: {max_attempts: 7}\n");
+        let project = Project { dir: dir.clone(), name: "shop".to_owned(), approved: None };
+        let sources = Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() };
+        let before = sources.load(std::slice::from_ref(&project), None);
+        let known = |settings: &Settings| settings.projects[&dir].agent("bot").is_some();
+        assert!(known(&before) && before.problems.is_empty(), "{:?}", before.problems);
+        std::fs::remove_file(home.config_file()).expect("it goes");
+        std::fs::create_dir(home.config_file()).expect("a directory in its place");
+        let after = sources.load(std::slice::from_ref(&project), Some(&before));
+        assert!(known(&after), "the project's settings stand on the person's");
+        assert!(!after.problems.is_empty() && !after.is_missed, "{:?}", after.problems);
     }
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
+/// How often it is tried again before anybody hears of it, and how long is waited before: a disk that fails for a moment
+/// need not be told, and a command in a process of its own has no later try.
+const AT_ONCE: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(100)];
 
 impl Engine {
     /// Whether something that was read while a turn was decided is damaged. Such a turn is not stored: what it rests on
@@ -30,6 +33,7 @@ impl Engine {
         if writes.is_empty() {
             return true;
         }
+        let mut at_once = AT_ONCE.iter();
         loop {
             let begun = instant();
             let error = match self.doors.journal.commit(writes.clone()).await {
@@ -40,6 +44,12 @@ impl Engine {
                 }
                 Err(error) => Arc::new(error),
             };
+            let is_final = error.is_damage() || matches!(*error, JournalError::Fenced { .. });
+            if let (false, Some(pause)) = (is_final, at_once.next()) {
+                tracing::warn!(%error, "the journal could not be written; it is tried again at once");
+                tokio::time::sleep(*pause).await;
+                continue;
+            }
             tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
             self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
             for reply in replies.drain(..) {

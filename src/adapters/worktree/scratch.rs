@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// The reason that marks a scratch worktree. The lock also keeps `git worktree prune` away.
 const REASON: &str = "orch scratch";
+/// How long is waited before a removal that failed is tried again: a disk may be full or read-only for a while.
+const REMOVE_AGAIN: [Duration; 4] =
+    [Duration::from_millis(50), Duration::from_millis(500), Duration::from_secs(2), Duration::from_secs(5)];
 
 impl Entry {
     /// Whether it is one that may be thrown away.
@@ -34,10 +37,21 @@ impl Repo {
         self.make_scratch(path, sha).await
     }
 
-    /// Throws a scratch worktree away. One that is not there is fine.
+    /// Throws a scratch worktree away. One that is not there is fine. Nobody comes by here again: what fails is tried
+    /// again, because a disk that was full for a while leaves nothing behind that way.
     pub async fn remove_scratch(&self, path: &Path) -> Result<(), WorktreeError> {
-        let _held = self.hold().await?;
-        self.drop_scratch(path).await
+        let mut pauses = REMOVE_AGAIN.iter();
+        loop {
+            let removed = async {
+                let _held = self.hold().await?;
+                self.drop_scratch(path).await
+            };
+            match (removed.await, pauses.next()) {
+                (Ok(()), _) => return Ok(()),
+                (Err(error @ WorktreeError::PathTaken { .. }), _) | (Err(error), None) => return Err(error),
+                (Err(_), Some(pause)) => tokio::time::sleep(*pause).await,
+            }
+        }
     }
 
     /// As [`Self::remove_scratch`], for a caller who holds the repository.
