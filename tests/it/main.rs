@@ -33,6 +33,7 @@ mod lives;
 mod logs;
 mod main_job;
 mod models;
+mod notices;
 mod pieces;
 mod power_cut;
 mod prompts;

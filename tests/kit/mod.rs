@@ -18,6 +18,7 @@ pub mod repo;
 pub mod sealed_box;
 pub mod terminal;
 pub mod wait;
+pub mod webhook;
 pub mod worktree_states;
 pub mod yard;
 
