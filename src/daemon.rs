@@ -2,6 +2,7 @@
 //! and lets the world wake it.
 
 mod bounded;
+mod channels;
 mod journal;
 mod tcp;
 mod unix;
@@ -119,6 +120,7 @@ pub struct Running {
     home: Home,
     engine: JoinHandle<Farewell>,
     server: JoinHandle<()>,
+    channels: Option<JoinHandle<()>>,
     closing: CancellationToken,
     parting: CancellationToken,
     waker: JoinHandle<()>,
@@ -254,12 +256,12 @@ impl Setup {
         let wake_socket = self.socket(WAKE_SOCKET);
         let api_socket = self.api_socket();
         let waker = spawn_waker(&wake_socket, &signals)?;
-        let settings_changed = Arc::new(Notify::new());
+        let (settings_changed, channels_changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         // One command reads the files once; who stays hears of changes.
         let watcher = match mode {
             Mode::Command => None,
             Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
-                watch_or_look(self.home.root(), &signals, Arc::clone(&settings_changed))
+                watch_or_look(self.home.root(), &signals, [&settings_changed, &channels_changed].map(Arc::clone))
             }
         };
         let doors = Arc::new(self.doors(journal.clone(), wake_socket.clone()));
@@ -288,8 +290,10 @@ impl Setup {
                 tracing::error!(%error, "the API stopped");
             }
         });
+        let mut channels = None;
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
             self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
+            channels = Some(self.keep_channels(handle.clone(), channels_changed, closing.clone()));
         }
         Ok(Running {
             handle,
@@ -300,6 +304,7 @@ impl Setup {
             home: self.home.clone(),
             engine: tokio::spawn(engine.run()),
             server,
+            channels,
             closing,
             parting,
             waker,
@@ -320,6 +325,7 @@ impl Running {
         self.parting.cancel();
         drop((self.handle, self.client));
         drain(self.server).await;
+        drain_all(self.channels).await;
         let farewell = self.engine.await.unwrap_or_default();
         self.waker.abort();
         part(&self.home, &self.journal, farewell).await
@@ -333,6 +339,7 @@ impl Running {
         self.parting.cancel();
         drop((self.handle, self.client));
         drain(self.server).await;
+        drain_all(self.channels).await;
         self.waker.abort();
         part(&self.home, &self.journal, farewell).await
     }
@@ -356,6 +363,13 @@ async fn drain(server: JoinHandle<()>) {
     let abort = server.abort_handle();
     if tokio::time::timeout(DRAIN, server).await.is_err() {
         abort.abort();
+    }
+}
+
+/// The same for what may not be there.
+async fn drain_all(work: Option<JoinHandle<()>>) {
+    if let Some(work) = work {
+        drain(work).await;
     }
 }
 
@@ -394,7 +408,7 @@ fn spawn_waker(path: &Path, signals: &Signals) -> Result<JoinHandle<()>, OpenErr
 /// Editors replace files by renaming, so the directory is watched and not the files.
 /// The watcher of the home. The kernel has so many for each person, and other programs may have taken them all: then files
 /// are looked at with every tick, and nothing else is worse.
-fn watch_or_look(root: &Path, signals: &Signals, settings: Arc<Notify>) -> Option<notify::RecommendedWatcher> {
+fn watch_or_look(root: &Path, signals: &Signals, settings: [Arc<Notify>; 2]) -> Option<notify::RecommendedWatcher> {
     let watched = watch(root, signals, settings);
     let told = |error: &notify::Error| {
         tracing::warn!(%error, dir = %root.display(), "the home cannot be watched; its files are looked at now and then");
@@ -402,7 +416,7 @@ fn watch_or_look(root: &Path, signals: &Signals, settings: Arc<Notify>) -> Optio
     watched.inspect_err(told).ok()
 }
 
-fn watch(root: &Path, signals: &Signals, settings: Arc<Notify>) -> notify::Result<notify::RecommendedWatcher> {
+fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 2]) -> notify::Result<notify::RecommendedWatcher> {
     let files = Arc::clone(&signals.files);
     let target = linked(root);
     let seen = target.clone();
@@ -416,7 +430,7 @@ fn watch(root: &Path, signals: &Signals, settings: Arc<Notify>) -> notify::Resul
             files.notify_one();
         }
         if concerns(&is_settings) {
-            settings.notify_one();
+            settings.iter().for_each(|changed| changed.notify_one());
         }
     })?;
     watcher.watch(root, RecursiveMode::NonRecursive)?;

@@ -5,6 +5,7 @@ pub mod crash;
 pub mod file_watch;
 pub mod fs;
 pub mod git;
+pub mod hidden_input;
 pub mod machine;
 pub mod probes;
 pub mod process;

@@ -4,6 +4,7 @@ pub mod availability;
 pub mod batches;
 pub mod breakers;
 pub mod budget;
+pub mod channels;
 pub mod claims;
 pub mod client;
 pub mod cost;

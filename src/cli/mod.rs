@@ -6,6 +6,7 @@ mod batch;
 mod breaker;
 mod budget;
 mod called;
+mod channel;
 mod config;
 mod context;
 mod cost;
@@ -26,6 +27,7 @@ mod job;
 mod leave;
 mod manual;
 mod models;
+mod notify;
 mod patterns;
 mod pause;
 mod project;
@@ -162,6 +164,11 @@ enum Command {
     Models(models::Args),
     /// Read, check and change settings
     Config(config::Args),
+    /// The ways to you beside the terminal: set them up, try them, tell how they fare
+    #[command(visible_alias = "channels")]
+    Channel(channel::Args),
+    /// Say something in your channels
+    Notify(notify::Args),
     /// The registered repositories
     #[command(visible_alias = "projects")]
     Project(project::Args),
@@ -285,6 +292,8 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Http(args) => alone(http::run(args, context)),
         Command::Models(args) => models::run(args, context),
         Command::Config(args) => alone(config::run(args, context)),
+        Command::Channel(args) => alone(channel::run(args, context)),
+        Command::Notify(args) => alone(notify::run(args, context)),
         Command::Project(args) => alone(project::run(args, context)),
         Command::Backup(args) => alone(backup::run(args, context)),
         Command::Restore(args) => alone(backup::restore(args, context)),
@@ -342,6 +351,15 @@ mod tests {
         "serve --until-idle --log stderr",
         "pulse",
         "config show --origin",
+        "channel add telegram --chat-id -100123 --allow 42 --allow 43 --token-file - --json",
+        "channel add discord --channel-id 1 --allow 2 --allow-role 3 --token-env DISCORD_TOKEN",
+        "channel add webhook --url https://example.com/hook",
+        "channel add desktop",
+        "channel list --json",
+        "channels ls",
+        "channel test telegram",
+        "channel remove webhook --json",
+        "notify Done -c telegram --channel desktop --json",
         "models list --usable --tag vision --json",
         "models resolve auto:vision --mode economical --require vision,tools --min-context 64000 --json",
         "models compare sonnet opus gpt-5.2 --json",

@@ -5,6 +5,13 @@ use super::notice::Notice;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The key of the place in the history up to which everything is in the outbox.
+pub const PLACE: &str = "notices.place";
+/// The key of the count of what was dropped and is still to be told.
+pub const DROPPED: &str = "notices.dropped";
+/// The key of how the channel fares: nothing, or why it does not take what it is told.
+pub const TROUBLE: &str = "trouble";
+
 /// A change of what a channel keeps for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kept {
@@ -93,7 +100,6 @@ pub struct Parcel {
     pub error: Option<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

@@ -45,6 +45,7 @@ impl Engine {
                 answer(turn, reply, Ok(unblocked));
             }
             Command::TryRoute { asked, reply } => self.try_route(turn, asked, reply, now),
+            Command::Announce { kind, text, reply } => self.announce(turn, &kind, text, reply, now),
             Command::Record { recorded, reply } => self.record_sample(turn, *recorded, reply, now),
             Command::Register { project, reply } => {
                 let text = format!("project {} at {}", project.name, project.dir.display());
@@ -114,6 +115,7 @@ impl Engine {
             Command::Send { reply, .. } => drop(reply.send(Err(refused()))),
             Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
             Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Announce { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Record { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),

@@ -192,6 +192,7 @@ pub(super) enum Command {
     ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
     RunJob { job: JobId, reply: Reply<Firing> },
     Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
+    Announce { kind: String, text: String, reply: Reply<u64> },
     Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },

@@ -1,9 +1,13 @@
 //! What channels keep in the journal for themselves, beside the loop: it is nobody else's, and no turn depends on it.
 
-use super::handle::{EngineError, EngineHandle};
+use super::commands::answer;
+use super::handle::{Command, EngineError, EngineHandle, Reply};
+use super::main_loop::Engine;
+use super::world::Turn;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::channel::ChannelKind;
-use crate::domain::outbox::Kept;
+use crate::domain::notice::{NOTE, STRANGER};
+use crate::domain::outbox::{Kept, Parcel};
 use crate::store::journal::Write;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -51,11 +55,42 @@ impl EngineHandle {
         self.store(vec![Write::Kept(Box::new(forget))]).await
     }
 
+    /// What is to be told in a channel and was, the oldest first.
+    pub async fn outbox(&self, channel: ChannelKind) -> Result<Vec<Parcel>, EngineError> {
+        self.read(move |journal| journal.outbox(channel)).await
+    }
+
+    /// Changes rows of the outbox and what a channel keeps, as a whole or not at all. On disk when it returns.
+    pub async fn post(&self, rows: Vec<(u64, Option<Parcel>)>, kept: Vec<Kept>) -> Result<(), EngineError> {
+        let rows = rows.into_iter().map(|(id, parcel)| Write::Parcel(id, parcel.map(Box::new)));
+        self.store(rows.chain(kept.into_iter().map(|kept| Write::Kept(Box::new(kept)))).collect()).await
+    }
+
+    /// Says something in the channels, or in one of them, by a line of the history. Returns its place.
+    pub async fn announce(&self, channel: Option<ChannelKind>, text: String) -> Result<u64, EngineError> {
+        let kind = channel.map_or_else(|| NOTE.to_owned(), |channel| format!("{NOTE}.{channel}"));
+        self.call(|reply| Command::Announce { kind, text, reply }).await
+    }
+
+    /// Tells the owner in all channels that somebody who is not on the list spoke to a bot.
+    pub async fn announce_stranger(&self, text: String) -> Result<u64, EngineError> {
+        self.call(|reply| Command::Announce { kind: STRANGER.to_owned(), text, reply }).await
+    }
+
     /// One transaction of what is beside the loop.
     pub(super) async fn store(&self, writes: Vec<Write>) -> Result<(), EngineError> {
         self.journal.commit(writes).await.map_err(|error| {
             self.alarm.heed(&error);
             EngineError::Journal(Arc::new(error))
         })
+    }
+}
+
+impl Engine {
+    /// Writes down what is to be told in channels.
+    pub(super) fn announce(&mut self, turn: &mut Turn, kind: &str, text: String, reply: Reply<u64>, now: Timestamp) {
+        turn.note(&mut self.world, now, None, None, kind, text);
+        let seq = turn.entries.last().map_or(0, |entry| entry.seq);
+        answer(turn, reply, Ok(seq));
     }
 }

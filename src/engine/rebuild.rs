@@ -201,7 +201,7 @@ fn switched(saved: &mut Salvaged, now: Timestamp, report: &mut Report) -> Vec<Wr
         .collect()
 }
 
-/// What recurs, batches, and samples that a person recorded. Nobody can tell for which of the last times a job has fired, so it goes on from now: what is missing is
+/// What recurs, batches, what channels keep, and samples that a person recorded. Nobody can tell for which of the last times a job has fired, so it goes on from now: what is missing is
 /// missed, and nothing is done twice.
 fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
     let jobs = std::mem::take(&mut saved.jobs).into_iter();
@@ -210,7 +210,9 @@ fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
     let batches = std::mem::take(&mut saved.batches).into_iter().map(|batch| Write::Batch(Arc::new(batch)));
     let recorded = std::mem::take(&mut saved.recorded).into_iter().map(|one| Write::Recorded(Box::new(one)));
     let firings = std::mem::take(&mut saved.firings).into_iter().map(Write::Firing);
-    jobs.chain(firings).chain(batches).chain(recorded).collect()
+    let kept = std::mem::take(&mut saved.kept).into_iter().map(|kept| Write::Kept(Box::new(kept)));
+    let outbox = std::mem::take(&mut saved.outbox).into_iter().map(|row| Write::Parcel(row.id, Some(Box::new(row))));
+    jobs.chain(firings).chain(batches).chain(recorded).chain(kept).chain(outbox).collect()
 }
 
 /// Everything that the new journal holds.

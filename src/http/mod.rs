@@ -4,6 +4,7 @@
 mod batches;
 mod breakers;
 mod budget;
+mod channels;
 mod claims;
 mod cost;
 mod dashboard;

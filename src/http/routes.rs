@@ -3,12 +3,14 @@
 
 use super::openapi::{Operation, get, patch, post};
 use super::{
-    ApiState, batches, breakers, budget, claims, cost, dashboard, edits, error, events, gc, health, jobs, messages,
-    metrics, openapi, output, patterns, recorded, route, rulings, set_models, status, stream, switches, tasks,
+    ApiState, batches, breakers, budget, channels, claims, cost, dashboard, edits, error, events, gc, health, jobs,
+    messages, metrics, openapi, output, patterns, recorded, route, rulings, set_models, status, stream, switches,
+    tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};
 use crate::api::budget::{BudgetView, RecordSpending, RecordView};
+use crate::api::channels::{ChannelView, NewNotice, NoticeView};
 use crate::api::claims::NewClaim;
 use crate::api::cost::CostView;
 use crate::api::dashboard::DashboardView;
@@ -67,8 +69,28 @@ pub fn operations() -> Vec<Operation> {
 }
 
 fn all() -> Routes {
-    let routes = about(Routes::default());
+    let routes = telling(about(Routes::default()));
     feeds(of_batches(recurring(switching(of_breakers(ruling(editing(asking(reading(routes)))))))))
+}
+
+fn telling(routes: Routes) -> Routes {
+    routes
+        .add(
+            get("/v1/channels", "The ways to the person: how they fare, what waits, what was given up")
+                .answer::<Vec<ChannelView>>(),
+            channels::list,
+        )
+        .add(
+            post("/v1/notices", "Say something in the channels; answers before it is said")
+                .body::<NewNotice>()
+                .answer::<Vec<NoticeView>>(),
+            channels::notify,
+        )
+        .add(
+            get("/v1/notices/{seq}", "What became of a line of the history in the channels")
+                .answer::<Vec<NoticeView>>(),
+            channels::notice,
+        )
 }
 
 fn editing(routes: Routes) -> Routes {

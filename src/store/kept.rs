@@ -1,6 +1,8 @@
 //! The journal's table of what channels keep for themselves (offsets, tokens of buttons, names of threads): its rows, and
 //! nothing else. Knows no rules.
 
+use crate::domain::channel::ChannelKind;
+use crate::domain::outbox::Kept;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -70,4 +72,13 @@ pub(super) fn below(
         Ok((row.get(0)?, row.get(1)?, Timestamp::from_millisecond(row.get(2)?).unwrap_or_default()))
     })?;
     rows.collect()
+}
+
+/// A row, from the columns channel, key, value, time.
+pub(super) fn of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Kept> {
+    let named: String = row.get(0)?;
+    let channel = ChannelKind::ALL.into_iter().find(|kind| kind.as_str() == named);
+    let channel = channel.ok_or_else(|| rusqlite::Error::InvalidColumnName(named))?;
+    let at = Timestamp::from_millisecond(row.get(3)?).unwrap_or_default();
+    Ok(Kept::Value { channel, key: row.get(1)?, value: Some(row.get(2)?), at })
 }

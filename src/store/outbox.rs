@@ -2,13 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-/// The data of all, in the order of their numbers.
-pub(super) const ALL: &str = "SELECT data FROM outbox ORDER BY id";
 /// The data of one channel's, in the order of their numbers.
 pub(super) const OF_CHANNEL: &str = "SELECT data FROM outbox WHERE channel = ?1 ORDER BY id";
-/// The highest number there is.
-pub(super) const LAST: &str = "SELECT MAX(id) FROM outbox";
-
 /// Inserts, replaces or removes: channel, state, data.
 pub(super) fn put(connection: &Connection, id: u64, row: Option<(&str, &str, &str)>) -> rusqlite::Result<()> {
     let Some((channel, state, data)) = row else {

@@ -9,6 +9,7 @@ use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobRecord};
 use crate::domain::message::Message;
+use crate::domain::outbox::{Kept, Parcel};
 use crate::domain::pause::Pause;
 use crate::domain::plan::Cooldown;
 use crate::domain::recorded::Recorded;
@@ -54,6 +55,10 @@ pub struct Salvaged {
     pub spends: Vec<Record>,
     /// Samples that a person recorded.
     pub recorded: Vec<Recorded>,
+    /// What channels keep.
+    pub kept: Vec<Kept>,
+    /// What is to be told in them and was.
+    pub outbox: Vec<Parcel>,
     /// Registered repositories, in the order of registration.
     pub projects: Vec<Project>,
     /// The highest number of a task that is known to have been given out.
@@ -175,6 +180,7 @@ fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
             Ok(())
         });
     }
+    of_channels(reading, saved);
     let mut pauses = Vec::new();
     let is_whole = !reading.has("pauses", 7)
         || reading.table("pauses", "scope, data", Some(FEW), |row| {
@@ -183,6 +189,21 @@ fn switched(reading: &mut Reading<'_>, saved: &mut Salvaged) {
         });
     // One that went back may lack a pause or hold one that was ended.
     saved.pauses = (is_whole && !saved.went_back).then_some(pauses);
+}
+
+/// What channels keep, and what is to be told in them.
+fn of_channels(reading: &mut Reading<'_>, saved: &mut Salvaged) {
+    let Salvaged { kept, outbox, .. } = saved;
+    if reading.has("outbox", 14) {
+        reading.table("channel_state", "channel, key, value, updated_at", None, |row| {
+            kept.push(super::kept::of_row(row)?);
+            Ok(())
+        });
+        reading.table("outbox", "id, channel, data", None, |row| {
+            outbox.push(json(row, 2)?);
+            Ok(())
+        });
+    }
 }
 
 fn open(path: &Path) -> Result<Connection, rusqlite::Error> {

@@ -5,15 +5,19 @@
 
 pub mod chat;
 pub mod conversation;
+pub mod desktop;
 pub mod discord;
 mod handled;
 mod health;
+pub mod notifier;
 mod pace;
 mod streams;
 pub mod telegram;
+pub mod webhook;
 
 use crate::api::stream::StreamEvent;
 use crate::domain::channel::Saying;
+use crate::domain::notice::Notice;
 use chat::Refusal;
 use futures::stream::{Stream, StreamExt};
 use std::future::Future;
@@ -48,6 +52,21 @@ pub trait Sink {
 pub trait Channel: Send + Sync {
     /// Says something. Returns the name of the message, where it can be changed later.
     fn say(&self, saying: &Saying) -> impl Future<Output = Result<Option<String>, Refusal>> + Send;
+
+    /// Says what these notices tell. `key` is the same when the same is said again, because nobody noted that it was said.
+    fn tell(
+        &self,
+        _key: &str,
+        _notices: &[Notice],
+        saying: &Saying,
+    ) -> impl Future<Output = Result<Option<String>, Refusal>> + Send {
+        self.say(saying)
+    }
+
+    /// What is wrong with it now, in words, as far as it knows more than its refusals say.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Puts something else into the place of what was said.
     fn change(&self, message: &str, saying: &Saying) -> impl Future<Output = Result<(), Refusal>> + Send;

@@ -7,6 +7,7 @@ use orch::api::availability::{CheckView, ProviderView};
 use orch::api::batches::{BatchRow, BatchView};
 use orch::api::breakers::BreakerView;
 use orch::api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
+use orch::api::channels::{ChannelView, DeadView, NoticeView};
 use orch::api::cost::{CostRow, CostView};
 use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
@@ -32,6 +33,7 @@ use orch::domain::ids::{RunId, TaskId};
 use orch::domain::job::{CatchUp, CommandState, JobId, Overlap};
 use orch::domain::message::{Message, MessageId};
 use orch::domain::money::Usd;
+use orch::domain::notice::NoticeKind;
 use orch::domain::outcome::{FailureClass, RunKind};
 use orch::domain::plan::{Hold, HoldReason};
 use orch::domain::resolve::{Needs, Records, Resolver, Selection, Tag};
@@ -258,6 +260,25 @@ fn every_field_of_the_account_is_documented() {
         per_merged_usd: None,
     };
     must_name_keys_of(&CostView { by: By::Agent, since: None, rows: vec![row()], total: row() });
+}
+
+#[test]
+fn every_field_of_the_channels_and_every_kind_of_notice_is_documented() {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let dead = DeadView { seq: 0, kind: String::new(), text: String::new(), at, why: String::new() };
+    must_name_keys_of(&ChannelView {
+        name: String::new(),
+        state: String::new(),
+        trouble: None,
+        pending: 0,
+        dropped: 0,
+        last_sent_at: None,
+        dead: vec![dead],
+    });
+    let (channel, state) = (String::new(), String::new());
+    must_name_keys_of(&NoticeView { seq: 0, channel, state, attempts: 0, error: None });
+    must_name("docs/channels.md", NoticeKind::ALL.into_iter().map(NoticeKind::as_str));
+    must_name("docs/channels.md", ["notifications.level", "notifications.quiet_hours", "notifications.daily_summary"]);
 }
 
 #[test]

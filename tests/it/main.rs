@@ -35,6 +35,7 @@ mod logs;
 mod main_job;
 mod models;
 mod models_of_tasks;
+mod notices;
 mod pieces;
 mod power_cut;
 mod prompts;

@@ -58,6 +58,8 @@ const TABLE: &[(&str, &[May])] = &[
             Room("config"),
             Room("domain"),
             Module("adapters", "clock"),
+            // The desktop is reached by a program.
+            Module("adapters", "process"),
             Module("engine", "handle"),
             Module("stream", "hub"),
         ],

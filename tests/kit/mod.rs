@@ -22,6 +22,7 @@ pub mod telegram;
 pub mod terminal;
 pub mod user_manager;
 pub mod wait;
+pub mod webhook;
 pub mod worktree_states;
 pub mod yard;
 

@@ -224,8 +224,8 @@ impl Book {
         self.parcels.values().filter(|parcel| parcel.id == lead || into(parcel) == Some(lead)).map(|p| p.id).collect()
     }
 
-    fn due_at(&self, parcel: &Parcel, rules: &Rules) -> Timestamp {
-        let at = self.not_before.map_or(parcel.not_before, |pause| pause.max(parcel.not_before));
+    fn due_at(&self, parcel: &Parcel, rules: &Rules, now: Timestamp) -> Timestamp {
+        let at = self.not_before.map_or(parcel.not_before, |pause| pause.max(parcel.not_before)).max(now);
         if parcel.notice.is_critical || parcel.notice.kind == NoticeKind::Note || self.is_for_machines() {
             return at;
         }
@@ -233,9 +233,9 @@ impl Book {
     }
 
     /// When something is to be said next, as far as that is known now.
-    pub fn next(&self, rules: &Rules) -> Option<Timestamp> {
+    pub fn next(&self, rules: &Rules, now: Timestamp) -> Option<Timestamp> {
         let pending = self.parcels.values().filter(|parcel| parcel.state == Stage::Pending);
-        pending.map(|parcel| self.due_at(parcel, rules)).min()
+        pending.map(|parcel| self.due_at(parcel, rules, now)).min()
     }
 
     /// What is to be said now.

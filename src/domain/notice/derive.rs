@@ -42,6 +42,14 @@ pub struct Facts<'a> {
     pub agent: Option<&'a str>,
 }
 
+/// Whether a line of a task may be worth telling, so that nothing is looked up for the others.
+pub fn may_tell(kind: &str, text: &str) -> bool {
+    let is_shared = |class| matches!(class, FailureClass::Auth | FailureClass::RateLimited | FailureClass::Budget);
+    matches!(kind, "done" | "route_impossible" | "journal_doubt")
+        || asked(text).is_some()
+        || (kind == "run_ended" && class_of(text).is_some_and(is_shared))
+}
+
 /// What a line says to a person in a channel.
 pub fn derive(line: Line<'_>, facts: Facts<'_>, channel: ChannelKind) -> Option<Notice> {
     let (kind, cause, text) = match facts.task {
@@ -83,11 +91,9 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
             return is_here.then(|| (NoticeKind::Note, format!("{NOTE} {}", line.seq), text));
         }
     };
-    let cause = match kind {
-        // Each of them happens once.
-        NoticeKind::Batch => format!("batch {}", line.seq),
-        _ => format!("{}: {}", line.kind, normal(line.text)),
-    };
+    // Each batch ends once.
+    let is_once = kind == NoticeKind::Batch;
+    let cause = if is_once { format!("batch {}", line.seq) } else { format!("{}: {}", line.kind, normal(line.text)) };
     Some((kind, cause, text))
 }
 
@@ -111,16 +117,14 @@ fn of_task(line: Line<'_>, facts: Facts<'_>, task: &Task) -> Option<(NoticeKind,
         "route_impossible" | "journal_doubt" => line.text,
         _ => asked(line.text)?,
     };
-    let kind = match &task.state {
-        State::NeedsReview { choices, .. } if choices.iter().any(|choice| choice.starts_with("orch task approve")) => {
-            NoticeKind::Approval
-        }
-        _ if task.last_failure.is_some()
-            && matches!(line.kind, "run_ended" | "judged" | "launch_failed" | "not_integrated") =>
-        {
-            NoticeKind::Failed
-        }
-        _ => NoticeKind::Question,
+    let may_approve = |choices: &[String]| choices.iter().any(|choice| choice.starts_with("orch task approve"));
+    let is_approval = matches!(&task.state, State::NeedsReview { choices, .. } if may_approve(choices));
+    let is_failure =
+        task.last_failure.is_some() && matches!(line.kind, "run_ended" | "judged" | "launch_failed" | "not_integrated");
+    let kind = match (is_approval, is_failure) {
+        (true, _) => NoticeKind::Approval,
+        (false, true) => NoticeKind::Failed,
+        (false, false) => NoticeKind::Question,
     };
     let mut text = asked.to_owned();
     if let State::NeedsReview { choices, .. } = &task.state {

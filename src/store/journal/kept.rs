@@ -2,8 +2,10 @@
 
 use super::{Journal, JournalError, writer};
 use crate::domain::channel::ChannelKind;
-use crate::store::kept;
+use crate::domain::outbox::Parcel;
+use crate::store::{kept, outbox};
 use jiff::Timestamp;
+use rusqlite::params;
 use std::sync::PoisonError;
 use tokio::sync::oneshot;
 
@@ -15,6 +17,11 @@ impl Journal {
         let (done, answer) = oneshot::channel();
         self.jobs.send(writer::Job::Take { channel, key, done }).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
+    }
+
+    /// What is to be told in a channel and was, the oldest first. Blocking.
+    pub fn outbox(&self, channel: ChannelKind) -> Result<Vec<Parcel>, JournalError> {
+        self.rows("notice", outbox::OF_CHANNEL, params![channel.as_str()])
     }
 
     /// What is kept under this key. Blocking.

@@ -1,0 +1,65 @@
+//! Channels and what is told in them, on the wire. Stable: documented in `docs/json.md`.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A way to the person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ChannelView {
+    /// `telegram`, `discord`, `webhook` or `desktop`.
+    pub name: String,
+    /// `off`, `on`, or `trouble`: it is on and does not take what it is told.
+    pub state: String,
+    /// Why not, in words.
+    pub trouble: Option<String>,
+    /// Notices that are still to be told.
+    pub pending: usize,
+    /// Notices that were dropped because too many waited; told with the next message.
+    pub dropped: u64,
+    /// When something was told last.
+    pub last_sent_at: Option<Timestamp>,
+    /// What was given up, the newest last. It is tried once more when the channel is set up anew, and kept for a month.
+    pub dead: Vec<DeadView>,
+}
+
+/// A notice that was given up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DeadView {
+    /// Its place in the history.
+    pub seq: u64,
+    /// What it is about.
+    pub kind: String,
+    /// What it says.
+    pub text: String,
+    /// Since when it is given up.
+    pub at: Timestamp,
+    /// Why.
+    pub why: String,
+}
+
+/// Something that a person says to their channels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNotice {
+    /// The words.
+    pub text: String,
+    /// To these channels; none: to all that are on.
+    #[serde(default)]
+    pub channels: Vec<String>,
+}
+
+/// What became of it in a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NoticeView {
+    /// Its place in the history.
+    pub seq: u64,
+    /// The channel.
+    pub channel: String,
+    /// `pending`, `sent` or `dead`.
+    pub state: String,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// Why it could not be said at the last try.
+    pub error: Option<String>,
+}

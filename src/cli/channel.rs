@@ -1,0 +1,180 @@
+//! `orch channel`: the ways to a person beside the terminal. Sets them up, tells how they fare, tries them, takes them out.
+
+mod add;
+
+use super::config::set::{LOCK, write_all};
+use super::context::{Context, Link};
+use super::error::CliError;
+use super::exit::Exit;
+use super::ui::text;
+use super::ui::time::Now;
+use crate::api::channels::{ChannelView, NewNotice, NoticeView};
+use crate::config::FileKind;
+use crate::config::home::Home;
+use crate::domain::channel::ChannelKind;
+use clap::Subcommand;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long a test waits for the channel.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Arguments of `orch channel`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Set a channel up; a token is asked for, or read from stdin, a file or a variable
+    Add {
+        #[command(subcommand)]
+        channel: add::Which,
+    },
+    /// How all channels fare: what waits, what was told last, what was given up and why
+    #[command(visible_alias = "ls")]
+    List,
+    /// Say something in a channel and wait until it is said (the daemon must run)
+    Test {
+        /// telegram, discord, webhook or desktop
+        #[arg(value_parser = kind)]
+        name: ChannelKind,
+    },
+    /// Take a channel out of config.yml, with its token and what it was still to be told
+    Remove {
+        /// telegram, discord, webhook or desktop
+        #[arg(value_parser = kind)]
+        name: ChannelKind,
+    },
+}
+
+/// A channel by its name.
+pub fn kind(text: &str) -> Result<ChannelKind, String> {
+    let found = ChannelKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    found.ok_or_else(|| "expected telegram, discord, webhook or desktop".to_owned())
+}
+
+/// Runs one of them.
+pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    match args.command {
+        Command::Add { channel } => add::run(channel, context).await,
+        Command::List => context.present("/v1/channels", |views: &Vec<ChannelView>, now, _| listed(views, now)).await,
+        Command::Test { name } => test(name, context).await,
+        Command::Remove { name } => remove(name, context),
+    }
+}
+
+/// Where the secret of a channel is kept.
+fn secret_file(home: &Home, kind: ChannelKind) -> PathBuf {
+    home.state().join("channels").join(format!("{kind}.secret"))
+}
+
+fn listed(views: &[ChannelView], now: &Now) -> String {
+    let mut told = String::new();
+    for view in views {
+        let waits = if view.state == "off" && view.pending == 0 {
+            String::new()
+        } else {
+            let last = view.last_sent_at.map_or_else(|| "never".to_owned(), |at| now.past(at));
+            format!("  {} waiting, told last {last}", view.pending)
+        };
+        told.push_str(&format!("{:<9} {:<8}{waits}\n", view.name, view.state));
+        if let Some(why) = &view.trouble {
+            told.push_str(&format!("  it does not take what it is told: {}\n", text::line(why)));
+        }
+        if view.dropped > 0 {
+            told.push_str(&format!("  {} dropped, because too many waited\n", view.dropped));
+        }
+        for dead in &view.dead {
+            let (at, why, said) = (now.past(dead.at), text::line(&dead.why), text::fit(&dead.text, 60));
+            told.push_str(&format!("  given up {at} ({why}): {} {said}\n", dead.kind));
+        }
+    }
+    if views.iter().all(|view| view.state == "off") {
+        told.push_str("\norch channel add telegram (or discord, webhook, desktop) sets one up\n");
+    }
+    told
+}
+
+/// Says something, and waits until that is said.
+async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    if link.is_own() {
+        link.close().await?;
+        let hint = "start it: orch serve";
+        return Err(CliError::NotFound {
+            message: "no daemon runs, and it is the one who speaks in channels".to_owned(),
+            hint: Some(hint.to_owned()),
+        });
+    }
+    let view = tried(kind, &mut link).await?;
+    let is_said = view.state == "sent";
+    if context.ui.is_json() {
+        context.ui.json(&view)?;
+    } else if is_said {
+        context.ui.data(&format!("{kind}: it was said\n"))?;
+    } else {
+        let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
+        context.ui.data(&format!("{kind}: it was not said: {why}\n"))?;
+        context.ui.note("it is tried again by itself; orch channel list tells how that goes");
+    }
+    link.close().await?;
+    Ok(if is_said { Exit::Done } else { Exit::Failed })
+}
+
+/// What became of a test; pending where the channel was not reached in time.
+async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliError> {
+    let text = "This is a test of orch: it reaches you here.".to_owned();
+    let new = NewNotice { text, channels: vec![kind.to_string()] };
+    let told: Vec<NoticeView> = link.post("/v1/notices", &new).await?;
+    let mut view = told.into_iter().next().ok_or_else(|| CliError::NotFound {
+        message: format!("channel {kind} is off"),
+        hint: Some(format!("orch channel add {kind}")),
+    })?;
+    let looks = PATIENCE.as_millis() / LOOK.as_millis();
+    for _ in 0..looks {
+        sleep(LOOK).await;
+        let found: Vec<NoticeView> = link.get(&format!("/v1/notices/{}", view.seq)).await?;
+        if let Some(found) = found.into_iter().find(|found| found.channel == view.channel) {
+            view = found;
+        }
+        if view.state != "pending" || view.error.is_some() {
+            break;
+        }
+    }
+    Ok(view)
+}
+
+fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
+    let home = context.setup()?.home;
+    let key = match kind {
+        ChannelKind::Telegram => "channels.telegram.bot_token",
+        ChannelKind::Discord => "channels.discord.bot_token",
+        ChannelKind::Webhook => "channels.webhook.url",
+        ChannelKind::Desktop => "channels.desktop.enabled",
+    };
+    let mut changes = vec![(key, "null")];
+    if kind == ChannelKind::Webhook {
+        changes.push(("channels.webhook.secret", "null"));
+    }
+    let changed = write_all(&home.config_file(), FileKind::Global, &home.state().join(LOCK), &changes)?;
+    let file = secret_file(&home, kind);
+    if let Err(error) = std::fs::remove_file(&file)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(CliError::system(format!("cannot remove {}", file.display()))(error));
+    }
+    if context.ui.is_json() {
+        context.ui.json(&serde_json::json!({ "channel": kind, "removed": changed }))?;
+    } else if changed {
+        context.ui.data(&format!("channel {kind} is off; its other settings stay in config.yml\n"))?;
+    } else {
+        context.ui.data(&format!("channel {kind} was off already\n"))?;
+    }
+    Ok(Exit::Done)
+}

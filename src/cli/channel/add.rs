@@ -1,0 +1,356 @@
+//! `orch channel add`: asks for what is needed, keeps a token in a file of its own, and tries the channel.
+
+use super::{LOOK, secret_file, tried};
+use crate::adapters::fs;
+use crate::adapters::hidden_input::read_hidden_line;
+use crate::api::channels::ChannelView;
+use crate::cli::config::set::{LOCK, write_all};
+use crate::cli::context::{Context, Link};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{stdin_is_terminal, text};
+use crate::config::FileKind;
+use crate::config::resolved_channels::Reference;
+use crate::domain::channel::ChannelKind;
+use clap::Subcommand;
+use serde_json::json;
+use std::path::PathBuf;
+use tokio::time::sleep;
+
+/// So often it is looked whether the daemon has read the settings.
+const LOOKS: u32 = 100;
+/// The longest file that a token is read from.
+const LARGEST: usize = 8192;
+
+/// A channel, with what it needs.
+#[derive(Debug, Subcommand)]
+pub enum Which {
+    /// A chat by a bot of yours
+    Telegram {
+        #[command(flatten)]
+        token: Token,
+        /// Numeric id of the chat that is told; your own id for a chat with you
+        #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+        chat_id: Option<String>,
+        /// Numeric id of somebody who may give orders; may be given several times
+        #[arg(long = "allow", value_name = "ID")]
+        allow: Vec<String>,
+        /// A Bot API server of your own
+        #[arg(long, value_name = "URL")]
+        api_url: Option<String>,
+    },
+    /// A channel of a Discord server by a bot of yours
+    Discord {
+        #[command(flatten)]
+        token: Token,
+        /// Id of the channel that is told
+        #[arg(long, value_name = "ID")]
+        channel_id: Option<String>,
+        /// Id of somebody who may give orders; may be given several times
+        #[arg(long = "allow", value_name = "ID")]
+        allow: Vec<String>,
+        /// Id of a role whose members may give orders; may be given several times
+        #[arg(long = "allow-role", value_name = "ID")]
+        allow_role: Vec<String>,
+    },
+    /// Signed requests to a server of yours; without a secret given, one is made
+    Webhook {
+        /// Where to: https://…, http:// on this machine, or env:NAME or file:PATH
+        #[arg(long)]
+        url: String,
+        #[command(flatten)]
+        token: Token,
+    },
+    /// Notifications of the desktop that the daemon runs on
+    Desktop,
+}
+
+/// Where a token comes from; never the command line, which everybody on the machine can read.
+#[derive(Debug, clap::Args)]
+pub struct Token {
+    /// Take the token from this file, which is copied (- is stdin)
+    #[arg(long, value_name = "FILE", group = "source")]
+    token_file: Option<PathBuf>,
+    /// The daemon finds the token in this variable of its environment
+    #[arg(long, value_name = "NAME", group = "source")]
+    token_env: Option<String>,
+}
+
+/// Sets it up.
+pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
+    let mut changes: Vec<(String, String)> = Vec::new();
+    let mut set = |key: &str, value: String| changes.push((format!("channels.{key}"), value));
+    let (kind, secret) = match which {
+        Which::Telegram { token, chat_id, allow, api_url } => {
+            tell(context, &TELEGRAM);
+            let secret = token.get(context, ChannelKind::Telegram, "token")?;
+            let chat_id = needed(context, chat_id, "chat id", "--chat-id ID")?;
+            set("telegram.allowed_users", list(&allow));
+            set("telegram.chat_id", chat_id);
+            if let Some(url) = api_url {
+                set("telegram.api_url", url);
+            }
+            (ChannelKind::Telegram, secret)
+        }
+        Which::Discord { token, channel_id, allow, allow_role } => {
+            tell(context, &DISCORD);
+            let secret = token.get(context, ChannelKind::Discord, "token")?;
+            let channel_id = needed(context, channel_id, "channel id", "--channel-id ID")?;
+            set("discord.allowed_users", list(&allow));
+            set("discord.allowed_roles", list(&allow_role));
+            set("discord.channel_id", channel_id);
+            (ChannelKind::Discord, secret)
+        }
+        Which::Webhook { url, token } => {
+            let secret = match token.given(context, ChannelKind::Webhook)? {
+                Some(secret) => secret,
+                None => Source::Text(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())),
+            };
+            set("webhook.url", url);
+            (ChannelKind::Webhook, secret)
+        }
+        Which::Desktop => {
+            set("desktop.enabled", "true".to_owned());
+            (ChannelKind::Desktop, Source::None)
+        }
+    };
+    store(kind, secret, changes, context)?;
+    finish(kind, context).await
+}
+
+/// Keeps the secret and changes config.yml; where that is refused, no secret is left behind.
+fn store(
+    kind: ChannelKind,
+    secret: Source,
+    mut changes: Vec<(String, String)>,
+    context: &Context,
+) -> Result<(), CliError> {
+    let home = context.setup()?.home;
+    fs::create_dir_private(home.root())?;
+    fs::create_dir_private(&home.state())?;
+    let file = secret_file(&home, kind);
+    let key =
+        if kind == ChannelKind::Webhook { "channels.webhook.secret" } else { &format!("channels.{kind}.bot_token") };
+    let before = fs::read_text(&file, LARGEST).ok();
+    match &secret {
+        Source::None => {}
+        Source::Variable(name) => changes.push((key.to_owned(), format!("env:{name}"))),
+        Source::Text(text) => {
+            file.parent().map(fs::create_dir_private).transpose()?;
+            fs::write_private(&file, text.as_bytes(), fs::Durability::Synced)?;
+            let path = file.strip_prefix(home.root()).unwrap_or(&file);
+            changes.push((key.to_owned(), format!("file:{}", path.display())));
+        }
+    }
+    let changes: Vec<(&str, &str)> = changes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let written = write_all(&home.config_file(), FileKind::Global, &home.state().join(LOCK), &changes);
+    if written.is_err() && matches!(secret, Source::Text(_)) {
+        match before {
+            Some(before) => fs::write_private(&file, before.as_bytes(), fs::Durability::Synced)?,
+            None => drop(std::fs::remove_file(&file)),
+        }
+    }
+    written.map(drop)
+}
+
+/// Tries it where a daemon runs.
+async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
+    let home = context.setup()?.home;
+    let secret = Some(secret_file(&home, kind)).filter(|file| file.exists());
+    let mut link = context.link().await?;
+    let view = if link.is_own() {
+        None
+    } else {
+        taken_up(kind, &mut link).await?;
+        Some(tried(kind, &mut link).await?)
+    };
+    link.close().await?;
+    let is_said = view.as_ref().is_none_or(|view| view.state == "sent");
+    if context.ui.is_json() {
+        context.ui.json(&json!({ "channel": kind, "secret_file": secret, "test": view }))?;
+        return Ok(if is_said { Exit::Done } else { Exit::Failed });
+    }
+    context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
+    if let Some(file) = &secret {
+        context.ui.note(&format!("its secret is in {}, which only you can read", text::line(&file.to_string_lossy())));
+    }
+    match view {
+        None => context.ui.note(&format!("next: orch serve, then orch channel test {kind}")),
+        Some(_) if is_said => context.ui.note("a test was said there"),
+        Some(view) => {
+            let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
+            context.ui.warning(&format!("the test was not said: {why}"));
+            context
+                .ui
+                .note(&format!("set it right and add it again, or look: orch channel list; orch channel test {kind}"));
+        }
+    }
+    Ok(if is_said { Exit::Done } else { Exit::Failed })
+}
+
+/// Waits until the daemon has read the changed settings.
+async fn taken_up(kind: ChannelKind, link: &mut Link) -> Result<(), CliError> {
+    for _ in 0..LOOKS {
+        let views: Vec<ChannelView> = link.get("/v1/channels").await?;
+        if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") {
+            return Ok(());
+        }
+        sleep(LOOK).await;
+    }
+    Ok(())
+}
+
+const TELEGRAM: [&str; 4] = [
+    "1. In Telegram, write /newbot to @BotFather: it answers with the bot's token.",
+    "2. Write something to your new bot, so that it may write to you.",
+    "3. Write to @userinfobot: it answers with your numeric id. That is the chat id of a chat with you, and what --allow takes.",
+    "   For a group: add the bot to it, forward a message of the group to @userinfobot; ids of groups begin with -.",
+];
+const DISCORD: [&str; 3] = [
+    "1. On discord.com/developers/applications make an application; under Bot, reset and copy the token.",
+    "2. Under OAuth2 choose bot and applications.commands, allow it to send messages and to make threads, open the URL.",
+    "3. In Discord's settings switch on Advanced > Developer Mode; then a right click on a channel or person copies the id.",
+];
+
+/// How to find what is asked for; only where somebody sits there.
+fn tell(context: &Context, lines: &[&str]) {
+    if stdin_is_terminal() {
+        lines.iter().for_each(|line| context.ui.note(line));
+    }
+}
+
+fn list(items: &[String]) -> String {
+    format!("[{}]", items.iter().map(|item| format!("'{}'", item.replace('\'', "''"))).collect::<Vec<_>>().join(", "))
+}
+
+/// What was given, or is asked for.
+fn needed(context: &Context, given: Option<String>, what: &str, option: &str) -> Result<String, CliError> {
+    if let Some(given) = given {
+        return Ok(given);
+    }
+    if !stdin_is_terminal() {
+        return Err(CliError::usage(format!("the {what} is missing"), &format!("give it with {option}")));
+    }
+    context.ui.note(&format!("{what}:"));
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(CliError::system(format!("cannot read the {what}")))?;
+    match line.trim() {
+        "" => Err(CliError::usage(format!("the {what} is missing"), &format!("give it with {option}"))),
+        line => Ok(line.to_owned()),
+    }
+}
+
+/// A secret, or where it is.
+enum Source {
+    None,
+    Text(String),
+    Variable(String),
+}
+
+impl Token {
+    /// What was given, or is asked for.
+    fn get(&self, context: &Context, kind: ChannelKind, what: &str) -> Result<Source, CliError> {
+        if let Some(source) = self.given(context, kind)? {
+            return Ok(source);
+        }
+        if stdin_is_terminal() {
+            context.ui.note(&format!("{what} (it is not shown):"));
+        }
+        let line = read_hidden_line().map_err(CliError::system(format!("cannot read the {what}")))?;
+        checked(kind, &line).map(Source::Text)
+    }
+
+    fn given(&self, context: &Context, kind: ChannelKind) -> Result<Option<Source>, CliError> {
+        match (&self.token_file, &self.token_env) {
+            (Some(file), _) if file.as_os_str() == "-" => {
+                let line = read_hidden_line().map_err(CliError::system("cannot read the token"))?;
+                checked(kind, &line).map(|text| Some(Source::Text(text)))
+            }
+            (Some(file), _) => {
+                let text = fs::read_text(&context.cwd.join(file), LARGEST)?;
+                checked(kind, &text).map(|text| Some(Source::Text(text)))
+            }
+            (None, Some(name)) if format!("env:{name}").parse::<Reference>().is_err() => {
+                // It may be the token itself, so it is not repeated.
+                Err(CliError::usage("--token-env takes the name of a variable", "--token-env ORCH_TELEGRAM_TOKEN"))
+            }
+            (None, Some(name)) => {
+                if !context.environment.contains_key(name) {
+                    let told = format!("{name} is not set here; the daemon needs it in its environment");
+                    context.ui.warning(&told);
+                }
+                Ok(Some(Source::Variable(name.clone())))
+            }
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Whether a token looks like one of that service. It is never repeated.
+fn checked(kind: ChannelKind, text: &str) -> Result<String, CliError> {
+    let text = text.trim();
+    let wrong = |message: &str, hint: &str| Err(CliError::usage(message, hint));
+    if text.is_empty() {
+        return wrong("the token is empty", "type it, or give --token-file FILE or --token-env NAME");
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control() || !c.is_ascii()) {
+        return wrong("the token holds blanks or other characters that no token has", "copy it once more, as a whole");
+    }
+    let is_telegram = text
+        .split_once(':')
+        .is_some_and(|(id, key)| id.len() >= 5 && id.bytes().all(|b| b.is_ascii_digit()) && key.len() >= 20);
+    let is_discord = text.split('.').count() == 3 && text.split('.').all(|part| !part.is_empty());
+    match kind {
+        ChannelKind::Telegram if is_discord && !is_telegram => {
+            wrong("this looks like a token of Discord", "orch channel add discord")
+        }
+        ChannelKind::Telegram if !is_telegram => {
+            wrong("this is no token of a Telegram bot", "it looks like 123456789:AbC…; @BotFather tells it")
+        }
+        ChannelKind::Discord if is_telegram => {
+            wrong("this looks like a token of Telegram", "orch channel add telegram")
+        }
+        ChannelKind::Discord if !is_discord => wrong(
+            "this is no token of a Discord bot",
+            "it has three parts with dots between; Bot > Reset Token tells it",
+        ),
+        ChannelKind::Webhook if text.len() < 16 => {
+            wrong("a secret has at least 16 characters", "leave it out: orch makes one")
+        }
+        ChannelKind::Telegram | ChannelKind::Discord | ChannelKind::Webhook | ChannelKind::Desktop => {
+            Ok(text.to_owned())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TELEGRAM_TOKEN: &str = "123456789:AAEhBOweik6ad6PsVMRxjeQKXkq8rHqJWKI";
+    const DISCORD_TOKEN: &str = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.ZnCjm1XVW7vRze4b7Cq4se7kKWs";
+
+    #[test]
+    fn a_token_of_the_other_service_is_told_and_none_is_repeated() {
+        use ChannelKind::{Discord, Telegram, Webhook};
+        for (kind, token, expected) in [
+            (Telegram, TELEGRAM_TOKEN, None),
+            (Discord, DISCORD_TOKEN, None),
+            (Telegram, DISCORD_TOKEN, Some("Discord")),
+            (Discord, TELEGRAM_TOKEN, Some("Telegram")),
+            (Telegram, "hunter2", Some("no token of a Telegram bot")),
+            (Telegram, " \n", Some("empty")),
+            (Telegram, "123456789:AAEhBOweik6ad6P sVMRxjeQKXkq8rHqJWKI", Some("blanks")),
+            (Webhook, "short", Some("16")),
+        ] {
+            let told = checked(kind, &format!("{token}\n"));
+            match expected {
+                None => assert_eq!(told.expect("a token"), token),
+                Some(words) => {
+                    let told = told.expect_err(token).to_string();
+                    assert!(told.contains(words) && (token.len() < 8 || !told.contains(token)), "{told}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Keeps the channels as the settings say: each that is on has a service that tells it what happens, and one that is
+//! turned off forgets what it was to be told. Follows the settings while the daemon runs.
+
+use super::Setup;
+use crate::config::Secret;
+use crate::config::resolved::Config;
+use crate::config::resolved_channels::Level;
+use crate::domain::channel::ChannelKind;
+use crate::domain::notice::book;
+use crate::domain::outbox::{DROPPED, Kept, PLACE, TROUBLE};
+use crate::engine::handle::EngineHandle;
+use crate::engine::{Settings, Sources};
+use crate::transports::desktop::Desktop;
+use crate::transports::notifier;
+use crate::transports::webhook::Webhook;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How soon it is looked again: for a token that was missing, and where changes of files are not told.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// What keeps the channels.
+pub(super) struct Channels {
+    pub(super) sources: Sources,
+    pub(super) engine: EngineHandle,
+    /// The settings may have changed.
+    pub(super) changed: Arc<Notify>,
+    pub(super) closing: CancellationToken,
+}
+
+/// What decides about a channel: another one, and it is started anew.
+#[derive(PartialEq)]
+struct Wanted {
+    /// Its settings, and those of all notifications; what is secret is only referred to.
+    settings: serde_json::Value,
+    /// What the references mean now.
+    secrets: Vec<Result<Secret, String>>,
+}
+
+/// A channel at work.
+struct Open {
+    wanted: Wanted,
+    stop: CancellationToken,
+    service: Option<JoinHandle<()>>,
+}
+
+impl Channels {
+    /// Keeps them until the daemon leaves; what is being said then is said to its end.
+    pub(super) async fn keep(self) {
+        let mut settings: Option<Settings> = None;
+        let mut open: BTreeMap<ChannelKind, Open> = BTreeMap::new();
+        loop {
+            let read = self.sources.load(&[], settings.as_ref());
+            // Nobody knows what is on: nothing is begun, and nothing forgotten.
+            if read.unread.is_none() {
+                for kind in ChannelKind::ALL {
+                    self.mind(kind, &read.config, &mut open).await;
+                }
+            }
+            settings = Some(read);
+            tokio::select! {
+                () = self.closing.cancelled() => break,
+                () = self.changed.notified() => {}
+                () = tokio::time::sleep(LOOK) => {}
+            }
+        }
+        for (_, open) in open {
+            close(open).await;
+        }
+    }
+
+    async fn mind(&self, kind: ChannelKind, config: &Config, open: &mut BTreeMap<ChannelKind, Open>) {
+        if !config.channels.is_on(kind) {
+            if let Some(open) = open.remove(&kind) {
+                close(open).await;
+            }
+            return self.forget(kind).await;
+        }
+        let wanted = self.wanted(kind, config);
+        if open.get(&kind).is_some_and(|open| open.wanted == wanted) {
+            return;
+        }
+        if let Some(open) = open.remove(&kind) {
+            close(open).await;
+        }
+        let stop = self.closing.child_token();
+        let service = self.start(kind, config, &wanted, stop.clone());
+        let trouble = service.as_ref().err().cloned();
+        if let Some(why) = &trouble {
+            tracing::error!(channel = %kind, why, "a channel is set up and has no effect");
+        }
+        // The next message tells more than this.
+        let kept = match trouble {
+            Some(why) => self.engine.keep(kind, TROUBLE, Some(why)).await,
+            None => Ok(()),
+        };
+        if let Err(error) = kept {
+            tracing::warn!(channel = %kind, %error, "how a channel fares cannot be written down");
+        }
+        open.insert(kind, Open { wanted, stop, service: service.ok() });
+    }
+
+    fn wanted(&self, kind: ChannelKind, config: &Config) -> Wanted {
+        let channels = &config.channels;
+        let (home, environment) = (&self.sources.home, &self.sources.environment);
+        let reference = |reference: &Option<_>| -> Vec<Result<Secret, String>> {
+            let read = |one: &crate::config::resolved_channels::Reference| one.read(home, environment);
+            reference.as_ref().map(read).into_iter().collect()
+        };
+        let (own, secrets) = match kind {
+            ChannelKind::Telegram => {
+                (serde_json::to_value(&channels.telegram), reference(&channels.telegram.bot_token))
+            }
+            ChannelKind::Discord => (serde_json::to_value(&channels.discord), reference(&channels.discord.bot_token)),
+            ChannelKind::Webhook => {
+                let url = channels.webhook.url.as_ref().map(|url| url.read(home, environment));
+                let secrets = url.into_iter().chain(reference(&channels.webhook.secret)).collect();
+                (serde_json::to_value(&channels.webhook), secrets)
+            }
+            ChannelKind::Desktop => (serde_json::to_value(&channels.desktop), Vec::new()),
+        };
+        let all = serde_json::to_value((&config.notifications, &config.redact));
+        Wanted { settings: serde_json::json!([own.unwrap_or_default(), all.unwrap_or_default()]), secrets }
+    }
+
+    /// Starts its services.
+    ///
+    /// # Errors
+    /// It cannot be used as it is set up; in words.
+    fn start(
+        &self,
+        kind: ChannelKind,
+        config: &Config,
+        wanted: &Wanted,
+        stop: CancellationToken,
+    ) -> Result<JoinHandle<()>, String> {
+        let secrets = wanted.secrets.iter().cloned().collect::<Result<Vec<Secret>, String>>()?;
+        match kind {
+            ChannelKind::Webhook => {
+                let url = secrets.first().ok_or("it has no URL")?;
+                let channel = Webhook::new(url, secrets.get(1))?;
+                Ok(tokio::spawn(self.notifier(kind, channel, config, stop)))
+            }
+            ChannelKind::Desktop => {
+                let channel = Desktop::new(self.sources.environment.clone());
+                Ok(tokio::spawn(self.notifier(kind, channel, config, stop)))
+            }
+            ChannelKind::Telegram | ChannelKind::Discord => Err("this orch was built without it".to_owned()),
+        }
+    }
+
+    /// What tells a channel about the history.
+    fn notifier<C: crate::transports::Channel + 'static>(
+        &self,
+        kind: ChannelKind,
+        channel: C,
+        config: &Config,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<C> {
+        let told = &config.notifications;
+        let level = match told.level {
+            Level::All => book::Level::All,
+            Level::ErrorsOnly => book::Level::Errors,
+            Level::None => book::Level::Nothing,
+        };
+        let filter = config.channels.filter(kind).clone();
+        let rules = book::Rules { level, filter, quiet: told.quiet_hours, zone: TimeZone::system() };
+        let redactor = config.redactor(&self.sources.environment);
+        let setup = notifier::Setup { kind, channel, rules, daily_summary: told.daily_summary, redactor };
+        notifier::run(setup, self.engine.clone(), stop)
+    }
+
+    /// What a channel that is off was to be told is not told when it is on again.
+    async fn forget(&self, kind: ChannelKind) {
+        let forgotten = async {
+            if self.engine.kept(kind, PLACE).await?.is_none() && self.engine.kept(kind, TROUBLE).await?.is_none() {
+                return Ok(());
+            }
+            let rows = self.engine.outbox(kind).await?.into_iter().map(|parcel| (parcel.id, None)).collect();
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            let gone = |key: &str| Kept::Value { channel: kind, key: key.to_owned(), value: None, at };
+            self.engine.post(rows, [PLACE, DROPPED, TROUBLE].map(gone).to_vec()).await
+        };
+        let done: Result<(), crate::engine::handle::EngineError> = forgotten.await;
+        if let Err(error) = done {
+            tracing::warn!(channel = %kind, %error, "a channel that is off cannot be forgotten yet");
+        }
+    }
+}
+
+async fn close(open: Open) {
+    open.stop.cancel();
+    if let Some(service) = open.service
+        && let Err(error) = service.await
+    {
+        tracing::error!(%error, "a channel ended badly");
+    }
+}
+
+impl Setup {
+    /// Keeps the channels as long as the engine is there.
+    pub(super) fn keep_channels(
+        &self,
+        engine: EngineHandle,
+        changed: Arc<Notify>,
+        closing: CancellationToken,
+    ) -> JoinHandle<()> {
+        let sources =
+            Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
+        tokio::spawn(Channels { sources, engine, changed, closing }.keep())
+    }
+}

@@ -1,0 +1,192 @@
+//! Notices as signed requests to a server of the person's own. Each is one JSON document; whoever gets it can tell who
+//! sent it, when, and whether it had it before.
+
+use super::Channel;
+use super::chat::Refusal;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::config::Secret;
+use crate::domain::channel::Saying;
+use crate::domain::notice::Notice;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use reqwest::{Client, StatusCode, Url, redirect, retry};
+use ring::hmac;
+use serde_json::{Value, json};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// `t=SECONDS,v1=HEX`: HMAC-SHA-256 over `SECONDS.BODY`.
+pub const SIGNATURE: &str = "orch-signature";
+/// The same when the same notice is sent again.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How long a connection may take, and everything.
+const CONNECT: Duration = Duration::from_secs(5);
+const WHOLE: Duration = Duration::from_secs(20);
+/// The longest time that a server is believed to mean when it says when to come again.
+const LONGEST_WAIT: u64 = 3600;
+
+/// A server.
+pub struct Webhook {
+    client: Client,
+    url: Url,
+    key: Option<hmac::Key>,
+    trouble: Mutex<Option<String>>,
+}
+
+impl Webhook {
+    /// Sends to `url`, signed with `secret`.
+    ///
+    /// # Errors
+    /// The URL is none to which something may be sent; in words, without the URL.
+    pub fn new(url: &Secret, secret: Option<&Secret>) -> Result<Self, String> {
+        let url: Url = url.expose().parse().map_err(|_| "the URL of the webhook is no URL".to_owned())?;
+        let is_local = match url.host_str() {
+            Some("localhost" | "[::1]") => true,
+            Some(host) => host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback()),
+            None => false,
+        };
+        let is_encrypted = url.scheme() == "https";
+        if !(is_encrypted || (url.scheme() == "http" && is_local)) {
+            return Err("the URL of the webhook must begin with https://, or be an http:// of this machine".to_owned());
+        }
+        let client = client(is_local, is_encrypted).map_err(|error| error.without_url().to_string())?;
+        let key = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
+        Ok(Self { client, url, key, trouble: Mutex::default() })
+    }
+
+    async fn send(&self, key: &str, document: &Value) -> Result<(), Refusal> {
+        let body = document.to_string();
+        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        request = request.header(IDEMPOTENCY_KEY, key);
+        if let Some(key) = &self.key {
+            request = request.header(SIGNATURE, signature(key, SystemClock.now().as_second(), &body));
+        }
+        let answer = match request.body(body).send().await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.later(None, words(&error))),
+        };
+        let status = answer.status();
+        if status.is_success() {
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            return Ok(());
+        }
+        let is_later = status.is_server_error()
+            || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
+        if is_later {
+            return Err(self.later(wait(answer.headers()), format!("it answers {status}")));
+        }
+        Err(Refusal::Never(format!("it answers {status}")))
+    }
+
+    fn later(&self, after: Option<Duration>, why: String) -> Refusal {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+        Refusal::Later { after }
+    }
+}
+
+/// One that follows nobody and does nothing twice. What is on this machine is reached without a proxy.
+fn client(is_local: bool, is_encrypted: bool) -> Result<Client, reqwest::Error> {
+    // It fails when it was done before.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let client = Client::builder()
+        .user_agent(concat!("orch/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE);
+    let client = if is_local { client.no_proxy() } else { client };
+    if is_encrypted {
+        return client.build();
+    }
+    // Where no certificate is looked at, none needs to be on the machine.
+    let none = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
+    client.tls_backend_preconfigured(none.with_no_client_auth()).build()
+}
+
+/// Never the URL, which may be a secret.
+fn words(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        "it does not answer in time".to_owned()
+    } else if error.is_connect() {
+        "it cannot be reached".to_owned()
+    } else {
+        "the connection broke".to_owned()
+    }
+}
+
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds.min(LONGEST_WAIT)))
+}
+
+/// The value of the header that says who sent a body, and when.
+pub fn signature(key: &hmac::Key, second: i64, body: &str) -> String {
+    let tag = hmac::sign(key, format!("{second}.{body}").as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={second},v1={hex}")
+}
+
+/// The document: the line of the history as `/v1/events` has it, and the notice.
+fn document(notice: &Notice, saying: &Saying) -> Value {
+    let about = notice.about.as_ref();
+    json!({
+        "seq": notice.seq,
+        "at": notice.at,
+        "task_id": notice.task(),
+        "kind": notice.event,
+        "text": notice.text,
+        "notice": {
+            "kind": notice.kind,
+            "cause": notice.cause,
+            "critical": notice.is_critical,
+            "title": about.map(|about| &about.title),
+            "project": about.and_then(|about| about.project.as_ref()),
+            "labels": about.map(|about| about.labels.clone()).unwrap_or_default(),
+            "message": saying.plain_text(),
+        },
+    })
+}
+
+impl Channel for Webhook {
+    async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
+        let key = format!("orch-{}", uuid::Uuid::new_v4());
+        self.send(&key, &json!({ "text": saying.plain_text() })).await.map(|()| None)
+    }
+
+    async fn tell(&self, key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
+        let Some(notice) = notices.first() else { return self.say(saying).await };
+        self.send(key, &document(notice, saying)).await.map(|()| None)
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn change(&self, _message: &str, saying: &Saying) -> Result<(), Refusal> {
+        self.say(saying).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_what_others_compute() {
+        // printf '1790000000.{"a":1}' | openssl dgst -sha256 -hmac secret
+        let key = hmac::Key::new(hmac::HMAC_SHA256, b"secret");
+        let told = signature(&key, 1_790_000_000, "{\"a\":1}");
+        assert_eq!(told, "t=1790000000,v1=da8fe498621aaab99d5b11c51346b13d1a2bf2914b865b8d3edd3531cab25a3e");
+    }
+
+    #[test]
+    fn nothing_goes_out_unencrypted_but_to_this_machine_and_no_error_repeats_the_address() {
+        for url in ["http://example.test/k3y", "ftp://127.0.0.1/k3y", "k3y", "http://127.0.0.1.example.test/k3y"] {
+            let told = Webhook::new(&Secret::new(url), None).err().expect(url);
+            assert!(!told.contains("k3y"), "{told}");
+        }
+        for url in ["http://127.0.0.1:9/h", "http://localhost/h", "http://[::1]:9/h"] {
+            assert!(Webhook::new(&Secret::new(url), None).is_ok(), "{url}");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a person is told, as they have it: `orch channel`, `orch notify`, and a webhook whose server behaves as servers do.
+
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::wait::{RUN, wait_some, wait_until};
+use crate::kit::webhook::{Answer, Receiver};
+use crate::kit::{read_file, write_file};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+
+/// Commits a file named after its branch.
+const GOOD: &str = "#!/bin/sh
+cat > /dev/null
+name=$(git rev-parse --abbrev-ref HEAD | tr / -)
+echo work > \"$name.txt\" && git add . && git commit -q -m work && echo finished
+";
+/// Changes nothing.
+const LAZY: &str = "#!/bin/sh\ncat > /dev/null\necho finished\n";
+const SECRET: &str = "a-secret-of-the-hook-0123456789";
+
+/// A box whose webhook goes to `receiver`.
+fn sealed(receiver: &Receiver) -> SealedBox {
+    let sealed = SealedBox::new();
+    sealed.program("good", GOOD);
+    sealed.program("lazy", LAZY);
+    write_file(&sealed.orch_home().join("hook.secret"), &format!("{SECRET}\n"));
+    sealed.config(&format!(
+        "agents: {{good: {{kind: command, command: good}}, lazy: {{kind: command, command: lazy}}}}\n\
+         workflow: {{max_attempts: 1}}\n\
+         channels: {{webhook: {{url: '{}', secret: 'file:hook.secret'}}}}\n",
+        receiver.url()
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed
+}
+
+fn webhook(sealed: &SealedBox) -> Value {
+    let all = sealed.orch(["channel", "list", "--json"]).ok().json();
+    all.as_array().expect("a list").iter().find(|view| view["name"] == "webhook").expect("a webhook").clone()
+}
+
+fn notify(sealed: &SealedBox, text: &str) {
+    sealed.orch(["notify", text]).ok();
+}
+
+#[test]
+fn a_finished_and_a_failed_task_are_told_once_signed_and_with_their_facts() {
+    let receiver = Receiver::start();
+    let mut sealed = sealed(&receiver);
+    sealed.serve();
+    sealed.orch(["add", "Make a file", "-l", "agent:good"]).ok();
+    sealed.orch(["add", "Be lazy", "-l", "agent:lazy"]).ok();
+    wait_until("both to be told", RUN, || receiver.taken().len() >= 2);
+    let taken = receiver.taken();
+    let of = |id: u64| taken.iter().find(|one| one.json()["task_id"] == id).expect("told").json();
+    assert_eq!((of(1)["notice"]["kind"].clone(), of(1)["kind"].clone()), ("finished".into(), "done".into()));
+    assert_eq!(
+        (of(1)["notice"]["title"].clone(), of(1)["notice"]["project"].clone()),
+        ("Make a file".into(), "shop".into())
+    );
+    assert_eq!(of(2)["notice"]["kind"], "failed");
+    for one in &taken {
+        let (time, mac) = one.header("orch-signature").split_once(",v1=").expect("signed");
+        let time = time.strip_prefix("t=").expect("a time");
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, SECRET.as_bytes());
+        let expected = ring::hmac::sign(&key, format!("{time}.{}", one.body).as_bytes());
+        let expected: String = expected.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(mac, expected);
+    }
+    sealed.stop_daemon();
+    sealed.serve();
+    notify(&sealed, "after the restart");
+    wait_until("that to be told", RUN, || receiver.told().contains(&"after the restart".to_owned()));
+    assert_eq!(receiver.taken().len(), 3, "nothing is told a second time");
+    sealed.finish();
+}
+
+#[test]
+fn a_busy_a_broken_and_a_cut_off_server_get_each_notice_in_the_end_and_know_it_by_its_key() {
+    let receiver = Receiver::start();
+    receiver.answers(&[
+        Answer::Status(500, None),
+        Answer::Status(429, Some(1)),
+        Answer::Cut,
+        Answer::Status(503, None),
+    ]);
+    let mut sealed = sealed(&receiver);
+    sealed.serve();
+    notify(&sealed, "one");
+    notify(&sealed, "two");
+    wait_until("both to be told", RUN, || receiver.told().len() == 2);
+    assert_eq!(receiver.told(), ["one", "two"]);
+    let taken = receiver.taken();
+    let keys: BTreeSet<&str> =
+        taken.iter().filter(|one| one.json()["text"] == "one").map(|one| one.header("idempotency-key")).collect();
+    assert_eq!((taken.len(), keys.len()), (6, 1), "the same notice has the same key");
+    wait_until("the channel to be well", RUN, || webhook(&sealed)["state"] == "on");
+    sealed.finish();
+}
+
+#[test]
+fn a_server_that_is_gone_is_told_everything_when_it_is_back_also_over_a_kill_of_the_daemon() {
+    let mut receiver = Receiver::start();
+    let mut sealed = sealed(&receiver);
+    sealed.serve();
+    notify(&sealed, "before");
+    wait_until("that to be told", RUN, || receiver.told() == ["before"]);
+    receiver.down();
+    for number in 0..5 {
+        notify(&sealed, &format!("while it is gone {number}"));
+    }
+    let view =
+        wait_some("the trouble to show", RUN, || Some(webhook(&sealed)).filter(|view| view["state"] == "trouble"));
+    assert!(view["trouble"].as_str().expect("words").contains("cannot be reached"), "{view}");
+    wait_until("all to be written down", RUN, || webhook(&sealed)["pending"] == 5);
+    sealed.kill_daemon();
+    receiver.up();
+    sealed.serve();
+    wait_until("all to be told", RUN, || receiver.told().len() == 6);
+    let told: BTreeSet<String> = receiver.told().into_iter().collect();
+    assert_eq!(told.len(), 6, "each once");
+    sealed.finish();
+}
+
+#[test]
+fn a_daemon_killed_while_the_server_is_silent_says_it_again_under_the_same_key() {
+    let receiver = Receiver::start();
+    receiver.answers(&[Answer::Never]);
+    let mut sealed = sealed(&receiver);
+    sealed.serve();
+    notify(&sealed, "heard twice");
+    wait_until("it to be heard", RUN, || receiver.taken().len() == 1);
+    sealed.kill_daemon();
+    sealed.serve();
+    wait_until("it to be told", RUN, || receiver.told() == ["heard twice"]);
+    let keys: BTreeSet<String> = receiver.taken().iter().map(|one| one.header("idempotency-key").to_owned()).collect();
+    assert_eq!(keys.len(), 1);
+    sealed.finish();
+}
+
+#[test]
+fn a_server_that_refuses_is_shown_and_asked_no_more_than_now_and_then() {
+    let receiver = Receiver::start();
+    receiver.answers(&[Answer::Status(404, None); 50]);
+    let mut sealed = sealed(&receiver);
+    sealed.serve();
+    let test = sealed.orch(["channel", "test", "webhook"]).code_is(1);
+    assert!(test.stdout.contains("404"), "{test}");
+    let view = webhook(&sealed);
+    assert_eq!((view["state"].as_str(), view["pending"].as_u64()), (Some("trouble"), Some(1)));
+    assert!(receiver.taken().len() <= 2, "no hot loop: {}", receiver.taken().len());
+    // Set right, what waited is said at once.
+    let other = Receiver::start();
+    sealed.orch(["config", "set", "channels.webhook.url", &other.url()]).ok();
+    wait_until("it to be told there", RUN, || other.told().len() == 1);
+    sealed.finish();
+}
+
+#[test]
+fn a_channel_is_set_up_with_its_secret_in_a_file_of_its_own_and_taken_out_again() {
+    let receiver = Receiver::start();
+    let mut sealed = SealedBox::new();
+    sealed.config("# mine\nengine: {tick_seconds: 5} # this too\n");
+    sealed.serve();
+    let added = sealed.orch(["channel", "add", "webhook", "--url", &receiver.url(), "--json"]).ok().json();
+    assert_eq!(added["test"]["state"], "sent", "{added}");
+    let file = sealed.orch_home().join(".orch/channels/webhook.secret");
+    let mode = std::fs::metadata(&file).expect("there").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (config, secret) = (read_file(&sealed.orch_home().join("config.yml")), read_file(&file));
+    assert!(config.starts_with("# mine\nengine: {tick_seconds: 5} # this too\n"), "{config}");
+    assert!(config.contains("file:.orch/channels/webhook.secret") && !config.contains(&secret), "{config}");
+    let shown = sealed.orch(["config", "show"]).ok().stdout;
+    assert!(!shown.contains(&secret) && shown.contains("file:.orch/channels/webhook.secret"), "{shown}");
+    sealed.orch(["channel", "remove", "webhook"]).ok();
+    assert!(!file.exists());
+    wait_until("it to be off", RUN, || webhook(&sealed)["state"] == "off");
+    sealed.orch(["notify", "to nobody"]).code_is(3);
+    assert!(!read_file(&sealed.orch_home().join(".orch/orch.log")).contains(&secret));
+    sealed.finish();
+}
+
+#[test]
+fn garbage_gets_an_error_with_the_next_step_and_changes_nothing() {
+    let sealed = SealedBox::new();
+    sealed.config("engine: {tick_seconds: 5}\n");
+    for (args, code, words) in [
+        (&["channel", "add", "webhook", "--url", "http://example.com/hook"][..], 2, "https://"),
+        (&["channel", "add", "webhook", "--url", "nonsense"], 2, "https://"),
+        (&["channel", "add", "telegram", "--chat-id", "@me", "--token-env", "TG"], 2, "numeric id"),
+        (&["channel", "add", "telegram", "--chat-id", "1", "--allow", "ada", "--token-env", "TG"], 2, "numeric id"),
+        (&["channel", "add", "telegram", "--token-env", "TG"], 2, "--chat-id"),
+        (&["channel", "add", "telegram", "--chat-id", "1", "--token-env", "123456:AA-BB"], 2, "name of a variable"),
+        (&["channel", "add", "telegram", "--chat-id", "1", "--token-file", "nowhere"], 1, "nowhere"),
+        (&["channel", "add", "discord", "--channel-id", "1"], 2, "empty"),
+        (&["channel", "add", "pigeon"], 2, "pigeon"),
+        (&["channel", "test", "webhook"], 3, "orch serve"),
+        (&["channel", "remove", "pigeon"], 2, "telegram, discord, webhook or desktop"),
+        (&["notify", ""], 2, "nothing to say"),
+        (&["notify", "hello"], 3, "orch channel add"),
+        (&["notify", "hello", "--channel", "telegram"], 3, "orch channel add telegram"),
+        (&["notify", "hello", "--channel", "pigeon"], 2, "expected telegram"),
+    ] {
+        let ran = sealed.orch(args).code_is(code);
+        assert!(format!("{ran}").contains(words), "{args:?}: {ran}");
+    }
+    assert_eq!(read_file(&sealed.orch_home().join("config.yml")), "engine: {tick_seconds: 5}\n");
+    assert!(!sealed.orch_home().join(".orch/channels/webhook.secret").exists());
+    sealed.finish();
+}
+
+#[test]
+fn a_desktop_shows_what_is_told_as_an_argument() {
+    let mut sealed = SealedBox::new();
+    sealed.program("notify-send", "#!/bin/sh\nprintf '%s\\n' \"$@\" >> \"$HOME/shown\"\n");
+    sealed.config("channels: {desktop: {enabled: true}}\n");
+    sealed.serve();
+    notify(&sealed, "--icon=x $(touch evil) <b>bold</b>");
+    let shown = sealed.home().join("shown");
+    wait_until("it to be shown", RUN, || shown.exists() && read_file(&shown).contains("&lt;b&gt;"));
+    let shown = read_file(&shown);
+    assert!(shown.contains("--icon=x $(touch evil) &lt;b&gt;bold&lt;/b&gt;"), "{shown}");
+    sealed.finish();
+}
+
+#[test]
+fn a_token_that_is_not_there_is_trouble_that_ends_when_it_is() {
+    let receiver = Receiver::start();
+    let mut sealed = SealedBox::new();
+    sealed.config(&format!("channels: {{webhook: {{url: '{}', secret: 'file:later.secret'}}}}\n", receiver.url()));
+    sealed.serve();
+    let view =
+        wait_some("the trouble to show", RUN, || Some(webhook(&sealed)).filter(|view| view["state"] == "trouble"));
+    assert!(view["trouble"].as_str().expect("words").contains("later.secret"), "{view}");
+    write_file(&sealed.orch_home().join("later.secret"), SECRET);
+    // The file is looked for every half minute, and at each change of the settings.
+    sealed.orch(["config", "set", "notifications.level", "all"]).ok();
+    notify(&sealed, "now");
+    wait_until("it to be told", RUN, || receiver.told() == ["now"]);
+    wait_until("the channel to be well", RUN, || webhook(&sealed)["state"] == "on");
+    sealed.finish();
+}

@@ -1,0 +1,165 @@
+//! A server that takes webhooks as real ones do: well, too busy, broken, slow, cut off, gone and back at the same address.
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use serde_json::Value;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// How it answers one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Taken.
+    Good,
+    /// A status; with 429 and 503, when to come again, in seconds.
+    Status(u16, Option<u64>),
+    /// Taken, and the connection is gone before that is said.
+    Cut,
+    /// Taken, and nothing is said until it is stopped.
+    Never,
+}
+
+/// A request that was taken.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body as it came.
+    pub body: String,
+    /// How it was answered.
+    pub answer: Answer,
+}
+
+impl Taken {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The document.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).expect("a document")
+    }
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// The next answers; then all are good.
+    answers: Mutex<VecDeque<Answer>>,
+    taken: Mutex<Vec<Taken>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One, on loopback, until it is dropped.
+pub struct Receiver {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Receiver {
+    /// Starts one.
+    pub fn start() -> Self {
+        let mut new = Self {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            shared: Arc::default(),
+            stop: CancellationToken::new(),
+            thread: None,
+        };
+        new.up();
+        new
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("http://{}/hook", self.address)
+    }
+
+    /// The next answers, in this order.
+    pub fn answers(&self, answers: &[Answer]) {
+        locked(&self.shared.answers).extend(answers);
+    }
+
+    /// All that were taken.
+    pub fn taken(&self) -> Vec<Taken> {
+        locked(&self.shared.taken).clone()
+    }
+
+    /// The texts of those that were answered well.
+    pub fn told(&self) -> Vec<String> {
+        let good = self.taken().into_iter().filter(|taken| taken.answer == Answer::Good);
+        good.map(|taken| taken.json()["text"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    /// Nobody listens there any more.
+    pub fn down(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("it ends well");
+        }
+    }
+
+    /// It listens at the same address again.
+    pub fn up(&mut self) {
+        self.stop = CancellationToken::new();
+        let (stop, shared, wanted) = (self.stop.clone(), Arc::clone(&self.shared), self.address);
+        let (told, address) = std::sync::mpsc::channel();
+        let serve = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let listener = TcpListener::bind(wanted).await.expect("the address is free");
+                told.send(listener.local_addr().expect("an address")).expect("somebody waits");
+                let routes = Router::new().route("/hook", post(take)).with_state((shared, stop.clone()));
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    ended = async { axum::serve(listener, routes).await } => ended.expect("it serves"),
+                }
+            });
+        };
+        self.thread = Some(std::thread::spawn(serve));
+        self.address = address.recv().expect("it listens");
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn take(
+    State((shared, stop)): State<(Arc<Shared>, CancellationToken)>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let answer = locked(&shared.answers).pop_front().unwrap_or(Answer::Good);
+    let body = String::from_utf8(body.to_vec()).expect("text");
+    locked(&shared.taken).push(Taken { headers, body, answer });
+    match answer {
+        Answer::Good => StatusCode::NO_CONTENT.into_response(),
+        Answer::Status(status, after) => {
+            let status = StatusCode::from_u16(status).expect("a status");
+            match after {
+                Some(seconds) => (status, [("retry-after", seconds.to_string())]).into_response(),
+                None => status.into_response(),
+            }
+        }
+        Answer::Cut => panic!("the connection is cut off"),
+        Answer::Never => {
+            stop.cancelled().await;
+            StatusCode::OK.into_response()
+        }
+    }
+}
