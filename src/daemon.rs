@@ -293,7 +293,8 @@ impl Setup {
         let mut channels = None;
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
             self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
-            channels = Some(self.keep_channels(handle.clone(), channels_changed, closing.clone()));
+            let client = Client::new(Transport::InProcess(routes.clone()));
+            channels = Some(self.keep_channels(handle.clone(), client, channels_changed, closing.clone()));
         }
         Ok(Running {
             handle,

@@ -2,16 +2,19 @@
 //! turned off forgets what it was to be told. Follows the settings while the daemon runs.
 
 use super::Setup;
+use crate::api::client::Client;
 use crate::config::Secret;
 use crate::config::resolved::Config;
 use crate::config::resolved_channels::Level;
 use crate::domain::channel::ChannelKind;
 use crate::domain::notice::book;
-use crate::domain::outbox::{DROPPED, Kept, PLACE, TROUBLE};
+use crate::domain::outbox::{DROPPED, Kept, LISTENING, PLACE, TROUBLE};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{Settings, Sources};
 use crate::transports::desktop::Desktop;
+use crate::transports::discord::Discord;
 use crate::transports::notifier;
+use crate::transports::telegram::Telegram;
 use crate::transports::webhook::Webhook;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -28,6 +31,8 @@ const LOOK: Duration = Duration::from_secs(30);
 pub(super) struct Channels {
     pub(super) sources: Sources,
     pub(super) engine: EngineHandle,
+    /// By which people in chats are answered: the routes of the commands.
+    pub(super) client: Client,
     /// The settings may have changed.
     pub(super) changed: Arc<Notify>,
     pub(super) closing: CancellationToken,
@@ -150,7 +155,22 @@ impl Channels {
                 let channel = Desktop::new(self.sources.environment.clone());
                 Ok(tokio::spawn(self.notifier(kind, channel, config, stop)))
             }
-            ChannelKind::Telegram | ChannelKind::Discord => Err("this orch was built without it".to_owned()),
+            ChannelKind::Telegram => {
+                let token = secrets.into_iter().next().ok_or("it has no token")?;
+                let channel = Telegram::open(&config.channels.telegram, token, self.engine.clone());
+                let channel = channel.map_err(|error| error.to_string())?;
+                let says = self.notifier(kind, channel.clone(), config, stop.clone());
+                let client = self.client.clone();
+                Ok(tokio::spawn(async move { drop(tokio::join!(says, channel.run(client, stop))) }))
+            }
+            ChannelKind::Discord => {
+                let token = secrets.into_iter().next().ok_or("it has no token")?;
+                let channel = Discord::open(&config.channels.discord, token, self.engine.clone());
+                let channel = channel.map_err(|error| error.to_string())?;
+                let says = self.notifier(kind, channel.clone(), config, stop.clone());
+                let client = self.client.clone();
+                Ok(tokio::spawn(async move { drop(tokio::join!(says, channel.run(client, stop))) }))
+            }
         }
     }
 
@@ -184,7 +204,7 @@ impl Channels {
             let rows = self.engine.outbox(kind).await?.into_iter().map(|parcel| (parcel.id, None)).collect();
             let at = jiff::Timestamp::UNIX_EPOCH;
             let gone = |key: &str| Kept::Value { channel: kind, key: key.to_owned(), value: None, at };
-            self.engine.post(rows, [PLACE, DROPPED, TROUBLE].map(gone).to_vec()).await
+            self.engine.post(rows, [PLACE, DROPPED, TROUBLE, LISTENING].map(gone).to_vec()).await
         };
         let done: Result<(), crate::engine::handle::EngineError> = forgotten.await;
         if let Err(error) = done {
@@ -207,11 +227,12 @@ impl Setup {
     pub(super) fn keep_channels(
         &self,
         engine: EngineHandle,
+        client: Client,
         changed: Arc<Notify>,
         closing: CancellationToken,
     ) -> JoinHandle<()> {
         let sources =
             Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
-        tokio::spawn(Channels { sources, engine, changed, closing }.keep())
+        tokio::spawn(Channels { sources, engine, client, changed, closing }.keep())
     }
 }

@@ -11,6 +11,8 @@ pub const PLACE: &str = "notices.place";
 pub const DROPPED: &str = "notices.dropped";
 /// The key of how the channel fares: nothing, or why it does not take what it is told.
 pub const TROUBLE: &str = "trouble";
+/// The key of what is in the way of hearing what people say there.
+pub const LISTENING: &str = "trouble.listening";
 
 /// A change of what a channel keeps for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::api::channels::{ChannelView, DeadView, NewNotice, NoticeView};
 use crate::api::types::ErrorCode;
 use crate::config::resolved_channels::Channels;
 use crate::domain::channel::ChannelKind;
-use crate::domain::outbox::{DROPPED, PLACE, Parcel, Stage, TROUBLE};
+use crate::domain::outbox::{DROPPED, LISTENING, PLACE, Parcel, Stage, TROUBLE};
 use axum::Json;
 use axum::extract::State;
 
@@ -28,7 +28,10 @@ pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<ChannelView>
 
 async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Result<ChannelView, ApiError> {
     let rows = state.engine.outbox(kind).await?;
-    let trouble = state.engine.kept(kind, TROUBLE).await?.filter(|_| channels.is_on(kind));
+    let (out, into) = (state.engine.kept(kind, TROUBLE).await?, state.engine.kept(kind, LISTENING).await?);
+    let into = into.filter(|why| out.as_ref() != Some(why));
+    let told: Vec<String> = out.into_iter().chain(into).collect();
+    let trouble = (channels.is_on(kind) && !told.is_empty()).then(|| told.join("; "));
     let dropped = state.engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let word = match (channels.is_on(kind), &trouble) {
         (false, _) => "off",

@@ -23,6 +23,7 @@ use crate::config::resolved_channels::{DISCORD_API, Discord as Settings};
 use crate::config::secret::Secret;
 use crate::domain::channel::{ChannelKind, Saying};
 use crate::domain::ids::TaskId;
+use crate::engine::handle::EngineHandle;
 use api::{Api, Place, id};
 use desk::Desk;
 use inbox::Listed;
@@ -130,6 +131,14 @@ impl Discord {
         }
         let desk = Desk::new(api.clone(), setup.listed.channel, shelf.clone(), users, health.clone());
         Self(Arc::new(Parts { setup, api, shelf, desk, health, streams: Streams::default() }))
+    }
+
+    /// With these settings, the token that they refer to, and the journal of this engine.
+    ///
+    /// # Errors
+    /// The settings cannot be right.
+    pub fn open(settings: &Settings, token: Secret, engine: EngineHandle) -> Result<Self, SetupError> {
+        Ok(Self::new(Setup::of(settings, token)?, Shelf::Journal(engine, ChannelKind::Discord)))
     }
 
     /// What is wrong now; `None`: nothing.

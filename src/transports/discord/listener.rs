@@ -9,6 +9,7 @@ use super::{Discord, now};
 use crate::adapters::clock::zone;
 use crate::api::client::Client;
 use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
 use crate::transports::chat::Refusal;
 use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, USED};
@@ -52,8 +53,12 @@ impl<'a> Listener<'a> {
         Self { discord, client, tracker, talk }
     }
 
-    fn trouble(&self, trouble: Option<String>) {
-        self.discord.0.health.set(Way::In, trouble);
+    /// What is in the way of listening, for who asks of the channel, also after a restart.
+    async fn trouble(&self, trouble: Option<String>) {
+        self.discord.0.health.set(Way::In, trouble.clone());
+        if let Err(error) = self.discord.0.shelf.keep(LISTENING, trouble).await {
+            tracing::warn!(%error, "how discord fares cannot be written down");
+        }
     }
 
     /// Listens for ever.
@@ -72,18 +77,18 @@ impl<'a> Listener<'a> {
             };
             match event {
                 Ok(Event::Ready) => {
-                    self.is_there(&gateway);
+                    self.is_there(gateway.reads_messages()).await;
                     self.catch_up().await;
                 }
-                Ok(Event::Resumed) => self.is_there(&gateway),
-                Ok(Event::Away(why)) => self.trouble(Some(why)),
+                Ok(Event::Resumed) => self.is_there(gateway.reads_messages()).await,
+                Ok(Event::Away(why)) => self.trouble(Some(why)).await,
                 Ok(Event::Interaction(event)) => {
                     let heard = interaction(*event, &self.discord.0.setup.listed);
                     self.act(heard).await;
                 }
                 Ok(Event::Message(event)) => self.wrote(*event).await,
                 Err(ended) => {
-                    self.trouble(Some(ended.why));
+                    self.trouble(Some(ended.why)).await;
                     if !ended.with_less {
                         tokio::time::sleep(gateway.pause()).await;
                     }
@@ -93,10 +98,10 @@ impl<'a> Listener<'a> {
     }
 
     /// The connection stands. That words cannot be read is told all the same: somebody waits for it to work.
-    fn is_there(&self, gateway: &Gateway) {
+    async fn is_there(&self, reads: bool) {
         let less = "the bot may not read messages: answers in threads reach no agent, commands and buttons work; switch on \
                     Message Content Intent in Discord's developer portal";
-        self.trouble((!gateway.reads_messages()).then(|| less.to_owned()));
+        self.trouble((!reads).then(|| less.to_owned())).await;
     }
 
     /// Registers the commands. Tried until it is done.
@@ -108,11 +113,11 @@ impl<'a> Listener<'a> {
                 Err(refusal) => Err(refusal),
             };
             let pause = match done {
-                Ok(()) => return self.trouble(None),
+                Ok(()) => return self.trouble(None).await,
                 Err(Refusal::Later { after }) => after.unwrap_or(AGAIN / 10),
                 Err(Refusal::Gone) => AGAIN,
                 Err(Refusal::Never(why)) => {
-                    self.trouble(Some(why));
+                    self.trouble(Some(why)).await;
                     AGAIN
                 }
             };
@@ -155,7 +160,7 @@ impl<'a> Listener<'a> {
             Heard::Done(number, from, did) => self.once(number, from, did).await,
         };
         if let Err(error) = done {
-            self.trouble(Some(format!("the journal cannot be used: {error}")));
+            self.trouble(Some(format!("the journal cannot be used: {error}"))).await;
         }
     }
 

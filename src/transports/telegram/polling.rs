@@ -10,6 +10,7 @@ use super::{Telegram, conversation, now, trouble};
 use crate::adapters::clock::zone;
 use crate::api::client::Client;
 use crate::domain::channel::{ChannelKind, Document, Saying};
+use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
 use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
@@ -23,8 +24,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Key of what is wrong with listening; nothing, where it works.
-const LISTENING: &str = "trouble.listening";
 /// Key of the offset.
 const OFFSET: &str = "updates";
 /// How long Telegram holds a question that it has no answer to, in seconds.
