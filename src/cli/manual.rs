@@ -93,7 +93,7 @@ mod tests {
         command.build();
         let mut all = Vec::new();
         gather(command, &mut all);
-        let names: Vec<&str> = all.iter().filter_map(|command| command.get_display_name()).collect();
+        let names: Vec<&str> = all.iter().map(|command| command.get_display_name().unwrap_or("orch")).collect();
         for name in ["orch", "orch-task", "orch-task-add", "orch-service-install"] {
             assert_eq!(names.iter().filter(|found| **found == name).count(), 1, "{name} in {names:?}");
         }

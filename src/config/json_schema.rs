@@ -79,6 +79,8 @@ mod tests {
                 "retention",
                 "gc",
                 "http",
+                "channels",
+                "notifications",
                 "redact",
                 "log"
             ]

@@ -161,7 +161,9 @@ impl Channels {
                 let channel = channel.map_err(|error| error.to_string())?;
                 let says = self.notifier(kind, channel.clone(), config, stop.clone());
                 let client = self.client.clone();
-                Ok(tokio::spawn(async move { drop(tokio::join!(says, channel.run(client, stop))) }))
+                Ok(tokio::spawn(async move {
+                    tokio::join!(says, channel.run(client, stop));
+                }))
             }
             ChannelKind::Discord => {
                 let token = secrets.into_iter().next().ok_or("it has no token")?;
@@ -169,7 +171,9 @@ impl Channels {
                 let channel = channel.map_err(|error| error.to_string())?;
                 let says = self.notifier(kind, channel.clone(), config, stop.clone());
                 let client = self.client.clone();
-                Ok(tokio::spawn(async move { drop(tokio::join!(says, channel.run(client, stop))) }))
+                Ok(tokio::spawn(async move {
+                    tokio::join!(says, channel.run(client, stop));
+                }))
             }
         }
     }

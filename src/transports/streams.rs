@@ -87,4 +87,18 @@ mod tests {
         assert_eq!(streams.stop(None), 1);
         assert_eq!(stopped(2), "2 streams end.");
     }
+
+    #[test]
+    fn another_stream_of_a_task_takes_the_place_of_the_first() {
+        let streams: Streams<i64> = Streams::default();
+        let (first, ends) = streams.begin(1, TaskId(7));
+        let (_, goes_on) = streams.begin(1, TaskId(7));
+        assert!(ends.is_cancelled() && !goes_on.is_cancelled());
+        streams.ended(1, TaskId(7), first);
+        streams.begin(1, TaskId(8));
+        streams.begin(2, TaskId(7));
+        assert_eq!(streams.stop(Some((1, Stop::Task(TaskId(7))))), 1);
+        assert!(goes_on.is_cancelled());
+        assert_eq!((streams.stop(Some((1, Stop::All))), streams.stop(None), streams.stop(None)), (1, 1, 0));
+    }
 }

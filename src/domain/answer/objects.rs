@@ -85,6 +85,7 @@ impl<'a> Objects<'a> {
                 open.push(Open::at(at, byte));
                 return Some(at + 1);
             }
+            (Wants::Value | Wants::ValueOrEnd, b':' | b',') => return None,
             (Wants::Value | Wants::ValueOrEnd, _) => Wants::CommaOrEnd,
             (Wants::KeyOrEnd | Wants::Key | Wants::Colon | Wants::CommaOrEnd, _) => return None,
         };
@@ -198,6 +199,13 @@ mod tests {
         assert_eq!(object_in_text(&text, "status").expect("it is there")["status"], "done");
         let deep = format!("{}{{\"status\":1}}{}", "{\"a\":".repeat(400), "}".repeat(400));
         assert_eq!(object_in_text(&deep, "a").ok(), begun_anew(&deep, "a"), "deeper than JSON is read");
+    }
+
+    #[test]
+    fn a_list_that_is_none_hides_nothing_behind_it() {
+        let text = "{\"a\":[:,{\"k\":2}]}";
+        assert_eq!(object_in_text(text, "k").ok(), begun_anew(text, "k"));
+        assert!(looked_in_vain(text) <= 3 * text.len(), "{} of {}", looked_in_vain(text), text.len());
     }
 
     proptest! {

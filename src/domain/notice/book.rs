@@ -192,9 +192,9 @@ impl Book {
     /// What waits is never more than so much: the oldest goes that is neither critical nor tells of others.
     fn bound(&mut self) {
         while self.open().count() > MOST {
-            let leads: BTreeSet<u64> = self.open().filter_map(|parcel| into(parcel)).collect();
+            let leads: BTreeSet<u64> = self.open().filter_map(into).collect();
             let oldest = |spares: bool| {
-                let goes = |parcel: &&Parcel| !leads.contains(&parcel.id) && !(spares && parcel.notice.is_critical);
+                let goes = |parcel: &&Parcel| !(leads.contains(&parcel.id) || spares && parcel.notice.is_critical);
                 self.open().find(goes).map(|parcel| parcel.id)
             };
             let Some(id) = oldest(true).or_else(|| oldest(false)) else { return };

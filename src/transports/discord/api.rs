@@ -318,12 +318,9 @@ fn files(document: Option<&Document>) -> Vec<Attachment> {
     document.map(file).into_iter().collect()
 }
 
-async fn read<T: serde::de::DeserializeOwned + Unpin>(
+async fn read<T: serde::de::DeserializeOwned + Unpin + 'static>(
     answered: Result<twilight_http::Response<T>, twilight_http::Error>,
-) -> Result<T, Refusal>
-where
-    T: 'static,
-{
+) -> Result<T, Refusal> {
     let response = answered.map_err(|error| refusal(&error))?;
     response.model().await.map_err(|error| garbled(&error))
 }
@@ -357,14 +354,11 @@ fn refusal(error: &twilight_http::Error) -> Refusal {
 pub const TOKEN: &str = "Discord does not take the token: make a new one and store it with `orch channel add discord`";
 
 fn of_response(error: &ApiError, status: u16) -> Refusal {
-    let code = match error {
-        ApiError::General(error) => error.code,
-        ApiError::Ratelimited(limited) => {
-            let wait = Duration::try_from_secs_f64(limited.retry_after).unwrap_or(Duration::from_secs(60));
-            return Refusal::Later { after: Some(wait) };
-        }
-        _ => 0,
-    };
+    if let ApiError::Ratelimited(limited) = error {
+        let wait = Duration::try_from_secs_f64(limited.retry_after).unwrap_or(Duration::from_secs(60));
+        return Refusal::Later { after: Some(wait) };
+    }
+    let code = if let ApiError::General(error) = error { error.code } else { 0 };
     match (status, code) {
         // Unknown message; too many edits of an old one; a thread that is closed.
         (_, 10_008 | 30_046 | 50_083) => Refusal::Gone,

@@ -80,7 +80,7 @@ impl Gateway {
                 Some(Ok(Event::InteractionCreate(interaction))) => {
                     return Ok(Heard::Interaction(Box::new(interaction.0)));
                 }
-                Some(Ok(Event::MessageCreate(message))) => return Ok(Heard::Message(Box::new((*message).message))),
+                Some(Ok(Event::MessageCreate(message))) => return Ok(Heard::Message(Box::new(message.message))),
                 Some(Ok(Event::GatewayClose(frame))) => {
                     self.last_close = frame.map(|frame| frame.code);
                     return Ok(Heard::Away(away(self.last_close)));

@@ -134,10 +134,8 @@ pub fn message(message: Message, is_thread: bool, listed: &Listed) -> Heard {
         let stranger = Stranger { id: message.author.id.to_string(), name, did: "wrote" };
         return if is_said_to_us { Heard::Stranger(stranger) } else { Heard::Nothing };
     }
-    let answers = match message.kind {
-        MessageType::Reply => message.reference.as_ref().and_then(|reference| reference.message_id),
-        _ => None,
-    };
+    let is_reply = message.kind == MessageType::Reply;
+    let answers = message.reference.as_ref().filter(|_| is_reply).and_then(|reference| reference.message_id);
     if message.content.trim().is_empty() || (!is_said_to_us && answers.is_none()) {
         return Heard::Nothing;
     }

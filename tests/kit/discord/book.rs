@@ -3,7 +3,8 @@
 use super::{APPLICATION, CHANNEL, Fault, GUILD, Person, Session};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Messages and edits in one channel: so many in so long.
 const RATE: (usize, Duration) = (5, Duration::from_secs(5));
