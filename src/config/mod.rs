@@ -21,6 +21,7 @@ pub mod raw;
 pub mod raw_budget;
 pub mod raw_channels;
 pub mod raw_models;
+pub mod raw_router;
 mod render;
 pub mod resolved;
 pub mod resolved_agent;

@@ -36,6 +36,7 @@ mod main_job;
 mod models;
 mod models_of_tasks;
 mod notices;
+mod pages;
 mod pieces;
 mod power_cut;
 mod prompts;
