@@ -21,6 +21,7 @@ mod leftovers;
 mod lock;
 mod marks;
 mod merge;
+mod remembered;
 mod repo;
 mod revert;
 mod settings;

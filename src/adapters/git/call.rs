@@ -1,6 +1,7 @@
 //! One call of git: where it works, and under which settings it runs there.
 
 use super::error::GitError;
+use super::remembered::Remembered;
 use super::repo::Repo;
 use super::settings::{self, Setting, Settings};
 use super::stale;
@@ -8,12 +9,11 @@ use crate::adapters::fs;
 use crate::adapters::process::{self, Excess, Invocation, Output};
 use crate::domain::names::short_hash;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a command may take that only looks, or changes little.
@@ -150,11 +150,10 @@ impl Stamp {
 }
 
 /// What was learned from the configuration of each checkout, until one of its files changes.
-#[derive(Debug, Default)]
-pub(super) struct Known(Mutex<HashMap<PathBuf, Learned>>);
+pub(super) type Known = Remembered<Learned>;
 
 #[derive(Debug, Clone)]
-struct Learned {
+pub(super) struct Learned {
     stamp: Stamp,
     settings: Arc<Settings>,
     entries: Arc<Vec<settings::Entry>>,
@@ -206,13 +205,13 @@ impl Repo {
 
     async fn learned(&self, at: &Checkout) -> Result<Learned, GitError> {
         let stamp = Stamp::of(at);
-        let known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner).get(&at.git_dir).cloned();
+        let known = self.known.of(&at.git_dir);
         if let Some(learned) = known.filter(|known| known.stamp == stamp && !known.settings.includes) {
             return Ok(learned);
         }
         let entries = Arc::new(self.listed(at).await?);
         let learned = Learned { stamp, settings: Arc::new(settings::settings(&entries)), entries };
-        self.known.0.lock().unwrap_or_else(PoisonError::into_inner).insert(at.git_dir.clone(), learned.clone());
+        self.known.keep(&at.git_dir, learned.clone());
         Ok(learned)
     }
 

@@ -1,0 +1,71 @@
+//! What is remembered of directories as long as they are there. A repository lives as long as the daemon, and each task
+//! brings some worktrees that go again: of those nothing may stay.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// So many are remembered before any is looked for.
+const FEW: usize = 32;
+
+/// By directory.
+#[derive(Debug)]
+pub(super) struct Remembered<T>(Mutex<Inner<T>>);
+
+#[derive(Debug)]
+struct Inner<T> {
+    of: HashMap<PathBuf, T>,
+    /// When there are so many, those are forgotten whose directory is gone.
+    sweep_at: usize,
+}
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Inner { of: HashMap::new(), sweep_at: FEW }))
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    fn locked(&self) -> MutexGuard<'_, Inner<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is remembered of a directory.
+    pub(super) fn of(&self, dir: &Path) -> Option<T> {
+        self.locked().of.get(dir).cloned()
+    }
+
+    /// Remembers something of a directory.
+    pub(super) fn keep(&self, dir: &Path, what: T) {
+        let mut inner = self.locked();
+        inner.of.insert(dir.to_owned(), what);
+        if inner.of.len() >= inner.sweep_at {
+            inner.of.retain(|dir, _| dir.exists());
+            // As many again may come before it is looked again: the looks cost little for each.
+            inner.sweep_at = FEW.max(inner.of.len() * 2);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_forgotten_and_what_is_there_stays_however_much_it_is() {
+        let place = tempfile::tempdir().expect("a directory");
+        let remembered = Remembered::default();
+        let there: Vec<PathBuf> = (0..3 * FEW).map(|n| place.path().join(format!("there-{n}"))).collect();
+        for (n, dir) in there.iter().enumerate() {
+            std::fs::create_dir(dir).expect("made");
+            remembered.keep(dir, n);
+        }
+        for n in 0..1_000 {
+            remembered.keep(&place.path().join(format!("gone-{n}")), n);
+            assert!(remembered.locked().of.len() <= 2 * there.len() + FEW, "{n}");
+        }
+        for (n, dir) in there.iter().enumerate() {
+            assert_eq!(remembered.of(dir), Some(n));
+        }
+    }
+}
