@@ -11,6 +11,9 @@ use super::usability::{Usability, Way};
 /// The longest name, in bytes.
 const LONGEST: usize = 200;
 
+/// Providers who sell the models of others under the names that these have at their own.
+const RESELLERS: [&str; 2] = ["opencode", "openrouter"];
+
 /// What an agent's program can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reach<'a> {
@@ -140,7 +143,15 @@ impl Reach<'_> {
     /// Names are passed on as they were typed: programs know more of them than the catalog.
     fn plain(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
         if !self.has(&found.model.id) && !self.is_elsewhere {
-            return Err(self.of_another(found));
+            // Who sells everybody's models tells nothing about whose they are.
+            if !RESELLERS.contains(&found.model.id.provider.as_str()) {
+                return Err(self.of_another(found));
+            }
+            let warnings = vec![format!(
+                "{name} is in the catalog as {} only: the agent's program may not know it",
+                found.model.id
+            )];
+            return Ok(Named { name, model: None, reason: None, warnings });
         }
         let is_short_for_one = self.full_names && found.model.id.model == name;
         let name = if is_short_for_one { found.model.id.to_string() } else { name };
@@ -242,6 +253,10 @@ mod tests {
     fn names_that_a_program_has_are_passed_on_as_they_are() {
         assert_eq!(name(CLAUDE, "sonnet"), "sonnet");
         assert_eq!(name(CODEX, "gpt-5.2"), "gpt-5.2");
+        // One of the models that codex is given where nobody says anything; the catalog has it at a reseller's.
+        let resold = asked(CODEX, "gpt-5.1-codex-mini", &[]).expect("passed on");
+        assert_eq!((resold.name.as_str(), &resold.model), ("gpt-5.1-codex-mini", &None));
+        assert!(resold.warnings[0].contains("opencode/gpt-5.1-codex-mini"), "{resold:?}");
         assert_eq!(name(CLAUDE, "anthropic/claude-sonnet-4-6"), "claude-sonnet-4-6");
         assert_eq!(name(OPENCODE, "openai/gpt-5.2"), "openai/gpt-5.2");
         assert_eq!(name(OPENCODE, "gpt-5.2"), "openai/gpt-5.2", "it knows no short names");
