@@ -16,6 +16,6 @@ pub const LATE: [Row; 2] = [
     not(
         "R22",
         "channels",
-        "does not exist yet: no chat is wired; its limits are a pure policy, tested in `transports/chat`",
+        "no row of its own: against servers with the real rules in `tests/it/telegram.rs`, `tests/it/discord.rs` and `tests/it/notices.rs`",
     ),
 ];
