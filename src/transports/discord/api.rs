@@ -264,9 +264,10 @@ pub enum Acknowledged {
     Pressed,
 }
 
+/// Where the API is, as the client below takes it: without the scheme, and without the path that it adds itself.
 fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.trim_end_matches('/')
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
+    rest.strip_suffix("/api/v10").unwrap_or(rest)
 }
 
 fn flags(saying: &Saying) -> MessageFlags {
@@ -390,6 +391,9 @@ mod tests {
     fn a_url_is_told_without_its_scheme() {
         assert_eq!(host("http://127.0.0.1:80/"), "127.0.0.1:80");
         assert_eq!(host("https://discord.example"), "discord.example");
+        // As the default is written.
+        assert_eq!(host("http://127.0.0.1:80/api/v10"), "127.0.0.1:80");
+        assert_eq!(host("https://proxy.example/discord/"), "proxy.example/discord");
     }
 
     #[test]
