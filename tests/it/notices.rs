@@ -138,9 +138,13 @@ fn a_daemon_killed_while_the_server_is_silent_says_it_again_under_the_same_key()
     wait_until("it to be heard", RUN, || receiver.taken().len() == 1);
     sealed.kill_daemon();
     sealed.serve();
-    wait_until("it to be told", RUN, || receiver.told() == ["heard twice"]);
-    let keys: BTreeSet<String> = receiver.taken().iter().map(|one| one.header("idempotency-key").to_owned()).collect();
-    assert_eq!(keys.len(), 1);
+    // That the daemon was killed is told as well, after it.
+    wait_until("both to be told", RUN, || receiver.told().len() == 2);
+    let told = receiver.told();
+    assert!(told[0] == "heard twice" && told[1].contains("left no word"), "{told:?}");
+    let heard: Vec<_> = receiver.taken().into_iter().filter(|one| one.body.contains("heard twice")).collect();
+    let keys: BTreeSet<&str> = heard.iter().map(|one| one.header("idempotency-key")).collect();
+    assert_eq!((heard.len(), keys.len()), (2, 1), "{heard:?}");
     sealed.finish();
 }
 
