@@ -18,6 +18,11 @@ fn main() -> ExitCode {
     {
         return ExitCode::from(orch::bridge::run(program, rest));
     }
+    if let [_, word, file] = args.as_slice()
+        && word == orch::bridge::ask::SUBCOMMAND
+    {
+        return ExitCode::from(orch::bridge::ask::run(file));
+    }
     if let Some(turn) = orch::cli::scripted_agent::arguments(&args) {
         return ExitCode::from(orch::cli::scripted_agent::run(turn));
     }

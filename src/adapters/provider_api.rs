@@ -1,12 +1,14 @@
-//! The door to the providers of models over HTTP: asks one for its list of models. It knows how each kind of API is
-//! asked and what its answers look like; what an answer means is `domain::availability`'s to say.
+//! The door to the providers of models over HTTP: asks one for its list of models, or a model of it a question. It knows how
+//! each kind of API is asked and what its answers look like; what an answer means is `domain::availability`'s to say.
 //!
 //! A key leaves in a header only, over TLS or to this machine only, and to nobody whom an answer points to.
 
 mod address;
 mod list;
+mod question;
 
 pub use address::{Address, AddressError};
+pub use question::{NoAnswer, Talk};
 
 use super::clock;
 use crate::domain::availability::{Answer, Asked, Failure, HEADERS, Outcome, Said};
@@ -22,7 +24,9 @@ use std::time::Duration;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
-/// How long everything may take.
+/// The same, where the answer takes long as well.
+const PATIENT_CONNECT: Duration = Duration::from_secs(10);
+/// How long everything may take for a list.
 const WHOLE: Duration = Duration::from_secs(3);
 /// The largest list of models that is read, in bytes.
 const LARGEST_LIST: usize = 4 << 20;
@@ -49,6 +53,12 @@ impl Style {
             "anthropic" | "minimax" => Self::Anthropic,
             "google" => Self::Google,
             _ => Self::OpenAi,
+        }
+    }
+
+    fn version(self, headers: &mut HeaderMap) {
+        if self == Self::Anthropic {
+            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
         }
     }
 }
@@ -144,7 +154,7 @@ impl Request {
     }
 
     async fn ask(&self) -> Result<(Answer, Vec<(ModelRef, Facts)>), Failure> {
-        let client = client(&self.address).map_err(|error| failure(&error))?;
+        let client = client(&self.address, WHOLE).map_err(|error| failure(&error))?;
         let response = client.get(self.address.url()).headers(self.headers()).send().await;
         let mut response = response.map_err(|error| failure(&error))?;
         let mut answer = Answer {
@@ -168,9 +178,7 @@ impl Request {
 
     fn headers(&self) -> HeaderMap {
         let mut headers: HeaderMap = self.key.iter().filter_map(|key| key.header(self.style)).collect();
-        if self.style == Style::Anthropic {
-            headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-        }
+        self.style.version(&mut headers);
         headers
     }
 
@@ -189,7 +197,7 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// One that follows nobody and does nothing twice. What is on this machine is reached without a proxy and without TLS.
-fn client(address: &Address) -> Result<Client, reqwest::Error> {
+fn client(address: &Address, whole: Duration) -> Result<Client, reqwest::Error> {
     // It fails when it was done before.
     rustls::crypto::ring::default_provider().install_default().ok();
     let client = Client::builder()
@@ -197,8 +205,8 @@ fn client(address: &Address) -> Result<Client, reqwest::Error> {
         .redirect(redirect::Policy::none())
         .retry(retry::never())
         .referer(false)
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE);
+        .connect_timeout(if whole > WHOLE { PATIENT_CONNECT } else { CONNECT })
+        .timeout(whole);
     let client = if address.is_loopback() { client.no_proxy() } else { client };
     if address.is_encrypted() {
         return client.build();

@@ -36,7 +36,7 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
             keychain: false,
             login: "opencode auth login",
         }),
-        DialectKind::Command => None,
+        DialectKind::Command | DialectKind::Api => None,
     }
 }
 
@@ -47,6 +47,6 @@ pub fn provider_of(kind: DialectKind, name: &str) -> Option<&'static str> {
         (DialectKind::Claude, "minimax") => Some("minimax"),
         (DialectKind::Claude, _) => Some("anthropic"),
         (DialectKind::Codex, _) => Some("openai"),
-        (DialectKind::Opencode | DialectKind::Command, _) => None,
+        (DialectKind::Opencode | DialectKind::Command | DialectKind::Api, _) => None,
     }
 }

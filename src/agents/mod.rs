@@ -1,6 +1,7 @@
 //! Dialects of the agent CLIs. PURE: a request becomes an argument vector and an environment, lines of output
 //! become events, an exit becomes an [`Ending`]. One file per agent; no file is opened and no process started here.
 
+pub mod api;
 mod argv;
 pub mod claude;
 pub mod codex;
@@ -32,6 +33,8 @@ pub enum DialectKind {
     Opencode,
     /// Any program: exit code and last line of output decide.
     Command,
+    /// No program: a provider is asked over HTTP.
+    Api,
 }
 
 /// Conversation to start or to go on with.
@@ -143,6 +146,9 @@ pub struct LaunchRequest {
     pub orch: PathBuf,
     /// Open a conversation that takes messages while the agent works, where the dialect can.
     pub live: bool,
+    /// Where the model is, for [`DialectKind::Api`].
+    #[serde(default)]
+    pub endpoint: Option<api::Endpoint>,
 }
 
 /// What stands on the agent's stdin.
@@ -270,6 +276,7 @@ impl DialectKind {
             Self::Codex => &codex::Codex,
             Self::Opencode => &opencode::Opencode,
             Self::Command => &command::Command,
+            Self::Api => &api::Api,
         }
     }
 }

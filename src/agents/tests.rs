@@ -30,6 +30,7 @@ fn request(kind: RunKind) -> LaunchRequest {
         trust_repository: false,
         orch: "/usr/bin/orch".into(),
         live: false,
+        endpoint: None,
     }
 }
 

@@ -10,13 +10,13 @@ use super::settings;
 use super::ui::paint::{Paint, Role};
 use super::ui::text::line;
 use crate::adapters::process::{Invocation, run_async, which};
-use crate::agents::DialectKind;
+use crate::agents::{DialectKind, api};
 use crate::config::layers::load;
 use crate::config::resolved_agent::{AgentConfig, KNOWN};
 use crate::config::validate::references;
 use crate::config::{Config, RouterMode, home::MAX_SOCKET_PATH};
 use crate::daemon::Setup;
-use crate::engine::{Finding, MendWish, Patient, Verdict, check_up, last_damage, login_of};
+use crate::engine::{Finding, MendWish, Patient, Verdict, check_up, direct_model, last_damage, login_of};
 use futures::future::join_all;
 use serde::Serialize;
 use std::path::Path;
@@ -119,6 +119,8 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
                 "npm install -g @anthropic-ai/claude-code (or @openai/codex, or opencode-ai), and log in with it",
             ),
         );
+    } else if config.router.mode == RouterMode::Llm && router == api::NAME {
+        findings.push(router_by_key(context, config));
     } else if config.router.mode == RouterMode::Llm && program(router).is_none() {
         let detail = format!("router.agent {router} is not installed: tasks without an agent label go to the fallback");
         findings.push(
@@ -127,6 +129,19 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
         );
     }
     findings
+}
+
+/// Whether the router can ask its model without an agent.
+fn router_by_key(context: &Context, config: &Config) -> Finding {
+    let asked = &config.router.model;
+    match direct_model(config, &context.environment, asked) {
+        Ok(model) => Finding::new("router", Verdict::Ok, format!("asks {model} directly")),
+        Err(why) => {
+            let detail = format!("router.agent api cannot ask {asked}: {why}; tasks go to the fallback");
+            let remedy = "set the variable where the daemon is started, or orch config set router.agent NAME";
+            Finding::new("router", Verdict::Warning, detail).remedy(remedy)
+        }
+    }
 }
 
 /// An agent that is not there is worth a word only where it is declared or usual.
@@ -142,7 +157,7 @@ async fn one_agent(context: &Context, name: &str, agent: &AgentConfig) -> Option
         return usual.then(|| Finding::new(&title, Verdict::Ok, format!("{detail}; orch does without it")));
     };
     let version = match agent.kind {
-        DialectKind::Command => String::new(),
+        DialectKind::Command | DialectKind::Api => String::new(),
         DialectKind::Claude | DialectKind::Codex | DialectKind::Opencode => version_of(context, &program).await,
     };
     let detail = format!("{version}{}", program.display());

@@ -95,7 +95,7 @@ fn illustration(section: &str) -> Option<(&'static str, Value)> {
         ),
         "providers" => (
             "A server of your own; without key_variable it asks for no key:",
-            json!({ "local": { "base_url": "http://127.0.0.1:8080/v1", "key_variable": "LOCAL_API_KEY" } }),
+            json!({ "local": { "base_url": "http://127.0.0.1:8080/v1", "key_variable": "LOCAL_API_KEY", "api": "chat" } }),
         ),
         _ => return None,
     })

@@ -1,6 +1,7 @@
 //! The settings of choosing models as a person types them. As in `raw`: every key optional, its documentation beside it.
 
 use crate::domain::catalog::Tier;
+use crate::domain::model_api::ModelApi;
 use crate::domain::money::Usd;
 use crate::domain::resolve::Mode;
 use schemars::JsonSchema;
@@ -72,4 +73,6 @@ pub struct RawProvider {
     pub base_url: Option<String>,
     /// Variable that holds its key; without one, a provider of your own needs no key.
     pub key_variable: Option<String>,
+    /// In which language a model is asked by orch itself: messages, responses or chat; null = as is usual there.
+    pub api: Option<ModelApi>,
 }

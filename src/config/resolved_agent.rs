@@ -2,9 +2,10 @@
 
 use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
 use super::secret::Secret;
-use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia};
+use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia, api};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 /// Agents by name.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -71,6 +72,12 @@ impl Agents {
     /// The agent of that name.
     pub fn get(&self, name: &str) -> Option<&AgentConfig> {
         self.0.get(name)
+    }
+
+    /// Who answers questions under that name: an agent, or [`api`], which does no work.
+    pub fn answerer(&self, name: &str) -> Option<&AgentConfig> {
+        static API: LazyLock<AgentConfig> = LazyLock::new(|| AgentConfig::new(DialectKind::Api, api::NAME));
+        if name == api::NAME { Some(&API) } else { self.get(name) }
     }
 
     /// All of them, by name.

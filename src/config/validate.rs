@@ -11,7 +11,7 @@ use super::problem::{ConfigProblem, did_you_mean};
 use super::raw::{RawConfig, RawKind, RawMode, RawPrompt};
 use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
-use crate::agents::DialectKind;
+use crate::agents::{DialectKind, api};
 use crate::domain::redact::{Pattern, PatternError};
 use crate::domain::strategy::parse_share;
 use std::collections::BTreeMap;
@@ -46,6 +46,11 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
             problems.push(problem);
         };
         let key = format!("agents.{name}");
+        if name.as_str() == api::NAME {
+            let hint = "it is the name by which the router asks a provider without an agent; choose another one";
+            wrong(&key, "no agent can be called so".to_owned(), Some(hint));
+            continue;
+        }
         let known = KNOWN.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind);
         let Some(kind) = agent.kind.map(DialectKind::from).or(known) else {
             let meant = did_you_mean(name, KNOWN.iter().map(|(known, _)| *known));
@@ -185,7 +190,9 @@ impl Check<'_> {
 
     fn router(&mut self) {
         let router = &self.config.router;
-        self.known_agent("router.agent", &router.agent);
+        if self.config.agents.answerer(&router.agent).is_none() {
+            self.known_agent("router.agent", &router.agent);
+        }
         self.known_agent("router.fallback_executor", &router.fallback_executor);
         if router.agents.is_empty() {
             self.wrong("router.agents", "needs at least one agent");
@@ -254,6 +261,9 @@ impl Check<'_> {
 
     fn stranger(&self, name: &str) -> Option<String> {
         let agents = &self.config.agents;
+        if name == api::NAME {
+            return Some("api answers the routing question only, by router.agent; it does no work".to_owned());
+        }
         let unknown = || format!("no agent is called {name:?}{}", did_you_mean(name, agents.names()));
         agents.get(name).is_none().then(unknown)
     }

@@ -25,6 +25,8 @@ pub struct Reach<'a> {
     pub full_names: bool,
     /// It speaks with another server than its provider's: what names mean there is not known.
     pub is_elsewhere: bool,
+    /// There is no program: orch asks the provider itself, with a key, and must know whom.
+    pub by_key: bool,
 }
 
 /// A model for an agent's program.
@@ -96,6 +98,9 @@ impl Reach<'_> {
         let parsed = parse(reference).map_err(Misfit::from)?;
         let is_own_alias = matches!(&parsed, Reference::Name(name) if resolver.catalog.own_alias(name).is_some());
         let found = resolver.resolve(reference, needs);
+        if self.by_key {
+            return self.asked_directly(reference, &parsed, found);
+        }
         match (parsed, found) {
             (Reference::Name(name), Ok(found)) if !is_own_alias => self.plain(name, &found),
             (Reference::Explicit { .. }, Ok(found)) => self.explicit(reference.trim(), &found),
@@ -130,6 +135,8 @@ impl Reach<'_> {
                 own.retain(|id, _| id == provider);
                 own.allow(provider, by_login());
             }
+            // A login of a program is none that orch has.
+            None if self.by_key => own.retain(|_, way| matches!(way, Way::Key(_) | Way::Declared)),
             // A login of another agent's program is none of this one's.
             None => own.retain(|_, way| !matches!(way, Way::LoggedIn { .. })),
         }
@@ -196,6 +203,22 @@ impl Reach<'_> {
         Ok(Named { name, model: None, reason: None, warnings })
     }
 
+    /// Without a program in between, whose model it is must be known; of the model itself nothing needs to be.
+    fn asked_directly(
+        &self,
+        reference: &str,
+        parsed: &Reference,
+        found: Result<Resolution<'_>, ResolveError>,
+    ) -> Result<Named, Misfit> {
+        match (parsed, found) {
+            (_, Ok(found)) => self.translated(&found),
+            (Reference::Explicit { .. }, Err(error @ ResolveError::UnknownModel { .. })) => {
+                self.unknown(reference.trim().to_owned(), true, error, &Needs::default())
+            }
+            (_, Err(error)) => Err(error.into()),
+        }
+    }
+
     fn of_another(&self, found: &Resolution<'_>) -> Misfit {
         let (id, agent, own) = (&found.model.id, self.agent, self.provider.unwrap_or_default());
         Misfit {
@@ -219,7 +242,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     const CLAUDE: Reach<'_> =
-        Reach { agent: "claude", provider: Some("anthropic"), full_names: false, is_elsewhere: false };
+        Reach { agent: "claude", provider: Some("anthropic"), full_names: false, is_elsewhere: false, by_key: false };
     const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
     const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
     const BOT: Reach<'_> = Reach { agent: "bot", full_names: false, ..OPENCODE };

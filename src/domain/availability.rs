@@ -126,7 +126,8 @@ pub enum Failure {
 }
 
 impl Failure {
-    fn told(&self) -> String {
+    /// For a person, after the name of the provider.
+    pub fn told(&self) -> String {
         match self {
             Self::TimedOut => "does not answer in time".to_owned(),
             Self::Refused => "refuses the connection: nobody listens there".to_owned(),
@@ -240,6 +241,11 @@ pub type Probes = BTreeMap<String, Probe>;
 
 fn after(at: Timestamp, span: SignedDuration) -> Timestamp {
     at.saturating_add(span).unwrap_or(Timestamp::MAX)
+}
+
+/// When a provider that refused with this status and these headers may be asked again, as far as it said so.
+pub fn resumes(status: u16, headers: &BTreeMap<String, String>, now: Timestamp) -> Option<Timestamp> {
+    if status == 429 { pacing::reset(headers, now) } else { pacing::retry_after(headers, now) }
 }
 
 /// What an answer that came `now` says.

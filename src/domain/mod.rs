@@ -30,6 +30,7 @@ pub mod judge;
 pub mod lack;
 pub mod lifecycle;
 pub mod message;
+pub mod model_api;
 pub mod model_policy;
 pub mod money;
 pub mod names;

@@ -3,6 +3,7 @@
 
 use super::main_loop::Engine;
 use super::world::Turn;
+use crate::agents::api;
 use crate::domain::agent_model::{Misfit, Named};
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
@@ -77,7 +78,7 @@ impl Engine {
         if self.world.pauses.holds_agent(agent) {
             return Some(format!("router.agent {agent} is paused"));
         }
-        if !self.settings.installed.iter().any(|installed| installed == agent) {
+        if agent != api::NAME && !self.settings.installed.iter().any(|installed| installed == agent) {
             return Some(format!("router.agent {agent} is not installed"));
         }
         let cooling = self.world.cooldowns.get(agent).filter(|c| c.holds(now));

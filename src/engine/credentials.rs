@@ -4,11 +4,14 @@
 use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::adapters::provider_api::{AddressError, Key, Request};
+use crate::agents::api::Endpoint;
 use crate::agents::{DialectKind, credentials, provider_of};
 use crate::config::Config;
 use crate::config::raw::RawProvider;
 use crate::config::resolved_agent::AgentConfig;
-use crate::domain::catalog::{Catalog, Provider};
+use crate::domain::catalog::{Catalog, Model, ModelRef, Provider};
+use crate::domain::model_api::ModelApi;
+use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::usability::{Origin, Usability, Way, is_usable};
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
@@ -46,10 +49,60 @@ pub fn list_request(
     provider: &Provider,
     key: Option<Key>,
 ) -> Option<Result<Request, AddressError>> {
+    Some(Request::new(&provider.id, base_url(environment, declared, provider)?, key))
+}
+
+/// Where a provider's API is: as the person says, as the provider's own programs are told, as the catalog has it.
+fn base_url<'a>(
+    environment: &'a Environment,
+    declared: &'a BTreeMap<String, RawProvider>,
+    provider: &'a Provider,
+) -> Option<&'a str> {
     let own = declared.get(&provider.id).and_then(|own| own.base_url.as_deref());
     let elsewhere = || set_to(environment, address_variable(&provider.id)?);
-    let base = own.or_else(elsewhere).or(provider.base_url.as_deref())?;
-    Some(Request::new(&provider.id, base, key))
+    own.or_else(elsewhere).or(provider.base_url.as_deref())
+}
+
+/// Where a model is asked directly, and with which key.
+///
+/// # Errors
+/// It cannot be: nobody knows the provider, where it is, or its key.
+pub fn endpoint(
+    environment: &Environment,
+    declared: &BTreeMap<String, RawProvider>,
+    catalog: &Catalog,
+    model: &str,
+) -> Result<Endpoint, Failure> {
+    let unknown = |why: String| Failure::new(FailureClass::ModelNotFound, why);
+    let provider = model.split_once('/').and_then(|(id, name)| Some((catalog.provider(id)?, name)));
+    let Some((provider, name)) = provider else {
+        let why = "orch asks it itself and must know whose model it is: write router.model as provider/model";
+        return Err(unknown(format!("{model}: {why}; orch models list --usable shows them")));
+    };
+    let id = &provider.id;
+    let base_url = base_url(environment, declared, provider);
+    let base_url =
+        base_url.ok_or_else(|| unknown(format!("nobody knows where {id} is: set providers.{id}.base_url")))?;
+    let key_variable = key_of(environment, provider).map(|(variable, _)| variable.to_owned());
+    let variables: Vec<&str> =
+        provider.key_variables.iter().map(String::as_str).filter(|name| *name != LOGIN_OF_CLI).collect();
+    if key_variable.is_none() && !(provider.declared && variables.is_empty()) {
+        let why = match variables.as_slice() {
+            [] => format!("no key is known for {id}: set providers.{id}.key_variable"),
+            names => format!("{} is not set where the daemon is started", names.join(" or ")),
+        };
+        return Err(Failure::new(FailureClass::Auth, why));
+    }
+    let facts = catalog.model(&ModelRef::new(id, name)).map(Model::facts);
+    Ok(Endpoint {
+        provider: id.clone(),
+        api: declared.get(id).and_then(|own| own.api).unwrap_or_else(|| ModelApi::of(id)),
+        base_url: base_url.to_owned(),
+        key_variable,
+        model: name.to_owned(),
+        input_price: facts.and_then(|facts| facts.input_price),
+        output_price: facts.and_then(|facts| facts.output_price),
+    })
 }
 
 /// Where the address of a provider is said.

@@ -221,9 +221,7 @@ impl Order<'_> {
         let kind = self.config.agent(&self.run.agent).map(|agent| agent.kind);
         match (session, kind) {
             (Session::Resume { id }, _) | (Session::New { id }, Some(DialectKind::Claude)) => Some(id.clone()),
-            (Session::New { .. }, Some(DialectKind::Codex | DialectKind::Opencode | DialectKind::Command) | None) => {
-                None
-            }
+            (Session::New { .. }, _) => None,
         }
     }
 
@@ -272,6 +270,7 @@ impl Order<'_> {
             mode: agent.mode,
             orch: self.doors.program(),
             live: agent.live,
+            endpoint: None,
         };
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         point!("guard.before");
@@ -451,7 +450,7 @@ fn gone(doors: &Doors, run: &RunId, why: &str) -> RunReport {
 /// The environment that a run's agent was given, as far as it can be told again.
 fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
     let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
-    let agent = settings.config.agent(&launch.agent);
+    let agent = settings.config.agents.answerer(&launch.agent);
     let environment = agent.map(|agent| agent_env::for_agent(&doors.environment, &launch.spec.pass_env, agent));
     environment
         .and_then(|whole| {

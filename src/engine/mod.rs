@@ -102,6 +102,7 @@ pub use session::SESSION_FILE;
 pub use set_models::ModelOrder;
 pub use settings::{Settings, Sources, content_id, identity_of, project_file};
 pub use signals::{Farewell, Signals};
+pub use strategies::direct_model;
 
 use crate::store::journal::Loaded;
 use handle::EngineHandle;

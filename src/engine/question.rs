@@ -2,6 +2,7 @@
 
 use super::apply::Job;
 use super::commands::answer;
+use super::credentials::endpoint;
 use super::doors::Doors;
 use super::handle::{Command, EngineError, EngineHandle, Reply};
 use super::launch::{Started, ask, ended, prepare_run, project_name};
@@ -15,7 +16,9 @@ use super::terms::{self, Terms};
 use super::world::Turn;
 use crate::adapters::fs;
 use crate::adapters::process::which;
-use crate::agents::{LaunchRequest, Session};
+use crate::agents::api::Endpoint;
+use crate::agents::{DialectKind, LaunchRequest, Session};
+use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::{RunId, TaskId};
@@ -31,7 +34,7 @@ use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
 use jiff::Timestamp;
 use std::io::ErrorKind::NotFound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,13 +57,51 @@ pub async fn start(
         let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
         let opening = Opening::begin(doors, name, run_dir)?;
         let routing = routing(doors, settings, projects, task).await;
-        if let Err(problem) = prepare(doors, settings, &routing, (task, run), projects, dir.as_deref(), &session_id) {
+        let prepared = match who(doors, settings, projects, task, run).await {
+            Ok(who) => prepare(doors, settings, &routing, (task, run), projects, dir.as_deref(), (who, &session_id)),
+            Err(failure) => Err(LaunchProblem::Failed(failure)),
+        };
+        if let Err(problem) = prepared {
             opening.close().await;
             return Err(problem);
         }
         opening.taken().await?;
     }
     Ok(Started { place: None, session_id: None })
+}
+
+/// Who answers: the program of an agent, or a provider's API.
+struct Who {
+    agent: AgentConfig,
+    command: PathBuf,
+    endpoint: Option<Endpoint>,
+}
+
+async fn who(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Task,
+    run: &Run,
+) -> Result<Who, Failure> {
+    let missing = |detail: String| Failure::new(FailureClass::AgentMissing, detail);
+    let config = settings.for_task(task, projects);
+    let agent = config.agents.answerer(&run.agent).cloned();
+    let agent = agent.ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
+    if agent.kind != DialectKind::Api {
+        let path = doors.environment.get("PATH").map_or("", String::as_str);
+        let command = which(&agent.command, path);
+        let command = command.ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
+        return Ok(Who { agent, command, endpoint: None });
+    }
+    let (at, with, model) = (Arc::clone(doors), Arc::clone(settings), run.model.clone().unwrap_or_default());
+    // The person's own word on providers, whatever a repository says.
+    let found = tokio::task::spawn_blocking(move || {
+        let book = book(&at, &with.config, at.clock.now());
+        endpoint(&at.environment, &with.config.providers, &book.catalog, &model)
+    });
+    let endpoint = found.await.map_err(|error| missing(error.to_string()))??;
+    Ok(Who { agent, command: doors.program(), endpoint: Some(endpoint) })
 }
 
 fn prepare(
@@ -70,13 +111,9 @@ fn prepare(
     (task, run): (&Task, &Run),
     projects: &[Project],
     dir: Option<&Path>,
-    session_id: &str,
+    (Who { agent, command, endpoint }, session_id): (Who, &str),
 ) -> Result<(), LaunchProblem> {
     let config = settings.for_task(task, projects);
-    let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
-    let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
-    let path = doors.environment.get("PATH").map_or("", String::as_str);
-    let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
     let templates = material::templates(&doors.home, dir.map(|dir| project_name(dir, projects)).as_deref())
         .map_err(LaunchProblem::Ask)?;
     let catalogue = material::catalogue(&doors.home, dir);
@@ -107,10 +144,11 @@ fn prepare(
         mode: agent.mode,
         orch: doors.program(),
         live: false,
+        endpoint,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(&config), ..Limits::default() };
-    prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
+    prepare_run(doors, run, &agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
 }
 
 /// The question, with the record of such tasks.

@@ -123,6 +123,7 @@ async fn prepare(
         mode: agent.mode,
         orch: doors.program(),
         live: false,
+        endpoint: None,
     };
     let timeout_ms = u64::try_from(config.review.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(config), ..Limits::default() };

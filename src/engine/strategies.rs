@@ -1,16 +1,18 @@
 //! What a strategy is told of a task: who could do it, for what price, with which record. What it does is
 //! `domain::strategy`'s to say.
 
-use super::credentials::{ELSEWHERE, Environment};
+use super::credentials::{ELSEWHERE, Environment, endpoint};
 use super::doors::Doors;
 use super::error::EngineError;
 use super::main_loop::Engine;
 use super::model_book::ModelBook;
 use super::settings::{OwnedRouting, Settings};
+use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::probes;
-use crate::agents::{DialectKind, provider_of};
+use crate::agents::{DialectKind, api, provider_of};
 use crate::config::Config;
 use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_labels};
+use crate::domain::availability::Probes;
 use crate::domain::budget::is_critical;
 use crate::domain::escalation::Rung;
 use crate::domain::resolve::{Needs, Record, parse};
@@ -183,19 +185,32 @@ pub(super) fn given(
     }
 }
 
+/// The model that `asked` means where orch asks a provider itself, once it is known that it can.
+///
+/// # Errors
+/// It cannot, and why.
+pub fn direct_model(config: &Config, environment: &Environment, asked: &str) -> Result<String, String> {
+    let book = ModelBook::look(config, environment, Probes::new(), SystemClock.now(), &|_, _| String::new());
+    let named = reach(config, api::NAME, environment).name(book.resolver(), asked, &Needs::default());
+    let named = named.map_err(|misfit| format!("{}; {}", misfit.reason, misfit.hint))?;
+    let found = endpoint(environment, &config.providers, &book.catalog, &named.name);
+    found.map(|_| named.name).map_err(|failure| failure.detail)
+}
+
 /// What an agent's program can have.
 pub(super) fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> Reach<'a> {
-    let known = config.agent(agent);
+    let known = config.agents.answerer(agent);
     let kind = known.map_or(DialectKind::Command, |known| known.kind);
     let is_set = |name: &str| known.is_some_and(|known| known.env.contains_key(name)) || environment.contains_key(name);
     Reach {
         agent,
         provider: provider_of(kind, agent),
-        full_names: kind == DialectKind::Opencode,
+        full_names: matches!(kind, DialectKind::Opencode | DialectKind::Api),
+        by_key: kind == DialectKind::Api,
         is_elsewhere: match kind {
             DialectKind::Claude => is_set(ELSEWHERE),
             DialectKind::Codex => is_set("OPENAI_BASE_URL"),
-            DialectKind::Opencode | DialectKind::Command => false,
+            DialectKind::Opencode | DialectKind::Command | DialectKind::Api => false,
         },
     }
 }

@@ -45,7 +45,7 @@ impl Engine {
             Wanted::All => Ok(PauseScope::All),
             Wanted::Agent(name) => {
                 let scope = PauseScope::Agent { name: name.clone() };
-                if self.settings.config.agent(name).is_some() || self.world.pauses.get(&scope).is_some() {
+                if self.settings.config.agents.answerer(name).is_some() || self.world.pauses.get(&scope).is_some() {
                     return Ok(scope);
                 }
                 let known = self.settings.config.agents.names().collect::<Vec<_>>().join(", ");

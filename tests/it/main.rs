@@ -17,6 +17,7 @@ mod cli_contract;
 mod config_example;
 mod cost;
 mod crash_points;
+mod direct;
 mod discord;
 mod docs;
 mod doctor;

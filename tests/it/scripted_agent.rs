@@ -71,6 +71,7 @@ impl Stage {
             trust_repository: false,
             orch: crate::kit::sealed_box::ORCH.into(),
             live,
+            endpoint: None,
         };
         let spec = DialectKind::Claude.dialect().launch(&request).expect("a launch");
         let program = self.sealed.run_program_in(spec.program, &spec.cwd);

@@ -32,7 +32,7 @@ const TABLE: &[(&str, &[May])] = &[
     ("store", &[Room("domain"), Module("config", "yaml"), Module("adapters", "fs"), Module("adapters", "crash")]),
     ("config", &[Room("domain"), Room("agents"), Module("adapters", "fs")]),
     ("runner", &[Room("domain"), Room("agents"), Room("adapters")]),
-    ("bridge", &[Room("agents"), Room("adapters")]),
+    ("bridge", &[Room("domain"), Room("agents"), Room("adapters")]),
     ("stream", &[Room("domain"), Room("adapters")]),
     (
         "engine",

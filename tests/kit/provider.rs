@@ -1,7 +1,9 @@
-//! A provider of models that answers one question, its list of models, as a test wants it: well, badly, or never.
+//! A provider of models that answers each question (its list of models, or one to a model) as a test wants it: well, badly, or
+//! never.
 
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,9 +50,16 @@ pub struct Seen {
     pub line: String,
     /// Its headers as they came, one a line, names in lower case.
     pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: String,
 }
 
 impl Seen {
+    /// The body, a document.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).expect("a document")
+    }
+
     /// The value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -62,6 +71,8 @@ pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures
 
 #[derive(Debug)]
 struct Shared {
+    /// Before all others, each once.
+    first: Mutex<VecDeque<Answer>>,
     answer: Mutex<Answer>,
     seen: Mutex<Vec<Seen>>,
     stopped: AtomicBool,
@@ -96,8 +107,8 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let (answer, seen) = (Mutex::new(answer), Mutex::new(Vec::new()));
-        let shared = Arc::new(Shared { answer, seen, stopped: AtomicBool::new(false) });
+        let (answer, seen) = (Mutex::new(answer), Mutex::default());
+        let shared = Arc::new(Shared { first: Mutex::default(), answer, seen, stopped: AtomicBool::new(false) });
         let of_thread = Arc::clone(&shared);
         let thread = thread::spawn(move || serve(&listener, tls.as_ref(), &of_thread));
         Self { address, scheme, shared, thread: Some(thread) }
@@ -111,6 +122,11 @@ impl Provider {
     /// It answers so from now on.
     pub fn answers(&self, answer: Answer) {
         *locked(&self.shared.answer) = answer;
+    }
+
+    /// Before that, it answers so once.
+    pub fn answers_first(&self, answer: Answer) {
+        locked(&self.shared.first).push_back(answer);
     }
 
     /// What came so far.
@@ -149,7 +165,8 @@ fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Share
         if let Some(seen) = read(&mut connection) {
             locked(&shared.seen).push(seen);
         }
-        let answer = locked(&shared.answer).clone();
+        let first = locked(&shared.first).pop_front();
+        let answer = first.unwrap_or_else(|| locked(&shared.answer).clone());
         open.extend(speak(connection, &answer));
     }
 }
@@ -174,14 +191,18 @@ fn plain(mut connection: TcpStream) -> Option<Box<dyn Connection>> {
 }
 
 fn read(connection: &mut impl Read) -> Option<Seen> {
-    let mut lines = BufReader::new(connection).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(connection);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let line = lines.next()?;
     let line = line.rsplit_once(' ').map_or(line.clone(), |(line, _)| line.to_owned());
     let headers = lines.take_while(|line| !line.is_empty()).filter_map(|line| {
         let (name, value) = line.split_once(':')?;
         Some((name.to_lowercase(), value.trim().to_owned()))
     });
-    Some(Seen { line, headers: headers.collect() })
+    let mut seen = Seen { line, headers: headers.collect(), body: String::new() };
+    let length = seen.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+    reader.take(length).read_to_string(&mut seen.body).ok()?;
+    Some(seen)
 }
 
 /// Gives the connection back when it must stay open.

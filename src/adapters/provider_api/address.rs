@@ -1,6 +1,7 @@
-//! Where a provider's list of models is, and whether a key may go there. PURE.
+//! Where a provider's list of models is, and where it is asked; whether a key may go there. PURE.
 
 use super::Style;
+use crate::domain::model_api::ModelApi;
 use reqwest::Url;
 use std::net::IpAddr;
 
@@ -21,16 +22,48 @@ pub enum AddressError {
     Key,
 }
 
-/// Where a list of models is.
+/// A place below the address of an API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(Url);
 
 impl Address {
-    /// Below the address of an API.
+    /// Where the list of models is, below the address of an API.
     ///
     /// # Errors
     /// That is none, or holds what does not belong there.
     pub fn of(base_url: &str, style: Style) -> Result<Self, AddressError> {
+        let (version, query) = match style {
+            Style::Anthropic => ("/v1", Some("limit=1000")),
+            Style::Google => ("/v1beta", Some("pageSize=1000")),
+            Style::OpenAi => ("", None),
+        };
+        let mut address = Self::below(base_url, |base| {
+            let version = if is_versioned(base) { "" } else { version };
+            format!("{base}{version}/models")
+        })?;
+        address.0.set_query(query);
+        Ok(address)
+    }
+
+    /// Where questions go, below the address of an API.
+    ///
+    /// # Errors
+    /// That is none, or holds what does not belong there.
+    pub fn of_questions(base_url: &str, provider: &str, api: ModelApi) -> Result<Self, AddressError> {
+        Self::below(base_url, |base| {
+            let version = match (provider, api) {
+                // Google speaks OpenAI's language below a place of its own.
+                ("google", ModelApi::Chat) if base.ends_with("/openai") => "",
+                ("google", ModelApi::Chat) if is_versioned(base) => "/openai",
+                ("google", ModelApi::Chat) => "/v1beta/openai",
+                (_, ModelApi::Messages) if !is_versioned(base) => "/v1",
+                (_, ModelApi::Messages | ModelApi::Responses | ModelApi::Chat) => "",
+            };
+            format!("{base}{version}{}", api.path())
+        })
+    }
+
+    fn below(base_url: &str, path: impl FnOnce(&str) -> String) -> Result<Self, AddressError> {
         let mut url = Url::parse(base_url.trim()).map_err(|_| AddressError::NotOne)?;
         if !matches!(url.scheme(), "http" | "https") || url.query().is_some() || url.fragment().is_some() {
             return Err(AddressError::NotOne);
@@ -38,16 +71,8 @@ impl Address {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(AddressError::Credentials);
         }
-        let base = url.path().trim_end_matches('/').to_owned();
-        let is_versioned = base.rsplit('/').next().is_some_and(|last| last.starts_with('v') && last.len() > 1);
-        let (version, query) = match style {
-            Style::Anthropic => ("/v1", Some("limit=1000")),
-            Style::Google => ("/v1beta", Some("pageSize=1000")),
-            Style::OpenAi => ("", None),
-        };
-        let version = if is_versioned { "" } else { version };
-        url.set_path(&format!("{base}{version}/models"));
-        url.set_query(query);
+        let path = path(url.path().trim_end_matches('/'));
+        url.set_path(&path);
         Ok(Self(url))
     }
 
@@ -78,6 +103,10 @@ impl Address {
     }
 }
 
+fn is_versioned(base: &str) -> bool {
+    base.rsplit('/').next().is_some_and(|last| last.starts_with('v') && last.len() > 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +124,23 @@ mod tests {
             ("https://g.test/v1", Style::Google, "https://g.test/v1/models?pageSize=1000"),
         ] {
             assert_eq!(Address::of(base, style).expect("an address").as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn each_api_has_its_place_for_questions_below_its_address() {
+        let messages = ModelApi::Messages;
+        for (base, provider, api, expected) in [
+            ("https://api.anthropic.com", "anthropic", messages, "https://api.anthropic.com/v1/messages"),
+            ("https://x.test/anthropic/v1/", "minimax", messages, "https://x.test/anthropic/v1/messages"),
+            ("https://api.openai.com/v1", "openai", ModelApi::Responses, "https://api.openai.com/v1/responses"),
+            ("http://[::1]:8080/v1/", "local", ModelApi::Chat, "http://[::1]:8080/v1/chat/completions"),
+            ("https://api.deepseek.com", "deepseek", ModelApi::Chat, "https://api.deepseek.com/chat/completions"),
+            ("https://g.test", "google", ModelApi::Chat, "https://g.test/v1beta/openai/chat/completions"),
+            ("https://g.test/v1beta", "google", ModelApi::Chat, "https://g.test/v1beta/openai/chat/completions"),
+            ("https://g.test/v1/openai/", "google", ModelApi::Chat, "https://g.test/v1/openai/chat/completions"),
+        ] {
+            assert_eq!(Address::of_questions(base, provider, api).expect("an address").as_str(), expected);
         }
     }
 
