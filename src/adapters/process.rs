@@ -26,7 +26,7 @@ pub use descent::run_of;
 pub use environment::{env_var, environment, which};
 pub use identity::{Identity, signal};
 pub use invocation::{Excess, Invocation, ProcessError};
-pub use last_resort::{LastResort, become_program, exit_after, exit_now, terminate};
+pub use last_resort::{LastResort, become_program, exit_after, exit_now, terminate, with_few_arenas};
 pub use limits::{file_limit, own_program, raise_file_limit, resident_memory};
 pub use marked::{Load, Swept, descendants_load, marked, marks, program_of, sweep, sweep_tree, working_in};
 pub use memory_group::MemoryGroup;

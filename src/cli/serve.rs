@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::pause;
 use super::settings;
 use super::ui::Ui;
-use crate::adapters::process::{exit_after, raise_file_limit};
+use crate::adapters::process::{exit_after, raise_file_limit, with_few_arenas};
 use crate::adapters::supervised::Supervised;
 use crate::api::client::Client;
 use crate::api::status::StatusView;
@@ -78,6 +78,11 @@ impl From<Pulse> for Args {
 
 /// Serves.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    if !(args.once || args.until_idle)
+        && let Err(error) = with_few_arenas()
+    {
+        tracing::warn!(%error, "the daemon will take more memory than it needs");
+    }
     let setup = context.setup()?;
     if args.existing_home && !setup.home.state().is_dir() {
         return Err(no_home(&setup.home));

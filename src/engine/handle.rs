@@ -42,7 +42,7 @@ use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 /// Tasks that are read from the journal at once.
-const PAGE: u32 = 500;
+const PAGE: u32 = 100;
 
 /// What a person asks of one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -388,19 +388,17 @@ impl EngineHandle {
         found.map(Arc::new).ok_or(EngineError::NoTask(id))
     }
 
-    /// All tasks, settled or not.
-    pub async fn all_tasks(&self) -> Result<Vec<Task>, EngineError> {
-        let mut all: Vec<Task> = Vec::new();
-        loop {
-            // In pages, so that the loop never waits long for the journal.
-            let after = all.last().map_or(TaskId(0), |task| task.id);
-            let page = self.read(move |journal| journal.tasks_after(after, PAGE)).await?;
-            let last = page.len() < PAGE as usize;
-            all.extend(page);
-            if last {
-                return Ok(all);
-            }
-        }
+    /// A page of all tasks, settled or not, after this one in the order of their ids; and whether it is the last.
+    pub async fn tasks_after(&self, after: TaskId) -> Result<(Vec<Task>, bool), EngineError> {
+        // In pages, so that the loop never waits long for the journal.
+        let page = self.read(move |journal| journal.tasks_after(after, PAGE)).await?;
+        let is_last = page.len() < PAGE as usize;
+        Ok((page, is_last))
+    }
+
+    /// The settled parts of all tasks that have some.
+    pub async fn settled_families(&self) -> Result<BTreeMap<TaskId, Vec<TaskId>>, EngineError> {
+        self.read(|journal| journal.settled_families()).await
     }
 
     /// The newest settled tasks, at most `limit`, in the order of their ids.

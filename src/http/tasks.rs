@@ -1,5 +1,9 @@
 //! Tasks and projects: reading and asking.
 
+mod list;
+
+pub use list::list;
+
 use super::ApiState;
 use super::error::ApiError;
 use super::messages;
@@ -25,25 +29,6 @@ type Answer<T> = Result<Json<T>, ApiError>;
 
 pub(super) fn task_id(text: &str) -> Result<TaskId, ApiError> {
     text.parse().map_err(|e: crate::domain::ids::BadTaskId| ApiError::new(ErrorCode::Usage, e.to_string(), None))
-}
-
-/// All tasks.
-pub async fn list(State(state): State<ApiState>) -> Answer<Vec<TaskView>> {
-    let stored = state.engine.all_tasks().await?;
-    let view = state.engine.look().await?;
-    let stored = stored.into_iter().map(|task| (task.id, Arc::new(task)));
-    // What is at hand is newer.
-    let tasks: BTreeMap<TaskId, Arc<Task>> =
-        stored.chain(view.tasks.iter().map(|(id, task)| (*id, Arc::clone(task)))).collect();
-    let mut children: BTreeMap<TaskId, Vec<TaskId>> = BTreeMap::new();
-    for task in tasks.values() {
-        if let Some(parent) = task.spec.parent {
-            children.entry(parent).or_default().push(task.id);
-        }
-    }
-    let slots = occupancy(&view);
-    let mut of = |task: &Arc<Task>| task_view(&view, task, children.remove(&task.id).unwrap_or_default(), &slots);
-    Ok(Json(tasks.values().map(&mut of).collect()))
 }
 
 /// Which rows are wanted.

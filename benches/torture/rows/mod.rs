@@ -2,6 +2,7 @@
 
 mod agents;
 mod answers;
+mod budgets;
 mod cleanup;
 mod clocks;
 mod crash_points;
@@ -63,7 +64,7 @@ pub fn all() -> Vec<&'static Row> {
         &starved::ROW,
     ]);
     rows.extend([&clocks::ROW, &answers::ROW, &lives::ROW, &cleanup::ROW, &migrations::DEATHS, &migrations::NEWER]);
-    rows.extend([&seeds::ROW, &replay::ROW, &parsers::ROW]);
+    rows.extend([&budgets::ROW, &seeds::ROW, &replay::ROW, &parsers::ROW]);
     rows.extend(&not_yet::LATE);
     rows.sort_by_key(|row| number(row.id));
     rows

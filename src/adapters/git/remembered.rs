@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// So many are remembered before any is looked for.
 const FEW: usize = 32;
+/// More than that are not at work at the same time: whoever comes back is looked at anew.
+const MOST: usize = 256;
 
 /// By directory.
 #[derive(Debug)]
@@ -38,18 +40,34 @@ impl<T: Clone> Remembered<T> {
     /// Remembers something of a directory.
     pub(super) fn keep(&self, dir: &Path, what: T) {
         let mut inner = self.locked();
-        inner.of.insert(dir.to_owned(), what);
-        if inner.of.len() >= inner.sweep_at {
+        if inner.of.len() + 1 >= inner.sweep_at {
             inner.of.retain(|dir, _| dir.exists());
+            if inner.of.len() + 1 >= MOST {
+                inner.of.clear();
+            }
             // As many again may come before it is looked again: the looks cost little for each.
-            inner.sweep_at = FEW.max(inner.of.len() * 2);
+            inner.sweep_at = (inner.of.len() * 2).clamp(FEW, MOST);
         }
+        inner.of.insert(dir.to_owned(), what);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_too_many_none_is_remembered_for_ever() {
+        let place = tempfile::tempdir().expect("a directory");
+        let remembered = Remembered::default();
+        for n in 0..3 * MOST {
+            let dir = place.path().join(format!("there-{n}"));
+            std::fs::create_dir(&dir).expect("made");
+            remembered.keep(&dir, n);
+            assert_eq!(remembered.of(&dir), Some(n));
+            assert!(remembered.locked().of.len() <= MOST, "{n}");
+        }
+    }
 
     #[test]
     fn what_is_gone_is_forgotten_and_what_is_there_stays_however_much_it_is() {

@@ -112,6 +112,16 @@ impl Journal {
         self.select(sql, params![parent.0], |row| row.get(0).map(TaskId))
     }
 
+    /// The settled parts of all tasks that have some.
+    pub fn settled_families(&self) -> Result<BTreeMap<TaskId, Vec<TaskId>>, JournalError> {
+        let sql = "SELECT parent, id FROM settled WHERE parent IS NOT NULL ORDER BY id";
+        let mut families: BTreeMap<TaskId, Vec<TaskId>> = BTreeMap::new();
+        for (parent, id) in self.select(sql, [], |row| Ok((TaskId(row.get(0)?), TaskId(row.get(1)?))))? {
+            families.entry(parent).or_default().push(id);
+        }
+        Ok(families)
+    }
+
     fn select<T>(
         &self,
         sql: &str,
