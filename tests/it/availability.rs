@@ -4,11 +4,10 @@
 use crate::kit::process::Ran;
 use crate::kit::provider::{AUTHORITY, Answer, Provider};
 use crate::kit::sealed_box::SealedBox;
-use crate::kit::write_file;
+use crate::kit::{nothing_holds, write_file};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
 
 /// A key of a form that no rule of the redactor knows, so that it would be seen.
 const KEY: &str = "orchtestkey-4711-do-not-show";
@@ -24,19 +23,8 @@ fn boxed(provider: &Provider) -> SealedBox {
 fn check(sealed: &SealedBox, args: &[&str]) -> Ran {
     let ran = sealed.orch([&["models", "check"], args].concat());
     assert!(!ran.stdout.contains(KEY) && !ran.stderr.contains(KEY), "{ran}");
-    nothing_holds_the_key(&sealed.orch_home());
+    nothing_holds(KEY, &sealed.orch_home());
     ran
-}
-
-fn nothing_holds_the_key(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            nothing_holds_the_key(&path);
-        } else if let Ok(bytes) = fs::read(&path) {
-            assert!(!String::from_utf8_lossy(&bytes).contains(KEY), "{}", path.display());
-        }
-    }
 }
 
 fn only(ran: &Ran) -> Value {

@@ -1,12 +1,11 @@
 //! `router.agent: api`: the routing question goes to a provider's API itself, in each of the languages that providers speak,
 //! and what becomes of it where the provider refuses, is silent, or cannot be asked.
 
+use crate::kit::nothing_holds;
 use crate::kit::provider::{Answer, Provider, Seen};
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, wait_some, wait_until};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::Path;
 
 /// A key of a form that no rule of the redactor knows, so that it would be seen.
 const KEY: &str = "orchtestkey-4712-do-not-show";
@@ -57,20 +56,8 @@ fn show(sealed: &SealedBox) -> Value {
 fn done(sealed: &mut SealedBox) -> Value {
     sealed.serve();
     wait_until("the task to be done", RUN, || show(sealed)["status"] == "done");
-    nothing_holds_the_key(&sealed.orch_home());
+    nothing_holds(KEY, &sealed.orch_home());
     show(sealed)
-}
-
-fn nothing_holds_the_key(dir: &Path) {
-    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        // The environment of a run that has begun is gone when its runner has it.
-        if path.is_dir() {
-            nothing_holds_the_key(&path);
-        } else if let Ok(bytes) = fs::read(&path) {
-            assert!(!String::from_utf8_lossy(&bytes).contains(KEY), "{}", path.display());
-        }
-    }
 }
 
 #[track_caller]

@@ -35,6 +35,18 @@ pub fn write_file(path: &Path, text: &str) {
     written.unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }
 
+/// Nothing below a directory holds a secret.
+pub fn nothing_holds(secret: &str, dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            nothing_holds(secret, &path);
+        } else if let Ok(bytes) = std::fs::read(&path) {
+            assert!(!String::from_utf8_lossy(&bytes).contains(secret), "{}", path.display());
+        }
+    }
+}
+
 /// Reads a file; the test fails where it cannot.
 pub fn read_file(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
