@@ -45,7 +45,7 @@ fn spend(tasks: usize, trial: usize, begun: &Mutex<Vec<usize>>) -> Findings {
     let slots = tasks / 3;
     let shop = Shop::empty(&format!(
         "engine: {{max_parallel: {slots}, tick_seconds: 2, adaptive: none}}\nbreaker: {{failures: 0}}\n\
-         budget: {{providers: {{meter: {{billing_type: token, daily_budget: {}}}}}}}\n",
+         budget: {{accounts: {{meter: {{billing_type: token, daily_budget: {}}}}}}}\n",
         budget(tasks)
     ));
     hire_meter(&shop);
