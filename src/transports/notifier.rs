@@ -267,10 +267,7 @@ impl<'a, C: Channel> Courier<'a, C> {
 
     fn refused(&self, refusal: Refusal) -> Refused {
         match refusal {
-            Refusal::Later { after } => Refused::Later(
-                after,
-                self.setup.channel.trouble().unwrap_or_else(|| "it asks to come later".to_owned()),
-            ),
+            Refusal::Later { after, why } => Refused::Later(after, self.setup.redactor.text(&why).into_owned()),
             Refusal::Gone => Refused::Never("the message is gone".to_owned()),
             Refusal::Never(why) => Refused::Never(self.setup.redactor.text(&why).into_owned()),
         }

@@ -14,7 +14,7 @@ use orch::domain::channel::{Passage, Saying};
 use orch::domain::ids::TaskId;
 use orch::engine::Mode;
 use orch::engine::handle::Project;
-use orch::transports::Channel;
+use orch::transports::{Channel, TwoWay};
 use orch::transports::conversation::shelf::Shelf;
 use orch::transports::conversation::words::COMMANDS;
 use orch::transports::telegram::{Limits, Setup, Telegram};
