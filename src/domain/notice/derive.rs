@@ -81,7 +81,7 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         "batch_ended" => NoticeKind::Batch,
         "batch_spent" | "budget_short" | "budget_exhausted" => NoticeKind::Budget,
         "job_failed" => NoticeKind::Failed,
-        "config_problem" | "file_problem" | "journal_rebuilt" | "service_lost" | "breaker.opened" => {
+        "config_problem" | "file_problem" | "journal_rebuilt" | "service_lost" | "breaker.opened" | "hindered" => {
             NoticeKind::Trouble
         }
         STRANGER => NoticeKind::Stranger,
@@ -269,7 +269,7 @@ mod tests {
     fn what_a_person_must_do_something_about_is_told_and_the_rest_is_not() {
         let done = task(State::Done);
         let asking = asks("orch task retry 7");
-        let cases: [(&str, &str, Option<&Task>, Option<NoticeKind>); 16] = [
+        let cases: [(&str, &str, Option<&Task>, Option<NoticeKind>); 17] = [
             ("done", "merged as 0123456789", Some(&done), Some(NoticeKind::Finished)),
             ("judged", "nothing changed; needs_review: Which way?", Some(&asking), Some(NoticeKind::Question)),
             ("launch_failed", "needs_review: no repository", Some(&asking), Some(NoticeKind::Question)),
@@ -283,6 +283,7 @@ mod tests {
             ("budget_exhausted", "anthropic is spent", None, Some(NoticeKind::Budget)),
             ("config_problem", "c:1:1: unknown key", None, Some(NoticeKind::Trouble)),
             ("breaker.opened", "agent claude", None, Some(NoticeKind::Trouble)),
+            ("hindered", "No space left on device", None, Some(NoticeKind::Trouble)),
             ("notice", "hello", None, Some(NoticeKind::Note)),
             ("notice.discord", "hello", None, None),
             ("paused", "everything", None, None),
