@@ -14,11 +14,11 @@ use orch::domain::channel::{Button, ChannelKind, Document, Passage, Press, Sayin
 use orch::domain::ids::TaskId;
 use orch::engine::Mode;
 use orch::engine::handle::Project;
-use orch::transports::{Channel, TwoWay};
 use orch::transports::chat::Refusal;
 use orch::transports::conversation::shelf::Shelf;
 use orch::transports::conversation::words::COMMANDS;
 use orch::transports::discord::{Discord, Setup};
+use orch::transports::{Channel, TwoWay};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
