@@ -173,11 +173,16 @@ fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
             button("Request changes", Press::RequestChanges { task: id, commit }),
             button("Show diff", Press::ShowDiff { task: id }),
         ],
-        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, _) => vec![
-            button("Go on", Press::Unblock { task: id }),
-            button("Retry", Press::Retry { task: id }),
-            button("Give up", Press::Cancel { task: id }),
-        ],
+        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, work) => {
+            let mut buttons = vec![
+                button("Go on", Press::Unblock { task: id }),
+                button("Retry", Press::Retry { task: id }),
+                button("Give up", Press::Cancel { task: id }),
+            ];
+            // Under the difference stand the buttons to rule on it.
+            buttons.extend(work.map(|_| button("Show diff", Press::ShowDiff { task: id })));
+            buttons
+        }
         _ => Vec::new(),
     }
 }
@@ -305,6 +310,18 @@ mod tests {
         task.state = State::Done;
         let late = told("judged", "good; needs_review: May it be merged?", Some(&task)).expect("told all the same");
         assert_eq!(late.buttons, []);
+    }
+
+    #[test]
+    fn a_question_about_work_that_is_there_leads_to_it() {
+        let mut task = asks("orch task retry 7");
+        let labels = |task: &Task| {
+            let notice = told("judged", "good; needs_review: Which way?", Some(task)).expect("told");
+            notice.buttons.into_iter().map(|button| button.label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&task), ["Go on", "Retry", "Give up"]);
+        task.evidence = Some(Box::new(Evidence { head: "abc123".to_owned(), ..Evidence::default() }));
+        assert_eq!(labels(&task), ["Go on", "Retry", "Give up", "Show diff"]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Poller<'_> {
                 Err(error) => {
                     failures += 1;
                     let pause = self.told(&error, failures);
-                    self.note(self.telegram.trouble()).await;
+                    self.note(self.telegram.0.health.of(super::Way::In)).await;
                     pause
                 }
             };
@@ -114,7 +114,7 @@ impl Poller<'_> {
                 Err(error) => {
                     failures += 1;
                     let pause = self.told(&Failure::Bot(error), failures);
-                    self.note(self.telegram.trouble()).await;
+                    self.note(self.telegram.0.health.of(super::Way::In)).await;
                     self.rest(pause).await;
                     if self.cancel.is_cancelled() {
                         return None;
