@@ -6,6 +6,10 @@
 
 use crate::Scale;
 use crate::ground::Ground;
+use crate::kit::discord::{CHANNEL, Discord, OWNER, TOKEN as DISCORD};
+use crate::kit::telegram::{BotApi, Kind, TOKEN as TELEGRAM};
+use crate::kit::wait::{SOON, wait_until};
+use crate::kit::write_file;
 use crate::many::with_many;
 use crate::measure::{figure, ms_between, now_ns, pause};
 use crate::table::{Row, Table};
@@ -16,6 +20,8 @@ use std::time::Duration;
 const CPU: f64 = 0.02;
 /// Megabytes.
 const PSS: f64 = 20.0;
+/// The chat of one person with the bot.
+const OWN: i64 = 42;
 
 /// The rows.
 pub fn rows(scale: Scale, table: &mut Table) {
@@ -35,12 +41,42 @@ pub fn rows(scale: Scale, table: &mut Table) {
     pause(Duration::from_secs(2));
     let after_edit = pss_mb(pid);
     finish(ground);
-    tell(&seen, watch, table);
+    tell("idle daemon, 10,000 done tasks", &seen, watch, table);
     let name = |when: &str| format!("idle daemon, 10,000 done tasks: memory (PSS) {when}");
     for (when, pss) in [("after a start", pss), ("after an edit", after_edit), ("after reading them in", after_import)]
     {
         table.add(limit(name(when), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
     }
+    with_chats(watch, table);
+}
+
+/// A daemon that listens in both chats, where nobody says anything: Telegram's server holds each question for 50 seconds,
+/// Discord's gateway wants a heartbeat every 41.
+fn with_chats(watch: Duration, table: &mut Table) {
+    let (telegram, discord) = (BotApi::start(), Discord::start());
+    telegram.chat(OWN, Kind::Private);
+    let config = format!(
+        "channels:\n  telegram: {{bot_token: 'file:telegram.secret', chat_id: '{OWN}', allowed_users: ['{OWN}'], api_url: '{}'}}\n  \
+         discord: {{bot_token: 'file:discord.secret', channel_id: '{CHANNEL}', allowed_users: ['{OWNER}'], api_url: '{}', gateway_url: '{}'}}\n",
+        telegram.url(),
+        discord.api_url(),
+        discord.gateway_url()
+    );
+    let mut ground = Ground::new(&config);
+    for (name, token) in [("telegram", TELEGRAM), ("discord", DISCORD)] {
+        write_file(&ground.sealed().orch_home().join(format!("{name}.secret")), token);
+    }
+    ground.serve();
+    let listens = || telegram.calls("getUpdates") > 0 && discord.sessions().0 > 0;
+    wait_until("both to be listened to", SOON, listens);
+    pause(Duration::from_secs(5));
+    let pid = ground.daemon_pid();
+    let seen = watched(pid, watch);
+    let pss = pss_mb(pid);
+    finish(ground);
+    const IDLE: &str = "idle daemon that listens in Telegram and Discord";
+    tell(IDLE, &seen, watch, table);
+    table.add(limit(format!("{IDLE}: memory (PSS)"), format!("{} MB", figure(pss)), format!("≤ {PSS} MB"), pss <= PSS));
 }
 
 fn finish(mut ground: Ground) {
@@ -52,8 +88,8 @@ fn limit(name: String, orch: String, goal: String, reached: bool) -> Row {
     Row { name, orch, goal, reached: Some(reached), ..Row::default() }
 }
 
-fn tell(seen: &Watched, watch: Duration, table: &mut Table) {
-    let name = |what: &str| format!("idle daemon, 10,000 done tasks, {} s: {what}", watch.as_secs());
+fn tell(who: &str, seen: &Watched, watch: Duration, table: &mut Table) {
+    let name = |what: &str| format!("{who}, {} s: {what}", watch.as_secs());
     let programs = if seen.programs { "some" } else { "0" };
     table.add(limit(name("programs run"), programs.to_owned(), "0".to_owned(), !seen.programs));
     table.add(limit(name("processor"), format!("{:.4} %", seen.cpu), format!("≤ {CPU} % of a core"), seen.cpu <= CPU));

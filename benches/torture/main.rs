@@ -89,7 +89,6 @@ fn is(row: &Row, name: &str) -> bool {
 fn tried(row: &Row, size: Size) -> Line {
     let begun = Instant::now();
     let line = match row.run {
-        Run::Not(_) => Line::new(row, None),
         Run::Trials { quick, full, run } => {
             let wished = told("TIMES").and_then(|times| times.parse().ok());
             let tally = run(wished.unwrap_or(if size == Size::Quick { quick } else { full }), size);

@@ -48,8 +48,6 @@ pub enum Run {
         /// Does it so many times.
         run: fn(usize, Size) -> Tally,
     },
-    /// Nothing, and why.
-    Not(&'static str),
 }
 
 /// Which promise was broken.

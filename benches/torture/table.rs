@@ -1,7 +1,7 @@
 //! The table that is printed, and its place in `docs/reliability.md`.
 
 use crate::page::{Entry, renewed};
-use crate::row::{Broken, Row, Run, Size, Tally};
+use crate::row::{Broken, Row, Size, Tally};
 use std::path::Path;
 
 /// What came of a row.
@@ -29,12 +29,8 @@ impl Line {
     /// Of a row, with what came of it; `None`: it was not tried.
     pub fn new(row: &Row, outcome: Option<&Outcome<'_>>) -> Self {
         let told = |cell: fn(&Outcome<'_>) -> String| outcome.map_or("–".to_owned(), cell);
-        let why = match &row.run {
-            Run::Not(why) => format!("not tried: {why}"),
-            Run::Trials { .. } => String::new(),
-        };
         let note = outcome.map_or("", |outcome| outcome.tally.note.as_str());
-        let last: Vec<&str> = [row.goal, note, why.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
+        let last: Vec<&str> = [row.goal, note].into_iter().filter(|text| !text.is_empty()).collect();
         Self {
             cells: [
                 row.id.to_owned(),

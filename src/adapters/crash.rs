@@ -105,6 +105,11 @@ pub const POINTS: &[&str] = &[
     "drop.after",
     "index.before",
     "index.after",
+    "outbox.take.before",
+    "outbox.take.after",
+    "outbox.say.before",
+    "outbox.say.after",
+    "outbox.noted",
 ];
 
 /// What the programs of a run are to know of it: in ordinary builds, nothing.

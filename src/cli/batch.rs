@@ -6,6 +6,7 @@ mod wait;
 
 pub use show::summary;
 
+use super::amount::usd;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
@@ -95,11 +96,6 @@ pub fn batch_name(text: &str) -> Result<BatchName, BadBatchName> {
     text.parse()
 }
 
-fn usd(text: &str) -> Result<Usd, String> {
-    let dollars = text.strip_prefix('$').unwrap_or(text).parse::<f64>().ok().and_then(Usd::from_dollars);
-    dollars.ok_or_else(|| "expected an amount of US dollars such as 10 or 2.50".to_owned())
-}
-
 /// Runs one of them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
@@ -154,16 +150,4 @@ fn path(name: &BatchName) -> String {
 
 fn tell(batch: &BatchView, context: &Context, told: impl FnOnce(&BatchView) -> String) -> Result<(), CliError> {
     if context.ui.is_json() { context.ui.json(batch) } else { context.ui.data(&told(batch)) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_amount_is_said_as_people_say_it() {
-        assert_eq!(usd("10"), Ok(Usd::from_micros(10_000_000)));
-        assert_eq!(usd("$2.50"), Ok(Usd::from_micros(2_500_000)));
-        assert!(usd("much").is_err() && usd("").is_err() && usd("nan").is_err() && usd("inf").is_err());
-    }
 }

@@ -3,6 +3,7 @@
 mod configure;
 mod page;
 
+use super::amount::usd;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
@@ -59,12 +60,6 @@ enum Command {
     Configure(configure::Account),
     /// Say what a subscription allows, and when
     ConfigurePeriod(configure::Period),
-}
-
-fn usd(text: &str) -> Result<Usd, String> {
-    let dollars = text.strip_prefix('$').unwrap_or(text).parse::<f64>().ok().and_then(Usd::from_dollars);
-    let dollars = dollars.filter(|dollars| *dollars >= Usd::ZERO);
-    dollars.ok_or_else(|| "expected an amount of US dollars such as 10 or 2.50".to_owned())
 }
 
 /// Runs one of them.

@@ -9,6 +9,7 @@ use super::exit::Exit;
 use super::ui::text;
 use super::ui::time::Now;
 use crate::api::channels::{ChannelView, NewNotice, NoticeView};
+use crate::api::client::Client;
 use crate::config::FileKind;
 use crate::config::home::Home;
 use crate::domain::channel::ChannelKind;
@@ -21,6 +22,10 @@ use tokio::time::sleep;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(200);
+/// So many looks in a row at a channel that is in trouble and takes nothing up are enough.
+const SURE: u32 = 5;
+/// So often it is looked whether a daemon has read that a channel is off.
+const UNREAD: u32 = 50;
 
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
@@ -65,7 +70,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Add { channel } => add::run(channel, context).await,
         Command::List => context.present("/v1/channels", |views: &Vec<ChannelView>, now, _| listed(views, now)).await,
         Command::Test { name } => test(name, context).await,
-        Command::Remove { name } => remove(name, context),
+        Command::Remove { name } => remove(name, context).await,
     }
 }
 
@@ -127,6 +132,19 @@ async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     Ok(if is_said { Exit::Done } else { Exit::Failed })
 }
 
+/// Waits until a daemon has read that a channel is off; `false`: it has not, after a while.
+async fn is_off(kind: ChannelKind, client: &Client) -> bool {
+    for _ in 0..UNREAD {
+        match client.get::<Vec<ChannelView>>("/v1/channels").await {
+            Ok(views) if views.iter().any(|view| view.name == kind.as_str() && view.state != "off") => {}
+            // One that is gone by now has nothing on.
+            Ok(_) | Err(_) => return true,
+        }
+        sleep(LOOK).await;
+    }
+    false
+}
+
 /// What became of a test; pending where the channel was not reached in time.
 async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliError> {
     let text = "This is a test of orch: it reaches you here.".to_owned();
@@ -137,20 +155,38 @@ async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliErro
         hint: Some(format!("orch channel add {kind}")),
     })?;
     let looks = PATIENCE.as_millis() / LOOK.as_millis();
+    let mut in_trouble = 0;
     for _ in 0..looks {
         sleep(LOOK).await;
         let found: Vec<NoticeView> = link.get(&format!("/v1/notices/{}", view.seq)).await?;
-        if let Some(found) = found.into_iter().find(|found| found.channel == view.channel) {
-            view = found;
-        }
+        let taken = found.into_iter().find(|found| found.channel == view.channel);
+        let is_taken = taken.is_some();
+        view = taken.unwrap_or(view);
         if view.state != "pending" || view.error.is_some() {
+            break;
+        }
+        if is_taken {
+            continue;
+        }
+        // Nobody takes it up: a channel that cannot be begun with says why. What is said of the settings before these goes
+        // away in a moment.
+        let trouble = trouble_of(kind, link).await?;
+        in_trouble = if trouble.is_some() { in_trouble + 1 } else { 0 };
+        if in_trouble == SURE {
+            view.error = trouble;
             break;
         }
     }
     Ok(view)
 }
 
-fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
+/// Why a channel does not take what it is told.
+async fn trouble_of(kind: ChannelKind, link: &mut Link) -> Result<Option<String>, CliError> {
+    let views: Vec<ChannelView> = link.get("/v1/channels").await?;
+    Ok(views.into_iter().find(|view| view.name == kind.as_str()).and_then(|view| view.trouble))
+}
+
+async fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let key = match kind {
         ChannelKind::Telegram => "channels.telegram.bot_token",
@@ -168,6 +204,14 @@ fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
         && error.kind() != std::io::ErrorKind::NotFound
     {
         return Err(CliError::system(format!("cannot remove {}", file.display()))(error));
+    }
+    // A daemon that has not read it yet would still say that it is on.
+    let is_known = match context.setup()?.connect().await {
+        Some(client) => is_off(kind, &client).await,
+        None => true,
+    };
+    if !is_known {
+        context.ui.warning("the daemon has not taken that up yet; orch channel list tells when it has");
     }
     if context.ui.is_json() {
         context.ui.json(&serde_json::json!({ "channel": kind, "removed": changed }))?;

@@ -1,6 +1,7 @@
 //! The command line: one file per command, each with its arguments and a `run`. A client of the API; it knows neither
 //! the store nor the rules. [`ui`] is the only place that prints, [`error`] the only one that chooses hints and codes.
 
+mod amount;
 mod backup;
 mod batch;
 mod breaker;

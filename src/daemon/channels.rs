@@ -11,6 +11,7 @@ use crate::domain::notice::book;
 use crate::domain::outbox::{DROPPED, Kept, LISTENING, PLACE, TROUBLE};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{Settings, Sources};
+use crate::transports::TwoWay;
 use crate::transports::desktop::Desktop;
 use crate::transports::discord::Discord;
 use crate::transports::notifier;
@@ -158,24 +159,29 @@ impl Channels {
             ChannelKind::Telegram => {
                 let token = secrets.into_iter().next().ok_or("it has no token")?;
                 let channel = Telegram::open(&config.channels.telegram, token, self.engine.clone());
-                let channel = channel.map_err(|error| error.to_string())?;
-                let says = self.notifier(kind, channel.clone(), config, stop.clone());
-                let client = self.client.clone();
-                Ok(tokio::spawn(async move {
-                    tokio::join!(says, channel.run(client, stop));
-                }))
+                Ok(self.chat(kind, channel.map_err(|error| error.to_string())?, config, stop))
             }
             ChannelKind::Discord => {
                 let token = secrets.into_iter().next().ok_or("it has no token")?;
                 let channel = Discord::open(&config.channels.discord, token, self.engine.clone());
-                let channel = channel.map_err(|error| error.to_string())?;
-                let says = self.notifier(kind, channel.clone(), config, stop.clone());
-                let client = self.client.clone();
-                Ok(tokio::spawn(async move {
-                    tokio::join!(says, channel.run(client, stop));
-                }))
+                Ok(self.chat(kind, channel.map_err(|error| error.to_string())?, config, stop))
             }
         }
+    }
+
+    /// A channel in which people speak, too.
+    fn chat<C: TwoWay + Clone + 'static>(
+        &self,
+        kind: ChannelKind,
+        channel: C,
+        config: &Config,
+        stop: CancellationToken,
+    ) -> JoinHandle<()> {
+        let says = self.notifier(kind, channel.clone(), config, stop.clone());
+        let client = self.client.clone();
+        tokio::spawn(async move {
+            tokio::join!(says, channel.run(client, stop));
+        })
     }
 
     /// What tells a channel about the history.

@@ -3,12 +3,15 @@
 //! among the problems of the status.
 
 use super::apply::JobKey;
+use crate::adapters::clock::instant;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a job waits before it tries again.
 const AGAIN: Duration = Duration::from_secs(2);
+/// What is in the way for so long is worth a line of the history.
+const LASTS: Duration = Duration::from_secs(10);
 
 /// The system's words for what goes away: its own, in which git tells it too (it runs in the C locale), and SQLite's. There is
 /// no other way to tell from git's answer why it failed, and one list for all is one place to look at.
@@ -30,14 +33,37 @@ pub fn passes(error: &str) -> bool {
     WORDS.iter().any(|words| error.contains(words))
 }
 
+/// What is in the way of one job.
+#[derive(Debug)]
+struct Hindrance {
+    words: String,
+    since: Instant,
+    /// It stands in the history, or what is the same does.
+    is_noted: bool,
+}
+
 /// What is in the way of which job, at this moment.
 #[derive(Debug, Default)]
-pub struct Hindrances(Mutex<BTreeMap<String, String>>);
+pub struct Hindrances(Mutex<BTreeMap<String, Hindrance>>);
 
 impl Hindrances {
     /// In words.
     pub fn told(&self) -> Vec<String> {
-        self.locked().values().cloned().collect()
+        self.locked().values().map(|one| one.words.clone()).collect()
+    }
+
+    /// What has been in the way for a while and was not handed out before, in words; the same of many jobs once.
+    pub fn lasting(&self, now: Instant) -> Vec<String> {
+        let mut all = self.locked();
+        let known: Vec<String> = all.values().filter(|one| one.is_noted).map(|one| one.words.clone()).collect();
+        let mut new = Vec::new();
+        for one in all.values_mut().filter(|one| !one.is_noted && now.duration_since(one.since) >= LASTS) {
+            one.is_noted = true;
+            if !known.contains(&one.words) && !new.contains(&one.words) {
+                new.push(one.words.clone());
+            }
+        }
+        new
     }
 
     /// Those of one job, as long as it lasts.
@@ -45,7 +71,7 @@ impl Hindrances {
         Stay { all: self, job: format!("{key:?}") }
     }
 
-    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Hindrance>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,7 +89,9 @@ impl Stay<'_> {
         let Some(error) = error.filter(|error| passes(error)) else { return false };
         tracing::warn!(job = self.job, error, "the system is in the way; it is tried again");
         let seconds = AGAIN.as_secs();
-        self.all.locked().insert(self.job.clone(), format!("{error}; tried again every {seconds} s until it goes"));
+        let words = format!("{error}; tried again every {seconds} s until it goes");
+        let new = Hindrance { words: words.clone(), since: instant(), is_noted: false };
+        self.all.locked().entry(self.job.clone()).or_insert(new).words = words;
         tokio::time::sleep(AGAIN).await;
         true
     }
@@ -109,5 +137,20 @@ mod tests {
         assert!(hindrances.told()[0].contains("No space left"), "until the job is over");
         drop(stay);
         assert!(hindrances.told().is_empty());
+    }
+
+    #[test]
+    fn what_lasts_is_handed_out_once_for_however_many_jobs() {
+        let (hindrances, now) = (Hindrances::default(), instant());
+        let full = |since| Hindrance { words: "No space left on device".to_owned(), since, is_noted: false };
+        hindrances.locked().insert("one".to_owned(), full(now));
+        hindrances.locked().insert("two".to_owned(), full(now));
+        assert!(hindrances.lasting(now + LASTS / 2).is_empty(), "it may be over in a moment");
+        assert_eq!(hindrances.lasting(now + LASTS), ["No space left on device"]);
+        hindrances.locked().insert("three".to_owned(), full(now));
+        assert!(hindrances.lasting(now + LASTS * 2).is_empty(), "the same for another job");
+        hindrances.locked().clear();
+        hindrances.locked().insert("one".to_owned(), full(now));
+        assert_eq!(hindrances.lasting(now + LASTS).len(), 1, "it went, and came again");
     }
 }

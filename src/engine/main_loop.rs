@@ -102,6 +102,8 @@ pub struct Engine {
     pub(super) next_tick: Instant,
     /// Why nothing can be stored now.
     pub(super) storage_problem: Option<String>,
+    /// Since when nothing could be stored, and why, where that is still to be written down.
+    pub(super) unstored: Option<(Timestamp, String)>,
     /// Tasks whose sidecar is older than their state.
     sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
@@ -178,6 +180,7 @@ impl Engine {
             wrote: false,
             next_tick: Instant::from_std(doors.clock.instant()),
             storage_problem: None,
+            unstored: None,
             sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
             unasked: Vec::new(),
@@ -318,6 +321,7 @@ impl Engine {
         let mut turn = Turn::default();
         turn.renew(&mut self.world);
         self.arrive(&mut turn, now);
+        self.note_hindrances(&mut turn, now);
         let mut leave = false;
         self.time_breakers(&mut turn, now);
         for input in inputs {

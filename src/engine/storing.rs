@@ -1,11 +1,15 @@
 //! Storing a turn, on a disk that may be full.
 
 use super::main_loop::Engine;
-use super::world::Answer;
+use super::world::{Answer, Turn};
 use crate::adapters::clock::instant;
 use crate::store::journal::{JournalError, Write};
+use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The kind of the history's line for what is in the way of the work.
+const HINDERED: &str = "hindered";
 
 /// How long the loop waits before it tries again to store a turn that the disk refused.
 const STORE_RETRY: Duration = Duration::from_secs(1);
@@ -52,6 +56,8 @@ impl Engine {
             }
             tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
             self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
+            let since = self.doors.clock.now();
+            self.unstored.get_or_insert_with(|| (since, error.to_string()));
             for reply in replies.drain(..) {
                 reply(Some(&error));
             }
@@ -62,6 +68,18 @@ impl Engine {
             if matches!(*error, JournalError::Fenced { .. }) || !self.wait_for_storage(&error).await {
                 return false;
             }
+        }
+    }
+
+    /// What the system has put in the way of the work is written down: what has lasted a while, and that nothing could be
+    /// stored, as soon as something can.
+    pub(super) fn note_hindrances(&mut self, turn: &mut Turn, now: Timestamp) {
+        if let Some((since, error)) = self.unstored.take() {
+            let text = format!("{error}; since {since} nothing could be stored and nothing was begun; it goes on now");
+            turn.note(&mut self.world, now, None, None, HINDERED, text);
+        }
+        for words in self.doors.hindrances.lasting(self.doors.clock.instant()) {
+            turn.note(&mut self.world, now, None, None, HINDERED, words);
         }
     }
 

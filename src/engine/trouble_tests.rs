@@ -161,6 +161,21 @@ async fn who_waits_for_room_on_the_disk_leaves_when_damage_is_found() {
 }
 
 #[tokio::test]
+async fn a_disk_that_took_nothing_for_a_while_stands_in_the_history_as_soon_as_it_does() {
+    let mut patient = Patient::new();
+    let lines = |patient: &mut Patient| {
+        let (turn, _) = patient.engine.decide(vec![Input::Tick], SystemClock.now());
+        let lines = turn.entries.iter().filter(|entry| entry.kind == "hindered");
+        lines.map(|entry| entry.text.clone()).collect::<Vec<_>>()
+    };
+    assert!(lines(&mut patient).is_empty());
+    patient.engine.unstored = Some((SystemClock.now(), "orch.db: database or disk is full".to_owned()));
+    let told = lines(&mut patient);
+    assert!(told.len() == 1 && told[0].contains("disk is full") && told[0].contains("goes on now"), "{told:?}");
+    assert!(lines(&mut patient).is_empty(), "once");
+}
+
+#[tokio::test]
 async fn a_task_that_does_not_read_is_looked_at_again_after_a_while_and_not_at_full_speed() {
     let mut patient = Patient::with_unreadable_task(hiccup);
     patient.reads();

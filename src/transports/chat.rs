@@ -17,10 +17,12 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Not now: too many requests, or out of order.
-    #[error("not now")]
+    #[error("{why}")]
     Later {
         /// How long to wait, where the service says.
         after: Option<Duration>,
+        /// What is in the way, in words.
+        why: String,
     },
     /// The message to edit is gone.
     #[error("the message is gone")]
@@ -28,6 +30,13 @@ pub enum Refusal {
     /// Never: no such chat, no permission.
     #[error("{0}")]
     Never(String),
+}
+
+impl Refusal {
+    /// Not now, because of this.
+    pub fn later(after: Option<Duration>, why: impl Into<String>) -> Self {
+        Self::Later { after, why: why.into() }
+    }
 }
 
 /// A chat service: what it must be able to do.

@@ -3,20 +3,21 @@
 
 mod api;
 mod desk;
+mod files;
 mod gateway;
 mod inbox;
 mod listener;
 mod render;
 mod threads;
 
-use super::Channel;
 use super::chat::Refusal;
 use super::conversation::buttons::LISTED;
 use super::conversation::live::{Stage, follow};
 use super::conversation::shelf::Shelf;
 use super::conversation::told;
-use super::health::Health;
+use super::health::{Health, Way};
 use super::streams::Streams;
+use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::{DISCORD_API, Discord as Settings};
@@ -26,6 +27,7 @@ use crate::domain::ids::TaskId;
 use crate::engine::handle::EngineHandle;
 use api::{Api, Place, id};
 use desk::Desk;
+use files::Files;
 use inbox::Listed;
 use jiff::Timestamp;
 use listener::Listener;
@@ -113,6 +115,7 @@ struct Parts {
     desk: Desk,
     health: Health,
     streams: Streams<Id<ChannelMarker>>,
+    files: Files,
 }
 
 fn now() -> Timestamp {
@@ -130,7 +133,8 @@ impl Discord {
             users.insert(LISTED.to_owned());
         }
         let desk = Desk::new(api.clone(), setup.listed.channel, shelf.clone(), users, health.clone());
-        Self(Arc::new(Parts { setup, api, shelf, desk, health, streams: Streams::default() }))
+        let files = Files::new(setup.api_url.as_deref());
+        Self(Arc::new(Parts { setup, api, shelf, desk, health, streams: Streams::default(), files }))
     }
 
     /// With these settings, the token that they refer to, and the journal of this engine.
@@ -160,8 +164,27 @@ impl Discord {
         Ok(if at.guild.is_some() { format!("#{}", at.channel_name) } else { "a direct message".to_owned() })
     }
 
-    /// Speaks and listens until it is told to end.
-    pub async fn run(&self, client: Client, cancel: CancellationToken) {
+    /// Shows the output of a task in a channel from now on.
+    fn stream(&self, channel: Id<ChannelMarker>, task: TaskId, client: &Client, tracker: &TaskTracker) {
+        let (desk, client, discord) = (self.0.desk.clone(), client.clone(), self.clone());
+        let (key, stop) = self.0.streams.begin(channel, task);
+        tracker.spawn(async move {
+            let done = follow(&client, task, &stop, now, |saying, stage| {
+                if !desk.show(key, channel, saying, stage) && stage == Stage::Grows {
+                    stop.cancel();
+                    desk.answer(channel, told::about(task, "Too many streams are open: /stop ends them."));
+                }
+            });
+            if let Err(error) = done.await {
+                desk.answer(channel, told::refused(&error, None));
+            }
+            discord.0.streams.ended(channel, task, key);
+        });
+    }
+}
+
+impl TwoWay for Discord {
+    async fn run(&self, client: Client, cancel: CancellationToken) {
         let tracker = TaskTracker::new();
         let (desk, stop) = (self.0.desk.clone(), cancel.clone());
         tracker.spawn(async move {
@@ -185,27 +208,14 @@ impl Discord {
         // A request that hangs is not waited for.
         tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
     }
-
-    /// Shows the output of a task in a channel from now on.
-    fn stream(&self, channel: Id<ChannelMarker>, task: TaskId, client: &Client, tracker: &TaskTracker) {
-        let (desk, client, discord) = (self.0.desk.clone(), client.clone(), self.clone());
-        let (key, stop) = self.0.streams.begin(channel, task);
-        tracker.spawn(async move {
-            let done = follow(&client, task, &stop, now, |saying, stage| {
-                if !desk.show(key, channel, saying, stage) && stage == Stage::Grows {
-                    stop.cancel();
-                    desk.answer(channel, told::about(task, "Too many streams are open: /stop ends them."));
-                }
-            });
-            if let Err(error) = done.await {
-                desk.answer(channel, told::refused(&error, None));
-            }
-            discord.0.streams.ended(channel, task, key);
-        });
-    }
 }
 
 impl Channel for Discord {
+    // What is in the way of hearing is kept by whoever listens.
+    fn trouble(&self) -> Option<String> {
+        self.0.health.of(Way::Out)
+    }
+
     async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
         Ok(self.0.desk.say(saying).await?.map(|place| place.to_string()))
     }

@@ -38,6 +38,11 @@ impl Health {
         }
     }
 
+    /// What is wrong with one way; `None`: nothing.
+    pub fn of(&self, way: Way) -> Option<String> {
+        self.ways.lock().unwrap_or_else(PoisonError::into_inner)[way as usize].clone()
+    }
+
     /// What is wrong; `None`: nothing.
     pub fn trouble(&self) -> Option<String> {
         let all = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,6 +61,7 @@ mod tests {
         health.set(Way::In, Some("somebody else polls".to_owned()));
         health.clone().set(Way::Out, Some("no such chat".to_owned()));
         assert_eq!(health.trouble().as_deref(), Some("somebody else polls; no such chat"));
+        assert_eq!(health.of(Way::Out).as_deref(), Some("no such chat"));
         health.set(Way::In, None);
         health.set(Way::Out, None);
         assert_eq!(health.trouble(), None);

@@ -3,18 +3,22 @@
 //!
 //! Server-sent events are no sink: their reader takes what it wants when it wants, and HTTP holds back for it.
 
+mod attached;
 pub mod chat;
 pub mod conversation;
+mod desk;
 pub mod desktop;
 pub mod discord;
 mod handled;
 mod health;
 pub mod notifier;
+mod outgoing;
 mod pace;
 mod streams;
 pub mod telegram;
 pub mod webhook;
 
+use crate::api::client::Client;
 use crate::api::stream::StreamEvent;
 use crate::domain::channel::Saying;
 use crate::domain::notice::Notice;
@@ -22,6 +26,7 @@ use chat::Refusal;
 use futures::stream::{Stream, StreamExt};
 use std::future::Future;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// A place that output goes to.
 pub trait Sink {
@@ -70,6 +75,12 @@ pub trait Channel: Send + Sync {
 
     /// Puts something else into the place of what was said.
     fn change(&self, message: &str, saying: &Saying) -> impl Future<Output = Result<(), Refusal>> + Send;
+}
+
+/// A channel in which people speak, too.
+pub trait TwoWay: Channel {
+    /// Speaks and listens until it is told to end; what people want is carried out through `client`.
+    fn run(&self, client: Client, cancel: CancellationToken) -> impl Future<Output = ()> + Send;
 }
 
 /// Carries a stream to a sink, to the end of the stream. Work of the sink is never broken off half-way; meanwhile the

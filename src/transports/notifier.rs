@@ -5,6 +5,7 @@
 use super::Channel;
 use super::chat::Refusal;
 use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::crash::point;
 use crate::domain::channel::ChannelKind;
 use crate::domain::ids::TaskId;
 use crate::domain::notice::book::{Book, Errand, Refused, Rules};
@@ -141,7 +142,9 @@ impl<'a, C: Channel> Courier<'a, C> {
                 }
             }
             self.place = last;
+            point!("outbox.take.before");
             self.store().await?;
+            point!("outbox.take.after");
         }
     }
 
@@ -206,10 +209,12 @@ impl<'a, C: Channel> Courier<'a, C> {
     }
 
     async fn deliver(&mut self, errand: Errand) -> Result<(), EngineError> {
+        point!("outbox.say.before");
         let said = match tokio::time::timeout(PATIENCE, self.say(&errand)).await {
             Ok(said) => said,
             Err(_) => Err(Refused::Later(None, format!("no answer within {} s", PATIENCE.as_secs()))),
         };
+        point!("outbox.say.after");
         let now = SystemClock.now();
         self.failed = match said {
             Ok(message) => {
@@ -224,7 +229,9 @@ impl<'a, C: Channel> Courier<'a, C> {
                 Some(words)
             }
         };
-        self.store().await
+        self.store().await?;
+        point!("outbox.noted");
+        Ok(())
     }
 
     /// How the channel fares is written down when that changes.
@@ -267,10 +274,7 @@ impl<'a, C: Channel> Courier<'a, C> {
 
     fn refused(&self, refusal: Refusal) -> Refused {
         match refusal {
-            Refusal::Later { after } => Refused::Later(
-                after,
-                self.setup.channel.trouble().unwrap_or_else(|| "it asks to come later".to_owned()),
-            ),
+            Refusal::Later { after, why } => Refused::Later(after, self.setup.redactor.text(&why).into_owned()),
             Refusal::Gone => Refused::Never("the message is gone".to_owned()),
             Refusal::Never(why) => Refused::Never(self.setup.redactor.text(&why).into_owned()),
         }

@@ -3,15 +3,15 @@
 
 use super::Channel;
 use super::chat::Refusal;
+use super::outgoing;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::config::Secret;
 use crate::domain::channel::Saying;
 use crate::domain::notice::Notice;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url, redirect, retry};
+use reqwest::{Client, StatusCode, Url};
 use ring::hmac;
 use serde_json::{Value, json};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// `t=SECONDS,v1=HEX`: HMAC-SHA-256 over `SECONDS.BODY`.
@@ -29,7 +29,6 @@ pub struct Webhook {
     client: Client,
     url: Url,
     key: Option<hmac::Key>,
-    trouble: Mutex<Option<String>>,
 }
 
 impl Webhook {
@@ -48,59 +47,34 @@ impl Webhook {
         if !(is_encrypted || (url.scheme() == "http" && is_local)) {
             return Err("the URL of the webhook must begin with https://, or be an http:// of this machine".to_owned());
         }
-        let client = client(is_local, is_encrypted).map_err(|error| error.without_url().to_string())?;
+        let client =
+            outgoing::client(is_encrypted, is_local, CONNECT).map_err(|error| error.without_url().to_string())?;
         let key = secret.map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes()));
-        Ok(Self { client, url, key, trouble: Mutex::default() })
+        Ok(Self { client, url, key })
     }
 
     async fn send(&self, key: &str, document: &Value) -> Result<(), Refusal> {
         let body = document.to_string();
-        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        let mut request = self.client.post(self.url.clone()).timeout(WHOLE).header(CONTENT_TYPE, "application/json");
         request = request.header(IDEMPOTENCY_KEY, key);
         if let Some(key) = &self.key {
             request = request.header(SIGNATURE, signature(key, SystemClock.now().as_second(), &body));
         }
         let answer = match request.body(body).send().await {
             Ok(answer) => answer,
-            Err(error) => return Err(self.later(None, words(&error))),
+            Err(error) => return Err(Refusal::later(None, words(&error))),
         };
         let status = answer.status();
         if status.is_success() {
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
             return Ok(());
         }
         let is_later = status.is_server_error()
             || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
         if is_later {
-            return Err(self.later(wait(answer.headers()), format!("it answers {status}")));
+            return Err(Refusal::later(wait(answer.headers()), format!("it answers {status}")));
         }
         Err(Refusal::Never(format!("it answers {status}")))
     }
-
-    fn later(&self, after: Option<Duration>, why: String) -> Refusal {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-        Refusal::Later { after }
-    }
-}
-
-/// One that follows nobody and does nothing twice. What is on this machine is reached without a proxy.
-fn client(is_local: bool, is_encrypted: bool) -> Result<Client, reqwest::Error> {
-    // It fails when it was done before.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let client = Client::builder()
-        .user_agent(concat!("orch/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .connect_timeout(CONNECT)
-        .timeout(WHOLE);
-    let client = if is_local { client.no_proxy() } else { client };
-    if is_encrypted {
-        return client.build();
-    }
-    // Where no certificate is looked at, none needs to be on the machine.
-    let none = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
-    client.tls_backend_preconfigured(none.with_no_client_auth()).build()
 }
 
 /// Never the URL, which may be a secret.
@@ -156,10 +130,6 @@ impl Channel for Webhook {
     async fn tell(&self, key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
         let Some(notice) = notices.first() else { return self.say(saying).await };
         self.send(key, &document(notice, saying)).await.map(|()| None)
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn change(&self, _message: &str, saying: &Saying) -> Result<(), Refusal> {

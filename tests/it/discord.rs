@@ -14,11 +14,11 @@ use orch::domain::channel::{Button, ChannelKind, Document, Passage, Press, Sayin
 use orch::domain::ids::TaskId;
 use orch::engine::Mode;
 use orch::engine::handle::Project;
-use orch::transports::Channel;
 use orch::transports::chat::Refusal;
 use orch::transports::conversation::shelf::Shelf;
 use orch::transports::conversation::words::COMMANDS;
 use orch::transports::discord::{Discord, Setup};
+use orch::transports::{Channel, TwoWay};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -264,6 +264,27 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_told_as_that() {
+    let nowhere = Settings {
+        channel_id: Some(CHANNEL.to_string()),
+        allowed_users: [OWNER.to_string()].into(),
+        api_url: "http://127.0.0.1:1".to_owned(),
+        gateway_url: Some("ws://127.0.0.1:1".to_owned()),
+        ..Settings::default()
+    };
+    let setup = Setup::of(&nowhere, Secret::new(TOKEN)).expect("a sound setup");
+    let (discord, cancel) = (Discord::new(setup, Shelf::in_memory()), CancellationToken::new());
+    let (running, of_task, (client, _)) = (discord.clone(), cancel.clone(), counting());
+    let running = tokio::spawn(async move { running.run(client, of_task).await });
+    let refused = discord.say(&saying("hello")).await.expect_err("nobody is there").to_string();
+    assert!(refused.contains("Discord cannot be reached"), "{refused}");
+    wait_until("the trouble", RUN, || discord.trouble().is_some_and(|why| why.contains("cannot be reached")));
+    assert_eq!(Channel::trouble(&discord).as_deref(), Some(refused.as_str()), "what goes out is told with the notices");
+    cancel.cancel();
+    running.await.expect("it ends");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     let (room, _) = room();
     let room = room.listening();
@@ -449,5 +470,28 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
         server.answered(&command).1.iter().any(|m| m.text.contains("Say hello"))
     });
     assert!(!server.said().iter().any(|message| message.text.contains("lunch")));
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
+    let house = House::open().await;
+    let (room, server) = (&house.room, &house.room.server);
+    let notes = ("notes.txt", "first\nsecond 🙂\n".as_bytes());
+    server.write_with(&owner(), CHANNEL, "/add Read the notes", notes);
+    room.until_said("#1 is added: Read the notes");
+    let body = async |id| house.engine.handle.task(TaskId(id)).await.expect("there").spec.body.clone();
+    assert_eq!(body(1).await, "first\nsecond 🙂\n");
+    let added = server.add_with(&owner(), CHANNEL, "Read them again", notes);
+    wait_until("the task", RUN, || server.answered(&added).1.iter().any(|m| m.text.contains("#2 is added")));
+    assert_eq!(body(2).await, "first\nsecond 🙂\n");
+    server.write_with(&owner(), CHANNEL, "/add Look at it", ("cat.png", &[0, 159, 146, 150]));
+    room.until_said("cat.png is no text");
+    server.write_with(&owner(), CHANNEL, "/add Read all", ("all.txt", &[b'x'; 300 << 10]));
+    room.until_said("all.txt is too large: at most 256 kB");
+    server.write_with(&owner(), CHANNEL, "/cancel 1", notes);
+    room.until_said("a file becomes a part of a new task only");
+    assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 2);
+    house.until(1, "needs_review").await;
     house.close().await;
 }

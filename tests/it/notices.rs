@@ -1,9 +1,10 @@
 //! What a person is told, as they have it: `orch channel`, `orch notify`, and a webhook whose server behaves as servers do.
 
 use crate::kit::sealed_box::SealedBox;
-use crate::kit::wait::{RUN, wait_some, wait_until};
+use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use crate::kit::webhook::{Answer, Receiver};
 use crate::kit::{read_file, write_file};
+use orch::adapters::clock::instant;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
@@ -184,9 +185,22 @@ fn a_channel_is_set_up_with_its_secret_in_a_file_of_its_own_and_taken_out_again(
     assert!(!shown.contains(&secret) && shown.contains("file:.orch/channels/webhook.secret"), "{shown}");
     sealed.orch(["channel", "remove", "webhook"]).ok();
     assert!(!file.exists());
-    wait_until("it to be off", RUN, || webhook(&sealed)["state"] == "off");
+    assert_eq!(webhook(&sealed)["state"], "off", "the daemon has taken it up by now");
     sealed.orch(["notify", "to nobody"]).code_is(3);
     assert!(!read_file(&sealed.orch_home().join(".orch/orch.log")).contains(&secret));
+    sealed.finish();
+}
+
+#[test]
+fn a_variable_that_the_daemon_does_not_have_is_told_at_once() {
+    let mut sealed = SealedBox::new();
+    sealed.serve();
+    let begun = instant();
+    let add = ["channel", "add", "telegram", "--chat-id", "42", "--allow", "42", "--token-env", "NOT_SET_ANYWHERE"];
+    let ran = sealed.orch(add).code_is(1);
+    let told = "the test was not said: the variable NOT_SET_ANYWHERE is not set";
+    assert!(ran.stderr.contains(told), "{ran}");
+    assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
     sealed.finish();
 }
 

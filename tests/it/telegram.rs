@@ -1,26 +1,23 @@
 //! Telegram against a Bot API that behaves like the real one: who may speak, what is shown, how often, and what becomes of
-//! it when Telegram, the chat or orch goes away.
+//! it when Telegram, the chat or orch goes away. With an engine behind it: `telegram/engine.rs`.
 
-use crate::kit::sealed_box::SealedBox;
+mod engine;
+
 use crate::kit::talkers::crowd;
 use crate::kit::telegram::{BotApi, Kind, Limits as Rules, TOKEN};
 use crate::kit::wait::{RUN, SOON, wait_until};
 use axum::Router;
 use axum::http::StatusCode;
 use orch::api::client::{Client, Transport};
-use orch::config::{Home, Secret};
-use orch::daemon::{Running, Setup as Daemon};
+use orch::config::Secret;
 use orch::domain::channel::{Passage, Saying};
 use orch::domain::ids::TaskId;
-use orch::engine::Mode;
-use orch::engine::handle::Project;
-use orch::transports::Channel;
 use orch::transports::conversation::shelf::Shelf;
 use orch::transports::conversation::words::COMMANDS;
 use orch::transports::telegram::{Limits, Setup, Telegram};
+use orch::transports::{Channel, TwoWay};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -312,83 +309,4 @@ async fn thirty_tasks_stream_into_one_group_without_a_429_and_each_ends_with_its
     let figures = crowd(30, Duration::from_secs(60), 60).await;
     assert_eq!((figures.provoked, figures.last_states, figures.messages), (0, 30, 30), "{figures:?}");
     assert!(figures.most_waiting <= 60, "{figures:?}");
-}
-
-// ---- with an engine
-
-/// A home with an engine in this process, and the channel on it.
-struct House {
-    sealed: SealedBox,
-    engine: Running,
-    room: Room,
-}
-
-impl House {
-    async fn open() -> Self {
-        let sealed = SealedBox::new();
-        let repo = sealed.repo("shop");
-        let work =
-            "#!/bin/sh\ncat > /dev/null\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n";
-        sealed.program("bot", work);
-        // What never passes its check asks a person.
-        sealed.config(
-            "agents:\n  bot: {kind: command, command: bot}\nrouter: {mode: round_robin}\n\
-             workflow: {integrate: branch, checks: ['false'], max_attempts: 1}\n",
-        );
-        let variables = sealed.env().into_iter();
-        let environment =
-            variables.map(|(n, v)| (n.into_string().expect("text"), v.into_string().expect("text"))).collect();
-        let home = Home::new(sealed.orch_home(), None);
-        let daemon = Daemon { home, environment, flags: Vec::new(), orch: PathBuf::from(env!("CARGO_BIN_EXE_orch")) };
-        let engine = daemon.open(Mode::Serve).await.expect("opens");
-        let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
-        engine.handle.register(project).await.expect("registers");
-        let shelf = Shelf::Journal(engine.handle.clone(), orch::domain::channel::ChannelKind::Telegram);
-        let room = Room::open(quick(), shelf, engine.client.clone(), &[ADA, BOB]);
-        Self { sealed, engine, room }
-    }
-
-    async fn status(&self, id: u64) -> String {
-        self.engine.handle.task(TaskId(id)).await.expect("there").status().as_str().to_owned()
-    }
-
-    async fn until(&self, id: u64, status: &str) {
-        let mut feed = self.engine.handle.follow();
-        let waited = async {
-            while self.status(id).await != status {
-                feed.recv().await.ok();
-            }
-        };
-        tokio::time::timeout(RUN, waited).await.unwrap_or_else(|_| panic!("task {id} never is {status}"));
-    }
-
-    async fn close(self) {
-        self.room.close().await;
-        self.engine.signals.shutdown.cancel();
-        self.engine.serve().await;
-        self.sealed.finish();
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
-    let house = House::open().await;
-    let (room, api) = (&house.room, &house.room.api);
-    house.engine.handle.switch(orch::domain::pause::Wanted::All, true, "the test".into()).await.expect("paused");
-    api.file("notes", "first\nsecond 🙂\n".as_bytes());
-    api.file("picture", &[0, 159, 146, 150]);
-    let with = |file: &str, size: u64| json!({"text": null, "caption": "/add Read the notes", "document": {"file_id": file, "file_name": "n.txt", "file_size": size}});
-    api.writes_with(ADA, ADA, "", &with("notes", 20));
-    room.until_said_in(ADA, "#1 is added: Read the notes");
-    let task = house.engine.handle.task(TaskId(1)).await.expect("there");
-    assert_eq!(task.spec.body, "first\nsecond 🙂\n");
-    api.writes_with(ADA, ADA, "", &with("picture", 4));
-    room.until_said_in(ADA, "n.txt is no text");
-    api.writes_with(ADA, ADA, "", &with("notes", 10 << 20));
-    room.until_said_in(ADA, "n.txt is too large: at most 256 kB");
-    assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 1);
-    api.writes(ADA, ADA, "/resume");
-    room.until_said_in(ADA, "It goes on.");
-    house.until(1, "needs_review").await;
-    house.close().await;
 }

@@ -9,6 +9,7 @@ use axum::routing::get;
 use futures::stream;
 use orch::api::client::{Client, Transport};
 use orch::config::Secret;
+use orch::transports::TwoWay;
 use orch::transports::conversation::shelf::Shelf;
 use orch::transports::telegram::{Limits, Setup, Telegram};
 use serde_json::{Value, json};

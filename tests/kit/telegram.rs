@@ -144,6 +144,13 @@ impl BotApi {
         self.shared.news.notify_waiters();
     }
 
+    /// No wrong answers any more.
+    pub fn heal(&self) {
+        let mut world = self.world();
+        world.force_all(None);
+        world.forget_forced();
+    }
+
     /// Each answer to getUpdates repeats the one before, and comes in another order.
     pub fn repeats_and_shuffles(&self) {
         self.world().is_unruly = true;

@@ -92,6 +92,11 @@ impl Receiver {
         locked(&self.shared.answers).extend(answers);
     }
 
+    /// No other answers than good ones any more.
+    pub fn heal(&self) {
+        locked(&self.shared.answers).clear();
+    }
+
     /// All that were taken.
     pub fn taken(&self) -> Vec<Taken> {
         locked(&self.shared.taken).clone()

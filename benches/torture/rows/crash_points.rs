@@ -4,6 +4,7 @@
 use crate::check::{self, Allowed};
 use crate::kit::read_file;
 use crate::kit::wait::{self, RUN};
+use crate::kit::webhook::{Receiver, Taken};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 use crate::scene::Scene;
 use crate::shop::{Job, MARKS, Shop, kill};
@@ -41,7 +42,15 @@ const ELSEWHERE: &[(&str, Play)] = &[
     ("session.close.before", Play::NoWorktree),
     ("session.close.after", Play::NoWorktree),
     ("exchange.put_back", Play::Race),
+    ("outbox.take.before", Play::Told),
+    ("outbox.take.after", Play::Told),
+    ("outbox.say.before", Play::Told),
+    ("outbox.say.after", Play::Told),
+    ("outbox.noted", Play::Told),
 ];
+
+/// Tasks whose end is told in a channel: each is a pass of its points.
+const TOLD: usize = 3;
 
 /// Where a point is passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +67,8 @@ enum Play {
     NoWorktree,
     /// An editor saves in the millisecond between two system calls: row R10.
     Race,
+    /// What happens is told in a channel.
+    Told,
 }
 
 fn play_of(point: &str) -> Play {
@@ -75,7 +86,8 @@ fn run(times: usize, size: Size) -> Tally {
     let passes = if size == Size::Full && only.is_none() { passes() } else { BTreeMap::new() };
     let mut deaths = Vec::new();
     for point in POINTS.iter().filter(|point| only.as_ref().is_none_or(|only| point.starts_with(only.as_str()))) {
-        let most = passes.get(*point).copied().unwrap_or(1).min(times);
+        let known = if play_of(point) == Play::Told { TOLD } else { 1 };
+        let most = passes.get(*point).copied().unwrap_or(known).min(times);
         deaths.extend((0..times).map(|time| Death { point, pass: time % most + 1 }));
     }
     deaths.retain(|death| play_of(death.point) != Play::Race);
@@ -112,6 +124,7 @@ fn die(death: &Death) -> Findings {
         Play::NoFile => no_file(&told),
         Play::RunnerDies => runner_dies(&told),
         Play::NoWorktree => no_worktree(&told),
+        Play::Told => in_a_channel(&told),
         Play::Race => Vec::new(),
     };
     found.into_iter().map(|one| finding(one.broken, format!("at {told}: {}", one.text))).collect()
@@ -250,5 +263,42 @@ fn upkeep(at: &str) -> Findings {
     daemon.signal(rustix::process::Signal::TERM);
     daemon.finish(RUN);
     found.extend(check::all(&shop, &[job], Allowed::default()));
+    found
+}
+
+/// Tasks whose end is told by requests to a server: each at least once, always under the same key, and the only one that
+/// comes twice is the one that was under way.
+fn in_a_channel(at: &str) -> Findings {
+    let server = Receiver::start();
+    let jobs: Vec<Job> = (0..TOLD).map(|number| Job::plain(&format!("f{number}"), "")).collect();
+    let shop = Shop::open(&jobs, &format!("channels: {{webhook: {{url: '{}'}}}}\n", server.url()));
+    let orders = orders(&shop, at);
+    let daemon = shop.orch_program().args(["serve"]);
+    let mut daemon = daemon.envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).start();
+    wait::poll(Duration::from_secs(30), || (!daemon.is_running()).then_some(()));
+    drop(daemon);
+    let mut found = Vec::new();
+    who_died(&shop, at, &mut found);
+    let daemon = shop.orch_program().args(["serve"]).start();
+    found.extend(shop.until_done(TOLD, RUN));
+    let ends = || -> Vec<Taken> {
+        server.taken().into_iter().filter(|one| one.json()["notice"]["kind"] == "finished").collect()
+    };
+    let is_told = |task: usize| ends().iter().any(|one| one.json()["task_id"] == task);
+    if wait::poll(RUN, || (1..=TOLD).all(is_told).then_some(())).is_none() {
+        found.push(finding(Broken::Lost, format!("the end of a task is never told: {:?}", server.told())));
+    }
+    found.extend(shop.leaves(daemon));
+    let mut by_task: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for one in ends() {
+        let key = one.header("idempotency-key").to_owned();
+        by_task.entry(one.json()["task_id"].to_string()).or_default().push(key);
+    }
+    let again: usize = by_task.values().map(|keys| keys.len() - 1).sum();
+    let other = by_task.values().any(|keys| keys.iter().any(|key| *key != keys[0]));
+    if other || again > 1 || (again > 0 && !at.starts_with("outbox.say.after")) {
+        found.push(finding(Broken::Doubled, format!("what was said was said again: {by_task:?}")));
+    }
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
     found
 }

@@ -3,6 +3,7 @@
 mod agents;
 mod answers;
 mod budgets;
+mod channels;
 mod cleanup;
 mod clocks;
 mod crash_points;
@@ -16,7 +17,6 @@ mod ground;
 mod kills;
 mod lives;
 mod migrations;
-mod not_yet;
 mod outage;
 mod parsers;
 mod power;
@@ -64,8 +64,7 @@ pub fn all() -> Vec<&'static Row> {
         &starved::ROW,
     ]);
     rows.extend([&clocks::ROW, &answers::ROW, &lives::ROW, &cleanup::ROW, &migrations::DEATHS, &migrations::NEWER]);
-    rows.extend([&budgets::ROW, &seeds::ROW, &replay::ROW, &parsers::ROW]);
-    rows.extend(&not_yet::LATE);
+    rows.extend([&budgets::ROW, &seeds::ROW, &replay::ROW, &parsers::ROW, &channels::ROW]);
     rows.sort_by_key(|row| number(row.id));
     rows
 }

@@ -1,5 +1,6 @@
 //! What is agreed with a provider, written into `config.yml` key by key: all of it, or nothing.
 
+use crate::cli::amount::usd;
 use crate::cli::config::set::{LOCK, write_all};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -78,7 +79,7 @@ fn daily(text: &str) -> Result<Daily, String> {
     if text == "none" {
         return Ok(Daily("null".to_owned()));
     }
-    let dollars = super::usd(text)?;
+    let dollars = usd(text)?;
     Ok(Daily(dollars.dollars().to_string()))
 }
 

@@ -81,11 +81,3 @@ fn a_check_answers_for_the_best_account_and_the_day_overrules_it() {
     let alone = BudgetView { caps: vec![day(Level::Degraded)], ..view(Vec::new(), None) };
     assert_eq!(level(&alone), Some(("day".to_owned(), Level::Degraded)));
 }
-
-#[test]
-fn amounts_are_read_as_they_are_typed_and_debts_are_none() {
-    assert_eq!(usd("$2.50"), Ok(Usd::from_micros(2_500_000)));
-    for wrong in ["-1", "NaN", "inf", "", "2,50", "1e30"] {
-        assert!(usd(wrong).is_err(), "{wrong}");
-    }
-}

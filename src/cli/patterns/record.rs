@@ -2,6 +2,7 @@
 
 use super::page::who;
 use crate::api::patterns::{NewSample, Outcome, SampleView};
+use crate::cli::amount::usd;
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -58,14 +59,6 @@ enum Told {
     Failure,
 }
 
-fn usd(text: &str) -> Result<Usd, String> {
-    let plain = text.strip_prefix('$').unwrap_or(text);
-    let cost = plain.parse::<f64>().ok().filter(|dollars| *dollars >= 0.0).and_then(Usd::from_dollars);
-    cost.ok_or_else(|| {
-        "expected an amount of US dollars from 0 on, such as 0.41; leave it out where it is not known".to_owned()
-    })
-}
-
 /// Records it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let new = NewSample {
@@ -110,18 +103,4 @@ fn told(sample: &SampleView) -> String {
     let cost = sample.cost_usd.map_or_else(|| "cost not known".to_owned(), |cost| cost.to_string());
     let who = who(&sample.agent, sample.model.as_deref());
     line(&format!("recorded a {outcome} of {who} in {}, {cost}", sample.task_type)).into_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cost_is_an_amount_that_can_be_paid() {
-        assert_eq!(usd("$0.41"), Ok(Usd::from_micros(410_000)));
-        assert_eq!(usd("0"), Ok(Usd::ZERO), "what was free was free");
-        for bad in ["-3", "nan", "NaN", "inf", "-inf", "1e300", "much", ""] {
-            assert!(usd(bad).is_err(), "{bad}");
-        }
-    }
 }

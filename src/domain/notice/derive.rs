@@ -81,7 +81,7 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         "batch_ended" => NoticeKind::Batch,
         "batch_spent" | "budget_short" | "budget_exhausted" => NoticeKind::Budget,
         "job_failed" => NoticeKind::Failed,
-        "config_problem" | "file_problem" | "journal_rebuilt" | "service_lost" | "breaker.opened" => {
+        "config_problem" | "file_problem" | "journal_rebuilt" | "service_lost" | "breaker.opened" | "hindered" => {
             NoticeKind::Trouble
         }
         STRANGER => NoticeKind::Stranger,
@@ -173,11 +173,16 @@ fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
             button("Request changes", Press::RequestChanges { task: id, commit }),
             button("Show diff", Press::ShowDiff { task: id }),
         ],
-        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, _) => vec![
-            button("Go on", Press::Unblock { task: id }),
-            button("Retry", Press::Retry { task: id }),
-            button("Give up", Press::Cancel { task: id }),
-        ],
+        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, work) => {
+            let mut buttons = vec![
+                button("Go on", Press::Unblock { task: id }),
+                button("Retry", Press::Retry { task: id }),
+                button("Give up", Press::Cancel { task: id }),
+            ];
+            // Under the difference stand the buttons to rule on it.
+            buttons.extend(work.map(|_| button("Show diff", Press::ShowDiff { task: id })));
+            buttons
+        }
         _ => Vec::new(),
     }
 }
@@ -269,7 +274,7 @@ mod tests {
     fn what_a_person_must_do_something_about_is_told_and_the_rest_is_not() {
         let done = task(State::Done);
         let asking = asks("orch task retry 7");
-        let cases: [(&str, &str, Option<&Task>, Option<NoticeKind>); 16] = [
+        let cases: [(&str, &str, Option<&Task>, Option<NoticeKind>); 17] = [
             ("done", "merged as 0123456789", Some(&done), Some(NoticeKind::Finished)),
             ("judged", "nothing changed; needs_review: Which way?", Some(&asking), Some(NoticeKind::Question)),
             ("launch_failed", "needs_review: no repository", Some(&asking), Some(NoticeKind::Question)),
@@ -283,6 +288,7 @@ mod tests {
             ("budget_exhausted", "anthropic is spent", None, Some(NoticeKind::Budget)),
             ("config_problem", "c:1:1: unknown key", None, Some(NoticeKind::Trouble)),
             ("breaker.opened", "agent claude", None, Some(NoticeKind::Trouble)),
+            ("hindered", "No space left on device", None, Some(NoticeKind::Trouble)),
             ("notice", "hello", None, Some(NoticeKind::Note)),
             ("notice.discord", "hello", None, None),
             ("paused", "everything", None, None),
@@ -304,6 +310,18 @@ mod tests {
         task.state = State::Done;
         let late = told("judged", "good; needs_review: May it be merged?", Some(&task)).expect("told all the same");
         assert_eq!(late.buttons, []);
+    }
+
+    #[test]
+    fn a_question_about_work_that_is_there_leads_to_it() {
+        let mut task = asks("orch task retry 7");
+        let labels = |task: &Task| {
+            let notice = told("judged", "good; needs_review: Which way?", Some(task)).expect("told");
+            notice.buttons.into_iter().map(|button| button.label).collect::<Vec<_>>()
+        };
+        assert_eq!(labels(&task), ["Go on", "Retry", "Give up"]);
+        task.evidence = Some(Box::new(Evidence { head: "abc123".to_owned(), ..Evidence::default() }));
+        assert_eq!(labels(&task), ["Go on", "Retry", "Give up", "Show diff"]);
     }
 
     #[test]

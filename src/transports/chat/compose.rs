@@ -276,7 +276,7 @@ impl<Id: Clone> Composer<Id> {
         self.asked(&op, now);
         match refusal {
             Refusal::Gone => self.last = None,
-            Refusal::Later { after } => {
+            Refusal::Later { after, .. } => {
                 let doubled = BACKOFF.saturating_mul(1 << self.refusals.min(10)).min(LONGEST_BACKOFF);
                 self.refusals += 1;
                 self.put_off = now.saturating_add(after.unwrap_or(doubled));

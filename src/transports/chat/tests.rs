@@ -144,7 +144,7 @@ fn a_refusal_is_waited_out_as_long_as_the_service_says_or_longer_each_time() {
     composer.flush();
     let mut now = Duration::ZERO;
     let mut waits = Vec::new();
-    let later = |after| Refusal::Later { after };
+    let later = |after| Refusal::later(after, "busy");
     for refusal in [later(Some(SECOND * 33)), later(None), later(None), later(None), Refusal::Gone] {
         let Next::Do(op) = composer.next(now) else { panic!("{:?} at {now:?}", composer.next(now)) };
         composer.refused(op, &refusal, now);
@@ -188,8 +188,8 @@ fn a_block_of_code_goes_on_in_the_next_message() {
 
 fn refusal() -> impl Strategy<Value = Refusal> {
     prop_oneof![
-        (0_u64..90).prop_map(|seconds| Refusal::Later { after: Some(Duration::from_secs(seconds)) }),
-        Just(Refusal::Later { after: None }),
+        (0_u64..90).prop_map(|seconds| Refusal::later(Some(Duration::from_secs(seconds)), "busy")),
+        Just(Refusal::later(None, "down")),
         Just(Refusal::Gone),
     ]
 }

@@ -18,7 +18,7 @@ use carry_out::Order;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shelf::Shelf;
-use words::{Ask, Understood, understand};
+use words::{Ask, Unclear, Understood, understand};
 
 /// Keys of work that somebody wants to be different, and has not said how.
 const WANTED: &str = "wanted/";
@@ -80,7 +80,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn of(saying: Saying) -> Self {
+    /// One thing is said.
+    pub fn of(saying: Saying) -> Self {
         Self { sayings: vec![saying], ..Self::default() }
     }
 }
@@ -133,10 +134,19 @@ impl Conversation {
         match said {
             Said::Words { text, thread, document } => match understand(&text, self.us.as_deref(), thread) {
                 Understood::NotForUs => Answer::default(),
+                Understood::Unclear(Unclear::Empty) if document.is_some() => {
+                    Answer::of(told::sentence("A file alone says nothing: write /add TITLE under it."))
+                }
                 Understood::Unclear(unclear) => {
                     Answer::of(Saying { task: thread, ..told::sentence(unclear.to_string()) })
                 }
-                Understood::Ask(ask) => order.ask(ask, document).await,
+                Understood::Ask(ask @ Ask::Add { .. }) => order.ask(ask, document).await,
+                Understood::Ask(_) | Understood::Tell(..) if document.is_some() => {
+                    let why = "Nothing was done: a file becomes a part of a new task only (/add TITLE under it); say the \
+                               rest without one.";
+                    Answer::of(Saying { task: thread, ..told::sentence(why) })
+                }
+                Understood::Ask(ask) => order.ask(ask, None).await,
                 Understood::Tell(task, words) => self.tell(&order, speaker, (task, words), now).await,
             },
             Said::Pressed { token, message } => self.pressed(&order, speaker, (&token, &message), now).await,

@@ -328,7 +328,7 @@ async fn read<T: serde::de::DeserializeOwned + Unpin + 'static>(
 
 fn garbled(error: &DeserializeBodyError) -> Refusal {
     tracing::debug!(%error, "an answer of Discord's is not understood");
-    Refusal::Later { after: None }
+    Refusal::later(None, UNREAD)
 }
 
 /// What an error comes to. The codes are those of Discord's documentation ("JSON error codes").
@@ -336,28 +336,33 @@ fn refusal(error: &twilight_http::Error) -> Refusal {
     match error.kind() {
         ErrorType::Response { error, status, .. } => of_response(error, status.get()),
         ErrorType::Unauthorized => Refusal::Never(TOKEN.to_owned()),
-        ErrorType::RequestCanceled | ErrorType::RequestError | ErrorType::RequestTimedOut => {
-            Refusal::Later { after: None }
+        ErrorType::RequestTimedOut => {
+            Refusal::later(None, format!("Discord does not answer within {} s", PATIENCE.as_secs()))
         }
+        ErrorType::RequestError => Refusal::later(None, "Discord cannot be reached: look at the network and its proxy"),
+        ErrorType::RequestCanceled => Refusal::later(None, "the request to Discord was broken off"),
         // A body that is no JSON comes from something between here and Discord.
-        ErrorType::Parsing { .. } => Refusal::Later { after: None },
+        ErrorType::Parsing { .. } => Refusal::later(None, UNREAD),
         ErrorType::BuildingRequest | ErrorType::CreatingHeader { .. } | ErrorType::Json | ErrorType::Validation => {
             Refusal::Never("the request cannot be made".to_owned())
         }
         kind => {
             tracing::debug!(?kind, "an error of the client that has no word of its own");
-            Refusal::Later { after: None }
+            Refusal::later(None, "the request to Discord failed")
         }
     }
 }
 
+/// What an answer is told as that makes no sense.
+const UNREAD: &str = "an answer of Discord's is not understood; something may stand in between, a proxy for instance";
 /// What a token that is not taken is told as.
 pub const TOKEN: &str = "Discord does not take the token: make a new one and store it with `orch channel add discord`";
 
 fn of_response(error: &ApiError, status: u16) -> Refusal {
     if let ApiError::Ratelimited(limited) = error {
         let wait = Duration::try_from_secs_f64(limited.retry_after).unwrap_or(Duration::from_secs(60));
-        return Refusal::Later { after: Some(wait) };
+        let why = format!("Discord asks to wait {} s", wait.as_secs_f64().ceil());
+        return Refusal::later(Some(wait), why);
     }
     let code = if let ApiError::General(error) = error { error.code } else { 0 };
     match (status, code) {
@@ -368,7 +373,7 @@ fn of_response(error: &ApiError, status: u16) -> Refusal {
         (_, 50_013) => Refusal::Never("the bot may not write there: it needs Send Messages".to_owned()),
         (_, 50_007) => Refusal::Never("the user takes no direct messages of the bot".to_owned()),
         (401, _) => Refusal::Never(TOKEN.to_owned()),
-        (429 | 500..=599, _) => Refusal::Later { after: None },
+        (429 | 500..=599, _) => Refusal::later(None, format!("Discord answers {status}")),
         (status, code) => Refusal::Never(format!("Discord refuses it (status {status}, code {code})")),
     }
 }
@@ -394,6 +399,17 @@ mod tests {
         // As the default is written.
         assert_eq!(host("http://127.0.0.1:80/api/v10"), "127.0.0.1:80");
         assert_eq!(host("https://proxy.example/discord/"), "proxy.example/discord");
+    }
+
+    #[test]
+    fn what_goes_away_says_what_is_in_the_way() {
+        let error = |text: &str| serde_json::from_str::<ApiError>(text).expect("an error of Discord's");
+        let limited = error(r#"{"global": false, "message": "", "retry_after": 1.2}"#);
+        let told = of_response(&limited, 429);
+        assert_eq!(told, Refusal::later(Some(Duration::from_millis(1_200)), "Discord asks to wait 2 s"));
+        let general = error(r#"{"code": 0, "message": ""}"#);
+        assert_eq!(of_response(&general, 503), Refusal::later(None, "Discord answers 503"));
+        assert_eq!(of_response(&general, 401), Refusal::Never(TOKEN.to_owned()));
     }
 
     #[test]

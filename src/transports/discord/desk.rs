@@ -10,36 +10,26 @@ use crate::transports::chat::Refusal;
 use crate::transports::conversation::buttons::{Minted, bind, mint};
 use crate::transports::conversation::live::Stage;
 use crate::transports::conversation::shelf::Shelf;
+use crate::transports::desk::{self, Line, Rhythm, Told};
 use crate::transports::health::{Health, Way};
-use crate::transports::pace::{Due, Limits, Pace, Queue, Urgency};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use crate::transports::pace::{Limits, Pace, Urgency};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
 use twilight_model::id::Id;
 use twilight_model::id::marker::ChannelMarker;
 
-/// The first pause after a request whose fate is not known; doubled with each that follows.
-const BACKOFF: Duration = Duration::from_secs(1);
-/// The longest.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// How often an answer is said again that nobody else would say again.
-const TRIES: u32 = 5;
 /// A message or an edit a second: the five in five seconds that a channel takes.
 const LIMITS: Limits =
     Limits { apart: Duration::from_secs(1), group_span: Duration::ZERO, margin: Duration::from_millis(20) };
+/// So often in a row it is asked to come later before that is trouble.
+const USUAL: u32 = 2;
 
-type Told = Result<Option<Place>, Refusal>;
-
-struct Parcel {
-    what: What,
-    tries: u32,
-    reply: Option<oneshot::Sender<Told>>,
-}
-
-enum What {
+/// Something that is said or changed once.
+pub enum What {
+    /// A message, or several.
     Say(Id<ChannelMarker>, Saying),
+    /// Another text in the place of a message.
     Change(Place, Saying),
     /// The buttons under this message go.
     Strip(Place),
@@ -54,8 +44,7 @@ struct Shared {
     channel: Id<ChannelMarker>,
     shelf: Shelf,
     users: BTreeSet<String>,
-    queue: Mutex<Queue<Parcel, Growing>>,
-    wake: Notify,
+    line: Line<Clerk>,
     threads: Threads,
     health: Health,
 }
@@ -67,8 +56,8 @@ pub struct Desk(Arc<Shared>);
 impl Desk {
     /// For a channel; `users`: who may press the buttons.
     pub fn new(api: Api, channel: Id<ChannelMarker>, shelf: Shelf, users: BTreeSet<String>, health: Health) -> Self {
-        let (threads, queue, wake) = (Threads::new(shelf.clone()), Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { api, channel, shelf, users, queue, wake, threads, health }))
+        let threads = Threads::new(shelf.clone());
+        Self(Arc::new(Shared { api, channel, shelf, users, line: Line::default(), threads, health }))
     }
 
     /// Where tasks are spoken of.
@@ -76,29 +65,18 @@ impl Desk {
         &self.0.threads
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue<Parcel, Growing>> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// How much waits.
     pub fn waiting(&self) -> usize {
-        self.queue().waiting()
-    }
-
-    fn push(&self, what: What, urgency: Urgency, reply: Option<oneshot::Sender<Told>>) -> Result<(), Refusal> {
-        let full = |_| Refusal::Later { after: Some(LONGEST_BACKOFF) };
-        self.queue().push(Parcel { what, tries: 0, reply }, urgency).map_err(full)?;
-        self.0.wake.notify_one();
-        Ok(())
+        self.0.line.waiting()
     }
 
     /// Says something in the channel, and waits until it is said.
     ///
     /// # Errors
     /// It was not said, or that is not known.
-    pub async fn say(&self, saying: &Saying) -> Told {
+    pub async fn say(&self, saying: &Saying) -> Told<Place> {
         let urgency = if saying.is_urgent { Urgency::Now } else { Urgency::Usual };
-        self.wait(What::Say(self.0.channel, saying.clone()), urgency).await
+        self.0.line.wait(What::Say(self.0.channel, saying.clone()), urgency).await
     }
 
     /// Puts something into the place of a message, and waits until that is done.
@@ -106,19 +84,12 @@ impl Desk {
     /// # Errors
     /// It was not done, or that is not known.
     pub async fn change(&self, place: Place, saying: &Saying) -> Result<(), Refusal> {
-        self.wait(What::Change(place, saying.clone()), Urgency::Usual).await.map(drop)
-    }
-
-    async fn wait(&self, what: What, urgency: Urgency) -> Told {
-        let (reply, told) = oneshot::channel();
-        self.push(what, urgency, Some(reply))?;
-        // Nobody works here any more.
-        told.await.unwrap_or(Err(Refusal::Later { after: None }))
+        self.0.line.wait(What::Change(place, saying.clone()), Urgency::Usual).await.map(drop)
     }
 
     /// Answers somebody, there; nobody waits for it. What is too much is dropped, and that is logged.
     pub fn answer(&self, channel: Id<ChannelMarker>, saying: Saying) {
-        if self.push(What::Say(channel, saying), Urgency::Now, None).is_err() {
+        if !self.0.line.push(What::Say(channel, saying), Urgency::Now) {
             tracing::warn!(%channel, "an answer is dropped: too much waits");
         }
     }
@@ -128,17 +99,14 @@ impl Desk {
         self.answer(self.0.channel, saying);
     }
 
-    /// Takes the buttons from a message.
+    /// Takes the buttons from a message. They are void anyway.
     pub fn strip(&self, place: Place) {
-        // They are void anyway.
-        self.push(What::Strip(place), Urgency::Now, None).ok();
+        self.0.line.push(What::Strip(place), Urgency::Now);
     }
 
     /// The newest state of a message that grows; `false`: there are too many of them.
     pub fn show(&self, key: u64, channel: Id<ChannelMarker>, saying: Saying, stage: Stage) -> bool {
-        let is_taken = self.queue().show(key, (channel, saying), stage == Stage::Last);
-        self.0.wake.notify_one();
-        is_taken
+        self.0.line.show(key, (channel, saying), stage == Stage::Last)
     }
 
     /// The buttons of something that is about to be said.
@@ -168,88 +136,72 @@ impl Desk {
 
     /// Says what is to be said, for ever.
     pub async fn run(&self) {
-        let mut clerk = Clerk {
-            desk: self,
-            pace: Pace::new(false, LIMITS),
-            begun: Instant::now(),
-            failures: 0,
-            live: BTreeMap::new(),
-        };
-        loop {
-            // Made before the look, so that nothing that comes meanwhile is slept through.
-            let woken = self.0.wake.notified();
-            let due = self.queue().next(&clerk.pace, clerk.now());
-            match due {
-                Due::Queued(parcel) => clerk.deliver(parcel).await,
-                Due::Live { key, state, is_last } => clerk.grow(key, state, is_last).await,
-                Due::At(at) => {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(clerk.begun + at) => {}
-                        () = woken => {}
-                    }
-                }
-                Due::Nothing => woken.await,
-            }
-        }
+        let rhythm = Rhythm::new(Pace::new(false, LIMITS));
+        self.0.line.work(Clerk { desk: self.clone(), rhythm }).await;
     }
 }
 
 fn unkept(error: &crate::engine::handle::EngineError) -> Refusal {
     tracing::warn!(%error, "what is said cannot be kept");
-    Refusal::Later { after: None }
+    Refusal::later(None, format!("what is said cannot be kept: {error}"))
 }
 
 /// Who does it.
-struct Clerk<'a> {
-    desk: &'a Desk,
-    pace: Pace,
-    begun: Instant,
-    failures: u32,
-    /// Where messages that grow stand, and what they show.
-    live: BTreeMap<u64, (Place, Saying)>,
+struct Clerk {
+    desk: Desk,
+    rhythm: Rhythm,
 }
 
-impl Clerk<'_> {
-    fn now(&self) -> Duration {
-        self.begun.elapsed()
+impl desk::Clerk for Clerk {
+    type What = What;
+    type Name = Place;
+    type Growing = Growing;
+
+    fn rhythm(&self) -> &Rhythm {
+        &self.rhythm
     }
 
-    /// What became of a request: it is told, and the next one waits where that is asked for.
-    fn told<T>(&mut self, done: &Result<T, Refusal>) {
-        let now = self.now();
-        self.pace.asked(now);
-        let health = &self.desk.0.health;
-        match done {
-            Ok(_) | Err(Refusal::Gone) => {
-                self.failures = 0;
-                health.set(Way::Out, None);
-            }
-            Err(Refusal::Later { after }) => {
-                let doubled = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(LONGEST_BACKOFF);
-                self.failures = self.failures.saturating_add(1);
-                self.pace.put_off(now, after.unwrap_or(doubled));
-                if self.failures > 2 {
-                    health.set(Way::Out, Some("Discord does not answer; it is tried again".to_owned()));
-                }
-            }
-            Err(Refusal::Never(why)) => health.set(Way::Out, Some(why.clone())),
-        }
-    }
-
-    async fn deliver(&mut self, mut parcel: Parcel) {
-        let done = match &parcel.what {
+    async fn carry_out(&mut self, what: &What, _: bool) -> Told<Place> {
+        let done = match what {
             What::Say(channel, saying) => self.say(*channel, saying).await.map(Some),
             What::Change(place, saying) => self.change(*place, saying).await.map(|()| Some(*place)),
             What::Strip(place) => self.desk.0.api.strip(*place).await.map(|()| None),
         };
-        self.told(&done);
-        parcel.tries += 1;
-        match (parcel.reply.take(), done) {
-            // Who waits decides.
-            (Some(reply), done) => drop(reply.send(done)),
-            (None, Err(Refusal::Later { .. })) if parcel.tries < TRIES => self.desk.queue().push_back(parcel),
-            (None, Err(refusal)) => tracing::warn!(%refusal, "an answer could not be said"),
-            (None, Ok(_)) => {}
+        self.heed(done.as_ref().err());
+        done
+    }
+
+    async fn show(&mut self, at: Option<&Place>, (channel, saying): &Growing) -> Result<Place, Refusal> {
+        let api = &self.desk.0.api;
+        let done = match at {
+            Some(place) => api.change(*place, saying, &[]).await.map(|()| *place),
+            None => api.say(*channel, saying, &[]).await,
+        };
+        self.heed(done.as_ref().err());
+        if let (Ok(place), Some(task)) = (&done, saying.task) {
+            self.desk.0.threads.said(task, *place).await;
+        }
+        done
+    }
+}
+
+impl Clerk {
+    /// What became of a request: it is told, and the next one waits where that is asked for.
+    fn heed(&mut self, refusal: Option<&Refusal>) {
+        self.rhythm.asked();
+        let health = &self.desk.0.health;
+        match refusal {
+            None | Some(Refusal::Gone) => {
+                self.rhythm.is_well();
+                health.set(Way::Out, None);
+            }
+            Some(Refusal::Later { after, why }) => {
+                let in_a_row = self.rhythm.failed(*after);
+                if after.is_none() || in_a_row > USUAL {
+                    health.set(Way::Out, Some(why.clone()));
+                }
+            }
+            Some(Refusal::Never(why)) => health.set(Way::Out, Some(why.clone())),
         }
     }
 
@@ -285,35 +237,5 @@ impl Clerk<'_> {
         let (minted, armed) = self.desk.arm(saying).await?;
         self.desk.0.api.change(place, saying, &armed).await?;
         self.desk.stands(saying, &minted, place).await
-    }
-
-    /// The newest state of a message that grows.
-    async fn grow(&mut self, key: u64, (channel, saying): Growing, is_last: bool) {
-        let api = &self.desk.0.api;
-        let done = match self.live.get(&key) {
-            Some((place, shown)) if *shown == saying => Ok(*place),
-            Some((place, _)) => api.change(*place, &saying, &[]).await.map(|()| *place),
-            None => api.say(channel, &saying, &[]).await,
-        };
-        self.told(&done);
-        match done {
-            Ok(place) => {
-                if let Some(task) = saying.task {
-                    self.desk.0.threads.said(task, place).await;
-                }
-                self.live.insert(key, (place, saying));
-                if is_last {
-                    self.live.remove(&key);
-                }
-            }
-            Err(Refusal::Gone) => {
-                // Somebody has deleted it: the next state is a message of its own.
-                self.live.remove(&key);
-                self.desk.queue().show_again(key, (channel, saying), is_last);
-            }
-            Err(Refusal::Later { .. }) => self.desk.queue().show_again(key, (channel, saying), is_last),
-            // The trouble is told; the next state is tried again.
-            Err(Refusal::Never(_)) => {}
-        }
     }
 }

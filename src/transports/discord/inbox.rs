@@ -9,8 +9,8 @@ use twilight_model::application::command::CommandOptionType;
 use twilight_model::application::command::{Command, CommandOption, CommandType};
 use twilight_model::application::interaction::application_command::{CommandData, CommandOptionValue};
 use twilight_model::application::interaction::{Interaction, InteractionData};
-use twilight_model::channel::Message;
 use twilight_model::channel::message::MessageType;
+use twilight_model::channel::{Attachment, Message};
 use twilight_model::guild::PartialMember;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, MessageMarker, RoleMarker};
@@ -63,6 +63,8 @@ pub enum Did {
         answers: Option<Id<MessageMarker>>,
         /// In a direct message: everything there is for the bot.
         is_direct: bool,
+        /// A file that came with it.
+        file: Option<File>,
     },
     /// They gave a command; an answer is waited for.
     Commanded {
@@ -70,6 +72,8 @@ pub enum Did {
         asked: Asked,
         /// The command as it is written; the task of the thread is to be put in where none is named.
         order: Order,
+        /// A file that came with it.
+        file: Option<File>,
     },
     /// They pressed a button; an answer is waited for.
     Pressed {
@@ -80,6 +84,23 @@ pub enum Did {
         /// The message it stands under.
         under: Place,
     },
+}
+
+/// A file that somebody sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// What it is called.
+    pub name: String,
+    /// Where it can be had.
+    pub url: String,
+    /// In bytes, as Discord says.
+    pub size: u64,
+}
+
+impl File {
+    fn of(attachment: &Attachment) -> Self {
+        Self { name: attachment.filename.clone(), url: attachment.url.clone(), size: attachment.size }
+    }
 }
 
 /// A command with what was filled in.
@@ -136,11 +157,13 @@ pub fn message(message: Message, is_thread: bool, listed: &Listed) -> Heard {
     }
     let is_reply = message.kind == MessageType::Reply;
     let answers = message.reference.as_ref().filter(|_| is_reply).and_then(|reference| reference.message_id);
-    if message.content.trim().is_empty() || (!is_said_to_us && answers.is_none()) {
+    let file = message.attachments.first().map(File::of);
+    let is_empty = message.content.trim().is_empty() && file.is_none();
+    if is_empty || (!is_said_to_us && answers.is_none()) {
         return Heard::Nothing;
     }
     let from = From { user: message.author.id.to_string(), name, channel: message.channel_id };
-    Heard::Done(message.id.get(), from, Did::Wrote { text: message.content, answers, is_direct })
+    Heard::Done(message.id.get(), from, Did::Wrote { text: message.content, answers, is_direct, file })
 }
 
 /// Weighs a command or a press.
@@ -177,7 +200,7 @@ pub fn interaction(interaction: Interaction, listed: &Listed) -> Heard {
     let number = interaction.id.get();
     match (data, interaction.message.as_ref()) {
         (InteractionData::ApplicationCommand(data), _) => {
-            Heard::Done(number, from, Did::Commanded { asked, order: order(data) })
+            Heard::Done(number, from, Did::Commanded { asked, order: order(data), file: file_of(data) })
         }
         (InteractionData::MessageComponent(data), Some(message)) => {
             let did = Did::Pressed { asked, token: data.custom_id.clone(), under: Place::of(message) };
@@ -202,6 +225,15 @@ fn order(data: &CommandData) -> Order {
         }
     }
     order
+}
+
+fn file_of(data: &CommandData) -> Option<File> {
+    let ids = data.options.iter().filter_map(|option| match option.value {
+        CommandOptionValue::Attachment(id) => Some(id),
+        _ => None,
+    });
+    let resolved = data.resolved.as_ref()?;
+    ids.filter_map(|id| resolved.attachments.get(&id)).map(File::of).next()
 }
 
 /// The name of the option that names a task.
@@ -229,6 +261,8 @@ fn options(takes: &str) -> Vec<CommandOption> {
         options.push(option(name, does));
         if word == "TITLE" {
             options.push(option("text", "everything else about it"));
+            let file = option("file", "a text file that becomes a part of it");
+            options.push(CommandOption { kind: CommandOptionType::Attachment, ..file });
         }
     }
     options

@@ -3,16 +3,17 @@
 
 use super::api::{Acknowledged, Asked, Place, id};
 use super::gateway::{Gateway, Heard as Event};
-use super::inbox::{Did, From, Heard, commands, interaction, message};
+use super::inbox::{Did, File, From, Heard, commands, interaction, message};
 use super::threads::MESSAGE;
 use super::{Discord, now};
 use crate::adapters::clock::zone;
 use crate::api::client::Client;
-use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::channel::{ChannelKind, Document, Saying};
 use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
+use crate::transports::attached;
 use crate::transports::chat::Refusal;
-use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, USED};
+use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
 use crate::transports::handled::Offset;
@@ -114,7 +115,10 @@ impl<'a> Listener<'a> {
             };
             let pause = match done {
                 Ok(()) => return self.trouble(None).await,
-                Err(Refusal::Later { after }) => after.unwrap_or(AGAIN / 10),
+                Err(Refusal::Later { after, why }) => {
+                    self.trouble(Some(why)).await;
+                    after.unwrap_or(AGAIN / 10)
+                }
                 Err(Refusal::Gone) => AGAIN,
                 Err(Refusal::Never(why)) => {
                     self.trouble(Some(why)).await;
@@ -191,22 +195,32 @@ impl<'a> Listener<'a> {
         let speaker = Speaker { channel: ChannelKind::Discord, user, name };
         let threads = self.discord.0.desk.threads();
         match did {
-            Did::Wrote { text, answers, is_direct } => {
+            Did::Wrote { text, answers, is_direct, file } => {
                 let thread = threads.task_of(channel, answers).await;
                 // An answer to something else is said to somebody else.
                 if thread.is_none() && !is_direct && !text.trim_start().starts_with('/') {
                     return;
                 }
-                let said = Said::Words { text, thread, document: None };
-                let answer = self.talk.answer_again(&speaker, said, now(), begun).await;
+                let answer = match self.document(file).await {
+                    Ok(document) => {
+                        let said = Said::Words { text, thread, document };
+                        self.talk.answer_again(&speaker, said, now(), begun).await
+                    }
+                    Err(why) => Answer::of(told::sentence(why)),
+                };
                 self.say(channel, answer);
             }
-            Did::Commanded { asked, order } => {
+            Did::Commanded { asked, order, file } => {
                 // Three seconds are given for a first word.
                 self.acknowledge(&asked, Acknowledged::Thinking).await;
                 let thread = threads.task_of(channel, None).await;
-                let said = Said::Words { text: order.text(thread.map(|task| task.0)), thread, document: None };
-                let answer = self.talk.answer_again(&speaker, said, now(), begun).await;
+                let answer = match self.document(file).await {
+                    Ok(document) => {
+                        let said = Said::Words { text: order.text(thread.map(|task| task.0)), thread, document };
+                        self.talk.answer_again(&speaker, said, now(), begun).await
+                    }
+                    Err(why) => Answer::of(told::sentence(why)),
+                };
                 self.reply(&asked, channel, answer, true).await;
             }
             Did::Pressed { asked, token, under } => {
@@ -222,6 +236,13 @@ impl<'a> Listener<'a> {
                 self.reply(&asked, channel, answer, false).await;
             }
         }
+    }
+
+    /// The text of a file that came with something.
+    async fn document(&self, file: Option<File>) -> Result<Option<Document>, String> {
+        let Some(File { name, url, size }) = file else { return Ok(None) };
+        let files = &self.discord.0.files;
+        attached::read(&name, Some(size), files.fetch(&url)).await.map(Some)
     }
 
     async fn acknowledge(&self, asked: &Asked, how: Acknowledged) {
@@ -288,7 +309,8 @@ impl<'a> Listener<'a> {
     }
 
     async fn tidy(&self) {
-        let ages = [(OPEN, LIFETIME), (USED, MEMORY), (TOLD, SignedDuration::from_hours(48)), (MESSAGE, THREADS)];
+        let days = SignedDuration::from_hours(48);
+        let ages = [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(Timestamp::MIN);
             if let Err(error) = self.discord.0.shelf.forget(prefix, before).await {

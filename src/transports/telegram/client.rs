@@ -3,7 +3,8 @@
 
 use super::wire::{Parameters, Reply};
 use crate::config::secret::Secret;
-use reqwest::{Url, redirect, retry};
+use crate::transports::outgoing;
+use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt;
@@ -111,7 +112,8 @@ impl Bot {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        let http = client(base.scheme() == "https", is_here).map_err(|_| SetupError::Certificates)?;
+        let http =
+            outgoing::client(base.scheme() == "https", is_here, CONNECT).map_err(|_| SetupError::Certificates)?;
         Ok(Self { http, base, token })
     }
 
@@ -221,43 +223,13 @@ fn of_code(code: u16, described: String, parameters: &Parameters) -> BotError {
     }
 }
 
-/// One that follows nobody and does nothing twice.
-fn client(is_encrypted: bool, is_here: bool) -> Result<reqwest::Client, reqwest::Error> {
-    // It fails when it was done before.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("orch/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .connect_timeout(CONNECT);
-    let client = if is_here { client.no_proxy() } else { client };
-    if is_encrypted {
-        return client.build();
-    }
-    // Where no certificate is looked at, none needs to be on the machine.
-    let none = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
-    client.tls_backend_preconfigured(none.with_no_client_auth()).build()
-}
-
-async fn body(mut response: reqwest::Response, largest: usize) -> Result<Vec<u8>, BotError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| network(&error))? {
-        if body.len() + chunk.len() > largest {
-            return Err(BotError::Garbled);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn body(response: reqwest::Response, largest: usize) -> Result<Vec<u8>, BotError> {
+    outgoing::body(response, largest).await.map_err(|error| network(&error))?.ok_or(BotError::Garbled)
 }
 
 /// Without the address: the token is in it.
 fn network(error: &reqwest::Error) -> BotError {
-    BotError::Network(match (error.is_timeout(), error.is_connect()) {
-        (true, _) => "the server did not answer in time",
-        (false, true) => "the server cannot be reached",
-        (false, false) => "the connection broke",
-    })
+    BotError::Network(outgoing::told(error))
 }
 
 #[cfg(test)]

@@ -14,44 +14,24 @@ use crate::transports::chat::Refusal;
 use crate::transports::conversation::buttons::{Minted, bind, mint};
 use crate::transports::conversation::live::Stage;
 use crate::transports::conversation::shelf::Shelf;
+use crate::transports::desk::{self, Line, Rhythm, Told};
 use crate::transports::health::{Health, Way};
-use crate::transports::pace::{Due, Limits, Pace, Queue, Urgency};
+use crate::transports::pace::{Limits, Pace, Urgency};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-use tokio::sync::{Notify, oneshot};
-use tokio::time::Instant;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
-/// The first pause after a request whose fate is not known; doubled with each that follows.
-const BACKOFF: Duration = Duration::from_secs(1);
-/// The longest.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// How often something is said again that nobody else would say again.
-const TRIES: u32 = 5;
 /// So many buttons stand side by side.
 const IN_A_ROW: usize = 3;
 
-type Told = Result<Option<String>, Refusal>;
-
 /// Something that is said or changed once.
-struct Parcel {
-    what: What,
-    tries: u32,
-    reply: Option<oneshot::Sender<Told>>,
-}
-
-enum What {
+pub enum What {
+    /// A message, or several.
     Say(Saying),
+    /// Another text in the place of a message.
     Change(i64, Saying),
     /// The buttons under this message go.
     Strip(i64),
-}
-
-/// A message that grows, as it is shown now.
-struct Shown {
-    message: i64,
-    html: String,
 }
 
 /// What everybody who writes there shares.
@@ -61,8 +41,7 @@ struct Shared {
     shelf: Shelf,
     users: BTreeSet<String>,
     limits: Limits,
-    queue: Mutex<Queue<Parcel, Saying>>,
-    wake: Notify,
+    line: Line<Clerk>,
     threads: Threads,
     health: Health,
 }
@@ -75,8 +54,7 @@ impl Desk {
     /// For a chat; `users`: who may press the buttons.
     pub fn new(bot: Bot, chat: i64, shelf: Shelf, users: BTreeSet<String>, health: Health, limits: Limits) -> Self {
         let threads = Threads::new(chat, shelf.clone());
-        let (queue, wake) = (Mutex::default(), Notify::new());
-        Self(Arc::new(Shared { bot, chat, shelf, users, limits, queue, wake, threads, health }))
+        Self(Arc::new(Shared { bot, chat, shelf, users, limits, line: Line::default(), threads, health }))
     }
 
     /// Where things are said.
@@ -84,29 +62,19 @@ impl Desk {
         &self.0.threads
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue<Parcel, Saying>> {
-        self.0.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn push(&self, what: What, urgency: Urgency, reply: Option<oneshot::Sender<Told>>) -> Result<(), Refusal> {
-        let full = |_| Refusal::Later { after: Some(LONGEST_BACKOFF) };
-        self.queue().push(Parcel { what, tries: 0, reply }, urgency).map_err(full)?;
-        self.0.wake.notify_one();
-        Ok(())
-    }
-
     /// How much waits.
     pub fn waiting(&self) -> usize {
-        self.queue().waiting()
+        self.0.line.waiting()
     }
 
     /// Says something, and waits until it is said. Returns the name of the message.
     ///
     /// # Errors
     /// It was not said, or that is not known.
-    pub async fn say(&self, saying: &Saying) -> Told {
+    pub async fn say(&self, saying: &Saying) -> Told<String> {
         let urgency = if saying.is_urgent { Urgency::Now } else { Urgency::Usual };
-        self.wait(What::Say(saying.clone()), urgency).await
+        let told = self.0.line.wait(What::Say(saying.clone()), urgency).await?;
+        Ok(told.map(|message| message.to_string()))
     }
 
     /// Puts something into the place of a message, and waits until that is done.
@@ -114,82 +82,94 @@ impl Desk {
     /// # Errors
     /// It was not done, or that is not known.
     pub async fn change(&self, message: i64, saying: &Saying) -> Result<(), Refusal> {
-        self.wait(What::Change(message, saying.clone()), Urgency::Usual).await.map(drop)
-    }
-
-    async fn wait(&self, what: What, urgency: Urgency) -> Told {
-        let (reply, told) = oneshot::channel();
-        self.push(what, urgency, Some(reply))?;
-        // Nobody works here any more.
-        told.await.unwrap_or(Err(Refusal::Later { after: None }))
+        self.0.line.wait(What::Change(message, saying.clone()), Urgency::Usual).await.map(drop)
     }
 
     /// Answers somebody; nobody waits for it. What is too much is dropped, and that is logged.
     pub fn answer(&self, saying: Saying) {
-        if self.push(What::Say(saying), Urgency::Now, None).is_err() {
+        if !self.0.line.push(What::Say(saying), Urgency::Now) {
             tracing::warn!(chat = self.0.chat, "an answer is dropped: too much waits");
         }
     }
 
-    /// Takes the buttons from a message.
+    /// Takes the buttons from a message. They are void anyway.
     pub fn strip(&self, message: i64) {
-        // They are void anyway.
-        self.push(What::Strip(message), Urgency::Now, None).ok();
+        self.0.line.push(What::Strip(message), Urgency::Now);
     }
 
     /// The newest state of a message that grows; `false`: there are too many of them.
     pub fn show(&self, key: u64, saying: Saying, stage: Stage) -> bool {
-        let is_taken = self.queue().show(key, saying, stage == Stage::Last);
-        self.0.wake.notify_one();
-        is_taken
+        self.0.line.show(key, saying, stage == Stage::Last)
     }
 
     /// Says what is to be said, for ever.
     pub async fn run(&self) {
-        let is_group = self.0.chat < 0;
-        let mut clerk = Clerk {
-            desk: self,
-            pace: Pace::new(is_group, self.0.limits),
-            begun: Instant::now(),
-            failures: 0,
-            is_awaited: false,
-            live: BTreeMap::new(),
-        };
-        loop {
-            // Made before the look, so that nothing that comes meanwhile is slept through.
-            let woken = self.0.wake.notified();
-            let due = self.queue().next(&clerk.pace, clerk.now());
-            match due {
-                Due::Queued(parcel) => clerk.deliver(parcel).await,
-                Due::Live { key, state, is_last } => clerk.grow(key, state, is_last).await,
-                Due::At(at) => {
-                    tokio::select! {
-                        () = tokio::time::sleep_until(clerk.begun + at) => {}
-                        () = woken => {}
-                    }
-                }
-                Due::Nothing => woken.await,
-            }
-        }
+        let rhythm = Rhythm::new(Pace::new(self.0.chat < 0, self.0.limits));
+        self.0.line.work(Clerk { desk: self.clone(), rhythm, is_awaited: false }).await;
+    }
+}
+
+/// What a refusal of Telegram's is to whoever wanted it.
+fn refusal(meaning: Meaning) -> Refusal {
+    match meaning {
+        Meaning::Again(pause) => Refusal::later(Some(pause), format!("Telegram asks to wait {} s", pause.as_secs())),
+        Meaning::Later(why) => Refusal::later(None, why),
+        Meaning::Done => Refusal::later(None, "it was so already"),
+        Meaning::NoTopic => Refusal::later(None, "the topic is gone"),
+        Meaning::Gone => Refusal::Gone,
+        Meaning::NoMarkup => Refusal::Never("the text is not taken".to_owned()),
+        Meaning::Never(why) => Refusal::Never(why),
     }
 }
 
 /// Who does it.
-struct Clerk<'a> {
-    desk: &'a Desk,
-    pace: Pace,
-    begun: Instant,
-    failures: u32,
+struct Clerk {
+    desk: Desk,
+    rhythm: Rhythm,
     /// Somebody waits who says it again, and nothing of it is said yet: a pause is told instead of waited out.
     is_awaited: bool,
-    live: BTreeMap<u64, Shown>,
 }
 
-impl Clerk<'_> {
-    fn now(&self) -> Duration {
-        self.begun.elapsed()
+impl desk::Clerk for Clerk {
+    type What = What;
+    type Name = i64;
+    type Growing = Saying;
+
+    fn rhythm(&self) -> &Rhythm {
+        &self.rhythm
     }
 
+    async fn carry_out(&mut self, what: &What, is_awaited: bool) -> Told<i64> {
+        self.is_awaited = is_awaited;
+        let done = match what {
+            What::Say(saying) => self.say(saying).await,
+            What::Change(message, saying) => self.change(*message, saying).await,
+            What::Strip(message) => {
+                let takes = json!({"chat_id": self.shared().chat, "message_id": message});
+                self.ask("editMessageReplyMarkup", takes, None).await.map(|_| None)
+            }
+        };
+        self.is_awaited = false;
+        match done {
+            Err(Meaning::Done) => Ok(None),
+            done => done.map_err(refusal),
+        }
+    }
+
+    async fn show(&mut self, at: Option<&i64>, saying: &Saying) -> Result<i64, Refusal> {
+        let html = one_page(saying);
+        let done = match at {
+            Some(message) => self.edit(*message, &html, &[]).await.map(|()| *message),
+            None => {
+                let mut place = self.place(saying.task, &saying.plain_text()).await;
+                self.send(&html, &[], &mut place, saying).await
+            }
+        };
+        done.map_err(refusal)
+    }
+}
+
+impl Clerk {
     fn shared(&self) -> &Shared {
         &self.desk.0
     }
@@ -197,8 +177,7 @@ impl Clerk<'_> {
     /// Waits until the chat may be written to, and asks. What the service puts off is asked again: it was not done.
     async fn ask(&mut self, method: &str, takes: Value, document: Option<&Document>) -> Result<Value, Meaning> {
         loop {
-            let free = self.pace.free_at(0);
-            tokio::time::sleep_until(self.begun + free).await;
+            self.rhythm.free().await;
             let bot = &self.desk.0.bot;
             let done = match document {
                 None => bot.call::<Value>(method, &takes).await,
@@ -207,16 +186,16 @@ impl Clerk<'_> {
                     bot.send_file(&fields, (&document.name, &document.text)).await
                 }
             };
-            let now = self.now();
-            self.pace.asked(now);
+            self.rhythm.asked();
             match done.map_err(|error| (meaning::of(&error), error)) {
                 Ok(result) => {
-                    (self.failures, self.is_awaited) = (0, false);
+                    self.is_awaited = false;
+                    self.rhythm.is_well();
                     self.shared().health.set(Way::Out, None);
                     return Ok(result);
                 }
                 Err((Meaning::Again(pause), _)) => {
-                    self.pace.put_off(now, pause);
+                    self.rhythm.put_off(pause);
                     if self.is_awaited {
                         return Err(Meaning::Again(pause));
                     }
@@ -231,11 +210,8 @@ impl Clerk<'_> {
 
     fn heed(&mut self, meaning: &Meaning, error: &BotError) {
         match meaning {
-            Meaning::Later => {
-                let pause = BACKOFF.saturating_mul(1 << self.failures.min(10)).min(LONGEST_BACKOFF);
-                self.failures += 1;
-                let now = self.now();
-                self.pace.put_off(now, pause);
+            Meaning::Later(_) => {
+                self.rhythm.failed(None);
                 self.shared().health.set(Way::Out, Some(error.to_string()));
             }
             Meaning::Never(why) => self.shared().health.set(Way::Out, Some(why.clone())),
@@ -243,40 +219,8 @@ impl Clerk<'_> {
         }
     }
 
-    async fn deliver(&mut self, mut parcel: Parcel) {
-        // Who has stopped waiting will say it again.
-        if parcel.reply.as_ref().is_some_and(oneshot::Sender::is_closed) {
-            return;
-        }
-        self.is_awaited = parcel.reply.is_some();
-        let done = match &parcel.what {
-            What::Say(saying) => self.say(saying).await,
-            What::Change(message, saying) => self.change(*message, saying).await,
-            What::Strip(message) => {
-                let takes = json!({"chat_id": self.shared().chat, "message_id": message});
-                self.ask("editMessageReplyMarkup", takes, None).await.map(|_| None)
-            }
-        };
-        self.is_awaited = false;
-        parcel.tries += 1;
-        let refusal = match done {
-            Ok(told) => return parcel.reply.into_iter().for_each(|reply| drop(reply.send(Ok(told.clone())))),
-            Err(Meaning::Later) if parcel.reply.is_none() && parcel.tries < TRIES => {
-                return self.desk.queue().push_back(parcel);
-            }
-            Err(Meaning::Again(pause)) => Refusal::Later { after: Some(pause) },
-            Err(Meaning::Later) => Refusal::Later { after: None },
-            Err(Meaning::Gone) => Refusal::Gone,
-            Err(Meaning::Done) => return parcel.reply.into_iter().for_each(|reply| drop(reply.send(Ok(None)))),
-            Err(Meaning::NoTopic) => Refusal::Later { after: None },
-            Err(Meaning::NoMarkup) => Refusal::Never("the text is not taken".to_owned()),
-            Err(Meaning::Never(why)) => Refusal::Never(why),
-        };
-        parcel.reply.into_iter().for_each(|reply| drop(reply.send(Err(refusal.clone()))));
-    }
-
     /// All messages of a saying, and the file. The buttons stand under the last message.
-    async fn say(&mut self, saying: &Saying) -> Result<Option<String>, Meaning> {
+    async fn say(&mut self, saying: &Saying) -> Result<Option<i64>, Meaning> {
         let rendered = render(saying);
         let minted = self.mint(saying).await?;
         let mut place = self.place(saying.task, &saying.plain_text()).await;
@@ -288,7 +232,7 @@ impl Clerk<'_> {
             first.get_or_insert(message);
             if index + 1 == count && !minted.is_empty() {
                 let bound = bind(&self.shared().shelf, &minted, &name(self.shared().chat, message)).await;
-                bound.map_err(|_| Meaning::Later)?;
+                bound.map_err(|error| unkept(&error))?;
             }
         }
         if let Some(document) = &rendered.document {
@@ -299,16 +243,13 @@ impl Clerk<'_> {
             self.remember(message, saying.task).await;
             first.get_or_insert(message);
         }
-        Ok(first.map(|message| message.to_string()))
+        Ok(first)
     }
 
     async fn mint(&self, saying: &Saying) -> Result<Vec<Minted>, Meaning> {
         let shared = self.shared();
         let minted = mint(&shared.shelf, &saying.buttons, &shared.users, now()).await;
-        minted.map_err(|error| {
-            tracing::warn!(%error, "buttons cannot be kept");
-            Meaning::Later
-        })
+        minted.map_err(|error| unkept(&error))
     }
 
     /// The place of a task in the chat; a topic is made where there is none yet.
@@ -364,7 +305,8 @@ impl Clerk<'_> {
             Ok(sent) => sent,
             Err(meaning) => return Err(meaning),
         };
-        let message = sent["message_id"].as_i64().ok_or(Meaning::Later)?;
+        let message =
+            sent["message_id"].as_i64().ok_or_else(|| Meaning::Later("the answer is not understood".to_owned()))?;
         self.remember(message, saying.task).await;
         Ok(message)
     }
@@ -376,14 +318,14 @@ impl Clerk<'_> {
         }
     }
 
-    async fn change(&mut self, message: i64, saying: &Saying) -> Result<Option<String>, Meaning> {
+    async fn change(&mut self, message: i64, saying: &Saying) -> Result<Option<i64>, Meaning> {
         let minted = self.mint(saying).await?;
         self.edit(message, &one_page(saying), &minted).await?;
         if !minted.is_empty() {
             let bound = bind(&self.shared().shelf, &minted, &name(self.shared().chat, message)).await;
-            bound.map_err(|_| Meaning::Later)?;
+            bound.map_err(|error| unkept(&error))?;
         }
-        Ok(Some(message.to_string()))
+        Ok(Some(message))
     }
 
     async fn edit(&mut self, message: i64, html: &str, buttons: &[Minted]) -> Result<(), Meaning> {
@@ -399,34 +341,11 @@ impl Clerk<'_> {
             Err(meaning) => Err(meaning),
         }
     }
+}
 
-    /// The newest state of a message that grows.
-    async fn grow(&mut self, key: u64, saying: Saying, is_last: bool) {
-        let html = one_page(&saying);
-        let shown = self.live.get(&key).map(|shown| (shown.message, shown.html == html));
-        let done = match shown {
-            Some((message, true)) => Ok(message),
-            Some((message, false)) => self.edit(message, &html, &[]).await.map(|()| message),
-            None => {
-                let mut place = self.place(saying.task, &saying.plain_text()).await;
-                self.send(&html, &[], &mut place, &saying).await
-            }
-        };
-        match done {
-            Ok(_) if is_last => drop(self.live.remove(&key)),
-            Ok(message) => drop(self.live.insert(key, Shown { message, html })),
-            Err(Meaning::Gone) => {
-                // Somebody has deleted it: the next state is a message of its own.
-                self.live.remove(&key);
-                self.desk.queue().show_again(key, saying, is_last);
-            }
-            Err(Meaning::Later | Meaning::Again(_) | Meaning::NoTopic | Meaning::Done) => {
-                self.desk.queue().show_again(key, saying, is_last);
-            }
-            // The trouble is told; the next state is tried again.
-            Err(Meaning::Never(_) | Meaning::NoMarkup) => {}
-        }
-    }
+fn unkept(error: &crate::engine::handle::EngineError) -> Meaning {
+    tracing::warn!(%error, "buttons cannot be kept");
+    Meaning::Later(format!("its buttons cannot be kept: {error}"))
 }
 
 fn field<'a>((name, value): (&'a String, &'a Value)) -> (&'a str, String) {

@@ -10,8 +10,8 @@ pub enum Meaning {
     Done,
     /// The same again, after that.
     Again(Duration),
-    /// The same again some time; whether it was done is not known.
-    Later,
+    /// The same again some time; whether it was done is not known. In words, what is in the way.
+    Later(String),
     /// The message to change is no more, or is not to be changed any more.
     Gone,
     /// The topic is no more.
@@ -26,7 +26,7 @@ pub enum Meaning {
 pub fn of(error: &BotError) -> Meaning {
     match error {
         BotError::Flood(pause) => Meaning::Again(*pause),
-        BotError::Server(_) | BotError::Network(_) | BotError::Garbled => Meaning::Later,
+        BotError::Server(_) | BotError::Network(_) | BotError::Garbled => Meaning::Later(error.to_string()),
         BotError::Unauthorized => Meaning::Never(
             "Telegram refuses the bot's token: it is wrong or was revoked; @BotFather shows it".to_owned(),
         ),
@@ -83,6 +83,6 @@ mod tests {
         };
         assert!(told.contains("kicked") && told.contains("add it"), "{told}");
         assert_eq!(of(&BotError::Flood(Duration::from_secs(3))), Meaning::Again(Duration::from_secs(3)));
-        assert_eq!(of(&BotError::Network("gone")), Meaning::Later);
+        assert_eq!(of(&BotError::Network("gone")), Meaning::Later("gone".to_owned()));
     }
 }

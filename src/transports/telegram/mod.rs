@@ -12,7 +12,6 @@ mod wire;
 
 pub use super::pace::Limits;
 
-use super::Channel;
 use super::chat::Refusal;
 use super::conversation::Conversation;
 use super::conversation::live::{Stage, follow};
@@ -20,6 +19,7 @@ use super::conversation::shelf::Shelf;
 use super::conversation::told;
 use super::health::{Health, Way};
 use super::streams::Streams;
+use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::Telegram as Settings;
@@ -143,27 +143,6 @@ impl Telegram {
         Ok(format!("@{} in {title}", me.username.unwrap_or_default()))
     }
 
-    /// Speaks and listens until it is told to end.
-    pub async fn run(&self, client: Client, cancel: CancellationToken) {
-        let tracker = TaskTracker::new();
-        for desk in self.desks() {
-            let (desk, cancel) = (desk.clone(), cancel.clone());
-            tracker.spawn(async move {
-                tokio::select! {
-                    () = desk.run() => {}
-                    () = cancel.cancelled() => {}
-                }
-            });
-        }
-        let mut poller = Poller { telegram: self, client: &client, tracker: &tracker, cancel: &cancel };
-        poller.run().await;
-        cancel.cancelled().await;
-        self.0.streams.stop(None);
-        tracker.close();
-        // A request that hangs is not waited for.
-        tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
-    }
-
     /// Shows the output of a task in a chat from now on.
     fn stream(&self, chat: i64, task: TaskId, client: &Client, tracker: &TaskTracker) {
         let (desk, client, telegram) = (self.desk_of(chat).clone(), client.clone(), self.clone());
@@ -183,7 +162,34 @@ impl Telegram {
     }
 }
 
+impl TwoWay for Telegram {
+    async fn run(&self, client: Client, cancel: CancellationToken) {
+        let tracker = TaskTracker::new();
+        for desk in self.desks() {
+            let (desk, cancel) = (desk.clone(), cancel.clone());
+            tracker.spawn(async move {
+                tokio::select! {
+                    () = desk.run() => {}
+                    () = cancel.cancelled() => {}
+                }
+            });
+        }
+        let mut poller = Poller { telegram: self, client: &client, tracker: &tracker, cancel: &cancel };
+        poller.run().await;
+        cancel.cancelled().await;
+        self.0.streams.stop(None);
+        tracker.close();
+        // A request that hangs is not waited for.
+        tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
+    }
+}
+
 impl Channel for Telegram {
+    // What is in the way of hearing is kept by whoever listens.
+    fn trouble(&self) -> Option<String> {
+        self.0.health.of(Way::Out)
+    }
+
     async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
         self.0.desk.say(saying).await
     }

@@ -12,6 +12,7 @@ use crate::api::client::Client;
 use crate::domain::channel::{ChannelKind, Document, Saying};
 use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
+use crate::transports::attached;
 use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::words::COMMANDS;
@@ -36,8 +37,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 const LONG: Duration = Duration::from_secs(300);
 /// Another one who polls may just be leaving.
 const CONFLICT: (Duration, Duration) = (Duration::from_secs(5), LONG);
-/// The largest file that becomes a part of a task, in bytes.
-const LARGEST_FILE: usize = 256 << 10;
 /// How long answers to a message are known to be about its task.
 const THREADS: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// How often what is too old is forgotten.
@@ -79,7 +78,7 @@ impl Poller<'_> {
                 Err(error) => {
                     failures += 1;
                     let pause = self.told(&error, failures);
-                    self.note(self.telegram.trouble()).await;
+                    self.note(self.telegram.0.health.of(super::Way::In)).await;
                     pause
                 }
             };
@@ -115,7 +114,7 @@ impl Poller<'_> {
                 Err(error) => {
                     failures += 1;
                     let pause = self.told(&Failure::Bot(error), failures);
-                    self.note(self.telegram.trouble()).await;
+                    self.note(self.telegram.0.health.of(super::Way::In)).await;
                     self.rest(pause).await;
                     if self.cancel.is_cancelled() {
                         return None;
@@ -153,7 +152,7 @@ impl Poller<'_> {
             Failure::Bot(error) => match meaning::of(error) {
                 Meaning::Again(pause) => (error.to_string(), pause),
                 Meaning::Never(why) => (why, LONG),
-                Meaning::Later | Meaning::Done | Meaning::Gone | Meaning::NoTopic | Meaning::NoMarkup => {
+                Meaning::Later(_) | Meaning::Done | Meaning::Gone | Meaning::NoTopic | Meaning::NoMarkup => {
                     (error.to_string(), doubled(PAUSES))
                 }
             },
@@ -287,17 +286,13 @@ impl Poller<'_> {
 
     /// A text file that came with a message.
     async fn fetch(&self, file: &File) -> Result<Document, String> {
-        let name = told::cut(file.file_name.as_deref().unwrap_or("file.txt"), 100);
-        if file.file_size.is_some_and(|size| size > LARGEST_FILE as u64) {
-            return Err(format!("{name} is too large: at most {} kB become a part of a task.", LARGEST_FILE >> 10));
-        }
         let bot = &self.telegram.0.bot;
-        let failed = |error: BotError| format!("{name} cannot be fetched: {error}. Nothing was done.");
-        let place: Fetchable = bot.call("getFile", &json!({"file_id": file.file_id})).await.map_err(failed)?;
-        let bytes = bot.fetch(&place.file_path.unwrap_or_default(), LARGEST_FILE).await.map_err(failed)?;
-        let text = String::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
-        let text = text.ok_or_else(|| format!("{name} is no text: only text files become a part of a task."))?;
-        Ok(Document { name, text })
+        let fetched = async {
+            let place: Fetchable = bot.call("getFile", &json!({"file_id": file.file_id})).await?;
+            bot.fetch(&place.file_path.unwrap_or_default(), attached::LARGEST).await
+        };
+        let fetched = async { fetched.await.map_err(|error: BotError| error.to_string()) };
+        attached::read(file.file_name.as_deref().unwrap_or("file.txt"), file.file_size, fetched).await
     }
 
     fn member(&self, status: &str) {

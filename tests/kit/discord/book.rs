@@ -71,6 +71,8 @@ pub(super) struct Book {
     pub connections: usize,
     pub closing: Option<u16>,
     pub epoch: usize,
+    /// Files that people sent, by their addresses.
+    pub kept: BTreeMap<String, Vec<u8>>,
     channels: BTreeMap<u64, Channel>,
     interactions: BTreeMap<String, Interaction>,
     last: u64,
@@ -99,6 +101,7 @@ impl Book {
             connections: 0,
             closing: None,
             epoch: 0,
+            kept: BTreeMap::new(),
             channels: BTreeMap::from([(CHANNEL, channel)]),
             interactions: BTreeMap::new(),
             last: 10_000,
@@ -264,8 +267,16 @@ impl Book {
         value
     }
 
-    /// A person writes.
-    pub fn write(&mut self, who: &Person, channel: u64, text: &str, reply_to: Option<u64>) -> u64 {
+    /// Keeps a file that a person sends. Returns what stands in the message, without the host.
+    pub fn keep(&mut self, name: &str, bytes: &[u8]) -> Value {
+        let id = self.number();
+        let path = format!("/files/{id}/{name}");
+        self.kept.insert(path.clone(), bytes.to_vec());
+        json!({ "id": id.to_string(), "filename": name, "size": bytes.len(), "url": path, "proxy_url": path })
+    }
+
+    /// A person writes, and sends files with it.
+    pub fn write(&mut self, who: &Person, channel: u64, text: &str, reply_to: Option<u64>, files: &[Value]) -> u64 {
         let id = self.number();
         let message = Posted {
             id,
@@ -281,6 +292,7 @@ impl Book {
             known.messages.push(message.clone());
         }
         let mut data = self.message_json(&message, who, reply_to, true);
+        data["attachments"] = json!(files);
         data["guild_id"] = json!(GUILD.to_string());
         data["member"] = member(who);
         self.happen("MESSAGE_CREATE", &data);

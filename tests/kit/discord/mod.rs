@@ -168,6 +168,11 @@ impl Discord {
         self.shared.book().faults.push(fault);
     }
 
+    /// No wrong answers any more.
+    pub fn heal(&self) {
+        self.shared.book().faults.clear();
+    }
+
     /// The bot may (not) read what is written.
     pub fn allow_reading(&self, allowed: bool) {
         self.shared.book().reading = allowed;
@@ -197,9 +202,37 @@ impl Discord {
 
     /// Somebody writes. Returns the message's id.
     pub fn write(&self, who: &Person, channel: u64, text: &str, reply_to: Option<u64>) -> u64 {
-        let id = self.shared.book().write(who, channel, text, reply_to);
+        let id = self.shared.book().write(who, channel, text, reply_to, &[]);
         self.shared.tell();
         id
+    }
+
+    fn keep(&self, name: &str, bytes: &[u8]) -> Value {
+        let mut kept = self.shared.book().keep(name, bytes);
+        kept["url"] = json!(format!("{}{}", self.api_url(), kept["url"].as_str().unwrap_or_default()));
+        kept
+    }
+
+    /// Somebody writes, with a file.
+    pub fn write_with(&self, who: &Person, channel: u64, text: &str, (name, bytes): (&str, &[u8])) -> u64 {
+        let kept = self.keep(name, bytes);
+        let id = self.shared.book().write(who, channel, text, None, &[kept]);
+        self.shared.tell();
+        id
+    }
+
+    /// Somebody adds a task by a command, with a file. Returns the interaction's token.
+    pub fn add_with(&self, who: &Person, channel: u64, title: &str, (name, bytes): (&str, &[u8])) -> String {
+        let kept = self.keep(name, bytes);
+        let id = kept["id"].as_str().unwrap_or_default().to_owned();
+        let options = json!([
+            { "name": "title", "type": 3, "value": title }, { "name": "file", "type": 11, "value": id },
+        ]);
+        let resolved = json!({ "attachments": { id: kept } });
+        let data = json!({ "id": "1", "name": "add", "type": 1, "options": options, "resolved": resolved });
+        let token = self.shared.book().interact(who, channel, 2, data, None);
+        self.shared.tell();
+        token
     }
 
     /// The same event once more, as after a resume that went wrong.

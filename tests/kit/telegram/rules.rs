@@ -199,6 +199,10 @@ impl World {
         self.forced_all = outcome.map(|(status, description)| (status, description.to_owned()));
     }
 
+    pub fn forget_forced(&mut self) {
+        self.forced.clear();
+    }
+
     pub fn forced(&mut self, method: &str) -> Option<Outcome> {
         if let Some((status, description)) = &self.forced_all {
             return Some(Outcome::Refused(*status, description.clone(), Value::Null));

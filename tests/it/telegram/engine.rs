@@ -1,0 +1,271 @@
+//! Telegram with an engine behind it: what a person does from the chat happens to real tasks, and what they see of it.
+//! The chat as a whole is `fixtures/rendered/telegram-chat.txt`; `ORCH_BLESS=1` writes it anew.
+
+use super::{ADA, BOB, GROUP, Room, quick};
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{RUN, wait_some, wait_until};
+use orch::config::Home;
+use orch::daemon::{Running, Setup as Daemon};
+use orch::domain::channel::ChannelKind;
+use orch::domain::ids::TaskId;
+use orch::domain::task::Spec;
+use orch::engine::Mode;
+use orch::engine::handle::Project;
+use orch::transports::conversation::shelf::Shelf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Adds a file and commits it.
+const WORK: &str =
+    "#!/bin/sh\ncat > /dev/null\necho hello > hello.txt\ngit add hello.txt\ngit commit -q -m 'Add hello'\n";
+
+/// A home with an engine in this process, and the channel on it.
+struct House {
+    sealed: SealedBox,
+    engine: Running,
+    room: Room,
+}
+
+impl House {
+    async fn open() -> Self {
+        let sealed = SealedBox::new();
+        let repo = sealed.repo("shop");
+        sealed.program("bot", WORK);
+        sealed.program("live", &format!("#!/bin/sh\nexec '{ORCH}' __scripted-agent \"$@\"\n"));
+        // What never passes its check asks a person.
+        sealed.config(
+            "agents:\n  bot: {kind: command, command: bot}\n  live: {kind: claude, command: live}\n\
+             router: {mode: round_robin, agents: [bot]}\n\
+             workflow: {integrate: branch, checks: ['false'], max_attempts: 1}\n",
+        );
+        let variables = sealed.env().into_iter();
+        let environment =
+            variables.map(|(n, v)| (n.into_string().expect("text"), v.into_string().expect("text"))).collect();
+        let home = Home::new(sealed.orch_home(), None);
+        let daemon = Daemon { home, environment, flags: Vec::new(), orch: PathBuf::from(ORCH) };
+        let engine = daemon.open(Mode::Serve).await.expect("opens");
+        let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
+        engine.handle.register(project).await.expect("registers");
+        let shelf = Shelf::Journal(engine.handle.clone(), ChannelKind::Telegram);
+        let room = Room::open(quick(), shelf, engine.client.clone(), &[ADA, BOB]);
+        Self { sealed, engine, room }
+    }
+
+    /// A task for an agent.
+    async fn add(&self, title: &str, agent: &str, body: &str) {
+        let labels = vec![format!("agent:{agent}")];
+        let spec = Spec { title: title.to_owned(), body: body.to_owned(), labels, ..Spec::default() };
+        self.engine.handle.add(spec).await.expect("added");
+    }
+
+    async fn history(&self, kind: &str) -> Vec<String> {
+        let entries = self.engine.handle.entries(0, None, 1_000).await.expect("read");
+        entries.into_iter().filter(|entry| entry.kind == kind).map(|entry| entry.text).collect()
+    }
+
+    async fn status(&self, id: u64) -> String {
+        let task = self.engine.handle.task(TaskId(id)).await;
+        task.map_or_else(|_| "not there".to_owned(), |task| task.status().as_str().to_owned())
+    }
+
+    /// Waits for news of the engine until `is_so`.
+    async fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        let mut feed = self.engine.handle.follow();
+        let waited = async {
+            while !is_so().await {
+                feed.recv().await.ok();
+            }
+        };
+        tokio::time::timeout(RUN, waited).await.unwrap_or_else(|_| panic!("it never comes to {what}"));
+    }
+
+    async fn until_it_is(&self, id: u64, status: &str) {
+        self.until(&format!("task {id} being {status}"), async || self.status(id).await == status).await;
+    }
+
+    async fn close(self) {
+        self.room.close().await;
+        self.engine.signals.shutdown.cancel();
+        self.engine.serve().await;
+        self.sealed.finish();
+    }
+}
+
+/// Without what differs each time: hashes, durations, and where it all is.
+fn steady(text: &str, root: &Path) -> String {
+    let text = text.replace(&root.display().to_string(), "BOX");
+    let mut steady = String::new();
+    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
+        let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
+        let is_hash = (7..=40).contains(&digits.len()) && digits.bytes().any(|b| b.is_ascii_digit());
+        steady.push_str(&if is_hash { word.replace(digits, "COMMIT") } else { word.to_owned() });
+    }
+    steady
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    api.writes(ADA, GROUP, "/ADD@orch_bot Say hello\nin a file\nof its own");
+    room.until_said("#1 is added: Say hello");
+    house.until_it_is(1, "needs_review").await;
+    api.writes(ADA, GROUP, "/show #1");
+    wait_until("buttons", RUN, || api.button(GROUP, "Approve").is_some());
+    api.presses(ADA, GROUP, "Show diff");
+    room.until_said("+hello");
+    room.until_heard();
+    let (message, token) = api.button(GROUP, "Approve").expect("a button");
+    // Two press the same button, and one of them twice.
+    api.presses_token(BOB, GROUP, message, &token);
+    api.presses_token(ADA, GROUP, message, &token);
+    api.presses_token(BOB, GROUP, message, &token);
+    house.until_it_is(1, "done").await;
+    room.until_said("#1 is approved at ");
+    room.until_heard();
+    wait_until("a word to each of them", RUN, || api.calls("answerCallbackQuery") == 4);
+    let pressed = api.takes("answerCallbackQuery");
+    let toasts: Vec<&str> = pressed[1..].iter().map(|takes| takes["text"].as_str().unwrap_or_default()).collect();
+    let told = ["to be approved; the answer follows", "it was pressed already, by 43", "it was pressed already"];
+    assert_eq!(toasts, told);
+    let approved = house.history("approved").await;
+    assert_eq!(approved.len(), 1);
+    assert!(approved[0].contains("(telegram user 43)"), "{approved:?}");
+    let bears = |message: i64| api.messages(GROUP).iter().any(|seen| seen.id == message && !seen.buttons.is_empty());
+    wait_until("the buttons to go", RUN, || !bears(message));
+    for (order, answer) in [
+        ("/tasks", "no tasks that are not over"),
+        ("/shwo 1", "did you mean /show?"),
+        ("/show 99", "there is no task 99"),
+        ("/frobnicate", "there is no command /frobnicate"),
+    ] {
+        api.writes(ADA, GROUP, order);
+        room.until_said(answer);
+    }
+    let seen = steady(&api.transcript(GROUP), house.sealed.root());
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rendered/telegram-chat.txt");
+    if std::env::var_os("ORCH_BLESS").is_some() {
+        crate::kit::write_file(&file, &seen);
+    }
+    assert_eq!(seen, crate::kit::read_file(&file));
+    assert_eq!(api.provoked(), 0);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_button_is_void_when_the_branch_has_moved() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    house.add("Say hello", "bot", "").await;
+    house.until_it_is(1, "needs_review").await;
+    api.writes(ADA, GROUP, "/show 1");
+    wait_until("buttons", RUN, || api.button(GROUP, "Approve").is_some());
+    let task = house.engine.handle.task(TaskId(1)).await.expect("there");
+    let worktree = task.place.as_ref().expect("a place").worktree.clone();
+    let args = ["-C", worktree.to_str().expect("text"), "commit", "-q", "--allow-empty", "-m", "later"];
+    house.sealed.run_program("git").args(args).run().ok();
+    api.presses(ADA, GROUP, "Approve");
+    room.until_said(" now, not at ");
+    assert_eq!((house.status(1).await.as_str(), house.history("approved").await.len()), ("needs_review", 0));
+    // What is shown now can be ruled on.
+    let before = api.messages(GROUP).len();
+    api.writes(ADA, GROUP, "/diff 1");
+    let new = || {
+        api.button(GROUP, "Request changes").filter(|(id, _)| api.messages(GROUP)[before..].iter().any(|m| m.id == *id))
+    };
+    wait_some("new buttons", RUN, new);
+    api.presses(ADA, GROUP, "Request changes");
+    room.until_said("What is to be different about #1?");
+    let asked = api.messages(GROUP).into_iter().find(|seen| seen.text.starts_with("What is to be")).expect("said");
+    room.until_heard();
+    wait_until("all to be said", RUN, || room.telegram.waiting() == 0);
+    let key = format!("message/{GROUP}/{}", asked.id);
+    let is_known = async || house.engine.handle.kept(ChannelKind::Telegram, &key).await.expect("read").is_some();
+    let known = async {
+        while !is_known().await {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(RUN, known).await.expect("the thread of that message is known");
+    api.answers(ADA, GROUP, asked.id, "say it louder");
+    room.until_said("#1 goes back to its author");
+    let rejected = house.history("rejected").await;
+    assert!(rejected[0].contains("(telegram user 42)") && rejected[0].contains("say it louder"), "{rejected:?}");
+    house.until("a second run", async || house.history("run_ended").await.len() >= 2).await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    house.engine.handle.switch(orch::domain::pause::Wanted::All, true, "the test".into()).await.expect("paused");
+    api.file("notes", "first\nsecond 🙂\n".as_bytes());
+    api.file("picture", &[0, 159, 146, 150]);
+    let with = |caption: &str, file: &str, size: u64| json!({"text": null, "caption": caption, "document": {"file_id": file, "file_name": "n.txt", "file_size": size}});
+    api.writes_with(ADA, ADA, "", &with("/add Read the notes", "notes", 20));
+    room.until_said_in(ADA, "#1 is added: Read the notes");
+    let task = house.engine.handle.task(TaskId(1)).await.expect("there");
+    assert_eq!(task.spec.body, "first\nsecond 🙂\n");
+    api.writes_with(ADA, ADA, "", &with("/add Look at it", "picture", 4));
+    room.until_said_in(ADA, "n.txt is no text");
+    api.writes_with(ADA, ADA, "", &with("/add Read all", "notes", 10 << 20));
+    room.until_said_in(ADA, "n.txt is too large: at most 256 kB");
+    api.writes_with(ADA, ADA, "", &with("/cancel 1", "notes", 20));
+    room.until_said_in(ADA, "a file becomes a part of a new task only");
+    assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 1);
+    api.writes(ADA, ADA, "/resume");
+    room.until_said_in(ADA, "It goes on.");
+    house.until_it_is(1, "needs_review").await;
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_is_one_message_that_ends_with_the_verdict() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    let go = house.sealed.root().join("go");
+    let wait = format!("while [ ! -e '{}' ]; do sleep 0.01; done", go.display());
+    house.sealed.program("bot", &format!("#!/bin/sh\necho at work\n{wait}\necho over\n"));
+    house.add("Work", "bot", "").await;
+    house.until_it_is(1, "in_progress").await;
+    api.writes(ADA, GROUP, "/stream 1");
+    room.until_said("at work");
+    api.writes(ADA, GROUP, "/stop");
+    room.until_said("■ the stream was ended");
+    room.until_said("The stream ends.");
+    api.writes(ADA, GROUP, "/stream 1");
+    let shown = || api.texts(GROUP).iter().filter(|text| text.contains("at work")).count();
+    wait_until("another message", RUN, || shown() == 2);
+    crate::kit::write_file(&go, "");
+    room.until_said("■ needs_review");
+    let streams: Vec<_> = api.messages(GROUP).into_iter().filter(|seen| seen.text.starts_with("#1 Work\n")).collect();
+    assert_eq!(streams.len(), 2, "{streams:#?}");
+    assert!(streams[1].edits > 0 && streams[1].text.contains("over"), "{}", streams[1].text);
+    assert!(streams[1].text.contains("bot"), "{}", streams[1].text);
+    assert_eq!(api.provoked(), 0);
+    house.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_to_a_tasks_message_reaches_the_agent_at_work_and_is_answered_with_the_receipt() {
+    let house = House::open().await;
+    let (room, api) = (&house.room, &house.room.api);
+    // It looks up between two steps.
+    let steps = "say at work\n".to_owned() + &"wait 100ms\n".repeat(600);
+    house.add("Work", "live", &format!("```orch-script\n{steps}```")).await;
+    house.until_it_is(1, "in_progress").await;
+    api.writes(ADA, GROUP, "/stream 1");
+    room.until_said("at work");
+    let shown = api.messages(GROUP).into_iter().find(|seen| seen.text.contains("at work")).expect("a message");
+    api.answers(ADA, GROUP, shown.id, "use the new API");
+    room.until_said("delivered");
+    let delivered = house.history("message_delivered").await;
+    assert_eq!(delivered.len(), 1, "{delivered:?}");
+    let said = house.history("message_sent").await;
+    assert!(said.len() == 1 && said[0].contains("use the new API"), "{said:?}");
+    room.until_said("message from you: use the new API");
+    api.writes(ADA, GROUP, "/cancel 1");
+    house.until_it_is(1, "cancelled").await;
+    house.close().await;
+}
