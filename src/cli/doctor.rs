@@ -138,7 +138,8 @@ fn router_by_key(context: &Context, config: &Config) -> Finding {
         Ok(model) => Finding::new("router", Verdict::Ok, format!("asks {model} directly")),
         Err(why) => {
             let detail = format!("router.agent api cannot ask {asked}: {why}; tasks go to the fallback");
-            let remedy = "mend router.model, or set the key where the daemon is started; or orch config set router.agent NAME";
+            let remedy =
+                "mend router.model, or set the key where the daemon is started; or orch config set router.agent NAME";
             Finding::new("router", Verdict::Warning, detail).remedy(remedy)
         }
     }

@@ -102,9 +102,12 @@ pub trait Clerk: Send {
     ) -> impl Future<Output = Result<Self::Name, Refusal>> + Send;
 }
 
+/// What a clerk's queue holds.
+type Waiting<C> = Queue<Parcel<<C as Clerk>::What, <C as Clerk>::Name>, <C as Clerk>::Growing>;
+
 /// What waits to be said in a chat.
 pub struct Line<C: Clerk> {
-    queue: Mutex<Queue<Parcel<C::What, C::Name>, C::Growing>>,
+    queue: Mutex<Waiting<C>>,
     wake: Notify,
 }
 
@@ -115,7 +118,7 @@ impl<C: Clerk> Default for Line<C> {
 }
 
 impl<C: Clerk> Line<C> {
-    fn queue(&self) -> MutexGuard<'_, Queue<Parcel<C::What, C::Name>, C::Growing>> {
+    fn queue(&self) -> MutexGuard<'_, Waiting<C>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -68,7 +68,8 @@ impl Room {
 
     fn until_said_in(&self, chat: i64, words: &str) {
         let is_said = || self.api.texts(chat).iter().any(|text| text.contains(words));
-        wait_until(&format!("{words:?} in {:?}", self.api.texts(chat)), RUN, is_said);
+        let said = crate::kit::wait::poll(RUN, || is_said().then_some(()));
+        assert!(said.is_some(), "waited in vain for {words:?} in {:#?}", self.api.texts(chat));
     }
 
     fn until_heard(&self) {

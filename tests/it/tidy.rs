@@ -58,6 +58,7 @@ const TABLE: &[(&str, &[May])] = &[
             Room("config"),
             Room("domain"),
             Module("adapters", "clock"),
+            Module("adapters", "crash"),
             // The desktop is reached by a program.
             Module("adapters", "process"),
             Module("engine", "handle"),

@@ -228,10 +228,11 @@ fn order(data: &CommandData) -> Order {
 }
 
 fn file_of(data: &CommandData) -> Option<File> {
-    let ids = data.options.iter().filter_map(|option| match option.value {
-        CommandOptionValue::Attachment(id) => Some(id),
-        _ => None,
-    });
+    let id_of = |value: &CommandOptionValue| {
+        let CommandOptionValue::Attachment(id) = value else { return None };
+        Some(*id)
+    };
+    let ids = data.options.iter().filter_map(|option| id_of(&option.value));
     let resolved = data.resolved.as_ref()?;
     ids.filter_map(|id| resolved.attachments.get(&id)).map(File::of).next()
 }
