@@ -122,7 +122,8 @@ fn the_output_of_a_task_is_read_in_parts_and_found_again_before_and_after_it_is_
         assert_eq!(texts(&hits), ["a bell  and a title  and Needle(42)", "the needle(42) was broken"]);
         assert_eq!(hits[0]["before"][0], "line 999 of the story");
         assert_eq!(yard.search(&["--regex", "line 9+ of", "--task", &told]).len(), 3);
-        assert_eq!(yard.search(&["42", "--task", &failed]).len(), 1, "too short for any index");
+        // The number of a run is by chance, and has no bracket.
+        assert_eq!(yard.search(&["(4", "--task", &failed]).len(), 1, "too short for any index");
         assert_eq!(yard.search(&["needle", "--since", "2200-01-01T00:00:00Z"]).len(), 0);
         let shown = yard.orch(&["search", "of the story", "--task", &told]).ok().stdout;
         assert!(shown.starts_with(&format!("task {told}, run {told}-1-")) && shown.lines().count() == 1001, "{shown}");

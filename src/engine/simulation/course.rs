@@ -215,7 +215,9 @@ impl<'a> Course<'a> {
 
     /// Until this time, or until nothing happens any more.
     fn until(&mut self, end: Option<Millis>) -> Result<(), Broken> {
-        let latest = end.unwrap_or(self.at + PATIENCE);
+        // Where money is short, a day may be enough for one task only.
+        let open = self.engine.as_ref().map_or(0, |engine| engine.world.tasks.len()) as Millis;
+        let latest = end.unwrap_or(self.at + PATIENCE + open * DAY);
         loop {
             self.take_turns()?;
             let timers = self.timers();

@@ -6,7 +6,7 @@ use super::file::File;
 use super::jobs;
 use super::outside::Outside;
 use super::stored::Tables;
-use crate::domain::breaker::StateName;
+use crate::domain::breaker::{self, StateName};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageState;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind, Side};
@@ -168,7 +168,7 @@ impl Rules {
             let paused = paused.filter(|_| !self.past_pause.contains(&task.id));
             must(paused.is_none(), || format!("task {} began although {paused:?}", task.id))?;
         }
-        self.waits_grow_shorter(&plan, now)?;
+        self.waits_grow_shorter(engine, &plan, now)?;
         must(plan.actions.is_empty(), || format!("{:?} could begin and does not", plan.actions))?;
         let max = engine.settings.config.engine.max_parallel as usize;
         let launched = self.launched.iter().filter_map(|id| engine.world.tasks.get(id));
@@ -207,14 +207,21 @@ impl Rules {
     }
 
     /// Whatever the wall clock does, no wait has further to go than when it began.
-    fn waits_grow_shorter(&mut self, plan: &Plan, now: Timestamp) -> Result<(), Broken> {
+    fn waits_grow_shorter(&mut self, engine: &Engine, plan: &Plan, now: Timestamp) -> Result<(), Broken> {
+        // A task may come to wait for what has been on its way for a while.
+        let breakers = engine.world.breakers.values().filter_map(|breaker| match breaker.state {
+            breaker::State::Open { since, until } => Some((until, until.duration_since(since))),
+            breaker::State::Closed | breaker::State::HalfOpen { .. } => None,
+        });
+        let whole: BTreeMap<Timestamp, SignedDuration> = breakers.collect();
         for (id, hold) in &plan.holds {
             let Some(until) = hold.until else { continue };
             let left = until.duration_since(now);
             let first = *self.waits.entry((*id, until)).or_insert(left);
             // A budget is one of a day of the clock: it begins anew at midnight by whatever the clock is then.
             let of_day = hold.reason == HoldReason::Spent && left <= SignedDuration::from_hours(25);
-            must(left <= first || of_day, || {
+            let whole = whole.get(&until).is_some_and(|whole| left <= *whole);
+            must(left <= first || whole || of_day, || {
                 format!("task {id} had {first:#} to wait, and has {left:#} now: {}", hold.detail)
             })?;
         }
