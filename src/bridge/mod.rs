@@ -1,7 +1,8 @@
-//! The process between the runner and an agent that speaks HTTP; where that is a provider's API, see [`ask`]. Here: starts `opencode serve`, says to it what the runner says
+//! The process between the runner and an agent that speaks HTTP: starts `opencode serve`, says to it what the runner says
 //! on stdin, prints what it answers in the lines of `opencode run`, and ends it. What is said and what the answers mean
 //! is decided in `agents::opencode::conversation`; here it is only carried out. It knows no run directory, no
-//! configuration and no task, writes no file, and lives no longer than its server.
+//! configuration and no task, writes no file, and lives no longer than its server. A question to a provider's API, which
+//! needs no server, is [`ask`]'s.
 
 pub mod ask;
 mod carry_out;
