@@ -4,6 +4,7 @@
 use crate::Scale;
 use crate::agent;
 use crate::ground::{Feed, Ground, Seen, repository, this_program};
+use crate::kit::provider::{Answer, Provider};
 use crate::kit::repo::Repo;
 use crate::kit::wait::{self, RUN};
 use crate::kit::write_file;
@@ -17,11 +18,58 @@ const DISPATCH: (f64, f64) = (10.0, 25.0);
 /// The same from the agent's end to a status.
 const ENDING: (f64, f64) = (10.0, 30.0);
 
+/// What a dispatch may take longer while no provider answers, in milliseconds: as much as two runs of the same thing differ.
+const NO_SLOWER: f64 = 5.0;
+
 /// The rows.
 pub fn rows(scale: Scale, table: &mut Table) {
     for (files, rounds) in [(500, scale.pick(60, 10)), (5_000, scale.pick(30, 5))] {
         measure(files, rounds, table);
     }
+    providers(scale.pick(40, 8), table);
+}
+
+/// A dispatch beside providers that never answer, and the same beside such as answer at once, in turn.
+fn providers(rounds: usize, table: &mut Table) {
+    let answers = [Answer::models(&["model"]), Answer::Never];
+    let servers = answers.map(|answer| [0, 1, 2].map(|_| Provider::start(answer.clone())));
+    let ready = servers.each_ref().map(|servers| {
+        let names: Vec<String> = (0..servers.len()).map(|number| format!("maker-{number}")).collect();
+        let urls = names.iter().zip(servers).map(|(name, server)| format!("{name}: {{base_url: '{}'}}", server.url()));
+        let mut ground = Ground::new(&format!(
+            "engine: {{max_parallel: 4}}\nrouter: {{agents: [bot]}}\nproviders: {{{}}}\nescalation: {{ladder: [bot/maker-1/model, \
+             bot/maker-2/model]}}\nmodel_map: {{medium: {{bot: maker-0/model}}}}\n",
+            urls.collect::<Vec<_>>().join(", ")
+        ));
+        let repo = repository(ground.sealed(), 500);
+        ground.serve();
+        ground.register(&repo);
+        (ground, repo)
+    });
+    let labs = ready.each_ref().map(|(ground, repo)| Lab::new(ground, repo));
+    for server in servers.iter().flatten() {
+        wait::wait_until("a provider to be asked", RUN, || !server.seen().is_empty());
+    }
+    let mut taken = [Taken::default(), Taken::default()];
+    for round in 0..=rounds {
+        for (lab, taken) in labs.iter().zip(&mut taken) {
+            let before = now_ns();
+            let id = lab.ground.add(&format!("Task {round} by the API"));
+            let mut first = Taken::default();
+            // The first round makes what is made once.
+            lab.follow(id, before, if round == 0 { &mut first } else { taken }, true);
+        }
+    }
+    labs.iter().for_each(Lab::end);
+    let [well, silent] = taken;
+    table.share(
+        "task added by the API → agent runs, 500 files: no provider answers, beside three that do",
+        Some(&well.api),
+        &silent.api,
+        (NO_SLOWER, NO_SLOWER),
+    );
+    drop(labs);
+    ready.into_iter().for_each(|(ground, _)| ground.finish());
 }
 
 /// What one repository gave.

@@ -4,6 +4,7 @@
 mod bounded;
 mod channels;
 mod journal;
+mod providers;
 mod tcp;
 mod unix;
 
@@ -120,7 +121,7 @@ pub struct Running {
     home: Home,
     engine: JoinHandle<Farewell>,
     server: JoinHandle<()>,
-    channels: Option<JoinHandle<()>>,
+    services: Vec<JoinHandle<()>>,
     closing: CancellationToken,
     parting: CancellationToken,
     waker: JoinHandle<()>,
@@ -256,12 +257,13 @@ impl Setup {
         let wake_socket = self.socket(WAKE_SOCKET);
         let api_socket = self.api_socket();
         let waker = spawn_waker(&wake_socket, &signals)?;
-        let (settings_changed, channels_changed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         // One command reads the files once; who stays hears of changes.
         let watcher = match mode {
             Mode::Command => None,
             Mode::Serve | Mode::Once | Mode::UntilIdle | Mode::Task(_) => {
-                watch_or_look(self.home.root(), &signals, [&settings_changed, &channels_changed].map(Arc::clone))
+                let all = [&settings_changed, &channels_changed, &providers_changed];
+                watch_or_look(self.home.root(), &signals, all.map(Arc::clone))
             }
         };
         let doors = Arc::new(self.doors(journal.clone(), wake_socket.clone()));
@@ -290,11 +292,12 @@ impl Setup {
                 tracing::error!(%error, "the API stopped");
             }
         });
-        let mut channels = None;
+        let mut services = Vec::new();
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
             self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
             let client = Client::new(Transport::InProcess(routes.clone()));
-            channels = Some(self.keep_channels(handle.clone(), client, channels_changed, closing.clone()));
+            services.push(self.keep_channels(handle.clone(), client, channels_changed, closing.clone()));
+            services.push(self.watch_providers(handle.clone(), providers_changed, closing.clone()));
         }
         Ok(Running {
             handle,
@@ -305,7 +308,7 @@ impl Setup {
             home: self.home.clone(),
             engine: tokio::spawn(engine.run()),
             server,
-            channels,
+            services,
             closing,
             parting,
             waker,
@@ -326,7 +329,7 @@ impl Running {
         self.parting.cancel();
         drop((self.handle, self.client));
         drain(self.server).await;
-        drain_all(self.channels).await;
+        drain_all(self.services).await;
         let farewell = self.engine.await.unwrap_or_default();
         self.waker.abort();
         part(&self.home, &self.journal, farewell).await
@@ -340,7 +343,7 @@ impl Running {
         self.parting.cancel();
         drop((self.handle, self.client));
         drain(self.server).await;
-        drain_all(self.channels).await;
+        drain_all(self.services).await;
         self.waker.abort();
         part(&self.home, &self.journal, farewell).await
     }
@@ -367,10 +370,10 @@ async fn drain(server: JoinHandle<()>) {
     }
 }
 
-/// The same for what may not be there.
-async fn drain_all(work: Option<JoinHandle<()>>) {
-    if let Some(work) = work {
-        drain(work).await;
+/// The same for what works beside the engine.
+async fn drain_all(services: Vec<JoinHandle<()>>) {
+    for service in services {
+        drain(service).await;
     }
 }
 
@@ -409,7 +412,7 @@ fn spawn_waker(path: &Path, signals: &Signals) -> Result<JoinHandle<()>, OpenErr
 /// Editors replace files by renaming, so the directory is watched and not the files.
 /// The watcher of the home. The kernel has so many for each person, and other programs may have taken them all: then files
 /// are looked at with every tick, and nothing else is worse.
-fn watch_or_look(root: &Path, signals: &Signals, settings: [Arc<Notify>; 2]) -> Option<notify::RecommendedWatcher> {
+fn watch_or_look(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> Option<notify::RecommendedWatcher> {
     let watched = watch(root, signals, settings);
     let told = |error: &notify::Error| {
         tracing::warn!(%error, dir = %root.display(), "the home cannot be watched; its files are looked at now and then");
@@ -417,7 +420,7 @@ fn watch_or_look(root: &Path, signals: &Signals, settings: [Arc<Notify>; 2]) -> 
     watched.inspect_err(told).ok()
 }
 
-fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 2]) -> notify::Result<notify::RecommendedWatcher> {
+fn watch(root: &Path, signals: &Signals, settings: [Arc<Notify>; 3]) -> notify::Result<notify::RecommendedWatcher> {
     let files = Arc::clone(&signals.files);
     let target = linked(root);
     let seen = target.clone();

@@ -1,9 +1,12 @@
 //! How providers of models stand, as programs and people read it.
 
 use crate::domain::availability::{Probe, State, Verdict};
+use crate::domain::outcome::FailureClass;
+use crate::domain::plan::Cooldown;
 use crate::domain::usability::Way;
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// How all providers stand that were asked about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -12,6 +15,38 @@ pub struct CheckView {
     pub code: u8,
     /// Each of them.
     pub providers: Vec<ProviderView>,
+}
+
+/// An agent that is left alone for a while because a provider failed, or one provider of its models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftAloneView {
+    /// The agent.
+    pub agent: String,
+    /// The provider whose models are meant; `null`: all that the agent has.
+    pub provider: Option<String>,
+    /// What the failure was.
+    pub class: FailureClass,
+    /// In words.
+    pub detail: String,
+    /// Until then.
+    pub until: Timestamp,
+}
+
+impl LeftAloneView {
+    /// By the name under which it is kept.
+    pub fn of(name: &str, cooldown: &Cooldown) -> Self {
+        let (agent, provider) = match name.split_once('/') {
+            Some((agent, provider)) => (agent, Some(provider.to_owned())),
+            None => (name, None),
+        };
+        let Cooldown { class, detail, until, .. } = cooldown.clone();
+        Self { agent: agent.to_owned(), provider, class, detail, until }
+    }
+
+    /// `opencode/google`.
+    pub fn who(&self) -> String {
+        self.provider.as_ref().map_or_else(|| self.agent.clone(), |provider| format!("{}/{provider}", self.agent))
+    }
 }
 
 /// How a provider stands.

@@ -42,6 +42,8 @@ pub struct ModelView {
     pub usable: bool,
     /// By what, or why not.
     pub why: String,
+    /// For whose work it is set while the daemon runs: `agent NAME`, `project NAME`.
+    pub set_for: Vec<String>,
     /// Who said each of the facts: `override`, `provider_api`, `catalog` or `inferred`.
     pub sources: BTreeMap<&'static str, Source>,
 }
@@ -68,6 +70,7 @@ impl ModelView {
             deprecated: model.is_deprecated(),
             usable: why.is_ok(),
             why: why.unwrap_or_else(|lacks| lacks),
+            set_for: Vec::new(),
             sources: model.sources().clone(),
         }
     }

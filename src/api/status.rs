@@ -1,5 +1,6 @@
 //! How things stand, on the wire: the engine in a few words, and everything that fits one screen.
 
+use super::availability::LeftAloneView;
 use super::batches::BatchView;
 use super::breakers::BreakerView;
 use super::health::HealthView;
@@ -51,6 +52,9 @@ pub struct StatusView {
     /// Models that are set for the daemon's lifetime.
     #[serde(default)]
     pub set_models: Vec<SetModelView>,
+    /// Agents that are left alone because a provider failed.
+    #[serde(default)]
+    pub left_alone: Vec<LeftAloneView>,
     /// The last place in the history.
     #[serde(default)]
     pub seq: u64,

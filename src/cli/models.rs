@@ -1,9 +1,10 @@
 //! `orch models …`: which models there are, which one a reference means and why, some side by side, and whether their
-//! providers can be used now. Needs the settings, the environment and what providers answered last, hence no engine.
+//! providers can be used now. Needs the settings, the environment and what providers answered last, hence no engine; one that
+//! runs is asked what it has decided.
 
 mod check;
 pub mod set;
-mod show;
+pub mod show;
 
 use super::context::Context;
 use super::error::CliError;
@@ -12,10 +13,14 @@ use super::runtime::alone;
 use super::settings;
 use super::ui::time::Now;
 use crate::adapters::probes;
+use crate::agents::provider_of;
 use crate::api::models::{ModelView, ResolutionView};
+use crate::api::set_models::SetModelView;
+use crate::api::status::StatusView;
+use crate::config::Config;
 use crate::domain::availability::Probe;
-use crate::domain::catalog::{Capability, Model};
-use crate::domain::resolve::{Mode, Needs, ResolveError, Tag, Trouble, needs_of};
+use crate::domain::catalog::{Capability, Model, ModelRef};
+use crate::domain::resolve::{Mode, Needs, ResolveError, Resolver, Tag, Trouble, needs_of};
 use crate::domain::router::nearest;
 use crate::engine::ModelBook;
 use clap::Subcommand;
@@ -116,6 +121,7 @@ fn mode(word: &str) -> Result<Mode, String> {
 /// What every one of the commands needs.
 struct Stand {
     book: ModelBook,
+    config: Config,
 }
 
 impl std::ops::Deref for Stand {
@@ -132,7 +138,19 @@ impl Stand {
         loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
         let (probes, now) = (probes::load(&home.providers_file()), context.now());
         let words = |id: &str, probe: &Probe| failing(id, probe, &now);
-        Ok(Self { book: ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words) })
+        let book = ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words);
+        Ok(Self { book, config: loaded.config })
+    }
+
+    /// The model that is set, as the catalog has it: of an agent with one provider, one of theirs.
+    fn meant(&self, set: &SetModelView) -> Option<ModelRef> {
+        let of_agent = set.agent.as_deref().and_then(|name| provider_of(self.config.agent(name)?.kind, name));
+        let mut usability = self.usability.clone();
+        if let Some(provider) = of_agent {
+            usability.retain(|known, _| known == provider);
+        }
+        let resolver = Resolver { usability: &usability, ..self.resolver() };
+        resolver.resolve(&set.model, &Needs::default()).ok().map(|found| found.model.id.clone())
     }
 
     fn view(&self, model: &Model) -> ModelView {
@@ -160,7 +178,7 @@ impl From<ResolveError> for CliError {
 /// Runs one of them.
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
-        Command::List { usable, tag } => list(&Stand::look(context)?, usable, tag.as_ref(), context),
+        Command::List { usable, tag } => alone(list(Stand::look(context)?, usable, tag, context)),
         Command::Resolve { reference, mode, require, min_context } => {
             let mut stand = Stand::look(context)?;
             stand.book.selection.mode = mode.unwrap_or(stand.book.selection.mode);
@@ -178,18 +196,33 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     }
 }
 
-fn list(stand: &Stand, usable: bool, sieve: Option<&Sieve>, context: &Context) -> Result<Exit, CliError> {
+async fn list(stand: Stand, usable: bool, sieve: Option<Sieve>, context: &Context) -> Result<Exit, CliError> {
     let fits = |model: &&Model| {
-        (!usable || stand.usability.allows(&model.id.provider)) && sieve.is_none_or(|sieve| sieve.needs.met_by(model))
+        let fits = |sieve: &Sieve| sieve.needs.met_by(model);
+        (!usable || stand.usability.allows(&model.id.provider)) && sieve.as_ref().is_none_or(fits)
     };
-    let models: Vec<ModelView> = stand.catalog.models().iter().filter(fits).map(|model| stand.view(model)).collect();
+    let mut models: Vec<ModelView> =
+        stand.catalog.models().iter().filter(fits).map(|model| stand.view(model)).collect();
+    let decided = decided(context).await?;
+    for set in decided.iter().flat_map(|status| &status.set_models) {
+        let Some(meant) = stand.meant(set) else { continue };
+        models.iter_mut().filter(|model| model.id == meant).for_each(|model| model.set_for.push(set::whose(set)));
+    }
     if context.ui.is_json() {
         context.ui.json(&models)?;
     } else {
         let ui = &context.ui;
         ui.data(&show::listed(&models, usable, ui.columns(), ui.paint()))?;
+        decided.iter().try_for_each(|status| ui.data(&show::decided(status, &context.now())))?;
     }
     Ok(Exit::Done)
+}
+
+/// What a daemon says that runs; nothing where none does.
+async fn decided(context: &Context) -> Result<Option<StatusView>, CliError> {
+    let Some(client) = context.setup()?.connect().await else { return Ok(None) };
+    // It says more than models; one that is leaving says nothing, and the list is whole without it.
+    Ok(client.get("/v1/status").await.ok())
 }
 
 fn resolve(stand: &Stand, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {

@@ -22,6 +22,8 @@ pub struct RawRouter {
     pub explore: Option<String>,
     /// The only types of tasks that go to a cheaper model; null = all with cost_aware, research with balanced.
     pub cheaper_for: Option<Vec<String>>,
+    /// The daemon asks providers now and then whether they answer.
+    pub probes: Option<bool>,
     /// Longest wait for the routing answer.
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<u64>,

@@ -100,6 +100,8 @@ pub struct Router {
     pub explore: String,
     /// The only types of tasks that go to a cheaper model; `None`: what the strategy says.
     pub cheaper_for: Option<Vec<String>>,
+    /// The daemon asks providers whether they answer.
+    pub probes: bool,
     /// Longest wait for the answer.
     #[serde(rename = "timeout_seconds", serialize_with = "seconds")]
     pub timeout: Duration,
@@ -296,6 +298,7 @@ impl Default for Router {
             strategy: Strategy::default(),
             explore: "5%".to_owned(),
             cheaper_for: None,
+            probes: true,
             timeout: Duration::from_secs(120),
             fallback_executor: "codex".to_owned(),
             max_route_attempts: 3,
@@ -317,6 +320,7 @@ impl Router {
             strategy: raw.strategy.unwrap_or(self.strategy),
             explore: raw.explore.unwrap_or(self.explore),
             cheaper_for: raw.cheaper_for.or(self.cheaper_for),
+            probes: raw.probes.unwrap_or(self.probes),
             timeout: raw.timeout_seconds.map_or(self.timeout, Duration::from_secs),
             fallback_executor: raw.fallback_executor.unwrap_or(self.fallback_executor),
             max_route_attempts: raw.max_route_attempts.unwrap_or(self.max_route_attempts),

@@ -1,6 +1,7 @@
 //! What a provider's answer to a request for its list of models says: whether it can be used now, and until when not.
 //! PURE: who asks, what came back and what time it is are arguments.
 
+mod observed;
 mod pacing;
 #[cfg(test)]
 mod tests;
@@ -165,7 +166,7 @@ impl Verdict {
         match self.state {
             State::Available => after(at, GOOD_FOR),
             State::RateLimited => told.unwrap_or(after(at, REFUSAL_FOR)),
-            State::InvalidKey => after(at, REFUSAL_FOR),
+            State::InvalidKey => after(at, REFUSAL_FOR).min(self.counts_until(at)),
             State::Unavailable => told.unwrap_or(after(at, TROUBLE_FOR)),
         }
     }
@@ -173,9 +174,9 @@ impl Verdict {
     /// Until when it counts where a model is chosen: longer than it is fresh, because choosing asks nobody.
     pub fn counts_until(&self, at: Timestamp) -> Timestamp {
         match self.state {
-            State::Available | State::Unavailable => self.until.unwrap_or(at).max(after(at, GOOD_FOR)),
+            State::Available | State::Unavailable => self.until.unwrap_or(after(at, GOOD_FOR)),
             State::RateLimited => self.until.unwrap_or(after(at, REFUSAL_FOR)),
-            State::InvalidKey => after(at, REFUSED_KEY),
+            State::InvalidKey => self.until.unwrap_or(after(at, REFUSED_KEY)),
         }
     }
 
@@ -260,7 +261,9 @@ pub fn judge(outcome: &Outcome, now: Timestamp) -> Verdict {
                 State::Available | State::InvalidKey => None,
             };
             let why = format!("{why}{}", skewed(&answer.headers, now));
-            Verdict { state, until, why, is_conclusive: !NO_LIST.contains(&answer.status) }
+            // A key that may not see the list may be good for everything else.
+            let is_of_the_list = NO_LIST.contains(&answer.status) || (answer.status, answer.said) == (403, Said::Other);
+            Verdict { state, until, why, is_conclusive: !is_of_the_list }
         }
     }
 }

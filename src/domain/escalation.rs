@@ -77,6 +77,8 @@ pub struct Choice<'a> {
     pub alternatives: &'a [String],
     /// `model_map`.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
+    /// Whether an agent is left alone with a model now.
+    pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
 }
 
 impl Escalation {
@@ -156,7 +158,7 @@ mod tests {
     fn goes(escalation: &Escalation, task: &Task, free: &[&str]) -> Option<String> {
         let alternatives: Vec<String> = free.iter().map(|&agent| agent.to_owned()).collect();
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let choice = Choice { alternatives: &alternatives, model_for: &model_for };
+        let choice = Choice { alternatives: &alternatives, model_for: &model_for, rests: &|_, _| false };
         let route = escalation.next(task, FailureClass::ChecksFailed, choice)?;
         Some(Rung { agent: route.agent, model: route.model }.to_string())
     }

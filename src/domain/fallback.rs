@@ -4,6 +4,7 @@ use super::escalation::{Choice, Rung};
 use super::model_policy::is_sticky;
 use super::outcome::FailureClass;
 use super::route::{Complexity, RouteResult};
+use super::serving::provider_in;
 use super::task::Task;
 use serde::Serialize;
 
@@ -32,28 +33,43 @@ impl Fallback {
         }
     }
 
-    /// Who takes over a task whose provider has failed: the first of its chain who is free, and another agent than the one
-    /// that failed. `None`: nobody is, or the person has named the agent.
+    /// Who takes over a task whose provider has failed: the first of its chain who is free. That is another agent than the one
+    /// that failed, or the same one with a model of another provider. `None`: nobody is, or the person has named the agent.
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
         if task.agent_is_pinned() || is_sticky(task) {
             return None;
         }
-        let is_free = |agent: &String| *agent != current.agent && choice.alternatives.contains(agent);
         let chain = self.chain(current.complexity);
-        let (agent, model) = if chain.is_empty() {
-            (choice.alternatives.iter().find(|agent| is_free(agent))?, None)
-        } else {
-            let rung = chain.iter().take(DEPTH).find(|rung| is_free(&rung.agent))?;
-            (&rung.agent, rung.model.clone())
-        };
-        Some(RouteResult {
-            agent: agent.clone(),
-            model: model.or_else(|| (choice.model_for)(current.complexity, agent)),
-            reason: format!("moved from {}: {class}", current.agent),
-            ..current.clone()
-        })
+        let all = choice.alternatives.iter().map(|agent| Rung { agent: agent.clone(), model: None });
+        let rungs: Vec<Rung> =
+            if chain.is_empty() { all.collect() } else { chain.iter().take(DEPTH).cloned().collect() };
+        let mapped = rungs.into_iter().map(|Rung { agent, model }| {
+            let model = model.or_else(|| (choice.model_for)(current.complexity, &agent));
+            (agent, model)
+        });
+        let mut mapped = mapped.filter(|(agent, model)| is_free(current, class, choice, (agent, model.as_deref())));
+        let (agent, model) = mapped.next()?;
+        Some(RouteResult { agent, model, reason: format!("moved from {}: {class}", current.agent), ..current.clone() })
     }
+}
+
+/// Whether that agent can take over with that model now. The one that failed can where its program has models of several
+/// providers and this one is of a provider that is not left alone.
+fn is_free(
+    current: &RouteResult,
+    class: FailureClass,
+    choice: Choice<'_>,
+    (agent, model): (&String, Option<&str>),
+) -> bool {
+    if (choice.rests)(agent, model) {
+        return false;
+    }
+    if *agent != current.agent {
+        return choice.alternatives.contains(agent);
+    }
+    let is_of_another = model.and_then(provider_in) != current.model.as_deref().and_then(provider_in);
+    class != FailureClass::AgentMissing && model.and_then(provider_in).is_some() && is_of_another
 }
 
 #[cfg(test)]
@@ -91,9 +107,18 @@ mod tests {
     }
 
     fn next(fallback: &Fallback, task: &Task, free: &[&str]) -> Option<String> {
+        next_beside(fallback, task, free, &|_, _| false)
+    }
+
+    fn next_beside(
+        fallback: &Fallback,
+        task: &Task,
+        free: &[&str],
+        rests: &dyn Fn(&str, Option<&str>) -> bool,
+    ) -> Option<String> {
         let alternatives: Vec<String> = free.iter().map(|&agent| agent.to_owned()).collect();
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let choice = Choice { alternatives: &alternatives, model_for: &model_for };
+        let choice = Choice { alternatives: &alternatives, model_for: &model_for, rests };
         let route = fallback.next(task, FailureClass::RateLimited, choice)?;
         assert!(route.reason.starts_with("moved from "), "{}", route.reason);
         Some(format!("{} {}", route.agent, route.model.unwrap_or_default()))
@@ -126,6 +151,42 @@ mod tests {
         assert_eq!(
             next(&fallback, &task("claude", Complexity::Medium), &["codex"]).as_deref(),
             Some("codex codex-medium")
+        );
+    }
+
+    #[test]
+    fn an_agent_with_several_providers_goes_on_with_another_one() {
+        let chain = ["opencode/google/gemini-2.5-pro", "opencode/openai/gpt-5.2", "claude/opus"];
+        let fallback = Fallback { complex: rungs(&chain), ..Fallback::default() };
+        let mut task = task("opencode", Complexity::Complex);
+        let with = |task: &mut Task, model: &str| {
+            task.route.as_deref_mut().expect("routed").model = Some(model.to_owned());
+        };
+        with(&mut task, "google/gemini-2.5-pro");
+        let google =
+            |agent: &str, model: Option<&str>| agent == "opencode" && model.is_some_and(|m| m.starts_with("google/"));
+        let next =
+            |task: &Task, rests: &dyn Fn(&str, Option<&str>) -> bool| next_beside(&fallback, task, &["claude"], rests);
+        assert_eq!(next(&task, &google).as_deref(), Some("opencode openai/gpt-5.2"));
+        let opencode = |agent: &str, _: Option<&str>| agent == "opencode";
+        assert_eq!(next(&task, &opencode).as_deref(), Some("claude opus"), "the whole agent rests");
+        with(&mut task, "openai/gpt-5.2");
+        let openai =
+            |agent: &str, model: Option<&str>| agent == "opencode" && model.is_some_and(|m| m.starts_with("openai/"));
+        assert_eq!(next(&task, &openai).as_deref(), Some("opencode google/gemini-2.5-pro"), "back to the beginning");
+        let both = |agent: &str, model: Option<&str>| google(agent, model) || openai(agent, model);
+        assert_eq!(next(&task, &both).as_deref(), Some("claude opus"));
+        let all = |_: &str, _: Option<&str>| true;
+        assert_eq!(next(&task, &all), None);
+        // One provider's agents have no other: whatever their models are called.
+        assert_eq!(
+            next_beside(
+                &Fallback { complex: rungs(&["claude/sonnet"]), ..Fallback::default() },
+                &self::task("claude", Complexity::Complex),
+                &[],
+                &|_, _| false
+            ),
+            None
         );
     }
 

@@ -57,6 +57,7 @@ pub mod router;
 pub mod ruling;
 pub mod schedule;
 pub mod service;
+pub mod serving;
 pub mod set_model;
 pub mod skills;
 pub mod strategy;

@@ -323,9 +323,15 @@ impl<'a> Planner<'a> {
     }
 
     fn cooling(&self, task: &Task) -> Option<Hold> {
+        if task.run_now {
+            return None;
+        }
         let agent = &task.route.as_ref()?.agent;
-        let cooldown = self.snapshot.cooldowns.get(agent).filter(|c| c.holds(self.now) && !task.run_now)?;
-        let detail = format!("{agent}: {}", cooldown.detail);
+        let of_agent =
+            self.snapshot.cooldowns.get(agent).map(|cooldown| (format!("{agent}: {}", cooldown.detail), cooldown));
+        let of_model = self.snapshot.room.unserved.get(&task.id).map(|cooldown| (cooldown.detail.clone(), cooldown));
+        let held = [of_agent, of_model].into_iter().flatten().filter(|(_, cooldown)| cooldown.holds(self.now));
+        let (detail, cooldown) = held.max_by_key(|(_, cooldown)| cooldown.until)?;
         Some(Hold::until(reason_of(cooldown.class), detail, cooldown.until))
     }
 

@@ -59,6 +59,14 @@ pub struct Context<'a> {
     pub alternatives: &'a [String],
     /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
+    /// Whether an agent is left alone with a model now, because the model's provider failed.
+    pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
+}
+
+impl<'a> Context<'a> {
+    fn choice(&self) -> Choice<'a> {
+        Choice { alternatives: self.alternatives, model_for: self.model_for, rests: self.rests }
+    }
 }
 
 /// Another agent or model.
@@ -157,8 +165,7 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
             question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
         };
     }
-    let choice = Choice { alternatives: context.alternatives, model_for: context.model_for };
-    if let Some(route) = context.bounds.fallback.next(task, failure.class, choice) {
+    if let Some(route) = context.bounds.fallback.next(task, failure.class, context.choice()) {
         return Next::Again {
             run: again(failure, false),
             counts: false,
@@ -199,8 +206,7 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
         );
         return Next::Ask { question };
     }
-    let choice = Choice { alternatives: context.alternatives, model_for: context.model_for };
-    let up = context.bounds.escalation.next(task, failure.class, choice);
+    let up = context.bounds.escalation.next(task, failure.class, context.choice());
     let route = up.map(|route| Move::Up(Box::new(route)));
     let resume = can_resume && route.is_none() && failure.class != FailureClass::ContextTooLong;
     Next::Again { run: again(failure, resume), counts: true, route, not_before: None }

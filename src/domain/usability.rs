@@ -80,6 +80,22 @@ impl Usability {
         self.failing.insert(provider.to_owned(), why);
     }
 
+    /// Forgets that a provider cannot be used just now.
+    pub fn resume(&mut self, provider: &str) {
+        self.failing.remove(provider);
+    }
+
+    /// Whether somebody is passed over to whom there is a way.
+    pub fn passes_somebody_over(&self) -> bool {
+        self.failing().next().is_some()
+    }
+
+    /// The same with nobody passed over.
+    #[must_use]
+    pub fn with_everybody(&self) -> Self {
+        Self { failing: BTreeMap::new(), ..self.clone() }
+    }
+
     /// Forgets the ways that `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&str, &Way) -> bool) {
         self.ways.retain(|provider, way| keep(provider, way));
@@ -166,5 +182,9 @@ mod tests {
         assert_eq!(usability.reachable().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(usability.failing().collect::<Vec<_>>(), ["limits requests"], "nobody can reach c");
         assert!(!usability.allows("a") && !usability.allows("c") && usability.way("a") == Some(&Way::Declared));
+        assert!(usability.passes_somebody_over() && !usability.with_everybody().passes_somebody_over());
+        assert!(usability.with_everybody().allows("a") && !usability.with_everybody().allows("c"));
+        usability.resume("a");
+        assert!(usability.allows("a") && !usability.passes_somebody_over(), "c has no way anyhow");
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Action, Plan};
 use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
+use crate::domain::serving::resting;
 use crate::domain::task::{Conversation, NextRun, Run, State, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Engine {
     fn ask_router(&mut self, turn: &mut Turn, task: &Arc<Task>, now: Timestamp) {
         let config = self.settings.for_task(task, &self.world.projects);
         let agent = config.router.agent.clone();
-        if let Some(obstacle) = self.router_obstacle(&agent, now) {
+        if let Some(obstacle) = self.router_obstacle(&agent, &config.router.model, now) {
             return self.route_failed(turn, task.id, &obstacle, now);
         }
         let model = self.name_or_leave(task, &agent, Some(config.router.model.clone()), now);
@@ -74,15 +75,15 @@ impl Engine {
     }
 
     /// Why the router's agent cannot answer now.
-    pub(super) fn router_obstacle(&self, agent: &str, now: Timestamp) -> Option<String> {
+    pub(super) fn router_obstacle(&self, agent: &str, model: &str, now: Timestamp) -> Option<String> {
         if self.world.pauses.holds_agent(agent) {
             return Some(format!("router.agent {agent} is paused"));
         }
         if agent != api::NAME && !self.settings.installed.iter().any(|installed| installed == agent) {
             return Some(format!("router.agent {agent} is not installed"));
         }
-        let cooling = self.world.cooldowns.get(agent).filter(|c| c.holds(now));
-        let cooling = cooling.map(|c| format!("{agent} is left alone until {}: {}", c.until, c.detail));
+        let cooling = resting(&self.world.cooldowns, agent, Some(model), now);
+        let cooling = cooling.map(|(who, c)| format!("{who} is left alone until {}: {}", c.until, c.detail));
         cooling.or_else(|| self.broken(agent, now))
     }
 
@@ -117,20 +118,31 @@ impl Engine {
         route: &RouteResult,
         now: Timestamp,
     ) -> (Option<String>, Option<String>) {
-        if let Some(model) = &task.next_model {
-            return (Some(model.clone()), Some(format!("{model} was asked for with a message")));
-        }
-        // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
-        let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
-        let dir = self.dir_of(task.id);
-        if let Some(set) = self.set_models.of(dir.as_deref(), &route.agent).filter(|_| !has_its_own) {
-            return (Some(set.model.clone()), Some(set.told()));
+        if let Some((model, why)) = self.model_said(task, route) {
+            return (Some(model), Some(why));
         }
         let model = self.model_within_budget(turn, task, route, now);
         let is_cheaper = model != route.model;
         let why =
             is_cheaper.then(|| format!("instead of {}: money is short", route.model.as_deref().unwrap_or("its own")));
         (model, why)
+    }
+
+    /// The model that a person has said beside the route, and where.
+    fn model_said(&self, task: &Task, route: &RouteResult) -> Option<(String, String)> {
+        if let Some(model) = &task.next_model {
+            return Some((model.clone(), format!("{model} was asked for with a message")));
+        }
+        // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
+        let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
+        let dir = self.dir_of(task.id);
+        let set = self.set_models.of(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
+        Some((set.model.clone(), set.told()))
+    }
+
+    /// The model that the next run will ask for, unless money gets short.
+    pub(super) fn model_expected(&self, task: &Task, route: &RouteResult) -> Option<String> {
+        self.model_said(task, route).map(|(model, _)| model).or_else(|| route.model.clone())
     }
 
     fn begin_run(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {

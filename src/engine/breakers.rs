@@ -39,7 +39,9 @@ impl Engine {
         match outcome {
             Outcome::Finished { .. } => self.credit_agent(turn, &run.agent, now),
             Outcome::Failed(failure) if !self.is_being_stopped(run) => {
-                let is_cooling = self.world.cooldowns.get(&run.agent).is_some_and(|c| c.holds(now));
+                // Of several providers one is left alone, which its agent is not to blame for.
+                let is_cooling =
+                    self.rests(&run.agent, run.model.as_deref(), now) || self.speaks_of_provider(run, outcome, now);
                 let dir = self.dir_of(run.task);
                 let target = blamed(failure, &run.agent, dir.as_deref(), None, is_cooling);
                 self.blame(turn, target, run.task, &failure.detail, now);

@@ -68,6 +68,14 @@ impl Engine {
                 let switched = self.switch(turn, (&wanted, pauses), by, now);
                 answer(turn, reply, switched);
             }
+            Command::NameModel { asked, reply } => {
+                let named = self.name_asked(&asked, now);
+                answer(turn, reply, Ok(named));
+            }
+            Command::MindProviders { reply } => {
+                self.forget_book();
+                answer(turn, reply, Ok(()));
+            }
             Command::SetModel { order, reply } => {
                 let set = self.set_model(turn, *order, now);
                 answer(turn, reply, set);
@@ -125,6 +133,8 @@ impl Engine {
             Command::Collect { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Missing { reply, .. } => drop(reply.send(Err(refused()))),
             Command::SetModel { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::MindProviders { reply } => drop(reply.send(Err(refused()))),
+            Command::NameModel { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Switch { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ShutDown { departure, is_rehearsal, reply } => {
                 // To leave is always possible; only how cannot be chosen now.
@@ -159,6 +169,7 @@ impl Engine {
             problems,
             pauses: self.world.pauses.iter().cloned().collect(),
             set_models: self.set_models.all().to_vec(),
+            left_alone: self.left_alone(now),
             batches: self.world.batches.values().cloned().collect(),
             leaving: self.life.departure().cloned(),
             last_seq: self.world.last_seq(),
@@ -281,8 +292,14 @@ impl Engine {
         let config = self.settings.for_task(&task, &self.world.projects);
         let alternatives = self.alternatives(&task, now);
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
-        let context =
-            Context { now, bounds: &config.bounds(&task.spec), alternatives: &alternatives, model_for: &model_for };
+        let rests = |agent: &str, model: Option<&str>| self.rests(agent, model, now);
+        let context = Context {
+            now,
+            bounds: &config.bounds(&task.spec),
+            alternatives: &alternatives,
+            model_for: &model_for,
+            rests: &rests,
+        };
         let next = step(&task, event, &context)?;
         if next == *task {
             return Ok(task);

@@ -205,12 +205,30 @@ fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usabilit
     }
 }
 
+/// Whether what an agent's program sends to a provider is the key of orch's own environment, by which orch asks it. A login
+/// that is stored goes before that, and a key or an address of the agent's own is another one.
+pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provider) -> bool {
+    let own = |name: &str| agent.env.contains_key(name);
+    if provider.key_variables.iter().any(|name| own(name)) || address_variable(&provider.id).is_some_and(own) {
+        return false;
+    }
+    let Some(file) = file_of(environment, agent.kind) else { return true };
+    match agent.kind {
+        DialectKind::Claude | DialectKind::Codex => !file.is_file(),
+        DialectKind::Opencode => !entries(&file).contains_key(&provider.id),
+        DialectKind::Command => true,
+    }
+}
+
 /// OpenCode keeps one entry for each provider that it is connected with; only their names are read.
 fn stored(environment: &Environment, agent: &AgentConfig, usability: &mut Usability) {
     let Some(file) = file_of(environment, agent.kind) else { return };
-    let Ok(text) = fs::read_text(&file, LARGEST) else { return };
-    let entries: BTreeMap<String, IgnoredAny> = serde_json::from_str(&text).unwrap_or_default();
-    for provider in entries.keys() {
+    for provider in entries(&file).keys() {
         usability.allow(provider, Way::Stored(file.display().to_string()));
     }
+}
+
+fn entries(file: &Path) -> BTreeMap<String, IgnoredAny> {
+    let text = fs::read_text(file, LARGEST).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
 }

@@ -10,8 +10,10 @@ use super::metrics::{Figures, Metrics};
 use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::ruling::Acceptance;
+use super::serving::{AskedName, Observed};
 use super::set_models::{ModelOrder, ModelsSet};
 use super::settings::Settings;
+use crate::domain::agent_model::{Misfit, Named as NamedModel};
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -23,7 +25,7 @@ use crate::domain::money::Spend;
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
 use crate::domain::pause::{Pause, Wanted};
-use crate::domain::plan::{Plan, Room, status_in};
+use crate::domain::plan::{Cooldown, Plan, Room, status_in};
 use crate::domain::recorded::Recorded;
 use crate::domain::route::RouteResult;
 pub use crate::domain::ruling::Ruling;
@@ -147,6 +149,8 @@ pub struct View {
     pub pauses: Vec<Pause>,
     /// Models that are set for the daemon's lifetime.
     pub set_models: Vec<SetModel>,
+    /// Agents that are left alone now, or one provider of theirs as `agent/provider`.
+    pub left_alone: BTreeMap<String, Cooldown>,
     /// Batches that are open.
     pub batches: Vec<Arc<Batch>>,
     /// The engine is on its way out.
@@ -196,6 +200,8 @@ pub(super) enum Command {
     Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },
+    MindProviders { reply: Reply<()> },
+    NameModel { asked: Box<AskedName>, reply: Reply<Result<NamedModel, Misfit>> },
     ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
 }
 
@@ -210,6 +216,7 @@ pub struct EngineHandle {
     pub(super) hub: Hub,
     pub(super) metrics: Arc<Metrics>,
     pub(super) alarm: Alarm,
+    pub(super) observed: Arc<Observed>,
 }
 
 impl EngineHandle {

@@ -122,6 +122,7 @@ pub struct Engine {
     pub(super) money: super::budgets::Money,
     pub(super) known: super::strategies::Known,
     pub(super) set_models: SetModels,
+    pub(super) observed: Arc<super::serving::Observed>,
 }
 
 impl Engine {
@@ -147,7 +148,9 @@ impl Engine {
             hub: Hub::default(),
             metrics: Arc::clone(&metrics),
             alarm: alarm.clone(),
+            observed: Arc::default(),
         };
+        let observed = Arc::clone(&handle.observed);
         let file = super::file_sync::FileSync::new(loaded.agreed);
         let mut engine = Self {
             metrics,
@@ -192,6 +195,7 @@ impl Engine {
             money: super::budgets::Money::default(),
             known: super::strategies::Known::default(),
             set_models: SetModels::default(),
+            observed,
             doors,
         };
         engine.mind_pauses();
@@ -444,7 +448,8 @@ impl Engine {
     }
 
     fn make_plan(&mut self, now: Timestamp) -> Plan {
-        self.room = Arc::new(self.room(now));
+        let unserved = self.unserved(now);
+        self.room = Arc::new(Room { unserved, ..self.room(now) });
         let (scope, leaving, identity) = (self.mode.scope(), self.life.leaving(), self.settings.identity.as_str());
         plan(&self.world.snapshot(scope, &self.room, leaving, identity, &self.dir_exists), now)
     }

@@ -57,6 +57,7 @@ mod room;
 mod ruling;
 mod search;
 mod second_look;
+mod serving;
 mod session;
 mod set_models;
 mod settings;

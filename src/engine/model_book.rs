@@ -2,12 +2,14 @@
 //! Reads the environment and files; asks nobody.
 
 use super::credentials::{self, Environment};
+use crate::adapters::provider_api::Request;
 use crate::config::Config;
 use crate::config::raw::RawProvider;
-use crate::domain::availability::{Asked, Probe, Probes, State};
-use crate::domain::catalog::{Catalog, Facts, ModelRef};
+use crate::domain::availability::{Asked, Probe, Probes};
+use crate::domain::catalog::{Catalog, Facts, ModelRef, Provider};
+use crate::domain::plan::Cooldown;
 use crate::domain::resolve::{Records, Resolver, Selection};
-use crate::domain::usability::Usability;
+use crate::domain::usability::{Usability, Way};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -26,6 +28,8 @@ pub struct ModelBook {
     pub probes: Probes,
     /// The person's settings of providers.
     pub providers: BTreeMap<String, RawProvider>,
+    /// Whose last answer counts against them, and until when.
+    pub failing: BTreeMap<String, Cooldown>,
 }
 
 impl ModelBook {
@@ -47,7 +51,15 @@ impl ModelBook {
         }
         let usability = credentials::usability(environment, config, &catalog);
         let selection = config.model_selection.0.clone();
-        let mut book = Self { catalog, usability, selection, records: Records::default(), probes, providers };
+        let mut book = Self {
+            catalog,
+            usability,
+            selection,
+            records: Records::default(),
+            probes,
+            providers,
+            failing: BTreeMap::new(),
+        };
         book.pass_over_the_failing(environment, now, words);
         book
     }
@@ -62,11 +74,27 @@ impl ModelBook {
         for (id, probe) in &self.probes {
             let is_same =
                 asked_now(environment, id, &self.catalog, &self.providers).is_some_and(|asked| asked == probe.asked);
-            let fails = probe.verdict.state != State::Available && probe.verdict.counts(probe.at, now);
-            if is_same && fails {
-                self.usability.suspend(id, words(id, probe));
+            let class = probe.verdict.state.class().filter(|_| is_same && probe.verdict.counts(probe.at, now));
+            if let Some(class) = class {
+                let (detail, until) = (words(id, probe), probe.verdict.counts_until(probe.at));
+                self.usability.suspend(id, detail.clone());
+                self.failing.insert(id.clone(), Cooldown { since: Some(probe.at), until, class, detail });
             }
         }
+    }
+
+    /// Of these providers, the questions for their lists of models; none for those that have neither a key nor need none.
+    pub fn questions(&self, environment: &Environment, wanted: impl Fn(&str) -> bool) -> Vec<(String, Request)> {
+        let can_be_asked = |provider: &&Provider| {
+            let is_open = self.usability.way(&provider.id) == Some(&Way::Declared);
+            wanted(&provider.id) && (is_open || credentials::key_of(environment, provider).is_some())
+        };
+        let question = |provider: &Provider| {
+            let key = credentials::key_of(environment, provider).map(|(_, key)| key);
+            let request = credentials::list_request(environment, &self.providers, provider, key)?.ok()?;
+            Some((provider.id.clone(), request))
+        };
+        self.catalog.providers().iter().filter(can_be_asked).filter_map(question).collect()
     }
 
     /// For questions.
@@ -81,7 +109,7 @@ impl ModelBook {
 }
 
 /// What a provider would be asked with now.
-fn asked_now(
+pub(super) fn asked_now(
     environment: &Environment,
     id: &str,
     catalog: &Catalog,

@@ -20,6 +20,7 @@ use crate::agents::api::Endpoint;
 use crate::agents::{DialectKind, LaunchRequest, Session};
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::{Answer, AnswerStatus};
+use crate::domain::availability::Probes;
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::names;
@@ -246,7 +247,7 @@ impl Engine {
         match task {
             Ok(task) => {
                 let config = self.settings.for_task(&task, &self.world.projects);
-                let obstacle = self.router_obstacle(&config.router.agent, now);
+                let obstacle = self.router_obstacle(&config.router.agent, &config.router.model, now);
                 let run = RunId::new(task.id, 0, self.doors.random());
                 self.spawn_once(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
             }
@@ -284,7 +285,7 @@ async fn route_without_record(
         let (doors, settings, task, projects) =
             (Arc::clone(doors), Arc::clone(settings), Arc::clone(task), projects.to_vec());
         let read = tokio::task::spawn_blocking(move || {
-            let book = book(&doors, &settings.config, doors.clock.now());
+            let book = book(&doors, &settings.config, &Probes::new(), doors.clock.now());
             let router = &settings.for_task(&task, &projects).router;
             let model = given(&settings.config, &book, &router.agent, router.model.clone(), &doors.environment);
             (routing_of(&doors, &settings, &projects, &task, &book), model)

@@ -11,9 +11,7 @@ use crate::domain::event::{Event, IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::RunId;
 use crate::domain::judge::Verdict;
-use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
-use crate::domain::plan::Cooldown;
-use crate::domain::retry::cooldown;
+use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
 use crate::domain::review::Reviewers;
 use crate::domain::task::{Phase, Run, StopFor, Workplace};
 use crate::runner::RunReport;
@@ -181,7 +179,7 @@ impl Engine {
         let outcome = report.outcome();
         run.outcome = Some(outcome.clone());
         self.weigh_outcome(turn, &run, &outcome, now);
-        self.cool_down(turn, &run.agent, &outcome, now);
+        self.cool_down(turn, &run, &outcome, now);
         let (id, task, agent, model) = (run.id.clone(), run.task, run.agent.clone(), run.model.clone());
         // Only what the agent itself has named is there to be gone on with: one that died before its first word has begun
         // no conversation, though orch has chosen a name for it.
@@ -199,7 +197,7 @@ impl Engine {
         let answer = question::read_answer(&self.doors, &routing, report);
         if let Some(outcome) = report.failure() {
             self.weigh_outcome(turn, &run, &outcome, now);
-            self.cool_down(turn, &run.agent, &outcome, now);
+            self.cool_down(turn, &run, &outcome, now);
             run.outcome = Some(outcome);
         } else {
             self.credit_agent(turn, &run.agent, now);
@@ -221,20 +219,6 @@ impl Engine {
         match answer {
             Ok(route) => self.expect(turn, task_id, &Event::RouteChosen { route, failed: false }, now),
             Err(error) => self.route_failed(turn, task_id, &error, now),
-        }
-    }
-
-    /// Leaves an agent alone for a while when its provider failed.
-    pub(super) fn cool_down(&mut self, turn: &mut Turn, agent: &str, outcome: &Outcome, now: Timestamp) {
-        let Outcome::Failed(failure) = outcome else { return };
-        if failure.class.side() != Side::Provider {
-            return;
-        }
-        if let Some(until) = cooldown(failure, now) {
-            let mut detail: String = failure.detail.chars().take(300).collect();
-            detail.truncate(detail.find('\n').unwrap_or(detail.len()));
-            let cooldown = Cooldown { since: Some(now), until, class: failure.class, detail };
-            turn.put_cooldown(&mut self.world, agent, Some(cooldown));
         }
     }
 

@@ -9,6 +9,7 @@ use crate::domain::admission::{Governor, shortage};
 use crate::domain::breaker::StateName;
 use crate::domain::plan::Room;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,7 @@ impl Engine {
             breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
             purse: self.purse(&config.budget.rules(), now),
             unread: self.settings.unread.clone(),
+            unserved: BTreeMap::new(),
         }
     }
 

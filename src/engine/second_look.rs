@@ -176,7 +176,7 @@ impl Engine {
     }
 
     fn candidate(&self, agent: &str, model: Option<&str>, now: Timestamp) -> Candidate {
-        let rests = self.world.cooldowns.get(agent).is_some_and(|cooldown| cooldown.holds(now));
+        let rests = self.rests(agent, model, now);
         let is_free = !rests && !self.world.pauses.holds_agent(agent) && self.broken(agent, now).is_none();
         Candidate { agent: agent.to_owned(), provider: provider_of(agent, model), is_free }
     }
@@ -246,7 +246,7 @@ impl Engine {
             Ok(_) => self.credit_agent(turn, &agent, now),
             Err(outcome) => {
                 self.weigh_outcome(turn, &run, outcome, now);
-                self.cool_down(turn, &agent, outcome, now);
+                self.cool_down(turn, &run, outcome, now);
             }
         }
         run.outcome = Some(match &answer {

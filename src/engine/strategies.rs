@@ -12,7 +12,7 @@ use crate::adapters::probes;
 use crate::agents::{DialectKind, api, provider_of};
 use crate::config::Config;
 use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_labels};
-use crate::domain::availability::Probes;
+use crate::domain::availability::{Probe, Probes, State as Standing};
 use crate::domain::budget::is_critical;
 use crate::domain::escalation::Rung;
 use crate::domain::resolve::{Needs, Record, parse};
@@ -33,6 +33,43 @@ const GOOD_FOR: SignedDuration = SignedDuration::from_secs(60);
 pub(super) struct Known {
     book: Option<(Timestamp, Arc<Config>, Arc<ModelBook>)>,
     samples: Option<(Timestamp, Arc<Vec<Sample>>)>,
+    /// What runs showed of providers since that was written down last.
+    observed: Probes,
+}
+
+impl Known {
+    pub(super) fn forget_book(&mut self) {
+        self.book = None;
+    }
+
+    /// A run has shown how a provider stands: that counts from now on.
+    pub(super) fn observed(&mut self, provider: &str, probe: Probe) {
+        self.observed.insert(provider.to_owned(), probe);
+        self.forget_book();
+    }
+
+    /// Whether a provider was known to fail when that was looked at last.
+    pub(super) fn fails(&self, provider: &str) -> bool {
+        let is_bad = |probe: &Probe| probe.verdict.state != Standing::Available;
+        self.observed.get(provider).is_some_and(is_bad)
+            || self.book.as_ref().is_some_and(|(_, _, book)| book.failing.contains_key(provider))
+    }
+
+    /// Whether nobody is known to fail, and that is not old.
+    pub(super) fn is_fine(&self, now: Timestamp) -> bool {
+        self.book.as_ref().is_some_and(|(then, _, book)| is_good(*then, now) && book.failing.is_empty())
+    }
+}
+
+/// What is known of providers: of file and runs the newer word.
+fn newer(mut file: Probes, observed: &Probes) -> Probes {
+    for (id, probe) in observed {
+        if file.get(id).is_none_or(|known| known.at < probe.at) {
+            let probe = probe.clone().following(file.get(id));
+            file.insert(id.clone(), probe);
+        }
+    }
+    file
 }
 
 /// Whether something that was read then is still good. A clock that was set back makes nothing good for ever.
@@ -42,8 +79,8 @@ fn is_good(then: Timestamp, now: Timestamp) -> bool {
 }
 
 /// The models as they stand, by what is at hand. Reads files, asks nobody.
-pub(super) fn book(doors: &Doors, config: &Config, now: Timestamp) -> ModelBook {
-    let probes = probes::load(&doors.home.providers_file());
+pub(super) fn book(doors: &Doors, config: &Config, observed: &Probes, now: Timestamp) -> ModelBook {
+    let probes = newer(probes::load(&doors.home.providers_file()), observed);
     ModelBook::look(config, &doors.environment, probes, now, &|id, probe| {
         let until = probe.verdict.until.map(|until| format!(" until {until}")).unwrap_or_default();
         format!("{id} {}{until}", probe.verdict.why)
@@ -73,7 +110,9 @@ impl Engine {
         {
             return Arc::clone(book);
         }
-        let book = Arc::new(book(&self.doors, config, now));
+        let book = Arc::new(book(&self.doors, config, &self.known.observed, now));
+        let written = |id: &String| book.probes.get(id).map(|probe| probe.at);
+        self.known.observed.retain(|id, probe| written(id).is_some_and(|at| at <= probe.at));
         self.known.book = Some((now, Arc::clone(config), Arc::clone(&book)));
         book
     }
@@ -105,7 +144,8 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Named, Misfit> {
         let book = self.book(now);
-        reach(&self.settings.config, agent, &self.doors.environment).name(book.resolver(), reference, needs)
+        let reach = reach(&self.settings.config, agent, &self.doors.environment);
+        self.name_past_failures(&book, reach, (reference, needs), now)
     }
 
     /// Whether a model that a person asks for can be had, as far as the agent is known.

@@ -7,6 +7,7 @@ use super::read::Body;
 use crate::api::patterns::{Recommended, StandingView};
 use crate::api::route::{ResolvedView, RouteQuestion, RouteView, TrackRecordView};
 use crate::config::Config;
+use crate::domain::agent_model::{Misfit, Named};
 use crate::domain::catalog::Catalog;
 use crate::domain::forecast::{Kind, outlook};
 use crate::domain::plan::directory;
@@ -44,7 +45,7 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         title: task.spec.title.clone(),
         task_type: kind.task_type.to_string(),
         project: kind.project.clone(),
-        resolver: resolved(&route, &view.settings.for_task(&task, &view.projects)),
+        resolver: resolved(&state, &route, &task, &view).await?,
         route,
         record: record(&kind, &samples, &view),
         similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
@@ -54,18 +55,40 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
 }
 
 /// What the catalog says of the route's model. An agent's CLI may know more names than the catalog.
-fn resolved(route: &RouteResult, config: &Config) -> ResolvedView {
+async fn resolved(state: &ApiState, route: &RouteResult, task: &Task, view: &View) -> Result<ResolvedView, ApiError> {
+    let agent = &route.agent;
     let Some(model) = &route.model else {
-        return ResolvedView::none(format!("no model is asked for: {} takes its own default", route.agent));
+        return Ok(ResolvedView::none(format!("no model is asked for: {agent} takes its own default")));
+    };
+    let config = view.settings.for_task(task, &view.projects);
+    Ok(match state.engine.name_model(agent, model, &task.spec.labels).await? {
+        Ok(named) => told(&named, route, model, &config),
+        Err(Misfit { reason, hint }) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
+    })
+}
+
+/// What the program would be given, with what the catalog says of it.
+fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
+    let given = (named.name != asked).then(|| format!("{} is given {}", route.agent, named.name));
+    let odd = named.warnings.iter().cloned();
+    let with = |reason: &str| {
+        let all: Vec<String> = [reason.to_owned()].into_iter().chain(given.clone()).chain(odd.clone()).collect();
+        all.join("; ")
     };
     let catalog = Catalog::with(&config.model_additions());
-    // A model that is named is taken from all providers; what can be used decides between equal names only.
+    let Some(id) = &named.model else {
+        return ResolvedView::none(with(&format!("{} is left to {}", named.name, route.agent)));
+    };
+    // The model is found: the catalog says only why it is called so.
     let (usability, records) = (Usability::default(), Records::default());
     let selection = &config.model_selection.0;
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
-    match resolver.resolve(model, &Needs::default()) {
-        Ok(found) => ResolvedView::of(found.model, &found.reason),
-        Err(error) => ResolvedView::none(error.to_string()),
+    let found = resolver.resolve(asked, &Needs::default()).ok().filter(|found| found.model.id == *id);
+    let reason = named.reason.clone().or_else(|| found.map(|found| found.reason));
+    let reason = with(&reason.unwrap_or_else(|| format!("{asked} is asked for")));
+    match catalog.model(id) {
+        Some(model) => ResolvedView::of(model, &reason),
+        None => ResolvedView::none(reason),
     }
 }
 

@@ -7,6 +7,7 @@ use super::read::Params;
 use super::sse::sse;
 use super::switches;
 use super::tasks::occupancy;
+use crate::api::availability::LeftAloneView;
 use crate::api::breakers::BreakerView;
 use crate::api::health::HealthView;
 use crate::api::set_models::SetModelView;
@@ -93,6 +94,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
         set_models: view.set_models.iter().map(SetModelView::of).collect(),
+        left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::of(name, cooldown)).collect(),
         seq: view.last_seq,
     })
 }

@@ -2,7 +2,7 @@
 //! compared.
 
 use super::pages::page;
-use orch::api::availability::{CheckView, ProviderView};
+use orch::api::availability::{CheckView, LeftAloneView, ProviderView};
 use orch::api::batches::{BatchRow, BatchView};
 use orch::api::breakers::BreakerView;
 use orch::api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
@@ -205,6 +205,13 @@ fn overview() -> Overview {
     Overview {
         status: StatusView {
             set_models: Vec::new(),
+            left_alone: vec![LeftAloneView {
+                agent: "opencode".to_owned(),
+                provider: Some("google".to_owned()),
+                class: FailureClass::RateLimited,
+                detail: String::new(),
+                until: jiff::Timestamp::UNIX_EPOCH,
+            }],
             version: String::new(),
             pid: 1,
             mode: String::new(),

@@ -49,6 +49,7 @@ mod runner;
 mod screen;
 mod scripted_agent;
 mod service;
+mod serving;
 mod settled;
 mod status;
 mod steering;

@@ -188,7 +188,13 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
     step(
         task,
         event,
-        &Context { now: now(), bounds: &bounds, alternatives: &terms.alternatives, model_for: &model_for },
+        &Context {
+            now: now(),
+            bounds: &bounds,
+            alternatives: &terms.alternatives,
+            model_for: &model_for,
+            rests: &|_, _| false,
+        },
     )
 }
 

@@ -56,9 +56,13 @@ fn told(model: Option<&str>, named: &str, view: &SetModelsView) -> String {
 
 /// One that is set, in a line.
 pub fn one(set: &SetModelView) -> String {
-    let of = match (&set.agent, &set.project) {
+    line(&format!("{}: {}, set by {}", whose(set), set.model, set.by)).into_owned()
+}
+
+/// For whose work it is set.
+pub fn whose(set: &SetModelView) -> String {
+    match (&set.agent, &set.project) {
         (Some(agent), _) => format!("agent {agent}"),
         (None, project) => format!("project {}", project.as_deref().unwrap_or_default()),
-    };
-    line(&format!("{of}: {}, set by {}", set.model, set.by)).into_owned()
+    }
 }

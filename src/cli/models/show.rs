@@ -1,7 +1,9 @@
 //! Models as a person reads them. PURE.
 
-use crate::api::availability::{CheckView, ProviderView};
+use super::set::one;
+use crate::api::availability::{CheckView, LeftAloneView, ProviderView};
 use crate::api::models::{ModelView, ResolutionView};
+use crate::api::status::StatusView;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
@@ -50,6 +52,18 @@ pub fn listed(models: &[ModelView], usable: bool, columns: usize, paint: Paint) 
         })
         .collect();
     render(&HEAD, &rows, columns, paint)
+}
+
+/// What a daemon that runs has decided about models.
+pub fn decided(status: &StatusView, now: &Now) -> String {
+    let set = status.set_models.iter().map(|set| format!("set while the daemon runs: {}\n", one(set)));
+    let rests = status.left_alone.iter().map(|rest| format!("left alone: {}\n", left_alone(rest, now)));
+    set.chain(rests).collect()
+}
+
+/// Who is left alone, in a line.
+pub fn left_alone(rest: &LeftAloneView, now: &Now) -> String {
+    text::line(&format!("{} until {}: {}", rest.who(), now.until(rest.until), rest.detail)).into_owned()
 }
 
 /// A fact; one that is only guessed from the name has a `~` before it.

@@ -6,6 +6,7 @@ use crate::api::status::{Overview, QueuedView, RunningView, SpendView, StatusVie
 use crate::cli::batch::summary;
 use crate::cli::breaker::in_the_way;
 use crate::cli::models::set::one;
+use crate::cli::models::show::left_alone;
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
@@ -92,6 +93,10 @@ impl Page {
         for breaker in &status.breakers {
             let told = text::fit(&in_the_way(breaker, &self.now), self.columns).into_owned();
             lines.push(self.paint.text(Role::Bad, told).into_owned());
+        }
+        for rest in &status.left_alone {
+            let told = format!("left alone: {}", left_alone(rest, &self.now));
+            lines.push(self.paint.text(Role::Warning, text::fit(&told, self.columns)).into_owned());
         }
         for set in &status.set_models {
             let told = format!("models: {}; orch models reset", one(set));

@@ -151,6 +151,13 @@ fn a_bad_answer_is_asked_for_again_sooner_than_a_good_one() {
     assert!(refused.counts(now(), later(80_000)) && !refused.is_fresh(now(), later(80_000)));
     let (no_list, busy) = (answered(404, Said::Other, &[]), answered(500, Said::Other, &[]));
     assert!(!no_list.counts(now(), later(1)) && busy.counts(now(), later(1)), "without a list nothing is known");
+    let (not_the_list, bad_key) = (answered(403, Said::Other, &[]), answered(403, Said::BadKey, &[]));
+    assert!(
+        !not_the_list.counts(now(), later(1)) && bad_key.counts(now(), later(1)),
+        "a key may be kept from the list only"
+    );
+    let told = answered(503, Said::Other, &[("retry-after", "20")]);
+    assert!(told.counts(now(), later(19)) && !told.counts(now(), later(21)), "as long as it says");
     assert!(!refused.counts(now(), later(90_000)) && !refused.counts(later(1), now()));
 }
 

@@ -81,8 +81,13 @@ impl Life {
 
     fn try_event(&mut self, event: &Event) -> Result<(), Refused> {
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let context =
-            Context { now: now(), bounds: &self.bounds, alternatives: &self.alternatives, model_for: &model_for };
+        let context = Context {
+            now: now(),
+            bounds: &self.bounds,
+            alternatives: &self.alternatives,
+            model_for: &model_for,
+            rests: &|_, _| false,
+        };
         self.task = step(&self.task, event, &context)?;
         Ok(())
     }

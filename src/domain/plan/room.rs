@@ -1,7 +1,7 @@
 //! How much room there is: slots altogether, of an agent, of a project, what the machine bears, and breakers that let
 //! nothing through. Counted once for a plan; a task is then a look or two into small tables.
 
-use super::{Hold, HoldReason, Meetings, directory, takes_slot};
+use super::{Cooldown, Hold, HoldReason, Meetings, directory, takes_slot};
 use crate::domain::admission::{Pace, Shortage, Strain};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::{Breaker, StateName, Target};
@@ -39,6 +39,8 @@ pub struct Room {
     pub purse: Purse,
     /// Why the settings are not known, while they are not.
     pub unread: Option<String>,
+    /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
+    pub unserved: BTreeMap<TaskId, Cooldown>,
 }
 
 impl Room {
@@ -54,6 +56,7 @@ impl Room {
             meetings: Meetings::none(),
             purse: Purse::default(),
             unread: None,
+            unserved: BTreeMap::new(),
         }
     }
 

@@ -176,6 +176,44 @@ fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
 }
 
 #[test]
+fn a_model_that_nobody_serves_holds_its_task_alone_until_then_and_not_whom_a_person_asks_for() {
+    let until = now() + SignedDuration::from_secs(60);
+    let mut asked_for = routed(2);
+    asked_for.run_now = true;
+    let world = World::of([routed(1), asked_for, routed(3)]);
+    let unserved = |until| {
+        let detail = "openai refuses the key (401)".to_owned();
+        let cooldown = Cooldown { since: Some(now()), until, class: FailureClass::Auth, detail };
+        Room { unserved: [1, 2].map(|id| (TaskId(id), cooldown.clone())).into(), ..Room::of(3) }
+    };
+    let plan = world.plan_in(&unserved(until));
+    assert_eq!(plan.actions, [Action::Launch(TaskId(2)), Action::Launch(TaskId(3))]);
+    let hold = plan.hold(TaskId(1)).expect("held");
+    assert_eq!((hold.reason, hold.detail.as_str()), (HoldReason::Auth, "openai refuses the key (401)"));
+    assert_eq!((hold.until, plan.wake_at), (Some(until), Some(until)));
+    assert_eq!(world.plan_in(&unserved(now())).actions.len(), 3, "it is over");
+}
+
+#[test]
+fn of_two_waits_the_longer_one_is_told() {
+    let at = |seconds| now() + SignedDuration::from_secs(seconds);
+    let rests = |seconds, detail: &str| Cooldown {
+        since: Some(now()),
+        until: at(seconds),
+        class: FailureClass::RateLimited,
+        detail: detail.into(),
+    };
+    for (of_agent, of_model, longer) in [(30, 60, "of the model"), (60, 30, "claude: of the agent")] {
+        let mut world = World::of([routed(1)]);
+        world.cooldowns.insert("claude".into(), rests(of_agent, "of the agent"));
+        let room = Room { unserved: [(TaskId(1), rests(of_model, "of the model"))].into(), ..Room::of(1) };
+        let plan = world.plan_in(&room);
+        let hold = plan.hold(TaskId(1)).expect("held");
+        assert_eq!((hold.detail.as_str(), hold.until), (longer, Some(at(60))));
+    }
+}
+
+#[test]
 fn a_clock_that_is_set_back_makes_no_wait_longer() {
     let a_year = SignedDuration::from_hours(365 * 24);
     let wrong = now() + a_year;

@@ -50,7 +50,7 @@ pub struct Selection {
 }
 
 /// What a model must have.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Needs {
     /// Each of them, surely.
     pub capabilities: BTreeSet<Capability>,

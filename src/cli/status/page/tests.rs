@@ -24,6 +24,7 @@ fn status(counts: &[(&str, u64)]) -> StatusView {
         shutting_down: None,
         paused: vec![],
         set_models: Vec::new(),
+        left_alone: Vec::new(),
         seq: 0,
     }
 }
