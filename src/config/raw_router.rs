@@ -5,6 +5,7 @@ use crate::domain::strategy::Strategy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// Keys under `router`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -22,6 +23,8 @@ pub struct RawRouter {
     pub explore: Option<String>,
     /// The only types of tasks that go to a cheaper model; null = all with cost_aware, research with balanced.
     pub cheaper_for: Option<Vec<String>>,
+    /// File of a routing policy that decides model and stops, in ORCH_HOME or absolute (docs/routing.md).
+    pub policy: Option<PathBuf>,
     /// The daemon asks providers now and then whether they answer.
     pub probes: Option<bool>,
     /// Longest wait for the routing answer.

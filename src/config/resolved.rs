@@ -30,6 +30,7 @@ use crate::domain::strategy::Strategy;
 use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// All settings in force for one project (or for none: then without what a project file adds).
@@ -100,6 +101,8 @@ pub struct Router {
     pub explore: String,
     /// The only types of tasks that go to a cheaper model; `None`: what the strategy says.
     pub cheaper_for: Option<Vec<String>>,
+    /// File of the policy that routes; `None`: none does.
+    pub policy: Option<PathBuf>,
     /// The daemon asks providers whether they answer.
     pub probes: bool,
     /// Longest wait for the answer.
@@ -298,6 +301,7 @@ impl Default for Router {
             strategy: Strategy::default(),
             explore: "5%".to_owned(),
             cheaper_for: None,
+            policy: None,
             probes: true,
             timeout: Duration::from_secs(120),
             fallback_executor: "codex".to_owned(),
@@ -320,6 +324,7 @@ impl Router {
             strategy: raw.strategy.unwrap_or(self.strategy),
             explore: raw.explore.unwrap_or(self.explore),
             cheaper_for: raw.cheaper_for.or(self.cheaper_for),
+            policy: raw.policy.or(self.policy),
             probes: raw.probes.unwrap_or(self.probes),
             timeout: raw.timeout_seconds.map_or(self.timeout, Duration::from_secs),
             fallback_executor: raw.fallback_executor.unwrap_or(self.fallback_executor),

@@ -3,11 +3,13 @@
 //! for a task that runs now and for a replay over recorded outcomes alike. PURE.
 
 pub mod belief;
+pub mod counted;
 pub mod decide;
 pub mod dice;
 pub mod frontier;
 pub mod history;
 pub mod learned;
+pub mod live;
 pub mod outcomes;
 pub mod replay;
 pub mod report;

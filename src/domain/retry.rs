@@ -6,6 +6,7 @@ use super::escalation::{Choice, Escalation};
 use super::fallback::Fallback;
 use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Side};
+use super::policy::live::Word;
 use super::route::{Complexity, RouteResult};
 use super::task::{Feedback, NextRun, Task};
 use jiff::{SignedDuration, Timestamp};
@@ -61,6 +62,8 @@ pub struct Context<'a> {
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now, because the model's provider failed.
     pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
+    /// What the routing policy says of a task whose work has failed; `None`: no policy decides.
+    pub policy: &'a dyn Fn(&Task) -> Option<Word>,
 }
 
 impl<'a> Context<'a> {
@@ -206,8 +209,21 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
         );
         return Next::Ask { question };
     }
-    let up = context.bounds.escalation.next(task, failure.class, context.choice());
-    let route = up.map(|route| Move::Up(Box::new(route)));
+    let route = match (context.policy)(task) {
+        Some(Word::Stop { reason }) => {
+            return Next::Ask {
+                question: format!("{reason}; the last failed ({}): {}", failure.class, failure.detail),
+            };
+        }
+        Some(Word::Use { rung, reason }) => task.route.as_deref().map(|route| RouteResult {
+            agent: rung.agent,
+            model: rung.model,
+            reason: format!("{reason}; before it: {}", failure.class),
+            ..route.clone()
+        }),
+        Some(Word::Keep { .. }) | None => context.bounds.escalation.next(task, failure.class, context.choice()),
+    };
+    let route = route.map(|route| Move::Up(Box::new(route)));
     let resume = can_resume && route.is_none() && failure.class != FailureClass::ContextTooLong;
     Next::Again { run: again(failure, resume), counts: true, route, not_before: None }
 }

@@ -292,6 +292,7 @@ impl Engine {
         let config = self.settings.for_task(&task, &self.world.projects);
         let alternatives = self.alternatives(&task, now);
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
+        let policy = |task: &Task| self.policy_word(task, now);
         let rests = |agent: &str, model: Option<&str>| self.rests(agent, model, now);
         let context = Context {
             now,
@@ -299,6 +300,7 @@ impl Engine {
             alternatives: &alternatives,
             model_for: &model_for,
             rests: &rests,
+            policy: &policy,
         };
         let next = step(&task, event, &context)?;
         if next == *task {

@@ -216,7 +216,7 @@ pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provi
     match agent.kind {
         DialectKind::Claude | DialectKind::Codex => !file.is_file(),
         DialectKind::Opencode => !entries(&file).contains_key(&provider.id),
-        DialectKind::Command => true,
+        DialectKind::Command | DialectKind::Api => true,
     }
 }
 

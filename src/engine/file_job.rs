@@ -96,6 +96,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     reclaim(doors);
     let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
+    files.extend(doors.sources.policy_file(&settings.config));
     let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
     let of_jobs = Fingerprint::of(&doors.home.jobs_file());
     let jobs = (known.jobs != Some(of_jobs)).then(|| recurring::read(&doors.home.jobs_file()));

@@ -43,6 +43,7 @@ mod metrics;
 mod mode;
 mod model_book;
 mod overlap;
+mod policies;
 mod question;
 mod rebuild;
 mod record;

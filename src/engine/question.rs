@@ -98,7 +98,7 @@ async fn who(
     let (at, with, model) = (Arc::clone(doors), Arc::clone(settings), run.model.clone().unwrap_or_default());
     // The person's own word on providers, whatever a repository says.
     let found = tokio::task::spawn_blocking(move || {
-        let book = book(&at, &with.config, at.clock.now());
+        let book = book(&at, &with.config, &Probes::new(), at.clock.now());
         endpoint(&at.environment, &with.config.providers, &book.catalog, &model)
     });
     let endpoint = found.await.map_err(|error| missing(error.to_string()))??;

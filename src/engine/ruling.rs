@@ -40,8 +40,14 @@ impl Engine {
         let refused = |source| EngineError::Refused { task: id, source };
         if is_rehearsal {
             let bounds = Bounds { max_attempts: u32::MAX, max_review_rounds: u32::MAX, ..Bounds::default() };
-            let context =
-                Context { now, bounds: &bounds, alternatives: &[], model_for: &|_, _| None, rests: &|_, _| false };
+            let context = Context {
+                now,
+                bounds: &bounds,
+                alternatives: &[],
+                model_for: &|_, _| None,
+                rests: &|_, _| false,
+                policy: &|_| None,
+            };
             return step(&task, &event, &context).map(|_| task).map_err(refused);
         }
         self.apply(turn, id, &event, now).map_err(refused)

@@ -8,10 +8,14 @@ use crate::agents::DialectKind;
 use crate::config::home::Home;
 use crate::config::identity;
 use crate::config::layers::{self, Layer};
+use crate::config::policy::{MAX_BYTES, parse_policy};
 use crate::config::raw::RouterMode as ConfiguredMode;
 use crate::config::resolved::Config;
+use crate::domain::escalation::Rung;
 use crate::domain::overlap::Overlap;
 use crate::domain::plan::directory;
+use crate::domain::policy::Policy;
+use crate::domain::policy::live::Word;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
 use crate::domain::strategy::Case;
@@ -47,7 +51,18 @@ pub struct Settings {
     pub advice: BTreeMap<String, String>,
     /// For whom tasks are begun, as claims know it.
     pub identity: String,
+    /// The policy that routes; `None`: none does.
+    pub policy: Option<Arc<LivePolicy>>,
     projects: BTreeMap<PathBuf, Arc<Config>>,
+}
+
+/// The policy of `router.policy`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LivePolicy {
+    /// Its file's name.
+    pub name: String,
+    /// What it says.
+    pub policy: Policy,
 }
 
 /// What settings are read from.
@@ -119,7 +134,39 @@ impl Sources {
         let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
         let advice = last.map(|last| last.advice.clone()).unwrap_or_default();
         let identity = identity_of(&self.environment);
-        Settings { config, installed, problems, unread, is_missed, avoided, advice, identity, projects: of_projects }
+        let policy = self.policy(&config).map(|policy| policy.map(Arc::new)).unwrap_or_else(|problem| {
+            let last = last.and_then(|last| last.policy.clone());
+            let stays = if last.is_some() { "the one that was read before stays in force" } else { "no policy routes" };
+            problems.push(format!("router.policy: {problem}; {stays}"));
+            last
+        });
+        let projects = of_projects;
+        Settings { config, installed, problems, unread, is_missed, avoided, advice, identity, policy, projects }
+    }
+
+    /// The file of the policy, where one is named.
+    pub fn policy_file(&self, config: &Config) -> Option<PathBuf> {
+        // An absolute path stays what it is.
+        config.router.policy.as_ref().map(|file| self.home.root().join(file))
+    }
+
+    /// Reads the policy of these settings.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be followed; in words, with the place.
+    pub fn policy(&self, config: &Config) -> Result<Option<LivePolicy>, String> {
+        let Some(path) = self.policy_file(config) else { return Ok(None) };
+        let text = fs::read_text(&path, MAX_BYTES).map_err(|error| error.to_string())?;
+        let wrong = |error: String| format!("{}: {error}", path.display());
+        let policy = parse_policy(&text).map_err(|error| wrong(error.to_string()))?.policy;
+        for name in std::iter::once(&policy.ladder).chain(policy.groups.values()).flatten() {
+            let rung: Rung = name.parse().map_err(wrong)?;
+            if config.agent(&rung.agent).is_none() {
+                return Err(wrong(format!("{name} names no agent; write agent/model, as in escalation.ladder")));
+            }
+        }
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        Ok(Some(LivePolicy { name, policy }))
     }
 
     fn global(&self) -> (Vec<Layer>, Option<Unread>) {
@@ -263,6 +310,7 @@ impl Settings {
                 .without_avoided(RouterSettings { descriptions: self.advice.clone(), ..router_settings(&config) }),
             installed: self.installed.clone(),
             case: None,
+            word: None,
         }
     }
 }
@@ -315,6 +363,8 @@ pub struct OwnedRouting {
     pub installed: Vec<String>,
     /// What a strategy looks at; `None`: every route is taken as it is.
     pub case: Option<Case>,
+    /// What the policy says; `None`: none routes.
+    pub word: Option<Word>,
 }
 
 impl OwnedRouting {
@@ -325,6 +375,9 @@ impl OwnedRouting {
 
     /// See [`Routing::decide`].
     pub fn decide(&self, failed_attempts: u32) -> Decision {
+        if let Some(stopped) = self.stopped() {
+            return Decision::Impossible(stopped);
+        }
         match self.rules().decide(failed_attempts) {
             Decision::Resolved(route) => Decision::Resolved(self.under_strategy(route)),
             decision @ (Decision::AskLlm | Decision::Impossible(_)) => decision,
@@ -333,15 +386,27 @@ impl OwnedRouting {
 
     /// See [`Routing::after_failure`].
     pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
-        self.rules().after_failure(failed_attempts, error).map(|route| self.under_strategy(route))
+        match self.stopped() {
+            Some(stopped) => Err(stopped),
+            None => self.rules().after_failure(failed_attempts, error).map(|route| self.under_strategy(route)),
+        }
     }
 
     /// A route as the strategy takes it.
     pub fn under_strategy(&self, route: RouteResult) -> RouteResult {
-        match &self.case {
-            Some(case) => case.apply(route),
-            None => route,
+        match (&self.word, &self.case) {
+            (Some(word), _) => word.apply(route),
+            (None, Some(case)) => case.apply(route),
+            (None, None) => route,
         }
+    }
+
+    /// The policy gives the task to nobody.
+    fn stopped(&self) -> Option<Impossible> {
+        let Some(Word::Stop { reason }) = &self.word else { return None };
+        let id = self.input.task_id;
+        let hint = format!("orch task edit {id} --model MODEL names one; then orch task retry {id}");
+        Some(Impossible { reason: reason.clone(), hint })
     }
 }
 

@@ -6,6 +6,7 @@ use super::doors::Doors;
 use super::error::EngineError;
 use super::main_loop::Engine;
 use super::model_book::ModelBook;
+use super::policies::Ground;
 use super::settings::{OwnedRouting, Settings};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::probes;
@@ -40,6 +41,11 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn forget_book(&mut self) {
         self.book = None;
+    }
+
+    /// The models as they were looked at last.
+    pub(super) fn book(&self) -> Option<Arc<ModelBook>> {
+        self.book.as_ref().map(|(_, _, book)| Arc::clone(book))
     }
 
     /// A run has shown how a provider stands: that counts from now on.
@@ -92,10 +98,13 @@ impl Engine {
     pub(super) fn routing(&mut self, task: &Task) -> OwnedRouting {
         let routing = self.settings.routing(task, &self.world.projects);
         let config = self.settings.for_task(task, &self.world.projects);
+        let now = self.doors.clock.now();
+        if self.settings.policy.is_some() {
+            return OwnedRouting { word: self.policy_word(task, now), ..routing };
+        }
         if config.router.strategy == Strategy::Quality {
             return routing;
         }
-        let now = self.doors.clock.now();
         let (book, samples) = (self.book(now), self.samples(now));
         let case = case(&config, &routing, task, &book, &samples, &self.doors.environment);
         OwnedRouting { case: Some(case), ..routing }
@@ -184,7 +193,7 @@ impl Engine {
 }
 
 /// Without the record everybody is new: that is no reason to route nothing.
-fn read(samples: Result<Vec<Sample>, crate::store::journal::JournalError>) -> Vec<Sample> {
+pub(super) fn read(samples: Result<Vec<Sample>, crate::store::journal::JournalError>) -> Vec<Sample> {
     samples.unwrap_or_else(|error| {
         tracing::warn!(%error, "a strategy does without the record of the past");
         Vec::new()
@@ -201,6 +210,11 @@ pub(super) fn routing_of(
 ) -> OwnedRouting {
     let routing = settings.routing(task, projects);
     let config = settings.for_task(task, projects);
+    if settings.policy.is_some() {
+        let (samples, environment) = (read(doors.journal.samples()), &doors.environment);
+        let ground = Ground { settings, projects, book, environment, samples: &samples, is_out: &|_, _| false };
+        return OwnedRouting { word: ground.word(task), ..routing };
+    }
     if config.router.strategy == Strategy::Quality {
         return routing;
     }
@@ -301,7 +315,7 @@ fn case(
 }
 
 /// Everybody whom the settings name with a model: `model_map`, the ladder and the chains; each once.
-fn workers(config: &Config, agents: &[String]) -> Vec<(String, String)> {
+pub(super) fn workers(config: &Config, agents: &[String]) -> Vec<(String, String)> {
     let mapped = agents.iter().flat_map(|agent| {
         let model = |complexity| config.model_for(complexity, agent).map(|model| (agent.clone(), model.to_owned()));
         Complexity::ALL.into_iter().filter_map(model)

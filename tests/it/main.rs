@@ -39,6 +39,7 @@ mod models_of_tasks;
 mod notices;
 mod pages;
 mod pieces;
+mod policies;
 mod power_cut;
 mod prompts;
 mod redaction;

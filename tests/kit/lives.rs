@@ -194,6 +194,7 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
             alternatives: &terms.alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
+            policy: &|_| None,
         },
     )
 }

@@ -87,6 +87,7 @@ impl Life {
             alternatives: &self.alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
+            policy: &|_| None,
         };
         self.task = step(&self.task, event, &context)?;
         Ok(())

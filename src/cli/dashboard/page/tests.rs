@@ -39,6 +39,7 @@ fn status() -> StatusView {
         shutting_down: None,
         paused: vec![],
         set_models: Vec::new(),
+        left_alone: Vec::new(),
         seq: 0,
     }
 }
