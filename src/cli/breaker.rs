@@ -22,7 +22,7 @@ enum Command {
     /// List the breakers that have seen failures
     #[command(visible_alias = "ls")]
     List,
-    /// Close a breaker, or all of them: what they hold goes on at once
+    /// Close a breaker, or all of them, and leave no agent alone any longer: what they hold goes on at once
     Reset {
         /// Its name, as the list has it: agent:claude
         #[arg(value_name = "NAME")]

@@ -13,17 +13,17 @@ use super::runtime::alone;
 use super::settings;
 use super::ui::time::Now;
 use crate::adapters::probes;
-use crate::agents::provider_of;
 use crate::api::models::{ModelView, ResolutionView};
 use crate::api::set_models::SetModelView;
 use crate::api::status::StatusView;
 use crate::config::Config;
 use crate::domain::availability::Probe;
 use crate::domain::catalog::{Capability, Model, ModelRef};
-use crate::domain::resolve::{Mode, Needs, ResolveError, Resolver, Tag, Trouble, needs_of};
+use crate::domain::resolve::{Mode, Needs, ResolveError, Tag, Trouble, needs_of};
 use crate::domain::router::nearest;
-use crate::engine::ModelBook;
+use crate::engine::{ModelBook, reach};
 use clap::Subcommand;
+use std::collections::BTreeMap;
 
 /// Arguments of `orch models`.
 #[derive(Debug, clap::Args)]
@@ -142,15 +142,13 @@ impl Stand {
         Ok(Self { book, config: loaded.config })
     }
 
-    /// The model that is set, as the catalog has it: of an agent with one provider, one of theirs.
-    fn meant(&self, set: &SetModelView) -> Option<ModelRef> {
-        let of_agent = set.agent.as_deref().and_then(|name| provider_of(self.config.agent(name)?.kind, name));
-        let mut usability = self.usability.clone();
-        if let Some(provider) = of_agent {
-            usability.retain(|known, _| known == provider);
-        }
-        let resolver = Resolver { usability: &usability, ..self.resolver() };
-        resolver.resolve(&set.model, &Needs::default()).ok().map(|found| found.model.id.clone())
+    /// The model that is set, as the catalog has it: for an agent the one that its program would be given.
+    fn meant(&self, set: &SetModelView, environment: &BTreeMap<String, String>) -> Option<ModelRef> {
+        let needs = Needs::default();
+        let Some(agent) = &set.agent else {
+            return self.resolver().resolve(&set.model, &needs).ok().map(|found| found.model.id.clone());
+        };
+        reach(&self.config, agent, environment).name(self.resolver(), &set.model, &needs).ok()?.model
     }
 
     fn view(&self, model: &Model) -> ModelView {
@@ -205,7 +203,7 @@ async fn list(stand: Stand, usable: bool, sieve: Option<Sieve>, context: &Contex
         stand.catalog.models().iter().filter(fits).map(|model| stand.view(model)).collect();
     let decided = decided(context).await?;
     for set in decided.iter().flat_map(|status| &status.set_models) {
-        let Some(meant) = stand.meant(set) else { continue };
+        let Some(meant) = stand.meant(set, &context.environment) else { continue };
         models.iter_mut().filter(|model| model.id == meant).for_each(|model| model.set_for.push(set::whose(set)));
     }
     if context.ui.is_json() {

@@ -11,7 +11,9 @@ use crate::config::home::Home;
 use crate::config::resolved::Config;
 use crate::domain::availability::{Listed, Probe, Probes, State as Standing, judge};
 use crate::domain::plan::status_in;
+use crate::domain::resolve::Needs;
 use crate::domain::route::Complexity;
+use crate::domain::serving::provider_in;
 use crate::domain::task::Status;
 use crate::engine::handle::{EngineHandle, View};
 use crate::engine::{ModelBook, Settings, Sources};
@@ -227,8 +229,9 @@ fn used(config: &Config, installed: &[String], book: &ModelBook) -> Used {
     let models = mapped.chain(rungs().filter_map(|rung| rung.model.clone()));
     let resolver = book.resolver();
     providers.extend(models.filter_map(|model| {
-        let found = resolver.resolve(&model, &crate::domain::resolve::Needs::default()).ok()?;
-        Some(found.model.id.provider.clone())
+        let found = resolver.resolve(&model, &Needs::default()).map(|found| found.model.id.provider.clone());
+        // A model that no list shows yet: its provider is the one to be asked for it.
+        found.ok().or_else(|| provider_in(&model).map(str::to_owned))
     }));
     Used::Of(providers)
 }

@@ -1,9 +1,10 @@
 //! Jobs: everything slow that the loop starts and that reports back. Each may be done twice without harm, because its
 //! names are computed from the task and the run. Nothing is decided here.
 
+use super::difference::Difference;
 use super::doors::Doors;
 use super::file_job::{Known, Rest, WriteOrder};
-use super::handle::{Difference, EngineError};
+use super::handle::EngineError;
 use super::health::Seen;
 use super::recurring::{self, Change as JobChange};
 use super::reply::ReplySlot;

@@ -13,6 +13,7 @@ use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::task::{Run, State as TaskState};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 impl Engine {
@@ -117,7 +118,7 @@ impl Engine {
         self.blame(turn, target, task, detail, now);
     }
 
-    /// A person closes breakers: one, or all. Returns their names.
+    /// A person closes breakers, and ends the time in which an agent is left alone: of one name, or all. Returns the names.
     pub(super) fn reset_breakers(
         &mut self,
         turn: &mut Turn,
@@ -127,7 +128,8 @@ impl Engine {
         let all: Vec<Breaker> = self.world.breakers.values().cloned().collect();
         let names = |breaker: &Breaker| breaker.target.to_string();
         let meant: Vec<Breaker> = all.into_iter().filter(|b| name.is_none_or(|name| names(b) == name)).collect();
-        if let (Some(name), true) = (name, meant.is_empty()) {
+        let tried_again = self.stop_leaving_alone(turn, name, now);
+        if let (Some(name), true) = (name, meant.is_empty() && tried_again.is_empty()) {
             return Err(EngineError::NoBreaker(name.to_owned()));
         }
         for breaker in &meant {
@@ -137,7 +139,12 @@ impl Engine {
                 turn.note(&mut self.world, now, None, None, change.kind(), text);
             }
         }
-        Ok(meant.iter().map(names).collect())
+        for name in &tried_again {
+            let text = format!("{name} is no longer left alone: by hand");
+            turn.note(&mut self.world, now, None, None, Change::Closed.kind(), text);
+        }
+        let closed: BTreeSet<String> = meant.iter().map(names).chain(tried_again).collect();
+        Ok(closed.into_iter().collect())
     }
 
     /// Why this agent is not to be asked now, where its breaker is open.

@@ -1,13 +1,34 @@
 //! What a task's branch would change, or has changed: for people who are to decide about it. Looks only; masked and bounded.
 
 use super::doors::Doors;
-use super::handle::{Difference, EngineError};
+use super::handle::EngineError;
 use super::settings::{Settings, directory_of};
 use crate::adapters::git::{GitError, Repo};
 use crate::domain::evidence::IntegrationState;
 use crate::domain::names::BranchName;
 use crate::domain::task::{Task, Workplace};
 use crate::store::journal::Project;
+
+/// What a branch would change, or has changed. Masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The branch.
+    pub branch: String,
+    /// Where it goes to.
+    pub base_branch: String,
+    /// The commit from which it differs.
+    pub base: String,
+    /// The commit that differs.
+    pub head: String,
+    /// How many commits lie between.
+    pub commits: usize,
+    /// Changed files, with added and removed lines.
+    pub files: Vec<(String, u64, u64)>,
+    /// The diff, where that was wanted.
+    pub patch: Option<String>,
+    /// Files that were too large for it.
+    pub omitted: Vec<String>,
+}
 
 /// Bytes of a diff at most; files that do not fit are named.
 const PATCH: usize = 1 << 20;

@@ -3,6 +3,7 @@
 use super::alarm::Alarm;
 pub use super::batches::{NewBatch, Order as BatchOrder};
 pub use super::claims::Claiming;
+use super::difference::Difference;
 pub use super::error::EngineError;
 use super::gc::Collected;
 pub use super::lacking::Verdict;
@@ -64,27 +65,6 @@ pub enum Request {
     Cancel,
     /// Let it go on.
     Unblock,
-}
-
-/// What a branch would change, or has changed. Masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Difference {
-    /// The branch.
-    pub branch: String,
-    /// Where it goes to.
-    pub base_branch: String,
-    /// The commit from which it differs.
-    pub base: String,
-    /// The commit that differs.
-    pub head: String,
-    /// How many commits lie between.
-    pub commits: usize,
-    /// Changed files, with added and removed lines.
-    pub files: Vec<(String, u64, u64)>,
-    /// The diff, where that was wanted.
-    pub patch: Option<String>,
-    /// Files that were too large for it.
-    pub omitted: Vec<String>,
 }
 
 /// What is paused now, and whether that is new.
@@ -288,7 +268,7 @@ impl EngineHandle {
         self.call(|reply| Command::Register { project, reply }).await
     }
 
-    /// Closes a breaker, or all of them, by hand. Returns which.
+    /// Closes a breaker, or all of them, by hand, and leaves their agents alone no longer. Returns which.
     pub async fn reset_breakers(&self, name: Option<String>) -> Result<Vec<String>, EngineError> {
         self.call(|reply| Command::ResetBreakers { name, reply }).await
     }

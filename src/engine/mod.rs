@@ -105,6 +105,7 @@ pub use set_models::ModelOrder;
 pub use settings::{Settings, Sources, content_id, identity_of, project_file};
 pub use signals::{Farewell, Signals};
 pub use strategies::direct_model;
+pub use strategies::reach;
 
 use crate::store::journal::Loaded;
 use handle::EngineHandle;

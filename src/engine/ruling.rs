@@ -2,7 +2,8 @@
 
 use super::apply::Job;
 use super::commands::unreadable;
-use super::handle::{Difference, EngineError, EngineHandle, Reply};
+use super::difference::Difference;
+use super::handle::{EngineError, EngineHandle, Reply};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::world::Turn;

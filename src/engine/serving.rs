@@ -150,17 +150,41 @@ impl Engine {
             return;
         }
         let provider = provider.to_owned();
+        self.mind(&run.agent, &provider, verdict, now);
+    }
+
+    /// What an agent was told by a provider counts at once, where it was reached as orch itself would reach it.
+    fn mind(&mut self, agent: &str, provider: &str, verdict: Verdict, now: Timestamp) {
         let book = self.book(now);
-        let (config, environment) = (&self.settings.config, &self.doors.environment);
-        let declared = book.catalog.providers().iter().find(|known| known.id == provider);
-        let by_key = declared.zip(config.agent(&run.agent));
-        if !by_key.is_some_and(|(provider, agent)| credentials::uses_key(environment, agent, provider)) {
+        if !self.is_served_by_key(&book, agent, provider) {
             return;
         }
-        let Some(asked) = asked_now(environment, &provider, &book.catalog, &book.providers) else { return };
+        let Some(asked) = asked_now(&self.doors.environment, provider, &book.catalog, &book.providers) else { return };
         let probe = Probe { asked, at: now, verdict, took_ms: 0, listed: None };
-        self.known.observed(&provider, probe.clone());
-        self.observed.note(&provider, probe);
+        self.known.observed(provider, probe.clone());
+        self.observed.note(provider, probe);
+    }
+
+    /// A person ends the time in which agents, or one provider of an agent, are left alone: all, or those of that name
+    /// (`agent:claude`, `agent:opencode/google`). Returns their names.
+    pub(super) fn stop_leaving_alone(&mut self, turn: &mut Turn, name: Option<&str>, now: Timestamp) -> Vec<String> {
+        let is_meant = |left: &String| {
+            let agent = left.split_once('/').map_or(left.as_str(), |(agent, _)| agent);
+            name.is_none_or(|name| {
+                name.strip_prefix("agent:").is_some_and(|name| name == left.as_str() || name == agent)
+            })
+        };
+        let meant: Vec<String> = self.world.cooldowns.keys().filter(|left| is_meant(left)).cloned().collect();
+        for left in &meant {
+            turn.put_cooldown(&mut self.world, left, None);
+            let agent = left.split_once('/').map_or(left.as_str(), |(agent, _)| agent).to_owned();
+            let reach = reach(&self.settings.config, &agent, &self.doors.environment);
+            let provider = left.split_once('/').map(|(_, provider)| provider).or(reach.provider).map(str::to_owned);
+            if let Some(provider) = provider.filter(|provider| self.known.fails(provider)) {
+                self.mind(&agent, &provider, Verdict::given_a_chance(), now);
+            }
+        }
+        meant.into_iter().map(|left| format!("agent:{left}")).collect()
     }
 
     /// The model that an agent's program is given, past every provider that fails now; where only such do, one of theirs.
@@ -272,16 +296,16 @@ impl Engine {
     /// What stands against the models of a provider for that agent now.
     fn failure_of(&self, book: &ModelBook, agent: &str, provider: &str, now: Timestamp) -> Option<Cooldown> {
         let name = format!("{agent}/{provider}");
-        let own = self
-            .world
-            .cooldowns
-            .get(&name)
-            .map(|own| Cooldown { detail: format!("{name}: {}", own.detail), ..own.clone() });
+        let own = self.world.cooldowns.get(&name).map(|own| Cooldown {
+            detail: format!("{name}: {}; orch breaker reset agent:{name} lets it try at once", own.detail),
+            ..own.clone()
+        });
         let failing = book.failing.get(provider).filter(|_| self.is_served_by_key(book, agent, provider));
         let failing = failing.map(|failing| Cooldown {
             detail: format!("{}; orch models check {provider} asks again", failing.detail),
             ..failing.clone()
         });
-        [own, failing].into_iter().flatten().filter(|one| one.holds(now)).max_by_key(|one| one.until)
+        // Of two that last as long the agent's own, which says more.
+        [failing, own].into_iter().flatten().filter(|one| one.holds(now)).max_by_key(|one| one.until)
     }
 }

@@ -252,7 +252,7 @@ pub fn direct_model(config: &Config, environment: &Environment, asked: &str) -> 
 }
 
 /// What an agent's program can have.
-pub(super) fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> Reach<'a> {
+pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> Reach<'a> {
     let known = config.agents.answerer(agent);
     let kind = known.map_or(DialectKind::Command, |known| known.kind);
     let is_set = |name: &str| known.is_some_and(|known| known.env.contains_key(name)) || environment.contains_key(name);

@@ -305,9 +305,12 @@ fn of_breakers(routes: Routes) -> Routes {
             breakers::list,
         )
         .add(
-            post("/v1/breakers/reset", "Close a breaker by hand, or all; the answer is their names")
-                .body::<ResetBreakers>()
-                .answer::<Vec<String>>(),
+            post(
+                "/v1/breakers/reset",
+                "Close a breaker by hand, or all, and leave its agent alone no longer; the answer is their names",
+            )
+            .body::<ResetBreakers>()
+            .answer::<Vec<String>>(),
             breakers::reset,
         )
         .add(

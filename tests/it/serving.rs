@@ -179,6 +179,14 @@ fn one_provider_of_an_agent_is_left_alone_and_the_chain_goes_on_with_another() {
     sealed.serve();
     assert_eq!(sealed.orch(["status", "--json"]).ok().json()["left_alone"][0]["provider"], "google");
     held(&sealed, &named, "auth");
+    // A person who has mended it does not wait, and says so of both that hold it: the agent's own and the provider's answer.
+    let reset = sealed.orch(["breaker", "reset", "agent:many", "--json"]).ok().json();
+    assert_eq!(reset, json!(["agent:many/google"]));
+    wait_until("it to be tried again", RUN, || {
+        show(&sealed, &named)["runs"].as_array().is_some_and(|runs| runs.len() == 1)
+    });
+    let nobody = sealed.orch(["breaker", "reset", "agent:few"]).code_is(3);
+    assert!(nobody.stderr.contains("agent:few"), "{}", nobody.stderr);
     sealed.finish();
 }
 

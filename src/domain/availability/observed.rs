@@ -40,6 +40,11 @@ impl Verdict {
     pub fn worked() -> Self {
         Self::new(State::Available, "has just served a run")
     }
+
+    /// What counts when a person lets a provider that failed be tried again.
+    pub fn given_a_chance() -> Self {
+        Self::new(State::Available, "is tried again by hand")
+    }
 }
 
 impl State {
