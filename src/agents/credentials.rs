@@ -9,6 +9,10 @@ pub struct Credentials {
     pub variables: &'static [&'static str],
     /// The variable that names the directory of its files, the directory below HOME where it is not set, and the file.
     pub file: (&'static str, &'static str, &'static str),
+    /// Files of its settings, each below the directory that a variable names or one below HOME.
+    pub settings: &'static [(&'static str, &'static str, &'static str)],
+    /// Words in its settings, or among its arguments, that may lead it to another address or another key.
+    pub diverts: &'static [&'static str],
     /// They may also be where this cannot be seen (the keychain of macOS).
     pub keychain: bool,
     /// What logs a person in.
@@ -21,18 +25,27 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
         DialectKind::Claude => Some(Credentials {
             variables: &["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"],
             file: ("CLAUDE_CONFIG_DIR", ".claude", ".credentials.json"),
+            settings: &[("CLAUDE_CONFIG_DIR", ".claude", "settings.json")],
+            diverts: &["apiKeyHelper", "ANTHROPIC_", "CLAUDE_CODE_USE_"],
             keychain: true,
             login: "claude setup-token, or start claude and type /login",
         }),
         DialectKind::Codex => Some(Credentials {
             variables: &["OPENAI_API_KEY", "CODEX_API_KEY"],
             file: ("CODEX_HOME", ".codex", "auth.json"),
+            settings: &[("CODEX_HOME", ".codex", "config.toml")],
+            diverts: &["model_provider", "base_url", "--oss", "profile"],
             keychain: false,
             login: "codex login",
         }),
         DialectKind::Opencode => Some(Credentials {
             variables: &["OPENCODE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY"],
             file: ("", ".local/share/opencode", "auth.json"),
+            settings: &[
+                ("OPENCODE_CONFIG_DIR", ".config/opencode", "opencode.json"),
+                ("OPENCODE_CONFIG_DIR", ".config/opencode", "opencode.jsonc"),
+            ],
+            diverts: &["provider"],
             keychain: false,
             login: "opencode auth login",
         }),

@@ -12,7 +12,7 @@ use super::ui::text;
 use crate::api::types::NewProject;
 use crate::config::layers::{Layer, Loaded, load};
 use crate::config::{ConfigProblem, FileKind, Origin, Warning, json_schema, validate};
-use crate::engine::{OwnTemplate, content_id, own_templates};
+use crate::engine::{OwnTemplate, Sources, content_id, own_templates};
 use clap::Subcommand;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -106,8 +106,12 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     let (mut files, layers) = all_layers(context).await?;
     let (mut problems, warnings) = match load(&layers) {
         Ok(loaded) => {
-            let missing = validate::references(&loaded.config, &loaded.origins, &context.environment);
-            (missing, loaded.warnings)
+            let mut problems = validate::references(&loaded.config, &loaded.origins, &context.environment);
+            files.extend(policy(&loaded, context)?.unwrap_or_else(|problem| {
+                problems.push(problem);
+                None
+            }));
+            (problems, loaded.warnings)
         }
         Err(problems) => (problems, Vec::new()),
     };
@@ -129,6 +133,18 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
         }
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Usage })
+}
+
+/// The file of the policy that routes, where one is named and reads.
+fn policy(loaded: &Loaded, context: &Context) -> Result<Result<Option<PathBuf>, ConfigProblem>, CliError> {
+    let (home, environment) = (context.setup()?.home, context.environment.clone());
+    let sources = Sources { home, environment, flags: context.flags.clone() };
+    let key = "router.policy";
+    let wrong = |cause| {
+        ConfigProblem::new(loaded.origins.near(key).clone(), format!("{key}: {cause}"))
+            .hint("docs/routing-economics.md has the keys of a policy")
+    };
+    Ok(sources.policy(&loaded.config).map(|_| sources.policy_file(&loaded.config)).map_err(wrong))
 }
 
 fn told(files: &[PathBuf]) -> String {

@@ -130,6 +130,7 @@ impl Providers {
             answered = join_all(asked) => answered.into_iter().collect(),
         };
         let fails = |probe: &Probe| probe.verdict.state != Standing::Available;
+        answered.iter().for_each(|(provider, probe)| tell(provider, probe, stand.known.get(provider)));
         let is_news =
             answered.iter().any(|(provider, probe)| fails(probe) || stand.known.get(provider).is_some_and(fails));
         let good = answered.values().map(|probe| probe.verdict.fresh_until(probe.at)).chain(stand.good_until).min();
@@ -173,12 +174,17 @@ async fn ask(provider: &str, request: &Request) -> (String, Probe) {
     let reply = request.models().await;
     let at = SystemClock.now();
     let verdict = judge(&reply.outcome, at);
-    if verdict.state != Standing::Available {
-        tracing::info!(provider, state = verdict.state.as_str(), why = verdict.why, "a provider fails");
-    }
     let listed = (verdict.state == Standing::Available).then_some(Listed { at, models: reply.models });
     let took_ms = u64::try_from(reply.took.as_millis()).unwrap_or(u64::MAX);
     (provider.to_owned(), Probe { asked: request.asked(), at, verdict, took_ms, listed })
+}
+
+/// A failure goes into the log when it begins, and when it becomes another one.
+fn tell(provider: &str, probe: &Probe, before: Option<&Probe>) {
+    let (verdict, known) = (&probe.verdict, before.map(|before| (before.verdict.state, before.verdict.why.as_str())));
+    if verdict.state != Standing::Available && known != Some((verdict.state, verdict.why.as_str())) {
+        tracing::info!(provider, state = verdict.state.as_str(), why = verdict.why, "a provider fails");
+    }
 }
 
 impl Stand {

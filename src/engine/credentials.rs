@@ -5,7 +5,7 @@ use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::adapters::provider_api::{AddressError, Key, Request};
 use crate::agents::api::Endpoint;
-use crate::agents::{DialectKind, credentials, provider_of};
+use crate::agents::{Credentials, DialectKind, credentials, provider_of};
 use crate::config::Config;
 use crate::config::raw::RawProvider;
 use crate::config::resolved_agent::AgentConfig;
@@ -136,7 +136,10 @@ pub fn login_of(environment: &Environment, agent: &AgentConfig) -> Option<Result
 }
 
 fn file_of(environment: &Environment, kind: DialectKind) -> Option<PathBuf> {
-    let (variable, below, file) = credentials(kind)?.file;
+    found_at(environment, credentials(kind)?.file)
+}
+
+fn found_at(environment: &Environment, (variable, below, file): (&str, &str, &str)) -> Option<PathBuf> {
     let home = environment.get("HOME").map(|home| Path::new(home).join(below));
     let dir = environment.get(variable).map(PathBuf::from).or(home)?;
     Some(dir.join(file))
@@ -206,10 +209,14 @@ fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usabilit
 }
 
 /// Whether what an agent's program sends to a provider is the key of orch's own environment, by which orch asks it. A login
-/// that is stored goes before that, and a key or an address of the agent's own is another one.
+/// that is stored goes before that, a key or an address of the agent's own is another one, and its program's settings may
+/// name one: a word of that is enough for nobody to know.
 pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provider) -> bool {
     let own = |name: &str| agent.env.contains_key(name);
     if provider.key_variables.iter().any(|name| own(name)) || address_variable(&provider.id).is_some_and(own) {
+        return false;
+    }
+    if credentials(agent.kind).is_some_and(|known| may_be_diverted(environment, agent, &known)) {
         return false;
     }
     let Some(file) = file_of(environment, agent.kind) else { return true };
@@ -218,6 +225,20 @@ pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provi
         DialectKind::Opencode => !entries(&file).contains_key(&provider.id),
         DialectKind::Command | DialectKind::Api => true,
     }
+}
+
+/// Whether an agent's program may speak with another server, or with another key, than the environment says.
+fn may_be_diverted(environment: &Environment, agent: &AgentConfig, known: &Credentials) -> bool {
+    let diverts = |text: &str| known.diverts.iter().any(|word| text.contains(word));
+    let read = |place: &(&str, &str, &str)| {
+        let file = found_at(environment, *place)?;
+        file.is_file().then(|| fs::read_text(&file, LARGEST).unwrap_or_default())
+    };
+    let has_own_files = known.settings.iter().any(|(variable, ..)| agent.env.contains_key(*variable));
+    has_own_files
+        || agent.env.contains_key("HOME")
+        || agent.args.iter().any(|arg| diverts(arg))
+        || known.settings.iter().filter_map(read).any(|text| diverts(&text))
 }
 
 /// OpenCode keeps one entry for each provider that it is connected with; only their names are read.
@@ -231,4 +252,45 @@ fn stored(environment: &Environment, agent: &AgentConfig, usability: &mut Usabil
 fn entries(file: &Path) -> BTreeMap<String, IgnoredAny> {
     let text = fs::read_text(file, LARGEST).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::fs::{Durability, write_private};
+
+    /// Whether claude, codex and opencode of a home with that file send the keys of the environment.
+    fn sends_key(file: &str, text: &str) -> [bool; 3] {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join(file);
+        fs::create_dirs(path.parent().expect("a place")).expect("a directory");
+        write_private(&path, text.as_bytes(), Durability::Cached).expect("a file");
+        let environment = BTreeMap::from([("HOME".to_owned(), home.path().to_string_lossy().into_owned())]);
+        let (config, catalog) = (Config::default(), Catalog::built_in());
+        [("claude", "anthropic"), ("codex", "openai"), ("opencode", "openai")].map(|(agent, provider)| {
+            let provider = catalog.provider(provider).expect("a provider");
+            uses_key(&environment, config.agent(agent).expect("an agent"), provider)
+        })
+    }
+
+    #[test]
+    fn who_may_speak_with_another_server_or_key_says_nothing_of_the_key_in_the_environment() {
+        let rows = [
+            (".other/file", "anything", [true, true, true]),
+            (".claude/settings.json", r#"{"model": "opus"}"#, [true, true, true]),
+            (".claude/settings.json", r#"{"apiKeyHelper": "vault"}"#, [false, true, true]),
+            (".claude/settings.json", r#"{"env": {"ANTHROPIC_BASE_URL": "http://x"}}"#, [false, true, true]),
+            (".claude/.credentials.json", "{}", [false, true, true]),
+            (".codex/config.toml", "model = 'gpt'\n", [true, true, true]),
+            (".codex/config.toml", "model_provider = 'local'\n", [true, false, true]),
+            (".codex/auth.json", "{}", [true, false, true]),
+            (".config/opencode/opencode.json", r#"{"theme": "dark"}"#, [true, true, true]),
+            (".config/opencode/opencode.jsonc", r#"{"provider": {"openai": {}}}"#, [true, true, false]),
+            (".local/share/opencode/auth.json", r#"{"openai": {}}"#, [true, true, false]),
+            (".local/share/opencode/auth.json", r#"{"google": {}}"#, [true, true, true]),
+        ];
+        for (file, text, sends) in rows {
+            assert_eq!(sends_key(file, text), sends, "{file}: {text}");
+        }
+    }
 }

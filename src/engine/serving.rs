@@ -10,7 +10,7 @@ use super::world::Turn;
 use crate::domain::agent_model::{Misfit, Named, Reach, needs_of_labels};
 use crate::domain::availability::{Probe, Probes, State as Standing, Verdict};
 use crate::domain::ids::TaskId;
-use crate::domain::outcome::{Outcome, Side};
+use crate::domain::outcome::{FailureClass, Outcome, Side};
 use crate::domain::plan::Cooldown;
 use crate::domain::resolve::{Needs, Resolver};
 use crate::domain::retry::cooldown;
@@ -300,7 +300,9 @@ impl Engine {
             detail: format!("{name}: {}; orch breaker reset agent:{name} lets it try at once", own.detail),
             ..own.clone()
         });
-        let failing = book.failing.get(provider).filter(|_| self.is_served_by_key(book, agent, provider));
+        // Who does not answer orch may answer the agent, which goes another way: a run tells. Who answers no says it to both.
+        let said_no = book.failing.get(provider).filter(|failing| failing.class != FailureClass::Network);
+        let failing = said_no.filter(|_| self.is_served_by_key(book, agent, provider));
         let failing = failing.map(|failing| Cooldown {
             detail: format!("{}; orch models check {provider} asks again", failing.detail),
             ..failing.clone()

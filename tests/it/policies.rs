@@ -118,6 +118,8 @@ fn a_policy_that_does_not_read_is_told_and_the_last_good_one_stays() {
     write(&sealed, "ladder: [bot/strong]\n");
     wait_until("the policy to be read", RUN, || route(&sealed, &[])["model"] == "strong");
     assert_eq!(problem(&sealed), "");
+    let valid = sealed.orch(["config", "validate"]).ok().stdout;
+    assert!(valid.contains("cheap.yml is valid"), "{valid}");
     for (broken, place) in [
         ("ladder: [bot/strong\n", "cheap.yml: line"),
         ("ladders: [bot/weak]\n", "cheap.yml: line 1, column 1"),
@@ -129,6 +131,8 @@ fn a_policy_that_does_not_read_is_told_and_the_last_good_one_stays() {
         wait_until(&format!("{place} to be told"), RUN, || problem(&sealed).contains(place));
         assert!(problem(&sealed).contains("the one that was read before stays in force"), "{}", problem(&sealed));
         assert_eq!(route(&sealed, &[])["model"], "strong");
+        let invalid = sealed.orch(["config", "validate"]).code_is(2).stderr;
+        assert!(invalid.contains(place) && invalid.contains("router.policy"), "{invalid}");
     }
     write(&sealed, "ladder: [bot/strong-two]\n");
     wait_until("the policy to be read", RUN, || route(&sealed, &[])["model"] == "strong-two");
