@@ -86,7 +86,7 @@ fn a_provider_that_refuses_the_key_holds_whoever_names_its_model_and_nobody_else
     let other = add(&sealed, &["--agent", "bot", "--model", "openai/gpt-5.2"]);
     assert_eq!(done(&sealed, &other)["attempts"], 1, "nothing is known against openai");
     // Whoever asks for it gets it, whatever the provider said.
-    let ran = sealed.run_program_in(ORCH, &sealed.base().join("shop")).args(&["run", &id]).deadline(RUN).run();
+    let ran = sealed.run_program_in(ORCH, &sealed.base().join("shop")).args(["run", &id]).deadline(RUN).run();
     assert!(ran.ok().stdout.contains("finished"));
     assert_eq!(show(&sealed, &id)["status"], "done");
     assert!(provider.seen().iter().all(|seen| seen.line == "GET /v1/models"), "{:?}", provider.seen());
