@@ -7,6 +7,7 @@ pub mod fs;
 pub mod git;
 pub mod hidden_input;
 pub mod machine;
+pub mod outgoing;
 pub mod probes;
 pub mod process;
 pub mod provider_api;

@@ -10,11 +10,11 @@ mod question;
 pub use address::{Address, AddressError};
 pub use question::{NoAnswer, Talk};
 
-use super::clock;
+use super::{clock, outgoing};
 use crate::domain::availability::{Answer, Asked, Failure, HEADERS, Outcome, Said};
 use crate::domain::catalog::{Facts, ModelRef};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, LOCATION};
-use reqwest::{Client, Response, redirect, retry};
+use reqwest::{Client, Response};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -24,8 +24,6 @@ use std::time::Duration;
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(1);
-/// The same, where the answer takes long as well.
-const PATIENT_CONNECT: Duration = Duration::from_secs(10);
 /// How long everything may take for a list.
 const WHOLE: Duration = Duration::from_secs(3);
 /// The largest list of models that is read, in bytes.
@@ -154,9 +152,9 @@ impl Request {
     }
 
     async fn ask(&self) -> Result<(Answer, Vec<(ModelRef, Facts)>), Failure> {
-        let client = client(&self.address, WHOLE).map_err(|error| failure(&error))?;
-        let response = client.get(self.address.url()).headers(self.headers()).send().await;
-        let mut response = response.map_err(|error| failure(&error))?;
+        let client = client(&self.address, CONNECT)?;
+        let response = client.get(self.address.url()).headers(self.headers()).timeout(WHOLE).send().await;
+        let response = response.map_err(|error| failure(&error))?;
         let mut answer = Answer {
             status: response.status().as_u16(),
             headers: pacing(response.headers()),
@@ -165,11 +163,11 @@ impl Request {
         };
         if !response.status().is_success() {
             // The status says most of it, whatever becomes of the rest.
-            let body = body(&mut response, LARGEST_REFUSAL).await.unwrap_or_default();
+            let body = body(response, LARGEST_REFUSAL).await.unwrap_or_default();
             answer.said = list::refusal(&body);
             return Ok((answer, Vec::new()));
         }
-        let body = body(&mut response, LARGEST_LIST).await?;
+        let body = body(response, LARGEST_LIST).await?;
         let key = self.key.as_ref().map(|key| key.text.as_str());
         let Some(listed) = list::read(&self.provider, &body, key) else { return Ok((answer, Vec::new())) };
         answer.said = Said::Models(listed.count);
@@ -196,35 +194,12 @@ fn fingerprint(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// One that follows nobody and does nothing twice. What is on this machine is reached without a proxy and without TLS.
-fn client(address: &Address, whole: Duration) -> Result<Client, reqwest::Error> {
-    // It fails when it was done before.
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let client = Client::builder()
-        .user_agent(concat!("orch/", env!("CARGO_PKG_VERSION")))
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .referer(false)
-        .connect_timeout(if whole > WHOLE { PATIENT_CONNECT } else { CONNECT })
-        .timeout(whole);
-    let client = if address.is_loopback() { client.no_proxy() } else { client };
-    if address.is_encrypted() {
-        return client.build();
-    }
-    // Where no certificate is looked at, none needs to be on the machine.
-    let none = rustls::ClientConfig::builder().with_root_certificates(rustls::RootCertStore::empty());
-    client.tls_backend_preconfigured(none.with_no_client_auth()).build()
+fn client(address: &Address, connect: Duration) -> Result<Client, Failure> {
+    outgoing::client(address.is_encrypted(), address.is_loopback(), connect).map_err(|error| failure(&error))
 }
 
-async fn body(response: &mut Response, largest: usize) -> Result<Vec<u8>, Failure> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-        if body.len() + chunk.len() > largest {
-            return Err(Failure::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+async fn body(response: Response, largest: usize) -> Result<Vec<u8>, Failure> {
+    outgoing::body(response, largest).await.map_err(|error| failure(&error))?.ok_or(Failure::TooLarge)
 }
 
 fn pacing(headers: &HeaderMap) -> BTreeMap<String, String> {

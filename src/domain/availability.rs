@@ -136,7 +136,7 @@ impl Failure {
             Self::NoConnection => "cannot be reached".to_owned(),
             Self::Tls(why) => format!("no safe connection: {why}"),
             Self::CutOff => "its answer is cut off, or no HTTP".to_owned(),
-            Self::TooLarge => "its answer is larger than any list of models; is base_url right?".to_owned(),
+            Self::TooLarge => "its answer is larger than any of such a server (4 MB); is base_url right?".to_owned(),
         }
     }
 }

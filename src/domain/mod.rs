@@ -14,6 +14,7 @@ pub mod circle;
 pub mod claim;
 pub mod conflict;
 pub mod cost;
+pub mod count;
 pub mod delegation;
 pub mod edit;
 pub mod escalation;

@@ -1,5 +1,6 @@
 //! The words of the history: what an event did to a task, in a line. Decides nothing.
 
+use crate::domain::count;
 use crate::domain::event::Event;
 use crate::domain::evidence::IntegrationState;
 use crate::domain::ids::{RunId, TaskId};
@@ -26,8 +27,8 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::RunEnded { outcome, .. } => ("run_ended", format!("{}; {}", ended(outcome), then())),
         Event::Judged { evidence, .. } => {
             let seen = evidence.accepted.clone().unwrap_or_else(|| {
-                let (commits, files) = (evidence.commits.len(), evidence.files);
-                format!("{commits} commits, +{} −{} in {files} files", evidence.insertions, evidence.deletions)
+                let (commits, files) = (count::of(evidence.commits.len(), "commit"), count::of(evidence.files, "file"));
+                format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions)
             });
             ("judged", format!("{seen}; {}", then()))
         }

@@ -12,7 +12,6 @@ pub mod discord;
 mod handled;
 mod health;
 pub mod notifier;
-mod outgoing;
 mod pace;
 mod streams;
 pub mod telegram;

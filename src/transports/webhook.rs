@@ -3,8 +3,8 @@
 
 use super::Channel;
 use super::chat::Refusal;
-use super::outgoing;
 use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::outgoing;
 use crate::config::Secret;
 use crate::domain::channel::Saying;
 use crate::domain::notice::Notice;

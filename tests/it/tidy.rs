@@ -59,6 +59,7 @@ const TABLE: &[(&str, &[May])] = &[
             Room("domain"),
             Module("adapters", "clock"),
             Module("adapters", "crash"),
+            Module("adapters", "outgoing"),
             // The desktop is reached by a program.
             Module("adapters", "process"),
             Module("engine", "handle"),

@@ -10,6 +10,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use serde_json::Value;
 use std::time::Duration;
 
+/// How long a connection may take, where the answer takes long as well.
+const PATIENT_CONNECT: Duration = Duration::from_secs(10);
 /// The longest text of a refusal that is handed on, in characters.
 const LONGEST_REFUSAL: usize = 2_000;
 
@@ -77,18 +79,18 @@ impl Talk {
 
     async fn send(&self, question: &Value) -> Result<Reply, NoAnswer> {
         let failed = |error: &reqwest::Error| NoAnswer::Failed(failure(error));
-        let client = client(&self.address, self.patience).map_err(|error| failed(&error))?;
+        let client = client(&self.address, PATIENT_CONNECT).map_err(NoAnswer::Failed)?;
         let request = client.post(self.address.url()).headers(self.headers()).body(question.to_string());
-        let mut response = request.send().await.map_err(|error| failed(&error))?;
+        let response = request.timeout(self.patience).send().await.map_err(|error| failed(&error))?;
         if !response.status().is_success() {
-            return Err(self.refusal(&mut response).await);
+            return Err(self.refusal(response).await);
         }
-        let bytes = body(&mut response, LARGEST_LIST).await.map_err(NoAnswer::Failed)?;
+        let bytes = body(response, LARGEST_LIST).await.map_err(NoAnswer::Failed)?;
         let answer: Value = serde_json::from_slice(&bytes).map_err(|_| NoAnswer::Strange)?;
         read(self.api, &answer).ok_or(NoAnswer::Strange)
     }
 
-    async fn refusal(&self, response: &mut Response) -> NoAnswer {
+    async fn refusal(&self, response: Response) -> NoAnswer {
         let (status, headers) = (response.status().as_u16(), pacing(response.headers()));
         let bytes = body(response, LARGEST_REFUSAL).await.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);

@@ -6,6 +6,7 @@ use crate::cli::ui::table::{Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
 use crate::domain::batch::BatchState;
+use crate::domain::count;
 use crate::domain::task::Status;
 use std::borrow::Cow;
 
@@ -70,7 +71,7 @@ fn when(batch: &BatchView, now: &Now) -> String {
 pub fn summary(batch: &BatchView) -> String {
     let known = Status::ALL.iter().filter_map(|status| Some((status.as_str(), batch.counts.get(status.as_str())?)));
     let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
-    let tasks = if batch.tasks.len() == 1 { "1 task".to_owned() } else { format!("{} tasks", batch.tasks.len()) };
+    let tasks = count::of(batch.tasks.len(), "task");
     let busy = if batch.state.is_over() { String::new() } else { format!(", {} busy", busy(batch)) };
     format!("{tasks} ({}){busy}, {}", counts.join(", "), money(batch))
 }

@@ -6,6 +6,7 @@ use crate::cli::patterns::page::{similar, who};
 use crate::cli::task::sheet::Sheet;
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::text::line;
+use crate::domain::count;
 
 /// Everything that was found out.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
@@ -58,7 +59,7 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
     let Some(ForecastView { low_usd, median_usd, high_usd, samples, group }) = &outlook.forecast else {
         return format!("unknown: no priced run by {chosen} yet{unpriced}");
     };
-    let runs = if *samples == 1 { "1 run".to_owned() } else { format!("{samples} runs") };
+    let runs = count::of(*samples, "run");
     let of = match group.split_last() {
         None => format!("{runs} by {chosen}, whatever the task"),
         Some((last, [])) => format!("{runs} by {chosen} of this {last}"),

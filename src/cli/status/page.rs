@@ -11,6 +11,7 @@ use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
+use crate::domain::count;
 use crate::domain::task::Status;
 use std::borrow::Cow;
 
@@ -113,7 +114,7 @@ impl Page {
             Some(sum) => sum.to_string(),
             None => "unknown".to_owned(),
         };
-        let runs = if today.runs == 1 { "1 run".to_owned() } else { format!("{} runs", today.runs) };
+        let runs = count::of(today.runs, "run");
         let unpriced = match today.unpriced {
             0 => String::new(),
             some => format!(", {some} without a price"),

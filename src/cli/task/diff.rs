@@ -6,6 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::{line, output, width};
+use crate::domain::count;
 use crate::domain::ids::TaskId;
 use crate::domain::ruling::short;
 
@@ -31,7 +32,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 fn told(diff: &DiffView, paint: Paint) -> String {
     let (base, head) = (short(&diff.base), short(&diff.head));
-    let commits = if diff.commits == 1 { "1 commit".to_owned() } else { format!("{} commits", diff.commits) };
+    let commits = count::of(diff.commits, "commit");
     let whole = format!("{} at {head}: {commits} on {} ({base})", line(&diff.branch), line(&diff.base_branch));
     let mut told = format!("{}\n", paint.text(Role::Faint, whole));
     match &diff.patch {
@@ -67,7 +68,7 @@ fn stat(diff: &DiffView, paint: Paint) -> String {
         let pad = " ".repeat(widest - width(name));
         told.push_str(&format!("  {name}{pad} | {:>5} {bar}\n", plus + minus));
     }
-    let files = if diff.files.len() == 1 { "1 file".to_owned() } else { format!("{} files", diff.files.len()) };
+    let files = count::of(diff.files.len(), "file");
     told.push_str(&format!("  {files}, +{} −{}\n", diff.insertions, diff.deletions));
     told
 }

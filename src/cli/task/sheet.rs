@@ -7,6 +7,7 @@ use crate::api::types::{EvidenceView, IntegrationView, RunView, TaskView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
+use crate::domain::count;
 use crate::domain::evidence::{Check, CheckState};
 use crate::domain::ids::TaskId;
 use crate::domain::message::{Author, MessageState, Via};
@@ -268,7 +269,7 @@ fn outcome(run: &RunView) -> (Role, String) {
 
 fn evidence_fields(sheet: &mut Sheet, evidence: &EvidenceView) {
     let (files, plus, minus) = (evidence.files, evidence.insertions, evidence.deletions);
-    let files = if files == 1 { "1 file".to_owned() } else { format!("{files} files") };
+    let files = count::of(files, "file");
     sheet.field("base", line(short(&evidence.base)));
     let commits: Vec<_> = evidence.commits.iter().map(|sha| line(short(sha))).collect();
     let listed = if commits.is_empty() { "none".to_owned() } else { commits.join(" ") };

@@ -4,6 +4,7 @@ use super::ask::{self, Verb};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::domain::count;
 use crate::domain::ids::TaskId;
 use serde_json::json;
 use std::str::FromStr;
@@ -51,13 +52,9 @@ async fn all(context: &Context) -> Result<Exit, CliError> {
         context.ui.data("no task is blocked or needs review\n")?;
     } else {
         let ids: Vec<String> = sent.iter().map(|id| format!("#{id}")).collect();
-        context.ui.data(&format!("{} sent on: {}\n", tasks(sent.len()), ids.join(" ")))?;
+        context.ui.data(&format!("{} sent on: {}\n", count::of(sent.len(), "task"), ids.join(" ")))?;
         context.ui.note("next: orch task list");
     }
     link.close().await?;
     Ok(Exit::Done)
-}
-
-fn tasks(count: usize) -> String {
-    if count == 1 { "1 task".to_owned() } else { format!("{count} tasks") }
 }

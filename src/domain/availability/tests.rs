@@ -63,7 +63,7 @@ fn whoever_cannot_be_reached_is_unavailable() {
         (Failure::NoConnection, "cannot be reached"),
         (Failure::Tls("UnknownIssuer".to_owned()), "UnknownIssuer"),
         (Failure::CutOff, "cut off, or no HTTP"),
-        (Failure::TooLarge, "larger than any list"),
+        (Failure::TooLarge, "larger than any"),
     ] {
         let verdict = judge(&Outcome::Failed(failure), now());
         assert_eq!((verdict.state, verdict.until), (State::Unavailable, None));

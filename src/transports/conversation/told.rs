@@ -10,6 +10,7 @@ use crate::api::status::{Overview, SpendView};
 use crate::api::switches::PausesView;
 use crate::api::types::{ErrorCode, RowsView, TaskView, WhyView};
 use crate::domain::channel::{Button, Document, Passage, Press, Saying, Span};
+use crate::domain::count;
 use crate::domain::ids::TaskId;
 use crate::domain::message::MessageState;
 use crate::domain::money::Usd;
@@ -154,7 +155,7 @@ fn spend(today: &SpendView) -> String {
 
 fn money(sum: Option<Usd>, runs: u64, unpriced: u64) -> String {
     let sum = sum.map_or_else(|| "unknown".to_owned(), |sum| sum.to_string());
-    let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+    let runs = count::of(runs, "run");
     let unpriced = if unpriced > 0 { format!(", {unpriced} without a price") } else { String::new() };
     format!("{sum} ({runs}{unpriced})")
 }
@@ -199,8 +200,8 @@ pub fn task(view: &TaskView) -> Saying {
         passages.push(Passage::plain(cut(summary, LONGEST_WORDS)));
     }
     if let Some(Some(evidence)) = &view.evidence {
-        let (commits, files) = (evidence.commits.len(), evidence.files);
-        let told = format!("{commits} commits, +{} −{} in {files} files", evidence.insertions, evidence.deletions);
+        let (commits, files) = (count::of(evidence.commits.len(), "commit"), count::of(evidence.files, "file"));
+        let told = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
         passages.push(Passage::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
     }
     let choices = view.choices.iter().map(|choice| Passage::Line(vec![code(in_chat_words(choice))]));
@@ -261,11 +262,16 @@ pub fn receipt(view: &MessageView) -> Saying {
 
 /// What a branch would change, and buttons for whoever has seen it.
 pub fn diff(view: &DiffView, status: Status) -> Saying {
-    let commits = if view.commits == 1 { "1 commit".to_owned() } else { format!("{} commits", view.commits) };
+    let commits = count::of(view.commits, "commit");
     let mut passages = vec![
         Passage::Line(vec![bold(format!("#{} {} → {}", view.task_id, view.branch, view.base_branch))]),
         Passage::Line(vec![
-            words(format!("{commits}, +{} −{} in {} files, at ", view.insertions, view.deletions, view.files.len())),
+            words(format!(
+                "{commits}, +{} −{} in {}, at ",
+                view.insertions,
+                view.deletions,
+                count::of(view.files.len(), "file")
+            )),
             code(short(&view.head)),
         ]),
     ];

@@ -1,6 +1,7 @@
 //! Files that people sent, fetched from where Discord keeps them and from nowhere else: the address comes with a message.
 
-use crate::transports::{attached, outgoing};
+use crate::adapters::outgoing;
+use crate::transports::attached;
 use reqwest::Url;
 use std::time::Duration;
 

@@ -2,8 +2,8 @@
 //! ever stands in an error, and nothing here can be printed with it.
 
 use super::wire::{Parameters, Reply};
+use crate::adapters::outgoing;
 use crate::config::secret::Secret;
-use crate::transports::outgoing;
 use reqwest::Url;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
