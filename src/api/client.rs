@@ -125,8 +125,9 @@ impl Client {
     }
 
     async fn text(&self, method: Method, path: &str, body: Body) -> Result<Bytes, ClientError> {
-        // Only the routing question takes as long as a model does.
-        let patience = if path.ends_with("/route") { Duration::MAX } else { PATIENCE };
+        // A routing question takes as long as a model does, and a look at all worktrees as long as there are many.
+        let is_long = path.ends_with("/route") || path.starts_with("/v1/gc");
+        let patience = if is_long { Duration::MAX } else { PATIENCE };
         let answered = async {
             let response = self.send(method, path, body).await?;
             collect(accepted(response).await?).await

@@ -119,6 +119,14 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
                 "npm install -g @anthropic-ai/claude-code (or @openai/codex, or opencode-ai), and log in with it",
             ),
         );
+    } else if config.router.agents.iter().all(|name| program(name).is_none()) {
+        let detail =
+            format!("none of router.agents ({}) is installed: no task can be routed", config.router.agents.join(", "));
+        let there = config.agents.names().filter(|name| program(name).is_some()).collect::<Vec<_>>().join(", ");
+        findings.push(
+            Finding::new("router", Verdict::Bad, detail)
+                .remedy(format!("orch config set router.agents '[{there}]', or install one of them")),
+        );
     } else if config.router.mode == RouterMode::Llm && router == api::NAME {
         findings.push(router_by_key(context, config));
     } else if config.router.mode == RouterMode::Llm && program(router).is_none() {

@@ -75,6 +75,8 @@ impl Rung {
 pub struct Choice<'a> {
     /// Other agents that could take the task now.
     pub alternatives: &'a [String],
+    /// The same, and those who could if they were not left alone now.
+    pub candidates: &'a [String],
     /// `model_map`.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now.
@@ -158,7 +160,12 @@ mod tests {
     fn goes(escalation: &Escalation, task: &Task, free: &[&str]) -> Option<String> {
         let alternatives: Vec<String> = free.iter().map(|&agent| agent.to_owned()).collect();
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let choice = Choice { alternatives: &alternatives, model_for: &model_for, rests: &|_, _| false };
+        let choice = Choice {
+            alternatives: &alternatives,
+            candidates: &alternatives,
+            model_for: &model_for,
+            rests: &|_, _| false,
+        };
         let route = escalation.next(task, FailureClass::ChecksFailed, choice)?;
         Some(Rung { agent: route.agent, model: route.model }.to_string())
     }

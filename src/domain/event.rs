@@ -4,7 +4,7 @@ use super::circle::Circle;
 use super::evidence::{Evidence, Integration};
 use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
-use super::outcome::{Ending, Failure, Outcome};
+use super::outcome::{Ending, Failure, FailureClass, Outcome};
 use super::review::{Review, Reviewers};
 use super::route::RouteResult;
 use super::ruling::Ruling;
@@ -39,6 +39,11 @@ pub enum Event {
     RoutePostponed {
         /// When.
         until: jiff::Timestamp,
+    },
+    /// Whoever is to do it is left alone because a provider failed, and somebody else may be free.
+    ProviderRests {
+        /// What the failure was.
+        class: FailureClass,
     },
     /// A work run was begun.
     Launched {

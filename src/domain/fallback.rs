@@ -6,6 +6,7 @@ use super::outcome::FailureClass;
 use super::route::{Complexity, RouteResult};
 use super::serving::provider_in;
 use super::task::Task;
+use jiff::Timestamp;
 use serde::Serialize;
 
 /// The most rungs of a chain.
@@ -37,21 +38,45 @@ impl Fallback {
     /// that failed, or the same one with a model of another provider. `None`: nobody is, or the person has named the agent.
     pub fn next(&self, task: &Task, class: FailureClass, choice: Choice<'_>) -> Option<RouteResult> {
         let current = task.route.as_deref()?;
+        let mut rungs = self.rungs(task, choice, choice.alternatives).into_iter();
+        let (agent, model) = rungs.find(|(agent, model)| is_free(current, class, choice, (agent, model.as_deref())))?;
+        Some(RouteResult { agent, model, reason: format!("moved from {}: {class}", current.agent), ..current.clone() })
+    }
+
+    /// When the first of those who could take over besides its own agent is no longer left alone. `None`: there is nobody.
+    pub fn earliest(
+        &self,
+        task: &Task,
+        choice: Choice<'_>,
+        rests_until: &dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let current = task.route.as_deref()?;
+        let others = self.rungs(task, choice, choice.candidates).into_iter().filter(|(agent, model)| {
+            *agent != current.agent || model.as_deref().and_then(provider_in) != provider_of(current)
+        });
+        others.filter_map(|(agent, model)| rests_until(&agent, model.as_deref())).min()
+    }
+
+    /// The chain of a task: agents with their models; where there is none, `all` with their own models of `model_map`.
+    fn rungs(&self, task: &Task, choice: Choice<'_>, all: &[String]) -> Vec<(String, Option<String>)> {
+        let Some(current) = task.route.as_deref() else { return Vec::new() };
         if task.agent_is_pinned() || is_sticky(task) {
-            return None;
+            return Vec::new();
         }
         let chain = self.chain(current.complexity);
-        let all = choice.alternatives.iter().map(|agent| Rung { agent: agent.clone(), model: None });
+        let all = all.iter().map(|agent| Rung { agent: agent.clone(), model: None });
         let rungs: Vec<Rung> =
             if chain.is_empty() { all.collect() } else { chain.iter().take(DEPTH).cloned().collect() };
         let mapped = rungs.into_iter().map(|Rung { agent, model }| {
             let model = model.or_else(|| (choice.model_for)(current.complexity, &agent));
             (agent, model)
         });
-        let mut mapped = mapped.filter(|(agent, model)| is_free(current, class, choice, (agent, model.as_deref())));
-        let (agent, model) = mapped.next()?;
-        Some(RouteResult { agent, model, reason: format!("moved from {}: {class}", current.agent), ..current.clone() })
+        mapped.collect()
     }
+}
+
+fn provider_of(route: &RouteResult) -> Option<&str> {
+    route.model.as_deref().and_then(provider_in)
 }
 
 /// Whether that agent can take over with that model now. The one that failed can where its program has models of several
@@ -68,7 +93,7 @@ fn is_free(
     if *agent != current.agent {
         return choice.alternatives.contains(agent);
     }
-    let is_of_another = model.and_then(provider_in) != current.model.as_deref().and_then(provider_in);
+    let is_of_another = model.and_then(provider_in) != provider_of(current);
     class != FailureClass::AgentMissing && model.and_then(provider_in).is_some() && is_of_another
 }
 
@@ -118,7 +143,7 @@ mod tests {
     ) -> Option<String> {
         let alternatives: Vec<String> = free.iter().map(|&agent| agent.to_owned()).collect();
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let choice = Choice { alternatives: &alternatives, model_for: &model_for, rests };
+        let choice = Choice { alternatives: &alternatives, candidates: &alternatives, model_for: &model_for, rests };
         let route = fallback.next(task, FailureClass::RateLimited, choice)?;
         assert!(route.reason.starts_with("moved from "), "{}", route.reason);
         Some(format!("{} {}", route.agent, route.model.unwrap_or_default()))

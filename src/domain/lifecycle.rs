@@ -47,6 +47,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::RouteChosen { route, failed } => routed::on_chosen(&mut next, route, *failed),
         Event::RouteImpossible { reason } => routed::on_impossible(&mut next, reason),
         Event::ModelRefused { reason } => routed::on_model_refused(&mut next, reason),
+        Event::ProviderRests { class } => routed::on_resting(&mut next, *class, context),
         Event::RoutePostponed { until } => routed::on_postponed(&mut next, *until),
         Event::Launched { run } => on_launched(&mut next, run),
         Event::Placed { place } => on_placed(&mut next, place),

@@ -19,6 +19,7 @@ pub use words::{ends, told};
 use super::batch::Batch;
 use super::circle::Circle;
 use super::ids::TaskId;
+use super::outcome::FailureClass;
 use super::overlap::Overlap;
 use super::pause::Pauses;
 use super::service::Leave;
@@ -118,6 +119,9 @@ pub struct Plan {
     pub wake_at: Option<Timestamp>,
     /// Something begins, or would as soon as there is room: how the machine stands is worth a look.
     pub wants_room: bool,
+    /// Those that could begin if their agent were not left alone because a provider failed, as many as there is room for: the
+    /// most urgent first, with what the failure was.
+    pub stalled: Vec<(TaskId, FailureClass)>,
     /// Of those that begin, who meets whom in which file.
     pub overlaps: Vec<(TaskId, String)>,
 }
@@ -136,7 +140,8 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
     let ground = Ground::new(&snapshot.room.meetings, snapshot.tasks, snapshot.projects);
     let (plan, runnable, parts) = (Plan::default(), Vec::new(), BTreeMap::new());
     let batches = Batches::new(snapshot.batches, snapshot.projects);
-    let mut planner = Planner { snapshot, now, plan, runnable, tally, ground, batches, parts };
+    let stalled = Vec::new();
+    let mut planner = Planner { snapshot, now, plan, runnable, stalled, tally, ground, batches, parts };
     for task in snapshot.tasks.values() {
         if takes_slot(task) {
             planner.tally.take(task);
@@ -192,6 +197,8 @@ struct Planner<'a> {
     plan: Plan,
     /// Ready but for a slot.
     runnable: Vec<Ready<'a>>,
+    /// Ready but for their agent, which is left alone: minus priority, id, why.
+    stalled: Vec<(i64, TaskId, FailureClass)>,
     tally: Tally<'a>,
     ground: Ground<'a>,
     batches: Batches<'a>,
@@ -309,8 +316,11 @@ impl<'a> Planner<'a> {
         if let Some(on) = self.unmet(task) {
             self.hold(task.id, blocked_hold(&on));
             self.plan.actions.push(Action::Block(task.id, on));
-        } else if let Some(hold) = self.obstacle(task, not_before).or_else(|| self.cooling(task)) {
+        } else if let Some(hold) = self.obstacle(task, not_before) {
             self.hold(task.id, hold);
+        } else if let Some((hold, class)) = self.cooling(task) {
+            self.hold(task.id, hold);
+            self.stalled.push((task.spec.priority.saturating_neg(), task.id, class));
         } else {
             self.plan.wants_room = true;
             let agent = task.route.as_ref().map(|route| (route.agent.as_str(), route.model.as_deref()));
@@ -322,7 +332,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn cooling(&self, task: &Task) -> Option<Hold> {
+    fn cooling(&self, task: &Task) -> Option<(Hold, FailureClass)> {
         if task.run_now {
             return None;
         }
@@ -332,7 +342,7 @@ impl<'a> Planner<'a> {
         let of_model = self.snapshot.room.unserved.get(&task.id).map(|cooldown| (cooldown.detail.clone(), cooldown));
         let held = [of_agent, of_model].into_iter().flatten().filter(|(_, cooldown)| cooldown.holds(self.now));
         let (detail, cooldown) = held.max_by_key(|(_, cooldown)| cooldown.until)?;
-        Some(Hold::until(reason_of(cooldown.class), detail, cooldown.until))
+        Some((Hold::until(reason_of(cooldown.class), detail, cooldown.until), cooldown.class))
     }
 
     fn look_reviewed(&mut self, task: &'a Task, review: &'a ReviewStage) {
@@ -411,6 +421,9 @@ impl<'a> Planner<'a> {
                 Some(reason) => self.plan.holds.push((id, Hold::new(reason, String::new()))),
             }
         }
+        self.stalled.sort_unstable_by_key(|(urgency, id, _)| (*urgency, *id));
+        let stalled = self.stalled.iter().take(self.tally.free()).map(|(_, id, class)| (*id, *class));
+        self.plan.stalled = stalled.collect();
     }
 
     /// There is room for it; it may still meet somebody there.

@@ -17,6 +17,8 @@ pub const MAX_PROVIDER_FAILURES: u32 = 6;
 /// The same for failures that go away by themselves: with the pauses between them, an outage of about a day.
 pub const MAX_OUTAGE_FAILURES: u32 = 100;
 
+/// The pause after a first failure of one provider before another one is tried that could not be had, in seconds.
+const SOON: i64 = 15;
 /// The longest pause between two tries while a provider is out, in seconds, unless it names a time.
 const LONGEST_PAUSE: i64 = 900;
 /// The longest time that a provider is believed to mean when it says until when it limits. A week is usual; more than
@@ -58,17 +60,27 @@ pub struct Context<'a> {
     pub bounds: &'a Bounds,
     /// Other agents that could take the task now, best first.
     pub alternatives: &'a [String],
+    /// The same, and those who could if they were not left alone now.
+    pub candidates: &'a [String],
     /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now, because the model's provider failed.
     pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
+    /// Until when an agent is left alone with a model that it could be given otherwise; `None`: it is not, or cannot be had anyway.
+    pub rests_until: &'a dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
     /// What the routing policy says of a task whose work has failed; `None`: no policy decides.
     pub policy: &'a dyn Fn(&Task) -> Option<Word>,
 }
 
 impl<'a> Context<'a> {
-    fn choice(&self) -> Choice<'a> {
-        Choice { alternatives: self.alternatives, model_for: self.model_for, rests: self.rests }
+    /// What a step may choose from.
+    pub(super) fn choice(&self) -> Choice<'a> {
+        Choice {
+            alternatives: self.alternatives,
+            candidates: self.candidates,
+            model_for: self.model_for,
+            rests: self.rests,
+        }
     }
 }
 
@@ -118,17 +130,22 @@ fn first_pause(class: FailureClass) -> Option<i64> {
 
 /// When a task tries again whose provider is out: after twice as long as the last time, and not at the same moment as
 /// the tasks that failed beside it. A time that the provider names is believed until it has proved wrong several times.
-fn next_try(task: &Task, failure: &Failure, now: Timestamp) -> Option<Timestamp> {
+///
+/// `other`: when somebody else could take it over; who is free sooner than its own agent is not waited for in vain.
+fn next_try(task: &Task, failure: &Failure, now: Timestamp, other: Option<Timestamp>) -> Option<Timestamp> {
     let agent_rests = cooldown(failure, now)?;
+    let free = other.map_or(agent_rests, |other| other.min(agent_rests));
     let is_told = failure.retry_at.is_some_and(|at| at > now) && task.provider_failures < MAX_PROVIDER_FAILURES;
-    if task.provider_failures == 0 || is_told {
-        return Some(agent_rests);
+    if task.provider_failures == 0 || (is_told && free == agent_rests) {
+        return Some(free);
     }
-    let pause = first_pause(failure.class)?.checked_shl(task.provider_failures.min(8))?.min(LONGEST_PAUSE);
+    // What does not pass by itself is not what is waited for: somebody else is, who was never tried so often.
+    let first = if passes(failure.class) { first_pause(failure.class)? } else { SOON };
+    let pause = first.checked_shl(task.provider_failures.min(8))?.min(LONGEST_PAUSE);
     // An eighth of a quarter more for each of eight neighbours: no random number is needed to scatter them.
     let apart = pause * i64::try_from(task.id.0 % 8).ok()? / 32;
     let own = now.checked_add(SignedDuration::from_secs(pause + apart)).ok()?;
-    Some(own.max(agent_rests))
+    Some(own.max(free))
 }
 
 /// Whether a failure of the provider goes away by itself.
@@ -176,9 +193,11 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
             not_before: None,
         };
     }
-    if passes(failure.class) {
+    let other = context.bounds.fallback.earliest(task, context.choice(), context.rests_until);
+    if passes(failure.class) || other.is_some() {
         let run = again(failure, task.conversation.is_some());
-        return Next::Again { run, counts: false, route: None, not_before: next_try(task, failure, context.now) };
+        let not_before = next_try(task, failure, context.now, other);
+        return Next::Again { run, counts: false, route: None, not_before };
     }
     Next::Ask { question: format!("{agent} cannot work ({}): {}", failure.class, failure.detail) }
 }

@@ -47,7 +47,7 @@ impl Engine {
         if rules.is_empty() {
             if self.money.known.is_some() {
                 self.money = Money::default();
-                self.mind_pauses();
+                self.mind_pauses(now);
             }
             self.money.has_begun = true;
             return;
@@ -72,7 +72,7 @@ impl Engine {
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
         let advice = |name: &str| Some((name.to_owned(), purse.advice(&rules, name)?.to_owned()));
         self.money.advice = agents.filter_map(advice).collect();
-        self.mind_pauses();
+        self.mind_pauses(now);
     }
 
     fn read_money(&mut self, from: Date, today: Date, zone: &TimeZone) {

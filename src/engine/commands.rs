@@ -4,6 +4,7 @@ use super::edit::Parked;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::world::Turn;
+use crate::domain::agent_model::needs_of_labels;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
@@ -52,7 +53,7 @@ impl Engine {
                 turn.put_project(&mut self.world, project);
                 // What was just approved counts from the next word on.
                 self.settings = Arc::new(self.doors.sources.load(&self.world.projects, Some(&self.settings)));
-                self.mind_pauses();
+                self.mind_pauses(now);
                 turn.note(&mut self.world, now, None, None, "project_registered", text);
                 answer(turn, reply, Ok(()));
             }
@@ -290,16 +291,24 @@ impl Engine {
             });
         };
         let config = self.settings.for_task(&task, &self.world.projects);
-        let alternatives = self.alternatives(&task, now);
+        let book = self.book_of_failures(now);
+        let candidates = self.candidates(&task, now);
+        let is_left_alone = |agent: &String| self.world.cooldowns.get(agent).is_some_and(|c| c.holds(now));
+        let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
         let policy = |task: &Task| self.policy_word(task, now);
-        let rests = |agent: &str, model: Option<&str>| self.rests(agent, model, now);
+        let needs = needs_of_labels(&task.spec.labels);
+        let rests_until =
+            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), (agent, model, &needs), now);
+        let rests = |agent: &str, model: Option<&str>| rests_until(agent, model).is_some();
         let context = Context {
             now,
             bounds: &config.bounds(&task.spec),
             alternatives: &alternatives,
+            candidates: &candidates,
             model_for: &model_for,
             rests: &rests,
+            rests_until: &rests_until,
             policy: &policy,
         };
         let next = step(&task, event, &context)?;
@@ -313,17 +322,17 @@ impl Engine {
         Ok(next)
     }
 
-    /// Installed agents that are not cooling down and may spend something, in the configured order.
-    fn alternatives(&self, task: &Task, now: Timestamp) -> Vec<String> {
+    /// Other installed agents that are not paused or broken and may spend something, in the configured order.
+    fn candidates(&self, task: &Task, now: Timestamp) -> Vec<String> {
         let current = task.route.as_ref().map(|r| r.agent.as_str());
-        let free = |agent: &&String| {
-            let is_left_alone = self.world.cooldowns.get(*agent).is_some_and(|c| c.holds(now));
-            !is_left_alone && self.broken(agent, now).is_none() && Some(agent.as_str()) != current
+        let may_work = |agent: &&String| {
+            Some(agent.as_str()) != current
+                && self.settings.config.router.agents.contains(agent)
+                && self.broken(agent, now).is_none()
+                && !self.exhausted().contains(agent)
+                && !self.world.pauses.holds_agent(agent)
         };
-        let candidates = self.settings.installed.iter().filter(|a| self.settings.config.router.agents.contains(a));
-        let may_spend = |agent: &&String| !self.exhausted().contains(agent);
-        let candidates = candidates.filter(free).filter(may_spend);
-        candidates.filter(|agent| !self.world.pauses.holds_agent(agent)).cloned().collect()
+        self.settings.installed.iter().filter(may_work).cloned().collect()
     }
 }
 

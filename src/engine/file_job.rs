@@ -340,11 +340,9 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
                 return Writeback::Changed;
             }
             let applied = outline.apply(&text, &edits);
-            let refused: Vec<String> = applied
-                .refused
-                .iter()
-                .map(|r| r.error.as_ref().map_or_else(|| "there is no such entry".to_owned(), ToString::to_string))
-                .collect();
+            // An entry that is gone was taken out by a person, which is read as such.
+            let told = applied.refused.iter().filter_map(|refused| refused.error.as_ref());
+            let refused: Vec<String> = told.map(ToString::to_string).collect();
             let tasks = order.tasks.clone();
             let Some((new, next)) = applied.into_outline() else {
                 return Writeback::Written { outline: Some(outline), agreed: None, tasks, refused, known: None };

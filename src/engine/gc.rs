@@ -81,8 +81,8 @@ impl Engine {
     pub(super) fn collect_by_hand(&mut self, turn: &mut Turn, dry_run: bool, reply: Reply<Collected>) {
         if self.is_under_way(&JobKey::Collect) {
             let message = "worktrees are being looked through just now".to_owned();
-            let hint = Some("orch gc again in a moment".to_owned());
-            return answer(turn, reply, Err(EngineError::Invalid { message, hint }));
+            let hint = "orch gc again in a moment".to_owned();
+            return answer(turn, reply, Err(EngineError::InTheWay { message, hint }));
         }
         self.upkeep.collecting_for = Some(reply);
         self.spawn_once(Job::Collect { wish: if dry_run { Wish::DryRun } else { Wish::ByHand } });

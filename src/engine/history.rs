@@ -20,6 +20,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         }
         Event::RouteImpossible { reason } => ("route_impossible", reason.clone()),
         Event::ModelRefused { reason } => ("model_refused", reason.clone()),
+        Event::ProviderRests { .. } => ("rerouted", rerouted(after)),
         Event::RoutePostponed { until } => ("route_postponed", format!("the router is asked again at {until}")),
         Event::Launched { .. } => ("run_launched", launched(before, after)),
         Event::Placed { place } => ("placed", format!("{} in {}", place.branch, place.worktree.display())),
@@ -75,6 +76,13 @@ fn ruled(ruling: &Ruling, by: Option<&str>) -> (&'static str, String) {
         Ruling::Revert => ("revert_asked", format!("{who} wants its merge taken back")),
         Ruling::Reject { reason } => ("rejected", format!("{who} sends it back: {}", first_line(reason))),
     }
+}
+
+/// Who does it now, in place of one that is left alone.
+fn rerouted(after: &Task) -> String {
+    let Some(route) = &after.route else { return String::new() };
+    let model = route.model.as_ref().map(|model| format!("/{model}")).unwrap_or_default();
+    format!("{}{model}: {}", route.agent, route.reason)
 }
 
 fn launched(before: &Task, after: &Task) -> String {
@@ -151,6 +159,7 @@ pub fn run_of(event: &Event) -> Option<RunId> {
         | Event::RouteImpossible { .. }
         | Event::ModelRefused { .. }
         | Event::RoutePostponed { .. }
+        | Event::ProviderRests { .. }
         | Event::Placed { .. }
         | Event::IntegrationDue
         | Event::CancelAsked { .. }

@@ -198,7 +198,7 @@ impl Engine {
             observed,
             doors,
         };
-        engine.mind_pauses();
+        engine.mind_pauses(engine.doors.clock.now());
         (engine, handle)
     }
 
@@ -427,8 +427,11 @@ impl Engine {
     fn lift_cooldowns(&mut self, turn: &mut Turn, now: Timestamp) {
         let over: Vec<String> =
             self.world.cooldowns.iter().filter(|(_, c)| !c.holds(now)).map(|(agent, _)| agent.clone()).collect();
-        for agent in over {
-            turn.put_cooldown(&mut self.world, &agent, None);
+        for agent in &over {
+            turn.put_cooldown(&mut self.world, agent, None);
+        }
+        if !over.is_empty() {
+            self.mind_pauses(now);
         }
     }
 
@@ -437,6 +440,9 @@ impl Engine {
         for _ in 0..4 {
             let mut present = self.make_plan(now);
             if present.wants_room && self.look_at_machine(now) {
+                present = self.make_plan(now);
+            }
+            if self.looked && self.pass_over_resting(turn, &present, now) {
                 present = self.make_plan(now);
             }
             let begun = self.looked && self.begin(turn, &present, now);

@@ -50,7 +50,7 @@ impl Engine {
                 turn.note(&mut self.world, now, None, None, "config_problem", settings.problems.join("\n"));
             }
             self.settings = Arc::new(settings);
-            self.mind_pauses();
+            self.mind_pauses(now);
         }
         if let Some(jobs) = news.jobs.take() {
             if self.timetable.is_current(&news.known) {

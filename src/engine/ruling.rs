@@ -45,8 +45,10 @@ impl Engine {
                 now,
                 bounds: &bounds,
                 alternatives: &[],
+                candidates: &[],
                 model_for: &|_, _| None,
                 rests: &|_, _| false,
+                rests_until: &|_, _| None,
                 policy: &|_| None,
             };
             return step(&task, &event, &context).map(|_| task).map_err(refused);

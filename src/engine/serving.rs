@@ -9,9 +9,10 @@ use super::strategies::reach;
 use super::world::Turn;
 use crate::domain::agent_model::{Misfit, Named, Reach, needs_of_labels};
 use crate::domain::availability::{Probe, Probes, State as Standing, Verdict};
+use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::outcome::{FailureClass, Outcome, Side};
-use crate::domain::plan::Cooldown;
+use crate::domain::plan::{Cooldown, Plan};
 use crate::domain::resolve::{Needs, Resolver};
 use crate::domain::retry::cooldown;
 use crate::domain::serving::{left_alone, provider_in, resting, resting_providers};
@@ -110,6 +111,41 @@ impl Engine {
         resting(&self.world.cooldowns, agent, model, now).is_some()
     }
 
+    /// Until when an agent is left alone with that model, or nobody serves it, because a provider failed.
+    pub(super) fn rests_until(
+        &self,
+        book: Option<&ModelBook>,
+        (agent, model, needs): (&str, Option<&str>, &Needs),
+        now: Timestamp,
+    ) -> Option<Timestamp> {
+        let own = resting(&self.world.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.until);
+        let unserved = book.zip(model).and_then(|(book, model)| {
+            let question = (agent.to_owned(), model.to_owned(), needs.clone());
+            self.nobody_serves(book, &question, now).map(|cooldown| cooldown.until)
+        });
+        own.max(unserved)
+    }
+
+    /// The models, while a provider is known to fail: then it is worth a look who serves them.
+    pub(super) fn book_of_failures(&mut self, now: Timestamp) -> Option<Arc<ModelBook>> {
+        if self.known.is_fine(now) {
+            return None;
+        }
+        Some(self.book(now)).filter(|book| !book.failing.is_empty())
+    }
+
+    /// Lets others of their chains do what waits for an agent that is left alone, as far as there is room. Whether anything
+    /// has changed.
+    pub(super) fn pass_over_resting(&mut self, turn: &mut Turn, plan: &Plan, now: Timestamp) -> bool {
+        let mut moved = false;
+        for (id, class) in &plan.stalled {
+            let before = self.world.tasks.get(id).map(|task| task.route.clone());
+            let after = self.apply(turn, *id, &Event::ProviderRests { class: *class }, now);
+            moved |= after.is_ok_and(|task| Some(&task.route) != before.as_ref());
+        }
+        moved
+    }
+
     /// Whether a failure leaves one provider of several alone: that speaks against the provider, and not against the agent.
     pub(super) fn speaks_of_provider(&self, run: &Run, outcome: &Outcome, now: Timestamp) -> bool {
         let Outcome::Failed(failure) = outcome else { return false };
@@ -130,6 +166,7 @@ impl Engine {
             let cooldown = Cooldown { since: Some(now), until, class: failure.class, detail };
             let who = self.rest_of(&run.agent, run.model.as_deref());
             turn.put_cooldown(&mut self.world, &who, Some(cooldown));
+            self.mind_pauses(now);
         }
     }
 
@@ -184,6 +221,7 @@ impl Engine {
                 self.mind(&agent, &provider, Verdict::given_a_chance(), now);
             }
         }
+        self.mind_pauses(now);
         meant.into_iter().map(|left| format!("agent:{left}")).collect()
     }
 

@@ -35,7 +35,7 @@ impl Engine {
             turn.end_pause(&mut self.world, &scope);
             self.reviewers_are_back(turn, now);
         }
-        self.mind_pauses();
+        self.mind_pauses(now);
         Ok(Switched { changed, pauses: self.world.pauses.iter().cloned().collect() })
     }
 
@@ -75,14 +75,17 @@ impl Engine {
         }
     }
 
-    /// Whoever chooses an agent knows which ones are paused, or may spend nothing.
-    pub(super) fn mind_pauses(&mut self) {
+    /// Whoever chooses an agent knows which ones are paused, may spend nothing, or are left alone.
+    pub(super) fn mind_pauses(&mut self, now: Timestamp) {
         let agents = |pause: &Pause| match &pause.scope {
             PauseScope::Agent { name } => Some(name.clone()),
             PauseScope::All | PauseScope::Project { .. } => None,
         };
         let mut avoided: Vec<String> = self.world.pauses.iter().filter_map(agents).collect();
         avoided.extend_from_slice(self.exhausted());
+        let resting = self.world.cooldowns.iter().filter(|(_, cooldown)| cooldown.holds(now));
+        // One provider of several leaves the agent others.
+        avoided.extend(resting.map(|(name, _)| name.clone()).filter(|name| !name.contains('/')));
         if self.settings.avoided != avoided || self.settings.advice != *self.advice() {
             let advice = self.advice().clone();
             let settings = Arc::make_mut(&mut self.settings);

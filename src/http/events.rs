@@ -86,6 +86,10 @@ pub async fn follow(
         ApiError::new(ErrorCode::Usage, message, None)
     };
     let resumed = resumed.map(|text| text.parse().map_err(wrong)).transpose()?;
+    if let Some(id) = wanted.task.map(TaskId) {
+        let view = state.engine.look().await?;
+        super::tasks::task_in(&view, &state, id).await?;
+    }
     let after = match (resumed.or(wanted.after), wanted.since) {
         (Some(after), _) => Some(after),
         (None, Some(time)) => Some(state.engine.place_at(time).await?),

@@ -211,6 +211,9 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.status(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
         Some(told) => told,
+        None if hold.is_none() && state.process.mode == "command" => {
+            unattended(&task).unwrap_or_else(|| explain(&task, None, batch_of(&view, id)))
+        }
         None => explain(&task, hold.as_ref(), batch_of(&view, id)),
     };
     let batch = batch_of(&view, id).map(str::to_owned);
@@ -237,6 +240,25 @@ fn fares(view: &View, task: &Task) -> Option<(String, String)> {
         None => format!("{asked}it goes on by itself; `orch task interrupt {}` stops it", task.id),
     };
     Some((because, next))
+}
+
+/// Of a task that is under way while nobody serves: its agent works on by itself, all else waits.
+fn unattended(task: &Task) -> Option<(String, String)> {
+    let next = "`orch serve` goes on with it".to_owned();
+    match &task.state {
+        TaskState::InProgress { run, .. } => {
+            Some((format!("run {run} was under way when orch left, and goes on by itself if its agent lives"), next))
+        }
+        TaskState::InReview { run, .. } => {
+            Some((format!("the result of run {run} waits to be checked and integrated; nobody serves now"), next))
+        }
+        TaskState::New { .. }
+        | TaskState::Routed { .. }
+        | TaskState::Done
+        | TaskState::Blocked(_)
+        | TaskState::NeedsReview { .. }
+        | TaskState::Cancelled { .. } => None,
+    }
 }
 
 fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, String) {

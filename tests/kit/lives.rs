@@ -192,8 +192,10 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
             now: now(),
             bounds: &bounds,
             alternatives: &terms.alternatives,
+            candidates: &terms.alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
+            rests_until: &|_, _| None,
             policy: &|_| None,
         },
     )

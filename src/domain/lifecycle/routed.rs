@@ -2,6 +2,8 @@
 
 use super::{Refused, ask, refused};
 use crate::domain::ids::RunId;
+use crate::domain::outcome::FailureClass;
+use crate::domain::retry::Context;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{NextRun, State, Task};
 
@@ -41,6 +43,22 @@ pub(super) fn on_impossible(task: &mut Task, reason: &str) -> Result<(), Refused
 pub(super) fn on_model_refused(task: &mut Task, reason: &str) -> Result<(), Refused> {
     let State::Routed { .. } = task.state else { return Err(refused(task, "only a routed task is started")) };
     ask(task, reason.to_owned());
+    Ok(())
+}
+
+/// Somebody else of its chain does it, where one is free. Who was told something goes on with that, or waits.
+pub(super) fn on_resting(task: &mut Task, class: FailureClass, context: &Context<'_>) -> Result<(), Refused> {
+    let State::Routed { next, .. } = &task.state else { return Err(refused(task, "only a routed task waits so")) };
+    let next = match next {
+        NextRun::Fresh => NextRun::Fresh,
+        NextRun::Again { feedback, .. } => NextRun::Again { feedback: feedback.clone(), resume: false },
+        NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } => return Ok(()),
+    };
+    let Some(route) = context.bounds.fallback.next(task, class, context.choice()) else { return Ok(()) };
+    let State::Routed { counts, .. } = task.state else { return Ok(()) };
+    task.conversation = None;
+    task.route = Some(Box::new(route));
+    task.state = State::Routed { next, counts, not_before: None };
     Ok(())
 }
 

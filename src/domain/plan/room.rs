@@ -190,6 +190,11 @@ impl<'a> Tally<'a> {
         self.lacking_of_its_own(task).or_else(|| self.lacking_for_all())
     }
 
+    /// Slots that nobody holds.
+    pub(super) fn free(&self) -> usize {
+        self.room.pace.slots.saturating_sub(self.busy)
+    }
+
     fn lacking_for_all(&self) -> Option<HoldReason> {
         if self.busy < self.room.pace.slots {
             return None;

@@ -176,6 +176,24 @@ fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
 }
 
 #[test]
+fn what_could_begin_but_for_its_agent_is_told_as_far_as_there_is_room() {
+    let until = now() + SignedDuration::from_secs(60);
+    let (mut urgent, mut asked_for, mut late) = (routed(4), routed(2), routed(5));
+    urgent.spec.priority = 9;
+    asked_for.run_now = true;
+    let State::Routed { not_before, .. } = &mut late.state else { panic!("it waits") };
+    *not_before = Some(until);
+    let mut world = World::of([routed(1), asked_for, routed(3), urgent, late]);
+    let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
+    world.cooldowns.insert("claude".into(), cooldown);
+    let stalled = |slots| world.plan(slots).stalled.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
+    assert_eq!(stalled(9), [4, 1, 3]);
+    assert_eq!(stalled(3), [4, 1], "one has what is left");
+    assert_eq!(stalled(1), [] as [u64; 0]);
+    assert_eq!(world.plan(9).stalled[0].1, FailureClass::RateLimited);
+}
+
+#[test]
 fn a_model_that_nobody_serves_holds_its_task_alone_until_then_and_not_whom_a_person_asks_for() {
     let until = now() + SignedDuration::from_secs(60);
     let mut asked_for = routed(2);
