@@ -57,6 +57,24 @@ fn reaches(sealed: &SealedBox, id: u64, status: &str) {
 }
 
 #[test]
+fn what_was_under_way_when_orch_left_does_not_claim_to_be_looked_after() {
+    let (mut sealed, repo) = stage("engine: {max_parallel: 2}\n");
+    sealed.serve();
+    let id = add(&sealed, &repo, "waiter");
+    reaches(&sealed, id, "in_progress");
+    assert_eq!(why(&sealed, id)["next"], "it moves when the agent ends");
+    sealed.kill_daemon();
+    let told = why(&sealed, id);
+    assert!(told["because"].as_str().is_some_and(|told| told.contains("was under way when orch left")), "{told}");
+    assert_eq!(told["next"], "`orch serve` goes on with it");
+    sealed.serve();
+    reaches(&sealed, id, "in_progress");
+    sealed.orch(["task", "cancel", &id.to_string()]).ok();
+    reaches(&sealed, id, "cancelled");
+    sealed.finish();
+}
+
+#[test]
 fn a_cap_holds_its_own_and_lets_others_pass() {
     let (mut sealed, repo) = stage("engine: {max_parallel: 2}\n");
     sealed.serve();

@@ -161,6 +161,27 @@ fn a_healthy_home_has_nothing_to_tell() {
 }
 
 #[test]
+fn a_router_without_an_agent_that_is_there_is_bad_whoever_else_is_installed() {
+    let (sealed, _) = stage();
+    sealed.orch(["config", "set", "router.agents", "[claude, codex]"]).ok();
+    let found = found(&sealed, "router");
+    let told = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
+    let (Some("bad"), Some(detail), Some(remedy)) = told else { panic!("{found}") };
+    assert!(detail.contains("none of router.agents (claude, codex) is installed"), "{detail}");
+    assert!(remedy.contains("orch config set router.agents '[worker]'"), "{remedy}");
+    sealed.orch(["doctor"]).code_is(1);
+}
+
+#[test]
+fn the_history_of_a_task_that_is_not_there_is_not_an_empty_one() {
+    let (sealed, repo) = stage();
+    done(&sealed, &repo);
+    assert!(sealed.orch(["events", "--task", "1"]).ok().stdout.contains("task_added"));
+    let missing = sealed.orch(["events", "--task", "99"]).code_is(3);
+    assert!(missing.stderr.contains("99"), "{}", missing.stderr);
+}
+
+#[test]
 fn looking_at_a_home_that_is_not_there_makes_none() {
     let sealed = SealedBox::new();
     std::fs::remove_dir(sealed.orch_home()).unwrap();
