@@ -11,7 +11,7 @@ use orch::api::cost::{CostRow, CostView};
 use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
 use orch::api::messages::MessageView;
-use orch::api::models::ResolutionView;
+use orch::api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
 use orch::api::patterns::{
     NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
 };
@@ -40,6 +40,8 @@ use orch::domain::route::{AgentProfile, Complexity, RouteResult};
 use orch::domain::service::{Cause, Leave, ServiceEntry, ServiceKind};
 use orch::domain::task::{FileState, Phase, Run, Spec, Status, Task};
 use orch::domain::usability::{Usability, Way};
+use orch::domain::task_type::TaskType;
+use orch::domain::track_record::{Sample, Source, Verdict as Judged};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -468,6 +470,24 @@ fn every_field_of_the_models_is_documented() {
     let tags = page("docs/deep-dive/model-resolution.md");
     let missing: Vec<&str> =
         Tag::ALL.map(Tag::as_str).into_iter().filter(|tag| !tags.contains(&format!("| `{tag}` |"))).collect();
+    let sample = Sample {
+        source: Source::Person { number: 1, by: String::new(), note: String::new() },
+        title: String::new(),
+        task_type: TaskType::parse("fix"),
+        labels: Vec::new(),
+        project: None,
+        complexity: None,
+        agent: String::new(),
+        model: None,
+        ended_at: jiff::Timestamp::UNIX_EPOCH,
+        took: None,
+        cost: None,
+        verdict: Judged::Accepted,
+    };
+    let record = OwnRecordView::of(&[SampleView::from(sample)], jiff::Timestamp::UNIX_EPOCH);
+    assert!(record.is_some());
+    let about = ModelView::of(found.model, &usability);
+    must_name_keys_of(&ComparedView { about, record });
     assert!(missing.is_empty(), "docs/deep-dive/model-resolution.md has no row for {missing:?}");
 }
 

@@ -187,8 +187,8 @@ fn sentence(provider: &ProviderView, now: &Now) -> String {
     format!("{}{until}{by}{remedy}", provider.why)
 }
 
-/// Models side by side: one column each.
-pub fn compared(references: &[String], models: &[ModelView]) -> String {
+/// Models side by side: one column each, with `more` rows below.
+pub fn compared(references: &[String], models: &[ModelView], more: &[(&'static str, Vec<String>)]) -> String {
     let word = |yes: Option<bool>| match yes {
         Some(true) => "yes".to_owned(),
         Some(false) => "no".to_owned(),
@@ -224,6 +224,7 @@ fn laid_out(rows: &[(&str, Vec<String>)]) -> String {
         for (cell, width) in cells.iter().zip(&widths) {
             line.push_str(&format!("  {cell}{}", " ".repeat(width.saturating_sub(text::width(cell)))));
         }
+    rows.extend(more.iter().cloned());
         out.push_str(line.trim_end());
         out.push('\n');
     }
@@ -261,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_comparison_has_a_column_for_each() {
-        let told = compared(&["gpt-5.2".to_owned(), "big-pickle".to_owned()], &views());
+        let told = compared(&["gpt-5.2".to_owned(), "big-pickle".to_owned()], &views(), &[]);
         let row = |name: &str| {
             let line = told.lines().find(|line| line.starts_with(name)).expect("there");
             line.split_whitespace().skip(name.split_whitespace().count()).map(str::to_owned).collect::<Vec<_>>()
