@@ -77,6 +77,16 @@ fn what_is_spent_holds_the_next_task_until_tomorrow_and_a_higher_limit_lets_it_b
     add(&sealed, "Fourth", &[]);
     wait_until("the fourth to be done", RUN, || task(&sealed, "4")["status"] == "done");
     assert_eq!(task(&sealed, "4")["runs"][0]["model"], "scripted-small", "money is short");
+    let fourth = task(&sealed, "4");
+    assert_eq!(
+        (&fourth["route"]["model"], &fourth["worked_by"]["model"]),
+        (&json!("scripted-large"), &json!("scripted-small"))
+    );
+    let all = sealed.orch(["list", "--json"]).ok().json();
+    assert_eq!(all[3]["worked_by"]["model"], "scripted-small", "{all:#}");
+    let listed = sealed.orch(["list", "--all"]).ok().stdout;
+    let line = |title: &str| listed.lines().find(|line| line.contains(title)).unwrap_or_default().to_owned();
+    assert!(line("Fourth").contains("scripted-small") && line("Second").contains("scripted-large"), "{listed}");
     let told = sealed.orch(["events"]).ok().stdout;
     assert!(told.contains("model_degraded") && told.contains("scripted-small instead of scripted-large"), "{told}");
     assert!(told.contains("budget_exhausted") && told.contains("budget_short"), "{told}");

@@ -20,6 +20,7 @@ use orch::api::rulings::{DiffView, FileView};
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::api::worked::WorkedBy;
 use orch::domain::availability::{State as Standing, Verdict};
 use orch::domain::batch::BatchState;
 use orch::domain::breaker::{Breaker, Target};
@@ -120,7 +121,8 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let (task, run) = (full_task(now), a_run(now));
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
-    let context = TaskContext { hold: Some(&hold), ..TaskContext::default() };
+    let worked_by = Some(WorkedBy { agent: String::new(), model: None });
+    let context = TaskContext { hold: Some(&hold), worked_by, ..TaskContext::default() };
     let runs = vec![RunView::of(&run, "transcript.log".into(), now)];
     let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
     let messages = vec![MessageView::of(message, "")];
