@@ -25,6 +25,8 @@ pub struct PatternsView {
     pub label: Option<String>,
     /// How many samples there are of it.
     pub samples: u64,
+    /// How many there are in all.
+    pub total: u64,
     /// Whom to give such a task; `null`: nobody has done enough of it well enough.
     pub recommended: Option<Recommended>,
     /// Agents and models, the best first.
@@ -176,8 +178,6 @@ impl From<Sample> for SampleView {
     }
 }
 
-/// What became of a piece of work, as a person says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 /// Back again, as far as it was told: what a person recorded has lost its number.
 impl From<SampleView> for Sample {
     fn from(view: SampleView) -> Self {
@@ -202,6 +202,8 @@ impl From<SampleView> for Sample {
     }
 }
 
+/// What became of a piece of work, as a person says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It was good.

@@ -108,8 +108,19 @@ fn what_was_judged_speaks_for_whom_did_it_well() {
     assert!(told.starts_with("mute (its own choice) for any: 3 of 3 accepted: 100 %"), "{told}");
     let fixes = sealed.orch(["patterns", "stats", "--type", "fix", "--json"]).ok().json();
     assert_eq!((&fixes["samples"], &fixes["by_type"]["fix"][0]["agent"]), (&json!(2), &json!("mute")));
-    let elsewhere = sealed.orch(["patterns", "stats", "--project", "/nowhere", "--json"]).ok().json();
-    assert_eq!(elsewhere["samples"], 0);
+    for (args, hint) in [
+        (&["stats", "--project", "/nowhere"][..], "projects are shop"),
+        (&["recommend", "--project", "shpo"], "did you mean shop?"),
+        (&["recommend", "fixx"], "did you mean fix?"),
+        (&["stats", "--type", "bogus"], "types are feature, fix"),
+        (&["analyze", "--type", "fixx"], "did you mean fix?"),
+        (&["export", "--type", "fixx"], "did you mean fix?"),
+    ] {
+        let refused = sealed.orch([&["patterns"], args].concat()).code_is(2);
+        assert!(refused.stderr.contains(hint), "{args:?}: {}", refused.stderr);
+    }
+    let none = sealed.orch(["patterns", "stats", "--type", "ops", "--label", "x"]).ok().stdout;
+    assert_eq!(none, "no judged run is of type ops, with the label x; there are 5 judged runs in all\n");
     let here = sealed.orch(["patterns", "stats", "--project", "shop", "--json"]).ok().json();
     assert_eq!(here["samples"], 5, "the name of a project is its directory");
 
