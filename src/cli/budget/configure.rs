@@ -49,8 +49,8 @@ pub struct Period {
     /// What that is counted in
     #[arg(long, value_enum)]
     unit: Option<Counted>,
-    /// Percent of it that is kept for you
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=99))]
+    /// Percent of it that is kept for you: 20 or 20%
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     reserve: Option<u8>,
 }
 
@@ -84,6 +84,13 @@ fn daily(text: &str) -> Result<Daily, String> {
 }
 
 /// Writes how an account is paid.
+/// A percentage, with or without its sign.
+fn percent(text: &str) -> Result<u8, String> {
+    let plain = text.strip_suffix('%').map_or(text, str::trim_end);
+    let percent = plain.parse::<u8>().ok().filter(|percent| *percent < 100);
+    percent.ok_or_else(|| "expected percent from 0 to 99, as 20 or 20%".to_owned())
+}
+
 pub fn account(said: &Account, context: &Context) -> Result<Exit, CliError> {
     let known = agreed(&said.account, context)?;
     let before = known.as_ref().map_or(Billing::Token, |known| known.billing_type);
@@ -162,4 +169,19 @@ fn write(account: &str, changes: &[(&'static str, String)], context: &Context) -
         }
     }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn a_percentage_may_have_its_sign() {
+        for said in ["20", "20%", "20 %"] {
+            assert_eq!(percent(said), Ok(20), "{said}");
+        }
+        for said in ["", "%", "100", "100%", "-1", "0.2", "20%%", "20 percent"] {
+            assert!(percent(said).is_err(), "{said}");
+        }
+    }
 }
