@@ -14,10 +14,11 @@ use crate::api::worked::WorkedBy;
 use crate::domain::health::span;
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, Occupancy, directory, ends, told};
+use crate::domain::resolve::parse;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
-use crate::engine::handle::{Project, Request, SettledRow, View};
 use crate::domain::track_record::Worker;
+use crate::engine::handle::{Project, Request, SettledRow, View};
 use axum::Json;
 use axum::extract::State;
 use jiff::{SignedDuration, Timestamp};
@@ -145,8 +146,20 @@ pub(super) async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result
     }
 }
 
+/// A tag or a tier must be one that there is; other names the agents' programs may know.
+///
+/// # Errors
+/// It is none.
+pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
+    match model.map(parse) {
+        Some(Err(error)) => Err(ApiError::new(ErrorCode::Usage, error.to_string(), Some(&error.hint()))),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
 /// Adds a task.
 pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Answer<TaskView> {
+    check_model(new.model.as_deref())?;
     let spec = Spec {
         title: new.title,
         body: new.body,

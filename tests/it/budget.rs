@@ -180,3 +180,32 @@ fn while_nobody_knows_what_is_set_nothing_begins() {
     wait_until("the second to be done", RUN, || task(&sealed, "2")["status"] == "done");
     sealed.finish();
 }
+
+#[test]
+fn what_would_limit_nothing_is_warned_of_and_nothing_is_written_without_a_word() {
+    let sealed = SealedBox::new();
+    let bare = sealed.orch(["budget", "configure", "anthropic"]).code_is(2);
+    assert!(bare.stderr.contains("nothing was written") && bare.stderr.contains("--daily-budget"), "{}", bare.stderr);
+    assert!(!sealed.orch_home().join("config.yml").exists());
+    let odd = sealed.orch(["budget", "configure", "antropic", "--daily-budget", "5"]).ok();
+    assert!(
+        odd.stderr.contains("did you mean \"anthropic\"?") && odd.stderr.contains("limits nothing"),
+        "{}",
+        odd.stderr
+    );
+    let valid = sealed.orch(["config", "validate"]).ok();
+    assert!(valid.stderr.contains("budget.accounts.antropic: no provider"), "{}", valid.stderr);
+    assert_eq!(sealed.orch(["budget", "configure", "claude", "--daily-budget", "5"]).ok().stderr, "");
+
+    sealed.orch(["budget", "configure", "opencode", "--billing-type", "subscription"]).ok();
+    let period = ["budget", "configure-period", "opencode", "--start", "2026-02-01", "--end", "2026-03-01"];
+    for reserve in ["20%", "20", "20 %"] {
+        sealed.orch([&period[..], &["--allowance", "200", "--reserve", reserve]].concat()).ok();
+        assert_eq!(sealed.orch(["config", "get", "budget.accounts.opencode.reserve"]).ok().stdout, "20\n");
+    }
+    sealed.orch([&period[..], &["--allowance", "200", "--reserve", "120%"]].concat()).code_is(2);
+    sealed.orch(["config", "set", "budget.accounts.opencode.reserve", "30%"]).ok();
+    assert_eq!(sealed.orch(["config", "get", "budget.accounts.opencode.reserve_percent"]).ok().stdout, "30\n");
+    sealed.orch(["config", "set", "budget.accounts.opencode.reserve", "30%%"]).code_is(2);
+    sealed.finish();
+}
