@@ -19,7 +19,7 @@ pub fn oddities(config: &Config, origins: &Origins) -> Vec<ConfigProblem> {
     let catalog = Catalog::with(&config.model_additions());
     for (key, model) in named(config) {
         if let Some(error) = unknown(&model, config, &catalog) {
-            found.push(odd(&key, format!("{error} in orch's list")).hint(error.hint()));
+            found.push(odd(&key, error.to_string()).hint(error.hint()));
         }
     }
     found
