@@ -25,3 +25,4 @@ pub mod status;
 pub mod stream;
 pub mod switches;
 pub mod types;
+pub mod worked;

@@ -1,11 +1,14 @@
 //! Models, and which one a reference means, as programs and people read them.
 
+use super::patterns::SampleView;
 use crate::domain::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
 use crate::domain::money::Usd;
 use crate::domain::resolve::{Alternative, Policy, Resolution, Score};
+use crate::domain::track_record::{Sample, Standing, standings};
 use crate::domain::usability::Usability;
+use jiff::Timestamp;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A model with all that is known of it; what is not known is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -123,5 +126,66 @@ impl ResolutionView {
             alternatives: found.alternatives.clone(),
             warnings: found.warnings.clone(),
         }
+    }
+}
+
+/// A model beside others: what is known of it, and how it has done here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComparedView {
+    /// The model.
+    #[serde(flatten)]
+    pub about: ModelView,
+    /// How it has done here; `null`: no run of it was judged.
+    pub record: Option<OwnRecordView>,
+}
+
+/// How a model has done here, whichever agent worked with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OwnRecordView {
+    /// How many runs were judged.
+    pub samples: u64,
+    /// How many of them were accepted.
+    pub successes: u64,
+    /// How many of the samples a person recorded by hand.
+    pub by_hand: u64,
+    /// The share that was accepted, newer ones weighing more; from 0 to 1.
+    pub rate: f64,
+    /// Between which shares the true one lies, 95 times of a hundred.
+    pub ci95: [f64; 2],
+    /// What they cost; `null` where none told a price.
+    pub cost_usd: Option<Usd>,
+    /// How many told no price.
+    pub unpriced: u64,
+    /// What an accepted one cost, the others included; `null`: there is none, or no price.
+    pub per_success_usd: Option<Usd>,
+    /// How many seconds one took on average; `null`: not known.
+    pub mean_seconds: Option<i64>,
+    /// Agent and model as they were recorded.
+    pub recorded_as: BTreeSet<String>,
+}
+
+impl OwnRecordView {
+    /// From the judged runs of one model. `None`: there is none.
+    pub fn of(views: &[SampleView], now: Timestamp) -> Option<Self> {
+        let name = |view: &SampleView| format!("{} {}", view.agent, view.model.as_deref().unwrap_or_default());
+        let recorded_as = views.iter().map(name).collect();
+        // Of one worker, so that it is one standing.
+        let of_one = |view: &SampleView| Sample { agent: String::new(), model: None, ..Sample::from(view.clone()) };
+        let samples: Vec<Sample> = views.iter().map(of_one).collect();
+        let all = standings(&samples, now);
+        let own: &Standing = all.first()?;
+        let (low, high) = own.interval;
+        Some(Self {
+            samples: own.samples,
+            successes: own.successes,
+            by_hand: own.by_hand,
+            rate: own.rate,
+            ci95: [low, high],
+            cost_usd: own.spend.sum(),
+            unpriced: own.spend.unpriced,
+            per_success_usd: own.per_success(),
+            mean_seconds: own.took.map(|took| took.as_secs()),
+            recorded_as,
+        })
     }
 }

@@ -5,8 +5,9 @@ use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::route::Complexity;
 use crate::domain::task::Status;
-use crate::domain::track_record::{Sample, Source, Standing};
-use jiff::Timestamp;
+use crate::domain::task_type::TaskType;
+use crate::domain::track_record::{Sample, Source, Standing, Verdict};
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,6 +25,8 @@ pub struct PatternsView {
     pub label: Option<String>,
     /// How many samples there are of it.
     pub samples: u64,
+    /// How many there are in all.
+    pub total: u64,
     /// Whom to give such a task; `null`: nobody has done enough of it well enough.
     pub recommended: Option<Recommended>,
     /// Agents and models, the best first.
@@ -171,6 +174,30 @@ impl From<Sample> for SampleView {
             failure,
             by,
             note,
+        }
+    }
+}
+
+/// Back again, as far as it was told: what a person recorded has lost its number.
+impl From<SampleView> for Sample {
+    fn from(view: SampleView) -> Self {
+        let source = match (view.task_id, view.run_id) {
+            (Some(task), Some(run)) => Source::Run { task, run, attempt: view.attempt.unwrap_or(1) },
+            _ => Source::Person { number: 0, by: view.by.unwrap_or_default(), note: view.note.unwrap_or_default() },
+        };
+        Self {
+            source,
+            title: view.title,
+            task_type: TaskType::parse(&view.task_type),
+            labels: view.labels,
+            project: view.project,
+            complexity: view.complexity,
+            agent: view.agent,
+            model: view.model,
+            ended_at: view.ended_at,
+            took: view.seconds.map(SignedDuration::from_secs),
+            cost: view.cost_usd,
+            verdict: if view.accepted { Verdict::Accepted } else { Verdict::Failed(view.failure) },
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::health::HealthView;
 use super::messages::MessageView;
+use super::worked::WorkedBy;
 use crate::domain::change::Finding;
 use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
@@ -64,6 +65,9 @@ pub struct TaskView {
     pub worktree: Option<PathBuf>,
     /// Agent and model, and why.
     pub route: Option<RouteResult>,
+    /// Who made the last run of work; `null`: nobody yet.
+    #[serde(default)]
+    pub worked_by: Option<WorkedBy>,
     /// Attempts begun.
     pub attempts: u32,
     /// What it cost so far, as far as known.
@@ -239,9 +243,9 @@ pub struct TaskRow {
     pub id: TaskId,
     /// Where it stands.
     pub status: Status,
-    /// Agent.
+    /// The agent of the last run of work, before the first one that of the route.
     pub agent: Option<String>,
-    /// Model.
+    /// The model of the same.
     pub model: Option<String>,
     /// Title.
     pub title: String,
@@ -374,6 +378,7 @@ impl TaskView {
             branch: task.place.as_ref().map(|p| p.branch.clone()),
             worktree: task.place.as_ref().map(|p| p.worktree.clone()),
             route: task.route.as_deref().cloned(),
+            worked_by: context.worked_by.clone(),
             attempts: task.attempts,
             cost_usd: task.cost,
             summary: task.summary.clone(),
@@ -420,6 +425,8 @@ impl TaskView {
 /// What a task's view needs beside the task.
 #[derive(Debug, Default)]
 pub struct TaskContext<'a> {
+    /// Who made the last run of work.
+    pub worked_by: Option<WorkedBy>,
     /// The directory it belongs to when it names none itself.
     pub dir: Option<&'a std::path::Path>,
     /// Its project's name.

@@ -104,9 +104,11 @@ fn plain(value: &Value) -> String {
 
 async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     let (mut files, layers) = all_layers(context).await?;
-    let (mut problems, warnings) = match load(&layers) {
+    let mut odd = Vec::new();
+    let (mut problems, mut warnings) = match load(&layers) {
         Ok(loaded) => {
             let mut problems = validate::references(&loaded.config, &loaded.origins, &context.environment);
+            odd.extend(validate::odd::oddities(&loaded.config, &loaded.origins).into_iter().map(Warning::Odd));
             files.extend(policy(&loaded, context)?.unwrap_or_else(|problem| {
                 problems.push(problem);
                 None
@@ -115,6 +117,7 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
         }
         Err(problems) => (problems, Vec::new()),
     };
+    warnings.extend(odd);
     for OwnTemplate { path, problem } in own_templates(&context.setup()?.home) {
         problems.extend(problem.map(|(line, cause)| {
             ConfigProblem::new(Origin::file(&path, line, 1), cause)
@@ -194,7 +197,8 @@ async fn is_approved(path: &Path, text: &str, context: &Context) -> bool {
     let Some(dir) = path.parent() else { return false };
     let Ok(mut link) = context.link().await else { return false };
     let projects: Result<Vec<NewProject>, _> = link.get("/v1/projects").await;
-    link.close().await.ok();
+    // What is wrong with the settings is told by whoever asked for them, and once.
+    link.leave().await.ok();
     let id = content_id(text.as_bytes());
     projects.is_ok_and(|all| all.iter().any(|p| p.dir == dir && p.approved.as_deref() == Some(id.as_str())))
 }

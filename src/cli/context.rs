@@ -266,6 +266,11 @@ impl Link {
         Ok(())
     }
 
+    /// Lets go of the engine, and tells nothing.
+    pub async fn leave(self) -> Result<(), CliError> {
+        self.engine.leave().await
+    }
+
     /// Tells what is wrong with `tasks.yml` or `config.yml`, and lets go of the engine.
     pub async fn close(self) -> Result<(), CliError> {
         let status = match &self.engine {

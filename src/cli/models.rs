@@ -1,8 +1,9 @@
 //! `orch models …`: which models there are, which one a reference means and why, some side by side, and whether their
 //! providers can be used now. Needs the settings, the environment and what providers answered last, hence no engine; one that
-//! runs is asked what it has decided.
+//! runs is asked what it has decided, and only a comparison asks for the runs of the past.
 
 mod check;
+mod compare;
 pub mod set;
 pub mod show;
 
@@ -59,7 +60,7 @@ enum Command {
         #[arg(long, value_name = "TOKENS")]
         min_context: Option<u64>,
     },
-    /// Show models side by side: price, capabilities, limits
+    /// Show models side by side: price, capabilities, limits, and how they have done here: judged runs, accepted ones, cost per accepted
     Compare {
         /// References, at least two
         #[arg(required = true, num_args = 2..)]
@@ -183,7 +184,7 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             let needs = Needs { capabilities: require.into_iter().collect(), min_context };
             resolve(&stand, &reference.join(" "), &needs, context)
         }
-        Command::Compare { references } => compare(&Stand::look(context)?, &references, context),
+        Command::Compare { references } => alone(compare::run(Stand::look(context)?, &references, context)),
         Command::Set { model, of } => alone(set::run(Some(model), of, context)),
         Command::Reset { of } => alone(set::run(None, of, context)),
         // Its lowest codes are answers: what went wrong has another one.
@@ -230,19 +231,6 @@ fn resolve(stand: &Stand, reference: &str, needs: &Needs, context: &Context) -> 
         context.ui.json(&view)?;
     } else {
         context.ui.data(&show::resolved(&view))?;
-    }
-    Ok(Exit::Done)
-}
-
-fn compare(stand: &Stand, references: &[String], context: &Context) -> Result<Exit, CliError> {
-    let mut models = Vec::new();
-    for reference in references {
-        models.push(stand.view(stand.resolver().resolve(reference, &Needs::default())?.model));
-    }
-    if context.ui.is_json() {
-        context.ui.json(&models)?;
-    } else {
-        context.ui.data(&show::compared(references, &models))?;
     }
     Ok(Exit::Done)
 }

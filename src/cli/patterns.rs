@@ -111,11 +111,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.present(&format!("/v1/patterns/similar?text={}&limit={limit}", encoded(&text)), told).await
         }
         Command::Stats { task_type, of } => {
-            let told = |view: &PatternsView, _: &_, paint| page::standings(&view.rows, columns, paint);
+            let told = |view: &PatternsView, _: &_, paint| page::standings(view, columns, paint);
             context.present(&path(&of, task_type.as_deref()), told).await
         }
         Command::Analyze { task_type, of } => {
-            let told = |view: &PatternsView, _: &_, paint| page::failures(&view.rows, columns, paint);
+            let told = |view: &PatternsView, _: &_, paint| page::failures(view, columns, paint);
             context.present(&path(&of, task_type.as_deref()), told).await
         }
         Command::Report { of } => {

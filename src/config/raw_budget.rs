@@ -2,7 +2,7 @@
 
 use crate::domain::budget::{Billing, Unit};
 use crate::domain::money::Usd;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ pub struct RawBudget {
     /// Dollars for each project in a day; null = no limit.
     pub per_project: Option<Usd>,
     /// Percent of a limit from which on cheaper models are taken.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(schema_with = "of_a_limit")]
     pub degrade_percent: Option<u8>,
     /// The same for the allowance of a subscription.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(schema_with = "of_a_limit")]
     pub warn_percent: Option<u8>,
     /// Percent from which on nothing more begins but tasks with the label critical.
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(schema_with = "of_a_limit")]
     pub exhaust_percent: Option<u8>,
     /// What is agreed with providers, by their names or by those of agents.
     pub accounts: Option<BTreeMap<String, Option<RawAccount>>>,
@@ -45,8 +45,25 @@ pub struct RawAccount {
     /// What the allowance is counted in.
     pub unit: Option<Unit>,
     /// Of subscription: percent of the allowance that is kept for you.
-    #[schemars(range(min = 0, max = 99))]
+    #[schemars(schema_with = "kept", extend("x-orch-alias" = "reserve"))]
     pub reserve_percent: Option<u8>,
     /// The lower, the sooner it is recommended.
     pub priority: Option<i64>,
+}
+
+fn of_a_limit(_: &mut SchemaGenerator) -> Schema {
+    percent(1, 100)
+}
+
+fn kept(_: &mut SchemaGenerator) -> Schema {
+    percent(0, 99)
+}
+
+/// A whole number, or the same with a sign: `20`, `20%`.
+fn percent(min: u8, max: u8) -> Schema {
+    json_schema!({ "anyOf": [
+        { "type": "integer", "minimum": min, "maximum": max },
+        { "type": "string", "pattern": "^[0-9]{1,3} ?%$" },
+        { "type": "null" },
+    ] })
 }

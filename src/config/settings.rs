@@ -80,7 +80,7 @@ impl Reader<'_> {
             (Shape::Section(_) | Shape::Map(_), other) => self.wrong(node, expected(shape, other)),
             (_, Value::Null) => self.set(node, Json::Null),
             (Shape::List { .. }, Value::List(items)) => self.list(node, items),
-            (Shape::Number { .. } | Shape::Dollars | Shape::Flag, Value::Text(_)) => {
+            (Shape::Number { percent: false, .. } | Shape::Dollars | Shape::Flag, Value::Text(_)) => {
                 self.wrong(node, expected(shape, &node.value))
             }
             (Shape::Flag, Value::Bool(value, _)) => self.set(node, Json::from(*value)),
@@ -201,9 +201,9 @@ fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
     match shape {
         Shape::Text => Ok(text.into()),
         Shape::Flag => text.parse::<bool>().map(Json::from).map_err(|_| refused()),
-        Shape::Number { min, max } => match text.parse::<u64>() {
-            Ok(number) if (min..=max).contains(&&number) => Ok(number.into()),
-            Ok(_) | Err(_) => {
+        Shape::Number { min, max, percent } => match number(text, *percent) {
+            Some(number) if (min..=max).contains(&&number) => Ok(number.into()),
+            Some(_) | None => {
                 Err(format!("expected {}, found {}", shape.expected(), Value::Number(text.to_owned()).found()))
             }
         },
@@ -217,6 +217,12 @@ fn scalar(text: &str, shape: &Shape) -> Result<Json, String> {
         Shape::Choice(words) => Err(format!("{}{}", refused(), did_you_mean(text, words.iter().map(String::as_str)))),
         Shape::List { .. } | Shape::Section(_) | Shape::Map(_) => Err(refused()),
     }
+}
+
+/// A whole number; a percentage may say that it is one.
+fn number(text: &str, percent: bool) -> Option<u64> {
+    let plain = if percent { text.strip_suffix('%').map_or(text, str::trim_end) } else { text };
+    plain.parse().ok()
 }
 
 #[cfg(test)]

@@ -55,6 +55,8 @@ pub enum Shape {
         min: u64,
         /// Largest.
         max: u64,
+        /// It may have a `%` behind it.
+        percent: bool,
     },
     /// An amount of US dollars: zero or more, with decimals or without.
     Dollars,
@@ -243,7 +245,8 @@ impl Shape {
             Self::List { .. } => "a list".to_owned(),
             Self::Text => "a text".to_owned(),
             Self::Flag => "true or false".to_owned(),
-            Self::Number { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max, percent: false } => format!("a whole number from {min} to {max}"),
+            Self::Number { min, max, percent: true } => format!("percent from {min} to {max}, as 20 or 20%"),
             Self::Dollars => "an amount in dollars such as 2.50".to_owned(),
             Self::Choice(words) => format!("one of {}", words.join(", ")),
         }
@@ -251,8 +254,14 @@ impl Shape {
 }
 
 fn from_schema(schema: &Value) -> Shape {
-    if let Some(inner) = schema["anyOf"].as_array().and_then(|options| options.first()) {
-        return from_schema(inner);
+    if let Some([inner, others @ ..]) = schema["anyOf"].as_array().map(Vec::as_slice) {
+        return match from_schema(inner) {
+            // Of numbers only a percentage may be a text as well.
+            Shape::Number { min, max, .. } => {
+                Shape::Number { min, max, percent: others.iter().any(|other| other["type"] == "string") }
+            }
+            shape => shape,
+        };
     }
     if let Some(options) = schema["oneOf"].as_array() {
         return Shape::Choice(options.iter().filter_map(|o| o["const"].as_str()).map(str::to_owned).collect());
@@ -275,7 +284,7 @@ fn from_schema(schema: &Value) -> Shape {
     }
     if is("integer") {
         let bound = |name: &str, otherwise| schema[name].as_u64().unwrap_or(otherwise);
-        return Shape::Number { min: bound("minimum", 0), max: bound("maximum", u64::MAX) };
+        return Shape::Number { min: bound("minimum", 0), max: bound("maximum", u64::MAX), percent: false };
     }
     if is("number") {
         return Shape::Dollars;
@@ -308,7 +317,9 @@ mod tests {
     #[test]
     fn every_kind_of_value_is_recognized_in_the_schema() {
         assert_eq!(at("router.mode"), &Shape::Choice(vec!["llm".to_owned(), "round_robin".to_owned()]));
-        assert_eq!(at("router.timeout_seconds"), &Shape::Number { min: 1, max: 3600 });
+        assert_eq!(at("router.timeout_seconds"), &Shape::Number { min: 1, max: 3600, percent: false });
+        assert_eq!(at("budget.accounts.any.reserve"), &Shape::Number { min: 0, max: 99, percent: true });
+        assert_eq!(at("budget.degrade_percent"), &Shape::Number { min: 1, max: 100, percent: true });
         assert_eq!(at("router.agents"), &Shape::List { separator: ',' });
         assert_eq!(at("workflow.checks"), &Shape::List { separator: '\n' });
         assert_eq!(at("workflow.base_branch"), &Shape::Text);

@@ -4,6 +4,7 @@
 mod budget;
 mod channels;
 mod models;
+pub mod odd;
 mod rungs;
 
 use super::origin::{Origin, Origins};
@@ -13,6 +14,7 @@ use super::resolved::Config;
 use super::resolved_agent::{AgentConfig, KNOWN};
 use crate::agents::{DialectKind, api};
 use crate::domain::redact::{Pattern, PatternError};
+use crate::domain::resolve::{ResolveError, parse};
 use crate::domain::strategy::parse_share;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -198,7 +200,7 @@ impl Check<'_> {
             self.wrong("router.agents", "needs at least one agent");
         }
         router.agents.iter().for_each(|name| self.known_agent("router.agents", name));
-        self.word("router.model", &router.model);
+        self.model("router.model", &router.model);
         if let Err(problem) = parse_share(&router.explore) {
             self.wrong("router.explore", problem);
         }
@@ -214,7 +216,7 @@ impl Check<'_> {
         for (tier, models) in tiers {
             for (agent, model) in models {
                 let key = format!("model_map.{tier}.{agent}");
-                self.word(&key, model);
+                self.model(&key, model);
                 if let Some(message) = self.stranger(agent) {
                     let problem = ConfigProblem::new(self.origins.near(&key).clone(), format!("{key}: {message}"));
                     self.found.push(Inconsistency { problem, project_may: true });
@@ -250,6 +252,15 @@ impl Check<'_> {
             && (name.trim().is_empty() || name.chars().any(char::is_control))
         {
             self.wrong("name", "must be a line of text");
+        }
+    }
+
+    /// A model as an agent's program writes it, or a tag or tier, which must be one that there is: no program knows them.
+    fn model(&mut self, key: &str, value: &str) {
+        self.word(key, value);
+        if let Err(error @ (ResolveError::UnknownTag { .. } | ResolveError::UnknownTier { .. })) = parse(value) {
+            let problem = ConfigProblem::new(self.origins.near(key).clone(), format!("{key}: {error}"));
+            self.found.push(Inconsistency { problem: problem.hint(error.hint()), project_may: false });
         }
     }
 

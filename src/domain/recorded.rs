@@ -154,6 +154,8 @@ pub enum BadRecord {
     Project {
         /// As it was written.
         project: String,
+        /// What may have been meant.
+        meant: Option<String>,
         /// What there is.
         known: String,
     },
@@ -196,6 +198,7 @@ impl BadRecord {
             Self::Model { hint, .. } => hint.clone(),
             Self::Agent { known, .. } => format!("agents are {known}"),
             Self::WhichAgent { known, .. } => format!("name it with --agent: {known}"),
+            Self::Project { meant: Some(meant), .. } => format!("did you mean {meant}?"),
             Self::Project { known, .. } if known.is_empty() => "register it by `orch init` there".to_owned(),
             Self::Project { known, .. } => format!("projects are {known}; `orch init` registers another"),
             Self::Cost { .. } => "leave the cost out where it is not known".to_owned(),
@@ -254,7 +257,11 @@ pub fn check(word: Word, known: &Known, now: Timestamp) -> Result<Recorded, BadR
     })
 }
 
-fn of_type(word: &str, known: &Known) -> Result<String, BadRecord> {
+/// The type that a word means.
+///
+/// # Errors
+/// Nobody here has heard of it.
+pub fn of_type(word: &str, known: &Known) -> Result<String, BadRecord> {
     let found = TaskType::parse(word).to_string();
     let is_empty = word.trim().is_empty();
     if !is_empty && (TYPES.contains(&found.as_str()) || known.own_types.contains(&found)) {
@@ -296,11 +303,19 @@ fn of_agent(word: Option<&str>, model: &str, known: &Known) -> Result<String, Ba
     }
 }
 
-fn of_project(word: &str, known: &Known) -> Result<PathBuf, BadRecord> {
+/// The repository that a name or a directory means.
+///
+/// # Errors
+/// None that is registered.
+pub fn of_project(word: &str, known: &Known) -> Result<PathBuf, BadRecord> {
     let is_it = |(name, dir): &&(String, PathBuf)| name == word || dir.as_os_str() == word;
-    let names = || known.projects.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ");
+    let names = || known.projects.iter().map(|(name, _)| name.as_str());
     let found = known.projects.iter().find(is_it).map(|(_, dir)| dir.clone());
-    found.ok_or_else(|| BadRecord::Project { project: word.to_owned(), known: names() })
+    found.ok_or_else(|| BadRecord::Project {
+        project: word.to_owned(),
+        meant: nearest(word, names()).map(str::to_owned),
+        known: names().collect::<Vec<_>>().join(", "),
+    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ pub use reference::{Reference, Tag, parse};
 pub use score::{CODE_CONTEXT, DOCS_CONTEXT, FAST_CONTEXT, Score, Term, needs_of, score};
 
 use super::catalog::{AliasOrigin, Catalog, Model, ModelRef, Tier};
+use super::router::nearest;
 use super::usability::Usability;
 use rank::Ranking;
 use std::collections::BTreeMap;
@@ -109,8 +110,7 @@ impl<'a> Resolver<'a> {
             return Ok(Found::Model(found, Choice::Explicit, None));
         }
         let Some(known) = known else {
-            let suggestions = rank::nearest_names(provider, catalog.providers().iter().map(|p| p.id.as_str()));
-            return Err(ResolveError::UnknownProvider { provider: provider.to_owned(), suggestions });
+            return Err(self.no_provider(provider));
         };
         if let Some(alias) = catalog.alias(model)
             && alias.target.split_once('/').is_none_or(|(own, _)| own == known)
@@ -319,6 +319,29 @@ impl<'a> Resolver<'a> {
         })
     }
 
+    fn no_provider(&self, provider: &str) -> ResolveError {
+        let all = || self.catalog.providers().iter().map(|provider| provider.id.as_str());
+        let mut suggestions = rank::nearest_names(provider, all());
+        let meant = nearest(provider, all()).map(str::to_owned);
+        let rest: Vec<String> =
+            all().filter(|id| !suggestions.iter().any(|near| near == id)).map(str::to_owned).collect();
+        suggestions.extend(rest);
+        suggestions.truncate(SUGGESTIONS);
+        ResolveError::UnknownProvider { provider: provider.to_owned(), meant, suggestions }
+    }
+
+    /// What a person would have to say of a usable model that has what is needed by its name only.
+    fn unsaid(&self, needs: &Needs) -> Option<String> {
+        let limit = self.selection.max_cost_per_1k_tokens;
+        let is_cheap = |model: &Model| limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false));
+        let usable = self.catalog.models().iter().filter(|model| self.usability.allows(&model.id.provider));
+        let mut looks =
+            usable.filter(|model| is_cheap(model)).filter_map(|model| Some((model, needs.guessed_of(model)?)));
+        let (model, guessed) = looks.next()?;
+        let settings = guessed.into_iter().map(|capability| format!("models.{}.{capability}: true", model.id));
+        Some(settings.collect::<Vec<_>>().join(" and "))
+    }
+
     fn none(&self, what: String, needs: &Needs) -> ResolveError {
         let providers: Vec<&str> = self.usability.providers().collect();
         if providers.is_empty() {
@@ -333,7 +356,13 @@ impl<'a> Resolver<'a> {
         if let Some(limit) = self.selection.max_cost_per_1k_tokens {
             lacks.push_str(&format!(" at a known price of at most {limit} per 1,000 tokens"));
         }
-        ResolveError::NoneFits { what, providers: providers.join(", "), lacks, suggestions: self.capable(needs, false) }
+        ResolveError::NoneFits {
+            what,
+            providers: providers.join(", "),
+            lacks,
+            suggestions: self.capable(needs, false),
+            unsaid: self.unsaid(needs),
+        }
     }
 
     /// Usable models that meet the needs and the limit on price.

@@ -33,7 +33,7 @@ pub use crate::domain::ruling::Ruling;
 use crate::domain::service::{Departure, ServiceEntry};
 use crate::domain::set_model::SetModel;
 use crate::domain::task::{Run, Spec, Status, Task};
-use crate::domain::track_record::Sample;
+use crate::domain::track_record::{Sample, Worker};
 use crate::domain::wish::Change;
 pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
@@ -406,6 +406,11 @@ impl EngineHandle {
     /// All runs of a task.
     pub async fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, EngineError> {
         self.read(move |journal| journal.runs_of(task)).await
+    }
+
+    /// Who made the last run of work of each of these tasks, where there is one.
+    pub async fn last_workers(&self, tasks: Vec<TaskId>) -> Result<BTreeMap<TaskId, Worker>, EngineError> {
+        self.read(move |journal| journal.last_workers(&tasks)).await
     }
 
     /// The work runs that ended last, newest first, among the last `limit` runs.

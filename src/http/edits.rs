@@ -3,7 +3,7 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::read::{Body, Segments};
-use super::tasks::{full_view, task_id, task_in};
+use super::tasks::{check_model, full_view, task_id, task_in};
 use crate::api::edits::{DecideMissing, EditTask, MissingVerdict, TaskFields};
 use crate::api::types::{TaskContext, TaskView};
 use crate::domain::wish::Field;
@@ -26,6 +26,7 @@ pub async fn edit(
     Body(edit): Body<EditTask>,
 ) -> Result<Json<TaskView>, ApiError> {
     let id = task_id(&id)?;
+    check_model(edit.set.model.as_ref().and_then(Option::as_deref))?;
     state.engine.edit(id, edit.into()).await?;
     full_view(&state, id).await.map(Json)
 }

@@ -3,8 +3,11 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::read::Params;
+use super::recorded::known;
 use super::tasks::task_in;
 use crate::api::patterns::{PatternsView, Recommended, SampleView, SimilarView, StandingView};
+use crate::api::types::ErrorCode;
+use crate::domain::recorded::{BadRecord, of_project, of_type};
 use crate::domain::task_type::TaskType;
 use crate::domain::track_record::{Filter, Sample, recommended, standings};
 use crate::engine::handle::View;
@@ -12,7 +15,7 @@ use axum::Json;
 use axum::extract::State;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// How many tasks are told that are like a text.
@@ -47,8 +50,10 @@ pub async fn patterns(
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<PatternsView>, ApiError> {
     let view = state.engine.look().await?;
-    let filter = filter(&wanted, &view);
-    let samples = admitted(&state, &view, &filter).await?;
+    let mut samples = admitted(&state, &view, &Filter::default()).await?;
+    let filter = filter(&wanted, &view, &samples)?;
+    let total = samples.len() as u64;
+    samples.retain(|sample| filter.admits(sample));
     let all = standings(&samples, view.now);
     let mut types: BTreeMap<String, Vec<&Sample>> = BTreeMap::new();
     for sample in &samples {
@@ -60,6 +65,7 @@ pub async fn patterns(
         project: filter.project,
         label: filter.label,
         samples: samples.len() as u64,
+        total,
         recommended: recommended(&all).map(Recommended::of),
         rows: all.iter().map(StandingView::of).collect(),
         by_type: types.into_iter().map(|(task_type, samples)| (task_type, told(samples))).collect(),
@@ -72,8 +78,10 @@ pub async fn samples(
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Vec<SampleView>>, ApiError> {
     let view = state.engine.look().await?;
-    let samples = admitted(&state, &view, &filter(&wanted, &view)).await?;
-    Ok(Json(samples.into_iter().map(SampleView::from).collect()))
+    let samples = admitted(&state, &view, &Filter::default()).await?;
+    let filter = filter(&wanted, &view, &samples)?;
+    let samples = samples.into_iter().filter(|sample| filter.admits(sample));
+    Ok(Json(samples.map(SampleView::from).collect()))
 }
 
 /// Tasks that are like a text.
@@ -114,13 +122,19 @@ pub(super) async fn likest(
     Ok(told)
 }
 
-fn filter(wanted: &Wanted, view: &View) -> Filter {
-    let project = wanted.project.as_ref().map(|word| {
-        let named = view.projects.iter().find(|project| project.name == *word);
-        named.map_or_else(|| PathBuf::from(word), |project| project.dir.clone())
-    });
-    let task_type = wanted.task_type.as_deref().map(TaskType::parse);
-    Filter { task_type, project, label: wanted.label.clone() }
+/// What is asked for, where it can be: a type or a project that nobody here has heard of would find nothing and say that nothing
+/// was done.
+fn filter(wanted: &Wanted, view: &View, samples: &[Sample]) -> Result<Filter, ApiError> {
+    let mut known = known(view, samples);
+    // A repository that is no longer registered has its samples all the same.
+    let is_registered = |dir: &PathBuf| view.projects.iter().any(|project| project.dir == *dir);
+    let left: BTreeSet<PathBuf> = samples.iter().filter_map(|sample| sample.project.clone()).collect();
+    let left = left.into_iter().filter(|dir| !is_registered(dir));
+    known.projects.extend(left.map(|dir| (dir.to_string_lossy().into_owned(), dir)));
+    let refused = |bad: BadRecord| ApiError::new(ErrorCode::Usage, bad.to_string(), Some(&bad.hint()));
+    let task_type = wanted.task_type.as_deref().map(|word| of_type(word, &known)).transpose().map_err(refused)?;
+    let project = wanted.project.as_deref().map(|word| of_project(word, &known)).transpose().map_err(refused)?;
+    Ok(Filter { task_type: task_type.as_deref().map(TaskType::parse), project, label: wanted.label.clone() })
 }
 
 /// The samples that count, each with its project.

@@ -25,7 +25,7 @@ pub async fn record(
 ) -> Result<Json<SampleView>, ApiError> {
     let samples = state.engine.samples().await?;
     let view = state.engine.look().await?;
-    let known = known(&view, &samples, &new.model);
+    let known = Known { not_in_catalog: not_in_catalog(&view, &new.model), ..known(&view, &samples) };
     let word = Word {
         task_type: new.task_type,
         agent: new.agent,
@@ -45,8 +45,8 @@ pub async fn record(
     Ok(Json(Sample::from(stored).into()))
 }
 
-/// What is known of types, agents, models and projects.
-fn known(view: &View, samples: &[Sample], model: &str) -> Known {
+/// What is known of types, agents and projects.
+pub(super) fn known(view: &View, samples: &[Sample]) -> Known {
     let config = &view.settings.config;
     let is_own = |task_type: &TaskType| matches!(task_type, TaskType::Other(_));
     let of_tasks = view.tasks.values().map(|task| TaskType::of(&task.spec));
@@ -62,7 +62,7 @@ fn known(view: &View, samples: &[Sample], model: &str) -> Known {
         agents: agents().collect(),
         workers: worked.chain(mapped).collect(),
         projects: view.projects.iter().map(|project| (project.name.clone(), project.dir.clone())).collect(),
-        not_in_catalog: not_in_catalog(view, model),
+        not_in_catalog: None,
     }
 }
 

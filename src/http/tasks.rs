@@ -10,11 +10,14 @@ use super::messages;
 use super::read::{Body, Params, Segments};
 use crate::api::health::HealthView;
 use crate::api::types::{ErrorCode, NewProject, NewTask, RowsView, RunView, TaskContext, TaskRow, TaskView, WhyView};
+use crate::api::worked::WorkedBy;
 use crate::domain::health::span;
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, Occupancy, directory, ends, told};
+use crate::domain::resolve::parse;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
+use crate::domain::track_record::Worker;
 use crate::engine::handle::{Project, Request, SettledRow, View};
 use axum::Json;
 use axum::extract::State;
@@ -52,7 +55,12 @@ pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<WantedRo
     });
     // Between two looks a task may be put away or taken up again; what is newer counts.
     let open = before.tasks.values().chain(view.tasks.values()).map(|task| (task.id, row_of(&view, task, &slots)));
-    let rows: BTreeMap<TaskId, TaskRow> = settled.chain(open).collect();
+    let mut rows: BTreeMap<TaskId, TaskRow> = settled.chain(open).collect();
+    for (id, worker) in state.engine.last_workers(rows.keys().copied().collect()).await? {
+        if let Some(row) = rows.get_mut(&id) {
+            (row.agent, row.model) = (Some(worker.agent), worker.model);
+        }
+    }
     Ok(Json(RowsView { rows: rows.into_values().collect(), left_out }))
 }
 
@@ -81,13 +89,26 @@ pub(super) fn occupancy(view: &View) -> Occupancy<'_> {
     Occupancy::of(&view.tasks, view.projects.iter().map(|p| p.dir.clone()).collect(), &view.room, &view.batches)
 }
 
-fn task_view(view: &View, task: &Task, children: Vec<TaskId>, slots: &Occupancy<'_>) -> TaskView {
+fn task_view(
+    view: &View,
+    task: &Task,
+    children: Vec<TaskId>,
+    worker: Option<Worker>,
+    slots: &Occupancy<'_>,
+) -> TaskView {
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
     let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.status(id), slots));
     let batch = batch_of(view, task.id);
-    let context = TaskContext { dir, project: project.map(|p| p.name.as_str()), hold: hold.as_ref(), children, batch };
+    let context = TaskContext {
+        dir,
+        project: project.map(|p| p.name.as_str()),
+        hold: hold.as_ref(),
+        children,
+        batch,
+        worked_by: worker.map(WorkedBy::from),
+    };
     TaskView::of(task, &context)
 }
 
@@ -112,7 +133,8 @@ pub(super) async fn look_at(state: &ApiState, id: TaskId) -> Result<(TaskView, T
     let parts = parts.into_iter().collect();
     let conflicts = state.engine.conflicts_of(id).await?.into_iter().map(super::events::on_the_wire).collect();
     let messages = messages::views(state.engine.messages_of(id).await?, &view, id);
-    let told = task_view(&view, &task, parts, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
+    let worker = state.engine.last_workers(vec![id]).await?.remove(&id);
+    let told = task_view(&view, &task, parts, worker, &occupancy(&view)).with_details(&task, runs, messages, conflicts);
     Ok((told, view.now))
 }
 
@@ -124,8 +146,20 @@ pub(super) async fn task_in(view: &View, state: &ApiState, id: TaskId) -> Result
     }
 }
 
+/// A tag or a tier must be one that there is; other names the agents' programs may know.
+///
+/// # Errors
+/// It is none.
+pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
+    match model.map(parse) {
+        Some(Err(error)) => Err(ApiError::new(ErrorCode::Usage, error.to_string(), Some(&error.hint()))),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
 /// Adds a task.
 pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Answer<TaskView> {
+    check_model(new.model.as_deref())?;
     let spec = Spec {
         title: new.title,
         body: new.body,

@@ -11,6 +11,7 @@ mod settled;
 mod spend;
 #[cfg(test)]
 mod tests;
+mod workers;
 mod write;
 mod writer;
 

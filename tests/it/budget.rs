@@ -77,6 +77,16 @@ fn what_is_spent_holds_the_next_task_until_tomorrow_and_a_higher_limit_lets_it_b
     add(&sealed, "Fourth", &[]);
     wait_until("the fourth to be done", RUN, || task(&sealed, "4")["status"] == "done");
     assert_eq!(task(&sealed, "4")["runs"][0]["model"], "scripted-small", "money is short");
+    let fourth = task(&sealed, "4");
+    assert_eq!(
+        (&fourth["route"]["model"], &fourth["worked_by"]["model"]),
+        (&json!("scripted-large"), &json!("scripted-small"))
+    );
+    let all = sealed.orch(["list", "--json"]).ok().json();
+    assert_eq!(all[3]["worked_by"]["model"], "scripted-small", "{all:#}");
+    let listed = sealed.orch(["list", "--all"]).ok().stdout;
+    let line = |title: &str| listed.lines().find(|line| line.contains(title)).unwrap_or_default().to_owned();
+    assert!(line("Fourth").contains("scripted-small") && line("Second").contains("scripted-large"), "{listed}");
     let told = sealed.orch(["events"]).ok().stdout;
     assert!(told.contains("model_degraded") && told.contains("scripted-small instead of scripted-large"), "{told}");
     assert!(told.contains("budget_exhausted") && told.contains("budget_short"), "{told}");
@@ -168,5 +178,34 @@ fn while_nobody_knows_what_is_set_nothing_begins() {
     wait_until("the problem", RUN, || sealed.orch(["status", "--json"]).stdout.contains("unclosed"));
     add(&sealed, "With what read last", &[]);
     wait_until("the second to be done", RUN, || task(&sealed, "2")["status"] == "done");
+    sealed.finish();
+}
+
+#[test]
+fn what_would_limit_nothing_is_warned_of_and_nothing_is_written_without_a_word() {
+    let sealed = SealedBox::new();
+    let bare = sealed.orch(["budget", "configure", "anthropic"]).code_is(2);
+    assert!(bare.stderr.contains("nothing was written") && bare.stderr.contains("--daily-budget"), "{}", bare.stderr);
+    assert!(!sealed.orch_home().join("config.yml").exists());
+    let odd = sealed.orch(["budget", "configure", "antropic", "--daily-budget", "5"]).ok();
+    assert!(
+        odd.stderr.contains("did you mean \"anthropic\"?") && odd.stderr.contains("limits nothing"),
+        "{}",
+        odd.stderr
+    );
+    let valid = sealed.orch(["config", "validate"]).ok();
+    assert!(valid.stderr.contains("budget.accounts.antropic: no provider"), "{}", valid.stderr);
+    assert_eq!(sealed.orch(["budget", "configure", "claude", "--daily-budget", "5"]).ok().stderr, "");
+
+    sealed.orch(["budget", "configure", "opencode", "--billing-type", "subscription"]).ok();
+    let period = ["budget", "configure-period", "opencode", "--start", "2026-02-01", "--end", "2026-03-01"];
+    for reserve in ["20%", "20", "20 %"] {
+        sealed.orch([&period[..], &["--allowance", "200", "--reserve", reserve]].concat()).ok();
+        assert_eq!(sealed.orch(["config", "get", "budget.accounts.opencode.reserve"]).ok().stdout, "20\n");
+    }
+    sealed.orch([&period[..], &["--allowance", "200", "--reserve", "120%"]].concat()).code_is(2);
+    sealed.orch(["config", "set", "budget.accounts.opencode.reserve", "30%"]).ok();
+    assert_eq!(sealed.orch(["config", "get", "budget.accounts.opencode.reserve_percent"]).ok().stdout, "30\n");
+    sealed.orch(["config", "set", "budget.accounts.opencode.reserve", "30%%"]).code_is(2);
     sealed.finish();
 }

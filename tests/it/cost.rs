@@ -108,8 +108,19 @@ fn what_was_judged_speaks_for_whom_did_it_well() {
     assert!(told.starts_with("mute (its own choice) for any: 3 of 3 accepted: 100 %"), "{told}");
     let fixes = sealed.orch(["patterns", "stats", "--type", "fix", "--json"]).ok().json();
     assert_eq!((&fixes["samples"], &fixes["by_type"]["fix"][0]["agent"]), (&json!(2), &json!("mute")));
-    let elsewhere = sealed.orch(["patterns", "stats", "--project", "/nowhere", "--json"]).ok().json();
-    assert_eq!(elsewhere["samples"], 0);
+    for (args, hint) in [
+        (&["stats", "--project", "/nowhere"][..], "projects are shop"),
+        (&["recommend", "--project", "shpo"], "did you mean shop?"),
+        (&["recommend", "fixx"], "did you mean fix?"),
+        (&["stats", "--type", "bogus"], "types are feature, fix"),
+        (&["analyze", "--type", "fixx"], "did you mean fix?"),
+        (&["export", "--type", "fixx"], "did you mean fix?"),
+    ] {
+        let refused = sealed.orch([&["patterns"], args].concat()).code_is(2);
+        assert!(refused.stderr.contains(hint), "{args:?}: {}", refused.stderr);
+    }
+    let none = sealed.orch(["patterns", "stats", "--type", "ops", "--label", "x"]).ok().stdout;
+    assert_eq!(none, "no judged run is of type ops, with the label x; there are 5 judged runs in all\n");
     let here = sealed.orch(["patterns", "stats", "--project", "shop", "--json"]).ok().json();
     assert_eq!(here["samples"], 5, "the name of a project is its directory");
 
@@ -190,5 +201,31 @@ fn what_cannot_have_been_is_not_recorded_and_said_with_its_place() {
         ran.code_is(2);
     }
     assert_eq!(sealed.orch(["patterns", "stats", "--json"]).ok().json()["samples"], 3, "nothing was recorded");
+    sealed.finish();
+}
+
+#[test]
+fn models_are_compared_by_what_they_did_here_under_all_their_names() {
+    let mut sealed = after_a_night();
+    sealed.stop_daemon().ok();
+    let compared = |sealed: &SealedBox| sealed.orch(["models", "compare", "opus", "gpt-5.2", "--json"]).ok().json();
+    assert_eq!(column(&json!({"rows": compared(&sealed)}), "record"), [Value::Null, Value::Null]);
+    let told = sealed.orch(["models", "compare", "opus", "gpt-5.2"]).ok().stdout;
+    assert!(told.contains("no run of anthropic/claude-opus") && told.contains("was judged here yet"), "{told}");
+
+    let opus = sealed.orch(["models", "resolve", "opus", "--json"]).ok().json();
+    let id = opus["resolved_model"].as_str().expect("a model").to_owned();
+    let own = id.strip_prefix("anthropic/").expect("of anthropic").to_owned();
+    for (model, outcome) in [("opus", "success"), (own.as_str(), "success"), (id.as_str(), "failure")] {
+        let sample = ["patterns", "record", "--task-type", "fix", "--agent", "claude", "--cost", "0.50"];
+        sealed.orch([&sample[..], &["--model", model, "--outcome", outcome]].concat()).ok();
+    }
+    let record = &compared(&sealed)[0]["record"];
+    assert_eq!((&record["samples"], &record["successes"]), (&json!(3), &json!(2)), "{record:#}");
+    assert_eq!((&record["cost_usd"], &record["per_success_usd"]), (&json!(1.5), &json!(0.75)), "{record:#}");
+    assert_eq!(record["recorded_as"].as_array().map(Vec::len), Some(3), "{record:#}");
+    let told = sealed.orch(["models", "compare", "opus", "gpt-5.2"]).ok().stdout;
+    assert!(told.contains("3 (3 by hand)") && told.contains("$0.75") && told.contains("67%"), "{told}");
+    assert!(told.ends_with("no run of openai/gpt-5.2 was judged here yet\n"), "{told}");
     sealed.finish();
 }

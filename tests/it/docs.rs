@@ -11,7 +11,7 @@ use orch::api::cost::{CostRow, CostView};
 use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
 use orch::api::messages::MessageView;
-use orch::api::models::ResolutionView;
+use orch::api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
 use orch::api::patterns::{
     NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
 };
@@ -20,6 +20,7 @@ use orch::api::rulings::{DiffView, FileView};
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
+use orch::api::worked::WorkedBy;
 use orch::domain::availability::{State as Standing, Verdict};
 use orch::domain::batch::BatchState;
 use orch::domain::breaker::{Breaker, Target};
@@ -39,6 +40,8 @@ use orch::domain::resolve::{Needs, Records, Resolver, Selection, Tag};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
 use orch::domain::service::{Cause, Leave, ServiceEntry, ServiceKind};
 use orch::domain::task::{FileState, Phase, Run, Spec, Status, Task};
+use orch::domain::task_type::TaskType;
+use orch::domain::track_record::{Sample, Source, Verdict as Judged};
 use orch::domain::usability::{Usability, Way};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -118,7 +121,8 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let (task, run) = (full_task(now), a_run(now));
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
-    let context = TaskContext { hold: Some(&hold), ..TaskContext::default() };
+    let worked_by = Some(WorkedBy { agent: String::new(), model: None });
+    let context = TaskContext { hold: Some(&hold), worked_by, ..TaskContext::default() };
     let runs = vec![RunView::of(&run, "transcript.log".into(), now)];
     let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
     let messages = vec![MessageView::of(message, "")];
@@ -331,6 +335,7 @@ fn every_field_of_the_patterns_is_documented() {
         project: None,
         label: None,
         samples: 0,
+        total: 0,
         recommended: Some(Recommended { agent: String::new(), model: None, reason: String::new() }),
         rows: vec![row()],
         by_type: std::collections::BTreeMap::new(),
@@ -465,6 +470,24 @@ fn every_field_of_the_models_is_documented() {
     let found = resolver.resolve("auto:code", &Needs::default()).expect("openai has some");
     assert!(!found.score.terms.is_empty() && !found.alternatives.is_empty());
     must_name_keys_of(&ResolutionView::of("auto:code", &found, &catalog, &usability));
+    let sample = Sample {
+        source: Source::Person { number: 1, by: String::new(), note: String::new() },
+        title: String::new(),
+        task_type: TaskType::parse("fix"),
+        labels: Vec::new(),
+        project: None,
+        complexity: None,
+        agent: String::new(),
+        model: None,
+        ended_at: jiff::Timestamp::UNIX_EPOCH,
+        took: None,
+        cost: None,
+        verdict: Judged::Accepted,
+    };
+    let record = OwnRecordView::of(&[SampleView::from(sample)], jiff::Timestamp::UNIX_EPOCH);
+    assert!(record.is_some());
+    let about = ModelView::of(found.model, &usability);
+    must_name_keys_of(&ComparedView { about, record });
     let tags = page("docs/deep-dive/model-resolution.md");
     let missing: Vec<&str> =
         Tag::ALL.map(Tag::as_str).into_iter().filter(|tag| !tags.contains(&format!("| `{tag}` |"))).collect();

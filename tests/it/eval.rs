@@ -68,6 +68,8 @@ fn what_is_wrong_with_a_file_or_an_option_is_told_with_its_place() {
     let sealed = SealedBox::new();
     let bad_csv = evaluated(&sealed, &format!("{HEADER}a,x,1,NaN,3\n"), &[]);
     assert!(bad_csv.code_is(2).stderr.contains("row 2, column cost_usd"));
+    let bad_csv = evaluated(&sealed, &format!("{HEADER}a,m,1,1,1\r\nb,m,1,x,1\r\n"), &[]);
+    assert!(bad_csv.code_is(2).stderr.contains("row 3, column cost_usd"));
     let policy = sealed.base().join("policy.yml");
     let policy_arg = policy.to_string_lossy().into_owned();
     for (document, part) in [
@@ -140,7 +142,11 @@ fn a_home_is_replayed_on_its_own_runs_when_there_are_enough_and_else_told_what_i
     let told = sealed.orch(args).ok().stdout;
     assert!(told.contains("of 48 judged runs of this home") && told.contains("claude/small"), "{told}");
     sealed.orch(["eval", "routing", "--history", "--outcomes", "x.csv"]).code_is(2);
-    sealed.orch(["eval", "routing"]).code_is(2);
+    let neither = sealed.orch(["eval", "routing"]).code_is(2);
+    assert!(neither.stderr.contains("--outcomes") && neither.stderr.contains("--history"), "{}", neither.stderr);
+    let missing = sealed.orch(["eval", "routing", "--outcomes", "no-such.csv"]).code_is(2);
+    assert!(missing.stderr.contains("no-such.csv"), "{}", missing.stderr);
+    sealed.orch(["eval", "routing", "--history", "--policy", "no-such.yml"]).code_is(2);
     sealed.finish();
 
     let small = with_history(19);

@@ -43,6 +43,9 @@ fn what_cannot_be_is_told_with_its_exit_code_and_what_to_do() {
     assert!(hint(&["auto:visoin"], 3, "not_found").contains("auto:vision"));
     assert!(hint(&["claude-sonet-4-6"], 3, "not_found").contains("claude-sonnet-4-6"));
     assert!(hint(&["antropic/x"], 3, "not_found").contains("anthropic"));
+    assert!(hint(&["nope/x"], 3, "not_found").starts_with("providers are "), "nothing is like it: all of them");
+    let meant = sealed.orch(["models", "resolve", "antropic/x"]).code_is(3).stderr;
+    assert!(meant.contains("did you mean anthropic?") && meant.contains("openai"), "{meant}");
     assert!(hint(&["tier:huge"], 3, "not_found").contains("tier:opus"));
     assert!(hint(&["auto:vision"], 7, "conflict").contains("orch doctor"), "nobody is usable in a sealed box");
     assert!(hint(&["deepseek", "--require", "vision"], 7, "conflict").contains("these would do"));
@@ -122,5 +125,46 @@ fn the_persons_word_on_models_aliases_and_preference_counts() {
     sealed.config("model_aliases: {a: b, b: a}\n");
     let ran = sealed.orch(["models", "list"]).code_is(2);
     assert!(ran.stderr.contains("the alias leads back to itself: a → b → a"), "{}", ran.stderr);
+    sealed.finish();
+}
+
+#[test]
+fn what_a_name_alone_says_is_told_with_what_would_make_it_sure() {
+    let sealed = SealedBox::new();
+    sealed.config(
+        "providers: {local: {base_url: 'http://127.0.0.1:1/v1'}}\nmodels: {local/llava-vision: {tools: true}}\n",
+    );
+    let refused = sealed.orch(["models", "resolve", "auto:vision"]).code_is(7).stderr;
+    assert!(refused.contains("models.local/llava-vision.vision: true"), "{refused}");
+    let listed = sealed.orch(["models", "list", "--usable"]).ok().stdout;
+    assert!(listed.contains("~vision") && listed.contains("\n~ only its name"), "{listed}");
+    sealed.config(
+        "providers: {local: {base_url: 'http://127.0.0.1:1/v1'}}\nmodels: {local/llava-vision: {tools: true, vision: true}}\n",
+    );
+    sealed.orch(["models", "resolve", "auto:vision"]).ok();
+    sealed.finish();
+}
+
+#[test]
+fn references_in_the_settings_are_checked_and_each_problem_is_told_once() {
+    let sealed = SealedBox::new();
+    let repo = sealed.repo("shop");
+    write_file(&repo.dir().join(".orch.yml"), "workflow:\n  checks: ['true']\n");
+    sealed.config("model_map: {medium: {claude: 'auto:bogus'}}\n");
+    let ran = sealed.orch_in(repo.dir(), ["config", "validate"]).code_is(2);
+    assert_eq!(ran.stderr.matches("auto:bogus").count(), 1, "{}", ran.stderr);
+    sealed.config("model_map: {medium: {codex: nope/nope}}\nmodel_aliases: {x: nope/zzz}\n");
+    let odd = sealed.orch_in(repo.dir(), ["config", "validate"]).ok();
+    for key in ["model_map.medium.codex", "model_aliases.x"] {
+        assert_eq!(odd.stderr.matches(key).count(), 1, "{}", odd.stderr);
+    }
+    sealed.config("");
+    for args in [&["add", "Count", "--model", "auto:bogus"][..], &["add", "Count", "--model", "tier:huge"]] {
+        assert!(sealed.orch_in(repo.dir(), args).code_is(2).stderr.contains("there is no"));
+    }
+    sealed.orch_in(repo.dir(), ["add", "Count", "--model", "auto:fast"]).ok();
+    let edited = sealed.orch(["task", "edit", "1", "--model", "auto:fsat"]).code_is(2).stderr;
+    assert!(edited.contains("did you mean auto:fast?"), "{edited}");
+    assert_eq!(sealed.orch(["list", "--json"]).ok().json().as_array().map(Vec::len), Some(1));
     sealed.finish();
 }

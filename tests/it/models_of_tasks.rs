@@ -82,8 +82,7 @@ fn a_model_that_the_agent_cannot_have_asks_a_person_and_says_what_to_do() {
     let mut sealed = home();
     sealed.serve();
     for (args, why, hint) in [
-        (["--model", "auto:fsat"].as_slice(), "there is no tag \"auto:fsat\", did you mean auto:fast?", "auto"),
-        (&["--model", "gpt-5.2"], "and scripted has those of anthropic only", "orch models list"),
+        (["--model", "gpt-5.2"].as_slice(), "and scripted has those of anthropic only", "orch models list"),
         (&["--model", "openai/gpt-5.2"], "and scripted has those of anthropic only", "another agent"),
         (&["--model", "anthropic/sonet-9"], "no model is called \"sonet-9\" at anthropic", ""),
         (&["--model", "small", "-l", "needs:vision"], "the task needs vision, and nothing is known", "auto:vision"),
@@ -92,13 +91,14 @@ fn a_model_that_the_agent_cannot_have_asks_a_person_and_says_what_to_do() {
         let asked = until(&sealed, &id, "needs_review");
         let question = text(&asked["question"]);
         assert!(question.contains(why) && question.contains(hint), "{question}");
+        assert_eq!(asked["choices"][0], format!("orch task edit {id} --model MODEL"), "{asked:#}");
         assert_eq!((&asked["runs"], &asked["attempts"]), (&json!([]), &json!(0)), "nothing was begun: {asked:#}");
     }
     // Who says something without mending it hears the same, once.
     let sent = sealed.orch(["task", "send", "1", "go on", "--json"]);
     let sent: Value = sent.code_is(7).json();
     assert_eq!(text(&sent["state"]), "refused", "{sent}");
-    assert!(text(&sent["detail"]).contains("no run begins: auto:fsat: there is no tag"), "{sent}");
+    assert!(text(&sent["detail"]).contains("no run begins: gpt-5.2: "), "{sent}");
     let id = add(&sealed, &["--agent", "scripted", "-l", "needs:vision", "-b", DO_IT]);
     assert_eq!(text(&last(&until(&sealed, &id, "done"))["model"]), "sonnet", "it has vision");
     let odd =

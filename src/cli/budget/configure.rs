@@ -9,6 +9,7 @@ use crate::cli::settings;
 use crate::cli::ui::text;
 use crate::config::FileKind;
 use crate::config::resolved_budget::Account as Agreed;
+use crate::config::validate::odd::stranger;
 use crate::domain::budget::{Billing, Unit};
 use clap::ValueEnum;
 use jiff::civil::Date;
@@ -49,8 +50,8 @@ pub struct Period {
     /// What that is counted in
     #[arg(long, value_enum)]
     unit: Option<Counted>,
-    /// Percent of it that is kept for you
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=99))]
+    /// Percent of it that is kept for you: 20 or 20%
+    #[arg(long, value_name = "PERCENT", value_parser = percent, allow_hyphen_values = true)]
     reserve: Option<u8>,
 }
 
@@ -83,8 +84,22 @@ fn daily(text: &str) -> Result<Daily, String> {
     Ok(Daily(dollars.dollars().to_string()))
 }
 
+/// A percentage, with or without its sign.
+fn percent(text: &str) -> Result<u8, String> {
+    let plain = text.strip_suffix('%').map_or(text, str::trim_end);
+    let percent = plain.parse::<u8>().ok().filter(|percent| *percent < 100);
+    percent.ok_or_else(|| "expected percent from 0 to 99, as 20 or 20%".to_owned())
+}
+
 /// Writes how an account is paid.
 pub fn account(said: &Account, context: &Context) -> Result<Exit, CliError> {
+    if said.billing_type.is_none() && said.daily_budget.is_none() && said.priority.is_none() {
+        let hint = format!(
+            "say at least one of --billing-type, --daily-budget, --priority; orch budget status {} tells what is agreed",
+            said.account
+        );
+        return Err(CliError::usage("nothing is said about the account, and nothing was written", &hint));
+    }
     let known = agreed(&said.account, context)?;
     let before = known.as_ref().map_or(Billing::Token, |known| known.billing_type);
     let after = said.billing_type.map_or(before, |kind| match kind {
@@ -161,5 +176,23 @@ fn write(account: &str, changes: &[(&'static str, String)], context: &Context) -
             context.ui.data(&format!("budget.accounts.{account}.{key} is {value} in {}\n", text::line(&place)))?;
         }
     }
+    if let Some(odd) = stranger(account, &settings::global(context, &home)?.config) {
+        context.ui.warning(&format!("budget.accounts.{}: {odd}", text::line(account)));
+    }
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::percent;
+
+    #[test]
+    fn a_percentage_may_have_its_sign() {
+        for said in ["20", "20%", "20 %"] {
+            assert_eq!(percent(said), Ok(20), "{said}");
+        }
+        for said in ["", "%", "100", "100%", "-1", "0.2", "20%%", "20 percent"] {
+            assert!(percent(said).is_err(), "{said}");
+        }
+    }
 }

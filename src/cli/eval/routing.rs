@@ -27,8 +27,8 @@ const SCALES: [f64; 4] = [0.5, 0.75, 1.5, 2.25];
 /// Arguments of `orch eval routing`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recorded outcomes: CSV with task_id,model,resolved,cost_usd,api_calls
-    #[arg(long, value_name = "FILE", required_unless_present = "history")]
+    /// Recorded outcomes: CSV with task_id,model,resolved,cost_usd,api_calls; or --history
+    #[arg(long, value_name = "FILE")]
     outcomes: Option<PathBuf>,
     /// This home's own judged runs instead of a file
     #[arg(long, conflicts_with = "outcomes")]
@@ -76,6 +76,10 @@ fn gate(text: &str) -> Result<Gate, String> {
 pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let (outcomes, history) = match &args.outcomes {
         Some(file) => (from_file(&context.cwd.join(file))?, None),
+        None if !args.history => {
+            let hint = "--outcomes FILE.csv replays a file, --history what this home has on record";
+            return Err(CliError::usage("neither --outcomes nor --history is given", hint));
+        }
         None => history::outcomes(context).map(|(outcomes, told)| (outcomes, Some(told)))?,
     };
     let (policy, gate) = policy_and_gate(args, &context.cwd)?;
@@ -92,8 +96,13 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
+/// A file that was named and cannot be read is as wrong as one that does not read.
+fn unreadable(error: &impl std::fmt::Display) -> CliError {
+    CliError::usage(error.to_string(), "name a file that can be read; orch eval routing --help tells the options")
+}
+
 fn from_file(path: &Path) -> Result<Outcomes, CliError> {
-    let bytes = fs::read_limited(path, outcomes::MAX_BYTES)?;
+    let bytes = fs::read_limited(path, outcomes::MAX_BYTES).map_err(|error| unreadable(&error))?;
     parse_outcomes(&bytes).map_err(|error| {
         CliError::usage(format!("{}: {error}", path.display()), "docs/routing-economics.md tells what the file holds")
     })
@@ -105,7 +114,7 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
     let written = match &args.policy {
         Some(file) => {
             let path = cwd.join(file);
-            let text = fs::read_text(&path, policy::MAX_BYTES)?;
+            let text = fs::read_text(&path, policy::MAX_BYTES).map_err(|error| unreadable(&error))?;
             parse_policy(&text).map_err(|error| {
                 let hint = "docs/routing-economics.md tells every key of a policy";
                 CliError::usage(format!("{}: {error}", path.display()), hint)

@@ -25,6 +25,10 @@ const HEAD: [Column; 8] = [
 /// What stands where nothing is known.
 const UNKNOWN: &str = "?";
 
+/// What the sign before a fact means.
+const GUESSED: &str =
+    "~ only its name looks like it, which is not enough where a task needs it; models in config.yml says so for sure\n";
+
 /// The models.
 pub fn listed(models: &[ModelView], usable: bool, columns: usize, paint: Paint) -> String {
     if models.is_empty() && usable {
@@ -51,7 +55,14 @@ pub fn listed(models: &[ModelView], usable: bool, columns: usize, paint: Paint) 
             ]
         })
         .collect();
-    render(&HEAD, &rows, columns, paint)
+    let any = models.iter().any(is_guessed_in_part);
+    render(&HEAD, &rows, columns, paint) + if any { GUESSED } else { "" }
+}
+
+/// Some of what is shown of it is only guessed.
+fn is_guessed_in_part(model: &ModelView) -> bool {
+    fact(model, "tier", model.tier.map(|tier| tier.as_str().to_owned())).starts_with('~')
+        || capabilities(model).contains('~')
 }
 
 /// What a daemon that runs has decided about models.
@@ -143,6 +154,9 @@ pub fn resolved(view: &ResolutionView) -> String {
     let others = view.alternatives.iter().map(|other| format!("{} ({})", other.model, other.score.told()));
     line("alternatives", &others.collect::<Vec<_>>().join(", "));
     line("catalog", &view.metadata.catalog);
+    if is_guessed_in_part(model) {
+        out.push_str(GUESSED);
+    }
     out
 }
 
@@ -187,8 +201,8 @@ fn sentence(provider: &ProviderView, now: &Now) -> String {
     format!("{}{until}{by}{remedy}", provider.why)
 }
 
-/// Models side by side: one column each.
-pub fn compared(references: &[String], models: &[ModelView]) -> String {
+/// Models side by side: one column each, with `more` rows below.
+pub fn compared(references: &[String], models: &[ModelView], more: &[(&'static str, Vec<String>)]) -> String {
     let word = |yes: Option<bool>| match yes {
         Some(true) => "yes".to_owned(),
         Some(false) => "no".to_owned(),
@@ -210,6 +224,7 @@ pub fn compared(references: &[String], models: &[ModelView]) -> String {
     }
     rows.push(("released", each(&|m| m.released.clone().unwrap_or(UNKNOWN.to_owned()))));
     rows.push(("usable", each(&|m| if m.usable { "yes".to_owned() } else { "no".to_owned() })));
+    rows.extend(more.iter().cloned());
     laid_out(&rows)
 }
 
@@ -261,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_comparison_has_a_column_for_each() {
-        let told = compared(&["gpt-5.2".to_owned(), "big-pickle".to_owned()], &views());
+        let told = compared(&["gpt-5.2".to_owned(), "big-pickle".to_owned()], &views(), &[]);
         let row = |name: &str| {
             let line = told.lines().find(|line| line.starts_with(name)).expect("there");
             line.split_whitespace().skip(name.split_whitespace().count()).map(str::to_owned).collect::<Vec<_>>()
@@ -298,6 +313,17 @@ mod tests {
         );
         assert!(lines[2].contains("invalid_key") && lines[2].ends_with("has no key; set it"), "{told}");
         assert!(view(Vec::new()).contains("orch doctor"));
+    }
+
+    #[test]
+    fn what_is_only_guessed_is_marked_and_the_mark_explained() {
+        let [mut sure, mut guessed] = views().try_into().expect("two");
+        sure.sources.insert("vision", crate::domain::catalog::Source::Catalog);
+        guessed.capabilities.insert("vision", Some(true));
+        guessed.sources.insert("vision", crate::domain::catalog::Source::Inferred);
+        assert!(!listed(&[sure.clone()], false, 140, Paint::OFF).contains('~'));
+        let told = listed(&[sure, guessed], false, 140, Paint::OFF);
+        assert!(told.contains("~vision") && told.ends_with(GUESSED), "{told}");
     }
 
     #[test]

@@ -4,11 +4,27 @@ use crate::api::patterns::{PatternsView, SimilarView, StandingView};
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::{money, text, time};
+use crate::domain::count;
 use crate::domain::track_record::{MIN_RATE, MIN_SAMPLES};
 use jiff::SignedDuration;
 
-/// What is said where there is nothing.
+/// What is said where there is nothing at all.
 const NOTHING: &str = "no run was judged yet\n";
+
+/// What is said where there is nothing of what was asked for.
+fn nothing(view: &PatternsView) -> String {
+    if view.total == 0 {
+        return NOTHING.to_owned();
+    }
+    let of = [
+        view.task_type.as_ref().map(|word| format!("of type {word}")),
+        view.project.as_ref().map(|dir| format!("of the project {}", dir.display())),
+        view.label.as_ref().map(|label| format!("with the label {label}")),
+    ];
+    let of = of.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let all = count::of(view.total, "judged run");
+    text::line(&format!("no judged run is {of}; there are {all} in all")).into_owned() + "\n"
+}
 
 /// Whom to give a task, and what that is said from.
 pub fn recommendation(view: &PatternsView, columns: usize, paint: Paint) -> String {
@@ -22,13 +38,19 @@ pub fn recommendation(view: &PatternsView, columns: usize, paint: Paint) -> Stri
     };
     if !view.rows.is_empty() {
         told.push('\n');
-        told.push_str(&standings(&view.rows, columns, paint));
+        told.push_str(&standings(view, columns, paint));
+    } else if view.total > 0 {
+        told.push_str(&nothing(view));
     }
     told
 }
 
-/// How everybody has done, as a table.
-pub fn standings(rows: &[StandingView], columns: usize, paint: Paint) -> String {
+/// How everybody has done.
+pub fn standings(view: &PatternsView, columns: usize, paint: Paint) -> String {
+    if view.rows.is_empty() { nothing(view) } else { table(&view.rows, columns, paint) }
+}
+
+fn table(rows: &[StandingView], columns: usize, paint: Paint) -> String {
     const HEAD: [Column; 7] = [
         Column::new("agent and model", Width::Rest(20)),
         Column::number("runs"),
@@ -38,9 +60,6 @@ pub fn standings(rows: &[StandingView], columns: usize, paint: Paint) -> String 
         Column::number("per accepted"),
         Column::number("time"),
     ];
-    if rows.is_empty() {
-        return NOTHING.to_owned();
-    }
     let names: Vec<String> = rows.iter().map(|row| who(&row.agent, row.model.as_deref())).collect();
     let cells: Vec<_> = rows.iter().zip(&names).map(|(row, name)| of(row, name)).collect();
     render(&HEAD, &cells, columns, paint)
@@ -69,18 +88,18 @@ fn of<'a>(row: &StandingView, name: &'a str) -> [Cell<'a>; 7] {
 }
 
 /// What failed, and how often.
-pub fn failures(rows: &[StandingView], columns: usize, paint: Paint) -> String {
+pub fn failures(view: &PatternsView, columns: usize, paint: Paint) -> String {
     const HEAD: [Column; 4] = [
         Column::new("agent and model", Width::Rest(20)),
         Column::new("failure", Width::Whole),
         Column::number("times"),
         Column::number("of runs"),
     ];
-    if rows.is_empty() {
-        return NOTHING.to_owned();
+    if view.rows.is_empty() {
+        return nothing(view);
     }
     let mut cells = Vec::new();
-    for row in rows {
+    for row in &view.rows {
         let mut failures: Vec<_> = row.failures.iter().collect();
         failures.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
         for (class, count) in failures {
@@ -103,10 +122,10 @@ pub fn failures(rows: &[StandingView], columns: usize, paint: Paint) -> String {
 /// Type by type.
 pub fn report(view: &PatternsView, columns: usize, paint: Paint) -> String {
     if view.by_type.is_empty() {
-        return NOTHING.to_owned();
+        return nothing(view);
     }
     let parts = view.by_type.iter().map(|(task_type, rows)| {
-        format!("{}\n{}", text::fit(&text::line(task_type), columns), standings(rows, columns, paint))
+        format!("{}\n{}", text::fit(&text::line(task_type), columns), table(rows, columns, paint))
     });
     parts.collect::<Vec<_>>().join("\n")
 }
@@ -177,7 +196,7 @@ mod tests {
 
     fn view(rows: Vec<StandingView>, recommended: Option<Recommended>) -> PatternsView {
         let by_type = BTreeMap::from([("fix".to_owned(), rows.clone())]);
-        PatternsView { task_type: None, project: None, label: None, samples: 4, recommended, rows, by_type }
+        PatternsView { task_type: None, project: None, label: None, samples: 4, total: 4, recommended, rows, by_type }
     }
 
     #[test]
@@ -185,23 +204,42 @@ mod tests {
         let told = recommendation(&view(vec![row("claude", 2, &[("timeout", 2)])], None), 100, Paint::OFF);
         assert!(told.starts_with("nobody for any: it takes at least 3 judged runs"), "{told}");
         assert!(told.contains("claude small") && told.contains("50%") && told.contains("25%-75%"), "{told}");
-        assert_eq!(recommendation(&view(Vec::new(), None), 100, Paint::OFF).lines().count(), 1);
+        let none = PatternsView { total: 0, ..view(Vec::new(), None) };
+        assert_eq!(recommendation(&none, 100, Paint::OFF).lines().count(), 1);
     }
 
     #[test]
     fn what_a_person_recorded_is_marked() {
         let told =
-            standings(&[StandingView { by_hand: 2, ..row("claude", 3, &[]) }, row("codex", 4, &[])], 120, Paint::OFF);
+            table(&[StandingView { by_hand: 2, ..row("claude", 3, &[]) }, row("codex", 4, &[])], 120, Paint::OFF);
         assert!(told.contains("3 (2 by hand)") && !told.contains("4 ("), "{told}");
     }
 
     #[test]
     fn what_fails_most_comes_first_and_an_empty_table_says_why() {
-        let told = failures(&[row("claude", 2, &[("no_change", 1), ("timeout", 3)])], 100, Paint::OFF);
+        let told = failures(&view(vec![row("claude", 2, &[("no_change", 1), ("timeout", 3)])], None), 100, Paint::OFF);
         let lines: Vec<Vec<&str>> = told.lines().skip(1).map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(lines, [["claude", "small", "timeout", "3", "50%"], ["claude", "small", "no_change", "1", "17%"]]);
-        assert_eq!(failures(&[row("claude", 2, &[])], 100, Paint::OFF), "all that was judged was accepted\n");
-        assert_eq!(standings(&[], 100, Paint::OFF), NOTHING);
+        let good = view(vec![row("claude", 2, &[])], None);
+        assert_eq!(failures(&good, 100, Paint::OFF), "all that was judged was accepted\n");
         assert!(report(&view(vec![row("claude", 3, &[])], None), 100, Paint::OFF).starts_with("fix\n"));
+    }
+
+    #[test]
+    fn a_filter_that_finds_nothing_says_so_and_how_many_there_are() {
+        let empty = |total| PatternsView { total, by_type: BTreeMap::new(), ..view(Vec::new(), None) };
+        let of_docs = PatternsView {
+            task_type: Some("docs".to_owned()),
+            project: Some("/shop".into()),
+            label: Some("api\u{1b}[2J".to_owned()),
+            ..empty(4)
+        };
+        let told = standings(&of_docs, 100, Paint::OFF);
+        assert!(told.starts_with("no judged run is of type docs, of the project /shop, with the label api"), "{told}");
+        assert!(told.ends_with("; there are 4 judged runs in all\n") && !told.contains('\u{1b}'), "{told}");
+        assert_eq!(failures(&of_docs, 100, Paint::OFF), told);
+        assert_eq!(report(&of_docs, 100, Paint::OFF), told);
+        assert!(recommendation(&of_docs, 100, Paint::OFF).ends_with(&told));
+        assert_eq!(standings(&empty(0), 100, Paint::OFF), NOTHING);
     }
 }

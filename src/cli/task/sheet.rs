@@ -108,6 +108,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
         sheet.heading("Route");
         route_fields(&mut sheet, route);
         sheet.optional("warning", route.warning.as_deref().map(line));
+        sheet.optional("worked by", otherwise(task, route));
     }
     sheet.block("Summary", task.summary.as_deref().unwrap_or_default());
     if let Some(runs) = task.runs.as_deref().filter(|runs| !runs.is_empty()) {
@@ -130,6 +131,14 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
         evidence_fields(&mut sheet, evidence);
     }
     sheet.out
+}
+
+/// Who worked last, where that is not whom the route names: a budget ran low, a model was set, another agent took over.
+fn otherwise(task: &TaskView, route: &RouteResult) -> Option<String> {
+    let last = task.worked_by.as_ref()?;
+    let is_as_routed = last.agent == route.agent && last.model == route.model;
+    let model = last.model.as_deref().map_or("its own choice".into(), line);
+    (!is_as_routed).then(|| format!("{} with {model}", line(&last.agent)))
 }
 
 fn standing(sheet: &mut Sheet, task: &TaskView) {
@@ -304,12 +313,28 @@ fn one_check(sheet: &mut Sheet, check: &Check) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::worked::WorkedBy;
     use crate::cli::fixture::{now, task as example};
 
     #[test]
     fn a_task_reads_like_this() {
         let shown = task(&example(), &now(), Paint::OFF);
         assert_eq!(shown, include_str!("../../../tests/fixtures/cli/show.txt"));
+    }
+
+    #[test]
+    fn who_worked_is_told_where_it_was_not_whom_the_route_names() {
+        let by = |agent: &str, model: Option<&str>| {
+            let worked_by = Some(WorkedBy { agent: agent.to_owned(), model: model.map(str::to_owned) });
+            task(&TaskView { worked_by, ..example() }, &now(), Paint::OFF)
+        };
+        assert!(
+            by("claude", Some("haiku")).contains("worked by   claude with haiku"),
+            "{}",
+            by("claude", Some("haiku"))
+        );
+        assert!(by("codex", None).contains("codex with its own choice"));
+        assert!(!by("claude", Some("sonnet")).contains("worked by"), "the route says so");
     }
 
     #[test]

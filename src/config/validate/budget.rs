@@ -132,6 +132,28 @@ mod tests {
     }
 
     #[test]
+    fn a_percentage_is_a_number_with_or_without_its_sign_and_nothing_else() {
+        let with = |key: &str, said: &str| {
+            config(&format!("budget: {{accounts: {{a: {{billing_type: subscription, {key}: {said}}}}}}}\n"))
+        };
+        for percent in 0..=120_u8 {
+            for said in [format!("{percent}"), format!("{percent}%"), format!("'{percent} %'"), format!("'{percent}%'")]
+            {
+                for key in ["reserve", "reserve_percent"] {
+                    let read = with(key, &said).map(|config| config.budget.accounts["a"].reserve_percent);
+                    assert_eq!(read.ok(), (percent < 100).then_some(percent), "{key}: {said}");
+                }
+            }
+        }
+        for said in ["20%%", "-20%", "'%'", "0.2", "20.5%", "twenty", "'20 % '", "20percent", "[20]"] {
+            let told = with("reserve", said).expect_err(said);
+            assert!(told.contains("reserve_percent: expected percent from 0 to 99, as 20 or 20%"), "{told}");
+        }
+        assert!(with("reserve: 20%, reserve_percent", "20").expect_err("twice").contains("is the same key as reserve"));
+        assert_eq!(config("budget: {degrade_percent: 70%}\n").expect("valid").budget.degrade_percent, 70);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_told_with_its_place() {
         let account = |text: &str| format!("budget: {{accounts: {{a: {{{text}}}}}}}\n");
         refused("budget: {per_day: -1}\n", "budget.per_day: expected an amount in dollars");

@@ -115,6 +115,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_or_a_tier_that_there_is_not_is_refused_wherever_a_model_is_named() {
+        let meant = "there is no tag \"auto:fsat\", did you mean auto:fast?";
+        for agent in ["claude", "opencode"] {
+            refused(&format!("model_map: {{medium: {{{agent}: 'auto:fsat'}}}}\n"), meant);
+            refused(&format!("fallback: {{medium: ['{agent}/auto:fsat']}}\n"), meant);
+            refused(&format!("escalation: {{ladder: ['{agent}/auto:fsat']}}\n"), meant);
+        }
+        refused("router: {model: 'auto:fsat'}\n", meant);
+        refused("model_map: {review: {claude: 'node:bogus'}}\n", "hint: tags are");
+        refused("model_map: {medium: {claude: 'tier:huge'}}\n", "there is no \"tier:huge\"");
+        assert!(config("model_map: {medium: {claude: 'auto:fast', codex: 'tier:pro'}}\n").is_ok());
+    }
+
+    #[test]
     fn what_makes_no_sense_is_told_with_its_place() {
         refused("model_aliases: {a: b, b: a}\n", "c:1:20: model_aliases.a: the alias leads back to itself: a → b → a");
         refused("model_aliases: {'auto:x': sonnet}\n", "no colon and no slash");

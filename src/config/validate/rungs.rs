@@ -43,7 +43,7 @@ impl Check<'_> {
                     self.wrong(key, format_args!("no agent is called {:?}", rung.agent));
                 }
                 if let Some(model) = &rung.model {
-                    self.word(key, model);
+                    self.model(key, model);
                 }
             }
         }

@@ -43,6 +43,10 @@ pub(super) fn on_impossible(task: &mut Task, reason: &str) -> Result<(), Refused
 pub(super) fn on_model_refused(task: &mut Task, reason: &str) -> Result<(), Refused> {
     let State::Routed { .. } = task.state else { return Err(refused(task, "only a routed task is started")) };
     ask(task, reason.to_owned());
+    let id = task.id;
+    if let State::NeedsReview { choices, .. } = &mut task.state {
+        choices.insert(0, format!("orch task edit {id} --model MODEL"));
+    }
     Ok(())
 }
 

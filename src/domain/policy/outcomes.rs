@@ -134,12 +134,15 @@ pub fn parse_outcomes(bytes: &[u8]) -> Result<Outcomes, OutcomesError> {
     }
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
+    let mut rows = Rows { bytes, at: 0, row: 1 };
     let mut records = reader.byte_records();
     check_header(records.next())?;
     let mut runs: BTreeMap<String, BTreeMap<String, (Cell, u64)>> = BTreeMap::new();
     let mut models = BTreeSet::new();
     for record in records {
-        let (row, task, model, cell) = read_row(&record.map_err(|error| of_csv(&error))?)?;
+        let record = record.map_err(|error| of_csv(&error))?;
+        let row = rows.of(&record);
+        let (task, model, cell) = read_row(&record, row)?;
         let of_task = runs.entry(task.clone()).or_default();
         if let Some((_, earlier)) = of_task.get(&model) {
             let problem = format!("task `{task}` already has a row for model `{model}`, in row {earlier}");
@@ -187,8 +190,36 @@ fn of_csv(error: &csv::Error) -> OutcomesError {
     OutcomesError::Csv { row: error.position().map_or(0, csv::Position::line), problem: error.to_string() }
 }
 
-fn read_row(record: &csv::ByteRecord) -> Result<(u64, String, String, Cell), OutcomesError> {
-    let row = record.position().map_or(0, csv::Position::line);
+/// Counts the lines of a file. The reader's own count stands before the line end of the row above where that has two characters,
+/// and before empty lines.
+struct Rows<'a> {
+    bytes: &'a [u8],
+    /// As far as it is counted.
+    at: usize,
+    /// The line there, from 1.
+    row: u64,
+}
+
+impl Rows<'_> {
+    /// The line in which a record begins. Records are asked for in their order.
+    fn of(&mut self, record: &csv::ByteRecord) -> u64 {
+        let place = record.position().and_then(|place| usize::try_from(place.byte()).ok()).unwrap_or_default();
+        let rest = self.bytes.get(place..).unwrap_or_default();
+        let begin = place + rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        while self.at < begin {
+            let next = self.bytes.get(self.at + 1);
+            self.row += match self.bytes[self.at] {
+                b'\n' => 1,
+                b'\r' => u64::from(next != Some(&b'\n')),
+                _ => 0,
+            };
+            self.at += 1;
+        }
+        self.row
+    }
+}
+
+fn read_row(record: &csv::ByteRecord, row: u64) -> Result<(String, String, Cell), OutcomesError> {
     if record.len() != COLUMNS.len() {
         let column = COLUMNS.get(record.len()).copied().unwrap_or("api_calls");
         return Err(OutcomesError::Cells { row, column, found: record.len() });
@@ -218,7 +249,7 @@ fn read_row(record: &csv::ByteRecord) -> Result<(u64, String, String, Cell), Out
     let cost = Usd::from_dollars(dollars).ok_or_else(|| bad("cost_usd", format!("`{cost}` is out of range")))?;
     let calls = text(4)?;
     let calls = calls.parse().map_err(|_| bad("api_calls", format!("`{calls}` is not a number of calls")))?;
-    Ok((row, task, model, Cell { resolved, cost, calls }))
+    Ok((task, model, Cell { resolved, cost, calls }))
 }
 
 #[cfg(test)]

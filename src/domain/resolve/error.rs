@@ -32,11 +32,13 @@ pub enum ResolveError {
         meant: Option<Tier>,
     },
     /// No such provider.
-    #[error("there is no provider {provider:?}")]
+    #[error("there is no provider {provider:?}{}", did_you_mean(.meant.as_deref()))]
     UnknownProvider {
         /// As it was written.
         provider: String,
-        /// Providers.
+        /// What was probably meant.
+        meant: Option<String>,
+        /// Providers, the nearest first.
         suggestions: Vec<String>,
     },
     /// No such model, alias or retired name.
@@ -88,6 +90,8 @@ pub enum ResolveError {
         lacks: String,
         /// Models that would do, at providers that cannot be used.
         suggestions: Vec<String>,
+        /// Settings by which a usable model would do that has what is needed by its name only.
+        unsaid: Option<String>,
     },
     /// The named model cannot do what is needed.
     #[error("{model} {lacks}")]
@@ -101,7 +105,7 @@ pub enum ResolveError {
     },
 }
 
-fn did_you_mean(meant: Option<&'static str>) -> String {
+fn did_you_mean(meant: Option<&str>) -> String {
     meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default()
 }
 
@@ -174,6 +178,11 @@ impl ResolveError {
             }
             Self::AllFail { .. } => {
                 "name a model to take it all the same; orch models check --refresh asks the providers again".to_owned()
+            }
+            Self::NoneFits { unsaid: Some(unsaid), .. } => {
+                let others =
+                    if list.is_empty() { String::new() } else { format!("; once usable, these would do: {list}") };
+                format!("{unsaid} in config.yml would do, if that is so: only its name says it{others}")
             }
             Self::NoneFits { .. } | Self::Conflict { .. } if list.is_empty() => {
                 "if a model can do it and orch does not know, say so under models in config.yml".to_owned()

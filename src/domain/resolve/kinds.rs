@@ -73,6 +73,18 @@ impl Needs {
         self.capabilities.iter().all(|capability| model.surely_can(*capability)) && context()
     }
 
+    /// Which of it the model has by its name only, where it has all the rest for sure. `None`: it lacks something, or nothing.
+    pub(super) fn guessed_of(&self, model: &Model) -> Option<Vec<Capability>> {
+        let guessed: Vec<Capability> =
+            self.capabilities.iter().copied().filter(|what| !model.surely_can(*what)).collect();
+        let rest = Self {
+            capabilities: &self.capabilities - &guessed.iter().copied().collect::<BTreeSet<_>>(),
+            ..self.clone()
+        };
+        let looks = guessed.iter().all(|what| model.can(*what) == Some(true));
+        (looks && !guessed.is_empty() && rest.met_by(model)).then_some(guessed)
+    }
+
     /// What the model lacks of it, in words; `None`: nothing.
     pub(super) fn lacking(&self, model: &Model) -> Option<String> {
         let mut lacks: Vec<String> = Vec::new();

@@ -332,8 +332,12 @@ fn what_nobody_has_is_told_with_what_is_near() {
     assert!(error.suggestions().len() <= 20);
     assert_eq!(error.trouble(), Trouble::NotFound);
     let error = desk.error("antropic/claude-sonnet-4-6");
-    assert_eq!(error.to_string(), "there is no provider \"antropic\"");
+    assert_eq!(error.to_string(), "there is no provider \"antropic\", did you mean anthropic?");
     assert_eq!(error.suggestions()[0], "anthropic");
+    assert!(error.hint().contains("openai"), "the others are told as well");
+    let error = desk.error("nope/x");
+    assert_eq!(error.to_string(), "there is no provider \"nope\"");
+    assert!(error.hint().starts_with("providers are ") && error.hint().contains("anthropic"), "{}", error.hint());
     let error = desk.error("anthropic/claude-sonnet-9");
     assert_eq!(error.to_string(), "no model is called \"claude-sonnet-9\" at anthropic");
     assert!(error.suggestions().iter().all(|id| id.starts_with("anthropic/")), "{:?}", error.suggestions());

@@ -6,6 +6,7 @@ use super::task_view;
 use crate::domain::ids::TaskId;
 use crate::domain::plan::Occupancy;
 use crate::domain::task::Task;
+use crate::domain::track_record::Worker;
 use crate::engine::handle::{EngineError, EngineHandle, View};
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -57,23 +58,35 @@ impl Pages {
             Some(page) => page,
             None => pages.engine.tasks_after(pages.after).await?,
         };
-        let chunk = pages.chunk(page, is_last);
+        let tasks = pages.tasks(page, is_last);
+        let workers = pages.engine.last_workers(tasks.keys().copied().collect()).await?;
+        let chunk = pages.chunk(&tasks, workers, is_last);
         Ok(Some((chunk, (!is_last).then_some(pages))))
     }
 
-    fn chunk(&mut self, page: Vec<Task>, is_last: bool) -> Bytes {
+    /// Those of a page, and those at hand between them.
+    fn tasks(&mut self, page: Vec<Task>, is_last: bool) -> BTreeMap<TaskId, Arc<Task>> {
         let until = page.last().map(|task| task.id).filter(|_| !is_last);
         let range = (Bound::Excluded(self.after), until.map_or(Bound::Unbounded, Bound::Included));
         self.after = until.unwrap_or(self.after);
         let stored = page.into_iter().map(|task| (task.id, Arc::new(task)));
         // What is at hand is newer.
         let at_hand = self.view.tasks.range(range).map(|(id, task)| (*id, Arc::clone(task)));
-        let tasks: BTreeMap<TaskId, Arc<Task>> = stored.chain(at_hand).collect();
+        stored.chain(at_hand).collect()
+    }
+
+    fn chunk(
+        &mut self,
+        tasks: &BTreeMap<TaskId, Arc<Task>>,
+        mut workers: BTreeMap<TaskId, Worker>,
+        is_last: bool,
+    ) -> Bytes {
         let slots: Occupancy<'_> = super::occupancy(&self.view);
         let mut chunk = Vec::new();
         for task in tasks.values() {
             chunk.push(if std::mem::take(&mut self.is_first) { b'[' } else { b',' });
-            let view = task_view(&self.view, task, self.children.remove(&task.id).unwrap_or_default(), &slots);
+            let children = self.children.remove(&task.id).unwrap_or_default();
+            let view = task_view(&self.view, task, children, workers.remove(&task.id), &slots);
             // A view has no keys and no values that JSON could not have.
             if let Err(error) = serde_json::to_writer(&mut chunk, &view) {
                 tracing::error!(task = %task.id, %error, "a task cannot be shown");

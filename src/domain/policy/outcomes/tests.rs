@@ -25,6 +25,17 @@ fn rows_in_any_order_make_the_same_table() {
 }
 
 #[test]
+fn the_row_of_a_fault_is_the_line_in_the_file_whatever_ends_the_lines() {
+    let file = format!("{HEADER}a,x,1,0.5,3\n\nb,x,1,0.5,3\n\n\nc,x,yes,0.5,3\nd,x,1,1,1\n");
+    let quoted = format!("{HEADER}a,\"x\ny\",1,0.5,3\nb,x,yes,0.5,3\n");
+    for end in ["\n", "\r\n", "\r"] {
+        assert!(said_of(file.replace('\n', end).as_bytes()).starts_with("row 7, column resolved"), "{end:?}");
+        assert!(said_of(quoted.replace('\n', end).as_bytes()).starts_with("row 4, column resolved"), "{end:?}");
+    }
+    assert!(said_of(format!("\u{feff}{file}").replace('\n', "\r\n").as_bytes()).starts_with("row 7, column resolved"));
+}
+
+#[test]
 fn every_fault_is_told_with_row_and_column() {
     for (body, expected) in [
         ("a,x,1,0.5\n", "row 2, column api_calls: the row has 4 cells, expected 5"),

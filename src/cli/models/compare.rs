@@ -1,0 +1,178 @@
+//! `orch models compare`: what the catalog says of some models, beside how they have done here. Their runs are found under every
+//! name that they were recorded by: agents' programs write the same model in several ways.
+
+use super::{Stand, show};
+use crate::api::models::{ComparedView, OwnRecordView};
+use crate::api::patterns::SampleView;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::{money, text};
+use crate::domain::catalog::ModelRef;
+use crate::domain::resolve::{Needs, Reference, parse};
+use crate::engine::reach;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// Shows them.
+pub async fn run(stand: Stand, references: &[String], context: &Context) -> Result<Exit, CliError> {
+    let mut models = Vec::new();
+    for reference in references {
+        models.push(stand.view(stand.resolver().resolve(reference, &Needs::default())?.model));
+    }
+    let mut link = context.link().await?;
+    let samples: Vec<SampleView> = link.get("/v1/patterns/samples").await?;
+    link.close().await?;
+    let environment = &context.environment;
+    let samples = by_model(samples, |agent, name| meant(&stand, agent, name, environment));
+    let now = context.now().at;
+    let views: Vec<ComparedView> =
+        models.into_iter().map(|about| ComparedView { record: record(samples.get(&about.id), now), about }).collect();
+    if context.ui.is_json() {
+        context.ui.json(&views)?;
+    } else {
+        context.ui.data(&told(references, &views))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The model of the catalog that an agent's run was recorded with.
+fn meant(stand: &Stand, agent: &str, name: &str, environment: &BTreeMap<String, String>) -> Option<ModelRef> {
+    // It meant one model then and may mean another one now.
+    if matches!(parse(name), Ok(Reference::Tag(_) | Reference::Tier(_))) {
+        return None;
+    }
+    let needs = Needs::default();
+    let named = reach(&stand.config, agent, environment).name(stand.resolver(), name, &needs).ok();
+    let by_agent = named.and_then(|named| named.model);
+    // An agent that is no longer declared has worked with it all the same.
+    by_agent.or_else(|| stand.resolver().resolve(name, &needs).ok().map(|found| found.model.id.clone()))
+}
+
+/// The judged runs of each model.
+fn by_model(
+    samples: Vec<SampleView>,
+    meant: impl Fn(&str, &str) -> Option<ModelRef>,
+) -> BTreeMap<ModelRef, Vec<SampleView>> {
+    let mut known: BTreeMap<(String, String), Option<ModelRef>> = BTreeMap::new();
+    let mut found: BTreeMap<ModelRef, Vec<SampleView>> = BTreeMap::new();
+    for sample in samples {
+        let Some(name) = &sample.model else { continue };
+        let who = (sample.agent.clone(), name.clone());
+        let id = known.entry(who).or_insert_with_key(|(agent, name)| meant(agent, name));
+        if let Some(id) = id.clone() {
+            found.entry(id).or_default().push(sample);
+        }
+    }
+    found
+}
+
+fn record(samples: Option<&Vec<SampleView>>, now: Timestamp) -> Option<OwnRecordView> {
+    OwnRecordView::of(samples?, now)
+}
+
+/// A column for each, and below whose runs nobody has judged.
+fn told(references: &[String], views: &[ComparedView]) -> String {
+    let models: Vec<_> = views.iter().map(|view| view.about.clone()).collect();
+    let each = |value: &dyn Fn(&OwnRecordView) -> String| {
+        let cell = |view: &ComparedView| view.record.as_ref().map_or("-".to_owned(), value);
+        views.iter().map(cell).collect::<Vec<_>>()
+    };
+    let percent = |share: f64| format!("{:.0}%", share * 100.0);
+    let runs = |own: &OwnRecordView| match own.by_hand {
+        0 => own.samples.to_string(),
+        by_hand => format!("{} ({by_hand} by hand)", own.samples),
+    };
+    let rows = [
+        ("own runs", each(&runs)),
+        ("accepted", each(&|own| own.successes.to_string())),
+        ("rate", each(&|own| percent(own.rate))),
+        ("95 %", each(&|own| format!("{}-{}", percent(own.ci95[0]), percent(own.ci95[1])))),
+        ("cost", each(&|own| money::sum(own.cost_usd, own.unpriced))),
+        ("per accepted", each(&|own| money::sum(own.per_success_usd, own.unpriced))),
+    ];
+    let mut out = show::compared(references, &models, &rows);
+    let mut untried: Vec<String> = Vec::new();
+    for view in views.iter().filter(|view| view.record.is_none()) {
+        let id = view.about.id.to_string();
+        if !untried.contains(&id) {
+            untried.push(id);
+        }
+    }
+    if !untried.is_empty() {
+        out.push_str(&format!("no run of {} was judged here yet\n", text::line(&untried.join(", "))));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::models::ModelView;
+    use crate::domain::catalog::Catalog;
+    use crate::domain::money::Usd;
+    use crate::domain::track_record::standings;
+    use crate::domain::track_record::{Sample, Source, Verdict};
+    use crate::domain::usability::Usability;
+
+    fn sample(agent: &str, model: Option<&str>, accepted: bool, cost: Option<Usd>) -> Sample {
+        Sample {
+            source: Source::Person { number: 1, by: "me".to_owned(), note: String::new() },
+            title: String::new(),
+            task_type: crate::domain::task_type::TaskType::parse("fix"),
+            labels: Vec::new(),
+            project: None,
+            complexity: None,
+            agent: agent.to_owned(),
+            model: model.map(str::to_owned),
+            ended_at: crate::cli::fixture::now().at,
+            took: None,
+            cost,
+            verdict: if accepted { Verdict::Accepted } else { Verdict::Failed(None) },
+        }
+    }
+
+    fn opus() -> ModelRef {
+        ModelRef::new("anthropic", "claude-opus-4-6")
+    }
+
+    #[test]
+    fn the_runs_of_a_model_count_under_every_name_and_agent() {
+        let dollar = Some(Usd::from_micros(1_000_000));
+        let all = [
+            sample("claude", Some("opus"), true, dollar),
+            sample("opencode", Some("anthropic/claude-opus-4-6"), false, dollar),
+            sample("claude", Some("other"), true, dollar),
+            sample("claude", None, true, dollar),
+        ];
+        let views = all.iter().cloned().map(SampleView::from).collect();
+        let found = by_model(views, |_, name| (name != "other").then(opus));
+        let now = crate::cli::fixture::now().at;
+        let own = record(found.get(&opus()), now).expect("two runs");
+        assert_eq!((own.samples, own.successes, own.by_hand, own.unpriced), (2, 1, 2, 0));
+        assert_eq!(own.per_success_usd, Some(Usd::from_micros(2_000_000)), "what failed is paid for as well");
+        let names: Vec<&str> = own.recorded_as.iter().map(String::as_str).collect();
+        assert_eq!(names, ["claude opus", "opencode anthropic/claude-opus-4-6"]);
+        // The same arithmetic as the standings of `orch patterns stats`.
+        let mine = all.iter().take(2).cloned().map(|one| Sample { agent: "a".to_owned(), model: None, ..one });
+        let (low, high) = standings(&mine.collect::<Vec<_>>(), now)[0].interval;
+        assert_eq!(own.ci95, [low, high]);
+        assert!(record(found.get(&ModelRef::new("openai", "gpt-5.2")), now).is_none());
+    }
+
+    #[test]
+    fn what_was_done_stands_beside_the_price_and_what_was_not_is_said() {
+        let catalog = Catalog::built_in();
+        let about = |id: &ModelRef| ModelView::of(catalog.model(id).expect("built in"), &Usability::default());
+        let gpt = ModelRef::new("openai", "gpt-5.2");
+        let one = SampleView::from(sample("claude", Some("opus"), true, None));
+        let record = OwnRecordView::of(&[one], crate::cli::fixture::now().at);
+        let views = [ComparedView { about: about(&opus()), record }, ComparedView { about: about(&gpt), record: None }];
+        let told = told(&["opus".to_owned(), "gpt-5.2".to_owned()], &views);
+        let row = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).expect(name).trim().to_owned();
+        assert!(row("own runs").starts_with("1 (1 by hand)") && row("own runs").ends_with('-'), "{told}");
+        assert!(row("rate").starts_with("100%") && row("per accepted").starts_with('?'), "{told}");
+        assert!(row("95 %").contains("%-100%"), "{told}");
+        assert_eq!(told.lines().last(), Some("no run of openai/gpt-5.2 was judged here yet"));
+    }
+}

@@ -1,0 +1,149 @@
+//! What can be meant and most likely is not: accounts that nobody spends from, models that nobody knows. Told when somebody asks
+//! whether the settings are sound, and stops nothing: providers and programs know more names than orch. PURE.
+
+use crate::agents::DialectKind;
+use crate::config::origin::Origins;
+use crate::config::problem::{ConfigProblem, did_you_mean};
+use crate::config::resolved::Config;
+use crate::domain::catalog::Catalog;
+use crate::domain::resolve::{Needs, Records, Reference, ResolveError, Resolver, parse};
+use crate::domain::usability::Usability;
+
+/// All that is odd.
+pub fn oddities(config: &Config, origins: &Origins) -> Vec<ConfigProblem> {
+    let odd = |key: &str, message: String| ConfigProblem::new(origins.near(key).clone(), format!("{key}: {message}"));
+    let mut found: Vec<ConfigProblem> = Vec::new();
+    for name in config.budget.accounts.keys() {
+        found.extend(stranger(name, config).map(|told| odd(&format!("budget.accounts.{name}"), told)));
+    }
+    let catalog = Catalog::with(&config.model_additions());
+    for (key, model) in named(config) {
+        if let Some(error) = unknown(&model, config, &catalog) {
+            found.push(odd(&key, error.to_string()).hint(error.hint()));
+        }
+    }
+    found
+}
+
+/// Why an account limits nothing: nobody is called so.
+pub fn stranger(account: &str, config: &Config) -> Option<String> {
+    let catalog = Catalog::with(&config.model_additions());
+    let providers = catalog.providers().iter().map(|provider| provider.id.as_str());
+    let names: Vec<&str> = providers.chain(config.agents.names()).collect();
+    let told = || {
+        let meant = did_you_mean(account, names.iter().copied());
+        format!("no provider and no agent is called {account:?}{meant}: it limits nothing")
+    };
+    (!names.contains(&account)).then(told)
+}
+
+/// Where a model is named that orch itself, or an agent whose models it has a list of, must know.
+fn named(config: &Config) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    let map = &config.model_map;
+    for (tier, models) in
+        [("simple", &map.simple), ("medium", &map.medium), ("complex", &map.complex), ("review", &map.review)]
+    {
+        let listed = models.iter().filter(|(agent, _)| has_a_list(config, agent));
+        all.extend(listed.map(|(agent, model)| (format!("model_map.{tier}.{agent}"), model.clone())));
+    }
+    let (ladder, chains) = (&config.escalation.ladder, &config.fallback);
+    for (key, rungs) in [
+        ("escalation.ladder", ladder),
+        ("fallback.simple", &chains.simple),
+        ("fallback.medium", &chains.medium),
+        ("fallback.complex", &chains.complex),
+    ] {
+        let listed = rungs.iter().filter(|rung| has_a_list(config, &rung.agent));
+        all.extend(listed.filter_map(|rung| Some((key.to_owned(), rung.model.clone()?))));
+    }
+    let selection = &config.model_selection.0;
+    for (key, model) in [("model", &selection.model), ("small_model", &selection.small_model)] {
+        all.extend(model.clone().map(|model| (format!("model_selection.{key}"), model)));
+    }
+    all.extend(config.model_aliases.iter().map(|(name, target)| (format!("model_aliases.{name}"), target.clone())));
+    all
+}
+
+/// Programs that are spoken with by their own provider's names. Others, and those that are sent to another server, take names that
+/// orch cannot know.
+fn has_a_list(config: &Config, agent: &str) -> bool {
+    let Some(agent) = config.agent(agent) else { return false };
+    let elsewhere = ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"];
+    matches!(agent.kind, DialectKind::Claude | DialectKind::Codex)
+        && !elsewhere.iter().any(|variable| agent.env.contains_key(*variable))
+}
+
+/// Why nobody knows this model. What a tag or a tier means depends on who can be used, and is asked elsewhere.
+fn unknown(model: &str, config: &Config, catalog: &Catalog) -> Option<ResolveError> {
+    if !matches!(parse(model), Ok(Reference::Name(_) | Reference::Explicit { .. })) {
+        return None;
+    }
+    let (usability, records) = (Usability::default(), Records::default());
+    let resolver = Resolver { catalog, usability: &usability, selection: &config.model_selection.0, records: &records };
+    let error = resolver.resolve(model, &Needs::default()).err()?;
+    is_of_an_unknown_name(&error).then_some(error)
+}
+
+fn is_of_an_unknown_name(error: &ResolveError) -> bool {
+    match error {
+        ResolveError::UnknownModel { .. } | ResolveError::UnknownProvider { .. } => true,
+        ResolveError::BehindAlias { cause, .. } => is_of_an_unknown_name(cause),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::layers::{Layer, load};
+
+    fn told(text: &str) -> Vec<String> {
+        let layer = Layer::Global { path: "c".into(), text: text.to_owned() };
+        let loaded = load(&[layer]).expect(text);
+        oddities(&loaded.config, &loaded.origins).iter().map(ToString::to_string).collect()
+    }
+
+    #[track_caller]
+    fn is_odd(text: &str, expected: &[&str]) {
+        let all = told(text);
+        assert_eq!(all.len(), 1, "{text}: {all:?}");
+        for part in expected {
+            assert!(all[0].contains(part), "{text}: {all:?}");
+        }
+    }
+
+    #[test]
+    fn an_account_of_nobody_is_told_with_the_one_that_was_meant() {
+        is_odd(
+            "budget: {accounts: {antropic: {daily_budget: 5}}}\n",
+            &["c:1:21: budget.accounts.antropic: no provider", "did you mean \"anthropic\"?", "it limits nothing"],
+        );
+        let sound = "budget: {accounts: {anthropic: {}, claude: {}, local: {}, bot: {}}}\n\
+                     providers: {local: {base_url: 'http://127.0.0.1:1'}}\nagents: {bot: {kind: command, command: x}}\n";
+        assert_eq!(told(sound), [""; 0]);
+    }
+
+    #[test]
+    fn a_model_that_nobody_knows_is_told_where_it_is_written() {
+        is_odd(
+            "model_map: {medium: {claude: claude-sonet-4-6}}\n",
+            &["model_map.medium.claude: no model", "claude-sonnet-4-6"],
+        );
+        is_odd("model_map: {review: {codex: nope/nope}}\n", &["there is no provider \"nope\"", "providers are"]);
+        is_odd("fallback: {medium: [claude/nope]}\n", &["fallback.medium: no model is called \"nope\""]);
+        is_odd("escalation: {ladder: [claude/sonnet, claude/nope]}\n", &["escalation.ladder: no model"]);
+        is_odd("model_selection: {model: nope/nope}\n", &["model_selection.model: there is no provider"]);
+        is_odd("model_aliases: {x: nope/zzz}\n", &["model_aliases.x: there is no provider \"nope\""]);
+    }
+
+    #[test]
+    fn names_that_orch_cannot_know_are_left_alone() {
+        let own = "agents:\n  bot: {kind: command, command: x}\n  far: {kind: claude, env: {ANTHROPIC_BASE_URL: 'http://x'}}\n\
+                   model_map: {medium: {bot: own, opencode: some/thing, far: mine, claude: sonnet, codex: gpt-5.2}}\n\
+                   model_aliases: {quick: 'auto:fast', big: 'tier:pro', work: sonnet}\n\
+                   fallback: {simple: [opencode/a/b, claude]}\n";
+        assert_eq!(told(own), [""; 0]);
+        assert_eq!(told(""), [""; 0], "orch's own settings are none of it");
+    }
+}
