@@ -59,7 +59,7 @@ impl Recommended {
 pub struct StandingView {
     /// The agent.
     pub agent: String,
-    /// The model that was asked for; `null`: the agent's own choice.
+    /// The model, as the agent's program was given it; `null`: the agent's own choice.
     pub model: Option<String>,
     /// How many runs were judged.
     pub samples: u64,
@@ -127,8 +127,10 @@ pub struct SampleView {
     pub complexity: Option<Complexity>,
     /// The agent.
     pub agent: String,
-    /// The model that was asked for; `null`: the agent's own choice.
+    /// The model, as the agent's program was given it; `null`: the agent's own choice.
     pub model: Option<String>,
+    /// The model that answered, as the agent's CLI names it; `null`: it did not say, or a person recorded it.
+    pub answered_by: Option<String>,
     /// Which attempt at the task it was, from 1; `null` of what a person recorded.
     pub attempt: Option<u32>,
     /// When it ended.
@@ -166,6 +168,7 @@ impl From<Sample> for SampleView {
             complexity: sample.complexity,
             agent: sample.agent,
             model: sample.model,
+            answered_by: sample.version,
             attempt,
             ended_at: sample.ended_at,
             seconds: sample.took.map(|took| took.as_secs()),

@@ -22,7 +22,7 @@ use crate::domain::availability::Probe;
 use crate::domain::catalog::{Capability, Model, ModelRef};
 use crate::domain::resolve::{Mode, Needs, ResolveError, Tag, Trouble, needs_of};
 use crate::domain::router::nearest;
-use crate::engine::{ModelBook, reach};
+use crate::engine::{ModelBook, reach, samples_beside};
 use clap::Subcommand;
 use std::collections::BTreeMap;
 
@@ -94,7 +94,7 @@ fn sieve(word: &str) -> Result<Sieve, String> {
     if let Some(tag) = Tag::of(plain) {
         return Ok(Sieve { needs: needs_of(Some(tag)) });
     }
-    let needs = |what| Needs { capabilities: [what].into(), min_context: None };
+    let needs = |what| Needs { capabilities: [what].into(), ..Needs::default() };
     capability(plain).map(|what| Sieve { needs: needs(what) }).map_err(|_| {
         "tags are vision, fast, docs, code, reasoning and cheap; capabilities: ".to_owned() + &capabilities()
     })
@@ -139,7 +139,12 @@ impl Stand {
         loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
         let (probes, now) = (probes::load(&home.providers_file()), context.now());
         let words = |id: &str, probe: &Probe| failing(id, probe, &now);
-        let book = ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words);
+        let mut book = ModelBook::look(&loaded.config, &context.environment, probes, now.at, &words);
+        let samples = samples_beside(&home.journal()).unwrap_or_else(|why| {
+            context.ui.warning(&format!("nothing of the past is known: {why}"));
+            Vec::new()
+        });
+        book.remember(&loaded.config, &context.environment, &samples, now.at);
         Ok(Self { book, config: loaded.config })
     }
 
@@ -181,7 +186,7 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Resolve { reference, mode, require, min_context } => {
             let mut stand = Stand::look(context)?;
             stand.book.selection.mode = mode.unwrap_or(stand.book.selection.mode);
-            let needs = Needs { capabilities: require.into_iter().collect(), min_context };
+            let needs = Needs { capabilities: require.into_iter().collect(), min_context, changes_files: false };
             resolve(&stand, &reference.join(" "), &needs, context)
         }
         Command::Compare { references } => alone(compare::run(Stand::look(context)?, &references, context)),

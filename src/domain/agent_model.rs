@@ -6,6 +6,8 @@
 
 use super::catalog::{Capability, ModelRef};
 use super::resolve::{Needs, Reference, Resolution, ResolveError, Resolver, parse};
+use super::task::Spec;
+use super::task_type::{Proof, TaskType};
 use super::usability::{Usability, Way};
 
 /// The longest name, in bytes.
@@ -60,7 +62,13 @@ pub fn needs_of_labels(labels: &[String]) -> Needs {
         let known = || Capability::ALL.into_iter().find(|capability| capability.as_str() == word);
         key.trim().eq_ignore_ascii_case("needs").then(known)?
     };
-    Needs { capabilities: labels.iter().filter_map(word).collect(), min_context: None }
+    Needs { capabilities: labels.iter().filter_map(word).collect(), ..Needs::default() }
+}
+
+/// What a task needs of its model, by its labels and by what kind of work it is: who is asked for more than a text needs tools.
+pub fn needs_of_task(spec: &Spec) -> Needs {
+    let changes_files = TaskType::of(spec).proof() != Proof::Text;
+    Needs { changes_files, ..needs_of_labels(&spec.labels) }
 }
 
 /// Whether a text can be an argument of a program without being read as something else.
@@ -330,5 +338,23 @@ mod tests {
         refused(OPENCODE, "deepseek", vision, "vision");
         assert!(CLAUDE.own_choice(&needs_of_labels(&["Needs: Vision".to_owned()])).is_err());
         assert!(CLAUDE.own_choice(&needs_of_labels(&["needs:attention".to_owned()])).is_ok());
+    }
+
+    #[test]
+    fn work_that_asks_for_a_text_alone_needs_no_tools() {
+        let needs = |label: &str| needs_of_task(&Spec { labels: vec![label.to_owned()], ..Spec::default() });
+        for (label, changes_files) in [
+            ("backend", true),
+            ("type:feature", true),
+            ("type:docs", true),
+            ("type:ops", true),
+            ("type:own-word", true),
+            ("type:research", false),
+            ("type:analysis", false),
+            ("type:review", false),
+        ] {
+            assert_eq!(needs(label).changes_files, changes_files, "{label}");
+        }
+        assert!(!needs("needs:vision").capabilities.is_empty());
     }
 }

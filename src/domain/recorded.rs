@@ -62,6 +62,7 @@ impl From<Recorded> for Sample {
             complexity: recorded.complexity,
             agent: recorded.agent,
             model: Some(recorded.model),
+            version: None,
             ended_at: recorded.ended_at,
             took: recorded.seconds.map(SignedDuration::from_secs),
             cost: recorded.cost,

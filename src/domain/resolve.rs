@@ -24,6 +24,8 @@ use super::usability::Usability;
 use rank::Ranking;
 use std::collections::BTreeMap;
 
+/// No history.
+static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
 /// Most suggestions of an error.
 const SUGGESTIONS: usize = 20;
 /// Most alternatives of a result.
@@ -300,10 +302,11 @@ impl<'a> Resolver<'a> {
             return Err(self.none(chain.last().cloned().unwrap_or_default(), needs));
         };
         let score = ranking.score(model);
+        let history = self.by_history(&sorted, &ranking);
         let with = Some(needs.told()).filter(|told| !told.is_empty()).map(|told| format!(" with {told}"));
         let order = if ranking.by_price() { "the lowest price" } else { "the best score" };
         let reason = format!(
-            "{what}: {order} of {count} usable model{}{}, score {} ({})",
+            "{what}: {order} of {count} usable model{}{}, score {} ({}){history}",
             if count == 1 { "" } else { "s" },
             with.unwrap_or_default(),
             score.told(),
@@ -340,6 +343,19 @@ impl<'a> Resolver<'a> {
         let (model, guessed) = looks.next()?;
         let settings = guessed.into_iter().map(|capability| format!("models.{}.{capability}: true", model.id));
         Some(settings.collect::<Vec<_>>().join(" and "))
+    }
+
+    /// What history has done to the order: the record of the first one, and whom it has passed over.
+    fn by_history(&self, sorted: &[&'a Model], ranking: &Ranking<'_, '_>) -> String {
+        let Some(first) = sorted.first().filter(|_| !self.records.is_empty()) else { return String::new() };
+        let own = ranking.score(first).history().map(|told| format!("; {told}")).unwrap_or_default();
+        let without = Resolver { records: &NOTHING, ..*self };
+        let usual = Ranking { resolver: &without, tag: ranking.tag }.sorted(sorted.to_vec());
+        let passed = usual.first().filter(|usual| usual.id != first.id).map(|usual| {
+            let its = ranking.score(usual).history().map_or_else(|| "no history".to_owned(), str::to_owned);
+            format!("; without history {} would be first ({its})", usual.id)
+        });
+        format!("{own}{}", passed.unwrap_or_default())
     }
 
     fn none(&self, what: String, needs: &Needs) -> ResolveError {

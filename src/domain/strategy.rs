@@ -16,8 +16,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The fewest runs that speak against a model.
-const ENOUGH: u64 = 3;
 /// Draws for this purpose are no one else's.
 const EXPLORING: u64 = 0x0065_7870_6c6f_7265;
 
@@ -83,7 +81,7 @@ pub struct Candidate {
 impl Candidate {
     /// Enough runs speak against it.
     fn has_failed(&self) -> bool {
-        self.record.samples >= ENOUGH && self.record.good * 2 < self.record.samples
+        self.record.is_bad()
     }
 
     fn can_do_it(&self) -> bool {

@@ -3,8 +3,13 @@
 //! A run of work that was judged is a sample, and so is what a person recorded by hand; both weigh the same, and how many of
 //! them are of a person is told beside them. A run is judged: it was accepted, or it failed by a fault of the work or of the process. What
 //! failed on the provider's side, was stopped, or asked a person says nothing about its model and is no sample. A sample
-//! weighs half as much for every [`HALF_LIFE_DAYS`] of its age. Who is recommended has at least [`MIN_SAMPLES`] and succeeded
+//! weighs half as much for every [`HALF_LIFE_DAYS`] of its age, and half as much again where another version of the model
+//! answered than does now. Who is recommended has at least [`MIN_SAMPLES`] and succeeded
 //! in more than [`MIN_RATE`] of them; the lower end of the interval decides, and where two are as good, the cheaper one wins.
+
+mod weights;
+
+pub use weights::{Weights, record, records};
 
 use super::ids::{RunId, TaskId};
 use super::money::{Spend, Usd};
@@ -47,8 +52,10 @@ pub struct Sample {
     pub complexity: Option<Complexity>,
     /// By which agent.
     pub agent: String,
-    /// The model that was asked for.
+    /// The model, as the agent's program was given it.
     pub model: Option<String>,
+    /// The model that answered, as the CLI names it; `None`: it did not say.
+    pub version: Option<String>,
     /// When it ended.
     pub ended_at: Timestamp,
     /// How long it took, where that is known.
@@ -130,12 +137,6 @@ impl Sample {
             Side::Quality | Side::Process => !matches!(class, FailureClass::SessionLost | FailureClass::Killed),
         }
     }
-
-    fn weight(&self, now: Timestamp) -> f64 {
-        let days = now.duration_since(self.ended_at).as_secs_f64() / 86_400.0;
-        // What ended in the future, by a clock that jumped, is new.
-        0.5_f64.powf(days.max(0.0) / HALF_LIFE_DAYS)
-    }
 }
 
 /// Which samples count.
@@ -159,7 +160,7 @@ impl Filter {
     }
 }
 
-/// Who worked: an agent, with the model that was asked for.
+/// Who worked: an agent, with the model that its program was given.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Worker {
     /// The agent.
@@ -241,10 +242,11 @@ pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timesta
     let mut samples: Vec<&Sample> = samples.into_iter().collect();
     // Sums of fractions depend on the order in the last place: it is always the same one.
     samples.sort_by_key(|sample| (sample.ended_at, !sample.is_accepted()));
+    let weights = Weights::of(samples.iter().copied(), now);
     let mut tallies: BTreeMap<Worker, Tally> = BTreeMap::new();
     for sample in samples {
         let worker = Worker { agent: sample.agent.clone(), model: sample.model.clone() };
-        tallies.entry(worker).or_default().add(sample, now);
+        tallies.entry(worker).or_default().add(sample, weights.weight(sample));
     }
     let mut standings: Vec<Standing> = tallies.into_iter().map(|(worker, tally)| tally.standing(worker)).collect();
     standings.sort_by(Standing::order);
@@ -294,8 +296,7 @@ struct Tally {
 }
 
 impl Tally {
-    fn add(&mut self, sample: &Sample, now: Timestamp) {
-        let weight = sample.weight(now);
+    fn add(&mut self, sample: &Sample, weight: f64) {
         self.samples += 1;
         self.weight += weight;
         self.by_hand += u64::from(sample.source.task().is_none());

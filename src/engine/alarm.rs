@@ -3,8 +3,8 @@
 use super::world::Archive;
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::task::{Status, Task};
+use crate::domain::ids::TaskId;
+use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
@@ -55,7 +55,7 @@ impl Archive for Watched {
         self.archive.settled_status(id).inspect_err(|error| self.alarm.heed(error))
     }
 
-    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
         self.archive.last_work_run(id).inspect_err(|error| self.alarm.heed(error))
     }
 

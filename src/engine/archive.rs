@@ -2,9 +2,9 @@
 
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
-use crate::domain::ids::{RunId, TaskId};
+use crate::domain::ids::TaskId;
 use crate::domain::outcome::RunKind;
-use crate::domain::task::{Status, Task};
+use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
 use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
@@ -27,7 +27,7 @@ pub trait Archive: Send + Sync {
     ///
     /// # Errors
     /// It cannot be read.
-    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError>;
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError>;
 
     /// What the runs cost that ended at `since` or later.
     ///
@@ -57,13 +57,9 @@ impl Archive for Journal {
         Self::settled_status(self, id)
     }
 
-    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
         let runs = self.runs_of(id)?;
-        Ok(runs
-            .into_iter()
-            .filter(|run| run.kind == RunKind::Work)
-            .max_by_key(|run| run.id.ordinal())
-            .map(|run| run.id))
+        Ok(runs.into_iter().filter(|run| run.kind == RunKind::Work).max_by_key(|run| run.id.ordinal()))
     }
 
     fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {

@@ -4,10 +4,11 @@ use super::edit::Parked;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::world::Turn;
-use crate::domain::agent_model::needs_of_labels;
+use crate::domain::agent_model::needs_of_task;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
+use crate::domain::outcome::RunKind;
 use crate::domain::retry::Context;
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
@@ -296,8 +297,13 @@ impl Engine {
         let is_left_alone = |agent: &String| self.world.cooldowns.get(agent).is_some_and(|c| c.holds(now));
         let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
-        let policy = |task: &Task| self.policy_word(task, now);
-        let needs = needs_of_labels(&task.spec.labels);
+        // Asked for only where work has failed: the last run is then this turn's, or stored.
+        let policy = |task: &Task| {
+            self.settings.policy.as_ref()?;
+            let last = turn.ended_runs().find(|run| run.task == id && run.kind == RunKind::Work).cloned();
+            self.policy_word(task, last.or_else(|| self.last_run(id)).as_ref(), now)
+        };
+        let needs = needs_of_task(&task.spec);
         let rests_until =
             |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), (agent, model, &needs), now);
         let rests = |agent: &str, model: Option<&str>| rests_until(agent, model).is_some();

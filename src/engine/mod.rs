@@ -94,7 +94,7 @@ pub use main_loop::Engine;
 pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
-pub use model_book::ModelBook;
+pub use model_book::{ModelBook, samples_beside};
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
 };

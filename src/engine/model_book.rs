@@ -2,16 +2,34 @@
 //! Reads the environment and files; asks nobody.
 
 use super::credentials::{self, Environment};
+use super::strategies::reach;
 use crate::adapters::provider_api::Request;
 use crate::config::Config;
 use crate::config::raw::RawProvider;
 use crate::domain::availability::{Asked, Probe, Probes};
 use crate::domain::catalog::{Catalog, Facts, ModelRef, Provider};
 use crate::domain::plan::Cooldown;
-use crate::domain::resolve::{Records, Resolver, Selection};
+use crate::domain::resolve::{Needs, Records, Reference, Resolver, Selection, parse};
+use crate::domain::track_record::{Sample, records};
 use crate::domain::usability::{Usability, Way};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// No history.
+static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
+
+/// The samples of a home's journal for a program that is not its engine; none where there is no journal. Blocking.
+///
+/// # Errors
+/// It cannot be read, and why.
+pub fn samples_beside(journal: &Path) -> Result<Vec<Sample>, String> {
+    match journal.try_exists() {
+        Ok(true) => crate::store::journal::samples_beside(journal).map_err(|error| error.to_string()),
+        Ok(false) => Ok(Vec::new()),
+        Err(error) => Err(format!("{}: {error}", journal.display())),
+    }
+}
 
 /// Everything that a resolution depends on.
 #[derive(Debug, Clone)]
@@ -22,8 +40,10 @@ pub struct ModelBook {
     pub usability: Usability,
     /// What the person prefers.
     pub selection: Selection,
-    /// What history shows.
+    /// What history shows; nothing before it was looked at.
     pub records: Records,
+    /// History was looked at.
+    pub knows_records: bool,
     /// What providers answered last.
     pub probes: Probes,
     /// The person's settings of providers.
@@ -56,6 +76,7 @@ impl ModelBook {
             usability,
             selection,
             records: Records::default(),
+            knows_records: false,
             probes,
             providers,
             failing: BTreeMap::new(),
@@ -95,6 +116,31 @@ impl ModelBook {
             Some((provider.id.clone(), request))
         };
         self.catalog.providers().iter().filter(can_be_asked).filter_map(question).collect()
+    }
+
+    /// Takes over what these samples say of models, each of which is the one that its agent's program was given.
+    pub fn remember(&mut self, config: &Config, environment: &Environment, samples: &[Sample], now: Timestamp) {
+        let find = |agent: &str, name: &str| {
+            // A choice among models is none of them.
+            if self.chooses(name) {
+                return None;
+            }
+            let resolver = Resolver { records: &NOTHING, ..self.resolver() };
+            let id = reach(config, agent, environment).name(resolver, name, &Needs::default()).ok()?.model?;
+            let tier = self.catalog.model(&id).and_then(|model| model.facts().tier);
+            Some((id, tier))
+        };
+        self.records = records(samples, now, find);
+        self.knows_records = true;
+    }
+
+    /// Whether a reference leaves a choice, so that history has a say in it: a tag, a tier, or an alias of the person's.
+    pub fn chooses(&self, reference: &str) -> bool {
+        match parse(reference) {
+            Ok(Reference::Tag(_) | Reference::Tier(_)) => true,
+            Ok(Reference::Name(name)) => self.catalog.own_alias(&name).is_some(),
+            Ok(Reference::Explicit { .. }) | Err(_) => false,
+        }
     }
 
     /// For questions.

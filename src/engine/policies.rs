@@ -6,16 +6,20 @@ use super::main_loop::Engine;
 use super::model_book::ModelBook;
 use super::settings::{Settings, directory_of};
 use super::strategies::{book, reach, read, workers};
-use crate::domain::agent_model::needs_of_labels;
+use crate::domain::agent_model::needs_of_task;
+use crate::domain::availability::Probes;
 use crate::domain::budget::is_critical;
 use crate::domain::escalation::Rung;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::model_policy::is_sticky;
 use crate::domain::policy::history::Judged;
 use crate::domain::policy::live::{Case, Offer, Tried, Word, recorded_as};
-use crate::domain::task::Task;
+use crate::domain::route::RouteResult;
+use crate::domain::task::{Run, Task};
 use crate::domain::track_record::{Sample, Source};
 use crate::store::journal::Project;
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// What a policy's word on a task is made from.
 pub(super) struct Ground<'a> {
@@ -24,24 +28,24 @@ pub(super) struct Ground<'a> {
     pub book: &'a ModelBook,
     pub environment: &'a Environment,
     pub samples: &'a [Sample],
+    /// The last run of the task's work, where one is known.
+    pub last: Option<&'a Run>,
     /// Whether an agent cannot be had with a model now.
     pub is_out: &'a dyn Fn(&str, Option<&str>) -> bool,
 }
 
 impl Engine {
     /// What the policy says of a task that is new, or whose work has just failed. `None`: none decides.
-    pub(super) fn policy_word(&self, task: &Task, now: Timestamp) -> Option<Word> {
+    pub(super) fn policy_word(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Word> {
         self.settings.policy.as_ref()?;
         let samples = read(self.world.archive().samples());
         let known = self.known.book();
-        let fresh;
-        let book = match &known {
-            Some(book) => book.as_ref(),
-            None => {
-                fresh = book(&self.doors, &self.settings.config, &crate::domain::availability::Probes::new(), now);
-                &fresh
-            }
-        };
+        let (config, environment) = (&self.settings.config, &self.doors.environment);
+        let book = known.filter(|book| book.knows_records).unwrap_or_else(|| {
+            let mut book = book(&self.doors, config, &Probes::new(), now);
+            book.remember(config, environment, &samples, now);
+            Arc::new(book)
+        });
         let is_out = |agent: &str, model: Option<&str>| {
             self.rests(agent, model, now)
                 || self.world.pauses.holds_agent(agent)
@@ -51,12 +55,21 @@ impl Engine {
         let ground = Ground {
             settings: &self.settings,
             projects: &self.world.projects,
-            book,
-            environment: &self.doors.environment,
+            book: &book,
+            environment,
             samples: &samples,
+            last,
             is_out: &is_out,
         };
         ground.word(task)
+    }
+
+    /// The last run of a task's work that is stored. Without it a policy does not know what the run that just ended has cost.
+    pub(super) fn last_run(&self, task: TaskId) -> Option<Run> {
+        self.world.last_work_run(task).unwrap_or_else(|error| {
+            tracing::warn!(%task, %error, "a policy does without the last run");
+            None
+        })
     }
 }
 
@@ -115,7 +128,7 @@ impl Ground<'_> {
 
     fn offer(&self, task: &Task, rung: Rung) -> Option<Offer> {
         let reach = reach(&self.settings.config, &rung.agent, self.environment);
-        let needs = needs_of_labels(&task.spec.labels);
+        let needs = needs_of_task(&task.spec);
         let Some(model) = &rung.model else {
             reach.own_choice(&needs).ok()?;
             return Some(Offer { recorded_as: rung.agent.clone(), rung });
@@ -131,10 +144,11 @@ impl Ground<'_> {
     /// What failed since the task was begun: of the runs that are recorded the last ones, and the one that ends now.
     fn tried(&self, task: &Task) -> Vec<Tried> {
         let (Some(route), true) = (task.route.as_deref(), task.attempts > 0) else { return Vec::new() };
-        let of_task = |sample: &Sample| match sample.source {
-            Source::Run { task: of, attempt, .. } if of == task.id => Some((
+        let is_last = |run: &RunId| self.last.is_some_and(|last| last.id == *run);
+        let of_task = |sample: &Sample| match &sample.source {
+            Source::Run { task: of, run, attempt } if *of == task.id && !is_last(run) => Some((
                 sample.ended_at,
-                attempt,
+                *attempt,
                 Tried { recorded_as: recorded_as(&sample.agent, sample.model.as_deref()), cost: sample.cost },
             )),
             Source::Run { .. } | Source::Person { .. } => None,
@@ -149,13 +163,20 @@ impl Ground<'_> {
             is_earlier
         });
         let tried = recorded.into_iter().skip(since.map_or(0, |at| at + 1)).map(|(_, _, tried)| tried);
+        tried.chain([self.tried_last(task, route)]).collect()
+    }
+
+    /// The run that ends now, as it was; where it is not known, as the route would have had it.
+    fn tried_last(&self, task: &Task, route: &RouteResult) -> Tried {
+        if let Some(run) = self.last {
+            return Tried { recorded_as: recorded_as(&run.agent, run.model.as_deref()), cost: run.cost };
+        }
         let named = route.model.as_deref().map(|model| {
             let reach = reach(&self.settings.config, &route.agent, self.environment);
-            let named = reach.name(self.book.resolver(), model, &needs_of_labels(&task.spec.labels));
+            let named = reach.name(self.book.resolver(), model, &needs_of_task(&task.spec));
             named.map_or_else(|_| model.to_owned(), |named| named.name)
         });
-        let now = Tried { recorded_as: recorded_as(&route.agent, named.as_deref()), cost: None };
-        tried.chain([now]).collect()
+        Tried { recorded_as: recorded_as(&route.agent, named.as_deref()), cost: None }
     }
 }
 

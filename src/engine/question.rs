@@ -11,7 +11,7 @@ use super::material;
 use super::reply::ReplySlot;
 use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
-use super::strategies::{book, given, routing_of};
+use super::strategies::{book, given, read, routing_of};
 use super::terms::{self, Terms};
 use super::world::Turn;
 use crate::adapters::fs;
@@ -285,10 +285,12 @@ async fn route_without_record(
         let (doors, settings, task, projects) =
             (Arc::clone(doors), Arc::clone(settings), Arc::clone(task), projects.to_vec());
         let read = tokio::task::spawn_blocking(move || {
-            let book = book(&doors, &settings.config, &Probes::new(), doors.clock.now());
+            let (now, samples) = (doors.clock.now(), read(doors.journal.samples()));
+            let mut book = book(&doors, &settings.config, &Probes::new(), now);
+            book.remember(&settings.config, &doors.environment, &samples, now);
             let router = &settings.for_task(&task, &projects).router;
             let model = given(&settings.config, &book, &router.agent, router.model.clone(), &doors.environment);
-            (routing_of(&doors, &settings, &projects, &task, &book), model)
+            (routing_of(&doors, &settings, &projects, &task, (&book, &samples)), model)
         });
         read.await.map_err(|error| error.to_string())?
     };

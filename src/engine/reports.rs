@@ -12,10 +12,14 @@ use crate::domain::evidence::Evidence;
 use crate::domain::ids::RunId;
 use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
+use crate::domain::prompt::data::one_line;
 use crate::domain::review::Reviewers;
 use crate::domain::task::{Phase, Run, StopFor, Workplace};
 use crate::runner::RunReport;
 use jiff::Timestamp;
+
+/// The longest name of a model that is kept of what a CLI says, in characters.
+const LONGEST_NAME: usize = 200;
 
 impl Engine {
     pub(super) fn on_report(&mut self, turn: &mut Turn, key: &JobKey, report: Report, now: Timestamp) {
@@ -165,6 +169,8 @@ impl Engine {
         run.cost = report.ending.cost;
         run.usage = report.ending.usage;
         run.session_id = report.ending.session_id.clone().or(run.session_id);
+        let answered_by = report.ending.model.as_deref().map(|model| one_line(model, LONGEST_NAME));
+        run.answered_by = answered_by.filter(|model| !model.is_empty());
         for warning in &report.warnings {
             turn.note(&mut self.world, now, Some(run.task), Some(id.clone()), "run_warning", warning.clone());
         }

@@ -34,7 +34,7 @@ impl Engine {
             check_reason(reason, id)?;
         }
         let run = match self.world.last_work_run(id).map_err(unreadable)? {
-            Some(run) => run,
+            Some(run) => run.id,
             None => RunId::new(id, task.runs.max(1), self.doors.random()),
         };
         let event = Event::Ruled { run, ruling, by };

@@ -7,7 +7,7 @@ use super::main_loop::Engine;
 use super::model_book::{ModelBook, asked_now};
 use super::strategies::reach;
 use super::world::Turn;
-use crate::domain::agent_model::{Misfit, Named, Reach, needs_of_labels};
+use crate::domain::agent_model::{Misfit, Named, Reach, needs_of_task};
 use crate::domain::availability::{Probe, Probes, State as Standing, Verdict};
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
@@ -16,7 +16,7 @@ use crate::domain::plan::{Cooldown, Plan};
 use crate::domain::resolve::{Needs, Resolver};
 use crate::domain::retry::cooldown;
 use crate::domain::serving::{left_alone, provider_in, resting, resting_providers};
-use crate::domain::task::{Run, State, Task};
+use crate::domain::task::{Run, Spec, State, Task};
 use crate::domain::usability::Usability;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -86,7 +86,8 @@ pub(super) struct AskedName {
 
 impl Engine {
     pub(super) fn name_asked(&mut self, asked: &AskedName, now: Timestamp) -> Result<Named, Misfit> {
-        self.find_name(&asked.agent, &asked.model, &needs_of_labels(&asked.labels), now)
+        let spec = Spec { labels: asked.labels.clone(), ..Spec::default() };
+        self.find_name(&asked.agent, &asked.model, &needs_of_task(&spec), now)
     }
 
     /// Who is left alone now.
@@ -297,7 +298,7 @@ impl Engine {
     /// Agent, model and needs of a task that names a model; its program's own choice is not known.
     fn question_of(&self, task: &Task) -> Option<(String, String, Needs)> {
         let route = task.route.as_deref()?;
-        Some((route.agent.clone(), self.model_expected(task, route)?, needs_of_labels(&task.spec.labels)))
+        Some((route.agent.clone(), self.model_expected(task, route)?, needs_of_task(&task.spec)))
     }
 
     /// Why nobody serves the model that is asked for now.

@@ -12,7 +12,7 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::probes;
 use crate::agents::{DialectKind, api, provider_of};
 use crate::config::Config;
-use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_labels};
+use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_task};
 use crate::domain::availability::{Probe, Probes, State as Standing};
 use crate::domain::budget::is_critical;
 use crate::domain::escalation::Rung;
@@ -21,7 +21,7 @@ use crate::domain::route::Complexity;
 use crate::domain::strategy::{Candidate, Case, Strategy, parse_share};
 use crate::domain::task::Task;
 use crate::domain::task_type::TaskType;
-use crate::domain::track_record::Sample;
+use crate::domain::track_record::{Sample, Weights, record};
 use crate::store::journal::Project;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
@@ -100,14 +100,36 @@ impl Engine {
         let config = self.settings.for_task(task, &self.world.projects);
         let now = self.doors.clock.now();
         if self.settings.policy.is_some() {
-            return OwnedRouting { word: self.policy_word(task, now), ..routing };
+            return OwnedRouting { word: self.policy_word(task, None, now), ..routing };
         }
         if config.router.strategy == Strategy::Quality {
             return routing;
         }
-        let (book, samples) = (self.book(now), self.samples(now));
-        let case = case(&config, &routing, task, &book, &samples, &self.doors.environment);
+        let (book, samples) = (self.remembering(now), self.samples(now));
+        let case = case(&config, &routing, (task, now), &book, &samples, &self.doors.environment);
         OwnedRouting { case: Some(case), ..routing }
+    }
+
+    /// The models as they stand, with what history shows of them.
+    fn remembering(&mut self, now: Timestamp) -> Arc<ModelBook> {
+        let book = self.book(now);
+        if book.knows_records {
+            return book;
+        }
+        let samples = self.samples(now);
+        let mut book = ModelBook::clone(&book);
+        book.remember(&self.settings.config, &self.doors.environment, &samples, now);
+        let book = Arc::new(book);
+        if let Some((_, _, known)) = &mut self.known.book {
+            *known = Arc::clone(&book);
+        }
+        book
+    }
+
+    /// The models as they stand, for a reference: where it leaves a choice, history has a say. It is read for nothing else.
+    fn book_for(&mut self, reference: &str, now: Timestamp) -> Arc<ModelBook> {
+        let book = self.book(now);
+        if book.chooses(reference) { self.remembering(now) } else { book }
     }
 
     /// The models as they stand. No project changes them.
@@ -139,7 +161,7 @@ impl Engine {
     ) -> Result<Option<Named>, Misfit> {
         let config = self.settings.for_task(task, &self.world.projects);
         let reach = reach(&config, agent, &self.doors.environment);
-        let needs = needs_of_labels(&task.spec.labels);
+        let needs = needs_of_task(&task.spec);
         let Some(asked) = asked else { return reach.own_choice(&needs).map(|()| None) };
         self.find_name(agent, asked, &needs, now).map(Some)
     }
@@ -152,7 +174,7 @@ impl Engine {
         needs: &Needs,
         now: Timestamp,
     ) -> Result<Named, Misfit> {
-        let book = self.book(now);
+        let book = self.book_for(reference, now);
         let reach = reach(&self.settings.config, agent, &self.doors.environment);
         self.name_past_failures(&book, reach, (reference, needs), now)
     }
@@ -176,7 +198,7 @@ impl Engine {
     ) -> Option<String> {
         let asked = asked?;
         let config = self.settings.for_task(task, &self.world.projects);
-        let book = self.book(now);
+        let book = self.book_for(&asked, now);
         Some(given(&config, &book, agent, asked, &self.doors.environment))
     }
 
@@ -206,19 +228,19 @@ pub(super) fn routing_of(
     settings: &Settings,
     projects: &[Project],
     task: &Task,
-    book: &ModelBook,
+    (book, samples): (&ModelBook, &[Sample]),
 ) -> OwnedRouting {
     let routing = settings.routing(task, projects);
     let config = settings.for_task(task, projects);
     if settings.policy.is_some() {
-        let (samples, environment) = (read(doors.journal.samples()), &doors.environment);
-        let ground = Ground { settings, projects, book, environment, samples: &samples, is_out: &|_, _| false };
+        let environment = &doors.environment;
+        let ground = Ground { settings, projects, book, environment, samples, last: None, is_out: &|_, _| false };
         return OwnedRouting { word: ground.word(task), ..routing };
     }
     if config.router.strategy == Strategy::Quality {
         return routing;
     }
-    let case = case(&config, &routing, task, book, &read(doors.journal.samples()), &doors.environment);
+    let case = case(&config, &routing, (task, doors.clock.now()), book, samples, &doors.environment);
     OwnedRouting { case: Some(case), ..routing }
 }
 
@@ -272,7 +294,7 @@ pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> 
 fn case(
     config: &Config,
     routing: &OwnedRouting,
-    task: &Task,
+    (task, now): (&Task, Timestamp),
     book: &ModelBook,
     samples: &[Sample],
     environment: &Environment,
@@ -294,9 +316,12 @@ fn case(
         candidates: Vec::new(),
         task_type,
     };
-    let needs = needs_of_labels(&task.spec.labels);
+    let (needs, weights) = (needs_of_task(&task.spec), Weights::of(samples, now));
     for (agent, model) in workers(config, &routing.rules().candidates().unwrap_or_default()) {
         let named = reach(config, &agent, environment).name(book.resolver(), &model, &needs);
+        // Runs are recorded under the name that the program was given.
+        let given = named.as_ref().map_or(model.as_str(), |named| named.name.as_str());
+        let record = of_worker(samples, &weights, (&case.task_type, &agent, given));
         let found = named.as_ref().ok().and_then(|named| book.catalog.model(named.model.as_ref()?));
         let failing = found.and_then(|found| {
             let provider = &found.id.provider;
@@ -306,7 +331,7 @@ fn case(
             tier: found.and_then(|found| found.facts().tier),
             price: found.and_then(crate::domain::catalog::Model::average_price),
             unfit: named.err().map(|misfit| misfit.reason).or(failing),
-            record: record(samples, &case.task_type, &agent, &model),
+            record,
             agent,
             model,
         });
@@ -333,12 +358,10 @@ pub(super) fn workers(config: &Config, agents: &[String]) -> Vec<(String, String
     all
 }
 
-fn record(samples: &[Sample], task_type: &TaskType, agent: &str, model: &str) -> Record {
+/// How an agent with a model, by the name that its program was given, has done in tasks of a type.
+fn of_worker(samples: &[Sample], weights: &Weights<'_>, (task_type, agent, model): (&TaskType, &str, &str)) -> Record {
     let is_of = |sample: &&Sample| {
         sample.task_type == *task_type && sample.agent == agent && sample.model.as_deref() == Some(model)
     };
-    samples.iter().filter(is_of).fold(Record::default(), |record, sample| Record {
-        good: record.good + u64::from(sample.is_accepted()),
-        samples: record.samples + 1,
-    })
+    record(samples.iter().filter(is_of), weights)
 }

@@ -15,7 +15,7 @@ use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::service::{Cause, Departure, Leave};
-use crate::domain::task::{Status, Task};
+use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
@@ -36,7 +36,7 @@ impl Archive for Unreadable {
         Err((self.0)())
     }
 
-    fn last_work_run(&self, _: TaskId) -> Result<Option<RunId>, JournalError> {
+    fn last_work_run(&self, _: TaskId) -> Result<Option<Run>, JournalError> {
         Err((self.0)())
     }
 

@@ -126,7 +126,7 @@ impl World {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+    pub fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
         self.archive.last_work_run(id)
     }
 

@@ -34,18 +34,22 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
     let task = Task::new(crate::domain::ids::TaskId(u64::MAX), spec, FileState::Pending, view.now);
     let dirs: Vec<PathBuf> = view.projects.iter().map(|project| project.dir.clone()).collect();
     let place = directory(&task, &dirs).map(std::borrow::ToOwned::to_owned);
+    let named = match &route.model {
+        Some(model) => Some(state.engine.name_model(&route.agent, model, &task.spec.labels).await?),
+        None => None,
+    };
     let kind = Kind {
         project: place.as_ref().ok().cloned(),
         task_type: TaskType::of(&task.spec),
         complexity: route.complexity,
-        worker: Worker { agent: route.agent.clone(), model: route.model.clone() },
+        worker: worker(&route, named.as_ref()),
     };
     let samples = admitted(&state, &view, &Filter::default()).await?;
     Ok(Json(RouteView {
         title: task.spec.title.clone(),
         task_type: kind.task_type.to_string(),
         project: kind.project.clone(),
-        resolver: resolved(&state, &route, &task, &view).await?,
+        resolver: resolved(&route, named.as_ref(), &task, &view),
         route,
         record: record(&kind, &samples, &view),
         similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
@@ -55,16 +59,22 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
 }
 
 /// What the catalog says of the route's model. An agent's CLI may know more names than the catalog.
-async fn resolved(state: &ApiState, route: &RouteResult, task: &Task, view: &View) -> Result<ResolvedView, ApiError> {
+fn resolved(route: &RouteResult, named: Option<&Result<Named, Misfit>>, task: &Task, view: &View) -> ResolvedView {
     let agent = &route.agent;
-    let Some(model) = &route.model else {
-        return Ok(ResolvedView::none(format!("no model is asked for: {agent} takes its own default")));
+    let (Some(model), Some(named)) = (&route.model, named) else {
+        return ResolvedView::none(format!("no model is asked for: {agent} takes its own default"));
     };
     let config = view.settings.for_task(task, &view.projects);
-    Ok(match state.engine.name_model(agent, model, &task.spec.labels).await? {
-        Ok(named) => told(&named, route, model, &config),
+    match named {
+        Ok(named) => told(named, route, model, &config),
         Err(Misfit { reason, hint }) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
-    })
+    }
+}
+
+/// Who would do it, by the name under which runs are recorded: that which the agent's program is given.
+fn worker(route: &RouteResult, named: Option<&Result<Named, Misfit>>) -> Worker {
+    let given = named.and_then(|named| named.as_ref().ok()).map(|named| named.name.clone());
+    Worker { agent: route.agent.clone(), model: given.or_else(|| route.model.clone()) }
 }
 
 /// What the program would be given, with what the catalog says of it.

@@ -18,6 +18,7 @@ mod writer;
 pub use compaction::{Compacted, Compaction};
 pub use glance::{Glance, glance};
 pub use opening::{Care, SCHEMA, copy_to, last_task_id, reserve, whole};
+pub use samples::samples_beside;
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};

@@ -361,6 +361,7 @@ fn every_field_of_the_patterns_is_documented() {
         complexity: None,
         agent: String::new(),
         model: None,
+        answered_by: None,
         attempt: Some(1),
         ended_at: jiff::Timestamp::UNIX_EPOCH,
         seconds: None,

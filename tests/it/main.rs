@@ -42,6 +42,7 @@ mod pieces;
 mod policies;
 mod power_cut;
 mod prompts;
+mod records_of_models;
 mod redaction;
 mod release;
 mod rendering;

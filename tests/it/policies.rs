@@ -138,3 +138,33 @@ fn a_policy_that_does_not_read_is_told_and_the_last_good_one_stays() {
     wait_until("the policy to be read", RUN, || route(&sealed, &[])["model"] == "strong-two");
     sealed.finish();
 }
+
+#[test]
+fn the_run_that_just_ended_counts_as_money() {
+    let mut sealed = SealedBox::new();
+    let program = sealed.bin().join("orch-scripted-agent");
+    std::os::unix::fs::symlink(crate::kit::sealed_box::ORCH, &program).expect("a link in the box");
+    sealed.config(&format!(
+        "engine: {{tick_seconds: 1}}\nrouter: {{mode: round_robin, agents: [bot], fallback_executor: bot, policy: cheap.yml}}\n\
+         workflow: {{review: 'off', max_attempts: 5}}\nagents: {{bot: {{kind: claude, command: '{}'}}}}\n",
+        program.display()
+    ));
+    let policy = |most: &str| format!("ladder: [bot/haiku, bot/sonnet]\nstop: {{max_cost_usd: {most}}}\n");
+    write(&sealed, &policy("0.0001"));
+    sealed.orch_in(sealed.repo("shop").dir(), ["init"]).ok();
+    sealed.serve();
+    let in_vain = "```orch-script\nsay nothing was done\n```\n";
+    let spent = until(&sealed, &add(&sealed, &["-b", in_vain]), "needs_review");
+    assert_eq!(models(&spent), ["haiku"], "its money is spent after the first: {spent:#}");
+    let question = text(&spent["question"]);
+    assert!(question.contains("1 attempt failed, and its money is spent: $"), "{question}");
+    assert!(question.contains("of $0.0001 (stop.max_cost_usd)") && !question.contains("-0 %"), "{question}");
+    write(&sealed, &policy("100"));
+    wait_until("the policy to be read", RUN, || problem(&sealed).is_empty());
+    let tried = wait_some("a task to climb with more money", RUN, || {
+        let task = until(&sealed, &add(&sealed, &["-b", in_vain]), "needs_review");
+        (models(&task).len() == 2).then_some(task)
+    });
+    assert!(text(&tried["question"]).contains("2 attempts failed, and nobody else of its ladder is left"), "{tried:#}");
+    sealed.finish();
+}

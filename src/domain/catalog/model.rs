@@ -256,6 +256,12 @@ impl Model {
         self.can(capability) == Some(true) && !guessed
     }
 
+    /// Whether somebody who knows says that it cannot.
+    pub fn surely_cannot(&self, capability: Capability) -> bool {
+        let guessed = self.sources.get(capability.as_str()) == Some(&Source::Inferred);
+        self.can(capability) == Some(false) && !guessed
+    }
+
     /// Mean of the prices of a million tokens read and written; the one that is known where only one is.
     pub fn average_price(&self) -> Option<Usd> {
         match (self.facts.input_price, self.facts.output_price) {

@@ -19,6 +19,7 @@ fn sample(model: &str, project: &str, task_type: TaskType, complexity: Complexit
         complexity: Some(complexity),
         agent: "claude".to_owned(),
         model: Some(model.to_owned()),
+        version: None,
         ended_at: Timestamp::UNIX_EPOCH,
         took: None,
         cost: micros.map(Usd::from_micros),

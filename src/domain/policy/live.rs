@@ -124,9 +124,10 @@ impl Case<'_> {
             return self
                 .keep(&format!("it names no ladder, and {known} of {MIN_TASKS} tasks are judged that it learns from"));
         }
-        let models: Vec<String> = self.offers.iter().map(|offer| offer.recorded_as.clone()).collect();
-        let learned = Learned::from_counts(if is_known { self.runs } else { &[] }, &models, self.policy.learning);
-        let policy = self.policy_here(models, is_known);
+        let ladder: Vec<String> = self.offers.iter().map(|offer| offer.recorded_as.clone()).collect();
+        let columns = self.columns(&ladder);
+        let learned = Learned::from_counts(if is_known { self.runs } else { &[] }, &columns, self.policy.learning);
+        let policy = self.policy_here(ladder, is_known);
         let attempts = self.attempts(&learned);
         let draw = Dice::of(self.task.0, &[EXPLORING]).unit();
         let situation = Situation { group: self.group, attempts: &attempts, draw };
@@ -157,7 +158,18 @@ impl Case<'_> {
         Policy { ladder, groups: std::collections::BTreeMap::new(), second_opinion: false, ..policy }
     }
 
-    /// What failed, as far as somebody is on offer who did it; the others still count as attempts and as money.
+    /// Those on offer, and after them who was tried and is not on offer now.
+    fn columns(&self, ladder: &[String]) -> Vec<String> {
+        let mut columns = ladder.to_vec();
+        for tried in self.tried {
+            if !columns.contains(&tried.recorded_as) {
+                columns.push(tried.recorded_as.clone());
+            }
+        }
+        columns
+    }
+
+    /// All that failed: who is not on offer any more counts as an attempt and as money, too.
     fn attempts(&self, learned: &Learned) -> Vec<Attempt> {
         let attempt = |tried: &Tried| {
             let model = learned.index_of(&tried.recorded_as)?;
@@ -171,17 +183,43 @@ impl Case<'_> {
     }
 
     fn stop(&self, attempts: &[Attempt], confidence: f64) -> Word {
-        let tried = match attempts.len() {
-            0 => "nobody is likely enough to solve it for the price".to_owned(),
-            1 => "1 attempt failed, and no other is worth its price".to_owned(),
-            many => format!("{many} attempts failed, and no other is worth its price"),
+        let failed = match attempts.len() {
+            0 => String::new(),
+            1 => "1 attempt failed, and ".to_owned(),
+            many => format!("{many} attempts failed, and "),
         };
         let right = if attempts.is_empty() {
             String::new()
         } else {
-            format!(" (the work so far is right with {:.0} %)", confidence * 100.0)
+            // As a whole number: there is no share below nothing.
+            let percent = (confidence.clamp(0.0, 1.0) * 100.0).round() as u8;
+            format!(" (the work so far is right with {percent} %)")
         };
-        Word::Stop { reason: format!("policy {} stops here: {tried}{right}", self.name) }
+        Word::Stop {
+            reason: format!("policy {} stops here: {failed}{}{right}", self.name, self.why_no_other(attempts)),
+        }
+    }
+
+    /// Why nobody else is tried.
+    fn why_no_other(&self, attempts: &[Attempt]) -> String {
+        let spent: Usd = attempts.iter().filter_map(|attempt| attempt.cost).sum();
+        match self.policy.budget {
+            Some(most) if spent >= most => return format!("its money is spent: {spent} of {most} (stop.max_cost_usd)"),
+            Some(_) | None => {}
+        }
+        if attempts.len() >= self.policy.max_tries {
+            return "no more are allowed (stop.max_tries)".to_owned();
+        }
+        let has_left = |offer: &Offer| self.tried.iter().all(|tried| tried.recorded_as != offer.recorded_as);
+        let is_anybody_left = self.offers.iter().any(has_left);
+        match (attempts.is_empty(), is_anybody_left, self.policy.budget) {
+            (true, _, _) => "nobody is likely enough to solve it for the price".to_owned(),
+            (false, false, _) => "nobody else of its ladder is left".to_owned(),
+            (false, true, Some(most)) => {
+                format!("no other is worth its price, or can be paid with what is left ({spent} of {most} are spent)")
+            }
+            (false, true, None) => "no other is worth its price".to_owned(),
+        }
     }
 }
 
@@ -277,6 +315,26 @@ mod tests {
         );
         let once = Policy { max_tries: 1, ..ladder(&["a/cheap", "a/dear"]) };
         assert!(matches!(word(&once, &["a/cheap", "a/dear"], &["a/cheap"], &[]), Word::Stop { .. }));
+    }
+
+    #[test]
+    fn who_was_tried_and_is_not_on_offer_now_counts_as_an_attempt_and_as_money() {
+        let names = ["a/cheap", "a/dear"];
+        let twice = Policy { max_tries: 2, ..ladder(&names) };
+        assert_eq!(rung(&word(&twice, &names, &["gone/one"], &[])).as_deref(), Some("a/cheap"));
+        let stopped = word(&twice, &names, &["gone/one", "gone/two"], &[]);
+        let Word::Stop { reason } = &stopped else { panic!("{stopped:?}") };
+        assert!(reason.starts_with("policy p.yml stops here: 2 attempts failed, and no more are allowed"), "{reason}");
+        let poor = Policy { budget: Some(Usd::from_micros(10_000)), ..ladder(&names) };
+        for runs in [Vec::new(), history(40)] {
+            let stopped = word(&poor, &names, &["gone/one", "gone/two"], &runs);
+            let Word::Stop { reason } = &stopped else { panic!("{stopped:?}") };
+            assert!(reason.contains("its money is spent: $0.02 of $0.01 (stop.max_cost_usd)"), "{reason}");
+            assert!(!reason.contains("-0 %"), "{reason}");
+        }
+        let alone = word(&ladder(&names), &names[..1], &["a/cheap"], &[]);
+        let Word::Stop { reason } = &alone else { panic!("{alone:?}") };
+        assert!(reason.contains("1 attempt failed, and nobody else of its ladder is left"), "{reason}");
     }
 
     #[test]

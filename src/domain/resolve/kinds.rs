@@ -56,6 +56,8 @@ pub struct Needs {
     pub capabilities: BTreeSet<Capability>,
     /// So many tokens of context.
     pub min_context: Option<u64>,
+    /// Files are changed by the work: a model that is known to have no tools cannot do it.
+    pub changes_files: bool,
 }
 
 impl Needs {
@@ -64,13 +66,21 @@ impl Needs {
         Self {
             capabilities: self.capabilities.union(&other.capabilities).copied().collect(),
             min_context: self.min_context.max(other.min_context),
+            changes_files: self.changes_files || other.changes_files,
         }
+    }
+
+    /// What somebody who knows says it has not; a guess by its name is not enough.
+    fn is_without_tools(&self, model: &Model) -> bool {
+        self.changes_files && model.surely_cannot(Capability::Tools)
     }
 
     /// Whether the model meets all of it.
     pub fn met_by(&self, model: &Model) -> bool {
         let context = || self.min_context.is_none_or(|min| model.facts().context_window.is_some_and(|has| has >= min));
-        self.capabilities.iter().all(|capability| model.surely_can(*capability)) && context()
+        self.capabilities.iter().all(|capability| model.surely_can(*capability))
+            && context()
+            && !self.is_without_tools(model)
     }
 
     /// Which of it the model has by its name only, where it has all the rest for sure. `None`: it lacks something, or nothing.
@@ -94,6 +104,9 @@ impl Needs {
                 Some(true) => format!("has {capability} by its name only, which is not enough"),
                 None => format!("is not known to have {capability}"),
             });
+        }
+        if self.is_without_tools(model) && !self.capabilities.contains(&Capability::Tools) {
+            lacks.push("has no tools, and the work changes files".to_owned());
         }
         if let Some(min) = self.min_context {
             match model.facts().context_window {
@@ -120,6 +133,46 @@ pub struct Record {
     pub good: u64,
     /// All runs.
     pub samples: u64,
+    /// The share of good ones in millionths, as they weigh.
+    millionths: u32,
+}
+
+/// Samples from which on a record counts.
+const ENOUGH: u64 = 3;
+/// A whole share.
+const WHOLE: f64 = 1_000_000.0;
+
+impl Record {
+    /// Runs of which each weighs as much as another.
+    pub fn even(good: u64, samples: u64) -> Self {
+        let share = if samples == 0 { 0.0 } else { good as f64 / samples as f64 };
+        Self::weighed(good, samples, share)
+    }
+
+    /// Runs with the share of the good ones, from 0 to 1, as they weigh.
+    pub fn weighed(good: u64, samples: u64, share: f64) -> Self {
+        Self { good, samples, millionths: (share.clamp(0.0, 1.0) * WHOLE).round() as u32 }
+    }
+
+    /// More than three of four were good, and there are enough.
+    pub fn is_good(self) -> bool {
+        self.samples >= ENOUGH && self.millionths > 750_000
+    }
+
+    /// Fewer than half were, and there are enough.
+    pub fn is_bad(self) -> bool {
+        self.samples >= ENOUGH && self.millionths < 500_000
+    }
+
+    /// `9 of 10 good`, and the share by weight where that is quite another one.
+    pub fn told(self) -> String {
+        let Self { good, samples, millionths } = self;
+        let percent = |share: f64| (share * 100.0).round();
+        let by_weight = percent(f64::from(millionths) / WHOLE);
+        let weighs = samples > 0 && (percent(good as f64 / samples as f64) - by_weight).abs() >= 5.0;
+        let weighed = if weighs { format!(", {by_weight} % as they weigh") } else { String::new() };
+        format!("{good} of {samples} good{weighed}")
+    }
 }
 
 /// How runs ended, by model and by tier; a model's own record goes before that of its tier.
@@ -129,6 +182,13 @@ pub struct Records {
     pub models: BTreeMap<ModelRef, Record>,
     /// By tier.
     pub tiers: BTreeMap<Tier, Record>,
+}
+
+impl Records {
+    /// Nothing is recorded.
+    pub fn is_empty(&self) -> bool {
+        self.models.is_empty() && self.tiers.is_empty()
+    }
 }
 
 /// By which kind of reference a model was found.

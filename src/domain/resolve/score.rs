@@ -4,7 +4,7 @@
 //! preference, price. Words count whole: `gemini` is no `mini`.
 
 use super::reference::Tag;
-use super::{Mode, Needs, Records, Selection};
+use super::{Mode, Needs, Record, Records, Selection};
 use crate::domain::catalog::{Capability, Model};
 use serde::Serialize;
 use std::borrow::Cow;
@@ -17,8 +17,6 @@ const PREFERRED: i64 = 15;
 const DEPRECATED: i64 = 50;
 /// What the person's own history brings or takes: more than any preference.
 const HISTORY: i64 = 20;
-/// Samples from which on it counts.
-const ENOUGH: u64 = 3;
 /// Known web access, for documents.
 const WEB: i64 = 5;
 
@@ -61,6 +59,11 @@ impl Score {
         }
     }
 
+    /// `history: 9 of 10 good`, where that counts.
+    pub fn history(&self) -> Option<&str> {
+        self.terms.iter().map(|term| term.what.as_ref()).find(|what| what.starts_with("history"))
+    }
+
     /// `12.5`.
     pub fn told(&self) -> String {
         let (sign, milli) = (if self.milli < 0 { "-" } else { "" }, self.milli.unsigned_abs());
@@ -76,6 +79,7 @@ pub fn needs_of(tag: Option<Tag>) -> Needs {
     let of = |capability: Option<Capability>, context: u64| Needs {
         capabilities: capability.into_iter().collect(),
         min_context: (context > 0).then_some(context),
+        changes_files: false,
     };
     match tag {
         None | Some(Tag::Auto | Tag::Fast | Tag::Cheap) => Needs::default(),
@@ -151,15 +155,17 @@ fn price(model: &Model, mode: Mode, score: &mut Score) {
 
 /// More than three of four runs that were good weigh heavily, once there are three; fewer than half as heavily against.
 fn history(model: &Model, records: &Records, score: &mut Score) {
-    let of_tier = || records.tiers.get(&model.facts().tier?);
-    let Some(record) = records.models.get(&model.id).or_else(of_tier) else { return };
-    if record.samples < ENOUGH {
-        return;
+    let Some((record, whose)) = record_of(model, records) else { return };
+    let told = || format!("history{whose}: {}", record.told());
+    if record.is_good() {
+        score.add(told(), HISTORY * POINT);
+    } else if record.is_bad() {
+        score.add(told(), -HISTORY * POINT);
     }
-    let told = format!("history: {} of {} good", record.good, record.samples);
-    if record.good * 4 > record.samples * 3 {
-        score.add(told, HISTORY * POINT);
-    } else if record.good * 2 < record.samples {
-        score.add(told, -HISTORY * POINT);
-    }
+}
+
+/// What history shows of a model: its own record, else that of its tier.
+fn record_of(model: &Model, records: &Records) -> Option<(Record, &'static str)> {
+    let of_tier = || records.tiers.get(&model.facts().tier?).map(|record| (*record, " of its tier"));
+    records.models.get(&model.id).map(|record| (*record, "")).or_else(of_tier)
 }

@@ -71,7 +71,7 @@ impl Desk {
 }
 
 fn needs(capabilities: &[Capability]) -> Needs {
-    Needs { capabilities: capabilities.iter().copied().collect(), min_context: None }
+    Needs { capabilities: capabilities.iter().copied().collect(), ..Needs::default() }
 }
 
 fn model(tier: Option<Tier>, vision: Option<bool>, context: u64, dollars: Option<f64>) -> Facts {
@@ -363,7 +363,7 @@ fn history_counts_from_three_runs_on_and_above_three_quarters() {
     let mut desk = Desk::with(&["local"], &small());
     let points = |desk: &Desk, good, samples| {
         let mut records = Records::default();
-        records.tiers.insert(Tier::Haiku, Record { good, samples });
+        records.tiers.insert(Tier::Haiku, Record::even(good, samples));
         let model = desk.catalog.model(&"local/tiny-mini".parse().expect("an id")).expect("there");
         score(model, None, &desk.selection, Mode::Performance, &records).told()
     };
@@ -380,10 +380,78 @@ fn history_counts_from_three_runs_on_and_above_three_quarters() {
         assert_eq!(points(&desk, good, samples), expected, "{good} of {samples}");
     }
     assert_eq!(desk.id("auto:reasoning"), "local/blind");
-    desk.records.models.insert("local/tiny-mini".parse().expect("an id"), Record { good: 9, samples: 10 });
+    desk.records.models.insert("local/tiny-mini".parse().expect("an id"), Record::even(9, 10));
     let found = desk.ask("auto:reasoning", &Needs::default()).expect("there");
     assert_eq!(found.model.id.to_string(), "local/tiny-mini");
     assert_eq!(found.score.terms[0].what, "history: 9 of 10 good");
+}
+
+#[test]
+fn history_says_in_the_reason_whom_it_has_passed_over() {
+    let mut desk = Desk::new(&["anthropic"]);
+    let usual = desk.ask("tier:opus", &Needs::default()).expect("there");
+    assert!(!usual.reason.contains("history"), "{}", usual.reason);
+    let usual = usual.model.id.clone();
+    desk.records.models.insert(usual.clone(), Record::even(0, 3));
+    let found = desk.ask("tier:opus", &Needs::default()).expect("there");
+    assert_ne!(found.model.id, usual);
+    assert_eq!(found.model.facts().tier, Some(Tier::Opus));
+    let told = format!("; without history {usual} would be first (history: 0 of 3 good)");
+    assert!(found.reason.ends_with(&told), "{}", found.reason);
+    desk.records.models.insert(usual.clone(), Record::even(3, 3));
+    let again = desk.ask("tier:opus", &Needs::default()).expect("there");
+    assert_eq!(again.model.id, usual);
+    assert!(again.reason.ends_with("; history: 3 of 3 good"), "{}", again.reason);
+    desk.records.models.clear();
+    desk.records.tiers.insert(Tier::Opus, Record::even(9, 9));
+    let of_tier = desk.ask("tier:opus", &Needs::default()).expect("there");
+    assert!(of_tier.reason.ends_with("; history of its tier: 9 of 9 good"), "{}", of_tier.reason);
+}
+
+/// The table of supported models that orch's strategies come from: what may be given to whom. Its "no tools" and "disabled by default"
+/// are settings of whoever has such models: `tools: false`, and no key.
+#[test]
+fn who_has_no_tools_gets_research_only_and_who_is_off_gets_nothing() {
+    let without_tools = || Facts { capabilities: [(Capability::Tools, false)].into(), ..Facts::default() };
+    let id = |text: &str| text.parse::<ModelRef>().expect("an id");
+    let overrides = ["moonshotai/kimi-k3", "zai/glm-5.3"].map(|model| (id(model), without_tools())).to_vec();
+    let additions = Additions { overrides, ..Additions::default() };
+    let desk = Desk::with(&["anthropic", "deepseek", "minimax", "moonshotai", "zai"], &additions);
+    let work = Needs { changes_files: true, ..Needs::default() };
+    for (model, use_of_it, changes_files, answers, is_on) in [
+        ("haiku", "fast, cheap, simple tasks", true, true, true),
+        ("sonnet", "balanced, coding, debugging", true, true, true),
+        ("opus", "complex, architecture, security", true, true, true),
+        ("deepseek", "coding, debugging (tool calling)", true, true, true),
+        ("minimax", "general purpose (tool calling)", true, true, true),
+        ("kimi", "research only (no tools)", false, true, true),
+        ("glm", "analysis only (no tools)", false, true, true),
+        ("gemini", "research (disabled by default)", true, true, false),
+    ] {
+        let told = |needs: &Needs| desk.ask(model, needs).map(|found| found.warnings.join("; "));
+        assert_eq!(told(&work).is_ok(), changes_files, "{model}: {use_of_it}: {:?}", told(&work));
+        assert_eq!(told(&Needs::default()).is_ok(), answers, "{model}: {use_of_it}");
+        let is_usable = !told(&Needs::default()).unwrap_or_default().contains("cannot be used as things are");
+        assert_eq!(is_usable, is_on, "{model}: {use_of_it}");
+    }
+    let why = desk.ask("kimi", &work).expect_err("no tools").to_string();
+    assert!(why.contains("has no tools, and the work changes files"), "{why}");
+    for tag in ["auto", "auto:fast", "auto:cheap", "auto:reasoning", "tier:sonnet", "tier:pro"] {
+        let found = desk.ask(tag, &work).unwrap_or_else(|error| panic!("{tag}: {error}"));
+        assert_ne!(found.model.id.provider, "google", "{tag}");
+        assert!(!["kimi-k3", "glm-5.3"].contains(&found.model.id.model.as_str()), "{tag}: {}", found.model.id);
+    }
+}
+
+#[test]
+fn what_nobody_says_of_tools_is_no_reason_against_a_model() {
+    let of = |tools: Option<bool>| {
+        let capabilities = tools.map(|has| (Capability::Tools, has)).into_iter().collect();
+        let facts = Facts { capabilities, ..Facts::default() };
+        let desk = Desk::bare(&["local"], vec![("local/own".parse().expect("an id"), facts)]);
+        desk.ask("local/own", &Needs { changes_files: true, ..Needs::default() }).is_ok()
+    };
+    assert_eq!([None, Some(true), Some(false)].map(of), [true, true, false]);
 }
 
 #[test]
@@ -446,7 +514,7 @@ fn any_reference() -> impl Strategy<Value = String> {
 fn any_needs() -> impl Strategy<Value = Needs> {
     let capability = prop::sample::select(vec![Capability::Vision, Capability::Tools, Capability::Reasoning]);
     (prop::collection::btree_set(capability, 0..3), prop::option::of(1u64..300_000))
-        .prop_map(|(capabilities, min_context)| Needs { capabilities, min_context })
+        .prop_map(|(capabilities, min_context)| Needs { capabilities, min_context, changes_files: false })
 }
 
 proptest! {

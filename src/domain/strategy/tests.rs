@@ -96,9 +96,9 @@ fn who_cannot_do_it_or_has_failed_at_it_is_passed_over() {
     let mut case = case(Strategy::CostAware);
     case.candidates[3].unfit = Some("its provider limits requests".to_owned());
     assert_eq!(taken(&case).0, "claude/haiku");
-    case.candidates[0].record = Record { good: 1, samples: 3 };
+    case.candidates[0].record = Record::even(1, 3);
     kept(&case, "nothing that can do it is known to be cheaper than claude/sonnet");
-    case.candidates[0].record = Record { good: 0, samples: 2 };
+    case.candidates[0].record = Record::even(0, 2);
     assert_eq!(taken(&case).0, "claude/haiku", "two runs say nothing yet");
 }
 
@@ -135,7 +135,7 @@ fn types_of_tasks_can_be_left_out_and_balanced_makes_research_cheaper_only() {
 #[test]
 fn balanced_explores_no_more_than_its_share_and_likes_what_it_knows_little_of() {
     let mut case = case(Strategy::Balanced);
-    case.candidates[0].record = Record { good: 9, samples: 9 };
+    case.candidates[0].record = Record::even(9, 9);
     let mut tried = std::collections::BTreeMap::<String, u32>::new();
     for task in 1..=20_000 {
         case.task = TaskId(task);

@@ -26,6 +26,9 @@ pub struct Run {
     /// Why this model; `None`: as the task's route says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_reason: Option<String>,
+    /// The model that answered, as the CLI names it: an alias stands for another one some day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered_by: Option<String>,
     /// Where it stands.
     pub phase: Phase,
     /// The conversation: chosen by orch or told by the CLI.
@@ -61,6 +64,7 @@ impl Run {
             agent,
             model: None,
             model_reason: None,
+            answered_by: None,
             phase: Phase::Starting,
             session_id: None,
             created_at,

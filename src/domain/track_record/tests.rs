@@ -19,6 +19,7 @@ fn sample(agent: &str, days_ago: i64, failure: Option<FailureClass>, micros: Opt
         complexity: Some(Complexity::Medium),
         agent: agent.to_owned(),
         model: None,
+        version: None,
         ended_at: now() - SignedDuration::from_hours(24 * days_ago),
         took: Some(SignedDuration::from_secs(60)),
         cost: micros.map(Usd::from_micros),
@@ -73,6 +74,26 @@ fn what_is_long_ago_weighs_less() {
     let half = [sample("b", 90, Some(FailureClass::NoChange), None), sample("b", 0, None, None)];
     let rate = super::standings(&half, now())[0].rate;
     assert!((rate - 2.0 / 3.0).abs() < 1e-9, "a sample of ninety days ago weighs half: {rate}");
+}
+
+#[test]
+fn an_alias_that_stands_for_another_model_now_is_known_by_what_it_does_now() {
+    let of = |version: &str, days, failure| Sample {
+        model: Some("sonnet".to_owned()),
+        version: Some(version.to_owned()),
+        ..sample("claude", days, failure, None)
+    };
+    let lost = Some(FailureClass::ChecksFailed);
+    let rate = |all: &[Sample]| standings(all, now())[0].rate;
+    let same = [of("sonnet-5", 0, None), of("sonnet-5", 0, lost)];
+    assert!((rate(&same) - 0.5).abs() < 1e-9, "{}", rate(&same));
+    let other = [of("sonnet-5", 0, None), of("sonnet-4-6", 1, lost)];
+    assert!((rate(&other) - 2.0 / 3.0).abs() < 3e-3, "the older version weighs half: {}", rate(&other));
+    let untold = Sample { version: None, ..of("", 0, lost) };
+    let all = [of("sonnet-5", 0, None), untold];
+    assert!((rate(&all) - 0.5).abs() < 1e-9, "what nobody told is held against nobody");
+    let standing = &standings(&other, now())[0];
+    assert_eq!((standing.worker.model.as_deref(), standing.samples), (Some("sonnet"), 2), "one worker, all told");
 }
 
 #[test]

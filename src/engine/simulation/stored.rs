@@ -140,10 +140,10 @@ impl Archive for Stored {
         Ok(self.tables().tasks.get(&id).filter(|task| task.is_settled()).map(|task| task.status()))
     }
 
-    fn last_work_run(&self, id: TaskId) -> Result<Option<RunId>, JournalError> {
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
         let tables = self.tables();
         let runs = tables.runs.values().filter(|run| run.task == id && run.kind == RunKind::Work);
-        Ok(runs.max_by_key(|run| run.id.ordinal()).map(|run| run.id.clone()))
+        Ok(runs.max_by_key(|run| run.id.ordinal()).cloned())
     }
 
     fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {

@@ -1,5 +1,6 @@
 //! The runs that were judged, as samples of how agents and models do; and tasks that are like a text.
 
+use super::opening::read_only;
 use super::{Journal, JournalError};
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
@@ -12,7 +13,7 @@ use crate::store::recorded;
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 /// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither has
@@ -22,7 +23,8 @@ const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$
         json_extract(tasks.data, '$.spec.dir'), json_extract(tasks.data, '$.route.complexity'),
         json_extract(runs.data, '$.agent'), json_extract(runs.data, '$.model'), json_extract(runs.data, '$.attempt'),
         json_extract(runs.data, '$.started_at'), json_extract(runs.data, '$.ended_at'),
-        json_extract(runs.data, '$.cost'), json_extract(runs.data, '$.outcome.class')
+        json_extract(runs.data, '$.cost'), json_extract(runs.data, '$.outcome.class'),
+        json_extract(runs.data, '$.answered_by')
     FROM runs JOIN tasks ON tasks.id = runs.task_id
     WHERE json_extract(runs.data, '$.kind') = 'work' AND json_extract(runs.data, '$.ended_at') IS NOT NULL
         AND (json_extract(runs.data, '$.outcome.state') = 'failed'
@@ -56,6 +58,7 @@ fn sample(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Sample>> {
         complexity: row.get::<_, Option<String>>(6)?.and_then(|word| word.parse().ok()),
         agent: row.get(7)?,
         model: row.get(8)?,
+        version: row.get(14)?,
         took: time(10)?.map(|started| ended_at.duration_since(started)),
         ended_at,
         cost: row.get::<_, Option<f64>>(12)?.and_then(Usd::from_dollars),
@@ -110,23 +113,32 @@ impl Journal {
     /// All samples, those that a person recorded among them, in the order in which the work ended. Blocking.
     pub fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let read = || {
-            let mut statement = reader.prepare_cached(SAMPLES)?;
-            let rows = statement.query_map([], sample)?;
-            let mut samples = rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()?;
-            let mut statement = reader.prepare_cached(recorded::ALL)?;
-            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-            for data in rows {
-                // The same as above: what does not read is no sample here.
-                samples.extend(serde_json::from_str::<Recorded>(&data?).map(Sample::from));
-            }
-            Ok(samples)
-        };
-        let mut samples = read().map_err(|source| self.sqlite(source))?;
-        // As texts, times within a second stand in another order.
-        samples.sort_by_key(|sample| sample.ended_at);
-        Ok(samples)
+        all(&reader).map_err(|source| self.sqlite(source))
     }
+}
+
+/// The same of a journal that somebody else has open, or nobody. Blocking.
+///
+/// # Errors
+/// It cannot be read.
+pub fn samples_beside(path: &Path) -> Result<Vec<Sample>, JournalError> {
+    let read = || all(&read_only(path)?);
+    read().map_err(|source| JournalError::Sqlite { path: path.to_owned(), source })
+}
+
+fn all(reader: &Connection) -> rusqlite::Result<Vec<Sample>> {
+    let mut statement = reader.prepare_cached(SAMPLES)?;
+    let rows = statement.query_map([], sample)?;
+    let mut samples = rows.filter_map(Result::transpose).collect::<rusqlite::Result<Vec<Sample>>>()?;
+    let mut statement = reader.prepare_cached(recorded::ALL)?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    for data in rows {
+        // The same as above: what does not read is no sample here.
+        samples.extend(serde_json::from_str::<Recorded>(&data?).map(Sample::from));
+    }
+    // As texts, times within a second stand in another order.
+    samples.sort_by_key(|sample| sample.ended_at);
+    Ok(samples)
 }
 
 #[cfg(test)]
