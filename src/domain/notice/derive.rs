@@ -109,7 +109,16 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
         NoticeKind::Batch => format!("batch {}", line.seq),
         // Whoever they are: they are told together.
         NoticeKind::Stranger => STRANGER.to_owned(),
-        _ => format!("{}: {}", line.kind, normal(line.text)),
+        NoticeKind::Question
+        | NoticeKind::Approval
+        | NoticeKind::Failed
+        | NoticeKind::Finished
+        | NoticeKind::Budget
+        | NoticeKind::Login
+        | NoticeKind::Limit
+        | NoticeKind::Trouble
+        | NoticeKind::Note
+        | NoticeKind::Summary => format!("{}: {}", line.kind, normal(line.text)),
     };
     Some((kind, cause, text))
 }

@@ -78,7 +78,7 @@ pub fn in_chat_words(text: &str) -> String {
 /// A line in which commands, and what stands between backticks, are shown so that they can be copied as they are.
 pub fn marked(text: &str) -> Vec<Span> {
     let pieces: Vec<&str> = text.split('`').collect();
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return commands(text);
     }
     let of_piece = |(place, piece): (usize, &&str)| match (place % 2, *piece) {
