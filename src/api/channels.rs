@@ -13,6 +13,8 @@ pub struct ChannelView {
     pub state: String,
     /// Why not, in words.
     pub trouble: Option<String>,
+    /// How many may give orders there, a role counted as one; 0: it speaks only. Null where nobody ever may.
+    pub allowed: Option<usize>,
     /// Notices that are still to be told.
     pub pending: usize,
     /// Notices that were dropped because too many waited; told with the next message.

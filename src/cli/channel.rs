@@ -79,6 +79,11 @@ fn secret_file(home: &Home, kind: ChannelKind) -> PathBuf {
     home.state().join("channels").join(format!("{kind}.secret"))
 }
 
+/// How somebody comes to be allowed to give orders.
+fn how_to_allow(kind: ChannelKind) -> String {
+    format!("orch config set channels.{kind}.allowed_users \"['ID']\"")
+}
+
 fn listed(views: &[ChannelView], now: &Now) -> String {
     let mut told = String::new();
     for view in views {
@@ -89,6 +94,10 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
             format!("  {} waiting, told last {last}", view.pending)
         };
         told.push_str(&format!("{:<9} {:<8}{waits}\n", view.name, view.state));
+        if view.state != "off" && view.allowed == Some(0) {
+            let how = kind(&view.name).map(how_to_allow).unwrap_or_default();
+            told.push_str(&format!("  it speaks only: nobody may give orders there; {how}\n"));
+        }
         if let Some(why) = &view.trouble {
             told.push_str(&format!("  it does not take what it is told: {}\n", text::line(why)));
         }

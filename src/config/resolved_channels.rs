@@ -285,6 +285,15 @@ impl Channels {
         }
     }
 
+    /// How many may give orders there, roles counted as one each; `None`: it only speaks.
+    pub fn listed(&self, kind: ChannelKind) -> Option<usize> {
+        match kind {
+            ChannelKind::Telegram => Some(self.telegram.allowed_users.len()),
+            ChannelKind::Discord => Some(self.discord.allowed_users.len() + self.discord.allowed_roles.len()),
+            ChannelKind::Webhook | ChannelKind::Desktop => None,
+        }
+    }
+
     /// Whether a channel is there.
     pub fn is_on(&self, channel: ChannelKind) -> bool {
         match channel {

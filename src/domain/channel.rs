@@ -1,6 +1,7 @@
 //! What a person is told in a channel, and what he can press under it: words without the markup of any service. PURE.
 
 use super::ids::TaskId;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -68,7 +69,7 @@ impl Passage {
     }
 }
 
-/// What a button asks for. Bound to one task and, where work is ruled on, to one commit.
+/// What a button asks for. Bound to one task as it stands and, where work is ruled on, to one commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Press {
@@ -95,16 +96,25 @@ pub enum Press {
     Retry {
         /// This task.
         task: TaskId,
+        /// As it has stood since then, when the button was shown; when it has moved since, nothing is done.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
     /// It may go on.
     Unblock {
         /// This task.
         task: TaskId,
+        /// As it has stood since then, when the button was shown; when it has moved since, nothing is done.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
     /// Given up.
     Cancel {
         /// This task.
         task: TaskId,
+        /// As it has stood since then, when the button was shown; when it has moved since, nothing is done.
+        #[serde(default)]
+        since: Option<Timestamp>,
     },
 }
 

@@ -47,7 +47,10 @@ impl Engine {
                 answer(turn, reply, Ok(unblocked));
             }
             Command::TryRoute { asked, reply } => self.try_route(turn, asked, reply, now),
-            Command::Announce { kind, text, reply } => self.announce(turn, &kind, text, reply, now),
+            Command::Announce { kind, text, kept, reply } => {
+                turn.kept.extend(kept.map(|kept| *kept));
+                self.announce(turn, &kind, text, reply, now);
+            }
             Command::Record { recorded, reply } => self.record_sample(turn, *recorded, reply, now),
             Command::Register { project, reply } => {
                 let text = format!("project {} at {}", project.name, project.dir.display());

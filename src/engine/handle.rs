@@ -23,6 +23,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::money::Spend;
+use crate::domain::outbox::Kept;
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
 use crate::domain::pause::{Pause, Wanted};
@@ -176,7 +177,7 @@ pub(super) enum Command {
     ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
     RunJob { job: JobId, reply: Reply<Firing> },
     Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
-    Announce { kind: String, text: String, reply: Reply<u64> },
+    Announce { kind: String, text: String, kept: Option<Box<Kept>>, reply: Reply<u64> },
     Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },

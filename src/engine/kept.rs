@@ -69,12 +69,19 @@ impl EngineHandle {
     /// Says something in the channels, or in one of them, by a line of the history. Returns its place.
     pub async fn announce(&self, channel: Option<ChannelKind>, text: String) -> Result<u64, EngineError> {
         let kind = channel.map_or_else(|| NOTE.to_owned(), |channel| format!("{NOTE}.{channel}"));
-        self.call(|reply| Command::Announce { kind, text, reply }).await
+        self.call(|reply| Command::Announce { kind, text, kept: None, reply }).await
     }
 
-    /// Tells the owner in all channels that somebody who is not on the list spoke to a bot.
-    pub async fn announce_stranger(&self, text: String) -> Result<u64, EngineError> {
-        self.call(|reply| Command::Announce { kind: STRANGER.to_owned(), text, reply }).await
+    /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
+    /// all, the channel keeps `mark` under `key`: that it was told.
+    pub async fn announce_stranger(
+        &self,
+        text: String,
+        channel: ChannelKind,
+        (key, mark): (String, String),
+    ) -> Result<u64, EngineError> {
+        let kept = Some(Box::new(Kept::Value { channel, key, value: Some(mark), at: SystemClock.now() }));
+        self.call(|reply| Command::Announce { kind: STRANGER.to_owned(), text, kept, reply }).await
     }
 
     /// One transaction of what is beside the loop.

@@ -10,6 +10,7 @@ use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
+use crate::domain::outbox::Kept;
 use crate::domain::pause::{Pause, PauseScope, Pauses};
 use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
 use crate::domain::recorded::Recorded;
@@ -302,6 +303,8 @@ pub struct Turn {
     pub(super) batches: BTreeMap<u64, Arc<Batch>>,
     spends: Vec<Record>,
     pub(super) recorded: Vec<Recorded>,
+    /// What channels keep from now on.
+    pub(super) kept: Vec<Kept>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// The history this turn adds.

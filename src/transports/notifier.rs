@@ -4,9 +4,10 @@
 
 use super::Channel;
 use super::chat::Refusal;
+use super::conversation::told::in_chat;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::crash::point;
-use crate::domain::channel::ChannelKind;
+use crate::domain::channel::{ChannelKind, Saying};
 use crate::domain::ids::TaskId;
 use crate::domain::notice::book::{Book, Errand, Refused, Rules};
 use crate::domain::notice::{Facts, Line, Notice, derive, may_tell, summary};
@@ -125,10 +126,21 @@ impl<'a, C: Channel> Courier<'a, C> {
         loop {
             self.read().await?;
             self.sum_up().await?;
+            self.settle().await?;
             let due = self.book.due(&self.setup.rules, SystemClock.now());
             let Some(errand) = due.filter(|_| !cancel.is_cancelled()) else { return self.note_trouble().await };
             self.deliver(errand).await?;
         }
+    }
+
+    /// What was answered while it waited is not told as if it still did.
+    async fn settle(&mut self) -> Result<(), EngineError> {
+        if !self.book.asks() {
+            return Ok(());
+        }
+        let view = self.engine.look().await?;
+        let waits = |id| view.tasks.get(&id).is_some_and(|task| task.status() == Status::NeedsReview);
+        if self.book.settle(waits) { self.store().await } else { Ok(()) }
     }
 
     async fn read(&mut self) -> Result<(), EngineError> {
@@ -251,8 +263,9 @@ impl<'a, C: Channel> Courier<'a, C> {
 
     async fn say(&self, errand: &Errand) -> Result<Option<String>, Refused> {
         let channel = &self.setup.channel;
+        let saying = self.worded(&errand.saying);
         if let Some(message) = &errand.change {
-            match channel.change(message, &errand.saying).await {
+            match channel.change(message, &saying).await {
                 Ok(()) => return Ok(Some(message.clone())),
                 // Somebody has deleted it: there is a new one from now on.
                 Err(Refusal::Gone) => {}
@@ -261,15 +274,23 @@ impl<'a, C: Channel> Courier<'a, C> {
         }
         let notices = errand.rows.iter().filter_map(|id| self.book.parcels().find(|parcel| parcel.id == *id));
         let notices: Vec<Notice> = notices.map(|parcel| parcel.notice.clone()).collect();
-        let name = channel.tell(&format!("orch-{}", errand.lead), &notices, &errand.saying).await;
+        let name = channel.tell(&format!("orch-{}", errand.lead), &notices, &saying).await;
         let name = name.map_err(|refusal| self.refused(refusal))?;
         if let Some((message, without)) = &errand.retire
-            && let Err(error) = channel.change(message, without).await
+            && let Err(error) = channel.change(message, &self.worded(without)).await
         {
             // Its buttons are void all the same.
             tracing::debug!(channel = %self.setup.kind, %error, "an old message keeps its buttons");
         }
         Ok(name)
+    }
+
+    /// In the words of a chat, where people answer in them.
+    fn worded(&self, saying: &Saying) -> Saying {
+        match self.setup.kind {
+            ChannelKind::Telegram | ChannelKind::Discord => in_chat(saying.clone()),
+            ChannelKind::Webhook | ChannelKind::Desktop => saying.clone(),
+        }
     }
 
     fn refused(&self, refusal: Refusal) -> Refused {

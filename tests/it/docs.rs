@@ -273,6 +273,7 @@ fn every_field_of_the_channels_and_every_kind_of_notice_is_documented() {
         name: String::new(),
         state: String::new(),
         trouble: None,
+        allowed: None,
         pending: 0,
         dropped: 0,
         last_sent_at: None,

@@ -1,6 +1,7 @@
 //! What a person is told, as they have it: `orch channel`, `orch notify`, and a webhook whose server behaves as servers do.
 
-use crate::kit::sealed_box::SealedBox;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::terminal::Terminal;
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use crate::kit::webhook::{Answer, Receiver};
 use crate::kit::{read_file, write_file};
@@ -201,6 +202,55 @@ fn a_variable_that_the_daemon_does_not_have_is_told_at_once() {
     let told = "the test was not said: the variable NOT_SET_ANYWHERE is not set";
     assert!(ran.stderr.contains(told), "{ran}");
     assert!(begun.elapsed() < SOON, "{:?}", begun.elapsed());
+    sealed.finish();
+}
+
+#[test]
+fn a_channel_that_nobody_may_command_says_so_and_another_token_leaves_the_list_as_it_is() {
+    let sealed = SealedBox::new();
+    let token = sealed.base().join("token");
+    write_file(&token, "123456789:AAEhBOweik6ad6PsVMRxjeQKXkq8rHqJWKI");
+    let file = token.to_str().expect("text");
+    for (kind, place, id) in [("telegram", "--chat-id", "-1001"), ("discord", "--channel-id", "77")] {
+        let add = |more: &[&str]| sealed.orch([&["channel", "add", kind][..], more].concat()).ok();
+        let told = add(&[place, id, "--token-env", "ONE"]);
+        assert!(told.stderr.contains("it speaks only"), "{told}");
+        let list = sealed.orch(["channel", "list"]).ok().stdout;
+        let shown = format!("orch config set channels.{kind}.allowed_users");
+        assert!(list.contains("it speaks only") && list.contains(&shown), "{list}");
+        let told = add(&[place, id, "--token-env", "ONE", "--allow", "42", "--allow", "43"]);
+        assert!(!told.stderr.contains("it speaks only"), "{told}");
+        // Another token, and nothing else.
+        let again = add(&["--token-env", "TWO", "--json"]).json();
+        assert_eq!(again["allowed"], 2, "{again}");
+        let config = read_file(&sealed.orch_home().join("config.yml"));
+        assert!(config.contains("env:TWO") && config.contains(id) && config.contains("42"), "{config}");
+        assert!(!sealed.orch(["channel", "list"]).ok().stdout.contains("it speaks only"));
+        // What the list tells to type is right.
+        sealed.orch(["config", "set", &shown["orch config set ".len()..], "['7']"]).ok();
+        assert_eq!(add(&["--token-env", "TWO", "--json"]).json()["allowed"], 1);
+    }
+    let roles = ["channel", "add", "discord", "--allow-role", "9", "--token-env", "TWO", "--json"];
+    assert_eq!(sealed.orch(roles).ok().json()["allowed"], 2, "beside the people");
+    let wrong = ["channel", "add", "telegram", "--token-file", file, "--allow", "ada"];
+    assert!(sealed.orch(wrong).code_is(2).stderr.contains("numeric id"));
+    assert!(!sealed.orch_home().join(".orch/channels/telegram.secret").exists(), "all of it, or nothing");
+    sealed.finish();
+}
+
+/// What `orch channel add` asks for where somebody sits there.
+#[test]
+fn who_may_give_orders_is_asked_for_at_a_terminal() {
+    let sealed = SealedBox::new();
+    let terminal =
+        Terminal::new(&sealed, &format!("'{ORCH}' channel add telegram --chat-id 42 --token-env ONE; sleep 600"));
+    terminal.shows("who may give orders");
+    terminal.tmux(&["send-keys", "-t", "=t:", "42, 43", "Enter"]);
+    terminal.shows("is set up");
+    let config = read_file(&sealed.orch_home().join("config.yml"));
+    assert!(config.contains("42") && config.contains("43"), "{config}");
+    assert!(!terminal.screen().contains("has no buttons"), "{}", terminal.screen());
+    terminal.close();
     sealed.finish();
 }
 

@@ -1,6 +1,6 @@
 //! `orch channel add`: asks for what is needed, keeps a token in a file of its own, and tries the channel.
 
-use super::{LOOK, secret_file, tried};
+use super::{LOOK, how_to_allow, secret_file, tried};
 use crate::adapters::fs;
 use crate::adapters::hidden_input::read_hidden_line;
 use crate::api::channels::ChannelView;
@@ -10,8 +10,9 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::config::FileKind;
-use crate::config::resolved_channels::Reference;
+use crate::config::resolved_channels::{Channels, Reference};
 use crate::domain::channel::ChannelKind;
+use crate::engine::Sources;
 use clap::Subcommand;
 use serde_json::json;
 use std::path::PathBuf;
@@ -32,7 +33,7 @@ pub enum Which {
         /// Numeric id of the chat that is told; your own id for a chat with you
         #[arg(long, value_name = "ID", allow_hyphen_values = true)]
         chat_id: Option<String>,
-        /// Numeric id of somebody who may give orders; may be given several times
+        /// Numeric id of somebody who may give orders; may be given several times; without it those of before stay
         #[arg(long = "allow", value_name = "ID")]
         allow: Vec<String>,
         /// A Bot API server of your own
@@ -46,7 +47,7 @@ pub enum Which {
         /// Id of the channel that is told
         #[arg(long, value_name = "ID")]
         channel_id: Option<String>,
-        /// Id of somebody who may give orders; may be given several times
+        /// Id of somebody who may give orders; may be given several times; without it those of before stay
         #[arg(long = "allow", value_name = "ID")]
         allow: Vec<String>,
         /// Id of a role whose members may give orders; may be given several times
@@ -80,12 +81,16 @@ pub struct Token {
 pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
     let mut changes: Vec<(String, String)> = Vec::new();
     let mut set = |key: &str, value: String| changes.push((format!("channels.{key}"), value));
+    let known = known(context)?;
     let (kind, secret) = match which {
         Which::Telegram { token, chat_id, allow, api_url } => {
             tell(context, &TELEGRAM);
             let secret = token.get(context, ChannelKind::Telegram, "token")?;
-            let chat_id = needed(context, chat_id, "chat id", "--chat-id ID")?;
-            set("telegram.allowed_users", list(&allow));
+            let chat_id = needed(context, chat_id.or(known.telegram.chat_id), "chat id", "--chat-id ID")?;
+            let there = !known.telegram.allowed_users.is_empty();
+            if let Some(users) = people(context, allow, there)? {
+                set("telegram.allowed_users", list(&users));
+            }
             set("telegram.chat_id", chat_id);
             if let Some(url) = api_url {
                 set("telegram.api_url", url);
@@ -95,9 +100,15 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
         Which::Discord { token, channel_id, allow, allow_role } => {
             tell(context, &DISCORD);
             let secret = token.get(context, ChannelKind::Discord, "token")?;
-            let channel_id = needed(context, channel_id, "channel id", "--channel-id ID")?;
-            set("discord.allowed_users", list(&allow));
-            set("discord.allowed_roles", list(&allow_role));
+            let channel_id = needed(context, channel_id.or(known.discord.channel_id), "channel id", "--channel-id ID")?;
+            let (users, roles) = (&known.discord.allowed_users, &known.discord.allowed_roles);
+            let there = !users.is_empty() || !roles.is_empty() || !allow_role.is_empty();
+            if let Some(users) = people(context, allow, there)? {
+                set("discord.allowed_users", list(&users));
+            }
+            if !allow_role.is_empty() {
+                set("discord.allowed_roles", list(&allow_role));
+            }
             set("discord.channel_id", channel_id);
             (ChannelKind::Discord, secret)
         }
@@ -116,6 +127,34 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
     };
     store(kind, secret, changes, context)?;
     finish(kind, context).await
+}
+
+/// What is set up already: what is not given anew stays as it is.
+fn known(context: &Context) -> Result<Channels, CliError> {
+    let setup = context.setup()?;
+    let sources = Sources { home: setup.home, environment: setup.environment, flags: Vec::new() };
+    Ok(sources.load(&[], None).config.channels.clone())
+}
+
+/// Who may give orders: as given, or asked for where nobody may yet. `None`: it stays as it is.
+fn people(context: &Context, given: Vec<String>, there: bool) -> Result<Option<Vec<String>>, CliError> {
+    if !given.is_empty() {
+        return Ok(Some(given));
+    }
+    if there || !stdin_is_terminal() {
+        return Ok(None);
+    }
+    context.ui.note("numeric ids of those who may give orders, with blanks between (Enter: nobody; it speaks only):");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).map_err(CliError::system("cannot read the ids"))?;
+    let ids = line.split(|c: char| c.is_whitespace() || c == ',').filter(|id| !id.is_empty());
+    let ids: Vec<String> = ids.map(str::to_owned).collect();
+    Ok((!ids.is_empty()).then_some(ids))
+}
+
+/// Whether the channel takes orders, and nobody is there who may give any.
+fn speaks_only(kind: ChannelKind, context: &Context) -> Result<bool, CliError> {
+    Ok(known(context)?.listed(kind) == Some(0))
 }
 
 /// Keeps the secret and changes config.yml; where that is refused, no secret is left behind.
@@ -167,10 +206,15 @@ async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
     link.close().await?;
     let is_said = view.as_ref().is_none_or(|view| view.state == "sent");
     if context.ui.is_json() {
-        context.ui.json(&json!({ "channel": kind, "secret_file": secret, "test": view }))?;
+        let allowed = known(context)?.listed(kind);
+        context.ui.json(&json!({ "channel": kind, "secret_file": secret, "allowed": allowed, "test": view }))?;
         return Ok(if is_said { Exit::Done } else { Exit::Failed });
     }
     context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
+    if speaks_only(kind, context)? {
+        let told = format!("nobody may give orders there: it speaks only, and has no buttons; {}", how_to_allow(kind));
+        context.ui.warning(&told);
+    }
     if let Some(file) = &secret {
         context.ui.note(&format!("its secret is in {}, which only you can read", text::line(&file.to_string_lossy())));
     }

@@ -2,10 +2,11 @@
 //! when it could not be. PURE; whoever holds the book stores its [changes](Book::changes) before anything else happens.
 //!
 //! A notice is a row from the moment it is taken. It is said, or goes with another one into the same message, or is
-//! counted as dropped: nothing else can become of it.
+//! counted as dropped, or was answered before it was said: nothing else can become of it.
 
 use super::{Filter, Notice, NoticeKind, say};
 use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::ids::TaskId;
 use crate::domain::names::fingerprint;
 use crate::domain::outbox::{Parcel, Stage};
 use crate::domain::quiet::QuietHours;
@@ -204,6 +205,33 @@ impl Book {
         }
     }
 
+    /// Whether something waits that asks a person about a task.
+    pub fn asks(&self) -> bool {
+        self.parcels.values().any(|parcel| parcel.state == Stage::Pending && parcel.notice.kind.asks())
+    }
+
+    /// Lets go of what asks about a task and is answered by now: the task asks nothing any more, or something newer. It
+    /// would be told as if it waited. A machine is told what happened all the same.
+    /// Returns whether there was any.
+    pub fn settle(&mut self, waits: impl Fn(TaskId) -> bool) -> bool {
+        if self.is_for_machines() {
+            return false;
+        }
+        let asking = |parcel: &&Parcel| parcel.state == Stage::Pending && parcel.notice.kind.asks();
+        let mut groups: Vec<(TaskId, Vec<u64>)> = Vec::new();
+        for parcel in self.parcels.values().filter(asking) {
+            groups.extend(parcel.notice.task().map(|task| (task, self.group(parcel.id))));
+        }
+        let newest = |task: TaskId| groups.iter().filter(|(of, _)| *of == task).flat_map(|(_, rows)| rows).max();
+        let is_settled = |(task, rows): &&(TaskId, Vec<u64>)| !waits(*task) || rows.iter().max() != newest(*task);
+        let settled: Vec<u64> = groups.iter().filter(is_settled).flat_map(|(_, rows)| rows.clone()).collect();
+        for id in &settled {
+            self.parcels.remove(id);
+            self.changed.insert(*id);
+        }
+        !settled.is_empty()
+    }
+
     /// What is still to be said, the oldest first.
     fn open(&self) -> impl Iterator<Item = &Parcel> {
         let is_pending = |id: &u64| self.parcels.get(id).is_some_and(|parcel| parcel.state == Stage::Pending);
@@ -284,7 +312,7 @@ impl Book {
     }
 
     /// A task's last message, and what stands there.
-    fn live(&self, task: crate::domain::ids::TaskId) -> Option<(String, &Notice)> {
+    fn live(&self, task: TaskId) -> Option<(String, &Notice)> {
         let of_task = |parcel: &&Parcel| parcel.notice.task() == Some(task);
         let sent = self.parcels.values().filter(of_task).filter_map(|parcel| match &parcel.state {
             Stage::Sent { at, message: Some(message) } => Some((*at, parcel.id, message, &parcel.notice)),

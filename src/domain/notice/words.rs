@@ -10,6 +10,7 @@ const LISTED: usize = 25;
 pub fn say(notices: &[&Notice], dropped: u64) -> Saying {
     let mut saying = match notices {
         [] => Saying::default(),
+        [first, ..] if notices.iter().all(|notice| notice.kind == NoticeKind::Stranger) => strangers(first, notices),
         [only] => single(only, 1),
         [.., last] if notices.iter().all(|notice| notice.key() == last.key() && notice.task() == last.task()) => {
             single(last, notices.len())
@@ -53,6 +54,19 @@ fn shared(first: &Notice, notices: &[&Notice]) -> Saying {
         passages.push(Passage::plain(format!("and {} more", count - LISTED)));
     }
     Saying { passages, is_urgent: first.is_critical, ..Saying::default() }
+}
+
+/// Those who are not on the list, a line each.
+fn strangers(first: &Notice, notices: &[&Notice]) -> Saying {
+    let count = notices.len();
+    let head = if count == 1 { title(first.kind).to_owned() } else { format!("{count} strangers spoke to the bot") };
+    let mut passages = vec![Passage::Line(vec![Span::Bold(head)])];
+    passages.extend(notices.iter().take(LISTED).map(|notice| Passage::plain(notice.text.clone())));
+    if count > LISTED {
+        passages.push(Passage::plain(format!("and {} more: orch events", count - LISTED)));
+    }
+    passages.push(Passage::plain("Not on the list: nothing was done, and nothing answered."));
+    Saying { passages, is_urgent: true, ..Saying::default() }
 }
 
 fn digest(notices: &[&Notice]) -> Saying {

@@ -21,6 +21,7 @@ impl Turn {
         let batches = self.batches.values().cloned().map(Write::Batch);
         let spends = self.spends.iter().cloned().map(Write::Spend);
         let recorded = self.recorded.iter().cloned().map(|one| Write::Recorded(Box::new(one)));
+        let kept = self.kept.iter().cloned().map(|kept| Write::Kept(Box::new(kept)));
         tasks
             .chain(runs)
             .chain(projects)
@@ -35,6 +36,7 @@ impl Turn {
             .chain(batches)
             .chain(spends)
             .chain(recorded)
+            .chain(kept)
             .chain(agreed)
             .collect()
     }

@@ -12,6 +12,8 @@ use std::collections::BTreeSet;
 pub const OPEN: &str = "button/";
 /// Keys of those that were.
 pub const USED: &str = "pressed/";
+/// Keys of presses that are being carried out, by button and person: what is wanted, for an orch that dies over it.
+pub const CLAIMED: &str = "pressing/";
 /// Keys of the messages that they stand under.
 pub const UNDER: &str = "under/";
 /// How long a button can be pressed.
@@ -38,6 +40,13 @@ pub struct Bound {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Used {
     by: String,
+    at: Timestamp,
+}
+
+/// A press that was begun with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    press: Press,
     at: Timestamp,
 }
 
@@ -123,7 +132,8 @@ fn read(text: &str) -> Option<Bound> {
     serde_json::from_str(text).ok()
 }
 
-/// Takes a press: of all that are made of one button, one counts.
+/// Takes a press: of all that are made of one button, one counts. `begun`: orch died over this very press, which was
+/// begun with then; what it had taken is handed over again.
 ///
 /// # Errors
 /// The journal cannot be read or written.
@@ -131,29 +141,57 @@ pub async fn redeem(
     shelf: &Shelf,
     token: &str,
     (user, message): (&str, &str),
-    now: Timestamp,
+    (now, begun): (Timestamp, Option<Timestamp>),
 ) -> Result<Result<Press, Void>, EngineError> {
     let is_one = token.len() <= LONGEST && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_one {
         return Ok(Err(Void::Old));
     }
-    let key = format!("{OPEN}{token}");
+    let (key, claim) = (format!("{OPEN}{token}"), format!("{CLAIMED}{token}/{user}"));
     let Some(bound) = shelf.kept(&key).await?.as_deref().and_then(read) else {
-        return used(shelf, token, user).await.map(Err);
+        return again(shelf, token, (user, &claim), begun).await;
     };
-    if let Err(void) = bound.allows(user, now) {
+    if let Err(void) = bound.allows(user, begun.unwrap_or(now)) {
         return Ok(Err(void));
     }
     // Of one that orch had just shown when it died, the message is not known.
     if shelf.kept(&format!("{UNDER}{token}")).await?.is_some_and(|under| under != message) {
         return Ok(Err(Void::Elsewhere));
     }
+    // Before it is taken, so that it is known what was wanted, wherever orch dies.
+    let claimed = Claim { press: bound.press.clone(), at: now };
+    shelf.keep(&claim, serde_json::to_string(&claimed).ok()).await?;
     if shelf.take(&key).await?.is_none() {
         return used(shelf, token, user).await.map(Err);
     }
-    let memory = Used { by: user.to_owned(), at: now };
-    shelf.keep(&format!("{USED}{token}"), serde_json::to_string(&memory).ok()).await?;
+    remember(shelf, token, user, now).await?;
     Ok(Ok(bound.press))
+}
+
+async fn remember(shelf: &Shelf, token: &str, user: &str, at: Timestamp) -> Result<(), EngineError> {
+    let memory = Used { by: user.to_owned(), at };
+    shelf.keep(&format!("{USED}{token}"), serde_json::to_string(&memory).ok()).await
+}
+
+/// A press of a button that was taken: the one that orch died over counts, and no other.
+async fn again(
+    shelf: &Shelf,
+    token: &str,
+    (user, claim): (&str, &str),
+    begun: Option<Timestamp>,
+) -> Result<Result<Press, Void>, EngineError> {
+    let kept = if begun.is_some() { shelf.kept(claim).await? } else { None };
+    let claim = kept.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
+    let Some(claim) = claim.filter(|claim| begun.is_some_and(|begun| claim.at >= begun)) else {
+        return used(shelf, token, user).await.map(Err);
+    };
+    match used(shelf, token, user).await? {
+        void @ Void::Used { by: Some(_) } => return Ok(Err(void)),
+        Void::Used { by: None } => {}
+        // It died before that was written down.
+        Void::Old | Void::Foreign | Void::Elsewhere => remember(shelf, token, user, claim.at).await?,
+    }
+    Ok(Ok(claim.press))
 }
 
 async fn used(shelf: &Shelf, token: &str, user: &str) -> Result<Void, EngineError> {
@@ -193,7 +231,7 @@ mod tests {
         let shelf = Shelf::in_memory();
         let token = one(&shelf).await;
         assert!(token.len() >= 32, "{token}");
-        let press = |user: &'static str| redeem(&shelf, &token, (user, "m5"), NOW);
+        let press = |user: &'static str| redeem(&shelf, &token, (user, "m5"), (NOW, None));
         let (first, second) = tokio::join!(press("1"), press("2"));
         assert_eq!(first.expect("memory"), Ok(approve()));
         let told = second.expect("memory").expect_err("used").to_string();
@@ -209,12 +247,12 @@ mod tests {
         for (user, message, now, void) in
             [("3", "m5", NOW, Void::Foreign), ("1", "m6", NOW, Void::Elsewhere), ("1", "m5", hours(25), Void::Old)]
         {
-            assert_eq!(redeem(&shelf, &token, (user, message), now).await.expect("memory"), Err(void));
+            assert_eq!(redeem(&shelf, &token, (user, message), (now, None)).await.expect("memory"), Err(void));
         }
         for token in ["", "x", "../../etc/passwd", &"a".repeat(5_000), "pressed/x"] {
-            assert_eq!(redeem(&shelf, token, ("1", "m5"), NOW).await.expect("memory"), Err(Void::Old));
+            assert_eq!(redeem(&shelf, token, ("1", "m5"), (NOW, None)).await.expect("memory"), Err(Void::Old));
         }
-        assert_eq!(redeem(&shelf, &token, ("1", "m5"), hours(24)).await.expect("memory"), Ok(approve()));
+        assert_eq!(redeem(&shelf, &token, ("1", "m5"), (hours(24), None)).await.expect("memory"), Ok(approve()));
     }
 
     #[tokio::test]
@@ -223,8 +261,33 @@ mod tests {
         let button = Button { label: "Approve".to_owned(), press: approve() };
         let minted = mint(&shelf, &[button], &BTreeSet::from(["1".to_owned()]), NOW).await.expect("memory");
         let token = minted[0].token.as_str();
-        assert!(redeem(&shelf, token, ("1", "m5"), NOW).await.expect("memory").is_ok());
+        assert!(redeem(&shelf, token, ("1", "m5"), (NOW, None)).await.expect("memory").is_ok());
         bind(&shelf, &minted, "m5").await.expect("memory");
-        assert!(matches!(redeem(&shelf, token, ("1", "m5"), NOW).await, Ok(Err(Void::Used { by: None }))));
+        assert!(matches!(redeem(&shelf, token, ("1", "m5"), (NOW, None)).await, Ok(Err(Void::Used { by: None }))));
+    }
+
+    #[tokio::test]
+    async fn a_press_that_orch_died_over_counts_when_it_is_told_again_and_no_other_does() {
+        let begun = hours(1);
+        for dies_before_the_memory in [false, true] {
+            let shelf = Shelf::in_memory();
+            let token = one(&shelf).await;
+            let press = |user: &'static str, at: Timestamp, begun: Option<Timestamp>| {
+                let (shelf, token) = (shelf.clone(), token.clone());
+                async move { redeem(&shelf, &token, (user, "m5"), (at, begun)).await.expect("memory") }
+            };
+            assert_eq!(press("1", hours(1), None).await, Ok(approve()));
+            if dies_before_the_memory {
+                shelf.keep(&format!("{USED}{token}"), None).await.expect("memory");
+            }
+            // Days later, after an outage.
+            assert_eq!(press("1", hours(50), Some(begun)).await, Ok(approve()));
+            assert_eq!(press("1", hours(50), Some(begun)).await, Ok(approve()), "it died once more");
+            // Another press of theirs, or of somebody else, is not that one.
+            assert_eq!(press("1", hours(2), None).await, Err(Void::Used { by: None }));
+            assert_eq!(press("1", hours(2), Some(hours(2))).await, Err(Void::Used { by: None }));
+            let by = Some("1".to_owned());
+            assert_eq!(press("2", hours(2), Some(begun)).await, Err(Void::Used { by }));
+        }
     }
 }

@@ -11,11 +11,11 @@ use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView};
-use crate::api::types::{NewTask, RowsView, TaskView, WhyView};
+use crate::api::types::{EventView, NewProject, NewTask, RowsView, TaskView, WhyView};
 use crate::domain::channel::{Document, Saying};
 use crate::domain::ids::TaskId;
 use crate::domain::ruling::short;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// How long the receipt of a message to an agent is waited for, in seconds.
@@ -28,6 +28,10 @@ const QUIET: Duration = Duration::from_millis(400);
 const LISTENS: Duration = Duration::from_secs(5);
 /// The most that is taken of it, in bytes.
 const MOST: usize = 1 << 20;
+/// Times in the history may be this much coarser than others.
+const GRAIN: SignedDuration = SignedDuration::from_millis(1);
+/// What the history says of a task that a person gives up.
+const GIVEN_UP: &str = "cancelled by a person";
 /// A body without anything in it.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
 
@@ -35,7 +39,7 @@ const NOTHING: serde_json::Value = serde_json::Value::Null;
 pub(super) struct Order {
     pub client: Client,
     pub by: String,
-    /// It may have been carried out already, since this time.
+    /// It may have been carried out already, since this time: orch died over it.
     pub begun: Option<Timestamp>,
 }
 
@@ -47,13 +51,13 @@ impl Order {
             Ask::Help => Ok(told::help()),
             Ask::Status => self.client.get("/v1/status").await.map(|view: Overview| told::overview(&view)),
             Ask::Tasks => self.client.get("/v1/rows?settled=0").await.map(|view: RowsView| told::rows(&view)),
-            Ask::Add { title, body } => self.add(title, body, document).await,
+            Ask::Add { project, title, body } => self.add((project, title, body), document).await,
             Ask::Show(id) => self.show(id).await,
             Ask::Why(id) => self.client.get(&format!("/v1/tasks/{id}/why")).await.map(|view: WhyView| told::why(&view)),
-            Ask::Run(id) => self.change(id, "run").await,
-            Ask::Retry(id) => self.change(id, "retry").await,
-            Ask::Unblock(id) => self.change(id, "unblock").await,
-            Ask::Cancel(id) => self.change(id, "cancel").await,
+            Ask::Run(id) => self.change(id, "run", None).await,
+            Ask::Retry(id) => self.change(id, "retry", None).await,
+            Ask::Unblock(id) => self.change(id, "unblock", None).await,
+            Ask::Cancel(id) => self.change(id, "cancel", None).await,
             Ask::UnblockAll => self.unblock_all().await,
             Ask::Approve(id, commit) => self.approve(id, commit).await,
             Ask::Reject(id, reason) => self.reject(id, reason).await,
@@ -77,13 +81,35 @@ impl Order {
         self.task(id).await.map(|view| told::task(&view))
     }
 
-    /// Whether something has happened to the task since this was begun with.
-    async fn was_done(&self, id: TaskId) -> Result<Option<TaskView>, ClientError> {
+    /// The task, where the history has the line of this very order since it was begun with. What else has happened to the
+    /// task does not count: the engine moves it, too.
+    async fn was_done(&self, id: TaskId, is_it: impl Fn(&EventView) -> bool) -> Result<Option<TaskView>, ClientError> {
         let Some(begun) = self.begun else { return Ok(None) };
-        self.task(id).await.map(|view| (view.updated_at >= begun).then_some(view))
+        let since = begun.saturating_sub(GRAIN).unwrap_or(begun);
+        let mut lines = self.client.stream(&format!("/v1/events?follow=false&task={id}&since={since}")).await?;
+        while let Some(line) = lines.event::<EventView>().await? {
+            if is_it(&line) {
+                return self.task(id).await.map(Some);
+            }
+        }
+        Ok(None)
     }
 
-    async fn add(&self, title: String, body: String, document: Option<Document>) -> Result<Saying, ClientError> {
+    /// Whether a line is that of a ruling by whoever speaks.
+    fn is_own(&self, line: &EventView, kinds: &[&str]) -> bool {
+        kinds.contains(&line.kind.as_str()) && line.text.contains(&format!("({})", self.by))
+    }
+
+    async fn add(
+        &self,
+        (project, title, body): (Option<String>, String, String),
+        document: Option<Document>,
+    ) -> Result<Saying, ClientError> {
+        let projects: Vec<NewProject> = self.client.get("/v1/projects").await?;
+        let dir = match told::project(project.as_deref(), &projects) {
+            Ok(dir) => dir,
+            Err(said) => return Ok(said),
+        };
         let body = match document {
             Some(document) if body.is_empty() => document.text,
             Some(document) => format!("{body}\n\n{}", document.text),
@@ -91,9 +117,12 @@ impl Order {
         };
         let added = match self.added_already(&title, &body).await? {
             Some(there) => there,
-            None => self.client.post("/v1/tasks", &NewTask { title, body, ..NewTask::default() }).await?,
+            None => self.client.post("/v1/tasks", &NewTask { title, body, dir, ..NewTask::default() }).await?,
         };
-        let said = format!("#{} is added: {}", added.id, shortened(&added.title));
+        let mut said = format!("#{} is added: {}", added.id, shortened(&added.title));
+        if projects.is_empty() {
+            said.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
+        }
         Ok(told::about(added.id, said))
     }
 
@@ -104,11 +133,26 @@ impl Order {
         Ok(all.into_iter().rev().find(is_it))
     }
 
-    async fn change(&self, id: TaskId, verb: &str) -> Result<Saying, ClientError> {
-        let changed = match self.was_done(id).await? {
-            Some(there) => there,
-            None => self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?,
+    /// Carries out what a button asks for, where the task stands as it did when that was shown.
+    pub async fn press(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Answer {
+        Answer::of(self.change(id, verb, since).await.unwrap_or_else(|error| told::refused(&error, Some(id))))
+    }
+
+    async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<Saying, ClientError> {
+        let is_it = |line: &EventView| match verb {
+            "cancel" => line.kind == "cancel_asked" && line.text == GIVEN_UP,
+            _ => line.kind == format!("{verb}_asked"),
         };
+        if let Some(there) = self.was_done(id, is_it).await? {
+            return Ok(told::task(&there));
+        }
+        if let Some(since) = since {
+            let view = self.task(id).await?;
+            if view.updated_at.as_millisecond() != since.as_millisecond() {
+                return Ok(told::moved_on(&view));
+            }
+        }
+        let changed: TaskView = self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?;
         Ok(told::task(&changed))
     }
 
@@ -124,7 +168,11 @@ impl Order {
     }
 
     async fn approve(&self, id: TaskId, commit: Option<String>) -> Result<Saying, ClientError> {
-        let view = match self.was_done(id).await? {
+        let is_it = |line: &EventView| {
+            let at = commit.as_deref().map(short).unwrap_or_default();
+            self.is_own(line, &["approved", "merge_asked"]) && line.text.contains(at)
+        };
+        let view = match self.was_done(id, is_it).await? {
             Some(there) => there,
             None => self.client.post(&format!("/v1/tasks/{id}/approve"), &Accept { commit: commit.clone() }).await?,
         };
@@ -133,16 +181,26 @@ impl Order {
     }
 
     async fn reject(&self, id: TaskId, reason: String) -> Result<Saying, ClientError> {
-        let view = match self.was_done(id).await? {
-            Some(there) => there,
-            None => self.client.post(&format!("/v1/tasks/{id}/reject"), &Reject { reason }).await?,
-        };
-        Ok(told::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str())))
+        if let Some(said) = self.was_rejected(id, &reason).await? {
+            return Ok(said);
+        }
+        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/reject"), &Reject { reason }).await?;
+        Ok(sent_back(&view))
+    }
+
+    /// What is said of work that was sent back for this reason, where that was done before orch died over it.
+    pub async fn was_rejected(&self, id: TaskId, reason: &str) -> Result<Option<Saying>, ClientError> {
+        let first = reason.trim().lines().next().unwrap_or_default();
+        let is_it = |line: &EventView| self.is_own(line, &["rejected"]) && line.text.contains(first);
+        Ok(self.was_done(id, is_it).await?.as_ref().map(sent_back))
     }
 
     /// Sends work back that was seen at a commit.
     pub async fn reject_at(&self, id: TaskId, commit: &str, reason: String) -> Saying {
         let done = async {
+            if let Some(said) = self.was_rejected(id, &reason).await? {
+                return Ok(said);
+            }
             let seen: DiffView = self.client.get(&format!("/v1/tasks/{id}/diff?stat=true")).await?;
             if seen.head != commit {
                 let (head, commit) = (short(&seen.head), short(commit));
@@ -223,6 +281,11 @@ impl Order {
         let view: PausesView = self.client.post(&format!("/v1/{verb}"), &new).await?;
         Ok(told::pauses(&view))
     }
+}
+
+fn sent_back(view: &TaskView) -> Saying {
+    let id = view.id;
+    told::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str()))
 }
 
 /// The task in whose thread the answer belongs. One that may not be there has none.

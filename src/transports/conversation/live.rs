@@ -9,6 +9,7 @@ use crate::api::types::TaskView;
 use crate::domain::channel::{Passage, Saying, Span};
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
+use crate::domain::task::Status;
 use jiff::Timestamp;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +24,8 @@ const LINES: usize = 30;
 const AGAIN: Duration = Duration::from_secs(2);
 /// How often in a row.
 const TRIES: u32 = 30;
+/// So often what it costs and how it stands is looked at anew, also while nothing is said.
+const REFRESH: Duration = Duration::from_secs(60);
 
 /// What a state of the message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +42,7 @@ pub struct Live {
     task: TaskId,
     title: String,
     state: String,
+    attempt: u32,
     worker: Option<String>,
     cost: Option<Usd>,
     since: Timestamp,
@@ -54,6 +58,7 @@ impl Live {
             task: view.id,
             title: cut(view.title.lines().next().unwrap_or_default(), 100),
             state: view.status.as_str().to_owned(),
+            attempt: view.attempts,
             worker: view.route.as_ref().map(|route| worker(&route.agent, route.model.as_deref())),
             cost: view.cost_usd,
             since: run.and_then(|run| run.started_at).unwrap_or(now),
@@ -62,12 +67,22 @@ impl Live {
         }
     }
 
+    /// Takes how the task stands now.
+    pub fn refresh(&mut self, view: &TaskView) {
+        self.state = match &view.hold {
+            Some(hold) => format!("waits: {}", in_chat_words(&hold.detail)),
+            None => view.status.as_str().to_owned(),
+        };
+        (self.attempt, self.cost) = (view.attempts, view.cost_usd);
+    }
+
     /// Takes what the stream says.
     pub fn take(&mut self, event: &StreamEvent, now: Timestamp) {
         match event {
             StreamEvent::Output(chunk) => self.push(&chunk.content),
             StreamEvent::Run(run) => {
-                self.state = format!("attempt {}", run.attempt);
+                self.state = Status::InProgress.as_str().to_owned();
+                self.attempt = run.attempt;
                 self.worker = Some(worker(&run.agent, run.model.as_deref()));
                 if !self.tail.is_empty() {
                     self.since = now;
@@ -110,6 +125,7 @@ impl Live {
     /// The message now.
     pub fn saying(&self, now: Timestamp) -> Saying {
         let mut facts = vec![self.state.clone()];
+        facts.extend((self.attempt > 1).then(|| format!("attempt {}", self.attempt)));
         facts.extend(self.worker.clone());
         facts.extend(self.cost.map(|cost| cost.to_string()));
         let took = now.duration_since(self.since).as_secs().max(0);
@@ -175,6 +191,7 @@ pub async fn follow(
     let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
     let mut live = Live::new(&view, now());
     let mut cursor: Option<String> = None;
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + REFRESH, REFRESH);
     for _ in 0..TRIES {
         let from = cursor.as_ref().map_or_else(|| format!("tail={LINES}"), |at| format!("cursor={at}"));
         let opened = client.stream(&format!("/v1/tasks/{task}/stream?{from}")).await;
@@ -182,6 +199,13 @@ pub async fn follow(
             loop {
                 let event = tokio::select! {
                     event = events.event::<StreamEvent>() => event,
+                    _ = ticks.tick() => {
+                        if let Ok(view) = client.get::<TaskView>(&format!("/v1/tasks/{task}")).await {
+                            live.refresh(&view);
+                        }
+                        show(live.saying(now()), Stage::Grows);
+                        continue;
+                    }
                     () = stop.cancelled() => {
                         live.end("■ the stream was ended");
                         show(live.saying(now()), Stage::Last);
@@ -213,8 +237,10 @@ pub async fn follow(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::TaskContext;
     use crate::domain::ids::RunId;
     use crate::domain::output::OutputChunk;
+    use crate::domain::task::{FileState, Spec, Task};
     use proptest::prelude::*;
 
     fn live() -> Live {
@@ -222,6 +248,7 @@ mod tests {
             task: TaskId(7),
             title: "Mend it".to_owned(),
             state: "in_progress".to_owned(),
+            attempt: 1,
             worker: Some("claude/opus".to_owned()),
             cost: Some(Usd::from_micros(120_000)),
             since: Timestamp::UNIX_EPOCH,
@@ -257,6 +284,28 @@ mod tests {
         assert_eq!((lines.next(), lines.last()), (Some("line 11"), Some("line 40")));
         live.end("■ the stream was ended");
         assert!(live.saying(now).plain_text().ends_with("\n■ the stream was ended\n"));
+    }
+
+    #[test]
+    fn a_silent_agent_costs_and_takes_time_all_the_same() {
+        let mut task = Task::new(TaskId(7), Spec::default(), FileState::default(), Timestamp::UNIX_EPOCH);
+        let mut live = Live::new(&TaskView::of(&task, &TaskContext::default()), Timestamp::UNIX_EPOCH);
+        task.cost = Some(Usd::from_micros(1_500_000));
+        let now = Timestamp::from_second(120).expect("a time");
+        live.refresh(&TaskView::of(&task, &TaskContext::default()));
+        assert_eq!(live.saying(now).plain_text().lines().nth(1), Some("new · $1.50 · 2 min"));
+        task.state = crate::domain::task::State::Done;
+        live.refresh(&TaskView::of(&task, &TaskContext::default()));
+        assert_eq!(live.saying(now).plain_text().lines().nth(1), Some("done · $1.50 · 2 min"));
+    }
+
+    #[test]
+    fn a_run_that_begins_is_a_state_and_not_its_number() {
+        let mut live = live();
+        let facts = |live: &Live| live.saying(Timestamp::UNIX_EPOCH).plain_text().lines().nth(1).map(str::to_owned);
+        assert_eq!(facts(&live).as_deref(), Some("in_progress · claude/opus · $0.12 · 0 s"));
+        live.attempt = 2;
+        assert_eq!(facts(&live).as_deref(), Some("in_progress · attempt 2 · claude/opus · $0.12 · 0 s"));
     }
 
     proptest! {

@@ -156,14 +156,24 @@ impl Conversation {
     /// Words in a task's thread: what somebody wants to be different who was asked for it, or else a message to the agent.
     async fn tell(&self, order: &Order, speaker: &Speaker, (task, words): (TaskId, String), now: Timestamp) -> Answer {
         let key = format!("{WANTED}{task}/{}", speaker.user);
-        let kept = match self.shelf.take(&key).await {
+        let kept = match self.shelf.kept(&key).await {
             Ok(kept) => kept,
             Err(error) => return broken(&error.to_string()),
         };
         let wanted = kept.and_then(|text| serde_json::from_str::<Wanted>(&text).ok());
-        match wanted.filter(|wanted| now <= wanted.until) {
-            Some(wanted) => Answer::of(order.reject_at(task, &wanted.commit, words).await),
-            None => Answer::of(order.tell(task, words).await),
+        let said_at = order.begun.unwrap_or(now);
+        let Some(wanted) = wanted.filter(|wanted| said_at <= wanted.until) else {
+            return match order.was_rejected(task, &words).await {
+                Ok(Some(answer)) => Answer::of(answer),
+                Ok(None) => Answer::of(order.tell(task, words).await),
+                Err(error) => Answer::of(told::refused(&error, Some(task))),
+            };
+        };
+        let answer = order.reject_at(task, &wanted.commit, words).await;
+        // Only now: who died before would take the reason for a message to the agent.
+        match self.shelf.keep(&key, None).await {
+            Ok(()) => Answer::of(answer),
+            Err(error) => broken(&error.to_string()),
         }
     }
 
@@ -174,7 +184,7 @@ impl Conversation {
         (token, message): (&str, &str),
         now: Timestamp,
     ) -> Answer {
-        let press = match redeem(&self.shelf, token, (&speaker.user, message), now).await {
+        let press = match redeem(&self.shelf, token, (&speaker.user, message), (now, order.begun)).await {
             Ok(Ok(press)) => press,
             Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
@@ -187,9 +197,15 @@ impl Conversation {
                 (self.want_changes(speaker, task, commit, now).await, "say what is to be different", true)
             }
             Press::ShowDiff { task } => (order.ask(Ask::Diff(task), None).await, "the difference follows", false),
-            Press::Retry { task } => (order.ask(Ask::Retry(task), None).await, "again from the beginning", true),
-            Press::Unblock { task } => (order.ask(Ask::Unblock(task), None).await, "it goes on", true),
-            Press::Cancel { task } => (order.ask(Ask::Cancel(task), None).await, "given up", true),
+            Press::Retry { task, since } => {
+                (order.press(task, "retry", since).await, "again from the beginning; the answer follows", true)
+            }
+            Press::Unblock { task, since } => {
+                (order.press(task, "unblock", since).await, "to go on; the answer follows", true)
+            }
+            Press::Cancel { task, since } => {
+                (order.press(task, "cancel", since).await, "to be given up; the answer follows", true)
+            }
         };
         Answer { toast: Some(toast.to_owned()), is_spent, ..saying }
     }

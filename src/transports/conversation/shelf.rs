@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Keys of what the owner was to be told, where there is no engine to tell it.
+pub const ANNOUNCED: &str = "announced/";
+
 /// A place for small texts under names. Cheap to clone.
 #[derive(Clone)]
 pub enum Shelf {
@@ -58,6 +61,23 @@ impl Shelf {
         match self {
             Self::Journal(handle, channel) => handle.take(*channel, key).await,
             Self::Memory(kept) => Ok(kept.lock().unwrap_or_else(PoisonError::into_inner).remove(key)),
+        }
+    }
+
+    /// Has the owner told of somebody who is not on the list, and keeps under `key` that it was; both or neither.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn announce_stranger(&self, text: String, key: String, mark: String) -> Result<(), EngineError> {
+        match self {
+            Self::Journal(handle, channel) => handle.announce_stranger(text, *channel, (key, mark)).await.map(drop),
+            Self::Memory(kept) => {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let place = format!("{ANNOUNCED}{:06}", kept.len());
+                kept.insert(key, mark);
+                kept.insert(place, text);
+                Ok(())
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::shelf::Shelf;
 use super::words::plain;
-use crate::domain::channel::{Passage, Saying, Span};
+use crate::domain::channel::ChannelKind;
 use crate::engine::handle::EngineError;
 use jiff::civil::Date;
 use std::collections::BTreeSet;
@@ -29,43 +29,38 @@ pub struct Stranger {
     pub did: &'static str,
 }
 
-/// Those of them of whom the owner was not told today. From now on they count as told.
+/// Has the owner told of those of them of whom they were not told today: a line of the history for each, from which all
+/// channels are told as the person wants it.
 ///
 /// # Errors
-/// The journal cannot be read or written.
-pub async fn unheard(shelf: &Shelf, strangers: Vec<Stranger>, today: Date) -> Result<Vec<Stranger>, EngineError> {
-    let mut unheard: Vec<Stranger> = Vec::new();
+/// The journal cannot be read or written; who is not told yet is told when they come again.
+pub async fn announce(
+    shelf: &Shelf,
+    channel: ChannelKind,
+    strangers: Vec<Stranger>,
+    today: Date,
+) -> Result<(), EngineError> {
     let today = today.to_string();
     for stranger in strangers {
         let key = format!("{TOLD}{}", stranger.id);
         if shelf.kept(&key).await?.as_deref() != Some(&today) {
-            shelf.keep(&key, Some(today.clone())).await?;
-            unheard.push(stranger);
+            shelf.announce_stranger(told(&stranger, channel), key, today.clone()).await?;
         }
     }
-    Ok(unheard)
+    Ok(())
 }
 
-/// What the owner is told of them; `None`: nothing.
-pub fn told(strangers: &[Stranger]) -> Option<Saying> {
-    let line = |stranger: &Stranger| {
-        let name: String =
-            plain(&stranger.name).lines().next().unwrap_or_default().chars().take(LONGEST_NAME).collect();
-        let called = if name.is_empty() { String::new() } else { format!(" calls itself “{name}” and") };
-        Passage::Line(vec![Span::Code(stranger.id.clone()), Span::Plain(format!("{called} {}", stranger.did))])
-    };
-    let head = match strangers {
-        [] => return None,
-        [_] => "Somebody who is not on the list spoke to the bot. Nothing was done or answered.",
-        [_, ..] => "Some who are not on the list spoke to the bot. Nothing was done or answered.",
-    };
-    let passages = std::iter::once(Passage::plain(head)).chain(strangers.iter().map(line)).collect();
-    Some(Saying { passages, ..Saying::default() })
+/// The line of one of them.
+fn told(stranger: &Stranger, channel: ChannelKind) -> String {
+    let name: String = plain(&stranger.name).lines().next().unwrap_or_default().chars().take(LONGEST_NAME).collect();
+    let called = if name.is_empty() { String::new() } else { format!(" calls itself “{name}” and") };
+    format!("{}{called} {} ({channel})", stranger.id, stranger.did)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transports::conversation::shelf::ANNOUNCED;
     use jiff::civil::date;
 
     fn stranger(id: &str, name: &str) -> Stranger {
@@ -76,12 +71,16 @@ mod tests {
     async fn the_owner_is_told_of_each_once_a_day() {
         let shelf = Shelf::in_memory();
         let (one, two) = (stranger("1", "a"), stranger("2", "a"));
-        let today = date(2026, 3, 1);
-        let come = vec![one.clone(), two.clone(), one.clone()];
-        assert_eq!(unheard(&shelf, come, today).await.expect("memory"), [one.clone(), two.clone()]);
-        assert_eq!(unheard(&shelf, vec![two.clone(), one.clone()], today).await.expect("memory"), []);
-        let tomorrow = date(2026, 3, 2);
-        assert_eq!(unheard(&shelf, vec![two.clone()], tomorrow).await.expect("memory"), [two]);
+        let (first, second) = ("1 calls itself “a” and wrote (telegram)", "2 calls itself “a” and wrote (telegram)");
+        for (come, day, expected) in [
+            (vec![one.clone(), two.clone(), one.clone()], 1, &[first, second][..]),
+            (vec![two.clone(), one.clone()], 1, &[first, second]),
+            (vec![two.clone()], 2, &[first, second, second]),
+        ] {
+            announce(&shelf, ChannelKind::Telegram, come, date(2026, 3, day)).await.expect("memory");
+            let announced = shelf.below(ANNOUNCED).await.expect("memory");
+            assert_eq!(announced.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]
@@ -93,8 +92,7 @@ mod tests {
         }
         assert!(!is_listed(&BTreeSet::new(), "42") && !is_listed(&BTreeSet::from([String::new()]), ""));
         let name = format!("\u{202e}own\u{7}er\nsecond {}", "x".repeat(90));
-        let saying = told(&[stranger("9", &name)]).expect("one");
-        assert!(saying.plain_text().ends_with("9 calls itself “owner” and wrote\n"), "{}", saying.plain_text());
-        assert_eq!(told(&[]), None);
+        let line = told(&stranger("9", &name), ChannelKind::Discord);
+        assert_eq!(line, "9 calls itself “owner” and wrote (discord)");
     }
 }

@@ -8,7 +8,7 @@ use crate::api::messages::MessageView;
 use crate::api::rulings::DiffView;
 use crate::api::status::{Overview, SpendView};
 use crate::api::switches::PausesView;
-use crate::api::types::{ErrorCode, RowsView, TaskView, WhyView};
+use crate::api::types::{ErrorCode, NewProject, RowsView, TaskView, WhyView};
 use crate::domain::channel::{Button, Document, Passage, Press, Saying, Span};
 use crate::domain::count;
 use crate::domain::ids::TaskId;
@@ -16,6 +16,7 @@ use crate::domain::message::MessageState;
 use crate::domain::money::Usd;
 use crate::domain::ruling::short;
 use crate::domain::task::Status;
+use std::path::PathBuf;
 
 /// Of each list at most so many lines.
 const FEW: usize = 10;
@@ -42,7 +43,7 @@ fn code(text: impl Into<String>) -> Span {
 
 /// A sentence.
 pub fn sentence(text: impl Into<String>) -> Saying {
-    Saying { passages: vec![Passage::plain(text)], ..Saying::default() }
+    Saying { passages: vec![Passage::Line(marked(&text.into()))], ..Saying::default() }
 }
 
 /// A sentence about a task.
@@ -61,22 +62,95 @@ pub fn cut(text: &str, longest: usize) -> String {
 /// Commands of the terminal in the words of a chat: `orch task show 7` is `/show 7`.
 pub fn in_chat_words(text: &str) -> String {
     let mut text = text.replace("orch task unblock --all", "/unblock all").replace(" -m \"…\"", " REASON");
+    text = text.replace("orch task list", "/tasks");
     for known in COMMANDS {
         for said in [format!("orch task {}", known.name), format!("orch {}", known.name)] {
             text = text.replace(&format!("{said} "), &format!("/{} ", known.name));
             text = text.replace(&format!("`{said}`"), &format!("`/{}`", known.name));
+            if let Some(before) = text.strip_suffix(&said) {
+                text = format!("{before}/{}", known.name);
+            }
         }
     }
     text
 }
 
+/// A line in which commands, and what stands between backticks, are shown so that they can be copied as they are.
+pub fn marked(text: &str) -> Vec<Span> {
+    let pieces: Vec<&str> = text.split('`').collect();
+    if pieces.len().is_multiple_of(2) {
+        return commands(text);
+    }
+    let of_piece = |(place, piece): (usize, &&str)| match (place % 2, *piece) {
+        (_, "") => Vec::new(),
+        (0, piece) => commands(piece),
+        (_, piece) => vec![code(piece)],
+    };
+    pieces.iter().enumerate().flat_map(of_piece).collect()
+}
+
+/// Commands of the chat stand by themselves, with the number that follows them.
+fn commands(text: &str) -> Vec<Span> {
+    let (mut spans, mut plain, mut rest) = (Vec::new(), String::new(), text);
+    while let Some(at) = rest.find('/') {
+        plain.push_str(&rest[..at]);
+        let begins = plain.chars().next_back().is_none_or(|c| c.is_whitespace() || c == '(');
+        match command_at(&rest[at..]).filter(|_| begins) {
+            Some(length) => {
+                spans.extend((!plain.is_empty()).then(|| words(std::mem::take(&mut plain))));
+                spans.push(code(&rest[at..at + length]));
+                rest = &rest[at + length..];
+            }
+            None => {
+                plain.push('/');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    spans.extend((!plain.is_empty()).then(|| words(plain)));
+    spans
+}
+
+/// How long the command is that a text begins with, in bytes.
+fn command_at(text: &str) -> Option<usize> {
+    let ends = |text: &str| text.chars().next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '/' | '_' | '@'));
+    let name: String = text.chars().skip(1).take_while(char::is_ascii_alphabetic).collect();
+    COMMANDS.iter().find(|known| known.name == name)?;
+    let after = text.get(1 + name.len()..)?;
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let number = after.strip_prefix(' ').map_or(0, |rest| digits(rest.strip_prefix('#').unwrap_or(rest)));
+    let hash = usize::from(after.starts_with(" #"));
+    let with_number = 1 + hash + number;
+    if number > 0 && ends(after.get(with_number..)?) {
+        return Some(1 + name.len() + with_number);
+    }
+    ends(after).then_some(1 + name.len())
+}
+
+/// What was worded for a terminal, for a chat: its commands are those of the chat.
+pub fn in_chat(saying: Saying) -> Saying {
+    let span = |span: Span| match span {
+        Span::Plain(text) => marked(&in_chat_words(&text)),
+        Span::Bold(text) => vec![Span::Bold(text)],
+        Span::Code(text) => vec![Span::Code(in_chat_words(&text))],
+    };
+    let passage = |passage: Passage| match passage {
+        Passage::Line(spans) => Passage::Line(spans.into_iter().flat_map(span).collect()),
+        Passage::Block(text) => Passage::Block(text),
+    };
+    Saying { passages: saying.passages.into_iter().map(passage).collect(), ..saying }
+}
+
 /// Why something was not done.
 pub fn refused(error: &ClientError, task: Option<TaskId>) -> Saying {
-    let mut passages = vec![Passage::plain(cut(&in_chat_words(&error.to_string()), LONGEST_WORDS))];
+    let mut passages = vec![Passage::Line(marked(&cut(&in_chat_words(&error.to_string()), LONGEST_WORDS)))];
     if let ClientError::Answered(view) = error
         && let Some(hint) = &view.hint
     {
-        passages.push(Passage::Line(vec![words("Next: "), code(cut(&in_chat_words(hint), LONGEST_WORDS))]));
+        let hint = cut(&in_chat_words(hint), LONGEST_WORDS);
+        let hint = if hint.contains(['`', '/']) { marked(&hint) } else { vec![code(hint)] };
+        passages.push(Passage::Line(std::iter::once(words("Next: ")).chain(hint).collect()));
     }
     // What is not there has no thread.
     let is_there = !matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound);
@@ -192,10 +266,10 @@ pub fn task(view: &TaskView) -> Saying {
     let mut passages =
         vec![Passage::Line(vec![bold(format!("#{} {title}", view.id))]), Passage::plain(facts.join(" · "))];
     if let Some(hold) = &view.hold {
-        passages.push(Passage::plain(cut(&in_chat_words(&hold.detail), LONGEST_WORDS)));
+        passages.push(Passage::Line(marked(&cut(&in_chat_words(&hold.detail), LONGEST_WORDS))));
     }
     if let Some(question) = &view.question {
-        passages.push(Passage::plain(cut(question, LONGEST_WORDS)));
+        passages.extend(cut(&in_chat_words(question), LONGEST_WORDS).lines().map(|line| Passage::Line(marked(line))));
     } else if let Some(summary) = &view.summary {
         passages.push(Passage::plain(cut(summary, LONGEST_WORDS)));
     }
@@ -209,22 +283,57 @@ pub fn task(view: &TaskView) -> Saying {
     Saying { passages, buttons: buttons(view), task: Some(view.id), ..Saying::default() }
 }
 
+/// A button is older than what it is about.
+pub fn moved_on(view: &TaskView) -> Saying {
+    let shown = task(view);
+    let head = format!("Nothing was done: #{} has moved on since this button was shown. It stands so now:", view.id);
+    Saying { passages: std::iter::once(Passage::plain(head)).chain(shown.passages).collect(), ..shown }
+}
+
+/// Where the work of a new task is: in the project that was named, or in the only one there is.
+///
+/// # Errors
+/// Nobody can tell; what is said of it.
+pub fn project(named: Option<&str>, projects: &[NewProject]) -> Result<Option<PathBuf>, Saying> {
+    let mut names: Vec<&str> = projects.iter().map(|project| project.name.as_str()).collect();
+    names.sort_unstable();
+    let more = if names.len() > MANY { ", …" } else { "" };
+    let all = format!("{}{more}", names[..names.len().min(MANY)].join(", "));
+    let Some(named) = named else {
+        let needs_none = projects.len() < 2;
+        let told =
+            format!("Nothing was added: there are {} projects. Which one? `/add @NAME TITLE`: {all}", names.len());
+        return if needs_none { Ok(None) } else { Err(sentence(told)) };
+    };
+    let of_name = |project: &&NewProject| project.name.eq_ignore_ascii_case(named);
+    let found: Vec<&NewProject> = projects.iter().filter(of_name).collect();
+    let named = cut(named, FEW * 4);
+    match found[..] {
+        [project] => Ok(Some(project.dir.clone())),
+        [] if names.is_empty() => {
+            Err(sentence("Nothing was added: no project is registered; `orch init` in a repository registers one."))
+        }
+        [] => Err(sentence(format!("Nothing was added: there is no project {named:?}. There are: {all}"))),
+        [_, ..] => Err(sentence(format!("Nothing was added: {} projects are called {named:?}.", found.len()))),
+    }
+}
+
 /// What can be pressed about a task as it stands.
 pub fn buttons(view: &TaskView) -> Vec<Button> {
-    let task = view.id;
+    let (task, since) = (view.id, Some(view.updated_at));
     match view.status {
         Status::NeedsReview => {
             let commit = view.evidence.iter().flatten().find(|evidence| !evidence.commits.is_empty());
             let mut buttons = commit.map_or_else(Vec::new, |evidence| ruling(task, &evidence.head));
             if buttons.is_empty() {
-                buttons.push(Button { label: "Retry".to_owned(), press: Press::Retry { task } });
-                buttons.push(Button { label: "Cancel".to_owned(), press: Press::Cancel { task } });
+                buttons.push(Button { label: "Retry".to_owned(), press: Press::Retry { task, since } });
+                buttons.push(Button { label: "Cancel".to_owned(), press: Press::Cancel { task, since } });
             } else {
                 buttons.push(Button { label: "Show diff".to_owned(), press: Press::ShowDiff { task } });
             }
             buttons
         }
-        Status::Blocked => vec![Button { label: "Unblock".to_owned(), press: Press::Unblock { task } }],
+        Status::Blocked => vec![Button { label: "Unblock".to_owned(), press: Press::Unblock { task, since } }],
         Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Done | Status::Cancelled => {
             Vec::new()
         }
@@ -243,8 +352,8 @@ fn ruling(task: TaskId, head: &str) -> Vec<Button> {
 pub fn why(view: &WhyView) -> Saying {
     let passages = vec![
         Passage::Line(vec![bold(format!("#{} is {}", view.id, view.status.as_str()))]),
-        Passage::plain(cut(&in_chat_words(&view.because), LONGEST_WORDS)),
-        Passage::Line(vec![words("Next: "), words(cut(&in_chat_words(&view.next), LONGEST_WORDS))]),
+        Passage::Line(marked(&cut(&in_chat_words(&view.because), LONGEST_WORDS))),
+        Passage::Line(marked(&format!("Next: {}", cut(&in_chat_words(&view.next), LONGEST_WORDS)))),
     ];
     Saying { passages, task: Some(view.id), ..Saying::default() }
 }
@@ -373,6 +482,35 @@ mod tests {
         assert_eq!(in_chat_words("orch task reject 7 -m \"…\", or orch task retry 7"), "/reject 7 REASON, or /retry 7");
         assert_eq!(in_chat_words("`orch resume` lets it go on"), "`/resume` lets it go on");
         assert_eq!(in_chat_words("orch config show"), "orch config show");
+        assert_eq!(in_chat_words("`orch task list` shows all tasks"), "`/tasks` shows all tasks");
+        assert_eq!(in_chat_words("say orch resume"), "say /resume");
+    }
+
+    #[test]
+    fn what_is_to_be_copied_stands_by_itself_and_a_path_is_no_command() {
+        for (text, expected) in [
+            (
+                "there is no command /x; /help lists them",
+                vec![words("there is no command /x; "), code("/help"), words(" lists them")],
+            ),
+            ("/retry 7, or (/show #12)", vec![code("/retry 7"), words(", or ("), code("/show #12"), words(")")]),
+            ("`npm install -g @anthropic-ai/x` first", vec![code("npm install -g @anthropic-ai/x"), words(" first")]),
+            ("a/help /help/me /help@x /helper ` /", vec![words("a/help /help/me /help@x /helper ` /")]),
+            ("/stop 7x /stop", vec![code("/stop"), words(" 7x "), code("/stop")]),
+            ("", vec![]),
+        ] {
+            assert_eq!(marked(text), expected, "{text}");
+        }
+        let notice = Saying {
+            passages: vec![
+                Passage::Line(vec![bold("#7 x"), words(" asks: orch task show 7")]),
+                Passage::Line(vec![code("orch task reject 7 -m \"…\"")]),
+                Passage::Block("orch task show 7".to_owned()),
+            ],
+            ..Saying::default()
+        };
+        let told = in_chat(notice).plain_text();
+        assert_eq!(told, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
     }
 
     #[test]
@@ -381,6 +519,26 @@ mod tests {
         let view = ErrorView { code: ErrorCode::Conflict, message: "task 7: it moved".to_owned(), hint };
         let told = refused(&ClientError::Answered(view), Some(TaskId(7))).plain_text();
         assert_eq!(told, "task 7: it moved\nNext: look at it again: /diff 7\n");
+    }
+
+    #[test]
+    fn a_new_task_goes_to_the_project_that_is_named_or_to_the_only_one() {
+        let of = |names: &[&str]| {
+            let all = names.iter().map(|name| NewProject {
+                dir: PathBuf::from("/x").join(name),
+                name: (*name).to_owned(),
+                approved: None,
+            });
+            all.collect::<Vec<_>>()
+        };
+        let refused = |named, projects: &[&str]| project(named, &of(projects)).expect_err("refused").plain_text();
+        assert_eq!(project(None, &of(&[])), Ok(None));
+        assert_eq!(project(None, &of(&["shop"])), Ok(None));
+        assert_eq!(project(Some("SHOP"), &of(&["api", "shop"])), Ok(Some(PathBuf::from("/x/shop"))));
+        assert!(refused(None, &["shop", "api"]).contains("/add @NAME TITLE: api, shop"));
+        assert!(refused(Some("shpo"), &["shop", "api"]).contains("no project \"shpo\". There are: api, shop"));
+        assert!(refused(Some("shop"), &["shop", "shop"]).contains("2 projects are called"));
+        assert!(refused(Some("shop"), &[]).contains("orch init"));
     }
 
     fn difference(patch: &str) -> DiffView {

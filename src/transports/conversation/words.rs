@@ -17,6 +17,8 @@ pub enum Ask {
     Tasks,
     /// A new task: the first line, and the others.
     Add {
+        /// The name of its project, where one is named.
+        project: Option<String>,
         /// The first line.
         title: String,
         /// The others.
@@ -136,7 +138,7 @@ const fn known(name: &'static str, takes: &'static str, does: &'static str) -> K
 pub const COMMANDS: [Known; 20] = [
     known("status", "", "how things stand"),
     known("tasks", "", "tasks that are not over"),
-    known("add", "TITLE", "a new task; more lines, or a text file, become its text"),
+    known("add", "[@PROJECT] TITLE", "a new task; more lines, or a text file, become its text"),
     known("show", "7", "one task"),
     known("why", "7", "why it does not move, and what moves it on"),
     known("run", "7", "run it now"),
@@ -257,10 +259,17 @@ fn too_much(command: &'static str, given: &str) -> Unclear {
 }
 
 fn added(rest: &str) -> Result<Ask, Unclear> {
-    let (title, body) = rest.split_once('\n').unwrap_or((rest, ""));
+    let (first, body) = rest.split_once('\n').unwrap_or((rest, ""));
+    let (project, title) = match first.trim().strip_prefix('@') {
+        Some(named) => {
+            let (name, title) = named.split_once(char::is_whitespace).unwrap_or((named, ""));
+            (Some(name.to_owned()).filter(|name| !name.is_empty()), title)
+        }
+        None => (None, first),
+    };
     match title.trim() {
         "" => Err(Unclear::NoTitle),
-        title => Ok(Ask::Add { title: title.to_owned(), body: body.trim().to_owned() }),
+        title => Ok(Ask::Add { project, title: title.to_owned(), body: body.trim().to_owned() }),
     }
 }
 
@@ -277,7 +286,9 @@ pub fn shortened(text: &str) -> String {
 pub fn plain(text: &str) -> String {
     let steers = |c: char| {
         let is_control = c.is_control() && c != '\n' && c != '\t';
-        is_control || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        // What chats put between characters so that they mean nothing comes back with what is copied.
+        let parts = matches!(c, '\u{200b}' | '\u{2060}');
+        is_control || parts || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     text.replace("\r\n", "\n").chars().filter(|c| !steers(*c)).collect()
 }
@@ -298,7 +309,7 @@ mod tests {
         let expected = [
             ("/status", Ask::Status),
             ("/tasks", Ask::Tasks),
-            ("/add Mend it", Ask::Add { title: "Mend it".into(), body: String::new() }),
+            ("/add Mend it", Ask::Add { project: None, title: "Mend it".into(), body: String::new() }),
             ("/show 7", Ask::Show(SEVEN)),
             ("/why 7", Ask::Why(SEVEN)),
             ("/run 7", Ask::Run(SEVEN)),
@@ -331,9 +342,16 @@ mod tests {
 
     #[test]
     fn case_blanks_numbers_with_a_hash_and_the_bots_own_name_do_not_matter() {
-        for text in
-            ["/SHOW 7", "  /Show   #7 ", "/show@orch_bot 7", "/show@ORCH_BOT 7", "/show\n7", "/sh\u{202e}ow 7\u{7}"]
-        {
+        for text in [
+            "/SHOW 7",
+            "  /Show   #7 ",
+            "/show@orch_bot 7",
+            "/show@ORCH_BOT 7",
+            "/show\n7",
+            "/sh\u{202e}ow 7\u{7}",
+            "/\u{2060}show 7",
+            "/show@\u{200b}orch_bot 7",
+        ] {
             assert_eq!(asked(text), Understood::Ask(Ask::Show(SEVEN)), "{text:?}");
         }
         assert_eq!(asked("/show@other_bot 7"), Understood::NotForUs);
@@ -370,9 +388,13 @@ mod tests {
     fn the_first_line_is_the_title_and_fifty_others_are_the_text() {
         let lines: Vec<String> = (1..=50).map(|line| format!("line {line}")).collect();
         let body = lines.join("\n");
-        let expected = Ask::Add { title: "Mend it".into(), body: body.clone() };
+        let expected = Ask::Add { project: None, title: "Mend it".into(), body: body.clone() };
         assert_eq!(asked(&format!("/add Mend it\r\n{body}\n")), Understood::Ask(expected.clone()));
         assert_eq!(asked(&format!("/add\nMend it\n{body}")), Understood::Ask(expected));
+        let project = Some("shop".to_owned());
+        let expected = Ask::Add { project, title: "Mend it".into(), body: "all of it".into() };
+        assert_eq!(asked("/add@orch_bot  @shop  Mend it\nall of it"), Understood::Ask(expected));
+        assert_eq!(asked("/add @shop"), Understood::Unclear(Unclear::NoTitle));
     }
 
     #[test]

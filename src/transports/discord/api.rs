@@ -416,7 +416,7 @@ mod tests {
     fn more_buttons_than_a_row_has_go_into_the_next() {
         let armed = |n: usize| Armed {
             label: "x".repeat(200),
-            press: Press::Retry { task: crate::domain::ids::TaskId(1) },
+            press: Press::Retry { task: crate::domain::ids::TaskId(1), since: None },
             token: n.to_string(),
         };
         let rows = rows(&(0..7).map(armed).collect::<Vec<_>>());

@@ -94,11 +94,6 @@ impl Desk {
         }
     }
 
-    /// Says something in the channel for which nobody waits.
-    pub fn tell(&self, saying: Saying) {
-        self.answer(self.0.channel, saying);
-    }
-
     /// Takes the buttons from a message. They are void anyway.
     pub fn strip(&self, place: Place) {
         self.0.line.push(What::Strip(place), Urgency::Now);

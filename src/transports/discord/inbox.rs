@@ -110,6 +110,8 @@ pub struct Order {
     pub name: String,
     /// The task, as it was written.
     pub task: Option<String>,
+    /// The project of a new one.
+    pub project: Option<String>,
     /// The rest, in the order in which it is written.
     pub rest: Vec<String>,
 }
@@ -122,7 +124,11 @@ impl Order {
         // More lines of a new task are its text.
         let between = if self.name == "add" { "\n" } else { " " };
         let rest = self.rest.join(between);
-        let parts = std::iter::once(format!("/{}", self.name)).chain(task).chain((!rest.is_empty()).then_some(rest));
+        let project = self.project.as_ref().map(|name| format!("@{}", name.trim_start_matches('@')));
+        let parts = std::iter::once(format!("/{}", self.name))
+            .chain(task)
+            .chain(project)
+            .chain((!rest.is_empty()).then_some(rest));
         parts.collect::<Vec<_>>().join(" ")
     }
 }
@@ -216,11 +222,12 @@ fn named(user: &User, member: Option<&PartialMember>) -> String {
 }
 
 fn order(data: &CommandData) -> Order {
-    let mut order = Order { name: data.name.clone(), task: None, rest: Vec::new() };
+    let mut order = Order { name: data.name.clone(), task: None, project: None, rest: Vec::new() };
     for option in &data.options {
         let CommandOptionValue::String(value) = &option.value else { continue };
         match option.name.as_str() {
             TASK => order.task = Some(value.clone()),
+            PROJECT => order.project = Some(value.clone()),
             _ => order.rest.push(value.clone()),
         }
     }
@@ -240,6 +247,9 @@ fn file_of(data: &CommandData) -> Option<File> {
 /// The name of the option that names a task.
 const TASK: &str = "task";
 
+/// The name of the option that names a project.
+const PROJECT: &str = "project";
+
 /// What is registered: every command of the conversation, with what it takes as options that may be left out, because a
 /// thread names its task.
 pub fn commands() -> Vec<Command> {
@@ -253,6 +263,7 @@ fn options(takes: &str) -> Vec<CommandOption> {
         let (name, does) = match word {
             "7" => (TASK, "the task's number; left out in its thread"),
             "7|all" => (TASK, "the task's number, or all"),
+            "@PROJECT" => (PROJECT, "the project's name, where there are several"),
             "TITLE" => ("title", "what is to be done, in a line"),
             "REASON" => ("reason", "what is to be different"),
             "WORDS" => ("words", "what its agent is told"),
@@ -334,6 +345,7 @@ mod tests {
         Order {
             name: name.to_owned(),
             task: task.map(str::to_owned),
+            project: None,
             rest: rest.iter().map(|word| (*word).to_owned()).collect(),
         }
     }
@@ -346,6 +358,8 @@ mod tests {
         assert_eq!(order("status", None, &[]).text(Some(9)), "/status");
         assert_eq!(order("reject", None, &["not so"]).text(Some(9)), "/reject 9 not so");
         assert_eq!(order("add", None, &["Mend it", "all of it"]).text(Some(9)), "/add Mend it\nall of it");
+        let shop = Order { project: Some("shop".to_owned()), ..order("add", None, &["Mend it", "all of it"]) };
+        assert_eq!(shop.text(None), "/add @shop Mend it\nall of it");
         assert_eq!(order("unblock", Some("all"), &[]).text(None), "/unblock all");
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
 use crate::transports::attached;
 use crate::transports::chat::Refusal;
-use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, UNDER, USED};
+use crate::transports::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
 use crate::transports::handled::Offset;
@@ -301,16 +301,13 @@ impl<'a> Listener<'a> {
     /// The owner hears of a stranger once a day.
     async fn report(&self, stranger: Stranger) -> Result<(), EngineError> {
         let today = now().to_zoned(zone(None).unwrap_or(jiff::tz::TimeZone::UTC)).date();
-        let unheard = strangers::unheard(&self.discord.0.shelf, vec![stranger], today).await?;
-        if let Some(saying) = strangers::told(&unheard) {
-            self.discord.0.desk.tell(Saying { is_urgent: true, ..saying });
-        }
-        Ok(())
+        strangers::announce(&self.discord.0.shelf, ChannelKind::Discord, vec![stranger], today).await
     }
 
     async fn tidy(&self) {
         let days = SignedDuration::from_hours(48);
-        let ages = [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
+        let ages =
+            [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (CLAIMED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(Timestamp::MIN);
             if let Err(error) = self.discord.0.shelf.forget(prefix, before).await {

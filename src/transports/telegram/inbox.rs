@@ -80,6 +80,9 @@ pub fn hear(update: Update, listed: &Listed) -> Heard {
         return pressed(query, listed);
     }
     if let Some(edited) = edited_message {
+        if is_talk(&edited) {
+            return Heard::Nothing;
+        }
         return match sender(&edited, listed) {
             Ok(_) if is_ours(&edited.chat, &edited.from, listed) => {
                 Heard::Told(edited.chat.id, "An edited message is not read again; send it anew.")
@@ -109,20 +112,25 @@ fn wrote(message: Message, listed: &Listed) -> Heard {
     }
     let (user, name) = match sender(&message, listed) {
         Ok(known) => known,
+        Err(_) if is_talk(&message) => return Heard::Nothing,
         Err(stranger) => return stranger.map_or(Heard::Nothing, Heard::Stranger),
     };
     if !is_ours(&message.chat, &message.from, listed) {
         return Heard::Nothing;
     }
     if message.forward_origin.is_some() || message.via_bot.is_some() {
+        if is_talk(&message) {
+            return Heard::Nothing;
+        }
         return Heard::Told(
             message.chat.id,
             "Forwarded words are somebody else's: nothing is done; write it yourself.",
         );
     }
-    let text = message.text.or(message.caption);
+    let text = message.text.clone().or_else(|| message.caption.clone());
     let text = match (text, &message.document) {
         (Some(text), _) => text,
+        (None, Some(_)) if is_talk(&message) => return Heard::Nothing,
         (None, Some(_)) => {
             return Heard::Told(message.chat.id, "A file alone says nothing: write /add TITLE under it.");
         }
@@ -131,9 +139,8 @@ fn wrote(message: Message, listed: &Listed) -> Heard {
     };
     let answers = message.reply_to_message.as_ref().map(|answered| answered.message_id);
     let topic = message.message_thread_id.filter(|_| message.is_topic_message);
-    let is_talk = !text.trim_start().starts_with('/') && answers.is_none() && topic.is_none();
-    if is_talk && message.chat.id < 0 {
-        // People in a group talk with each other.
+    // What a listed person answers, or writes in a topic, may be about a task: that is looked up.
+    if is_talk(&message) && answers.is_none() && topic.is_none() {
         return Heard::Nothing;
     }
     Heard::Words(Words { user, name, chat: message.chat.id, text, answers, topic, file: message.document })
@@ -151,6 +158,14 @@ fn pressed(query: CallbackQuery, listed: &Listed) -> Heard {
     let token = query.data.unwrap_or_default();
     let (chat, message, query_id) = (message.chat.id, message.message_id, query.id);
     Heard::Pressed(Pressed { user, name: query.from.first_name, chat, message, token, query: query_id })
+}
+
+/// People in a group talk with each other, and the bot is not meant: no command, and no answer to what a bot said.
+fn is_talk(message: &Message) -> bool {
+    let text = message.text.as_ref().or(message.caption.as_ref());
+    let is_command = text.is_some_and(|text| text.trim_start().starts_with('/'));
+    let answered = message.reply_to_message.as_ref().and_then(|answered| answered.from.as_ref());
+    message.chat.id < 0 && !is_command && !answered.is_some_and(|user| user.is_bot)
 }
 
 /// The bot's chat, or that person's own with the bot: nobody else reads along there.
@@ -269,6 +284,14 @@ mod tests {
             ),
             ("an edit", json!({"edited_message": message(stranger(43), json!({}))})),
             (
+                "an answer to the bot",
+                json!({"message": message(stranger(43), json!({"text": "yes", "reply_to_message": message(json!({"id": 1, "is_bot": true}), json!({}))}))}),
+            ),
+            (
+                "words to the bot alone",
+                json!({"message": message(stranger(43), json!({"text": "hi", "chat": {"id": 43, "type": "private"}}))}),
+            ),
+            (
                 "nobody",
                 json!({"message": {"message_id": 1, "chat": {"id": -100, "type": "group"}, "text": "/cancel 7"}}),
             ),
@@ -293,6 +316,25 @@ mod tests {
                 json!({"message": message(owner(), json!({"chat": {"id": 43, "type": "private"}}))}),
             ),
             ("talk in the group", json!({"message": message(owner(), json!({"text": "lunch?"}))})),
+            ("a stranger's talk in the group", json!({"message": message(stranger(43), json!({"text": "lunch?"}))})),
+            ("a stranger who joins", json!({"message": message(stranger(43), json!({"text": null}))})),
+            ("what was mended in it", json!({"edited_message": message(owner(), json!({"text": "lunch!"}))})),
+            (
+                "what a stranger mended in it",
+                json!({"edited_message": message(stranger(43), json!({"text": "lunch!"}))}),
+            ),
+            (
+                "what they forward to each other",
+                json!({"message": message(owner(), json!({"text": "lunch", "forward_origin": {"type": "user"}}))}),
+            ),
+            (
+                "an answer to each other",
+                json!({"message": message(stranger(43), json!({"text": "yes", "reply_to_message": message(owner(), json!({}))}))}),
+            ),
+            (
+                "a file for each other",
+                json!({"message": message(owner(), json!({"text": null, "document": {"file_id": "f"}}))}),
+            ),
             (
                 "a press in another group",
                 json!({"callback_query": {"id": "q", "from": owner(), "data": "t", "message": message(owner(), json!({"chat": {"id": -7, "type": "group"}}))}}),

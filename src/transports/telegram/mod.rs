@@ -26,6 +26,7 @@ use crate::config::resolved_channels::Telegram as Settings;
 use crate::config::secret::Secret;
 use crate::domain::channel::{ChannelKind, Saying};
 use crate::domain::ids::TaskId;
+use crate::domain::notice::{Notice, NoticeKind};
 use crate::engine::handle::EngineHandle;
 use client::{Bot, BotError, SetupError};
 use desk::Desk;
@@ -192,6 +193,22 @@ impl Channel for Telegram {
 
     async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
         self.0.desk.say(saying).await
+    }
+
+    async fn tell(&self, _key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
+        let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
+        if self.0.listed.chat < 0 && is_of_strangers && !notices.is_empty() {
+            // In the group they would read it themselves.
+            for desk in self.0.private.values() {
+                match desk.say(saying).await {
+                    Ok(_) => return Ok(None),
+                    Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
+                    // Who has never written to the bot cannot be written to.
+                    Err(Refusal::Gone | Refusal::Never(_)) => {}
+                }
+            }
+        }
+        self.say(saying).await
     }
 
     async fn change(&self, message: &str, saying: &Saying) -> Result<(), Refusal> {

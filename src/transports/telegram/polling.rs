@@ -9,11 +9,11 @@ use super::wire::{ALLOWED_UPDATES, Chat, Fetchable, File, Update, User};
 use super::{Telegram, conversation, now, trouble};
 use crate::adapters::clock::zone;
 use crate::api::client::Client;
-use crate::domain::channel::{ChannelKind, Document, Saying};
+use crate::domain::channel::{ChannelKind, Document};
 use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
 use crate::transports::attached;
-use crate::transports::conversation::buttons::{LIFETIME, MEMORY, OPEN, UNDER, USED};
+use crate::transports::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::words::COMMANDS;
 use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
@@ -304,7 +304,7 @@ impl Poller<'_> {
         self.telegram.0.health.set(super::Way::Out, trouble);
     }
 
-    /// The owner hears of strangers, of each once a day, and of many together.
+    /// The owner hears of strangers, of each once a day.
     async fn report(&self, strangers: Vec<Stranger>) -> Result<(), Unhandled> {
         if strangers.is_empty() {
             return Ok(());
@@ -313,16 +313,13 @@ impl Poller<'_> {
             Ok(zone) => now().to_zoned(zone).date(),
             Err(_) => now().to_zoned(jiff::tz::TimeZone::UTC).date(),
         };
-        let unheard = strangers::unheard(&self.telegram.0.shelf, strangers, today).await?;
-        if let Some(saying) = strangers::told(&unheard) {
-            self.telegram.0.desk.answer(Saying { is_urgent: true, ..saying });
-        }
-        Ok(())
+        strangers::announce(&self.telegram.0.shelf, ChannelKind::Telegram, strangers, today).await
     }
 
     async fn tidy(&self) {
         let days = SignedDuration::from_hours(48);
-        let ages = [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
+        let ages =
+            [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (CLAIMED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
             if let Err(error) = self.telegram.0.shelf.forget(prefix, before).await {

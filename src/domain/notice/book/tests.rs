@@ -22,7 +22,8 @@ fn notice(seq: u64, kind: NoticeKind, task: Option<u64>, cause: &str, second: i6
         project: Some("shop".to_owned()),
         labels: vec!["api".to_owned()],
     });
-    let button = task.map(|id| Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(id) } });
+    let button =
+        task.map(|id| Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(id), since: None } });
     Notice {
         seq,
         at: at(second),
@@ -117,6 +118,36 @@ fn the_night_is_quiet_and_ends_with_one_message() {
     assert_eq!((said.len(), said[0].rows.as_slice()), (1, [8, 16].as_slice()));
     let text = said[0].saying.plain_text();
     assert!(text.find("#2").expect("there") < text.find("#1").expect("there"), "what asks stands first: {text}");
+}
+
+#[test]
+fn what_was_answered_in_the_night_is_not_told_as_waiting_in_the_morning() {
+    let (mut book, rules) = (book(), rules(Some("22:00-07:00")));
+    let night = at(0).to_zoned(TimeZone::UTC).date().at(23, 0, 0, 0).in_tz("UTC").expect("a time").timestamp();
+    let second = night.as_second() - at(0).as_second();
+    for (seq, task, kind, cause) in [
+        (1, 7, NoticeKind::Approval, "may it be merged"),
+        (2, 7, NoticeKind::Finished, "done"),
+        (3, 8, NoticeKind::Question, "which way"),
+        (4, 8, NoticeKind::Question, "and now"),
+        (5, 8, NoticeKind::Question, "and now"),
+        (6, 9, NoticeKind::Failed, "checks fail"),
+    ] {
+        book.take(notice(seq, kind, Some(task), cause, second), &rules, night);
+    }
+    book.take(notice(7, NoticeKind::Failed, None, "job_failed", second), &rules, night);
+    assert!(book.asks() && book.due(&rules, night).is_none());
+    assert!(book.settle(|task| task == TaskId(8)) && !book.settle(|task| task == TaskId(8)));
+    let morning = night + SignedDuration::from_hours(9);
+    let said: Vec<Vec<u64>> = say_all(&mut book, &rules, morning).into_iter().map(|errand| errand.rows).collect();
+    let told: Vec<u64> = said.concat().into_iter().map(|id| id / ROWS).collect();
+    assert_eq!(told, [2, 4, 5, 7], "the end, the last question, and what is of no task");
+    let left: Vec<u64> = book.changes().into_iter().filter(|(_, row)| row.is_none()).map(|(id, _)| id / ROWS).collect();
+    assert_eq!(left, [1, 3, 6], "the rest is gone on disk, too");
+    let mut hook = Book::new(ChannelKind::Webhook, Vec::new(), 0);
+    hook.take(notice(1, NoticeKind::Question, Some(7), "x", 0), &rules, at(0));
+    assert!(!hook.settle(|_| false));
+    assert_eq!(hook.waiting(), 1, "a machine is told what happened");
 }
 
 #[test]
