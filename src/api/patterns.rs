@@ -197,6 +197,7 @@ impl From<SampleView> for Sample {
             complexity: view.complexity,
             agent: view.agent,
             model: view.model,
+            version: view.answered_by,
             ended_at: view.ended_at,
             took: view.seconds.map(SignedDuration::from_secs),
             cost: view.cost_usd,

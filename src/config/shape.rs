@@ -260,7 +260,13 @@ fn from_schema(schema: &Value) -> Shape {
             Shape::Number { min, max, .. } => {
                 Shape::Number { min, max, percent: others.iter().any(|other| other["type"] == "string") }
             }
-            shape => shape,
+            shape @ (Shape::Section(_)
+            | Shape::Map(_)
+            | Shape::List { .. }
+            | Shape::Text
+            | Shape::Flag
+            | Shape::Dollars
+            | Shape::Choice(_)) => shape,
         };
     }
     if let Some(options) = schema["oneOf"].as_array() {

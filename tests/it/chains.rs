@@ -59,7 +59,7 @@ fn what_waits_for_an_agent_that_is_left_alone_goes_to_the_next_of_its_chain() {
     sealed.serve();
     let show = |id: &str| -> Value { sealed.orch(["task", "show", id, "--json"]).ok().json() };
     wait_until("all tasks to be done", RUN, || ids.iter().all(|id| show(id)["status"] == "done"));
-    let tasks = ids.map(|id| show(id));
+    let tasks = ids.map(&show);
     let runs = tasks.iter().flat_map(|task| task["runs"].as_array().expect("runs"));
     assert_eq!(runs.filter(|run| run["agent"] == "first").count(), 1, "one has found out, the others did not try");
     let moved = tasks.iter().filter(|task| task["route"]["reason"] == "moved from first: auth");

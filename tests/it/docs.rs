@@ -481,6 +481,7 @@ fn every_field_of_the_models_is_documented() {
         complexity: None,
         agent: String::new(),
         model: None,
+        version: Some("claude-haiku-4-5".to_owned()),
         ended_at: jiff::Timestamp::UNIX_EPOCH,
         took: None,
         cost: None,

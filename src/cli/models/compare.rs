@@ -125,6 +125,7 @@ mod tests {
             complexity: None,
             agent: agent.to_owned(),
             model: model.map(str::to_owned),
+            version: None,
             ended_at: crate::cli::fixture::now().at,
             took: None,
             cost,

@@ -89,7 +89,15 @@ fn is_of_an_unknown_name(error: &ResolveError) -> bool {
     match error {
         ResolveError::UnknownModel { .. } | ResolveError::UnknownProvider { .. } => true,
         ResolveError::BehindAlias { cause, .. } => is_of_an_unknown_name(cause),
-        _ => false,
+        ResolveError::Empty
+        | ResolveError::NoName { .. }
+        | ResolveError::UnknownTag { .. }
+        | ResolveError::UnknownTier { .. }
+        | ResolveError::AliasCycle(_)
+        | ResolveError::NobodyUsable { .. }
+        | ResolveError::AllFail { .. }
+        | ResolveError::NoneFits { .. }
+        | ResolveError::Conflict { .. } => false,
     }
 }
 
