@@ -1,9 +1,9 @@
 //! A client of the API: over the Unix socket of a daemon, or straight into the engine of this process. The same
 //! requests either way.
 
+use super::error::{ErrorBody, ErrorCode, ErrorView};
 use super::problem::Problem;
 use super::rulings::OnBehalf;
-use super::types::{ErrorBody, ErrorCode, ErrorView};
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};

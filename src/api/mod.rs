@@ -10,6 +10,7 @@ pub mod client;
 pub mod cost;
 pub mod dashboard;
 pub mod edits;
+pub mod error;
 pub mod gc;
 pub mod health;
 pub mod jobs;

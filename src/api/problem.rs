@@ -1,6 +1,6 @@
 //! An error on the wire: problem details for HTTP (RFC 9457) with orch's stable word and what to do next.
 
-use super::types::{ErrorCode, ErrorView};
+use super::error::{ErrorCode, ErrorView};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

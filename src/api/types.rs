@@ -282,59 +282,6 @@ pub struct WhyView {
     pub batch: Option<String>,
 }
 
-/// An error, as every surface shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorBody {
-    /// The error.
-    pub error: ErrorView,
-}
-
-/// What went wrong and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ErrorView {
-    /// A stable word.
-    pub code: ErrorCode,
-    /// What happened, and where.
-    pub message: String,
-    /// What to do next.
-    pub hint: Option<String>,
-}
-
-/// The stable words for errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorCode {
-    /// Something failed.
-    Failed,
-    /// The command or request is wrong.
-    Usage,
-    /// No such thing.
-    NotFound,
-    /// No daemon, and the command needs one.
-    NoDaemon,
-    /// Refused in this state.
-    Conflict,
-    /// It took too long.
-    TimedOut,
-    /// Whoever asks may not: a wrong token, a foreign page.
-    Denied,
-}
-
-impl ErrorCode {
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Usage => "usage",
-            Self::NotFound => "not_found",
-            Self::NoDaemon => "no_daemon",
-            Self::Conflict => "conflict",
-            Self::TimedOut => "timed_out",
-            Self::Denied => "denied",
-        }
-    }
-}
-
 /// A line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {

@@ -7,7 +7,7 @@ use crate::adapters::git::GitError;
 use crate::adapters::process::ProcessError;
 use crate::adapters::tmux::TmuxError;
 use crate::api::client::ClientError;
-use crate::api::types::{ErrorCode, ErrorView};
+use crate::api::error::{ErrorCode, ErrorView};
 use crate::config::ConfigProblem;
 use crate::daemon::OpenError;
 use std::io;

@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::read::{Body, Segments};
 use super::tasks::{occupancy, short_why};
 use crate::api::batches::{BatchRow, BatchView, CancelBatch, NewBatch, SetBatch};
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use crate::domain::batch::{BadBatchName, Batch, BatchName, CONCURRENCY};
 use crate::engine::handle::{BatchOrder, NewBatch as Wanted, View};
 use axum::Json;

@@ -4,7 +4,7 @@ use super::ApiState;
 use super::error::ApiError;
 use super::read::Body;
 use crate::api::budget::{AccountView, BudgetView, CapView, RecordSpending, RecordView};
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use crate::domain::budget::{Book, Flying, Record, Scope, burn, recommend, standings};
 use crate::domain::money::Usd;
 use crate::domain::plan::directory;

@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::read::{Body, Segments};
 use super::rulings::Person;
 use crate::api::channels::{ChannelView, DeadView, NewNotice, NoticeView};
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use crate::config::resolved_channels::Channels;
 use crate::domain::channel::ChannelKind;
 use crate::domain::outbox::{DROPPED, LISTENING, PLACE, Parcel, Stage, TROUBLE};

@@ -1,7 +1,7 @@
 //! Engine errors as HTTP answers: problem details (RFC 9457) with a fitting status.
 
+use crate::api::error::{ErrorCode, ErrorView};
 use crate::api::problem::{MEDIA_TYPE, Problem};
-use crate::api::types::{ErrorCode, ErrorView};
 use crate::engine::handle::EngineError;
 use axum::Json;
 use axum::http::header::CONTENT_TYPE;

@@ -3,7 +3,7 @@
 //! come from no other site. The Unix socket needs none of it: the file system says who may open it.
 
 use super::error::ApiError;
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, HOST, ORIGIN, WWW_AUTHENTICATE};

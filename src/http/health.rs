@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use crate::engine::handle::View;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -3,8 +3,8 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::read::{Body, Params, Segments};
+use crate::api::error::ErrorCode;
 use crate::api::jobs::{FiringView, JobView, NewJob, UpcomingView};
-use crate::api::types::ErrorCode;
 use crate::domain::job::{Firing, JobId, JobRecord, JobSpec, parse_span, title};
 use crate::domain::task::Spec;
 use crate::engine::handle::{JobChange, JobsLook, Named};

@@ -3,7 +3,7 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::read::{Params, Segments};
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;

@@ -1,7 +1,7 @@
 //! What a request says, read with errors in the API's own shape.
 
 use super::error::ApiError;
-use crate::api::types::ErrorCode;
+use crate::api::error::ErrorCode;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;

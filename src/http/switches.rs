@@ -3,10 +3,10 @@
 use super::ApiState;
 use super::error::ApiError;
 use super::read::{Body, Params};
+use crate::api::error::ErrorCode;
 use crate::api::switches::{
     DepartureView, FateView, NewPause, PauseView, PausesView, ShutdownOrder, ShutdownView, UnderWayView,
 };
-use crate::api::types::ErrorCode;
 use crate::domain::pause::{Pause, PauseScope, Wanted};
 use crate::domain::service::{Cause, Departure, ServiceEntry};
 use crate::engine::handle::{Fate, UnderWay};

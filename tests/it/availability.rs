@@ -61,7 +61,7 @@ fn every_answer_of_a_provider_has_its_exit_code() {
         (Answer::Bytes(b"\x16\x03\x01 no http\r\n\r\n".to_vec()), 1, "unavailable", "cut off, or no HTTP"),
         (Answer::Bytes(Vec::new()), 1, "unavailable", "cut off, or no HTTP"),
         (Answer::Half, 1, "unavailable", "cut off, or no HTTP"),
-        (Answer::Endless, 1, "unavailable", "larger than any list"),
+        (Answer::Endless, 1, "unavailable", "larger than any of such a server"),
         (Answer::HalfThenNothing, 1, "unavailable", "in time"),
         (Answer::Never, 1, "unavailable", "in time"),
     ] {

@@ -187,7 +187,7 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
         room.server.commands().iter().map(|command| command["name"].as_str().unwrap_or_default().to_owned()).collect();
     assert_eq!(names, COMMANDS.iter().map(|known| known.name).collect::<Vec<_>>());
     room.server.write(&owner(), CHANNEL, "/shwo 7", None);
-    room.until_said("did you mean /show?");
+    room.until_said("did you mean `/show`?");
     assert_eq!(room.discord.look().await, Ok("#tasks".to_owned()));
     let server = room.close().await;
     assert_eq!(server.too_fast(), 0);

@@ -602,7 +602,7 @@ fn every_hold_reason_is_documented_and_no_other() {
 fn every_error_code_is_documented_with_an_exit_code() {
     let text = page("docs/exit-codes.md");
     for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out", "denied"] {
-        let known = serde_json::from_value::<orch::api::types::ErrorCode>(json!(code));
+        let known = serde_json::from_value::<orch::api::error::ErrorCode>(json!(code));
         assert!(known.is_ok() && text.contains(&format!("| `{code}` | ")), "{code}");
     }
 }

@@ -4,11 +4,12 @@
 use super::words::COMMANDS;
 use crate::api::client::ClientError;
 use crate::api::cost::CostView;
+use crate::api::error::ErrorCode;
 use crate::api::messages::MessageView;
 use crate::api::rulings::DiffView;
 use crate::api::status::{Overview, SpendView};
 use crate::api::switches::PausesView;
-use crate::api::types::{ErrorCode, NewProject, RowsView, TaskView, WhyView};
+use crate::api::types::{NewProject, RowsView, TaskView, WhyView};
 use crate::domain::channel::{Button, Document, Passage, Press, Saying, Span};
 use crate::domain::count;
 use crate::domain::ids::TaskId;
@@ -472,8 +473,8 @@ pub fn pauses(view: &PausesView) -> Saying {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::error::ErrorView;
     use crate::api::rulings::FileView;
-    use crate::api::types::ErrorView;
     use proptest::prelude::*;
 
     #[test]
