@@ -295,7 +295,7 @@ impl Engine {
             });
         };
         let config = self.settings.for_task(&task, &self.world.projects);
-        let book = self.book_of_failures(now);
+        let book = self.book_of_failures();
         let candidates = self.candidates(&task, now);
         let is_left_alone = |agent: &String| self.world.cooldowns.get(agent).is_some_and(|c| c.holds(now));
         let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();

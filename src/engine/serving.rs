@@ -127,12 +127,9 @@ impl Engine {
         own.max(unserved)
     }
 
-    /// The models, while a provider is known to fail: then it is worth a look who serves them.
-    pub(super) fn book_of_failures(&mut self, now: Timestamp) -> Option<Arc<ModelBook>> {
-        if self.known.is_fine(now) {
-            return None;
-        }
-        Some(self.book(now)).filter(|book| !book.failing.is_empty())
+    /// The models as they were looked at last, where a provider was failing then. Planning looks; an event never does.
+    pub(super) fn book_of_failures(&self) -> Option<Arc<ModelBook>> {
+        self.known.book().filter(|book| !book.failing.is_empty())
     }
 
     /// Lets others of their chains do what waits for an agent that is left alone, as far as there is room. Whether anything

@@ -19,6 +19,7 @@ use crate::domain::resolve::parse;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{Run, Spec, State as TaskState, Task};
 use crate::domain::track_record::Worker;
+use crate::engine::Mode;
 use crate::engine::handle::{Project, Request, SettledRow, View};
 use axum::Json;
 use axum::extract::State;
@@ -246,7 +247,7 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.status(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
         Some(told) => told,
-        None if hold.is_none() && state.process.mode == "command" => {
+        None if hold.is_none() && state.process.mode == Mode::Command.as_str() => {
             unattended(&task).unwrap_or_else(|| explain(&task, None, batch_of(&view, id)))
         }
         None => explain(&task, hold.as_ref(), batch_of(&view, id)),
