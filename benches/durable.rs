@@ -1,8 +1,12 @@
 //! What it costs that nothing is lost: events per second through the journal beside bare commits of SQLite with the same
-//! care, and how soon a daemon serves that has a hundred thousand tasks in its journal.
+//! care, how soon a daemon serves that has a hundred thousand tasks in its journal, what a turn of its loop takes, and how
+//! soon it has taken over a hundred agents at work.
 
 use crate::Scale;
-use crate::ground::Ground;
+use crate::agent;
+use crate::ground::{Ground, repository, this_program};
+use crate::kit::http;
+use crate::kit::wait::{self, RUN};
 use crate::measure::{Samples, timed};
 use crate::table::Table;
 use jiff::Timestamp;
@@ -10,6 +14,7 @@ use orch::domain::ids::TaskId;
 use orch::domain::task::{FileState, Spec, State, Status, Task};
 use orch::store::journal::{Entry, Journal, Write};
 use rusqlite::{Connection, params};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
@@ -20,11 +25,16 @@ const BATCH: u64 = 10;
 const STORED: u64 = 100_000;
 /// Milliseconds from the start of the daemon to its first answer.
 const RESTART: f64 = 1000.0;
+/// Milliseconds for a turn of the loop.
+const TURN: f64 = 10.0;
+/// Agents that are taken over.
+const RUNS: u64 = 100;
 
 /// The rows.
 pub fn rows(scale: Scale, table: &mut Table) {
     commits(scale.pick(400, 60), table);
-    restart(scale.pick(5, 2), table);
+    restart(scale, table);
+    adoption(scale.pick(5, 2), table);
 }
 
 fn runtime() -> Runtime {
@@ -76,7 +86,7 @@ fn entry(seq: u64) -> Entry {
 }
 
 /// The tasks are settled, as most of so many are, and a hundred are open.
-fn restart(rounds: usize, table: &mut Table) {
+fn restart(scale: Scale, table: &mut Table) {
     let mut ground = Ground::new("");
     ground.serve();
     ground.stop();
@@ -90,7 +100,7 @@ fn restart(rounds: usize, table: &mut Table) {
     runtime.block_on(journal.leave());
     drop(journal);
     let [mut left, mut killed] = [(); 2].map(|()| Samples::default());
-    for _ in 0..rounds {
+    for _ in 0..scale.pick(5, 2) {
         left.add(timed(|| ground.serve()).0);
         ground.kill();
         killed.add(timed(|| ground.serve()).0);
@@ -98,6 +108,70 @@ fn restart(rounds: usize, table: &mut Table) {
     }
     table.limit("orch serve to the first answer, 100,000 tasks stored, after a stop", None, &left, RESTART);
     table.limit("the same after kill -9", None, &killed, RESTART);
+    ground.serve();
+    turns(&ground, scale.pick(200, 40), table);
+    ground.finish();
+}
+
+/// What one turn of the loop takes in that home, each of them woken by a task that is added.
+fn turns(ground: &Ground, count: usize, table: &mut Table) {
+    let mut samples = Samples::default();
+    for number in 0..count {
+        let before = turned(ground);
+        ground.add(&format!("Wake the loop {number}"));
+        let after = turned(ground);
+        let turns = (after.1 - before.1).max(1.0);
+        samples.add((after.0 - before.0) * 1000.0 / turns);
+    }
+    table.limit("a turn of the daemon's loop, 100,000 tasks stored, 100 of them open", None, &samples, TURN);
+}
+
+/// The seconds that all turns took since the start, and how many they were.
+fn turned(ground: &Ground) -> (f64, f64) {
+    let socket = ground.sealed().socket().expect("the daemon's socket answers");
+    let told = http::get(&socket, "/metrics").body;
+    let figure = |name: &str| {
+        let line =
+            told.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}:\n{told}"));
+        line.trim().parse().expect("a figure")
+    };
+    (figure("orch_loop_turn_seconds_sum "), figure("orch_loop_turn_seconds_count "))
+}
+
+/// A hundred agents at work whose daemon was killed: until the next one has written down that it took all of them over.
+fn adoption(rounds: u64, table: &mut Table) {
+    let program = json!(this_program());
+    let agents = format!(
+        "  teller: {{kind: command, command: {program}, args: [{}, STAMPS, \"{{task_id}}\"]}}\n",
+        agent::TELLER
+    );
+    let mut ground = Ground::with(&agents, &format!("engine: {{max_parallel: {RUNS}, adaptive: none}}\n"));
+    let repo = repository(ground.sealed(), 10);
+    ground.serve();
+    ground.register(&repo);
+    let ids: Vec<u64> = (0..RUNS).map(|number| ground.add_for(&format!("Tell {number}"), "teller")).collect();
+    for id in &ids {
+        ground.await_stamp(&id.to_string(), "begin");
+    }
+    let path = ground.sealed().orch_home().join(".orch/orch.db");
+    let adopted = || {
+        let journal = Connection::open(&path).expect("the journal");
+        let sql = "SELECT count(*) FROM events WHERE kind = 'run_adopted'";
+        journal.query_row(sql, [], |row| row.get::<_, u64>(0)).expect("a count")
+    };
+    let mut samples = Samples::default();
+    for round in 1..=rounds {
+        ground.kill();
+        let until_all = || {
+            ground.serve();
+            wait::wait_until("all to be adopted", RUN, || adopted() >= round * RUNS);
+        };
+        samples.add(timed(until_all).0);
+    }
+    table.limit("orch serve after kill -9, until 100 runs at work are taken over", None, &samples, RESTART);
+    std::fs::File::create(ground.stamps().join("go")).expect("a file in the box");
+    std::fs::File::create(ground.stamps().join("stop")).expect("a file in the box");
+    wait::wait_until("all tasks to be done", 4 * RUN, || ground.count("done") == RUNS);
     ground.finish();
 }
 

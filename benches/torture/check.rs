@@ -49,6 +49,13 @@ pub fn at_rest(shop: &Shop, allowed: Allowed) -> Findings {
     found
 }
 
+/// What holds of the repository at any time when no orch runs.
+pub fn sound(shop: &Shop) -> Findings {
+    let mut found = Vec::new();
+    repository(shop, &mut found);
+    found
+}
+
 /// Each task ended as it should, and its work is where it belongs, once.
 fn tasks(shop: &Shop, jobs: &[Job], found: &mut Findings) {
     let listed = shop.json(["task", "list", "--json"]);

@@ -14,10 +14,13 @@ pub struct Entry<'a> {
     pub fault: &'a str,
     /// The whole line, without a line feed; `None`: the row was not run now.
     pub line: Option<String>,
+    /// The line of a row that was never run.
+    pub untried: String,
 }
 
 /// The page with `head` over the table and the lines of the rows that were run in the place of their old ones. The other
-/// lines stay as they are; one of a row that is not in `rows` goes, for nobody can run it again. `rows` has the order.
+/// lines stay as they are; a row that was never run has a line that says so; one of a row that is not in `rows` goes, for
+/// nobody can run it again. `rows` has the order.
 /// `None`: the page has no place for a table.
 pub fn renewed(page: &str, head: &str, rows: &[Entry<'_>]) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
@@ -25,8 +28,8 @@ pub fn renewed(page: &str, head: &str, rows: &[Entry<'_>]) -> Option<String> {
     let line_of = |row: &Entry<'_>| {
         let begins = format!("| {} | {} |", row.id, row.fault);
         let kept = || old.lines().find(|line| line.starts_with(&begins)).map(str::to_owned);
-        Some(row.line.clone().or_else(kept)? + "\n")
+        row.line.clone().or_else(kept).unwrap_or_else(|| row.untried.clone()) + "\n"
     };
-    let lines: String = rows.iter().filter_map(line_of).collect();
+    let lines: String = rows.iter().map(line_of).collect();
     Some(format!("{before}{BEGIN}{head}{lines}{END}{after}"))
 }

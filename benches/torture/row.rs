@@ -29,6 +29,8 @@ impl Size {
 pub struct Row {
     /// Its number; several rows may share it.
     pub id: &'static str,
+    /// The file that tries it, from the root of the sources.
+    pub code: &'static str,
     /// What goes wrong.
     pub fault: &'static str,
     /// What is aimed at, beside 0 lost, 0 doubled, 0 stuck.

@@ -6,6 +6,7 @@ use crate::row::{Broken, Findings, Size, finding};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 /// The test that reads what is wanted from the environment.
 const TEST: &str = "engine::simulation::hunt::fresh_seeds";
@@ -30,6 +31,8 @@ pub struct Told {
     pub seeds: u64,
     /// Simulated days.
     pub days: f64,
+    /// How long that took.
+    pub took: Duration,
     /// What was found.
     pub findings: Findings,
 }
@@ -43,6 +46,7 @@ pub fn simulate(wanted: Wanted, size: Size) -> Told {
     let dir = tempfile::tempdir().expect("a directory");
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(wanted.seeds);
     let each = wanted.seeds.div_ceil(cores);
+    let begun = Instant::now();
     let mut told = Told::default();
     std::thread::scope(|scope| {
         let parts = (0..cores).map(|core| {
@@ -59,7 +63,15 @@ pub fn simulate(wanted: Wanted, size: Size) -> Told {
             told.findings.extend(part.findings);
         }
     });
+    told.took = begun.elapsed();
     told
+}
+
+impl Told {
+    /// How fast the time of the simulation goes.
+    pub fn speed(&self) -> String {
+        format!("{:.0} days a second", self.days / self.took.as_secs_f64().max(0.001))
+    }
 }
 
 fn simulated(program: &Path, wanted: Wanted, result: &Path) -> Told {
@@ -89,6 +101,7 @@ fn simulated(program: &Path, wanted: Wanted, result: &Path) -> Told {
         seeds: read["seeds"].as_u64().unwrap_or_default(),
         days: read["days"].as_f64().unwrap_or_default(),
         findings,
+        ..Told::default()
     }
 }
 

@@ -16,14 +16,16 @@ pub struct Outcome<'a> {
 
 /// A line of the table.
 pub struct Line {
-    cells: [String; 9],
+    cells: [String; 10],
     /// Something was broken.
     pub red: bool,
 }
 
 /// The titles.
-pub const TITLES: [&str; 9] =
-    ["row", "fault", "form", "times", "lost", "doubled", "stuck", "seconds", "goal, and what is not tried"];
+pub const TITLES: [&str; 10] =
+    ["row", "fault", "test", "form", "times", "lost", "doubled", "stuck", "seconds", "goal, and what is not tried"];
+/// Where the tests of the rows are.
+const ROWS: &str = "benches/torture/rows/";
 
 impl Line {
     /// Of a row, with what came of it; `None`: it was not tried.
@@ -35,6 +37,7 @@ impl Line {
             cells: [
                 row.id.to_owned(),
                 row.fault.to_owned(),
+                format!("`{}`", row.code.rsplit_once(ROWS).map_or(row.code, |(_, file)| file)),
                 told(|outcome| outcome.size.word().to_owned()),
                 told(|outcome| outcome.tally.times.to_string()),
                 told(|outcome| outcome.tally.count(Broken::Lost).to_string()),
@@ -55,15 +58,19 @@ impl Line {
 
 /// The head of the table.
 pub fn head() -> String {
-    format!("| {} |\n|---|---|---|---:|---:|---:|---:|---:|---|\n", TITLES.join(" | "))
+    format!("| {} |\n|---|---|---|---|---:|---:|---:|---:|---:|---|\n", TITLES.join(" | "))
 }
 
 /// Puts the lines of the rows that were run into the page; those of the others stay. `rows` are all there are.
-pub fn bless(rows: &[(&Row, Option<Line>)]) {
+pub fn bless(rows: &[(&'static Row, Option<Line>)]) {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
-    let line_of = |line: &Option<Line>| line.as_ref().map(Line::markdown);
-    let entries: Vec<Entry<'_>> =
-        rows.iter().map(|(row, line)| Entry { id: row.id, fault: row.fault, line: line_of(line) }).collect();
+    let entry = |(row, line): &(&'static Row, Option<Line>)| Entry {
+        id: row.id,
+        fault: row.fault,
+        line: line.as_ref().map(Line::markdown),
+        untried: Line::new(row, None).markdown(),
+    };
+    let entries: Vec<Entry<'_>> = rows.iter().map(entry).collect();
     let head = format!("{}\n\n{}", machine(), head());
     let text = renewed(&crate::kit::read_file(&page), &head, &entries).expect("the page has a place for the table");
     crate::kit::write_file(&page, &text);

@@ -3,6 +3,7 @@
 use super::health::HealthView;
 use super::messages::MessageView;
 use super::worked::WorkedBy;
+use crate::domain::actor::Actor;
 use crate::domain::change::Finding;
 use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
@@ -293,10 +294,18 @@ pub struct EventView {
     pub task_id: Option<TaskId>,
     /// Of which run.
     pub run_id: Option<RunId>,
+    /// Who did it.
+    #[serde(default = "orch")]
+    pub by: Actor,
     /// A stable word.
     pub kind: String,
     /// For a person.
     pub text: String,
+}
+
+/// An older daemon does not say who did it.
+fn orch() -> Actor {
+    Actor::Orch
 }
 
 impl TaskView {

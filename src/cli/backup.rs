@@ -8,6 +8,7 @@ use super::exit::Exit;
 use super::ui::text::line;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::daemon::OpenError;
+use crate::domain::time::to_the_second;
 use crate::engine::{BackupError, BackupWish, Manifest, RestoreError, RestoreWish, Restored, backup};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -102,8 +103,12 @@ pub async fn restore(args: RestoreArgs, context: &Context) -> Result<Exit, CliEr
 fn told(restored: &Restored, dry_run: bool) -> String {
     let Restored { manifest, set_aside, aside, missing } = restored;
     let (done, moved) = if dry_run { ("would be restored", "would be moved") } else { ("restored", "moved") };
-    let mut text =
-        format!("{done}: {} files of {} (orch {})\n", manifest.parts.len(), manifest.created_at, manifest.version);
+    let mut text = format!(
+        "{done}: {} files of {} (orch {})\n",
+        manifest.parts.len(),
+        to_the_second(manifest.created_at),
+        manifest.version
+    );
     if let Some(aside) = aside {
         text.push_str(&format!("{moved} aside: {} files to {}\n", set_aside.len(), aside.display()));
     }

@@ -16,7 +16,9 @@ use crate::config::resolved_agent::{AgentConfig, KNOWN};
 use crate::config::validate::references;
 use crate::config::{Config, RouterMode, home::MAX_SOCKET_PATH};
 use crate::daemon::Setup;
-use crate::engine::{Finding, MendWish, Patient, Verdict, check_up, direct_model, last_damage, login_of};
+use crate::engine::{
+    Finding, MendWish, Patient, Verdict, check_up, direct_model, interrupted_restore, last_damage, login_of,
+};
 use futures::future::join_all;
 use serde::Serialize;
 use std::path::Path;
@@ -269,6 +271,11 @@ async fn engine(setup: &Setup) -> Finding {
 
 /// Whether the journal is whole, and what became of one that was not.
 fn journal(setup: &Setup) -> Vec<Finding> {
+    if let Some(file) = interrupted_restore(&setup.home) {
+        let detail = format!("restoring {file} was cut short: what stands in the home is of two times");
+        let remedy = format!("orch restore {file} --force");
+        return vec![Finding::new("restore", Verdict::Bad, detail).remedy(remedy)];
+    }
     let path = setup.home.journal();
     let mut findings = Vec::new();
     if path.exists() {

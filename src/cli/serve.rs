@@ -16,10 +16,12 @@ use crate::adapters::process::{exit_after, raise_file_limit, with_few_arenas};
 use crate::adapters::supervised::Supervised;
 use crate::api::client::Client;
 use crate::api::status::StatusView;
+use crate::api::switches::{ShutdownOrder, ShutdownView};
 use crate::config::Config;
 use crate::config::home::Home;
+use crate::config::raw::OnSignal;
 use crate::daemon::{Running, Setup};
-use crate::domain::service::Leave;
+use crate::domain::service::{Departure, Leave};
 use crate::engine::{self, Farewell, Mode};
 use crate::telemetry::{self, RotatingFile, Sink};
 use beat::Beat;
@@ -32,6 +34,8 @@ use std::time::Duration;
 
 /// After a signal the process is gone by then, whatever hangs.
 const GONE: Duration = Duration::from_millis(4500);
+/// How long agents may take to end that a signal interrupts (`engine.on_signal`).
+const INTERRUPTING: Duration = Duration::from_secs(3);
 
 /// Where the log goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -114,7 +118,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             supervised.ready(&format!("orch {} serves {home}", env!("CARGO_PKG_VERSION")));
             Beat::of(supervised, &running.client)
         });
-        let (farewell, stopped) = serve(running, &mut signals, context, &word).await;
+        let (farewell, stopped) = serve(running, &mut signals, context, (&setup.home, &word)).await;
         drop(beat);
         tracing::info!("orch leaves");
         if farewell.respawns {
@@ -155,7 +159,7 @@ async fn serve(
     running: Running,
     signals: &mut Signals,
     context: &Context,
-    word: &engine::Signals,
+    (home, word): (&Home, &engine::Signals),
 ) -> (Farewell, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
@@ -179,8 +183,24 @@ async fn serve(
         (None, Some(Order { departure, exit })) => {
             let stops = departure.how != Leave::Respawn;
             let _last_resort = stops.then(|| exit_after(GONE, Exit::Failed.code()));
-            word.leave(departure);
-            (engine.await, Some(exit))
+            let told = stops && on_signal(home, context) == OnSignal::Interrupt;
+            word.remember(departure.clone());
+            let interrupted = async {
+                if told && interrupt(&client, &departure).await {
+                    tokio::time::sleep(INTERRUPTING).await;
+                }
+            };
+            // Once, and at the latest then, it leaves with what has ended.
+            let early = tokio::select! {
+                farewell = &mut engine => Some(farewell),
+                () = interrupted => None,
+            };
+            word.leave(departure.clone());
+            let farewell = match early {
+                Some(farewell) => farewell,
+                None => engine.await,
+            };
+            (farewell, Some(exit))
         }
         // Nobody hears what happens: it goes on without being told.
         (None, None) => (engine.await, None),
@@ -188,6 +208,23 @@ async fn serve(
     // What happened last is there already, and only has to be printed.
     told.now_or_never();
     (farewell, stopped)
+}
+
+/// What the home says now about agents and signals; a configuration that does not read says nothing.
+fn on_signal(home: &Home, context: &Context) -> OnSignal {
+    settings::global(context, home).map_or_else(|_| OnSignal::default(), |loaded| loaded.config.engine.on_signal)
+}
+
+/// Has the engine interrupt its agents; whether it heard.
+async fn interrupt(client: &Client, departure: &Departure) -> bool {
+    let order = ShutdownOrder { how: Leave::Now, dry_run: false, why: Some(departure.why.clone()) };
+    match client.post::<_, ShutdownView>("/v1/shutdown", &order).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%error, "the agents are not interrupted, and go on");
+            false
+        }
+    }
 }
 
 async fn tell(events: &mut crate::api::client::Lines, context: &Context) -> Result<(), CliError> {

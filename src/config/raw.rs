@@ -317,6 +317,17 @@ pub enum Adaptive {
     Load,
 }
 
+/// What becomes of agents when a signal ends the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnSignal {
+    /// They go on; the next start takes them over.
+    #[default]
+    Leave,
+    /// They are interrupted; the next start goes on in their conversations.
+    Interrupt,
+}
+
 /// Keys under `engine`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -338,6 +349,8 @@ pub struct RawEngine {
     /// Memory, in megabytes, above which the daemon starts itself anew; agents go on. 0 = never.
     #[schemars(range(max = 1_000_000))]
     pub self_memory_limit_mb: Option<u64>,
+    /// What becomes of agents when SIGTERM or SIGINT ends the daemon: leave (at work), or interrupt (docs/shutdown.md).
+    pub on_signal: Option<OnSignal>,
 }
 
 /// Keys under `breaker`.

@@ -1,6 +1,6 @@
 //! The daemon's loop: how often it looks, how much runs at the same time, and what it leaves free.
 
-use super::raw::{Adaptive, RawEngine};
+use super::raw::{Adaptive, OnSignal, RawEngine};
 use crate::domain::admission;
 use serde::Serialize;
 use std::time::Duration;
@@ -21,6 +21,8 @@ pub struct Engine {
     pub min_free_disk_mb: u64,
     /// Memory of the daemon, in megabytes (of 1,000,000 bytes), above which it starts itself anew; 0: never.
     pub self_memory_limit_mb: u64,
+    /// What becomes of agents when a signal ends the daemon.
+    pub on_signal: OnSignal,
 }
 
 impl Default for Engine {
@@ -32,6 +34,7 @@ impl Default for Engine {
             max_parallel_ceiling: None,
             min_free_disk_mb: 500,
             self_memory_limit_mb: 512,
+            on_signal: OnSignal::default(),
         }
     }
 }
@@ -45,6 +48,7 @@ impl Engine {
             max_parallel_ceiling: raw.max_parallel_ceiling.or(self.max_parallel_ceiling),
             min_free_disk_mb: raw.min_free_disk_mb.unwrap_or(self.min_free_disk_mb),
             self_memory_limit_mb: raw.self_memory_limit_mb.unwrap_or(self.self_memory_limit_mb),
+            on_signal: raw.on_signal.unwrap_or(self.on_signal),
         }
     }
 

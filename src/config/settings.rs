@@ -254,7 +254,7 @@ mod tests {
         );
         check(
             "engine:\n  colour: red\n",
-            "config.yml:2:3: unknown key \"colour\" in engine\n  hint: known here: tick_seconds, max_parallel, adaptive, max_parallel_ceiling, min_free_disk_mb, self_memory_limit_mb",
+            "config.yml:2:3: unknown key \"colour\" in engine\n  hint: known here: tick_seconds, max_parallel, adaptive, max_parallel_ceiling, min_free_disk_mb, self_memory_limit_mb, on_signal",
         );
     }
 
@@ -333,7 +333,7 @@ mod tests {
         check(
             "rooter: 1\nengine:\n  tick: 3\n  max_parallel: x\n",
             "config.yml:1:1: unknown key \"rooter\", did you mean \"router\"?\n\
-             config.yml:3:3: unknown key \"tick\" in engine\n  hint: known here: tick_seconds, max_parallel, adaptive, max_parallel_ceiling, min_free_disk_mb, self_memory_limit_mb\n\
+             config.yml:3:3: unknown key \"tick\" in engine\n  hint: known here: tick_seconds, max_parallel, adaptive, max_parallel_ceiling, min_free_disk_mb, self_memory_limit_mb, on_signal\n\
              config.yml:4:17: engine.max_parallel: expected a whole number from 1 to 1000, found the text \"x\"",
         );
     }

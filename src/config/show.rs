@@ -190,7 +190,7 @@ mod tests {
             loaded.get("engine"),
             Ok(json!({
                 "tick_seconds": 10, "max_parallel": 8, "adaptive": "memory", "max_parallel_ceiling": null,
-                "min_free_disk_mb": 500, "self_memory_limit_mb": 512
+                "min_free_disk_mb": 500, "self_memory_limit_mb": 512, "on_signal": "leave"
             }))
         );
         assert_eq!(loaded.get("workflow.base_branch"), Ok(Json::Null));

@@ -1,5 +1,6 @@
 //! PURE. No I/O, no clock, no async. Decides: what is routed where, what starts, what a result is worth.
 
+pub mod actor;
 pub mod admission;
 pub mod agent_model;
 pub mod answer;
@@ -65,6 +66,7 @@ pub mod strategy;
 pub mod styled;
 pub mod task;
 pub mod task_type;
+pub mod time;
 pub mod timeline;
 pub mod track_record;
 pub mod usability;

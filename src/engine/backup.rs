@@ -8,6 +8,7 @@ mod tests;
 
 pub use restore::{Missing, RestoreError, RestoreWish, Restored, interrupted as interrupted_restore, restore};
 
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, FsError};
 use crate::config::home::Home;
 use crate::domain::ids::{RunId, TaskId};
@@ -115,10 +116,12 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
     let (part, copy) = (beside(".part"), beside(".part-db"));
     let of_sqlite = [".part-db-wal", ".part-db-shm"].map(beside);
     let done = write(home, &part, &copy, wish, now).and_then(|manifest| {
+        point!("backup.written");
         archive::verify(&part).map_err(|error| BackupError::Unverified(Box::new(error)))?;
         std::fs::rename(&part, target).map_err(|source| BackupError::Write { path: target.to_owned(), source })?;
         let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty());
         fs::sync_dir(parent.unwrap_or(Path::new(".")))?;
+        point!("backup.placed");
         Ok(manifest)
     });
     for leftover in of_sqlite.into_iter().chain([copy, part]) {
@@ -130,6 +133,7 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
 
 fn write(home: &Home, part: &Path, copy: &Path, wish: BackupWish, now: Timestamp) -> Result<Manifest, BackupError> {
     let tasks = snapshot(home, copy)?;
+    point!("backup.copied");
     let mut failed = None;
     let mut manifest = Manifest {
         format: FORMAT,

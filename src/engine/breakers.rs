@@ -12,6 +12,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, Outcome};
 use crate::domain::task::{Run, State as TaskState};
+use crate::domain::time::to_the_second;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -152,7 +153,7 @@ impl Engine {
         let rule = self.settings.config.breaker.rule();
         let breaker = self.world.breakers.get(&Target::agent(agent).to_string()).filter(|_| rule.failures > 0)?;
         let until = breaker.shut_until(now)?;
-        Some(format!("breaker {} is open until {until}: {}", breaker.target, breaker.detail))
+        Some(format!("breaker {} is open until {}: {}", breaker.target, to_the_second(until), breaker.detail))
     }
 
     fn blame(&mut self, turn: &mut Turn, target: Option<Target>, task: TaskId, detail: &str, now: Timestamp) {
@@ -184,7 +185,7 @@ impl Engine {
         let text = match (change, breaker.state) {
             (Change::Opened, State::Open { until, .. }) => {
                 let count = breaker.failures.len();
-                let last = &breaker.detail;
+                let (until, last) = (to_the_second(until), &breaker.detail);
                 format!(
                     "breaker {name}: nothing begins there until {until}, after {count} in a row failed; the last: {last}"
                 )

@@ -67,7 +67,7 @@ impl Engine {
             let spec = spec_of(piece, whole, dir.clone());
             let told = format!("{}, handed on by task {}", spec.title, whole.id);
             turn.put_task(&mut self.world, Task::new(id, spec, FileState::Pending, now));
-            turn.note(&mut self.world, now, Some(id), None, "task_added", told);
+            turn.note(&mut self.world, now, Some(id), None, "task_made", told);
             made.push(id);
         }
         self.join_batch(turn, whole.id, &made);

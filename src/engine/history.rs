@@ -7,6 +7,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::Outcome;
 use crate::domain::ruling::{Ruling, short};
 use crate::domain::task::{NextRun, State, Task};
+use crate::domain::time::to_the_second;
 
 /// The stable kind and the text of the history's line for `event`.
 pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, String) {
@@ -21,7 +22,9 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::RouteImpossible { reason } => ("route_impossible", reason.clone()),
         Event::ModelRefused { reason } => ("model_refused", reason.clone()),
         Event::ProviderRests { .. } => ("rerouted", rerouted(after)),
-        Event::RoutePostponed { until } => ("route_postponed", format!("the router is asked again at {until}")),
+        Event::RoutePostponed { until } => {
+            ("route_postponed", format!("the router is asked again at {}", to_the_second(*until)))
+        }
         Event::Launched { .. } => ("run_launched", launched(before, after)),
         Event::Placed { place } => ("placed", format!("{} in {}", place.branch, place.worktree.display())),
         Event::LaunchFailed { .. } => ("launch_failed", then()),
@@ -35,7 +38,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         }
         Event::ReviewAsked { review, .. } => ("review_asked", format!("as run {review}")),
         Event::ReviewPostponed { wait, .. } => {
-            ("review_postponed", format!("{}; again at {}", wait.detail, wait.until))
+            ("review_postponed", format!("{}; again at {}", wait.detail, to_the_second(wait.until)))
         }
         Event::Reviewed { review, .. } => ("reviewed", format!("{}; {}", review.told(), then())),
         Event::ReviewFailed { agent, failure, .. } => {

@@ -4,12 +4,13 @@
 use super::apply::JobKey;
 use super::main_loop::Engine;
 use super::mode::Mode;
-use super::recovery::{self, Manifest};
+use super::recovery::{self, Manifest, UnderWay};
 use super::signals::Farewell;
 use super::world::Turn;
 use crate::adapters::process::resident_memory;
 use crate::domain::service::{Cause, Departure, Leave, ServiceEntry, ServiceKind, lost, respawn_not_before};
-use crate::domain::task::Phase;
+use crate::domain::task::{Phase, Run};
+use crate::domain::time::to_the_second;
 use crate::store::journal::Write;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
@@ -89,8 +90,13 @@ impl Engine {
         }
         let mut before = "no daemon left word of it".to_owned();
         if let Some(left) = &self.life.left_behind {
-            before =
-                format!("left at {} by orch {} (pid {}): {}", left.written_at, left.orch_version, left.pid, left.why);
+            before = format!(
+                "left at {} by orch {} (pid {}): {}",
+                to_the_second(left.written_at),
+                left.orch_version,
+                left.pid,
+                left.why
+            );
         }
         if self.mode == Mode::Serve {
             self.note_start(turn, now);
@@ -171,8 +177,11 @@ impl Engine {
     /// The last words: a view of what is under way for whoever comes next, and a line in the daemon's history.
     pub(super) async fn depart(&mut self) -> Farewell {
         let usual = || Departure::new(Leave::Stop, Cause::Command, "nothing is left to do");
-        // A loop that could not store its last turn has not heard the word.
-        let told = self.life.departure.take().or_else(|| self.word.get().cloned());
+        // A loop that could not store its last turn has not heard the word; one that was told how in another way has.
+        let told = match (self.life.departure.take(), self.word.get().cloned()) {
+            (Some(departure), Some(word)) => Some(Departure { how: departure.how, ..word }),
+            (departure, word) => departure.or(word),
+        };
         let stopped = self.shutdown.is_cancelled().then_some(Leave::Stop);
         let ordered = told.as_ref().map(|departure| departure.how).or(stopped);
         let departure = told.unwrap_or_else(usual);
@@ -201,12 +210,11 @@ impl Engine {
     }
 
     async fn write_manifest(&self, departure: &Departure, now: Timestamp) {
-        let runs = self.world.runs.values().cloned().map(|run| {
-            let place = self.world.tasks.get(&run.task).and_then(|task| task.place.as_deref().cloned());
-            (run, place)
-        });
-        let (doors, runs, departure) = (self.doors.clone(), runs.collect(), departure.clone());
-        let written = tokio::task::spawn_blocking(move || recovery::write(&doors, &departure, runs, now));
+        let place_of = |run: &Run| self.world.tasks.get(&run.task).and_then(|task| task.place.as_deref());
+        let runs = self.world.runs.values().map(|run| (run, place_of(run)));
+        let under_way = UnderWay::of(runs, self.world.tasks.values().map(AsRef::as_ref));
+        let (doors, departure) = (self.doors.clone(), departure.clone());
+        let written = tokio::task::spawn_blocking(move || recovery::write(&doors, &departure, under_way, now));
         match tokio::time::timeout(LAST_WORDS, written).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(error))) => tracing::warn!(%error, "the recovery manifest is not written"),

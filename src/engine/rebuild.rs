@@ -10,6 +10,7 @@ mod traces;
 
 pub use report::{Asked, Report};
 
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, FsError};
 use crate::config::home::Home;
 use crate::domain::ids::TaskId;
@@ -54,7 +55,9 @@ pub async fn rebuild(
     now: Timestamp,
     cause: &str,
 ) -> Result<Report, RebuildError> {
+    point!("rebuild.before");
     let kept = keep(home, now)?;
+    point!("rebuild.kept");
     let read = kept.join("reading");
     copy_beside(&kept.join(KEPT), &read)?;
     let mut gathered = traces::gather(home, environment).await;
@@ -76,10 +79,14 @@ pub async fn rebuild(
     }
     journal.leave().await;
     drop(journal);
+    point!("rebuild.made");
     swap(home, &made)?;
+    point!("rebuild.placed");
     // Before the report: with it the work is done, and a mark that stays would have it done once more.
     believe(home)?;
+    point!("rebuild.believed");
     report.write(&kept)?;
+    point!("rebuild.after");
     Ok(report)
 }
 
@@ -166,8 +173,10 @@ fn remove(journal: &Path) {
 fn swap(home: &Home, made: &Path) -> Result<(), RebuildError> {
     let journal = home.journal();
     remove(&journal);
+    point!("rebuild.removed");
     for (from, to) in files_of(made).iter().zip(files_of(&journal)).rev() {
         fs::move_aside(from, &to)?;
+        point!("rebuild.part");
     }
     fs::sync_dir(&home.state())?;
     Ok(())

@@ -7,7 +7,7 @@ use crate::adapters::fs::{self, Durability, FsError};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::service::{Departure, Leave};
-use crate::domain::task::{Phase, Run, Workplace};
+use crate::domain::task::{NextRun, Phase, Run, State, Task, Workplace};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -34,6 +34,62 @@ pub(super) struct Manifest {
     pub why: String,
     /// Runs that had not ended.
     pub runs: Vec<ManifestRun>,
+    /// Tasks whose run was interrupted for the shutdown, and that go on by themselves.
+    #[serde(default)]
+    pub interrupted: Vec<ManifestTask>,
+}
+
+/// A task whose run was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ManifestTask {
+    /// Its number.
+    pub task_id: TaskId,
+    /// The attempt that goes on.
+    pub attempt: u32,
+    /// Agent.
+    pub agent: Option<String>,
+    /// The conversation in which it goes on, in the CLI's own terms; without one it begins again in its worktree.
+    pub conversation: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// Its checkout.
+    pub worktree: Option<PathBuf>,
+}
+
+impl ManifestTask {
+    /// `None` for a task that does not go on after a shutdown.
+    fn of(task: &Task) -> Option<Self> {
+        let State::Routed { next: NextRun::Resumed { .. }, .. } = &task.state else { return None };
+        let (branch, worktree) = task.place.as_deref().map(|p| (p.branch.clone(), p.worktree.clone())).unzip();
+        Some(Self {
+            task_id: task.id,
+            attempt: task.attempts,
+            agent: task.route.as_ref().map(|route| route.agent.clone()),
+            conversation: task.conversation.as_ref().map(|talk| talk.session_id.clone()),
+            branch,
+            worktree,
+        })
+    }
+}
+
+/// What is under way when an engine leaves.
+#[derive(Debug, Default)]
+pub(super) struct UnderWay {
+    runs: Vec<(Run, Option<Workplace>)>,
+    interrupted: Vec<ManifestTask>,
+}
+
+impl UnderWay {
+    /// Of these runs and tasks.
+    pub(super) fn of<'a>(
+        runs: impl Iterator<Item = (&'a Run, Option<&'a Workplace>)>,
+        tasks: impl Iterator<Item = &'a Task>,
+    ) -> Self {
+        Self {
+            runs: runs.map(|(run, place)| (run.clone(), place.cloned())).collect(),
+            interrupted: tasks.filter_map(ManifestTask::of).collect(),
+        }
+    }
 }
 
 /// A run that had not ended.
@@ -83,12 +139,7 @@ pub(super) fn remove(path: &Path) {
 }
 
 /// Writes it, whole or not at all. Blocking.
-pub(super) fn write(
-    doors: &Doors,
-    departure: &Departure,
-    runs: Vec<(Run, Option<Workplace>)>,
-    now: Timestamp,
-) -> Result<(), FsError> {
+pub(super) fn write(doors: &Doors, departure: &Departure, under_way: UnderWay, now: Timestamp) -> Result<(), FsError> {
     let manifest = Manifest {
         version: VERSION,
         orch_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -96,7 +147,8 @@ pub(super) fn write(
         written_at: now,
         how: departure.how,
         why: departure.why.clone(),
-        runs: runs.into_iter().map(|(run, place)| of_run(doors, run, place)).collect(),
+        runs: under_way.runs.into_iter().map(|(run, place)| of_run(doors, run, place)).collect(),
+        interrupted: under_way.interrupted,
     };
     // Plain data; it always serializes.
     let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();

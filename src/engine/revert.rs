@@ -2,6 +2,7 @@
 //! Nothing is rewritten, and nothing is lost: the branch gets its work anew on top of that, for whoever goes on with it.
 
 use super::integrate::{Attempt, MOVES_FOLLOWED, Queue, ask, later};
+use crate::adapters::crash::point;
 use crate::adapters::git::{Merged, RevertRequest};
 use crate::domain::event::IntegrationProblem;
 use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
@@ -19,7 +20,9 @@ pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, Integrat
                 break;
             }
             Ok(commit) => {
+                point!("revert.brought");
                 restore(queue, &commit).await;
+                point!("revert.restored");
                 let (mode, state) = (IntegrateMode::Merge, IntegrationState::Reverted);
                 result = Ok(Integration { mode, state, commit: Some(commit) });
                 break;
@@ -27,6 +30,7 @@ pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, Integrat
         }
     }
     queue.clear().await;
+    point!("revert.after");
     result
 }
 
@@ -36,7 +40,10 @@ async fn attempt(queue: &Queue<'_>, merge: &str) -> Result<String, Attempt> {
     let request = RevertRequest { merge, base: &queue.base, scratch: &queue.scratch, message: &message };
     match queue.repo.revert_candidate(&request).await {
         Ok(Merged::Already { commit, .. }) => Ok(commit),
-        Ok(Merged::Ready(candidate)) => Ok(queue.bring(&candidate, "without it").await?.commit),
+        Ok(Merged::Ready(candidate)) => {
+            point!("revert.before");
+            Ok(queue.bring(&candidate, "without it").await?.commit)
+        }
         Err(error) => Err(queue.problem(error).into()),
     }
 }

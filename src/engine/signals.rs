@@ -50,7 +50,12 @@ pub struct Signals {
 impl Signals {
     /// Has the engine leave at once, and write down why. The first word counts.
     pub fn leave(&self, departure: Departure) {
-        self.word.get_or_init(|| departure);
+        self.remember(departure);
         self.shutdown.cancel();
+    }
+
+    /// Why the engine leaves, for the history, where it is told in another way. The first word counts.
+    pub fn remember(&self, departure: Departure) {
+        self.word.get_or_init(|| departure);
     }
 }

@@ -21,6 +21,7 @@ use crate::domain::route::Complexity;
 use crate::domain::strategy::{Candidate, Case, Strategy, parse_share};
 use crate::domain::task::Task;
 use crate::domain::task_type::TaskType;
+use crate::domain::time::to_the_second;
 use crate::domain::track_record::{Sample, Weights, record};
 use crate::store::journal::Project;
 use jiff::{SignedDuration, Timestamp};
@@ -88,7 +89,7 @@ fn is_good(then: Timestamp, now: Timestamp) -> bool {
 pub(super) fn book(doors: &Doors, config: &Config, observed: &Probes, now: Timestamp) -> ModelBook {
     let probes = newer(probes::load(&doors.home.providers_file()), observed);
     ModelBook::look(config, &doors.environment, probes, now, &|id, probe| {
-        let until = probe.verdict.until.map(|until| format!(" until {until}")).unwrap_or_default();
+        let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
         format!("{id} {}{until}", probe.verdict.why)
     })
 }

@@ -95,6 +95,24 @@ async fn what_is_done_while_it_is_moved_aside_brings_it_back() {
     assert_eq!(yard.inside(&worktree).git(["status", "--porcelain"]), "?? late.txt");
 }
 
+#[tokio::test]
+async fn a_build_cache_that_worktrees_share_stays() {
+    let yard = Yard::new().await;
+    let worktree = yard.worktree(1).await;
+    let shared = tempfile::tempdir().unwrap();
+    let object = shared.path().join("object.bin");
+    crate::kit::write_file(&object, "built once\n");
+    let inside = worktree.path.join("cache");
+    std::fs::create_dir_all(&inside).unwrap();
+    // As cargo, pnpm and ccache share what they have built: by a link to the directory, or to each file.
+    std::os::unix::fs::symlink(shared.path(), inside.join("shared")).unwrap();
+    std::fs::hard_link(&object, inside.join("object.bin")).unwrap();
+    let retired = yard.retire(&worktree, &policy()).await;
+    assert!(matches!(retired, Retired::Gone { .. }) && !worktree.path.exists(), "{retired:?}");
+    assert_eq!(crate::kit::read_file(&object), "built once\n");
+    yard.assert_sound();
+}
+
 /// Stops a removal where `stop` panics, as a kill would.
 async fn cut_short(yard: &Yard, worktree: &Worktree, calls: usize) {
     let (repo, worktree, aside) = (yard.repo.clone(), worktree.clone(), yard.aside());

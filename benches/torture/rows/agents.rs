@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 /// The row.
 pub const ROW: Row = Row {
     id: "R12",
+    code: file!(),
     fault: "agent hangs, ignores TERM, leaves daemons behind (double fork, own session, empty environment), forks 300 children (full form: once 10,000), ends before its first line",
     goal: "within grace (5 s) + 1 s of the cancel nothing of the task runs, everything else does",
     run: Run::Trials { quick: 5, full: 100, run },

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The row.
 pub const ROW: Row = Row {
     id: "R16",
+    code: file!(),
     fault: "the router's model answers with broken JSON, unknown agents, a megabyte, injected fields, other shapes, or not \
             in time",
     goal: "no panic, always a route, agent and model always from the configured lists, tools never widened",

@@ -12,6 +12,7 @@ use std::sync::Mutex;
 /// The row.
 pub const ROW: Row = Row {
     id: "R18",
+    code: file!(),
     fault: "agents that spend from one budget at the same time tell their cost late, out of order, twice or never; the daemon is killed meanwhile",
     goal: "no more is begun than the budget and one run for each slot; the books are the sum of what was told; what waits says so, and goes on with a higher budget",
     run: Run::Trials { quick: 24, full: 256, run },

@@ -18,6 +18,7 @@ use std::time::Duration;
 /// The row.
 pub const ROW: Row = Row {
     id: "R22",
+    code: file!(),
     fault: "channels: 429, 5xx, cut answers, refusals (bot kicked), closed gateways, repeated and shuffled updates, messages above the limits, `kill -9` of the daemon; three channels down while 700 notices come",
     goal: "each event is shown once in each channel, or counted there as left out; each order of a person is carried out once; 500 wait at most",
     run: Run::Trials { quick: 10, full: 600, run },

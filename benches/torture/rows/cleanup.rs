@@ -7,6 +7,7 @@ use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 /// The row.
 pub const ROW: Row = Row {
     id: "R20",
+    code: file!(),
     fault: "clean-up of worktrees that are dirty, untracked, unpushed, stashed, detached, rebasing, bisecting, locked, with \
             repositories inside, at work, and mixtures of these",
     goal: "no commit and no edit is lost; what holds nothing goes",

@@ -7,6 +7,7 @@ use crate::simulator::{Wanted, simulate};
 /// The row.
 pub const ROW: Row = Row {
     id: "R14",
+    code: file!(),
     fault: "the wall clock jumps by ± 90 s, 1 h (as at the change of summer time), a day, 40 days, a year; the machine \
             sleeps for a minute, an hour, 8 h; providers answer 429 for an hour meanwhile",
     goal: "nothing is too slow that was not, no wait gets longer, no attempt is counted for it",
@@ -18,7 +19,10 @@ const FIRST: u64 = 14_000_000;
 
 fn run(times: usize, size: Size) -> Tally {
     let told = simulate(Wanted { worlds: "clocks", seeds: times, first: FIRST, twice: false }, size);
-    let note =
-        format!("simulated, {:.0} days; the runner's own limits go by a clock that stands still in sleep", told.days);
+    let note = format!(
+        "simulated, {:.0} days, {}; the runner's own limits go by a clock that stands still in sleep",
+        told.days,
+        told.speed()
+    );
     Tally { times: usize::try_from(told.seeds).unwrap_or_default(), findings: told.findings, note }
 }

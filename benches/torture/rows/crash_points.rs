@@ -1,6 +1,8 @@
 //! R1: the process dies at each named point. The points are those of `orch::adapters::crash`; how often each is passed
 //! in the play is found out first, and each pass is a trial.
 
+mod orders;
+
 use crate::check::{self, Allowed};
 use crate::kit::read_file;
 use crate::kit::wait::{self, RUN};
@@ -15,6 +17,7 @@ use std::time::Duration;
 /// The row.
 pub const ROW: Row = Row {
     id: "R1",
+    code: file!(),
     fault: "`kill -9` at every crash point, before and after each durable write and each effect",
     goal: "each point is reached; at most the run that died is done again",
     run: Run::Trials { quick: 1, full: 10, run },
@@ -49,6 +52,17 @@ const ELSEWHERE: &[(&str, Play)] = &[
     ("outbox.noted", Play::Told),
 ];
 
+/// Families of points that are passed where a person orders something, by how their names begin.
+const ORDERED: &[(&str, Play)] = &[
+    ("revert.", Play::Revert),
+    ("gc.", Play::CleanUp),
+    ("command.", Play::Command),
+    ("mend.", Play::Mend),
+    ("backup.", Play::Backup),
+    ("restore.", Play::Restore),
+    ("rebuild.", Play::Rebuild),
+];
+
 /// Tasks whose end is told in a channel: each is a pass of its points.
 const TOLD: usize = 3;
 
@@ -65,14 +79,30 @@ enum Play {
     RunnerDies,
     /// The worktree cannot be made.
     NoWorktree,
-    /// An editor saves in the millisecond between two system calls: row R10.
+    /// An editor saves again and again, until it hits the millisecond between two system calls.
     Race,
+    /// A merge is taken back.
+    Revert,
+    /// Worktrees are cleaned up.
+    CleanUp,
+    /// A job's command.
+    Command,
+    /// `orch doctor --fix`.
+    Mend,
+    /// `orch backup`.
+    Backup,
+    /// `orch restore`.
+    Restore,
+    /// A damaged journal.
+    Rebuild,
     /// What happens is told in a channel.
     Told,
 }
 
 fn play_of(point: &str) -> Play {
-    ELSEWHERE.iter().find(|(name, _)| *name == point).map_or(Play::Standard, |(_, play)| *play)
+    let alone = ELSEWHERE.iter().find(|(name, _)| *name == point);
+    let family = || ORDERED.iter().find(|(begin, _)| point.starts_with(begin));
+    alone.or_else(family).map_or(Play::Standard, |(_, play)| *play)
 }
 
 /// One trial: which point, at which pass.
@@ -90,7 +120,6 @@ fn run(times: usize, size: Size) -> Tally {
         let most = passes.get(*point).copied().unwrap_or(known).min(times);
         deaths.extend((0..times).map(|time| Death { point, pass: time % most + 1 }));
     }
-    deaths.retain(|death| play_of(death.point) != Play::Race);
     let mut tally = trials(deaths.len(), 5, |number| die(&deaths[number]));
     tally.note = format!("{} points", POINTS.len());
     tally
@@ -125,7 +154,14 @@ fn die(death: &Death) -> Findings {
         Play::RunnerDies => runner_dies(&told),
         Play::NoWorktree => no_worktree(&told),
         Play::Told => in_a_channel(&told),
-        Play::Race => Vec::new(),
+        Play::Race => orders::race(&told),
+        Play::Revert => orders::revert(&told),
+        Play::CleanUp => orders::clean_up(&told),
+        Play::Command => orders::command(&told),
+        Play::Mend => orders::mend(&told),
+        Play::Backup => orders::backup(&told),
+        Play::Restore => orders::restore(&told),
+        Play::Rebuild => orders::rebuild(&told),
     };
     found.into_iter().map(|one| finding(one.broken, format!("at {told}: {}", one.text))).collect()
 }

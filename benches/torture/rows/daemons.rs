@@ -11,6 +11,7 @@ use std::time::Duration;
 /// Ten at once.
 pub const TEN: Row = Row {
     id: "R8",
+    code: file!(),
     fault: "ten daemons started at the same moment",
     goal: "exactly one leads, the others say so and leave",
     run: Run::Trials { quick: 3, full: 200, run: ten },
@@ -18,6 +19,7 @@ pub const TEN: Row = Row {
 /// Two at once, very often.
 pub const TWO: Row = Row {
     id: "R8",
+    code: file!(),
     fault: "two daemons started at the same moment",
     goal: "exactly one leads, the other says so and leaves",
     run: Run::Trials { quick: 5, full: 1000, run: two },
@@ -25,6 +27,7 @@ pub const TWO: Row = Row {
 /// One that sleeps.
 pub const ASLEEP: Row = Row {
     id: "R8",
+    code: file!(),
     fault: "a daemon is stopped (SIGSTOP), its lock is taken away, another one leads; it wakes",
     goal: "the woken one writes nothing any more and leaves",
     run: Run::Trials { quick: 2, full: 100, run: asleep },

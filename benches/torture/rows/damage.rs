@@ -24,6 +24,7 @@ mod random;
 /// All of a home, opened in this process.
 pub const HOME: Row = Row {
     id: "R5",
+    code: file!(),
     fault: "the journal, its log, tasks.yml, sidecars, reports: cut, zeroed, a bit flipped, one to three times",
     goal: "what was stored is there, or is told to be lost; no number is given out twice, nothing done is done again",
     run: Run::Trials { quick: 50, full: 10_000, run: homes },
@@ -31,6 +32,7 @@ pub const HOME: Row = Row {
 /// tasks.yml, with the real program.
 pub const FILE: Row = Row {
     id: "R5",
+    code: file!(),
     fault: "tasks.yml: cut, zeroed, a bit flipped; orch is asked",
     goal: "no task changes or goes without a word",
     run: Run::Trials { quick: 20, full: 1000, run: files },
@@ -38,6 +40,7 @@ pub const FILE: Row = Row {
 /// The index, with the real program.
 pub const INDEX: Row = Row {
     id: "R5",
+    code: file!(),
     fault: "the search index: cut, zeroed, a bit flipped; orch is asked to find a word",
     goal: "no panic; what is found is there; a damaged index is told, or missing",
     run: Run::Trials { quick: 20, full: 1000, run: indexes },

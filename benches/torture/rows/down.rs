@@ -9,6 +9,7 @@ use serde_json::Value;
 /// The row.
 pub const ROW: Row = Row {
     id: "R6",
+    code: file!(),
     fault: "the daemon is away past the end of its agents, which end with 0, 1, 137 and 143",
     goal: "exact exit code and whole output on return, nothing is run again for it",
     run: Run::Trials { quick: 1, full: 50, run },

@@ -6,18 +6,21 @@ use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, pause, 
 use crate::shop::{Job, MARKS, Shop};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Saves beside orch's own writes.
 pub const RACES: Row = Row {
     id: "R10",
-    fault: "an editor saves `tasks.yml` (rename, or truncate and write) beside orch's own writes",
+    code: file!(),
+    fault: "two editors save `tasks.yml` (rename, or truncate and write) beside orch's own writes",
     goal: "no comment, no new task, no status is lost",
-    run: Run::Trials { quick: 40, full: 1000, run: races },
+    run: Run::Trials { quick: 40, full: 10_000, run: races },
 };
 /// The file is not what it should be.
 pub const BROKEN: Row = Row {
     id: "R10",
+    code: file!(),
     fault: "`tasks.yml` invalid, deleted, empty, a directory, a link to elsewhere, with CRLF; put right later",
     goal: "what runs goes on, nothing is cancelled, the person's bytes stay",
     run: Run::Trials { quick: 6, full: 120, run: broken },
@@ -29,49 +32,82 @@ fn jobs(count: usize) -> Vec<Job> {
     (0..count).map(|number| Job::plain(&format!("f{number}"), "wait 200ms")).collect()
 }
 
-fn races(times: usize, _: Size) -> Tally {
-    let each = 20;
-    let mut tally = trials(times.div_ceil(each), 3, |trial| race(trial, each));
+fn races(times: usize, size: Size) -> Tally {
+    let each = if size == Size::Full { 100 } else { 20 };
+    let mut tally = trials(times.div_ceil(2 * each), 3, |trial| race(trial, each));
     tally.times = times;
     tally
 }
 
-/// An editor that reads, changes one thing, and saves; again and again.
+/// What two editors have put into the file.
+#[derive(Default)]
+struct Put {
+    comments: Vec<String>,
+    jobs: Vec<Job>,
+}
+
+/// Two editors, each of which reads, changes one thing, and saves, again and again, each so many times.
 fn race(trial: usize, saves: usize) -> Findings {
-    let mut dice = Dice::new(trial as u64 + 6000);
     let mut jobs = jobs(4);
     let shop = Shop::open(&jobs, CONFIG);
     let mut daemon = shop.orch_program().args(["serve"]).start();
     wait::wait_until("an agent", RUN, || !shop.started().is_empty());
-    let mut comments = Vec::new();
-    for save in 0..saves {
-        dice.pause(150);
-        let mut text = shop.sealed.read_tasks();
-        if save % 7 == 3 {
-            let job = Job::plain(&format!("late{save}"), "");
-            text = format!("{}\n{}", text.trim_end(), job.entry());
-            jobs.push(job);
-        } else {
-            let comment = format!("# thought {save}");
-            text = format!("{comment}\n{text}");
-            comments.push(comment);
+    let (turn, put) = (Mutex::new(()), Mutex::new(Put::default()));
+    std::thread::scope(|scope| {
+        for editor in 0..2 {
+            let dice = Dice::new((2 * trial + editor) as u64 + 6000);
+            let (shop, turn, put) = (&shop, &turn, &put);
+            scope.spawn(move || edit(shop, editor, saves, dice, turn, put));
         }
-        if dice.below(2) == 0 {
-            shop.save_tasks(&text);
-        } else {
-            rewrite(&shop.sealed.tasks_file(), &text, &mut dice);
-        }
-    }
+    });
+    let put = put.into_inner().expect("no editor panics");
+    jobs.extend(put.jobs);
     let mut found = shop.until_done(jobs.len(), RUN);
     daemon.signal(rustix::process::Signal::TERM);
     assert!(wait::poll(SOON, || (!daemon.is_running()).then_some(())).is_some(), "the daemon leaves");
     shop.until_idle(&[]).finish(RUN);
     let text = shop.sealed.read_tasks();
-    for comment in comments.iter().filter(|comment| !text.lines().any(|line| line == **comment)) {
+    for comment in put.comments.iter().filter(|comment| !text.lines().any(|line| line == **comment)) {
         found.push(finding(Broken::Lost, format!("{comment:?} is gone from tasks.yml:\n{text}")));
     }
     found.extend(check::all(&shop, &jobs, Allowed::default()));
     found
+}
+
+/// One of the editors. As editors do, it does not save over what another has saved since it read, but reads again; nobody
+/// looks at a file that the other one is still writing. For orch nobody waits.
+fn edit(shop: &Shop, editor: usize, saves: usize, mut dice: Dice, turn: &Mutex<()>, put: &Mutex<Put>) {
+    for save in 0..saves {
+        let job = (save % 20 == 3).then(|| Job::plain(&format!("late{editor}-{save}"), ""));
+        let comment = format!("# thought {save} of editor {editor}");
+        let is_saved = |dice: &mut Dice| {
+            let read = {
+                let _nobody_writes = turn.lock().expect("no editor panics");
+                shop.sealed.read_tasks()
+            };
+            dice.pause(40);
+            let text = match &job {
+                Some(job) => format!("{}\n{}", read.trim_end(), job.entry()),
+                None => format!("{comment}\n{read}"),
+            };
+            let _my_turn = turn.lock().expect("no editor panics");
+            if shop.sealed.read_tasks() != read {
+                return None;
+            }
+            if dice.below(2) == 0 {
+                shop.save_tasks(&text);
+            } else {
+                rewrite(&shop.sealed.tasks_file(), &text, dice);
+            }
+            Some(())
+        };
+        wait::wait_some("a save", RUN, || is_saved(&mut dice));
+        let mut put = put.lock().expect("no editor panics");
+        match job {
+            Some(job) => put.jobs.push(job),
+            None => put.comments.push(comment),
+        }
+    }
 }
 
 /// Saves as an editor that opens the file it has and writes it anew, in two portions.

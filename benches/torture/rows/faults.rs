@@ -14,6 +14,7 @@ use std::time::Duration;
 /// One call fails.
 pub const ONE: Row = Row {
     id: "R3",
+    code: file!(),
     fault: "the n-th call of the file system that orch makes fails with EIO, ENOSPC, EMFILE, EINTR or half a write: add, the whole way of a task, migration",
     goal: "no panic; an error names its path; nothing needs a person",
     run: Run::Trials { quick: 24, full: 6000, run: one },
@@ -21,6 +22,7 @@ pub const ONE: Row = Row {
 /// All fail, until it is mended.
 pub const LASTING: Row = Row {
     id: "R3",
+    code: file!(),
     fault: "from its n-th call on the disk is full, or everything is read-only, for a while",
     goal: "orch goes on by itself when there is room, or had said what is wrong",
     run: Run::Trials { quick: 4, full: 400, run: lasting },

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 /// The row.
 pub const ROW: Row = Row {
     id: "R19",
+    code: file!(),
     fault: "git: `index.lock` left in the worktree, branch moved, worktree deleted under the agent, `git gc` during a run, base force-moved, ten worktrees at once",
     goal: "`git fsck` clean, no commit out of reach, the person's branches untouched",
     run: Run::Trials { quick: 6, full: 120, run },

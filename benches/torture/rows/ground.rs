@@ -11,6 +11,7 @@ use std::path::Path;
 /// The repository is elsewhere for a while.
 pub const MOVED: Row = Row {
     id: "R19",
+    code: file!(),
     fault: "the repository is moved away while an agent works, while it is judged, and before it starts; and comes back",
     goal: "the work is kept, what waits says so, all is done afterwards",
     run: Run::Trials { quick: 3, full: 60, run: moved },
@@ -18,6 +19,7 @@ pub const MOVED: Row = Row {
 /// Everything is slow.
 pub const SLOW: Row = Row {
     id: "slow",
+    code: file!(),
     fault: "every git and tmux command takes 0.3 s more (a hundred times as long), the daemon is killed meanwhile",
     goal: "nobody is asked for that, nothing is started twice",
     run: Run::Trials { quick: 1, full: 10, run: slow },

@@ -28,7 +28,7 @@ pub const ALL: Row = row(
 );
 
 const fn row(fault: &'static str, goal: &'static str, quick: usize, full: usize, run: fn(usize, Size) -> Tally) -> Row {
-    Row { id: "R2", fault, goal, run: Run::Trials { quick, full, run } }
+    Row { id: "R2", code: file!(), fault, goal, run: Run::Trials { quick, full, run } }
 }
 
 /// Attempts enough for every kill to hit the same task.

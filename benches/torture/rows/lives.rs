@@ -6,6 +6,7 @@ use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 /// The row.
 pub const ROW: Row = Row {
     id: "R17",
+    code: file!(),
     fault: "every order of twelve events in the life of a task, and long lives at random: failures of every class, \
             refusals, late reports, people",
     goal: "attempts within the limit, no more than 60 runs that nobody asked for, every state can reach an end",

@@ -15,6 +15,7 @@ use tempfile::TempDir;
 /// Death on the way.
 pub const DEATHS: Row = Row {
     id: "R21",
+    code: file!(),
     fault: "`kill -9` at each write to the disk while a journal of each earlier version is brought to the present one",
     goal: "a journal of some version, whole, and the next command finds everything",
     run: Run::Trials { quick: 16, full: 5000, run: deaths },
@@ -22,6 +23,7 @@ pub const DEATHS: Row = Row {
 /// Back by a version.
 pub const NEWER: Row = Row {
     id: "R21",
+    code: file!(),
     fault: "a journal of the next version is opened by this orch",
     goal: "refused with what to do, and not a byte changes",
     run: Run::Trials { quick: 4, full: 4, run: newer },

@@ -14,6 +14,7 @@ use std::time::Instant;
 /// The row.
 pub const ROW: Row = Row {
     id: "R15",
+    code: file!(),
     fault: "provider: connection refused, name unknown, cut in the middle, 5xx, overloaded, 429 with and without a time, silent after a first failure; the router's provider refuses or hangs",
     goal: "no attempt is charged, each wait has its reason, other agents work meanwhile, all is done afterwards",
     run: Run::Trials { quick: 10, full: 60, run },

@@ -8,6 +8,7 @@ use std::time::Duration;
 /// The row.
 pub const ROW: Row = Row {
     id: "R26",
+    code: file!(),
     fault: "tasks.yml, configuration, lines of agents, escape sequences and HTTP requests, spoilt: cut, doubled, flipped, \
             very deep, very long, no text at all",
     goal: "no crash, nothing above a second or above 64 MB of memory",

@@ -22,6 +22,7 @@ use std::time::Duration;
 /// Looked at offline.
 pub const CUTS: Row = Row {
     id: "R4",
+    code: file!(),
     fault: "the power is cut after any call of the file system: what was not flushed is lost, kept, zeros, torn, names and bytes apart",
     goal: "every task and every end that was told is there; the journal opens without a rebuild; tasks.yml is whole",
     run: Run::Trials { quick: 120, full: 10_000, run: cuts },
@@ -29,6 +30,7 @@ pub const CUTS: Row = Row {
 /// In earnest.
 pub const LIVE: Row = Row {
     id: "R4",
+    code: file!(),
     fault: "the power is cut under a daemon and its runs, the disk loses what was not flushed, and a daemon goes on",
     goal: "what ran is done again at most",
     run: Run::Trials { quick: 2, full: 100, run: live },

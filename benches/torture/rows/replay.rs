@@ -8,6 +8,7 @@ use crate::row::{Broken, Row, Run, Size, Tally, finding, trials};
 /// The row.
 pub const ROW: Row = Row {
     id: "R25",
+    code: file!(),
     fault: "journals of each stored version (`tests/fixtures/journals`), whole and in parts, opened by this orch",
     goal: "all that was said is said, in the same words; that the engine goes on with them: `tests/it/journal/versions.rs`",
     run: Run::Trials { quick: 27, full: 2000, run },

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 /// The row.
 pub const ROW: Row = Row {
     id: "R23",
+    code: file!(),
     fault: "one daemon does task after task",
     goal: "memory, descriptors and zombies do not grow while the person keeps `tasks.yml` tidy (what is read at once is as large as that file); 24 h in real time are not tried",
     run: Run::Trials { quick: 24, full: 2000, run },

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 /// The row.
 pub const ROW: Row = Row {
     id: "R27",
+    code: file!(),
     fault: "daemon at nice 19 beside 2 × cores burners that outweigh it five to one; 256 descriptors, and 400 connections that say nothing; address space limited",
     goal: "only slower; what cannot be done has a reason",
     run: Run::Trials { quick: 3, full: 30, run },

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 /// The row.
 pub const ROW: Row = Row {
     id: "R13",
+    code: file!(),
     fault: "agent prints megabytes at full speed, a line of 10 MB, NUL, invalid UTF-8, escape sequences; one watcher reads 1 kB/s",
     goal: "daemon below 64 MB, the transcript complete or its gap marked, the other watcher has all of it",
     run: Run::Trials { quick: 4, full: 1000, run },

@@ -10,6 +10,7 @@ use serde_json::json;
 /// The row.
 pub const ROW: Row = Row {
     id: "R9",
+    code: file!(),
     fault: "the number of a dead runner, wherever it is written, belongs to a living stranger now",
     goal: "no stranger is signalled",
     run: Run::Trials { quick: 2, full: 100, run },

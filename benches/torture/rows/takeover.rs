@@ -19,6 +19,7 @@ use std::time::Duration;
 /// The row.
 pub const ROW: Row = Row {
     id: "R7",
+    code: file!(),
     fault: "another daemon in the place of the first (`serve --replace`, SIGHUP, SIGTERM and start), its program exchanged or deleted on the disk, under agents at work",
     goal: "no agent is disturbed, watchers see every line once, 500 ms without service",
     run: Run::Trials { quick: 10, full: 200, run },

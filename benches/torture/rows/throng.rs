@@ -14,6 +14,7 @@ use std::time::Instant;
 /// Tasks.
 pub const TASKS: Row = Row {
     id: "many",
+    code: file!(),
     fault: "tasks come at the same time from `orch task add`, the API and one save of `tasks.yml`; the daemon is killed meanwhile",
     goal: "each is there once, in the journal and in the file; 10,000 in a minute",
     run: Run::Trials { quick: 300, full: 10_000, run: tasks },
@@ -21,6 +22,7 @@ pub const TASKS: Row = Row {
 /// Agents.
 pub const AGENTS: Row = Row {
     id: "many",
+    code: file!(),
     fault: "agents at work at the same time, all ending at once",
     goal: "200 on two cores: each starts once, all are merged",
     run: Run::Trials { quick: 12, full: 200, run: agents },

@@ -12,6 +12,7 @@ use std::time::Duration;
 /// What is done to it.
 pub const ROW: Row = Row {
     id: "R11",
+    code: file!(),
     fault: "tmux: socket unlinked, session renamed, closed, resized to 1×1, typed into; tmux missing at the start",
     goal: "the task is done, at most the run whose pane was closed again; other tasks are untouched",
     run: Run::Trials { quick: 6, full: 120, run },

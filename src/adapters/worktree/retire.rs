@@ -5,6 +5,7 @@
 
 use super::WorktreeError;
 use super::survey::{Subject, blocking};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Call, Checkout, GitError, Presence, Repo, same_place};
 use crate::domain::gc::{Branch, Keep, Policy, Reason, Verdict, decide};
@@ -113,10 +114,13 @@ impl Repo {
                 return Ok(Retired::Kept(keep));
             }
             self.forget(subject.path).await?;
+            point!("gc.forgotten");
             let branch = if branch == Branch::Goes { self.drop_branch(subject).await? } else { branch };
             (bytes, branch)
         };
+        point!("gc.unbound");
         clear(aside, &key).await?;
+        point!("gc.after");
         Ok(Retired::Gone { bytes, branch })
     }
 
@@ -167,12 +171,16 @@ impl Repo {
             let detail = format!("an earlier removal was cut short: {}", aside.0.display());
             return Ok(Some(Keep { reason: Reason::Unknown, detail }));
         }
+        point!("gc.before");
         write_record(aside, key, &record)?;
+        point!("gc.recorded");
         fs::move_aside(subject.path, &held).map_err(failed(subject.path))?;
+        point!("gc.held");
         let moved = Checkout { work_tree: held.clone(), ..checkout.clone() };
         let looked = self.look(&moved, subject, policy, may).await;
         if let Ok(Ok(_)) = looked {
             fs::move_aside(&held, &aside.file(GONE, key)).map_err(failed(&held))?;
+            point!("gc.free");
             return Ok(None);
         }
         fs::move_aside(&held, subject.path).map_err(failed(&held))?;
@@ -289,6 +297,7 @@ fn key_of(repo: &Repo, path: &Path) -> String {
 async fn clear(aside: Aside<'_>, key: &str) -> Result<(), GitError> {
     let gone = aside.file(GONE, key);
     blocking(move || delete(&gone)).await??;
+    point!("gc.deleted");
     remove_record(aside, key)
 }
 

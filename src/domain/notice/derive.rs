@@ -224,7 +224,12 @@ pub fn summary(
     spent: Option<Usd>,
 ) -> Notice {
     let count = |kind: &str| counts.get(kind).copied().unwrap_or(0);
-    let mut text = format!("{} done, {} added, {} runs", count("done"), count("task_added"), count("run_launched"));
+    let mut text = format!(
+        "{} done, {} added, {} runs",
+        count("done"),
+        count("task_added") + count("task_made"),
+        count("run_launched")
+    );
     if let Some(spent) = spent {
         text.push_str(&format!(", ${:.2} spent", spent.dollars()));
     }

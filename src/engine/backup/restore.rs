@@ -2,6 +2,7 @@
 //! the way is moved aside, and never removed. A restore that was cut short is known by its mark, and is done again.
 
 use super::{DIRECTORIES, FILES, JOURNAL, Manifest, archive, sidecar_of};
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::adapters::git::{Git, Repo};
 use crate::config::home::Home;
@@ -265,10 +266,12 @@ fn exchange(
     aside: Option<&Path>,
 ) -> Result<(), RestoreError> {
     fs::write_private(&mark(home), file.display().to_string().as_bytes(), Durability::Synced)?;
+    point!("restore.marked");
     if let Some(aside) = aside {
         for path in set_aside {
             let Ok(below) = path.strip_prefix(home.root()) else { continue };
             move_below(path, &aside.join(below))?;
+            point!("restore.set_aside");
         }
     }
     for (name, path) in archive::entries_of(stage) {
@@ -279,15 +282,20 @@ fn exchange(
         }
     }
     fs::sync_dir(&home.state())?;
-    Ok(fs::sync_dir(home.root())?)
+    fs::sync_dir(home.root())?;
+    point!("restore.placed");
+    Ok(())
 }
 
 /// Everything is in its place. What was known of damage is known of the journal that was moved aside: while it stood, the
 /// next start would make a journal of that one and put it over the restored one.
 fn finish(home: &Home, now: Timestamp) -> Result<(), RestoreError> {
     rebuild::supersede(home, "a restore", now)?;
+    point!("restore.superseded");
     std::fs::remove_file(mark(home)).map_err(|source| FsError::Io { action: "remove", path: mark(home), source })?;
-    Ok(fs::sync_dir(&home.state())?)
+    fs::sync_dir(&home.state())?;
+    point!("restore.after");
+    Ok(())
 }
 
 fn put_state(home: &Home, from: &Path) -> Result<(), RestoreError> {
@@ -299,6 +307,7 @@ fn put_state(home: &Home, from: &Path) -> Result<(), RestoreError> {
             }
         } else if !name.ends_with("-shm") && !name.ends_with("-wal") {
             move_below(&path, &home.state().join(name))?;
+            point!("restore.part");
         }
     }
     Ok(())

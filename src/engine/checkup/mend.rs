@@ -3,6 +3,7 @@
 use super::home::mode_that_is_open;
 use super::outside::is_nobodys;
 use super::{Finding, Patient, Wish, is_over};
+use crate::adapters::crash::point;
 use crate::adapters::fs;
 use crate::adapters::git::Repo;
 use crate::adapters::process::sweep;
@@ -101,11 +102,15 @@ impl Mend {
 /// Mends one, and says so.
 pub(super) async fn carry_out(patient: &Patient<'_>, finding: &mut Finding, wish: Wish) {
     let Some(mend) = finding.mend.take() else { return };
+    if wish == Wish::Fix {
+        point!("mend.before");
+    }
     match wish {
         Wish::Look => {}
         Wish::DryRun => finding.detail.push_str(&format!("; with --fix, {}", mend.told())),
         Wish::Fix => match mend.apply(patient).await {
             Ok(true) => {
+                point!("mend.after");
                 finding.fixed = true;
                 finding.remedy = None;
                 finding.detail.push_str(&format!("; mended: {}", mend.told()));

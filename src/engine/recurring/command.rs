@@ -2,6 +2,7 @@
 //! is begun at most once, whatever becomes of orch meanwhile.
 
 use crate::adapters::clock::instant;
+use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
 use crate::domain::job::{CommandEnd, CommandState, Firing, JobId, Made};
@@ -51,8 +52,9 @@ pub(super) async fn run(
     let mark = format!("job-{}", key.name());
     let all = doors.home.job_commands(&key.job);
     let own = all.join(key.due.as_millisecond().to_string());
+    point!("command.before");
     match claim(&own) {
-        Ok(true) => {}
+        Ok(true) => point!("command.claimed"),
         Ok(false) => {
             sweep_beside(mark).await;
             return CommandEnd { state: CommandState::Lost, exit_code: None, duration_ms: 0, tail: String::new() };
@@ -74,6 +76,7 @@ pub(super) async fn run(
     let begun = instant();
     let result = run_async(&call).await;
     let took = begun.elapsed();
+    point!("command.ended");
     // What a command starts and leaves behind ends with it.
     sweep_beside(mark).await;
     let (state, exit_code, output) = match result {
@@ -87,6 +90,7 @@ pub(super) async fn run(
     };
     let output = settings.config.redactor(&doors.environment).text(&output).into_owned();
     keep(&own, &output);
+    point!("command.kept");
     drop_old(&all, &key.job);
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     CommandEnd { state, exit_code, duration_ms, tail: tail(&crate::runner::sanitize(&output)).to_owned() }

@@ -57,6 +57,26 @@ fn a_backup_beside_a_running_daemon_brings_everything_back() {
 }
 
 #[test]
+fn a_restore_that_was_cut_short_is_told_by_every_command_and_by_the_doctor() {
+    let place = Place::new();
+    place.add("Make a file", "good");
+    let state = place.sealed.orch_home().join(".orch");
+    // What a restore leaves that is killed between its first and its last file.
+    crate::kit::write_file(&state.join("restoring"), "/backups/home.orch");
+    let ran = place.sealed.orch(["task", "list"]).code_is(1);
+    assert!(ran.stderr.contains("/backups/home.orch was cut short") && ran.stderr.contains("--force"), "{ran}");
+    let told = place.sealed.orch(["doctor", "--json"]).code_is(1).json();
+    let finding = told["findings"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "restore").cloned());
+    let finding = finding.unwrap_or_else(|| panic!("no finding: {told:#}"));
+    assert_eq!(
+        (&finding["verdict"], &finding["remedy"]),
+        (&"bad".into(), &"orch restore /backups/home.orch --force".into())
+    );
+    std::fs::remove_file(state.join("restoring")).expect("there");
+    place.sealed.finish();
+}
+
+#[test]
 fn a_backup_that_is_cut_or_changed_restores_nothing() {
     let place = Place::new();
     place.add("Make a file", "good");

@@ -95,6 +95,11 @@ fn interrupted_agents_go_on_in_the_same_conversation_at_the_next_start_once() {
         assert_eq!((task["status"].as_str(), task["runs"].as_array().map(Vec::len)), (Some("routed"), Some(1)));
         assert_eq!(task["runs"][0]["outcome"]["state"], "cancelled", "{task:#}");
     }
+    let manifest: Value = serde_json::from_str(&crate::kit::read_file(&yard.manifest())).expect("a document");
+    let interrupted = manifest["interrupted"].as_array().expect("tasks");
+    assert_eq!((manifest["how"].as_str(), interrupted.len()), (Some("now"), 2), "{manifest:#}");
+    let talk = &yard.show(&talks)["runs"][0]["session_id"];
+    assert_eq!((&interrupted[0]["conversation"], &interrupted[0]["agent"]), (talk, &"mine".into()), "{manifest:#}");
     yard.go();
     yard.sealed.serve();
     for id in [&talks, &forgets] {
@@ -113,6 +118,25 @@ fn interrupted_agents_go_on_in_the_same_conversation_at_the_next_start_once() {
         prompts().find(|entry| entry.file_name().to_string_lossy().starts_with(&format!("prompt-{forgets}-2-")));
     let prompt = crate::kit::read_file(&second.expect("a prompt").path());
     assert!(prompt.contains("orch was shut down while you worked"), "{prompt}");
+    yard.close();
+}
+
+#[test]
+fn a_signal_interrupts_agents_where_the_person_wants_it() {
+    let mut yard = Yard::new("engine: {on_signal: interrupt}\n");
+    let forgets = yard.add("Begin again", "", Some("teller"));
+    yard.sealed.serve();
+    yard.until_started(&[&forgets]);
+    let ended = yard.sealed.stop_daemon();
+    assert_eq!(ended.code, Some(0), "{ended}");
+    let manifest: Value = serde_json::from_str(&crate::kit::read_file(&yard.manifest())).expect("a document");
+    let told = (manifest["runs"].as_array().map(Vec::len), manifest["interrupted"].as_array().map(Vec::len));
+    assert_eq!(told, (Some(0), Some(1)), "{manifest:#}");
+    assert_eq!(yard.show(&forgets)["status"], "routed");
+    yard.go();
+    yard.sealed.serve();
+    let task = yard.until(&forgets, "done");
+    assert_eq!((task["runs"].as_array().map(Vec::len), task["attempts"].as_u64()), (Some(2), Some(1)), "{task:#}");
     yard.close();
 }
 
