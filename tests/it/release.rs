@@ -2,9 +2,9 @@
 //! byte, the sums, the commit with its tag, the tap; and the looks for secrets.
 
 use crate::kit::process::{Program, Ran};
+use crate::kit::readers::{left_out, reader, skipped};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
-use crate::kit::user_manager::skipped;
 use crate::kit::{read_file, write_file};
 use std::path::{Path, PathBuf};
 
@@ -102,7 +102,35 @@ fn the_changelog_tells_each_release_and_takes_no_commit_at_its_word() {
     let places: Vec<usize> =
         ["# Changelog", "## 0.2.0", "## 0.1.0", "first"].map(|part| all.find(part).expect(part)).into();
     assert!(places.is_sorted(), "{all}");
-    shop.run("changelog", &["two"]).code_is(2);
+    assert!(all.contains(&format!("<!-- up to {} -->\n", shop.repo.git(["rev-parse", "HEAD"]))), "{all}");
+    let open = shop.run("changelog", &["--all", "-"]).ok().stdout;
+    assert_eq!(open.replace("## Unreleased (", "## 0.2.0 ("), all, "what is not released yet is told alike");
+    for wrong in [["two", "HEAD"], ["-", "HEAD"], ["--all", "two"], ["0.2.0", "nothing"]] {
+        shop.run("changelog", &wrong).code_is(2);
+    }
+}
+
+/// It need not be made anew at each commit: it says up to where it tells, and from there it is made again the same.
+#[test]
+fn the_changelog_here_is_what_the_commits_say_that_it_tells_of() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (sealed, text) = (SealedBox::new(), read_file(&root.join("CHANGELOG.md")));
+    let after =
+        |mark: &str, end: char| text.split_once(mark).and_then(|(_, rest)| rest.split_once(end)).map(|(it, _)| it);
+    let (commit, first) = (after("<!-- up to ", ' ').expect("a commit"), after("\n## ", ' ').expect("a release"));
+    assert!(commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit()), "{commit}");
+    assert!(first == "Unreleased" || first == env!("CARGO_PKG_VERSION"), "{first} is not what Cargo.toml says");
+    let in_root = |program: &str| Program::new(program, root).envs(sealed.env());
+    if in_root("git").args(["cat-file", "-e", &format!("{commit}^{{commit}}")]).run().code != Some(0) {
+        return skipped("CHANGELOG.md against the commits", "this clone has not all of them");
+    }
+    let version = if first == "Unreleased" { "-" } else { first };
+    let script = root.join("scripts/changelog");
+    let made = Program::new(script, root).envs(sealed.env()).args(["--all", version, commit]).run().ok().stdout;
+    assert!(
+        made == text,
+        "CHANGELOG.md was changed by hand, or the script was: scripts/changelog --all {version} {commit}"
+    );
 }
 
 #[test]
@@ -137,8 +165,8 @@ fn an_archive_and_a_package_are_the_same_bytes_each_time() {
 }
 
 fn package(shop: &Shop, archive: &Path, [one, other]: [&Path; 2]) {
-    if !Path::new("/usr/bin/dpkg-deb").exists() {
-        return skipped("the package for Debian", "dpkg-deb is not installed");
+    if reader("dpkg-deb").is_none() {
+        return left_out("the package for Debian", "dpkg-deb");
     }
     let make = |dir: &Path| {
         let args = [archive.as_os_str(), "amd64".as_ref(), dir.as_os_str()];

@@ -1,8 +1,10 @@
 //! The workflows keep the rules of the house, whether or not a linter is there: actions named by their commit, permissions said,
 //! nothing of strangers in a command line, every script that is named is there.
 
+use crate::kit::process::Program;
 use crate::kit::read_file;
-use crate::kit::user_manager::skipped;
+use crate::kit::readers::left_out;
+use crate::kit::write_file;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -119,13 +121,45 @@ fn a_breach_is_found() {
     }
 }
 
-#[test]
-fn a_linter_that_is_there_finds_nothing() {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = |name: &str| crate::kit::process::find_program(Path::new(name), &path);
-    if found("zizmor").is_none() && found("actionlint").is_none() {
-        return skipped("linters of workflows", "neither zizmor nor actionlint is installed");
+/// The linters that `make test` has installed, and what they say of the workflows in a directory.
+fn linted(directory: &Path) -> Option<crate::kit::process::Ran> {
+    if !root().join(".cache/linters/versions").exists() {
+        left_out("the linters of workflows", "actionlint (scripts/install-linters)");
+        return None;
     }
-    let check = crate::kit::process::Program::new(root().join("scripts/check-workflows"), root());
-    check.envs([("PATH", path)]).run().ok();
+    let check = Program::new(root().join("scripts/check-workflows"), root())
+        .args(["--required".as_ref(), directory.as_os_str()]);
+    let kept = ["PATH", "HOME"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    Some(check.envs(kept).run())
+}
+
+#[test]
+fn the_linters_find_nothing_in_the_workflows() {
+    if let Some(ran) = linted(&root().join(".github/workflows")) {
+        ran.ok();
+    }
+}
+
+#[test]
+fn the_linters_find_what_is_wrong() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let sound =
+        "name: a\non: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: make\n";
+    let file = dir.path().join("a.yml");
+    for (change, found) in [
+        (("ubuntu-24.04", "ubuntu-2404"), "runner-label"),
+        (("run: make", "run: echo ${{ github.event.issue.title }}"), "untrusted"),
+        (("run: make", "run: echo ${{ steps.x.outputs.y }}"), "is not defined"),
+        (("on: push", "on: pushed"), "[events]"),
+        (("on: push", "on: pull_request_target"), "dangerous-triggers"),
+        (("steps:", "stepts:"), "syntax-check"),
+        (("jobs:", "\tjobs: ["), "syntax-check"),
+    ] {
+        write_file(&file, &sound.replacen(change.0, change.1, 1));
+        let Some(ran) = linted(dir.path()) else { return };
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(ran.code == Some(1) && told.contains(found), "{found}: {ran}");
+    }
+    write_file(&file, sound);
+    linted(dir.path()).expect("linters").ok();
 }

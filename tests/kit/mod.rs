@@ -15,6 +15,7 @@ pub mod model_server;
 pub mod mutate;
 pub mod process;
 pub mod provider;
+pub mod readers;
 pub mod repo;
 pub mod sealed_box;
 pub mod talkers;

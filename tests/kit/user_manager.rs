@@ -63,9 +63,3 @@ impl UserManager {
         self.running.finish(SOON);
     }
 }
-
-/// Says that a test could not do what it is for.
-#[expect(clippy::disallowed_macros, clippy::print_stderr, reason = "a test that looks at nothing says so")]
-pub fn skipped(what: &str, why: &str) {
-    eprintln!("skipped: {what}: {why}");
-}

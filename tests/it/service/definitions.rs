@@ -1,8 +1,7 @@
 //! What supervisors read is read by their own parsers.
 
-use crate::kit::process::find_program;
+use crate::kit::readers::{left_out, reader};
 use crate::kit::sealed_box::SealedBox;
-use crate::kit::user_manager::skipped;
 use crate::kit::{read_file, write_file};
 use std::path::Path;
 
@@ -21,10 +20,7 @@ fn awkward() -> SealedBox {
 
 #[test]
 fn systemd_finds_nothing_wrong_with_a_unit() {
-    let analyze = Path::new("/usr/bin/systemd-analyze");
-    if !analyze.exists() {
-        return skipped("units", "systemd-analyze is not installed");
-    }
+    let Some(analyze) = reader("systemd-analyze") else { return left_out("units", "systemd-analyze") };
     let packaged = read_file(&Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/orch.service"));
     for (sealed, text) in [(SealedBox::new(), None), (awkward(), None), (SealedBox::new(), Some(packaged))] {
         let unit = text.unwrap_or_else(|| written_for(&sealed, "systemd")).replace("/usr/bin/orch", "/bin/true");
@@ -32,7 +28,7 @@ fn systemd_finds_nothing_wrong_with_a_unit() {
         let file = sealed.root().join("orch.service");
         write_file(&file, &unit);
         let ran = sealed
-            .run_program(analyze)
+            .run_program(&analyze)
             .args([Path::new("verify"), Path::new("--user"), Path::new("--man=no"), file.as_path()])
             .run();
         let own = |line: &&str| line.contains("orch.service");
@@ -85,11 +81,8 @@ fn the_formula_is_made_from_its_template_and_ruby_reads_it() {
     write_file(&file, &sums.replace(targets[2], "other"));
     let refused = make(&file).code_is(1);
     assert!(refused.stderr.contains(targets[2]) && refused.stdout.is_empty(), "{refused}");
-    let path = sealed.env().into_iter().find(|(name, _)| name == "PATH").map(|(_, path)| path).unwrap_or_default();
-    if find_program(Path::new("ruby"), &path).is_none() {
-        return skipped("ruby -c", "ruby is not installed");
-    }
+    let Some(ruby) = reader("ruby") else { return left_out("ruby -c", "ruby") };
     write_file(&file, &made);
-    sealed.run_program("ruby").args(["-c".as_ref(), file.as_os_str()]).run().ok();
-    sealed.run_program("ruby").args(["-c".as_ref(), root.join("Formula/orch.rb").as_os_str()]).run().ok();
+    sealed.run_program(&ruby).args(["-c".as_ref(), file.as_os_str()]).run().ok();
+    sealed.run_program(&ruby).args(["-c".as_ref(), root.join("Formula/orch.rb").as_os_str()]).run().ok();
 }

@@ -1,7 +1,8 @@
 //! A real `systemd --user` has the service: installed, started, restarted under agents at work, killed, wedged, removed.
 
+use crate::kit::readers::skipped;
 use crate::kit::sealed_box::ORCH;
-use crate::kit::user_manager::{UserManager, skipped};
+use crate::kit::user_manager::UserManager;
 use crate::kit::wait::{self, RUN};
 use crate::kit::write_file;
 use crate::switches::yard::Yard;
