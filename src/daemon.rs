@@ -6,7 +6,10 @@ mod channels;
 mod journal;
 mod providers;
 mod tcp;
+mod trial;
 mod unix;
+
+pub use self::trial::Trial;
 
 use self::bounded::Bounded;
 use self::unix::Face;

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct ChannelView {
     /// `telegram`, `discord`, `webhook` or `desktop`.
     pub name: String,
-    /// `off`, `on`, or `trouble`: it is on and does not take what it is told.
+    /// `off`, `on`, `trouble`: it is on and does not take what it is told, or `no_daemon`: it is set up, and no daemon runs
+    /// that would tell anything.
     pub state: String,
     /// Why not, in words.
     pub trouble: Option<String>,

@@ -1,6 +1,7 @@
 //! `orch channel`: the ways to a person beside the terminal. Sets them up, tells how they fare, tries them, takes them out.
 
 mod add;
+mod alone;
 
 use super::config::set::{LOCK, write_all};
 use super::context::{Context, Link};
@@ -27,6 +28,11 @@ const SURE: u32 = 5;
 /// So often it is looked whether a daemon has read that a channel is off.
 const UNREAD: u32 = 50;
 
+/// What a test says.
+const TEXT: &str = "This is a test of orch: it reaches you here.";
+/// The state of a channel that is set up where nobody tells anything.
+const NO_DAEMON: &str = "no_daemon";
+
 /// Arguments of `orch channel`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -44,7 +50,7 @@ enum Command {
     /// How all channels fare: what waits, what was told last, what was given up and why
     #[command(visible_alias = "ls")]
     List,
-    /// Say something in a channel and wait until it is said (the daemon must run)
+    /// Say something in a channel and wait until it is said; without a daemon: whether token and chat are right
     Test {
         /// telegram, discord, webhook or desktop
         #[arg(value_parser = kind)]
@@ -93,7 +99,9 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
             let last = view.last_sent_at.map_or_else(|| "never".to_owned(), |at| now.past(at));
             format!("  {} waiting, told last {last}", view.pending)
         };
-        told.push_str(&format!("{:<9} {:<8}{waits}\n", view.name, view.state));
+        let state = if view.state == NO_DAEMON { "set up" } else { view.state.as_str() };
+        let line = format!("{:<9} {state:<8}{waits}", view.name);
+        told.push_str(&format!("{}\n", line.trim_end()));
         if view.state != "off" && view.allowed == Some(0) {
             let how = kind(&view.name).map(how_to_allow).unwrap_or_default();
             told.push_str(&format!("  it speaks only: nobody may give orders there; {how}\n"));
@@ -109,22 +117,25 @@ fn listed(views: &[ChannelView], now: &Now) -> String {
             told.push_str(&format!("  given up {at} ({why}): {} {said}\n", dead.kind));
         }
     }
+    if views.iter().any(|view| view.state == NO_DAEMON) {
+        told.push_str("\nno daemon runs: what happens is told when one does (orch serve)\n");
+    }
     if views.iter().all(|view| view.state == "off") {
         told.push_str("\norch channel add telegram (or discord, webhook, desktop) sets one up\n");
     }
     told
 }
 
+fn off(kind: ChannelKind) -> CliError {
+    CliError::NotFound { message: format!("channel {kind} is off"), hint: Some(format!("orch channel add {kind}")) }
+}
+
 /// Says something, and waits until that is said.
 async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    if link.is_own() {
+    if nobody_tells(&mut link).await? {
         link.close().await?;
-        let hint = "start it: orch serve";
-        return Err(CliError::NotFound {
-            message: "no daemon runs, and it is the one who speaks in channels".to_owned(),
-            hint: Some(hint.to_owned()),
-        });
+        return alone::test(kind, context).await;
     }
     let view = tried(kind, &mut link).await?;
     let is_said = view.state == "sent";
@@ -139,6 +150,15 @@ async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     }
     link.close().await?;
     Ok(if is_said { Exit::Done } else { Exit::Failed })
+}
+
+/// Whether there is no daemon; an engine that is there for one task alone tells nobody anything either.
+async fn nobody_tells(link: &mut Link) -> Result<bool, CliError> {
+    if link.is_own() {
+        return Ok(true);
+    }
+    let views: Vec<ChannelView> = link.get("/v1/channels").await?;
+    Ok(views.iter().any(|view| view.state == NO_DAEMON))
 }
 
 /// Waits until a daemon has read that a channel is off; `false`: it has not, after a while.
@@ -156,13 +176,9 @@ async fn is_off(kind: ChannelKind, client: &Client) -> bool {
 
 /// What became of a test; pending where the channel was not reached in time.
 async fn tried(kind: ChannelKind, link: &mut Link) -> Result<NoticeView, CliError> {
-    let text = "This is a test of orch: it reaches you here.".to_owned();
-    let new = NewNotice { text, channels: vec![kind.to_string()] };
+    let new = NewNotice { text: TEXT.to_owned(), channels: vec![kind.to_string()] };
     let told: Vec<NoticeView> = link.post("/v1/notices", &new).await?;
-    let mut view = told.into_iter().next().ok_or_else(|| CliError::NotFound {
-        message: format!("channel {kind} is off"),
-        hint: Some(format!("orch channel add {kind}")),
-    })?;
+    let mut view = told.into_iter().next().ok_or_else(|| off(kind))?;
     let looks = PATIENCE.as_millis() / LOOK.as_millis();
     let mut in_trouble = 0;
     for _ in 0..looks {

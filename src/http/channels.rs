@@ -9,6 +9,7 @@ use crate::api::error::ErrorCode;
 use crate::config::resolved_channels::Channels;
 use crate::domain::channel::ChannelKind;
 use crate::domain::outbox::{DROPPED, LISTENING, PLACE, Parcel, Stage, TROUBLE};
+use crate::engine::Mode;
 use axum::Json;
 use axum::extract::State;
 
@@ -35,6 +36,8 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
     let dropped = state.engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
     let word = match (channels.is_on(kind), &trouble) {
         (false, _) => "off",
+        // Nobody tells anything, whatever a daemon met with when it still ran.
+        (true, _) if !tells(&state.process.mode) => "no_daemon",
         (true, None) => "on",
         (true, Some(_)) => "trouble",
     };
@@ -59,6 +62,11 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
         last_sent_at: rows.iter().filter_map(sent).max(),
         dead: dead.into_iter().rev().take(DEAD).rev().collect(),
     })
+}
+
+/// Whether such an engine keeps the channels; another one is there for a moment, and tells nobody anything.
+fn tells(mode: &str) -> bool {
+    [Mode::Serve, Mode::UntilIdle].iter().any(|keeper| keeper.as_str() == mode)
 }
 
 fn dead(parcel: &Parcel) -> Option<DeadView> {

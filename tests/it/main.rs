@@ -13,6 +13,7 @@ mod batches;
 mod bridge;
 mod budget;
 mod chains;
+mod channels_alone;
 mod cli_contract;
 mod config_example;
 mod cost;

@@ -268,7 +268,7 @@ fn garbage_gets_an_error_with_the_next_step_and_changes_nothing() {
         (&["channel", "add", "telegram", "--chat-id", "1", "--token-file", "nowhere"], 1, "nowhere"),
         (&["channel", "add", "discord", "--channel-id", "1"], 2, "empty"),
         (&["channel", "add", "pigeon"], 2, "pigeon"),
-        (&["channel", "test", "webhook"], 3, "orch serve"),
+        (&["channel", "test", "webhook"], 3, "orch channel add webhook"),
         (&["channel", "remove", "pigeon"], 2, "telegram, discord, webhook or desktop"),
         (&["notify", ""], 2, "nothing to say"),
         (&["notify", "hello"], 3, "orch channel add"),

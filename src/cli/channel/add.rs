@@ -1,9 +1,10 @@
 //! `orch channel add`: asks for what is needed, keeps a token in a file of its own, and tries the channel.
 
-use super::{LOOK, how_to_allow, secret_file, tried};
+use super::alone::Tried;
+use super::{LOOK, how_to_allow, nobody_tells, off, secret_file, tried};
 use crate::adapters::fs;
 use crate::adapters::hidden_input::read_hidden_line;
-use crate::api::channels::ChannelView;
+use crate::api::channels::{ChannelView, NoticeView};
 use crate::cli::config::set::{LOCK, write_all};
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
@@ -14,6 +15,7 @@ use crate::config::resolved_channels::{Channels, Reference};
 use crate::domain::channel::ChannelKind;
 use crate::engine::Sources;
 use clap::Subcommand;
+use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;
 use tokio::time::sleep;
@@ -192,23 +194,49 @@ fn store(
     written.map(drop)
 }
 
-/// Tries it where a daemon runs.
+/// What came of the test: what the daemon has said, or what was found without one. Part of the JSON contract.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Test {
+    Daemon(NoticeView),
+    Alone(Tried),
+}
+
+impl Test {
+    fn of_alone(tried: Option<Tried>, kind: ChannelKind) -> Result<Self, CliError> {
+        tried.map(Self::Alone).ok_or_else(|| off(kind))
+    }
+
+    /// Nothing is known that is wrong.
+    fn is_well(&self) -> bool {
+        match self {
+            Self::Daemon(view) => view.state == "sent",
+            Self::Alone(tried) => tried.is_right() || tried.is_open(),
+        }
+    }
+}
+
+/// Tries it: by the daemon, or without one.
 async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let secret = Some(secret_file(&home, kind)).filter(|file| file.exists());
     let mut link = context.link().await?;
-    let view = if link.is_own() {
-        None
-    } else {
+    if !link.is_own() {
         taken_up(kind, &mut link).await?;
-        Some(tried(kind, &mut link).await?)
+    }
+    let test = if nobody_tells(&mut link).await? {
+        link.close().await?;
+        Test::of_alone(Tried::now(kind, context).await?, kind)?
+    } else {
+        let view = tried(kind, &mut link).await?;
+        link.close().await?;
+        Test::Daemon(view)
     };
-    link.close().await?;
-    let is_said = view.as_ref().is_none_or(|view| view.state == "sent");
+    let end = if test.is_well() { Exit::Done } else { Exit::Failed };
     if context.ui.is_json() {
         let allowed = known(context)?.listed(kind);
-        context.ui.json(&json!({ "channel": kind, "secret_file": secret, "allowed": allowed, "test": view }))?;
-        return Ok(if is_said { Exit::Done } else { Exit::Failed });
+        context.ui.json(&json!({ "channel": kind, "secret_file": secret, "allowed": allowed, "test": test }))?;
+        return Ok(end);
     }
     context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
     if speaks_only(kind, context)? {
@@ -218,18 +246,29 @@ async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
     if let Some(file) = &secret {
         context.ui.note(&format!("its secret is in {}, which only you can read", text::line(&file.to_string_lossy())));
     }
-    match view {
-        None => context.ui.note(&format!("next: orch serve, then orch channel test {kind}")),
-        Some(_) if is_said => context.ui.note("a test was said there"),
-        Some(view) => {
+    tell_test(kind, &test, context);
+    Ok(end)
+}
+
+fn tell_test(kind: ChannelKind, test: &Test, context: &Context) {
+    let ui = context.ui;
+    let again = format!("set it right and add it again, or look: orch channel list; orch channel test {kind}");
+    match test {
+        Test::Daemon(view) if view.state == "sent" => ui.note("a test was said there"),
+        Test::Daemon(view) => {
             let why = view.error.as_deref().map_or("no answer yet".into(), text::line);
-            context.ui.warning(&format!("the test was not said: {why}"));
-            context
-                .ui
-                .note(&format!("set it right and add it again, or look: orch channel list; orch channel test {kind}"));
+            ui.warning(&format!("the test was not said: {why}"));
+            ui.note(&again);
+        }
+        Test::Alone(tried) if test.is_well() => {
+            ui.note(&tried.told());
+            ui.note(&format!("next: orch serve (or orch service start), then orch channel test {kind}"));
+        }
+        Test::Alone(tried) => {
+            ui.warning(&tried.told());
+            ui.note(&again);
         }
     }
-    Ok(if is_said { Exit::Done } else { Exit::Failed })
 }
 
 /// Waits until the daemon has read the changed settings.
@@ -248,10 +287,10 @@ const TELEGRAM: [&str; 4] = [
     "1. In Telegram, write /newbot to @BotFather: it answers with the bot's token.",
     "2. Write something to your new bot, so that it may write to you.",
     "3. Write to @userinfobot: it answers with your numeric id. That is the chat id of a chat with you, and what --allow takes.",
-    "   For a group: add the bot to it, forward a message of the group to @userinfobot; ids of groups begin with -.",
+    "   For a group: add the bot to it, open the group at web.telegram.org/a; the number at the end of the address, with its -, is its id.",
 ];
 const DISCORD: [&str; 3] = [
-    "1. On discord.com/developers/applications make an application; under Bot, reset and copy the token.",
+    "1. On discord.com/developers/applications make an application; under Bot, reset and copy the token, and switch on Message Content Intent.",
     "2. Under OAuth2 choose bot and applications.commands, allow it to send messages and to make threads, open the URL.",
     "3. In Discord's settings switch on Advanced > Developer Mode; then a right click on a channel or person copies the id.",
 ];

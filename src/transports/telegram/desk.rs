@@ -110,7 +110,7 @@ impl Desk {
 }
 
 /// What a refusal of Telegram's is to whoever wanted it.
-fn refusal(meaning: Meaning) -> Refusal {
+pub(super) fn refusal(meaning: Meaning) -> Refusal {
     match meaning {
         Meaning::Again(pause) => Refusal::later(Some(pause), format!("Telegram asks to wait {} s", pause.as_secs())),
         Meaning::Later(why) => Refusal::later(None, why),

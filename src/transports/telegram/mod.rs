@@ -137,9 +137,11 @@ impl Telegram {
     ///
     /// # Errors
     /// The token, the chat or the server is not there.
-    pub async fn look(&self) -> Result<String, BotError> {
-        let me: User = self.0.bot.call("getMe", &Value::Null).await?;
-        let chat: Chat = self.0.bot.call("getChat", &json!({"chat_id": self.0.listed.chat})).await?;
+    pub async fn look(&self) -> Result<String, Refusal> {
+        let refusal = |error: BotError| desk::refusal(meaning::of(&error));
+        let me: User = self.0.bot.call("getMe", &Value::Null).await.map_err(refusal)?;
+        let chat = self.0.bot.call("getChat", &json!({"chat_id": self.0.listed.chat})).await;
+        let chat: Chat = chat.map_err(refusal)?;
         let title = chat.title.unwrap_or_else(|| "a private chat".to_owned());
         Ok(format!("@{} in {title}", me.username.unwrap_or_default()))
     }

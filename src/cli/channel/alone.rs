@@ -1,0 +1,103 @@
+//! A channel is tried where no daemon runs: the token and the chat themselves are asked about.
+
+use super::{TEXT, off};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::ui::text;
+use crate::daemon::Trial;
+use crate::domain::channel::ChannelKind;
+use serde::Serialize;
+
+/// What came of it. Part of the JSON contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tried {
+    /// The channel.
+    channel: ChannelKind,
+    /// `found`, `sent`, `untried`, `unreached` or `refused`.
+    state: &'static str,
+    /// Whose bot, and where.
+    found: Option<String>,
+    /// Why not, in words.
+    error: Option<String>,
+}
+
+impl Tried {
+    /// Tries it; `None`: it is off.
+    pub async fn now(kind: ChannelKind, context: &Context) -> Result<Option<Self>, CliError> {
+        let setup = context.setup()?;
+        let trial = context.ui.wait("asking", setup.try_channel(kind, TEXT)).await;
+        Ok(trial.map(|trial| Self::of(kind, trial)))
+    }
+
+    fn of(channel: ChannelKind, trial: Trial) -> Self {
+        let (state, found, error) = match trial {
+            Trial::Found(found) => ("found", Some(found), None),
+            Trial::Said => ("sent", None, None),
+            Trial::Untried(why) => ("untried", None, Some(why)),
+            Trial::Unreached(why) => ("unreached", None, Some(why)),
+            Trial::Refused(why) => ("refused", None, Some(why)),
+        };
+        Self { channel, state, found, error }
+    }
+
+    /// It is as it should be, as far as can be told from here.
+    pub fn is_right(&self) -> bool {
+        matches!(self.state, "found" | "sent")
+    }
+
+    /// Nobody was asked: the daemon may have what is missing here.
+    pub fn is_open(&self) -> bool {
+        self.state == "untried"
+    }
+
+    /// For a person.
+    pub fn told(&self) -> String {
+        let error = self.error.as_deref().map_or("no answer".into(), text::line);
+        match (self.state, &self.found) {
+            (_, Some(found)) => format!("token and chat are right ({}); nothing was said there", text::line(found)),
+            ("sent", None) => "it was said".to_owned(),
+            ("untried", None) => format!("not tried: {error}"),
+            ("unreached", None) => format!("nobody answered: {error}"),
+            (_, None) => format!("it is refused: {error}"),
+        }
+    }
+}
+
+/// `orch channel test` without a daemon.
+pub async fn test(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
+    let tried = Tried::now(kind, context).await?.ok_or_else(|| off(kind))?;
+    if context.ui.is_json() {
+        context.ui.json(&tried)?;
+    } else {
+        context.ui.data(&format!("{kind}: {}\n", tried.told()))?;
+        if tried.is_right() {
+            context
+                .ui
+                .note("no daemon runs, and it is the one who tells what happens: orch serve, or orch service start");
+        } else {
+            context
+                .ui
+                .note(&format!("set it right: orch channel add {kind}; orch channel list shows how it is set up"));
+        }
+    }
+    Ok(if tried.is_right() { Exit::Done } else { Exit::Failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_trial_is_one_safe_line() {
+        let of = |trial| Tried::of(ChannelKind::Telegram, trial);
+        let found = of(Trial::Found("@orch_bot in A\u{1b}[2J group".to_owned()));
+        assert!(found.is_right() && !found.told().contains('\u{1b}'), "{}", found.told());
+        let refused = of(Trial::Refused("Telegram refuses the bot's token".to_owned()));
+        assert!(!refused.is_right() && refused.told().contains("refused: Telegram"), "{}", refused.told());
+        let open = of(Trial::Untried("the variable TG is not set".to_owned()));
+        assert!(open.is_open() && !open.is_right() && open.told().contains("TG"), "{}", open.told());
+        assert_eq!(of(Trial::Said).told(), "it was said");
+        assert!(of(Trial::Unreached("gone".to_owned())).told().contains("nobody answered: gone"));
+    }
+}

@@ -1,0 +1,110 @@
+//! Channels where no daemon runs: `add` and `test` ask the service itself, and nobody says that what is set up is told anything.
+
+use crate::kit::discord::{self, Discord};
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::telegram::{self, BotApi, Kind};
+use crate::kit::webhook::{Answer, Receiver};
+use crate::kit::write_file;
+use serde_json::Value;
+
+const CHAT: i64 = -1001;
+
+fn bot() -> BotApi {
+    let api = BotApi::start();
+    api.chat(CHAT, Kind::Group);
+    api
+}
+
+/// A box with a token in a file, and its path.
+fn holding(token: &str) -> (SealedBox, String) {
+    let sealed = SealedBox::new();
+    let file = sealed.base().join("token");
+    write_file(&file, token);
+    (sealed, file.to_str().expect("text").to_owned())
+}
+
+fn state(sealed: &SealedBox, name: &str) -> Value {
+    let all = sealed.orch(["channel", "list", "--json"]).ok().json();
+    all.as_array().expect("a list").iter().find(|view| view["name"] == name).expect(name)["state"].clone()
+}
+
+#[test]
+fn a_bot_is_tried_by_its_token_and_its_chat_and_nothing_is_said() {
+    let api = bot();
+    let (mut sealed, file) = holding(telegram::TOKEN);
+    let chat = CHAT.to_string();
+    let add = ["channel", "add", "telegram", "--token-file", &file, "--chat-id", &chat, "--allow", "42", "--api-url"];
+    let told = sealed.orch([&add[..], &[&api.url()]].concat()).ok();
+    assert!(told.stderr.contains("token and chat are right (@orch_bot in shop)"), "{told}");
+    let told = sealed.orch(["channel", "test", "telegram"]).ok();
+    assert!(told.stdout.contains("nothing was said there") && told.stderr.contains("orch serve"), "{told}");
+    assert!(api.texts(CHAT).is_empty() && api.calls("getUpdates") == 0, "{:?}", api.texts(CHAT));
+    let list = sealed.orch(["channel", "list"]).ok().stdout;
+    assert!(list.contains("telegram  set up") && list.contains("no daemon runs"), "{list}");
+    assert_eq!(state(&sealed, "telegram"), "no_daemon");
+    // A chat that is not there, a token that is refused, nobody there: each is told, with 1, and without the token.
+    let url = api.url();
+    for (key, value, words, good) in [
+        ("channels.telegram.chat_id", "-77", "channels.telegram.chat_id", CHAT.to_string()),
+        ("channels.telegram.api_url", "http://127.0.0.1:1", "nobody answered", url.clone()),
+    ] {
+        sealed.orch(["config", "set", key, value]).ok();
+        let told = sealed.orch(["channel", "test", "telegram"]).code_is(1);
+        assert!(format!("{told}").contains(words) && !format!("{told}").contains("secret_of"), "{told}");
+        sealed.orch(["config", "set", key, &good]).ok();
+    }
+    let (other, file) = holding("123456789:BBF-another_secret_of_a_bot");
+    let wrong = ["channel", "add", "telegram", "--token-file", &file, "--chat-id", &chat, "--api-url", &url];
+    let told = other.orch(wrong).code_is(1);
+    assert!(told.stderr.contains("it is refused: Telegram refuses the bot's token"), "{told}");
+    assert!(!format!("{told}").contains("another_secret"), "{told}");
+    let told = other.orch(["channel", "test", "telegram", "--json"]).code_is(1).json();
+    assert_eq!((told["state"].as_str(), told["found"].is_null()), (Some("refused"), true), "{told}");
+    // With a daemon, it is on.
+    sealed.serve();
+    assert_eq!(state(&sealed, "telegram"), "on");
+    sealed.orch(["channel", "test", "telegram"]).ok();
+    assert!(api.texts(CHAT).iter().any(|text| text.contains("test of orch")), "{:?}", api.texts(CHAT));
+    sealed.finish();
+    other.finish();
+}
+
+#[test]
+fn a_bot_of_discord_is_tried_alike() {
+    let server = Discord::start();
+    let (sealed, file) = holding(discord::TOKEN);
+    sealed.config(&format!("channels: {{discord: {{api_url: '{}'}}}}\n", server.api_url()));
+    let channel = discord::CHANNEL.to_string();
+    let add = ["channel", "add", "discord", "--token-file", &file, "--allow", "42", "--channel-id"];
+    let told = sealed.orch([&add[..], &[&channel]].concat()).ok();
+    assert!(told.stderr.contains("token and chat are right (#tasks)"), "{told}");
+    assert!(server.said().is_empty() && server.connections() == 0);
+    let told = sealed.orch([&add[..], &["1"]].concat()).code_is(1);
+    assert!(told.stderr.contains("channel_id"), "{told}");
+    server.take_token(false);
+    let told = sealed.orch(["channel", "test", "discord", "--json"]).code_is(1).json();
+    assert_eq!(told["state"], "refused", "{told}");
+    assert!(told["error"].as_str().is_some_and(|why| why.contains("token")), "{told}");
+    sealed.finish();
+}
+
+#[test]
+fn a_webhook_and_a_desktop_are_tried_by_saying_something() {
+    let receiver = Receiver::start();
+    let sealed = SealedBox::new();
+    sealed.program("notify-send", "#!/bin/sh\nprintf '%s\\n' \"$@\" >> \"$HOME/shown\"\n");
+    let added = sealed.orch(["channel", "add", "webhook", "--url", &receiver.url(), "--json"]).ok().json();
+    assert_eq!(added["test"]["state"], "sent", "{added}");
+    assert!(receiver.taken()[0].header("orch-signature").contains(",v1="));
+    receiver.answers(&[Answer::Status(403, None)]);
+    let told = sealed.orch(["channel", "test", "webhook"]).code_is(1);
+    assert!(told.stdout.contains("it is refused: it answers 403"), "{told}");
+    sealed.orch(["channel", "add", "desktop"]).ok();
+    assert!(crate::kit::read_file(&sealed.home().join("shown")).contains("test of orch"));
+    // The daemon may have what is not here: that is no fault, and it is said.
+    let add = ["channel", "add", "telegram", "--chat-id", "42", "--allow", "42", "--token-env", "NOT_SET_ANYWHERE"];
+    let told = sealed.orch(add).ok();
+    assert!(told.stderr.contains("not tried: the variable NOT_SET_ANYWHERE is not set"), "{told}");
+    sealed.orch(["channel", "test", "telegram"]).code_is(1);
+    sealed.finish();
+}
