@@ -74,7 +74,7 @@ async fn look(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> 
     findings.push(config_finding);
     findings.push(home(setup.home.root()));
     findings.push(engine(setup).await);
-    findings.extend(service::checkup(context, &config));
+    findings.extend(service::checkup(context, &config).await);
     findings.extend(journal(setup));
     let patient = Patient {
         home: &setup.home,
@@ -204,20 +204,42 @@ fn config(context: &Context, setup: &Setup) -> (Config, Finding) {
     };
     let loaded = match load(&layers) {
         Ok(loaded) => loaded,
-        Err(problems) => return bad(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+        Err(problems) => {
+            let details: Vec<String> =
+                problems.iter().map(|problem| problem_finding(Verdict::Bad, problem).detail).collect();
+            let first = problems.first().and_then(|problem| problem_finding(Verdict::Bad, problem).remedy);
+            let finding = Finding::new("config", Verdict::Bad, details.join("; "));
+            return (Config::default(), finding.remedy(first.unwrap_or_else(|| CHECK.to_owned())));
+        }
     };
     let missing = references(&loaded.config, &loaded.origins, &context.environment);
     if let Some(problem) = missing.first() {
-        let finding = Finding::new("config", Verdict::Bad, problem.to_string()).remedy("orch config validate");
-        return (loaded.config, finding);
+        return (loaded.config, problem_finding(Verdict::Bad, problem));
     }
     let detail = if path.exists() { format!("{} is valid", path.display()) } else { "the defaults".to_owned() };
     let finding = match loaded.warnings.first() {
-        Some(warning) => Finding::new("config", Verdict::Warning, warning.to_string()).remedy("orch config validate"),
+        Some(warning) => problem_finding(Verdict::Warning, warning),
         None => Finding::new("config", Verdict::Ok, detail),
     };
     (loaded.config, finding)
 }
+
+/// How the file is looked at again.
+const CHECK: &str = "orch config validate";
+
+/// A problem of the configuration: its lines as one, and its hint as what to do.
+fn problem_finding(verdict: Verdict, problem: &impl ToString) -> Finding {
+    let text = problem.to_string();
+    let (hints, lines): (Vec<&str>, Vec<&str>) = text.lines().map(str::trim).partition(|line| line.starts_with(HINT));
+    let remedy = match hints.first().and_then(|hint| hint.strip_prefix(HINT)) {
+        Some(hint) => format!("{hint}; {CHECK}"),
+        None => CHECK.to_owned(),
+    };
+    Finding::new("config", verdict, lines.join(" ")).remedy(remedy)
+}
+
+/// How the line of a hint begins.
+const HINT: &str = "hint: ";
 
 fn home(root: &Path) -> Finding {
     let shown = root.display();
@@ -325,6 +347,15 @@ mod tests {
             "ok       git: 2.47 at /usr/bin/git\nwarning  home: /h is open to others (mode 755)\n         → chmod 700 /h\n\
              bad      tmux: tmux is not installed\\u{1b}\n         → apt install tmux\n"
         );
+    }
+
+    #[test]
+    fn a_hint_is_what_to_do_and_no_part_of_what_is_wrong() {
+        let found =
+            problem_finding(Verdict::Warning, &"config.yml:2:3: unknown key\n  - make\n  hint: known here: a, b");
+        assert_eq!(found.detail, "config.yml:2:3: unknown key - make");
+        assert_eq!(found.remedy.as_deref(), Some("known here: a, b; orch config validate"));
+        assert_eq!(problem_finding(Verdict::Bad, &"it is wrong").remedy.as_deref(), Some("orch config validate"));
     }
 
     #[test]

@@ -1,20 +1,28 @@
-//! `orch upgrade check`: what runs, what lies on the disk, what the package manager knows of, and what a restart would do. It
-//! asks no network: whoever installed orch knows where new ones come from.
+//! `orch upgrade check`: what runs, what lies on the disk, what whoever has installed orch knows of, and what a restart
+//! would do. It asks no network.
 
 use super::context::{ABOUT, Context};
 use super::error::CliError;
 use super::exit::Exit;
 use super::service::{Waiting, waiting};
 use super::ui::text::line;
+use crate::adapters::fs;
 use crate::adapters::process::{Invocation, run_async, which};
 use crate::api::status::StatusView;
 use crate::api::switches::{FateView, ShutdownOrder, ShutdownView};
 use crate::domain::service::Leave;
-use crate::domain::service::release::{OnDisk, on_disk};
+use crate::domain::service::release::{
+    CargoSource, OnDisk, candidate_of_apt, on_disk, source_of_cargo, version_of_manifest,
+};
 use clap::Subcommand;
 use serde::Serialize;
+use std::path::Path;
 use std::time::Duration;
 
+/// Where releases are.
+const RELEASES: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/releases");
+/// The largest file of cargo's that is read, in bytes.
+const LARGEST: usize = 1 << 20;
 /// How long a package manager may take to look at its own list.
 const LIST_TIME: Duration = Duration::from_secs(20);
 
@@ -44,11 +52,11 @@ struct View {
 /// A newer release, as far as somebody here knows.
 #[derive(Serialize)]
 struct Release {
-    /// `homebrew`, `apt`, or `null`: nobody was asked.
+    /// `homebrew`, `apt`, `cargo`, or `null`: nobody has installed it who could be asked.
     source: Option<&'static str>,
     newest: Option<String>,
     is_newer: Option<bool>,
-    upgrade: Option<&'static str>,
+    upgrade: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -91,7 +99,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     context.ui.data(&told(&view))?;
     if view.restart_needed {
         context.ui.note("next: orch service restart (or, started by hand: orch serve --replace)");
-    } else if let Some(upgrade) = view.release.upgrade.filter(|_| view.release.is_newer == Some(true)) {
+    } else if let Some(upgrade) = view.release.upgrade.as_ref().filter(|_| view.release.is_newer == Some(true)) {
         context.ui.note(&format!("next: {upgrade}"));
     }
     Ok(Exit::Done)
@@ -105,7 +113,7 @@ fn is_disturbed(fate: FateView) -> bool {
     }
 }
 
-/// The list of the package manager that has installed this orch, as it is here.
+/// What whoever has installed this orch knows, as it is here.
 async fn release(context: &Context) -> Release {
     let none = Release { source: None, newest: None, is_newer: None, upgrade: None };
     let Some(own) = std::env::current_exe().ok().and_then(|own| own.canonicalize().ok()) else { return none };
@@ -117,23 +125,36 @@ async fn release(context: &Context) -> Release {
     }
     let is_packaged = own.starts_with("/usr/bin");
     if is_packaged && let Some(text) = list(context, "apt-cache", &["policy", "orch"]).await {
-        let newest = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "));
-        return of_source(
-            "apt",
-            newest.map(|version| version.split('-').next().unwrap_or(version)),
-            "apt upgrade orch",
-        );
+        return match candidate_of_apt(&text) {
+            Some(newest) => of_source("apt", Some(&newest), "sudo apt update && sudo apt upgrade orch"),
+            None => of_source("apt", None, &format!("sudo apt install ./orch_VERSION_ARCH.deb, from {RELEASES}")),
+        };
     }
-    none
+    by_cargo(&own).unwrap_or(none)
 }
 
-fn of_source(source: &'static str, newest: Option<&str>, upgrade: &'static str) -> Release {
+/// What cargo has written down beside the programs that it installs.
+fn by_cargo(own: &Path) -> Option<Release> {
+    let list = fs::read_text(&own.parent()?.parent()?.join(".crates2.json"), LARGEST).ok()?;
+    let list: serde_json::Value = serde_json::from_str(&list).ok()?;
+    Some(match source_of_cargo(&list, env!("CARGO_PKG_NAME"))? {
+        CargoSource::Checkout(dir) => {
+            let manifest = fs::read_text(&Path::new(&dir).join("Cargo.toml"), LARGEST).unwrap_or_default();
+            let upgrade = format!("git -C '{dir}' pull && cargo install --locked --path '{dir}'");
+            of_source("cargo", version_of_manifest(&manifest), &upgrade)
+        }
+        CargoSource::Git(url) => of_source("cargo", None, &format!("cargo install --locked --git {url}")),
+        CargoSource::Registry => of_source("cargo", None, "cargo install --locked orch"),
+    })
+}
+
+fn of_source(source: &'static str, newest: Option<&str>, upgrade: &str) -> Release {
     let is_newer = match on_disk(env!("CARGO_PKG_VERSION"), newest, None) {
         OnDisk::Newer => Some(true),
         OnDisk::Same | OnDisk::Older | OnDisk::OtherBuild => Some(false),
         OnDisk::Missing | OnDisk::Unknown => None,
     };
-    Release { source: Some(source), newest: newest.map(str::to_owned), is_newer, upgrade: Some(upgrade) }
+    Release { source: Some(source), newest: newest.map(str::to_owned), is_newer, upgrade: Some(upgrade.to_owned()) }
 }
 
 async fn list(context: &Context, name: &str, args: &[&str]) -> Option<String> {
@@ -151,15 +172,7 @@ fn told(view: &View) -> String {
     if let Some(program) = &view.program {
         text.push_str(&format!("on disk:  {}\n", line(&program.told())));
     }
-    let release = &view.release;
-    let newest = release.newest.as_deref().unwrap_or("none");
-    text.push_str(&match (release.source, release.is_newer) {
-        (None, _) => "released: not known: no package manager here has installed this orch, and orch asks no network\n"
-            .to_owned(),
-        (Some(source), Some(true)) => format!("released: {} is newer, says {source}\n", line(newest)),
-        (Some(source), Some(false)) => format!("released: {}, says the list of {source} that is here\n", line(newest)),
-        (Some(source), None) => format!("released: {source} does not know\n"),
-    });
+    text.push_str(&released(&view.release));
     if view.running.is_some() {
         let count = view.under_way.len();
         let disturbed = view.under_way.iter().filter(|fate| fate.disturbed).count();
@@ -170,6 +183,26 @@ fn told(view: &View) -> String {
         }
     }
     text
+}
+
+fn released(release: &Release) -> String {
+    let newest = release.newest.as_deref().map(line).unwrap_or_default();
+    let upgrade = release.upgrade.as_deref().map(line).unwrap_or_default();
+    match (release.source, release.is_newer) {
+        (None, _) => format!(
+            "released: not known: nobody has installed this orch who could be asked, and orch asks no network; see {RELEASES}\n"
+        ),
+        (Some("cargo"), Some(true)) => {
+            format!("released: {newest} is newer, in the checkout from which cargo has installed it\n")
+        }
+        (Some("cargo"), Some(false)) => {
+            format!("released: {newest} in the checkout from which cargo has installed it; a newer one: {upgrade}\n")
+        }
+        (Some("cargo"), None) => format!("released: not known here; the newest: {upgrade}\n"),
+        (Some(source), Some(true)) => format!("released: {newest} is newer, says {source}\n"),
+        (Some(source), Some(false)) => format!("released: {newest}, says the list of {source} that is here\n"),
+        (Some(source), None) => format!("released: {source} does not know; the newest: {upgrade}\n"),
+    }
 }
 
 #[cfg(test)]
@@ -187,7 +220,12 @@ mod tests {
         };
         let told = told(&view);
         assert!(told.contains("restart:  1 under way, 0 disturbed\n          #7 claude: goes on"), "{told}");
-        assert!(told.contains("orch asks no network"), "{told}");
+        assert!(told.contains("orch asks no network; see https://"), "{told}");
+        let cargo = |newest: Option<&str>| released(&of_source("cargo", newest, "git -C '/o' pull && …"));
+        assert!(cargo(Some("999.0.0")).contains("999.0.0 is newer, in the checkout"));
+        assert!(cargo(Some(env!("CARGO_PKG_VERSION"))).ends_with("a newer one: git -C '/o' pull && …\n"));
+        assert!(cargo(None).contains("the newest: git"));
+        assert!(released(&of_source("apt", None, "x")).contains("apt does not know; the newest: x"));
     }
 
     #[test]

@@ -4,4 +4,5 @@
 mod definitions;
 mod notified;
 mod odd;
+mod path;
 mod real;

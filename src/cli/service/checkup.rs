@@ -1,34 +1,39 @@
-//! Whether the service finds what it needs: its own program, tmux, git and the agents in the `PATH` that it carries.
+//! Whether the service finds what it needs: its own program, tmux, git and the agents in the `PATH` that it has.
 
+use super::definitions::Found;
 use super::site::Site;
 use crate::adapters::process::which;
 use crate::cli::context::Context;
+use crate::cli::settings;
 use crate::config::Config;
 use crate::domain::service::definition::Definition;
 use crate::engine::{Finding, Verdict};
 
-/// What the service would miss. A unit without a `PATH` of its own has its supervisor's, which cannot be looked at from here.
-pub fn lacking(definition: &Definition, config: &Config) -> Vec<String> {
+/// What the service would miss with this `PATH`.
+pub fn lacking(definition: &Definition, path: &str, config: &Config) -> Vec<String> {
     let mut lacks = Vec::new();
     if which(&definition.program, "").is_none() {
         lacks.push(format!("the service starts {}, which is no program (any more)", definition.program));
     }
-    let Some(path) = &definition.path else { return lacks };
+    let whose = if definition.path.is_some() {
+        "the PATH of the service"
+    } else {
+        "the service has the PATH of its supervisor, which"
+    };
     let lost: Vec<&str> = ["tmux", "git"].into_iter().filter(|name| which(name, path).is_none()).collect();
     if !lost.is_empty() {
-        lacks.push(format!("the PATH of the service has no {}", lost.join(" and no ")));
+        lacks.push(format!("{whose} has no {}", lost.join(" and no ")));
     }
     let agents: Vec<&str> = config.agents.names().collect();
     let program = |name: &str| config.agent(name).and_then(|agent| which(&agent.command, path));
     if agents.iter().all(|name| program(name).is_none()) {
-        lacks.push("the PATH of the service has none of the agents".to_owned());
+        lacks.push(format!("{whose} has none of the agents"));
     }
     lacks
 }
 
 /// Agents that a person's `PATH` has and the service's has not.
-fn lost_agents(definition: &Definition, config: &Config, own: &str) -> Vec<String> {
-    let Some(path) = &definition.path else { return Vec::new() };
+fn lost_agents(path: &str, config: &Config, own: &str) -> Vec<String> {
     let is_lost = |name: &&str| {
         let command = config.agent(name).map(|agent| agent.command.clone()).unwrap_or_default();
         which(&command, own).is_some() && which(&command, path).is_none()
@@ -36,33 +41,63 @@ fn lost_agents(definition: &Definition, config: &Config, own: &str) -> Vec<Strin
     config.agents.names().filter(is_lost).map(str::to_owned).collect()
 }
 
+/// All that an installed service would miss.
+async fn misses(site: &Site<'_>, found: &Found, config: &Config) -> Vec<String> {
+    let path = site.path_of(found).await;
+    let mut lacks = lacking(&found.definition, &path, config);
+    let lost = lost_agents(&path, config, site.context.path());
+    if !lost.is_empty() {
+        lacks.push(format!("your PATH finds {}, and the service's does not", lost.join(", ")));
+    }
+    lacks
+}
+
+/// Says what the service will miss that is being started.
+pub async fn warn(site: &Site<'_>, found: &Found) {
+    let Ok(loaded) = settings::global(site.context, &site.setup.home) else { return };
+    let misses = misses(site, found, &loaded.config).await;
+    misses.iter().for_each(|miss| site.context.ui.warning(miss));
+    if !misses.is_empty() {
+        site.context.ui.note(REMEDY);
+    }
+}
+
+/// What to do about it.
+const REMEDY: &str = "orch service install, from a shell whose PATH finds them, then orch service restart";
+
 /// What `orch doctor` says of the services that are installed.
-pub fn checkup(context: &Context, config: &Config) -> Vec<Finding> {
+pub async fn checkup(context: &Context, config: &Config) -> Vec<Finding> {
     let Ok(site) = Site::look(context) else { return Vec::new() };
-    let mut findings: Vec<Finding> = site
-        .found
-        .iter()
-        .filter(|found| site.home_of(found) == site.setup.home.root())
-        .map(|found| {
-            let mut lacks = lacking(&found.definition, config);
-            let lost = lost_agents(&found.definition, config, context.path());
-            if !lost.is_empty() {
-                lacks.push(format!("your PATH finds {}, and the service's does not", lost.join(", ")));
-            }
-            let place = format!("{} ({})", found.supervisor.told(), found.file.display());
-            if lacks.is_empty() {
-                return Finding::new("service", Verdict::Ok, place);
-            }
-            let remedy = "orch service install, from a shell whose PATH finds them, then orch service restart";
-            Finding::new("service", Verdict::Bad, format!("{place}: {}", lacks.join("; "))).remedy(remedy)
-        })
-        .collect();
+    let mut findings = Vec::new();
+    for found in site.found.iter().filter(|found| site.home_of(found) == site.setup.home.root()) {
+        findings.push(one(&site, found, config).await);
+    }
     let first = site.found.first().map(|found| found.supervisor);
     if site.found.iter().any(|found| Some(found.supervisor) != first) {
         let remedy = "orch service uninstall --supervisor NAME, for all but one";
         findings.push(Finding::new("services", Verdict::Bad, "two supervisors have the service").remedy(remedy));
     }
     findings
+}
+
+async fn one(site: &Site<'_>, found: &Found, config: &Config) -> Finding {
+    let place = format!("{} ({})", found.supervisor.told(), found.file.display());
+    let misses = misses(site, found, config).await;
+    if misses.is_empty() {
+        return Finding::new("service", Verdict::Ok, place);
+    }
+    let detail = format!("{place}: {}", misses.join("; "));
+    if found.is_packaged {
+        let standing = site.standing(found.supervisor).await;
+        if standing.is_enabled != Some(true) && standing.pid.is_none() {
+            // It lies there for everybody on the machine; nobody here has asked for it.
+            let detail = format!(
+                "{place}: brought by a package, and not in use; orch service install sets it up with your PATH"
+            );
+            return Finding::new("service", Verdict::Ok, detail);
+        }
+    }
+    Finding::new("service", Verdict::Bad, detail).remedy(REMEDY)
 }
 
 #[cfg(test)]
@@ -76,11 +111,12 @@ mod tests {
             path: Some("/nowhere".to_owned()),
             ..Definition::default()
         };
-        let told = lacking(&bare, &Config::default()).join("\n");
-        for part in ["/nowhere/orch", "no tmux and no git", "none of the agents"] {
+        let told = lacking(&bare, "/nowhere", &Config::default()).join("\n");
+        for part in ["/nowhere/orch", "the PATH of the service has no tmux and no git", "none of the agents"] {
             assert!(told.contains(part), "{part} in {told}");
         }
         let own = Definition { program: "/bin/sh".to_owned(), ..Definition::default() };
-        assert!(lacking(&own, &Config::default()).is_empty(), "its supervisor's PATH is not known");
+        let told = lacking(&own, "/nowhere", &Config::default()).join("\n");
+        assert!(told.contains("the PATH of its supervisor, which has none of the agents"), "{told}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::adapters::fs;
 use crate::domain::service::definition::{Definition, LABEL, UNIT};
 use crate::domain::service::supervisor::Supervisor;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The largest definition that is read, in bytes.
@@ -15,7 +16,7 @@ pub struct Found {
     pub supervisor: Supervisor,
     /// Where it lies.
     pub file: PathBuf,
-    /// What stands in it.
+    /// What stands in it, and in what was added to it.
     pub definition: Definition,
     /// Its text.
     pub text: String,
@@ -41,6 +42,8 @@ pub fn file_for(supervisor: Supervisor, dir: &Path, config: Option<&Path>) -> Op
 pub fn found(dir: &Path, config: Option<&Path>) -> Vec<Found> {
     let agents = dir.join("Library/LaunchAgents");
     let own_unit = units(dir, config).join(UNIT);
+    let drop_ins = drop_ins(dir, config);
+    let read = |supervisor, file| read(supervisor, file, &drop_ins);
     let mut all = vec![
         read(Supervisor::Homebrew, agents.join("homebrew.mxcl.orch.plist")),
         read(Supervisor::Homebrew, units(dir, config).join("homebrew.orch.service")),
@@ -48,17 +51,43 @@ pub fn found(dir: &Path, config: Option<&Path>) -> Vec<Found> {
         read(Supervisor::Systemd, own_unit.clone()),
     ];
     if !own_unit.exists() {
-        let packaged = ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
-        let unit = packaged.into_iter().find_map(|place| read(Supervisor::Systemd, Path::new(place).join(UNIT)));
+        let unit = packaged(dir).into_iter().find_map(|place| read(Supervisor::Systemd, place.join(UNIT)));
         all.push(unit.map(|unit| Found { is_packaged: true, ..unit }));
     }
     all.into_iter().flatten().collect()
 }
 
-fn read(supervisor: Supervisor, file: PathBuf) -> Option<Found> {
+/// Where packages put user units, first the one that counts most.
+fn packaged(dir: &Path) -> Vec<PathBuf> {
+    let places = ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
+    std::iter::once(dir.join(".local/share/systemd/user")).chain(places.map(PathBuf::from)).collect()
+}
+
+/// What a person has added to the unit (`systemctl --user edit orch`). Of two of the same name the person's own counts.
+fn drop_ins(dir: &Path, config: Option<&Path>) -> String {
+    let mut texts = BTreeMap::new();
+    for place in packaged(dir).into_iter().rev().chain([units(dir, config)]) {
+        for entry in std::fs::read_dir(place.join(format!("{UNIT}.d"))).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|extension| extension == "conf")
+                && let Ok(text) = fs::read_text(&path, LARGEST)
+            {
+                texts.insert(entry.file_name(), text);
+            }
+        }
+    }
+    texts.into_values().fold(String::new(), |all, text| all + "\n" + &text)
+}
+
+fn read(supervisor: Supervisor, file: PathBuf, drop_ins: &str) -> Option<Found> {
     let text = fs::read_text(&file, LARGEST).ok()?;
     let is_unit = file.extension().is_some_and(|extension| extension == "service");
-    let definition = if is_unit { Definition::of_unit(&text) } else { Definition::of_plist(&text) };
+    let definition = match supervisor {
+        // Homebrew's unit has another name, and so no part of what was added to this one.
+        Supervisor::Homebrew if is_unit => Definition::of_unit(&text),
+        Supervisor::Systemd => Definition::of_unit(&format!("{text}{drop_ins}")),
+        Supervisor::Homebrew | Supervisor::Launchd => Definition::of_plist(&text),
+    };
     Some(Found { supervisor, file, definition, text, is_packaged: false })
 }
 
@@ -90,6 +119,11 @@ mod tests {
         let who: Vec<Supervisor> = all.iter().map(|found| found.supervisor).collect();
         assert_eq!(who, [Supervisor::Launchd, Supervisor::Systemd]);
         assert!(all.iter().all(|found| found.definition == definition));
+        let added = dir.path().join(".config/systemd/user/orch.service.d/override.conf");
+        write(&added, "[Service]\nEnvironment=PATH=/added\n").expect("written");
+        let unit = found(dir.path(), None).pop().expect("the unit");
+        assert_eq!(unit.definition.path.as_deref(), Some("/added"));
+        assert!(!unit.text.contains("/added"), "what orch wrote is told from what a person added");
         let elsewhere = dir.path().join("elsewhere");
         let kept: Vec<_> = found(dir.path(), Some(&elsewhere)).into_iter().filter(|one| !one.is_packaged).collect();
         assert_eq!(kept.len(), 1, "units lie below XDG_CONFIG_HOME");

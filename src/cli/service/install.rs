@@ -128,7 +128,7 @@ fn warn(site: &Site<'_>, supervisor: Supervisor, definition: &Definition) {
         ui.warning(&format!("{} may be built over or removed: install orch to a lasting place", definition.program));
     }
     if let Ok(loaded) = settings::global(site.context, &site.setup.home) {
-        for lack in lacking(definition, &loaded.config) {
+        for lack in lacking(definition, definition.path.as_deref().unwrap_or_default(), &loaded.config) {
             ui.warning(&lack);
         }
     }

@@ -1,5 +1,6 @@
 //! `orch service start`, `stop` and `restart`: the supervisor is asked, and the daemon is waited for.
 
+use super::checkup;
 use super::definitions::Found;
 use super::site::Site;
 use crate::adapters::clock;
@@ -68,6 +69,9 @@ pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
         gone(&site, &status).await?;
     }
     begin(&site, supervisor).await?;
+    if let Some(found) = site.found.iter().find(|found| found.supervisor == supervisor) {
+        checkup::warn(&site, found).await;
+    }
     arrived(&site, supervisor, "runs", None).await
 }
 

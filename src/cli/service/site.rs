@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::daemon::Setup;
 use crate::domain::service::definition::{LABEL, UNIT};
 use crate::domain::service::supervisor::{
-    Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd,
+    Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd, path_of_systemd,
 };
 use crate::engine::Mode;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,9 @@ use std::time::Duration;
 
 /// How long a supervisor may take: it waits itself until the daemon is there.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// Where launchd looks for programs where nobody says otherwise, and where systemd does.
+const LAUNCHDS_PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
+const SYSTEMDS_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is asked of systemd.
 const PROPERTIES: &str =
     "LoadState,ActiveState,SubState,MainPID,ExecMainCode,ExecMainStatus,NRestarts,Result,UnitFileState";
@@ -130,6 +133,20 @@ impl<'a> Site<'a> {
             Supervisor::Launchd => of_launchd(&text),
             Supervisor::Homebrew => serde_json::from_str(&text).map(|info| of_homebrew(&info)).unwrap_or_default(),
         }
+    }
+
+    /// The `PATH` that the service has: its own, or the one that its supervisor gives to all.
+    pub async fn path_of(&self, found: &Found) -> String {
+        if let Some(path) = &found.definition.path {
+            return path.clone();
+        }
+        let is_launchds = found.file.extension().is_some_and(|extension| extension == "plist");
+        if is_launchds {
+            return LAUNCHDS_PATH.to_owned();
+        }
+        let said = self.call(Supervisor::Systemd, &["show-environment"]).await.ok();
+        let said = said.filter(|output| output.success()).and_then(|output| path_of_systemd(&output.text()));
+        said.unwrap_or_else(|| SYSTEMDS_PATH.to_owned())
     }
 
     /// Asks a supervisor for something, which it must do.

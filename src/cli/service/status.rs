@@ -183,7 +183,7 @@ async fn look(site: &Site<'_>) -> View {
         state: shown.map(|(_, standing)| standing.word.clone()).filter(|word| !word.is_empty()),
         restarts: shown.and_then(|(_, standing)| standing.restarts),
         in_charge: in_charge.is_some(),
-        problems: problems(site, &standings, pid),
+        problems: problems(site, &standings, pid).await,
         daemon: served.map(|(_, status)| Daemon { since: since(status.pid), pid: status.pid, version: status.version }),
         home,
         last_exit,
@@ -201,7 +201,7 @@ async fn alone(program: &str, context: &Context) -> Waiting {
     Waiting { path, on_disk: if version.is_some() { OnDisk::Same } else { OnDisk::Unknown }, version }
 }
 
-fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
+async fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
     let mut problems = Vec::new();
     if let [(one, _), (other, _), ..] = standings {
         problems.push(super::site::two(one, other).to_string());
@@ -215,7 +215,7 @@ fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option<u32>)
             problems.push(format!("the daemon that runs was started by hand, and not by {who}"));
         }
         if let Ok(loaded) = settings::global(site.context, &site.setup.home) {
-            problems.extend(lacking(&found.definition, &loaded.config));
+            problems.extend(lacking(&found.definition, &site.path_of(found).await, &loaded.config));
         }
         if found.supervisor == Supervisor::Systemd && !site.lingers() {
             let user = &site.around.user;

@@ -138,6 +138,9 @@ impl Definition {
                 let words = words(command);
                 found.home_is_there = words.iter().any(|word| word == "--existing-home");
                 found.program = words.into_iter().next().unwrap_or_default();
+            } else if line == "Environment=" {
+                // Whoever writes nothing takes back what was said before.
+                (found.path, found.home, found.worktrees) = (None, None, None);
             } else if let Some(assignments) = line.strip_prefix("Environment=") {
                 words(assignments).iter().filter_map(|word| word.split_once('=')).for_each(|(n, v)| found.set(n, v));
             }
@@ -290,6 +293,16 @@ mod tests {
         assert_eq!(found.program, "/home/linuxbrew/.linuxbrew/opt/orch/bin/orch");
         assert_eq!((found.path.as_deref(), found.home), (Some("/a:/b"), None));
         assert_eq!(Definition::of_plist("no such thing"), Definition::default());
+    }
+
+    #[test]
+    fn what_a_person_added_counts_after_what_the_unit_says() {
+        let unit = "ExecStart=/usr/bin/orch serve\nEnvironment=PATH=/a ORCH_HOME=/h\n";
+        let with = |more: &str| Definition::of_unit(&format!("{unit}{more}"));
+        assert_eq!(with("[Service]\nEnvironment=PATH=/b:/c\n").path.as_deref(), Some("/b:/c"));
+        let anew =
+            with("Environment=\nEnvironment=\"PATH=/d\"\nExecStart=\nExecStart=/opt/orch serve --existing-home\n");
+        assert_eq!((anew.path.as_deref(), anew.home, anew.program.as_str()), (Some("/d"), None, "/opt/orch"));
     }
 
     #[test]

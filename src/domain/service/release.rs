@@ -79,6 +79,55 @@ impl<'a> Version<'a> {
     }
 }
 
+/// The version that apt would install, out of `apt-cache policy`. `None` where no repository knows the package: what was
+/// installed from a file is its own newest version to apt.
+pub fn candidate_of_apt(text: &str) -> Option<String> {
+    let is_of_repository = |line: &str| {
+        let mut words = line.split_whitespace();
+        let priority = words.next().is_some_and(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+        priority && words.next().is_some_and(|place| place.contains('/') && place != "/var/lib/dpkg/status")
+    };
+    let table = text.lines().skip_while(|line| line.trim() != "Version table:");
+    table.skip(1).any(is_of_repository).then_some(())?;
+    let candidate = text.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
+    Some(candidate.split('-').next().unwrap_or(candidate).to_owned())
+}
+
+/// From where cargo has installed a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CargoSource {
+    /// A directory.
+    Checkout(String),
+    /// A repository.
+    Git(String),
+    /// The crates' own registry, or another one.
+    Registry,
+}
+
+/// The same, out of cargo's list of what it has installed (`.crates2.json`).
+pub fn source_of_cargo(list: &serde_json::Value, name: &str) -> Option<CargoSource> {
+    let installs = list.get("installs")?.as_object()?;
+    let source = installs.keys().find_map(|key| {
+        let (_, rest) = key.strip_prefix(name)?.strip_prefix(' ')?.split_once(" (")?;
+        rest.strip_suffix(')')
+    })?;
+    if let Some(path) = source.strip_prefix("path+file://") {
+        let plain = percent_encoding::percent_decode_str(path).decode_utf8().ok()?;
+        return Some(CargoSource::Checkout(plain.split('#').next().unwrap_or_default().to_owned()));
+    }
+    if let Some(url) = source.strip_prefix("git+") {
+        return Some(CargoSource::Git(url.split(['?', '#']).next().unwrap_or_default().to_owned()));
+    }
+    Some(CargoSource::Registry)
+}
+
+/// The version in a `Cargo.toml`: that of the package itself.
+pub fn version_of_manifest(text: &str) -> Option<&str> {
+    let package = text.lines().skip_while(|line| line.trim() != "[package]").skip(1);
+    let mut own = package.take_while(|line| !line.trim_start().starts_with('['));
+    own.find_map(|line| line.strip_prefix("version")?.trim_start().strip_prefix('=')?.trim().trim_matches('"').into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,7 +167,48 @@ mod tests {
         assert!(OnDisk::OtherBuild.waits() && !OnDisk::Missing.waits());
     }
 
+    #[test]
+    fn apt_knows_of_a_newer_one_only_where_a_repository_does() {
+        let table = |more: &str| {
+            format!(
+                "orch:\n  Installed: 0.1.0\n  Candidate: 0.2.0-1\n  Version table:\n *** 0.1.0 100\n        \
+                 100 /var/lib/dpkg/status\n{more}"
+            )
+        };
+        assert_eq!(candidate_of_apt(&table("")), None, "it was installed from a file");
+        let known = table("     0.2.0-1 500\n        500 https://deb.example.test stable/main amd64 Packages\n");
+        assert_eq!(candidate_of_apt(&known).as_deref(), Some("0.2.0"));
+        assert_eq!((candidate_of_apt(""), candidate_of_apt("Candidate: 1.0.0\n")), (None, None));
+    }
+
+    #[test]
+    fn cargo_has_written_down_from_where_it_installed() {
+        let of = |key: &str| source_of_cargo(&serde_json::json!({"installs": {"fd 1.0.0 (x)": {}, key: {}}}), "orch");
+        let checkout = |path: &str| Some(CargoSource::Checkout(path.to_owned()));
+        assert_eq!(of("orch 0.1.0 (path+file:///home/ada/my%20orch)"), checkout("/home/ada/my orch"));
+        assert_eq!(of("orch 0.1.0 (path+file:///o#orch@0.1.0)"), checkout("/o"));
+        let git = CargoSource::Git("https://example.test/orch".to_owned());
+        assert_eq!(of("orch 0.1.0 (git+https://example.test/orch?branch=main#0123)"), Some(git));
+        assert_eq!(of("orch 0.1.0 (registry+https://example.test)"), Some(CargoSource::Registry));
+        assert_eq!((of("orchid 0.1.0 (path+file:///o)"), of("orch")), (None, None));
+        assert_eq!(source_of_cargo(&serde_json::json!([1]), "orch"), None);
+    }
+
+    #[test]
+    fn a_manifest_tells_its_own_version_and_not_that_of_a_dependency() {
+        let text = "[workspace]\nversion = \"9\"\n[package]\nname = \"orch\"\nversion = \"0.3.0\"\n[dependencies]\n";
+        assert_eq!(version_of_manifest(text), Some("0.3.0"));
+        assert_eq!(version_of_manifest("[package]\nname = \"x\"\n[dependencies]\nversion = \"1\"\n"), None);
+    }
+
     proptest! {
+        #[test]
+        fn what_others_say_is_read_or_not(text in ".{0,200}") {
+            candidate_of_apt(&text);
+            version_of_manifest(&text);
+            source_of_cargo(&serde_json::json!({"installs": {text: {}}}), "orch");
+        }
+
         #[test]
         fn comparing_is_an_order(one in "[0-9]{1,3}\\.[0-9]\\.[0-9](-[a-z0-9]{1,3})?", other in "[0-9]{1,3}\\.[0-9]\\.[0-9](-[a-z0-9]{1,3})?") {
             prop_assert_eq!(compare(&one, &other), compare(&other, &one).map(Ordering::reverse));

@@ -117,6 +117,16 @@ pub struct Standing {
     pub restarts: Option<u64>,
 }
 
+/// The `PATH` that systemd gives to the services of a person, out of `systemctl --user show-environment`.
+pub fn path_of_systemd(text: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.strip_prefix("PATH="))?;
+    let plain = match value.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\'')) {
+        Some(quoted) => quoted.replace("\\'", "'").replace("\\\\", "\\"),
+        None => value.to_owned(),
+    };
+    (!plain.is_empty()).then_some(plain)
+}
+
 /// Reads `systemctl --user show`.
 pub fn of_systemd(text: &str) -> Standing {
     let value =
@@ -198,6 +208,14 @@ mod tests {
             user: "ada".to_owned(),
             ..Surroundings::default()
         }
+    }
+
+    #[test]
+    fn the_path_of_a_services_manager_is_read() {
+        let of = |text: &str| path_of_systemd(text);
+        assert_eq!(of("HOME=/h\nPATH=/a:/b\nXPATH=/c\n").as_deref(), Some("/a:/b"));
+        assert_eq!(of("PATH=$'/it\\'s here:/b'\n").as_deref(), Some("/it's here:/b"));
+        assert_eq!((of("HOME=/h\n"), of("PATH=\n"), of("")), (None, None, None));
     }
 
     #[test]
