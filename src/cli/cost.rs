@@ -17,7 +17,7 @@ pub struct Args {
     /// What it is added up by
     #[arg(long, value_enum, default_value_t = Key::Agent)]
     by: Key,
-    /// Only runs that ended since: how long ago (24h) or a time
+    /// Only runs that ended since: how long ago (24h, 7d), a day or a time
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
     /// The cheapest merged change first, what merged nothing last
@@ -51,7 +51,7 @@ impl Key {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let mut path = format!("/v1/cost?by={}&per_merged={}", args.by.by().as_str(), args.per_merged);
     if let Some(since) = args.since {
-        path.push_str(&format!("&since={}", since.at(context.now().at)));
+        path.push_str(&format!("&since={}", since.at(&context.now())));
     }
     let columns = context.ui.columns();
     context.present(&path, |view: &CostView, _, paint| told(view, columns, paint)).await

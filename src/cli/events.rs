@@ -25,7 +25,7 @@ pub struct Args {
     /// Go on until interrupted; without --since, only what happens from now on
     #[arg(long, short)]
     follow: bool,
-    /// What happened since then: how long ago (10m, 2h), a time, or a place in the history (a number)
+    /// What happened since then: how long ago (10m, 2h, 3d), a day or a time (2026-08-01 14:30), or a place in the history (a number)
     #[arg(long, value_name = "WHEN")]
     since: Option<Beginning>,
     /// Of one task
@@ -50,7 +50,7 @@ enum Beginning {
 }
 
 impl Beginning {
-    fn place(self, now: Timestamp) -> Place {
+    fn place(self, now: &Now) -> Place {
         match self {
             Self::After(seq) => Place::After(seq),
             Self::Since(since) => Place::At(since.at(now)),
@@ -119,7 +119,7 @@ pub fn path(from: Option<Place>, task: Option<TaskId>, follow: bool) -> String {
 
 /// Prints the history.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let from = args.since.map(|since| since.place(context.now().at));
+    let from = args.since.map(|since| since.place(&context.now()));
     if args.follow {
         let mut follow = Follow { context, task: args.task, from };
         return tokio::select! {
@@ -238,7 +238,7 @@ mod tests {
     fn the_part_of_the_history_is_named_in_the_path() {
         let at = now().at;
         assert_eq!(path(None, None, true), "/v1/events?follow=true");
-        let from = |text: &str| Some(text.parse::<Beginning>().expect("a beginning").place(at));
+        let from = |text: &str| Some(text.parse::<Beginning>().expect("a beginning").place(&now()));
         assert_eq!(path(from("0"), Some(TaskId(3)), false), "/v1/events?follow=false&after=0&task=3");
         let then = at - jiff::SignedDuration::from_mins(10);
         assert_eq!(path(from("10m"), None, false), format!("/v1/events?follow=false&since={then}"));

@@ -21,7 +21,7 @@ pub struct Args {
     /// Only in the runs of this task
     #[arg(long, value_name = "ID")]
     task: Option<TaskId>,
-    /// Only in what was said since then: 10m, 2h, or a time
+    /// Only in what was said since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
     #[arg(long, value_name = "TIME")]
     since: Option<Since>,
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let wanted = Wanted {
         pattern: args.around.pattern(&args.text, args.regex)?,
         task: args.task,
-        since: args.since.map(|since| since.at(context.now().at)),
+        since: args.since.map(|since| since.at(&context.now())),
         context: args.around.context(),
     };
     let home = context.setup()?.home;

@@ -46,7 +46,7 @@ pub struct Args {
     /// From its last lines on
     #[arg(long, value_name = "LINES", group = "place")]
     tail: Option<usize>,
-    /// From what was said since then: 10m, 2h, or a time
+    /// From what was said since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
     #[arg(long, value_name = "TIME", group = "place")]
     since: Option<Since>,
     /// From this byte on, as --json tells them
@@ -76,7 +76,7 @@ fn place(args: &Args, context: &Context) -> Place {
     match (args.from, args.tail, args.since) {
         (Some(offset), _, _) => Place::Offset(offset),
         (None, Some(lines), _) => Place::Tail(lines),
-        (None, None, Some(since)) => Place::Since(since.at(context.now().at)),
+        (None, None, Some(since)) => Place::Since(since.at(&context.now())),
         (None, None, None) if args.from_start || args.part() != Part::Output => Place::Offset(0),
         // Whoever only reads what is new has seen what was there.
         (None, None, None) if args.all => Place::Tail(0),

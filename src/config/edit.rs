@@ -134,7 +134,7 @@ mod tests {
             ("router.modle", "x", "no setting is called \"router.modle\", did you mean \"router.model\"?"),
             ("name", "shop", "name cannot be set in config.yml: it belongs in .orch.yml"),
             ("engine.max_parallel", "lots", "engine.max_parallel: expected a whole number from 1 to 1000, found lots"),
-            ("router", "x", "router: a mapping cannot be given as one text"),
+            ("router", "x", "router: a mapping cannot be given as one text; set its keys one by one"),
             (
                 "router.agent",
                 "clade",

@@ -48,7 +48,9 @@ pub fn of_text(text: &str, shape: &Shape) -> Result<Json, String> {
         Shape::List { .. } => {
             super::tree::parse(text).map_err(|error| format!("not a YAML list: {}", error.message))?
         }
-        Shape::Section(_) | Shape::Map(_) => return Err("a mapping cannot be given as one text".to_owned()),
+        Shape::Section(_) | Shape::Map(_) => {
+            return Err("a mapping cannot be given as one text; set its keys one by one".to_owned());
+        }
         Shape::Text | Shape::Flag | Shape::Number { .. } | Shape::Dollars | Shape::Choice(_) => {
             return if text == "null" { Ok(Json::Null) } else { scalar(text, shape) };
         }

@@ -73,7 +73,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         project: args.project.map(|word| project(&word, context)),
         cost_usd: args.cost,
         seconds: args.duration.map(|took| i64::try_from(took.as_secs()).unwrap_or(i64::MAX)),
-        ended_at: args.ended.map(|since| since.at(context.now().at)),
+        ended_at: args.ended.map(|since| since.at(&context.now())),
         note: args.note,
         by: Some(context.person()),
     };

@@ -63,7 +63,7 @@ pub struct Args {
     grep: Option<String>,
     #[command(flatten)]
     around: Around,
-    /// Only what was said since then: 10m, 2h, or a time
+    /// Only what was said since then: 10m, 2h, 3d, a day or a time (2026-08-01 14:30)
     #[arg(long, value_name = "TIME", conflicts_with = "tail")]
     since: Option<Since>,
     /// Only the last lines
@@ -159,7 +159,7 @@ impl<'a> Log<'a> {
         let dir = run.transcript.parent().unwrap_or(&run.transcript).to_owned();
         let files = RunFiles::of(id, run.run_id.clone(), dir, Part::Output);
         let start = match (args.since, args.tail) {
-            (Some(since), _) => Start::Since(since.at(context.now().at)),
+            (Some(since), _) => Start::Since(since.at(&context.now())),
             (None, Some(lines)) => Start::Tail(lines),
             (None, None) => Start::Offset(0),
         };

@@ -155,7 +155,7 @@ fn the_problems_of_all_layers_are_told_at_once() {
          .orch.yml:1:1: unknown key \"workflows\", did you mean \"workflow\"?\n\
          environment variable ORCH_ENGINE_TICK_SECONDS: expected a whole number from 1 to 3600, found -1\n\
          flag engine.max_paralel: no setting is called \"engine.max_paralel\", did you mean \"engine.max_parallel\"?\n\
-         flag agents.claude.env: a mapping cannot be given as one text\n\
+         flag agents.claude.env: a mapping cannot be given as one text; set its keys one by one\n\
          flag workflow.sandbox: expected true or false, found the text \"nope\""
     );
 }
