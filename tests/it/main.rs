@@ -55,6 +55,7 @@ mod service;
 mod serving;
 mod settled;
 mod status;
+mod status_picture;
 mod steering;
 mod strategies;
 mod stream;

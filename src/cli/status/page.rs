@@ -138,13 +138,23 @@ impl Page {
         told.into_iter().map(|told| text::fit(&told, self.columns).into_owned()).collect()
     }
 
+    fn is_narrow(&self) -> bool {
+        self.columns < 80
+    }
+
+    /// How wide an agent's name may be, and what is left of texts at least.
+    fn shares(&self) -> (Width, Width) {
+        if self.is_narrow() { (Width::Most(14), Width::Rest(8)) } else { (Width::Most(28), Width::Rest(12)) }
+    }
+
     fn running(&self, overview: &Overview) -> Section {
-        const HEAD: [Column; 5] = [
+        let (agent, rest) = self.shares();
+        let head = [
             Column::number("id"),
-            Column::new("agent", Width::Most(28)),
+            Column::new("agent", agent),
             Column::number("since"),
-            Column::new("title", Width::Rest(12)),
-            Column::new("last line", Width::Rest(12)),
+            Column::new("title", rest),
+            Column::new("last line", rest),
         ];
         let row = |run: &RunningView| -> [Cell<'static>; 5] {
             [
@@ -159,7 +169,7 @@ impl Page {
             ]
         };
         let rows: Vec<_> = overview.running.iter().map(row).collect();
-        self.section(("running", "orch list"), &HEAD, &rows, rows.len())
+        self.section(("running", "orch list"), &head, &rows, rows.len())
     }
 
     fn needs_you(&self, overview: &Overview) -> Section {
@@ -177,12 +187,13 @@ impl Page {
     }
 
     fn queued(&self, overview: &Overview) -> Section {
-        const HEAD: [Column; 5] = [
+        let (agent, rest) = self.shares();
+        let head = [
             Column::number("id"),
             Column::new("status", Width::Whole),
-            Column::new("agent", Width::Most(28)),
-            Column::new("title", Width::Rest(12)),
-            Column::new("why it waits", Width::Rest(20)),
+            Column::new("agent", agent),
+            Column::new("title", rest),
+            Column::new("why it waits", if self.is_narrow() { rest } else { Width::Rest(20) }),
         ];
         let rows = overview.queued.iter().map(|task| -> [Cell<'_>; 5] {
             [
@@ -195,7 +206,7 @@ impl Page {
         });
         let rows: Vec<_> = rows.collect();
         let waiting = [Status::New, Status::Routed, Status::InReview, Status::Blocked];
-        self.section(("queued", "orch list"), &HEAD, &rows, count(&overview.status, &waiting))
+        self.section(("queued", "orch list"), &head, &rows, count(&overview.status, &waiting))
     }
 
     fn why(&self, task: &QueuedView) -> String {

@@ -1,5 +1,7 @@
 //! What the screen of `orch status` looks like.
 
+mod golden;
+
 use super::*;
 use crate::api::status::{QuestionView, SlotsView};
 use crate::cli::fixture::now;
@@ -163,7 +165,7 @@ fn nothing_hostile_reaches_the_terminal() {
 
 proptest! {
     #[test]
-    fn a_page_fits_its_screen(columns in 80_usize..200, rows in 5_usize..60, agents in 0_u64..30, waiting in 0_u64..30) {
+    fn a_page_fits_its_screen(columns in 60_usize..200, rows in 5_usize..60, agents in 0_u64..30, waiting in 0_u64..30) {
         let mut overview = full();
         overview.running = (0..agents).map(|id| running(id, &"日本".repeat(40), "🙂 said")).collect();
         overview.queued = (0..waiting).map(|id| queued(id, &"why ".repeat(50))).collect();
