@@ -24,6 +24,7 @@ mod docs;
 mod doctor;
 mod engine_in_process;
 mod eval;
+mod forged;
 mod gc;
 mod git;
 mod health;
