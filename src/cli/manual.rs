@@ -65,6 +65,13 @@ pub fn man(args: &Man, context: &Context) -> Result<Exit, CliError> {
         )?;
         fs::readable_by_all(&file)?;
     }
+    let manual = dir.parent().filter(|_| dir.file_name().is_some_and(|name| name == "man1"));
+    match manual {
+        Some(manual) => context
+            .ui
+            .note(&format!("next: man orch (where man does not look there: man -M '{}' orch)", manual.display())),
+        None => context.ui.note("man looks for pages in directories called man1: orch man ~/.local/share/man/man1"),
+    }
     Ok(Exit::Done)
 }
 
