@@ -63,7 +63,7 @@ fn a_restore_that_was_cut_short_is_told_by_every_command_and_by_the_doctor() {
     let state = place.sealed.orch_home().join(".orch");
     // What a restore leaves that is killed between its first and its last file.
     crate::kit::write_file(&state.join("restoring"), "/backups/home.orch");
-    let ran = place.sealed.orch(["task", "list"]).code_is(1);
+    let ran = place.sealed.orch(["task", "list"]).code_is(7);
     assert!(ran.stderr.contains("/backups/home.orch was cut short") && ran.stderr.contains("--force"), "{ran}");
     let told = place.sealed.orch(["doctor", "--json"]).code_is(1).json();
     let finding = told["findings"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "restore").cloned());
