@@ -147,8 +147,10 @@ impl Rules {
     /// The world as the turn left it; the turn is stored, and what it begins has begun.
     pub fn look_at_engine(&mut self, engine: &Engine, outside: &Outside, now: Timestamp) -> Result<(), Broken> {
         let plan = engine.current_plan();
+        // Once for all: there may be as many tasks that wait for a slot as there are tasks.
+        let busy = engine.world.tasks.values().filter(|task| takes_slot(task)).count();
         for task in engine.world.tasks.values() {
-            is_cared_for(engine, outside, task, now)?;
+            is_cared_for((engine, busy), outside, task, now)?;
         }
         for run in engine.world.runs.values() {
             must(engine.world.tasks.contains_key(&run.task), || format!("run {} has no task", ordinal(&run.id)))?;
@@ -174,7 +176,6 @@ impl Rules {
         let launched = self.launched.iter().filter_map(|id| engine.world.tasks.get(id));
         // What a person wants now begins whatever the slots, also after another one of the same turn.
         let (at_once, launched): (Vec<_>, Vec<_>) = launched.partition(|task| task.run_now);
-        let busy = engine.world.tasks.values().filter(|task| takes_slot(task)).count();
         for task in launched {
             must(busy <= max + self.resumed + at_once.len(), || {
                 format!("{busy} of {max} slots are busy after task {} began", task.id)
@@ -353,7 +354,12 @@ fn entry_follows(stored: &Tables, entry: &Entry, seq: &mut u64) -> Result<(), Br
 }
 
 /// Somebody or something moves the task on, and orch can say what.
-fn is_cared_for(engine: &Engine, outside: &Outside, task: &Task, now: Timestamp) -> Result<(), Broken> {
+fn is_cared_for(
+    (engine, busy): (&Engine, usize),
+    outside: &Outside,
+    task: &Task,
+    now: Timestamp,
+) -> Result<(), Broken> {
     let id = task.id;
     let hold = || {
         let plan = engine.current_plan();
@@ -399,7 +405,7 @@ fn is_cared_for(engine: &Engine, outside: &Outside, task: &Task, now: Timestamp)
         }
         | State::New { routing: None, .. }
         | State::Routed { .. }
-        | State::Blocked(_) => ends(engine, outside, task, &hold()?, now),
+        | State::Blocked(_) => ends((engine, busy), outside, task, &hold()?, now),
     }
 }
 
@@ -410,7 +416,14 @@ fn is_moved_on(engine: &Engine, run: &RunId) -> bool {
 }
 
 /// The hold has an end: a time at which the engine wakes, something that it waits for, or a person who is asked.
-fn ends(engine: &Engine, outside: &Outside, task: &Task, hold: &Hold, now: Timestamp) -> Result<(), Broken> {
+/// So many slots are `busy`.
+fn ends(
+    (engine, busy): (&Engine, usize),
+    outside: &Outside,
+    task: &Task,
+    hold: &Hold,
+    now: Timestamp,
+) -> Result<(), Broken> {
     let id = task.id;
     if let Some(until) = hold.until {
         let wakes = engine.current_plan().wake_at.is_some_and(|at| at <= until);
@@ -418,7 +431,7 @@ fn ends(engine: &Engine, outside: &Outside, task: &Task, hold: &Hold, now: Times
     }
     let max = engine.settings.config.engine.max_parallel as usize;
     let really = match hold.reason {
-        HoldReason::Slots => engine.world.tasks.values().filter(|task| takes_slot(task)).count() >= max,
+        HoldReason::Slots => busy >= max,
         HoldReason::Dependency => {
             task.spec.depends_on.iter().any(|other| engine.world.status(*other) != Some(Status::Done))
         }
