@@ -27,6 +27,7 @@ pub mod forecast;
 pub mod gc;
 pub mod health;
 pub mod ids;
+pub mod images;
 pub mod job;
 pub mod judge;
 pub mod lack;
