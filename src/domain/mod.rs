@@ -38,6 +38,7 @@ pub mod model_policy;
 pub mod money;
 pub mod names;
 pub mod notice;
+pub mod odd_model;
 pub mod outbox;
 pub mod outcome;
 pub mod output;
