@@ -16,6 +16,7 @@ pub mod claim;
 pub mod conflict;
 pub mod cost;
 pub mod count;
+pub mod degrade;
 pub mod delegation;
 pub mod edit;
 pub mod escalation;
