@@ -5,6 +5,9 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::webhook::Receiver;
 use crate::kit::write_file;
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use orch::adapters::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 
@@ -143,6 +146,46 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     );
     let events = sealed.orch(["events"]).ok().stdout;
     assert!(events.contains("model_kept") && events.contains("model_degraded"), "{events}");
+    sealed.finish();
+}
+
+#[test]
+fn what_is_paid_in_advance_goes_first_as_long_as_its_period_lasts() {
+    let mut sealed = SealedBox::new();
+    let program = sealed.bin().join("orch-scripted-agent");
+    symlink(ORCH, &program).expect("a link in the box");
+    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+    let (start, end) = (today.saturating_sub(7.days()), today.saturating_add(21.days()));
+    sealed.config(&format!(
+        "agents:\n  use: {{kind: claude, command: '{0}'}}\n  plan: {{kind: claude, command: '{0}'}}\n\
+         router: {{mode: round_robin, agents: [use, plan], strategy: cost_aware}}\n\
+         model_map: {{medium: {{use: haiku, plan: opus}}}}\n\
+         budget: {{accounts: {{plan: {{billing_type: subscription, unit: requests, start: {start}, end: {end}, \
+         allowance: 1000000}}}}}}\n",
+        program.display()
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.serve();
+    let asked = || {
+        let route =
+            sealed.orch_in(&sealed.base().join("shop"), ["route", "Rename it", "--json"]).ok().json()["route"].clone();
+        (route["agent"].clone(), route["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    let mut told = Vec::new();
+    for order in ["[use, plan]", "[plan, use]"] {
+        sealed.orch(["config", "set", "router.agents", order]).ok();
+        wait_until("the plan to be preferred", RUN, || asked().0 == "plan");
+        told.push(asked().1);
+    }
+    let is_told =
+        |why: &String| why.contains("cost_aware: plan/opus (") && why.contains("paid in advance) instead of use/haiku");
+    assert!(told.iter().any(is_told), "its turn was the other's: {told:?}");
+    let period =
+        ["budget", "configure-period", "plan", "--start", "2020-01-01", "--end", "2020-02-01", "--allowance", "9"];
+    sealed.orch(period).ok();
+    wait_until("the other to be taken", RUN, || asked().0 == "use");
+    assert!(!asked().1.contains("paid in advance"), "its period has ended: {:?}", asked());
     sealed.finish();
 }
 
