@@ -1,10 +1,10 @@
 //! Models, and which one a reference means, as programs and people read them.
 
-use super::patterns::SampleView;
+use super::patterns::{SampleView, StandingView};
 use crate::domain::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
 use crate::domain::money::Usd;
 use crate::domain::resolve::{Alternative, Policy, Resolution, Score};
-use crate::domain::track_record::{Sample, Standing, standings};
+use crate::domain::track_record::{Sample, standings};
 use crate::domain::usability::Usability;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -172,19 +172,19 @@ impl OwnRecordView {
         // Of one worker, so that it is one standing.
         let of_one = |view: &SampleView| Sample { agent: String::new(), model: None, ..Sample::from(view.clone()) };
         let samples: Vec<Sample> = views.iter().map(of_one).collect();
-        let all = standings(&samples, now);
-        let own: &Standing = all.first()?;
-        let (low, high) = own.interval;
+        let own = StandingView::of(standings(&samples, now).first()?);
+        let StandingView { samples, successes, by_hand, rate, ci95, cost_usd, unpriced, .. } = own;
+        let StandingView { per_success_usd, mean_seconds, .. } = own;
         Some(Self {
-            samples: own.samples,
-            successes: own.successes,
-            by_hand: own.by_hand,
-            rate: own.rate,
-            ci95: [low, high],
-            cost_usd: own.spend.sum(),
-            unpriced: own.spend.unpriced,
-            per_success_usd: own.per_success(),
-            mean_seconds: own.took.map(|took| took.as_secs()),
+            samples,
+            successes,
+            by_hand,
+            rate,
+            ci95,
+            cost_usd,
+            unpriced,
+            per_success_usd,
+            mean_seconds,
             recorded_as,
         })
     }

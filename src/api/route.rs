@@ -53,6 +53,8 @@ pub struct RouteView {
 pub struct ResolvedView {
     /// `provider/model`; `null`: no model is asked for, or the catalog has none of that name.
     pub model: Option<String>,
+    /// The model's name as the agent's program is given it; `null`: no model is asked for, or no run would begin.
+    pub given: Option<String>,
     /// Its rung.
     pub tier: Option<String>,
     /// Dollars for a million tokens that it reads.
@@ -69,6 +71,7 @@ impl ResolvedView {
         let facts = model.facts();
         Self {
             model: Some(model.id.to_string()),
+            given: None,
             tier: facts.tier.map(|tier| tier.as_str().to_owned()),
             input_usd_per_mtok: facts.input_price,
             output_usd_per_mtok: facts.output_price,
@@ -78,8 +81,8 @@ impl ResolvedView {
 
     /// Why there is none.
     pub fn none(reason: impl Into<String>) -> Self {
-        let (model, tier, input_usd_per_mtok, output_usd_per_mtok) = (None, None, None, None);
-        Self { model, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into() }
+        let (model, given, tier, input_usd_per_mtok, output_usd_per_mtok) = (None, None, None, None, None);
+        Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into() }
     }
 }
 

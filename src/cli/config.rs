@@ -108,7 +108,11 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     let (mut problems, mut warnings) = match load(&layers) {
         Ok(loaded) => {
             let mut problems = validate::references(&loaded.config, &loaded.origins, &context.environment);
-            odd.extend(validate::odd::oddities(&loaded.config, &loaded.origins).into_iter().map(Warning::Odd));
+            odd.extend(
+                validate::odd::oddities(&loaded.config, &loaded.origins, &context.environment)
+                    .into_iter()
+                    .map(Warning::Odd),
+            );
             files.extend(policy(&loaded, context)?.unwrap_or_else(|problem| {
                 problems.push(problem);
                 None

@@ -186,7 +186,7 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Resolve { reference, mode, require, min_context } => {
             let mut stand = Stand::look(context)?;
             stand.book.selection.mode = mode.unwrap_or(stand.book.selection.mode);
-            let needs = Needs { capabilities: require.into_iter().collect(), min_context, changes_files: false };
+            let needs = Needs { capabilities: require.into_iter().collect(), min_context, ..Needs::default() };
             resolve(&stand, &reference.join(" "), &needs, context)
         }
         Command::Compare { references } => alone(compare::run(Stand::look(context)?, &references, context)),

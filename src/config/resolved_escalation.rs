@@ -47,11 +47,12 @@ impl Config {
     }
 }
 
-/// What the task's own label allows.
+/// What the task's own label allows; of several the highest.
 fn own_max_cost(spec: &Spec) -> Option<Usd> {
     let told = spec.labels.iter().filter_map(|label| label.trim().strip_prefix(MAX_COST));
     told.filter_map(|text| Usd::from_dollars(text.trim().trim_start_matches('$').parse().ok()?))
-        .find(|amount| *amount > Usd::ZERO)
+        .filter(|amount| *amount > Usd::ZERO)
+        .max()
 }
 
 #[cfg(test)]
@@ -65,6 +66,7 @@ mod tests {
         };
         assert_eq!(of(&["docs", "max-cost:2.50"]), Usd::from_dollars(2.5));
         assert_eq!(of(&["max-cost: $3"]), Usd::from_dollars(3.0));
+        assert_eq!(of(&["max-cost:3", "max-cost:6", "max-cost:5"]), Usd::from_dollars(6.0), "what was raised counts");
         for other in ["max-cost:", "max-cost:much", "max-cost:-1", "max-cost:0", "max-cost:NaN"] {
             assert_eq!(of(&[other]), None, "{other}");
         }

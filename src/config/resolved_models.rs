@@ -72,6 +72,7 @@ impl ModelSelection {
             preferred_providers: raw.preferred_providers.unwrap_or(own.preferred_providers),
             model: raw.model.or(own.model),
             small_model: raw.small_model.or(own.small_model),
+            paid_ahead: own.paid_ahead,
         })
     }
 }

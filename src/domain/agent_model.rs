@@ -5,6 +5,7 @@
 //! name that the catalog does not have may be one that the program knows: it is passed on as it is, and marked.
 
 use super::catalog::{Capability, ModelRef};
+use super::images;
 use super::resolve::{Needs, Reference, Resolution, ResolveError, Resolver, parse};
 use super::task::Spec;
 use super::task_type::{Proof, TaskType};
@@ -65,10 +66,19 @@ pub fn needs_of_labels(labels: &[String]) -> Needs {
     Needs { capabilities: labels.iter().filter_map(word).collect(), ..Needs::default() }
 }
 
-/// What a task needs of its model, by its labels and by what kind of work it is: who is asked for more than a text needs tools.
+/// What a task needs of its model, by its labels, by what kind of work it is (who is asked for more than a text needs tools), and
+/// by the images that it refers to, unless a label says that nobody has to look at them.
 pub fn needs_of_task(spec: &Spec) -> Needs {
     let changes_files = TaskType::of(spec).proof() != Proof::Text;
-    Needs { changes_files, ..needs_of_labels(&spec.labels) }
+    let is_of_text = spec.labels.iter().any(|label| is_for_text_alone(label));
+    let refers = || images::refers_to(&spec.title).or_else(|| images::refers_to(&spec.body)).is_some();
+    Needs { changes_files, sees_images: !is_of_text && refers(), ..needs_of_labels(&spec.labels) }
+}
+
+/// `needs:text`: the images that a task refers to are not to be looked at.
+pub fn is_for_text_alone(label: &str) -> bool {
+    let Some((key, word)) = label.split_once(':') else { return false };
+    key.trim().eq_ignore_ascii_case("needs") && word.trim().eq_ignore_ascii_case("text")
 }
 
 /// Whether a text can be an argument of a program without being read as something else.
@@ -245,7 +255,7 @@ impl From<ResolveError> for Misfit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::catalog::{Additions, Catalog};
+    use crate::domain::catalog::{Additions, Catalog, Model};
     use crate::domain::resolve::{Records, Selection};
     use std::collections::BTreeMap;
 
@@ -356,5 +366,34 @@ mod tests {
             assert_eq!(needs(label).changes_files, changes_files, "{label}");
         }
         assert!(!needs("needs:vision").capabilities.is_empty());
+    }
+
+    #[test]
+    fn a_task_that_refers_to_an_image_gets_no_model_that_cannot_see() {
+        let catalog = Catalog::built_in();
+        let mut usability = Usability::default();
+        ["openai", "anthropic", "deepseek"].into_iter().for_each(|id| usability.allow(id, Way::Declared));
+        let (selection, records) = (Selection::default(), Records::default());
+        let resolver = Resolver { catalog: &catalog, usability: &usability, selection: &selection, records: &records };
+        let is_blind = |model: &&Model| model.id.provider == "deepseek" && model.surely_cannot(Capability::Vision);
+        let blind = catalog.models().iter().find(is_blind).expect("one without vision");
+        let ask = |reference: &str, body: &str, labels: &[&str]| {
+            let labels = labels.iter().map(|&label| label.to_owned()).collect();
+            let spec = Spec { title: "Mend the page".into(), body: body.into(), labels, ..Spec::default() };
+            OPENCODE.name(resolver, reference, &needs_of_task(&spec))
+        };
+        let named = blind.id.to_string();
+        assert!(ask(&named, "no picture", &[]).is_ok());
+        let misfit = ask(&named, "see ![it](shot.png)", &[]).expect_err("it cannot look at it");
+        assert!(misfit.reason.contains("has no vision, and the task refers to an image"), "{misfit:?}");
+        assert!(ask(&named, "see ![it](shot.png)", &["needs:text"]).is_ok());
+        // Nothing is known of it: nothing is held against it, as with tools.
+        assert!(ask("local/coder", "see shot.png", &[]).is_ok());
+        for reference in ["tier:opus", "tier:sonnet", "auto:fast", "auto:cheap"] {
+            let found = ask(reference, "see shot.png", &[]).expect(reference);
+            let model = catalog.model(found.model.as_ref().expect("of the catalog")).expect("there");
+            assert!(model.surely_can(Capability::Vision), "{reference}: {}", model.id);
+        }
+        assert!(OPENCODE.own_choice(&needs_of_task(&Spec { body: "x.png".into(), ..Spec::default() })).is_ok());
     }
 }

@@ -7,6 +7,7 @@ mod table;
 pub use refusal::BadBatch;
 pub use table::table;
 
+use super::budget::proposed;
 use super::ids::TaskId;
 use super::money::Usd;
 use super::names::is_plain;
@@ -191,6 +192,12 @@ impl Batch {
             .map(|part| Member { task: *part, before: Usd::ZERO, spent: Usd::ZERO })
             .collect();
         self.members.splice(at + 1..at + 1, new);
+    }
+
+    /// The command that gives it more: twice its budget, or half as much again as it has spent where that is more.
+    pub fn raise(&self) -> Option<String> {
+        let more = (self.budget?.dollars() * 2.0).max(self.spent().dollars() * 1.5);
+        Some(format!("orch batch set {} --budget {}", self.name, proposed(more)))
     }
 
     /// `$3.20 of $10.00`, or `$3.20` without a budget.

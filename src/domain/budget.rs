@@ -8,7 +8,7 @@ mod book;
 mod purse;
 
 pub use book::{Bill, Book, Day, Record};
-pub use purse::{Flying, Payees, Purse, Scope, Stop, is_critical, standings};
+pub use purse::{Flying, Payees, Purse, Scope, Stop, is_critical, proposed, standings};
 
 use super::money::{Spend, Usd};
 use jiff::civil::Date;

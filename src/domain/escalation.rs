@@ -81,6 +81,8 @@ pub struct Choice<'a> {
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now.
     pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
+    /// Whether a run of an agent with a model is paid in advance, with something left.
+    pub is_paid_ahead: &'a dyn Fn(&str, Option<&str>) -> bool,
 }
 
 impl Escalation {
@@ -165,6 +167,7 @@ mod tests {
             candidates: &alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
+            is_paid_ahead: &|_, _| false,
         };
         let route = escalation.next(task, FailureClass::ChecksFailed, choice)?;
         Some(Rung { agent: route.agent, model: route.model }.to_string())

@@ -40,7 +40,10 @@ impl Fallback {
         let current = task.route.as_deref()?;
         let mut rungs = self.rungs(task, choice, choice.alternatives).into_iter();
         let (agent, model) = rungs.find(|(agent, model)| is_free(current, class, choice, (agent, model.as_deref())))?;
-        Some(RouteResult { agent, model, reason: format!("moved from {}: {class}", current.agent), ..current.clone() })
+        let is_paid = (choice.is_paid_ahead)(&agent, model.as_deref());
+        let paid = if is_paid { "; what it costs is paid in advance, with something left" } else { "" };
+        let reason = format!("moved from {}: {class}{paid}", current.agent);
+        Some(RouteResult { agent, model, reason, ..current.clone() })
     }
 
     /// When the first of those who could take over besides its own agent is no longer left alone. `None`: there is nobody.
@@ -57,7 +60,8 @@ impl Fallback {
         others.filter_map(|(agent, model)| rests_until(&agent, model.as_deref())).min()
     }
 
-    /// The chain of a task: agents with their models; where there is none, `all` with their own models of `model_map`.
+    /// The chain of a task: agents with their models; where there is none, `all` with their own models of `model_map`, those
+    /// first that are paid in advance. The order of a chain is the person's own word.
     fn rungs(&self, task: &Task, choice: Choice<'_>, all: &[String]) -> Vec<(String, Option<String>)> {
         let Some(current) = task.route.as_deref() else { return Vec::new() };
         if task.agent_is_pinned() || is_sticky(task) {
@@ -71,7 +75,11 @@ impl Fallback {
             let model = model.or_else(|| (choice.model_for)(current.complexity, &agent));
             (agent, model)
         });
-        mapped.collect()
+        let mut mapped: Vec<(String, Option<String>)> = mapped.collect();
+        if chain.is_empty() {
+            mapped.sort_by_key(|(agent, model)| !(choice.is_paid_ahead)(agent, model.as_deref()));
+        }
+        mapped
     }
 }
 
@@ -143,7 +151,14 @@ mod tests {
     ) -> Option<String> {
         let alternatives: Vec<String> = free.iter().map(|&agent| agent.to_owned()).collect();
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
-        let choice = Choice { alternatives: &alternatives, candidates: &alternatives, model_for: &model_for, rests };
+        let is_paid_ahead = |agent: &str, _: Option<&str>| agent == "prepaid";
+        let choice = Choice {
+            alternatives: &alternatives,
+            candidates: &alternatives,
+            model_for: &model_for,
+            rests,
+            is_paid_ahead: &is_paid_ahead,
+        };
         let route = fallback.next(task, FailureClass::RateLimited, choice)?;
         assert!(route.reason.starts_with("moved from "), "{}", route.reason);
         Some(format!("{} {}", route.agent, route.model.unwrap_or_default()))
@@ -168,6 +183,15 @@ mod tests {
     fn without_a_chain_the_agents_take_over_in_their_order_and_with_their_own_models() {
         let task = task("claude", Complexity::Simple);
         assert_eq!(next(&chains(), &task, &["kimi", "codex"]).as_deref(), Some("kimi kimi-simple"));
+    }
+
+    #[test]
+    fn who_is_paid_in_advance_takes_over_first_and_a_chain_of_the_persons_keeps_its_order() {
+        let task = task("claude", Complexity::Medium);
+        let free = ["kimi", "prepaid", "codex"];
+        assert_eq!(next(&Fallback::default(), &task, &free).as_deref(), Some("prepaid prepaid-medium"));
+        let chain = Fallback { medium: rungs(&["codex", "prepaid"]), ..Fallback::default() };
+        assert_eq!(next(&chain, &task, &free).as_deref(), Some("codex codex-medium"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ pub mod book;
 mod derive;
 mod words;
 
-pub use derive::{Facts, Line, NOTE, STRANGER, derive, may_tell, summary};
+pub use derive::{Facts, Line, NOTE, STRANGER, TO_RAISE, derive, may_tell, summary};
 pub use words::say;
 
 use super::channel::Button;

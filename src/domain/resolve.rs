@@ -223,7 +223,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn by_tag(&self, tag: Tag, chain: &mut Chain, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
-        let needs = needs.and(&needs_of(Some(tag)));
+        let needs = needs.and(&needs_of(Some(tag))).of_choice();
         let preset = match tag {
             Tag::Auto => self.selection.model.as_ref().map(|model| ("model", model, Choice::DefaultModel)),
             Tag::Fast => self.selection.small_model.as_ref().map(|model| ("small_model", model, Choice::SmallModel)),
@@ -271,6 +271,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn by_tier(&self, tier: Tier, chain: &Chain, needs: &Needs) -> Result<Resolution<'a>, ResolveError> {
+        let needs = &needs.of_choice();
         let mut warnings = Vec::new();
         for at in std::iter::once(tier).chain(tier.neighbours()) {
             let candidates = self.fitting(needs, |model| model.facts().tier == Some(at));
@@ -303,10 +304,15 @@ impl<'a> Resolver<'a> {
         };
         let score = ranking.score(model);
         let history = self.by_history(&sorted, &ranking);
+        let paid = if score.is_paid_in_advance() {
+            format!("; {} is paid in advance and has something left", model.id.provider)
+        } else {
+            String::new()
+        };
         let with = Some(needs.told()).filter(|told| !told.is_empty()).map(|told| format!(" with {told}"));
         let order = if ranking.by_price() { "the lowest price" } else { "the best score" };
         let reason = format!(
-            "{what}: {order} of {count} usable model{}{}, score {} ({}){history}",
+            "{what}: {order} of {count} usable model{}{}, score {} ({}){paid}{history}",
             if count == 1 { "" } else { "s" },
             with.unwrap_or_default(),
             score.told(),

@@ -1,6 +1,7 @@
 //! What follows a failure. Two axes, never mixed: a failure of the provider moves sideways and counts nothing; a
 //! failure of the work is repeated once with what went wrong, then moves up, then asks a person.
 
+use super::budget::proposed;
 use super::conflict;
 use super::escalation::{Choice, Escalation};
 use super::fallback::Fallback;
@@ -66,6 +67,8 @@ pub struct Context<'a> {
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now, because the model's provider failed.
     pub rests: &'a dyn Fn(&str, Option<&str>) -> bool,
+    /// Whether a run of an agent with a model is paid in advance, with something left.
+    pub is_paid_ahead: &'a dyn Fn(&str, Option<&str>) -> bool,
     /// Until when an agent is left alone with a model that it could be given otherwise; `None`: it is not, or cannot be had anyway.
     pub rests_until: &'a dyn Fn(&str, Option<&str>) -> Option<Timestamp>,
     /// What the routing policy says of a task whose work has failed; `None`: no policy decides.
@@ -80,6 +83,7 @@ impl<'a> Context<'a> {
             candidates: self.candidates,
             model_for: self.model_for,
             rests: self.rests,
+            is_paid_ahead: self.is_paid_ahead,
         }
     }
 }
@@ -168,8 +172,10 @@ pub fn after_failure(task: &Task, failure: &Failure, context: &Context<'_>) -> N
 fn too_dear(task: &Task, failure: &Failure, max_cost: Option<Usd>) -> Option<String> {
     let (cost, most) = (task.cost?, max_cost?);
     (cost >= most).then(|| {
+        let (id, more) = (task.id, proposed((most.dollars() * 2.0).max(cost.dollars() * 1.5)));
         format!(
-            "it has cost {cost}, of {most} at most, and is not done; the last failed ({}): {}",
+            "it has cost {cost}, of {most} at most, and is not done (`orch task edit {id} --add-label max-cost:{more}` allows \
+             more); the last failed ({}): {}",
             failure.class, failure.detail
         )
     })

@@ -72,6 +72,8 @@ pub struct Candidate {
     pub tier: Option<Tier>,
     /// Mean of its prices for a million tokens read and written; `None`: nobody knows.
     pub price: Option<Usd>,
+    /// Its runs are paid in advance, with something of the allowance left: they cost nothing more.
+    pub is_paid_ahead: bool,
     /// Why it cannot do the work as things are.
     pub unfit: Option<String>,
     /// How it has done in tasks of this type.
@@ -88,8 +90,12 @@ impl Candidate {
         self.unfit.is_none() && !self.has_failed()
     }
 
-    /// By price where both are known, else by tier where both are: what is not known is never cheaper.
+    /// What is paid in advance is cheaper than what is to be paid; else by price where both are known, else by tier where both
+    /// are: what is not known is never cheaper.
     fn is_cheaper_than(&self, other: &Self) -> bool {
+        if self.is_paid_ahead != other.is_paid_ahead {
+            return self.is_paid_ahead;
+        }
         match (self.price, other.price, self.tier, other.tier) {
             (Some(own), Some(its), _, _) => own < its,
             (_, _, Some(own), Some(its)) => own < its,
@@ -101,7 +107,8 @@ impl Candidate {
         let price = self.price.map(|price| format!("{price} a million tokens"));
         let tier = self.tier.map(|tier| format!("tier {tier}"));
         let about = price.or(tier).unwrap_or_else(|| "price not known".to_owned());
-        format!("{}/{} ({about})", self.agent, self.model)
+        let paid = if self.is_paid_ahead { ", paid in advance" } else { "" };
+        format!("{}/{} ({about}{paid})", self.agent, self.model)
     }
 
     fn is_of(&self, route: &RouteResult) -> bool {
@@ -194,7 +201,7 @@ impl Case {
             return (None, format!("kept, what {agent} costs with a model of its own choice is not known"));
         };
         // Among equals the earlier one: min_by_key keeps the first.
-        let key = |one: &&Candidate| (one.price.is_none(), one.price, one.tier);
+        let key = |one: &&Candidate| (!one.is_paid_ahead, one.price.is_none(), one.price, one.tier);
         match self.others(route).filter(|one| one.is_cheaper_than(own)).min_by_key(key) {
             Some(cheaper) => (Some(cheaper), format!("{} instead of {}", cheaper.told(), own.told())),
             None => (None, format!("kept, nothing that can do it is known to be cheaper than {}", own.told())),

@@ -70,4 +70,8 @@ impl Archive for Watched {
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         self.archive.samples().inspect_err(|error| self.alarm.heed(error))
     }
+
+    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
+        self.archive.lines_since(since, kinds).inspect_err(|error| self.alarm.heed(error))
+    }
 }

@@ -9,6 +9,9 @@ use crate::domain::track_record::Sample;
 use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
 
+/// So many lines of the history are read at once.
+const PAGE: u32 = 1000;
+
 /// Where settled tasks are looked up: the journal, or what stands for it in a simulation.
 pub trait Archive: Send + Sync {
     /// One task, settled or not.
@@ -46,6 +49,12 @@ pub trait Archive: Send + Sync {
     /// # Errors
     /// They cannot be read.
     fn samples(&self) -> Result<Vec<Sample>, JournalError>;
+
+    /// The kinds and texts of the history's lines of these kinds since then, oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError>;
 }
 
 impl Archive for Journal {
@@ -72,5 +81,17 @@ impl Archive for Journal {
 
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         Self::samples(self)
+    }
+
+    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
+        let mut found = Vec::new();
+        let mut after = self.place_at(since)?;
+        loop {
+            let page = self.entries(after, None, PAGE)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.seq;
+            let wanted = page.into_iter().filter(|entry| kinds.contains(&entry.kind.as_str()));
+            found.extend(wanted.map(|entry| (entry.kind, entry.text)));
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::batch::{BadBatch, Batch, BatchName, End, Member, Row, table};
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
+use crate::domain::notice::TO_RAISE;
 use crate::domain::task::{State, Status};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -227,10 +228,8 @@ impl Engine {
             }
             if batch.is_spent() && !before.is_spent() {
                 let name = &batch.name;
-                let text = format!(
-                    "{name}: {} are spent, so nothing more of it begins; `orch batch set {name} --budget USD` raises it",
-                    batch.money()
-                );
+                let raise = batch.raise().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
+                let text = format!("{name}: {} are spent, so nothing more of it begins{raise}", batch.money());
                 turn.note(&mut self.world, now, None, None, "batch_spent", text);
             }
             if batch.tasks().all(|id| self.is_over(id)) {

@@ -121,11 +121,7 @@ impl Engine {
         if let Some((model, why)) = self.model_said(task, route) {
             return (Some(model), Some(why));
         }
-        let model = self.model_within_budget(turn, task, route, now);
-        let is_cheaper = model != route.model;
-        let why =
-            is_cheaper.then(|| format!("instead of {}: money is short", route.model.as_deref().unwrap_or("its own")));
-        (model, why)
+        self.model_within_budget(turn, task, route, now)
     }
 
     /// The model that a person has said beside the route, and where.

@@ -3,17 +3,29 @@
 
 use super::main_loop::Engine;
 use super::settings::directory_of;
+use super::strategies::reach;
 use super::world::Turn;
+use crate::domain::agent_model::needs_of_task;
 use crate::domain::budget::{Book, Level, Purse, Record, Rules, Scope, Stop};
+use crate::domain::degrade::{Dear, Way};
 use crate::domain::model_policy::is_sticky;
+use crate::domain::notice::TO_RAISE;
+use crate::domain::resolve::Resolver;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::task::{Run, Task};
 use crate::store::journal::JournalError;
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use std::collections::BTreeMap;
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// The kind of the history's line for an account that runs low.
+const SHORT: &str = "budget_short";
+/// The kind of the history's line for one of which nothing more begins.
+const EXHAUSTED: &str = "budget_exhausted";
+/// A limit is for a day: what was told longer ago than this is told again where it still holds.
+const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// A run that counts though its cost is not known yet: its agent, its model and its project.
 pub(super) type Pending = (String, Option<String>, Option<PathBuf>);
@@ -32,6 +44,8 @@ pub(super) struct Money {
     exhausted: Vec<String>,
     /// What whoever chooses an agent should know, by its name.
     advice: BTreeMap<String, String>,
+    /// Accounts that are paid in advance, with something left.
+    ahead: BTreeSet<String>,
     /// What was told of that is short.
     told: BTreeMap<Scope, Level>,
     /// What the daemon finds short when it begins was told by the one before.
@@ -70,8 +84,9 @@ impl Engine {
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
         self.money.exhausted = agents.filter(|name| purse.is_exhausted(name)).map(ToOwned::to_owned).collect();
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
-        let advice = |name: &str| Some((name.to_owned(), purse.advice(&rules, name)?.to_owned()));
+        let advice = |name: &str| Some((name.to_owned(), purse.advice(name)?.to_owned()));
         self.money.advice = agents.filter_map(advice).collect();
+        self.money.ahead = purse.ahead;
         self.mind_pauses(now);
     }
 
@@ -112,7 +127,9 @@ impl Engine {
             Purse::new(rules, self.settings.config.payees(), &self.money.book, &in_flight, now, &TimeZone::system());
         if self.money.is_unknown {
             let why = "what was spent cannot be read from the journal".to_owned();
-            purse.stops.push(Stop { scope: Scope::Day, level: Level::Exhausted, is_over: true, why, until: None });
+            let (scope, level) = (Scope::Day, Level::Exhausted);
+            purse.stops.push(Stop { scope, level, is_over: true, why, until: None, raise: None });
+            purse.ahead.clear();
         }
         purse
     }
@@ -127,34 +144,58 @@ impl Engine {
         &self.money.advice
     }
 
-    /// The model that a task is begun with: a cheaper one where money is short, and neither its label nor a person says
-    /// otherwise.
+    /// Accounts that are paid in advance, with something left.
+    pub(super) fn paid_ahead(&self) -> &BTreeSet<String> {
+        &self.money.ahead
+    }
+
+    /// The model that a task is begun with, and why where money is short and it is a dear one: a cheaper one, unless its label
+    /// or a person says otherwise, or nothing cheaper has what it needs.
     pub(super) fn model_within_budget(
         &mut self,
         turn: &mut Turn,
         task: &Task,
         route: &RouteResult,
         now: Timestamp,
-    ) -> Option<String> {
-        let asked = route.model.clone();
-        let dir = directory_of(task, &self.world.projects).ok();
-        let stop = self.room.purse.degrades(task, dir.as_deref(), &route.agent, asked.as_deref());
-        let Some(words) =
-            stop.filter(|_| task.spec.model.is_none() && !task.run_now && !is_sticky(task)).map(Stop::words)
-        else {
-            return asked;
+    ) -> (Option<String>, Option<String>) {
+        let Some(asked) = route.model.clone().filter(|_| !self.room.purse.stops.is_empty()) else {
+            return (route.model.clone(), None);
         };
-        let config = self.settings.for_task(task, &self.world.projects);
-        let dear = config.model_for(Complexity::Complex, &route.agent);
-        let cheaper = config.model_for(Complexity::Medium, &route.agent);
-        match (cheaper, asked.as_deref()) {
-            (Some(cheaper), Some(model)) if dear == Some(model) && cheaper != model => {
-                let text = format!("{cheaper} instead of {model}: {words}");
-                turn.note(&mut self.world, now, Some(task.id), None, "model_degraded", text);
-                Some(cheaper.to_owned())
+        let (full_name, way) = self.cheaper_way(task, &route.agent, &asked, now);
+        let dir = directory_of(task, &self.world.projects).ok();
+        let short = self.room.purse.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::words);
+        let (Some(words), false) = (short, way == Way::Same) else { return (Some(asked), None) };
+        let word = match (task.spec.model.is_some(), is_sticky(task)) {
+            (true, _) => Some("the task names it"),
+            (false, true) => Some("its model stays, by its policy"),
+            (false, false) => None,
+        };
+        let (kind, model, text) = match (way, word) {
+            (Way::Same, _) => return (Some(asked), None),
+            (Way::Cheaper { .. } | Way::Kept(_), Some(word)) => {
+                ("model_kept", asked.clone(), format!("{asked} is kept, {word}: {words}"))
             }
-            (Some(_) | None, _) => asked,
-        }
+            (Way::Kept(why), None) => ("model_kept", asked.clone(), format!("{asked} is kept, {why}: {words}")),
+            (Way::Cheaper { name, told }, None) => ("model_degraded", name, format!("{told}: {words}")),
+        };
+        turn.note(&mut self.world, now, Some(task.id), None, kind, text.clone());
+        (Some(model), Some(text))
+    }
+
+    /// The full name of a model that an agent is asked for, and what would take its place.
+    fn cheaper_way(&mut self, task: &Task, agent: &str, asked: &str, now: Timestamp) -> (String, Way) {
+        let book = self.book_for(asked, now);
+        let config = self.settings.for_task(task, &self.world.projects);
+        let usability = self.usable_by(&book, agent, now);
+        let dear = Dear {
+            reach: reach(&config, agent, &self.doors.environment),
+            resolver: Resolver { usability: &usability, ..book.resolver() },
+            needs: &needs_of_task(&task.spec),
+            asked,
+            mapped: [Complexity::Complex, Complexity::Medium, Complexity::Simple]
+                .map(|complexity| config.model_for(complexity, agent)),
+        };
+        (dear.full_name().unwrap_or_else(|| asked.to_owned()), dear.way())
     }
 
     /// A person says what was spent beside orch's runs.
@@ -183,16 +224,36 @@ impl Engine {
         let payees = self.settings.config.payees();
         let purse = Purse::new(rules, payees, &self.money.book, &[], now, &TimeZone::system());
         let levels: BTreeMap<Scope, Level> = purse.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
-        let before = std::mem::replace(&mut self.money.told, levels);
+        let mut before = std::mem::replace(&mut self.money.told, levels);
         if !std::mem::replace(&mut self.money.has_begun, true) {
-            return;
+            before = self.told_before(&purse, now);
         }
         for stop in purse.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
             let (kind, follows) = match stop.level {
-                Level::Exhausted => ("budget_exhausted", "nothing more begins of it"),
-                Level::Degraded | Level::Ok => ("budget_short", "cheaper models are taken"),
+                Level::Exhausted => (EXHAUSTED, "nothing more begins of it"),
+                Level::Degraded | Level::Ok => (SHORT, "cheaper models are taken"),
             };
-            turn.note(&mut self.world, now, None, None, kind, format!("{}; {follows}", stop.words()));
+            let raise = stop.raise.as_ref().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
+            turn.note(&mut self.world, now, None, None, kind, format!("{}; {follows}{raise}", stop.words()));
         }
+    }
+
+    /// What the history says was told already of what is short when the daemon begins. Where it says nothing, a person was
+    /// not told, or the settings are others now.
+    fn told_before(&self, purse: &Purse, now: Timestamp) -> BTreeMap<Scope, Level> {
+        if purse.stops.is_empty() {
+            return BTreeMap::new();
+        }
+        let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
+        let lines = self.world.archive().lines_since(since, &[SHORT, EXHAUSTED]).unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether a person was told that money is short cannot be read");
+            Vec::new()
+        });
+        let level = |stop: &Stop| {
+            let of_scope = format!("{}: ", stop.scope.told());
+            let last = lines.iter().rev().find(|(_, text)| text.starts_with(&of_scope));
+            last.map(|(kind, _)| if kind == EXHAUSTED { Level::Exhausted } else { Level::Degraded })
+        };
+        purse.stops.iter().filter_map(|stop| Some((stop.scope.clone(), level(stop)?))).collect()
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
+use std::cell::LazyCell;
 use std::sync::Arc;
 
 /// The longest title, in characters: one line of ten thousand is still somebody's title.
@@ -306,10 +307,12 @@ impl Engine {
             let last = turn.ended_runs().find(|run| run.task == id && run.kind == RunKind::Work).cloned();
             self.policy_word(task, last.or_else(|| self.last_run(id)).as_ref(), now)
         };
-        let needs = needs_of_task(&task.spec);
+        // Its whole text is looked at for that: only where somebody asks.
+        let needs = LazyCell::new(|| needs_of_task(&task.spec));
         let rests_until =
-            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), (agent, model, &needs), now);
+            |agent: &str, model: Option<&str>| self.rests_until(book.as_deref(), (agent, model, &*needs), now);
         let rests = |agent: &str, model: Option<&str>| rests_until(agent, model).is_some();
+        let is_paid_ahead = |agent: &str, model: Option<&str>| self.settings.is_paid_ahead(agent, model);
         let context = Context {
             now,
             bounds: &config.bounds(&task.spec),
@@ -317,6 +320,7 @@ impl Engine {
             candidates: &candidates,
             model_for: &model_for,
             rests: &rests,
+            is_paid_ahead: &is_paid_ahead,
             rests_until: &rests_until,
             policy: &policy,
         };

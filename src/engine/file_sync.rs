@@ -80,6 +80,8 @@ pub struct FileSync {
     lacking: Vec<TaskId>,
     /// What is wrong with the file now.
     problems: Vec<String>,
+    /// Models that mean nothing.
+    odd: Vec<String>,
     /// What could not be written.
     refused: Vec<String>,
     shown: Vec<String>,
@@ -135,7 +137,20 @@ impl FileSync {
     }
 
     fn show(&mut self) {
-        self.shown = self.problems.iter().chain(&self.refused).cloned().collect();
+        self.shown = self.problems.iter().chain(&self.odd).chain(&self.refused).cloned().collect();
+    }
+
+    /// Whether something is odd about models that tasks of the file ask for.
+    pub fn has_odd_models(&self) -> bool {
+        !self.odd.is_empty()
+    }
+
+    /// Takes over what is odd about them. Returns whether that is news.
+    pub fn take_odd_models(&mut self, odd: Vec<String>) -> bool {
+        let changed = odd != self.odd && !odd.is_empty();
+        self.odd = odd;
+        self.show();
+        changed
     }
 
     /// Whether nobody else has saved this text since orch wrote it or read it last.

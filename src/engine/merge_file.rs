@@ -74,6 +74,7 @@ impl Engine {
     /// Returns whether the look is over; else a portion of a large file was taken over, and the next is on its way.
     fn take_tasks(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
+        let has_changed = news.tasks.is_some() || self.file.has_odd_models();
         match news.tasks.take() {
             None => {}
             Some(TasksNews::Broken(found)) => {
@@ -110,7 +111,9 @@ impl Engine {
                 }
             }
         }
-        if self.file.take_look(news.known, problems) {
+        let odd = if has_changed { self.odd_models(now) } else { Vec::new() };
+        let is_odd = self.file.take_odd_models(odd);
+        if self.file.take_look(news.known, problems) || is_odd {
             let text = self.file.told().join("\n");
             turn.note(&mut self.world, now, None, None, "file_problem", text);
         }

@@ -42,6 +42,7 @@ mod messages;
 mod metrics;
 mod mode;
 mod model_book;
+mod odd_models;
 mod overlap;
 mod policies;
 mod question;
@@ -95,6 +96,7 @@ pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
+pub use odd_models::odd_model_of;
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
 };

@@ -42,7 +42,7 @@ impl Engine {
         let known = self.known.book();
         let (config, environment) = (&self.settings.config, &self.doors.environment);
         let book = known.filter(|book| book.knows_records).unwrap_or_else(|| {
-            let mut book = book(&self.doors, config, &Probes::new(), now);
+            let mut book = book(&self.doors, &self.settings, &Probes::new(), now);
             book.remember(config, environment, &samples, now);
             Arc::new(book)
         });

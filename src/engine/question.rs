@@ -98,7 +98,7 @@ async fn who(
     let (at, with, model) = (Arc::clone(doors), Arc::clone(settings), run.model.clone().unwrap_or_default());
     // The person's own word on providers, whatever a repository says.
     let found = tokio::task::spawn_blocking(move || {
-        let book = book(&at, &with.config, &Probes::new(), at.clock.now());
+        let book = book(&at, &with, &Probes::new(), at.clock.now());
         endpoint(&at.environment, &with.config.providers, &book.catalog, &model)
     });
     let endpoint = found.await.map_err(|error| missing(error.to_string()))??;
@@ -286,7 +286,7 @@ async fn route_without_record(
             (Arc::clone(doors), Arc::clone(settings), Arc::clone(task), projects.to_vec());
         let read = tokio::task::spawn_blocking(move || {
             let (now, samples) = (doors.clock.now(), read(doors.journal.samples()));
-            let mut book = book(&doors, &settings.config, &Probes::new(), now);
+            let mut book = book(&doors, &settings, &Probes::new(), now);
             book.remember(&settings.config, &doors.environment, &samples, now);
             let router = &settings.for_task(&task, &projects).router;
             let model = given(&settings.config, &book, &router.agent, router.model.clone(), &doors.environment);

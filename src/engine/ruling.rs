@@ -48,6 +48,7 @@ impl Engine {
                 candidates: &[],
                 model_for: &|_, _| None,
                 rests: &|_, _| false,
+                is_paid_ahead: &|_, _| false,
                 rests_until: &|_, _| None,
                 policy: &|_| None,
             };

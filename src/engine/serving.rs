@@ -53,7 +53,7 @@ impl EngineHandle {
         Arc::clone(&self.observed)
     }
 
-    /// What an agent's program would be given for a model, for a task with these labels; or why it cannot have it.
+    /// What an agent's program would be given for a model, for a task that wants this; or why it cannot have it.
     ///
     /// # Errors
     /// The engine is on its way out.
@@ -61,9 +61,9 @@ impl EngineHandle {
         &self,
         agent: &str,
         model: &str,
-        labels: &[String],
+        spec: &Spec,
     ) -> Result<Result<Named, Misfit>, EngineError> {
-        let asked = AskedName { agent: agent.to_owned(), model: model.to_owned(), labels: labels.to_vec() };
+        let asked = AskedName { agent: agent.to_owned(), model: model.to_owned(), needs: needs_of_task(spec) };
         self.call(|reply| Command::NameModel { asked: Box::new(asked), reply }).await
     }
 
@@ -81,13 +81,12 @@ impl EngineHandle {
 pub(super) struct AskedName {
     agent: String,
     model: String,
-    labels: Vec<String>,
+    needs: Needs,
 }
 
 impl Engine {
     pub(super) fn name_asked(&mut self, asked: &AskedName, now: Timestamp) -> Result<Named, Misfit> {
-        let spec = Spec { labels: asked.labels.clone(), ..Spec::default() };
-        self.find_name(&asked.agent, &asked.model, &needs_of_task(&spec), now)
+        self.find_name(&asked.agent, &asked.model, &asked.needs, now)
     }
 
     /// Who is left alone now.
@@ -242,7 +241,7 @@ impl Engine {
 
     /// Whose models an agent can have now: without those with whom it is left alone, and with those that refuse only a key
     /// which is not the agent's.
-    fn usable_by(&self, book: &ModelBook, agent: &str, now: Timestamp) -> Usability {
+    pub(super) fn usable_by(&self, book: &ModelBook, agent: &str, now: Timestamp) -> Usability {
         let mut usability = book.usability.clone();
         for (provider, failing) in &book.failing {
             if !failing.holds(now) || !self.is_served_by_key(book, agent, provider) {

@@ -22,7 +22,7 @@ use crate::domain::strategy::Case;
 use crate::domain::task::Task;
 use crate::store::journal::Project;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Settings {
     pub avoided: Vec<String>,
     /// What is to be known of agents' money, by their names.
     pub advice: BTreeMap<String, String>,
+    /// Accounts that are paid in advance, with something left.
+    pub ahead: BTreeSet<String>,
     /// For whom tasks are begun, as claims know it.
     pub identity: String,
     /// The policy that routes; `None`: none does.
@@ -133,6 +135,7 @@ impl Sources {
         problems.dedup();
         let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
         let advice = last.map(|last| last.advice.clone()).unwrap_or_default();
+        let ahead = last.map(|last| last.ahead.clone()).unwrap_or_default();
         let identity = identity_of(&self.environment);
         let policy = self.policy(&config).map(|policy| policy.map(Arc::new)).unwrap_or_else(|problem| {
             let last = last.and_then(|last| last.policy.clone());
@@ -141,7 +144,7 @@ impl Sources {
             last
         });
         let projects = of_projects;
-        Settings { config, installed, problems, unread, is_missed, avoided, advice, identity, policy, projects }
+        Settings { config, installed, problems, unread, is_missed, avoided, advice, ahead, identity, policy, projects }
     }
 
     /// The file of the policy, where one is named.
@@ -316,6 +319,11 @@ impl Settings {
 }
 
 impl Settings {
+    /// Whether a run of that agent with that model is paid in advance, with something left.
+    pub fn is_paid_ahead(&self, agent: &str, model: Option<&str>) -> bool {
+        !self.ahead.is_empty() && self.config.payees().paid_ahead(&self.ahead, agent, model).is_some()
+    }
+
     /// Nobody is chosen who is to be avoided, as long as somebody else is there.
     fn without_avoided(&self, settings: RouterSettings) -> RouterSettings {
         let is_free = |agent: &String| !self.avoided.contains(agent);

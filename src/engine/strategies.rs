@@ -86,12 +86,14 @@ fn is_good(then: Timestamp, now: Timestamp) -> bool {
 }
 
 /// The models as they stand, by what is at hand. Reads files, asks nobody.
-pub(super) fn book(doors: &Doors, config: &Config, observed: &Probes, now: Timestamp) -> ModelBook {
+pub(super) fn book(doors: &Doors, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
     let probes = newer(probes::load(&doors.home.providers_file()), observed);
-    ModelBook::look(config, &doors.environment, probes, now, &|id, probe| {
+    let mut book = ModelBook::look(&settings.config, &doors.environment, probes, now, &|id, probe| {
         let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
         format!("{id} {}{until}", probe.verdict.why)
-    })
+    });
+    book.selection.paid_ahead.clone_from(&settings.ahead);
+    book
 }
 
 impl Engine {
@@ -107,7 +109,7 @@ impl Engine {
             return routing;
         }
         let (book, samples) = (self.remembering(now), self.samples(now));
-        let case = case(&config, &routing, (task, now), &book, &samples, &self.doors.environment);
+        let case = case(&self.settings, (&config, &routing), (task, now), &book, &samples, &self.doors.environment);
         OwnedRouting { case: Some(case), ..routing }
     }
 
@@ -128,7 +130,7 @@ impl Engine {
     }
 
     /// The models as they stand, for a reference: where it leaves a choice, history has a say. It is read for nothing else.
-    fn book_for(&mut self, reference: &str, now: Timestamp) -> Arc<ModelBook> {
+    pub(super) fn book_for(&mut self, reference: &str, now: Timestamp) -> Arc<ModelBook> {
         let book = self.book(now);
         if book.chooses(reference) { self.remembering(now) } else { book }
     }
@@ -142,7 +144,7 @@ impl Engine {
         {
             return Arc::clone(book);
         }
-        let book = Arc::new(book(&self.doors, config, &self.known.observed, now));
+        let book = Arc::new(book(&self.doors, &self.settings, &self.known.observed, now));
         let written = |id: &String| book.probes.get(id).map(|probe| probe.at);
         self.known.observed.retain(|id, probe| written(id).is_some_and(|at| at <= probe.at));
         self.known.book = Some((now, Arc::clone(config), Arc::clone(&book)));
@@ -241,7 +243,7 @@ pub(super) fn routing_of(
     if config.router.strategy == Strategy::Quality {
         return routing;
     }
-    let case = case(&config, &routing, (task, doors.clock.now()), book, samples, &doors.environment);
+    let case = case(settings, (&config, &routing), (task, doors.clock.now()), book, samples, &doors.environment);
     OwnedRouting { case: Some(case), ..routing }
 }
 
@@ -293,8 +295,8 @@ pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> 
 }
 
 fn case(
-    config: &Config,
-    routing: &OwnedRouting,
+    settings: &Settings,
+    (config, routing): (&Config, &OwnedRouting),
     (task, now): (&Task, Timestamp),
     book: &ModelBook,
     samples: &[Sample],
@@ -331,7 +333,11 @@ fn case(
         case.candidates.push(Candidate {
             tier: found.and_then(|found| found.facts().tier),
             price: found.and_then(crate::domain::catalog::Model::average_price),
-            unfit: named.err().map(|misfit| misfit.reason).or(failing),
+            is_paid_ahead: {
+                let full = found.map(|found| found.id.to_string());
+                settings.is_paid_ahead(&agent, full.as_deref().or(Some(given)))
+            },
+            unfit: named.as_ref().err().map(|misfit| misfit.reason.clone()).or(failing),
             record,
             agent,
             model,

@@ -91,6 +91,12 @@ impl Engine {
             let settings = Arc::make_mut(&mut self.settings);
             (settings.avoided, settings.advice) = (avoided, advice);
         }
+        if self.settings.ahead != *self.paid_ahead() {
+            let ahead = self.paid_ahead().clone();
+            Arc::make_mut(&mut self.settings).ahead = ahead;
+            // Who is paid in advance goes before others of the book.
+            self.forget_book();
+        }
     }
 
     /// A task that a person wants to run now, although it is paused.

@@ -51,6 +51,10 @@ impl Archive for Unreadable {
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         Err((self.0)())
     }
+
+    fn lines_since(&self, _: Timestamp, _: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
+        Err((self.0)())
+    }
 }
 
 fn damage() -> JournalError {

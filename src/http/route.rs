@@ -35,7 +35,7 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
     let dirs: Vec<PathBuf> = view.projects.iter().map(|project| project.dir.clone()).collect();
     let place = directory(&task, &dirs).map(std::borrow::ToOwned::to_owned);
     let named = match &route.model {
-        Some(model) => Some(state.engine.name_model(&route.agent, model, &task.spec.labels).await?),
+        Some(model) => Some(state.engine.name_model(&route.agent, model, &task.spec).await?),
         None => None,
     };
     let kind = Kind {
@@ -66,7 +66,7 @@ fn resolved(route: &RouteResult, named: Option<&Result<Named, Misfit>>, task: &T
     };
     let config = view.settings.for_task(task, &view.projects);
     match named {
-        Ok(named) => told(named, route, model, &config),
+        Ok(named) => ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) },
         Err(Misfit { reason, hint }) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
     }
 }

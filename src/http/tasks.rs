@@ -252,8 +252,19 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
         }
         None => explain(&task, hold.as_ref(), batch_of(&view, id)),
     };
+    let because = match model_of(&view, &task).filter(|_| hold.is_none()) {
+        Some(model) => format!("{because}; {model}"),
+        None => because,
+    };
     let batch = batch_of(&view, id).map(str::to_owned);
     Ok(Json(WhyView { id, status: task.status(), hold, because, next, batch }))
+}
+
+/// Which model the run under way was given and why, where more than its name was said.
+fn model_of(view: &View, task: &Task) -> Option<String> {
+    let TaskState::InProgress { run: id, .. } = &task.state else { return None };
+    let run = view.live_runs.iter().find(|run| run.id == *id)?;
+    Some(format!("its model is {}: {}", run.model.as_deref()?, run.model_reason.as_deref()?))
 }
 
 /// The open batch that it is in.

@@ -3,17 +3,27 @@
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_until};
+use crate::kit::webhook::Receiver;
+use crate::kit::write_file;
+use jiff::ToSpan;
+use jiff::tz::TimeZone;
+use orch::adapters::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 
 /// A home with an agent that tells its prices.
 fn with_agent(config: &str) -> SealedBox {
+    with_models("{medium: {scripted: scripted-small}, complex: {scripted: scripted-large}}", config)
+}
+
+/// The same with another `model_map`.
+fn with_models(map: &str, config: &str) -> SealedBox {
     let sealed = SealedBox::new();
     let program = sealed.bin().join("orch-scripted-agent");
     symlink(ORCH, &program).expect("a link in the box");
     sealed.config(&format!(
         "agents:\n  scripted: {{kind: claude, command: '{}'}}\nworkflow: {{review: 'off', integrate: merge}}\n\
-         model_map: {{medium: {{scripted: scripted-small}}, complex: {{scripted: scripted-large}}}}\n{config}",
+         model_map: {map}\n{config}",
         program.display()
     ));
     let repo = sealed.repo("shop");
@@ -27,6 +37,11 @@ fn add(sealed: &SealedBox, title: &str, labels: &[&str]) {
     let mut args = vec!["add", title, "-b", &script, "-l", "agent:scripted", "-l", "complexity:complex"];
     labels.iter().for_each(|label| args.extend(["-l", label]));
     sealed.orch_in(&sealed.base().join("shop"), args).ok();
+}
+
+fn done(sealed: &SealedBox, id: &str) -> Value {
+    wait_until("the task to be done", RUN, || task(sealed, id)["status"] == "done");
+    task(sealed, id)["runs"][0].clone()
 }
 
 fn task(sealed: &SealedBox, id: &str) -> Value {
@@ -95,6 +110,118 @@ fn what_is_spent_holds_the_next_task_until_tomorrow_and_a_higher_limit_lets_it_b
     assert!(served.contains("degraded"), "{served}");
     sealed.stop_daemon().ok();
     assert_eq!(sealed.orch(["budget", "status"]).ok().stdout, served, "the journal knows it all");
+    sealed.finish();
+}
+
+#[test]
+fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named_or_nothing_else_can_do_it() {
+    let map = "{medium: {scripted: 'tier:haiku'}, complex: {scripted: 'tier:opus'}}";
+    let mut sealed = with_models(map, "budget: {accounts: {anthropic: {daily_budget: 1000}}}\n");
+    sealed.serve();
+    add(&sealed, "Before", &[]);
+    let begins = |run: &Value, with: &str| run["model"].as_str().is_some_and(|model| model.starts_with(with));
+    let before = done(&sealed, "1");
+    assert!(begins(&before, "claude-opus-"), "{before:#}");
+    sealed.orch(["budget", "record", "anthropic", "--cost", "850"]).ok();
+    sealed.orch(["budget", "check", "anthropic"]).code_is(1);
+
+    add(&sealed, "Short", &[]);
+    let cheaper = done(&sealed, "2");
+    assert!(begins(&cheaper, "claude-sonnet-"), "{cheaper:#}");
+    let why = cheaper["reason"].as_str().unwrap_or_default();
+    assert!(why.contains("(tier sonnet) instead of tier:opus (anthropic/claude-opus-"), "{cheaper:#}");
+    assert!(why.contains("of $1000.00 today are spent"), "{cheaper:#}");
+
+    add(&sealed, "Critical", &["critical"]);
+    assert!(begins(&done(&sealed, "3"), "claude-opus-"));
+
+    let script = "```orch-script\nwrite named.txt done\ncommit Made\n```\n";
+    let shop = sealed.base().join("shop");
+    let named = ["add", "Named", "-b", script, "-l", "agent:scripted", "-l", "complexity:complex", "--model", "opus"];
+    sealed.orch_in(&shop, named).ok();
+    let named = done(&sealed, "4");
+    assert_eq!(named["model"], "opus");
+    assert!(
+        named["reason"].as_str().is_some_and(|why| why.starts_with("opus is kept, the task names it: anthropic: $"))
+    );
+    let events = sealed.orch(["events"]).ok().stdout;
+    assert!(events.contains("model_kept") && events.contains("model_degraded"), "{events}");
+    sealed.finish();
+}
+
+#[test]
+fn what_is_paid_in_advance_goes_first_as_long_as_its_period_lasts() {
+    let mut sealed = SealedBox::new();
+    let program = sealed.bin().join("orch-scripted-agent");
+    symlink(ORCH, &program).expect("a link in the box");
+    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+    let (start, end) = (today.saturating_sub(7.days()), today.saturating_add(21.days()));
+    sealed.config(&format!(
+        "agents:\n  use: {{kind: claude, command: '{0}'}}\n  plan: {{kind: claude, command: '{0}'}}\n\
+         router: {{mode: round_robin, agents: [use, plan], strategy: cost_aware}}\n\
+         model_map: {{medium: {{use: haiku, plan: opus}}}}\n\
+         budget: {{accounts: {{plan: {{billing_type: subscription, unit: requests, start: {start}, end: {end}, \
+         allowance: 1000000}}}}}}\n",
+        program.display()
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.serve();
+    let asked = || {
+        let route =
+            sealed.orch_in(&sealed.base().join("shop"), ["route", "Rename it", "--json"]).ok().json()["route"].clone();
+        (route["agent"].clone(), route["reason"].as_str().unwrap_or_default().to_owned())
+    };
+    let mut told = Vec::new();
+    for order in ["[use, plan]", "[plan, use]"] {
+        sealed.orch(["config", "set", "router.agents", order]).ok();
+        wait_until("the plan to be preferred", RUN, || asked().0 == "plan");
+        told.push(asked().1);
+    }
+    let is_told =
+        |why: &String| why.contains("cost_aware: plan/opus (") && why.contains("paid in advance) instead of use/haiku");
+    assert!(told.iter().any(is_told), "its turn was the other's: {told:?}");
+    let period =
+        ["budget", "configure-period", "plan", "--start", "2020-01-01", "--end", "2020-02-01", "--allowance", "9"];
+    sealed.orch(period).ok();
+    wait_until("the other to be taken", RUN, || asked().0 == "use");
+    assert!(!asked().1.contains("paid in advance"), "its period has ended: {:?}", asked());
+    sealed.finish();
+}
+
+#[test]
+fn a_breach_asks_the_person_once_with_the_command_that_lets_more_begin() {
+    let receiver = Receiver::start();
+    let mut sealed = with_agent("budget: {accounts: {anthropic: {daily_budget: 100}}}\n");
+    write_file(&sealed.orch_home().join("hook.secret"), "a-secret-of-the-hook-0123456789\n");
+    let path = sealed.orch_home().join("config.yml");
+    let text = std::fs::read_to_string(&path).expect("a file");
+    let hook =
+        format!("channels: {{webhook: {{url: '{}', secret: 'file:hook.secret', events: [budget]}}}}\n", receiver.url());
+    write_file(&path, &format!("{text}{hook}"));
+    sealed.serve();
+    sealed.orch(["budget", "record", "anthropic", "--cost", "96"]).ok();
+    wait_until("the notice", RUN, || !receiver.taken().is_empty());
+    let command = "orch budget configure anthropic --daily-budget 200";
+    let notice = receiver.taken()[0].json()["notice"].clone();
+    assert_eq!(notice["kind"], "budget");
+    let text = notice["message"].as_str().unwrap_or_default();
+    assert!(text.contains("$96.00 of $100.00 today are spent"), "{notice:#}");
+    assert!(text.trim_end().ends_with(&format!("to let more begin:\n{command}")), "{notice:#}");
+
+    add(&sealed, "Later", &[]);
+    wait_until("the hold", RUN, || task(&sealed, "1")["hold"]["reason"] == "spent");
+    let why = sealed.orch(["why", "1"]).ok().stdout;
+    assert!(why.contains(&format!("`{command}` lets more begin")), "{why}");
+    sealed.stop_daemon().ok();
+    sealed.serve();
+    sealed.orch(["budget", "record", "anthropic", "--cost", "0.5"]).ok();
+    wait_until("it to be held again", RUN, || task(&sealed, "1")["hold"]["reason"] == "spent");
+    assert_eq!(receiver.taken().len(), 1, "told once, whoever serves");
+
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    sealed.orch(words).ok();
+    done(&sealed, "1");
     sealed.finish();
 }
 

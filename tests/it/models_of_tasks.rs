@@ -209,3 +209,74 @@ fn a_run_can_begin_a_new_conversation() {
     assert_eq!((shown["runs"].as_array().map(Vec::len), session() == first), (Some(3), false), "{shown:#}");
     sealed.finish();
 }
+
+#[test]
+fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_counts() {
+    let mut sealed = home();
+    sealed.serve();
+    let repo = sealed.base().join("shop");
+    let dir = repo.display();
+    let problems = || sealed.orch(["status", "--json"]).ok().json()["problems"].to_string();
+    // Held, so that nothing begins before it is mended.
+    sealed.orch(["pause"]).ok();
+    sealed.write_tasks(&format!(
+        "tasks:\n  - {{title: Slip, dir: '{dir}', model: claude-sonet-4-6}}\n  - {{title: Tag, dir: '{dir}', model: 'auto:visoin'}}\n  \
+         - {{title: Sound, dir: '{dir}', model: sonnet}}\n  - {{title: Of another, dir: '{dir}', agent: scripted, model: gpt-5.2}}\n"
+    ));
+    wait_some("the finding", RUN, || problems().contains("auto:visoin").then_some(()));
+    let told = problems();
+    for part in [
+        "tasks.yml: task 1: model \\\"claude-sonet-4-6\\\": no model is called",
+        "claude-sonnet-4-6",
+        "tasks.yml: task 2: model \\\"auto:visoin\\\": there is no tag",
+        "auto:vision",
+        "tasks.yml: task 4: model \\\"gpt-5.2\\\": openai/gpt-5.2 is a model of openai",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("task 3"), "{told}");
+    assert_eq!(sealed.orch(["list", "--json"]).ok().json().as_array().map(Vec::len), Some(4), "all of them count");
+    for id in ["1", "2", "4"] {
+        sealed.orch(["task", "edit", id, "--model", "haiku"]).ok();
+    }
+    wait_some("nothing to be told", RUN, || (problems() == "[]").then_some(()));
+
+    let added = sealed.orch_in(&repo, ["add", "By hand", "--model", "claude-sonet-4-6"]).ok();
+    assert!(added.stderr.contains("no model is called \"claude-sonet-4-6\""), "{added}");
+    let added = sealed.orch_in(&repo, ["add", "By hand", "--model", "sonnet"]).ok();
+    assert!(!added.stderr.contains("model"), "{added}");
+    let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", "tier:best"]).code_is(2);
+    assert!(refused.stderr.contains("tier:best"), "{refused}");
+    let edited = sealed.orch(["task", "edit", "1", "--model", "antropic/claude-opus-5"]).ok();
+    assert!(edited.stderr.contains("did you mean anthropic"), "{edited}");
+    sealed.finish();
+}
+
+#[test]
+fn a_route_tells_which_model_a_tier_is_now_and_a_task_with_an_image_needs_one_that_sees() {
+    let sealed = home();
+    sealed.orch(["config", "set", "model_map.complex.scripted", "tier:opus"]).ok();
+    let repo = sealed.base().join("shop");
+    let route = |more: &[&str]| {
+        let all: Vec<&str> =
+            ["route", "Count the stars", "-l", "complexity:complex"].iter().chain(more).copied().collect();
+        sealed.orch_in(&repo, all)
+    };
+    let view = route(&["--json"]).ok().json();
+    let (asked, given) = (text(&view["route"]["model"]), text(&view["resolver"]["given"]));
+    assert!(asked == "tier:opus" && given.starts_with("claude-opus-"), "{view:#}");
+    assert!(text(&view["resolver"]["reason"]).contains("tier:opus: the best score"), "{view:#}");
+    let page = route(&[]).ok().stdout;
+    assert!(page.contains(&format!("tier:opus, now {given}")), "{page}");
+
+    sealed.orch(["config", "set", "models.anthropic/claude-sonnet-5.vision", "false"]).ok();
+    sealed.orch(["config", "set", "model_map.complex.scripted", "claude-sonnet-5"]).ok();
+    let reason = |body: &str| text(&route(&["--json", "-b", body]).ok().json()["resolver"]["reason"]).to_owned();
+    assert!(!reason("nothing to see").contains("no run would begin"));
+    let blind = reason("as in ![the error](shot.png)");
+    assert!(
+        blind.contains("no run would begin: anthropic/claude-sonnet-5 has no vision, and the task refers"),
+        "{blind}"
+    );
+    sealed.finish();
+}

@@ -195,6 +195,7 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
             candidates: &terms.alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
+            is_paid_ahead: &|_, _| false,
             rests_until: &|_, _| None,
             policy: &|_| None,
         },

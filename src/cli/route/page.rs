@@ -11,11 +11,11 @@ use crate::domain::count;
 /// Everything that was found out.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
     let mut sheet = Sheet::new(paint);
-    sheet.route(&view.route);
+    sheet.route_given(&view.route, view.resolver.given.as_deref());
     sheet.optional("project", view.project.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
     sheet.field("type", line(&view.task_type));
     sheet.field("resolver", line(&resolver(&view.resolver)));
-    let chosen = who(&view.route.agent, view.route.model.as_deref());
+    let chosen = who(&view.route.agent, view.resolver.given.as_deref().or(view.route.model.as_deref()));
     let task_type = &view.task_type;
     sheet.field("record", line(&record(view.record.chosen.as_ref(), &chosen, task_type)));
     if let Some(best) = &view.record.recommended {

@@ -10,11 +10,15 @@ use crate::cli::settings;
 use crate::cli::ui::text;
 use crate::config::home::Home;
 use crate::config::problem::did_you_mean;
-use crate::domain::agent_model::needs_of_labels;
+use crate::domain::agent_model::{is_for_text_alone, needs_of_labels};
+use crate::domain::availability::Probes;
 use crate::domain::catalog::Capability;
 use crate::domain::ids::TaskId;
 use crate::domain::model_policy::ModelPolicy;
+use crate::domain::resolve::parse;
 use crate::domain::route::Complexity;
+use crate::domain::task::Spec;
+use crate::engine::{ModelBook, odd_model_of};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -69,10 +73,23 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
     known.ok_or_else(|| "expected dynamic or sticky".to_owned())
 }
 
+/// What is odd about the model that a task asks for: told at once, and not when a run is to begin.
+pub fn odd_model(spec: &Spec, context: &Context, home: &Home) -> Option<String> {
+    // One that reads as nothing is refused.
+    parse(spec.model.as_deref()?).ok()?;
+    let config = settings::global(context, home).ok()?.config;
+    let now = context.now().at;
+    let book = ModelBook::look(&config, &context.environment, Probes::new(), now, &|_, _| String::new());
+    odd_model_of(&config, &book, &context.environment, spec)
+}
+
 /// Adds it.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    let (model, agent, labels) = (args.model.clone(), args.agent.clone(), args.labels.clone());
+    let asked = Spec { model, agent, labels, ..Spec::default() };
+    odd_model(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let new = NewTask {
         body: body(&args)?,
         dir: directory(args.dir.as_deref(), context, &home).await?,
@@ -153,9 +170,10 @@ pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<Stri
             odd.push(format!("label {label}: {error}"));
         } else if let Some(word) = label.strip_prefix("needs:")
             && needs_of_labels(std::slice::from_ref(label)).capabilities.is_empty()
+            && !is_for_text_alone(label)
         {
-            let known = Capability::ALL.map(Capability::as_str);
-            let meant = did_you_mean(word, known);
+            let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).chain(["text"]).collect();
+            let meant = did_you_mean(word, known.iter().copied());
             odd.push(format!("label {label}: means nothing{meant} (there are: {})", known.join(", ")));
         } else if let Some(word) = label.strip_prefix("model-policy:")
             && let Err(error) = policy(word)

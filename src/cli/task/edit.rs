@@ -1,6 +1,7 @@
 //! `orch task edit`: what is wanted of a task, changed in the person's editor or by options. What somebody else changed
 //! meanwhile is not written over.
 
+use super::add::odd_model;
 use super::form;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::process::{Invocation, run_attached};
@@ -114,6 +115,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 }
 
 async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), CliError> {
+    let asked = Spec {
+        model: change.set.model.clone().flatten(),
+        agent: change.set.agent.clone().flatten(),
+        labels: change.add_labels.clone(),
+        ..Spec::default()
+    };
+    let home = context.setup()?.home;
+    odd_model(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let mut link = context.link().await?;
     let task: TaskView = link.patch(&format!("/v1/tasks/{id}"), change).await?;
     if context.ui.is_json() {

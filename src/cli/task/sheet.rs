@@ -41,9 +41,9 @@ impl Sheet {
         self.out.push_str(lines);
     }
 
-    /// A route.
-    pub fn route(&mut self, route: &RouteResult) {
-        route_fields(self, route);
+    /// A route, with the name that the agent's program is given for its model, where that is another one.
+    pub fn route_given(&mut self, route: &RouteResult, given: Option<&str>) {
+        route_fields(self, route, given);
     }
 
     /// A line with its name.
@@ -106,7 +106,7 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     sheet.block("Body", &task.body);
     if let Some(route) = &task.route {
         sheet.heading("Route");
-        route_fields(&mut sheet, route);
+        route_fields(&mut sheet, route, None);
         sheet.optional("warning", route.warning.as_deref().map(line));
         sheet.optional("worked by", otherwise(task, route));
     }
@@ -198,13 +198,18 @@ fn short(sha: &str) -> &str {
 /// A route on a page of its own.
 pub fn route(route: &RouteResult, paint: Paint) -> String {
     let mut sheet = Sheet { out: String::new(), paint };
-    route_fields(&mut sheet, route);
+    route_fields(&mut sheet, route, None);
     sheet.out
 }
 
-fn route_fields(sheet: &mut Sheet, route: &RouteResult) {
+fn route_fields(sheet: &mut Sheet, route: &RouteResult, given: Option<&str>) {
     sheet.field("agent", line(&route.agent));
-    sheet.field("model", route.model.as_deref().map_or("the agent's own default".into(), line));
+    let model = match (route.model.as_deref(), given) {
+        (Some(asked), Some(given)) if asked != given => format!("{}, now {}", line(asked), line(given)),
+        (Some(asked), Some(_) | None) => line(asked).into_owned(),
+        (None, _) => "the agent's own default".to_owned(),
+    };
+    sheet.field("model", model);
     sheet.field("complexity", route.complexity);
     sheet.field("reason", line(&route.reason));
     sheet.optional("role", Some(line(&route.profile.role)).filter(|role| !role.is_empty()));

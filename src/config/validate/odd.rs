@@ -8,18 +8,22 @@ use crate::config::resolved::Config;
 use crate::domain::catalog::Catalog;
 use crate::domain::resolve::{Needs, Records, Reference, ResolveError, Resolver, parse};
 use crate::domain::usability::Usability;
+use std::collections::BTreeMap;
 
-/// All that is odd.
-pub fn oddities(config: &Config, origins: &Origins) -> Vec<ConfigProblem> {
+/// All that is odd. `environment`: what agents are started with besides their own `env`.
+pub fn oddities(config: &Config, origins: &Origins, environment: &BTreeMap<String, String>) -> Vec<ConfigProblem> {
     let odd = |key: &str, message: String| ConfigProblem::new(origins.near(key).clone(), format!("{key}: {message}"));
     let mut found: Vec<ConfigProblem> = Vec::new();
     for name in config.budget.accounts.keys() {
         found.extend(stranger(name, config).map(|told| odd(&format!("budget.accounts.{name}"), told)));
     }
     let catalog = Catalog::with(&config.model_additions());
-    for (key, model) in named(config) {
+    for (key, model, variable) in named(config, environment) {
         if let Some(error) = unknown(&model, config, &catalog) {
-            found.push(odd(&key, error.to_string()).hint(error.hint()));
+            // A service may be started with more than this shell has.
+            let unless =
+                variable.map(|variable| format!("; or it is one of the server that {variable} names for the daemon"));
+            found.push(odd(&key, error.to_string()).hint(format!("{}{}", error.hint(), unless.unwrap_or_default())));
         }
     }
     found
@@ -37,15 +41,17 @@ pub fn stranger(account: &str, config: &Config) -> Option<String> {
     (!names.contains(&account)).then(told)
 }
 
-/// Where a model is named that orch itself, or an agent whose models it has a list of, must know.
-fn named(config: &Config) -> Vec<(String, String)> {
+/// Where a model is named that orch itself, or an agent whose models it has a list of, must know; and for an agent the variable
+/// that would send it to another server.
+fn named(config: &Config, environment: &BTreeMap<String, String>) -> Vec<(String, String, Option<&'static str>)> {
+    let list = |agent: &str| has_a_list(config, agent, environment);
     let mut all = Vec::new();
     let map = &config.model_map;
     for (tier, models) in
         [("simple", &map.simple), ("medium", &map.medium), ("complex", &map.complex), ("review", &map.review)]
     {
-        let listed = models.iter().filter(|(agent, _)| has_a_list(config, agent));
-        all.extend(listed.map(|(agent, model)| (format!("model_map.{tier}.{agent}"), model.clone())));
+        let listed = models.iter().filter_map(|(agent, model)| Some((agent, model, list(agent)?)));
+        all.extend(listed.map(|(agent, model, by)| (format!("model_map.{tier}.{agent}"), model.clone(), Some(by))));
     }
     let (ladder, chains) = (&config.escalation.ladder, &config.fallback);
     for (key, rungs) in [
@@ -54,24 +60,29 @@ fn named(config: &Config) -> Vec<(String, String)> {
         ("fallback.medium", &chains.medium),
         ("fallback.complex", &chains.complex),
     ] {
-        let listed = rungs.iter().filter(|rung| has_a_list(config, &rung.agent));
-        all.extend(listed.filter_map(|rung| Some((key.to_owned(), rung.model.clone()?))));
+        let listed = rungs.iter().filter_map(|rung| Some((rung.model.clone()?, list(&rung.agent)?)));
+        all.extend(listed.map(|(model, by)| (key.to_owned(), model, Some(by))));
     }
     let selection = &config.model_selection.0;
     for (key, model) in [("model", &selection.model), ("small_model", &selection.small_model)] {
-        all.extend(model.clone().map(|model| (format!("model_selection.{key}"), model)));
+        all.extend(model.clone().map(|model| (format!("model_selection.{key}"), model, None)));
     }
-    all.extend(config.model_aliases.iter().map(|(name, target)| (format!("model_aliases.{name}"), target.clone())));
+    let aliases = config.model_aliases.iter();
+    all.extend(aliases.map(|(name, target)| (format!("model_aliases.{name}"), target.clone(), None)));
     all
 }
 
 /// Programs that are spoken with by their own provider's names. Others, and those that are sent to another server, take names that
-/// orch cannot know.
-fn has_a_list(config: &Config, agent: &str) -> bool {
-    let Some(agent) = config.agent(agent) else { return false };
-    let elsewhere = ["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"];
-    matches!(agent.kind, DialectKind::Claude | DialectKind::Codex)
-        && !elsewhere.iter().any(|variable| agent.env.contains_key(*variable))
+/// orch cannot know. Returns the variable that would send it there.
+fn has_a_list(config: &Config, agent: &str, environment: &BTreeMap<String, String>) -> Option<&'static str> {
+    let agent = config.agent(agent)?;
+    let variable = match agent.kind {
+        DialectKind::Claude => "ANTHROPIC_BASE_URL",
+        DialectKind::Codex => "OPENAI_BASE_URL",
+        DialectKind::Opencode | DialectKind::Command | DialectKind::Api => return None,
+    };
+    let is_set = agent.env.contains_key(variable) || environment.contains_key(variable);
+    (!is_set).then_some(variable)
 }
 
 /// Why nobody knows this model. What a tag or a tier means depends on who can be used, and is asked elsewhere.
@@ -82,23 +93,17 @@ fn unknown(model: &str, config: &Config, catalog: &Catalog) -> Option<ResolveErr
     let (usability, records) = (Usability::default(), Records::default());
     let resolver = Resolver { catalog, usability: &usability, selection: &config.model_selection.0, records: &records };
     let error = resolver.resolve(model, &Needs::default()).err()?;
-    is_of_an_unknown_name(&error).then_some(error)
+    error.names_nothing().then_some(error)
 }
 
-fn is_of_an_unknown_name(error: &ResolveError) -> bool {
-    match error {
-        ResolveError::UnknownModel { .. } | ResolveError::UnknownProvider { .. } => true,
-        ResolveError::BehindAlias { cause, .. } => is_of_an_unknown_name(cause),
-        ResolveError::Empty
-        | ResolveError::NoName { .. }
-        | ResolveError::UnknownTag { .. }
-        | ResolveError::UnknownTier { .. }
-        | ResolveError::AliasCycle(_)
-        | ResolveError::NobodyUsable { .. }
-        | ResolveError::AllFail { .. }
-        | ResolveError::NoneFits { .. }
-        | ResolveError::Conflict { .. } => false,
-    }
+/// Whether the settings ask some agent for a model of that name.
+pub fn says(config: &Config, model: &str) -> bool {
+    let map = &config.model_map;
+    let of_map = [&map.simple, &map.medium, &map.complex, &map.review].into_iter().flat_map(BTreeMap::values);
+    let chains = &config.fallback;
+    let rungs = [&config.escalation.ladder, &chains.simple, &chains.medium, &chains.complex].into_iter().flatten();
+    let of_rungs = rungs.filter_map(|rung| rung.model.as_ref());
+    of_map.chain(of_rungs).chain([&config.router.model]).any(|said| said == model)
 }
 
 #[cfg(test)]
@@ -109,7 +114,22 @@ mod tests {
     fn told(text: &str) -> Vec<String> {
         let layer = Layer::Global { path: "c".into(), text: text.to_owned() };
         let loaded = load(&[layer]).expect(text);
-        oddities(&loaded.config, &loaded.origins).iter().map(ToString::to_string).collect()
+        oddities(&loaded.config, &loaded.origins, &BTreeMap::new()).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_agent_that_the_environment_sends_elsewhere_takes_names_that_orch_cannot_know() {
+        let text = "model_map: {medium: {claude: mine, codex: yours}}\n";
+        let layer = Layer::Global { path: "c".into(), text: text.to_owned() };
+        let loaded = load(&[layer]).expect(text);
+        let odd = |variables: &[&str]| {
+            let environment = variables.iter().map(|name| ((*name).to_owned(), "http://x".to_owned())).collect();
+            oddities(&loaded.config, &loaded.origins, &environment).len()
+        };
+        assert_eq!(odd(&[]), 2);
+        assert_eq!((odd(&["ANTHROPIC_BASE_URL"]), odd(&["OPENAI_BASE_URL"])), (1, 1), "each its own");
+        assert_eq!(odd(&["ANTHROPIC_BASE_URL", "OPENAI_BASE_URL"]), 0);
+        assert!(told(text).iter().all(|told| told.contains("_BASE_URL names for the daemon")), "{:?}", told(text));
     }
 
     #[track_caller]

@@ -5,34 +5,20 @@ use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::retry;
 use jiff::Timestamp;
 
+/// What a failure that leaves an agent alone says of its provider; a test says that none is forgotten.
+const SAID: [(FailureClass, State, &str); 5] = [
+    (FailureClass::RateLimited, State::RateLimited, "limited a run"),
+    (FailureClass::Auth, State::InvalidKey, "refused the credentials of a run"),
+    (FailureClass::Budget, State::RateLimited, "let a run go no further: no credit"),
+    (FailureClass::Overloaded, State::Unavailable, "was overloaded when a run asked it"),
+    (FailureClass::Network, State::Unavailable, "was not reached by a run"),
+];
+
 impl Verdict {
     /// What a run's failure says of its provider, and until when: as long as its agent is left alone. `None`: nothing.
     pub fn observed(failure: &Failure, now: Timestamp) -> Option<Self> {
         let until = retry::cooldown(failure, now)?;
-        let (state, why) = match failure.class {
-            FailureClass::RateLimited => (State::RateLimited, "limited a run"),
-            FailureClass::Auth => (State::InvalidKey, "refused the credentials of a run"),
-            FailureClass::Budget => (State::RateLimited, "let a run go no further: no credit"),
-            FailureClass::Overloaded => (State::Unavailable, "was overloaded when a run asked it"),
-            FailureClass::Network => (State::Unavailable, "was not reached by a run"),
-            FailureClass::ModelNotFound
-            | FailureClass::AgentMissing
-            | FailureClass::NoChange
-            | FailureClass::ChecksFailed
-            | FailureClass::ReviewRejected
-            | FailureClass::Unacceptable
-            | FailureClass::Malformed
-            | FailureClass::Incomplete
-            | FailureClass::ContextTooLong
-            | FailureClass::Conflict
-            | FailureClass::SandboxViolation
-            | FailureClass::Timeout
-            | FailureClass::Stalled
-            | FailureClass::Killed
-            | FailureClass::Crashed
-            | FailureClass::Memory
-            | FailureClass::SessionLost => return None,
-        };
+        let (_, state, why) = SAID.into_iter().find(|(class, _, _)| *class == failure.class)?;
         Some(Self { until: Some(until), ..Self::new(state, why) })
     }
 
@@ -67,6 +53,15 @@ mod tests {
 
     fn now() -> Timestamp {
         Timestamp::from_second(1_000_000).expect("a time")
+    }
+
+    #[test]
+    fn every_failure_that_leaves_an_agent_alone_says_something_of_its_provider_and_no_other_does() {
+        for class in FailureClass::ALL.iter().copied() {
+            let failure = Failure::new(class, "no");
+            let is_left_alone = retry::cooldown(&failure, now()).is_some();
+            assert_eq!(Verdict::observed(&failure, now()).is_some(), is_left_alone, "{class}");
+        }
     }
 
     #[test]

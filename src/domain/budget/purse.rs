@@ -1,11 +1,15 @@
 //! What budgets leave at a time, as planning and starting ask for it: which accounts are short, and what stops whom.
 
-use super::{Book, CRITICAL, Level, Rules, Standing, Terms, of_cap, standing};
+use super::{Book, CRITICAL, Level, Rules, Standing, Terms, Unit, days_between, of_cap, standing};
 use crate::domain::task::Task;
-use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// Dollars that are proposed where a limit was 0.
+const FIRST: f64 = 10.0;
 
 /// Whose money it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,12 +82,18 @@ pub struct Stop {
     pub why: String,
     /// Until when, where that is known.
     pub until: Option<Timestamp>,
+    /// The command that gives it more; `None`: no limit is in the way.
+    pub raise: Option<String>,
 }
 
 impl Stop {
-    fn of(scope: Scope, standing: Standing) -> Option<Self> {
+    fn of(rules: &Rules, scope: Scope, standing: Standing, today: Date) -> Option<Self> {
+        if standing.level == Level::Ok {
+            return None;
+        }
+        let raise = raise(rules, &scope, &standing, today);
         let Standing { level, is_over, why, until, .. } = standing;
-        (level != Level::Ok).then_some(Self { scope, level, is_over, why, until })
+        Some(Self { scope, level, is_over, why, until, raise })
     }
 
     /// Nothing of a task begins.
@@ -95,6 +105,52 @@ impl Stop {
     pub fn words(&self) -> String {
         format!("{}: {}", self.scope.told(), self.why)
     }
+
+    /// The same, with the command that lets more begin.
+    pub fn question(&self) -> String {
+        let raise = self.raise.as_ref().map(|command| format!("; `{command}` lets more begin")).unwrap_or_default();
+        format!("{}{raise}", self.words())
+    }
+}
+
+/// A limit in dollars to propose, in whole cents; something to begin with where nothing was allowed.
+pub fn proposed(dollars: f64) -> f64 {
+    if dollars > 0.0 { (dollars * 100.0).ceil() / 100.0 } else { FIRST }
+}
+
+/// The command by which a person gives it more: twice the limit, or half as much again as is spent where that is more. They
+/// may type another number.
+fn raise(rules: &Rules, scope: &Scope, standing: &Standing, today: Date) -> Option<String> {
+    let limit = standing.limit?;
+    let taken = standing.used.unwrap_or(0.0) + standing.reserved;
+    let more = (limit * 2.0).max(taken * 1.5);
+    let dollars = proposed(more);
+    match scope {
+        Scope::Day => Some(format!("orch config set budget.per_day {dollars}")),
+        Scope::Project(_) => Some(format!("orch config set budget.per_project {dollars}")),
+        Scope::Account(name) => match &rules.accounts.get(name)?.terms {
+            Terms::Token { .. } => Some(format!("orch budget configure {name} --daily-budget {dollars}")),
+            Terms::Subscription { period: None } => None,
+            Terms::Subscription { period: Some(period) } => {
+                let is_over = today >= period.end;
+                let length = days_between(period.start, period.end).max(1);
+                let (start, end) = match is_over {
+                    true => (period.end, today.max(period.end.saturating_add(length.days()))),
+                    false => (period.start, period.end),
+                };
+                // Of a period that is over, the next one is asked for, and not more of it.
+                let share = if is_over { limit } else { more };
+                let allowance = (share / (1.0 - period.reserve).max(0.01)).ceil().max(1.0);
+                let unit = match period.unit {
+                    Unit::Usd => "",
+                    Unit::Requests => " --unit requests",
+                };
+                Some(format!(
+                    "orch budget configure-period {name} --start {start} --end {end} --allowance {allowance}{unit}"
+                ))
+            }
+        },
+    }
 }
 
 /// Whom an agent's runs are paid to.
@@ -105,6 +161,12 @@ pub struct Payees {
 }
 
 impl Payees {
+    /// Whether a run would be paid from what is paid in advance already: which account that is.
+    pub fn paid_ahead<'a>(&self, ahead: &'a BTreeSet<String>, agent: &str, model: Option<&str>) -> Option<&'a str> {
+        let accounts = self.accounts(agent, model);
+        accounts.into_iter().flatten().find_map(|name| ahead.get(name)).map(String::as_str)
+    }
+
     /// The accounts of a run: its agent, and the provider of its model.
     pub fn accounts<'a>(&'a self, agent: &'a str, model: Option<&'a str>) -> [Option<&'a str>; 2] {
         let named = model.and_then(|model| model.split_once('/')).map(|(provider, _)| provider);
@@ -120,6 +182,8 @@ pub struct Purse {
     pub stops: Vec<Stop>,
     /// Whom runs are paid to.
     pub payees: Payees,
+    /// Accounts that are paid in advance, within their period, and not ahead of their pace.
+    pub ahead: BTreeSet<String>,
 }
 
 impl Purse {
@@ -133,8 +197,19 @@ impl Purse {
         zone: &TimeZone,
     ) -> Self {
         let all = standings(rules, &payees, book, in_flight, now, zone);
-        let stops = all.into_iter().filter_map(|(scope, standing)| Stop::of(scope, standing)).collect();
-        Self { stops, payees }
+        let today = now.to_zoned(zone.clone()).date();
+        let is_ahead = |name: &String, standing: &Standing| {
+            let terms = rules.accounts.get(name).map(|account| &account.terms);
+            let has_period = matches!(terms, Some(Terms::Subscription { period: Some(_) }));
+            has_period && standing.level == Level::Ok
+        };
+        let ahead = all.iter().filter_map(|(scope, standing)| match scope {
+            Scope::Account(name) => is_ahead(name, standing).then(|| name.clone()),
+            Scope::Day | Scope::Project(_) => None,
+        });
+        let ahead = ahead.collect();
+        let stops = all.into_iter().filter_map(|(scope, standing)| Stop::of(rules, scope, standing, today)).collect();
+        Self { stops, payees, ahead }
     }
 
     /// What keeps a task from beginning anything: the day, its project, and the accounts of its agent where
@@ -166,16 +241,17 @@ impl Purse {
     }
 
     /// What whoever chooses an agent should know of its money.
-    pub fn advice(&self, rules: &Rules, agent: &str) -> Option<&'static str> {
+    pub fn advice(&self, agent: &str) -> Option<&'static str> {
         let accounts = self.payees.accounts(agent, None);
         let names: Vec<&str> = accounts.into_iter().flatten().collect();
         let is_short = |stop: &Stop| matches!(&stop.scope, Scope::Account(name) if names.contains(&name.as_str()));
         if self.stops.iter().any(is_short) {
             return Some("its budget runs low: only for what others cannot do");
         }
-        let terms = |name: &&str| rules.accounts.get(*name).map(|account| &account.terms);
-        let is_paid = |name: &&str| matches!(terms(name), Some(Terms::Subscription { period: Some(_) }));
-        names.iter().any(is_paid).then_some("paid in advance, with something left: prefer it where it fits")
+        names
+            .iter()
+            .any(|name| self.ahead.contains(*name))
+            .then_some("paid in advance, with something left: prefer it where it fits")
     }
 
     /// Whether an agent is not to be chosen, because what it is paid with is exhausted. Of one whose provider depends on the

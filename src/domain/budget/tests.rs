@@ -239,7 +239,7 @@ fn an_exhausted_account_stops_whoever_is_paid_by_it_and_spares_what_is_critical_
 
 #[test]
 fn whoever_chooses_an_agent_knows_whose_money_is_paid_already_and_whose_runs_low() {
-    let advice = |rules: &Rules, book: &Book, agent| purse(rules, book).advice(rules, agent);
+    let advice = |rules: &Rules, book: &Book, agent| purse(rules, book).advice(agent);
     let paid = subscription(Some(february(280.0, Unit::Usd, 0.0)));
     assert!(advice(&paid, &Book::default(), "opencode").is_some_and(|words| words.contains("paid in advance")));
     assert_eq!(advice(&paid, &Book::default(), "claude"), None);
@@ -249,6 +249,71 @@ fn whoever_chooses_an_agent_knows_whose_money_is_paid_already_and_whose_runs_low
     let short = spent("anthropic", "2026-02-10", &[Some(45.0)]);
     assert!(advice(&token(50.0), &short, "claude").is_some_and(|words| words.contains("runs low")));
     assert_eq!(advice(&subscription(None), &Book::default(), "opencode"), None);
+}
+
+#[test]
+fn what_is_paid_in_advance_goes_first_only_within_its_period_its_allowance_and_its_pace() {
+    let ahead = |rules: &Rules, book: &Book, now: &str| {
+        let purse = Purse::new(rules, Payees::default(), book, &[], at(now), &TimeZone::UTC);
+        purse.payees.paid_ahead(&purse.ahead, "opencode", Some("google/gemini")).map(str::to_owned)
+    };
+    let used = |dollars| spent("opencode", "2026-02-10", &[Some(dollars)]);
+    // Ten of 28 days have passed, a fifth of 280 is kept for the person: 80 by tonight.
+    let paid = subscription(Some(february(280.0, Unit::Usd, 0.2)));
+    let opencode = Some("opencode".to_owned());
+    for (dollars, now, expected) in [
+        (0.0, NOON, &opencode),
+        (79.0, NOON, &opencode),
+        (81.0, NOON, &None),
+        (95.0, NOON, &None),
+        (200.0, "2026-02-28T12:00:00Z", &None),
+        (190.0, "2026-02-28T12:00:00Z", &opencode),
+        (0.0, "2026-03-01T00:00:00Z", &None),
+        (0.0, "2026-01-31T23:00:00Z", &None),
+    ] {
+        assert_eq!(&ahead(&paid, &used(dollars), now), expected, "{dollars} at {now}");
+    }
+    assert_eq!(ahead(&subscription(None), &Book::default(), NOON), None, "nothing is known of it");
+    assert_eq!(ahead(&token(50.0), &Book::default(), NOON), None);
+    // Of an agent with models of several providers, the provider of the model counts as well.
+    let google = with("google", Terms::Subscription { period: Some(february(280.0, Unit::Usd, 0.2)) });
+    assert_eq!(ahead(&google, &Book::default(), NOON).as_deref(), Some("google"));
+}
+
+#[test]
+fn whatever_is_short_is_told_with_the_command_that_lets_more_begin() {
+    let command = |rules: &Rules, book: &Book| {
+        let stops = purse(rules, book).stops;
+        let [stop] = stops.as_slice() else { panic!("{stops:?}") };
+        assert!(stop.question().ends_with("lets more begin"), "{}", stop.question());
+        stop.raise.clone().expect("a command")
+    };
+    let spent_on = |account: &str, dollars| spent(account, "2026-02-10", &[Some(dollars)]);
+    assert_eq!(
+        command(&token(50.0), &spent_on("anthropic", 48.0)),
+        "orch budget configure anthropic --daily-budget 100"
+    );
+    assert_eq!(
+        command(&token(50.0), &spent_on("anthropic", 100.5)),
+        "orch budget configure anthropic --daily-budget 150.75"
+    );
+    assert_eq!(command(&token(0.0), &Book::default()), "orch budget configure anthropic --daily-budget 10");
+    let mut book = Book::default();
+    book.charge(day("2026-02-10"), Bill { project: Some(Path::new("/shop")), ..bill("claude", Some(20.0)) });
+    let of_day = Rules { per_day: usd(20.0), ..Rules::default() };
+    assert_eq!(command(&of_day, &book), "orch config set budget.per_day 40");
+    let of_project = Rules { per_project: usd(20.0), ..Rules::default() };
+    assert_eq!(command(&of_project, &book), "orch config set budget.per_project 40");
+    let requests = subscription(Some(february(10.0, Unit::Requests, 0.2)));
+    assert_eq!(
+        command(&requests, &spent("opencode", "2026-02-10", &[None; 8])),
+        "orch budget configure-period opencode --start 2026-02-01 --end 2026-03-01 --allowance 20 --unit requests"
+    );
+    let ended = Period { start: day("2026-01-01"), end: day("2026-02-01"), ..february(100.0, Unit::Usd, 0.2) };
+    assert_eq!(
+        command(&subscription(Some(ended)), &Book::default()),
+        "orch budget configure-period opencode --start 2026-02-01 --end 2026-03-04 --allowance 100"
+    );
 }
 
 #[test]

@@ -93,6 +93,7 @@ impl Life {
             model_for: &model_for,
             candidates: &self.candidates,
             rests: &|_, _| false,
+            is_paid_ahead: &|_, _| false,
             rests_until: &|_, _| self.rests_until,
             policy: &|_| None,
         };
@@ -618,6 +619,7 @@ fn what_has_cost_as_much_as_it_may_is_not_tried_again_without_a_word() {
     life.run_ends(failed(FailureClass::ChecksFailed));
     let State::NeedsReview { question, .. } = &life.task.state else { panic!("{:?}", life.task.state) };
     assert!(question.starts_with("it has cost $2.50, of $2.00 at most"), "{question}");
+    assert!(question.contains(&format!("orch task edit {} --add-label max-cost:4", life.task.id)), "{question}");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 pub const NOTE: &str = "notice";
 /// The kind of the line for somebody who is not on the list and spoke to a bot.
 pub const STRANGER: &str = "stranger";
+/// What stands before the command that gives more, in a line about money.
+pub const TO_RAISE: &str = "; to let more begin: ";
 /// The longest cause, in characters.
 const CAUSE: usize = 80;
 /// The longest text, in characters: what is longer is read in orch.
@@ -103,6 +105,11 @@ fn of_all(line: Line<'_>, channel: ChannelKind) -> Option<(NoticeKind, String, S
             let is_here = target.is_empty() || target.strip_prefix('.') == Some(channel.as_str());
             return is_here.then(|| (NoticeKind::Note, format!("{NOTE} {}", line.seq), text));
         }
+    };
+    // The command stands on a line of its own, as the choices of a question do.
+    let text = match text.split_once(TO_RAISE).filter(|_| kind == NoticeKind::Budget) {
+        Some((said, command)) => format!("{said}\nto let more begin:\n  {command}"),
+        None => text,
     };
     // Each batch ends once.
     let cause = match kind {
@@ -305,6 +312,21 @@ mod tests {
 
     fn asks_that(question: &str, choice: &str) -> Task {
         task(State::NeedsReview { question: question.to_owned(), choices: vec![choice.to_owned()] })
+    }
+
+    #[test]
+    fn the_command_that_lets_more_begin_stands_on_a_line_of_its_own() {
+        let command = "orch budget configure anthropic --daily-budget 100";
+        let text = format!("anthropic: $48.00 of $50.00 today are spent; nothing more begins of it{TO_RAISE}{command}");
+        for kind in ["budget_exhausted", "budget_short", "batch_spent"] {
+            let notice = told(kind, &text, None).expect("it is told");
+            assert_eq!((notice.kind, notice.about), (NoticeKind::Budget, None));
+            assert!(notice.text.ends_with(&format!("to let more begin:\n  {command}")), "{}", notice.text);
+            let later = told(kind, &text.replace("48.00", "49.10"), None).expect("it is told");
+            assert_eq!(notice.cause, later.cause, "the same account, the same cause");
+        }
+        let own = told(NOTE, &format!("x{TO_RAISE}{command}"), None).expect("a person's own words");
+        assert!(!own.text.contains('\n'), "{}", own.text);
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl<'a> Tally<'a> {
             return None;
         }
         let stop = purse.hold(task, directory(task, self.projects).ok(), agent)?;
-        Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.words()) })
+        Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
     }
 
     /// The breaker that lets nothing of its kind begin now.
@@ -261,7 +261,8 @@ impl<'a> Occupancy<'a> {
             return "its batch has spent its budget".to_owned();
         };
         let (name, money) = (&batch.name, batch.money());
-        format!("batch {name} has spent {money}: nothing more of it begins")
+        let raise = batch.raise().map(|command| format!("; `{command}` lets more begin")).unwrap_or_default();
+        format!("batch {name} has spent {money}: nothing more of it begins{raise}")
     }
 
     /// How many agents work, how many may now, and why these are fewer or more than `engine.max_parallel`.

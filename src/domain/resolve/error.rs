@@ -121,6 +121,28 @@ pub enum Trouble {
 }
 
 impl ResolveError {
+    /// Whether nothing is called so, as far as anybody knows.
+    pub fn names_nothing(&self) -> bool {
+        match self {
+            Self::UnknownModel { .. } | Self::UnknownProvider { .. } => true,
+            Self::BehindAlias { cause, .. } => cause.names_nothing(),
+            Self::Empty
+            | Self::NoName { .. }
+            | Self::UnknownTag { .. }
+            | Self::UnknownTier { .. }
+            | Self::AliasCycle(_)
+            | Self::NobodyUsable { .. }
+            | Self::AllFail { .. }
+            | Self::NoneFits { .. }
+            | Self::Conflict { .. } => false,
+        }
+    }
+
+    /// Whether aliases lead back to themselves.
+    pub fn is_circle(&self) -> bool {
+        matches!(self, Self::AliasCycle(_))
+    }
+
     /// What kind of failure it is.
     pub fn trouble(&self) -> Trouble {
         match self {

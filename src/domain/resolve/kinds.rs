@@ -47,6 +47,9 @@ pub struct Selection {
     pub model: Option<String>,
     /// What `auto:fast` tries first.
     pub small_model: Option<String>,
+    /// Providers that are paid in advance for a period, with something of its allowance left: not set, but found out.
+    #[serde(skip)]
+    pub paid_ahead: BTreeSet<String>,
 }
 
 /// What a model must have.
@@ -58,6 +61,9 @@ pub struct Needs {
     pub min_context: Option<u64>,
     /// Files are changed by the work: a model that is known to have no tools cannot do it.
     pub changes_files: bool,
+    /// The task refers to an image: a model that is known to have no vision cannot do it, and where there is a choice, one is
+    /// taken that surely has it.
+    pub sees_images: bool,
 }
 
 impl Needs {
@@ -67,7 +73,20 @@ impl Needs {
             capabilities: self.capabilities.union(&other.capabilities).copied().collect(),
             min_context: self.min_context.max(other.min_context),
             changes_files: self.changes_files || other.changes_files,
+            sees_images: self.sees_images || other.sees_images,
         }
+    }
+
+    /// The same where there is a choice among models.
+    pub(super) fn of_choice(&self) -> Self {
+        let mut needs = self.clone();
+        needs.capabilities.extend(self.sees_images.then_some(Capability::Vision));
+        needs
+    }
+
+    /// What somebody who knows says it has not; a guess by its name is not enough.
+    fn is_blind(&self, model: &Model) -> bool {
+        self.sees_images && model.surely_cannot(Capability::Vision)
     }
 
     /// What somebody who knows says it has not; a guess by its name is not enough.
@@ -81,6 +100,7 @@ impl Needs {
         self.capabilities.iter().all(|capability| model.surely_can(*capability))
             && context()
             && !self.is_without_tools(model)
+            && !self.is_blind(model)
     }
 
     /// Which of it the model has by its name only, where it has all the rest for sure. `None`: it lacks something, or nothing.
@@ -96,7 +116,7 @@ impl Needs {
     }
 
     /// What the model lacks of it, in words; `None`: nothing.
-    pub(super) fn lacking(&self, model: &Model) -> Option<String> {
+    pub fn lacking(&self, model: &Model) -> Option<String> {
         let mut lacks: Vec<String> = Vec::new();
         for capability in self.capabilities.iter().filter(|capability| !model.surely_can(**capability)) {
             lacks.push(match model.can(*capability) {
@@ -107,6 +127,12 @@ impl Needs {
         }
         if self.is_without_tools(model) && !self.capabilities.contains(&Capability::Tools) {
             lacks.push("has no tools, and the work changes files".to_owned());
+        }
+        if self.is_blind(model) && !self.capabilities.contains(&Capability::Vision) {
+            lacks.push(
+                "has no vision, and the task refers to an image (a label needs:text says that nobody has to look at it)"
+                    .to_owned(),
+            );
         }
         if let Some(min) = self.min_context {
             match model.facts().context_window {
@@ -164,6 +190,14 @@ impl Record {
         self.samples >= ENOUGH && self.millionths < 500_000
     }
 
+    /// Both, each run as it weighs.
+    fn and(self, other: Self) -> Self {
+        let samples = self.samples + other.samples;
+        let share = |record: Self| f64::from(record.millionths) / WHOLE * record.samples as f64;
+        let together = if samples == 0 { 0.0 } else { (share(self) + share(other)) / samples as f64 };
+        Self::weighed(self.good + other.good, samples, together)
+    }
+
     /// `9 of 10 good`, and the share by weight where that is quite another one.
     pub fn told(self) -> String {
         let Self { good, samples, millionths } = self;
@@ -184,7 +218,25 @@ pub struct Records {
     pub tiers: BTreeMap<Tier, Record>,
 }
 
+/// What the name of a model ends in that is served quicker for more money, and is the same model.
+const SPEEDS: [&str; 2] = ["-fast", "-highspeed"];
+
 impl Records {
+    /// The record of a model, with what is known of the same model at another speed: how quickly it is served makes it
+    /// neither better nor worse. The second word says whether there is such a thing.
+    pub fn of(&self, id: &ModelRef) -> Option<(Record, bool)> {
+        let slow = SPEEDS.iter().find_map(|speed| id.model.strip_suffix(speed)).unwrap_or(&id.model);
+        let own = self.models.get(id).copied();
+        let speeds =
+            std::iter::once("").chain(SPEEDS).map(|speed| ModelRef::new(&*id.provider, format!("{slow}{speed}")));
+        let others = speeds.filter(|one| one != id).filter_map(|one| self.models.get(&one).copied());
+        match (own, others.reduce(Record::and)) {
+            (Some(own), Some(others)) => Some((own.and(others), true)),
+            (Some(own), None) => Some((own, false)),
+            (None, others) => others.map(|others| (others, true)),
+        }
+    }
+
     /// Nothing is recorded.
     pub fn is_empty(&self) -> bool {
         self.models.is_empty() && self.tiers.is_empty()

@@ -29,10 +29,17 @@ impl Ranking<'_, '_> {
         let mut scored: Vec<(i64, &Model)> = models.into_iter().map(|model| (self.score(model).milli, model)).collect();
         scored.sort_unstable_by(|(a_score, a), (b_score, b)| {
             let by_score = b_score.cmp(a_score);
-            let first = if self.by_price() { dear(a, b).then(by_score) } else { by_score };
+            let first = if self.by_price() { self.dear(a, b).then(by_score) } else { by_score };
             first.then_with(|| self.evenly(a, b))
         });
         scored.into_iter().map(|(_, model)| model).collect()
+    }
+
+    /// The cheaper first; what is paid in advance costs nothing more.
+    fn dear(&self, a: &Model, b: &Model) -> Ordering {
+        let ahead = &self.resolver.selection.paid_ahead;
+        let is_to_pay = |model: &Model| !ahead.contains(&model.id.provider);
+        is_to_pay(a).cmp(&is_to_pay(b)).then_with(|| dear(a, b))
     }
 
     /// Between models of one score. For quick answers, and where price counts at all, the cheaper; else the higher tier.

@@ -13,10 +13,14 @@ use std::borrow::Cow;
 const POINT: i64 = 1000;
 /// What the first of the preferred providers brings; each further one a point less.
 const PREFERRED: i64 = 15;
+/// What a provider brings that is paid in advance and has something left: less than the first of the preferred providers.
+const PAID_AHEAD: i64 = 14;
 /// What a deprecated model loses.
 const DEPRECATED: i64 = 50;
 /// What the person's own history brings or takes: more than any preference.
 const HISTORY: i64 = 20;
+/// What is said of a provider that is paid in advance.
+const PAID_IN_ADVANCE: &str = "paid in advance";
 /// Known web access, for documents.
 const WEB: i64 = 5;
 
@@ -64,6 +68,11 @@ impl Score {
         self.terms.iter().map(|term| term.what.as_ref()).find(|what| what.starts_with("history"))
     }
 
+    /// Whether it counts that its provider is paid in advance.
+    pub fn is_paid_in_advance(&self) -> bool {
+        self.terms.iter().any(|term| term.what == PAID_IN_ADVANCE)
+    }
+
     /// `12.5`.
     pub fn told(&self) -> String {
         let (sign, milli) = (if self.milli < 0 { "-" } else { "" }, self.milli.unsigned_abs());
@@ -80,6 +89,7 @@ pub fn needs_of(tag: Option<Tag>) -> Needs {
         capabilities: capability.into_iter().collect(),
         min_context: (context > 0).then_some(context),
         changes_files: false,
+        sees_images: false,
     };
     match tag {
         None | Some(Tag::Auto | Tag::Fast | Tag::Cheap) => Needs::default(),
@@ -134,6 +144,9 @@ pub fn score(model: &Model, tag: Option<Tag>, selection: &Selection, mode: Mode,
         let points = PREFERRED.saturating_sub_unsigned(at as u64).max(0);
         score.add("preferred provider", points * POINT);
     }
+    if selection.paid_ahead.contains(&model.id.provider) {
+        score.add(PAID_IN_ADVANCE, PAID_AHEAD * POINT);
+    }
     price(model, mode, &mut score);
     history(model, records, &mut score);
     score
@@ -167,5 +180,6 @@ fn history(model: &Model, records: &Records, score: &mut Score) {
 /// What history shows of a model: its own record, else that of its tier.
 fn record_of(model: &Model, records: &Records) -> Option<(Record, &'static str)> {
     let of_tier = || records.tiers.get(&model.facts().tier?).map(|record| (*record, " of its tier"));
-    records.models.get(&model.id).map(|record| (*record, "")).or_else(of_tier)
+    let own = records.of(&model.id).map(|(record, at_others)| (record, if at_others { " at any speed" } else { "" }));
+    own.or_else(of_tier)
 }

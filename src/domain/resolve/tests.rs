@@ -1,5 +1,7 @@
 //! The tables of model selection, each as a test.
 
+mod ahead;
+
 use super::*;
 use crate::domain::catalog::{Additions, Capability, Facts};
 use crate::domain::money::Usd;
@@ -513,8 +515,9 @@ fn any_reference() -> impl Strategy<Value = String> {
 
 fn any_needs() -> impl Strategy<Value = Needs> {
     let capability = prop::sample::select(vec![Capability::Vision, Capability::Tools, Capability::Reasoning]);
-    (prop::collection::btree_set(capability, 0..3), prop::option::of(1u64..300_000))
-        .prop_map(|(capabilities, min_context)| Needs { capabilities, min_context, changes_files: false })
+    (prop::collection::btree_set(capability, 0..3), prop::option::of(1u64..300_000)).prop_map(
+        |(capabilities, min_context)| Needs { capabilities, min_context, changes_files: false, sees_images: false },
+    )
 }
 
 proptest! {

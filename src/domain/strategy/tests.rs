@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 fn candidate(agent: &str, model: &str, tier: Tier, dollars: Option<i64>) -> Candidate {
     Candidate {
+        is_paid_ahead: false,
         agent: agent.to_owned(),
         model: model.to_owned(),
         tier: Some(tier),
@@ -60,6 +61,23 @@ fn kept(case: &Case, why: &str) {
     let (worker, reason) = taken(case);
     assert_eq!(worker, "claude/sonnet", "{reason}");
     assert!(reason.contains(&format!("kept, {why}")), "{reason}");
+}
+
+#[test]
+fn what_is_paid_in_advance_is_cheaper_than_what_is_to_be_paid() {
+    let mut cost_aware = case(Strategy::CostAware);
+    cost_aware.candidates.push(Candidate { is_paid_ahead: true, ..candidate("codex", "sol", Tier::Opus, Some(40)) });
+    let (worker, reason) = taken(&cost_aware);
+    assert_eq!(worker, "codex/sol", "whatever its price: {reason}");
+    assert!(
+        reason.contains("codex/sol ($40.00 a million tokens, paid in advance) instead of claude/sonnet"),
+        "{reason}"
+    );
+    cost_aware.candidates[1].is_paid_ahead = true;
+    let (worker, reason) = taken(&cost_aware);
+    assert_eq!(worker, "claude/sonnet", "its own is paid as well, and none of these is cheaper: {reason}");
+    let critical = Case { is_critical: true, ..cost_aware };
+    kept(&critical, "the task is critical");
 }
 
 #[test]

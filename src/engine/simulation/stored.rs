@@ -169,6 +169,10 @@ impl Archive for Stored {
         Ok(Vec::new())
     }
 
+    fn lines_since(&self, _: Timestamp, _: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
+        Ok(Vec::new())
+    }
+
     fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
         Ok(self.tables().spends.iter().filter(|record| record.at >= since).cloned().collect())
     }

@@ -69,7 +69,8 @@ fn paused() -> World {
 
 fn empty_purse() -> Purse {
     let why = "$20.00 of $20.00 today are spent".to_owned();
-    let stop = Stop { scope: budget::Scope::Day, level: Level::Exhausted, is_over: true, why, until: Some(later()) };
+    let (scope, raise) = (budget::Scope::Day, Some("orch config set budget.per_day 40".to_owned()));
+    let stop = Stop { scope, level: Level::Exhausted, is_over: true, why, until: Some(later()), raise };
     Purse { stops: vec![stop], ..Purse::default() }
 }
 
