@@ -149,7 +149,7 @@ fn a_channel_with_notices_and_a_stream_is_as_it_is_kept() {
     told.until_said("What is to be different");
     server.command(&owner(), CHANNEL, "approve", &[("task", "1")]);
     told.until_said("is approved");
-    told.until_said("is done");
+    told.until_said("(shop) is done");
     let seen = golden::steady(&server.transcript(), told.sealed.root());
     golden::assert_is("discord-notices.txt", &seen.replace("it is in_review now", "it is done now"));
     told.sealed.finish();
