@@ -145,6 +145,8 @@ pub const POINTS: &[&str] = &[
     "rebuild.placed",
     "rebuild.believed",
     "rebuild.after",
+    "press.taken",
+    "press.done",
 ];
 
 /// What the programs of a run are to know of it: in ordinary builds, nothing.

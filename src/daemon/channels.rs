@@ -15,6 +15,7 @@ use crate::transports::TwoWay;
 use crate::transports::desktop::Desktop;
 use crate::transports::discord::Discord;
 use crate::transports::notifier;
+use crate::transports::streams::STREAMS;
 use crate::transports::telegram::Telegram;
 use crate::transports::webhook::Webhook;
 use jiff::tz::TimeZone;
@@ -214,7 +215,9 @@ impl Channels {
             let rows = self.engine.outbox(kind).await?.into_iter().map(|parcel| (parcel.id, None)).collect();
             let at = jiff::Timestamp::UNIX_EPOCH;
             let gone = |key: &str| Kept::Value { channel: kind, key: key.to_owned(), value: None, at };
-            self.engine.post(rows, [PLACE, DROPPED, TROUBLE, LISTENING].map(gone).to_vec()).await
+            let streams = Kept::Forget { channel: kind, prefix: STREAMS.to_owned(), before: None };
+            let kept = [PLACE, DROPPED, TROUBLE, LISTENING].map(gone).into_iter().chain([streams]);
+            self.engine.post(rows, kept.collect()).await
         };
         let done: Result<(), crate::engine::handle::EngineError> = forgotten.await;
         if let Err(error) = done {

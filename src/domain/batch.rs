@@ -5,7 +5,7 @@ mod refusal;
 mod table;
 
 pub use refusal::BadBatch;
-pub use table::table;
+pub use table::{table, went_wrong};
 
 use super::budget::proposed;
 use super::ids::TaskId;

@@ -7,6 +7,7 @@ mod words;
 pub use derive::{Facts, Line, NOTE, STRANGER, TO_RAISE, derive, may_tell, summary};
 pub use words::say;
 
+use super::batch::went_wrong;
 use super::channel::Button;
 use super::ids::TaskId;
 use jiff::Timestamp;
@@ -78,8 +79,8 @@ impl NoticeKind {
         }
     }
 
-    /// Something went wrong, or waits for the person: what `errors_only` lets through, beside what a person says.
-    pub fn is_error(self) -> bool {
+    /// Whatever it tells, something went wrong or waits for the person.
+    fn is_error(self) -> bool {
         match self {
             Self::Question
             | Self::Approval
@@ -154,6 +155,11 @@ impl Filter {
 }
 
 impl Notice {
+    /// Something went wrong, or waits for the person: what `errors_only` lets through, beside what a person says.
+    pub fn is_error(&self) -> bool {
+        self.kind.is_error() || (self.kind == NoticeKind::Batch && went_wrong(&self.text))
+    }
+
     /// What is the same for notices that need not be told one by one: kind and cause, and the task where it matters which.
     pub fn key(&self) -> (NoticeKind, Option<TaskId>, &str) {
         let task = (!self.kind.is_shared()).then(|| self.about.as_ref().map(|about| about.task)).flatten();

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The first pause after a request whose fate is not known; doubled with each that follows.
 const BACKOFF: Duration = Duration::from_secs(1);
@@ -100,31 +101,59 @@ pub trait Clerk: Send {
         at: Option<&Self::Name>,
         state: &Self::Growing,
     ) -> impl Future<Output = Result<Self::Name, Refusal>> + Send;
+
+    /// The message that grows under this key is this one from now on.
+    fn stands(&mut self, key: u64, name: &Self::Name) -> impl Future<Output = ()> + Send;
+
+    /// The message under this key shows its last state, or never will.
+    fn over(&mut self, key: u64) -> impl Future<Output = ()> + Send;
 }
 
 /// What a clerk's queue holds.
 type Waiting<C> = Queue<Parcel<<C as Clerk>::What, <C as Clerk>::Name>, <C as Clerk>::Growing>;
+/// The messages that grow: their names, and what they show where that is known.
+type Live<C> = BTreeMap<u64, (<C as Clerk>::Name, Option<<C as Clerk>::Growing>)>;
+
+/// What is held for a clerk.
+struct Held<C: Clerk> {
+    queue: Waiting<C>,
+    live: Live<C>,
+    /// Nobody works here any more.
+    is_closed: bool,
+}
 
 /// What waits to be said in a chat.
 pub struct Line<C: Clerk> {
-    queue: Mutex<Waiting<C>>,
+    held: Mutex<Held<C>>,
     wake: Notify,
 }
 
 impl<C: Clerk> Default for Line<C> {
     fn default() -> Self {
-        Self { queue: Mutex::default(), wake: Notify::new() }
+        let held = Held { queue: Queue::default(), live: BTreeMap::new(), is_closed: false };
+        Self { held: Mutex::new(held), wake: Notify::new() }
     }
 }
 
+fn closed() -> Refusal {
+    Refusal::later(None, "the channel was closed meanwhile")
+}
+
 impl<C: Clerk> Line<C> {
-    fn queue(&self) -> MutexGuard<'_, Waiting<C>> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Held<C>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How much waits.
     pub fn waiting(&self) -> usize {
-        self.queue().waiting()
+        self.held().queue.waiting()
+    }
+
+    /// Nothing is said here any more: whoever waits is told so.
+    pub fn close(&self) {
+        let mut held = self.held();
+        held.is_closed = true;
+        held.queue = Queue::default();
     }
 
     fn put(
@@ -134,7 +163,12 @@ impl<C: Clerk> Line<C> {
         reply: Option<oneshot::Sender<Told<C::Name>>>,
     ) -> Result<(), Refusal> {
         let full = |_| Refusal::later(Some(LONGEST_BACKOFF), "too much waits to be said there");
-        self.queue().push(Parcel { what, tries: 0, reply }, urgency).map_err(full)?;
+        let mut held = self.held();
+        if held.is_closed {
+            return Err(closed());
+        }
+        held.queue.push(Parcel { what, tries: 0, reply }, urgency).map_err(full)?;
+        drop(held);
         self.wake.notify_one();
         Ok(())
     }
@@ -152,33 +186,52 @@ impl<C: Clerk> Line<C> {
         let (reply, told) = oneshot::channel();
         self.put(what, urgency, Some(reply))?;
         // Nobody works here any more.
-        told.await.unwrap_or_else(|_| Err(Refusal::later(None, "the channel was closed meanwhile")))
+        told.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// A message that is there already grows on under this key.
+    pub fn adopt(&self, key: u64, name: C::Name) {
+        self.held().live.insert(key, (name, None));
     }
 
     /// The newest state of a message that grows; `false`: there are too many of them.
     pub fn show(&self, key: u64, state: C::Growing, is_last: bool) -> bool {
-        let is_taken = self.queue().show(key, state, is_last);
+        let is_taken = self.held().queue.show(key, state, is_last);
         self.wake.notify_one();
         is_taken
     }
 
-    /// Has what waits said, for ever.
-    pub async fn work(&self, mut clerk: C) {
-        let mut live: BTreeMap<u64, (C::Name, C::Growing)> = BTreeMap::new();
+    /// Has what waits said. Once `closing` is cancelled, until nothing is to be said any more: of messages that grow, only
+    /// their last states are waited for.
+    pub async fn work(&self, mut clerk: C, closing: &CancellationToken) {
         loop {
             // Made before the look, so that nothing that comes meanwhile is slept through.
             let woken = self.wake.notified();
-            let due = self.queue().next(&clerk.rhythm().pace, clerk.rhythm().now());
+            let closes = closing.is_cancelled();
+            let due = {
+                let mut held = self.held();
+                if closes {
+                    held.queue.leave_growing();
+                }
+                held.queue.next(&clerk.rhythm().pace, clerk.rhythm().now())
+            };
             match due {
                 Due::Queued(parcel) => self.deliver(&mut clerk, parcel).await,
-                Due::Live { key, state, is_last } => self.grow(&mut clerk, &mut live, (key, state, is_last)).await,
+                Due::Live { key, state, is_last } => self.grow(&mut clerk, key, (state, is_last)).await,
                 Due::At(at) => {
                     tokio::select! {
                         () = tokio::time::sleep_until(clerk.rhythm().begun + at) => {}
                         () = woken => {}
+                        () = closing.cancelled(), if !closes => {}
                     }
                 }
-                Due::Nothing => woken.await,
+                Due::Nothing if closes => return,
+                Due::Nothing => {
+                    tokio::select! {
+                        () = woken => {}
+                        () = closing.cancelled() => {}
+                    }
+                }
             }
         }
     }
@@ -193,35 +246,43 @@ impl<C: Clerk> Line<C> {
         match (parcel.reply.take(), done) {
             // Who waits decides.
             (Some(reply), done) => drop(reply.send(done)),
-            (None, Err(Refusal::Later { .. })) if parcel.tries < TRIES => self.queue().push_back(parcel),
+            (None, Err(Refusal::Later { .. })) if parcel.tries < TRIES => self.held().queue.push_back(parcel),
             (None, Err(refusal)) => tracing::warn!(%refusal, "an answer could not be said"),
             (None, Ok(_)) => {}
         }
     }
 
-    async fn grow(
-        &self,
-        clerk: &mut C,
-        live: &mut BTreeMap<u64, (C::Name, C::Growing)>,
-        (key, state, is_last): (u64, C::Growing, bool),
-    ) {
-        let done = match live.get(&key) {
-            Some((name, shown)) if *shown == state => Ok(name.clone()),
-            Some((name, _)) => clerk.show(Some(name), &state).await,
+    async fn grow(&self, clerk: &mut C, key: u64, (state, is_last): (C::Growing, bool)) {
+        let known = self.held().live.get(&key).map(|(name, shown)| (name.clone(), shown.as_ref() == Some(&state)));
+        let done = match &known {
+            Some((name, true)) => Ok(name.clone()),
+            Some((name, false)) => clerk.show(Some(name), &state).await,
             None => clerk.show(None, &state).await,
         };
         match done {
-            Ok(_) if is_last => drop(live.remove(&key)),
-            Ok(name) => drop(live.insert(key, (name, state))),
+            Ok(_) if is_last => self.end(clerk, key).await,
+            Ok(name) => {
+                if known.is_none() {
+                    clerk.stands(key, &name).await;
+                }
+                self.held().live.insert(key, (name, Some(state)));
+            }
             Err(Refusal::Gone) => {
                 // Somebody has deleted it: the next state is a message of its own.
-                live.remove(&key);
-                self.queue().show_again(key, state, is_last);
+                let mut held = self.held();
+                held.live.remove(&key);
+                held.queue.show_again(key, state, is_last);
             }
-            Err(Refusal::Later { .. }) => self.queue().show_again(key, state, is_last),
+            Err(Refusal::Later { .. }) => self.held().queue.show_again(key, state, is_last),
+            Err(Refusal::Never(_)) if is_last => self.end(clerk, key).await,
             // The trouble is told; the next state is tried again.
             Err(Refusal::Never(_)) => {}
         }
+    }
+
+    async fn end(&self, clerk: &mut C, key: u64) {
+        self.held().live.remove(&key);
+        clerk.over(key).await;
     }
 }
 
@@ -262,16 +323,33 @@ mod tests {
         async fn show(&mut self, at: Option<&u64>, state: &&'static str) -> Result<u64, Refusal> {
             self.says(format!("{at:?} {state}"))
         }
+
+        async fn stands(&mut self, key: u64, name: &u64) {
+            self.done.lock().expect("alone").push(format!("{key} is {name}"));
+        }
+
+        async fn over(&mut self, key: u64) {
+            self.done.lock().expect("alone").push(format!("{key} is over"));
+        }
     }
 
     fn begun(answers: Vec<Refusal>) -> (Arc<Line<Told>>, Arc<Mutex<Vec<String>>>) {
-        let (line, done) = (Arc::new(Line::default()), Arc::default());
+        let line = Arc::new(Line::default());
+        let (done, _, _) = at_work(&line, answers);
+        (line, done)
+    }
+
+    type Works = (Arc<Mutex<Vec<String>>>, CancellationToken, tokio::task::JoinHandle<()>);
+
+    fn at_work(line: &Arc<Line<Told>>, answers: Vec<Refusal>) -> Works {
+        let done = Arc::default();
         let limits = Limits { apart: Duration::ZERO, group_span: Duration::ZERO, margin: Duration::ZERO };
         let rhythm = Rhythm::new(Pace::new(false, limits));
         let clerk = Told { rhythm, answers: answers.into(), done: Arc::clone(&done) };
-        let works: Arc<Line<Told>> = Arc::clone(&line);
-        tokio::spawn(async move { works.work(clerk).await });
-        (line, done)
+        let (works, closing) = (Arc::clone(line), CancellationToken::new());
+        let closes = closing.clone();
+        let working = tokio::spawn(async move { works.work(clerk, &closes).await });
+        (done, closing, working)
     }
 
     async fn until(done: &Mutex<Vec<String>>, count: usize) -> Vec<String> {
@@ -300,12 +378,62 @@ mod tests {
     async fn a_message_that_grows_keeps_its_place_until_somebody_deletes_it() {
         let (line, done) = begun(Vec::new());
         assert!(line.show(1, "one", false));
-        until(&done, 1).await;
+        until(&done, 2).await;
         line.show(1, "one", false);
         line.show(1, "two", true);
-        assert_eq!(until(&done, 2).await, ["None one", "Some(7) two"]);
+        assert_eq!(until(&done, 4).await, ["None one", "1 is 7", "Some(7) two", "1 is over"]);
         let (line, done) = begun(vec![Refusal::later(None, "down")]);
         line.show(1, "one", false);
-        assert_eq!(until(&done, 2).await, ["None one", "None one"], "shown in the end");
+        assert_eq!(until(&done, 3).await, ["None one", "None one", "1 is 7"], "shown in the end");
+        let (line, done) = begun(vec![Refusal::Gone]);
+        line.adopt(1, 5);
+        line.show(1, "one", false);
+        assert_eq!(until(&done, 3).await, ["Some(5) one", "None one", "1 is 7"]);
+    }
+
+    #[tokio::test]
+    async fn a_message_of_before_grows_on_and_one_that_can_never_be_shown_is_over() {
+        let never = || Refusal::Never("no rights".to_owned());
+        let (line, done) = begun(vec![never(), never()]);
+        line.adopt(3, 5);
+        line.show(3, "one", false);
+        until(&done, 1).await;
+        line.show(3, "two", true);
+        assert_eq!(until(&done, 3).await, ["Some(5) one", "Some(5) two", "3 is over"]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_is_said_before_the_end_and_after_it_everybody_is_told_so() {
+        let line: Arc<Line<Told>> = Arc::new(Line::default());
+        for (key, is_last) in [(1, false), (2, true)] {
+            line.show(key, "a state", is_last);
+        }
+        assert!(line.push("an answer", Urgency::Now));
+        let notice = tokio::spawn({
+            let line = Arc::clone(&line);
+            async move { line.wait("a notice", Urgency::Usual).await }
+        });
+        while line.waiting() < 4 {
+            tokio::task::yield_now().await;
+        }
+        let (done, closing, working) = at_work(&line, Vec::new());
+        closing.cancel();
+        working.await.expect("it ends");
+        let said = done.lock().expect("alone").clone();
+        assert_eq!(said, ["an answer", "a notice", "None a state", "2 is over"], "what grows on is shown later");
+        assert_eq!(notice.await.expect("it ends"), Ok(Some(7)));
+        let late = tokio::spawn({
+            let line = Arc::clone(&line);
+            async move { line.wait("a notice", Urgency::Usual).await }
+        });
+        while line.waiting() == 0 {
+            tokio::task::yield_now().await;
+        }
+        line.close();
+        assert_eq!(late.await.expect("it ends"), Err(closed()));
+        assert_eq!(
+            (line.wait("a notice", Urgency::Usual).await, line.push("an answer", Urgency::Now)),
+            (Err(closed()), false)
+        );
     }
 }

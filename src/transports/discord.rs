@@ -16,14 +16,14 @@ use super::conversation::live::{Stage, follow};
 use super::conversation::shelf::Shelf;
 use super::conversation::told;
 use super::health::{Health, Way};
-use super::streams::Streams;
+use super::streams::{Shown, Streams, is_lost};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::{DISCORD_API, Discord as Settings};
 use crate::config::secret::Secret;
 use crate::domain::channel::{ChannelKind, Saying};
-use crate::domain::ids::TaskId;
+use crate::domain::notice::{Notice, NoticeKind};
 use crate::engine::handle::EngineHandle;
 use api::{Api, Place, id};
 use desk::Desk;
@@ -31,13 +31,16 @@ use files::Files;
 use inbox::Listed;
 use jiff::Timestamp;
 use listener::Listener;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twilight_model::id::Id;
-use twilight_model::id::marker::ChannelMarker;
+use twilight_model::id::marker::{ChannelMarker, GuildMarker};
 
+/// Keys: the channels in which people speak with the bot alone.
+const DIRECT: &str = "direct/";
 /// How long what was begun is waited for when the channel ends.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -116,6 +119,8 @@ struct Parts {
     health: Health,
     streams: Streams<Id<ChannelMarker>>,
     files: Files,
+    /// The server of the channel, once it is known; none: a direct message.
+    guild: OnceLock<Option<Id<GuildMarker>>>,
 }
 
 fn now() -> Timestamp {
@@ -134,7 +139,8 @@ impl Discord {
         }
         let desk = Desk::new(api.clone(), setup.listed.channel, shelf.clone(), users, health.clone());
         let files = Files::new(setup.api_url.as_deref());
-        Self(Arc::new(Parts { setup, api, shelf, desk, health, streams: Streams::default(), files }))
+        let streams = Streams::new(shelf.clone());
+        Self(Arc::new(Parts { setup, api, shelf, desk, health, streams, files, guild: OnceLock::new() }))
     }
 
     /// With these settings, the token that they refer to, and the journal of this engine.
@@ -165,48 +171,114 @@ impl Discord {
     }
 
     /// Shows the output of a task in a channel from now on.
-    fn stream(&self, channel: Id<ChannelMarker>, task: TaskId, client: &Client, tracker: &TaskTracker) {
+    async fn stream(&self, shown: Shown<Id<ChannelMarker>>, (client, tracker): (&Client, &TaskTracker)) {
+        let (key, stop) = self.0.streams.begin(&shown, now()).await;
+        self.show((key, stop), shown, (client, tracker));
+    }
+
+    /// Goes on with the streams that were open when orch, or this channel, ended.
+    async fn go_on(&self, client: &Client, tracker: &TaskTracker) {
+        for (key, shown) in self.0.streams.unfinished().await {
+            if !self.is_seen(&shown).await {
+                self.0.streams.over(key).await;
+                continue;
+            }
+            if let Some(place) = shown.message().and_then(Place::parse) {
+                self.0.desk.adopt(key, place);
+            }
+            let stop = self.0.streams.go_on(key, &shown);
+            self.show((key, stop), shown, (client, tracker));
+        }
+    }
+
+    /// Whether those who wanted a stream may still see it.
+    async fn is_seen(&self, shown: &Shown<Id<ChannelMarker>>) -> bool {
+        let listed = &self.0.setup.listed;
+        if listed.is_nobody() || shown.home != listed.channel {
+            return false;
+        }
+        let is_there = shown.chat == listed.channel || listed.users.contains(&shown.by);
+        is_there || self.0.desk.threads().task_of(shown.chat, None).await.is_some()
+    }
+
+    fn show(
+        &self,
+        (key, stop): (u64, CancellationToken),
+        Shown { chat, task, .. }: Shown<Id<ChannelMarker>>,
+        (client, tracker): (&Client, &TaskTracker),
+    ) {
         let (desk, client, discord) = (self.0.desk.clone(), client.clone(), self.clone());
-        let (key, stop) = self.0.streams.begin(channel, task);
         tracker.spawn(async move {
-            let done = follow(&client, task, &stop, now, |saying, stage| {
-                if !desk.show(key, channel, saying, stage) && stage == Stage::Grows {
+            let streams = &discord.0.streams;
+            let mut is_taken = true;
+            let followed = follow(&client, task, &stop, now, |saying, stage| {
+                is_taken = desk.show(key, chat, saying, stage);
+                if !is_taken && stage == Stage::Grows {
                     stop.cancel();
-                    desk.answer(channel, told::about(task, "Too many streams are open: /stop ends them."));
+                    desk.answer(chat, told::about(task, "Too many streams are open: /stop ends them."));
                 }
             });
-            if let Err(error) = done.await {
-                desk.answer(channel, told::refused(&error, None));
+            let done = tokio::select! {
+                biased;
+                // It goes on where this was left.
+                () = streams.left() => return,
+                done = followed => done,
+            };
+            let is_lost = done.as_ref().is_err_and(is_lost);
+            if let Some(error) = done.err().filter(|error| !error.is_of_an_engine_that_left()) {
+                desk.answer(chat, told::refused(&error, None));
             }
-            discord.0.streams.ended(channel, task, key);
+            if is_lost || !is_taken {
+                streams.over(key).await;
+            }
+            streams.ended(chat, task, key);
         });
+    }
+
+    /// The server of the channel; none: it is a direct message.
+    async fn guild(&self) -> Result<Option<Id<GuildMarker>>, Refusal> {
+        if let Some(known) = self.0.guild.get() {
+            return Ok(*known);
+        }
+        let found = self.0.api.whereabouts(self.0.setup.listed.channel).await?.guild;
+        Ok(*self.0.guild.get_or_init(|| found))
+    }
+
+    /// The channel in which somebody on the list speaks with the bot alone.
+    async fn direct(&self, user: &str) -> Result<Id<ChannelMarker>, Refusal> {
+        let (key, shelf) = (format!("{DIRECT}{user}"), &self.0.shelf);
+        if let Some(known) = shelf.kept(&key).await.ok().flatten().as_deref().and_then(id) {
+            return Ok(known);
+        }
+        let Some(user) = id(user) else { return Err(Refusal::Gone) };
+        let channel = self.0.api.direct(user).await?;
+        if let Err(error) = shelf.keep(&key, Some(channel.to_string())).await {
+            tracing::debug!(%error, "a channel is looked up again");
+        }
+        Ok(channel)
     }
 }
 
 impl TwoWay for Discord {
     async fn run(&self, client: Client, cancel: CancellationToken) {
-        let tracker = TaskTracker::new();
-        let (desk, stop) = (self.0.desk.clone(), cancel.clone());
-        tracker.spawn(async move {
-            tokio::select! {
-                () = desk.run() => {}
-                () = stop.cancelled() => {}
-            }
-        });
+        let (tracker, closing, mut desks) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
+        let (desk, closes) = (self.0.desk.clone(), closing.clone());
+        desks.spawn(async move { desk.run(&closes).await });
+        self.go_on(&client, &tracker).await;
         if self.0.setup.listed.is_nobody() {
             tracing::info!("nobody is listed for discord: nothing is listened to");
         } else {
-            let listener = Listener::new(self, &client, &tracker);
-            tokio::select! {
-                () = listener.run() => {}
-                () = cancel.cancelled() => {}
-            }
+            Listener::new(self, &client, &tracker).run(&cancel).await;
         }
         cancel.cancelled().await;
-        self.0.streams.stop(None);
+        self.0.streams.leave();
         tracker.close();
         // A request that hangs is not waited for.
         tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
+        closing.cancel();
+        tokio::time::timeout(FAREWELL, async { while desks.join_next().await.is_some() {} }).await.ok();
+        desks.shutdown().await;
+        self.0.desk.close();
     }
 }
 
@@ -218,6 +290,26 @@ impl Channel for Discord {
 
     async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
         Ok(self.0.desk.say(saying).await?.map(|place| place.to_string()))
+    }
+
+    async fn tell(&self, _key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
+        let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
+        if is_of_strangers && !notices.is_empty() {
+            // In the channel they would read it themselves.
+            for user in &self.0.setup.listed.users {
+                let said = match self.direct(user).await {
+                    Ok(channel) => self.0.desk.say_in(channel, saying).await,
+                    Err(refusal) => Err(refusal),
+                };
+                match said {
+                    Ok(_) => return Ok(None),
+                    Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
+                    // They take no messages of the bot.
+                    Err(Refusal::Gone | Refusal::Never(_)) => {}
+                }
+            }
+        }
+        self.say(saying).await
     }
 
     async fn change(&self, message: &str, saying: &Saying) -> Result<(), Refusal> {

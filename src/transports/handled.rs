@@ -36,6 +36,11 @@ impl Offset {
         self.handled.contains(&update)
     }
 
+    /// Whether it was begun with, and nobody knows what came of it.
+    pub fn is_begun(&self, update: i64) -> bool {
+        self.begun.is_some_and(|(begun, _)| begun == update) && !self.knows(update)
+    }
+
     /// It is begun with. Returns when that was, where it was begun with before and nobody knows what came of it.
     pub fn begin(&mut self, update: i64, now: Timestamp) -> Option<Timestamp> {
         let before = self.begun.filter(|(begun, _)| *begun == update).map(|(_, at)| at);
@@ -75,8 +80,9 @@ mod tests {
         assert_eq!(offset.begin(7, first), None);
         let mut offset = Offset::read(offset.text().as_deref());
         assert_eq!(offset.begin(7, later), Some(first));
+        assert!(offset.is_begun(7) && !offset.is_begun(8));
         offset.done(7);
-        assert!(offset.knows(7) && offset.next == Some(8));
+        assert!(!offset.is_begun(7) && offset.knows(7) && offset.next == Some(8));
         assert_eq!(offset.begin(8, later), None);
         assert_eq!(Offset::read(Some("nonsense")), Offset::default());
     }

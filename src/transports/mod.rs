@@ -13,7 +13,7 @@ mod handled;
 mod health;
 pub mod notifier;
 mod pace;
-mod streams;
+pub mod streams;
 pub mod telegram;
 pub mod webhook;
 

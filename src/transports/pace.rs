@@ -185,6 +185,11 @@ impl<Q, L> Queue<Q, L> {
         }
     }
 
+    /// Of messages that grow only the last states are still to be shown.
+    pub fn leave_growing(&mut self) {
+        self.live.retain(|_, live| live.is_last);
+    }
+
     /// Takes out what is due.
     pub fn next(&mut self, pace: &Pace, now: Duration) -> Due<Q, L> {
         let free = pace.free_at(0);

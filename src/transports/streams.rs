@@ -1,33 +1,156 @@
-//! Output that is being shown in chats, by chat and task: one stream of a task in a chat at a time.
+//! Output that is being shown in chats, by chat and task: one stream of a task in a chat at a time. From its beginning to its
+//! last word each is kept on the shelf, with its message: one that ends without a last word, by a restart, a change of
+//! the settings or a crash, goes on in the same message.
 
 use super::conversation::Stop;
+use super::conversation::shelf::Shelf;
+use crate::api::client::ClientError;
+use crate::api::error::ErrorCode;
 use crate::domain::ids::TaskId;
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
-/// The streams that are open. `C` names a chat.
-pub struct Streams<C> {
-    open: Mutex<BTreeMap<(C, TaskId), (u64, CancellationToken)>>,
-    last: AtomicU64,
+/// Keys of the streams that are open.
+pub const STREAMS: &str = "stream/";
+
+/// A stream as it is kept. `C` names a chat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown<C> {
+    /// Where.
+    pub chat: C,
+    /// Where notices were said when it was begun: elsewhere from now on, nothing of before goes on.
+    pub home: C,
+    /// Of which task.
+    pub task: TaskId,
+    /// Who wanted it, by id.
+    pub by: String,
+    /// The message, where there is one already.
+    #[serde(default)]
+    message: Option<String>,
+    /// Nobody wants more of it, and its last word is to be said.
+    #[serde(default)]
+    is_stopped: bool,
 }
 
-impl<C> Default for Streams<C> {
-    fn default() -> Self {
-        Self { open: Mutex::default(), last: AtomicU64::new(0) }
+impl<C> Shown<C> {
+    /// One that is to begin.
+    pub fn new(chat: C, home: C, task: TaskId, by: String) -> Self {
+        Self { chat, home, task, by, message: None, is_stopped: false }
+    }
+
+    /// The name of its message, where there is one already.
+    pub fn message(&self) -> Option<&str> {
+        self.message.as_deref()
     }
 }
 
-impl<C: Ord + Copy> Streams<C> {
-    /// One for this task; another one that is open there ends. Returns its number and what ends it.
-    pub fn begin(&self, chat: C, task: TaskId) -> (u64, CancellationToken) {
-        let (key, stop) = (self.last.fetch_add(1, Ordering::Relaxed), CancellationToken::new());
+fn name(key: u64) -> String {
+    // In the order in which they were begun.
+    format!("{STREAMS}{key:020}")
+}
+
+async fn keep<C: Serialize>(shelf: &Shelf, key: u64, shown: Option<&Shown<C>>) {
+    let text = shown.and_then(|shown| serde_json::to_string(shown).ok());
+    if let Err(error) = shelf.keep(&name(key), text).await {
+        tracing::warn!(%error, "a stream cannot be kept: after a restart it does not go on as it should");
+    }
+}
+
+async fn kept<C: DeserializeOwned>(shelf: &Shelf, key: u64) -> Option<Shown<C>> {
+    let text = shelf.kept(&name(key)).await.ok().flatten()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// The message of a stream is there, under this name.
+pub async fn stands<C: Serialize + DeserializeOwned>(shelf: &Shelf, key: u64, message: String) {
+    if let Some(shown) = kept::<C>(shelf, key).await {
+        keep(shelf, key, Some(&Shown { message: Some(message), ..shown })).await;
+    }
+}
+
+/// A stream has shown its last word, or never will.
+pub async fn over(shelf: &Shelf, key: u64) {
+    keep::<()>(shelf, key, None).await;
+}
+
+/// The task of a stream is not there, and will not be.
+pub fn is_lost(error: &ClientError) -> bool {
+    matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound)
+}
+
+/// The streams that are open. `C` names a chat.
+pub struct Streams<C> {
+    shelf: Shelf,
+    open: Mutex<BTreeMap<(C, TaskId), (u64, CancellationToken)>>,
+    last: AtomicU64,
+    leaving: CancellationToken,
+}
+
+impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
+    /// None, yet; they are kept there.
+    pub fn new(shelf: Shelf) -> Self {
+        Self { shelf, open: Mutex::default(), last: AtomicU64::new(0), leaving: CancellationToken::new() }
+    }
+
+    /// Another number than all before, also those of other processes.
+    fn number(&self, now: Timestamp) -> u64 {
+        let now = u64::try_from(now.as_microsecond()).unwrap_or_default();
+        let next = |last: u64| Some(now.max(last.saturating_add(1)));
+        let before = self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).unwrap_or_default();
+        now.max(before.saturating_add(1))
+    }
+
+    /// Opens one; another one of the task that is open there ends.
+    fn open(&self, chat: C, task: TaskId, key: u64) -> CancellationToken {
+        let stop = CancellationToken::new();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, before)) = open.insert((chat, task), (key, stop.clone())) {
             before.cancel();
         }
-        (key, stop)
+        stop
+    }
+
+    /// One begins. Returns its number and what ends it.
+    pub async fn begin(&self, shown: &Shown<C>, now: Timestamp) -> (u64, CancellationToken) {
+        let key = self.number(now);
+        keep(&self.shelf, key, Some(shown)).await;
+        (key, self.open(shown.chat, shown.task, key))
+    }
+
+    /// Those that had no last word yet when whoever showed them ended, the oldest first, with their numbers.
+    pub async fn unfinished(&self) -> Vec<(u64, Shown<C>)> {
+        let all = match self.shelf.below(STREAMS).await {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::warn!(%error, "the streams of before cannot be read");
+                return Vec::new();
+            }
+        };
+        let read = |(key, text): (String, String)| {
+            let key = key.strip_prefix(STREAMS)?.parse().ok()?;
+            Some((key, serde_json::from_str(&text).ok()?))
+        };
+        all.into_iter().filter_map(read).collect()
+    }
+
+    /// One of those goes on. Returns what ends it.
+    pub fn go_on(&self, key: u64, shown: &Shown<C>) -> CancellationToken {
+        self.last.fetch_max(key, Ordering::Relaxed);
+        let stop = self.open(shown.chat, shown.task, key);
+        if shown.is_stopped {
+            stop.cancel();
+        }
+        stop
+    }
+
+    /// It is over.
+    pub async fn over(&self, key: u64) {
+        over(&self.shelf, key).await;
     }
 
     /// It has ended.
@@ -38,23 +161,37 @@ impl<C: Ord + Copy> Streams<C> {
         }
     }
 
-    /// Ends those that are meant (`None`: all), and tells how many these are.
-    pub fn stop(&self, which: Option<(C, Stop)>) -> usize {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_meant = |chat: C, task: TaskId| match which {
-            None => true,
-            Some((there, Stop::All)) => chat == there,
-            Some((there, Stop::Task(wanted))) => chat == there && task == wanted,
-        };
-        let before = open.len();
-        open.retain(|(chat, task), (_, stop)| {
-            let ends = is_meant(*chat, *task);
-            if ends {
-                stop.cancel();
+    /// Nobody shows them any more, and they have no last word.
+    pub fn leave(&self) {
+        self.leaving.cancel();
+    }
+
+    /// Until that is so.
+    pub async fn left(&self) {
+        self.leaving.cancelled().await;
+    }
+
+    /// Ends those of a chat that are meant, and tells how many these are.
+    pub async fn stop(&self, chat: C, which: Stop) -> usize {
+        let mut ending = Vec::new();
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).retain(|(there, task), (key, stop)| {
+            let is_meant = match which {
+                Stop::All => *there == chat,
+                Stop::Task(wanted) => *there == chat && *task == wanted,
+            };
+            if is_meant {
+                ending.push((*key, stop.clone()));
             }
-            !ends
+            !is_meant
         });
-        before - open.len()
+        for (key, stop) in &ending {
+            // Whoever dies before its last word says that only.
+            if let Some(shown) = kept::<C>(&self.shelf, *key).await {
+                keep(&self.shelf, *key, Some(&Shown { is_stopped: true, ..shown })).await;
+            }
+            stop.cancel();
+        }
+        ending.len()
     }
 }
 
@@ -71,34 +208,58 @@ pub fn stopped(count: usize) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_chat_has_one_stream_of_a_task_and_ends_its_own() {
-        let streams: Streams<i64> = Streams::default();
-        let (first, stop) = streams.begin(1, TaskId(7));
-        let (second, other) = streams.begin(1, TaskId(7));
-        assert!(stop.is_cancelled() && !other.is_cancelled());
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn of(chat: i64, task: u64) -> Shown<i64> {
+        Shown::new(chat, 1, TaskId(task), "42".to_owned())
+    }
+
+    async fn begin(streams: &Streams<i64>, chat: i64, task: u64) -> (u64, CancellationToken) {
+        streams.begin(&of(chat, task), NOW).await
+    }
+
+    #[tokio::test]
+    async fn a_chat_has_one_stream_of_a_task_and_ends_its_own() {
+        let streams: Streams<i64> = Streams::new(Shelf::in_memory());
+        let (first, stop) = begin(&streams, 1, 7).await;
+        let (second, other) = begin(&streams, 1, 7).await;
+        assert!(first < second && stop.is_cancelled() && !other.is_cancelled());
         // The first one's end is not the second one's.
         streams.ended(1, TaskId(7), first);
-        let (_, elsewhere) = streams.begin(2, TaskId(7));
-        assert_eq!(streams.stop(Some((1, Stop::Task(TaskId(8))))), 0);
-        assert_eq!(streams.stop(Some((1, Stop::All))), 1);
+        let (_, elsewhere) = begin(&streams, 2, 7).await;
+        assert_eq!(streams.stop(1, Stop::Task(TaskId(8))).await, 0);
+        assert_eq!(streams.stop(1, Stop::All).await, 1);
         assert!(other.is_cancelled() && !elsewhere.is_cancelled());
         streams.ended(1, TaskId(7), second);
-        assert_eq!(streams.stop(None), 1);
+        begin(&streams, 2, 8).await;
+        assert_eq!(streams.stop(2, Stop::Task(TaskId(7))).await, 1);
+        assert_eq!((streams.stop(2, Stop::All).await, streams.stop(2, Stop::All).await), (1, 0));
         assert_eq!(stopped(2), "2 streams end.");
     }
 
-    #[test]
-    fn another_stream_of_a_task_takes_the_place_of_the_first() {
-        let streams: Streams<i64> = Streams::default();
-        let (first, ends) = streams.begin(1, TaskId(7));
-        let (_, goes_on) = streams.begin(1, TaskId(7));
-        assert!(ends.is_cancelled() && !goes_on.is_cancelled());
-        streams.ended(1, TaskId(7), first);
-        streams.begin(1, TaskId(8));
-        streams.begin(2, TaskId(7));
-        assert_eq!(streams.stop(Some((1, Stop::Task(TaskId(7))))), 1);
-        assert!(goes_on.is_cancelled());
-        assert_eq!((streams.stop(Some((1, Stop::All))), streams.stop(None), streams.stop(None)), (1, 1, 0));
+    #[tokio::test]
+    async fn what_had_no_last_word_goes_on_in_its_message_whoever_shows_it_then() {
+        let shelf = Shelf::in_memory();
+        let before: Streams<i64> = Streams::new(shelf.clone());
+        let (seen, _) = begin(&before, 1, 7).await;
+        stands::<i64>(&shelf, seen, "100".to_owned()).await;
+        let (new, _) = begin(&before, 1, 8).await;
+        let (done, _) = begin(&before, 1, 9).await;
+        over(&shelf, done).await;
+        // Its message comes too late to be one.
+        stands::<i64>(&shelf, done, "101".to_owned()).await;
+        let (stopped, _) = begin(&before, 2, 7).await;
+        assert_eq!(before.stop(2, Stop::All).await, 1);
+        shelf.keep("stream/garbage", Some("{}".to_owned())).await.expect("memory");
+        let after: Streams<i64> = Streams::new(shelf.clone());
+        let found = after.unfinished().await;
+        let told: Vec<_> = found.iter().map(|(key, shown)| (*key, shown.chat, shown.task.0, shown.message())).collect();
+        assert_eq!(told, [(seen, 1, 7, Some("100")), (new, 1, 8, None), (stopped, 2, 7, None)]);
+        let ends: Vec<bool> = found.iter().map(|(key, shown)| after.go_on(*key, shown).is_cancelled()).collect();
+        assert_eq!(ends, [false, false, true]);
+        // The clock went back: numbers do not.
+        assert!(begin(&after, 1, 10).await.0 > stopped);
+        after.over(seen).await;
+        assert_eq!(after.unfinished().await.len(), 3);
     }
 }

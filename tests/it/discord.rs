@@ -1,6 +1,10 @@
 //! Discord against a server that behaves like the real one: who may speak, what is shown where, how often, and what
 //! becomes of it when Discord, the connection or a message goes away.
 
+mod away;
+mod connection;
+mod told;
+
 use crate::kit::discord::{CHANNEL, Discord as Server, Fault, OWNER, Person, Posted, STRANGER, TOKEN};
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, wait_some, wait_until};
@@ -34,6 +38,14 @@ struct Room {
     discord: Discord,
     cancel: CancellationToken,
     running: JoinHandle<()>,
+    /// Sessions, and looks at what was written to the bot alone, before it ran.
+    before: (usize, usize),
+}
+
+/// How often it was looked at what the owner wrote to the bot alone. That is the last that is read after a time away.
+fn looks(server: &Server) -> usize {
+    let what = format!("GET /channels/{}/messages", server.direct(OWNER));
+    server.requests().iter().filter(|request| request.what == what).count()
 }
 
 fn setup(server: &Server, token: &str) -> Setup {
@@ -51,16 +63,24 @@ fn setup(server: &Server, token: &str) -> Setup {
 impl Room {
     fn open(server: Server, shelf: Shelf, client: Client) -> Self {
         let discord = Discord::new(setup(&server, TOKEN), shelf);
+        let before = (server.sessions().0, looks(&server));
         let cancel = CancellationToken::new();
         let (running, of_task) = (discord.clone(), cancel.clone());
         let running = tokio::spawn(async move { running.run(client, of_task).await });
-        Self { server, discord, cancel, running }
+        Self { server, discord, cancel, running, before }
     }
 
     /// Until it listens.
     fn listening(self) -> Self {
-        wait_until("a session", RUN, || !self.server.commands().is_empty() && self.server.sessions().0 > 0);
+        let is_begun = || !self.server.commands().is_empty() && self.server.sessions().0 > self.before.0;
+        wait_until("a session", RUN, is_begun);
         self
+    }
+
+    /// Until it has read what was written before.
+    fn caught_up(self) -> Self {
+        wait_until("a look at everything", RUN, || looks(&self.server) > self.before.1);
+        self.listening()
     }
 
     async fn close(self) -> Server {
@@ -197,7 +217,7 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
 async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_becomes_of_the_connection() {
     let (client, asked) = counting();
     let shelf = Shelf::in_memory();
-    let room = Room::open(Server::start(), shelf.clone(), client.clone()).listening();
+    let room = Room::open(Server::start(), shelf.clone(), client.clone()).caught_up();
     let server = &room.server;
     server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the first", RUN, || asked.load(Ordering::SeqCst) == 1);

@@ -3,6 +3,7 @@
 
 mod daemon;
 mod engine;
+mod told;
 
 use crate::kit::talkers::crowd;
 use crate::kit::telegram::{BotApi, Kind, Limits as Rules, TOKEN};

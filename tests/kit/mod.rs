@@ -6,6 +6,7 @@
 pub mod clis;
 pub mod dice;
 pub mod discord;
+pub mod golden;
 pub mod http;
 pub mod inmates;
 pub mod journals;

@@ -4,9 +4,10 @@
 mod orders;
 
 use crate::check::{self, Allowed};
-use crate::kit::read_file;
+use crate::kit::telegram::{BotApi, Kind, TOKEN};
 use crate::kit::wait::{self, RUN};
 use crate::kit::webhook::{Receiver, Taken};
+use crate::kit::{read_file, write_file};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 use crate::scene::Scene;
 use crate::shop::{Job, MARKS, Shop, kill};
@@ -50,6 +51,8 @@ const ELSEWHERE: &[(&str, Play)] = &[
     ("outbox.say.before", Play::Told),
     ("outbox.say.after", Play::Told),
     ("outbox.noted", Play::Told),
+    ("press.taken", Play::Pressed),
+    ("press.done", Play::Pressed),
 ];
 
 /// Families of points that are passed where a person orders something, by how their names begin.
@@ -63,6 +66,8 @@ const ORDERED: &[(&str, Play)] = &[
     ("rebuild.", Play::Rebuild),
 ];
 
+/// Who presses, in a chat with the bot alone.
+const ADA: i64 = 42;
 /// Tasks whose end is told in a channel: each is a pass of its points.
 const TOLD: usize = 3;
 
@@ -97,6 +102,8 @@ enum Play {
     Rebuild,
     /// What happens is told in a channel.
     Told,
+    /// A person approves by a button in a chat.
+    Pressed,
 }
 
 fn play_of(point: &str) -> Play {
@@ -162,6 +169,7 @@ fn die(death: &Death) -> Findings {
         Play::Backup => orders::backup(&told),
         Play::Restore => orders::restore(&told),
         Play::Rebuild => orders::rebuild(&told),
+        Play::Pressed => pressed(&told),
     };
     found.into_iter().map(|one| finding(one.broken, format!("at {told}: {}", one.text))).collect()
 }
@@ -336,5 +344,43 @@ fn in_a_channel(at: &str) -> Findings {
         found.push(finding(Broken::Doubled, format!("what was said was said again: {by_task:?}")));
     }
     found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}
+
+/// A person approves by a button. Telegram tells of the press again, and it counts once: one approval, one merge.
+fn pressed(at: &str) -> Findings {
+    let api = BotApi::start();
+    api.chat(ADA, Kind::Private);
+    let job = Job::plain("one", "");
+    let channel = format!(
+        "channels: {{telegram: {{bot_token: 'file:telegram.secret', chat_id: '{ADA}', allowed_users: ['{ADA}'], api_url: '{}'}}}}\n",
+        api.url()
+    );
+    let shop = Shop::open(std::slice::from_ref(&job), &channel);
+    write_file(&shop.sealed.orch_home().join("telegram.secret"), TOKEN);
+    shop.orch(["config", "set", "workflow.review", "human"]).ok();
+    let orders = orders(&shop, at);
+    let daemon = shop.orch_program().args(["serve"]);
+    let mut daemon = daemon.envs(orders.each_ref().map(|(name, value)| (*name, value.as_str()))).start();
+    let mut found = Vec::new();
+    if wait::poll(RUN, || api.button(ADA, "Approve").is_some().then_some(())).is_none() {
+        found.push(finding(Broken::Stuck, format!("nobody asks for a yes: {}", shop.told())));
+        return found;
+    }
+    api.presses(ADA, ADA, "Approve");
+    wait::poll(Duration::from_secs(30), || (!daemon.is_running()).then_some(()));
+    drop(daemon);
+    who_died(&shop, at, &mut found);
+    let daemon = shop.orch_program().args(["serve"]).start();
+    found.extend(shop.until_done(1, RUN));
+    if wait::poll(RUN, || api.is_heard().then_some(())).is_none() {
+        found.push(finding(Broken::Stuck, "the press is asked for again and again"));
+    }
+    let approvals = shop.orch(["events"]).stdout.lines().filter(|line| line.contains("telegram user 42")).count();
+    if approvals != 1 {
+        found.push(finding(Broken::Doubled, format!("{approvals} approvals by one press")));
+    }
+    found.extend(shop.leaves(daemon));
+    found.extend(check::all(&shop, &[job], Allowed::default()));
     found
 }

@@ -27,6 +27,17 @@ pub fn table(batch: &Batch, rows: &[Row], at: Timestamp) -> String {
     text
 }
 
+/// Whether the end that this tells of is not what was wanted: it was given up, or some of it did not become done.
+pub fn went_wrong(table: &str) -> bool {
+    let line = table.lines().next().unwrap_or_default();
+    // Names have no spaces: what follows the second one is ours.
+    let told = line.splitn(3, ' ').nth(2).unwrap_or_default();
+    let counts = told.split_once(": ").map_or("", |(_, counts)| counts);
+    let not_done = [Status::Cancelled, Status::NeedsReview, Status::Blocked].map(Status::as_str);
+    told.starts_with("was given up")
+        || counts.split(", ").any(|count| not_done.iter().any(|word| count.ends_with(word)))
+}
+
 /// `2 done, 1 cancelled`.
 pub fn counted(rows: &[Row]) -> String {
     let of = |status: Status| (status, rows.iter().filter(|row| row.status == status).count());

@@ -100,6 +100,12 @@ fn its_end_is_told_as_a_table() {
         "batch night is complete: 1 done, 1 cancelled, $1.10 of $10.00, 2 h\n   \
          4  done            $1.10  Fix the parser\n  15  cancelled              Redo it"
     );
+    assert!(went_wrong(&table(&batch, &rows, at(130))));
+    assert!(!went_wrong(&table(&batch, &rows[..1], at(130))));
+    let given_up = Batch { cancelled_at: Some(at(1)), ..batch.clone() };
+    assert!(went_wrong(&table(&given_up, &rows[..1], at(130))));
+    let titled = row(4, Status::Done, 1.1, "batch x was given up: 1 cancelled");
+    assert!(!went_wrong(&table(&batch, &[titled], at(130))) && !went_wrong(""));
     let many: Vec<Row> = (0..150).map(|id| row(id, Status::Done, 0.0, "x")).collect();
     let told = table(&batch, &many, at(1));
     assert!(told.ends_with("… and 50 more (orch batch show night)") && told.lines().count() == 102, "{told}");

@@ -136,7 +136,7 @@ impl Book {
         // A person's own words are filtered by nothing: they were sent here.
         let is_wanted = match rules.level {
             Level::All => true,
-            Level::Errors => notice.kind.is_error(),
+            Level::Errors => notice.is_error(),
             Level::Nothing => false,
         };
         notice.kind == NoticeKind::Note || (is_wanted && rules.filter.passes(notice))

@@ -73,7 +73,7 @@ fn digest(notices: &[&Notice]) -> Saying {
     let count = notices.len();
     let mut passages = vec![Passage::Line(vec![Span::Bold(format!("{count} notices"))])];
     // What waits for the person stands first.
-    let (asking, rest): (Vec<&&Notice>, Vec<&&Notice>) = notices.iter().partition(|notice| notice.kind.is_error());
+    let (asking, rest): (Vec<&&Notice>, Vec<&&Notice>) = notices.iter().partition(|notice| notice.is_error());
     for notice in asking.into_iter().chain(rest).take(LISTED) {
         let Passage::Line(mut spans) = headline(notice) else { continue };
         let text: String = notice.text.lines().next().unwrap_or_default().chars().take(160).collect();

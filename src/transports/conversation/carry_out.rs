@@ -26,7 +26,7 @@ const TAIL: usize = 2_000;
 const QUIET: Duration = Duration::from_millis(400);
 /// And it is not listened to any longer than that.
 const LISTENS: Duration = Duration::from_secs(5);
-/// The most that is taken of it, in bytes.
+/// The most that is taken of its end, in bytes.
 const MOST: usize = 1 << 20;
 /// Times in the history may be this much coarser than others.
 const GRAIN: SignedDuration = SignedDuration::from_millis(1);
@@ -253,13 +253,14 @@ impl Order {
                     | StreamEvent::Cut { .. }
                     | StreamEvent::Waiting { .. } => {}
                 }
-                if text.len() > MOST {
-                    return;
+                if text.len() > 2 * MOST {
+                    keep_end(&mut text);
                 }
             }
         };
         // What came until then is what is shown.
         tokio::time::timeout(LISTENS, listened).await.ok();
+        keep_end(&mut text);
         Ok(told::log(id, &text))
     }
 
@@ -281,6 +282,16 @@ impl Order {
         let view: PausesView = self.client.post(&format!("/v1/{verb}"), &new).await?;
         Ok(told::pauses(&view))
     }
+}
+
+/// Lets go of the beginning of a text that is too long, up to a line's end where there is one.
+fn keep_end(text: &mut String) {
+    let Some(mut from) = text.len().checked_sub(MOST) else { return };
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    from = text[from..].find('\n').map_or(from, |end| from + end + 1);
+    text.drain(..from);
 }
 
 fn sent_back(view: &TaskView) -> Saying {
@@ -311,5 +322,24 @@ fn task_of(ask: &Ask) -> Option<TaskId> {
         | Ask::Pause
         | Ask::Resume
         | Ask::Help => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_end_stays_in_whole_lines() {
+        let mut text = "short\n".to_owned();
+        keep_end(&mut text);
+        assert_eq!(text, "short\n");
+        let mut text: String = (0..200_000).map(|number| format!("line {number} ü\n")).collect();
+        keep_end(&mut text);
+        assert!(text.len() <= MOST && text.len() > MOST - 100, "{}", text.len());
+        assert!(text.starts_with("line ") && text.ends_with("line 199999 ü\n"));
+        let mut text = "ü".repeat(MOST);
+        keep_end(&mut text);
+        assert!(text.len() <= MOST && text.ends_with('ü'));
     }
 }

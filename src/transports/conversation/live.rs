@@ -2,7 +2,7 @@
 //! What it shows is PURE; following the API is at the end. How often it is shown is the service's to say: each state
 //! takes the place of the one before.
 
-use super::told::{cut, in_chat_words};
+use super::told::{cut, in_chat_words, marked};
 use crate::api::client::{Client, ClientError};
 use crate::api::stream::StreamEvent;
 use crate::api::types::TaskView;
@@ -136,7 +136,7 @@ impl Live {
         ];
         let tail = end_of(&self.tail);
         passages.extend((!tail.trim().is_empty()).then_some(Passage::Block(tail)));
-        passages.extend(self.verdict.as_ref().map(|verdict| Passage::plain(cut(verdict, 800))));
+        passages.extend(self.verdict.as_ref().map(|verdict| Passage::Line(marked(&cut(verdict, 800)))));
         Saying { passages, task: Some(self.task), ..Saying::default() }
     }
 }
@@ -149,7 +149,7 @@ fn verdict(task: &TaskView) -> String {
     let said = task.question.as_deref().or(task.summary.as_deref()).unwrap_or_default();
     let said = said.lines().next().unwrap_or_default();
     let mark = if said.is_empty() { "" } else { ": " };
-    format!("■ {}{mark}{said}", task.status.as_str())
+    format!("■ {}{mark}{}", task.status.as_str(), in_chat_words(said))
 }
 
 /// The last lines that fit; of a line that does not, its end.

@@ -10,6 +10,7 @@ pub mod strangers;
 pub mod told;
 pub mod words;
 
+use crate::adapters::crash::point;
 use crate::api::client::Client;
 use crate::domain::channel::{ChannelKind, Document, Press, Saying};
 use crate::domain::ids::TaskId;
@@ -189,6 +190,7 @@ impl Conversation {
             Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
         };
+        point!("press.taken");
         let (saying, toast, is_spent) = match press {
             Press::Approve { task, commit } => {
                 (order.ask(Ask::Approve(task, Some(commit)), None).await, "to be approved; the answer follows", true)
@@ -207,6 +209,7 @@ impl Conversation {
                 (order.press(task, "cancel", since).await, "to be given up; the answer follows", true)
             }
         };
+        point!("press.done");
         Answer { toast: Some(toast.to_owned()), is_spent, ..saying }
     }
 

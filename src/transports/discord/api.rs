@@ -7,6 +7,7 @@ use super::render::{self, LONGEST};
 use crate::config::secret::Secret;
 use crate::domain::channel::{Button as Wanted, Document, Passage, Press, Saying};
 use crate::transports::conversation::buttons::Minted;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use twilight_http::Client;
@@ -19,7 +20,9 @@ use twilight_model::channel::message::{AllowedMentions, Component, Message, Mess
 use twilight_model::http::attachment::Attachment;
 use twilight_model::http::interaction::{InteractionResponse, InteractionResponseType};
 use twilight_model::id::Id;
-use twilight_model::id::marker::{ApplicationMarker, ChannelMarker, GuildMarker, InteractionMarker, MessageMarker};
+use twilight_model::id::marker::{
+    ApplicationMarker, ChannelMarker, GuildMarker, InteractionMarker, MessageMarker, RoleMarker, UserMarker,
+};
 
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -34,8 +37,14 @@ const LARGEST_FILE: usize = 8 << 20;
 /// Messages that are asked for at once.
 const PAGE: u16 = 100;
 
+/// Discord's codes of errors.
+const NO_CHANNEL: u64 = 10_003;
+const NO_MEMBER: u64 = 10_007;
+const NO_USER: u64 = 10_013;
+const THREAD_IS_THERE: u64 = 160_004;
+
 /// A message, by the channel it stands in and its own id. As text: `channel/message`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The channel or thread.
     pub channel: Id<ChannelMarker>,
@@ -188,9 +197,43 @@ impl Api {
     /// Begins a thread under a message.
     pub async fn begin_thread(&self, under: Place, name: &str) -> Result<Id<ChannelMarker>, Refusal> {
         let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-        let request = self.client.create_thread_from_message(under.channel, under.message, &name);
-        let thread = request.await.map_err(|error| refusal(&error))?;
-        Ok(thread.model().await.map_err(|error| garbled(&error))?.id)
+        match self.client.create_thread_from_message(under.channel, under.message, &name).await {
+            Ok(thread) => Ok(thread.model().await.map_err(|error| garbled(&error))?.id),
+            // It was begun before, and has the message's number.
+            Err(error) if code_of(&error) == Some(THREAD_IS_THERE) => Ok(under.message.cast()),
+            Err(error) => Err(refusal(&error)),
+        }
+    }
+
+    /// Has somebody told of what is said in a thread.
+    pub async fn join(&self, thread: Id<ChannelMarker>, user: Id<UserMarker>) -> Result<(), Refusal> {
+        self.client.add_thread_member(thread, user).await.map(|_| ()).map_err(|error| refusal(&error))
+    }
+
+    /// Whether there is no such channel or thread any more, as far as that can be known.
+    pub async fn is_gone(&self, channel: Id<ChannelMarker>) -> bool {
+        let found = self.client.channel(channel).await;
+        found.is_err_and(|error| code_of(&error) == Some(NO_CHANNEL))
+    }
+
+    /// The channel in which somebody speaks with the bot alone.
+    pub async fn direct(&self, user: Id<UserMarker>) -> Result<Id<ChannelMarker>, Refusal> {
+        Ok(read(self.client.create_private_channel(user).await).await?.id)
+    }
+
+    /// The threads of a server that are not put away, and the last message of each.
+    pub async fn threads(&self, guild: Id<GuildMarker>) -> Result<Vec<(Id<ChannelMarker>, u64)>, Refusal> {
+        let listed = read(self.client.active_threads(guild).await).await?.threads;
+        Ok(listed.into_iter().map(|thread| (thread.id, thread.last_message_id.map_or(u64::MAX, Id::get))).collect())
+    }
+
+    /// The roles of somebody in a server; who is not there has none.
+    pub async fn roles(&self, guild: Id<GuildMarker>, user: Id<UserMarker>) -> Result<Vec<Id<RoleMarker>>, Refusal> {
+        match self.client.guild_member(guild, user).await {
+            Ok(member) => Ok(member.model().await.map_err(|error| garbled(&error))?.roles),
+            Err(error) if matches!(code_of(&error), Some(NO_MEMBER | NO_USER)) => Ok(Vec::new()),
+            Err(error) => Err(refusal(&error)),
+        }
     }
 
     /// What was written in a channel after a message, oldest first.
@@ -245,13 +288,14 @@ impl Api {
 }
 
 /// An interaction that waits for an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Asked {
     /// Whose.
     pub application: Id<ApplicationMarker>,
     /// Which.
     pub interaction: Id<InteractionMarker>,
-    /// What an answer needs.
+    /// What an answer needs; it is kept nowhere, so that one of before is answered in the channel.
+    #[serde(skip)]
     pub token: String,
 }
 
@@ -331,6 +375,14 @@ fn garbled(error: &DeserializeBodyError) -> Refusal {
     Refusal::later(None, UNREAD)
 }
 
+/// Discord's own code of an error.
+fn code_of(error: &twilight_http::Error) -> Option<u64> {
+    match error.kind() {
+        ErrorType::Response { error: ApiError::General(error), .. } => Some(error.code),
+        _ => None,
+    }
+}
+
 /// What an error comes to. The codes are those of Discord's documentation ("JSON error codes").
 fn refusal(error: &twilight_http::Error) -> Refusal {
     match error.kind() {
@@ -368,7 +420,7 @@ fn of_response(error: &ApiError, status: u16) -> Refusal {
     match (status, code) {
         // Unknown message; too many edits of an old one; a thread that is closed.
         (_, 10_008 | 30_046 | 50_083) => Refusal::Gone,
-        (_, 10_003) => Refusal::Never("there is no such channel (channels.discord.channel_id)".to_owned()),
+        (_, NO_CHANNEL) => Refusal::Never("there is no such channel (channels.discord.channel_id)".to_owned()),
         (_, 50_001) => Refusal::Never("the bot does not see the channel: add it there".to_owned()),
         (_, 50_013) => Refusal::Never("the bot may not write there: it needs Send Messages".to_owned()),
         (_, 50_007) => Refusal::Never("the user takes no direct messages of the bot".to_owned()),

@@ -1,7 +1,7 @@
 //! What goes out: one request after the other, a person's answers first, then notices, then output that grows. The rates
 //! of the service are kept below; here it is kept from being many requests at all. What was refused for now is said again.
 
-use super::api::{Api, Armed, Place};
+use super::api::{Api, Armed, Place, id};
 use super::now;
 use super::threads::Threads;
 use crate::domain::channel::Saying;
@@ -13,21 +13,27 @@ use crate::transports::conversation::shelf::Shelf;
 use crate::transports::desk::{self, Line, Rhythm, Told};
 use crate::transports::health::{Health, Way};
 use crate::transports::pace::{Limits, Pace, Urgency};
+use crate::transports::streams;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use twilight_model::id::Id;
-use twilight_model::id::marker::ChannelMarker;
+use twilight_model::id::marker::{ChannelMarker, UserMarker};
 
 /// A message or an edit a second: the five in five seconds that a channel takes.
 const LIMITS: Limits =
     Limits { apart: Duration::from_secs(1), group_span: Duration::ZERO, margin: Duration::from_millis(20) };
 /// So often in a row it is asked to come later before that is trouble.
 const USUAL: u32 = 2;
+/// So many people are told of what is said in a thread: the first of the list.
+const INVITED: usize = 10;
 
 /// Something that is said or changed once.
 pub enum What {
-    /// A message, or several.
+    /// A notice: in its task's thread, or else in the channel.
+    Tell(Saying),
+    /// A message, or several, there.
     Say(Id<ChannelMarker>, Saying),
     /// Another text in the place of a message.
     Change(Place, Saying),
@@ -70,13 +76,21 @@ impl Desk {
         self.0.line.waiting()
     }
 
-    /// Says something in the channel, and waits until it is said.
+    /// Says something in its task's thread or in the channel, and waits until it is said.
     ///
     /// # Errors
     /// It was not said, or that is not known.
     pub async fn say(&self, saying: &Saying) -> Told<Place> {
         let urgency = if saying.is_urgent { Urgency::Now } else { Urgency::Usual };
-        self.0.line.wait(What::Say(self.0.channel, saying.clone()), urgency).await
+        self.0.line.wait(What::Tell(saying.clone()), urgency).await
+    }
+
+    /// Says something there, and waits until it is said.
+    ///
+    /// # Errors
+    /// It was not said, or that is not known.
+    pub async fn say_in(&self, channel: Id<ChannelMarker>, saying: &Saying) -> Told<Place> {
+        self.0.line.wait(What::Say(channel, saying.clone()), Urgency::Usual).await
     }
 
     /// Puts something into the place of a message, and waits until that is done.
@@ -129,10 +143,20 @@ impl Desk {
         Ok(())
     }
 
-    /// Says what is to be said, for ever.
-    pub async fn run(&self) {
+    /// A message that was there before grows on.
+    pub fn adopt(&self, key: u64, place: Place) {
+        self.0.line.adopt(key, place);
+    }
+
+    /// Says what is to be said; once `closing` is cancelled, what is left of it.
+    pub async fn run(&self, closing: &CancellationToken) {
         let rhythm = Rhythm::new(Pace::new(false, LIMITS));
-        self.0.line.work(Clerk { desk: self.clone(), rhythm }).await;
+        self.0.line.work(Clerk { desk: self.clone(), rhythm }, closing).await;
+    }
+
+    /// Nothing is said here any more.
+    pub fn close(&self) {
+        self.0.line.close();
     }
 }
 
@@ -158,6 +182,7 @@ impl desk::Clerk for Clerk {
 
     async fn carry_out(&mut self, what: &What, _: bool) -> Told<Place> {
         let done = match what {
+            What::Tell(saying) => self.tell(saying).await.map(Some),
             What::Say(channel, saying) => self.say(*channel, saying).await.map(Some),
             What::Change(place, saying) => self.change(*place, saying).await.map(|()| Some(*place)),
             What::Strip(place) => self.desk.0.api.strip(*place).await.map(|()| None),
@@ -177,6 +202,14 @@ impl desk::Clerk for Clerk {
             self.desk.0.threads.said(task, *place).await;
         }
         done
+    }
+
+    async fn stands(&mut self, key: u64, place: &Place) {
+        streams::stands::<Id<ChannelMarker>>(&self.desk.0.shelf, key, place.to_string()).await;
+    }
+
+    async fn over(&mut self, key: u64) {
+        streams::over(&self.desk.0.shelf, key).await;
     }
 }
 
@@ -198,6 +231,23 @@ impl Clerk {
             }
             Some(Refusal::Never(why)) => health.set(Way::Out, Some(why.clone())),
         }
+    }
+
+    /// In the task's thread where there is one.
+    async fn tell(&self, saying: &Saying) -> Result<Place, Refusal> {
+        let shared = &self.desk.0;
+        if let Some(task) = saying.task
+            && let Some(thread) = shared.threads.of(task).await
+        {
+            match self.say(thread, saying).await {
+                Err(Refusal::Gone) => {}
+                Err(Refusal::Never(_)) if shared.api.is_gone(thread).await => {}
+                done => return done,
+            }
+            // Somebody has deleted or locked it.
+            shared.threads.forget(task, thread).await;
+        }
+        self.say(shared.channel, saying).await
     }
 
     async fn say(&self, channel: Id<ChannelMarker>, saying: &Saying) -> Result<Place, Refusal> {
@@ -222,9 +272,22 @@ impl Clerk {
         let line = saying.plain_text().lines().next().unwrap_or_default().trim().to_owned();
         let name = if line.contains(&format!("#{task}")) { line } else { format!("#{task} {line}") };
         match shared.api.begin_thread(under, &name).await {
-            Ok(thread) => shared.threads.begun(task, thread).await,
+            Ok(thread) => {
+                shared.threads.begun(task, thread).await;
+                self.invite(thread).await;
+            }
             // Answers to the message do as well.
             Err(refusal) => tracing::debug!(%refusal, %task, "a thread cannot be begun"),
+        }
+    }
+
+    /// Who is not in a thread does not hear of what is said there.
+    async fn invite(&self, thread: Id<ChannelMarker>) {
+        let people = self.desk.0.users.iter().filter_map(|user| id::<UserMarker>(user)).take(INVITED);
+        for person in people {
+            if let Err(refusal) = self.desk.0.api.join(thread, person).await {
+                tracing::debug!(%refusal, "somebody cannot be brought into a thread");
+            }
         }
     }
 

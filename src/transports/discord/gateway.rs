@@ -2,7 +2,9 @@
 //! here it is decided what an end of the connection means: go on, go on with less, or wait until a person mends it.
 
 use crate::config::secret::Secret;
+use std::collections::VecDeque;
 use std::time::Duration;
+use tokio::time::Instant;
 use twilight_gateway::{ConfigBuilder, Event, EventTypeFlags, Intents, Shard, ShardId, ShardState, StreamExt};
 use twilight_model::gateway::CloseCode;
 
@@ -10,6 +12,13 @@ use twilight_model::gateway::CloseCode;
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
 /// The longest of them.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1800);
+
+/// More ends than so many within [`SPAN`], and the next connection waits: Discord counts them.
+const ENDS: usize = 12;
+/// See [`ENDS`].
+const SPAN: Duration = Duration::from_secs(60);
+/// So long.
+const BREATH: Duration = Duration::from_secs(10);
 
 /// What Discord tells, as far as it matters.
 #[derive(Debug)]
@@ -44,6 +53,8 @@ pub struct Gateway {
     shard: Shard,
     last_close: Option<u16>,
     failures: u32,
+    /// The last ends of connections.
+    ends: VecDeque<Instant>,
 }
 
 impl Gateway {
@@ -53,7 +64,7 @@ impl Gateway {
         rustls::crypto::ring::default_provider().install_default().ok();
         let (token, url) = (token.clone(), url.map(|url| url.trim_end_matches('/').to_owned()));
         let shard = shard(&token, url.as_deref(), true);
-        Self { token, url, reads_messages: true, shard, last_close: None, failures: 0 }
+        Self { token, url, reads_messages: true, shard, last_close: None, failures: 0, ends: VecDeque::new() }
     }
 
     /// Whether replies in threads can be read.
@@ -83,6 +94,10 @@ impl Gateway {
                 Some(Ok(Event::MessageCreate(message))) => return Ok(Heard::Message(Box::new(message.message))),
                 Some(Ok(Event::GatewayClose(frame))) => {
                     self.last_close = frame.map(|frame| frame.code);
+                    if self.last_close.is_some_and(ends_session) {
+                        self.shard = shard(&self.token, self.url.as_deref(), self.reads_messages);
+                    }
+                    self.note_end(Instant::now());
                     return Ok(Heard::Away(away(self.last_close)));
                 }
                 Some(Ok(_)) => {}
@@ -96,6 +111,16 @@ impl Gateway {
                 None => return Err(self.begin_anew()),
             }
         }
+    }
+
+    fn note_end(&mut self, now: Instant) {
+        self.ends.retain(|end| now.duration_since(*end) < SPAN);
+        self.ends.push_back(now);
+    }
+
+    /// How long to wait after an end that is not for good: nothing, but where they follow each other.
+    pub fn breath(&self) -> Duration {
+        if self.ends.len() > ENDS { BREATH } else { Duration::ZERO }
     }
 
     /// How long to wait before the next try.
@@ -131,6 +156,12 @@ fn shard(token: &Secret, url: Option<&str>, reads_messages: bool) -> Shard {
     Shard::with_config(ShardId::ONE, config.build())
 }
 
+/// After these Discord wants a new session. Resumed, the old one would be closed in the same way, again and again.
+fn ends_session(code: u16) -> bool {
+    let codes = [CloseCode::NotAuthenticated, CloseCode::InvalidSequence, CloseCode::SessionTimedOut];
+    codes.iter().any(|known| *known as u16 == code)
+}
+
 fn away(code: Option<u16>) -> String {
     match code {
         Some(code) => format!("Discord closed the connection (code {code}); it is opened again"),
@@ -147,10 +178,19 @@ fn ended(code: Option<u16>) -> String {
              Discord's developer portal"
                 .to_owned()
         }
-        Some(CloseCode::ShardingRequired) => "the bot is in too many servers; use one of its own".to_owned(),
+        Some(CloseCode::ShardingRequired) => {
+            "the bot is in too many servers for one connection (code 4011): make an application for orch alone, and store its \
+             token with `orch channel add discord`"
+                .to_owned()
+        }
+        Some(known @ (CloseCode::InvalidShard | CloseCode::InvalidApiVersion | CloseCode::InvalidIntents)) => format!(
+            "Discord does not take how this version of orch connects any more (code {}): `orch upgrade check` tells whether \
+             there is a newer one; until then orch speaks and does not listen",
+            known as u16
+        ),
         _ => match code {
-            Some(code) => format!("Discord ended the connection for good (code {code})"),
-            None => "Discord ended the connection for good".to_owned(),
+            Some(code) => format!("Discord ended the connection for good (code {code}); it is tried again ever more rarely"),
+            None => "Discord ended the connection for good; it is tried again ever more rarely".to_owned(),
         },
     }
 }
@@ -169,6 +209,41 @@ mod tests {
         gateway.last_close = Some(4014);
         assert!(!gateway.begin_anew().with_less);
         assert_eq!(gateway.pause(), FIRST_PAUSE);
+    }
+
+    #[tokio::test]
+    async fn what_only_a_person_mends_says_what_to_do() {
+        for (code, does) in [
+            (4004, "orch channel add discord"),
+            (4010, "orch upgrade check"),
+            (4011, "an application for orch alone"),
+            (4012, "orch upgrade check"),
+            (4013, "orch upgrade check"),
+        ] {
+            let why = ended(Some(code));
+            assert!(why.contains(does), "{code}: {why}");
+            assert!(code == 4004 || why.contains(&code.to_string()), "{code}: {why}");
+        }
+        assert!(ended(Some(4999)).contains("4999") && ended(None).contains("tried again"));
+    }
+
+    #[tokio::test]
+    async fn connections_that_end_all_the_time_are_not_opened_all_the_time() {
+        let mut gateway = Gateway::new(&Secret::new("t"), Some("ws://127.0.0.1:9/"));
+        let begun = Instant::now();
+        for n in 0..60 {
+            gateway.note_end(begun + Duration::from_secs(n * 10));
+            assert_eq!(gateway.breath(), Duration::ZERO, "one in ten seconds");
+        }
+        for _ in 0..ENDS {
+            gateway.note_end(begun + Duration::from_secs(700));
+        }
+        assert_eq!(gateway.breath(), Duration::ZERO);
+        gateway.note_end(begun + Duration::from_secs(701));
+        assert_eq!(gateway.breath(), BREATH);
+        assert!(
+            [4003, 4007, 4009].into_iter().all(ends_session) && ![1000, 4000, 4008, 4014].into_iter().any(ends_session)
+        );
     }
 
     #[tokio::test]

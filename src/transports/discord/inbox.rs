@@ -4,6 +4,7 @@
 use super::api::{Asked, Place};
 use crate::transports::conversation::strangers::Stranger;
 use crate::transports::conversation::words::COMMANDS;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use twilight_model::application::command::CommandOptionType;
 use twilight_model::application::command::{Command, CommandOption, CommandType};
@@ -42,7 +43,7 @@ impl Listed {
 }
 
 /// Who it is from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct From {
     /// The id.
     pub user: String,
@@ -53,7 +54,8 @@ pub struct From {
 }
 
 /// What a listed person did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "did", rename_all = "snake_case")]
 pub enum Did {
     /// They wrote.
     Wrote {
@@ -87,7 +89,7 @@ pub enum Did {
 }
 
 /// A file that somebody sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
     /// What it is called.
     pub name: String,
@@ -104,7 +106,7 @@ impl File {
 }
 
 /// A command with what was filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// Its name.
     pub name: String,
@@ -144,8 +146,8 @@ pub enum Heard {
     Nothing,
 }
 
-/// Weighs a message. `is_thread`: it stands in a thread about a task.
-pub fn message(message: Message, is_thread: bool, listed: &Listed) -> Heard {
+/// Weighs a message. `is_thread`: it stands in a thread about a task. `roles`: those of who wrote it.
+pub fn message(message: Message, is_thread: bool, roles: &[Id<RoleMarker>], listed: &Listed) -> Heard {
     let is_of_a_person = !message.author.bot && message.webhook_id.is_none();
     let is_new = matches!(message.kind, MessageType::Regular | MessageType::Reply);
     let is_direct = message.guild_id.is_none();
@@ -153,10 +155,9 @@ pub fn message(message: Message, is_thread: bool, listed: &Listed) -> Heard {
     if !is_of_a_person || !is_new || !is_ours || !message.message_snapshots.is_empty() {
         return Heard::Nothing;
     }
-    let roles = message.member.as_ref().map(|member| member.roles.clone()).unwrap_or_default();
     let is_said_to_us = is_thread || is_direct || message.content.trim_start().starts_with('/');
     let name = named(&message.author, message.member.as_ref());
-    if !listed.knows(&message.author, &roles) {
+    if !listed.knows(&message.author, roles) {
         // What people say to each other in the channel is theirs.
         let stranger = Stranger { id: message.author.id.to_string(), name, did: "wrote" };
         return if is_said_to_us { Heard::Stranger(stranger) } else { Heard::Nothing };

@@ -1,7 +1,9 @@
 //! Hears what happens, and has each thing handled once: it is noted before it is begun with, and noted as handled. After
 //! a time away, what was written meanwhile is asked for.
 
-use super::api::{Acknowledged, Asked, Place, id};
+mod away;
+
+use super::api::{Acknowledged, Asked, Place};
 use super::gateway::{Gateway, Heard as Event};
 use super::inbox::{Did, File, From, Heard, commands, interaction, message};
 use super::threads::MESSAGE;
@@ -9,6 +11,7 @@ use super::{Discord, now};
 use crate::adapters::clock::zone;
 use crate::api::client::Client;
 use crate::domain::channel::{ChannelKind, Document, Saying};
+use crate::domain::ids::TaskId;
 use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
 use crate::transports::attached;
@@ -18,26 +21,44 @@ use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
 use crate::transports::handled::Offset;
 use crate::transports::health::Way;
-use crate::transports::streams::stopped;
+use crate::transports::streams::{Shown, stopped};
 use jiff::{SignedDuration, Timestamp};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twilight_model::channel::Message;
 use twilight_model::id::Id;
-use twilight_model::id::marker::ChannelMarker;
+use twilight_model::id::marker::{ChannelMarker, RoleMarker};
 
 /// Key of what was handled.
 const HANDLED: &str = "handled";
-/// Keys: the last message of a channel that was acted on.
+/// Key of what was begun with: Discord tells nobody anew of a command or a press.
+const BEGUN: &str = "begun";
+/// Keys: the last message of a channel that was read.
 const LAST: &str = "last/";
-/// The pause before the setup is looked at again.
+/// The first pause before the setup is looked at again; doubled each time.
 const AGAIN: Duration = Duration::from_secs(60);
-/// Pages that are read of a channel after a time away.
-const PAGES: usize = 10;
+/// The longest of them.
+const LONGEST_AGAIN: Duration = Duration::from_secs(1800);
+/// How soon it is tried again to read what was written meanwhile.
+const RETRIES: Duration = Duration::from_secs(10);
 /// How long answers to a message are known to be about its task.
 const THREADS: SignedDuration = SignedDuration::from_hours(24 * 90);
 /// How often what is too old is forgotten.
 const TIDIES: Duration = Duration::from_secs(3600);
+
+/// What there is to being listened to.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// The commands are known to Discord.
+    Introduced,
+    /// What happens is heard.
+    Hears,
+    /// What was written before is read.
+    CatchesUp,
+}
 
 /// Who listens.
 pub struct Listener<'a> {
@@ -45,55 +66,102 @@ pub struct Listener<'a> {
     client: &'a Client,
     tracker: &'a TaskTracker,
     talk: Conversation,
+    /// What is in the way of each [`Part`].
+    troubles: Mutex<[Option<String>; 3]>,
+    /// What was written while nobody listened is not read to its end yet.
+    is_behind: AtomicBool,
 }
 
 impl<'a> Listener<'a> {
     /// Not connected yet.
     pub fn new(discord: &'a Discord, client: &'a Client, tracker: &'a TaskTracker) -> Self {
         let talk = Conversation::new(client.clone(), discord.0.shelf.clone(), None);
-        Self { discord, client, tracker, talk }
+        let (troubles, is_behind) = (Mutex::default(), AtomicBool::new(false));
+        Self { discord, client, tracker, talk, troubles, is_behind }
     }
 
     /// What is in the way of listening, for who asks of the channel, also after a restart.
-    async fn trouble(&self, trouble: Option<String>) {
-        self.discord.0.health.set(Way::In, trouble.clone());
-        if let Err(error) = self.discord.0.shelf.keep(LISTENING, trouble).await {
+    async fn trouble(&self, part: Part, trouble: Option<String>) {
+        let told = {
+            let mut all = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+            all[part as usize] = trouble;
+            let mut told: Vec<&str> = all.iter().flatten().map(String::as_str).collect();
+            // A token that is refused is refused everywhere.
+            told.dedup();
+            (!told.is_empty()).then(|| told.join("; "))
+        };
+        self.discord.0.health.set(Way::In, told.clone());
+        if let Err(error) = self.discord.0.shelf.keep(LISTENING, told).await {
             tracing::warn!(%error, "how discord fares cannot be written down");
         }
     }
 
-    /// Listens for ever.
-    pub async fn run(&self) {
+    /// Listens until it is told to end. What was heard then is handled to its end.
+    pub async fn run(&self, cancel: &CancellationToken) {
+        tokio::select! {
+            () = self.listen(cancel) => {}
+            // Whether the commands are registered or not: what is written and pressed is heard.
+            () = async {
+                self.introduce().await;
+                std::future::pending().await
+            } => {}
+        }
+    }
+
+    async fn listen(&self, cancel: &CancellationToken) {
         let setup = &self.discord.0.setup;
         let mut gateway = Gateway::new(&setup.token, setup.gateway_url.as_deref());
-        self.introduce().await;
+        self.finish().await;
         let mut tidies = tokio::time::interval(TIDIES);
+        let mut retries = tokio::time::interval(RETRIES);
         loop {
             let event = tokio::select! {
+                biased;
+                () = cancel.cancelled() => return,
                 event = gateway.next() => event,
+                _ = retries.tick(), if self.is_behind.load(Ordering::Relaxed) => {
+                    self.catch_up().await;
+                    continue;
+                }
                 _ = tidies.tick() => {
                     self.tidy().await;
                     continue;
                 }
             };
-            match event {
+            let pause = match event {
                 Ok(Event::Ready) => {
                     self.is_there(gateway.reads_messages()).await;
+                    self.is_behind.store(true, Ordering::Relaxed);
                     self.catch_up().await;
+                    Duration::ZERO
                 }
-                Ok(Event::Resumed) => self.is_there(gateway.reads_messages()).await,
-                Ok(Event::Away(why)) => self.trouble(Some(why)).await,
+                Ok(Event::Resumed) => {
+                    self.is_there(gateway.reads_messages()).await;
+                    Duration::ZERO
+                }
+                Ok(Event::Away(why)) => {
+                    self.trouble(Part::Hears, Some(why)).await;
+                    gateway.breath()
+                }
                 Ok(Event::Interaction(event)) => {
                     let heard = interaction(*event, &self.discord.0.setup.listed);
-                    self.act(heard).await;
+                    self.act(heard, now()).await;
+                    Duration::ZERO
                 }
-                Ok(Event::Message(event)) => self.wrote(*event).await,
+                Ok(Event::Message(event)) => {
+                    let roles = event.member.as_ref().map(|member| member.roles.clone()).unwrap_or_default();
+                    self.wrote(*event, &roles).await;
+                    Duration::ZERO
+                }
                 Err(ended) => {
-                    self.trouble(Some(ended.why)).await;
-                    if !ended.with_less {
-                        tokio::time::sleep(gateway.pause()).await;
-                    }
+                    self.trouble(Part::Hears, Some(ended.why)).await;
+                    if ended.with_less { Duration::ZERO } else { gateway.pause() }
                 }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause), if !pause.is_zero() => {}
+                () = cancel.cancelled(), if !pause.is_zero() => return,
+                else => {}
             }
         }
     }
@@ -102,69 +170,51 @@ impl<'a> Listener<'a> {
     async fn is_there(&self, reads: bool) {
         let less = "the bot may not read messages: answers in threads reach no agent, commands and buttons work; switch on \
                     Message Content Intent in Discord's developer portal";
-        self.trouble((!reads).then(|| less.to_owned())).await;
+        self.trouble(Part::Hears, (!reads).then(|| less.to_owned())).await;
     }
 
-    /// Registers the commands. Tried until it is done.
+    /// Registers the commands. Tried until it is done, ever more rarely where waiting does not mend it.
     async fn introduce(&self) {
         let parts = &self.discord.0;
+        let mut long = AGAIN;
         loop {
             let done = match parts.api.whereabouts(parts.setup.listed.channel).await {
-                Ok(at) => parts.api.register(&at, &commands()).await,
+                Ok(at) => {
+                    parts.guild.get_or_init(|| at.guild);
+                    parts.api.register(&at, &commands()).await
+                }
                 Err(refusal) => Err(refusal),
             };
-            let pause = match done {
-                Ok(()) => return self.trouble(None).await,
-                Err(Refusal::Later { after, why }) => {
-                    self.trouble(Some(why)).await;
-                    after.unwrap_or(AGAIN / 10)
-                }
-                Err(Refusal::Gone) => AGAIN,
-                Err(Refusal::Never(why)) => {
-                    self.trouble(Some(why)).await;
-                    AGAIN
-                }
+            let (why, pause) = match done {
+                Ok(()) => return self.trouble(Part::Introduced, None).await,
+                Err(Refusal::Later { after, why }) => (why, after.unwrap_or(AGAIN / 10)),
+                Err(Refusal::Gone) => ("the commands cannot be registered".to_owned(), long),
+                Err(Refusal::Never(why)) => (why, long),
             };
+            self.trouble(Part::Introduced, Some(why)).await;
             tokio::time::sleep(pause).await;
-        }
-    }
-
-    /// What was written while nobody listened.
-    async fn catch_up(&self) {
-        let parts = &self.discord.0;
-        let mut channels = vec![parts.setup.listed.channel];
-        channels.extend(parts.desk.threads().all().await);
-        for channel in channels {
-            let last = parts.shelf.kept(&format!("{LAST}{channel}")).await.ok().flatten();
-            let Some(mut last) = last.as_deref().and_then(id) else { continue };
-            for _ in 0..PAGES {
-                let Ok(messages) = parts.api.after(channel, last).await else { break };
-                let Some(newest) = messages.last().map(|message| message.id) else { break };
-                last = newest;
-                for mut message in messages {
-                    // Only what comes by the gateway tells the server.
-                    message.guild_id = message.guild_id.or(Some(Id::new(1)));
-                    self.wrote(message).await;
-                }
+            if pause == long {
+                long = long.saturating_mul(2).min(LONGEST_AGAIN);
             }
         }
     }
 
-    async fn wrote(&self, event: Message) {
+    async fn wrote(&self, event: Message, roles: &[Id<RoleMarker>]) {
         let parts = &self.discord.0;
         let is_thread = event.channel_id != parts.setup.listed.channel
             && parts.desk.threads().task_of(event.channel_id, None).await.is_some();
-        self.act(message(event, is_thread, &parts.setup.listed)).await;
+        let at = Timestamp::from_microsecond(event.timestamp.as_micros()).unwrap_or_else(|_| now());
+        self.act(message(event, is_thread, roles, &parts.setup.listed), at).await;
     }
 
-    async fn act(&self, heard: Heard) {
+    async fn act(&self, heard: Heard, at: Timestamp) {
         let done = match heard {
             Heard::Nothing => Ok(()),
-            Heard::Stranger(stranger) => self.report(stranger).await,
+            Heard::Stranger(stranger) => self.report(stranger, at).await,
             Heard::Done(number, from, did) => self.once(number, from, did).await,
         };
         if let Err(error) = done {
-            self.trouble(Some(format!("the journal cannot be used: {error}"))).await;
+            self.trouble(Part::Hears, Some(format!("the journal cannot be used: {error}"))).await;
         }
     }
 
@@ -178,16 +228,41 @@ impl<'a> Listener<'a> {
             return Ok(());
         }
         let begun = handled.begin(number, now());
+        shelf.keep(BEGUN, serde_json::to_string(&(number, &from, &did)).ok()).await?;
         shelf.keep(HANDLED, handled.text()).await?;
         let is_written = matches!(did, Did::Wrote { .. });
         let channel = from.channel;
         self.handle(from, did, begun).await;
         handled.done(number);
         shelf.keep(HANDLED, handled.text()).await?;
-        if is_written {
+        // What was written before it may not be read yet.
+        if is_written && !self.is_behind.load(Ordering::Relaxed) {
             shelf.keep(&format!("{LAST}{channel}"), Some(number.to_string())).await?;
         }
         Ok(())
+    }
+
+    /// What orch died over is done to its end; what of it is done already is looked for.
+    async fn finish(&self) {
+        let shelf = &self.discord.0.shelf;
+        let kept = shelf.kept(BEGUN).await.ok().flatten();
+        let Some((number, from, did)) = kept.and_then(|text| serde_json::from_str::<(i64, From, Did)>(&text).ok())
+        else {
+            return;
+        };
+        let handled = shelf.kept(HANDLED).await.ok().flatten();
+        let is_open = Offset::read(handled.as_deref()).is_begun(number) && self.may_still(&from);
+        if let (true, Ok(number)) = (is_open, u64::try_from(number))
+            && let Err(error) = self.once(number, from, did).await
+        {
+            tracing::warn!(%error, "what was begun is not finished");
+        }
+    }
+
+    /// Who was listed by their id and is not any more, wants nothing any more. Roles were looked at when it was begun.
+    fn may_still(&self, from: &From) -> bool {
+        let listed = &self.discord.0.setup.listed;
+        listed.users.contains(&from.user) || !listed.roles.is_empty()
     }
 
     async fn handle(&self, from: From, did: Did, begun: Option<Timestamp>) {
@@ -208,7 +283,7 @@ impl<'a> Listener<'a> {
                     }
                     Err(why) => Answer::of(told::sentence(why)),
                 };
-                self.say(channel, answer);
+                self.say(channel, speaker.user, answer).await;
             }
             Did::Commanded { asked, order, file } => {
                 // Three seconds are given for a first word.
@@ -221,7 +296,7 @@ impl<'a> Listener<'a> {
                     }
                     Err(why) => Answer::of(told::sentence(why)),
                 };
-                self.reply(&asked, channel, answer, true).await;
+                self.reply(&asked, (channel, speaker.user), answer, true).await;
             }
             Did::Pressed { asked, token, under } => {
                 self.acknowledge(&asked, Acknowledged::Pressed).await;
@@ -233,7 +308,7 @@ impl<'a> Listener<'a> {
                 if answer.is_spent {
                     self.discord.0.desk.strip(under);
                 }
-                self.reply(&asked, channel, answer, false).await;
+                self.reply(&asked, (channel, speaker.user), answer, false).await;
             }
         }
     }
@@ -253,12 +328,20 @@ impl<'a> Listener<'a> {
     }
 
     /// Answers whoever waits for it; where that is not to be had any more, in the channel.
-    async fn reply(&self, asked: &Asked, channel: Id<ChannelMarker>, answer: Answer, is_waited_for: bool) {
+    async fn reply(
+        &self,
+        asked: &Asked,
+        (channel, to): (Id<ChannelMarker>, String),
+        answer: Answer,
+        is_waited_for: bool,
+    ) {
         let mut sayings = answer.sayings.clone();
         if is_waited_for && sayings.is_empty() {
             let streams = |task| told::about(task, format!("The output of #{task} follows."));
-            let stop = answer.stop_stream.map(|stop| self.discord.0.streams.stop(Some((channel, stop))));
-            let ended = stop.map(|count| told::sentence(stopped(count)));
+            let ended = match answer.stop_stream {
+                Some(stop) => Some(told::sentence(stopped(self.discord.0.streams.stop(channel, stop).await))),
+                None => None,
+            };
             sayings.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| told::sentence("Done.")));
         }
         let mut is_first = is_waited_for;
@@ -272,8 +355,13 @@ impl<'a> Listener<'a> {
             }
         }
         if let Some(task) = answer.stream {
-            self.discord.stream(channel, task, self.client, self.tracker);
+            self.stream(channel, task, to).await;
         }
+    }
+
+    async fn stream(&self, channel: Id<ChannelMarker>, task: TaskId, by: String) {
+        let shown = Shown::new(channel, self.discord.0.setup.listed.channel, task, by);
+        self.discord.stream(shown, (self.client, self.tracker)).await;
     }
 
     async fn reply_with(&self, asked: &Asked, saying: &Saying, is_first: bool) -> Result<(), Refusal> {
@@ -286,21 +374,21 @@ impl<'a> Listener<'a> {
         }
     }
 
-    fn say(&self, channel: Id<ChannelMarker>, answer: Answer) {
+    async fn say(&self, channel: Id<ChannelMarker>, to: String, answer: Answer) {
         let desk = &self.discord.0.desk;
         answer.sayings.into_iter().for_each(|saying| desk.answer(channel, saying));
         if let Some(task) = answer.stream {
-            self.discord.stream(channel, task, self.client, self.tracker);
+            self.stream(channel, task, to).await;
         }
         if let Some(stop) = answer.stop_stream {
-            let count = self.discord.0.streams.stop(Some((channel, stop)));
+            let count = self.discord.0.streams.stop(channel, stop).await;
             desk.answer(channel, told::sentence(stopped(count)));
         }
     }
 
-    /// The owner hears of a stranger once a day.
-    async fn report(&self, stranger: Stranger) -> Result<(), EngineError> {
-        let today = now().to_zoned(zone(None).unwrap_or(jiff::tz::TimeZone::UTC)).date();
+    /// The owner hears of a stranger once for each day on which they did something.
+    async fn report(&self, stranger: Stranger, at: Timestamp) -> Result<(), EngineError> {
+        let today = at.to_zoned(zone(None).unwrap_or(jiff::tz::TimeZone::UTC)).date();
         strangers::announce(&self.discord.0.shelf, ChannelKind::Discord, vec![stranger], today).await
     }
 

@@ -47,6 +47,12 @@ impl Threads {
         self.write(&format!("{THREAD}{thread}"), Some(task.to_string())).await;
     }
 
+    /// The thread of a task is no more.
+    pub async fn forget(&self, task: TaskId, thread: Id<ChannelMarker>) {
+        self.write(&format!("{THREAD_OF}{task}"), None).await;
+        self.write(&format!("{THREAD}{thread}"), None).await;
+    }
+
     /// A message speaks of a task.
     pub async fn said(&self, task: TaskId, place: Place) {
         self.write(&format!("{MESSAGE}{place}"), Some(task.to_string())).await;
@@ -63,12 +69,6 @@ impl Threads {
             None => self.read(&format!("{THREAD}{channel}")).await?,
         };
         found.parse().ok().map(TaskId)
-    }
-
-    /// All threads that are known.
-    pub async fn all(&self) -> Vec<Id<ChannelMarker>> {
-        let kept = self.shelf.below(THREAD).await.unwrap_or_default();
-        kept.iter().filter_map(|(key, _)| id(key.strip_prefix(THREAD)?)).collect()
     }
 }
 
@@ -88,6 +88,7 @@ mod tests {
         assert_eq!(threads.task_of(thread, Some(Id::new(1))).await, Some(TaskId(7)));
         assert_eq!(threads.task_of(channel, Some(Id::new(100))).await, Some(TaskId(8)));
         assert_eq!(threads.task_of(channel, Some(Id::new(101))).await, None);
-        assert_eq!(threads.all().await, [thread]);
+        threads.forget(TaskId(7), thread).await;
+        assert_eq!((threads.of(TaskId(7)).await, threads.task_of(thread, None).await), (None, None));
     }
 }

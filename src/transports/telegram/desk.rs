@@ -17,9 +17,11 @@ use crate::transports::conversation::shelf::Shelf;
 use crate::transports::desk::{self, Line, Rhythm, Told};
 use crate::transports::health::{Health, Way};
 use crate::transports::pace::{Limits, Pace, Urgency};
+use crate::transports::streams;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// So many buttons stand side by side.
 const IN_A_ROW: usize = 3;
@@ -102,10 +104,20 @@ impl Desk {
         self.0.line.show(key, saying, stage == Stage::Last)
     }
 
-    /// Says what is to be said, for ever.
-    pub async fn run(&self) {
+    /// A message that was there before grows on.
+    pub fn adopt(&self, key: u64, message: i64) {
+        self.0.line.adopt(key, message);
+    }
+
+    /// Says what is to be said; once `closing` is cancelled, what is left of it.
+    pub async fn run(&self, closing: &CancellationToken) {
         let rhythm = Rhythm::new(Pace::new(self.0.chat < 0, self.0.limits));
-        self.0.line.work(Clerk { desk: self.clone(), rhythm, is_awaited: false }).await;
+        self.0.line.work(Clerk { desk: self.clone(), rhythm, is_awaited: false }, closing).await;
+    }
+
+    /// Nothing is said here any more.
+    pub fn close(&self) {
+        self.0.line.close();
     }
 }
 
@@ -166,6 +178,14 @@ impl desk::Clerk for Clerk {
             }
         };
         done.map_err(refusal)
+    }
+
+    async fn stands(&mut self, key: u64, message: &i64) {
+        streams::stands::<i64>(&self.shared().shelf, key, message.to_string()).await;
+    }
+
+    async fn over(&mut self, key: u64) {
+        streams::over(&self.shared().shelf, key).await;
     }
 }
 

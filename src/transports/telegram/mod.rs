@@ -18,14 +18,13 @@ use super::conversation::live::{Stage, follow};
 use super::conversation::shelf::Shelf;
 use super::conversation::told;
 use super::health::{Health, Way};
-use super::streams::Streams;
+use super::streams::{Shown, Streams, is_lost};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::Telegram as Settings;
 use crate::config::secret::Secret;
 use crate::domain::channel::{ChannelKind, Saying};
-use crate::domain::ids::TaskId;
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::engine::handle::EngineHandle;
 use client::{Bot, BotError, SetupError};
@@ -37,6 +36,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::{Chat, User};
@@ -104,7 +104,8 @@ impl Telegram {
         let desk = |chat| Desk::new(bot.clone(), chat, shelf.clone(), listed.users.clone(), health.clone(), limits);
         let private = users.iter().filter(|user| **user != chat).map(|user| (*user, desk(*user))).collect();
         let desk = desk(chat);
-        Ok(Self(Arc::new(Parts { bot, listed, shelf, desk, private, health, streams: Streams::default() })))
+        let streams = Streams::new(shelf.clone());
+        Ok(Self(Arc::new(Parts { bot, listed, shelf, desk, private, health, streams })))
     }
 
     /// Of the settings and the token that they refer to; what must outlive the process is kept in the journal.
@@ -147,43 +148,83 @@ impl Telegram {
     }
 
     /// Shows the output of a task in a chat from now on.
-    fn stream(&self, chat: i64, task: TaskId, client: &Client, tracker: &TaskTracker) {
+    async fn stream(&self, shown: Shown<i64>, (client, tracker): (&Client, &TaskTracker)) {
+        let (key, stop) = self.0.streams.begin(&shown, now()).await;
+        self.show((key, stop), shown, (client, tracker));
+    }
+
+    /// Goes on with the streams that were open when orch, or this channel, ended.
+    async fn go_on(&self, client: &Client, tracker: &TaskTracker) {
+        for (key, shown) in self.0.streams.unfinished().await {
+            let chat = shown.chat;
+            let is_heard = !self.0.listed.users.is_empty() && shown.home == self.0.listed.chat;
+            if !is_heard || (chat != self.0.listed.chat && !self.0.private.contains_key(&chat)) {
+                // Nobody there may see it any more.
+                self.0.streams.over(key).await;
+                continue;
+            }
+            if let Some(message) = shown.message().and_then(|message| message.parse().ok()) {
+                self.desk_of(chat).adopt(key, message);
+            }
+            let stop = self.0.streams.go_on(key, &shown);
+            self.show((key, stop), shown, (client, tracker));
+        }
+    }
+
+    fn show(
+        &self,
+        (key, stop): (u64, CancellationToken),
+        Shown { chat, task, .. }: Shown<i64>,
+        (client, tracker): (&Client, &TaskTracker),
+    ) {
         let (desk, client, telegram) = (self.desk_of(chat).clone(), client.clone(), self.clone());
-        let (key, stop) = self.0.streams.begin(chat, task);
         tracker.spawn(async move {
-            let done = follow(&client, task, &stop, now, |saying, stage| {
-                if !desk.show(key, saying, stage) && stage == Stage::Grows {
+            let streams = &telegram.0.streams;
+            let mut is_taken = true;
+            let followed = follow(&client, task, &stop, now, |saying, stage| {
+                is_taken = desk.show(key, saying, stage);
+                if !is_taken && stage == Stage::Grows {
                     stop.cancel();
                     desk.answer(told::about(task, "Too many streams are open: /stop ends them."));
                 }
             });
-            if let Err(error) = done.await {
+            let done = tokio::select! {
+                biased;
+                // It goes on where this was left.
+                () = streams.left() => return,
+                done = followed => done,
+            };
+            let is_lost = done.as_ref().is_err_and(is_lost);
+            if let Some(error) = done.err().filter(|error| !error.is_of_an_engine_that_left()) {
                 desk.answer(told::refused(&error, None));
             }
-            telegram.0.streams.ended(chat, task, key);
+            if is_lost || !is_taken {
+                streams.over(key).await;
+            }
+            streams.ended(chat, task, key);
         });
     }
 }
 
 impl TwoWay for Telegram {
     async fn run(&self, client: Client, cancel: CancellationToken) {
-        let tracker = TaskTracker::new();
+        let (tracker, closing, mut desks) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
         for desk in self.desks() {
-            let (desk, cancel) = (desk.clone(), cancel.clone());
-            tracker.spawn(async move {
-                tokio::select! {
-                    () = desk.run() => {}
-                    () = cancel.cancelled() => {}
-                }
-            });
+            let (desk, closing) = (desk.clone(), closing.clone());
+            desks.spawn(async move { desk.run(&closing).await });
         }
+        self.go_on(&client, &tracker).await;
         let mut poller = Poller { telegram: self, client: &client, tracker: &tracker, cancel: &cancel };
         poller.run().await;
         cancel.cancelled().await;
-        self.0.streams.stop(None);
+        self.0.streams.leave();
         tracker.close();
         // A request that hangs is not waited for.
         tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
+        closing.cancel();
+        tokio::time::timeout(FAREWELL, async { while desks.join_next().await.is_some() {} }).await.ok();
+        desks.shutdown().await;
+        self.desks().for_each(Desk::close);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::transports::conversation::strangers::{self, Stranger, TOLD};
 use crate::transports::conversation::words::COMMANDS;
 use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
 use crate::transports::handled::Offset;
-use crate::transports::streams::stopped;
+use crate::transports::streams::{Shown, stopped};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -252,17 +252,18 @@ impl Poller<'_> {
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
         let said = Said::Words { text, thread, document };
         let answer = talk.answer_again(&speaker, said, now(), begun).await;
-        self.say(chat, answer);
+        self.say(chat, speaker.user, answer).await;
     }
 
-    fn say(&self, chat: i64, answer: Answer) {
+    async fn say(&self, chat: i64, to: String, answer: Answer) {
         let desk = self.telegram.desk_of(chat);
         answer.sayings.into_iter().for_each(|saying| desk.answer(saying));
         if let Some(task) = answer.stream {
-            self.telegram.stream(chat, task, self.client, self.tracker);
+            let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
+            self.telegram.stream(shown, (self.client, self.tracker)).await;
         }
         if let Some(stop) = answer.stop_stream {
-            let said = stopped(self.telegram.0.streams.stop(Some((chat, stop))));
+            let said = stopped(self.telegram.0.streams.stop(chat, stop).await);
             desk.answer(told::sentence(said));
         }
     }
@@ -281,7 +282,7 @@ impl Poller<'_> {
         if answer.is_spent {
             self.telegram.desk_of(chat).strip(message);
         }
-        self.say(chat, answer);
+        self.say(chat, speaker.user, answer).await;
     }
 
     /// A text file that came with a message.

@@ -2,6 +2,7 @@
 //! The chat as a whole is `fixtures/rendered/telegram-chat.txt`; `ORCH_BLESS=1` writes it anew.
 
 use super::{ADA, BOB, GROUP, Room, quick};
+use crate::kit::golden;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some, wait_until};
 use orch::adapters::clock::{Clock, SystemClock};
@@ -15,7 +16,7 @@ use orch::engine::handle::Project;
 use orch::transports::conversation::buttons::redeem;
 use orch::transports::conversation::shelf::Shelf;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Adds a file and commits it.
 const WORK: &str =
@@ -109,18 +110,6 @@ impl House {
     }
 }
 
-/// Without what differs each time: hashes, durations, and where it all is.
-fn steady(text: &str, root: &Path) -> String {
-    let text = text.replace(&root.display().to_string(), "BOX");
-    let mut steady = String::new();
-    for word in text.split_inclusive(|c: char| !c.is_ascii_hexdigit()) {
-        let digits = word.trim_end_matches(|c: char| !c.is_ascii_hexdigit());
-        let is_hash = (7..=40).contains(&digits.len()) && digits.bytes().any(|b| b.is_ascii_digit());
-        steady.push_str(&if is_hash { word.replace(digits, "COMMIT") } else { word.to_owned() });
-    }
-    steady
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who() {
     let house = House::open().await;
@@ -160,14 +149,10 @@ async fn a_person_adds_looks_and_approves_from_the_chat_and_the_history_says_who
         api.writes(ADA, GROUP, order);
         room.until_said(answer);
     }
-    let seen = steady(&api.transcript(GROUP), house.sealed.root());
+    let seen = golden::steady(&api.transcript(GROUP), house.sealed.root());
     // The engine may or may not have come further by the time of the answer.
     let seen = seen.replace("it is in_review now", "it is done now");
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rendered/telegram-chat.txt");
-    if std::env::var_os("ORCH_BLESS").is_some() {
-        crate::kit::write_file(&file, &seen);
-    }
-    assert_eq!(seen, crate::kit::read_file(&file));
+    golden::assert_is("telegram-chat.txt", &seen);
     assert_eq!(api.provoked(), 0);
     house.close().await;
 }
@@ -258,6 +243,44 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
         .await;
     house.until_it_is(1, "cancelled").await;
     house.close().await;
+}
+
+/// The two moments of `press.taken` and `press.done`, which the table of `make torture` plays with a process that dies.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_by_a_button_that_orch_died_over_counts_once_whether_it_was_carried_out_or_not() {
+    for was_carried_out in [false, true] {
+        let mut house = House::open().await;
+        house.add("Say hello", "bot", "").await;
+        house.until_it_is(1, "needs_review").await;
+        house.room.api.writes(ADA, GROUP, "/show 1");
+        wait_until("buttons", RUN, || house.room.api.button(GROUP, "Approve").is_some());
+        let (message, token) = house.room.api.button(GROUP, "Approve").expect("a button");
+        house = house
+            .dies_over(async |house: &House, shelf: &Shelf| {
+                let under = format!("{GROUP}/{message}");
+                let taken = redeem(shelf, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
+                assert!(taken.expect("read").is_ok());
+                if was_carried_out {
+                    let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}"));
+                    let all = json!({"commit": null});
+                    client.post::<_, serde_json::Value>("/v1/tasks/1/approve", &all).await.expect("approved");
+                }
+                house.room.api.presses_token(ADA, GROUP, message, &token)
+            })
+            .await;
+        house.room.until_said("#1 is approved at ");
+        house.room.until_heard();
+        house.until_it_is(1, "done").await;
+        assert_eq!(house.history("approved").await.len(), 1, "carried out before: {was_carried_out}");
+        // Somebody else's press of the same button is not that one.
+        house.room.api.presses_token(BOB, GROUP, message, &token);
+        let told = || {
+            let takes = house.room.api.takes("answerCallbackQuery");
+            takes.iter().any(|takes| takes["text"] == "it was pressed already, by 42")
+        };
+        wait_until("a word to the other", RUN, told);
+        house.close().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,8 +1,9 @@
 //! What the server knows: channels, messages, sessions, rates. Every rule of the service that a client can break is here.
 
 use super::{APPLICATION, CHANNEL, Fault, GUILD, Person, Session};
+use orch::adapters::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -10,6 +11,8 @@ use tokio::time::Instant;
 const RATE: (usize, Duration) = (5, Duration::from_secs(5));
 /// The longest message.
 const LONGEST: usize = 2000;
+/// Ids are times: milliseconds from here, and 22 bits.
+const BEGIN: i64 = 1_420_070_400_000;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +33,12 @@ pub struct Posted {
     pub edits: usize,
     /// The flags that it was sent with.
     pub flags: u64,
+    /// The message that it answers.
+    pub reply_to: Option<u64>,
+    /// The command that it answers.
+    pub command: Option<String>,
+    /// The files that a person sent with it, as Discord tells of them.
+    pub attached: Vec<Value>,
 }
 
 /// A request to the API.
@@ -43,9 +52,15 @@ pub struct Request {
     pub status: u16,
 }
 
+#[derive(Default)]
 struct Channel {
     name: String,
     parent: Option<u64>,
+    /// The person who speaks with the bot alone there.
+    direct: Option<u64>,
+    /// Who is told of what is said in a thread.
+    members: BTreeSet<u64>,
+    is_locked: bool,
     messages: Vec<Posted>,
     recent: VecDeque<Instant>,
     nonces: BTreeMap<String, u64>,
@@ -53,6 +68,7 @@ struct Channel {
 
 struct Interaction {
     channel: u64,
+    command: Option<String>,
     acknowledged: bool,
     messages: Vec<u64>,
 }
@@ -71,6 +87,20 @@ pub(super) struct Book {
     pub connections: usize,
     pub closing: Option<u16>,
     pub epoch: usize,
+    /// What every connection is told now, in place of a close.
+    pub order: Option<Value>,
+    /// Connections of before this number hear nothing and say nothing.
+    pub deaf: usize,
+    /// Identifying is answered with this code.
+    pub refuses: Option<u16>,
+    /// Sessions whose numbers are wrong.
+    pub spoiled: BTreeSet<String>,
+    /// How often somebody tried to identify.
+    pub attempts: usize,
+    /// How often a client has to tell that it is there, in milliseconds.
+    pub heartbeat: u64,
+    /// Roles, by person.
+    pub roles: BTreeMap<u64, Vec<u64>>,
     /// Files that people sent, by their addresses.
     pub kept: BTreeMap<String, Vec<u8>>,
     channels: BTreeMap<u64, Channel>,
@@ -80,13 +110,7 @@ pub(super) struct Book {
 
 impl Book {
     pub fn new(gateway_url: String) -> Self {
-        let channel = Channel {
-            name: "tasks".to_owned(),
-            parent: None,
-            messages: Vec::new(),
-            recent: VecDeque::new(),
-            nonces: BTreeMap::new(),
-        };
+        let channel = Channel { name: "tasks".to_owned(), ..Channel::default() };
         Self {
             gateway_url,
             requests: Vec::new(),
@@ -101,6 +125,13 @@ impl Book {
             connections: 0,
             closing: None,
             epoch: 0,
+            order: None,
+            deaf: 0,
+            refuses: None,
+            spoiled: BTreeSet::new(),
+            attempts: 0,
+            heartbeat: 41_250,
+            roles: BTreeMap::new(),
             kept: BTreeMap::new(),
             channels: BTreeMap::from([(CHANNEL, channel)]),
             interactions: BTreeMap::new(),
@@ -109,7 +140,9 @@ impl Book {
     }
 
     fn number(&mut self) -> u64 {
-        self.last += 1;
+        let now =
+            u64::try_from(SystemClock.now().as_millisecond() - BEGIN).expect("a time after Discord's beginning") << 22;
+        self.last = now.max(self.last + 1);
         self.last
     }
 
@@ -174,6 +207,9 @@ impl Book {
         }
         let nonce = body["nonce"].as_u64().map(|nonce| nonce.to_string()).or(body["nonce"].as_str().map(str::to_owned));
         let known = self.channels.get(&channel).ok_or(10_003_u64)?;
+        if known.is_locked {
+            return Err(50_083);
+        }
         if let Some(found) = nonce.as_ref().and_then(|nonce| known.nonces.get(nonce)) {
             // The same message again.
             let found = *found;
@@ -189,6 +225,9 @@ impl Book {
             files,
             edits: 0,
             flags: body["flags"].as_u64().unwrap_or_default(),
+            reply_to: None,
+            command: None,
+            attached: Vec::new(),
         };
         let known = self.channels.get_mut(&channel).ok_or(10_003_u64)?;
         known.messages.push(message.clone());
@@ -223,15 +262,49 @@ impl Book {
         if self.channels.contains_key(&message) {
             return Err(160_004);
         }
-        let thread = Channel {
-            name: name.to_owned(),
-            parent: Some(channel),
-            messages: Vec::new(),
-            recent: VecDeque::new(),
-            nonces: BTreeMap::new(),
-        };
+        let thread = Channel { name: name.to_owned(), parent: Some(channel), ..Channel::default() };
         self.channels.insert(message, thread);
         Ok(message)
+    }
+
+    /// Somebody is told of what is said in a thread.
+    pub fn join(&mut self, thread: u64, user: u64) -> Result<(), u64> {
+        let known = self.channels.get_mut(&thread).filter(|channel| channel.parent.is_some()).ok_or(10_003_u64)?;
+        known.members.insert(user);
+        Ok(())
+    }
+
+    pub fn members(&self, thread: u64) -> Vec<u64> {
+        self.channels.get(&thread).map(|channel| channel.members.iter().copied().collect()).unwrap_or_default()
+    }
+
+    /// Somebody deletes a channel or a thread.
+    pub fn remove(&mut self, channel: u64) {
+        self.channels.remove(&channel);
+    }
+
+    /// Somebody locks a thread.
+    pub fn lock(&mut self, thread: u64) {
+        if let Some(known) = self.channels.get_mut(&thread) {
+            known.is_locked = true;
+        }
+    }
+
+    /// The channel in which somebody speaks with the bot alone.
+    pub fn direct(&mut self, user: u64) -> u64 {
+        let there = self.channels.iter().find(|(_, channel)| channel.direct == Some(user)).map(|(id, _)| *id);
+        there.unwrap_or_else(|| {
+            let id = self.number();
+            let name = format!("person{user}");
+            self.channels.insert(id, Channel { name, direct: Some(user), ..Channel::default() });
+            id
+        })
+    }
+
+    /// The threads that are not put away.
+    pub fn active(&self) -> Vec<Value> {
+        let threads = self.channels.iter().filter(|(_, channel)| channel.parent.is_some());
+        threads.filter_map(|(id, _)| self.channel_json(*id)).collect()
     }
 
     pub fn channel_json(&self, id: u64) -> Option<Value> {
@@ -241,12 +314,20 @@ impl Book {
             value["type"] = json!(11);
             value["parent_id"] = json!(parent.to_string());
         }
+        if channel.direct.is_some() {
+            value = json!({ "id": id.to_string(), "type": 1, "recipients": [] });
+        }
+        value["last_message_id"] = json!(channel.messages.last().map(|message| message.id.to_string()));
         Some(value)
     }
 
     pub fn after(&self, channel: u64, message: u64) -> Vec<Value> {
         let later = self.messages(channel).into_iter().filter(|known| known.id > message);
-        later.map(|known| self.message_json(&known, &Person::new(known.author), None, self.reading)).collect()
+        // The newest first, as the real one has them.
+        let mut page: Vec<_> = later.take(100).collect();
+        page.reverse();
+        let told = |known: &Posted| self.message_json(known, &Person::new(known.author), known.reply_to, self.reading);
+        page.iter().map(told).collect()
     }
 
     /// A message as Discord tells it.
@@ -254,9 +335,9 @@ impl Book {
         let content = if reads || message.author == APPLICATION { message.text.as_str() } else { "" };
         let mut value = json!({
             "id": message.id.to_string(), "channel_id": message.channel.to_string(), "type": 0,
-            "author": user(who, message.author == APPLICATION), "content": content, "timestamp": "2026-03-01T10:00:00.000000+00:00",
+            "author": user(who, message.author == APPLICATION), "content": content, "timestamp": time_of(message.id),
             "edited_timestamp": null, "tts": false, "mention_everyone": false, "mentions": [], "mention_roles": [],
-            "attachments": [], "embeds": [], "pinned": false, "components": [], "flags": message.flags,
+            "attachments": message.attached, "embeds": [], "pinned": false, "components": [], "flags": message.flags,
         });
         if let Some(reply_to) = reply_to {
             value["type"] = json!(19);
@@ -287,14 +368,20 @@ impl Book {
             files: Vec::new(),
             edits: 0,
             flags: 0,
+            reply_to,
+            command: None,
+            attached: files.to_vec(),
         };
+        self.roles.insert(who.id, who.roles.clone());
+        let is_direct = self.channels.get(&channel).is_some_and(|channel| channel.direct.is_some());
         if let Some(known) = self.channels.get_mut(&channel) {
             known.messages.push(message.clone());
         }
         let mut data = self.message_json(&message, who, reply_to, true);
-        data["attachments"] = json!(files);
-        data["guild_id"] = json!(GUILD.to_string());
-        data["member"] = member(who);
+        if !is_direct {
+            data["guild_id"] = json!(GUILD.to_string());
+            data["member"] = member(who);
+        }
         self.happen("MESSAGE_CREATE", &data);
         id
     }
@@ -315,7 +402,9 @@ impl Book {
                 value["message"] = self.message_json(&known, &Person::new(APPLICATION), None, true);
             }
         }
-        self.interactions.insert(token.clone(), Interaction { channel, acknowledged: false, messages: Vec::new() });
+        let command = (kind == 2).then(|| told(&value["data"]));
+        let interaction = Interaction { channel, command, acknowledged: false, messages: Vec::new() };
+        self.interactions.insert(token.clone(), interaction);
         self.happen("INTERACTION_CREATE", &value);
         token
     }
@@ -373,14 +462,25 @@ impl Book {
             return Err(10_015);
         }
         let (channel, had) = (known.channel, known.messages.first().copied());
+        let command = known.command.clone().filter(|_| had.is_none());
         match (first, had) {
             (true, Some(message)) => self.edit(channel, message, body),
             (true, None) | (false, _) => {
                 let message = self.post(channel, body, files)?;
                 self.note_answer(token, message.id);
+                let all = self.channels.values_mut().flat_map(|channel| channel.messages.iter_mut());
+                all.filter(|posted| posted.id == message.id).for_each(|posted| posted.command.clone_from(&command));
                 Ok(message)
             }
         }
+    }
+
+    /// Everything that was said, as a person sees it.
+    pub fn transcript(&self) -> String {
+        let mut all: Vec<(&Channel, &Posted)> =
+            self.channels.values().flat_map(|channel| channel.messages.iter().map(move |one| (channel, one))).collect();
+        all.sort_by_key(|(_, message)| message.id);
+        all.into_iter().map(|(channel, message)| seen(channel, message)).collect()
     }
 
     pub fn answered(&self, token: &str) -> (bool, Vec<Posted>) {
@@ -389,6 +489,51 @@ impl Book {
         let messages = all.into_iter().filter(|message| known.messages.contains(&message.id)).collect();
         (known.acknowledged, messages)
     }
+}
+
+/// When something with this id was made.
+fn time_of(id: u64) -> String {
+    let millis = i64::try_from(id >> 22).expect("some milliseconds") + BEGIN;
+    let at = jiff::Timestamp::from_millisecond(millis).expect("a time");
+    at.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00").to_string()
+}
+
+/// A command as a person sees that somebody gave it.
+fn told(data: &Value) -> String {
+    let options = data["options"].as_array().into_iter().flatten();
+    let options = options.map(|one| {
+        format!(" {}:{}", one["name"].as_str().unwrap_or_default(), one["value"].as_str().unwrap_or_default())
+    });
+    format!("/{}{}", data["name"].as_str().unwrap_or_default(), options.collect::<String>())
+}
+
+fn seen(channel: &Channel, message: &Posted) -> String {
+    let who = if message.author == APPLICATION { "orch" } else { "Ada" };
+    let thread = channel.parent.map(|_| format!(" (thread {})", channel.name)).unwrap_or_default();
+    let command = message.command.as_ref().map(|command| format!("Ada used {command}\n")).unwrap_or_default();
+    let mut lines: Vec<String> =
+        shown(&message.text).lines().map(|line| format!("  {line}").trim_end().to_owned()).collect();
+    lines.extend(message.files.iter().map(|(name, text)| format!("  📎 {name} ({} bytes)", text.len())));
+    let buttons: Vec<String> = message.buttons.iter().map(|(label, _)| format!("[{label}]")).collect();
+    lines.extend((!buttons.is_empty()).then(|| format!("  {}", buttons.join(" "))));
+    format!("{command}{who}{thread}:\n{}\n", lines.join("\n"))
+}
+
+/// Without what takes the meaning of punctuation, and what nobody sees.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    let mut chars = text.chars().filter(|c| *c != '\u{200b}').peekable();
+    let mut is_block = false;
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' if !is_block && chars.peek().is_some_and(char::is_ascii_punctuation) => shown.extend(chars.next()),
+            c => shown.push(c),
+        }
+        if shown.ends_with("```") {
+            is_block = !is_block;
+        }
+    }
+    shown
 }
 
 fn buttons(components: &Value) -> Vec<(String, String)> {

@@ -10,8 +10,6 @@ use tokio_websockets::{CloseCode, Message, ServerBuilder, WebSocketStream};
 
 /// The intent to read what is written.
 const READING: u64 = 1 << 15;
-/// How often a client has to tell that it is there, in milliseconds.
-const HEARTBEAT: u64 = 41_250;
 
 /// Serves until it is dropped.
 pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
@@ -34,23 +32,37 @@ struct Connection {
     /// Events that were told.
     told: usize,
     epoch: usize,
+    /// See `Book::deaf`.
+    born: usize,
 }
 
 async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
-    let hello = json!({ "op": 10, "d": { "heartbeat_interval": HEARTBEAT } });
+    let hello = json!({ "op": 10, "d": { "heartbeat_interval": shared.book().heartbeat } });
     if send(&mut socket, &hello).await.is_err() {
         return;
     }
-    let mut connection = Connection { session: None, told: 0, epoch: shared.book().epoch };
+    let mut connection = {
+        let book = shared.book();
+        Connection { session: None, told: 0, epoch: book.epoch, born: book.deaf }
+    };
     loop {
         let news = shared.news.notified();
         tokio::pin!(news);
         news.as_mut().enable();
-        if let Some(code) = closing(&mut connection, shared) {
-            close(&mut socket, code).await;
-            return;
+        let is_deaf = shared.book().deaf != connection.born;
+        match ordered(&mut connection, shared) {
+            Some(Ordered::Close(code)) => {
+                close(&mut socket, code).await;
+                return;
+            }
+            Some(Ordered::Tell(order)) => {
+                if send(&mut socket, &order).await.is_err() {
+                    return;
+                }
+            }
+            None => {}
         }
-        if tell(&mut socket, &mut connection, shared).await.is_err() {
+        if !is_deaf && tell(&mut socket, &mut connection, shared).await.is_err() {
             return;
         }
         tokio::select! {
@@ -59,6 +71,9 @@ async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
                 let Some(Ok(message)) = message else { return };
                 let Some(text) = message.as_text() else { return };
                 let said: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+                if is_deaf {
+                    continue;
+                }
                 match hear(&said, &mut connection, shared) {
                     Ok(answers) => {
                         for answer in answers {
@@ -77,13 +92,22 @@ async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
     }
 }
 
-fn closing(connection: &mut Connection, shared: &Shared) -> Option<u16> {
+/// What a test wants of the connections that are open.
+enum Ordered {
+    Close(u16),
+    Tell(Value),
+}
+
+fn ordered(connection: &mut Connection, shared: &Shared) -> Option<Ordered> {
     let book = shared.book();
     if book.epoch == connection.epoch {
         return None;
     }
     connection.epoch = book.epoch;
-    book.closing
+    match &book.order {
+        Some(order) => Some(Ordered::Tell(order.clone())),
+        None => book.closing.map(Ordered::Close),
+    }
 }
 
 /// What a client says. An error is the code that the connection is closed with.
@@ -95,6 +119,10 @@ fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Ve
         Some(1) => Ok(vec![json!({ "op": 11 })]),
         Some(2 | 6) if !is_token => Err(4004),
         Some(2) => {
+            book.attempts += 1;
+            if let Some(code) = book.refuses {
+                return Err(code);
+            }
             let intents = data["intents"].as_u64().unwrap_or_default();
             if intents & READING != 0 && !book.reading {
                 return Err(4014);
@@ -116,6 +144,9 @@ fn hear(said: &Value, connection: &mut Connection, shared: &Shared) -> Result<Ve
         }
         Some(6) => {
             let name = data["session_id"].as_str().unwrap_or_default().to_owned();
+            if book.spoiled.contains(&name) {
+                return Err(4007);
+            }
             if !book.sessions.contains_key(&name) {
                 return Ok(vec![json!({ "op": 9, "d": false })]);
             }

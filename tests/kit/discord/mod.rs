@@ -189,10 +189,85 @@ impl Discord {
         if !resumable {
             book.sessions.clear();
         }
-        book.closing = Some(code);
+        if code == 4007 {
+            // Whoever goes on with the number that was wrong is told the same again.
+            book.spoiled = book.sessions.keys().cloned().collect();
+        }
+        (book.closing, book.order) = (Some(code), None);
         book.epoch += 1;
         drop(book);
         self.shared.tell();
+    }
+
+    fn order(&self, order: Value) {
+        let mut book = self.shared.book();
+        book.order = Some(order);
+        book.epoch += 1;
+        drop(book);
+        self.shared.tell();
+    }
+
+    /// Asks every connection to be opened anew.
+    pub fn ask_to_reconnect(&self) {
+        self.order(json!({ "op": 7, "d": null }));
+    }
+
+    /// Tells every connection that its session is none any more. `resumable`: it may be tried.
+    pub fn invalidate(&self, resumable: bool) {
+        if !resumable {
+            self.shared.book().sessions.clear();
+        }
+        self.order(json!({ "op": 9, "d": resumable }));
+    }
+
+    /// The connections that are open hear nothing and say nothing from now on, and stay open.
+    pub fn deafen(&self) {
+        self.shared.book().deaf += 1;
+    }
+
+    /// How often a client has to tell that it is there, in milliseconds; of connections from now on.
+    pub fn beats(&self, millis: u64) {
+        self.shared.book().heartbeat = millis;
+    }
+
+    /// Nobody who identifies is taken: they are answered with this code.
+    pub fn refuse(&self, code: Option<u16>) {
+        self.shared.book().refuses = code;
+    }
+
+    /// How often somebody tried to identify.
+    pub fn attempts(&self) -> usize {
+        self.shared.book().attempts
+    }
+
+    /// Somebody has these roles from now on.
+    pub fn has_roles(&self, who: &Person) {
+        self.shared.book().roles.insert(who.id, who.roles.clone());
+    }
+
+    /// The channel in which somebody speaks with the bot alone.
+    pub fn direct(&self, user: u64) -> u64 {
+        self.shared.book().direct(user)
+    }
+
+    /// Who is told of what is said in a thread.
+    pub fn members(&self, thread: u64) -> Vec<u64> {
+        self.shared.book().members(thread)
+    }
+
+    /// Somebody deletes a channel or a thread.
+    pub fn remove(&self, channel: u64) {
+        self.shared.book().remove(channel);
+    }
+
+    /// Somebody locks a thread.
+    pub fn lock(&self, thread: u64) {
+        self.shared.book().lock(thread);
+    }
+
+    /// Everything that was said, as a person sees it.
+    pub fn transcript(&self) -> String {
+        self.shared.book().transcript()
     }
 
     /// A message is deleted by somebody.

@@ -131,6 +131,19 @@ fn route(
                 Err(code) => Told::refused(400, code),
             }
         }
+        ("PUT", ["channels", thread, "thread-members", user]) => match book.join(id(thread), id(user)) {
+            Ok(()) => Told { status: 204, body: Value::Null, headers: Vec::new() },
+            Err(code) => Told::refused(404, code),
+        },
+        ("POST", ["users", "@me", "channels"]) => {
+            let channel = book.direct(body["recipient_id"].as_str().map(id).unwrap_or_default());
+            Told::ok(book.channel_json(channel).expect("a channel"))
+        }
+        ("GET", ["guilds", _, "threads", "active"]) => Told::ok(json!({ "threads": book.active(), "members": [] })),
+        ("GET", ["guilds", _, "members", user]) => match book.roles.get(&id(user)) {
+            Some(roles) => Told::ok(member(id(user), roles)),
+            None => Told::refused(404, 10_007),
+        },
         ("POST", ["interactions", _, token, "callback"]) => match book.acknowledge(token, body) {
             Ok(()) => Told { status: 204, body: Value::Null, headers: Vec::new() },
             Err(code) => Told::refused(if code == 40_060 { 400 } else { 404 }, code),
@@ -182,6 +195,16 @@ fn message(book: &mut Book, act: impl FnOnce(&mut Book) -> Result<Posted, u64>) 
         Err(code @ (10_003 | 10_008 | 10_015)) => Told::refused(404, code),
         Err(code) => Told::refused(400, code),
     }
+}
+
+fn member(user: u64, roles: &[u64]) -> Value {
+    let roles: Vec<String> = roles.iter().map(u64::to_string).collect();
+    let name = format!("person{user}");
+    json!({
+        "user": { "id": user.to_string(), "username": name, "discriminator": "0", "avatar": null, "bot": false },
+        "roles": roles, "deaf": false, "mute": false, "joined_at": "2026-01-01T00:00:00.000000+00:00", "flags": 0,
+        "nick": null, "avatar": null, "pending": false, "premium_since": null, "communication_disabled_until": null,
+    })
 }
 
 fn application() -> Value {

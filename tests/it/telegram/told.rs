@@ -1,0 +1,150 @@
+//! What a daemon shows in a Telegram chat over time: output that grows, through restarts and changes of the settings, and
+//! notices. The chat as a whole is `fixtures/rendered/telegram-notices.txt`.
+
+use super::{ADA, GROUP, quick};
+use crate::kit::golden;
+use crate::kit::sealed_box::SealedBox;
+use crate::kit::telegram::{BotApi, Seen, TOKEN};
+use crate::kit::wait::{RUN, wait_some, wait_until};
+use crate::kit::write_file;
+use std::path::PathBuf;
+
+/// Says a word as soon as there is a file of that name, and commits something at the end.
+const TALKS: &str = "#!/bin/sh
+cat > /dev/null
+echo first
+for word in second third fourth; do
+  while [ ! -e 'NOTES'/$word ]; do sleep 0.02; done
+  echo $word
+done
+echo work > work.txt && git add . && git commit -q -m work
+";
+
+/// A daemon that speaks in the group and obeys Ada, and an agent that says what it is let say.
+struct Told {
+    api: BotApi,
+    sealed: SealedBox,
+    notes: PathBuf,
+}
+
+impl Told {
+    fn open(more: &str) -> Self {
+        let (api, mut sealed) = (quick(), SealedBox::new());
+        sealed.set("TZ", "UTC");
+        let notes = sealed.root().join("notes");
+        sealed.program("talks", &TALKS.replace("NOTES", &notes.display().to_string()));
+        write_file(&sealed.orch_home().join("bot.token"), TOKEN);
+        sealed.config(&format!(
+            "agents: {{talks: {{kind: command, command: talks}}}}\nrouter: {{mode: round_robin, agents: [talks]}}\nworkflow: {{max_attempts: 1{more}}}\n\
+             channels: {{telegram: {{bot_token: 'file:bot.token', chat_id: '{GROUP}', allowed_users: ['{ADA}'], \
+             api_url: '{}'}}}}\n",
+            api.url()
+        ));
+        let repo = sealed.repo("shop");
+        sealed.orch_in(repo.dir(), ["init"]).ok();
+        sealed.serve();
+        let told = Self { api, sealed, notes };
+        told.until_it_listens(0);
+        told
+    }
+
+    fn until_it_listens(&self, before: usize) {
+        wait_until("it to listen", RUN, || self.api.calls("getMe") > before && self.api.calls("getUpdates") > 0);
+    }
+
+    fn let_say(&self, word: &str) {
+        write_file(&self.notes.join(word), "");
+    }
+
+    /// The message of the stream: there is one.
+    fn stream(&self) -> Option<Seen> {
+        let mut all = self.api.messages(GROUP).into_iter().filter(|seen| seen.text.starts_with("#1 Work\n"));
+        let first = all.next();
+        assert!(all.next().is_none(), "{:#?}", self.api.texts(GROUP));
+        first
+    }
+
+    fn until_shown(&self, words: &str) -> Seen {
+        wait_some(&format!("{words:?} in {:#?}", self.api.texts(GROUP)), RUN, || {
+            self.stream().filter(|seen| seen.text.contains(words))
+        })
+    }
+}
+
+#[test]
+fn a_stream_goes_on_in_its_message_through_changed_settings_a_restart_and_a_crash() {
+    let mut told = Told::open("");
+    told.sealed.orch(["add", "Work", "-l", "agent:talks"]).ok();
+    told.api.writes(ADA, GROUP, "/stream 1");
+    let message = told.until_shown("first").id;
+    let before = told.api.calls("getMe");
+    told.sealed.orch(["config", "set", "notifications.level", "errors_only"]).ok();
+    told.until_it_listens(before);
+    told.let_say("second");
+    assert_eq!(told.until_shown("second").id, message);
+    assert_eq!(told.sealed.stop_daemon().code, Some(0));
+    told.sealed.serve();
+    told.let_say("third");
+    assert_eq!(told.until_shown("third").id, message);
+    told.sealed.kill_daemon();
+    // It ends while nobody shows it.
+    told.let_say("fourth");
+    told.sealed.serve();
+    let ended = told.until_shown("■ done");
+    assert!(ended.id == message && ended.text.contains("fourth"), "{}", ended.text);
+    // It had its last word: nothing of it goes on.
+    told.sealed.stop_daemon();
+    let edits = told.stream().expect("there").edits;
+    let before = told.api.calls("getMe");
+    told.sealed.serve();
+    told.until_it_listens(before);
+    told.sealed.orch(["notify", "a mark"]).ok();
+    wait_until("a mark", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("a mark")));
+    assert_eq!(told.stream().expect("there").edits, edits);
+    told.sealed.finish();
+}
+
+#[test]
+fn nobody_sees_more_of_a_stream_who_may_not_speak_any_more() {
+    let mut told = Told::open("");
+    told.sealed.orch(["add", "Work", "-l", "agent:talks"]).ok();
+    told.api.writes(ADA, GROUP, "/stream 1");
+    told.until_shown("first");
+    told.sealed.stop_daemon();
+    told.sealed.orch(["config", "set", "channels.telegram.allowed_users", "[]"]).ok();
+    told.sealed.serve();
+    told.sealed.orch(["notify", "a mark"]).ok();
+    wait_until("a mark", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("a mark")));
+    told.let_say("second");
+    told.let_say("third");
+    told.let_say("fourth");
+    wait_until("its end", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("#1 Work (shop) is done")));
+    assert!(!told.stream().expect("there").text.contains("second"));
+    told.sealed.finish();
+}
+
+#[test]
+fn a_chat_with_notices_and_a_stream_is_as_it_is_kept() {
+    let told = Told::open(", review: human");
+    told.api.writes(ADA, GROUP, "/add Work");
+    wait_until("the task", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("#1 is added")));
+    told.api.writes(ADA, GROUP, "/stream 1");
+    told.until_shown("first");
+    for word in ["second", "third", "fourth"] {
+        told.let_say(word);
+    }
+    told.until_shown("■ needs_review");
+    wait_until("buttons", RUN, || told.api.button(GROUP, "Approve").is_some());
+    told.api.presses(ADA, GROUP, "Show diff");
+    wait_until("the diff", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("+work")));
+    told.api.presses(ADA, GROUP, "Request changes");
+    wait_until("the question", RUN, || {
+        told.api.texts(GROUP).iter().any(|text| text.contains("What is to be different"))
+    });
+    told.api.writes(ADA, GROUP, "/approve 1");
+    wait_until("the end", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("#1 Work (shop) is done")));
+    wait_until("the answer", RUN, || told.api.texts(GROUP).iter().any(|text| text.contains("#1 is approved")));
+    let seen = golden::steady(&told.api.transcript(GROUP), told.sealed.root());
+    golden::assert_is("telegram-notices.txt", &seen.replace("it is in_review now", "it is done now"));
+    told.sealed.finish();
+}
