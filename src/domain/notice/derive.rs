@@ -2,6 +2,7 @@
 
 use super::{About, Notice, NoticeKind};
 use crate::domain::channel::{Button, ChannelKind, Press};
+use crate::domain::count;
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
@@ -184,7 +185,12 @@ fn class_of(text: &str) -> Option<FailureClass> {
 fn finished(text: &str, task: &Task) -> String {
     let mut told = text.to_owned();
     if let Some(evidence) = &task.evidence {
-        told.push_str(&format!("; +{} −{} in {} files", evidence.insertions, evidence.deletions, evidence.files));
+        told.push_str(&format!(
+            "; +{} −{} in {}",
+            evidence.insertions,
+            evidence.deletions,
+            count::of(evidence.files, "file")
+        ));
     }
     if let Some(cost) = task.cost {
         told.push_str(&format!("; ${:.2}", cost.dollars()));

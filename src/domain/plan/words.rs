@@ -75,6 +75,13 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         Some(until) => format!("orch looks again at {until}; {now}"),
         None => format!("{what}; {now}"),
     };
+    let for_all = |what: &str| {
+        let sooner = format!("{what}, and `orch breaker reset agent:NAME` lets all that wait for it go on");
+        match hold.until {
+            Some(until) => format!("orch looks again at {until}; sooner: {sooner}; {now}"),
+            None => format!("{sooner}; {now}"),
+        }
+    };
     match hold.reason {
         HoldReason::Slots | HoldReason::AgentSlots | HoldReason::ProjectSlots => {
             format!("it starts when one of them ends; {now}")
@@ -115,9 +122,9 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         HoldReason::BaseDirty => timed("commit the changes or put them away"),
         HoldReason::Backoff => timed("it goes on after the pause"),
         HoldReason::RateLimited | HoldReason::Overloaded | HoldReason::Network => timed("it goes on when that is over"),
-        HoldReason::Auth => timed("log in"),
-        HoldReason::Budget => timed("add credit"),
-        HoldReason::Agent => timed("install the agent, or name another one"),
+        HoldReason::Auth => for_all("log in"),
+        HoldReason::Budget => for_all("add credit"),
+        HoldReason::Agent => for_all("install the agent, or name another one"),
     }
 }
 
