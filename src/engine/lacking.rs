@@ -95,7 +95,7 @@ impl Engine {
             is_empty: doc.is_empty(),
             is_cut: news.is_unended || self.ends_broken_off(doc, &open),
         };
-        let suspicion = lack.suspicion();
+        let suspicion = lack.suspicion().or_else(|| self.still(&open, &settled));
         let is_odd = suspicion.is_some() || news.is_unended;
         let lacks_some = !open.is_empty() || !settled.is_empty();
         let since = self.file.doubted_since(is_odd || lacks_some, news.saved, now);
@@ -109,6 +109,14 @@ impl Engine {
         let told = suspicion.map(|suspicion| self.told(suspicion, &lack, &open));
         self.file.lacks(if told.is_some() { open.into_iter().chain(settled).collect() } else { vec![] });
         told.map(Held::Told)
+    }
+
+    /// A file that was not believed lacks all that it lacked then: whatever became of the tasks meanwhile, and however few of
+    /// them count now, only a save that brings some of them back or a person's word ends that.
+    fn still(&self, open: &[TaskId], settled: &[TaskId]) -> Option<Suspicion> {
+        let told = self.file.lacking();
+        let lacks_all = told.iter().all(|id| open.contains(id) || settled.contains(id));
+        (!told.is_empty() && !open.is_empty() && lacks_all).then_some(Suspicion::Most)
     }
 
     /// The last entry has lost its end, and what is lacking came after it.

@@ -377,10 +377,8 @@ fn garbled(error: &DeserializeBodyError) -> Refusal {
 
 /// Discord's own code of an error.
 fn code_of(error: &twilight_http::Error) -> Option<u64> {
-    match error.kind() {
-        ErrorType::Response { error: ApiError::General(error), .. } => Some(error.code),
-        _ => None,
-    }
+    let ErrorType::Response { error: ApiError::General(error), .. } = error.kind() else { return None };
+    Some(error.code)
 }
 
 /// What an error comes to. The codes are those of Discord's documentation ("JSON error codes").

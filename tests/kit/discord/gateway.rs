@@ -55,12 +55,8 @@ async fn converse(mut socket: WebSocketStream<TcpStream>, shared: &Shared) {
                 close(&mut socket, code).await;
                 return;
             }
-            Some(Ordered::Tell(order)) => {
-                if send(&mut socket, &order).await.is_err() {
-                    return;
-                }
-            }
-            None => {}
+            Some(Ordered::Tell(order)) if send(&mut socket, &order).await.is_err() => return,
+            Some(Ordered::Tell(_)) | None => {}
         }
         if !is_deaf && tell(&mut socket, &mut connection, shared).await.is_err() {
             return;
