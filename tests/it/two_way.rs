@@ -237,6 +237,30 @@ fn an_empty_lost_or_cut_file_gives_nothing_up_and_a_person_decides() {
 }
 
 #[test]
+fn a_file_that_is_held_for_what_it_lacks_is_no_edit_because_a_task_is_taken_up_again() {
+    let mut sealed = with_three();
+    sealed.serve();
+    sealed.orch(["task", "add", "Four"]).ok();
+    sealed.orch(["task", "cancel", "4"]).ok();
+    wait_until("its line", SOON, || sealed.read_tasks().contains("status: cancelled"));
+    let whole = sealed.read_tasks();
+    let (two, three) = (whole.find("  - id: 2").expect("there"), whole.find("  - id: 3").expect("there"));
+    let four = whole.find("  - id: 4").expect("there");
+    sealed.write_tasks(&format!("{}{}", &whole[..two], &whole[three..four]));
+    wait_until("the problem", SOON, || problems(&sealed).contains("lacks 2 of 4"));
+    // Of the two that are lacking, one is written again by itself now: that tells nothing about the other.
+    sealed.orch(["task", "retry", "4"]).ok();
+    sealed.orch(["task", "add", "Five"]).ok();
+    let held = problems(&sealed);
+    assert!(held.contains("tasks.yml lacks"), "{held}");
+    assert_eq!(status(&sealed, 2), "new");
+    sealed.write_tasks(&whole);
+    wait_until("no problem", SOON, || problems(&sealed) == "[]");
+    assert_eq!(status(&sealed, 2), "new");
+    sealed.finish();
+}
+
+#[test]
 fn what_is_decided_while_a_file_may_still_be_saved_is_about_all_that_it_lacks() {
     let mut sealed = with_three();
     sealed.serve();
