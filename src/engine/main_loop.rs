@@ -37,6 +37,9 @@ use tokio_util::sync::CancellationToken;
 
 /// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
 const INPUTS_PER_TURN: usize = 256;
+/// How often one turn plans at most. Each time something begins, and what is left to begin gets less; tasks that wait for a
+/// reviewer may each need one.
+const ROUNDS: usize = 32;
 /// The longest time between two looks while agents run.
 const WATCHFUL: Duration = Duration::from_secs(2);
 
@@ -437,7 +440,7 @@ impl Engine {
 
     /// Plans until nothing new begins by rule alone, so that one turn takes a task from new to started.
     fn plan_and_begin(&mut self, turn: &mut Turn, now: Timestamp) {
-        for _ in 0..4 {
+        for _ in 0..ROUNDS {
             let mut present = self.make_plan(now);
             if present.wants_room && self.look_at_machine(now) {
                 present = self.make_plan(now);
