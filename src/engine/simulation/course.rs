@@ -291,8 +291,12 @@ impl<'a> Course<'a> {
         let (doors, loaded, archive) = (Arc::clone(&self.doors), self.stored.load(), Arc::new(self.stored.clone()));
         let (mut engine, _) =
             Engine::new(doors, loaded, archive, self.settings.clone(), Mode::Serve, Signals::default());
-        let gone = Arc::clone(&self.outside.dir_gone);
-        engine.dir_exists = Box::new(move |_| !gone.load(Ordering::Relaxed));
+        let (gone, seen) = (Arc::clone(&self.outside.dir_gone), Arc::clone(&self.outside.dir_seen_gone));
+        engine.dir_exists = Box::new(move |_| {
+            let is_gone = gone.load(Ordering::Relaxed);
+            seen.store(is_gone, Ordering::Relaxed);
+            !is_gone
+        });
         self.engine = Some(engine);
         self.inputs = vec![Input::Files, Input::Wake];
         self.new_settings = false;

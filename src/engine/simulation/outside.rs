@@ -59,6 +59,9 @@ pub struct Outside {
     pub agents: BTreeMap<RunId, Agent>,
     pub outages: BTreeMap<&'static str, Outage>,
     pub dir_gone: Arc<AtomicBool>,
+    /// What the engine found when it last looked: a disk may be full for longer than the directory is gone, and what was
+    /// planned before is stored after that.
+    pub dir_seen_gone: Arc<AtomicBool>,
     /// Runs whose work was found good.
     pub accepted: BTreeSet<RunId>,
     /// Runs whose work was to be reviewed, and whether that was approved.
@@ -87,6 +90,7 @@ impl Outside {
             agents: BTreeMap::new(),
             outages: BTreeMap::new(),
             dir_gone: Arc::default(),
+            dir_seen_gone: Arc::default(),
             accepted: BTreeSet::new(),
             reviewed: BTreeMap::new(),
             heads: BTreeMap::new(),

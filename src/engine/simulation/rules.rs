@@ -435,7 +435,7 @@ fn ends(
         HoldReason::Dependency => {
             task.spec.depends_on.iter().any(|other| engine.world.status(*other) != Some(Status::Done))
         }
-        HoldReason::MissingDir => outside.dir_gone.load(std::sync::atomic::Ordering::Relaxed),
+        HoldReason::MissingDir => outside.dir_seen_gone.load(std::sync::atomic::Ordering::Relaxed),
         HoldReason::NoProject => task.spec.dir.is_none(),
         HoldReason::InvalidEntry => engine.world.invalid.contains_key(&id),
         HoldReason::Breaker => engine.world.breakers.values().any(|one| one.state_name() == StateName::HalfOpen),
