@@ -254,6 +254,8 @@ impl Engine {
             at_hand.filter(|task| task.file.is_written()).cloned().partition(is_numbered);
         if let ([task], [entry]) = (&lacking[..], &without[..])
             && !task.status().is_final()
+            // In a file that is held for what it lacks, an entry more is a new one.
+            && !self.file.lacking().contains(&task.id)
         {
             return BTreeMap::from([(entry.index, task.id)]);
         }

@@ -12,11 +12,9 @@ mod threads;
 
 use super::chat::Refusal;
 use super::conversation::buttons::LISTED;
-use super::conversation::live::{Stage, follow};
 use super::conversation::shelf::Shelf;
-use super::conversation::told;
 use super::health::{Health, Way};
-use super::streams::{Shown, Streams, is_lost};
+use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
@@ -209,29 +207,9 @@ impl Discord {
     ) {
         let (desk, client, discord) = (self.0.desk.clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let streams = &discord.0.streams;
-            let mut is_taken = true;
-            let followed = follow(&client, task, &stop, now, |saying, stage| {
-                is_taken = desk.show(key, chat, saying, stage);
-                if !is_taken && stage == Stage::Grows {
-                    stop.cancel();
-                    desk.answer(chat, told::about(task, "Too many streams are open: /stop ends them."));
-                }
-            });
-            let done = tokio::select! {
-                biased;
-                // It goes on where this was left.
-                () = streams.left() => return,
-                done = followed => done,
-            };
-            let is_lost = done.as_ref().is_err_and(is_lost);
-            if let Some(error) = done.err().filter(|error| !error.is_of_an_engine_that_left()) {
-                desk.answer(chat, told::refused(&error, None));
-            }
-            if is_lost || !is_taken {
-                streams.over(key).await;
-            }
-            streams.ended(chat, task, key);
+            let show = |saying, stage| desk.show(key, chat, saying, stage);
+            let answer = |saying| desk.answer(chat, saying);
+            discord.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }
 

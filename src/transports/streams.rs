@@ -3,9 +3,13 @@
 //! the settings or a crash, goes on in the same message.
 
 use super::conversation::Stop;
+use super::conversation::live::{Stage, follow};
 use super::conversation::shelf::Shelf;
-use crate::api::client::ClientError;
+use super::conversation::told;
+use crate::adapters::clock::{Clock, SystemClock};
+use crate::api::client::{Client, ClientError};
 use crate::api::error::ErrorCode;
+use crate::domain::channel::Saying;
 use crate::domain::ids::TaskId;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -79,7 +83,7 @@ pub async fn over(shelf: &Shelf, key: u64) {
 }
 
 /// The task of a stream is not there, and will not be.
-pub fn is_lost(error: &ClientError) -> bool {
+fn is_lost(error: &ClientError) -> bool {
     matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound)
 }
 
@@ -153,8 +157,48 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         over(&self.shelf, key).await;
     }
 
+    /// Shows the output of a task until its last word, or until nobody shows streams here any more. `show` says whether
+    /// there is room for it.
+    pub async fn run(
+        &self,
+        (key, stop): (u64, CancellationToken),
+        (chat, task): (C, TaskId),
+        client: &Client,
+        mut show: impl FnMut(Saying, Stage) -> bool,
+        answer: impl Fn(Saying),
+    ) {
+        let mut is_taken = true;
+        let followed = follow(
+            client,
+            task,
+            &stop,
+            || SystemClock.now(),
+            |saying, stage| {
+                is_taken = show(saying, stage);
+                if !is_taken && stage == Stage::Grows {
+                    stop.cancel();
+                    answer(told::about(task, "Too many streams are open: /stop ends them."));
+                }
+            },
+        );
+        let done = tokio::select! {
+            biased;
+            // It goes on where this was left.
+            () = self.left() => return,
+            done = followed => done,
+        };
+        let is_lost = done.as_ref().is_err_and(is_lost);
+        if let Some(error) = done.err().filter(|error| !error.is_of_an_engine_that_left()) {
+            answer(told::refused(&error, None));
+        }
+        if is_lost || !is_taken {
+            self.over(key).await;
+        }
+        self.ended(chat, task, key);
+    }
+
     /// It has ended.
-    pub fn ended(&self, chat: C, task: TaskId, key: u64) {
+    fn ended(&self, chat: C, task: TaskId, key: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.get(&(chat, task)).is_some_and(|(known, _)| *known == key) {
             open.remove(&(chat, task));
@@ -167,7 +211,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
     }
 
     /// Until that is so.
-    pub async fn left(&self) {
+    async fn left(&self) {
         self.leaving.cancelled().await;
     }
 
