@@ -33,7 +33,7 @@ test:
 	ORCH_TEST_CLIS="$$(scripts/install-agent-clis)" cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS) $(ARGS)
 
 # Fresh seeds for a minute, or one seed again: make simulate SEED=7; FROM=7 takes those from there on (SEEDS=100 so many), WORLDS=clocks only
-# clocks that jump. PROFILE=fast gets through many times as many.
+# clocks that jump, WORLDS=years a year or two with little to do. PROFILE=fast gets through many times as many.
 SECONDS ?= 60
 SEEDS ?=
 PROFILE ?= dev

@@ -43,6 +43,9 @@ const WAKE_SOCKET: &str = "wake.sock";
 const SHARE: u64 = 3;
 /// How long requests that are under way may take when the engine leaves.
 const DRAIN: std::time::Duration = std::time::Duration::from_millis(500);
+/// How long what works beside the engine may take to end: answers that wait for the pace of a chat are said meanwhile.
+/// With nothing to say it ends at once, so that nobody waits for the next daemon.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(2);
 /// How long a command waits for an engine that is just starting or leaving.
 const HANDOVER: std::time::Duration = std::time::Duration::from_secs(10);
 
@@ -367,16 +370,21 @@ async fn part(home: &Home, journal: &Journal, farewell: Farewell) -> Farewell {
 
 /// Lets requests that are under way be answered.
 async fn drain(server: JoinHandle<()>) {
-    let abort = server.abort_handle();
-    if tokio::time::timeout(DRAIN, server).await.is_err() {
-        abort.abort();
+    end_by(tokio::time::Instant::now() + DRAIN, server).await;
+}
+
+/// Lets what works beside the engine say its last words, all at the same time.
+async fn drain_all(services: Vec<JoinHandle<()>>) {
+    let deadline = tokio::time::Instant::now() + LAST_WORDS;
+    for service in services {
+        end_by(deadline, service).await;
     }
 }
 
-/// The same for what works beside the engine.
-async fn drain_all(services: Vec<JoinHandle<()>>) {
-    for service in services {
-        drain(service).await;
+async fn end_by(deadline: tokio::time::Instant, work: JoinHandle<()>) {
+    let abort = work.abort_handle();
+    if tokio::time::timeout_at(deadline, work).await.is_err() {
+        abort.abort();
     }
 }
 

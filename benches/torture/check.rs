@@ -1,6 +1,7 @@
 //! What must hold after every trial, whatever was done to orch: the promises of `docs/reliability.md`, looked at from
 //! outside, when orch has come to rest and no daemon runs.
 
+use crate::kit::wait::{self, SOON};
 use crate::row::{Broken, Findings, finding};
 use crate::shop::{Ends, Job, MARKS, Shop};
 use rusqlite::{Connection, OpenFlags};
@@ -24,6 +25,9 @@ pub struct Allowed {
 /// Everything. Call it when no daemon runs.
 pub fn all(shop: &Shop, jobs: &[Job], allowed: Allowed) -> Findings {
     let mut found = Vec::new();
+    // A process that was killed may have asked tmux for its version just before: that answers into nothing, and ends.
+    let asks = |line: &String| line.ends_with("tmux -V");
+    wait::poll(SOON, || (!shop.left_behind().iter().any(asks)).then_some(()));
     let left = shop.left_behind();
     if !left.is_empty() {
         found.push(finding(Broken::Lost, format!("processes are left behind: {left:?}")));

@@ -79,7 +79,9 @@ fn main() -> ExitCode {
     if told("POINT").is_none() && (size == Size::Full || args.iter().any(|arg| arg == "--bless")) {
         table::bless(&rows);
     }
-    ExitCode::from(u8::from(rows.iter().filter_map(|(_, line)| line.as_ref()).any(|line| line.red)))
+    let broken: Vec<String> = rows.iter().filter_map(|(_, line)| line.as_ref()).flat_map(Line::broken).collect();
+    broken.iter().for_each(|found| table::tell(found));
+    ExitCode::from(u8::from(!broken.is_empty()))
 }
 
 fn is(row: &Row, name: &str) -> bool {

@@ -4,7 +4,7 @@
 use crate::kit::process::{Program, Ran, Running};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::SealedBox;
-use crate::kit::wait::{self, SOON};
+use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::write_file;
 use crate::row::{Broken, Findings, finding};
 use rustix::process::{Pid, Signal, kill_process};
@@ -193,6 +193,14 @@ impl Shop {
     pub fn worktrees(&self) -> Vec<PathBuf> {
         let base = self.sealed.orch_home().join("worktrees/shop/orch");
         std::fs::read_dir(base).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
+    /// A daemon that has read so many tasks: before that, there is nothing to ask about them.
+    pub fn serves(&self, count: usize) -> Running {
+        let daemon = self.orch_program().args(["serve"]).start();
+        let listed = || self.json(["task", "list", "--json"]).as_array().map_or(0, Vec::len);
+        wait::wait_until("the tasks of the file", RUN, || listed() == count);
+        daemon
     }
 
     /// How all tasks stand, in short.

@@ -1,7 +1,7 @@
 //! The table that is printed, and its place in `docs/reliability.md`.
 
 use crate::page::{Entry, renewed};
-use crate::row::{Broken, Row, Size, Tally};
+use crate::row::{Broken, Findings, Row, Size, Tally};
 use std::path::Path;
 
 /// What came of a row.
@@ -17,8 +17,8 @@ pub struct Outcome<'a> {
 /// A line of the table.
 pub struct Line {
     cells: [String; 10],
-    /// Something was broken.
-    pub red: bool,
+    /// What was broken.
+    findings: Findings,
 }
 
 /// The titles.
@@ -46,8 +46,14 @@ impl Line {
                 told(|outcome| outcome.seconds.to_string()),
                 last.join("; "),
             ],
-            red: outcome.is_some_and(|outcome| !outcome.tally.findings.is_empty()),
+            findings: outcome.map(|outcome| outcome.tally.findings.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Each broken promise in a line, with its row. Whoever reads only the end of a long log finds them there.
+    pub fn broken(&self) -> impl Iterator<Item = String> {
+        let id = &self.cells[0];
+        self.findings.iter().map(move |found| format!("{id}: {:?}: {}", found.broken, found.text))
     }
 
     /// As a line of Markdown, without a line feed.

@@ -10,7 +10,7 @@ mod tests;
 
 pub use digest::Digest;
 pub use exchange::{WriteError, Written, dangling_link, exchange_append, exchange_merged, exchange_write};
-pub use leftovers::{clear_cut_off, reclaim_late};
+pub use leftovers::{clear_cut_off, reclaim_late, set_aside};
 
 use super::crash::point;
 use jiff::Timestamp;

@@ -22,6 +22,7 @@ pub mod rest;
 pub mod route;
 pub mod rulings;
 pub mod set_models;
+pub mod settings;
 pub mod status;
 pub mod stream;
 pub mod switches;

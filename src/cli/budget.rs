@@ -80,8 +80,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             link.close().await?;
             show(&record, &page::recorded(&record), context)
         }
-        Command::Configure(account) => configure::account(&account, context),
-        Command::ConfigurePeriod(period) => configure::period(&period, context),
+        Command::Configure(account) => configure::account(&account, context).await,
+        Command::ConfigurePeriod(period) => configure::period(&period, context).await,
     }
 }
 

@@ -39,7 +39,7 @@ enum Command {
         /// Its dotted key
         key: String,
     },
-    /// Change one setting in config.yml; comments and layout stay
+    /// Change one setting in config.yml; comments and layout stay, a daemon takes it over at once
     Set(set::Args),
     /// List ready-made settings of routing, or put one into force: save-money, max-quality, balanced, testing
     Preset(preset::Args),
@@ -57,8 +57,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Validate => validate_files(context).await,
         Command::Show { origin } => show(origin, context).await,
         Command::Get { key } => get(&key, context).await,
-        Command::Set(args) => set::run(&args, context),
-        Command::Preset(args) => preset::run(&args, context),
+        Command::Set(args) => set::run(&args, context).await,
+        Command::Preset(args) => preset::run(&args, context).await,
         Command::Schema { project } => {
             let file = if project { FileKind::Project } else { FileKind::Global };
             context.ui.pretty_json(&json_schema(file))?;

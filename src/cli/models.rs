@@ -14,17 +14,19 @@ use super::runtime::alone;
 use super::settings;
 use super::ui::time::Now;
 use crate::adapters::probes;
+use crate::api::budget::BudgetView;
 use crate::api::models::{ModelView, ResolutionView};
 use crate::api::set_models::SetModelView;
 use crate::api::status::StatusView;
 use crate::config::Config;
 use crate::domain::availability::Probe;
+use crate::domain::budget::Level;
 use crate::domain::catalog::{Capability, Model, ModelRef};
 use crate::domain::resolve::{Mode, Needs, ResolveError, Tag, Trouble, needs_of};
 use crate::domain::router::nearest;
 use crate::engine::{ModelBook, reach, samples_beside};
 use clap::Subcommand;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Arguments of `orch models`.
 #[derive(Debug, clap::Args)]
@@ -187,7 +189,10 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             let mut stand = Stand::look(context)?;
             stand.book.selection.mode = mode.unwrap_or(stand.book.selection.mode);
             let needs = Needs { capabilities: require.into_iter().collect(), min_context, ..Needs::default() };
-            resolve(&stand, &reference.join(" "), &needs, context)
+            alone(async move {
+                stand.book.selection.paid_ahead = paid_ahead(&stand.config, context).await?;
+                resolve(&stand, &reference.join(" "), &needs, context)
+            })
         }
         Command::Compare { references } => alone(compare::run(Stand::look(context)?, &references, context)),
         Command::Set { model, of } => alone(set::run(Some(model), of, context)),
@@ -227,6 +232,19 @@ async fn decided(context: &Context) -> Result<Option<StatusView>, CliError> {
     let Some(client) = context.setup()?.connect().await else { return Ok(None) };
     // It says more than models; one that is leaving says nothing, and the list is whole without it.
     Ok(client.get("/v1/status").await.ok())
+}
+
+/// Accounts that are paid in advance, with something left. It is looked up only where there is such an agreement.
+async fn paid_ahead(config: &Config, context: &Context) -> Result<BTreeSet<String>, CliError> {
+    let rules = config.budget.rules();
+    if !rules.accounts.keys().any(|name| rules.has_period(name)) {
+        return Ok(BTreeSet::new());
+    }
+    let mut link = context.link().await?;
+    let view: BudgetView = link.get("/v1/budget").await?;
+    link.leave().await?;
+    let accounts = view.accounts.into_iter().filter(|one| one.standing.level == Level::Ok);
+    Ok(accounts.map(|one| one.name).filter(|name| rules.has_period(name)).collect())
 }
 
 fn resolve(stand: &Stand, reference: &str, needs: &Needs, context: &Context) -> Result<Exit, CliError> {

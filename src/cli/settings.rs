@@ -4,12 +4,17 @@ use super::context::Context;
 use super::error::CliError;
 use super::repository::is_top;
 use crate::adapters::fs::{self, FsError};
+use crate::api::settings::ReloadView;
 use crate::config::home::Home;
 use crate::config::layers::{Layer, Loaded, load};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// Name of a project's file.
 pub const PROJECT_FILE: &str = ".orch.yml";
+/// How long a daemon is given to take over what was written.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// The largest configuration file that is read, in bytes.
 const LARGEST: usize = 1 << 20;
 
@@ -20,6 +25,18 @@ pub fn text_of(path: &Path) -> Result<Option<String>, FsError> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// Has a daemon, if one runs, take over what was written, so that it holds for the next command. What cannot be told to it,
+/// it finds by itself a moment later.
+pub async fn tell_daemon(context: &Context) -> Result<(), CliError> {
+    let Some(client) = context.setup()?.connect().await else { return Ok(()) };
+    let told = client.post::<_, ReloadView>("/v1/settings/reload", &serde_json::Value::Null);
+    match timeout(PATIENCE, told).await {
+        Ok(Ok(view)) => view.problems.iter().for_each(|problem| context.ui.warning(problem)),
+        Ok(Err(_)) | Err(_) => context.ui.note("the daemon takes it over as soon as it sees the file"),
+    }
+    Ok(())
 }
 
 /// What is said everywhere but in a project.

@@ -175,6 +175,12 @@ impl Rules {
         self.accounts.is_empty() && self.per_day.is_none() && self.per_project.is_none()
     }
 
+    /// Whether an account is paid in advance for a period that is known.
+    pub fn has_period(&self, account: &str) -> bool {
+        let terms = self.accounts.get(account).map(|account| &account.terms);
+        matches!(terms, Some(Terms::Subscription { period: Some(_) }))
+    }
+
     /// The first day of which anything has to be known on `today`.
     pub fn since(&self, today: Date) -> Date {
         let starts = self.accounts.values().filter_map(|account| match &account.terms {

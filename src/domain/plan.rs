@@ -138,7 +138,8 @@ impl Plan {
 pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
     let tally = Tally::new(snapshot.room, snapshot.projects, now);
     let ground = Ground::new(&snapshot.room.meetings, snapshot.tasks, snapshot.projects);
-    let (plan, runnable, parts) = (Plan::default(), Vec::new(), BTreeMap::new());
+    let holds = Vec::with_capacity(snapshot.tasks.len());
+    let (plan, runnable, parts) = (Plan { holds, ..Plan::default() }, Vec::new(), BTreeMap::new());
     let batches = Batches::new(snapshot.batches, snapshot.projects);
     let stalled = Vec::new();
     let mut planner = Planner { snapshot, now, plan, runnable, stalled, tally, ground, batches, parts };
@@ -292,9 +293,12 @@ impl<'a> Planner<'a> {
 
     /// Dependencies come before everything else: they decide the status.
     fn unmet(&self, task: &Task) -> Option<BlockedOn> {
-        let open = |id: &&TaskId| self.snapshot.status(**id) != Some(Status::Done);
-        let tasks: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
+        let tasks: Vec<TaskId> = self.awaited(task).collect();
         (!tasks.is_empty()).then_some(BlockedOn::Dependencies { tasks })
+    }
+
+    fn awaited<'t>(&self, task: &'t Task) -> impl Iterator<Item = TaskId> + use<'_, 't> {
+        task.spec.depends_on.iter().copied().filter(|id| self.snapshot.status(*id) != Some(Status::Done))
     }
 
     fn look_new(&mut self, task: &Task, not_before: Option<Timestamp>) {
@@ -389,6 +393,10 @@ impl<'a> Planner<'a> {
 
     fn look_blocked(&mut self, task: &Task, on: &BlockedOn) {
         let now_on = match on {
+            // As it was, like thousands of others.
+            BlockedOn::Dependencies { tasks } if !tasks.is_empty() && self.awaited(task).eq(tasks.iter().copied()) => {
+                return self.hold(task.id, blocked_hold(on));
+            }
             BlockedOn::Dependencies { .. } => self.unmet(task),
             BlockedOn::Children { tasks } => {
                 if let Some(part) = self.failed(task, tasks) {

@@ -2,6 +2,7 @@
 //! touched outside: the job that does it follows from the stored state.
 
 use super::main_loop::Engine;
+use super::settings::directory_of;
 use super::world::Turn;
 use crate::agents::api;
 use crate::domain::agent_model::{Misfit, Named};
@@ -125,13 +126,13 @@ impl Engine {
     }
 
     /// The model that a person has said beside the route, and where.
-    fn model_said(&self, task: &Task, route: &RouteResult) -> Option<(String, String)> {
+    pub(super) fn model_said(&self, task: &Task, route: &RouteResult) -> Option<(String, String)> {
         if let Some(model) = &task.next_model {
             return Some((model.clone(), format!("{model} was asked for with a message")));
         }
         // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
         let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
-        let dir = self.dir_of(task.id);
+        let dir = directory_of(task, &self.world.projects).ok();
         let set = self.set_models.of(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
         Some((set.model.clone(), set.told()))
     }

@@ -19,16 +19,31 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The kind of the history's line for an account that runs low.
 const SHORT: &str = "budget_short";
 /// The kind of the history's line for one of which nothing more begins.
 const EXHAUSTED: &str = "budget_exhausted";
+/// The kind of the history's line for a dear model that stays though money is short.
+const KEPT: &str = "model_kept";
+/// The kind of the history's line for one that gives way.
+const DEGRADED: &str = "model_degraded";
 /// A limit is for a day: what was told longer ago than this is told again where it still holds.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// A run that counts though its cost is not known yet: its agent, its model and its project.
 pub(super) type Pending = (String, Option<String>, Option<PathBuf>);
+
+/// What becomes of a dear model where money is short.
+pub(super) struct Within {
+    /// The kind of the history's line that says so.
+    pub kind: &'static str,
+    /// The model that is asked for.
+    pub model: String,
+    /// Why.
+    pub text: String,
+}
 
 /// What is known of money. Nothing of it is stored: the journal has the runs.
 #[derive(Debug, Default)]
@@ -149,8 +164,7 @@ impl Engine {
         &self.money.ahead
     }
 
-    /// The model that a task is begun with, and why where money is short and it is a dear one: a cheaper one, unless its label
-    /// or a person says otherwise, or nothing cheaper has what it needs.
+    /// The model that a task is begun with, and why where money is short and it is a dear one.
     pub(super) fn model_within_budget(
         &mut self,
         turn: &mut Turn,
@@ -158,28 +172,39 @@ impl Engine {
         route: &RouteResult,
         now: Timestamp,
     ) -> (Option<String>, Option<String>) {
-        let Some(asked) = route.model.clone().filter(|_| !self.room.purse.stops.is_empty()) else {
-            return (route.model.clone(), None);
-        };
+        let room = Arc::clone(&self.room);
+        let found = self.within_budget(&room.purse, task, route, now);
+        let Some(Within { kind, model, text }) = found else { return (route.model.clone(), None) };
+        turn.note(&mut self.world, now, Some(task.id), None, kind, text.clone());
+        (Some(model), Some(text))
+    }
+
+    /// What becomes of a dear model where money is short: a cheaper one, unless its label or a person says otherwise, or nothing
+    /// cheaper has what it needs. `None`: money is not short, or the model is not dear.
+    pub(super) fn within_budget(
+        &mut self,
+        purse: &Purse,
+        task: &Task,
+        route: &RouteResult,
+        now: Timestamp,
+    ) -> Option<Within> {
+        let asked = route.model.clone().filter(|_| !purse.stops.is_empty())?;
         let (full_name, way) = self.cheaper_way(task, &route.agent, &asked, now);
         let dir = directory_of(task, &self.world.projects).ok();
-        let short = self.room.purse.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::words);
-        let (Some(words), false) = (short, way == Way::Same) else { return (Some(asked), None) };
+        let words = purse.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::words)?;
         let word = match (task.spec.model.is_some(), is_sticky(task)) {
             (true, _) => Some("the task names it"),
             (false, true) => Some("its model stays, by its policy"),
             (false, false) => None,
         };
+        let kept = |why: &str| (KEPT, asked.clone(), format!("{asked} is kept, {why}: {words}"));
         let (kind, model, text) = match (way, word) {
-            (Way::Same, _) => return (Some(asked), None),
-            (Way::Cheaper { .. } | Way::Kept(_), Some(word)) => {
-                ("model_kept", asked.clone(), format!("{asked} is kept, {word}: {words}"))
-            }
-            (Way::Kept(why), None) => ("model_kept", asked.clone(), format!("{asked} is kept, {why}: {words}")),
-            (Way::Cheaper { name, told }, None) => ("model_degraded", name, format!("{told}: {words}")),
+            (Way::Same, _) => return None,
+            (Way::Cheaper { .. } | Way::Kept(_), Some(word)) => kept(word),
+            (Way::Kept(why), None) => kept(&why),
+            (Way::Cheaper { name, told }, None) => (DEGRADED, name, format!("{told}: {words}")),
         };
-        turn.note(&mut self.world, now, Some(task.id), None, kind, text.clone());
-        (Some(model), Some(text))
+        Some(Within { kind, model, text })
     }
 
     /// The full name of a model that an agent is asked for, and what would take its place.

@@ -57,10 +57,13 @@ impl Engine {
                 let text = format!("project {} at {}", project.name, project.dir.display());
                 turn.put_project(&mut self.world, project);
                 // What was just approved counts from the next word on.
-                self.settings = Arc::new(self.doors.sources.load(&self.world.projects, Some(&self.settings)));
-                self.mind_pauses(now);
+                self.reload(turn, now);
                 turn.note(&mut self.world, now, None, None, "project_registered", text);
                 answer(turn, reply, Ok(()));
+            }
+            Command::Reload { reply } => {
+                self.reload(turn, now);
+                answer(turn, reply, Ok(self.settings.problems.clone()));
             }
             Command::ResetBreakers { name, reply } => {
                 let reset = self.reset_breakers(turn, name.as_deref(), now);
@@ -74,9 +77,9 @@ impl Engine {
                 let switched = self.switch(turn, (&wanted, pauses), by, now);
                 answer(turn, reply, switched);
             }
-            Command::NameModel { asked, reply } => {
-                let named = self.name_asked(&asked, now);
-                answer(turn, reply, Ok(named));
+            Command::Expect { of, reply } => {
+                let expected = self.expected(&of, now);
+                answer(turn, reply, Ok(expected));
             }
             Command::MindProviders { reply } => {
                 self.forget_book();
@@ -138,9 +141,10 @@ impl Engine {
             Command::Edit { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Collect { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Missing { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Reload { reply } => drop(reply.send(Err(refused()))),
             Command::SetModel { reply, .. } => drop(reply.send(Err(refused()))),
             Command::MindProviders { reply } => drop(reply.send(Err(refused()))),
-            Command::NameModel { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Expect { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Switch { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ShutDown { departure, is_rehearsal, reply } => {
                 // To leave is always possible; only how cannot be chosen now.
@@ -207,7 +211,7 @@ impl Engine {
         if spec.title.chars().count() > MAX_TITLE {
             return invalid(
                 format!("the title is longer than {MAX_TITLE} characters"),
-                Some("put the details into --body"),
+                Some("put the details into its body"),
             );
         }
         for other in spec.depends_on.iter().chain(&spec.parent) {

@@ -65,6 +65,8 @@ pub struct FileNews {
     pub is_unended: bool,
     /// More is new than is taken over at once.
     pub rest: Option<Rest>,
+    /// Files with edits that a person has saved and that orch could not put in place; `None`: not looked for.
+    pub set_aside: Option<Vec<PathBuf>>,
     /// Why the journal could not tell about settled tasks.
     pub unreadable: Option<JournalError>,
 }
@@ -133,7 +135,8 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
         wish: known.wish,
     };
     let saved = of_tasks.and_then(|found| found.modified());
-    FileNews { known, settings, quiet_at, jobs, saved, ..news }
+    let set_aside = Some(fs::set_aside(&[path, doors.home.config_file()], &doors.home.state()));
+    FileNews { known, settings, quiet_at, jobs, saved, set_aside, ..news }
 }
 
 /// How long a settings' file must be left alone before it is read: what an editor has only begun to write says less than
@@ -324,7 +327,7 @@ pub struct KnownTasks(pub(super) Fingerprint);
 pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
     let path = doors.home.tasks_file();
     let lock = doors.home.tasks_lock();
-    let (written, outline, agreed, mut refused) = match order.how {
+    let (written, outline, agreed, refused) = match order.how {
         How::Append { agreed, lines } => match exchange_append(&path, &lock, lines.as_bytes(), agreed.digest()) {
             Ok((written, digest)) => (written, None, agreed.appended(digest), Vec::new()),
             Err(error) => return not_written(&path, &error),
@@ -356,8 +359,6 @@ pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
             }
         }
     };
-    let rescued = written.rescued.iter();
-    refused.extend(rescued.map(|p| format!("an edit that came too late is kept in {}", p.display())));
     // What gets an id must be read again; else what orch wrote is known. It is not looked up at the path: there may
     // already stand what somebody saved since, which nobody would then read.
     let known = (!order.fills).then_some(KnownTasks(written.fingerprint));

@@ -10,7 +10,8 @@ use crate::domain::task::{FileState, Task};
 use crate::store::tasks_file::{Agreed, At, Edit, NewEntry, Outline, TasksDoc};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -76,21 +77,26 @@ pub struct FileSync {
     late_at: Option<Instant>,
     /// Since when there is something odd about it.
     doubted: Option<Timestamp>,
-    /// Tasks that a file lacks which is not believed.
+    /// Tasks that a file lacks which is not believed; and whether the journal does not know of them yet.
     lacking: Vec<TaskId>,
+    lacking_anew: bool,
     /// What is wrong with the file now.
     problems: Vec<String>,
-    /// Models that mean nothing.
-    odd: Vec<String>,
+    /// Tasks that ask for models that mean nothing, with what is odd about them. `None`: not looked at yet.
+    odd: Option<BTreeMap<TaskId, String>>,
+    /// Tasks that ask for a model and whose entries orch has written since.
+    unjudged: BTreeSet<TaskId>,
+    /// Files with edits that could not be put in place, with what to do.
+    aside: Vec<String>,
     /// What could not be written.
     refused: Vec<String>,
     shown: Vec<String>,
 }
 
 impl FileSync {
-    /// Nothing read yet.
-    pub fn new(agreed: Option<Agreed>) -> Self {
-        Self { agreed, ..Self::default() }
+    /// Nothing read yet. `lacking`: what it lacked when a daemon before did not believe it.
+    pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
+        Self { agreed, lacking, ..Self::default() }
     }
 
     /// What was read last.
@@ -137,20 +143,47 @@ impl FileSync {
     }
 
     fn show(&mut self) {
-        self.shown = self.problems.iter().chain(&self.odd).chain(&self.refused).cloned().collect();
+        let odd = self.odd.iter().flat_map(BTreeMap::values);
+        self.shown = self.problems.iter().chain(odd).chain(&self.aside).chain(&self.refused).cloned().collect();
     }
 
-    /// Whether something is odd about models that tasks of the file ask for.
-    pub fn has_odd_models(&self) -> bool {
-        !self.odd.is_empty()
+    /// Takes over which files hold edits that could not be put in place. Returns whether there are new ones.
+    pub fn take_set_aside(&mut self, files: &[PathBuf]) -> bool {
+        let told = |path: &PathBuf| {
+            let path = path.display();
+            format!(
+                "{path} holds an edit that was saved too late to be taken over: take out of it what you need, and remove it"
+            )
+        };
+        let aside: Vec<String> = files.iter().map(told).collect();
+        if aside == self.aside {
+            return false;
+        }
+        let is_news = aside.iter().any(|line| !self.aside.contains(line));
+        self.aside = aside;
+        self.show();
+        is_news
+    }
+
+    /// Tasks whose models may be odd: those of which that is known, and those that were written since. `None`: all, because
+    /// none was looked at yet.
+    pub fn odd_models(&mut self) -> Option<BTreeSet<TaskId>> {
+        let unjudged = std::mem::take(&mut self.unjudged);
+        Some(self.odd.as_ref()?.keys().copied().chain(unjudged).collect())
+    }
+
+    /// Tasks that ask for a model were written.
+    pub fn wrote(&mut self, tasks: impl Iterator<Item = TaskId>) {
+        self.unjudged.extend(tasks);
     }
 
     /// Takes over what is odd about them. Returns whether that is news.
-    pub fn take_odd_models(&mut self, odd: Vec<String>) -> bool {
-        let changed = odd != self.odd && !odd.is_empty();
-        self.odd = odd;
+    pub fn take_odd_models(&mut self, odd: BTreeMap<TaskId, String>) -> bool {
+        let known = self.odd.take().unwrap_or_default();
+        let is_news = odd.iter().any(|(task, told)| known.get(task) != Some(told));
+        self.odd = Some(odd);
         self.show();
-        changed
+        is_news
     }
 
     /// Whether nobody else has saved this text since orch wrote it or read it last.
@@ -203,7 +236,13 @@ impl FileSync {
 
     /// The file is not believed, because it lacks these.
     pub fn lacks(&mut self, tasks: Vec<TaskId>) {
+        self.lacking_anew |= self.lacking != tasks;
         self.lacking = tasks;
+    }
+
+    /// What the file lacks that is not believed, when the journal is to be told.
+    pub fn take_lacking_anew(&mut self) -> Option<Vec<TaskId>> {
+        std::mem::take(&mut self.lacking_anew).then(|| self.lacking.clone())
     }
 
     /// What a file lacks that is not believed.
@@ -474,8 +513,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_set_aside_is_told_until_it_is_gone_and_is_news_once() {
+        let mut file = FileSync::new(None, Vec::new());
+        let (one, other) = (PathBuf::from("/h/tasks.yml.rescued-1"), PathBuf::from("/h/tasks.yml.rescued-2"));
+        assert!(file.take_set_aside(std::slice::from_ref(&one)));
+        assert!(!file.take_set_aside(std::slice::from_ref(&one)));
+        assert!(file.take_set_aside(&[one, other.clone()]) && file.told().len() == 2);
+        assert!(!file.take_set_aside(&[other]) && file.told()[0].contains("rescued-2 holds an edit"));
+        assert!(!file.take_set_aside(&[]) && file.told().is_empty());
+    }
+
+    #[test]
     fn a_wish_to_read_it_outlives_the_look_that_was_under_way() {
-        let mut file = FileSync::new(None);
+        let mut file = FileSync::new(None, Vec::new());
         let looked = Known { tasks: Some(None), ..file.known() };
         file.read_anew();
         file.take_look(looked, None);

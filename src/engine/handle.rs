@@ -5,16 +5,16 @@ pub use super::batches::{NewBatch, Order as BatchOrder};
 pub use super::claims::Claiming;
 use super::difference::Difference;
 pub use super::error::EngineError;
+use super::expected::{Expected, ExpectedOf};
 use super::gc::Collected;
 pub use super::lacking::Verdict;
 use super::metrics::{Figures, Metrics};
 use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::ruling::Acceptance;
-use super::serving::{AskedName, Observed};
+use super::serving::Observed;
 use super::set_models::{ModelOrder, ModelsSet};
 use super::settings::Settings;
-use crate::domain::agent_model::{Misfit, Named as NamedModel};
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -166,6 +166,7 @@ pub(super) enum Command {
     Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
     Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
     Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
+    Reload { reply: Reply<Vec<String>> },
     UnblockAll { reply: Reply<Vec<TaskId>> },
     TryRoute { asked: AskedRoute, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
@@ -182,7 +183,7 @@ pub(super) enum Command {
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },
     MindProviders { reply: Reply<()> },
-    NameModel { asked: Box<AskedName>, reply: Reply<Result<NamedModel, Misfit>> },
+    Expect { of: Box<ExpectedOf>, reply: Reply<Expected> },
     ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
 }
 
@@ -247,6 +248,11 @@ impl EngineHandle {
     /// Decides about the open tasks that a `tasks.yml` lacks which is not believed. Returns which they are.
     pub async fn missing(&self, verdict: Verdict) -> Result<Vec<Arc<Task>>, EngineError> {
         self.call(|reply| Command::Missing { verdict, reply }).await
+    }
+
+    /// Takes over what the files of the settings say now. Returns what is wrong with them.
+    pub async fn reload(&self) -> Result<Vec<String>, EngineError> {
+        self.call(|reply| Command::Reload { reply }).await
     }
 
     /// What was found at odds about a task between `tasks.yml`, commands and orch, newest last.

@@ -131,7 +131,7 @@ pub struct Engine {
 impl Engine {
     pub(super) fn new(
         doors: Arc<Doors>,
-        loaded: Loaded,
+        mut loaded: Loaded,
         archive: Arc<dyn Archive>,
         settings: Settings,
         mode: Mode,
@@ -154,7 +154,7 @@ impl Engine {
             observed: Arc::default(),
         };
         let observed = Arc::clone(&handle.observed);
-        let file = super::file_sync::FileSync::new(loaded.agreed);
+        let file = super::file_sync::FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
         let mut engine = Self {
             metrics,
             world: World::from_journal(loaded, archive),
@@ -340,6 +340,7 @@ impl Engine {
         self.mind_money(&mut turn, now);
         self.plan_and_begin(&mut turn, now);
         turn.agreed = self.file.take_agreed_anew();
+        turn.lacking = self.file.take_lacking_anew();
         (turn, leave)
     }
 

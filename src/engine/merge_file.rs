@@ -6,6 +6,7 @@ use super::circles::Relations;
 use super::file_job::{FileNews, Known, TasksNews, Writeback};
 use super::lacking::{Held, Save};
 use super::main_loop::Engine;
+use super::settings::Settings;
 use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
@@ -45,12 +46,7 @@ impl Engine {
             self.file.look_again(self.doors.clock.instant() + left + Duration::from_millis(10));
         }
         if let Some(settings) = news.settings.take() {
-            let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
-            if changed {
-                turn.note(&mut self.world, now, None, None, "config_problem", settings.problems.join("\n"));
-            }
-            self.settings = Arc::new(settings);
-            self.mind_pauses(now);
+            self.take_settings(turn, settings, now);
         }
         if let Some(jobs) = news.jobs.take() {
             if self.timetable.is_current(&news.known) {
@@ -71,10 +67,26 @@ impl Engine {
         }
     }
 
+    fn take_settings(&mut self, turn: &mut Turn, settings: Settings, now: Timestamp) {
+        let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
+        if changed {
+            turn.note(&mut self.world, now, None, None, "config_problem", settings.problems.join("\n"));
+        }
+        self.settings = Arc::new(settings);
+        self.mind_pauses(now);
+    }
+
+    /// Takes over what the files of the settings say now: whoever asks has written them as a whole.
+    pub(super) fn reload(&mut self, turn: &mut Turn, now: Timestamp) {
+        let settings = self.doors.sources.load(&self.world.projects, Some(&self.settings));
+        self.take_settings(turn, settings, now);
+    }
+
     /// Returns whether the look is over; else a portion of a large file was taken over, and the next is on its way.
     fn take_tasks(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
-        let has_changed = news.tasks.is_some() || self.file.has_odd_models();
+        let set_aside = news.set_aside.take();
+        let suspects = self.file.odd_models().filter(|_| !matches!(news.tasks, Some(TasksNews::Read(_))));
         match news.tasks.take() {
             None => {}
             Some(TasksNews::Broken(found)) => {
@@ -111,9 +123,11 @@ impl Engine {
                 }
             }
         }
-        let odd = if has_changed { self.odd_models(now) } else { Vec::new() };
-        let is_odd = self.file.take_odd_models(odd);
-        if self.file.take_look(news.known, problems) || is_odd {
+        let odd = self.odd_models(suspects, now);
+        let mut has_news = self.file.take_odd_models(odd);
+        has_news |= self.file.take_look(news.known, problems);
+        has_news |= set_aside.is_some_and(|files| self.file.take_set_aside(&files));
+        if has_news {
             let text = self.file.told().join("\n");
             turn.note(&mut self.world, now, None, None, "file_problem", text);
         }
@@ -308,6 +322,7 @@ impl Engine {
     pub(super) fn on_written(&mut self, turn: &mut Turn, result: Writeback, now: Timestamp) {
         match result {
             Writeback::Written { outline, agreed, tasks, refused, known } => {
+                self.file.wrote(tasks.iter().filter(|line| line.task.spec.model.is_some()).map(|line| line.task.id));
                 for line in tasks {
                     let Some(task) = self.world.tasks.get(&line.task.id).cloned() else { continue };
                     let mut next = Task::clone(&task);

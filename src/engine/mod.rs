@@ -20,6 +20,7 @@ mod difference;
 mod doors;
 mod edit;
 mod error;
+mod expected;
 mod file_job;
 mod file_sync;
 #[cfg(test)]
@@ -88,6 +89,7 @@ pub use backup::{
 pub use checkup::{Finding, Patient, Verdict, Wish as MendWish, check_up};
 pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
 pub use doors::Doors;
+pub use expected::Expected;
 pub use gc::{Collected, Item, Outcome as Cleaned};
 pub use hindrance::Hindrances;
 pub use ledger::Ledger;

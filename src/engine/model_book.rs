@@ -15,6 +15,7 @@ use crate::domain::usability::{Usability, Way};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 /// No history.
 static NOTHING: Records = Records { models: BTreeMap::new(), tiers: BTreeMap::new() };
@@ -35,7 +36,7 @@ pub fn samples_beside(journal: &Path) -> Result<Vec<Sample>, String> {
 #[derive(Debug, Clone)]
 pub struct ModelBook {
     /// The models.
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     /// Whose can be used, and what the others lack.
     pub usability: Usability,
     /// What the person prefers.
@@ -63,11 +64,11 @@ impl ModelBook {
         words: &dyn Fn(&str, &Probe) -> String,
     ) -> Self {
         let mut additions = config.model_additions();
-        let mut catalog = Catalog::with(&additions);
+        let mut catalog = Catalog::shared(&additions);
         let providers = config.providers.clone();
         additions.api = listed(environment, &probes, &catalog, &providers);
         if !additions.api.is_empty() {
-            catalog = Catalog::with(&additions);
+            catalog = Catalog::shared(&additions);
         }
         let usability = credentials::usability(environment, config, &catalog);
         let selection = config.model_selection.0.clone();

@@ -16,7 +16,7 @@ use crate::domain::plan::{Cooldown, Plan};
 use crate::domain::resolve::{Needs, Resolver};
 use crate::domain::retry::cooldown;
 use crate::domain::serving::{left_alone, provider_in, resting, resting_providers};
-use crate::domain::task::{Run, Spec, State, Task};
+use crate::domain::task::{Run, State, Task};
 use crate::domain::usability::Usability;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -53,20 +53,6 @@ impl EngineHandle {
         Arc::clone(&self.observed)
     }
 
-    /// What an agent's program would be given for a model, for a task that wants this; or why it cannot have it.
-    ///
-    /// # Errors
-    /// The engine is on its way out.
-    pub async fn name_model(
-        &self,
-        agent: &str,
-        model: &str,
-        spec: &Spec,
-    ) -> Result<Result<Named, Misfit>, EngineError> {
-        let asked = AskedName { agent: agent.to_owned(), model: model.to_owned(), needs: needs_of_task(spec) };
-        self.call(|reply| Command::NameModel { asked: Box::new(asked), reply }).await
-    }
-
     /// The file of what providers answered last has changed: it counts from now on.
     ///
     /// # Errors
@@ -76,19 +62,7 @@ impl EngineHandle {
     }
 }
 
-/// A model that somebody would ask an agent for.
-#[derive(Debug)]
-pub(super) struct AskedName {
-    agent: String,
-    model: String,
-    needs: Needs,
-}
-
 impl Engine {
-    pub(super) fn name_asked(&mut self, asked: &AskedName, now: Timestamp) -> Result<Named, Misfit> {
-        self.find_name(&asked.agent, &asked.model, &asked.needs, now)
-    }
-
     /// Who is left alone now.
     pub(super) fn left_alone(&self, now: Timestamp) -> BTreeMap<String, Cooldown> {
         let all = self.world.cooldowns.iter().filter(|(_, cooldown)| cooldown.holds(now));

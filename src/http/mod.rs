@@ -27,6 +27,7 @@ mod route;
 mod routes;
 mod rulings;
 mod set_models;
+mod settings;
 mod sse;
 mod status;
 mod stream;

@@ -17,6 +17,7 @@ use crate::domain::task::{FileState, Spec, Task};
 use crate::domain::task_type::TaskType;
 use crate::domain::track_record::{Filter, Sample, Worker, recommended, standings};
 use crate::domain::usability::Usability;
+use crate::engine::Expected;
 use crate::engine::handle::View;
 use axum::Json;
 use axum::extract::State;
@@ -34,47 +35,55 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
     let task = Task::new(crate::domain::ids::TaskId(u64::MAX), spec, FileState::Pending, view.now);
     let dirs: Vec<PathBuf> = view.projects.iter().map(|project| project.dir.clone()).collect();
     let place = directory(&task, &dirs).map(std::borrow::ToOwned::to_owned);
-    let named = match &route.model {
-        Some(model) => Some(state.engine.name_model(&route.agent, model, &task.spec).await?),
-        None => None,
-    };
+    let expected = state.engine.expected(&task, &route).await?;
     let kind = Kind {
         project: place.as_ref().ok().cloned(),
         task_type: TaskType::of(&task.spec),
         complexity: route.complexity,
-        worker: worker(&route, named.as_ref()),
+        worker: worker(&route, &expected),
     };
     let samples = admitted(&state, &view, &Filter::default()).await?;
     Ok(Json(RouteView {
         title: task.spec.title.clone(),
         task_type: kind.task_type.to_string(),
         project: kind.project.clone(),
-        resolver: resolved(&route, named.as_ref(), &task, &view),
+        resolver: resolved(&route, &expected, &task, &view),
         route,
         record: record(&kind, &samples, &view),
         similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
         cost: outlook(&kind, &samples).into(),
-        warnings: place.err().into_iter().collect(),
+        warnings: place.err().into_iter().chain(expected.spent.map(spent)).collect(),
     }))
 }
 
-/// What the catalog says of the route's model. An agent's CLI may know more names than the catalog.
-fn resolved(route: &RouteResult, named: Option<&Result<Named, Misfit>>, task: &Task, view: &View) -> ResolvedView {
+/// No run would begin for want of money.
+fn spent(question: String) -> String {
+    format!("no run would begin now: {question}")
+}
+
+/// What the catalog says of the model that a run would ask for. An agent's CLI may know more names than the catalog.
+fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) -> ResolvedView {
     let agent = &route.agent;
-    let (Some(model), Some(named)) = (&route.model, named) else {
-        return ResolvedView::none(format!("no model is asked for: {agent} takes its own default"));
-    };
     let config = view.settings.for_task(task, &view.projects);
-    match named {
-        Ok(named) => ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) },
-        Err(Misfit { reason, hint }) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
+    let found = match (&expected.asked, &expected.named) {
+        (Some(model), Ok(Some(named))) => {
+            ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) }
+        }
+        (_, Err(Misfit { reason, hint })) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
+        (None, Ok(_)) | (Some(_), Ok(None)) => {
+            ResolvedView::none(format!("no model is asked for: {agent} takes its own default"))
+        }
+    };
+    match &expected.why {
+        Some(why) => ResolvedView { reason: format!("{why}; {}", found.reason), ..found },
+        None => found,
     }
 }
 
 /// Who would do it, by the name under which runs are recorded: that which the agent's program is given.
-fn worker(route: &RouteResult, named: Option<&Result<Named, Misfit>>) -> Worker {
-    let given = named.and_then(|named| named.as_ref().ok()).map(|named| named.name.clone());
-    Worker { agent: route.agent.clone(), model: given.or_else(|| route.model.clone()) }
+fn worker(route: &RouteResult, expected: &Expected) -> Worker {
+    let given = expected.named.as_ref().ok().and_then(Option::as_ref).map(|named| named.name.clone());
+    Worker { agent: route.agent.clone(), model: given.or_else(|| expected.asked.clone()) }
 }
 
 /// What the program would be given, with what the catalog says of it.

@@ -4,8 +4,8 @@
 use super::openapi::{Operation, get, patch, post};
 use super::{
     ApiState, batches, breakers, budget, channels, claims, cost, dashboard, edits, error, events, gc, health, jobs,
-    messages, metrics, openapi, output, patterns, recorded, route, rulings, set_models, status, stream, switches,
-    tasks,
+    messages, metrics, openapi, output, patterns, recorded, route, rulings, set_models, settings, status, stream,
+    switches, tasks,
 };
 use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
 use crate::api::breakers::{BreakerView, ResetBreakers};
@@ -22,6 +22,7 @@ use crate::api::patterns::{NewSample, PatternsView, SampleView, SimilarView};
 use crate::api::route::{RouteQuestion, RouteView};
 use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::set_models::{NewSetModel, SetModelView, SetModelsView};
+use crate::api::settings::ReloadView;
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView, ShutdownOrder, ShutdownView};
@@ -338,6 +339,11 @@ fn switching(routes: Routes) -> Routes {
                 .body::<NewSetModel>()
                 .answer::<SetModelsView>(),
             set_models::reset,
+        )
+        .add(
+            post("/v1/settings/reload", "Take over what the files of the settings say now; answers when that is done")
+                .answer::<ReloadView>(),
+            settings::reload,
         )
         .add(
             post("/v1/pause", "Nothing new starts there; agents at work go on")

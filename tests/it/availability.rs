@@ -63,6 +63,7 @@ fn every_answer_of_a_provider_has_its_exit_code() {
         (Answer::Half, 1, "unavailable", "cut off, or no HTTP"),
         (Answer::Endless, 1, "unavailable", "larger than any of such a server"),
         (Answer::HalfThenNothing, 1, "unavailable", "in time"),
+        (Answer::Trickle, 1, "unavailable", "in time"),
         (Answer::Never, 1, "unavailable", "in time"),
     ] {
         provider.answers(answer.clone());

@@ -125,6 +125,15 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     sealed.orch(["budget", "record", "anthropic", "--cost", "850"]).ok();
     sealed.orch(["budget", "check", "anthropic"]).code_is(1);
 
+    let shop = sealed.base().join("shop");
+    let route = ["route", "Short", "-l", "agent:scripted", "-l", "complexity:complex", "--json"];
+    let beforehand = sealed.orch_in(&shop, route).ok().json();
+    let given = beforehand["resolver"]["given"].as_str().unwrap_or_default();
+    assert!(given.starts_with("claude-sonnet-"), "{beforehand:#}");
+    let why = beforehand["resolver"]["reason"].as_str().unwrap_or_default();
+    assert!(why.contains("(tier sonnet) instead of tier:opus") && why.contains("are spent"), "{beforehand:#}");
+    assert_eq!(beforehand["warnings"], json!([]), "{beforehand:#}");
+
     add(&sealed, "Short", &[]);
     let cheaper = done(&sealed, "2");
     assert!(begins(&cheaper, "claude-sonnet-"), "{cheaper:#}");
@@ -136,7 +145,6 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     assert!(begins(&done(&sealed, "3"), "claude-opus-"));
 
     let script = "```orch-script\nwrite named.txt done\ncommit Made\n```\n";
-    let shop = sealed.base().join("shop");
     let named = ["add", "Named", "-b", script, "-l", "agent:scripted", "-l", "complexity:complex", "--model", "opus"];
     sealed.orch_in(&shop, named).ok();
     let named = done(&sealed, "4");
@@ -146,6 +154,12 @@ fn a_dear_tier_gives_way_to_the_middle_one_whatever_its_name_unless_it_was_named
     );
     let events = sealed.orch(["events"]).ok().stdout;
     assert!(events.contains("model_kept") && events.contains("model_degraded"), "{events}");
+
+    sealed.orch(["budget", "record", "anthropic", "--cost", "150"]).ok();
+    let held = sealed.orch_in(&shop, route).ok().json();
+    let warning = held["warnings"][0].as_str().unwrap_or_default();
+    assert!(warning.starts_with("no run would begin now: anthropic: $"), "{held:#}");
+    assert!(warning.contains("orch budget configure anthropic --daily-budget"), "{held:#}");
     sealed.finish();
 }
 
@@ -334,5 +348,32 @@ fn what_would_limit_nothing_is_warned_of_and_nothing_is_written_without_a_word()
     sealed.orch(["config", "set", "budget.accounts.opencode.reserve", "30%"]).ok();
     assert_eq!(sealed.orch(["config", "get", "budget.accounts.opencode.reserve_percent"]).ok().stdout, "30\n");
     sealed.orch(["config", "set", "budget.accounts.opencode.reserve", "30%%"]).code_is(2);
+    sealed.finish();
+}
+
+#[test]
+fn a_model_that_is_paid_in_advance_is_resolved_first_with_and_without_a_daemon() {
+    let mut sealed = SealedBox::new();
+    for key in ["ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GEMINI_API_KEY"] {
+        sealed.set(key, "a-key-of-nobody");
+    }
+    let today = SystemClock.now().to_zoned(TimeZone::UTC).date();
+    let (start, end) = (today.saturating_sub(7.days()), today.saturating_add(21.days()));
+    sealed.config(&format!(
+        "budget: {{accounts: {{google: {{billing_type: subscription, unit: requests, start: {start}, end: {end}, \
+         allowance: 30}}}}}}\n"
+    ));
+    let resolved = |sealed: &SealedBox| sealed.orch(["models", "resolve", "auto:code", "--json"]).ok().json();
+    let ahead = resolved(&sealed);
+    let reason = ahead["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("google is paid in advance and has something left"), "{ahead:#}");
+    for _ in 0..30 {
+        sealed.orch(["budget", "record", "google", "--cost", "0"]).ok();
+    }
+    let used_up = resolved(&sealed);
+    assert!(!used_up["reason"].as_str().unwrap_or_default().contains("paid in advance"), "{used_up:#}");
+    sealed.orch(["config", "set", "budget.accounts.google.allowance", "3000"]).ok();
+    sealed.serve();
+    assert_eq!(resolved(&sealed), ahead);
     sealed.finish();
 }

@@ -17,6 +17,7 @@ use orch::api::patterns::{
 };
 use orch::api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
 use orch::api::rulings::{DiffView, FileView};
+use orch::api::settings::ReloadView;
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
@@ -180,6 +181,7 @@ fn a_pause() -> PauseView {
 
 #[test]
 fn every_field_of_the_switches_is_documented() {
+    must_name_keys_of(&ReloadView { problems: vec![] });
     must_name_keys_of(&PausesView { changed: true, paused: vec![a_pause()] });
     let work = UnderWayView {
         task_id: TaskId(1),

@@ -160,6 +160,10 @@ fn a_model_is_set_for_an_agent_or_a_project_while_the_daemon_runs() {
     for key in keys {
         assert!(documented.contains(&format!("`{key}`")), "docs/json.md does not name {key}");
     }
+    let route = ["route", "Anything", "-l", "agent:scripted", "-l", "complexity:complex", "--json"];
+    let beforehand = sealed.orch_in(&sealed.base().join("shop"), route).ok().json();
+    assert_eq!(text(&beforehand["resolver"]["given"]), "haiku", "{beforehand:#}");
+    assert!(text(&beforehand["resolver"]["reason"]).starts_with("haiku is set for project shop by "), "{beforehand:#}");
     let id = add(&sealed, &["-b", DO_IT]);
     let done = until(&sealed, &id, "done");
     assert_eq!(text(&last(&done)["model"]), "haiku", "{done:#}");
@@ -243,6 +247,9 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
 
     let added = sealed.orch_in(&repo, ["add", "By hand", "--model", "claude-sonet-4-6"]).ok();
     assert!(added.stderr.contains("no model is called \"claude-sonet-4-6\""), "{added}");
+    wait_some("it to be told to all", RUN, || problems().contains("tasks.yml: task 5: model").then_some(()));
+    sealed.orch(["task", "edit", "5", "--model", "haiku"]).ok();
+    wait_some("nothing to be told", RUN, || (problems() == "[]").then_some(()));
     let added = sealed.orch_in(&repo, ["add", "By hand", "--model", "sonnet"]).ok();
     assert!(!added.stderr.contains("model"), "{added}");
     let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", "tier:best"]).code_is(2);

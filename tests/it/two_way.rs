@@ -6,6 +6,7 @@ use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, SOON, wait_until};
 use serde_json::Value;
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 
 const THREE: &str = "# mine\ntasks:\n  - id: 1\n    title: One # first\n    status: new\n  - id: 2\n    title: Two\n    \
@@ -254,9 +255,35 @@ fn a_file_that_is_held_for_what_it_lacks_is_no_edit_because_a_task_is_taken_up_a
     let held = problems(&sealed);
     assert!(held.contains("tasks.yml lacks"), "{held}");
     assert_eq!(status(&sealed, 2), "new");
+    // The next daemon knows what it lacked.
+    sealed.kill_daemon();
+    sealed.serve();
+    wait_until("it is held again", SOON, || problems(&sealed).contains("tasks.yml lacks"));
+    assert_eq!(status(&sealed, 2), "new");
     sealed.write_tasks(&whole);
     wait_until("no problem", SOON, || problems(&sealed) == "[]");
     assert_eq!(status(&sealed, 2), "new");
+    sealed.finish();
+}
+
+#[test]
+fn an_edit_that_comes_too_late_for_the_file_is_kept_and_told_until_it_is_removed() {
+    let sealed = with_three();
+    // Another editor still has the file open when orch writes, and one has saved since when it goes on.
+    let mut late = fs::OpenOptions::new().append(true).open(tasks_file(&sealed)).expect("there");
+    sealed.orch(["task", "add", "Four"]).ok();
+    let text = sealed.read_tasks();
+    sealed.write_tasks(&format!("# somebody else\n{text}"));
+    late.write_all(b"# my late thought\n").expect("room");
+    sealed.orch(["task", "add", "Five"]).ok();
+    assert!(sealed.read_tasks().starts_with("# somebody else\n"));
+    let told = sealed.orch(["status"]).ok().stderr;
+    let path = told.split_whitespace().find(|word| word.contains("tasks.yml.rescued-")).expect(&told);
+    assert!(told.contains("saved too late to be taken over"), "{told}");
+    assert!(fs::read_to_string(path).expect(path).ends_with("# my late thought\n"));
+    assert!(sealed.orch(["events"]).ok().stdout.contains("tasks.yml.rescued-"), "the history has it");
+    fs::remove_file(path).expect("it is there");
+    assert!(!sealed.orch(["status"]).ok().stderr.contains("rescued"));
     sealed.finish();
 }
 

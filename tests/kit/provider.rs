@@ -1,6 +1,7 @@
 //! A provider of models that answers each question (its list of models, or one to a model) as a test wants it: well, badly, or
 //! never.
 
+use super::wait::poll;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::collections::VecDeque;
@@ -9,7 +10,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+/// How the head of a good answer begins.
+const GOOD: &str = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
 /// The first byte of a connection that is to become safe.
 const TLS_GREETING: u8 = 22;
 
@@ -26,6 +30,8 @@ pub enum Answer {
     HalfThenNothing,
     /// The same, and then the connection is gone.
     Half,
+    /// The head of a good answer, and then its body at one byte a second.
+    Trickle,
     /// Never.
     Never,
 }
@@ -150,7 +156,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Shared) {
+fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Arc<Shared>) {
     // Those that get no answer stay open for as long as there is a provider.
     let mut open: Vec<Box<dyn Connection>> = Vec::new();
     for connection in listener.incoming().filter_map(Result::ok) {
@@ -167,12 +173,17 @@ fn serve(listener: &TcpListener, tls: Option<&Arc<ServerConfig>>, shared: &Share
         }
         let first = locked(&shared.first).pop_front();
         let answer = first.unwrap_or_else(|| locked(&shared.answer).clone());
+        if matches!(answer, Answer::Trickle) {
+            let shared = Arc::clone(shared);
+            drop(thread::spawn(move || trickle(connection, &shared)));
+            continue;
+        }
         open.extend(speak(connection, &answer));
     }
 }
 
-trait Connection: Read + Write {}
-impl<T: Read + Write> Connection for T {}
+trait Connection: Read + Write + Send {}
+impl<T: Read + Write + Send> Connection for T {}
 
 fn safe(connection: TcpStream, config: &Arc<ServerConfig>) -> Option<Box<dyn Connection>> {
     let server = ServerConnection::new(Arc::clone(config)).ok()?;
@@ -207,7 +218,6 @@ fn read(connection: &mut impl Read) -> Option<Seen> {
 
 /// Gives the connection back when it must stay open.
 fn speak(mut connection: Box<dyn Connection>, answer: &Answer) -> Option<Box<dyn Connection>> {
-    let good = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
     // Whoever asked may have left.
     let mut say = |bytes: &[u8]| connection.write_all(bytes).and_then(|()| connection.flush());
     match answer {
@@ -224,17 +234,31 @@ fn speak(mut connection: Box<dyn Connection>, answer: &Answer) -> Option<Box<dyn
             None
         }
         Answer::Endless => {
-            drop(say(format!("{good}\r\n{{\"data\":[").as_bytes()));
+            drop(say(format!("{GOOD}\r\n{{\"data\":[").as_bytes()));
             while say(&[b' '; 65_536]).is_ok() {}
             None
         }
         Answer::HalfThenNothing => {
-            say(format!("{good}content-length: 999\r\n\r\n{{\"data\"").as_bytes()).is_ok().then_some(connection)
+            say(format!("{GOOD}content-length: 999\r\n\r\n{{\"data\"").as_bytes()).is_ok().then_some(connection)
         }
         Answer::Half => {
-            drop(say(format!("{good}content-length: 999\r\n\r\n{{\"data\"").as_bytes()));
+            drop(say(format!("{GOOD}content-length: 999\r\n\r\n{{\"data\"").as_bytes()));
             None
         }
-        Answer::Never => Some(connection),
+        Answer::Never | Answer::Trickle => Some(connection),
+    }
+}
+
+/// Says a byte a second until whoever asked has left.
+fn trickle(mut connection: Box<dyn Connection>, shared: &Shared) {
+    let head = format!("{GOOD}content-length: 9999\r\n\r\n");
+    if connection.write_all(head.as_bytes()).is_err() {
+        return;
+    }
+    loop {
+        let is_over = poll(Duration::from_secs(1), || shared.stopped.load(Ordering::SeqCst).then_some(())).is_some();
+        if is_over || connection.write_all(b" ").and_then(|()| connection.flush()).is_err() {
+            return;
+        }
     }
 }

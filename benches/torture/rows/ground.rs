@@ -60,7 +60,7 @@ fn away(moment: Moment) -> Findings {
         goes();
     }
     shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], job.entry(), MARKS[1]));
-    let daemon = shop.orch_program().args(["serve"]).start();
+    let daemon = shop.serves(1);
     if moment == Moment::AtWork {
         wait::wait_until("the agent", RUN, || shop.has_started(1));
         goes();

@@ -3,6 +3,7 @@
 
 use crate::check::{self, Allowed};
 use crate::kit::http;
+use crate::kit::provider::{Answer, Provider};
 use crate::kit::wait::{self, RUN, SOON};
 use crate::kit::{read_file, write_file};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
@@ -15,9 +16,9 @@ use std::time::Instant;
 pub const ROW: Row = Row {
     id: "R15",
     code: file!(),
-    fault: "provider: connection refused, name unknown, cut in the middle, 5xx, overloaded, 429 with and without a time, silent after a first failure; the router's provider refuses or hangs",
+    fault: "provider: connection refused, name unknown, cut in the middle, 5xx, overloaded, 429 with and without a time, silent after a first failure, one byte a second; the router's provider refuses, hangs, or answers with a byte a second",
     goal: "no attempt is charged, each wait has its reason, other agents work meanwhile, all is done afterwards",
-    run: Run::Trials { quick: 10, full: 60, run },
+    run: Run::Trials { quick: 12, full: 60, run },
 };
 
 /// What is wrong with the provider.
@@ -31,12 +32,25 @@ enum Trouble {
     Until,
     /// The CLI tries again, hears nothing more, and hangs.
     Silent,
-    /// Of the router only: what it does is in the second word.
-    Router(&'static str),
+    /// The CLI prints a byte a second of what it hears.
+    Trickle,
+    /// Of the router only.
+    Router(RouterTrouble),
+}
+
+/// What is wrong with the provider of the router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RouterTrouble {
+    /// Its CLI says that nobody is there.
+    Refused,
+    /// Its CLI hears nothing more, and hangs.
+    Hangs,
+    /// It is asked by orch itself, and answers with a byte a second.
+    Trickles,
 }
 
 /// Each with the reason that is told, where it is a recording.
-const TROUBLES: [Trouble; 10] = [
+const TROUBLES: [Trouble; 12] = [
     Trouble::Recorded("unreachable", "network"),
     Trouble::Recorded("drop", "network"),
     Trouble::Recorded("server-500", "overloaded"),
@@ -45,9 +59,14 @@ const TROUBLES: [Trouble; 10] = [
     Trouble::NameUnknown,
     Trouble::Until,
     Trouble::Silent,
-    Trouble::Router("cat"),
-    Trouble::Router("hang"),
+    Trouble::Trickle,
+    Trouble::Router(RouterTrouble::Refused),
+    Trouble::Router(RouterTrouble::Hangs),
+    Trouble::Router(RouterTrouble::Trickles),
 ];
+
+/// So many bytes are heard, a second each: several times what a silence may last.
+const HEARD: u32 = 8;
 
 /// How often the first task is asked for while nobody serves: each time its agent fails once more.
 const ASKED: usize = 6;
@@ -55,6 +74,7 @@ const ASKED: usize = 6;
 fn run(times: usize, _: Size) -> Tally {
     trials(times, 5, |trial| match TROUBLES[trial % TROUBLES.len()] {
         Trouble::Router(how) => router_is_out(how),
+        Trouble::Trickle => trickles(),
         trouble @ (Trouble::Recorded(..) | Trouble::NameUnknown | Trouble::Until | Trouble::Silent) => out(trouble),
     })
 }
@@ -74,10 +94,7 @@ fn out(trouble: Trouble) -> Findings {
     let entries: String = jobs.iter().enumerate().map(entry).collect();
     shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
-    let daemon = shop.orch_program().args(["serve"]).start();
-    wait::wait_until("the tasks", RUN, || {
-        shop.json(["task", "list", "--json"]).as_array().is_some_and(|tasks| tasks.len() == jobs.len())
-    });
+    let daemon = shop.serves(jobs.len());
     let mut found = others_work(&shop, &[4, 5], begun);
     found.extend(waits_with_a_reason(&shop, trouble));
     if trouble != Trouble::Until {
@@ -114,7 +131,9 @@ fn hire_cloud(shop: &Shop) {
         "kind: claude",
         &format!(
             "if [ -e '{at}/down' ]; then sed \"s/1795200000/$(( $(date +%s) + 6 ))/\" '{at}/down'; echo $ORCH_TASK_ID >> '{at}/refused'; \
-             [ -e '{at}/hang' ] && exec sleep 600; exit 1; fi\nexec '{orch}' __scripted-agent \"$@\""
+             [ -e '{at}/hang' ] && exec sleep 600; exit 1; fi\n\
+             if [ -e '{at}/slow' ]; then i=1; while [ -e '{at}/slow' ]; do head -c $i '{at}/said' | tail -c 1; echo $i > '{at}/bytes'; \
+             i=$((i+1)); sleep 1; done; tail -c +$i '{at}/said'; fi\nexec '{orch}' __scripted-agent \"$@\""
         ),
     );
 }
@@ -132,7 +151,7 @@ fn said(trouble: Trouble) -> String {
         }
         // Its agent puts a time in some seconds in the place of the recorded one.
         Trouble::Until => recorded("subscription-limit"),
-        Trouble::Silent | Trouble::Router(_) => {
+        Trouble::Silent | Trouble::Trickle | Trouble::Router(_) => {
             recorded("unreachable").lines().take(2).map(|line| format!("{line}\n")).collect()
         }
     }
@@ -151,7 +170,7 @@ fn others_work(shop: &Shop, tasks: &[u64], begun: Instant) -> Findings {
 fn waits_with_a_reason(shop: &Shop, trouble: Trouble) -> Findings {
     let expected = match trouble {
         Trouble::Recorded(_, reason) => reason,
-        Trouble::NameUnknown | Trouble::Silent | Trouble::Router(_) => "network",
+        Trouble::NameUnknown | Trouble::Silent | Trouble::Trickle | Trouble::Router(_) => "network",
         Trouble::Until => "rate_limited",
     };
     let mut found = Vec::new();
@@ -198,26 +217,60 @@ fn fails_once_more(shop: &Shop) -> Findings {
     Vec::new()
 }
 
+/// An agent hears a byte a second for longer than a silence may last: it is neither stopped nor charged, and others work.
+fn trickles() -> Findings {
+    let jobs: Vec<Job> = (0..3).map(|n| Job::plain(&format!("f{n}"), "")).collect();
+    let shop = Shop::empty("");
+    shop.orch(["config", "set", "workflow.silence_seconds", "2"]).ok();
+    hire_cloud(&shop);
+    write_file(&shop.note("said"), &said(Trouble::Trickle));
+    write_file(&shop.note("slow"), "");
+    let entries = format!("{}{}{}", jobs[0].entry_for("cloud"), jobs[1].entry(), jobs[2].entry());
+    shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
+    let begun = Instant::now();
+    let daemon = shop.orch_program().args(["serve"]).start();
+    let bytes = || read_file(&shop.note("bytes")).trim().parse::<u32>().unwrap_or(0);
+    let heard = || shop.note("bytes").exists() && bytes() >= HEARD;
+    wait::wait_until("some bytes", RUN, heard);
+    let mut found = others_work(&shop, &[2, 3], begun);
+    std::fs::remove_file(shop.note("slow")).expect("it was there");
+    found.extend(shop.until_done(jobs.len(), RUN));
+    found.extend(shop.leaves(daemon));
+    shop.until_idle(&[]).finish(RUN);
+    // Each job may be started once, as no other trouble was.
+    found.extend(check::all(&shop, &jobs, Allowed::default()));
+    found
+}
+
 /// The router cannot be asked: tasks that name their agent do not notice, the others get the fallback.
-fn router_is_out(how: &str) -> Findings {
+fn router_is_out(how: RouterTrouble) -> Findings {
     let jobs: Vec<Job> = (0..4).map(|n| Job::plain(&format!("f{n}"), "")).collect();
     let shop = Shop::empty("");
     hire_cloud(&shop);
+    let provider = Provider::start(Answer::Trickle);
     let config = shop.sealed.orch_home().join("config.yml");
-    let router = "router: {mode: llm, agents: [bot], agent: cloud, fallback_executor: bot, timeout_seconds: 10}";
-    let asks = |line: &str| if line.starts_with("router:") { router.to_owned() } else { line.to_owned() };
-    let text: Vec<String> = read_file(&config).lines().map(asks).collect();
+    let who = match how {
+        RouterTrouble::Refused | RouterTrouble::Hangs => "agent: cloud".to_owned(),
+        RouterTrouble::Trickles => "agent: api, model: local/router-1".to_owned(),
+    };
+    let router = format!("router: {{mode: llm, agents: [bot], {who}, fallback_executor: bot, timeout_seconds: 10}}");
+    let asks = |line: &str| if line.starts_with("router:") { router.clone() } else { line.to_owned() };
+    let mut text: Vec<String> = read_file(&config).lines().map(asks).collect();
+    text.push(format!("providers: {{local: {{base_url: '{}'}}}}", provider.url()));
     write_file(&config, &format!("{}\n", text.join("\n")));
-    let down = if how == "hang" { said(Trouble::Silent) } else { said(Trouble::Recorded("unreachable", "")) };
-    write_file(&shop.note("down"), &down);
-    if how == "hang" {
-        write_file(&shop.note("hang"), "");
+    match how {
+        RouterTrouble::Refused => write_file(&shop.note("down"), &said(Trouble::Recorded("unreachable", ""))),
+        RouterTrouble::Hangs => {
+            write_file(&shop.note("down"), &said(Trouble::Silent));
+            write_file(&shop.note("hang"), "");
+        }
+        RouterTrouble::Trickles => {}
     }
     let unlabelled = |job: &Job| job.entry().replace("'agent:bot', ", "");
     let entries: String = jobs[..2].iter().map(unlabelled).chain(jobs[2..].iter().map(Job::entry)).collect();
     shop.sealed.write_tasks(&format!("{}\n{entries}{}\n", MARKS[0], MARKS[1]));
     let begun = Instant::now();
-    let daemon = shop.orch_program().args(["serve"]).start();
+    let daemon = shop.serves(jobs.len());
     let mut found = others_work(&shop, &[3, 4], begun);
     found.extend(shop.until_done(jobs.len(), RUN));
     for task in 1..=2 {
@@ -225,6 +278,9 @@ fn router_is_out(how: &str) -> Findings {
         if route["agent"] != json!("bot") || !route["warning"].is_string() {
             found.push(finding(Broken::Lost, format!("task {task} does not say who it was given to and why: {route}")));
         }
+    }
+    if how == RouterTrouble::Trickles && provider.seen().is_empty() {
+        found.push(finding(Broken::Lost, "the router's provider was never asked".to_owned()));
     }
     found.extend(shop.leaves(daemon));
     shop.until_idle(&[]).finish(RUN);

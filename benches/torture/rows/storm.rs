@@ -54,7 +54,7 @@ fn storm(megabytes: usize, note: &Mutex<String>) -> Findings {
     let shop = Shop::empty("");
     shop.hire("storm", "kind: command", &program(&shop, megabytes));
     shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], jobs[0].entry_for("storm"), MARKS[1]));
-    let daemon = shop.orch_program().args(["serve"]).start();
+    let daemon = shop.serves(1);
     let pid = daemon.pid().as_raw_nonzero().get();
     wait::wait_until("the agent", RUN, || shop.show(1)["runs"][0]["started_at"].is_string());
     let (over, mut found) = (AtomicBool::new(false), Vec::new());

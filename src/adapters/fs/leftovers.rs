@@ -4,11 +4,14 @@
 use super::exchange::{KEEP_DIR, resolve, swap_names, version};
 use super::staged::{TEMP_SUFFIX, name_prefix, parent_of, sync_parent};
 use super::{FsError, create_dir_private, lock_briefly};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// In the name of a file with an edit that could not be put in place again; its content's sum follows.
+const SET_ASIDE: &str = ".rescued-";
 /// End of the name of a file that waits to be exchanged, or was displaced.
 const SWAP_SUFFIX: &str = ".orch-swap";
 
@@ -128,6 +131,21 @@ fn reclaim(path: &Path, name: SwapName, target: &Path, keep: &Path) -> Result<bo
     Ok(true)
 }
 
+/// Files with edits that could not be put in place of these again, until a person has removed them: in the directory of the
+/// locks, or, where that is another file system, beside what was to be written.
+pub fn set_aside(paths: &[PathBuf], locks: &Path) -> Vec<PathBuf> {
+    let targets = paths.iter().filter_map(|path| Some(parent_of(&resolve(path).ok()?).to_owned()));
+    let places: BTreeSet<PathBuf> = targets.chain([locks.to_owned()]).collect();
+    let entries = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+    let is_such = |name: &OsStr| {
+        let sum = name.to_str().and_then(|name| name.rsplit_once(SET_ASIDE)).map(|(_, sum)| sum);
+        sum.is_some_and(|sum| sum.len() == 16 && sum.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    };
+    let mut found: Vec<PathBuf> = entries.filter(|one| is_such(&one.file_name())).map(|one| one.path()).collect();
+    found.sort();
+    found
+}
+
 /// Keeps a displaced file until the next write, out of sight where the file system allows.
 pub(super) fn keep_aside(path: &Path, keep: &Path) {
     if let Some(name) = path.file_name() {
@@ -161,7 +179,7 @@ fn settle_swap(path: &Path, own: u64, expected: u64, target: &Path, keep: &Path)
         return Ok(None);
     }
     let mut name = target.file_name().unwrap_or(OsStr::new("file")).to_owned();
-    name.push(format!(".rescued-{:016x}", found.content));
+    name.push(format!("{SET_ASIDE}{:016x}", found.content));
     let aside = parent_of(keep).join(&name);
     if std::fs::rename(path, &aside).is_ok() {
         return Ok(Some(aside));

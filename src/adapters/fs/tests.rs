@@ -169,6 +169,15 @@ fn an_edit_saved_into_the_displaced_file_is_rescued_by_the_next_write() {
     editor.write_all(b"late edit").expect("written");
     let written = home.write("newer", Some("new")).expect("written");
     let [rescued] = written.rescued.as_slice() else { panic!("one rescued file: {written:?}") };
+    let state = home.dir.path().join(".orch");
+    assert_eq!(set_aside(&[home.file()], &state), std::slice::from_ref(rescued));
+    // Of a link to another file system, beside where it leads.
+    let (elsewhere, link) = (Home::with("far away"), home.dir.path().join("link.yml"));
+    std::os::unix::fs::symlink(elsewhere.file(), &link).expect("made");
+    let far = elsewhere.dir.path().canonicalize().expect("there").join("tasks.yml.rescued-00000000000000ab");
+    put(&far, "late");
+    put(&far.with_file_name("tasks.yml.rescued-notes"), "somebody's own");
+    assert_eq!(set_aside(&[link], &home.dir.path().join("nowhere")), [far]);
     assert_eq!(fs::read_to_string(rescued).expect("readable"), "late edit");
     assert_eq!(fs::read_to_string(home.file()).expect("readable"), "newer");
     assert!(home.write("newest", Some("newer")).expect("written").rescued.is_empty());

@@ -92,7 +92,7 @@ fn percent(text: &str) -> Result<u8, String> {
 }
 
 /// Writes how an account is paid.
-pub fn account(said: &Account, context: &Context) -> Result<Exit, CliError> {
+pub async fn account(said: &Account, context: &Context) -> Result<Exit, CliError> {
     if said.billing_type.is_none() && said.daily_budget.is_none() && said.priority.is_none() {
         let hint = format!(
             "say at least one of --billing-type, --daily-budget, --priority; orch budget status {} tells what is agreed",
@@ -122,11 +122,11 @@ pub fn account(said: &Account, context: &Context) -> Result<Exit, CliError> {
     changes.extend(gone.iter().filter(|key| is_there(key)).map(|key| (*key, "null".to_owned())));
     changes.extend(said.daily_budget.as_ref().map(|Daily(value)| ("daily_budget", value.clone())));
     changes.extend(said.priority.map(|priority| ("priority", priority.to_string())));
-    write(&said.account, &changes, context)
+    write(&said.account, &changes, context).await
 }
 
 /// Writes a period.
-pub fn period(said: &Period, context: &Context) -> Result<Exit, CliError> {
+pub async fn period(said: &Period, context: &Context) -> Result<Exit, CliError> {
     let known = agreed(&said.account, context)?;
     if known.is_none_or(|known| known.billing_type != Billing::Subscription) {
         let message = format!("{} is not a subscription: only one has a period", said.account);
@@ -148,7 +148,7 @@ pub fn period(said: &Period, context: &Context) -> Result<Exit, CliError> {
         ("unit", unit.as_str().to_owned())
     }));
     changes.extend(said.reserve.map(|reserve| ("reserve_percent", reserve.to_string())));
-    write(&said.account, &changes, context)
+    write(&said.account, &changes, context).await
 }
 
 fn agreed(account: &str, context: &Context) -> Result<Option<Agreed>, CliError> {
@@ -157,7 +157,7 @@ fn agreed(account: &str, context: &Context) -> Result<Option<Agreed>, CliError> 
     Ok(config.budget.accounts.get(account).cloned())
 }
 
-fn write(account: &str, changes: &[(&'static str, String)], context: &Context) -> Result<Exit, CliError> {
+async fn write(account: &str, changes: &[(&'static str, String)], context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     crate::adapters::fs::create_dir_private(home.root())?;
     let keyed: Vec<(String, &str)> =
@@ -165,6 +165,7 @@ fn write(account: &str, changes: &[(&'static str, String)], context: &Context) -
     let keyed: Vec<(&str, &str)> = keyed.iter().map(|(key, value)| (key.as_str(), *value)).collect();
     let path = home.config_file();
     let changed = write_all(&path, FileKind::Global, &home.state().join(LOCK), &keyed)?;
+    settings::tell_daemon(context).await?;
     if context.ui.is_json() {
         let values: serde_json::Map<_, _> =
             changes.iter().map(|(key, value)| ((*key).to_owned(), json!(value))).collect();

@@ -33,7 +33,7 @@ struct Change {
 }
 
 /// Lists them, or puts one into force.
-pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let Some(name) = &args.name else { return list(context) };
     let preset = find(name)?;
     let home = context.setup()?.home;
@@ -43,6 +43,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         crate::adapters::fs::create_dir_private(home.root())?;
         let all: Vec<(&str, &str)> = changes.iter().map(|change| (change.key, change.to)).collect();
         write_all(&path, FileKind::Global, &home.state().join(LOCK), &all)?;
+        settings::tell_daemon(context).await?;
     }
     for (key, _) in preset.settings {
         let variable = variable_for(key);

@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 /// Writes it.
-pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
+pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
     let (file, path) = if args.project {
         let none = || CliError::NotFound {
@@ -42,6 +42,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         (FileKind::Global, home.config_file())
     };
     let changed = write(&path, file, &home.state().join(LOCK), &args.key, &args.value)?;
+    settings::tell_daemon(context).await?;
     if context.ui.is_json() {
         context.ui.json(&json!({ "file": path, "key": args.key, "changed": changed }))?;
     } else {

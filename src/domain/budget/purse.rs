@@ -198,11 +198,7 @@ impl Purse {
     ) -> Self {
         let all = standings(rules, &payees, book, in_flight, now, zone);
         let today = now.to_zoned(zone.clone()).date();
-        let is_ahead = |name: &String, standing: &Standing| {
-            let terms = rules.accounts.get(name).map(|account| &account.terms);
-            let has_period = matches!(terms, Some(Terms::Subscription { period: Some(_) }));
-            has_period && standing.level == Level::Ok
-        };
+        let is_ahead = |name: &String, standing: &Standing| rules.has_period(name) && standing.level == Level::Ok;
         let ahead = all.iter().filter_map(|(scope, standing)| match scope {
             Scope::Account(name) => is_ahead(name, standing).then(|| name.clone()),
             Scope::Day | Scope::Project(_) => None,

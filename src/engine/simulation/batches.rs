@@ -78,7 +78,8 @@ impl Begun {
                 | Write::Recorded(_)
                 | Write::Kept(_)
                 | Write::Parcel(..)
-                | Write::Agreed(_) => {}
+                | Write::Agreed(_)
+                | Write::Lacking(_) => {}
             }
         }
         must(ended == told, || format!("{ended} batches end, and {told} ends are told"))?;

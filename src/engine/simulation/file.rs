@@ -8,9 +8,11 @@ use crate::domain::task::{Spec, Status, Task};
 use crate::engine::file_job::{FileNews, How, Known, KnownTasks, TasksNews, WriteOrder, Writeback};
 use crate::store::tasks_file::{At, Edit, TasksDoc};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::{Display, Write as _};
+use std::path::Path;
 
 /// What stands there of one task.
 #[derive(Debug, Clone)]
@@ -161,16 +163,21 @@ impl File {
     }
 
     fn composed(&self) -> String {
-        let lines = self.lines.iter().map(|(id, line)| entry(Some(*id), line));
-        let newborn = self.newborn.iter().map(|(_, spec)| {
-            let line = Line { spec: spec.clone(), status: None, results: false };
-            entry(None, &line)
-        });
-        let entries: Vec<Value> = lines.chain(newborn).collect();
         match self.shape {
-            Shape::Broken => "tasks: [".to_owned(),
-            Shape::Sound if !entries.is_empty() => json!({ "tasks": entries }).to_string() + "\n",
-            Shape::Sound | Shape::Empty => String::new(),
+            Shape::Broken => return "tasks: [".to_owned(),
+            Shape::Empty => return String::new(),
+            Shape::Sound => {}
+        }
+        let mut text = String::new();
+        for (id, line) in &self.lines {
+            entry(&mut text, Some(*id), line);
+        }
+        for (_, spec) in &self.newborn {
+            entry(&mut text, None, &Line { spec: spec.clone(), status: None, results: false });
+        }
+        match text.pop() {
+            Some(_) => format!("{{\"tasks\":[{text}]}}\n"),
+            None => text,
         }
     }
 
@@ -270,23 +277,37 @@ impl File {
     }
 }
 
-fn entry(id: Option<TaskId>, line: &Line) -> Value {
+/// Writes an entry as JSON, which is YAML, with a comma after it: the text of a course is composed thousands of times.
+fn entry(text: &mut String, id: Option<TaskId>, line: &Line) {
     let Line { spec, status, results } = line;
-    let mut entry = json!({ "title": spec.title, "priority": spec.priority });
-    let mut put = |key: &str, value: Option<Value>| {
-        if let (Some(entry), Some(value)) = (entry.as_object_mut(), value) {
-            entry.insert(key.to_owned(), value);
+    let put = |text: &mut String, key: &str, value: &dyn Display| {
+        write!(text, ",\"{key}\":{value}").expect("a text takes all");
+    };
+    let word = |text: &mut String, key: &str, word: Option<&str>| {
+        if let Some(word) = word {
+            put(text, key, &Value::from(word));
         }
     };
-    put("id", id.map(|id| id.0.into()));
-    let after: Vec<u64> = spec.depends_on.iter().map(|id| id.0).collect();
-    put("depends_on", (!after.is_empty()).then(|| after.into()));
-    put("dir", spec.dir.as_ref().map(|dir| dir.to_string_lossy().into()));
-    put("labels", (!spec.labels.is_empty()).then(|| spec.labels.clone().into()));
-    put("parent", spec.parent.map(|id| id.0.into()));
-    put("assignee", spec.assignee.as_deref().map(Value::from));
-    put("agent", spec.agent.as_deref().map(Value::from));
-    put("status", status.as_deref().map(Value::from));
-    put("attempts", results.then(|| 1.into()));
-    entry
+    write!(text, "{{\"title\":{}", Value::from(spec.title.as_str())).expect("a text takes all");
+    put(text, "priority", &spec.priority);
+    for (key, id) in [("id", id), ("parent", spec.parent)] {
+        if let Some(id) = id {
+            put(text, key, &id.0);
+        }
+    }
+    if !spec.depends_on.is_empty() {
+        let after: Vec<String> = spec.depends_on.iter().map(|id| id.0.to_string()).collect();
+        put(text, "depends_on", &format_args!("[{}]", after.join(",")));
+    }
+    if !spec.labels.is_empty() {
+        put(text, "labels", &Value::from(spec.labels.clone()));
+    }
+    word(text, "dir", spec.dir.as_deref().and_then(Path::to_str));
+    word(text, "assignee", spec.assignee.as_deref());
+    word(text, "agent", spec.agent.as_deref());
+    word(text, "status", status.as_deref());
+    if *results {
+        put(text, "attempts", &1);
+    }
+    text.push_str("},");
 }

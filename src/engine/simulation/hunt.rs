@@ -90,15 +90,17 @@ pub(super) fn told(scenario: &Scenario, rule: &str, ground: &Ground) -> String {
     let ran = run(&small, ground, Trace::in_words());
     let small_rule = ran.result.err().map_or_else(String::new, |Broken(rule)| rule);
     let lines = ran.trace.lines();
-    let repeat = match scenario.worlds {
-        Worlds::All => format!("make simulate SEED={}", scenario.seed),
-        Worlds::Clocks => format!("make simulate SEED={} WORLDS=clocks", scenario.seed),
-    };
     format!(
-        "seed {}: {rule}\nrepeat it: {repeat}\n\nthe smallest scenario: {small_rule}\n{small}\nits course:\n{}",
+        "seed {}: {rule}\nrepeat it: {}\n\nthe smallest scenario: {small_rule}\n{small}\nits course:\n{}",
         scenario.seed,
+        repeat(scenario),
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     )
+}
+
+/// The command that plays a scenario again.
+pub(super) fn repeat(scenario: &Scenario) -> String {
+    format!("make simulate SEED={} WORLDS={}", scenario.seed, scenario.worlds.word())
 }
 
 /// What is looked for, and how long.
@@ -188,17 +190,16 @@ fn number(name: &str) -> Option<u64> {
     word(name).map(|text| text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
-/// `make simulate [SEED=n] [FROM=n] [SECONDS=60] [SEEDS=n] [WORLDS=clocks] [TWICE=1] [RESULT=file]`. Without a word, a
+/// `make simulate [SEED=n] [FROM=n] [SECONDS=60] [SEEDS=n] [WORLDS=clocks|years] [TWICE=1] [RESULT=file]`. Without a word, a
 /// moment of seeds that are always the same.
 #[test]
 fn fresh_seeds() {
     let dir = tempfile::tempdir().expect("a directory");
     let ground = ground(dir.path());
-    let worlds = match word("WORLDS").as_deref() {
-        None | Some("all") => Worlds::All,
-        Some("clocks") => Worlds::Clocks,
-        Some(other) => panic!("WORLDS={other}: it is all or clocks"),
-    };
+    let worlds = word("WORLDS").map_or(Worlds::All, |wanted| {
+        let known = Worlds::ALL.into_iter().find(|worlds| worlds.word() == wanted);
+        known.unwrap_or_else(|| panic!("WORLDS={wanted}: it is {}", Worlds::ALL.map(Worlds::word).join(", ")))
+    });
     let seconds = number("SECONDS").map(Duration::from_secs);
     let fresh = || seconds.map(|_| RandomState::new().hash_one(0) >> 16);
     let hunt = Hunt {

@@ -113,7 +113,8 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Recorded(_)
             | Write::Kept(_)
             | Write::Parcel(..)
-            | Write::Agreed(_) => {}
+            | Write::Agreed(_)
+            | Write::Lacking(_) => {}
         }
     }
     for (key, firing) in &new {

@@ -14,6 +14,7 @@ mod scenario;
 mod shrink;
 mod stored;
 mod trace;
+mod waits;
 
 use crate::adapters::clock::Clock;
 use crate::adapters::tmux::Tmux;
@@ -112,6 +113,18 @@ fn whatever_happens_nothing_is_lost_doubled_or_forgotten() {
     let ground = ground(dir.path());
     let days: f64 = FIXED.map(|seed| must_hold(seed, &ground).days).sum();
     assert!(days > 700.0, "only {days} days were simulated");
+}
+
+#[test]
+fn years_with_little_to_do_go_by() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let ground = ground(dir.path());
+    for seed in 1..=2 {
+        let scenario = Scenario::of_worlds(Worlds::Years, seed);
+        let ran = run(&scenario, &ground, Trace::default());
+        assert_eq!(ran.result, Ok(()), "{}", hunt::repeat(&scenario));
+        assert!(ran.days > 200.0 && ran.trace.turns > 50, "{} days, {} turns", ran.days, ran.trace.turns);
+    }
 }
 
 /// One task, written down in `tasks.yml`, and what else happens.

@@ -6,18 +6,19 @@ use super::file::File;
 use super::jobs;
 use super::outside::Outside;
 use super::stored::Tables;
-use crate::domain::breaker::{self, StateName};
+use super::waits::Waits;
+use crate::domain::breaker::StateName;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageState;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind, Side};
 use crate::domain::overlap::Overlap;
-use crate::domain::plan::{Hold, HoldReason, Plan};
+use crate::domain::plan::{Hold, HoldReason};
 use crate::domain::task::{FileState, NextRun, Phase, ReviewStage, Run, State, Status, Task};
 use crate::engine::apply::JobKey;
 use crate::engine::main_loop::Engine;
 use crate::store::journal::{Entry, Write};
-use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A rule that did not hold.
@@ -53,7 +54,7 @@ pub struct Rules {
     /// Tasks that somebody wants run although it is paused.
     pub past_pause: BTreeSet<TaskId>,
     /// How long each wait had to go when it was first seen.
-    waits: BTreeMap<(TaskId, Timestamp), SignedDuration>,
+    waits: Waits,
 }
 
 impl Rules {
@@ -90,7 +91,8 @@ impl Rules {
                 | Write::Recorded(_)
                 | Write::Kept(_)
                 | Write::Parcel(..)
-                | Write::Agreed(_) => {}
+                | Write::Agreed(_)
+                | Write::Lacking(_) => {}
             }
         }
         self.begun.look_at_turn(stored, writes)?;
@@ -170,7 +172,7 @@ impl Rules {
             let paused = paused.filter(|_| !self.past_pause.contains(&task.id));
             must(paused.is_none(), || format!("task {} began although {paused:?}", task.id))?;
         }
-        self.waits_grow_shorter(engine, &plan, now)?;
+        self.waits.grow_shorter(engine, &plan, now)?;
         must(plan.actions.is_empty(), || format!("{:?} could begin and does not", plan.actions))?;
         let max = engine.settings.config.engine.max_parallel as usize;
         let launched = self.launched.iter().filter_map(|id| engine.world.tasks.get(id));
@@ -203,28 +205,6 @@ impl Rules {
                 let rank = |task: &Task| (-task.spec.priority, task.id);
                 must(rank(task) < rank(other), || format!("task {} began before {}", task.id, other.id))?;
             }
-        }
-        Ok(())
-    }
-
-    /// Whatever the wall clock does, no wait has further to go than when it began.
-    fn waits_grow_shorter(&mut self, engine: &Engine, plan: &Plan, now: Timestamp) -> Result<(), Broken> {
-        // A task may come to wait for what has been on its way for a while.
-        let breakers = engine.world.breakers.values().filter_map(|breaker| match breaker.state {
-            breaker::State::Open { since, until } => Some((until, until.duration_since(since))),
-            breaker::State::Closed | breaker::State::HalfOpen { .. } => None,
-        });
-        let whole: BTreeMap<Timestamp, SignedDuration> = breakers.collect();
-        for (id, hold) in &plan.holds {
-            let Some(until) = hold.until else { continue };
-            let left = until.duration_since(now);
-            let first = *self.waits.entry((*id, until)).or_insert(left);
-            // A budget is one of a day of the clock: it begins anew at midnight by whatever the clock is then.
-            let of_day = hold.reason == HoldReason::Spent && left <= SignedDuration::from_hours(25);
-            let whole = whole.get(&until).is_some_and(|whole| left <= *whole);
-            must(left <= first || whole || of_day, || {
-                format!("task {id} had {first:#} to wait, and has {left:#} now: {}", hold.detail)
-            })?;
         }
         Ok(())
     }

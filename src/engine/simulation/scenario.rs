@@ -168,6 +168,22 @@ pub enum Worlds {
     All,
     /// Clocks that jump and machines that sleep, and little else: what goes wrong here has no other cause.
     Clocks,
+    /// A year or two of an orch that has little to do: what comes with months, seasons and long rests.
+    Years,
+}
+
+impl Worlds {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::All, Self::Clocks, Self::Years];
+
+    /// The word for it: `make simulate WORLDS=…`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Clocks => "clocks",
+            Self::Years => "years",
+        }
+    }
 }
 
 /// A simulation that has not begun.
@@ -206,7 +222,38 @@ impl Scenario {
         match worlds {
             Worlds::All => Self::of(seed),
             Worlds::Clocks => Self::of_clocks(seed),
+            Worlds::Years => Self::of_years(seed),
         }
+    }
+
+    /// A task now and then, and every few weeks something that goes wrong.
+    fn of_years(seed: u64) -> Self {
+        let mut dice = Dice::fate(seed, &[7]);
+        let lasts = dice.between(200, 800) * DAY;
+        let wishes = usize::try_from(dice.between(5, 30)).expect("few");
+        let mut steps = adds(&mut dice, wishes, lasts - 30 * DAY);
+        let with_file = dice.chance(50);
+        for _ in 0..dice.below(20) {
+            let at = dice.below(lasts);
+            steps.push(Step { at, act: by_a_person(&mut dice, wishes) });
+        }
+        for _ in 0..dice.below(30) {
+            let at = dice.below(lasts);
+            steps.push(Step { at, act: misfortune(&mut dice) });
+        }
+        for _ in 0..if with_file { dice.below(10) } else { 0 } {
+            let at = dice.below(lasts);
+            steps.push(Step { at, act: in_the_file(&mut dice, wishes) });
+        }
+        for _ in 0..dice.below(6) {
+            let at = dice.below(lasts);
+            steps.push(Step { at, act: switch(&mut dice) });
+        }
+        steps.extend(batches::steps(seed, wishes, lasts));
+        steps.sort_by_key(|step| step.at);
+        let faults = Fault::ALL.into_iter().filter(|_| dice.chance(30)).collect();
+        let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
+        Self { seed, worlds: Worlds::Years, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
     }
 
     /// Work that goes well, providers that limit the rate, daemons that die, and clocks.
@@ -214,11 +261,7 @@ impl Scenario {
         let mut dice = Dice::fate(seed, &[4]);
         let lasts = dice.between(2, 14) * DAY;
         let wishes = usize::try_from(dice.between(2, 8)).expect("few");
-        let mut steps: Vec<Step> = Vec::new();
-        for wish in 0..wishes {
-            steps.push(Step { at: dice.below(lasts * 2 / 3), act: add(&mut dice, wish) });
-        }
-        steps.sort_by_key(|step| step.at);
+        let mut steps = adds(&mut dice, wishes, lasts * 2 / 3);
         for _ in 0..dice.between(4, 24) {
             let at = dice.below(lasts);
             steps.push(Step { at, act: clocks(&mut dice) });
@@ -258,12 +301,7 @@ impl Scenario {
         let lasts = dice.between(2, 28) * DAY;
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(70)).collect();
         let wishes = usize::try_from(dice.between(1, 14)).expect("few");
-        let mut steps: Vec<Step> = Vec::new();
-        for wish in 0..wishes {
-            steps.push(Step { at: dice.below(lasts * 2 / 3), act: add(&mut dice, wish) });
-        }
-        // Who waits for whom is said by tasks that are there by then.
-        steps.sort_by_key(|step| step.at);
+        let mut steps = adds(&mut dice, wishes, lasts * 2 / 3);
         for _ in 0..dice.below(40) {
             let at = dice.below(lasts);
             steps.push(Step { at, act: by_a_person(&mut dice, wishes) });
@@ -298,6 +336,13 @@ impl Scenario {
         let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
         Self { seed, worlds: Worlds::All, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
     }
+}
+
+/// The tasks that people add before then, in the order of time: who waits for whom is said by tasks that are there by then.
+fn adds(dice: &mut Dice, wishes: usize, before: Millis) -> Vec<Step> {
+    let mut steps: Vec<Step> = (0..wishes).map(|wish| Step { at: dice.below(before), act: add(dice, wish) }).collect();
+    steps.sort_by_key(|step| step.at);
+    steps
 }
 
 fn add(dice: &mut Dice, wish: usize) -> Act {

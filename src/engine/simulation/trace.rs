@@ -79,6 +79,7 @@ impl Trace {
                 Write::Kept(_) => 16.hash(&mut self.hasher),
                 Write::Parcel(id, parcel) => (17, id, parcel.is_some()).hash(&mut self.hasher),
                 Write::Agreed(_) => 7.hash(&mut self.hasher),
+                Write::Lacking(tasks) => (18, tasks).hash(&mut self.hasher),
             }
         }
     }

@@ -14,6 +14,7 @@ impl Turn {
         let messages = self.messages.values().cloned().map(Write::Message);
         let entries = self.entries.iter().cloned().map(Write::Entry);
         let agreed = self.agreed.into_iter().map(Write::Agreed);
+        let lacking = self.lacking.iter().cloned().map(Write::Lacking);
         let pauses = self.pauses.iter().map(|(scope, pause)| Write::Pause(scope.clone(), pause.clone()));
         let service = self.service.iter().cloned().map(Write::Service);
         let jobs = self.jobs.iter().map(|(id, job)| Write::Job(id.clone(), job.clone()));
@@ -38,6 +39,7 @@ impl Turn {
             .chain(recorded)
             .chain(kept)
             .chain(agreed)
+            .chain(lacking)
             .collect()
     }
 }

@@ -1,6 +1,6 @@
 //! One change, written into the tables it belongs to. Inside the writer's transaction; knows no rules.
 
-use super::{Agreed, Entry, Project, Write, settled};
+use super::{Entry, Project, Write, settled};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outbox::Kept;
 use crate::domain::plan::Cooldown;
@@ -53,7 +53,11 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
             let row = row.map(|(parcel, data)| (parcel.channel.as_str(), parcel.state.as_str(), data));
             Ok(outbox::put(connection, *id, row)?)
         }
-        Write::Agreed(agreed) => put_agreed(connection, agreed.as_ref()),
+        Write::Agreed(agreed) => put_meta(connection, "agreed", "content of tasks.yml", agreed.as_ref()),
+        Write::Lacking(lacking) => {
+            let lacking = Some(lacking).filter(|lacking| !lacking.is_empty());
+            put_meta(connection, "lacking", "tasks that tasks.yml lacks", lacking)
+        }
     }
 }
 
@@ -140,14 +144,20 @@ fn put_kept(connection: &Connection, change: &Kept) -> rusqlite::Result<()> {
     }
 }
 
-fn put_agreed(connection: &Connection, agreed: Option<&Agreed>) -> Result<(), PutError> {
-    let Some(agreed) = agreed else {
-        connection.prepare_cached("DELETE FROM meta WHERE key = 'agreed'")?.execute([])?;
+/// `what`: what the value is, for the person who is told that it cannot be stored.
+fn put_meta<T: serde::Serialize>(
+    connection: &Connection,
+    key: &str,
+    what: &'static str,
+    value: Option<&T>,
+) -> Result<(), PutError> {
+    let Some(value) = value else {
+        connection.prepare_cached("DELETE FROM meta WHERE key = ?1")?.execute(params![key])?;
         return Ok(());
     };
-    let data = json("content of tasks.yml", agreed)?;
+    let data = json(what, value)?;
     connection
-        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('agreed', ?1)")?
-        .execute(params![data])?;
+        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)")?
+        .execute(params![key, data])?;
     Ok(())
 }

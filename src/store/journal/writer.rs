@@ -102,7 +102,8 @@ impl Writer {
                 | Write::Recorded(_)
                 | Write::Kept(_)
                 | Write::Parcel(..)
-                | Write::Agreed(_) => {}
+                | Write::Agreed(_)
+                | Write::Lacking(_) => {}
             }
         }
         count(&transaction, known.commits).map_err(sqlite)?;

@@ -195,8 +195,10 @@ pub fn overview(overview: &Overview) -> Saying {
         row(run.task_id, &format!("{} {}{doing}", worker(&run.agent, run.model.as_deref()), cut(&run.title, 60)))
     });
     list(&mut passages, "At work", running.collect());
-    let asks = |id, title: &str, question: &str| {
-        row(id, &format!("{}: {}", cut(title, 60), cut(question.lines().next().unwrap_or_default(), 160)))
+    let asks = |id: TaskId, title: &str, question: &str| {
+        let question = in_chat_words(question.lines().next().unwrap_or_default());
+        let about = [bold(format!("#{id} ")), words(format!("{}: ", cut(title, 60)))];
+        Passage::Line(about.into_iter().chain(marked(&cut(&question, 160))).collect())
     };
     let needs = overview.needs_you.iter().map(|view| asks(view.id, &view.title, &view.question));
     list(&mut passages, "Needs you", needs.collect());
@@ -512,6 +514,17 @@ mod tests {
         };
         let told = in_chat(notice).plain_text();
         assert_eq!(told, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
+    }
+
+    #[test]
+    fn what_needs_somebody_is_told_with_the_commands_of_a_chat() {
+        let asks = serde_json::json!({
+            "version": "1.2.3", "pid": 1, "mode": "serve", "counts": {"needs_review": 1}, "idle": true, "problems": [],
+            "running": [], "queued": [], "today": {"since": "2026-03-01T00:00:00Z", "cost_usd": null, "runs": 0, "unpriced": 0},
+            "needs_you": [{"id": 7, "title": "Tidy", "choices": [], "question": "ready; `orch task diff 7` shows it\nmore"}],
+        });
+        let told = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
+        assert!(told.ends_with("Needs you\n#7 Tidy: ready; /diff 7 shows it\n"), "{told}");
     }
 
     #[test]

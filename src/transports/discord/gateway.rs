@@ -2,11 +2,16 @@
 //! here it is decided what an end of the connection means: go on, go on with less, or wait until a person mends it.
 
 use crate::config::secret::Secret;
+use futures::StreamExt;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
-use twilight_gateway::{ConfigBuilder, Event, EventTypeFlags, Intents, Shard, ShardId, ShardState, StreamExt};
-use twilight_model::gateway::CloseCode;
+use twilight_gateway::{ConfigBuilder, Intents, Message as Frame, Shard, ShardId, ShardState};
+use twilight_model::application::interaction::Interaction;
+use twilight_model::channel::Message;
+use twilight_model::gateway::{CloseCode, OpCode};
 
 /// The first pause after the connection could not be had for a reason that waiting does not mend; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
@@ -30,9 +35,9 @@ pub enum Heard {
     /// The connection is away; it is tried again.
     Away(String),
     /// A command, a button.
-    Interaction(Box<twilight_model::application::interaction::Interaction>),
+    Interaction(Box<Interaction>),
     /// Something was written.
-    Message(Box<twilight_model::channel::Message>),
+    Message(Box<Message>),
 }
 
 /// What is wrong with a connection that Discord ended for good.
@@ -77,22 +82,20 @@ impl Gateway {
     ///
     /// May be dropped and called again.
     pub async fn next(&mut self) -> Result<Heard, Ended> {
-        let wanted = EventTypeFlags::READY
-            | EventTypeFlags::RESUMED
-            | EventTypeFlags::INTERACTION_CREATE
-            | EventTypeFlags::MESSAGE_CREATE;
         loop {
-            match self.shard.next_event(wanted).await {
-                Some(Ok(Event::Ready(_))) => {
-                    self.failures = 0;
-                    return Ok(Heard::Ready);
-                }
-                Some(Ok(Event::Resumed)) => return Ok(Heard::Resumed),
-                Some(Ok(Event::InteractionCreate(interaction))) => {
-                    return Ok(Heard::Interaction(Box::new(interaction.0)));
-                }
-                Some(Ok(Event::MessageCreate(message))) => return Ok(Heard::Message(Box::new(message.message))),
-                Some(Ok(Event::GatewayClose(frame))) => {
+            match self.shard.next().await {
+                Some(Ok(Frame::Text(text))) => match told(&text) {
+                    Ok(Some(heard)) => {
+                        if matches!(heard, Heard::Ready) {
+                            self.failures = 0;
+                        }
+                        return Ok(heard);
+                    }
+                    Ok(None) => {}
+                    // An event that is not understood is no reason to leave.
+                    Err(error) => tracing::debug!(%error, "an event of Discord's"),
+                },
+                Some(Ok(Frame::Close(frame))) => {
                     self.last_close = frame.map(|frame| frame.code);
                     if self.last_close.is_some_and(ends_session) {
                         self.shard = shard(&self.token, self.url.as_deref(), self.reads_messages);
@@ -100,10 +103,8 @@ impl Gateway {
                     self.note_end(Instant::now());
                     return Ok(Heard::Away(away(self.last_close)));
                 }
-                Some(Ok(_)) => {}
                 Some(Err(error)) => {
                     tracing::debug!(%error, "Discord's gateway");
-                    // An event that is not understood is no reason to leave.
                     if matches!(self.shard.state(), ShardState::Disconnected { .. }) {
                         return Ok(Heard::Away("Discord's gateway does not answer; it is tried again".to_owned()));
                     }
@@ -140,6 +141,39 @@ impl Gateway {
         self.shard = shard(&self.token, self.url.as_deref(), self.reads_messages);
         Ended { why: ended(code), with_less }
     }
+}
+
+/// The outside of a message of the gateway.
+#[derive(Deserialize)]
+struct Envelope {
+    op: u8,
+    #[serde(default)]
+    t: Option<String>,
+}
+
+/// The inside of one.
+#[derive(Deserialize)]
+struct Inside<T> {
+    d: T,
+}
+
+/// What a message of the gateway tells; `None`: nothing that matters. Of Discord's many events only these are read: a
+/// reader for each of the others would be a large part of the program.
+fn told(text: &str) -> Result<Option<Heard>, serde_json::Error> {
+    fn inside<T: DeserializeOwned>(text: &str) -> Result<Box<T>, serde_json::Error> {
+        serde_json::from_str::<Inside<T>>(text).map(|inside| Box::new(inside.d))
+    }
+    let envelope: Envelope = serde_json::from_str(text)?;
+    if envelope.op != OpCode::Dispatch as u8 {
+        return Ok(None);
+    }
+    Ok(match envelope.t.as_deref() {
+        Some("READY") => Some(Heard::Ready),
+        Some("RESUMED") => Some(Heard::Resumed),
+        Some("INTERACTION_CREATE") => Some(Heard::Interaction(inside(text)?)),
+        Some("MESSAGE_CREATE") => Some(Heard::Message(inside(text)?)),
+        _ => None,
+    })
 }
 
 fn shard(token: &Secret, url: Option<&str>, reads_messages: bool) -> Shard {
@@ -209,6 +243,24 @@ mod tests {
         gateway.last_close = Some(4014);
         assert!(!gateway.begin_anew().with_less);
         assert_eq!(gateway.pause(), FIRST_PAUSE);
+    }
+
+    #[test]
+    fn what_does_not_matter_is_passed_over_and_what_cannot_be_read_is_an_error() {
+        let heard = |text: &str| told(text).map(|heard| heard.map(|heard| format!("{heard:?}")));
+        assert_eq!(heard(r#"{"op":0,"s":1,"t":"READY","d":{"v":10}}"#).expect("read"), Some("Ready".to_owned()));
+        assert_eq!(heard(r#"{"t":"RESUMED","d":null,"op":0}"#).expect("read"), Some("Resumed".to_owned()));
+        for nothing in [
+            r#"{"op":11}"#,
+            r#"{"op":10,"d":{"heartbeat_interval":1},"t":null}"#,
+            r#"{"op":0,"s":2,"t":"TYPING_START","d":{"odd":[1,2]}}"#,
+            r#"{"op":1,"t":"MESSAGE_CREATE","d":{}}"#,
+        ] {
+            assert_eq!(heard(nothing).expect("read"), None, "{nothing}");
+        }
+        for odd in ["", "[]", "{}", r#"{"op":"0"}"#, r#"{"op":0,"t":"MESSAGE_CREATE","d":{"id":7}}"#] {
+            assert!(heard(odd).is_err(), "{odd}");
+        }
     }
 
     #[tokio::test]

@@ -186,7 +186,7 @@ async fn a_command_that_orch_died_over_is_carried_out_when_it_is_back_and_answer
     room.running.abort();
     let server = room.server;
     let (client, asked) = counting();
-    let room = Room::open(server, shelf.clone(), client.clone());
+    let room = Room::open(server, shelf.clone(), client.clone()).listening();
     wait_until("the order", RUN, || asked.load(Ordering::SeqCst) > 0);
     room.until_said("there is no task 7");
     let server = room.close().await;

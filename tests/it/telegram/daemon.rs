@@ -104,3 +104,20 @@ fn what_was_answered_in_quiet_hours_is_not_told_afterwards_as_waiting() {
     assert!(asks.contains("/retry 2") && !asks.contains("orch task"), "{asks}");
     sealed.finish();
 }
+
+#[test]
+fn what_was_done_for_a_person_is_still_answered_when_the_daemon_leaves() {
+    let api = quick();
+    let mut sealed = sealed(&api, "");
+    // Nobody asks anything meanwhile. One message a second is allowed.
+    sealed.orch(["pause", "--all"]).ok();
+    api.writes(ADA, GROUP, "/add Sweep the yard");
+    api.writes(ADA, GROUP, "/add Water the flowers");
+    let added = || sealed.orch(["task", "list", "--json"]).ok().json().as_array().map_or(0, Vec::len);
+    wait_until("both tasks", RUN, || added() == 2);
+    assert_eq!(sealed.stop_daemon().code, Some(0));
+    for title in ["Sweep the yard", "Water the flowers"] {
+        assert!(api.texts(GROUP).iter().any(|text| text.contains(title)), "{title}: {:?}", api.texts(GROUP));
+    }
+    sealed.finish();
+}

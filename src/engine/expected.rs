@@ -1,0 +1,59 @@
+//! What the first run of a task would be asked to have, found out without beginning anything: a model that a person has set, a
+//! cheaper one where money is short, and what would keep it from beginning for want of money.
+
+use super::handle::{Command, EngineError, EngineHandle};
+use super::main_loop::Engine;
+use super::settings::directory_of;
+use crate::domain::agent_model::{Misfit, Named};
+use crate::domain::budget::Stop;
+use crate::domain::route::RouteResult;
+use crate::domain::task::Task;
+use jiff::Timestamp;
+
+/// What a run would be asked to have.
+#[derive(Debug)]
+pub struct Expected {
+    /// The model, as it would be asked for; `None`: the agent's own choice.
+    pub asked: Option<String>,
+    /// Why it is not that of the route, or stays though money is short.
+    pub why: Option<String>,
+    /// What the agent's program would be given for it, or why it cannot have it.
+    pub named: Result<Option<Named>, Misfit>,
+    /// What is spent, so that no run would begin now.
+    pub spent: Option<String>,
+}
+
+/// Of which task, under which route.
+#[derive(Debug)]
+pub(super) struct ExpectedOf {
+    task: Task,
+    route: RouteResult,
+}
+
+impl EngineHandle {
+    /// What the first run of a task would be asked to have under a route. The task need not be there.
+    ///
+    /// # Errors
+    /// The engine is on its way out.
+    pub async fn expected(&self, task: &Task, route: &RouteResult) -> Result<Expected, EngineError> {
+        let of = ExpectedOf { task: task.clone(), route: route.clone() };
+        self.call(|reply| Command::Expect { of: Box::new(of), reply }).await
+    }
+}
+
+impl Engine {
+    pub(super) fn expected(&mut self, ExpectedOf { task, route }: &ExpectedOf, now: Timestamp) -> Expected {
+        let purse = self.purse(&self.settings.config.budget.rules(), now);
+        let (asked, why) = match self.model_said(task, route) {
+            Some((model, why)) => (Some(model), Some(why)),
+            None => match self.within_budget(&purse, task, route, now) {
+                Some(found) => (Some(found.model), Some(found.text)),
+                None => (route.model.clone(), None),
+            },
+        };
+        let named = self.name_model(task, (&route.agent, asked.as_deref()), now);
+        let dir = directory_of(task, &self.world.projects).ok();
+        let stop = purse.hold(task, dir.as_deref(), Some((&route.agent, asked.as_deref())));
+        Expected { asked, why, named, spent: stop.as_ref().map(Stop::question) }
+    }
+}
