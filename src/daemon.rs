@@ -334,8 +334,7 @@ impl Running {
         self.closing.cancel();
         self.parting.cancel();
         drop((self.handle, self.client));
-        drain(self.server).await;
-        drain_all(self.services).await;
+        tokio::join!(drain(self.server), drain_all(self.services));
         let farewell = self.engine.await.unwrap_or_default();
         self.waker.abort();
         part(&self.home, &self.journal, farewell).await
@@ -348,8 +347,7 @@ impl Running {
         self.closing.cancel();
         self.parting.cancel();
         drop((self.handle, self.client));
-        drain(self.server).await;
-        drain_all(self.services).await;
+        tokio::join!(drain(self.server), drain_all(self.services));
         self.waker.abort();
         part(&self.home, &self.journal, farewell).await
     }

@@ -14,11 +14,7 @@ pub use spelling::{squash, words};
 
 use builtin::BUILT_IN;
 use spelling::{Rank, spellings};
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// So many catalogs are kept: with and without what providers tell, before and after a change.
-const KEPT: usize = 4;
+use std::collections::{BTreeMap, HashMap};
 
 /// Who serves models.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,31 +90,6 @@ pub struct Catalog {
     retired: HashMap<String, Vec<Retired>>,
 }
 
-/// The catalogs that were asked for last: with what providers tell of some thousand models, one takes tens of milliseconds
-/// to make.
-struct Last(Mutex<VecDeque<(Additions, Arc<Catalog>)>>);
-
-impl Last {
-    const fn new() -> Self {
-        Self(Mutex::new(VecDeque::new()))
-    }
-
-    fn kept(&self) -> MutexGuard<'_, VecDeque<(Additions, Arc<Catalog>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn of(&self, additions: &Additions) -> Arc<Catalog> {
-        let known = self.kept().iter().find(|(known, _)| known == additions).map(|(_, catalog)| Arc::clone(catalog));
-        known.unwrap_or_else(|| {
-            let catalog = Arc::new(Catalog::with(additions));
-            let mut kept = self.kept();
-            kept.truncate(KEPT - 1);
-            kept.push_front((additions.clone(), Arc::clone(&catalog)));
-            catalog
-        })
-    }
-}
-
 impl Catalog {
     /// The built-in table alone.
     pub fn built_in() -> Self {
@@ -129,12 +100,6 @@ impl Catalog {
     pub fn with(additions: &Additions) -> Self {
         let built_in = &*BUILT_IN;
         Self::of(built_in.about.clone(), &built_in.models, additions)
-    }
-
-    /// The same for whoever asks often, and mostly the same.
-    pub fn shared(additions: &Additions) -> Arc<Self> {
-        static LAST: Last = Last::new();
-        LAST.of(additions)
     }
 
     /// The additions alone, with the built-in providers: for a table of one's own.

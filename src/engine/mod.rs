@@ -36,6 +36,7 @@ mod lacking;
 mod launch;
 mod ledger;
 mod life;
+mod made_catalogs;
 mod main_loop;
 mod material;
 mod merge_file;

@@ -2,6 +2,7 @@
 //! Reads the environment and files; asks nobody.
 
 use super::credentials::{self, Environment};
+use super::made_catalogs;
 use super::strategies::reach;
 use crate::adapters::provider_api::Request;
 use crate::config::Config;
@@ -64,11 +65,11 @@ impl ModelBook {
         words: &dyn Fn(&str, &Probe) -> String,
     ) -> Self {
         let mut additions = config.model_additions();
-        let mut catalog = Catalog::shared(&additions);
+        let mut catalog = made_catalogs::catalog(&additions);
         let providers = config.providers.clone();
         additions.api = listed(environment, &probes, &catalog, &providers);
         if !additions.api.is_empty() {
-            catalog = Catalog::shared(&additions);
+            catalog = made_catalogs::catalog(&additions);
         }
         let usability = credentials::usability(environment, config, &catalog);
         let selection = config.model_selection.0.clone();

@@ -14,6 +14,7 @@ use super::chat::Refusal;
 use super::conversation::buttons::LISTED;
 use super::conversation::shelf::Shelf;
 use super::health::{Health, Way};
+use super::parting::part;
 use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
@@ -30,7 +31,6 @@ use inbox::Listed;
 use jiff::Timestamp;
 use listener::Listener;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,8 +39,6 @@ use twilight_model::id::marker::{ChannelMarker, GuildMarker};
 
 /// Keys: the channels in which people speak with the bot alone.
 const DIRECT: &str = "direct/";
-/// How long what was begun is waited for when the channel ends.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Why a setup cannot be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -250,12 +248,7 @@ impl TwoWay for Discord {
         }
         cancel.cancelled().await;
         self.0.streams.leave();
-        tracker.close();
-        // A request that hangs is not waited for.
-        tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
-        closing.cancel();
-        tokio::time::timeout(FAREWELL, async { while desks.join_next().await.is_some() {} }).await.ok();
-        desks.shutdown().await;
+        part(&tracker, &closing, desks).await;
         self.0.desk.close();
     }
 }

@@ -13,6 +13,7 @@ mod handled;
 mod health;
 pub mod notifier;
 mod pace;
+mod parting;
 pub mod streams;
 pub mod telegram;
 pub mod webhook;

@@ -42,17 +42,36 @@ pub fn marks() -> BTreeSet<String> {
 }
 
 /// The running processes that work below a directory: in it, or with a file of it open. `None`: it cannot be told here.
-/// Those of other people are not seen.
+/// Those of other people are not seen, nor are copies of the caller that are about to become another program: such a
+/// copy has open, for a moment, what the caller had open when it was made.
 pub fn working_in(dir: &Path) -> Option<Vec<u32>> {
-    let me = std::process::id();
     // The kernel tells places without links.
     let dir = dir.canonicalize().ok()?;
-    let at = table::places()?;
-    let mut pids: Vec<u32> =
-        at.into_iter().filter(|(pid, place)| *pid != me && place.starts_with(&dir)).map(|(pid, _)| pid).collect();
+    let me = std::process::id();
+    // Who has no row any more is gone.
+    let found = placed_below(&dir)?.into_iter().filter_map(table::entry);
+    let (own, mut others): (Vec<Entry>, Vec<Entry>) = found.partition(|entry| entry.parent == me);
+    if !own.is_empty() {
+        let programs = own.into_iter().filter(|entry| !is_copy(entry.pid)).collect::<Vec<_>>();
+        // One that has become another program since it was seen keeps nothing open.
+        let still = placed_below(&dir)?;
+        others.extend(programs.into_iter().filter(|entry| still.contains(&entry.pid)));
+    }
+    let mut pids: Vec<u32> = others.into_iter().map(|entry| entry.pid).collect();
     pids.sort_unstable();
-    pids.dedup();
     Some(pids)
+}
+
+/// Who has its place below a directory, a file of it open, or its root there, without the caller.
+fn placed_below(dir: &Path) -> Option<BTreeSet<u32>> {
+    let me = std::process::id();
+    let at = table::places()?;
+    Some(at.into_iter().filter(|(pid, place)| *pid != me && place.starts_with(dir)).map(|(pid, _)| pid).collect())
+}
+
+/// Whether a child still is what its parent, the caller, is.
+fn is_copy(pid: u32) -> bool {
+    table::words(pid) == table::words(std::process::id())
 }
 
 /// The short name of the program that a process runs.
@@ -188,6 +207,49 @@ mod tests {
         let mut child = start("exec sleep 100", &format!("{run}0"));
         assert_eq!(sweep(&run, Duration::ZERO), []);
         assert_eq!(child.try_wait().expect("is ours"), None);
+        child.kill().expect("is ours");
+        child.wait().expect("is ours");
+    }
+
+    #[test]
+    fn a_copy_of_the_caller_that_is_about_to_become_another_program_works_nowhere() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("open");
+        std::fs::File::create(&file).expect("can be written");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|threads| {
+            let begin = || {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let mut child =
+                        Invocation::new("/bin/sh", "/").args(["-c", ":"]).group_command().spawn().expect("starts");
+                    child.wait().expect("ends");
+                }
+            };
+            for _ in 0..2 {
+                threads.spawn(begin);
+            }
+            for _ in 0..500 {
+                let held = std::fs::File::open(&file).expect("can be read");
+                let found = working_in(dir.path());
+                if found.as_ref().is_none_or(|found| !found.is_empty()) {
+                    is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+                }
+                assert_eq!(found, Some(Vec::new()));
+                drop(held);
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn a_child_of_the_caller_that_works_there_is_found() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let call = Invocation::new("/bin/sleep", dir.path()).args(["100"]);
+        let mut child = call.group_command().spawn().expect("starts");
+        let deadline = clock::instant() + Duration::from_secs(10);
+        while working_in(dir.path()) != Some(vec![child.id()]) {
+            assert!(clock::instant() < deadline, "{:?}", working_in(dir.path()));
+        }
         child.kill().expect("is ours");
         child.wait().expect("is ours");
     }

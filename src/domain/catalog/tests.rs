@@ -138,21 +138,3 @@ fn prices_are_for_a_million_tokens_and_the_limit_for_a_thousand() {
     let free = catalog.model(&id("opencode/big-pickle")).expect("there");
     assert_eq!((free.average_price(), free.is_dearer_than(limit(1.0))), (None, None), "not known is not 0");
 }
-
-#[test]
-fn who_asks_again_with_the_same_additions_gets_the_same_catalog_and_with_others_another() {
-    let told = |price: i64| Additions {
-        api: vec![(id("openrouter/of-this-test"), facts(None, Some(price)))],
-        ..Additions::default()
-    };
-    let price = |catalog: &Catalog| catalog.model(&id("openrouter/of-this-test")).and_then(|it| it.facts().input_price);
-    let last = Last::new();
-    let (first, second) = (last.of(&told(1)), last.of(&told(2)));
-    assert_eq!((price(&first), price(&second)), (Some(Usd::from_micros(1)), Some(Usd::from_micros(2))));
-    assert!(Arc::ptr_eq(&last.of(&told(1)), &first) && Arc::ptr_eq(&last.of(&told(2)), &second));
-    for other in 3..6 {
-        last.of(&told(other));
-    }
-    assert!(!Arc::ptr_eq(&last.of(&told(1)), &first), "only the last few are kept");
-    assert_eq!((price(&last.of(&told(1))), last.kept().len()), (price(&first), KEPT));
-}

@@ -233,22 +233,14 @@ impl Scenario {
         let wishes = usize::try_from(dice.between(5, 30)).expect("few");
         let mut steps = adds(&mut dice, wishes, lasts - 30 * DAY);
         let with_file = dice.chance(50);
-        for _ in 0..dice.below(20) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: by_a_person(&mut dice, wishes) });
-        }
-        for _ in 0..dice.below(30) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: misfortune(&mut dice) });
-        }
-        for _ in 0..if with_file { dice.below(10) } else { 0 } {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: in_the_file(&mut dice, wishes) });
-        }
-        for _ in 0..dice.below(6) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: switch(&mut dice) });
-        }
+        let count = dice.below(20);
+        strew(&mut steps, &mut dice, (count, lasts), |dice| by_a_person(dice, wishes));
+        let count = dice.below(30);
+        strew(&mut steps, &mut dice, (count, lasts), misfortune);
+        let count = if with_file { dice.below(10) } else { 0 };
+        strew(&mut steps, &mut dice, (count, lasts), |dice| in_the_file(dice, wishes));
+        let count = dice.below(6);
+        strew(&mut steps, &mut dice, (count, lasts), switch);
         steps.extend(batches::steps(seed, wishes, lasts));
         steps.sort_by_key(|step| step.at);
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(30)).collect();
@@ -262,10 +254,8 @@ impl Scenario {
         let lasts = dice.between(2, 14) * DAY;
         let wishes = usize::try_from(dice.between(2, 8)).expect("few");
         let mut steps = adds(&mut dice, wishes, lasts * 2 / 3);
-        for _ in 0..dice.between(4, 24) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: clocks(&mut dice) });
-        }
+        let count = dice.between(4, 24);
+        strew(&mut steps, &mut dice, (count, lasts), clocks);
         for _ in 0..dice.below(5) {
             let act = crash(&mut dice);
             steps.push(Step { at: dice.below(lasts), act });
@@ -302,28 +292,20 @@ impl Scenario {
         let faults = Fault::ALL.into_iter().filter(|_| dice.chance(70)).collect();
         let wishes = usize::try_from(dice.between(1, 14)).expect("few");
         let mut steps = adds(&mut dice, wishes, lasts * 2 / 3);
-        for _ in 0..dice.below(40) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: by_a_person(&mut dice, wishes) });
-        }
-        for _ in 0..dice.below(24) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: misfortune(&mut dice) });
-        }
+        let count = dice.below(40);
+        strew(&mut steps, &mut dice, (count, lasts), |dice| by_a_person(dice, wishes));
+        let count = dice.below(24);
+        strew(&mut steps, &mut dice, (count, lasts), misfortune);
         let with_file = dice.chance(50);
-        for _ in 0..if with_file { dice.below(25) } else { 0 } {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: in_the_file(&mut dice, wishes) });
-        }
+        let count = if with_file { dice.below(25) } else { 0 };
+        strew(&mut steps, &mut dice, (count, lasts), |dice| in_the_file(dice, wishes));
         if with_file && dice.chance(40) {
             // Opened while a task is new.
             let added = steps[usize::try_from(dice.below(wishes as u64)).expect("small")].at;
             steps.push(Step { at: added + SECOND, act: Act::OldCopy(dice.between(HOUR, DAY)) });
         }
-        for _ in 0..dice.below(9) {
-            let at = dice.below(lasts);
-            steps.push(Step { at, act: switch(&mut dice) });
-        }
+        let count = dice.below(9);
+        strew(&mut steps, &mut dice, (count, lasts), switch);
         // Dice of their own: the other steps of a seed stay what they were.
         let mut words = Dice::fate(seed, &[5]);
         for _ in 0..words.below(24) {
@@ -335,6 +317,14 @@ impl Scenario {
         steps.sort_by_key(|step| step.at);
         let max_parallel = u32::try_from(dice.between(1, 4)).expect("small");
         Self { seed, worlds: Worlds::All, max_parallel, faults, with_file, jobs: Jobs::of(seed), steps, lasts }
+    }
+}
+
+/// So many acts, each at a random moment before the end.
+fn strew(steps: &mut Vec<Step>, dice: &mut Dice, (count, lasts): (u64, Millis), act: impl Fn(&mut Dice) -> Act) {
+    for _ in 0..count {
+        let at = dice.below(lasts);
+        steps.push(Step { at, act: act(dice) });
     }
 }
 

@@ -16,6 +16,7 @@ use super::chat::Refusal;
 use super::conversation::Conversation;
 use super::conversation::shelf::Shelf;
 use super::health::{Health, Way};
+use super::parting::part;
 use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
@@ -33,14 +34,10 @@ use polling::Poller;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wire::{Chat, User};
-
-/// How long what was begun is waited for when the channel ends.
-const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What the channel needs to know.
 #[derive(Debug, Clone)]
@@ -196,12 +193,7 @@ impl TwoWay for Telegram {
         poller.run().await;
         cancel.cancelled().await;
         self.0.streams.leave();
-        tracker.close();
-        // A request that hangs is not waited for.
-        tokio::time::timeout(FAREWELL, tracker.wait()).await.ok();
-        closing.cancel();
-        tokio::time::timeout(FAREWELL, async { while desks.join_next().await.is_some() {} }).await.ok();
-        desks.shutdown().await;
+        part(&tracker, &closing, desks).await;
         self.desks().for_each(Desk::close);
     }
 }
