@@ -141,7 +141,9 @@ async fn no_program_of_the_repository_runs() {
     ];
     // A program that git starts may be ended with git before it has left its mark: careless people try again.
     wait_until("every trap to have caught somebody", SOON, || {
+        // Both anew: what git once found to be as it was, it does not read again.
         careless.write("a.txt", "dirty\n");
+        careless.write("b.bin", "dirty\n");
         let _ = careless.try_git(["diff", "--", "a.txt"]);
         let _ = careless.try_git(["-c", "core.hooksPath=.git/hooks", "hook", "run", "pre-commit"]);
         let _ = careless.try_git(["checkout", "--quiet", "--", "."]);
