@@ -175,8 +175,9 @@ impl File {
         for (_, spec) in &self.newborn {
             entry(&mut text, None, &Line { spec: spec.clone(), status: None, results: false });
         }
-        match text.pop() {
-            Some(_) => format!("{{\"tasks\":[{text}]}}\n"),
+        // An entry a line: in long lines a parser counts characters to say where something stands.
+        match text.strip_suffix(",\n") {
+            Some(entries) => format!("{{\"tasks\":[\n{entries}]}}\n"),
             None => text,
         }
     }
@@ -309,5 +310,5 @@ fn entry(text: &mut String, id: Option<TaskId>, line: &Line) {
     if *results {
         put(text, "attempts", &1);
     }
-    text.push_str("},");
+    text.push_str("},\n");
 }
