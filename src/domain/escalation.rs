@@ -77,6 +77,8 @@ pub struct Choice<'a> {
     pub alternatives: &'a [String],
     /// The same, and those who could if they were not left alone now.
     pub candidates: &'a [String],
+    /// `router.agents`: who takes over where no chain or ladder names others.
+    pub routed: &'a [String],
     /// `model_map`.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now.
@@ -165,6 +167,7 @@ mod tests {
         let choice = Choice {
             alternatives: &alternatives,
             candidates: &alternatives,
+            routed: &alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
             is_paid_ahead: &|_, _| false,

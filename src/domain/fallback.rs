@@ -68,7 +68,10 @@ impl Fallback {
             return Vec::new();
         }
         let chain = self.chain(current.complexity);
-        let all = all.iter().map(|agent| Rung { agent: agent.clone(), model: None });
+        let all = all
+            .iter()
+            .filter(|agent| choice.routed.contains(agent))
+            .map(|agent| Rung { agent: agent.clone(), model: None });
         let rungs: Vec<Rung> =
             if chain.is_empty() { all.collect() } else { chain.iter().take(DEPTH).cloned().collect() };
         let mapped = rungs.into_iter().map(|Rung { agent, model }| {
@@ -143,6 +146,15 @@ mod tests {
         next_beside(fallback, task, free, &|_, _| false)
     }
 
+    #[test]
+    fn an_agent_beside_those_of_the_router_takes_over_only_where_a_chain_names_it() {
+        let free = ["unrouted", "codex"];
+        let named = Fallback { medium: rungs(&["unrouted", "codex"]), ..Fallback::default() };
+        let medium = task("claude", Complexity::Medium);
+        assert_eq!(next(&named, &medium, &free).as_deref(), Some("unrouted unrouted-medium"));
+        assert_eq!(next(&Fallback::default(), &medium, &free).as_deref(), Some("codex codex-medium"));
+    }
+
     fn next_beside(
         fallback: &Fallback,
         task: &Task,
@@ -150,11 +162,13 @@ mod tests {
         rests: &dyn Fn(&str, Option<&str>) -> bool,
     ) -> Option<String> {
         let alternatives: Vec<String> = free.iter().map(|&agent| agent.to_owned()).collect();
+        let routed: Vec<String> = alternatives.iter().filter(|agent| *agent != "unrouted").cloned().collect();
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
         let is_paid_ahead = |agent: &str, _: Option<&str>| agent == "prepaid";
         let choice = Choice {
             alternatives: &alternatives,
             candidates: &alternatives,
+            routed: &routed,
             model_for: &model_for,
             rests,
             is_paid_ahead: &is_paid_ahead,

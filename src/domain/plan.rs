@@ -250,8 +250,13 @@ impl<'a> Planner<'a> {
         if let Some(reason) = self.snapshot.invalid.get(&task.id) {
             return Some(Hold::new(HoldReason::InvalidEntry, reason.clone()));
         }
-        if let Err(reason) = directory(task, self.snapshot.projects) {
-            return Some(Hold::new(HoldReason::NoProject, reason));
+        match directory(task, self.snapshot.projects) {
+            Err(reason) => return Some(Hold::new(HoldReason::NoProject, reason)),
+            Ok(dir) => {
+                if let Some(problem) = self.snapshot.room.unread_projects.get(dir) {
+                    return Some(Hold::new(HoldReason::Config, problem.clone()));
+                }
+            }
         }
         if let Some(by) = task.is_kept_from(self.snapshot.identity) {
             let since = task.claimed_since().map(|since| format!(" since {since}")).unwrap_or_default();

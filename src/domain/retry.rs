@@ -63,6 +63,8 @@ pub struct Context<'a> {
     pub alternatives: &'a [String],
     /// The same, and those who could if they were not left alone now.
     pub candidates: &'a [String],
+    /// `router.agents`: who takes over where no chain or ladder names others.
+    pub routed: &'a [String],
     /// `model_map`: the model of an agent for a complexity.
     pub model_for: &'a dyn Fn(Complexity, &str) -> Option<String>,
     /// Whether an agent is left alone with a model now, because the model's provider failed.
@@ -81,6 +83,7 @@ impl<'a> Context<'a> {
         Choice {
             alternatives: self.alternatives,
             candidates: self.candidates,
+            routed: self.routed,
             model_for: self.model_for,
             rests: self.rests,
             is_paid_ahead: self.is_paid_ahead,

@@ -9,7 +9,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
-use crate::domain::retry::Context;
+use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
@@ -301,7 +301,8 @@ impl Engine {
         };
         let config = self.settings.for_task(&task, &self.world.projects);
         let book = self.book_of_failures();
-        let candidates = self.candidates(&task, now);
+        let bounds = config.bounds(&task.spec);
+        let candidates = self.candidates(&task, &bounds, now);
         let is_left_alone = |agent: &String| self.world.cooldowns.get(agent).is_some_and(|c| c.holds(now));
         let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
@@ -319,9 +320,10 @@ impl Engine {
         let is_paid_ahead = |agent: &str, model: Option<&str>| self.settings.is_paid_ahead(agent, model);
         let context = Context {
             now,
-            bounds: &config.bounds(&task.spec),
+            bounds: &bounds,
             alternatives: &alternatives,
             candidates: &candidates,
+            routed: &self.settings.config.router.agents,
             model_for: &model_for,
             rests: &rests,
             is_paid_ahead: &is_paid_ahead,
@@ -339,12 +341,15 @@ impl Engine {
         Ok(next)
     }
 
-    /// Other installed agents that are not paused or broken and may spend something, in the configured order.
-    fn candidates(&self, task: &Task, now: Timestamp) -> Vec<String> {
+    /// Other installed agents that are not paused or broken and may spend something, in the configured order: those of
+    /// `router.agents`, and those that the task's chain or the ladder names.
+    fn candidates(&self, task: &Task, bounds: &Bounds, now: Timestamp) -> Vec<String> {
         let current = task.route.as_ref().map(|r| r.agent.as_str());
+        let chain = task.route.as_ref().map_or(&[][..], |route| bounds.fallback.chain(route.complexity));
+        let named = |agent: &String| chain.iter().chain(&bounds.escalation.ladder).any(|rung| rung.agent == *agent);
         let may_work = |agent: &&String| {
             Some(agent.as_str()) != current
-                && self.settings.config.router.agents.contains(agent)
+                && (self.settings.config.router.agents.contains(agent) || named(agent))
                 && self.broken(agent, now).is_none()
                 && !self.exhausted().contains(agent)
                 && !self.world.pauses.holds_agent(agent)

@@ -6,6 +6,7 @@ use super::main_loop::Engine;
 use super::settings::directory_of;
 use crate::domain::agent_model::{Misfit, Named};
 use crate::domain::budget::Stop;
+use crate::domain::plan::Cooldown;
 use crate::domain::route::RouteResult;
 use crate::domain::task::Task;
 use jiff::Timestamp;
@@ -21,6 +22,8 @@ pub struct Expected {
     pub named: Result<Option<Named>, Misfit>,
     /// What is spent, so that no run would begin now.
     pub spent: Option<String>,
+    /// Why whoever serves it is left alone, so that no run would begin now, and until when.
+    pub rests: Option<Cooldown>,
 }
 
 /// Of which task, under which route.
@@ -54,6 +57,7 @@ impl Engine {
         let named = self.name_model(task, (&route.agent, asked.as_deref()), now);
         let dir = directory_of(task, &self.world.projects).ok();
         let stop = purse.hold(task, dir.as_deref(), Some((&route.agent, asked.as_deref())));
-        Expected { asked, why, named, spent: stop.as_ref().map(Stop::question) }
+        let rests = self.left_alone_now(task, (&route.agent, asked.as_deref()), now);
+        Expected { asked, why, named, spent: stop.as_ref().map(Stop::question), rests }
     }
 }

@@ -224,8 +224,19 @@ impl Engine {
             )
             | None => {}
         }
+        let title = &entry.spec.title;
+        let told = match &task.state {
+            State::Done => format!("{title} (it was written as done: it is not run)"),
+            State::Cancelled { .. } => format!("{title} (it was written as cancelled: it is not run)"),
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Blocked(_)
+            | State::NeedsReview { .. } => title.clone(),
+        };
         turn.put_task(&mut self.world, task);
-        turn.note(&mut self.world, now, Some(id), None, "task_added", entry.spec.title.clone());
+        turn.note(&mut self.world, now, Some(id), None, "task_added", told);
     }
 
     fn merge_entry(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, own_text: bool, now: Timestamp) {

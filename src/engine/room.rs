@@ -42,6 +42,7 @@ impl Engine {
             breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
             purse: self.purse(&config.budget.rules(), now),
             unread: self.settings.unread.clone(),
+            unread_projects: self.settings.unread_projects.clone(),
             unserved: BTreeMap::new(),
         }
     }

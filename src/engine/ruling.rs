@@ -10,9 +10,10 @@ use super::world::Turn;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::step;
+use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::ruling::{NotBound, Ruling, Seen};
-use crate::domain::task::{Status, Task};
+use crate::domain::task::{Phase, Status, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ impl Engine {
                 bounds: &bounds,
                 alternatives: &[],
                 candidates: &[],
+                routed: &[],
                 model_for: &|_, _| None,
                 rests: &|_, _| false,
                 is_paid_ahead: &|_, _| false,
@@ -54,7 +56,20 @@ impl Engine {
             };
             return step(&task, &event, &context).map(|_| task).map_err(refused);
         }
-        self.apply(turn, id, &event, now).map_err(refused)
+        let task = self.apply(turn, id, &event, now).map_err(refused)?;
+        if let Event::Ruled { ruling: Ruling::Reject { reason }, .. } = event {
+            self.rejected(turn, id, reason);
+        }
+        Ok(task)
+    }
+
+    /// The record of the run whose work a person sent back says so: it is no success of whoever did it.
+    fn rejected(&mut self, turn: &mut Turn, id: TaskId, reason: String) {
+        let Some(mut run) = self.last_run(id) else { return };
+        if matches!(run.outcome, Some(Outcome::Finished { .. })) && run.phase == Phase::Ended {
+            run.outcome = Some(Outcome::Failed(Failure::new(FailureClass::ReviewRejected, reason)));
+            turn.put_run(&mut self.world, run);
+        }
     }
 
     pub(super) fn compare(&mut self, turn: &mut Turn, id: TaskId, with_patch: bool, reply: Reply<Difference>) {

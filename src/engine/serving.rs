@@ -100,6 +100,21 @@ impl Engine {
         own.max(unserved)
     }
 
+    /// Why a run of an agent with that model would wait for a provider now.
+    pub(super) fn left_alone_now(
+        &mut self,
+        task: &Task,
+        (agent, model): (&str, Option<&str>),
+        now: Timestamp,
+    ) -> Option<Cooldown> {
+        let own = resting(&self.world.cooldowns, agent, model, now).map(|(_, cooldown)| cooldown.clone());
+        let question = model.map(|model| (agent.to_owned(), model.to_owned(), needs_of_task(&task.spec)));
+        own.or_else(|| {
+            let book = self.book(now);
+            self.nobody_serves(&book, &question?, now)
+        })
+    }
+
     /// The models as they were looked at last, where a provider was failing then. Planning looks; an event never does.
     pub(super) fn book_of_failures(&self) -> Option<Arc<ModelBook>> {
         self.known.book().filter(|book| !book.failing.is_empty())

@@ -9,13 +9,14 @@ use crate::config::home::Home;
 use crate::config::identity;
 use crate::config::layers::{self, Layer};
 use crate::config::policy::{MAX_BYTES, parse_policy};
-use crate::config::raw::RouterMode as ConfiguredMode;
+use crate::config::raw::{Integrate, RouterMode as ConfiguredMode};
 use crate::config::resolved::Config;
 use crate::domain::escalation::Rung;
 use crate::domain::overlap::Overlap;
 use crate::domain::plan::directory;
 use crate::domain::policy::Policy;
 use crate::domain::policy::live::Word;
+use crate::domain::review::ReviewMode;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
 use crate::domain::strategy::Case;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub problems: Vec<String>,
     /// Why nothing is known of what the person set: the files do not read, and never did since the start.
     pub unread: Option<String>,
+    /// The same of projects: why nothing is known of what is set there, by their directories. Nothing of theirs begins.
+    pub unread_projects: BTreeMap<PathBuf, String>,
     /// A file could not be looked at, whatever stands in it: it is to be tried again though it does not change.
     pub is_missed: bool,
     /// Agents that are not chosen while others are left.
@@ -103,15 +106,18 @@ impl Sources {
         problems.extend(lacking.map(Unread::into_problem));
         let without_global = !problems.is_empty();
         let read = self.read(&global, None, &mut problems).filter(|_| !without_global).map(Arc::new);
-        let (config, mut unread) = match (read, last) {
+        let (config, unread) = match (read, last) {
             (Some(config), _) => (config, None),
             (None, Some(last)) => (Arc::clone(&last.config), last.unread.as_ref().and(problems.first().cloned())),
             // With the defaults, agents would begin without the limits and the checks that are set there.
             (None, None) => (Arc::default(), problems.first().cloned()),
         };
-        let mut of_projects = BTreeMap::new();
+        let (mut of_projects, mut unread_projects) = (BTreeMap::new(), BTreeMap::new());
         for project in projects {
-            let known = last.and_then(|s| s.projects.get(&project.dir));
+            // What stood in for a file that never read is not what it says.
+            let is_known = |last: &&Settings| !last.unread_projects.contains_key(&project.dir);
+            let known = last.filter(is_known).and_then(|s| s.projects.get(&project.dir));
+            let told = problems.len();
             let read = match self.project_layer(project) {
                 // A project's own words say nothing without those that they stand on.
                 Ok(Some(layer)) if !without_global => self.read(&global, Some(layer), &mut problems).map(Arc::new),
@@ -123,12 +129,12 @@ impl Sources {
                     None
                 }
             };
-            if read.is_none() && is_missed && known.is_none() {
-                // Its checks and limits may stand there: nothing begins without them.
-                unread = unread.or_else(|| problems.first().cloned());
-            }
-            // A project whose file does not read runs with what held before, or with no settings of its own.
-            let config = read.or_else(|| known.cloned()).unwrap_or_else(|| Arc::clone(&config));
+            // A project whose file does not read goes on with what held before.
+            let config = read.or_else(|| known.cloned()).unwrap_or_else(|| {
+                let problem = problems.get(told).or(problems.first()).cloned().unwrap_or_default();
+                unread_projects.insert(project.dir.clone(), problem);
+                Arc::new(without_settings(&config))
+            });
             of_projects.insert(project.dir.clone(), config);
         }
         let installed = installed(&config, self.environment.get("PATH").map_or("", String::as_str));
@@ -144,7 +150,20 @@ impl Sources {
             last
         });
         let projects = of_projects;
-        Settings { config, installed, problems, unread, is_missed, avoided, advice, ahead, identity, policy, projects }
+        Settings {
+            config,
+            installed,
+            problems,
+            unread,
+            unread_projects,
+            is_missed,
+            avoided,
+            advice,
+            ahead,
+            identity,
+            policy,
+            projects,
+        }
     }
 
     /// The file of the policy, where one is named.
@@ -337,6 +356,15 @@ impl Settings {
     }
 }
 
+/// What judges the work of a project of whose own settings nothing is known: its checks and limits may stand there. What
+/// was begun before is accepted by nobody but a person, and goes nowhere.
+fn without_settings(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.workflow.integrate = Integrate::Branch;
+    config.workflow.review = ReviewMode::Human;
+    config
+}
+
 fn router_settings(config: &Config) -> RouterSettings {
     let router = &config.router;
     let map = &config.model_map;
@@ -422,6 +450,37 @@ impl OwnedRouting {
 mod tests {
     use super::*;
     use crate::adapters::fs::{Durability, write_private};
+
+    #[test]
+    fn nothing_is_known_of_a_project_whose_file_never_read() {
+        let place = tempfile::tempdir().expect("a directory");
+        let home = Home::new(place.path(), None);
+        let write =
+            |path: &Path, text: &str| write_private(path, text.as_bytes(), Durability::Cached).expect("written");
+        write(&home.config_file(), "workflow: {integrate: merge, review: 'off'}\n");
+        let dir = place.path().join("shop");
+        fs::create_dir_private(&dir).expect("made");
+        write(&project_file(&dir), "workflow: [\n");
+        let project = Project { dir: dir.clone(), name: "shop".to_owned(), approved: None };
+        let sources = Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() };
+        let first = sources.load(std::slice::from_ref(&project), None);
+        // Looking again does not make it known.
+        let again = sources.load(std::slice::from_ref(&project), Some(&first));
+        for settings in [&first, &again] {
+            let problem = settings.unread_projects.get(&dir).map(String::as_str).unwrap_or_default();
+            assert!(problem.contains(".orch.yml") && settings.unread.is_none(), "{problem}");
+            let workflow = &settings.projects[&dir].workflow;
+            assert_eq!((workflow.integrate, workflow.review), (Integrate::Branch, ReviewMode::Human));
+            assert_eq!(settings.config.workflow.integrate, Integrate::Merge);
+        }
+        write(&project_file(&dir), "workflow: {max_attempts: 7}\n");
+        let mended = sources.load(std::slice::from_ref(&project), Some(&again));
+        assert!(mended.unread_projects.is_empty() && mended.problems.is_empty(), "{:?}", mended.problems);
+        write(&project_file(&dir), "workflow: [\n");
+        let broken = sources.load(std::slice::from_ref(&project), Some(&mended));
+        assert!(broken.unread_projects.is_empty(), "what held before goes on: {:?}", broken.unread_projects);
+        assert_eq!(broken.projects[&dir].workflow.max_attempts, 7);
+    }
 
     #[test]
     fn a_project_keeps_what_held_while_the_persons_own_settings_cannot_be_read() {

@@ -10,11 +10,12 @@ use crate::config::Config;
 use crate::domain::agent_model::{Misfit, Named};
 use crate::domain::catalog::Catalog;
 use crate::domain::forecast::{Kind, outlook};
-use crate::domain::plan::directory;
+use crate::domain::plan::{Cooldown, directory};
 use crate::domain::resolve::{Needs, Records, Resolver};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{FileState, Spec, Task};
 use crate::domain::task_type::TaskType;
+use crate::domain::time::to_the_second;
 use crate::domain::track_record::{Filter, Sample, Worker, recommended, standings};
 use crate::domain::usability::Usability;
 use crate::engine::Expected;
@@ -42,6 +43,8 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         complexity: route.complexity,
         worker: worker(&route, &expected),
     };
+    let waits = expected.rests.as_ref().map(|rests| left_alone(&route.agent, rests));
+    let warnings = place.err().into_iter().chain(expected.spent.clone().map(spent)).chain(waits);
     let samples = admitted(&state, &view, &Filter::default()).await?;
     Ok(Json(RouteView {
         title: task.spec.title.clone(),
@@ -52,13 +55,22 @@ pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>
         record: record(&kind, &samples, &view),
         similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
         cost: outlook(&kind, &samples).into(),
-        warnings: place.err().into_iter().chain(expected.spent.map(spent)).collect(),
+        warnings: warnings.collect(),
     }))
 }
 
 /// No run would begin for want of money.
 fn spent(question: String) -> String {
     format!("no run would begin now: {question}")
+}
+
+/// A run would wait for a provider that failed.
+fn left_alone(agent: &str, rests: &Cooldown) -> String {
+    let until = to_the_second(rests.until);
+    format!(
+        "a run of {agent} would wait now: {}; until {until}, unless another of its chain takes it over",
+        rests.detail
+    )
 }
 
 /// What the catalog says of the model that a run would ask for. An agent's CLI may know more names than the catalog.

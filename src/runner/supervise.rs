@@ -16,6 +16,8 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// The share of the grace in which an agent that was told to stop in its own words may do so, before it gets a signal.
+const FOR_WORD: f64 = 0.6;
 /// How long a killed process may take to disappear before it is given up.
 const DEATH: Duration = Duration::from_secs(5);
 
@@ -24,8 +26,8 @@ const DEATH: Duration = Duration::from_secs(5);
 enum Phase {
     /// It works.
     Working,
-    /// Its turn was interrupted, and its process has until then to leave.
-    Interrupted { until: Instant },
+    /// Its turn was interrupted, and its process has until then to leave before it is asked to, and to the last to end.
+    Interrupted { until: Instant, last: Instant },
     /// It was asked to end and has until then.
     Asked { until: Instant },
     /// It was killed; what is not gone until then will never go.
@@ -104,10 +106,10 @@ impl<'a> Supervisor<'a> {
             let wait = match self.phase {
                 Phase::Working => self.look(now, reading),
                 // A turn that begins now is one that nobody wants any more.
-                Phase::Interrupted { until } if now >= until || unheard(reading) => self.ask(now),
+                Phase::Interrupted { until, last } if now >= until || unheard(reading) => self.ask(now, last),
                 Phase::Asked { until } if now >= until => self.kill(now),
                 Phase::Killed { until } if now >= until => return Ended { exit: None, stop: self.stop, failure: None },
-                Phase::Interrupted { until } | Phase::Asked { until } | Phase::Killed { until } => until - now,
+                Phase::Interrupted { until, .. } | Phase::Asked { until } | Phase::Killed { until } => until - now,
             };
             let room = self.talk.as_ref().and_then(Talk::room);
             self.watch.wait(self.signals, if more { Duration::ZERO } else { wait }, room);
@@ -130,18 +132,19 @@ impl<'a> Supervisor<'a> {
         }
         let by_word = matches!(stop, Stop::Asked { .. });
         if by_word && self.talk.as_mut().is_some_and(|talk| talk.interrupt(reading)) {
-            self.phase = Phase::Interrupted { until: now + self.grace };
-            return self.grace;
+            let for_word = self.grace.mul_f64(FOR_WORD);
+            self.phase = Phase::Interrupted { until: now + for_word, last: now + self.grace };
+            return for_word;
         }
-        self.ask(now)
+        self.ask(now, now + self.grace)
     }
 
     /// Only the agent itself: on this signal it ends its own tools, which live in groups of their own.
-    fn ask(&mut self, now: Instant) -> Duration {
+    fn ask(&mut self, now: Instant, until: Instant) -> Duration {
         // It may have ended by itself meanwhile.
         let _ = kill_process(self.agent, Signal::INT);
-        self.phase = Phase::Asked { until: now + self.grace };
-        self.grace
+        self.phase = Phase::Asked { until };
+        until.saturating_duration_since(now)
     }
 
     fn asked(&self) -> Option<Stop> {

@@ -270,3 +270,45 @@ fn a_base_is_green_after_every_merge_of_branches_that_pass_alone() {
     shop.base_was_always_green();
     shop.sealed.finish();
 }
+
+#[test]
+fn work_that_a_person_sent_back_is_no_success_and_what_waits_for_a_word_is_nothing_yet() {
+    let shop = Shop::new("integrate: merge, review: human, checks: [sh check.sh]");
+    let id = shop.add("Change it", &commit("a.txt", "hello"), &[]);
+    shop.run_all();
+    assert_eq!(shop.status(id), "needs_review");
+    let export = || shop.sealed.orch(["patterns", "export"]).ok().stdout;
+    assert_eq!(export(), "", "nobody has accepted it yet");
+    shop.task("reject", id, &["-m", &commit("a.txt", "again")]).ok();
+    assert!(export().contains("review_rejected"), "{}", export());
+    shop.run_all();
+    shop.task("approve", id, &[]).ok();
+    shop.run_all();
+    assert_eq!(shop.status(id), "done");
+    let accepted: Vec<bool> = export().lines().map(|line| line.contains("\"accepted\":true")).collect();
+    assert_eq!(accepted, [false, true], "{}", export());
+    shop.sealed.finish();
+}
+
+#[test]
+fn nothing_of_a_project_begins_before_its_settings_read() {
+    let mut shop = Shop::new("integrate: merge");
+    let settings = |end: &str| shop.repo.write(".orch.yml", &format!("workflow:\n  checks: [sh check.sh]\n{end}"));
+    settings("");
+    shop.repo.commit("Name the check");
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    settings("limits: [\n");
+    let id = shop.add("Break it", &commit("README.md", "broken"), &[]);
+    shop.sealed.serve();
+    let why = || shop.task("why", id, &[]).stdout;
+    wait::wait_until("it to be held", RUN, || why().contains("mend that file"));
+    assert!(why().contains(".orch.yml:3") && shop.status(id) == "new", "{}", why());
+    shop.repo.git(["checkout", "--quiet", ".orch.yml"]);
+    wait::wait_until("its work to be judged", RUN, || shop.show(id)["attempts"].as_u64() > Some(0));
+    wait::wait_until("its work to be refused", RUN, || {
+        !["new", "routed", "in_progress", "in_review"].contains(&shop.status(id).as_str())
+    });
+    assert_ne!(shop.repo.read("README.md"), "broken\n");
+    assert_eq!(shop.status(id), "needs_review", "{}", why());
+    shop.sealed.finish();
+}

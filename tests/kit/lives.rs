@@ -193,6 +193,7 @@ fn step_it(task: &Task, event: &Event, terms: &Terms) -> Result<Task, Refused> {
             bounds: &bounds,
             alternatives: &terms.alternatives,
             candidates: &terms.alternatives,
+            routed: &terms.alternatives,
             model_for: &model_for,
             rests: &|_, _| false,
             is_paid_ahead: &|_, _| false,

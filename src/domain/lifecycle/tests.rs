@@ -86,12 +86,14 @@ impl Life {
 
     fn try_event(&mut self, event: &Event) -> Result<(), Refused> {
         let model_for = |complexity: Complexity, agent: &str| Some(format!("{agent}-{complexity}"));
+        let routed: Vec<String> = self.alternatives.iter().chain(&self.candidates).cloned().collect();
         let context = Context {
             now: now(),
             bounds: &self.bounds,
             alternatives: &self.alternatives,
             model_for: &model_for,
             candidates: &self.candidates,
+            routed: &routed,
             rests: &|_, _| false,
             is_paid_ahead: &|_, _| false,
             rests_until: &|_, _| self.rests_until,

@@ -39,6 +39,8 @@ pub struct Room {
     pub purse: Purse,
     /// Why the settings are not known, while they are not.
     pub unread: Option<String>,
+    /// The same by directory, of projects of whose own settings nothing is known.
+    pub unread_projects: BTreeMap<PathBuf, String>,
     /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
     pub unserved: BTreeMap<TaskId, Cooldown>,
 }
@@ -56,6 +58,7 @@ impl Room {
             meetings: Meetings::none(),
             purse: Purse::default(),
             unread: None,
+            unread_projects: BTreeMap::new(),
             unserved: BTreeMap::new(),
         }
     }

@@ -45,8 +45,15 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>,
 
 fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Status>) -> String {
     let state = |id: &TaskId| match status(*id) {
+        // It never gets done by itself: whoever waits for it hears what ends that.
+        Some(Status::Cancelled) => {
+            format!(
+                "#{id} (cancelled: `orch task retry {id}` takes it up again, `orch task edit {}` waits for others)",
+                task.id
+            )
+        }
         Some(status) => format!("#{id} ({})", status.as_str()),
-        None => format!("#{id} (there is no such task)"),
+        None => format!("#{id} (there is no such task: `orch task edit {}` takes it out)", task.id),
     };
     let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
     match &task.state {
@@ -76,7 +83,10 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         None => format!("{what}; {now}"),
     };
     let for_all = |what: &str| {
-        let sooner = format!("{what}, and `orch breaker reset agent:NAME` lets all that wait for it go on");
+        let sooner = format!(
+            "{what}, and `orch models check --refresh` asks its provider again; after failed runs \
+             `orch breaker reset agent:NAME` lets all that wait for it go on"
+        );
         match hold.until {
             Some(until) => format!("orch looks again at {until}; sooner: {sooner}; {now}"),
             None => format!("{sooner}; {now}"),
@@ -93,7 +103,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
             format!("it starts when one of them ends; `orch batch set {batch} --concurrency N` lets more begin, {now}")
         }
         HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
-        HoldReason::Config => "mend config.yml (`orch config validate`): it goes on at once".to_owned(),
+        HoldReason::Config => "mend that file (`orch config validate`): it goes on at once".to_owned(),
         HoldReason::Spent => match hold.until {
             Some(until) => format!("that command, or {until}, when what is spent counts no more; {now}"),
             None => format!("raise the limit: `orch budget status` tells which, and how it stands; {now}"),
@@ -122,7 +132,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         HoldReason::BaseDirty => timed("commit the changes or put them away"),
         HoldReason::Backoff => timed("it goes on after the pause"),
         HoldReason::RateLimited | HoldReason::Overloaded | HoldReason::Network => timed("it goes on when that is over"),
-        HoldReason::Auth => for_all("log in"),
+        HoldReason::Auth => for_all("log in, or mend the key"),
         HoldReason::Budget => for_all("add credit"),
         HoldReason::Agent => for_all("install the agent, or name another one"),
     }

@@ -431,7 +431,7 @@ fn ends(
         }
         HoldReason::BatchSlots => batches::is_full(engine, id),
         HoldReason::BatchBudget => batches::is_spent(engine, id),
-        HoldReason::Config => engine.settings.unread.is_some(),
+        HoldReason::Config => engine.settings.unread.is_some() || !engine.settings.unread_projects.is_empty(),
         HoldReason::Spent => engine.room.purse.stops.iter().any(|stop| stop.until.is_none()),
         HoldReason::AgentSlots
         | HoldReason::ProjectSlots

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 /// Runs of work that have ended and were judged. An agent that asks or goes on later has not been judged, and neither has
-/// the one whose work is looked at now.
+/// the one whose work is looked at now, waits for a person's word, was given up, or was taken back. Accepted is what its task
+/// was done with: the last work of a task that is done, or what the history says so of.
 const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
         json_extract(tasks.data, '$.spec.type'), json_extract(tasks.data, '$.spec.labels'),
         json_extract(tasks.data, '$.spec.dir'), json_extract(tasks.data, '$.route.complexity'),
@@ -28,7 +29,14 @@ const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$
     FROM runs JOIN tasks ON tasks.id = runs.task_id
     WHERE json_extract(runs.data, '$.kind') = 'work' AND json_extract(runs.data, '$.ended_at') IS NOT NULL
         AND (json_extract(runs.data, '$.outcome.state') = 'failed'
-            OR json_extract(runs.data, '$.outcome.answer.status') = 'done')
+            OR json_extract(runs.data, '$.outcome.answer.status') = 'done'
+                AND (json_extract(tasks.data, '$.state.status') = 'done'
+                    AND NOT EXISTS (SELECT 1 FROM runs AS later WHERE later.task_id = runs.task_id
+                        AND later.ordinal > runs.ordinal AND json_extract(later.data, '$.kind') = 'work')
+                OR EXISTS (SELECT 1 FROM events WHERE events.task_id = runs.task_id AND events.run_id = runs.id
+                        AND events.kind = 'done')
+                    AND NOT EXISTS (SELECT 1 FROM events WHERE events.task_id = runs.task_id
+                        AND events.run_id = runs.id AND events.kind = 'reverted')))
         AND NOT (json_extract(tasks.data, '$.state.status') = 'in_review'
             AND json_extract(tasks.data, '$.state.run') = runs.id)
     ORDER BY json_extract(runs.data, '$.ended_at'), runs.task_id, runs.ordinal";
@@ -148,7 +156,7 @@ mod tests {
     use crate::domain::ids::RunId;
     use crate::domain::outcome::{Failure, Outcome, RunKind};
     use crate::domain::task::{FileState, Phase, ReviewStage, Run, State, Task};
-    use crate::store::journal::Write;
+    use crate::store::journal::{Entry, Write};
     use std::sync::Arc;
 
     fn task(id: u64, title: &str, body: &str, state: State) -> Write {
@@ -222,6 +230,38 @@ mod tests {
         assert_eq!((first.title.as_str(), first.task_type.clone()), ("One", TaskType::Docs));
         assert_eq!(first.labels, ["type:docs", "api"]);
         assert_eq!(first.took.map(|took| took.as_secs()), Some(3));
+    }
+
+    #[tokio::test]
+    async fn what_nobody_has_accepted_yet_is_no_sample() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (journal, _) = Journal::open(&dir.path().join("orch.db")).expect("a journal");
+        let asks = State::NeedsReview { question: "Good?".to_owned(), choices: Vec::new() };
+        let given_up = || State::Cancelled { reason: "no".to_owned() };
+        let tasks = [
+            task(1, "It waits for a yes", "", asks.clone()),
+            task(2, "It was given up", "", given_up()),
+            task(3, "It was accepted and is done again", "", given_up()),
+            task(4, "The first go waited for a person, the second was accepted", "", State::Done),
+            task(5, "It was merged and taken back", "", asks),
+        ];
+        let runs = [(1, 1), (2, 2), (3, 3), (4, 4), (4, 5), (5, 6)];
+        let runs = runs.map(|(task, ordinal)| run(task, ordinal, RunKind::Work, said(AnswerStatus::Done)));
+        let told = |seq: u64, of: &Run, kind: &str| {
+            let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(of.task), Some(of.id.clone()));
+            Write::Entry(Entry { seq, at, task_id, run_id, kind: kind.to_owned(), text: String::new() })
+        };
+        let history = vec![
+            told(1, &runs[2], "done"),
+            told(2, &runs[4], "done"),
+            told(3, &runs[5], "done"),
+            told(4, &runs[5], "reverted"),
+        ];
+        let writes = tasks.into_iter().chain(runs.map(|run| Write::Run(Box::new(run)))).chain(history);
+        journal.commit(writes.collect()).await.expect("written");
+        let samples = journal.samples().expect("samples");
+        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict.clone())).collect();
+        assert_eq!(told, [(Some(3), Verdict::Accepted), (Some(5), Verdict::Accepted)]);
     }
 
     #[tokio::test]

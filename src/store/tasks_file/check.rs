@@ -37,7 +37,8 @@ pub(super) fn duplicates(places: &Places<'_>, entries: &[Relation]) -> Result<()
     }
     let mut problems = places.problems(found, entries);
     for problem in &mut problems {
-        problem.hint = Some("remove the id here, and orch gives a new one".to_owned());
+        problem.hint =
+            Some("remove the id here, and orch gives a new one; and the status, if it is to be run".to_owned());
     }
     Err(problems)
 }

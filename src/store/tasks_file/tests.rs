@@ -123,7 +123,9 @@ fn an_id_used_twice_makes_the_file_invalid() {
     let told = invalid("tasks:\n  - {id: 3, title: a}\n  - title: b\n    id: '#3'\n");
     assert_eq!(
         told,
-        ["line 4, column 9: the id 3 is already used on line 2 (remove the id here, and orch gives a new one)"]
+        [
+            "line 4, column 9: the id 3 is already used on line 2 (remove the id here, and orch gives a new one; and the status, if it is to be run)"
+        ]
     );
 }
 
