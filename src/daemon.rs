@@ -131,7 +131,7 @@ pub struct Running {
     closing: CancellationToken,
     parting: CancellationToken,
     waker: JoinHandle<()>,
-    sockets: Vec<PathBuf>,
+    sockets: Sockets,
     _watcher: Option<notify::RecommendedWatcher>,
     _lock: FileLock,
 }
@@ -155,6 +155,11 @@ impl Setup {
     /// The API's socket.
     pub fn api_socket(&self) -> PathBuf {
         self.socket(API_SOCKET)
+    }
+
+    /// Where an engine of this home is reached: by the API, and by runners that wake it.
+    pub fn sockets(&self) -> [PathBuf; 2] {
+        [self.api_socket(), self.socket(WAKE_SOCKET)]
     }
 
     /// tmux, as this home uses it: a server of its own that knows nothing but how to find programs.
@@ -227,6 +232,11 @@ impl Setup {
         }
     }
 
+    /// What the settings of this home are read from.
+    pub fn sources(&self) -> Sources {
+        Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() }
+    }
+
     fn doors(&self, journal: Journal, wake_socket: PathBuf) -> Doors {
         Doors {
             home: self.home.clone(),
@@ -237,11 +247,7 @@ impl Setup {
             orch: self.orch.clone(),
             environment: self.environment.clone(),
             wake_socket,
-            sources: Sources {
-                home: self.home.clone(),
-                environment: self.environment.clone(),
-                flags: self.flags.clone(),
-            },
+            sources: self.sources(),
             git: tokio::sync::OnceCell::new(),
             repositories: std::sync::Mutex::default(),
             discovering: tokio::sync::Mutex::default(),
@@ -260,8 +266,8 @@ impl Setup {
         if loaded.unexamined {
             journal::examine_beside(&self.home, &signals, &journal);
         }
-        let wake_socket = self.socket(WAKE_SOCKET);
-        let api_socket = self.api_socket();
+        let [api_socket, wake_socket] = self.sockets();
+        let sockets = Sockets(vec![api_socket.clone(), wake_socket.clone()]);
         let waker = spawn_waker(&wake_socket, &signals)?;
         let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         // One command reads the files once; who stays hears of changes.
@@ -318,7 +324,7 @@ impl Setup {
             closing,
             parting,
             waker,
-            sockets: vec![api_socket, wake_socket],
+            sockets,
             _watcher: watcher,
             _lock: lock,
         })
@@ -330,7 +336,7 @@ impl Running {
     pub async fn finish(self) -> Farewell {
         // Nobody new comes in; who is in is answered. The server holds a handle too: without it the engine sees that
         // nobody can ask any more.
-        remove_sockets(&self.sockets);
+        drop(self.sockets);
         self.closing.cancel();
         self.parting.cancel();
         drop((self.handle, self.client));
@@ -343,7 +349,7 @@ impl Running {
     /// Serves until the engine leaves by itself or is told to.
     pub async fn serve(self) -> Farewell {
         let farewell = self.engine.await.unwrap_or_default();
-        remove_sockets(&self.sockets);
+        drop(self.sockets);
         self.closing.cancel();
         self.parting.cancel();
         drop((self.handle, self.client));
@@ -386,11 +392,16 @@ async fn end_by(deadline: tokio::time::Instant, work: JoinHandle<()>) {
     }
 }
 
-/// While the lock is still held, so that no other engine's sockets are meant.
-fn remove_sockets(sockets: &[PathBuf]) {
-    for socket in sockets {
-        // Gone already is fine.
-        std::fs::remove_file(socket).ok();
+/// The sockets of an engine. They go with it, however it ends, while the lock is still held, so that no other engine's are
+/// meant.
+struct Sockets(Vec<PathBuf>);
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        for socket in &self.0 {
+            // Gone already is fine.
+            std::fs::remove_file(socket).ok();
+        }
     }
 }
 

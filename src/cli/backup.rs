@@ -11,6 +11,7 @@ use crate::daemon::OpenError;
 use crate::domain::time::to_the_second;
 use crate::engine::{BackupError, BackupWish, Manifest, RestoreError, RestoreWish, Restored, backup};
 use serde::Serialize;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Arguments of `orch backup`.
@@ -129,8 +130,22 @@ impl From<BackupError> for CliError {
             BackupError::NoHome(_) => {
                 Self::NotFound { message, hint: Some("ORCH_HOME names the home; orch init makes one".to_owned()) }
             }
+            BackupError::NoDirectory(directory) => {
+                let hint = format!("mkdir -p {}, or choose another place", directory.display());
+                Self::NotFound { message, hint: Some(hint) }
+            }
+            BackupError::Directory(directory) => {
+                let hint = format!("name a file in it: orch backup {}", directory.join("home.backup").display());
+                Self::Refused { message, hint: Some(hint) }
+            }
             BackupError::Journal(error) => OpenError::from(error).into(),
             BackupError::File(error) => Self::File(error),
+            BackupError::Write { source, .. }
+                if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+            {
+                let hint = Some("choose a directory that you may write to".to_owned());
+                Self::Refused { message, hint }
+            }
             BackupError::Write { .. } | BackupError::Unverified(_) => {
                 Self::System { what: message, source: std::io::Error::other("is the disk full?") }
             }

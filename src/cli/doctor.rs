@@ -70,18 +70,22 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 async fn look(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> {
     let (config, config_finding) = config(context, setup);
     let mut findings = vec![git(context, setup).await, tmux(setup).await];
-    findings.extend(agents(context, &config).await);
+    if let Some(config) = &config {
+        findings.extend(agents(context, config).await);
+    }
     findings.push(config_finding);
     findings.push(home(setup.home.root()));
     findings.push(engine(setup).await);
-    findings.extend(service::checkup(context, &config).await);
+    findings.extend(service::checkup(context, config.as_ref()).await);
     findings.extend(journal(setup));
+    let config = config.unwrap_or_default();
     let patient = Patient {
         home: &setup.home,
         config: &config,
+        sources: setup.sources(),
         tmux: setup.tmux(),
         git: repository::git(context, &setup.home).await.ok(),
-        sockets: vec![setup.api_socket()],
+        sockets: setup.sockets().into(),
         now: context.now().at,
     };
     findings.extend(check_up(&patient, wish).await);
@@ -191,12 +195,13 @@ async fn version_of(context: &Context, program: &Path) -> String {
     if first.is_empty() { String::new() } else { format!("{first} at ") }
 }
 
-fn config(context: &Context, setup: &Setup) -> (Config, Finding) {
+/// The settings, where they read: without them nobody knows which agents are meant.
+fn config(context: &Context, setup: &Setup) -> (Option<Config>, Finding) {
     let path = setup.home.config_file();
     let bad = |detail: String| {
         let finding =
             Finding::new("config", Verdict::Bad, detail).remedy("mend the file; orch config validate checks it");
-        (Config::default(), finding)
+        (None, finding)
     };
     let layers = match settings::layers(context, &setup.home) {
         Ok(layers) => layers,
@@ -209,37 +214,28 @@ fn config(context: &Context, setup: &Setup) -> (Config, Finding) {
                 problems.iter().map(|problem| problem_finding(Verdict::Bad, problem).detail).collect();
             let first = problems.first().and_then(|problem| problem_finding(Verdict::Bad, problem).remedy);
             let finding = Finding::new("config", Verdict::Bad, details.join("; "));
-            return (Config::default(), finding.remedy(first.unwrap_or_else(|| CHECK.to_owned())));
+            return (None, finding.remedy(first.unwrap_or_else(|| CHECK.to_owned())));
         }
     };
     let missing = references(&loaded.config, &loaded.origins, &context.environment);
     if let Some(problem) = missing.first() {
-        return (loaded.config, problem_finding(Verdict::Bad, problem));
+        return (Some(loaded.config), problem_finding(Verdict::Bad, problem));
     }
     let detail = if path.exists() { format!("{} is valid", path.display()) } else { "the defaults".to_owned() };
     let finding = match loaded.warnings.first() {
         Some(warning) => problem_finding(Verdict::Warning, warning),
         None => Finding::new("config", Verdict::Ok, detail),
     };
-    (loaded.config, finding)
+    (Some(loaded.config), finding)
 }
 
 /// How the file is looked at again.
 const CHECK: &str = "orch config validate";
 
-/// A problem of the configuration: its lines as one, and its hint as what to do.
+/// A problem of the configuration.
 fn problem_finding(verdict: Verdict, problem: &impl ToString) -> Finding {
-    let text = problem.to_string();
-    let (hints, lines): (Vec<&str>, Vec<&str>) = text.lines().map(str::trim).partition(|line| line.starts_with(HINT));
-    let remedy = match hints.first().and_then(|hint| hint.strip_prefix(HINT)) {
-        Some(hint) => format!("{hint}; {CHECK}"),
-        None => CHECK.to_owned(),
-    };
-    Finding::new("config", verdict, lines.join(" ")).remedy(remedy)
+    Finding::of_problem("config", verdict, &problem.to_string(), CHECK)
 }
-
-/// How the line of a hint begins.
-const HINT: &str = "hint: ";
 
 fn home(root: &Path) -> Finding {
     let shown = root.display();

@@ -82,4 +82,11 @@ mod tests {
         let who: Vec<&str> = told.into_iter().map(|kind| Actor::of(kind).as_str()).collect();
         assert_eq!(who, ["person", "person", "person", "agent", "agent", "orch", "orch", "orch"]);
     }
+
+    #[test]
+    fn what_orch_asks_an_agent_by_itself_was_asked_by_no_person() {
+        for (of_orch, of_a_person) in [("worker:asked", "message_sent"), ("shutdown_asked", "interrupt_asked")] {
+            assert_eq!((Actor::of(of_orch), Actor::of(of_a_person)), (Actor::Orch, Actor::Person));
+        }
+    }
 }

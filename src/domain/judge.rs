@@ -1,5 +1,6 @@
 //! Reported is not accepted: evidence in, verdict out, with the reason in words.
 
+use super::actor::Actor;
 use super::answer::{Answer, AnswerStatus, Delegation};
 use super::change::{Finding, FindingKind};
 use super::evidence::{Check, CheckState, Evidence};
@@ -22,6 +23,8 @@ pub enum Verdict {
     Ask {
         /// What they are asked.
         question: String,
+        /// Who asks: the agent, whom an answer reaches, or orch.
+        by: Actor,
     },
 }
 
@@ -111,7 +114,7 @@ fn agent_asks(answer: &Answer) -> Option<Verdict> {
     if parts.is_empty() {
         parts.push(answer.summary.trim());
     }
-    Some(Verdict::Ask { question: format!("{lead}: {}", parts.join("; ")) })
+    Some(Verdict::Ask { question: format!("{lead}: {}", parts.join("; ")), by: Actor::Agent })
 }
 
 fn unfinished(answer: &Answer) -> Option<Verdict> {
@@ -182,7 +185,7 @@ fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
         "check `{}` passes, but only with the files that the agent has changed for it; with those of the base it does not",
         check.command
     );
-    Some(Verdict::Ask { question })
+    Some(Verdict::Ask { question, by: Actor::Orch })
 }
 
 /// What is broken is not mended by blank space and comments, however green the checks are.
@@ -190,7 +193,7 @@ fn fix_that_says_nothing_new(case: &Case<'_>) -> Option<Verdict> {
     let only_form = case.evidence.findings.iter().any(|finding| finding.kind == FindingKind::OnlyForm);
     (only_form && case.task_type.mends()).then(|| {
         let question = "the task is to mend something, and only blank space and comments differ: is that all of it?";
-        Verdict::Ask { question: question.to_owned() }
+        Verdict::Ask { question: question.to_owned(), by: Actor::Orch }
     })
 }
 
@@ -202,6 +205,7 @@ fn checks_that_tell_nothing(checks: &[Check]) -> Option<Verdict> {
             "no check can tell whether this is done: `{}` fails on the base as well, without the change",
             first.command
         ),
+        by: Actor::Orch,
     })
 }
 
@@ -283,7 +287,7 @@ mod tests {
         asking.reason = "which database?".into();
         assert_eq!(
             judge(&asking, &evidence()),
-            Verdict::Ask { question: "the agent asks for a decision: which database?".into() }
+            Verdict::Ask { question: "the agent asks for a decision: which database?".into(), by: Actor::Agent }
         );
         let mut half = answer(AnswerStatus::InProgress);
         half.remaining = vec!["tests".into()];
@@ -323,7 +327,10 @@ mod tests {
         let broke = Check { on_base: Some(CheckState::Passed), ..check(CheckState::Failed) };
         assert_eq!(class(&judge(&answer(AnswerStatus::Done), &checked(broke))), Some(FailureClass::ChecksFailed));
         let alone = judge(&answer(AnswerStatus::Done), &checked(was_red));
-        assert!(matches!(&alone, Verdict::Ask { question } if question.contains("no check can tell")), "{alone:?}");
+        assert!(
+            matches!(&alone, Verdict::Ask { question, by: Actor::Orch } if question.contains("no check can tell")),
+            "{alone:?}"
+        );
     }
 
     #[test]
@@ -331,7 +338,7 @@ mod tests {
         let own = Check { by_base_rules: Some(CheckState::Failed), ..check(CheckState::Passed) };
         let verdict = judge(&answer(AnswerStatus::Done), &checked(own));
         assert!(
-            matches!(&verdict, Verdict::Ask { question } if question.contains("only with the files")),
+            matches!(&verdict, Verdict::Ask { question, .. } if question.contains("only with the files")),
             "{verdict:?}"
         );
         let honest = Check { by_base_rules: Some(CheckState::Passed), ..check(CheckState::Passed) };
@@ -365,7 +372,7 @@ mod tests {
         let findings = vec![Finding::new(FindingKind::OnlyForm, "", "only blank space and comments differ")];
         let formal = Evidence { findings, checks: vec![check(CheckState::Passed)], ..evidence() };
         let verdict = of_type("fix", &answer(AnswerStatus::Done), &formal);
-        assert!(matches!(verdict, Verdict::Ask { question } if question.contains("only blank space")));
+        assert!(matches!(verdict, Verdict::Ask { question, .. } if question.contains("only blank space")));
         assert_eq!(judge(&answer(AnswerStatus::Done), &formal), Verdict::Accept);
         let red = Evidence { checks: vec![check(CheckState::Failed)], ..formal };
         assert_eq!(class(&of_type("fix", &answer(AnswerStatus::Done), &red)), Some(FailureClass::ChecksFailed));

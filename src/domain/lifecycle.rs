@@ -9,6 +9,7 @@ mod reviewed;
 mod routed;
 mod ruled;
 
+use super::actor::Actor;
 use super::circle;
 use super::event::{Event, IntegrationProblem, LaunchProblem};
 use super::evidence::{Evidence, Integration, IntegrationState};
@@ -235,8 +236,14 @@ fn interrupted(task: &mut Task) {
              begins again"
         ),
     );
+    offer_to_say(task, "go on");
+}
+
+/// The first choice of who is asked: to say something to the agent, with which its conversation goes on.
+fn offer_to_say(task: &mut Task, words: &str) {
+    let id = task.id;
     if let State::NeedsReview { choices, .. } = &mut task.state {
-        choices.insert(0, format!("orch task send {id} \"go on\""));
+        choices.insert(0, format!("orch task send {id} \"{words}\""));
     }
 }
 
@@ -339,7 +346,11 @@ fn on_judged(
     match verdict {
         Verdict::Accept => reviewed::hand_on(task, run, reviewers),
         Verdict::Fail(failure) => not_accepted(task, failure, evidence, context),
-        Verdict::Ask { question } => ask(task, question.clone()),
+        Verdict::Ask { question, by: Actor::Agent } => {
+            ask(task, question.clone());
+            offer_to_say(task, "…");
+        }
+        Verdict::Ask { question, by: Actor::Orch | Actor::Person } => ask(task, question.clone()),
         // With the tasks that it makes of them: `Event::HandedOn`.
         Verdict::HandOn { .. } => return Err(refused(task, "what is handed on must be tasks first")),
     }

@@ -221,8 +221,8 @@ impl<'a> Planner<'a> {
             State::New { routing: None, not_before } => self.look_new(task, *not_before),
             State::Routed { not_before, .. } => self.look_routed(task, *not_before),
             State::InProgress { stopping, .. } => {
-                if stopping.is_some() {
-                    self.hold(task.id, Hold::new(HoldReason::Stopping, "its run is being stopped"));
+                if let Some(why) = stopping {
+                    self.hold(task.id, Hold::new(HoldReason::Stopping, why.told()));
                 }
             }
             State::InReview { review, .. } => self.look_reviewed(task, review),

@@ -335,7 +335,7 @@ async fn judge(
     let verify::Judgement { verdict, evidence, reviewers } = loop {
         let judgement = verify::judge(doors, settings, projects, of, &run).await;
         let question = match &judgement.verdict {
-            Verdict::Ask { question } => Some(question.clone()),
+            Verdict::Ask { question, .. } => Some(question.clone()),
             Verdict::Accept | Verdict::Fail(_) | Verdict::HandOn { .. } => None,
         };
         if !stay.is_again(question).await {

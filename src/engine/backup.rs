@@ -78,6 +78,12 @@ pub enum BackupError {
     /// The name is taken.
     #[error("{} is there already", .0.display())]
     Exists(PathBuf),
+    /// There is no such directory to write it into.
+    #[error("there is no directory {}", .0.display())]
+    NoDirectory(PathBuf),
+    /// A directory stands where the backup is to be.
+    #[error("{} is a directory", .0.display())]
+    Directory(PathBuf),
     /// The journal cannot be copied, or the copy is not whole.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -105,6 +111,7 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
     if !home.journal().exists() && !home.tasks_file().exists() {
         return Err(BackupError::NoHome(home.root().to_owned()));
     }
+    look_at_place(target)?;
     if target.exists() && !wish.force {
         return Err(BackupError::Exists(target.to_owned()));
     }
@@ -129,6 +136,19 @@ pub fn backup(home: &Home, target: &Path, wish: BackupWish, now: Timestamp) -> R
         std::fs::remove_file(leftover).ok();
     }
     done
+}
+
+/// Whether a file can be made there, before anything is: what fails later says less.
+fn look_at_place(target: &Path) -> Result<(), BackupError> {
+    if target.is_dir() {
+        return Err(BackupError::Directory(target.to_owned()));
+    }
+    let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(BackupError::NoDirectory(parent.to_owned()));
+    }
+    rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+        .map_err(|errno| BackupError::Write { path: target.to_owned(), source: errno.into() })
 }
 
 fn write(home: &Home, part: &Path, copy: &Path, wish: BackupWish, now: Timestamp) -> Result<Manifest, BackupError> {

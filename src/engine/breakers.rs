@@ -73,7 +73,7 @@ impl Engine {
             // Whether it is a success is known when it is where it belongs.
             Verdict::Accept | Verdict::HandOn { .. } => {}
             // A check that was red before as well tells nothing of any work.
-            Verdict::Ask { question } => {
+            Verdict::Ask { question, .. } => {
                 let target = command.map(of);
                 self.blame(turn, target, task, question, now);
             }

@@ -2,6 +2,7 @@
 //! mending what can be mended without losing anything. Works beside a daemon and without one, under the locks that both
 //! take; of a home that is not there it makes nothing.
 
+mod files;
 mod home;
 mod mend;
 mod outside;
@@ -13,6 +14,7 @@ use crate::config::home::Home;
 use crate::config::resolved::Config;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::{Phase, Run, Task};
+use crate::engine::settings::Sources;
 use crate::store::journal::{Glance, glance};
 use jiff::{SignedDuration, Timestamp};
 use mend::Mend;
@@ -69,11 +71,26 @@ impl Finding {
         self
     }
 
+    /// A problem of a configuration: its lines as one, and its hint as what to do, before the `check` that tells whether
+    /// it is mended.
+    pub fn of_problem(name: &str, verdict: Verdict, problem: &str, check: &str) -> Self {
+        let lines = problem.lines().map(str::trim);
+        let (hints, lines): (Vec<&str>, Vec<&str>) = lines.partition(|line| line.starts_with(HINT));
+        let remedy = match hints.first().and_then(|hint| hint.strip_prefix(HINT)) {
+            Some(hint) => format!("{hint}; {check}"),
+            None => check.to_owned(),
+        };
+        Self::new(name, verdict, lines.join(" ")).remedy(remedy)
+    }
+
     fn mend(mut self, mend: Mend) -> Self {
         self.mend = Some(Box::new(mend));
         self
     }
 }
+
+/// How the line of a hint begins.
+const HINT: &str = "hint: ";
 
 /// What is done about what is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +109,8 @@ pub struct Patient<'a> {
     pub home: &'a Home,
     /// Its settings.
     pub config: &'a Config,
+    /// What the settings are read from.
+    pub sources: Sources,
     /// Its tmux.
     pub tmux: Tmux,
     /// git, where it is installed.
@@ -105,13 +124,16 @@ pub struct Patient<'a> {
 /// Looks at everything, and mends what is safe.
 pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
     if !patient.home.state().is_dir() {
-        return home::disk(patient).into_iter().collect();
+        return home::disk(patient).into_iter().chain(files::tasks(patient, None)).collect();
     }
     let mut findings = home::look(patient).await;
-    match patient.known().await {
+    let first = patient.known().await;
+    findings.extend(files::tasks(patient, first.as_ref()));
+    match first {
         // Without the journal nothing can be said to be nobody's.
         None => {}
         Some(first) => {
+            findings.extend(files::projects(patient, &first));
             findings.extend(home::clock(patient, &first));
             let repositories = patient.repositories(&first).await;
             let seen = outside::Seen::gather(patient, &repositories).await;
@@ -142,7 +164,8 @@ impl Patient<'_> {
 
     async fn repositories(&self, known: &Glance) -> Vec<Repo> {
         let of_tasks = known.tasks.values().filter_map(|task| task.spec.dir.clone());
-        let dirs: BTreeSet<PathBuf> = known.projects.iter().cloned().chain(of_tasks).collect();
+        let dirs: BTreeSet<PathBuf> =
+            known.projects.iter().map(|project| project.dir.clone()).chain(of_tasks).collect();
         let mut found: Vec<Repo> = Vec::new();
         let Some(git) = &self.git else { return found };
         for dir in dirs {

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The largest `tasks.yml` that is read, in bytes.
-const LARGEST: usize = 64 << 20;
+pub(super) const LARGEST: usize = 64 << 20;
 
 /// How many entries are taken over in one turn of the loop. When a large file is seen for the first time, all of them
 /// together would be in memory several times over: as entries, as tasks, as rows of the journal.
@@ -238,13 +238,17 @@ fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
 
 /// What is in the way, and what to do about it.
 pub(super) fn unreadable(path: &Path, error: &FsError) -> String {
-    let next = match error {
+    format!("{error}; what it held before counts on: {}", remedy_of(path, error))
+}
+
+/// What to do about a file that cannot be read.
+pub(super) fn remedy_of(path: &Path, error: &FsError) -> String {
+    match error {
         FsError::NotAFile { .. } => "move it away and put the file back in its place".to_owned(),
         FsError::TooLarge { .. } => "take finished tasks out of it".to_owned(),
         FsError::NotText { .. } => "mend that line in an editor".to_owned(),
         FsError::Io { .. } => format!("`ls -l {}` shows who may read it", path.display()),
-    };
-    format!("{error}; what it held before counts on: {next}")
+    }
 }
 
 /// The next portion of a document that is taken over in several turns. Blocking.

@@ -87,7 +87,7 @@ impl Engine {
         let message = Message::of_orch(self.world.next_message_id(), run.task, run.id.clone(), text, now);
         let told = format!("orch asks: {}", message.text);
         turn.put_message(&mut self.world, message);
-        turn.note(&mut self.world, now, Some(run.task), Some(run.id.clone()), "message_sent", told);
+        turn.note(&mut self.world, now, Some(run.task), Some(run.id.clone()), "worker:asked", told);
     }
 
     /// A run ended, and its runner did not tell: somebody else found out.

@@ -58,7 +58,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
         Event::IntegrationDue => ("integration_due", "trying to integrate again".to_owned()),
         Event::Ruled { ruling, by, .. } => ruled(ruling, by.as_deref()),
         Event::CancelAsked { reason } => ("cancel_asked", reason.clone()),
-        Event::ShutdownAsked => ("interrupt_asked", "orch shuts down: the agent is interrupted".to_owned()),
+        Event::ShutdownAsked => ("shutdown_asked", "orch shuts down: the agent is interrupted".to_owned()),
         Event::InterruptAsked => ("interrupt_asked", "a person interrupts the agent".to_owned()),
         Event::MessageWaits => ("goes_on", format!("{} → {}, with a message", before.status().as_str(), then())),
         Event::RetryAsked => ("retry_asked", format!("{} → {}", before.status().as_str(), then())),

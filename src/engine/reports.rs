@@ -7,6 +7,7 @@ use super::main_loop::Engine;
 use super::question;
 use super::recurring;
 use super::world::Turn;
+use crate::domain::actor::Actor;
 use crate::domain::event::{Event, IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::RunId;
@@ -247,7 +248,7 @@ impl Engine {
             JobKey::Start(run) => self.on_not_started(turn, &run.clone(), LaunchProblem::Ask(question), now),
             JobKey::Judge(run) => self.for_task_of(turn, run, now, |run| Event::Judged {
                 run,
-                verdict: Verdict::Ask { question },
+                verdict: Verdict::Ask { question, by: Actor::Orch },
                 evidence: Evidence::default(),
                 reviewers: Reviewers::Nobody,
             }),

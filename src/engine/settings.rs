@@ -5,6 +5,7 @@ use crate::adapters::fs::{self, FsError};
 use crate::adapters::machine;
 use crate::adapters::process::which;
 use crate::agents::DialectKind;
+use crate::config::Warning;
 use crate::config::home::Home;
 use crate::config::identity;
 use crate::config::layers::{self, Layer};
@@ -210,6 +211,23 @@ impl Sources {
             Layer::Project { path: path.clone(), text, trusted }
         };
         Ok(read_text(&path)?.map(layer))
+    }
+
+    /// What is odd in a project's own file; `None` where it has none, or where nobody can tell because the person's own
+    /// settings do not read.
+    ///
+    /// # Errors
+    /// Why it does not read, one text for each mistake.
+    pub(super) fn examine(&self, project: &Project) -> Result<Option<Vec<Warning>>, Vec<String>> {
+        let Some(layer) = self.project_layer(project).map_err(|unread| vec![unread.into_problem()])? else {
+            return Ok(None);
+        };
+        let (mut layers, lacking) = self.global();
+        let (None, Ok(own)) = (lacking, layers::load(&layers)) else { return Ok(None) };
+        layers.push(layer);
+        let loaded =
+            layers::load(&layers).map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        Ok(Some(loaded.warnings.into_iter().filter(|warning| !own.warnings.contains(warning)).collect()))
     }
 
     fn read(&self, global: &[Layer], project: Option<Layer>, problems: &mut Vec<String>) -> Option<Config> {

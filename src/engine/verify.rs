@@ -14,6 +14,7 @@ use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, Head, Repo, Weight};
 use crate::agents::DialectKind;
 use crate::config::raw::ChecksIn;
+use crate::domain::actor::Actor;
 use crate::domain::answer::Answer;
 use crate::domain::delegation::{self, Standing};
 use crate::domain::evidence::Evidence;
@@ -61,7 +62,7 @@ pub async fn judge(
             Judgement { verdict, evidence, reviewers }
         }
         Err(question) => {
-            let (verdict, evidence) = (Verdict::Ask { question }, Evidence::default());
+            let (verdict, evidence) = (Verdict::Ask { question, by: Actor::Orch }, Evidence::default());
             Judgement { verdict, evidence, reviewers: Reviewers::Nobody }
         }
     }

@@ -213,6 +213,85 @@ fn a_socket_that_nobody_serves_goes_and_one_that_is_served_stays() {
 }
 
 #[test]
+fn a_refused_command_leaves_no_socket_behind() {
+    let (mut sealed, repo) = stage();
+    let (id, _) = done(&sealed, &repo);
+    let sockets = ["orch.sock", "wake.sock"].map(|name| sealed.orch_home().join(".orch").join(name));
+    sealed.orch(["task", "retry", "99"]).code_is(3);
+    sealed.orch(["task", "cancel", &id.to_string()]).code_is(7);
+    assert!(sockets.iter().all(|socket| !socket.exists()));
+    sealed.serve();
+    sealed.kill_daemon();
+    let findings = doctor(&sealed, &["--fix"]);
+    let fixed = findings.iter().filter(|finding| finding["name"] == "stale socket" && finding["fixed"] == true);
+    assert_eq!(fixed.count(), 2, "{findings:#?}");
+    assert!(sockets.iter().all(|socket| !socket.exists()));
+    sealed.finish();
+}
+
+/// What is bad has a place and a remedy, and a code that says so.
+fn is_bad(sealed: &SealedBox, name: &str, place: &str) {
+    sealed.orch(["doctor"]).code_is(1);
+    let found = found(sealed, name);
+    let told = (found["verdict"].as_str(), found["detail"].as_str(), found["remedy"].as_str());
+    let (Some("bad"), Some(detail), Some(_)) = told else { panic!("{found}") };
+    assert!(detail.contains(place), "{detail}");
+}
+
+#[test]
+fn a_tasks_file_that_does_not_read_or_was_emptied_is_bad() {
+    let (sealed, repo) = stage();
+    assert!(find(&doctor(&sealed, &[]), "tasks.yml").is_none_or(|finding| finding["verdict"] == "ok"));
+    sealed.orch_in(repo.dir(), ["task", "add", "Work"]).ok();
+    assert_eq!(found(&sealed, "tasks.yml")["verdict"], "ok");
+    let good = sealed.read_tasks();
+    for (text, place) in [
+        ("tasks:\n\t- id: 1\n", "does not read: line 2"),
+        ("tasks:\n  - {id: 1, title: One}\n  - {id: 1, title: Two}\n", "does not read: line 3"),
+        ("", "is empty or gone, but 1 tasks were in it"),
+    ] {
+        sealed.write_tasks(text);
+        is_bad(&sealed, "tasks.yml", place);
+    }
+    sealed.write_tasks(&format!("{good}  - {{id: 70}}\n"));
+    let told = found(&sealed, "tasks.yml");
+    assert_eq!(told["verdict"], "warning", "a mistake in one entry leaves the others alone: {told}");
+    std::fs::remove_file(sealed.tasks_file()).unwrap();
+    is_bad(&sealed, "tasks.yml", "is empty or gone");
+    std::fs::create_dir(sealed.tasks_file()).unwrap();
+    is_bad(&sealed, "tasks.yml", "not a regular file");
+    std::fs::remove_dir(sealed.tasks_file()).unwrap();
+    sealed.finish();
+}
+
+#[test]
+fn what_a_repository_says_of_itself_is_looked_at_too() {
+    let (sealed, repo) = stage();
+    assert_eq!(found(&sealed, "project shop")["verdict"], "ok");
+    write_file(&repo.dir().join(".orch.yml"), "workflow:\n  checks: [make test]\n");
+    let told = found(&sealed, "project shop");
+    assert_eq!(told["verdict"], "warning", "{told}");
+    assert!(told["detail"].as_str().unwrap().contains(".orch.yml:2:11: workflow.checks are not approved"), "{told}");
+    assert!(told["remedy"].as_str().unwrap().contains("orch init"), "{told}");
+    sealed.orch(["doctor"]).ok();
+    write_file(&repo.dir().join(".orch.yml"), "workflow:\n\tchecks: [make test]\n");
+    is_bad(&sealed, "project shop", ".orch.yml:2:");
+    sealed.finish();
+}
+
+#[test]
+fn a_broken_config_is_all_that_is_said_of_agents_that_nobody_can_know() {
+    let (sealed, _repo) = stage();
+    sealed.config("agents:\n  worker: {kind: command, command: worker}\nengine: {max_parallel: many}\n");
+    is_bad(&sealed, "config", "config.yml:3");
+    let findings = doctor(&sealed, &[]);
+    let bad: Vec<&Value> = findings.iter().filter(|finding| finding["verdict"] == "bad").collect();
+    assert_eq!(bad.len(), 1, "{bad:#?}");
+    assert!(find(&findings, "agent").is_none() && find(&findings, "router").is_none(), "{findings:#?}");
+    sealed.finish();
+}
+
+#[test]
 fn credentials_are_told_by_name_and_never_shown() {
     let (mut sealed, _repo) = stage();
     sealed.program("claude", "#!/bin/sh\necho '1.2.3 (Claude Code)'\n");

@@ -130,6 +130,13 @@ fn a_live_agent_without_a_sign_of_life_is_asked_once_and_goes_on() {
     let heard = std::fs::read_to_string(room.sealed.base().join("heard")).expect("something");
     assert!(heard.contains("orch, which watches over your work on task 1, asks"), "{heard}");
     assert!(room.transcript(&id).contains("— message from orch: are you still at work? You are quiet for "));
+    let events = room.sealed.orch(["events", "--task", &id, "--json"]).ok().json_lines();
+    let asked: Vec<&Value> = events
+        .iter()
+        .filter(|line| line["text"].as_str().is_some_and(|text| text.contains("still at work?")))
+        .collect();
+    let [asked] = asked[..] else { panic!("one question in {events:#?}") };
+    assert_eq!((asked["kind"].as_str(), asked["by"].as_str()), (Some("worker:asked"), Some("orch")), "{asked}");
     let runs = task["runs"].as_array().expect("runs").iter().filter(|run| run["kind"] == "work");
     assert_eq!(runs.count(), 1, "what orch asks is nothing to work on: {task:#}");
     room.sealed.finish();
@@ -151,7 +158,7 @@ fn a_silence_is_ended_while_the_daemon_is_away_and_told_when_it_is_back() {
     room.sealed.serve();
     let (class, detail) = room.failed(&id);
     assert_eq!((class.as_str(), detail.as_str()), ("stalled", "it printed nothing and did no work for 4 s"));
-    assert_eq!((room.told(&id, "worker:stale").len(), room.told(&id, "message_sent").len()), (1, 0));
+    assert_eq!((room.told(&id, "worker:stale").len(), room.told(&id, "worker:asked").len()), (1, 0));
     room.sealed.finish();
 }
 

@@ -249,6 +249,14 @@ fn a_person_attaches_to_answer_and_only_looks_when_asked_to() {
     looking.tmux(&["send-keys", "-t", "=t:", "C-b", "d"]).ok();
     wait::wait_until("the one who only looked to be gone", SOON, || looking.tmux(&["list-sessions"]).code != Some(0));
     assert!(!stage.pane(&run).contains("not this"));
+    // What it had a terminal by is lost, and it works on all the same.
+    let (session, aside) = (run.join("session.txt"), run.join("session.aside"));
+    std::fs::rename(&session, &aside).expect("moved");
+    let lost = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach -r 1; sleep 1000"));
+    lost.shows("is under way, but its terminal");
+    lost.shows("orch stream 1");
+    lost.close();
+    std::fs::rename(&aside, &session).expect("moved");
     let answering = Terminal::new(&stage.sealed, &format!("'{ORCH}' task attach 1"));
     answering.shows("go on?");
     answering.tmux(&["send-keys", "-t", "=t:", "yes please", "Enter"]).ok();

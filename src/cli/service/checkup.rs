@@ -65,8 +65,8 @@ pub async fn warn(site: &Site<'_>, found: &Found) {
 /// What to do about it.
 const REMEDY: &str = "orch service install, from a shell whose PATH finds them, then orch service restart";
 
-/// What `orch doctor` says of the services that are installed.
-pub async fn checkup(context: &Context, config: &Config) -> Vec<Finding> {
+/// What `orch doctor` says of the services that are installed. Without settings nobody knows which programs they need.
+pub async fn checkup(context: &Context, config: Option<&Config>) -> Vec<Finding> {
     let Ok(site) = Site::look(context) else { return Vec::new() };
     let mut findings = Vec::new();
     for found in site.found.iter().filter(|found| site.home_of(found) == site.setup.home.root()) {
@@ -80,9 +80,12 @@ pub async fn checkup(context: &Context, config: &Config) -> Vec<Finding> {
     findings
 }
 
-async fn one(site: &Site<'_>, found: &Found, config: &Config) -> Finding {
+async fn one(site: &Site<'_>, found: &Found, config: Option<&Config>) -> Finding {
     let place = format!("{} ({})", found.supervisor.told(), found.file.display());
-    let misses = misses(site, found, config).await;
+    let misses = match config {
+        Some(config) => misses(site, found, config).await,
+        None => Vec::new(),
+    };
     if misses.is_empty() {
         return Finding::new("service", Verdict::Ok, place);
     }

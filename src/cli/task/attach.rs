@@ -41,14 +41,15 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let task: TaskView = link.get(&format!("/v1/tasks/{}", args.id)).await?;
     link.close().await?;
     let live = task.runs.iter().flatten().rev().find(|run| is_live(run));
-    let Some(file) = live.and_then(session_file) else { return Err(not_live(args.id)) };
+    let Some(run) = live else { return Err(not_live(args.id)) };
+    let Some(file) = session_file(run) else { return Err(no_terminal(args.id, run)) };
     let name = match fs::read_text(&file, LONGEST_NAME) {
         Ok(name) => name.trim().to_owned(),
-        Err(error) if error.is_not_found() => return Err(not_live(args.id)),
+        Err(error) if error.is_not_found() => return Err(no_terminal(args.id, run)),
         Err(error) => return Err(error.into()),
     };
     if !tmux.has_session(&name).await? {
-        return Err(not_live(args.id));
+        return Err(no_terminal(args.id, run));
     }
     context.ui.aside("leave with Ctrl-b d; the agent goes on");
     let argv = tmux.attach_argv(&name, args.read_only);
@@ -64,6 +65,15 @@ fn is_live(run: &RunView) -> bool {
 
 fn session_file(run: &RunView) -> Option<PathBuf> {
     Some(run.transcript.parent()?.join(SESSION))
+}
+
+/// The run is under way by all that is known, and nobody can look over its shoulder.
+fn no_terminal(id: TaskId, run: &RunView) -> CliError {
+    let hint = Some(format!("orch stream {id} shows what its agent says; orch why {id} tells how it stands"));
+    CliError::NotFound {
+        message: format!("run {} of task {id} is under way, but its terminal is not there", run.run_id),
+        hint,
+    }
 }
 
 fn not_live(id: TaskId) -> CliError {

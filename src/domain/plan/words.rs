@@ -119,7 +119,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         HoldReason::Routing => "it goes on with the answer, or without one after router.timeout_seconds".to_owned(),
         HoldReason::InvalidEntry => "mend the entry in tasks.yml".to_owned(),
         HoldReason::NoDaemon => format!("`orch serve`, or `orch task run {id}`"),
-        HoldReason::Stopping => "it goes on when the agent has ended".to_owned(),
+        HoldReason::Stopping => "that comes when the agent has ended".to_owned(),
         HoldReason::Overlap => format!("it starts when that task ends; {now}"),
         HoldReason::Paused => format!("that; `orch task run {id} --anyway` starts it all the same"),
         HoldReason::ShuttingDown => "the next `orch serve` goes on with it".to_owned(),

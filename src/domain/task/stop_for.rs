@@ -24,4 +24,14 @@ impl StopFor {
             Self::Shutdown => "stopped because orch shuts down",
         }
     }
+
+    /// In words, while the agent is still there: what becomes of the task when it has ended.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Cancel => "its run is being stopped, and then it is cancelled",
+            Self::Retry => "its run is being stopped, and then it begins again",
+            Self::Interrupt => "its run is being stopped, and then it waits for your word",
+            Self::Shutdown => "its run is being stopped, and the next `orch serve` goes on with it",
+        }
+    }
 }

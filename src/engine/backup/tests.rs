@@ -60,6 +60,20 @@ async fn what_was_known_of_the_old_journals_damage_is_not_done_to_the_restored_o
 }
 
 #[tokio::test]
+async fn a_backup_that_has_no_place_says_which_and_not_that_the_journal_is_at_fault() {
+    let place = Place::new().await;
+    let refused = |target: &Path| {
+        let wish = BackupWish { force: true, with_runs: false };
+        backup(&place.home, target, wish, Timestamp::UNIX_EPOCH).expect_err("refused").to_string()
+    };
+    let (nowhere, dir) = (place.dir.path().join("no/such/dir"), place.dir.path());
+    assert_eq!(refused(&nowhere.join("x")), format!("there is no directory {}", nowhere.display()));
+    assert_eq!(refused(dir), format!("{} is a directory", dir.display()));
+    let in_a_file = place.file().join("x");
+    assert_eq!(refused(&in_a_file), format!("there is no directory {}", place.file().display()));
+}
+
+#[tokio::test]
 async fn a_restore_refuses_while_an_agent_works_that_the_backup_does_not_know() {
     let place = Place::new().await;
     let run = RunId::new(TaskId(1), 1, 7);

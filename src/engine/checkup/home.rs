@@ -8,7 +8,7 @@ use crate::stream::kept;
 use jiff::SignedDuration;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use tokio::net::UnixStream;
+use tokio::net::{UnixDatagram, UnixStream};
 
 /// Small differences of clocks are nothing to tell.
 const TOLERANCE: SignedDuration = SignedDuration::from_secs(60);
@@ -96,8 +96,14 @@ pub(super) fn clock(patient: &Patient<'_>, known: &Glance) -> Option<Finding> {
     Some(Finding::new("clock", Verdict::Warning, detail).remedy("date; timedatectl set-ntp true"))
 }
 
+/// Whether somebody listens there, be it for requests or for being woken.
+pub(super) async fn is_served(socket: &Path) -> bool {
+    let wakes = || UnixDatagram::unbound().and_then(|own| own.connect(socket)).is_ok();
+    UnixStream::connect(socket).await.is_ok() || wakes()
+}
+
 async fn stale_socket(socket: &Path) -> Option<Finding> {
-    if socket.symlink_metadata().is_err() || UnixStream::connect(socket).await.is_ok() {
+    if socket.symlink_metadata().is_err() || is_served(socket).await {
         return None;
     }
     let shown = socket.display();

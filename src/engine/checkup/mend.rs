@@ -1,6 +1,6 @@
 //! Mending, one thing at a time. Each looks again whether what was found is still so, right before it acts.
 
-use super::home::mode_that_is_open;
+use super::home::{is_served, mode_that_is_open};
 use super::outside::is_nobodys;
 use super::{Finding, Patient, Wish, is_over};
 use crate::adapters::crash::point;
@@ -15,7 +15,6 @@ use crate::domain::task::{Phase, Status};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::net::UnixStream;
 
 /// How long a leftover process may take to end.
 const PARTING: Duration = Duration::from_secs(2);
@@ -134,7 +133,7 @@ fn make_private(path: &Path) -> Result<bool, String> {
 /// Only while no engine of this home can run.
 async fn drop_socket(patient: &Patient<'_>, path: &Path) -> Result<bool, String> {
     let Some(_lock) = fs::lock_exclusive(&patient.home.lock()).map_err(text)? else { return Ok(false) };
-    if UnixStream::connect(path).await.is_ok() {
+    if is_served(path).await {
         return Ok(false);
     }
     std::fs::remove_file(path).map(|()| true).map_err(text)

@@ -4,6 +4,7 @@
 use super::dice::Dice;
 use super::rules::Broken;
 use super::scenario::{AGENTS, Fault, HOUR, MINUTE, Millis, SECOND, Scenario};
+use crate::domain::actor::Actor;
 use crate::domain::delegation::{Standing, weigh};
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
@@ -367,7 +368,7 @@ impl Outside {
                 weigh(verdict, &mut evidence, standing)
             }
             Some(Outcome::Failed(_) | Outcome::Cancelled { .. }) | None => {
-                Verdict::Ask { question: "a run is judged that did not finish".to_owned() }
+                Verdict::Ask { question: "a run is judged that did not finish".to_owned(), by: Actor::Orch }
             }
         };
         if verdict == Verdict::Accept {

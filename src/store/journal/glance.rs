@@ -1,7 +1,7 @@
 //! What a journal knows, read beside whoever writes it: for looking whether the world outside agrees with it.
 
 use super::opening::read_only;
-use super::{JournalError, json_rows};
+use super::{JournalError, Project, json_rows};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::{Run, Task};
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ pub struct Glance {
     /// Every run.
     pub runs: BTreeMap<RunId, Run>,
     /// The registered repositories.
-    pub projects: Vec<PathBuf>,
+    pub projects: Vec<Project>,
     /// When the last line of the history was written.
     pub last_at: Option<Timestamp>,
 }
@@ -35,9 +35,11 @@ pub fn glance(path: &Path) -> Result<Glance, JournalError> {
     let last: Option<i64> =
         moment.query_row("SELECT at FROM events ORDER BY seq DESC LIMIT 1", [], |row| row.get(0)).ok();
     let projects = || {
-        let mut statement = moment.prepare("SELECT dir FROM projects ORDER BY dir")?;
-        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
-        rows.map(|dir| dir.map(PathBuf::from)).collect::<Result<Vec<_>, _>>()
+        let mut statement = moment.prepare("SELECT dir, name, approved FROM projects ORDER BY dir")?;
+        let rows = statement.query_map([], |row| {
+            Ok(Project { dir: PathBuf::from(row.get::<_, String>(0)?), name: row.get(1)?, approved: row.get(2)? })
+        })?;
+        rows.collect::<Result<Vec<_>, _>>()
     };
     Ok(Glance {
         projects: projects().map_err(sqlite)?,

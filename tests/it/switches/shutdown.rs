@@ -94,6 +94,10 @@ fn interrupted_agents_go_on_in_the_same_conversation_at_the_next_start_once() {
         let task = yard.show(id);
         assert_eq!((task["status"].as_str(), task["runs"].as_array().map(Vec::len)), (Some("routed"), Some(1)));
         assert_eq!(task["runs"][0]["outcome"]["state"], "cancelled", "{task:#}");
+        let events = yard.orch(&["events", "--task", id, "--json"]).ok().json_lines();
+        let asked = events.iter().find(|line| line["kind"] == "shutdown_asked").expect("a line");
+        assert_eq!(asked["by"], "orch", "{asked}");
+        assert!(events.iter().all(|line| line["kind"] != "interrupt_asked"), "no person asked for it: {events:#?}");
     }
     let manifest: Value = serde_json::from_str(&crate::kit::read_file(&yard.manifest())).expect("a document");
     let interrupted = manifest["interrupted"].as_array().expect("tasks");

@@ -230,6 +230,28 @@ fn every_reason_says_what_ends_it_without_a_time_too() {
     }
 }
 
+#[test]
+fn a_task_that_is_being_cancelled_is_not_said_to_go_on() {
+    let said = |why: StopFor| {
+        let mut asked = running(1);
+        let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
+        *stopping = Some(why);
+        let (world, room) = (World::of([asked]), Room::of(1));
+        let told = world.told(world.plan_in(&room).hold(TaskId(1)).expect("it is held"), 1, &room);
+        format!("{}: {}", told.detail, ends(&told, TaskId(1), None))
+    };
+    assert_eq!(
+        said(StopFor::Cancel),
+        "its run is being stopped, and then it is cancelled: that comes when the agent has ended"
+    );
+    for (why, then) in
+        [(StopFor::Retry, "begins again"), (StopFor::Interrupt, "your word"), (StopFor::Shutdown, "goes on")]
+    {
+        let said = said(why);
+        assert!(said.contains(then) && !said.contains("cancelled"), "{said}");
+    }
+}
+
 fn begun(plan: &Plan, id: TaskId) -> bool {
     plan.actions.iter().any(|action| match action {
         Action::Route(of) | Action::Launch(of) | Action::Unblock(of) | Action::Integrate(of) | Action::Review(of) => {
