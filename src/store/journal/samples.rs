@@ -20,7 +20,8 @@ use std::sync::PoisonError;
 /// the one whose work is looked at now.
 const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
         json_extract(tasks.data, '$.spec.type'), json_extract(tasks.data, '$.spec.labels'),
-        json_extract(tasks.data, '$.spec.dir'), json_extract(tasks.data, '$.route.complexity'),
+        json_extract(tasks.data, '$.spec.dir'),
+        coalesce(json_extract(runs.data, '$.complexity'), json_extract(tasks.data, '$.route.complexity')),
         json_extract(runs.data, '$.agent'), json_extract(runs.data, '$.model'), json_extract(runs.data, '$.attempt'),
         json_extract(runs.data, '$.started_at'), json_extract(runs.data, '$.ended_at'),
         json_extract(runs.data, '$.cost'), json_extract(runs.data, '$.outcome.class'),
@@ -147,6 +148,7 @@ mod tests {
     use crate::domain::answer::{Answer, AnswerStatus};
     use crate::domain::ids::RunId;
     use crate::domain::outcome::{Failure, Outcome, RunKind};
+    use crate::domain::route::{AgentProfile, Complexity, RouteResult};
     use crate::domain::task::{FileState, Phase, ReviewStage, Run, State, Task};
     use crate::store::journal::Write;
     use std::sync::Arc;
@@ -222,6 +224,29 @@ mod tests {
         assert_eq!((first.title.as_str(), first.task_type.clone()), ("One", TaskType::Docs));
         assert_eq!(first.labels, ["type:docs", "api"]);
         assert_eq!(first.took.map(|took| took.as_secs()), Some(3));
+    }
+
+    #[tokio::test]
+    async fn a_run_stays_as_hard_as_it_was_when_its_task_is_routed_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (journal, _) = Journal::open(&dir.path().join("orch.db")).expect("a journal");
+        let route = RouteResult {
+            agent: "claude".to_owned(),
+            model: None,
+            complexity: Complexity::Complex,
+            reason: String::new(),
+            profile: AgentProfile::default(),
+            selected_skills: Vec::new(),
+            warning: None,
+        };
+        let Write::Task(task) = task(1, "One", "", State::Done) else { panic!("a task") };
+        let task = Write::Task(Arc::new(Task { route: Some(Box::new(route)), ..Task::clone(&task) }));
+        let old = run(1, 1, RunKind::Work, said(AnswerStatus::Done));
+        let own = Run { complexity: Some(Complexity::Simple), ..run(1, 2, RunKind::Work, said(AnswerStatus::Done)) };
+        let runs = [old, own].map(|run| Write::Run(Box::new(run)));
+        journal.commit(std::iter::once(task).chain(runs).collect()).await.expect("written");
+        let told: Vec<_> = journal.samples().expect("samples").into_iter().map(|sample| sample.complexity).collect();
+        assert_eq!(told, [Some(Complexity::Complex), Some(Complexity::Simple)], "one of before goes by its task");
     }
 
     #[tokio::test]
