@@ -51,9 +51,10 @@ pub struct AccountView {
     pub priority: i64,
     /// How it stands.
     pub standing: LimitView,
-    /// What is spent in an hour, over the whole hours of today; `null`: no price is known.
+    /// What is spent in an hour, over the time since midnight; `null`: no price is known.
     pub per_hour: Option<f64>,
-    /// Hours until nothing is left at that rate; `null`: never, or no limit.
+    /// Hours until nothing is left at that rate, of a period at that of its time so far; 0: nothing is left, or its period is
+    /// over or has not begun; `null`: never, no limit, or no price is known.
     pub hours_left: Option<f64>,
     /// What was spent in a day, over the last seven before today; `null`: no price is known.
     pub per_day: Option<f64>,

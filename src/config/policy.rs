@@ -41,11 +41,11 @@ enum RawOrder {
     Learned,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct RawGate {
-    false_accept: f64,
-    false_reject: f64,
+    false_accept: Option<f64>,
+    false_reject: Option<f64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -90,7 +90,11 @@ pub fn parse_policy(text: &str) -> Result<Written, PolicyFileError> {
     let raw: Raw = yaml::read_or_default(text)?;
     let usual = Policy::default();
     let has_gate = raw.gate.is_some();
-    let gate = raw.gate.map_or(Ok(usual.gate), |gate| Gate::new(gate.false_accept, gate.false_reject))?;
+    let said = raw.gate.unwrap_or_default();
+    let gate = Gate::new(
+        said.false_accept.unwrap_or(usual.gate.false_accept),
+        said.false_reject.unwrap_or(usual.gate.false_reject),
+    )?;
     let points = |list: Vec<RawWorth>| Worth::new(list.into_iter().map(|one| (one.errors, one.worth)).collect());
     let worth = raw.stop.worth.map(points).transpose()?.or(usual.worth).filter(|_| !raw.stop.never);
     let budget = raw.stop.max_cost_usd.map(|most| Usd::from_dollars(most).ok_or(PolicyError::Budget)).transpose()?;
@@ -157,6 +161,14 @@ mod tests {
         };
         assert_eq!(policy, expected);
         assert_eq!(parse_policy("stop: {never: true}").expect("a policy").policy.worth, None);
+    }
+
+    #[test]
+    fn half_a_gate_has_the_other_half_of_the_default_policy() {
+        let gate = |text: &str| parse_policy(text).expect(text).policy.gate;
+        let usual = Policy::default().gate;
+        assert_eq!(gate("gate: {false_accept: 0.3}"), Gate { false_accept: 0.3, ..usual });
+        assert_eq!(gate("gate: {false_reject: 0.3}"), Gate { false_reject: 0.3, ..usual });
     }
 
     #[test]

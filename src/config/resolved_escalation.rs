@@ -49,10 +49,18 @@ impl Config {
 
 /// What the task's own label allows; of several the highest.
 fn own_max_cost(spec: &Spec) -> Option<Usd> {
-    let told = spec.labels.iter().filter_map(|label| label.trim().strip_prefix(MAX_COST));
-    told.filter_map(|text| Usd::from_dollars(text.trim().trim_start_matches('$').parse().ok()?))
-        .filter(|amount| *amount > Usd::ZERO)
-        .max()
+    spec.labels.iter().filter_map(|label| max_cost_of(label)?.ok()).max()
+}
+
+/// What a label allows that says what a task may cost; `None`: it says something else.
+///
+/// # Errors
+/// It allows nothing that could be kept, and so limits nothing; in words.
+pub fn max_cost_of(label: &str) -> Option<Result<Usd, String>> {
+    let text = label.trim().strip_prefix(MAX_COST)?.trim();
+    let dollars = text.trim_start_matches('$').parse().ok().and_then(Usd::from_dollars);
+    let odd = || format!("{text:?} is no amount of dollars above 0, so that it limits nothing (write {MAX_COST}2.50)");
+    Some(dollars.filter(|amount| *amount > Usd::ZERO).ok_or_else(odd))
 }
 
 #[cfg(test)]
@@ -69,6 +77,10 @@ mod tests {
         assert_eq!(of(&["max-cost:3", "max-cost:6", "max-cost:5"]), Usd::from_dollars(6.0), "what was raised counts");
         for other in ["max-cost:", "max-cost:much", "max-cost:-1", "max-cost:0", "max-cost:NaN"] {
             assert_eq!(of(&[other]), None, "{other}");
+            assert_eq!(of(&[other, "max-cost:2"]), Usd::from_dollars(2.0), "{other}");
+            let odd = max_cost_of(other).and_then(Result::err).expect(other);
+            assert!(odd.ends_with("limits nothing (write max-cost:2.50)"), "{odd}");
         }
+        assert_eq!(max_cost_of("docs"), None);
     }
 }

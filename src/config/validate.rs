@@ -255,10 +255,15 @@ impl Check<'_> {
         }
     }
 
-    /// A model as an agent's program writes it, or a tag or tier, which must be one that there is: no program knows them.
+    /// A model as an agent's program writes it, or a tag or tier, which must be one that there is: no program knows them. A
+    /// provider without a model is none either.
     fn model(&mut self, key: &str, value: &str) {
         self.word(key, value);
-        if let Err(error @ (ResolveError::UnknownTag { .. } | ResolveError::UnknownTier { .. })) = parse(value) {
+        let is_none = |error: &ResolveError| {
+            matches!(error, ResolveError::UnknownTag { .. } | ResolveError::UnknownTier { .. })
+                || (matches!(error, ResolveError::NoName { .. }) && value.ends_with('/'))
+        };
+        if let Some(error) = parse(value).err().filter(is_none) {
             let problem = ConfigProblem::new(self.origins.near(key).clone(), format!("{key}: {error}"));
             self.found.push(Inconsistency { problem: problem.hint(error.hint()), project_may: false });
         }

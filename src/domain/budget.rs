@@ -13,7 +13,7 @@ pub use purse::{Flying, Payees, Purse, Scope, Stop, is_critical, proposed, stand
 use super::money::{Spend, Usd};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +22,12 @@ use std::collections::BTreeMap;
 pub const CRITICAL: &str = "critical";
 /// Days that the average looks back over.
 pub const AVERAGED: i64 = 7;
+/// Seconds.
+const HOUR: f64 = 3600.0;
+/// Hours that a rate of today is taken over at least: a first minute tells nothing of the rest.
+const LEAST_OF_DAY: f64 = 1.0;
+/// The same of the rate of a period.
+const LEAST_OF_PERIOD: f64 = 24.0;
 
 /// How a provider is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -102,6 +108,11 @@ impl Period {
     /// What orch may use of it.
     fn share(&self) -> f64 {
         self.allowance * (1.0 - self.reserve)
+    }
+
+    /// Whether a day is one of it.
+    fn has(&self, day: Date) -> bool {
+        self.start <= day && day < self.end
     }
 
     /// What orch may have used at the end of `day`, when it is spread evenly.
@@ -235,20 +246,21 @@ pub struct Standing {
     pub reserved: f64,
     /// What may be spent; `None`: there is no limit.
     pub limit: Option<f64>,
-    /// When what is spent counts no more.
+    /// When what is spent counts no more, or when its period begins.
     pub until: Option<Timestamp>,
 }
 
 /// What is spent when.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Burn {
-    /// An hour, over the whole hours of today that are over (at least one); `None`: no price is known.
+    /// An hour, over the time since midnight (at least an hour of it); `None`: no price is known.
     pub per_hour: Option<f64>,
-    /// Hours until what is left is spent at that rate; `None`: never, or no limit.
+    /// Hours until what is left is spent at that rate, of a period at that of its time so far (at least a day of it); 0: nothing
+    /// is left, or it is not its period; `None`: never, no limit, or no price is known.
     pub hours_left: Option<f64>,
     /// A day, over the days before today.
     pub per_day: Option<f64>,
-    /// What today, or the period, will have taken at its end.
+    /// What today, or the period, will have taken at its end, at the same rate.
     pub forecast: Option<f64>,
 }
 
@@ -395,30 +407,34 @@ impl Limit<'_> {
 
 /// How fast it goes. `standing` is that of the same account at the same time.
 pub fn burn(rules: &Rules, name: &str, standing: &Standing, book: &Book, now: Timestamp, zone: &TimeZone) -> Burn {
-    let zoned = now.to_zoned(zone.clone());
-    let today = zoned.date();
+    let today = now.to_zoned(zone.clone()).date();
     let typical = book.typical(today, name);
     let unit = standing.unit;
-    let since_midnight = start_of(today, zone).map_or(SignedDuration::ZERO, |start| now.duration_since(start));
-    let hours = (since_midnight.as_secs() / 3600).max(1) as f64;
-    let of_today = unit.used(book.of_day(today, name), typical);
-    let per_hour = of_today.map(|used| used / hours);
-    let left = standing.limit.zip(standing.used).map(|(limit, used)| (limit - used).max(0.0));
-    let hours_left = left.zip(per_hour).filter(|(_, rate)| *rate > 0.01).map(|(left, rate)| left / rate);
+    let since = |day: Date| start_of(day, zone).map_or(0.0, |start| now.duration_since(start).as_secs_f64() / HOUR);
+    let hours_today = since(today).max(LEAST_OF_DAY);
+    let per_hour = unit.used(book.of_day(today, name), typical).map(|used| used / hours_today);
     let before = today.saturating_sub(AVERAGED.days());
     let per_day = unit.used(book.between(before, today, name), typical).map(|used| used / AVERAGED as f64);
-    let forecast = match rules.accounts.get(name).map(|account| &account.terms) {
+    let left = standing.limit.zip(standing.used).map(|(limit, used)| limit - used);
+    // How long it lasts and what it will have taken go by one rate, so that they never contradict each other.
+    let (rate, left, end) = match rules.accounts.get(name).map(|account| &account.terms) {
+        Some(Terms::Subscription { period: Some(period) }) if !period.has(today) => {
+            let forecast = standing.used.filter(|_| today >= period.end);
+            return Burn { per_hour, hours_left: Some(0.0), per_day, forecast };
+        }
         Some(Terms::Subscription { period: Some(period) }) => {
-            let days = days_between(period.start, today) + 1;
-            let whole = days_between(period.start, period.end).max(1);
-            standing.used.filter(|_| days > 0).map(|used| used / days as f64 * whole as f64)
+            let hours = since(period.start).max(LEAST_OF_PERIOD);
+            (standing.used.map(|used| used / hours), left, period.end)
         }
         Some(Terms::Subscription { period: None } | Terms::Token { .. }) | None => {
-            let end = start_of(today.tomorrow().unwrap_or(today), zone);
-            let ahead = end.map_or(0.0, |end| end.duration_since(now).as_secs_f64() / 3600.0);
-            of_today.zip(per_hour).map(|(used, rate)| used + rate * ahead)
+            (per_hour, left, today.tomorrow().unwrap_or(today))
         }
     };
+    let hours_left = match left {
+        Some(left) if left <= 0.0 => Some(0.0),
+        left => left.zip(rate).filter(|(_, rate)| *rate > 0.0).map(|(left, rate)| left / rate),
+    };
+    let forecast = standing.used.zip(rate).map(|(used, rate)| used + rate * (-since(end)).max(0.0));
     Burn { per_hour, hours_left, per_day, forecast }
 }
 

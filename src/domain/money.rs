@@ -32,6 +32,11 @@ impl Usd {
         (micros.is_finite() && micros.abs() < 9e18).then_some(Self(micros as i64))
     }
 
+    /// `$0.00003`: with every digit that it has, for a limit on what is tiny.
+    pub fn exactly(self) -> String {
+        format!("${}", self.dollars())
+    }
+
     /// In dollars, for a surface that has no exact decimals.
     pub fn dollars(self) -> f64 {
         self.0 as f64 / 1e6

@@ -182,12 +182,14 @@ impl<'a> Resolver<'a> {
         }
         if let Some(limit) = self.selection.max_cost_per_1k_tokens {
             match model.is_dearer_than(limit) {
-                Some(true) => warnings.push(format!("it costs more than max_cost_per_1k_tokens {limit}")),
+                Some(true) => {
+                    warnings.push(format!("it costs more than max_cost_per_1k_tokens {}", limit.exactly()));
+                }
                 None => warnings.push("its price is not known: max_cost_per_1k_tokens cannot be kept".to_owned()),
                 Some(false) => {}
             }
         }
-        let ranking = Ranking { resolver: self, tag: None };
+        let ranking = Ranking { resolver: self, tag: None, of_tier: true };
         let mut others =
             self.fitting(needs, |other| other.facts().tier.is_some() && other.facts().tier == model.facts().tier);
         others.retain(|other| other.id != model.id);
@@ -293,15 +295,20 @@ impl<'a> Resolver<'a> {
         choice: Choice,
         chain: &Chain,
         needs: &Needs,
-        warnings: Vec<String>,
+        mut warnings: Vec<String>,
     ) -> Result<Resolution<'a>, ResolveError> {
         let what = chain.join(" → ");
-        let count = candidates.len();
-        let ranking = Ranking { resolver: self, tag };
+        let ranking = Ranking { resolver: self, tag, of_tier: choice == Choice::Tier };
         let sorted = ranking.sorted(candidates);
         let Some(model) = sorted.first() else {
             return Err(self.none(chain.last().cloned().unwrap_or_default(), needs));
         };
+        // What a name makes likely was not compared with what is known.
+        let count = sorted.iter().filter(|other| ranking.is_guess(other) == ranking.is_guess(model)).count();
+        if let Some(tier) = model.facts().tier.filter(|_| ranking.is_guess(model)) {
+            let id = &model.id;
+            warnings.push(format!("{id} is of tier {tier} by its name only; models.{id}.tier in config.yml says it"));
+        }
         let score = ranking.score(model);
         let history = self.by_history(&sorted, &ranking);
         let paid = if score.is_paid_in_advance() {
@@ -341,11 +348,9 @@ impl<'a> Resolver<'a> {
 
     /// What a person would have to say of a usable model that has what is needed by its name only.
     fn unsaid(&self, needs: &Needs) -> Option<String> {
-        let limit = self.selection.max_cost_per_1k_tokens;
-        let is_cheap = |model: &Model| limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false));
         let usable = self.catalog.models().iter().filter(|model| self.usability.allows(&model.id.provider));
         let mut looks =
-            usable.filter(|model| is_cheap(model)).filter_map(|model| Some((model, needs.guessed_of(model)?)));
+            usable.filter(|model| self.is_cheap(model)).filter_map(|model| Some((model, needs.guessed_of(model)?)));
         let (model, guessed) = looks.next()?;
         let settings = guessed.into_iter().map(|capability| format!("models.{}.{capability}: true", model.id));
         Some(settings.collect::<Vec<_>>().join(" and "))
@@ -356,7 +361,7 @@ impl<'a> Resolver<'a> {
         let Some(first) = sorted.first().filter(|_| !self.records.is_empty()) else { return String::new() };
         let own = ranking.score(first).history().map(|told| format!("; {told}")).unwrap_or_default();
         let without = Resolver { records: &NOTHING, ..*self };
-        let usual = Ranking { resolver: &without, tag: ranking.tag }.sorted(sorted.to_vec());
+        let usual = Ranking { resolver: &without, tag: ranking.tag, of_tier: ranking.of_tier }.sorted(sorted.to_vec());
         let passed = usual.first().filter(|usual| usual.id != first.id).map(|usual| {
             let its = ranking.score(usual).history().map_or_else(|| "no history".to_owned(), str::to_owned);
             format!("; without history {} would be first ({its})", usual.id)
@@ -375,13 +380,15 @@ impl<'a> Resolver<'a> {
         }
         let needed = needs.told();
         let mut lacks = if needed.is_empty() { "is known".to_owned() } else { format!("has {needed}") };
-        if let Some(limit) = self.selection.max_cost_per_1k_tokens {
-            lacks.push_str(&format!(" at a known price of at most {limit} per 1,000 tokens"));
+        let limit = self.selection.max_cost_per_1k_tokens;
+        if let Some(limit) = limit {
+            lacks.push_str(&format!(" at a known price of at most {} per 1,000 tokens", limit.exactly()));
         }
         ResolveError::NoneFits {
             what,
             providers: providers.join(", "),
             lacks,
+            is_limited: limit.is_some(),
             suggestions: self.capable(needs, false),
             unsaid: self.unsaid(needs),
         }
@@ -389,19 +396,25 @@ impl<'a> Resolver<'a> {
 
     /// Usable models that meet the needs and the limit on price.
     fn fitting(&self, needs: &Needs, also: impl Fn(&Model) -> bool) -> Vec<&'a Model> {
-        let limit = self.selection.max_cost_per_1k_tokens;
-        let is_cheap = |model: &Model| limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false));
         let fits = |model: &&Model| {
-            self.usability.allows(&model.id.provider) && also(model) && needs.met_by(model) && is_cheap(model)
+            self.usability.allows(&model.id.provider) && also(model) && needs.met_by(model) && self.is_cheap(model)
         };
         self.catalog.models().iter().filter(fits).collect()
     }
 
-    /// Models that meet the needs, the best first: of all providers, usable ones first, or of those that are not usable.
+    /// Whether the limit on price, where there is one, lets a tag or a tier choose it.
+    fn is_cheap(&self, model: &Model) -> bool {
+        let limit = self.selection.max_cost_per_1k_tokens;
+        limit.is_none_or(|limit| model.is_dearer_than(limit) == Some(false))
+    }
+
+    /// Models that meet the needs, the best first: of all providers, usable ones first, as a person may name one; or of those
+    /// that are not usable, as a tag or a tier would choose one.
     fn capable(&self, needs: &Needs, usable_too: bool) -> Vec<String> {
-        let ranking = Ranking { resolver: self, tag: None };
+        let ranking = Ranking { resolver: self, tag: None, of_tier: false };
         let is_usable = |model: &Model| self.usability.allows(&model.id.provider);
-        let met = |model: &&'a Model| needs.met_by(model) && (usable_too || !is_usable(model));
+        let met =
+            |model: &&'a Model| needs.met_by(model) && (usable_too || (!is_usable(model) && self.is_cheap(model)));
         let mut models = ranking.sorted(self.catalog.models().iter().filter(met).collect());
         models.sort_by_key(|model| !is_usable(model));
         models.into_iter().take(SUGGESTIONS).map(|model| model.id.to_string()).collect()

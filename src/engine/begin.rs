@@ -164,6 +164,7 @@ impl Engine {
         let talk = talk.map(|talk| talk.session_id.clone());
         let mut run = self.new_run(&task, RunKind::Work, route.agent.clone(), model, now);
         run.model_reason = why.or(resolved);
+        run.complexity = Some(route.complexity);
         run.session_id = match next {
             NextRun::Again { resume: true, .. } | NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } => talk,
             NextRun::Again { resume: false, .. } | NextRun::Fresh => None,

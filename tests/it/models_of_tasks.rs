@@ -101,10 +101,14 @@ fn a_model_that_the_agent_cannot_have_asks_a_person_and_says_what_to_do() {
     assert!(text(&sent["detail"]).contains("no run begins: gpt-5.2: "), "{sent}");
     let id = add(&sealed, &["--agent", "scripted", "-l", "needs:vision", "-b", DO_IT]);
     assert_eq!(text(&last(&until(&sealed, &id, "done"))["model"]), "sonnet", "it has vision");
-    let odd =
-        sealed.orch_in(&sealed.base().join("shop"), ["add", "x", "-l", "needs:visoin", "-l", "model-policy:glue"]).ok();
+    let labels = ["-l", "needs:visoin", "-l", "model-policy:glue", "-l", "max-cost:0", "-l", "max-cost:2.50"];
+    let odd = sealed.orch_in(&sealed.base().join("shop"), ["add", "x"].iter().chain(&labels)).ok();
     assert!(odd.stderr.contains("needs:visoin: means nothing, did you mean \"vision\"?"), "{odd}");
     assert!(odd.stderr.contains("expected dynamic or sticky"), "{odd}");
+    let no_limit = "max-cost:0: \"0\" is no amount of dollars above 0, so that it limits nothing";
+    assert!(odd.stderr.contains(no_limit) && !odd.stderr.contains("max-cost:2.50:"), "{odd}");
+    let none = sealed.orch_in(&sealed.base().join("shop"), ["add", "x", "--model", "anthropic/"]).code_is(2);
+    assert!(none.stderr.contains("\"anthropic/\" is not a reference to a model"), "{none}");
     sealed.finish();
 }
 

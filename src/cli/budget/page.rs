@@ -84,6 +84,7 @@ pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Pa
             let amount =
                 |amount: Option<f64>| amount.map_or_else(|| "?".to_owned(), |amount| standing.unit.told(amount));
             let left = standing.limit.zip(standing.used).map(|(limit, used)| (limit - used).max(0.0));
+            let left = left.map(|left| if account.hours_left == Some(0.0) { 0.0 } else { left });
             [
                 cell(account.name.as_str()),
                 cell(amount(account.per_hour)),
@@ -99,7 +100,11 @@ pub fn burn_rates(accounts: &[AccountView], now: &Now, columns: usize, paint: Pa
 
 /// Until when what is left lasts, or beyond the time at which it begins anew.
 fn lasts(account: &AccountView, now: &Now) -> String {
-    let Some(hours) = account.hours_left else { return "on and on".to_owned() };
+    let is_unknown = account.standing.limit.is_some() && account.standing.used.is_none();
+    let Some(hours) = account.hours_left else { return if is_unknown { "?" } else { "on and on" }.to_owned() };
+    if hours <= 0.0 {
+        return "nothing is left".to_owned();
+    }
     let seconds = jiff::SignedDuration::from_secs_f64((hours * 3600.0).min(1e9));
     let Ok(end) = now.at.checked_add(seconds) else { return "on and on".to_owned() };
     match account.standing.until {

@@ -68,6 +68,20 @@ fn the_rates_tell_until_when_it_lasts() {
 }
 
 #[test]
+fn the_rates_tell_where_nothing_is_left_and_where_nothing_is_known() {
+    let ended =
+        AccountView { hours_left: Some(0.0), ..account("a", standing(Level::Exhausted, Some(0.0), Some(200.0))) };
+    let dark = LimitView { until: None, ..standing(Level::Ok, None, Some(50.0)) };
+    let dark = AccountView { per_hour: None, hours_left: None, forecast: None, ..account("b", dark) };
+    let idle = AccountView { hours_left: None, ..account("c", standing(Level::Ok, Some(0.0), Some(50.0))) };
+    let text = page::burn_rates(&[ended, dark, idle], &now(), 100, Paint::OFF);
+    let lines = words(&text);
+    assert_eq!(lines[1][3..7], ["$0.00", "nothing", "is", "left"], "{text}");
+    assert_eq!(lines[2], ["b", "?", "?", "?", "?", "?"], "{text}");
+    assert_eq!(lines[3][3..7], ["$50.00", "on", "and", "on"], "{text}");
+}
+
+#[test]
 fn a_check_answers_for_the_best_account_and_the_day_overrules_it() {
     let level = |view: &BudgetView| best(view).map(|(name, standing)| (name.to_owned(), standing.level));
     let one = |level| vec![account("a", standing(level, Some(1.0), Some(2.0)))];

@@ -2,17 +2,19 @@
 
 use super::history;
 use super::plot;
-use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, RoutingView, SingleView, told};
+use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, RoutingView, SingleView, figure, told};
 use crate::adapters::fs::{self, Durability};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::policy::{self, Written, parse_policy};
+use crate::config::problem::did_you_mean;
 use crate::domain::policy::frontier::{best_cascade, best_single, mix_line, mixed_at, oracle, singles};
 use crate::domain::policy::outcomes::{self, Outcomes, parse_outcomes};
 use crate::domain::policy::replay::{Contender, Pass, Setting, replay};
 use crate::domain::policy::report::figures;
 use crate::domain::policy::{Gate, Policy, Worth};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Most models in a plain cascade: the fifth one hardly ever pays.
@@ -83,6 +85,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         None => history::outcomes(context).map(|(outcomes, told)| (outcomes, Some(told)))?,
     };
     let (policy, gate) = policy_and_gate(args, &context.cwd)?;
+    odd_groups(&policy, &outcomes).iter().for_each(|odd| context.ui.warning(odd));
     let setting = Setting { gate, seed: args.seed, seeds: args.seeds.into(), folds: args.folds.into() };
     let view = RoutingView { history, ..view(&outcomes, &policy, &setting)? };
     if let Some(file) = &args.plot {
@@ -129,6 +132,17 @@ fn policy_and_gate(args: &Args, cwd: &Path) -> Result<(Policy, Gate), CliError> 
     Ok((Policy { gate: believed, ..written.policy }, gate))
 }
 
+/// What is odd about ladders of groups. Nothing is refused: what is recorded may be a part of what the policy is for.
+fn odd_groups(policy: &Policy, outcomes: &Outcomes) -> Vec<String> {
+    let known: BTreeSet<&str> = outcomes.tasks.iter().map(|task| task.group.as_str()).collect();
+    let strange = policy.groups.keys().filter(|group| !known.contains(group.as_str()));
+    let told = |group: &String| {
+        let meant = did_you_mean(group, known.iter().copied());
+        format!("groups.{group} is a ladder for no task: none of what is recorded is of that group{meant}")
+    };
+    strange.map(told).collect()
+}
+
 fn played(outcomes: &Outcomes, contenders: &[Contender], setting: &Setting) -> Result<Vec<Vec<Pass>>, CliError> {
     let hint = "orch eval routing --help tells the options; docs/routing-economics.md the keys of a policy";
     replay(outcomes, contenders, setting).map_err(|error| CliError::usage(error.to_string(), hint))
@@ -160,7 +174,7 @@ fn view(outcomes: &Outcomes, policy: &Policy, setting: &Setting) -> Result<Routi
             point: (&of_cascade).into(),
         },
         oracle: oracle(outcomes).into(),
-        random_mix: mix.map(|resolved| PointView { resolved, cost_usd: of_policy.cost, calls: None }),
+        random_mix: mix.map(|resolved| PointView { resolved: figure(resolved), cost_usd: of_policy.cost, calls: None }),
         history: None,
         frontier: frontier(outcomes, policy, setting, worth, (&of_policy).into())?,
     })

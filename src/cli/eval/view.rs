@@ -94,14 +94,19 @@ pub struct PointView {
 
 impl From<Point> for PointView {
     fn from(point: Point) -> Self {
-        Self { resolved: point.resolved, cost_usd: point.cost, calls: Some(point.calls) }
+        Self { resolved: figure(point.resolved), cost_usd: point.cost, calls: Some(figure(point.calls)) }
     }
 }
 
 impl From<&Figures> for PointView {
     fn from(figures: &Figures) -> Self {
-        Self { resolved: figures.resolved, cost_usd: figures.cost, calls: Some(figures.calls) }
+        Self { resolved: figure(figures.resolved), cost_usd: figures.cost, calls: Some(figure(figures.calls)) }
     }
+}
+
+/// A mean or a share, without the dust of adding it up: six digits, and no zero with a sign.
+pub fn figure(exact: f64) -> f64 {
+    (exact * 1e6).round() / 1e6 + 0.0
 }
 
 /// One model alone.
@@ -143,15 +148,15 @@ pub struct PolicyView {
 impl From<&Figures> for PolicyView {
     fn from(figures: &Figures) -> Self {
         let used = figures.by_model.iter().map(|(model, used)| {
-            let view = UseView { tries: used.tries, delivered: used.delivered, cost_usd: used.cost };
+            let view = UseView { tries: figure(used.tries), delivered: figure(used.delivered), cost_usd: used.cost };
             (model.clone(), view)
         });
         Self {
             point: figures.into(),
-            wrong: figures.wrong,
-            asked: figures.asked,
+            wrong: figure(figures.wrong),
+            asked: figure(figures.asked),
             by_model: used.collect(),
-            ci95: IntervalsView { resolved: figures.resolved_within, cost_usd: figures.cost_within },
+            ci95: IntervalsView { resolved: figures.resolved_within.map(figure), cost_usd: figures.cost_within },
         }
     }
 }
@@ -268,4 +273,18 @@ pub fn told(view: &RoutingView, columns: usize, paint: Paint) -> String {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_no_dust_of_adding_up_and_no_zero_with_a_sign() {
+        let point = Point { resolved: 1.000_000_000_000_000_2, cost: Usd::ZERO, calls: -0.0 };
+        let text = serde_json::to_string(&PointView::from(point)).expect("JSON");
+        assert_eq!(text, r#"{"resolved":1.0,"cost_usd":0.0,"calls":0.0}"#);
+        assert_eq!(figure(22.000_000_000_000_178).to_string(), "22");
+        assert_eq!(figure(0.751_234_567_8).to_string(), "0.751235");
+    }
 }

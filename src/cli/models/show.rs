@@ -125,7 +125,7 @@ pub fn resolved(view: &ResolutionView) -> String {
     line("model", &view.resolved_model.to_string());
     line("reason", &view.reason);
     view.warnings.iter().for_each(|warning| line("warning", warning));
-    let limit = policy.max_cost_per_1k_tokens.map(|limit| format!(", at most {limit} per 1,000 tokens"));
+    let limit = policy.max_cost_per_1k_tokens.map(|limit| format!(", at most {} per 1,000 tokens", limit.exactly()));
     let preferred = Some(&policy.preferred_providers).filter(|list| !list.is_empty());
     let preferred = preferred.map(|list| format!(", {} preferred", list.join(", ")));
     let required = Some(&policy.required).filter(|list| !list.is_empty());

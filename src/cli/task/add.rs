@@ -10,6 +10,7 @@ use crate::cli::settings;
 use crate::cli::ui::text;
 use crate::config::home::Home;
 use crate::config::problem::did_you_mean;
+use crate::config::resolved_escalation::max_cost_of;
 use crate::domain::agent_model::{is_for_text_alone, needs_of_labels};
 use crate::domain::availability::Probes;
 use crate::domain::catalog::Capability;
@@ -152,7 +153,7 @@ pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Re
     Ok(Some(root_around(context, home, &dir).await?.unwrap_or(dir)))
 }
 
-/// What is odd about labels that steer the choice of the agent. Nothing is refused: an agent may be declared later.
+/// What is odd about labels that steer the choice of the agent, or limit what the task may cost. Nothing is refused: an agent may be declared later.
 pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
     let mut odd = Vec::new();
     for label in labels {
@@ -175,6 +176,8 @@ pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<Stri
             let known: Vec<&str> = Capability::ALL.into_iter().map(Capability::as_str).chain(["text"]).collect();
             let meant = did_you_mean(word, known.iter().copied());
             odd.push(format!("label {label}: means nothing{meant} (there are: {})", known.join(", ")));
+        } else if let Some(Err(problem)) = max_cost_of(label) {
+            odd.push(format!("label {label}: {problem}"));
         } else if let Some(word) = label.strip_prefix("model-policy:")
             && let Err(error) = policy(word)
         {

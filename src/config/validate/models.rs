@@ -125,6 +125,12 @@ mod tests {
         refused("router: {model: 'auto:fsat'}\n", meant);
         refused("model_map: {review: {claude: 'node:bogus'}}\n", "hint: tags are");
         refused("model_map: {medium: {claude: 'tier:huge'}}\n", "there is no \"tier:huge\"");
+        let none = "\"anthropic/\" is not a reference to a model";
+        refused("model_map: {medium: {claude: anthropic/}}\n", none);
+        refused("fallback: {medium: [claude/anthropic/]}\n", none);
+        refused("router: {model: anthropic/}\n", none);
+        refused("model_selection: {model: anthropic/}\n", none);
+        refused("model_aliases: {x: anthropic/}\n", none);
         assert!(config("model_map: {medium: {claude: 'auto:fast', codex: 'tier:pro'}}\n").is_ok());
     }
 

@@ -82,7 +82,7 @@ pub struct Stop {
     pub why: String,
     /// Until when, where that is known.
     pub until: Option<Timestamp>,
-    /// The command that gives it more; `None`: no limit is in the way.
+    /// The command that gives it more; `None`: no limit is in the way, or its period has not begun and no allowance helps.
     pub raise: Option<String>,
 }
 
@@ -131,6 +131,7 @@ fn raise(rules: &Rules, scope: &Scope, standing: &Standing, today: Date) -> Opti
         Scope::Account(name) => match &rules.accounts.get(name)?.terms {
             Terms::Token { .. } => Some(format!("orch budget configure {name} --daily-budget {dollars}")),
             Terms::Subscription { period: None } => None,
+            Terms::Subscription { period: Some(period) } if today < period.start => None,
             Terms::Subscription { period: Some(period) } => {
                 let is_over = today >= period.end;
                 let length = days_between(period.start, period.end).max(1);

@@ -154,28 +154,84 @@ fn a_subscription_without_a_period_limits_nothing_and_says_that() {
 }
 
 #[test]
-fn the_burn_rate_is_that_of_the_whole_hours_since_midnight() {
+fn the_burn_rate_is_that_of_the_time_since_midnight() {
     let rules = token(50.0);
-    let mut book = spent("anthropic", "2026-02-10", &[Some(24.0)]);
+    let mut book = spent("anthropic", "2026-02-10", &[Some(25.0)]);
     book.charge(day("2026-02-05"), bill("anthropic", Some(70.0)));
     let standing = stands(&rules, "anthropic", &book, 0);
     let burn = burn(&rules, "anthropic", &standing, &book, at(NOON), &TimeZone::UTC);
-    assert_eq!((burn.per_hour, burn.hours_left, burn.per_day), (Some(2.0), Some(13.0), Some(10.0)));
-    assert_eq!(burn.forecast, Some(24.0 + 2.0 * 11.5));
+    assert_eq!((burn.per_hour, burn.hours_left, burn.per_day), (Some(2.0), Some(12.5), Some(10.0)));
+    assert_eq!(burn.forecast, Some(25.0 + 2.0 * 11.5));
     let early = at("2026-02-10T00:10:00Z");
     let burn = super::burn(&rules, "anthropic", &standing, &book, early, &TimeZone::UTC);
-    assert_eq!(burn.per_hour, Some(24.0), "never less than one hour");
-    let idle = super::burn(&rules, "anthropic", &standing, &Book::default(), early, &TimeZone::UTC);
+    assert_eq!(burn.per_hour, Some(25.0), "never less than one hour");
+    let quiet = stands(&rules, "anthropic", &Book::default(), 0);
+    let idle = super::burn(&rules, "anthropic", &quiet, &Book::default(), early, &TimeZone::UTC);
     assert_eq!((idle.per_hour, idle.hours_left), (Some(0.0), None), "it never ends");
+    let used_up = super::burn(
+        &token(25.0),
+        "anthropic",
+        &stands(&token(25.0), "anthropic", &book, 0),
+        &book,
+        early,
+        &TimeZone::UTC,
+    );
+    assert_eq!(used_up.hours_left, Some(0.0));
 }
 
 #[test]
-fn a_period_is_forecast_by_its_days_so_far() {
+fn a_minute_before_two_is_nearly_two_hours_and_not_one() {
+    let book = spent("anthropic", "2026-02-10", &[Some(10.0)]);
+    let now = at("2026-02-10T01:48:00Z");
+    let standing = standing(&token(50.0), "anthropic", &book, 0, now, &TimeZone::UTC);
+    let burn = burn(&token(50.0), "anthropic", &standing, &book, now, &TimeZone::UTC);
+    let rounded = |amount: Option<f64>| amount.map(|amount| (amount * 100.0).round() / 100.0);
+    assert_eq!((rounded(burn.per_hour), rounded(burn.forecast)), (Some(5.56), Some(133.33)));
+}
+
+#[test]
+fn how_long_a_period_lasts_and_what_it_will_have_taken_go_by_one_rate() {
+    let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
+    let of = |date: &str, dollars: f64| {
+        let book = spent("opencode", date, &[Some(dollars)]);
+        burn(&rules, "opencode", &stands(&rules, "opencode", &book, 0), &book, at(NOON), &TimeZone::UTC)
+    };
+    // 228.5 hours of 672 are over.
+    let slow = of("2026-02-03", 50.0);
+    assert_eq!(slow.hours_left, Some(150.0 / (50.0 / 228.5)));
+    assert_eq!(slow.forecast, Some(50.0 + 50.0 / 228.5 * 443.5));
+    assert_eq!(of("2026-02-10", 50.0).forecast, slow.forecast, "on which day it was spent is the same");
+    for dollars in [1.0, 60.0, 68.0, 68.1, 120.0, 199.0] {
+        let burn = of("2026-02-10", dollars);
+        let lasts = burn.hours_left.is_some_and(|hours| hours >= 443.5);
+        assert_eq!(lasts, burn.forecast.is_some_and(|forecast| forecast <= 200.0), "{dollars}: {burn:?}");
+    }
+}
+
+#[test]
+fn of_a_period_that_ended_nothing_is_left_and_without_a_price_nothing_is_known() {
     let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
     let book = spent("opencode", "2026-02-03", &[Some(50.0)]);
-    let standing = stands(&rules, "opencode", &book, 0);
-    let burn = burn(&rules, "opencode", &standing, &book, at(NOON), &TimeZone::UTC);
-    assert_eq!(burn.forecast, Some(50.0 / 10.0 * 28.0));
+    let of = |rules: &Rules, book: &Book, now: &str| {
+        let standing = standing(rules, "opencode", book, 0, at(now), &TimeZone::UTC);
+        burn(rules, "opencode", &standing, book, at(now), &TimeZone::UTC)
+    };
+    let ended = of(&rules, &book, "2026-03-05T12:00:00Z");
+    assert_eq!((ended.hours_left, ended.forecast), (Some(0.0), Some(50.0)));
+    let early = of(&rules, &Book::default(), "2026-01-05T12:00:00Z");
+    assert_eq!((early.hours_left, early.forecast), (Some(0.0), None));
+    let dark = spent("opencode", "2026-02-10", &[None]);
+    let unknown = of(&with("opencode", Terms::Token { daily: usd(50.0) }), &dark, NOON);
+    assert_eq!((unknown.per_hour, unknown.hours_left, unknown.forecast), (None, None, None));
+}
+
+#[test]
+fn a_period_that_has_not_begun_says_when_it_does_and_asks_for_no_larger_allowance() {
+    let march = Period { start: day("2026-03-01"), end: day("2026-04-01"), ..february(200.0, Unit::Usd, 0.0) };
+    let stops = purse(&subscription(Some(march)), &Book::default()).stops;
+    let [stop] = stops.as_slice() else { panic!("{stops:?}") };
+    assert_eq!(stop.question(), "opencode: its period begins on 2026-03-01");
+    assert_eq!(stop.until, Some(at("2026-03-01T00:00:00Z")));
 }
 
 #[test]

@@ -275,6 +275,11 @@ impl Model {
         Some(self.average_price()?.micros() > limit_per_1k.micros().saturating_mul(THOUSANDS))
     }
 
+    /// Whether it has a tier that only its name makes likely.
+    pub fn is_tier_guessed(&self) -> bool {
+        self.sources.get("tier") == Some(&Source::Inferred)
+    }
+
     /// Whether its maker wants nobody to begin with it.
     pub fn is_deprecated(&self) -> bool {
         self.facts.deprecated == Some(true)

@@ -105,7 +105,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
         HoldReason::Config => "mend that file (`orch config validate`): it goes on at once".to_owned(),
         HoldReason::Spent => match hold.until {
-            Some(until) => format!("that command, or {until}, when what is spent counts no more; {now}"),
+            Some(until) => format!("it goes on at {until}, and sooner where more may be spent; {now}"),
             None => format!("raise the limit: `orch budget status` tells which, and how it stands; {now}"),
         },
         HoldReason::Disk => "make room (orch looks again at every tick), or lower engine.min_free_disk_mb".to_owned(),

@@ -88,6 +88,8 @@ pub enum ResolveError {
         providers: String,
         /// What they lack.
         lacks: String,
+        /// A limit on price was kept.
+        is_limited: bool,
         /// Models that would do, at providers that cannot be used.
         suggestions: Vec<String>,
         /// Settings by which a usable model would do that has what is needed by its name only.
@@ -104,6 +106,11 @@ pub enum ResolveError {
         suggestions: Vec<String>,
     },
 }
+
+/// What lets more models in.
+const DEARER: &str = "a higher model_selection.max_cost_per_1k_tokens lets dearer models in";
+/// What lets a model in whose price is not known.
+const UNPRICED: &str = "a price that orch does not know is said under models in config.yml";
 
 fn did_you_mean(meant: Option<&str>) -> String {
     meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default()
@@ -205,6 +212,10 @@ impl ResolveError {
                 let others =
                     if list.is_empty() { String::new() } else { format!("; once usable, these would do: {list}") };
                 format!("{unsaid} in config.yml would do, if that is so: only its name says it{others}")
+            }
+            Self::NoneFits { is_limited: true, .. } if list.is_empty() => format!("{DEARER}; {UNPRICED}"),
+            Self::NoneFits { is_limited: true, .. } => {
+                format!("these would do, once their provider can be used: {list}; {DEARER}")
             }
             Self::NoneFits { .. } | Self::Conflict { .. } if list.is_empty() => {
                 "if a model can do it and orch does not know, say so under models in config.yml".to_owned()

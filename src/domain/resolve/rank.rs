@@ -10,6 +10,8 @@ use std::cmp::Ordering;
 pub(super) struct Ranking<'r, 'a> {
     pub resolver: &'r Resolver<'a>,
     pub tag: Option<Tag>,
+    /// Models of one tier: those of which somebody knows it go before those whose name makes it likely.
+    pub of_tier: bool,
 }
 
 impl Ranking<'_, '_> {
@@ -30,9 +32,14 @@ impl Ranking<'_, '_> {
         scored.sort_unstable_by(|(a_score, a), (b_score, b)| {
             let by_score = b_score.cmp(a_score);
             let first = if self.by_price() { self.dear(a, b).then(by_score) } else { by_score };
-            first.then_with(|| self.evenly(a, b))
+            self.is_guess(a).cmp(&self.is_guess(b)).then(first).then_with(|| self.evenly(a, b))
         });
         scored.into_iter().map(|(_, model)| model).collect()
+    }
+
+    /// A tier was asked for, and only its name says that it has that one.
+    pub fn is_guess(&self, model: &Model) -> bool {
+        self.of_tier && model.is_tier_guessed()
     }
 
     /// The cheaper first; what is paid in advance costs nothing more.

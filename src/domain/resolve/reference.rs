@@ -7,6 +7,8 @@ use crate::domain::router::nearest;
 
 /// The longest reference that is read, in bytes.
 const MAX: usize = 200;
+/// So much of one that is none is shown, in characters.
+const SHOWN: usize = 40;
 
 /// What a task wants of its model, without naming one. `node:x` is another way to write `auto:x`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,14 +78,15 @@ pub enum Reference {
 /// Reads a reference.
 ///
 /// # Errors
-/// It is empty, too long, has control characters, or names a tag or tier that does not exist.
+/// It is empty, too long, has control characters, names no model behind its provider, or names a tag or tier that does not
+/// exist.
 pub fn parse(text: &str) -> Result<Reference, ResolveError> {
     let text = text.trim();
     if text.is_empty() {
         return Err(ResolveError::Empty);
     }
     if text.len() > MAX || text.contains(char::is_control) {
-        return Err(ResolveError::NoName { shown: text.chars().filter(|c| !c.is_control()).take(40).collect() });
+        return Err(ResolveError::NoName { shown: text.chars().filter(|c| !c.is_control()).take(SHOWN).collect() });
     }
     let lower = text.to_lowercase();
     if lower == "auto" {
@@ -105,9 +108,14 @@ pub fn parse(text: &str) -> Result<Reference, ResolveError> {
         });
     }
     Ok(match text.split_once('/').map(|(provider, model)| (provider.trim(), model.trim())) {
-        Some((provider, model)) if !provider.is_empty() && !model.is_empty() => {
+        // A provider alone is no model, also where an alias is called like it.
+        Some((_, model)) if model.chars().all(|c| c == '/') => {
+            return Err(ResolveError::NoName { shown: text.chars().take(SHOWN).collect() });
+        }
+        Some((provider, model)) if !provider.is_empty() => {
             Reference::Explicit { provider: provider.to_owned(), model: model.to_owned() }
         }
+        // The path of a model at a server of the person's own.
         Some(_) | None => Reference::Name(text.to_owned()),
     })
 }
@@ -150,8 +158,9 @@ mod tests {
         assert_eq!(parse("a/b"), Ok(explicit("a", "b")));
         assert_eq!(parse("openrouter/meta/llama"), Ok(explicit("openrouter", "meta/llama")));
         assert_eq!(parse("claude sonnet 4.6"), Ok(Reference::Name("claude sonnet 4.6".to_owned())));
-        for odd in ["/x", "x/", "/"] {
-            assert!(matches!(parse(odd), Ok(Reference::Name(_))), "{odd}");
+        assert!(matches!(parse("/models/own.gguf"), Ok(Reference::Name(_))), "a path that a server has for a name");
+        for none in ["anthropic/", " anthropic / ", "x//", "/", "//"] {
+            assert_eq!(parse(none), Err(ResolveError::NoName { shown: none.trim().to_owned() }), "{none}");
         }
         assert_eq!(parse("  "), Err(ResolveError::Empty));
         assert!(matches!(parse("a\u{1b}b"), Err(ResolveError::NoName { .. })));

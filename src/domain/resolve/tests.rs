@@ -1,6 +1,7 @@
 //! The tables of model selection, each as a test.
 
 mod ahead;
+mod edges;
 
 use super::*;
 use crate::domain::catalog::{Additions, Capability, Facts};

@@ -5,6 +5,7 @@ use crate::domain::health::Health;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{Outcome, RunKind, Usage};
+use crate::domain::route::Complexity;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub struct Run {
     /// Why this model; `None`: as the task's route says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model_reason: Option<String>,
+    /// How hard its work was taken to be when it began; `None`: as the task's route says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<Complexity>,
     /// The model that answered, as the CLI names it: an alias stands for another one some day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answered_by: Option<String>,
@@ -64,6 +68,7 @@ impl Run {
             agent,
             model: None,
             model_reason: None,
+            complexity: None,
             answered_by: None,
             phase: Phase::Starting,
             session_id: None,

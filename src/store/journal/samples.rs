@@ -21,7 +21,8 @@ use std::sync::PoisonError;
 /// was done with: the last work of a task that is done, or what the history says so of.
 const SAMPLES: &str = "SELECT runs.id, runs.task_id, json_extract(tasks.data, '$.spec.title'),
         json_extract(tasks.data, '$.spec.type'), json_extract(tasks.data, '$.spec.labels'),
-        json_extract(tasks.data, '$.spec.dir'), json_extract(tasks.data, '$.route.complexity'),
+        json_extract(tasks.data, '$.spec.dir'),
+        coalesce(json_extract(runs.data, '$.complexity'), json_extract(tasks.data, '$.route.complexity')),
         json_extract(runs.data, '$.agent'), json_extract(runs.data, '$.model'), json_extract(runs.data, '$.attempt'),
         json_extract(runs.data, '$.started_at'), json_extract(runs.data, '$.ended_at'),
         json_extract(runs.data, '$.cost'), json_extract(runs.data, '$.outcome.class'),
@@ -155,6 +156,7 @@ mod tests {
     use crate::domain::answer::{Answer, AnswerStatus};
     use crate::domain::ids::RunId;
     use crate::domain::outcome::{Failure, Outcome, RunKind};
+    use crate::domain::route::{AgentProfile, Complexity, RouteResult};
     use crate::domain::task::{FileState, Phase, ReviewStage, Run, State, Task};
     use crate::store::journal::{Entry, Write};
     use std::sync::Arc;
@@ -260,8 +262,33 @@ mod tests {
         let writes = tasks.into_iter().chain(runs.map(|run| Write::Run(Box::new(run)))).chain(history);
         journal.commit(writes.collect()).await.expect("written");
         let samples = journal.samples().expect("samples");
-        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict.clone())).collect();
+        let told: Vec<_> = samples.iter().map(|sample| (ordinal_of(sample), sample.verdict)).collect();
         assert_eq!(told, [(Some(3), Verdict::Accepted), (Some(5), Verdict::Accepted)]);
+    }
+
+    #[tokio::test]
+    async fn a_run_stays_as_hard_as_it_was_when_its_task_is_routed_anew() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (journal, _) = Journal::open(&dir.path().join("orch.db")).expect("a journal");
+        let route = RouteResult {
+            agent: "claude".to_owned(),
+            model: None,
+            complexity: Complexity::Complex,
+            reason: String::new(),
+            profile: AgentProfile::default(),
+            selected_skills: Vec::new(),
+            warning: None,
+        };
+        let routed = |id: u64| {
+            let Write::Task(task) = task(id, "One", "", State::Done) else { panic!("a task") };
+            Write::Task(Arc::new(Task { route: Some(Box::new(route.clone())), ..Task::clone(&task) }))
+        };
+        let old = run(1, 1, RunKind::Work, said(AnswerStatus::Done));
+        let own = Run { complexity: Some(Complexity::Simple), ..run(2, 2, RunKind::Work, said(AnswerStatus::Done)) };
+        let runs = [old, own].map(|run| Write::Run(Box::new(run)));
+        journal.commit([routed(1), routed(2)].into_iter().chain(runs).collect()).await.expect("written");
+        let told: Vec<_> = journal.samples().expect("samples").into_iter().map(|sample| sample.complexity).collect();
+        assert_eq!(told, [Some(Complexity::Complex), Some(Complexity::Simple)], "a run of before goes by its task");
     }
 
     #[tokio::test]
