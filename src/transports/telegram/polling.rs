@@ -109,7 +109,7 @@ impl Poller<'_> {
         let bot = &self.telegram.0.bot;
         let mut failures = 0;
         let me: User = loop {
-            match bot.call("getMe", &Value::Null).await {
+            match bot.call("getMe", &json!({})).await {
                 Ok(me) => break me,
                 Err(error) => {
                     failures += 1;
