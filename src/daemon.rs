@@ -22,7 +22,7 @@ use crate::api::client::{Client, Transport};
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{self, Damage, Doors, Farewell, Mode, RebuildError, RestoreError, Signals, Sources};
-use crate::http::{ApiState, Listening, Peer, ProcessInfo, Readers, router};
+use crate::http::{ApiState, Keeper, Listening, Peer, ProcessInfo, Readers, router};
 use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
@@ -292,7 +292,8 @@ impl Setup {
         };
         let (engine_of, parting) = (handle.clone(), CancellationToken::new());
         let (process, readers) = (Arc::new(process), Readers::default());
-        let routes = router(ApiState { engine: engine_of, process, readers, parting: parting.clone() });
+        let (keeper, asked) = Keeper::new();
+        let routes = router(ApiState { engine: engine_of, process, keeper, readers, parting: parting.clone() });
         let listener = Bounded::new(Face(listen(&api_socket)?), SHARE, usize::MAX);
         let served = routes.clone();
         let closing = signals.shutdown.child_token();
@@ -308,7 +309,7 @@ impl Setup {
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
             self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
             let client = Client::new(Transport::InProcess(routes.clone()));
-            services.push(self.keep_channels(handle.clone(), client, channels_changed, closing.clone()));
+            services.push(self.keep_channels(handle.clone(), client, (channels_changed, asked), closing.clone()));
             services.push(self.watch_providers(handle.clone(), providers_changed, closing.clone()));
         }
         Ok(Running {

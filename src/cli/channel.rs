@@ -15,7 +15,7 @@ use crate::config::FileKind;
 use crate::config::home::Home;
 use crate::domain::channel::ChannelKind;
 use clap::Subcommand;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -83,6 +83,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 /// Where the secret of a channel is kept.
 fn secret_file(home: &Home, kind: ChannelKind) -> PathBuf {
     home.state().join("channels").join(format!("{kind}.secret"))
+}
+
+/// Removes the file of a secret, where there is one.
+fn forget_secret(file: &Path) -> Result<(), CliError> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(CliError::system(format!("cannot remove {}", file.display()))(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// How somebody comes to be allowed to give orders.
@@ -224,12 +234,7 @@ async fn remove(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
         changes.push(("channels.webhook.secret", "null"));
     }
     let changed = write_all(&home.config_file(), FileKind::Global, &home.state().join(LOCK), &changes)?;
-    let file = secret_file(&home, kind);
-    if let Err(error) = std::fs::remove_file(&file)
-        && error.kind() != std::io::ErrorKind::NotFound
-    {
-        return Err(CliError::system(format!("cannot remove {}", file.display()))(error));
-    }
+    forget_secret(&secret_file(&home, kind))?;
     // A daemon that has not read it yet would still say that it is on.
     let is_known = match context.setup()?.connect().await {
         Some(client) => is_off(kind, &client).await,

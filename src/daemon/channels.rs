@@ -11,6 +11,7 @@ use crate::domain::notice::book;
 use crate::domain::outbox::{DROPPED, Kept, LISTENING, PLACE, TROUBLE};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{Settings, Sources};
+use crate::http::Asked;
 use crate::transports::TwoWay;
 use crate::transports::desktop::Desktop;
 use crate::transports::discord::Discord;
@@ -22,7 +23,7 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -37,6 +38,8 @@ pub(super) struct Channels {
     pub(super) client: Client,
     /// The settings may have changed.
     pub(super) changed: Arc<Notify>,
+    /// Who waits until what the channels are set up with was read once more.
+    pub(super) asked: mpsc::Receiver<Asked>,
     pub(super) closing: CancellationToken,
 }
 
@@ -58,9 +61,10 @@ struct Open {
 
 impl Channels {
     /// Keeps them until the daemon leaves; what is being said then is said to its end.
-    pub(super) async fn keep(self) {
+    pub(super) async fn keep(mut self) {
         let mut settings: Option<Settings> = None;
         let mut open: BTreeMap<ChannelKind, Open> = BTreeMap::new();
+        let mut waits: Option<Asked> = None;
         loop {
             let read = self.sources.load(&[], settings.as_ref());
             // Nobody knows what is on: nothing is begun, and nothing forgotten.
@@ -70,12 +74,19 @@ impl Channels {
                 }
             }
             settings = Some(read);
+            if let Some(asked) = waits.take() {
+                // Who waits no longer need not be told.
+                asked.send(()).ok();
+            }
             tokio::select! {
                 () = self.closing.cancelled() => break,
                 () = self.changed.notified() => {}
+                Some(asked) = self.asked.recv() => waits = Some(asked),
                 () = tokio::time::sleep(LOOK) => {}
             }
         }
+        // Nobody who asks from here on is to wait for last words.
+        drop(self.asked);
         for (_, open) in open {
             close(open).await;
         }
@@ -241,11 +252,11 @@ impl Setup {
         &self,
         engine: EngineHandle,
         client: Client,
-        changed: Arc<Notify>,
+        (changed, asked): (Arc<Notify>, mpsc::Receiver<Asked>),
         closing: CancellationToken,
     ) -> JoinHandle<()> {
         let sources =
             Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
-        tokio::spawn(Channels { sources, engine, client, changed, closing }.keep())
+        tokio::spawn(Channels { sources, engine, client, changed, asked, closing }.keep())
     }
 }

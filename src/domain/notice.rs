@@ -160,6 +160,11 @@ impl Notice {
         self.kind.is_error() || (self.kind == NoticeKind::Batch && went_wrong(&self.text))
     }
 
+    /// It is told with a sound, alone or among others: it waits for the person, or cannot wait.
+    pub fn is_urgent(&self) -> bool {
+        self.is_critical || self.kind.asks() || self.kind == NoticeKind::Stranger
+    }
+
     /// What is the same for notices that need not be told one by one: kind and cause, and the task where it matters which.
     pub fn key(&self) -> (NoticeKind, Option<TaskId>, &str) {
         let task = (!self.kind.is_shared()).then(|| self.about.as_ref().map(|about| about.task)).flatten();

@@ -1,8 +1,10 @@
 //! Which variables an agent gets: the short list that programs need, the agent's own, and what the person named.
 //! Nothing else of the daemon's environment reaches it.
 
+use crate::config::home::Home;
 use crate::config::resolved_agent::{AgentConfig, MissingVariable};
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// Handed to every agent. A trailing `*` matches any rest.
 const DEFAULTS: &[&str] = &[
@@ -45,6 +47,19 @@ pub fn for_checks(daemon: &BTreeMap<String, String>) -> BTreeMap<String, String>
         *path = path.split(':').filter(|dir| dir.starts_with('/')).collect::<Vec<_>>().join(":");
     }
     configure_git(&mut environment);
+    environment
+}
+
+/// Handed to the commands of jobs, which are the person's own: what checks get, and where this home is, so that an `orch`
+/// among them works on no other.
+pub fn for_jobs(daemon: &BTreeMap<String, String>, home: &Home) -> BTreeMap<String, String> {
+    let mut environment = for_checks(daemon);
+    let text = |path: &Path| path.to_string_lossy().into_owned();
+    environment.insert("ORCH_HOME".to_owned(), text(home.root()));
+    // A command that names another home is to have that one's own.
+    if home.worktrees() != Home::new(home.root(), None).worktrees() {
+        environment.insert("ORCH_WORKTREES".to_owned(), text(home.worktrees()));
+    }
     environment
 }
 
@@ -120,6 +135,22 @@ mod tests {
             environment.keys().map(String::as_str).filter(|name| !name.starts_with("GIT_CONFIG_")).collect();
         assert_eq!(names, ["ANTHROPIC_API_KEY", "EXTRA", "LANG", "LC_CTYPE", "PATH", "TERM"]);
         assert!(!for_checks(&daemon).contains_key("ANTHROPIC_API_KEY"));
+    }
+
+    #[test]
+    fn only_the_commands_of_jobs_are_told_where_the_home_is() {
+        let daemon: BTreeMap<String, String> =
+            [("ORCH_HOME", "elsewhere"), ("ORCH_WORKTREES", "elsewhere"), ("ANTHROPIC_API_KEY", "k")]
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .into();
+        let of = |home: Home| -> Vec<String> {
+            let told = for_jobs(&daemon, &home).into_iter().filter(|(name, _)| !name.starts_with("GIT_CONFIG_"));
+            told.map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(of(Home::new("/mnt/orch", None)), ["ORCH_HOME=/mnt/orch"]);
+        let apart = Home::new("/mnt/orch", Some("/fast/trees".into()));
+        assert_eq!(of(apart), ["ORCH_HOME=/mnt/orch", "ORCH_WORKTREES=/fast/trees"]);
+        assert!(for_checks(&daemon).keys().all(|name| !name.starts_with("ORCH_")));
     }
 
     #[test]

@@ -116,6 +116,8 @@ pub async fn notify(
         attempts: 0,
         error: None,
     };
+    // A token that changed in its file is the one that this is said with.
+    state.keeper.catch_up().await;
     // One that no daemon has taken up yet is told what happens from now on, this included.
     let last = state.engine.look().await?.last_seq;
     for kind in &on {

@@ -15,6 +15,7 @@ mod gate;
 mod gc;
 mod health;
 mod jobs;
+mod keeper;
 mod listening;
 mod messages;
 mod metrics;
@@ -35,6 +36,7 @@ mod switches;
 mod tasks;
 
 pub use gate::Gate;
+pub use keeper::{Asked, Keeper};
 pub use listening::Listening;
 pub use routes::{operations, router};
 pub use sse::Readers;
@@ -51,6 +53,8 @@ pub struct ApiState {
     pub engine: EngineHandle,
     /// What the process is, for `/v1/status`.
     pub process: Arc<ProcessInfo>,
+    /// Who keeps the channels.
+    pub keeper: Keeper,
     /// Who reads feeds.
     pub readers: Readers,
     /// The engine is let go of: feeds end, for each of them holds it.

@@ -203,6 +203,22 @@ fn a_command_runs_in_the_projects_directory_and_its_end_is_told() {
 }
 
 #[test]
+fn an_orch_in_a_command_works_on_the_home_of_the_job() {
+    let mut yard = Yard::new();
+    let run = format!("'{ORCH}' add 'Made by the command'; '{ORCH}' backup made.backup");
+    yard.job(&["add", "@daily", "--run", &run, "--id", "nested"]).ok();
+    yard.sealed.serve();
+    yard.job(&["run", "nested"]).ok();
+    wait_until("the command to end", RUN, || yard.show("nested")["firings"][0]["state"].is_string());
+    let firing = yard.show("nested")["firings"][0].clone();
+    assert_eq!(firing["state"], "passed", "{firing:#}");
+    assert_eq!(yard.titles(), ["Made by the command"]);
+    assert!(yard.repo.dir().join("made.backup").exists());
+    assert!(!yard.sealed.home().join(".orch").exists(), "there is no other home");
+    yard.sealed.finish();
+}
+
+#[test]
 fn a_command_that_was_under_way_when_orch_died_is_not_run_again() {
     let mut yard = Yard::new();
     yard.sealed.serve();

@@ -238,6 +238,46 @@ fn a_channel_that_nobody_may_command_says_so_and_another_token_leaves_the_list_a
     sealed.finish();
 }
 
+#[test]
+fn a_token_that_moves_into_a_variable_leaves_none_behind_in_a_file() {
+    let sealed = SealedBox::new();
+    let (token, kept) = (sealed.base().join("token"), sealed.orch_home().join(".orch/channels/telegram.secret"));
+    write_file(&token, "123456789:AAEhBOweik6ad6PsVMRxjeQKXkq8rHqJWKI");
+    let add = |more: &[&str]| sealed.orch([&["channel", "add", "telegram"][..], more].concat());
+    let url = ["--api-url", "http://127.0.0.1:1"];
+    let told =
+        add(&[&["--chat-id", "42", "--token-file", token.to_str().expect("text")], &url[..]].concat()).code_is(1);
+    assert!(told.stderr.contains("telegram.secret, which only you can read") && kept.exists(), "{told}");
+    // Where config.yml is not changed, the token stays.
+    add(&["--token-env", "ONE", "--allow", "ada"]).code_is(2);
+    assert!(kept.exists());
+    let told = add(&["--token-env", "ONE"]).ok();
+    assert!(told.stderr.contains("its secret is in the variable ONE of the daemon's environment"), "{told}");
+    assert!(!told.stderr.contains("telegram.secret") && !kept.exists(), "{told}");
+    assert!(add(&["--token-env", "ONE", "--json"]).ok().json()["secret_file"].is_null());
+    sealed.finish();
+}
+
+#[test]
+fn a_webhook_has_the_secret_that_stands_on_stdin_where_that_is_said_and_else_one_that_is_told_to_be_made() {
+    let receiver = Receiver::start();
+    let sealed = SealedBox::new();
+    let kept = sealed.orch_home().join(".orch/channels/webhook.secret");
+    let url = receiver.url();
+    let add = |more: &[&str]| {
+        let args = [&["channel", "add", "webhook", "--url", &url][..], more].concat();
+        sealed.run_program(ORCH).args(args).stdin(format!("{SECRET}\n")).run().ok()
+    };
+    for more in [&[][..], &["--json"]] {
+        let told = add(more);
+        assert!(told.stderr.contains("no secret was given, so one was made"), "{told}");
+        assert!(!read_file(&kept).contains(SECRET));
+    }
+    let told = add(&["--token-file", "-"]);
+    assert!(!told.stderr.contains("made") && read_file(&kept) == SECRET, "{told}");
+    sealed.finish();
+}
+
 /// What `orch channel add` asks for where somebody sits there.
 #[test]
 fn who_may_give_orders_is_asked_for_at_a_terminal() {

@@ -228,7 +228,10 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let takes = takes(&headers, &body);
+    // Before anything else, as Telegram does.
+    let Some(takes) = takes(&headers, &body) else {
+        return told(Outcome::Refused(400, "Bad Request: JSON object expected".to_owned(), Value::Null));
+    };
     if token != format!("bot{TOKEN}") {
         return told(Outcome::Refused(401, "Unauthorized".to_owned(), Value::Null));
     }
@@ -278,11 +281,15 @@ fn told(outcome: Outcome) -> Response {
     (status, [("content-type", "application/json")], body.to_string()).into_response()
 }
 
-/// What a method takes, as JSON or as a form with a file.
-fn takes(headers: &HeaderMap, body: &[u8]) -> Value {
+/// What a method takes, as JSON or as a form with a file; nothing at all is as good as an empty object. `None`: it is JSON
+/// and no object.
+fn takes(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
     let kind = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((_, boundary)) = kind.split_once("boundary=") else {
-        return serde_json::from_slice(body).unwrap_or(Value::Null);
+        if body.is_empty() {
+            return Some(json!({}));
+        }
+        return serde_json::from_slice(body).ok().filter(Value::is_object);
     };
     let text = String::from_utf8_lossy(body);
     let mut takes = json!({});
@@ -297,5 +304,5 @@ fn takes(headers: &HeaderMap, body: &[u8]) -> Value {
             takes["file_name"] = json!(file.split('"').next().unwrap_or_default());
         }
     }
-    takes
+    Some(takes)
 }

@@ -1,7 +1,7 @@
 //! `orch channel add`: asks for what is needed, keeps a token in a file of its own, and tries the channel.
 
 use super::alone::Tried;
-use super::{LOOK, how_to_allow, nobody_tells, off, secret_file, tried};
+use super::{LOOK, forget_secret, how_to_allow, nobody_tells, off, secret_file, tried};
 use crate::adapters::fs;
 use crate::adapters::hidden_input::read_hidden_line;
 use crate::api::channels::{ChannelView, NoticeView};
@@ -117,7 +117,8 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
         Which::Webhook { url, token } => {
             let secret = match token.given(context, ChannelKind::Webhook)? {
                 Some(secret) => secret,
-                None => Source::Text(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())),
+                // What stands on stdin may be meant for somebody else: it is read only where that is asked for.
+                None => Source::Made(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())),
             };
             set("webhook.url", url);
             (ChannelKind::Webhook, secret)
@@ -127,8 +128,8 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
             (ChannelKind::Desktop, Source::None)
         }
     };
-    store(kind, secret, changes, context)?;
-    finish(kind, context).await
+    store(kind, &secret, changes, context)?;
+    finish(kind, &secret, context).await
 }
 
 /// What is set up already: what is not given anew stays as it is.
@@ -159,10 +160,11 @@ fn speaks_only(kind: ChannelKind, context: &Context) -> Result<bool, CliError> {
     Ok(known(context)?.listed(kind) == Some(0))
 }
 
-/// Keeps the secret and changes config.yml; where that is refused, no secret is left behind.
+/// Keeps the secret and changes config.yml; where that is refused, no secret is left behind, and none that nothing refers
+/// to any more.
 fn store(
     kind: ChannelKind,
-    secret: Source,
+    secret: &Source,
     mut changes: Vec<(String, String)>,
     context: &Context,
 ) -> Result<(), CliError> {
@@ -173,10 +175,10 @@ fn store(
     let key =
         if kind == ChannelKind::Webhook { "channels.webhook.secret" } else { &format!("channels.{kind}.bot_token") };
     let before = fs::read_text(&file, LARGEST).ok();
-    match &secret {
+    match secret {
         Source::None => {}
         Source::Variable(name) => changes.push((key.to_owned(), format!("env:{name}"))),
-        Source::Text(text) => {
+        Source::Text(text) | Source::Made(text) => {
             file.parent().map(fs::create_dir_private).transpose()?;
             fs::write_private(&file, text.as_bytes(), fs::Durability::Synced)?;
             let path = file.strip_prefix(home.root()).unwrap_or(&file);
@@ -185,11 +187,14 @@ fn store(
     }
     let changes: Vec<(&str, &str)> = changes.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     let written = write_all(&home.config_file(), FileKind::Global, &home.state().join(LOCK), &changes);
-    if written.is_err() && matches!(secret, Source::Text(_)) {
-        match before {
+    match secret {
+        Source::Text(_) | Source::Made(_) if written.is_err() => match before {
             Some(before) => fs::write_private(&file, before.as_bytes(), fs::Durability::Synced)?,
             None => drop(std::fs::remove_file(&file)),
-        }
+        },
+        // Only now: until then it was the file that was referred to.
+        Source::Variable(_) if written.is_ok() => forget_secret(&file)?,
+        Source::None | Source::Text(_) | Source::Made(_) | Source::Variable(_) => {}
     }
     written.map(drop)
 }
@@ -217,9 +222,14 @@ impl Test {
 }
 
 /// Tries it: by the daemon, or without one.
-async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> {
+async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    let secret = Some(secret_file(&home, kind)).filter(|file| file.exists());
+    let file = secret.is_in_file().then(|| secret_file(&home, kind));
+    if matches!(secret, Source::Made(_)) {
+        let told = "no secret was given, so one was made (one of your own: --token-file FILE, - is stdin); your server \
+                    checks requests with it";
+        context.ui.note(told);
+    }
     let mut link = context.link().await?;
     if !link.is_own() {
         taken_up(kind, &mut link).await?;
@@ -235,7 +245,7 @@ async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
     let end = if test.is_well() { Exit::Done } else { Exit::Failed };
     if context.ui.is_json() {
         let allowed = known(context)?.listed(kind);
-        context.ui.json(&json!({ "channel": kind, "secret_file": secret, "allowed": allowed, "test": test }))?;
+        context.ui.json(&json!({ "channel": kind, "secret_file": file, "allowed": allowed, "test": test }))?;
         return Ok(end);
     }
     context.ui.data(&format!("channel {kind} is set up in {}\n", text::line(&home.config_file().to_string_lossy())))?;
@@ -243,8 +253,11 @@ async fn finish(kind: ChannelKind, context: &Context) -> Result<Exit, CliError> 
         let told = format!("nobody may give orders there: it speaks only, and has no buttons; {}", how_to_allow(kind));
         context.ui.warning(&told);
     }
-    if let Some(file) = &secret {
+    if let Some(file) = &file {
         context.ui.note(&format!("its secret is in {}, which only you can read", text::line(&file.to_string_lossy())));
+    }
+    if let Source::Variable(name) = secret {
+        context.ui.note(&format!("its secret is in the variable {name} of the daemon's environment"));
     }
     tell_test(kind, &test, context);
     Ok(end)
@@ -327,7 +340,19 @@ fn needed(context: &Context, given: Option<String>, what: &str, option: &str) ->
 enum Source {
     None,
     Text(String),
+    /// One that orch made.
+    Made(String),
     Variable(String),
+}
+
+impl Source {
+    /// It is kept in a file of the channel's own.
+    fn is_in_file(&self) -> bool {
+        match self {
+            Self::Text(_) | Self::Made(_) => true,
+            Self::None | Self::Variable(_) => false,
+        }
+    }
 }
 
 impl Token {

@@ -39,7 +39,7 @@ fn single(notice: &Notice, times: usize) -> Saying {
         buttons: notice.buttons.clone(),
         document: None,
         task: notice.task(),
-        is_urgent: notice.is_critical || notice.kind.asks(),
+        is_urgent: notice.is_urgent(),
     }
 }
 
@@ -53,7 +53,7 @@ fn shared(first: &Notice, notices: &[&Notice]) -> Saying {
     if count > LISTED {
         passages.push(Passage::plain(format!("and {} more", count - LISTED)));
     }
-    Saying { passages, is_urgent: first.is_critical, ..Saying::default() }
+    Saying { passages, is_urgent: notices.iter().any(|notice| notice.is_urgent()), ..Saying::default() }
 }
 
 /// Those who are not on the list, a line each.
@@ -66,7 +66,7 @@ fn strangers(first: &Notice, notices: &[&Notice]) -> Saying {
         passages.push(Passage::plain(format!("and {} more: orch events", count - LISTED)));
     }
     passages.push(Passage::plain("Not on the list: nothing was done, and nothing answered."));
-    Saying { passages, is_urgent: true, ..Saying::default() }
+    Saying { passages, is_urgent: first.is_urgent(), ..Saying::default() }
 }
 
 fn digest(notices: &[&Notice]) -> Saying {
@@ -83,7 +83,7 @@ fn digest(notices: &[&Notice]) -> Saying {
     if count > LISTED {
         passages.push(Passage::plain(format!("and {} more: orch events", count - LISTED)));
     }
-    Saying { passages, ..Saying::default() }
+    Saying { passages, is_urgent: notices.iter().any(|notice| notice.is_urgent()), ..Saying::default() }
 }
 
 fn headline(notice: &Notice) -> Passage {

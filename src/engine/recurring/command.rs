@@ -67,7 +67,7 @@ pub(super) async fn run(
     };
     let call = Invocation::new("/bin/sh", dir)
         .args(["-c", run])
-        .envs(agent_env::for_checks(&doors.environment))
+        .envs(agent_env::for_jobs(&doors.environment, &doors.home))
         .env(RUN_MARK, &mark)
         .env("ORCH_JOB", key.job.as_str())
         .env("ORCH_JOB_DUE", key.due.to_string())

@@ -117,7 +117,7 @@ impl Bot {
         Ok(Self { http, base, token })
     }
 
-    /// Calls a method.
+    /// Calls a method. What it takes is an object, an empty one where it takes nothing: no server reads another form.
     ///
     /// # Errors
     /// It was not done, or that is not known.
@@ -263,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_is_not_there_is_told_without_its_address() {
         let bot = Bot::new("http://127.0.0.1:1", Secret::new(TOKEN)).expect("a bot");
-        let error = bot.call::<Value>("getMe", &Value::Null).await.expect_err("nobody is there");
+        let error = bot.call::<Value>("getMe", &serde_json::json!({})).await.expect_err("nobody is there");
         assert_eq!(error, BotError::Network("the server cannot be reached"));
         assert_eq!(bot.fetch("../../etc/passwd", 10).await, Err(BotError::Garbled));
     }

@@ -5,6 +5,10 @@ use super::wire::{CallbackQuery, Chat, File, MemberChange, Message, Update, User
 use crate::transports::conversation::strangers::{Stranger, is_listed};
 use std::collections::BTreeSet;
 
+/// What is said of something that came along and is not read.
+pub const UNREAD: &str = "Nothing was done: of what is sent along only a text file is read, as a part of a new task (/add TITLE \
+                          under it). Write the words without it.";
+
 /// The chat, and who may speak.
 #[derive(Debug, Clone)]
 pub struct Listed {
@@ -29,8 +33,19 @@ pub struct Words {
     pub answers: Option<i64>,
     /// The topic.
     pub topic: Option<i64>,
-    /// A file that came with it.
-    pub file: Option<File>,
+    /// What came with it.
+    pub with: With,
+}
+
+/// What came with words.
+#[derive(Debug, Clone)]
+pub enum With {
+    /// Nothing.
+    Nothing,
+    /// A file.
+    File(File),
+    /// A picture, a voice, a film: nothing that is read here.
+    Other,
 }
 
 /// A listed person's press of a button.
@@ -128,14 +143,16 @@ fn wrote(message: Message, listed: &Listed) -> Heard {
         );
     }
     let text = message.text.clone().or_else(|| message.caption.clone());
-    let text = match (text, &message.document) {
+    let with = with(&message);
+    let text = match (text, &with) {
         (Some(text), _) => text,
-        (None, Some(_)) if is_talk(&message) => return Heard::Nothing,
-        (None, Some(_)) => {
+        // Somebody joined, a message was pinned.
+        (None, With::Nothing) => return Heard::Nothing,
+        (None, With::File(_) | With::Other) if is_talk(&message) => return Heard::Nothing,
+        (None, With::File(_)) => {
             return Heard::Told(message.chat.id, "A file alone says nothing: write /add TITLE under it.");
         }
-        // A picture, a voice, somebody who joined.
-        (None, None) => return Heard::Nothing,
+        (None, With::Other) => return Heard::Told(message.chat.id, UNREAD),
     };
     let answers = message.reply_to_message.as_ref().map(|answered| answered.message_id);
     let topic = message.message_thread_id.filter(|_| message.is_topic_message);
@@ -143,7 +160,18 @@ fn wrote(message: Message, listed: &Listed) -> Heard {
     if is_talk(&message) && answers.is_none() && topic.is_none() {
         return Heard::Nothing;
     }
-    Heard::Words(Words { user, name, chat: message.chat.id, text, answers, topic, file: message.document })
+    Heard::Words(Words { user, name, chat: message.chat.id, text, answers, topic, with })
+}
+
+/// What came with a message. Only what is sent along has words under it, whatever its kind, known here or not.
+fn with(message: &Message) -> With {
+    let Message { photo, video, video_note, voice, audio, sticker, caption, .. } = message;
+    let others = [photo, video, video_note, voice, audio, sticker];
+    match &message.document {
+        Some(file) => With::File(file.clone()),
+        None if caption.is_some() || others.into_iter().any(Option::is_some) => With::Other,
+        None => With::Nothing,
+    }
 }
 
 fn pressed(query: CallbackQuery, listed: &Listed) -> Heard {
@@ -253,6 +281,46 @@ mod tests {
         let press = json!({"id": "q", "from": owner(), "data": "t", "message": message(json!({"id": 1, "is_bot": true}), json!({}))});
         let Heard::Pressed(pressed) = heard(json!({"update_id": 1, "callback_query": press})) else { panic!() };
         assert_eq!((pressed.message, pressed.token.as_str()), (5, "t"));
+    }
+
+    #[test]
+    fn what_came_with_words_is_known_of_whatever_kind_it_is() {
+        let came = |more: Value| {
+            let mut more = more;
+            more["text"] = Value::Null;
+            more["caption"] = "/add Look at it".into();
+            let Heard::Words(words) = heard(json!({"update_id": 1, "message": message(owner(), more)})) else {
+                panic!()
+            };
+            words.with
+        };
+        assert!(matches!(came(json!({"document": {"file_id": "f"}})), With::File(file) if file.file_id == "f"));
+        for kind in ["photo", "video", "voice", "audio", "paid_media", "what_comes_next_year"] {
+            assert!(matches!(came(json!({kind: {"file_id": "f"}})), With::Other), "{kind}");
+        }
+        let Heard::Words(words) = heard(json!({"update_id": 1, "message": message(owner(), json!({}))})) else {
+            panic!()
+        };
+        assert!(matches!(words.with, With::Nothing));
+    }
+
+    #[test]
+    fn what_is_not_read_is_told_where_it_was_meant_for_the_bot() {
+        for (what, more) in [
+            ("a voice", json!({"chat": {"id": 42, "type": "private"}, "voice": {"file_id": "f"}})),
+            (
+                "a picture that answers the bot",
+                json!({"photo": [{"file_id": "f"}], "reply_to_message": message(json!({"id": 1, "is_bot": true}), json!({}))}),
+            ),
+        ] {
+            let mut more = more;
+            more["text"] = Value::Null;
+            let heard = heard(json!({"update_id": 1, "message": message(owner(), more)}));
+            assert!(matches!(heard, Heard::Told(_, told) if told == UNREAD), "{what}");
+        }
+        let picture = json!({"text": null, "photo": [{"file_id": "f"}]});
+        let heard = heard(json!({"update_id": 1, "message": message(owner(), picture)}));
+        assert!(matches!(heard, Heard::Nothing), "people show each other pictures");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use desk::Desk;
 use inbox::Listed;
 use jiff::Timestamp;
 use polling::Poller;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -135,7 +135,7 @@ impl Telegram {
     /// The token, the chat or the server is not there.
     pub async fn look(&self) -> Result<String, Refusal> {
         let refusal = |error: BotError| desk::refusal(meaning::of(&error));
-        let me: User = self.0.bot.call("getMe", &Value::Null).await.map_err(refusal)?;
+        let me: User = self.0.bot.call("getMe", &json!({})).await.map_err(refusal)?;
         let chat = self.0.bot.call("getChat", &json!({"chat_id": self.0.listed.chat})).await;
         let chat: Chat = chat.map_err(refusal)?;
         let title = chat.title.unwrap_or_else(|| "a private chat".to_owned());

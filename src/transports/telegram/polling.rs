@@ -2,7 +2,7 @@
 //! handled with the offset. When nothing can be heard, that is told, and asked again ever more rarely.
 
 use super::client::BotError;
-use super::inbox::{Heard, Pressed, Words, hear};
+use super::inbox::{Heard, Pressed, UNREAD, With, Words, hear};
 use super::meaning::{self, Meaning};
 use super::threads::MESSAGE;
 use super::wire::{ALLOWED_UPDATES, Chat, Fetchable, File, Update, User};
@@ -109,7 +109,7 @@ impl Poller<'_> {
         let bot = &self.telegram.0.bot;
         let mut failures = 0;
         let me: User = loop {
-            match bot.call("getMe", &Value::Null).await {
+            match bot.call("getMe", &json!({})).await {
                 Ok(me) => break me,
                 Err(error) => {
                     failures += 1;
@@ -235,16 +235,17 @@ impl Poller<'_> {
     }
 
     async fn words(&self, talk: &Conversation, words: Words, begun: Option<jiff::Timestamp>) {
-        let Words { user, name, chat, text, answers, topic, file } = words;
+        let Words { user, name, chat, text, answers, topic, with } = words;
         let desk = self.telegram.desk_of(chat);
         let thread = desk.threads().task_of(answers, topic).await;
         if chat < 0 && thread.is_none() && !text.trim_start().starts_with('/') {
             // Two people talk.
             return;
         }
-        let document = match file {
-            None => None,
-            Some(file) => match self.fetch(&file).await {
+        let document = match with {
+            With::Nothing => None,
+            With::Other => return desk.answer(told::sentence(UNREAD)),
+            With::File(file) => match self.fetch(&file).await {
                 Ok(document) => Some(document),
                 Err(why) => return desk.answer(told::sentence(why)),
             },

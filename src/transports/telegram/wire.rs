@@ -114,6 +114,24 @@ pub struct Message {
     /// A file.
     #[serde(default)]
     pub document: Option<File>,
+    /// A picture.
+    #[serde(default)]
+    pub photo: Option<Value>,
+    /// A film.
+    #[serde(default)]
+    pub video: Option<Value>,
+    /// A round one.
+    #[serde(default)]
+    pub video_note: Option<Value>,
+    /// What somebody said.
+    #[serde(default)]
+    pub voice: Option<Value>,
+    /// Music.
+    #[serde(default)]
+    pub audio: Option<Value>,
+    /// A sticker.
+    #[serde(default)]
+    pub sticker: Option<Value>,
     /// It is somebody else's.
     #[serde(default)]
     pub forward_origin: Option<Value>,

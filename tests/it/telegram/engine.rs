@@ -324,6 +324,12 @@ async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_
     room.until_said_in(ADA, "n.txt is too large: at most 256 kB");
     api.writes_with(ADA, ADA, "", &with("/cancel 1", "notes", 20));
     room.until_said_in(ADA, "a file becomes a part of a new task only");
+    for kind in ["photo", "voice", "video"] {
+        let before = api.texts(ADA).len();
+        api.writes_with(ADA, ADA, "", &json!({"text": null, "caption": "/add Look at it", kind: {"file_id": "f"}}));
+        wait_until("that to be told", RUN, || api.texts(ADA).len() > before);
+        room.until_said_in(ADA, "of what is sent along only a text file is read");
+    }
     assert_eq!(house.engine.handle.tasks_after(TaskId(0)).await.expect("read").0.len(), 1);
     api.writes(ADA, ADA, "/resume");
     room.until_said_in(ADA, "It goes on.");

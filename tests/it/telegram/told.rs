@@ -6,7 +6,7 @@ use crate::kit::golden;
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::telegram::{BotApi, Seen, TOKEN};
 use crate::kit::wait::{RUN, wait_some, wait_until};
-use crate::kit::write_file;
+use crate::kit::{read_file, write_file};
 use std::path::PathBuf;
 
 /// Says a word as soon as there is a file of that name, and commits something at the end.
@@ -69,6 +69,33 @@ impl Told {
             self.stream().filter(|seen| seen.text.contains(words))
         })
     }
+}
+
+#[test]
+fn a_token_that_changes_under_a_running_daemon_is_the_one_that_is_tried() {
+    let told = Told::open("");
+    let file = told.sealed.base().join("token");
+    let add = |sealed: &SealedBox, token: &str| {
+        write_file(&file, token);
+        sealed.orch(["channel", "add", "telegram", "--token-file", file.to_str().expect("text")])
+    };
+    // From here on config.yml stays as it is, and only the token changes.
+    add(&told.sealed, TOKEN).ok();
+    let config = told.sealed.orch_home().join("config.yml");
+    let before = read_file(&config);
+    for _ in 0..2 {
+        let said = told.api.texts(GROUP).len();
+        let wrong = add(&told.sealed, "123456789:BBF-another_secret_of_a_bot").code_is(1);
+        assert!(wrong.stderr.contains("the test was not said: Telegram refuses the bot's token"), "{wrong}");
+        assert_eq!(told.api.texts(GROUP).len(), said, "nothing is said with the token before it");
+        let right = add(&told.sealed, TOKEN).ok();
+        assert!(right.stderr.contains("a test was said there"), "{right}");
+    }
+    // A file that somebody writes without a command is read before a test, too.
+    write_file(&told.sealed.orch_home().join(".orch/channels/telegram.secret"), "123456789:BBF-another_secret");
+    told.sealed.orch(["channel", "test", "telegram"]).code_is(1);
+    assert_eq!(read_file(&config), before);
+    told.sealed.finish();
 }
 
 #[test]

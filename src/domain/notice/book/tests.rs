@@ -118,6 +118,25 @@ fn the_night_is_quiet_and_ends_with_one_message() {
     assert_eq!((said.len(), said[0].rows.as_slice()), (1, [8, 16].as_slice()));
     let text = said[0].saying.plain_text();
     assert!(text.find("#2").expect("there") < text.find("#1").expect("there"), "what asks stands first: {text}");
+    assert!(said[0].saying.is_urgent, "a question is told with a sound, among others too");
+}
+
+#[test]
+fn one_message_for_several_makes_a_sound_where_one_of_them_would() {
+    use NoticeKind::{Approval, Failed, Finished, Limit, Question, Stranger, Summary};
+    for (kind, cause, expected) in [
+        (Question, "x", true),
+        (Approval, "x", true),
+        (Failed, "x", true),
+        (Stranger, "x", true),
+        (Summary, "critical", true),
+        (Finished, "done", false),
+        (Limit, "x", false),
+    ] {
+        let all = [notice(1, Finished, Some(1), "done", 0), notice(2, kind, Some(2), cause, 0)];
+        assert_eq!(say(&[&all[0], &all[1]], 0).is_urgent, expected, "{kind:?}");
+        assert_eq!(say(&[&all[1]], 0).is_urgent, expected, "{kind:?} alone");
+    }
 }
 
 #[test]
