@@ -386,7 +386,7 @@ impl<'a> Resolver<'a> {
         }
         ResolveError::NoneFits {
             what,
-            providers: providers.join(", "),
+            providers: providers.join(", ").into(),
             lacks,
             is_limited: limit.is_some(),
             suggestions: self.capable(needs, false),

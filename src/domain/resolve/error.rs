@@ -85,7 +85,7 @@ pub enum ResolveError {
         /// What was asked for.
         what: String,
         /// Who was looked at.
-        providers: String,
+        providers: Box<str>,
         /// What they lack.
         lacks: String,
         /// A limit on price was kept.
