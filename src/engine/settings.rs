@@ -469,18 +469,26 @@ mod tests {
     use super::*;
     use crate::adapters::fs::{Durability, write_private};
 
-    #[test]
-    fn nothing_is_known_of_a_project_whose_file_never_read() {
+    fn write(path: &Path, text: &str) {
+        write_private(path, text.as_bytes(), Durability::Cached).expect("written");
+    }
+
+    /// A home with these settings, and a project with those.
+    fn shop(own: &str, of_project: &str) -> (Sources, Project, tempfile::TempDir) {
         let place = tempfile::tempdir().expect("a directory");
         let home = Home::new(place.path(), None);
-        let write =
-            |path: &Path, text: &str| write_private(path, text.as_bytes(), Durability::Cached).expect("written");
-        write(&home.config_file(), "workflow: {integrate: merge, review: 'off'}\n");
+        write(&home.config_file(), own);
         let dir = place.path().join("shop");
         fs::create_dir_private(&dir).expect("made");
-        write(&project_file(&dir), "workflow: [\n");
-        let project = Project { dir: dir.clone(), name: "shop".to_owned(), approved: None };
-        let sources = Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() };
+        write(&project_file(&dir), of_project);
+        let project = Project { dir, name: "shop".to_owned(), approved: None };
+        (Sources { home, environment: BTreeMap::new(), flags: Vec::new() }, project, place)
+    }
+
+    #[test]
+    fn nothing_is_known_of_a_project_whose_file_never_read() {
+        let (sources, project, _place) = shop("workflow: {integrate: merge, review: 'off'}\n", "workflow: [\n");
+        let dir = project.dir.clone();
         let first = sources.load(std::slice::from_ref(&project), None);
         // Looking again does not make it known.
         let again = sources.load(std::slice::from_ref(&project), Some(&first));
@@ -502,16 +510,9 @@ mod tests {
 
     #[test]
     fn a_project_keeps_what_held_while_the_persons_own_settings_cannot_be_read() {
-        let place = tempfile::tempdir().expect("a directory");
-        let home = Home::new(place.path(), None);
-        let write =
-            |path: &Path, text: &str| write_private(path, text.as_bytes(), Durability::Cached).expect("written");
-        write(&home.config_file(), "agents: {bot: {kind: command, command: 'true'}}\n");
-        let dir = place.path().join("shop");
-        fs::create_dir_private(&dir).expect("made");
-        write(&project_file(&dir), "workflow: {max_attempts: 7}\n");
-        let project = Project { dir: dir.clone(), name: "shop".to_owned(), approved: None };
-        let sources = Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() };
+        let own = "agents: {bot: {kind: command, command: 'true'}}\n";
+        let (sources, project, _place) = shop(own, "workflow: {max_attempts: 7}\n");
+        let (dir, home) = (project.dir.clone(), sources.home.clone());
         let before = sources.load(std::slice::from_ref(&project), None);
         let known = |settings: &Settings| settings.projects[&dir].agent("bot").is_some();
         assert!(known(&before) && before.problems.is_empty(), "{:?}", before.problems);

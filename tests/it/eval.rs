@@ -8,7 +8,7 @@ use orch::domain::ids::{RunId, TaskId};
 use orch::domain::money::Usd;
 use orch::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
 use orch::domain::task::{FileState, Phase, Run, Spec, State, Task};
-use orch::store::journal::{Journal, Write};
+use orch::store::journal::{Entry, Journal, Write};
 use serde_json::Value;
 use std::fs;
 use std::sync::Arc;
@@ -110,7 +110,15 @@ fn with_history(tasks: u64) -> SealedBox {
             let spec = Spec { title: format!("Task {id}"), ..Spec::default() };
             let task = Task::new(TaskId(id), spec, FileState::Pending, Timestamp::UNIX_EPOCH);
             writes.push(Write::Task(Arc::new(Task { state: State::Done, runs: 2, ..task })));
-            writes.extend([run(id, 1, "small", id % 2 == 0, 0.01), run(id, 2, "big", id % 5 != 0, 1.5)]);
+            for (ordinal, model, accepted, dollars) in [(1, "small", id % 2 == 0, 0.01), (2, "big", id % 5 != 0, 1.5)] {
+                let run = run(id, ordinal, model, accepted, dollars);
+                let seq = id * 2 + u64::from(ordinal);
+                let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(run.task), Some(run.id.clone()));
+                let (kind, text) = ("done".to_owned(), String::new());
+                writes.push(Write::Run(Box::new(run)));
+                // What the first one did was accepted, too, before somebody wanted it again.
+                writes.extend(accepted.then(|| Write::Entry(Entry { seq, at, task_id, run_id, kind, text })));
+            }
         }
         journal.commit(writes).await.expect("written");
         journal.leave().await;
@@ -118,18 +126,18 @@ fn with_history(tasks: u64) -> SealedBox {
     sealed
 }
 
-fn run(task: u64, ordinal: u32, model: &str, accepted: bool, dollars: f64) -> Write {
+fn run(task: u64, ordinal: u32, model: &str, accepted: bool, dollars: f64) -> Run {
     let answer = Answer::parse(None, Some(r#"{"status": "done", "summary": "so"}"#)).expect("an answer");
     let failed = Outcome::Failed(Failure::new(FailureClass::ChecksFailed, "red"));
     let id = RunId::new(TaskId(task), ordinal, u32::try_from(task).expect("small"));
-    Write::Run(Box::new(Run {
+    Run {
         phase: Phase::Ended,
         model: Some(model.to_owned()),
         ended_at: Some(Timestamp::from_second(i64::from(ordinal) * 100).expect("a time")),
         outcome: Some(if accepted { Outcome::Finished { answer } } else { failed }),
         cost: Usd::from_dollars(dollars),
         ..Run::new(id, TaskId(task), RunKind::Work, "claude".to_owned(), Timestamp::UNIX_EPOCH)
-    }))
+    }
 }
 
 #[test]
