@@ -103,7 +103,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
             format!("it starts when one of them ends; `orch batch set {batch} --concurrency N` lets more begin, {now}")
         }
         HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
-        HoldReason::Config => "mend that file (`orch config validate`): it goes on at once".to_owned(),
+        HoldReason::Config => "mend that file (`orch config validate`): it goes on within seconds".to_owned(),
         HoldReason::Spent => match hold.until {
             Some(until) => format!("it goes on at {until}, and sooner where more may be spent; {now}"),
             None => format!("raise the limit: `orch budget status` tells which, and how it stands; {now}"),
