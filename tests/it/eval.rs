@@ -117,7 +117,7 @@ fn with_history(tasks: u64) -> SealedBox {
                 let (kind, text) = ("done".to_owned(), String::new());
                 writes.push(Write::Run(Box::new(run)));
                 // What the first one did was accepted, too, before somebody wanted it again.
-                writes.extend(accepted.then(|| Write::Entry(Entry { seq, at, task_id, run_id, kind, text })));
+                writes.extend(accepted.then_some(Write::Entry(Entry { seq, at, task_id, run_id, kind, text })));
             }
         }
         journal.commit(writes).await.expect("written");
