@@ -7,6 +7,7 @@ use super::handle::{EngineError, EngineHandle, Reply};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::world::Turn;
+use crate::domain::answer::AnswerStatus;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::step;
@@ -63,10 +64,12 @@ impl Engine {
         Ok(task)
     }
 
-    /// The record of the run whose work a person sent back says so: it is no success of whoever did it.
+    /// The record of the run whose work a person sent back says so: it is no success of whoever did it. One that asked has been
+    /// answered, and failed at nothing.
     fn rejected(&mut self, turn: &mut Turn, id: TaskId, reason: String) {
         let Some(mut run) = self.last_run(id) else { return };
-        if matches!(run.outcome, Some(Outcome::Finished { .. })) && run.phase == Phase::Ended {
+        let is_done = matches!(&run.outcome, Some(Outcome::Finished { answer }) if answer.status == AnswerStatus::Done);
+        if is_done && run.phase == Phase::Ended {
             run.outcome = Some(Outcome::Failed(Failure::new(FailureClass::ReviewRejected, reason)));
             turn.put_run(&mut self.world, run);
         }

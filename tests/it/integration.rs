@@ -291,6 +291,17 @@ fn work_that_a_person_sent_back_is_no_success_and_what_waits_for_a_word_is_nothi
 }
 
 #[test]
+fn an_agent_that_asked_and_is_answered_by_sending_it_back_has_failed_at_nothing() {
+    let shop = Shop::new("integrate: merge, checks: [sh check.sh]");
+    let id = shop.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
+    shop.run_all();
+    assert_eq!(shop.status(id), "needs_review");
+    shop.task("reject", id, &["-m", "The other way round."]).ok();
+    assert_eq!(shop.sealed.orch(["patterns", "export"]).ok().stdout, "");
+    shop.sealed.finish();
+}
+
+#[test]
 fn nothing_of_a_project_begins_before_its_settings_read() {
     let mut shop = Shop::new("integrate: merge");
     let settings = |end: &str| shop.repo.write(".orch.yml", &format!("workflow:\n  checks: [sh check.sh]\n{end}"));

@@ -153,7 +153,8 @@ pub async fn directory(dir: Option<&Path>, context: &Context, home: &Home) -> Re
     Ok(Some(root_around(context, home, &dir).await?.unwrap_or(dir)))
 }
 
-/// What is odd about labels that steer the choice of the agent, or limit what the task may cost. Nothing is refused: an agent may be declared later.
+/// What is odd about labels that steer the choice of the agent, or limit what the task may cost. Nothing is refused: an agent
+/// may be declared later.
 pub fn odd_labels(labels: &[String], context: &Context, home: &Home) -> Vec<String> {
     let mut odd = Vec::new();
     for label in labels {
