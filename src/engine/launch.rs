@@ -37,6 +37,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long an engine may take to leave whose journal was removed under it.
+const LEAVING: Duration = Duration::from_secs(30);
+
 /// A run that the runner has. Kept in the run's directory before its runner can take it, so that a daemon that finds
 /// the run under way knows the same.
 #[derive(Debug, Serialize, Deserialize)]
@@ -88,6 +91,10 @@ pub async fn start_work(
     run: &Run,
     said: Vec<Message>,
 ) -> Result<Started, LaunchProblem> {
+    if !doors.home.journal().exists() {
+        // The engine is about to leave and to begin again with the journal written anew: nothing begins meanwhile.
+        tokio::time::sleep(LEAVING).await;
+    }
     let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
         return Err(LaunchProblem::MissingDir(dir));

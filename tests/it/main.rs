@@ -17,6 +17,7 @@ mod chains;
 mod channels_alone;
 mod cli_contract;
 mod config_example;
+mod control;
 mod cost;
 mod crash_points;
 mod direct;
