@@ -68,6 +68,7 @@ fn told(view: &CostView, columns: usize, paint: Paint) -> String {
         Column::number("tasks"),
         Column::number("merged"),
         Column::number("per merged"),
+        Column::number("overhead"),
     ];
     let names: Vec<String> = view.rows.iter().map(|row| name(view.by, row)).collect();
     let mut rows: Vec<_> = view.rows.iter().zip(&names).map(|(row, name)| cells(row, name)).collect();
@@ -95,14 +96,15 @@ fn name(by: By, row: &CostRow) -> String {
     }
 }
 
-fn cells<'a>(row: &CostRow, name: &'a str) -> [Cell<'a>; 6] {
+fn cells<'a>(row: &CostRow, name: &'a str) -> [Cell<'a>; 7] {
     [
         cell(name),
         cell(money::sum(row.cost_usd, row.unpriced)),
         cell(row.runs.to_string()),
         cell(row.tasks.to_string()),
         cell(row.merged.to_string()),
-        cell(money::sum(row.per_merged_usd, row.unpriced)),
+        cell(money::sum(row.per_merged_usd, row.per_merged_unpriced)),
+        cell(money::sum(row.overhead_per_merged_usd, row.per_merged_unpriced)),
     ]
 }
 
@@ -115,7 +117,19 @@ mod tests {
         let cost_usd = cost.map(Usd::from_micros);
         let per = cost.filter(|_| merged > 0).map(|cost| Usd::from_micros(cost / merged as i64));
         let key = key.map(str::to_owned);
-        CostRow { key, title: None, cost_usd, runs: 3, unpriced, tasks: 2, merged, per_merged_usd: per }
+        let overhead_per_merged_usd = per.map(|per| Usd::from_micros(per.micros() / 10));
+        CostRow {
+            key,
+            title: None,
+            cost_usd,
+            runs: 3,
+            unpriced,
+            tasks: 2,
+            merged,
+            per_merged_usd: per,
+            overhead_per_merged_usd,
+            per_merged_unpriced: unpriced,
+        }
     }
 
     #[test]
@@ -129,10 +143,10 @@ mod tests {
         let view = CostView { by: By::Model, since: None, rows, total };
         let told = told(&view, 80, Paint::OFF);
         let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75"], "{told}");
-        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?"], "{told}");
-        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?"], "{told}");
-        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+"], "{told}");
+        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75", "$0.07"], "{told}");
+        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?", "?"], "{told}");
+        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?", "?"], "{told}");
+        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+", "$0.05+"], "{told}");
         assert_eq!(told.lines().last(), Some("+ 4 of 9 runs told no price"));
     }
 }

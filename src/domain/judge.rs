@@ -44,6 +44,7 @@ pub fn judge(case: &Case<'_>) -> Verdict {
     let checks = &case.evidence.checks;
     before_the_checks(case)
         .or_else(|| failed_checks(checks, case.task_type))
+        .or_else(|| checks_without_approval(&case.evidence.unapproved))
         .or_else(|| checks_of_its_own_making(checks))
         .or_else(|| checks_that_tell_nothing(checks))
         .or_else(|| fix_that_says_nothing_new(case))
@@ -179,6 +180,20 @@ pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> 
     Some(Verdict::Fail(Failure::new(FailureClass::ChecksFailed, detail.trim_end())))
 }
 
+/// What the project's own checks have not judged is no accepted work, whatever else is green.
+fn checks_without_approval(unapproved: &[String]) -> Option<Verdict> {
+    let first = unapproved.first()?;
+    let more = match unapproved.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    let question = format!(
+        "the project's own checks did not run, because its .orch.yml is not approved (`{first}`{more}); read that file, and \
+         `orch init` in the repository approves it"
+    );
+    Some(Verdict::Ask { question, by: Actor::Orch })
+}
+
 /// A check that passes only because the change has rewritten it proves nothing.
 fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
     let check = checks.iter().find(|check| check.passes_by_its_own_rules())?;
@@ -276,6 +291,17 @@ mod tests {
     #[test]
     fn done_with_a_commit_and_passing_checks_is_accepted() {
         assert_eq!(judge(&answer(AnswerStatus::Done), &evidence()), Verdict::Accept);
+    }
+
+    #[test]
+    fn work_is_not_accepted_where_the_checks_are_there_and_not_approved() {
+        let unapproved = vec!["make test".to_owned(), "make lint".to_owned()];
+        let unchecked = Evidence { unapproved: unapproved.clone(), ..evidence() };
+        let verdict = judge(&answer(AnswerStatus::Done), &unchecked);
+        let Verdict::Ask { question, by: Actor::Orch } = verdict else { panic!("{verdict:?}") };
+        assert!(question.contains("`make test` and 1 more") && question.contains("`orch init`"), "{question}");
+        let red = Evidence { unapproved, ..checked(check(CheckState::Failed)) };
+        assert_eq!(class(&judge(&answer(AnswerStatus::Done), &red)), Some(FailureClass::ChecksFailed));
     }
 
     #[test]

@@ -184,7 +184,10 @@ impl Order<'_> {
 
     async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, BranchName), LaunchProblem> {
         let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
-        let branch = recorded.unwrap_or_else(|| names::branch(self.task.id, &self.task.spec.title));
+        let branch = match recorded {
+            Some(branch) => branch,
+            None => super::new_branch::name(self.doors, repo, (self.task, &self.project), &self.run_dir).await?,
+        };
         let path = match &self.task.place {
             Some(place) => place.worktree.clone(),
             None => self.doors.home.worktrees().join(names::worktree_dir(&self.project, &branch)),

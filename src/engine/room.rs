@@ -43,6 +43,7 @@ impl Engine {
             purse: self.purse(&config.budget.rules(), now),
             unread: self.settings.unread.clone(),
             unread_projects: self.settings.unread_projects.clone(),
+            unapproved_projects: self.settings.unapproved_projects(),
             unserved: BTreeMap::new(),
         }
     }

@@ -108,6 +108,9 @@ async fn gather(
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
     let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends };
+    if !evidence.commits.is_empty() {
+        evidence.unapproved.clone_from(&config.workflow.unapproved_checks);
+    }
     if depends_on_checks(&Case { answer: &answer, evidence: &evidence, task_type }) {
         run_checks(&checking, place, task_type, &mut evidence).await?;
     }

@@ -108,6 +108,7 @@ impl Writer {
                 | Write::Spend(_)
                 | Write::Recorded(_)
                 | Write::Kept(_)
+                | Write::Answered(..)
                 | Write::Parcel(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
