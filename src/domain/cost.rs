@@ -30,8 +30,10 @@ pub struct Charge {
     pub model: Option<String>,
     /// When the run ended.
     pub ended_at: Timestamp,
-    /// What it cost, as the CLI says; `None`: not known.
+    /// What it cost; `None`: not known.
     pub cost: Option<Usd>,
+    /// The cost is computed from tokens and the catalog's prices.
+    pub computed: bool,
 }
 
 /// What charges are added up by.
@@ -76,6 +78,8 @@ pub struct Group {
     pub title: Option<String>,
     /// What was spent.
     pub spend: Spend,
+    /// For how many of its runs the cost is computed from tokens and the catalog's prices.
+    pub computed: u64,
     /// For how many tasks.
     pub tasks: u64,
     /// How many merged changes its runs were the last for.
@@ -108,6 +112,7 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
         group.key.clone_from(key);
         group.title = (by == By::Task).then(|| charge.title.clone());
         group.spend.add(charge.cost);
+        group.computed += u64::from(charge.computed);
         tasks.insert(charge.task);
     }
     for last in last_of_merged(charges) {
@@ -131,7 +136,8 @@ pub fn total(charges: &[Charge]) -> Group {
     charges.iter().for_each(|charge| spend.add(charge.cost));
     let tasks: BTreeSet<TaskId> = charges.iter().map(|charge| charge.task).collect();
     let merged = last_of_merged(charges).count() as u64;
-    Group { key: None, title: None, spend, tasks: tasks.len() as u64, merged }
+    let computed = charges.iter().filter(|charge| charge.computed).count() as u64;
+    Group { key: None, title: None, spend, computed, tasks: tasks.len() as u64, merged }
 }
 
 fn key(charge: &Charge, by: By, zone: &TimeZone) -> Option<String> {
@@ -186,6 +192,7 @@ mod tests {
             model: None,
             ended_at: ended_at.parse().expect("a time"),
             cost: micros.map(Usd::from_micros),
+            computed: micros.is_some_and(|micros| micros % 2 == 1),
         }
     }
 
@@ -273,6 +280,7 @@ mod tests {
                     prop_assert_eq!(sum(|group| group.spend.runs), all.spend.runs);
                     prop_assert_eq!(sum(|group| group.spend.unpriced), all.spend.unpriced);
                     prop_assert_eq!(sum(|group| group.merged), all.merged);
+                    prop_assert_eq!(sum(|group| group.computed), all.computed);
                     prop_assert!(sum(|group| group.tasks) >= all.tasks);
                 }
             }
