@@ -164,6 +164,23 @@ fn a_run_of_codex_costs_its_tokens_at_the_catalogs_prices_and_counts_in_every_li
     shop.close();
 }
 
+/// OpenCode sleeps through a pause that its provider names, however long it is.
+#[test]
+fn a_cli_that_would_sleep_for_an_hour_is_ended_and_its_task_waits_without_a_slot() {
+    let mut shop = Shop::new(&[Agent::Opencode], "router: {agents: [opencode]}\n");
+    let id = shop.add("Be limited", "SCENARIO:rate-limit-long", &["agent:opencode", "complexity:simple"]);
+    shop.sealed.serve();
+    let hold = || shop.show(&id)["hold"].clone();
+    wait::wait_until("the task to wait for its provider", RUN, || hold()["reason"] == "rate_limited");
+    let until: jiff::Timestamp = hold()["until"].as_str().expect("a time").parse().expect("a time");
+    let now = orch::adapters::clock::Clock::now(&orch::adapters::clock::SystemClock);
+    let minutes = until.duration_since(now).as_mins();
+    assert!((50..=60).contains(&minutes), "{minutes} minutes: {}", story(&shop.show(&id)));
+    let status = shop.sealed.orch(["status", "--json"]).ok().json();
+    assert_eq!(status["running"].as_array().map(Vec::len), Some(0), "{status:#}");
+    shop.close();
+}
+
 #[test]
 fn the_router_is_asked_and_its_answer_decides() {
     let shop = Shop::new(&[Agent::Claude, Agent::Codex], "");

@@ -148,6 +148,21 @@ mod tests {
     }
 
     #[test]
+    fn a_wait_for_the_provider_is_known_with_its_end_until_something_else_happens() {
+        let mut live = Live::default();
+        said(&mut live, json!({ "type": BEGUN, "sessionID": "ses_1" }));
+        let retry = json!({ "type": RETRY, "attempt": 1, "text": "Rate limit reached", "next": 1_795_374_000_000_i64 });
+        said(&mut live, retry);
+        let waits = live.waits_for().expect("it waits").clone();
+        assert_eq!(waits.class, FailureClass::RateLimited);
+        assert_eq!(waits.retry_at.map(|at| at.as_second()), Some(1_795_374_000));
+        let ending = live.finish(Exit { code: None, signal: Some(15) }, "");
+        assert_eq!(ending.failure, Some(waits), "who ends it ends a wait for the provider");
+        said(&mut live, json!({ "type": "step_start", "sessionID": "ses_1" }));
+        assert_eq!(live.waits_for(), None);
+    }
+
+    #[test]
     fn the_bridge_is_let_go_when_it_rests_and_everything_was_heard() {
         let mut live = Live::default();
         assert!(live.open("do\nit").iter().all(|line| !line.contains('\n')) && live.interrupt().is_empty());

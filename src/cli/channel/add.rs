@@ -231,6 +231,9 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
                     checks requests with it";
         context.ui.note(told);
     }
+    if matches!(secret, Source::Kept) {
+        context.ui.note("no secret was given, so the one of before stays");
+    }
     let mut link = context.link().await?;
     if !link.is_own() {
         taken_up(kind, &mut link).await?;
@@ -256,9 +259,6 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
     }
     if let Some(file) = &file {
         context.ui.note(&format!("its secret is in {}, which only you can read", text::line(&file.to_string_lossy())));
-    }
-    if matches!(secret, Source::Kept) {
-        context.ui.note("its secret is the one of before");
     }
     if let Source::Variable(name) = secret {
         context.ui.note(&format!("its secret is in the variable {name} of the daemon's environment"));
