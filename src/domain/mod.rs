@@ -66,6 +66,7 @@ pub mod schedule;
 pub mod service;
 pub mod serving;
 pub mod set_model;
+pub mod shell;
 pub mod skills;
 pub mod strategy;
 pub mod styled;

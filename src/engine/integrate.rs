@@ -229,6 +229,8 @@ impl<'a> Queue<'a> {
 
     /// Brings a candidate to the base, once the checks pass on it.
     pub(super) async fn bring(&self, candidate: &Candidate, when: &str) -> Result<Brought, Attempt> {
+        // The checks may take long: they are for nothing while the base cannot move.
+        self.repo.require_movable(&self.base).await.map_err(|error| self.not_moved(error))?;
         // What passes on a branch may still break the base.
         if let Some(failure) = self.check("merge", &candidate.checkout.work_tree, &candidate.base_sha).await {
             let detail = format!("{when}: {}", failure.detail);
@@ -253,16 +255,22 @@ impl<'a> Queue<'a> {
         doors.ledger.end(&candidate.merge_sha, advanced.is_ok());
         match advanced {
             Ok(advanced) => Ok(advanced.sha),
-            Err(AdvanceError::Moved { .. }) => Err(Attempt::Moved),
-            Err(
-                error @ (AdvanceError::BaseDirty { .. }
-                | AdvanceError::HalfMoved { .. }
-                | AdvanceError::CheckoutMissing { .. }),
-            ) => {
+            Err(error) => Err(self.not_moved(error)),
+        }
+    }
+
+    /// What a branch that cannot be moved amounts to.
+    fn not_moved(&self, error: AdvanceError) -> Attempt {
+        match error {
+            AdvanceError::Moved { .. } => Attempt::Moved,
+            error @ (AdvanceError::BaseDirty { .. }
+            | AdvanceError::HalfMoved { .. }
+            | AdvanceError::InProgress { .. }
+            | AdvanceError::CheckoutMissing { .. }) => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                Err(later(doors, format!("{error}{hint}")).into())
+                later(self.doors, format!("{error}{hint}")).into()
             }
-            Err(error) => Err(ask(&error, error.hint()).into()),
+            error => ask(&error, error.hint()).into(),
         }
     }
 

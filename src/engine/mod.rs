@@ -103,7 +103,8 @@ pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
 pub use odd_models::odd_model_of;
 pub use rebuild::{
-    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
+    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
+    set_journal_aside, suspect,
 };
 pub use recurring::timer_of;
 pub use search::{Found, Trouble, Wanted, search};

@@ -93,4 +93,6 @@ pub struct ProcessInfo {
     pub memory: fn() -> Option<u64>,
     /// Tells agents from people.
     pub run_of: RunOf,
+    /// That orch's own state was removed under an engine before, as long as nobody has taken note of it.
+    pub displaced: Option<String>,
 }

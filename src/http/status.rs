@@ -89,7 +89,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
         slots: slots(view),
         breakers: view.breakers.iter().map(BreakerView::of).filter(BreakerView::holds).collect(),
-        problems: view.problems.iter().cloned().chain(state.process.listening.problem()).collect(),
+        problems: problems(state, view),
         state: if view.leaving.is_some() { "shutting_down" } else { "serving" }.to_owned(),
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
@@ -97,6 +97,12 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::of(name, cooldown)).collect(),
         seq: view.last_seq,
     })
+}
+
+/// Of the engine's files, of the address that it should listen at, and of its state that was removed.
+fn problems(state: &ApiState, view: &View) -> Vec<String> {
+    let process = &state.process;
+    view.problems.iter().cloned().chain(process.listening.problem()).chain(process.displaced.clone()).collect()
 }
 
 fn slots(view: &View) -> SlotsView {
