@@ -209,9 +209,13 @@ impl EngineHandle {
         answer.await.map_err(|_| EngineError::Stopping)?
     }
 
-    /// Adds a task. It is on disk when this returns. With a key, a repeated request gets the task that the first one made,
-    /// as it was then.
-    pub async fn add(&self, spec: Spec, once: Option<Once>) -> Result<Arc<Task>, EngineError> {
+    /// Adds a task. It is on disk when this returns.
+    pub async fn add(&self, spec: Spec) -> Result<Arc<Task>, EngineError> {
+        self.add_once(spec, None).await
+    }
+
+    /// Adds a task. With a key, a repeated request gets the task that the first one made, as it was then.
+    pub async fn add_once(&self, spec: Spec, once: Option<Once>) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::Add { spec: Box::new(spec), once, reply }).await
     }
 

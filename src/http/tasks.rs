@@ -183,7 +183,7 @@ pub async fn add(
         complexity: new.complexity,
         assignee: None,
     };
-    let task = state.engine.add(spec, once).await?;
+    let task = state.engine.add_once(spec, once).await?;
     Ok(Json(TaskView::of(&task, &TaskContext::default())))
 }
 

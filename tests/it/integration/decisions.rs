@@ -164,7 +164,8 @@ fn conflicts_that_no_round_resolves_end_with_a_person() {
         go.display()
     );
     let id = shop.add("Change the page", &body, &[]);
-    let rounds = || std::fs::read_to_string(shop.sealed.home().join("rounds")).map_or(0, |text| text.lines().count());
+    let file = shop.sealed.home().join("rounds");
+    let rounds = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
     shop.sealed.serve();
     for round in 1.. {
         wait::wait_until("the round to be at work", RUN, || rounds() == round || shop.status(id) == "needs_review");
