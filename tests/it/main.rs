@@ -41,6 +41,7 @@ mod main_job;
 mod models;
 mod models_of_tasks;
 mod notices;
+mod overrides;
 mod pages;
 mod pieces;
 mod policies;
