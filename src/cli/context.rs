@@ -12,6 +12,7 @@ use crate::api::client::{Client, ClientError, Lines};
 use crate::api::status::StatusView;
 use crate::config::home::Home;
 use crate::daemon::{OpenError, Running, Setup};
+use crate::domain::external::External;
 use crate::engine::Mode;
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
@@ -289,8 +290,22 @@ impl Link {
 
 /// What an engine that runs tasks cannot do without: tmux and git, not too old.
 pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
-    setup.tmux().check().await?;
-    Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
+    let (tmux, locks) = (setup.tmux(), setup.home.state().join("locks"));
+    tried(|| tmux.check()).await?;
+    tried(|| Git::locate(&setup.environment, &locks)).await.map(drop).map_err(CliError::Git)
+}
+
+/// The pauses after which a program that gave no answer is asked again: it may be killed or replaced just now.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+
+async fn tried<T, E: External>(call: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+    for pause in PAUSES {
+        match call().await {
+            Err(error) if error.external().is_some_and(|failure| failure.passes()) => sleep(pause).await,
+            answered => return answered,
+        }
+    }
+    call().await
 }
 
 #[cfg(test)]

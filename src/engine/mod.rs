@@ -25,10 +25,10 @@ mod file_job;
 mod file_sync;
 #[cfg(test)]
 mod file_tests;
+mod frozen;
 mod gc;
 pub mod handle;
 mod health;
-mod hindrance;
 mod history;
 mod integrate;
 mod kept;
@@ -44,6 +44,7 @@ mod messages;
 mod metrics;
 mod mode;
 mod model_book;
+mod obstacle;
 mod odd_models;
 mod overlap;
 mod policies;
@@ -65,6 +66,7 @@ mod serving;
 mod session;
 mod set_models;
 mod settings;
+mod settling;
 mod sidecar;
 mod signals;
 #[cfg(test)]
@@ -92,18 +94,19 @@ pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_o
 pub use doors::Doors;
 pub use expected::Expected;
 pub use gc::{Collected, Item, Outcome as Cleaned};
-pub use hindrance::Hindrances;
 pub use ledger::Ledger;
 pub use main_loop::Engine;
 pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
+pub use obstacle::Obstacles;
 pub use odd_models::odd_model_of;
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
 };
 pub use recurring::timer_of;
+pub use repositories::Discovering;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use set_models::ModelOrder;

@@ -4,6 +4,7 @@ mod agents;
 mod answers;
 mod budgets;
 mod channels;
+mod children;
 mod cleanup;
 mod clocks;
 mod crash_points;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<&'static Row> {
         &throng::AGENTS,
         &soak::ROW,
         &starved::ROW,
+        &children::ROW,
     ]);
     rows.extend([&clocks::ROW, &answers::ROW, &lives::ROW, &cleanup::ROW, &migrations::DEATHS, &migrations::NEWER]);
     rows.extend([&budgets::ROW, &seeds::ROW, &replay::ROW, &parsers::ROW, &channels::ROW]);

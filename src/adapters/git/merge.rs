@@ -12,6 +12,7 @@ use super::leftovers::{Author, clean_message};
 use super::repo::Repo;
 use crate::adapters::process::RUN_MARK;
 use crate::adapters::worktree::WorktreeError;
+use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
 use std::path::{Path, PathBuf};
 
@@ -122,6 +123,18 @@ impl MergeError {
     }
 }
 
+impl External for MergeError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Scratch(error) => error.external(),
+            Self::Git(error) => error.external(),
+            Self::Conflict { .. } | Self::NotAsJudged { .. } | Self::NotAMerge { .. } | Self::BranchMissing { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// The base branch has the merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advanced {
@@ -144,6 +157,16 @@ pub enum AdvanceError {
         /// Its checkout.
         path: PathBuf,
         /// What is changed there.
+        files: Vec<PathBuf>,
+    },
+    /// Files that git does not know, or that are ignored, lie where the merge puts files of its own.
+    #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), named(files))]
+    FilesInTheWay {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// The first of them.
         files: Vec<PathBuf>,
     },
     /// An earlier move was cut off, and cannot be brought to its end without touching what somebody else did meanwhile.
@@ -198,6 +221,9 @@ impl AdvanceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::FilesInTheWay { path, files, .. } => {
+                Some(format!("move them elsewhere or delete them: cd {} && mv {} …", path.display(), named(files)))
+            }
             Self::HalfMoved { path, .. } => Some(format!(
                 "see what git -C {} status tells, and commit it or put it away; remove the lock files when no git is at work",
                 path.display()
@@ -209,6 +235,21 @@ impl AdvanceError {
             )),
             Self::Moved { .. } | Self::NotForward { .. } => None,
             Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for AdvanceError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Git(error) => error.external(),
+            Self::BaseDirty { .. }
+            | Self::FilesInTheWay { .. }
+            | Self::HalfMoved { .. }
+            | Self::CheckoutMissing { .. }
+            | Self::FilterOff { .. }
+            | Self::Moved { .. }
+            | Self::NotForward { .. } => None,
         }
     }
 }
@@ -333,7 +374,8 @@ impl Repo {
         point!("merge.moved");
         match moved {
             // git has refused before it touched anything.
-            Ok(()) | Err(AdvanceError::BaseDirty { .. } | AdvanceError::Moved { .. }) => {
+            Ok(())
+            | Err(AdvanceError::BaseDirty { .. } | AdvanceError::FilesInTheWay { .. } | AdvanceError::Moved { .. }) => {
                 self.forget_move()?;
                 moved
             }
@@ -373,6 +415,7 @@ impl Repo {
 
     /// Refuses a checkout in which somebody is at work.
     async fn require_clean(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
+        self.require_index_free(at).await?;
         let status = self.status(at, super::Untracked::No).await?;
         if !status.differences.is_empty() || at.operation().is_some() {
             return Err(dirty(at, note, status.differences.into_iter().map(|difference| difference.path).collect()));
@@ -399,6 +442,10 @@ impl Repo {
         match self.ask(at, call.variable(RUN_MARK, &moving_mark(&at.work_tree))).await {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
+            Err(GitError::Failed { detail, .. }) if detail.contains("untracked working tree files") => {
+                let (branch, path) = (note.branch.clone(), at.work_tree.clone());
+                Err(AdvanceError::FilesInTheWay { branch, path, files: paths_in(&detail) })
+            }
             Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => {
                 Err(dirty(at, note, paths_in(&detail)))
             }
@@ -429,6 +476,10 @@ impl Repo {
 
 fn dirty(at: &Checkout, note: &Note, files: Vec<PathBuf>) -> AdvanceError {
     AdvanceError::BaseDirty { branch: note.branch.clone(), path: at.work_tree.clone(), files }
+}
+
+fn named(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// The paths that git lists in a refusal: one per line, indented.

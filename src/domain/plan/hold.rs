@@ -72,11 +72,15 @@ pub enum HoldReason {
     Spent,
     /// The settings do not read, and never did since the start.
     Config,
+    /// Another process holds a lock that orch needs.
+    Locked,
+    /// A program or a file that orch needs does not answer now.
+    System,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -109,6 +113,8 @@ impl HoldReason {
         Self::BatchBudget,
         Self::Spent,
         Self::Config,
+        Self::Locked,
+        Self::System,
     ];
 }
 

@@ -448,6 +448,8 @@ fn ends(
         | HoldReason::Agent
         | HoldReason::BaseDirty
         | HoldReason::NoDaemon
+        | HoldReason::Locked
+        | HoldReason::System
         | HoldReason::Stopping => false,
     };
     must(really, || format!("task {id} waits for {:?}, which nothing ends", hold.reason))
