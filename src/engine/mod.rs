@@ -20,6 +20,7 @@ mod difference;
 mod doors;
 mod edit;
 mod error;
+mod estimates;
 mod expected;
 mod file_job;
 mod file_sync;
@@ -44,8 +45,10 @@ mod messages;
 mod metrics;
 mod mode;
 mod model_book;
+mod new_branch;
 mod obstacle;
 mod odd_models;
+mod once;
 mod overlap;
 mod policies;
 mod question;
@@ -103,7 +106,8 @@ pub use model_book::{ModelBook, samples_beside};
 pub use obstacle::Obstacles;
 pub use odd_models::odd_model_of;
 pub use rebuild::{
-    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
+    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
+    set_journal_aside, suspect,
 };
 pub use recurring::timer_of;
 pub use repositories::Discovering;

@@ -25,7 +25,7 @@ pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, Integrat
                 point!("revert.restored");
                 let (mode, state) = (IntegrateMode::Merge, IntegrationState::Reverted);
                 // It is taken back already, and is found so when the rest is tried again.
-                result = restored.map(|()| Integration { mode, state, commit: Some(commit) });
+                result = restored.map(|restored| Integration { mode, state, commit: Some(commit), restored });
                 break;
             }
         }
@@ -45,34 +45,36 @@ async fn attempt(queue: &Queue<'_>, merge: &str) -> Result<String, Attempt> {
             point!("revert.before");
             Ok(queue.bring(&candidate, "without it").await?.commit)
         }
-        Err(error) => Err(queue.problem(error).into()),
+        Err(error) => Err(queue.problem(error, &[]).await.into()),
     }
 }
 
 /// Puts the work back onto the task's branch, which git takes for merged otherwise. Where the branch is gone, or somebody is
-/// at work there, it stays as it is: a merge of it then says so.
+/// at work there, it stays as it is: a merge of it then says so. Returns the commit that puts it back.
 ///
 /// # Errors
 /// An external call failed, and may succeed later.
-async fn restore(queue: &Queue<'_>, revert: &str) -> Result<(), IntegrationProblem> {
+async fn restore(queue: &Queue<'_>, revert: &str) -> Result<Option<String>, IntegrationProblem> {
     let (title, id) = (one_line(&queue.task.spec.title, 200), queue.task.id);
     let message = format!("{title}\n\nThe work that {revert} took back.\n\nOrch-Task: {id}\n");
     let restored = async {
-        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(git_failed)? else { return Ok(()) };
+        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(git_failed)? else { return Ok(None) };
         let has_it = queue.repo.is_ancestor(revert, &tip).await.map_err(git_failed)?;
         if has_it {
-            return Ok(());
+            return Ok(Some(tip));
         }
-        let restored = queue.repo.restored(revert, &tip, &queue.scratch, &message).await;
-        let work = restored.map_err(|error| queue.problem(error))?;
-        queue.advance(&queue.branch, &work).await.map(drop)
+        let work = match queue.repo.restored(revert, &tip, &queue.scratch, &message).await {
+            Ok(work) => work,
+            Err(error) => return Err(queue.problem(error, &[]).await.into()),
+        };
+        queue.advance(&queue.branch, &work).await.map(Some)
     };
     match restored.await {
-        Ok::<(), Attempt>(()) => Ok(()),
+        Ok::<Option<String>, Attempt>(restored) => Ok(restored),
         Err(Attempt::Problem(problem @ IntegrationProblem::External(_))) => Err(problem),
         Err(attempt) => {
             tracing::warn!(task = %id, branch = %queue.branch, ?attempt, "the branch does not get its work back");
-            Ok(())
+            Ok(None)
         }
     }
 }

@@ -76,11 +76,13 @@ pub enum HoldReason {
     Locked,
     /// A program or a file that orch needs does not answer now.
     System,
+    /// The person has not approved the checks of its project's `.orch.yml`.
+    NotApproved,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -115,6 +117,7 @@ impl HoldReason {
         Self::Config,
         Self::Locked,
         Self::System,
+        Self::NotApproved,
     ];
 }
 

@@ -10,7 +10,7 @@ fn gone() -> ExternalFailure {
 
 /// What a person is offered, and where the task stands after `orch task unblock`.
 fn unblocked(life: &mut Life) -> State {
-    let State::NeedsReview { question, choices } = life.task.state.clone() else { panic!("{:?}", life.task.state) };
+    let State::NeedsReview { question, choices, .. } = life.task.state.clone() else { panic!("{:?}", life.task.state) };
     assert!(question.contains("git is not installed"), "{question}");
     assert_eq!(choices, ["orch task unblock 1", "orch task cancel 1"], "no run of an agent is offered");
     life.event(Event::UnblockAsked);
