@@ -262,9 +262,9 @@ impl Setup {
             sources: self.sources(),
             git: tokio::sync::OnceCell::new(),
             repositories: std::sync::Mutex::default(),
-            discovering: tokio::sync::Mutex::default(),
+            discovering: engine::Discovering::default(),
             ledger: engine::Ledger::default(),
-            hindrances: engine::Hindrances::default(),
+            obstacles: engine::Obstacles::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! its command parser, and sessions are named exactly (`=name`).
 
 use super::process::{Invocation, ProcessError, run_async};
+use crate::domain::external::{External, ExternalFailure, How};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,18 @@ pub enum TmuxError {
     /// The program could not be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
+}
+
+impl External for TmuxError {
+    fn external(&self) -> Option<ExternalFailure> {
+        let how = match self {
+            Self::Missing => How::NotStarted,
+            Self::Refused { .. } => How::Exited { code: 1 },
+            Self::Process(error) => return error.external(),
+            Self::TooOld { .. } => return None,
+        };
+        Some(ExternalFailure::new(how, self))
+    }
 }
 
 /// Whether a session was made or was there.

@@ -14,6 +14,7 @@ use crate::api::status::StatusView;
 use crate::config::environment::overrides;
 use crate::config::home::Home;
 use crate::daemon::{Running, Setup};
+use crate::domain::external::External;
 use crate::engine::Mode;
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
@@ -316,8 +317,22 @@ pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
             hint: Some("ulimit -n 1024, or in a new shell; the limit of the system is `ulimit -Hn`".to_owned()),
         });
     }
-    setup.tmux().check().await?;
-    Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
+    let (tmux, locks) = (setup.tmux(), setup.home.state().join("locks"));
+    tried(|| tmux.check()).await?;
+    tried(|| Git::locate(&setup.environment, &locks)).await.map(drop).map_err(CliError::Git)
+}
+
+/// The pauses after which a program that gave no answer is asked again: it may be killed or replaced just now.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+
+async fn tried<T, E: External>(call: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+    for pause in PAUSES {
+        match call().await {
+            Err(error) if error.external().is_some_and(|failure| failure.passes()) => sleep(pause).await,
+            answered => return answered,
+        }
+    }
+    call().await
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod edit;
 pub mod escalation;
 pub mod event;
 pub mod evidence;
+pub mod external;
 pub mod fallback;
 pub mod filed;
 pub mod forecast;

@@ -5,12 +5,14 @@ mod order;
 mod parts;
 mod run;
 mod stop_for;
+mod work_terms;
 
 pub use next_run::{Feedback, NextRun};
 pub use order::{Order, OrderKind};
 pub use parts::Parts;
 pub use run::Run;
 pub use stop_for::StopFor;
+pub use work_terms::WorkTerms;
 
 use super::claim::Claim;
 use super::evidence::{Evidence, Integration};
@@ -272,7 +274,7 @@ impl State {
 }
 
 /// Where a task's work lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Workplace {
     /// Branch of the task.
     pub branch: String,
@@ -282,6 +284,9 @@ pub struct Workplace {
     pub base_branch: String,
     /// Commit the branch started from.
     pub base: String,
+    /// What happens with the result of the present run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Box<WorkTerms>>,
 }
 
 /// A conversation that can be gone on with.
@@ -339,6 +344,9 @@ pub struct Task {
     /// What was judged and not accepted: git's names for all its files, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_trees: Vec<String>,
+    /// Where `unblock` takes up again a step of orch's own that had failed for minutes; only while a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_at: Option<Box<State>>,
     /// Where the work lies.
     pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
@@ -399,6 +407,7 @@ impl Task {
             failed_reviews: Vec::new(),
             unread_reviews: Vec::new(),
             rejected_trees: Vec::new(),
+            resume_at: None,
             place: None,
             conversation: None,
             next_model: None,

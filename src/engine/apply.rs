@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::{difference, gc, health, hidden, integrate, launch, material, overlap, question, taken, upkeep, verify};
 use crate::domain::delegation::Standing;
 use crate::domain::event::IntegrationProblem;
+use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey};
 use crate::domain::judge::Verdict;
@@ -331,16 +332,20 @@ async fn judge(
     of: (&Arc<Task>, &Standing),
     run: RunId,
 ) -> Report {
-    let stay = doors.hindrances.of(&JobKey::Judge(run.clone()));
-    let verify::Judgement { verdict, evidence, reviewers } = loop {
-        let judgement = verify::judge(doors, settings, projects, of, &run).await;
-        let question = match &judgement.verdict {
-            Verdict::Ask { question, .. } => Some(question.clone()),
-            Verdict::Accept | Verdict::Fail(_) | Verdict::HandOn { .. } => None,
+    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Judge(run.clone()), Some(of.0.id));
+    let judged = loop {
+        let problem = match verify::judge(doors, settings, projects, of, &run).await {
+            Ok(judgement) => break Ok(judgement),
+            Err(problem) => problem,
         };
-        if !stay.is_again(question).await {
-            break judgement;
+        if !patience.is_again(&problem).await {
+            break Err(problem);
         }
+    };
+    let verify::Judgement { verdict, evidence, reviewers } = match judged {
+        Ok(judgement) => judgement,
+        Err(StepProblem::Ask(question)) => verify::Judgement::asking(question),
+        Err(StepProblem::External(failure)) => return Report::NotJudged { run, failure },
     };
     let record = match &verdict {
         Verdict::Fail(failure) => overruled(doors, &run, failure),
@@ -356,16 +361,17 @@ async fn integrate(
     task: &Arc<Task>,
     run: RunId,
 ) -> Report {
-    let stay = doors.hindrances.of(&JobKey::Integrate(run.clone()));
+    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Integrate(run.clone()), Some(task.id));
     let result = loop {
         let result = integrate::integrate(doors, settings, projects, task, &run).await;
-        let question = match &result {
-            Err(IntegrationProblem::Ask(question)) => Some(question.clone()),
+        let problem = match &result {
+            Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
+            Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),
             Err(IntegrationProblem::Work(_) | IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. }) | Ok(_) => {
-                None
+                break result;
             }
         };
-        if !stay.is_again(question).await {
+        if !patience.is_again(&problem).await {
             break result;
         }
     };
@@ -378,7 +384,8 @@ async fn integrate(
             IntegrationProblem::Work(_)
             | IntegrationProblem::Wait(_)
             | IntegrationProblem::Red { .. }
-            | IntegrationProblem::Ask(_),
+            | IntegrationProblem::Ask(_)
+            | IntegrationProblem::External(_),
         )
         | Ok(_) => None,
     };
@@ -437,9 +444,9 @@ async fn look_at(
         let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for run in runs {
             health.extend(health::news(&doors, &run, &seen));
-            let over = launch::ended(&doors, &settings, &run).unwrap_or_else(|hindrance| {
+            let over = launch::ended(&doors, &settings, &run).unwrap_or_else(|failure| {
                 // Nothing is known of it: it is looked at again.
-                tracing::warn!(%run, hindrance, "how a run stands cannot be told now");
+                tracing::warn!(%run, %failure, "how a run stands cannot be told now");
                 None
             });
             // After the end: then no receipt comes any more.

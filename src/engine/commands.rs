@@ -10,6 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
+use crate::domain::plan::Plan;
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
@@ -169,7 +170,7 @@ impl Engine {
         problems.extend(self.file.told().iter().cloned());
         problems.extend(self.timetable.told().iter().cloned());
         problems.extend(self.storage_problem.clone());
-        problems.extend(self.doors.hindrances.told());
+        problems.extend(self.doors.obstacles.words());
         problems.extend(self.damage_told());
         problems.extend(self.life.problem().cloned());
         View {
@@ -178,7 +179,7 @@ impl Engine {
             settled: Arc::clone(&self.world.settled),
             live_runs: self.world.runs.values().cloned().collect(),
             projects: self.world.projects.clone(),
-            plan: self.current_plan(),
+            plan: self.plan_with_obstacles(),
             room: Arc::clone(&self.room),
             breakers: self.world.breakers.values().cloned().collect(),
             settings: Arc::clone(&self.settings),
@@ -190,6 +191,12 @@ impl Engine {
             leaving: self.life.departure().cloned(),
             last_seq: self.world.last_seq(),
         }
+    }
+
+    /// The plan, with what keeps tasks from going on at this moment.
+    fn plan_with_obstacles(&self) -> Arc<Plan> {
+        let (plan, obstacles) = (self.current_plan(), self.obstacles());
+        if obstacles.is_empty() { plan } else { Arc::new(Plan::clone(&plan).with_obstacles(obstacles)) }
     }
 
     /// Of a journal that was rebuilt, as long as a task asks because of it.

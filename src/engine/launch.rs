@@ -7,7 +7,7 @@ use super::session::{Opening, not_started, prepared, prepared_file, workplace};
 use super::settings::{Settings, directory_of};
 use super::terms::Terms;
 use super::told::{parts_of, said_before, tried_before};
-use super::{agent_env, hidden, hindrance, material};
+use super::{agent_env, hidden, material};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
@@ -18,6 +18,7 @@ use crate::config::resolved::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
+use crate::domain::external::{External, ExternalFailure, How, StepProblem};
 use crate::domain::ids::RunId;
 use crate::domain::message::Message;
 use crate::domain::names::{self, BranchName};
@@ -58,9 +59,17 @@ pub fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> LaunchProble
     }
 }
 
+/// What a failed call amounts to: something that passes, or something to mend for a person.
+pub fn failed(error: impl External, hint: Option<String>) -> LaunchProblem {
+    match StepProblem::from(error) {
+        StepProblem::External(failure) => LaunchProblem::External(failure),
+        StepProblem::Ask(question) => ask(&question, hint),
+    }
+}
+
 fn git_problem(error: GitError) -> LaunchProblem {
     let hint = error.hint();
-    ask(&error, hint)
+    failed(error, hint)
 }
 
 /// What one launch is made for.
@@ -99,7 +108,7 @@ pub async fn start_work(
     if !dir.is_dir() {
         return Err(LaunchProblem::MissingDir(dir));
     }
-    let config = settings.for_task(task, projects);
+    let config = settings.present_for_task(task, projects);
     let order = Order {
         doors,
         task,
@@ -156,12 +165,12 @@ impl Order<'_> {
         };
         let (worktree, branch) = self.worktree(&repo, &base).await?;
         let guard = guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?;
-        let place = workplace(&worktree, &branch, &base);
+        let place = workplace(&worktree, &branch, &base, self.config);
         let session = self.session();
         let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };
         let bytes = serde_json::to_vec(&started).map_err(|e| ask(&e, None))?;
         point!("prepared.before");
-        fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| ask(&e, None))?;
+        fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| failed(e, None))?;
         point!("prepared.after");
         let (agent, command) = self.agent()?;
         let hidden = hidden::hide(&repo, &worktree.checkout, &self.run_dir, agent).await?;
@@ -176,7 +185,7 @@ impl Order<'_> {
         let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
         let (worktree, branch) = self.worktree(&repo, &base).await?;
-        Ok(Started { session_id: None, place: Some(workplace(&worktree, &branch, &base)) })
+        Ok(Started { session_id: None, place: Some(workplace(&worktree, &branch, &base, self.config)) })
     }
 
     async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
@@ -184,7 +193,13 @@ impl Order<'_> {
             Some(place) => Some(place.base_branch.as_str()),
             None => self.config.workflow.base_branch.as_deref(),
         };
-        repo.default_branch(configured).await.map_err(git_problem)
+        match repo.default_branch(configured).await {
+            // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
+            Err(error @ GitError::BaseBranchMissing { .. }) if self.task.place.is_some() => {
+                Err(LaunchProblem::External(ExternalFailure::new(How::Vanished, error)))
+            }
+            found => found.map_err(git_problem),
+        }
     }
 
     async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, BranchName), LaunchProblem> {
@@ -200,11 +215,14 @@ impl Order<'_> {
         if let Some(parent) = path.parent() {
             fs::create_dir_private(self.doors.home.worktrees())
                 .and_then(|()| fs::create_dir_private(parent))
-                .map_err(|e| ask(&e, None))?;
+                .map_err(|e| failed(e, None))?;
         }
         let request = WorktreeRequest { path: &path, branch: &branch, base, fetch: self.task.place.is_none() };
         point!("worktree.before");
-        let worktree = repo.ensure_worktree(&request).await.map_err(|error| ask(&error, error.hint()))?;
+        let worktree = repo.ensure_worktree(&request).await.map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })?;
         point!("worktree.after");
         for note in &worktree.notes {
             tracing::info!(task = %self.task.id, note, "about the worktree");
@@ -288,7 +306,7 @@ impl Order<'_> {
         forget_traces(&worktree.checkout.git_dir);
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         point!("guard.before");
-        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
+        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| failed(e, None))?;
         point!("guard.after");
         let terms = Terms::of(self.config, agent, self.task);
         prepare_run(self.doors, self.run, agent, &request, terms, &prompt, handed(&self.said))
@@ -412,19 +430,19 @@ pub fn prepare_run(
         messages,
         wake_socket: Some(doors.wake_socket.clone()),
     };
-    RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| ask(&e, None))
+    RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| failed(e, None))
 }
 
 /// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
 ///
 /// # Errors
 /// The system does not let it be looked at now. That says nothing of the run, whose agent may well be at work.
-pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, String> {
+pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
     let dir = doors.run_dir(run);
     let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
-    let failed = |error: String| {
-        if hindrance::passes(&error) {
-            return Err(error);
+    let failed = |failure: Option<ExternalFailure>, error: String| {
+        if let Some(failure) = failure.filter(ExternalFailure::passes) {
+            return Err(failure);
         }
         tracing::error!(%run, error, "how a run ended cannot be told");
         over(gone(doors, run, &error), Some(error))
@@ -442,9 +460,9 @@ pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<O
                 let who = started.map_or_else(String::new, |started| format!(" (process {})", started.runner.pid));
                 over(report, Some(format!("its runner{who} is gone without a report")))
             }
-            Err(error) => failed(error.to_string()),
+            Err(error) => failed(error.external(), error.to_string()),
         },
-        Err(error) => failed(error.to_string()),
+        Err(error) => failed(error.external(), error.to_string()),
     }
 }
 

@@ -258,6 +258,7 @@ impl Engine {
             },
             () = self.wake.notified() => Input::Wake,
             () = self.files_changed.notified() => Input::Files,
+            () = self.doors.obstacles.changed() => Input::Due,
             () = timer => if self.instant() >= self.next_tick { Input::Tick } else { Input::Due },
         }
     }
@@ -330,7 +331,7 @@ impl Engine {
         let mut turn = Turn::default();
         turn.renew(&mut self.world);
         self.arrive(&mut turn, now);
-        self.note_hindrances(&mut turn, now);
+        self.note_obstacles(&mut turn, now);
         let mut leave = false;
         self.time_breakers(&mut turn, now);
         for input in inputs {

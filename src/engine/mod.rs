@@ -26,11 +26,11 @@ mod file_job;
 mod file_sync;
 #[cfg(test)]
 mod file_tests;
+mod frozen;
 mod gc;
 pub mod handle;
 mod health;
 mod hidden;
-mod hindrance;
 mod history;
 mod integrate;
 mod kept;
@@ -47,6 +47,7 @@ mod metrics;
 mod mode;
 mod model_book;
 mod new_branch;
+mod obstacle;
 mod odd_models;
 mod once;
 mod overhead;
@@ -70,6 +71,7 @@ mod serving;
 mod session;
 mod set_models;
 mod settings;
+mod settling;
 mod sidecar;
 mod signals;
 #[cfg(test)]
@@ -97,13 +99,13 @@ pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_o
 pub use doors::Doors;
 pub use expected::Expected;
 pub use gc::{Collected, Item, Outcome as Cleaned};
-pub use hindrance::Hindrances;
 pub use ledger::Ledger;
 pub use main_loop::Engine;
 pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
+pub use obstacle::Obstacles;
 pub use odd_models::odd_model_of;
 pub use overhead::overhead;
 pub use rebuild::{
@@ -111,6 +113,7 @@ pub use rebuild::{
     set_journal_aside, suspect,
 };
 pub use recurring::timer_of;
+pub use repositories::Discovering;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use set_models::ModelOrder;

@@ -27,6 +27,7 @@ use super::{batches, breakers, jobs, messages, recorded, sums, switches};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
+use crate::domain::external::{External, ExternalFailure, How};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
@@ -222,6 +223,23 @@ pub struct Loaded {
     pub last_task_id: u64,
     /// It is too large to be examined before anybody is served: that is still to be done, by [`whole`].
     pub unexamined: bool,
+}
+
+impl External for JournalError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Sqlite { source, .. } if sums::is_circumstance(source) => {
+                Some(ExternalFailure::new(How::Resources, self))
+            }
+            Self::Sqlite { .. }
+            | Self::Migration { .. }
+            | Self::Row { .. }
+            | Self::Unstorable { .. }
+            | Self::Damaged { .. }
+            | Self::Fenced { .. }
+            | Self::Stopped { .. } => None,
+        }
+    }
 }
 
 impl JournalError {

@@ -27,6 +27,7 @@ mod docs;
 mod doctor;
 mod engine_in_process;
 mod eval;
+mod external_faults;
 mod forged;
 mod gc;
 mod git;

@@ -72,13 +72,17 @@ pub enum HoldReason {
     Spent,
     /// The settings do not read, and never did since the start.
     Config,
+    /// Another process holds a lock that orch needs.
+    Locked,
+    /// A program or a file that orch needs does not answer now.
+    System,
     /// The person has not approved the checks of its project's `.orch.yml`.
     NotApproved,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -111,6 +115,8 @@ impl HoldReason {
         Self::BatchBudget,
         Self::Spent,
         Self::Config,
+        Self::Locked,
+        Self::System,
         Self::NotApproved,
     ];
 }

@@ -48,6 +48,8 @@ pub struct Room {
     pub unapproved_projects: BTreeMap<PathBuf, String>,
     /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
     pub unserved: BTreeMap<TaskId, Cooldown>,
+    /// Tasks whose present step an external call keeps from going on.
+    pub obstacles: BTreeMap<TaskId, Hold>,
 }
 
 impl Room {
@@ -67,6 +69,7 @@ impl Room {
             unread_projects: BTreeMap::new(),
             unapproved_projects: BTreeMap::new(),
             unserved: BTreeMap::new(),
+            obstacles: BTreeMap::new(),
         }
     }
 

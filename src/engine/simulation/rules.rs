@@ -450,6 +450,8 @@ fn ends(
         | HoldReason::Agent
         | HoldReason::BaseDirty
         | HoldReason::NoDaemon
+        | HoldReason::Locked
+        | HoldReason::System
         | HoldReason::Stopping => false,
     };
     must(really, || format!("task {id} waits for {:?}, which nothing ends", hold.reason))
