@@ -38,10 +38,16 @@ pub struct CostRow {
     pub computed: u64,
     /// For how many tasks.
     pub tasks: u64,
-    /// How many merged changes its runs were the last for.
+    /// How many merged changes its runs have written.
     pub merged: u64,
-    /// What a merged change cost; `null` where nothing is merged, or no price is known.
+    /// What a merged change cost, its overhead included; `null` where nothing is merged, or no price is known.
     pub per_merged_usd: Option<Usd>,
+    /// The part of that which is overhead: reviews, routing, earlier attempts by whomever, and what came to nothing.
+    #[serde(default)]
+    pub overhead_per_merged_usd: Option<Usd>,
+    /// How many of the runs behind these two figures told no price.
+    #[serde(default)]
+    pub per_merged_unpriced: u64,
 }
 
 impl CostRow {
@@ -55,6 +61,8 @@ impl CostRow {
             tasks: group.tasks,
             merged: group.merged,
             per_merged_usd: group.per_merged(),
+            overhead_per_merged_usd: group.overhead_per_merged(),
+            per_merged_unpriced: group.credited.unpriced,
             key: group.key,
             title: group.title,
         }

@@ -261,12 +261,24 @@ pub struct Failure {
     pub detail: String,
     /// When the provider said it will serve again.
     pub retry_at: Option<Timestamp>,
+    /// Of a conflict with the base: how it stands to the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Box<ConflictRound>>,
+}
+
+/// A conflict with the base, compared with the last conflict of the same task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictRound {
+    /// The commit of the base with which the conflict is.
+    pub base: String,
+    /// The branch contains the commit of the base with which the last conflict was: that one is resolved.
+    pub resolved_last: bool,
 }
 
 impl Failure {
     /// A failure without a known time of recovery.
     pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
-        Self { class, detail: detail.into(), retry_at: None }
+        Self { class, detail: detail.into(), retry_at: None, round: None }
     }
 }
 

@@ -256,6 +256,9 @@ impl<'a> Planner<'a> {
                 if let Some(problem) = self.snapshot.room.unread_projects.get(dir) {
                     return Some(Hold::new(HoldReason::Config, problem.clone()));
                 }
+                if let Some(problem) = self.snapshot.room.unapproved_projects.get(dir) {
+                    return Some(Hold::new(HoldReason::NotApproved, problem.clone()));
+                }
             }
         }
         if let Some(by) = task.is_kept_from(self.snapshot.identity) {

@@ -44,6 +44,7 @@ impl Engine {
             prices: BTreeMap::new(),
             unread: self.settings.unread.clone(),
             unread_projects: self.settings.unread_projects.clone(),
+            unapproved_projects: self.settings.unapproved_projects(),
             unserved: BTreeMap::new(),
         }
     }

@@ -205,7 +205,7 @@ impl Reader {
     fn failure(&self, text: &str) -> Failure {
         let code = self.record.code(text).unwrap_or(&Value::Null);
         let class = of_both(code, text).unwrap_or(FailureClass::Crashed);
-        Failure { class, detail: detail(text), retry_at: self.record.retry_at(class, text) }
+        Failure { retry_at: self.record.retry_at(class, text), ..Failure::new(class, detail(text)) }
     }
 
     fn unfinished(&self, exit: Exit, stderr: &str) -> Failure {

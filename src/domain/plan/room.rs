@@ -44,6 +44,8 @@ pub struct Room {
     pub unread: Option<String>,
     /// The same by directory, of projects of whose own settings nothing is known.
     pub unread_projects: BTreeMap<PathBuf, String>,
+    /// Projects whose own checks the person has not approved, by directory: what is to be done.
+    pub unapproved_projects: BTreeMap<PathBuf, String>,
     /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
     pub unserved: BTreeMap<TaskId, Cooldown>,
 }
@@ -63,6 +65,7 @@ impl Room {
             prices: BTreeMap::new(),
             unread: None,
             unread_projects: BTreeMap::new(),
+            unapproved_projects: BTreeMap::new(),
             unserved: BTreeMap::new(),
         }
     }
