@@ -25,6 +25,7 @@ use crate::adapters::fs::{self, FsError};
 use crate::adapters::process::{resident_memory, which};
 use crate::adapters::tmux::Tmux;
 use crate::api::client::{Client, Transport};
+use crate::config::environment::overrides;
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{self, Damage, Doors, Farewell, Mode, RebuildError, RestoreError, Signals, Sources};
@@ -296,6 +297,7 @@ impl Setup {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             mode: mode.as_str().to_owned(),
+            overrides: overrides(&self.environment, &self.flags),
             started: SystemClock.now(),
             listening: Arc::clone(&listening),
             memory: resident_memory,

@@ -11,6 +11,7 @@ use crate::adapters::git::Git;
 use crate::adapters::process::{file_limit, raise_file_limit};
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::status::StatusView;
+use crate::config::environment::overrides;
 use crate::config::home::Home;
 use crate::daemon::{Running, Setup};
 use crate::engine::Mode;
@@ -94,6 +95,21 @@ impl Context {
         })
     }
 
+    /// What this command's environment and command line say of the settings and an engine of another process was not
+    /// started with: its runs are begun without that. `None`: nothing.
+    pub fn without_effect(&self, engine: &Engine) -> Option<String> {
+        let Engine::Daemon(_, status) = engine else { return None };
+        let own = overrides(&self.environment, &self.flags);
+        let lost: Vec<&str> = own
+            .iter()
+            .filter(|(key, mark)| status.overrides.get(*key) != Some(*mark))
+            .map(|(key, _)| key.as_str())
+            .collect();
+        let (pid, keys) = (status.pid, lost.join(", "));
+        (!lost.is_empty())
+            .then(|| format!("the daemon (pid {pid}) has its own settings: {keys} of this command has no effect there"))
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -104,8 +120,8 @@ impl Context {
         // What only matters when this process is the engine, and then only what somebody must act on.
         telemetry::start(Sink::Stderr, Some(self.variable("ORCH_LOG").unwrap_or("error")));
         let engine = Engine::find(&setup, Mode::Command).await?;
-        if matches!(engine, Engine::Daemon(..)) && !self.flags.is_empty() {
-            self.ui.warning("a daemon runs with its own settings; --set changes nothing there");
+        if let Some(told) = self.without_effect(&engine) {
+            self.ui.warning(&told);
         }
         Ok(Link { engine, setup, ui: self.ui, asked: false })
     }
