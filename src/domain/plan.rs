@@ -471,9 +471,10 @@ impl<'a> Planner<'a> {
         runnable.sort_unstable_by_key(|(not_asked, urgency, id, _)| (*not_asked, *urgency, *id));
         self.batches.arrange(&mut runnable);
         for (.., id, task) in runnable {
-            let lacking = self.tally.lacking(task).or_else(|| self.batches.lacking(task));
-            let lacking = lacking.map(|reason| Hold::new(reason, String::new()));
-            match lacking.or_else(|| self.tally.short(task)) {
+            // Money comes first: a slot alone would not help.
+            let short = self.tally.short(task);
+            let lacking = || self.tally.lacking(task).or_else(|| self.batches.lacking(task));
+            match short.or_else(|| lacking().map(|reason| Hold::new(reason, String::new()))) {
                 None => self.launch(id, task),
                 // It holds up nobody behind it: another agent or project may have room.
                 Some(hold) => self.hold(id, hold),

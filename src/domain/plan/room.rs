@@ -204,11 +204,12 @@ impl<'a> Tally<'a> {
     }
 
     /// The limit that has no room for one more run beside those under way and those that this plan begins.
-    pub(super) fn short(&self, task: &'a Task) -> Option<Hold> {
+    pub(super) fn short(&mut self, task: &'a Task) -> Option<Hold> {
         if task.run_now || self.room.purse.is_unlimited() {
             return None;
         }
-        let stop = self.room.purse.no_room(&self.wanted(task), &self.drawn)?;
+        let wanted = self.wanted(task);
+        let stop = self.room.purse.no_room(&wanted, &mut self.drawn)?;
         Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
     }
 
