@@ -74,7 +74,7 @@ fn a_socket_that_was_removed_is_made_again_and_every_command_reaches_the_daemon(
 
 #[test]
 fn a_daemon_whose_socket_cannot_be_made_again_is_found_by_its_lock_and_ended() {
-    let (mut sealed, _repo) = stage("");
+    let (mut sealed, _repo) = stage("router: {mode: round_robin, agents: [worker]}\n");
     sealed.serve();
     let pid = sealed.daemon().pid().as_raw_nonzero().to_string();
     let socket = sealed.orch_home().join(".orch/orch.sock");
