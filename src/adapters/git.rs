@@ -10,6 +10,7 @@
 mod base;
 mod call;
 mod changes;
+mod command;
 mod difference;
 mod durable;
 mod error;
@@ -29,11 +30,13 @@ mod sides;
 mod stale;
 mod stand;
 mod status;
+mod trace;
 mod worktrees;
 
 pub use base::Base;
 pub use call::Checkout;
-pub use changes::{Change, ChangeKind, MoveProgress, RefMove, Weight};
+pub use changes::{Change, Danger, MoveProgress, RefChange, RefMove};
+pub use command::GitCommand;
 pub use difference::Difference;
 pub use error::{GitError, OLDEST_GIT};
 pub use evidence::{Evidence, FileChange, Patch};
@@ -43,6 +46,7 @@ pub use leftovers::{Author, Leftovers, LeftoversError};
 pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Merged};
 pub use repo::{Head, Repo};
 pub use revert::RevertRequest;
+pub use trace::{forget_traces, trace_file, trace_variables};
 
 pub(in crate::adapters) use call::{CHECKOUT, Call, mark};
 pub(in crate::adapters) use stale::clear_branch_lock;

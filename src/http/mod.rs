@@ -19,6 +19,7 @@ mod keeper;
 mod listening;
 mod messages;
 mod metrics;
+mod once;
 mod openapi;
 mod output;
 mod patterns;

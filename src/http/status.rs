@@ -154,9 +154,9 @@ async fn running(state: &ApiState, view: &View, shown: &Shown) -> Vec<RunningVie
 
 fn questions(view: &View, shown: &Shown) -> Vec<QuestionView> {
     let asked = view.tasks.values().filter(|task| shown.has(task.id)).filter_map(|task| {
-        let (question, choices) = task.question()?;
+        let ((question, choices), kind) = (task.question()?, task.question_kind()?);
         let (id, title) = (task.id, task.spec.title.clone());
-        Some(QuestionView { id, title, question: question.to_owned(), choices: choices.to_vec() })
+        Some(QuestionView { id, title, kind, question: question.to_owned(), choices: choices.to_vec() })
     });
     asked.take(MOST).collect()
 }

@@ -10,6 +10,7 @@ mod availability;
 mod bad_endings;
 mod bad_input;
 mod batches;
+mod beside_a_person;
 mod bridge;
 mod budget;
 mod chains;

@@ -123,6 +123,7 @@ impl Writer {
                 | Write::Spend(_)
                 | Write::Recorded(_)
                 | Write::Kept(_)
+                | Write::Answered(..)
                 | Write::Parcel(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
