@@ -314,8 +314,10 @@ fn a_missing_git_identity_is_found_by_doctor_and_by_init() {
     repo.git(["config", "user.useConfigOnly", "true"]);
     let init = sealed.orch_in(repo.dir(), ["init"]).ok();
     assert!(init.stderr.contains("git does not know who commits") && init.stderr.contains("user.email"), "{init}");
-    let missing = sealed.orch_in(repo.dir(), ["doctor"]).code_is(1);
-    assert!(missing.stdout.contains("not ready: author"), "{missing}");
+    for dir in [repo.dir(), sealed.base()] {
+        let missing = sealed.orch_in(dir, ["doctor"]).code_is(1);
+        assert!(missing.stdout.contains("not ready: author"), "{missing}");
+    }
     sealed.finish();
 }
 
