@@ -279,7 +279,7 @@ impl Setup {
             journal::examine_beside(&self.home, &signals, &journal);
         }
         let [_, wake_socket] = self.sockets();
-        let state = State::of(Arc::clone(&lock), self.home.lock(), self.home.journal());
+        let state = State::of(&lock, self.home.lock(), self.home.journal());
         let (sockets, face) = Sockets::open(self, state, &signals)?;
         let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         // One command reads the files once; who stays hears of changes.

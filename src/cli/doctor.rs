@@ -4,8 +4,6 @@
 mod probes;
 mod verdict;
 
-pub(super) use probes::WHO;
-
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;

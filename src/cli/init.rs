@@ -6,7 +6,6 @@ mod found;
 
 use super::config::set::{LOCK, write};
 use super::context::{Context, resolve};
-use super::doctor::WHO;
 use super::error::CliError;
 use super::exit::Exit;
 use super::{repository, settings};
@@ -17,7 +16,7 @@ use crate::api::types::NewProject;
 use crate::config::FileKind;
 use crate::config::layers::{Layer, Loaded, load};
 use crate::daemon::Setup;
-use crate::engine::{content_id, installed, login_of, overhead};
+use crate::engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
 use found::{Agent, Found};
 use std::path::Path;
 
@@ -75,7 +74,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     if let Err(error) = repo.author().await {
         context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));
-        context.ui.note(WHO);
+        context.ui.note(WHO_COMMITS);
     }
     if context.ui.is_json() {
         context.ui.json(&found)?;

@@ -94,7 +94,7 @@ pub use backup::{
     BackupError, BackupWish, Manifest, Missing, RestoreError, RestoreWish, Restored, backup, interrupted_restore,
     restore,
 };
-pub use checkup::{Finding, Patient, Verdict, Wish as MendWish, check_up};
+pub use checkup::{Finding, Patient, Verdict, WHO_COMMITS, Wish as MendWish, check_up};
 pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
 pub use doors::Doors;
 pub use expected::Expected;

@@ -338,19 +338,6 @@ impl Journal {
         }
     }
 
-    /// Writes everything that is stored to `target`, where no file is, also when the journal's own files were removed: the
-    /// writer still has them open.
-    ///
-    /// # Errors
-    /// The copy cannot be written.
-    pub async fn save_to(&self, target: &Path) -> Result<(), JournalError> {
-        let (done, saved) = oneshot::channel();
-        let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
-        let job = writer::Job::Save { target: target.to_owned(), done };
-        self.jobs.send(job).await.map_err(|_| stopped())?;
-        saved.await.map_err(|_| stopped())?
-    }
-
     /// All runs of a task, in the order they were begun. Blocking.
     pub fn runs_of(&self, task: TaskId) -> Result<Vec<Run>, JournalError> {
         self.rows("run", "SELECT data FROM runs WHERE task_id = ?1 ORDER BY ordinal", params![task.0])
