@@ -33,6 +33,9 @@ pub struct CostRow {
     pub runs: u64,
     /// How many of them told no price: the sum is too low by what they cost.
     pub unpriced: u64,
+    /// For how many of them the cost is computed from tokens and the catalog's prices: their agents reported none.
+    #[serde(default)]
+    pub computed: u64,
     /// For how many tasks.
     pub tasks: u64,
     /// How many merged changes its runs have written.
@@ -54,6 +57,7 @@ impl CostRow {
             cost_usd: group.spend.sum(),
             runs: group.spend.runs,
             unpriced: group.spend.unpriced,
+            computed: group.computed,
             tasks: group.tasks,
             merged: group.merged,
             per_merged_usd: group.per_merged(),

@@ -125,8 +125,11 @@ pub struct RunView {
     pub ended_at: Option<Timestamp>,
     /// How; `null` while it runs.
     pub outcome: Option<OutcomeView>,
-    /// What it cost, as the CLI says.
+    /// What it cost; `null`: not known.
     pub cost_usd: Option<Usd>,
+    /// `cost_usd` is computed from tokens and the catalog's prices: the CLI reported none.
+    #[serde(default)]
+    pub cost_computed: bool,
     /// Tokens.
     pub tokens: Tokens,
     /// Its readable output.
@@ -446,6 +449,7 @@ impl RunView {
             ended_at: run.ended_at,
             outcome: run.outcome.as_ref().map(OutcomeView::of),
             cost_usd: run.cost,
+            cost_computed: run.cost_computed,
             tokens: Tokens { input: run.usage.input, output: run.usage.output, cached: run.usage.cached },
             transcript,
         }

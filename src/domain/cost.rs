@@ -34,8 +34,10 @@ pub struct Charge {
     pub model: Option<String>,
     /// When the run ended.
     pub ended_at: Timestamp,
-    /// What it cost, as the CLI says; `None`: not known.
+    /// What it cost; `None`: not known.
     pub cost: Option<Usd>,
+    /// The cost is computed from tokens and the catalog's prices.
+    pub computed: bool,
 }
 
 /// What charges are added up by.
@@ -80,6 +82,8 @@ pub struct Group {
     pub title: Option<String>,
     /// What was spent.
     pub spend: Spend,
+    /// For how many of its runs the cost is computed from tokens and the catalog's prices.
+    pub computed: u64,
     /// For how many tasks.
     pub tasks: u64,
     /// How many merged changes its runs have written.
@@ -126,6 +130,7 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
         group.key.clone_from(key);
         group.title = (by == By::Task).then(|| charge.title.clone());
         group.spend.add(charge.cost);
+        group.computed += u64::from(charge.computed);
         tasks.insert(charge.task);
     }
     let written = last_work(charges);
@@ -159,7 +164,8 @@ pub fn total(charges: &[Charge]) -> Group {
         writing.add(charge.cost);
     }
     let tasks: BTreeSet<TaskId> = charges.iter().map(|charge| charge.task).collect();
-    Group { key: None, title: None, spend, tasks: tasks.len() as u64, merged, credited: spend, writing }
+    let computed = charges.iter().filter(|charge| charge.computed).count() as u64;
+    Group { key: None, title: None, spend, computed, tasks: tasks.len() as u64, merged, credited: spend, writing }
 }
 
 impl Charge {
@@ -221,6 +227,7 @@ mod tests {
             model: None,
             ended_at: ended_at.parse().expect("a time"),
             cost: micros.map(Usd::from_micros),
+            computed: micros.is_some_and(|micros| micros % 2 == 1),
         }
     }
 
@@ -329,6 +336,7 @@ mod tests {
                     prop_assert_eq!(sum(|group| group.merged), all.merged);
                     prop_assert_eq!(groups.iter().map(|group| group.credited.known).sum::<Usd>(), all.credited.known);
                     prop_assert_eq!(groups.iter().map(|group| group.writing.known).sum::<Usd>(), all.writing.known);
+                    prop_assert_eq!(sum(|group| group.computed), all.computed);
                     prop_assert!(sum(|group| group.tasks) >= all.tasks);
                 }
             }

@@ -49,6 +49,7 @@ pub mod pattern;
 pub mod pause;
 pub mod plan;
 pub mod policy;
+pub mod price;
 pub mod prompt;
 pub mod question;
 pub mod quiet;

@@ -298,8 +298,11 @@ pub struct Ending {
     /// `usage` counts the conversation from its beginning: what its earlier runs used is to be subtracted.
     #[serde(default)]
     pub usage_is_thread_total: bool,
-    /// What the CLI says it cost.
+    /// What it cost: by the CLI's word, else by its tokens and the catalog's prices.
     pub cost: Option<Usd>,
+    /// `cost` is computed from tokens and prices; the CLI reported none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_computed: bool,
     /// Tool calls that were refused by permission rules, one line each.
     pub denials: Vec<String>,
     /// Set when the CLI itself failed. `None`: its turn ended well, whatever the work is worth.

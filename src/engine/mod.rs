@@ -20,6 +20,7 @@ mod difference;
 mod doors;
 mod edit;
 mod error;
+mod estimates;
 mod expected;
 mod file_job;
 mod file_sync;

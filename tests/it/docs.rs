@@ -272,6 +272,7 @@ fn every_field_of_the_account_is_documented() {
         cost_usd: None,
         runs: 0,
         unpriced: 0,
+        computed: 0,
         tasks: 0,
         merged: 0,
         per_merged_usd: None,

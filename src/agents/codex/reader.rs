@@ -56,6 +56,10 @@ impl EventReader for Reader {
         self.waiting.clone().filter(|_| self.network_waits >= PATIENCE)
     }
 
+    fn waits_for(&self) -> Option<&Failure> {
+        self.waiting.as_ref()
+    }
+
     fn turn_ended(&self) -> bool {
         self.turn.is_some()
     }
@@ -85,6 +89,7 @@ impl EventReader for Reader {
             usage: own.or(self.total).unwrap_or_default(),
             usage_is_thread_total: own.is_none() && self.total.is_some(),
             cost: None,
+            cost_computed: false,
             denials: Vec::new(),
             failure,
         }

@@ -1,6 +1,7 @@
 //! What the errors of OpenCode mean: by its name for the error, then the HTTP status, then the text.
 
-use crate::agents::errors::{by_status, by_text, wait_in};
+use crate::agents::errors::{by_status, by_text};
+use crate::agents::reset::wait_in;
 use crate::agents::text::{detail, object, str_at, string_at, u64_at};
 use crate::domain::outcome::{Failure, FailureClass};
 use jiff::{SignedDuration, Timestamp};

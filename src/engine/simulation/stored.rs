@@ -165,6 +165,7 @@ impl Archive for Stored {
                 model: run.model.clone(),
                 ended_at: ended(run)?,
                 cost: run.cost,
+                computed: run.cost_computed,
             })
         };
         Ok(tables.runs.values().filter_map(charge).collect())
