@@ -7,6 +7,7 @@
 //!
 //! Never here: a push, a forced update of a branch, a decision about a task.
 
+mod around;
 mod base;
 mod call;
 mod changes;
@@ -31,6 +32,7 @@ mod stand;
 mod status;
 mod worktrees;
 
+pub use around::{is_top, main_checkout_around};
 pub use base::Base;
 pub use call::Checkout;
 pub use changes::{Change, ChangeKind, MoveProgress, RefMove, Weight};

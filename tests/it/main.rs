@@ -38,6 +38,7 @@ mod logs;
 mod main_job;
 mod models;
 mod models_of_tasks;
+mod newcomer;
 mod notices;
 mod pages;
 mod pieces;
