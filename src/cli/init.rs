@@ -6,6 +6,7 @@ mod found;
 
 use super::config::set::{LOCK, write};
 use super::context::{Context, resolve};
+use super::doctor::WHO;
 use super::error::CliError;
 use super::exit::Exit;
 use super::{repository, settings};
@@ -83,6 +84,10 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
         checks: loaded.config.workflow.checks.clone(),
         suggested_checks: suggested,
     };
+    if let Err(error) = repo.author().await {
+        context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));
+        context.ui.note(WHO);
+    }
     link.close().await?;
     Ok(found)
 }

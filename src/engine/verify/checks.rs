@@ -12,6 +12,7 @@ use crate::domain::ids::RunId;
 use crate::domain::names::short_hash;
 use crate::engine::agent_env;
 use crate::engine::doors::Doors;
+use crate::runner::contained;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -188,8 +189,8 @@ async fn run_check(doors: &Doors, command: &str, run: &RunId, dir: &Path, limit:
         .time_limit(limit)
         .output_limit(CHECK_OUTPUT, Excess::KeepTail);
     let begun = instant();
-    let result = run_async(&call).await;
-    // What a check starts and leaves behind ends with it.
+    let result = run_async(&contained(call, &doors.program())).await;
+    // The container has ended what the check left behind; here is what is left where the container itself was killed.
     let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
     if let Err(error) = swept {
         tracing::warn!(%run, %error, "the processes of a check could not be looked for");
