@@ -24,9 +24,8 @@ fn split(text: &str) -> Option<(&str, Map<String, Value>)> {
     if !inner.ends_with('}') {
         return None;
     }
-    let starts = inner.match_indices('{').map(|(at, _)| at).take(TRIED);
-    let found =
-        starts.filter_map(|at| Some((at, serde_json::from_str::<Map<String, Value>>(&inner[at..]).ok()?))).next();
+    let mut starts = inner.match_indices('{').map(|(at, _)| at).take(TRIED);
+    let found = starts.find_map(|at| Some((at, serde_json::from_str::<Map<String, Value>>(&inner[at..]).ok()?)));
     let (at, object) = found.filter(|(_, object)| is_answer(object))?;
     let before = inner[..at].trim_end();
     let before = if is_fenced { before.trim_end_matches("```json").trim_end_matches("```") } else { before };
