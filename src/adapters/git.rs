@@ -7,6 +7,7 @@
 //!
 //! Never here: a push, a forced update of a branch, a decision about a task.
 
+mod around;
 mod base;
 mod call;
 mod changes;
@@ -34,6 +35,7 @@ mod status;
 mod trace;
 mod worktrees;
 
+pub use around::{is_top, main_checkout_around};
 pub use base::Base;
 pub use call::Checkout;
 pub use changes::{Change, Danger, MoveProgress, RefChange, RefMove};

@@ -164,6 +164,22 @@ impl Tmux {
         argv
     }
 
+    /// Puts a line at the foot of a session, in the place of tmux's own.
+    pub async fn label(&self, name: &str, text: &str) -> Result<(), TmuxError> {
+        let target = format!("={name}:");
+        // The line is a format, in which `#` begins what tmux fills in.
+        let text = format!(" {} ", text.replace('#', "##"));
+        for (option, value) in [
+            ("status-left-length", "300"),
+            ("status-left", text.as_str()),
+            ("status-right", ""),
+            ("window-status-current-format", ""),
+        ] {
+            self.call("set-option", &["-t", &target, option, value].map(OsStr::new)).await?;
+        }
+        Ok(())
+    }
+
     /// Its socket.
     pub fn socket(&self) -> &Path {
         &self.socket

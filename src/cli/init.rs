@@ -21,7 +21,7 @@ use found::{Agent, Found};
 use std::path::Path;
 
 /// Arguments of `orch init`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Name of the project; without it, the name of its directory
     #[arg(long)]
@@ -37,8 +37,20 @@ pub struct Args {
     yes: bool,
 }
 
-/// Registers the repository.
+/// Registers the repository, and tells what was found.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let found = register(args, context).await?;
+    if context.ui.is_json() {
+        context.ui.json(&found)?;
+    } else {
+        context.ui.data(&found.told(context.ui.paint()))?;
+        context.ui.note(&found.next());
+    }
+    Ok(Exit::Done)
+}
+
+/// Registers the repository around the context's directory.
+pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> {
     let setup = context.setup()?;
     let git = repository::git(context, &setup.home).await?;
     let tmux = setup.tmux().check().await?;
@@ -76,14 +88,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));
         context.ui.note(WHO_COMMITS);
     }
-    if context.ui.is_json() {
-        context.ui.json(&found)?;
-    } else {
-        context.ui.data(&found.told(context.ui.paint()))?;
-        context.ui.note(&found.next());
-    }
     link.close().await?;
-    Ok(Exit::Done)
+    Ok(found)
 }
 
 /// Writes the project's file where there is none. Returns whether it did.

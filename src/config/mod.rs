@@ -22,6 +22,7 @@ pub mod raw_budget;
 pub mod raw_channels;
 pub mod raw_models;
 pub mod raw_router;
+mod renamed;
 mod render;
 pub mod resolved;
 pub mod resolved_agent;

@@ -73,6 +73,7 @@ pub mod skills;
 pub mod strategy;
 pub mod styled;
 pub mod task;
+pub mod task_key;
 pub mod task_type;
 pub mod time;
 pub mod timeline;

@@ -70,6 +70,8 @@ pub struct Snapshot<'a> {
     pub identity: &'a str,
     /// Tells whether a directory that a blocked task waits for is there again.
     pub dir_exists: &'a dyn Fn(&Path) -> bool,
+    /// Tells whether a directory that is there belongs to a registered project.
+    pub is_registered: &'a dyn Fn(&Path) -> bool,
 }
 
 impl Snapshot<'_> {
@@ -183,6 +185,11 @@ pub fn directory<'a>(task: &'a Task, projects: &'a [PathBuf]) -> Result<&'a Path
     }
 }
 
+/// What is said of a directory in which nobody has typed `orch init`.
+pub fn not_registered(dir: &Path) -> String {
+    format!("{} is not registered with orch: nothing runs or merges there before `orch init`", dir.display())
+}
+
 /// Counts against `engine.max_parallel`.
 fn takes_slot(task: &Task) -> bool {
     match &task.state {
@@ -290,6 +297,9 @@ impl<'a> Planner<'a> {
             Ok(dir) => {
                 if let Some(problem) = self.snapshot.room.unread_projects.get(dir) {
                     return Some(Hold::new(HoldReason::Config, problem.clone()));
+                }
+                if !(self.snapshot.is_registered)(dir) {
+                    return Some(Hold::new(HoldReason::NoProject, not_registered(dir)));
                 }
                 if let Some(problem) = self.snapshot.room.unapproved_projects.get(dir) {
                     return Some(Hold::new(HoldReason::NotApproved, problem.clone()));
@@ -453,6 +463,8 @@ impl<'a> Planner<'a> {
                 let tasks: Vec<TaskId> = tasks.iter().filter(|id| self.is_open(**id)).copied().collect();
                 (!tasks.is_empty()).then_some(BlockedOn::Children { tasks })
             }
+            // A task that names no directory may belong to another project by now.
+            BlockedOn::MissingDir { dir } if directory(task, self.snapshot.projects) != Ok(dir) => None,
             BlockedOn::MissingDir { dir } => (!(self.snapshot.dir_exists)(dir)).then(|| on.clone()),
         };
         match now_on {

@@ -374,6 +374,9 @@ pub struct Task {
     /// What stands there of the person's part, where a command has changed it since somebody last saved the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filed: Option<Box<Filed>>,
+    /// Keys of its entry in `tasks.yml` that mean nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// Its parts, as far as its runs have to do with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Box<Parts>>,
@@ -420,6 +423,7 @@ impl Task {
             past_pause: false,
             file,
             filed: None,
+            ignored: Vec::new(),
             parts: None,
             claim: None,
             created_at: now,

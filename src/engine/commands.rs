@@ -10,7 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
-use crate::domain::plan::Plan;
+use crate::domain::plan::{Plan, not_registered};
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
@@ -58,12 +58,12 @@ impl Engine {
             }
             Command::Record { recorded, reply } => self.record_sample(turn, *recorded, reply, now),
             Command::Register { project, reply } => {
-                let text = format!("project {} at {}", project.name, project.dir.display());
-                turn.put_project(&mut self.world, project);
-                // What was just approved counts from the next word on.
-                self.reload(turn, now);
-                turn.note(&mut self.world, now, None, None, "project_registered", text);
+                self.register(turn, project, now);
                 answer(turn, reply, Ok(()));
+            }
+            Command::Unregister { name, reply } => {
+                let removed = self.unregister(turn, &name, now);
+                answer(turn, reply, removed);
             }
             Command::Reload { reply } => {
                 self.reload(turn, now);
@@ -142,6 +142,7 @@ impl Engine {
             Command::Announce { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Record { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Unregister { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Spend { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Claim { reply, .. } => drop(reply.send(Err(refused()))),
@@ -208,6 +209,10 @@ impl Engine {
 
     fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
+        if let Some(dir) = spec.dir.as_deref().filter(|dir| !self.is_registered(dir)) {
+            let hint = format!("cd {} && orch init", dir.display());
+            return Err(EngineError::InTheWay { message: not_registered(dir), hint });
+        }
         let id = self.world.next_task_id();
         self.check_circle(id, &spec)?;
         let task = Task::new(id, spec, FileState::Pending, now);

@@ -7,6 +7,7 @@ use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Checkout, Repo};
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::event::LaunchProblem;
+use crate::domain::external::StepProblem;
 use crate::runner::RunDir;
 use std::path::PathBuf;
 
@@ -24,20 +25,22 @@ pub(super) async fn hide(
 ) -> Result<Vec<String>, LaunchProblem> {
     let names: &'static [&'static str] =
         if agent.trust_repository { &[] } else { agent.kind.dialect().unstoppable_settings() };
-    let refused = |why: String| {
-        let what = names.join(", ");
-        let hint = "mend that, choose another agent, or set agents.NAME.trust_repository: true".to_owned();
-        ask(&format!("the repository's {what} cannot be hidden from {}: {why}", agent.command), Some(hint))
+    let refused = |problem: StepProblem| match problem {
+        StepProblem::External(_) => LaunchProblem::from(problem),
+        StepProblem::Ask(why) => {
+            let what = names.join(", ");
+            let hint = "mend that, choose another agent, or set agents.NAME.trust_repository: true".to_owned();
+            ask(&format!("the repository's {what} cannot be hidden from {}: {why}", agent.command), Some(hint))
+        }
     };
     let hiding = async {
         // Without names as well: an agent that may see everything sees what was hidden from the one before.
-        let hidden = repo.hide(at, names).await.map_err(|error| error.to_string())?;
+        let hidden = repo.hide(at, names).await?;
         if !hidden.is_empty() {
-            let note = serde_json::to_vec(at).map_err(|error| error.to_string())?;
-            let written = fs::write_private(&note_of(run_dir), &note, Durability::Cached);
-            written.map_err(|error| error.to_string())?;
+            let note = serde_json::to_vec(at).map_err(|error| StepProblem::Ask(error.to_string()))?;
+            fs::write_private(&note_of(run_dir), &note, Durability::Cached)?;
         }
-        Ok::<_, String>(hidden)
+        Ok::<_, StepProblem>(hidden)
     };
     match hiding.await {
         Ok(hidden) => Ok(hidden),

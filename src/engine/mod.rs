@@ -58,6 +58,7 @@ mod rebuild;
 mod record;
 mod recovery;
 mod recurring;
+mod registered;
 mod reply;
 mod report;
 mod reports;

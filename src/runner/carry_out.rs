@@ -103,7 +103,7 @@ fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Wat
         tries += 1;
         match dir.write(&dir.outcome(), report, Durability::Synced).and_then(|()| dir.keep()) {
             Err(RunFileError::File(FsError::Io { source, .. }))
-                if (is_full(&source) || (is_passing(&source) && tries < TRIES)) && !signals.stop_asked() =>
+                if (is_full(&source) || (is_passing(&source) && tries < TRIES)) && signals.stop_asked().is_none() =>
             {
                 watch.wait(signals, LOOK_FOR_ROOM, None);
             }

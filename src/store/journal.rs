@@ -150,6 +150,8 @@ pub enum Write {
     Entry(Entry),
     /// Insert or replace.
     Project(Project),
+    /// Remove the project of this directory.
+    Unregister(PathBuf),
     /// Insert, replace or remove.
     Cooldown(String, Option<Cooldown>),
     /// Insert, replace or remove, by its name.

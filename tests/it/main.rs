@@ -42,6 +42,7 @@ mod logs;
 mod main_job;
 mod models;
 mod models_of_tasks;
+mod newcomer;
 mod notices;
 mod overrides;
 mod pages;

@@ -16,7 +16,7 @@ pub enum HoldReason {
     Children,
     /// The directory of its repository is not there.
     MissingDir,
-    /// It names no directory, and there is no project or more than one.
+    /// Its repository is not registered, or it names none, and there is no project or more than one.
     NoProject,
     /// The routing question is being answered.
     Routing,

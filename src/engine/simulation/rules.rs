@@ -79,6 +79,7 @@ impl Rules {
                     self.resumed += usize::from(entry.kind == "integration_due");
                 }
                 Write::Project(_)
+                | Write::Unregister(_)
                 | Write::Cooldown(..)
                 | Write::Breaker(..)
                 | Write::Message(_)

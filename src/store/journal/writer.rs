@@ -112,6 +112,7 @@ impl Writer {
                 Write::Entry(entry) => known.last_seq = known.last_seq.max(entry.seq),
                 Write::Run(_)
                 | Write::Project(_)
+                | Write::Unregister(_)
                 | Write::Cooldown(..)
                 | Write::Breaker(..)
                 | Write::Pause(..)
