@@ -203,7 +203,9 @@ impl Engine {
         self.check_spec(&spec)?;
         let id = self.world.next_task_id();
         self.check_circle(id, &spec)?;
-        let task = turn.put_task(&mut self.world, Task::new(id, spec, FileState::Pending, now));
+        let task = Task::new(id, spec, FileState::Pending, now);
+        self.check_model_of(&task, now)?;
+        let task = turn.put_task(&mut self.world, task);
         turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
         Ok(task)
     }
