@@ -10,7 +10,7 @@ use super::recurring::{self, Change as JobChange};
 use super::reply::ReplySlot;
 pub use super::report::Report;
 use super::settings::Settings;
-use super::{difference, gc, health, integrate, launch, material, overlap, question, taken, upkeep, verify};
+use super::{difference, gc, health, hidden, integrate, launch, material, overlap, question, taken, upkeep, verify};
 use crate::domain::delegation::Standing;
 use crate::domain::event::IntegrationProblem;
 use crate::domain::ids::{RunId, TaskId};
@@ -404,8 +404,28 @@ async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Op
     .await
 }
 
-/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
+/// Looks which runs ended and what their agents heard. What was hidden from those agents is back before anybody hears of it.
 async fn look(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    runs: Vec<RunId>,
+    listen: BTreeSet<TaskId>,
+    seen: Seen,
+) -> Report {
+    let looked = look_at(doors, settings, runs, listen, seen).await;
+    if let Report::Looked { ended, .. } = &looked {
+        for (run, _) in ended {
+            if let Err(error) = hidden::reveal(doors, &doors.run_dir(run)).await {
+                // Whoever judges the run tries it again.
+                tracing::warn!(%run, error, "files that were hidden from the agent are not back");
+            }
+        }
+    }
+    looked
+}
+
+/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
+async fn look_at(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     runs: Vec<RunId>,

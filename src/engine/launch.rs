@@ -7,7 +7,7 @@ use super::session::{Opening, not_started, prepared, prepared_file, workplace};
 use super::settings::{Settings, directory_of};
 use super::terms::Terms;
 use super::told::{parts_of, said_before, tried_before};
-use super::{agent_env, hindrance, material};
+use super::{agent_env, hidden, hindrance, material};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
@@ -137,6 +137,9 @@ impl Order<'_> {
             Ok(started) => opening.taken().await.map(|()| started),
             Err(problem) => {
                 opening.close().await;
+                if let Err(error) = hidden::reveal(self.doors, &self.run_dir).await {
+                    tracing::warn!(run = %self.run.id, error, "files that were hidden from the agent are not back");
+                }
                 Err(problem)
             }
         }
@@ -160,7 +163,9 @@ impl Order<'_> {
         point!("prepared.before");
         fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| ask(&e, None))?;
         point!("prepared.after");
-        self.prepare(&repo, &worktree, &place, session, &guard)?;
+        let (agent, command) = self.agent()?;
+        let hidden = hidden::hide(&repo, &worktree.checkout, &self.run_dir, agent).await?;
+        self.prepare((&repo, &worktree, &place), (agent, command), session, (&guard, &hidden))?;
         Ok(started)
     }
 
@@ -247,14 +252,12 @@ impl Order<'_> {
 
     fn prepare(
         &self,
-        repo: &Repo,
-        worktree: &Worktree,
-        place: &Workplace,
+        (repo, worktree, place): (&Repo, &Worktree, &Workplace),
+        (agent, command): (&AgentConfig, PathBuf),
         session: Session,
-        guard: &Guard,
+        (guard, hidden): (&Guard, &[String]),
     ) -> Result<(), LaunchProblem> {
-        let (agent, command) = self.agent()?;
-        let prompt = self.prompt(place, &session)?;
+        let prompt = self.prompt(place, &session)? + &hidden::told(hidden);
         let request = LaunchRequest {
             task_id: self.task.id,
             run_id: self.run.id.clone(),

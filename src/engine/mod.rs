@@ -29,6 +29,7 @@ mod file_tests;
 mod gc;
 pub mod handle;
 mod health;
+mod hidden;
 mod hindrance;
 mod history;
 mod integrate;

@@ -85,6 +85,8 @@ async fn prepare(
     let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
     let path = doors.environment.get("PATH").map_or("", String::as_str);
     let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
+    // The author has written what is checked out there: no reviewer takes its settings from it.
+    repo.hide(at, agent.kind.dialect().unstoppable_settings()).await.map_err(|e| ask(&e, e.hint()))?;
     let shown = repo.diff(at, &evidence.base, &evidence.head, SHOWN).await.map_err(|e| ask(&e, e.hint()))?;
     let redactor = config.redactor(&doors.environment);
     let omitted: Vec<String> = shown.omitted.iter().map(|path| path.display().to_string()).collect();

@@ -96,6 +96,8 @@ async fn gather(
         .open_worktree(&place.worktree)
         .map_err(|e| e.to_string())?
         .ok_or_else(|| format!("the worktree {} is gone", place.worktree.display()))?;
+    let hidden = repo.reveal(&checkout).await;
+    hidden.map_err(|error| format!("files that were hidden from the agent cannot be put back: {error}"))?;
     let (answer, warnings) = answer_of(doors, settings, run)?;
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(warnings);

@@ -13,6 +13,7 @@ mod batches;
 mod beside_a_person;
 mod bridge;
 mod budget;
+mod canaries;
 mod chains;
 mod channels_alone;
 mod cli_contract;
