@@ -17,9 +17,9 @@ use crate::api::types::NewProject;
 use crate::config::FileKind;
 use crate::config::layers::{Layer, Loaded, load};
 use crate::daemon::Setup;
-use crate::engine::content_id;
+use crate::engine::{content_id, installed, login_of, overhead};
 use found::{Agent, Found};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Arguments of `orch init`.
 #[derive(Debug, clap::Args)]
@@ -67,7 +67,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         config_created,
         git: format!("{}.{}", git.version().0, git.version().1),
         tmux,
-        agents: installed(context, &loaded),
+        agents: agents_of(context, &loaded),
+        overhead: overhead(&loaded.config, &context.environment, &installed(&loaded.config, context.path())),
         base_branch: base.as_str().to_owned(),
         checks: loaded.config.workflow.checks.clone(),
         suggested_checks: suggested,
@@ -134,8 +135,14 @@ fn ensure_config(setup: &Setup) -> Result<bool, CliError> {
 }
 
 /// Agents whose program is in `PATH`.
-fn installed(context: &Context, loaded: &Loaded) -> Vec<Agent> {
-    let path = |command: &str| -> Option<PathBuf> { which(command, context.path()) };
-    let agents = loaded.config.agents.iter();
-    agents.filter_map(|(name, agent)| Some(Agent { name: name.to_owned(), program: path(&agent.command)? })).collect()
+fn agents_of(context: &Context, loaded: &Loaded) -> Vec<Agent> {
+    let config = &loaded.config;
+    let of = |name: String| {
+        let agent = config.agent(&name)?;
+        let program = which(&agent.command, context.path())?;
+        let login = login_of(&context.environment, agent);
+        let missing = login.as_ref().and_then(|login| login.as_ref().err()).map(|login| (*login).to_owned());
+        Some(Agent { name, program, has_login: login.map(|login| login.is_ok()), login: missing })
+    };
+    installed(config, context.path()).into_iter().filter_map(of).collect()
 }

@@ -49,6 +49,7 @@ mod model_book;
 mod new_branch;
 mod odd_models;
 mod once;
+mod overhead;
 mod overlap;
 mod policies;
 mod question;
@@ -104,6 +105,7 @@ pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
 pub use odd_models::odd_model_of;
+pub use overhead::overhead;
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
     set_journal_aside, suspect,
@@ -112,7 +114,7 @@ pub use recurring::timer_of;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use set_models::ModelOrder;
-pub use settings::{Settings, Sources, content_id, identity_of, project_file};
+pub use settings::{Settings, Sources, content_id, identity_of, installed, project_file};
 pub use signals::{Farewell, Signals};
 pub use strategies::direct_model;
 pub use strategies::reach;

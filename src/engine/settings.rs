@@ -287,7 +287,18 @@ fn read_text(path: &Path) -> Result<Option<String>, Unread> {
     }
 }
 
-fn installed(config: &Config, path: &str) -> Vec<String> {
+/// See [`Settings::may_review`]; `installed` are the agents whose program was found.
+pub fn may_review(config: &Config, installed: &[String]) -> Vec<String> {
+    let is_coder = |name: &&String| config.agent(name).is_some_and(|agent| agent.kind != DialectKind::Command);
+    let is_listed = |name: &&String| config.router.agents.contains(name);
+    match &config.review.agents {
+        Some(named) => named.iter().filter(|name| installed.contains(name)).cloned().collect(),
+        None => installed.iter().filter(is_listed).filter(is_coder).cloned().collect(),
+    }
+}
+
+/// The agents whose program is found in this `PATH`, those of `router.agents` first.
+pub fn installed(config: &Config, path: &str) -> Vec<String> {
     let order = |name: &str| config.router.agents.iter().position(|a| a == name).unwrap_or(usize::MAX);
     let mut found: Vec<&str> =
         config.agents.iter().filter(|(_, agent)| which(&agent.command, path).is_some()).map(|(name, _)| name).collect();
@@ -329,14 +340,10 @@ impl Settings {
         unapproved.map(told).collect()
     }
 
-    /// Agents that may review, the best first: those that the person names, else the coding agents that are installed. A
-    /// program of the person's own does not know what a review is unless they say so.
+    /// Agents that may review, the best first: those that the person names, else the installed ones of `router.agents`
+    /// that write code. A program of the person's own does not know what a review is unless they say so.
     pub fn may_review(&self, config: &Config) -> Vec<String> {
-        let is_coder = |name: &&String| config.agent(name).is_some_and(|agent| agent.kind != DialectKind::Command);
-        match &config.review.agents {
-            Some(named) => named.iter().filter(|name| self.installed.contains(name)).cloned().collect(),
-            None => self.installed.iter().filter(is_coder).cloned().collect(),
-        }
+        may_review(config, &self.installed)
     }
 
     /// What projects do about tasks that meet in a file, of those that have it otherwise than usual.
