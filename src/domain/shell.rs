@@ -54,7 +54,12 @@ enum Token {
 pub fn written(line: &str, place: Place<'_>) -> Vec<String> {
     let mut found = Vec::new();
     let state = State { dir: place.dir.to_owned(), main: place.main, variables: BTreeMap::new() };
-    follow(line, state, DEPTH, &mut found);
+    // Codex tells a line as one word, in quotes.
+    let whole = match tokens(line).as_slice() {
+        [Token::Word(whole)] if whole.contains(' ') => Some(whole.clone()),
+        [..] => None,
+    };
+    follow(whole.as_deref().unwrap_or(line), state, DEPTH, &mut found);
     found
 }
 
@@ -263,6 +268,7 @@ mod tests {
             ("mkdir -p /m", &["/m"]),
             ("dd if=/dev/zero of=/m/a", &["/m/a"]),
             ("bash -lc 'cd /m && touch a'", &["/m/a"]),
+            (r#"'M=/m; printf '"'a\n' > \""'$M/a"'"#, &["/m/a"]),
             ("M=/m/x; echo 1 > \"$M/a\"; echo 2 > ${M}b", &["/m/x/a", "/m/xb"]),
             (
                 "main=\"$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")\"; echo x > \"$main/a\"",
