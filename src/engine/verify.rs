@@ -106,7 +106,7 @@ async fn gather(
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(warnings);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
-    outside::look_outside(doors, &scene, &mut evidence).await;
+    outside::look_outside(doors, &scene, &mut evidence).await?;
     mask(&config.redactor(&doors.environment), &mut evidence);
     keep_result(doors, run, &answer);
     change::look_through(doors, &config, &repo, &checkout, &task.spec, &mut evidence).await?;

@@ -5,6 +5,7 @@ use crate::adapters::fs;
 use crate::adapters::git::{Change, Checkout, Danger, GitCommand, Guard, RefChange, Repo};
 use crate::agents::{EventReader, Stdin};
 use crate::domain::evidence::Evidence;
+use crate::domain::external::StepProblem;
 use crate::domain::ids::RunId;
 use crate::domain::outcome::AgentEvent;
 use crate::domain::shell::{Place, written};
@@ -37,22 +38,21 @@ pub struct Scene<'a> {
 }
 
 /// Compares the repository with the record of it before the run.
-pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evidence) {
+///
+/// # Errors
+/// git gives no answer: nothing is judged before the repository was compared.
+pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<(), StepProblem> {
     let dir = doors.run_dir(scene.run);
     let guard = fs::read_limited(&guard_file(&dir), GUARD).ok();
     let guard = guard.and_then(|bytes| serde_json::from_slice::<Guard>(&bytes).ok());
     let Some(guard) = guard else {
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
-        return;
+        return Ok(());
     };
-    let changes = match guard.check(scene.repo, || doors.ledger.moves()).await {
-        Ok(changes) if changes.is_empty() => return,
-        Ok(changes) => changes,
-        Err(error) => {
-            evidence.notes.push(format!("the repository could not be compared: {error}"));
-            return;
-        }
-    };
+    let changes = guard.check(scene.repo, || doors.ledger.moves()).await?;
+    if changes.is_empty() {
+        return Ok(());
+    }
     let (repo, checkout, run) = (scene.repo.clone(), scene.checkout.clone(), scene.run.clone());
     let read = tokio::task::spawn_blocking(move || {
         let commands = repo.traced(&checkout, run.as_str());
@@ -61,7 +61,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
     });
     let Ok(trail) = read.await else {
         evidence.notes.push("what the run did could not be read".to_owned());
-        return;
+        return Ok(());
     };
     for change in &changes {
         let proof = match trail.proof(change) {
@@ -84,6 +84,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
             evidence.notes.push(told);
         }
     }
+    Ok(())
 }
 
 fn base_ref(place: &Workplace) -> String {

@@ -79,6 +79,16 @@ fn obstructed(reason: HoldReason) -> (World, Room) {
     (World::of([running(1)]), Room { obstacles: [(TaskId(1), hold)].into(), ..Room::of(4) })
 }
 
+fn unread() -> (World, Room) {
+    (World::of([routed(1)]), Room { unread: Some("config.yml:1:9: unclosed bracket".into()), ..Room::of(4) })
+}
+
+fn nobody() -> World {
+    let mut world = World::of([routed(1)]);
+    world.scope = Scope::Nothing;
+    world
+}
+
 fn broken() -> (World, Room) {
     (World::of([routed(1)]), Room { breakers: vec![open(Target::agent("claude"))], ..Room::of(4) })
 }
@@ -132,11 +142,7 @@ fn world_of(reason: HoldReason) -> (World, Room) {
             plain(World::of([Task { state, ..task(1) }]))
         }
         HoldReason::Locked | HoldReason::System => obstructed(reason),
-        HoldReason::NoDaemon => {
-            let mut world = World::of([routed(1)]);
-            world.scope = Scope::Nothing;
-            plain(world)
-        }
+        HoldReason::NoDaemon => plain(nobody()),
         HoldReason::Stopping => {
             let mut asked = running(1);
             let State::InProgress { stopping, .. } = &mut asked.state else { panic!("it runs") };
@@ -176,9 +182,7 @@ fn world_of(reason: HoldReason) -> (World, Room) {
         }
         HoldReason::BatchSlots => (batched(|batch| batch.concurrency = 1), Room::of(4)),
         HoldReason::BatchBudget => (batched(spend), Room::of(4)),
-        HoldReason::Config => {
-            (World::of([routed(1)]), Room { unread: Some("config.yml:1:9: unclosed bracket".into()), ..Room::of(4) })
-        }
+        HoldReason::Config => unread(),
         HoldReason::NotApproved => {
             let unapproved_projects = [("/repo".into(), "1 check of .orch.yml not approved".into())].into();
             (World::of([routed(1)]), Room { unapproved_projects, ..Room::of(4) })
