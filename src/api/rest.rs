@@ -48,6 +48,7 @@ fn parks(hold: &Hold, now: Timestamp) -> bool {
         HoldReason::Disk | HoldReason::Breaker | HoldReason::BatchBudget | HoldReason::Spent | HoldReason::Config => {
             true
         }
+        HoldReason::Setup => true,
         HoldReason::Backoff => hold.until.is_some_and(|until| until.duration_since(now) > SHORT_PAUSE),
         HoldReason::Dependency
         | HoldReason::Children

@@ -12,7 +12,7 @@ use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
 use crate::domain::review::Review;
 use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::task::{Run, Status, Task};
+use crate::domain::task::{BeganFrom, Run, Status, Task};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,9 @@ pub struct TaskView {
     pub created_at: Timestamp,
     /// Last change.
     pub updated_at: Timestamp,
+    /// Accepted work of other tasks that its branch began from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub began_from: Vec<BeganFrom>,
     /// What became of the branch.
     pub integration: Option<IntegrationView>,
     /// All runs.
@@ -237,6 +240,13 @@ pub struct NewProject {
     pub approved: Option<String>,
 }
 
+/// A repository whose checks are to be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TryChecks {
+    /// Its main checkout.
+    pub dir: PathBuf,
+}
+
 /// One row of `orch task list`, small because there may be ten thousand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRow {
@@ -340,6 +350,7 @@ impl TaskView {
             summary: task.summary.clone(),
             created_at: task.created_at,
             updated_at: task.updated_at,
+            began_from: task.place.as_ref().map(|p| p.began_from.clone()).unwrap_or_default(),
             integration: task.integration.as_deref().map(IntegrationView::of),
             runs: None,
             evidence: None,

@@ -34,6 +34,7 @@ mod integrate;
 mod kept;
 mod lacking;
 mod launch;
+mod leases;
 mod ledger;
 mod life;
 mod made_catalogs;
@@ -69,6 +70,7 @@ mod sidecar;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod starting_point;
 mod storing;
 mod strategies;
 mod switches;
@@ -77,8 +79,10 @@ mod terms;
 mod told;
 #[cfg(test)]
 mod trouble_tests;
+mod tryout;
 mod upkeep;
 mod verify;
+mod workspace;
 mod world;
 
 pub use crate::adapters::worktree::Leftover;

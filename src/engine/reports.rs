@@ -139,7 +139,9 @@ impl Engine {
             LaunchProblem::MissingDir(dir) => {
                 Failure::new(FailureClass::Crashed, format!("{} is not there", dir.display()))
             }
-            LaunchProblem::Ask(question) => Failure::new(FailureClass::Crashed, question.clone()),
+            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
+                Failure::new(FailureClass::Crashed, question.clone())
+            }
             LaunchProblem::Failed(failure) => failure.clone(),
         };
         run.phase = Phase::Ended;
@@ -147,7 +149,9 @@ impl Engine {
         run.outcome = Some(Outcome::Failed(failure.clone()));
         match &problem {
             LaunchProblem::MissingDir(_) => {}
-            LaunchProblem::Ask(question) => self.blame_project(turn, run.task, question, now),
+            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
+                self.blame_project(turn, run.task, question, now);
+            }
             LaunchProblem::Failed(failure) => self.weigh_failure(turn, &run, failure, now),
         }
         let (task, kind, agent) = (run.task, run.kind, run.agent.clone());
@@ -268,6 +272,7 @@ impl Engine {
             | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
             | JobKey::Compare(_)
+            | JobKey::TryChecks(_)
             | JobKey::LookAtFiles
             | JobKey::Sidecars
             | JobKey::Retain

@@ -3,6 +3,7 @@
 
 use super::doors::Doors;
 use super::launch::{Started, ask};
+use super::starting_point::StartingPoint;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::tmux::TmuxError;
@@ -107,12 +108,13 @@ pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
 }
 
 /// Where a run works, as the task remembers it.
-pub fn workplace(worktree: &Worktree, branch: &BranchName, base: &BranchName) -> Workplace {
+pub fn workplace(worktree: &Worktree, branch: &BranchName, base: &BranchName, start: StartingPoint) -> Workplace {
     Workplace {
         branch: branch.as_str().to_owned(),
         worktree: worktree.path.clone(),
         base_branch: base.as_str().to_owned(),
         base: worktree.base_sha.clone(),
+        began_from: start.began_from,
     }
 }
 

@@ -6,7 +6,7 @@ use super::doors::Doors;
 use super::launch::{self, Started};
 use super::session::{SESSION_FILE, prepared};
 use super::settings::{Settings, directory_of};
-use super::{question, second_look};
+use super::{question, second_look, starting_point};
 use crate::adapters::fs;
 use crate::adapters::git::Head;
 use crate::adapters::process::sweep;
@@ -47,7 +47,7 @@ pub async fn start(
             };
             let question = match &started {
                 Err(LaunchProblem::Ask(question)) => Some(question.clone()),
-                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Failed(_)) | Ok(_) => None,
+                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Setup(_) | LaunchProblem::Failed(_)) | Ok(_) => None,
             };
             if !stay.is_again(question).await {
                 break started;
@@ -141,9 +141,14 @@ async fn workplace(
     let Head::Branch { name, .. } = repo.head_of(&checkout).await.ok()? else { return None };
     let config = settings.for_task(task, projects);
     let base = repo.default_branch(config.workflow.base_branch.as_deref()).await.ok()?;
-    let shared = repo.merge_base(&name.full_ref(), &base.full_ref()).await.ok()??;
+    let start = starting_point::recorded(dir).unwrap_or_default();
+    let from = match &start.commit {
+        Some(commit) => commit.clone(),
+        None => repo.merge_base(&name.full_ref(), &base.full_ref()).await.ok()??,
+    };
     let (branch, base_branch) = (name.as_str().to_owned(), base.as_str().to_owned());
-    Some(Started { place: Some(Workplace { branch, worktree, base_branch, base: shared }), session_id: None })
+    let place = Workplace { branch, worktree, base_branch, base: from, began_from: start.began_from };
+    Some(Started { place: Some(place), session_id: None })
 }
 
 /// Closes the run's session, with a runner that waits in it.

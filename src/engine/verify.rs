@@ -4,10 +4,11 @@
 mod change;
 mod checks;
 
-pub use checks::{Checking, Place};
+pub use checks::{Checking, Place, run_check};
 
 use super::doors::Doors;
 use super::launch::guard_file;
+use super::leases;
 use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
@@ -107,7 +108,8 @@ async fn gather(
     let output_dir = doors.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
-    let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends };
+    let env = leases::values(doors, &config.workspace.env, task.id).await?;
+    let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends, env: &env };
     if depends_on_checks(&Case { answer: &answer, evidence: &evidence, task_type }) {
         run_checks(&checking, place, task_type, &mut evidence).await?;
     }

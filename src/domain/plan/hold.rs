@@ -72,11 +72,13 @@ pub enum HoldReason {
     Spent,
     /// The settings do not read, and never did since the start.
     Config,
+    /// A fresh checkout cannot be made ready: `workspace.setup` fails, on the base as well.
+    Setup,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -109,6 +111,7 @@ impl HoldReason {
         Self::BatchBudget,
         Self::Spent,
         Self::Config,
+        Self::Setup,
     ];
 }
 
