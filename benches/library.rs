@@ -10,6 +10,7 @@ use orch::adapters::fs::{exchange_write, read_text};
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::pause::Pauses;
 use orch::domain::plan::{Room, Scope, Snapshot, plan};
+use orch::domain::question::QuestionKind;
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
 use orch::domain::task::{FileState, NextRun, Spec, State, Task};
 use orch::store::tasks_file::{At, Edit, Outline, TasksDoc};
@@ -145,7 +146,7 @@ fn mixed(id: u64) -> Task {
 }
 
 fn asked_about(id: u64) -> Task {
-    let asked = State::NeedsReview { question: "which one?".into(), choices: Vec::new() };
+    let asked = State::NeedsReview { kind: QuestionKind::Question, question: "which one?".into(), choices: Vec::new() };
     if id.is_multiple_of(1000) { routed(id) } else { task(id, asked) }
 }
 

@@ -3,35 +3,40 @@
 
 mod bounded;
 mod channels;
+mod holder;
 mod journal;
 mod providers;
+mod serving;
+mod sockets;
 mod tcp;
 mod trial;
 mod unix;
 
+pub use self::holder::Holder;
 pub use self::trial::Trial;
 
 use self::bounded::Bounded;
-use self::unix::Face;
+use self::holder::Held;
+use self::serving::serve;
+use self::sockets::{Sockets, State};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::crash;
-use crate::adapters::fs::{self, FileLock, FsError};
+use crate::adapters::fs::{self, FsError};
 use crate::adapters::process::{resident_memory, which};
 use crate::adapters::tmux::Tmux;
 use crate::api::client::{Client, Transport};
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{self, Damage, Doors, Farewell, Mode, RebuildError, RestoreError, Signals, Sources};
-use crate::http::{ApiState, Keeper, Listening, Peer, ProcessInfo, Readers, router};
+use crate::http::{ApiState, Keeper, Listening, ProcessInfo, Readers, router};
 use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::net::{UnixDatagram, UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -66,10 +71,12 @@ pub struct Setup {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Another process runs the engine of this home.
-    #[error("another orch runs on {} already", home.display())]
+    #[error("another orch{} runs on {} already", holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default(), home.display())]
     Busy {
         /// The home.
         home: PathBuf,
+        /// The process, where it can be told.
+        holder: Option<Holder>,
     },
     /// A directory or file cannot be used.
     #[error(transparent)]
@@ -130,10 +137,9 @@ pub struct Running {
     services: Vec<JoinHandle<()>>,
     closing: CancellationToken,
     parting: CancellationToken,
-    waker: JoinHandle<()>,
     sockets: Sockets,
     _watcher: Option<notify::RecommendedWatcher>,
-    _lock: FileLock,
+    _lock: Arc<Held>,
 }
 
 impl Setup {
@@ -179,6 +185,11 @@ impl Setup {
         Tmux::new(program, self.socket(TMUX_SOCKET), env)
     }
 
+    /// Another process has this home.
+    pub fn busy(&self) -> OpenError {
+        OpenError::Busy { home: self.home.root().to_owned(), holder: self.holder() }
+    }
+
     /// Makes the home and its private places.
     pub fn prepare(&self) -> Result<(), FsError> {
         fs::create_dir_private(self.home.root())?;
@@ -221,9 +232,9 @@ impl Setup {
             }
             match self.open(mode).await {
                 Ok(running) => return Ok((running.client.clone(), Some(running))),
-                Err(OpenError::Busy { home }) => {
+                Err(busy @ OpenError::Busy { .. }) => {
                     tokio::select! {
-                        () = &mut patience => return Err(OpenError::Busy { home }),
+                        () = &mut patience => return Err(busy),
                         () = tokio::time::sleep(std::time::Duration::from_millis(20)) => {}
                     }
                 }
@@ -259,16 +270,16 @@ impl Setup {
     /// Opens the engine of this home in this process.
     pub async fn open(&self, mode: Mode) -> Result<Running, OpenError> {
         self.prepare()?;
-        let lock = fs::lock_exclusive(&self.home.lock())?
-            .ok_or_else(|| OpenError::Busy { home: self.home.root().to_owned() })?;
+        let lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(|| self.busy())?;
+        let lock = Arc::new(Held::by_this_process(lock, mode));
         let (journal, loaded, rebuilt) = self.open_journal(mode).await?;
         let signals = Signals::default();
         if loaded.unexamined {
             journal::examine_beside(&self.home, &signals, &journal);
         }
-        let [api_socket, wake_socket] = self.sockets();
-        let sockets = Sockets(vec![api_socket.clone(), wake_socket.clone()]);
-        let waker = spawn_waker(&wake_socket, &signals)?;
+        let [_, wake_socket] = self.sockets();
+        let state = State::of(Arc::clone(&lock), self.home.lock(), self.home.journal());
+        let (sockets, face) = Sockets::open(self, state, &signals)?;
         let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         // One command reads the files once; who stays hears of changes.
         let watcher = match mode {
@@ -289,22 +300,15 @@ impl Setup {
             listening: Arc::clone(&listening),
             memory: resident_memory,
             run_of: unix::run_of,
+            displaced: self.displaced(),
         };
         let (engine_of, parting) = (handle.clone(), CancellationToken::new());
         let (process, readers) = (Arc::new(process), Readers::default());
         let (keeper, asked) = Keeper::new();
         let routes = router(ApiState { engine: engine_of, process, keeper, readers, parting: parting.clone() });
-        let listener = Bounded::new(Face(listen(&api_socket)?), SHARE, usize::MAX);
-        let served = routes.clone();
         let closing = signals.shutdown.child_token();
-        let stopping = closing.clone();
-        let server = tokio::spawn(async move {
-            let served = served.into_make_service_with_connect_info::<Peer>();
-            let serve = axum::serve(listener, served).with_graceful_shutdown(stopping.cancelled_owned());
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the API stopped");
-            }
-        });
+        let listener = Bounded::new(face, SHARE, usize::MAX);
+        let server = tokio::spawn(serve(listener, routes.clone(), closing.clone()));
         let mut services = Vec::new();
         if matches!(mode, Mode::Serve | Mode::UntilIdle) {
             self.keep_tcp(routes.clone(), listening, settings_changed, closing.clone());
@@ -324,7 +328,6 @@ impl Setup {
             services,
             closing,
             parting,
-            waker,
             sockets,
             _watcher: watcher,
             _lock: lock,
@@ -343,8 +346,7 @@ impl Running {
         drop((self.handle, self.client));
         tokio::join!(drain(self.server), drain_all(self.services));
         let farewell = self.engine.await.unwrap_or_default();
-        self.waker.abort();
-        part(&self.home, &self.journal, farewell).await
+        part(&self.home, &self.journal, farewell, &self.signals).await
     }
 
     /// Serves until the engine leaves by itself or is told to.
@@ -355,13 +357,15 @@ impl Running {
         self.parting.cancel();
         drop((self.handle, self.client));
         tokio::join!(drain(self.server), drain_all(self.services));
-        self.waker.abort();
-        part(&self.home, &self.journal, farewell).await
+        part(&self.home, &self.journal, farewell, &self.signals).await
     }
 }
 
 /// The journal is left in order, while the lock is still held; one that is damaged is left as it is.
-async fn part(home: &Home, journal: &Journal, farewell: Farewell) -> Farewell {
+async fn part(home: &Home, journal: &Journal, farewell: Farewell, signals: &Signals) -> Farewell {
+    if let Some(missing) = signals.displaced.get() {
+        return journal::write_anew(home, journal, farewell, missing).await;
+    }
     match &farewell.damage {
         Some(cause) => {
             journal::distrust(home, cause);
@@ -391,43 +395,6 @@ async fn end_by(deadline: tokio::time::Instant, work: JoinHandle<()>) {
     if tokio::time::timeout_at(deadline, work).await.is_err() {
         abort.abort();
     }
-}
-
-/// The sockets of an engine. They go with it, however it ends, while the lock is still held, so that no other engine's are
-/// meant.
-struct Sockets(Vec<PathBuf>);
-
-impl Drop for Sockets {
-    fn drop(&mut self) {
-        for socket in &self.0 {
-            // Gone already is fine.
-            std::fs::remove_file(socket).ok();
-        }
-    }
-}
-
-/// A socket file that an engine left behind is in the way; the lock says that it is nobody's.
-fn listen(path: &Path) -> Result<UnixListener, OpenError> {
-    let failed = |source| OpenError::Socket { path: path.to_owned(), source };
-    std::fs::remove_file(path).ok();
-    let listener = UnixListener::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    Ok(listener)
-}
-
-fn spawn_waker(path: &Path, signals: &Signals) -> Result<JoinHandle<()>, OpenError> {
-    let failed = |source| OpenError::Socket { path: path.to_owned(), source };
-    std::fs::remove_file(path).ok();
-    let socket = UnixDatagram::bind(path).map_err(failed)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    let wake = Arc::clone(&signals.wake);
-    Ok(tokio::spawn(async move {
-        let mut nothing = [0; 16];
-        // A datagram says "look"; what it holds does not matter.
-        while socket.recv(&mut nothing).await.is_ok() {
-            wake.notify_one();
-        }
-    }))
 }
 
 /// Editors replace files by renaming, so the directory is watched and not the files.

@@ -6,12 +6,18 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    orch::adapters::process::reset_signals();
     let args: Vec<OsString> = std::env::args_os().collect();
     if let [_, word, run_dir] = args.as_slice()
         && word == orch::runner::SUBCOMMAND
     {
         // The runner knows 0, 1 and 7.
         return ExitCode::from(u8::try_from(orch::runner::run(Path::new(run_dir))).unwrap_or(1));
+    }
+    if let [_, word, program, rest @ ..] = args.as_slice()
+        && word == orch::runner::CONTAIN
+    {
+        return ExitCode::from(orch::runner::contain(program, rest));
     }
     if let [_, word, program, rest @ ..] = args.as_slice()
         && word == orch::bridge::SUBCOMMAND

@@ -18,7 +18,7 @@ use super::crash::point;
 use jiff::Timestamp;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Mode of a private file.
@@ -305,7 +305,29 @@ pub fn append_private(path: &Path, bytes: &[u8]) -> Result<(), FsError> {
 /// An exclusive lock on a file, held until this value is dropped or the process ends, however it ends.
 #[derive(Debug)]
 pub struct FileLock {
-    _file: File,
+    file: File,
+}
+
+impl FileLock {
+    /// Writes into the lock file who holds it, in place of what stands there; others read it without the lock.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn note(&self, text: &str) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.file.write_all_at(text.as_bytes(), 0)
+    }
+
+    /// Whether the lock file still stands at its path: one that was removed locks nobody out any more.
+    pub fn is_at(&self, path: &Path) -> bool {
+        let own = self.file.metadata().map(|own| (own.dev(), own.ino()));
+        own.is_ok_and(|own| Some(own) == file_id(path))
+    }
+}
+
+/// Which file stands at a path: the same number as long as it is the same file. `None`: there is none.
+pub fn file_id(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Takes an exclusive lock, or `None` at once when somebody else holds it. The file is made when missing, and stays.
@@ -315,7 +337,7 @@ pub struct FileLock {
 pub fn lock_exclusive(path: &Path) -> Result<Option<FileLock>, FsError> {
     let file = open_lock(path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Some(FileLock { _file: file })),
+        Ok(()) => Ok(Some(FileLock { file })),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(FsError::io("lock", path, source)),
     }
@@ -329,7 +351,7 @@ pub fn lock_briefly(path: &Path) -> Result<FileLock, FsError> {
     let file = open_lock(path)?;
     loop {
         match file.lock() {
-            Ok(()) => return Ok(FileLock { _file: file }),
+            Ok(()) => return Ok(FileLock { file }),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(source) => return Err(FsError::io("lock", path, source)),
         }

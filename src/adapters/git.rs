@@ -10,6 +10,7 @@
 mod base;
 mod call;
 mod changes;
+mod command;
 mod difference;
 mod durable;
 mod error;
@@ -31,12 +32,14 @@ mod stale;
 mod stand;
 mod status;
 mod submodules;
+mod trace;
 mod untracked;
 mod worktrees;
 
 pub use base::Base;
 pub use call::Checkout;
-pub use changes::{Change, ChangeKind, MoveProgress, RefMove, Weight};
+pub use changes::{Change, Danger, MoveProgress, RefChange, RefMove};
+pub use command::GitCommand;
 pub use difference::Difference;
 pub use error::{GitError, OLDEST_GIT};
 pub use evidence::{Evidence, FileChange, Patch};
@@ -48,6 +51,7 @@ pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Mer
 pub use repo::{Head, Repo};
 pub use revert::RevertRequest;
 pub use submodules::SubmoduleError;
+pub use trace::{forget_traces, trace_file, trace_variables};
 
 pub(in crate::adapters) use base::require_sha;
 pub(in crate::adapters) use call::{CHECKOUT, Call, mark};

@@ -58,6 +58,8 @@ struct ModelRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     input_micros: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cached_micros: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     output_micros: Option<i64>,
 }
 
@@ -143,6 +145,7 @@ fn facts(model: ModelRecord) -> Facts {
         context_window: model.context_window,
         max_output_tokens: model.max_output_tokens,
         input_price: model.input_micros.map(Usd::from_micros),
+        cached_price: model.cached_micros.map(Usd::from_micros),
         output_price: model.output_micros.map(Usd::from_micros),
         ..Facts::default()
     }
@@ -159,6 +162,7 @@ fn model(facts: Facts) -> ModelRecord {
         context_window: facts.context_window,
         max_output_tokens: facts.max_output_tokens,
         input_micros: facts.input_price.map(Usd::micros),
+        cached_micros: facts.cached_price.map(Usd::micros),
         output_micros: facts.output_price.map(Usd::micros),
     }
 }

@@ -5,7 +5,6 @@
 use super::argv::owned;
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, Stdin, errors, text};
 use crate::domain::model_api::{ModelApi, Tokens};
-use crate::domain::money::Usd;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass, RunKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,10 +28,6 @@ pub struct Endpoint {
     pub key_variable: Option<String>,
     /// The model, by its name there.
     pub model: String,
-    /// Dollars for a million tokens read, where that is known.
-    pub input_price: Option<Usd>,
-    /// The same, written.
-    pub output_price: Option<Usd>,
 }
 
 /// What the bridge finds in its file.
@@ -63,8 +58,6 @@ pub enum Line {
         structured: Option<Value>,
         /// What it took.
         tokens: Tokens,
-        /// At the catalog's prices.
-        cost: Option<Usd>,
         /// Why it broke off, where it did.
         cut: Option<String>,
     },
@@ -162,12 +155,11 @@ impl EventReader for Reader {
 fn ending(line: Line) -> Ending {
     let failed = |failure: Failure| Ending { failure: Some(failure), ..Ending::default() };
     match line {
-        Line::Answered { model, text, structured, tokens, cost, cut } => Ending {
+        Line::Answered { model, text, structured, tokens, cut } => Ending {
             model,
             final_text: text,
             structured,
             usage: tokens,
-            cost,
             failure: cut.map(|why| Failure::new(FailureClass::Incomplete, format!("the answer broke off: {why}"))),
             ..Ending::default()
         },
@@ -201,18 +193,21 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_has_its_shape_its_model_its_tokens_and_its_price() {
+    fn an_answer_has_its_shape_its_model_and_its_tokens() {
         let tokens = Tokens { input: Some(10), output: Some(3), cached: None };
         let ending = after_asked(Line::Answered {
             model: Some("claude-haiku-4-5-20251001".to_owned()),
             text: None,
             structured: Some(json!({"executor": "claude"})),
             tokens,
-            cost: Some(Usd::from_micros(25)),
             cut: None,
         });
         assert_eq!(ending.structured, Some(json!({"executor": "claude"})));
-        assert_eq!((ending.usage, ending.cost, ending.failure), (tokens, Some(Usd::from_micros(25)), None));
+        assert_eq!(
+            (ending.usage, ending.cost, ending.failure),
+            (tokens, None, None),
+            "whoever knows the prices adds them"
+        );
     }
 
     #[test]
@@ -237,8 +232,7 @@ mod tests {
     fn what_broke_off_never_came_or_could_not_be_asked_is_a_failure() {
         let cut = Some("max_tokens".to_owned());
         let (model, text, structured) = (None, Some("{".to_owned()), None);
-        let ending =
-            after_asked(Line::Answered { model, text, structured, tokens: Tokens::default(), cost: None, cut });
+        let ending = after_asked(Line::Answered { model, text, structured, tokens: Tokens::default(), cut });
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Incomplete));
         let ending = after_asked(Line::Unanswered { why: "it does not answer in time".to_owned() });
         assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Network));

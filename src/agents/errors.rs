@@ -3,7 +3,7 @@
 
 use super::text::last_words;
 use crate::domain::outcome::{Exit, Failure, FailureClass};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 /// Words of an error's text (in lower case) and the class they give away; the first line that fits wins. Money comes
 /// before limits, because an exhausted quota is reported like a rate limit; limits come before the network, because
@@ -128,30 +128,6 @@ pub(super) fn status_in(text: &str) -> Option<u64> {
     })
 }
 
-/// The wait in words such as "try again in 11.054s" or "try again in 1h 20m".
-pub(super) fn wait_in(text: &str) -> Option<SignedDuration> {
-    let (_, rest) = text.split_once("try again in ")?;
-    let (mut total, mut rest) = (0.0, rest);
-    loop {
-        rest = rest.trim_start_matches([' ', ',']);
-        let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
-        let Ok(number) = rest[..number_end].trim_end_matches('.').parse::<f64>() else { break };
-        rest = rest[number_end..].trim_start();
-        let unit_end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let seconds = match &rest[..unit_end] {
-            "ms" => 0.001,
-            "s" | "sec" | "second" | "seconds" => 1.0,
-            "m" | "min" | "minute" | "minutes" => 60.0,
-            "h" | "hour" | "hours" => 3_600.0,
-            "d" | "day" | "days" => 86_400.0,
-            _ => break,
-        };
-        total += number * seconds;
-        rest = &rest[unit_end..];
-    }
-    (total > 0.0).then(|| SignedDuration::try_from_secs_f64(total).ok()).flatten()
-}
-
 /// A time given in seconds since 1970.
 pub(super) fn unix(seconds: i64) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
@@ -208,15 +184,6 @@ mod tests {
         assert_eq!(status_in("unexpected status 401 Unauthorized: x, url: y"), Some(401));
         assert_eq!(status_in("exceeded retry limit, last status: 429 Too Many Requests"), Some(429));
         assert_eq!(status_in("status unknown"), None);
-    }
-
-    #[test]
-    fn a_wait_is_found_in_words() {
-        assert_eq!(wait_in("Please try again in 11.054s. Visit …"), Some(SignedDuration::from_millis(11_054)));
-        assert_eq!(wait_in("try again in 1h 20m"), Some(SignedDuration::from_mins(80)));
-        assert_eq!(wait_in("try again in 2 days 3 hours."), Some(SignedDuration::from_hours(51)));
-        assert_eq!(wait_in("try again in a moment"), None);
-        assert_eq!(wait_in("try again at 8:28 AM"), None);
     }
 
     #[test]

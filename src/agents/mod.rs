@@ -11,6 +11,7 @@ mod edits;
 mod errors;
 pub mod interactive;
 pub mod opencode;
+pub mod reset;
 mod text;
 
 use crate::domain::ids::{RunId, TaskId};
@@ -247,6 +248,12 @@ pub trait EventReader: Send {
     /// A reason to end the process now: the CLI is in a state from which it does not come back (an endless loop of
     /// empty steps, an unbounded wait for the network).
     fn hopeless(&self) -> Option<Failure>;
+
+    /// Why the CLI waits now before it repeats a request by itself, where it told so; with the time of the next try where it told
+    /// that.
+    fn waits_for(&self) -> Option<&Failure> {
+        None
+    }
 
     /// Whether the turn is over and only background work keeps the process alive.
     fn turn_ended(&self) -> bool;

@@ -28,7 +28,7 @@ pub struct LimitView {
     pub unit: Unit,
     /// What is spent, runs without a price counted as the others cost; `null`: there were runs, and no price is known.
     pub used: Option<f64>,
-    /// What the runs under way will take, by what one takes on the average.
+    /// What is set aside for the runs under way.
     pub reserved: f64,
     /// What may be spent; `null`: there is no limit.
     pub limit: Option<f64>,
@@ -114,7 +114,7 @@ impl RecordView {
 impl LimitView {
     /// As it is told.
     pub fn of(standing: Standing) -> Self {
-        let Standing { level, is_over: _, why, unit, spend, used, reserved, limit, until } = standing;
+        let Standing { level, is_over: _, why, unit, spend, used, reserved, limit, until, .. } = standing;
         let (used, limit) = (used.map(rounded), limit.map(rounded));
         let (runs, unpriced) = (spend.runs, spend.unpriced);
         Self { level, why, unit, used, reserved: rounded(reserved), limit, runs, unpriced, until }

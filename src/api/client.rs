@@ -56,6 +56,9 @@ pub enum ClientError {
     /// Somebody listens and does not answer.
     #[error("the daemon does not answer (waited {} s)", .0.as_secs())]
     Silent(Duration),
+    /// The engine of this process does not come to an answer. No daemon is involved.
+    #[error("this command did not get done within {} s: its files are too large, or the disk is too slow", .0.as_secs())]
+    Slow(Duration),
     /// The answer is not what was expected.
     #[error("the daemon's answer is not understood ({0}); is it of another version?")]
     Unexpected(String),
@@ -68,7 +71,7 @@ impl ClientError {
             Self::Unreachable { .. } | Self::Broken(_) => true,
             // It was asked in its last moment.
             Self::Answered(view) => view.message.starts_with(LEAVING),
-            Self::Silent(_) | Self::Unexpected(_) => false,
+            Self::Silent(_) | Self::Slow(_) | Self::Unexpected(_) => false,
         }
     }
 }
@@ -133,7 +136,11 @@ impl Client {
             let response = self.send(method, path, body).await?;
             collect(accepted(response).await?).await
         };
-        tokio::time::timeout(patience, answered).await.unwrap_or(Err(ClientError::Silent(patience)))
+        let silent = || match &self.transport {
+            Transport::Socket(_) => ClientError::Silent(patience),
+            Transport::InProcess(_) => ClientError::Slow(patience),
+        };
+        tokio::time::timeout(patience, answered).await.unwrap_or_else(|_| Err(silent()))
     }
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {

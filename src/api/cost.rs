@@ -33,12 +33,21 @@ pub struct CostRow {
     pub runs: u64,
     /// How many of them told no price: the sum is too low by what they cost.
     pub unpriced: u64,
+    /// For how many of them the cost is computed from tokens and the catalog's prices: their agents reported none.
+    #[serde(default)]
+    pub computed: u64,
     /// For how many tasks.
     pub tasks: u64,
-    /// How many merged changes its runs were the last for.
+    /// How many merged changes its runs have written.
     pub merged: u64,
-    /// What a merged change cost; `null` where nothing is merged, or no price is known.
+    /// What a merged change cost, its overhead included; `null` where nothing is merged, or no price is known.
     pub per_merged_usd: Option<Usd>,
+    /// The part of that which is overhead: reviews, routing, earlier attempts by whomever, and what came to nothing.
+    #[serde(default)]
+    pub overhead_per_merged_usd: Option<Usd>,
+    /// How many of the runs behind these two figures told no price.
+    #[serde(default)]
+    pub per_merged_unpriced: u64,
 }
 
 impl CostRow {
@@ -48,9 +57,12 @@ impl CostRow {
             cost_usd: group.spend.sum(),
             runs: group.spend.runs,
             unpriced: group.spend.unpriced,
+            computed: group.computed,
             tasks: group.tasks,
             merged: group.merged,
             per_merged_usd: group.per_merged(),
+            overhead_per_merged_usd: group.overhead_per_merged(),
+            per_merged_unpriced: group.credited.unpriced,
             key: group.key,
             title: group.title,
         }

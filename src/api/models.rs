@@ -31,6 +31,8 @@ pub struct ModelView {
     pub max_output_tokens: Option<u64>,
     /// Dollars for a million tokens that it reads.
     pub input_usd_per_mtok: Option<Usd>,
+    /// Dollars for a million tokens that it reads from its provider's cache.
+    pub cached_input_usd_per_mtok: Option<Usd>,
     /// Dollars for a million tokens that it writes.
     pub output_usd_per_mtok: Option<Usd>,
     /// Until an answer begins.
@@ -66,6 +68,7 @@ impl ModelView {
             context_window: facts.context_window,
             max_output_tokens: facts.max_output_tokens,
             input_usd_per_mtok: facts.input_price,
+            cached_input_usd_per_mtok: facts.cached_price,
             output_usd_per_mtok: facts.output_price,
             average_latency_ms: facts.average_latency_ms,
             throughput_tokens_per_second: facts.throughput_tokens_per_second,

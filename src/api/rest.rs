@@ -45,10 +45,13 @@ fn parks(hold: &Hold, now: Timestamp) -> bool {
         | HoldReason::Review => false,
         HoldReason::AgentSlots | HoldReason::ProjectSlots | HoldReason::Load | HoldReason::Memory => false,
         HoldReason::Overlap | HoldReason::BatchSlots => false,
-        HoldReason::Disk | HoldReason::Breaker | HoldReason::BatchBudget | HoldReason::Spent | HoldReason::Config => {
-            true
-        }
-        HoldReason::Setup => true,
+        HoldReason::Disk
+        | HoldReason::Breaker
+        | HoldReason::BatchBudget
+        | HoldReason::Spent
+        | HoldReason::Config
+        | HoldReason::NotApproved
+        | HoldReason::Setup => true,
         HoldReason::Backoff => hold.until.is_some_and(|until| until.duration_since(now) > SHORT_PAUSE),
         HoldReason::Dependency
         | HoldReason::Children

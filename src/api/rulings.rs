@@ -34,6 +34,12 @@ pub struct DiffView {
     pub patch: Option<String>,
     /// Files that were left out of the diff because it would have been too large.
     pub omitted: Vec<String>,
+    /// The commit of the branch that orch has judged; `null`: none.
+    #[serde(default)]
+    pub judged: Option<String>,
+    /// What came to the branch since it was judged; `null`: it has not moved.
+    #[serde(default)]
+    pub moved: Option<String>,
 }
 
 /// A changed file.
@@ -51,7 +57,8 @@ pub struct FileView {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accept {
-    /// The commit that was seen, or the beginning of its hash; without it, whatever the tip of the branch is.
+    /// The commit that was seen, or the beginning of its hash; without it, the one that orch has judged. It is refused when
+    /// the branch is not at the judged commit any more.
     #[serde(default)]
     pub commit: Option<String>,
 }

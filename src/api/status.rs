@@ -10,6 +10,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::{Spend, Usd};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::Hold;
+use crate::domain::question::QuestionKind;
 use crate::domain::task::Status;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -130,6 +131,9 @@ pub struct QuestionView {
     pub id: TaskId,
     /// Its title.
     pub title: String,
+    /// What kind of help is needed.
+    #[serde(default)]
+    pub kind: QuestionKind,
     /// What is asked.
     pub question: String,
     /// Commands that answer it.

@@ -10,6 +10,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
+use crate::domain::question::QuestionKind;
 use crate::domain::review::Review;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::task::{BeganFrom, Run, Status, Task};
@@ -38,6 +39,9 @@ pub struct TaskView {
     pub kind: Option<String>,
     /// Where it stands.
     pub status: Status,
+    /// What kind of help it needs from a person; `null`: none.
+    #[serde(default)]
+    pub question_kind: Option<QuestionKind>,
     /// What a person is asked.
     pub question: Option<String>,
     /// Commands that answer it.
@@ -62,6 +66,9 @@ pub struct TaskView {
     pub batch: Option<String>,
     /// Its branch.
     pub branch: Option<String>,
+    /// The commit of its branch that orch has judged: what an approval is of.
+    #[serde(default)]
+    pub judged: Option<String>,
     /// Its checkout.
     pub worktree: Option<PathBuf>,
     /// Agent and model, and why.
@@ -121,8 +128,11 @@ pub struct RunView {
     pub ended_at: Option<Timestamp>,
     /// How; `null` while it runs.
     pub outcome: Option<OutcomeView>,
-    /// What it cost, as the CLI says.
+    /// What it cost; `null`: not known.
     pub cost_usd: Option<Usd>,
+    /// `cost_usd` is computed from tokens and the catalog's prices: the CLI reported none.
+    #[serde(default)]
+    pub cost_computed: bool,
     /// Tokens.
     pub tokens: Tokens,
     /// Its readable output.
@@ -178,7 +188,7 @@ pub struct EvidenceView {
     pub findings: Vec<Finding>,
     /// The reviewer's verdict.
     pub review: Option<Review>,
-    /// Why it was accepted.
+    /// Why it was accepted; `null` as long as it is not.
     #[serde(default)]
     pub accepted: Option<String>,
     /// Changes outside the worktree.
@@ -262,6 +272,9 @@ pub struct TaskRow {
     pub title: String,
     /// Born.
     pub created_at: Timestamp,
+    /// What kind of help it needs from a person; `null`: none.
+    #[serde(default)]
+    pub question_kind: Option<QuestionKind>,
     /// Why it waits, or what is asked.
     pub why: Option<String>,
 }
@@ -282,6 +295,9 @@ pub struct WhyView {
     pub id: TaskId,
     /// Where it stands.
     pub status: Status,
+    /// What kind of help it needs from a person; `null`: none.
+    #[serde(default)]
+    pub question_kind: Option<QuestionKind>,
     /// Why it waits.
     pub hold: Option<Hold>,
     /// In a sentence.
@@ -331,6 +347,7 @@ impl TaskView {
             project: context.project.map(str::to_owned),
             kind: task.spec.kind.clone(),
             status: task.status(),
+            question_kind: task.question_kind(),
             question: question.map(str::to_owned),
             choices: choices.map(<[String]>::to_vec).unwrap_or_default(),
             hold: context.hold.cloned(),
@@ -342,6 +359,7 @@ impl TaskView {
             claimed_at: task.claimed_since(),
             batch: context.batch.map(str::to_owned),
             branch: task.place.as_ref().map(|p| p.branch.clone()),
+            judged: task.judged_commit().map(str::to_owned),
             worktree: task.place.as_ref().map(|p| p.worktree.clone()),
             route: task.route.as_deref().cloned(),
             worked_by: context.worked_by.clone(),
@@ -381,7 +399,7 @@ impl TaskView {
             checks: e.checks.clone(),
             findings: e.findings.clone(),
             review: e.review.clone(),
-            accepted: e.accepted.clone(),
+            accepted: e.accepted.clone().filter(|_| task.is_accepted()),
             violations: e.violations.clone(),
             notes: e.notes.clone(),
         }));
@@ -442,6 +460,7 @@ impl RunView {
             ended_at: run.ended_at,
             outcome: run.outcome.as_ref().map(OutcomeView::of),
             cost_usd: run.cost,
+            cost_computed: run.cost_computed,
             tokens: Tokens { input: run.usage.input, output: run.usage.output, cached: run.usage.cached },
             transcript,
         }

@@ -5,7 +5,7 @@ use crate::adapters::fs;
 use crate::adapters::process::env_var;
 use crate::adapters::provider_api::{Key, NoAnswer, Talk};
 use crate::agents::api::{Ask, Endpoint, Line};
-use crate::domain::model_api::{Question, Reply, price};
+use crate::domain::model_api::{Question, Reply};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -58,10 +58,7 @@ fn key(endpoint: &Endpoint) -> Result<Option<Key>, String> {
 
 fn told(endpoint: &Endpoint, answered: Result<Reply, NoAnswer>) -> Line {
     match answered {
-        Ok(Reply { model, text, structured, tokens, cut }) => {
-            let cost = price((endpoint.input_price, endpoint.output_price), tokens);
-            Line::Answered { model, text, structured, tokens, cost, cut }
-        }
+        Ok(Reply { model, text, structured, tokens, cut }) => Line::Answered { model, text, structured, tokens, cut },
         Err(NoAnswer::Refused { status, text, retry_at }) => {
             Line::Refused { status: u64::from(status), text, retry_at }
         }

@@ -8,10 +8,11 @@ use super::ui::paint::Paint;
 use super::ui::time::Now;
 use crate::adapters::clock::{self, Clock, SystemClock};
 use crate::adapters::git::Git;
+use crate::adapters::process::{file_limit, raise_file_limit};
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::status::StatusView;
 use crate::config::home::Home;
-use crate::daemon::{OpenError, Running, Setup};
+use crate::daemon::{Running, Setup};
 use crate::engine::Mode;
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
@@ -157,7 +158,7 @@ impl Engine {
                 (_, Some(running)) => return Ok(Self::Own(running)),
                 (client, None) => match client.get::<StatusView>(ABOUT).await {
                     Ok(status) if status.mode != Mode::Command.as_str() => return Ok(Self::Daemon(client, status)),
-                    Ok(_) => OpenError::Busy { home: setup.home.root().to_owned() }.into(),
+                    Ok(_) => setup.busy().into(),
                     Err(error) => CliError::from(error),
                 },
             };
@@ -287,8 +288,18 @@ impl Link {
     }
 }
 
-/// What an engine that runs tasks cannot do without: tmux and git, not too old.
+/// So many open files an engine needs at least that runs tasks: with fewer, runs would stand still without a word.
+const FEWEST_FILES: u64 = 128;
+
+/// What an engine that runs tasks cannot do without: tmux and git, not too old, and enough open files.
 pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
+    raise_file_limit();
+    if let Some(limit) = file_limit().filter(|limit| *limit < FEWEST_FILES) {
+        return Err(CliError::Refused {
+            message: format!("this shell lets a program open {limit} files, and orch needs {FEWEST_FILES}"),
+            hint: Some("ulimit -n 1024, or in a new shell; the limit of the system is `ulimit -Hn`".to_owned()),
+        });
+    }
     setup.tmux().check().await?;
     Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
 }

@@ -9,6 +9,7 @@ use super::ui::table::{Cell, Column, Width, cell, render};
 use super::ui::{money, text};
 use crate::api::cost::{CostRow, CostView};
 use crate::domain::cost::By;
+use crate::domain::money::Usd;
 use clap::ValueEnum;
 
 /// Arguments of `orch cost`.
@@ -68,6 +69,7 @@ fn told(view: &CostView, columns: usize, paint: Paint) -> String {
         Column::number("tasks"),
         Column::number("merged"),
         Column::number("per merged"),
+        Column::number("overhead"),
     ];
     let names: Vec<String> = view.rows.iter().map(|row| name(view.by, row)).collect();
     let mut rows: Vec<_> = view.rows.iter().zip(&names).map(|(row, name)| cells(row, name)).collect();
@@ -75,9 +77,13 @@ fn told(view: &CostView, columns: usize, paint: Paint) -> String {
         rows.push(cells(&view.total, "all"));
     }
     let mut told = render(&head, &rows, columns, paint);
-    if view.total.unpriced > 0 {
-        let line = format!("+ {} of {} runs told no price", view.total.unpriced, view.total.runs);
-        told.push_str(&format!("{}\n", text::fit(&line, columns)));
+    let CostRow { runs, unpriced, computed, .. } = view.total;
+    let lines = [
+        (computed, format!("~ {computed} of {runs} runs: computed, tokens × the catalog's prices")),
+        (unpriced, format!("+ {unpriced} of {runs} runs told no price")),
+    ];
+    for (_, line) in lines.iter().filter(|(count, _)| *count > 0) {
+        told.push_str(&format!("{}\n", text::fit(line, columns)));
     }
     told
 }
@@ -95,27 +101,56 @@ fn name(by: By, row: &CostRow) -> String {
     }
 }
 
-fn cells<'a>(row: &CostRow, name: &'a str) -> [Cell<'a>; 6] {
+/// A sum, marked where some of it is computed.
+fn sum(row: &CostRow, known: Option<Usd>, unpriced: u64) -> String {
+    let mark = if row.computed > 0 && known.is_some() { "~" } else { "" };
+    format!("{mark}{}", money::sum(known, unpriced))
+}
+
+fn cells<'a>(row: &CostRow, name: &'a str) -> [Cell<'a>; 7] {
     [
         cell(name),
-        cell(money::sum(row.cost_usd, row.unpriced)),
+        cell(sum(row, row.cost_usd, row.unpriced)),
         cell(row.runs.to_string()),
         cell(row.tasks.to_string()),
         cell(row.merged.to_string()),
-        cell(money::sum(row.per_merged_usd, row.unpriced)),
+        cell(sum(row, row.per_merged_usd, row.per_merged_unpriced)),
+        cell(sum(row, row.overhead_per_merged_usd, row.per_merged_unpriced)),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::money::Usd;
 
     fn row(key: Option<&str>, cost: Option<i64>, unpriced: u64, merged: u64) -> CostRow {
         let cost_usd = cost.map(Usd::from_micros);
         let per = cost.filter(|_| merged > 0).map(|cost| Usd::from_micros(cost / merged as i64));
         let key = key.map(str::to_owned);
-        CostRow { key, title: None, cost_usd, runs: 3, unpriced, tasks: 2, merged, per_merged_usd: per }
+        let overhead_per_merged_usd = per.map(|per| Usd::from_micros(per.micros() / 10));
+        CostRow {
+            key,
+            title: None,
+            cost_usd,
+            runs: 3,
+            unpriced,
+            computed: 0,
+            tasks: 2,
+            merged,
+            per_merged_usd: per,
+            overhead_per_merged_usd,
+            per_merged_unpriced: unpriced,
+        }
+    }
+
+    #[test]
+    fn what_is_computed_is_marked() {
+        let computed = CostRow { computed: 2, ..row(Some("codex"), Some(20_000), 1, 2) };
+        let view = CostView { by: By::Agent, since: None, rows: vec![computed.clone()], total: computed };
+        let told = told(&view, 80, Paint::OFF);
+        let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[1], ["codex", "~$0.02+", "3", "2", "2", "~$0.01+", "~$0.00+"], "{told}");
+        assert_eq!(told.lines().nth(2), Some("~ 2 of 3 runs: computed, tokens × the catalog's prices"), "{told}");
     }
 
     #[test]
@@ -129,10 +164,10 @@ mod tests {
         let view = CostView { by: By::Model, since: None, rows, total };
         let told = told(&view, 80, Paint::OFF);
         let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75"], "{told}");
-        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?"], "{told}");
-        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?"], "{told}");
-        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+"], "{told}");
+        assert_eq!(lines[1], ["sonnet", "$1.50", "3", "2", "2", "$0.75", "$0.07"], "{told}");
+        assert_eq!(lines[2][3..], ["choice)", "?", "3", "2", "1", "?", "?"], "{told}");
+        assert_eq!(lines[3], ["haiku", "$0.02+", "3", "2", "0", "?", "?"], "{told}");
+        assert_eq!(lines[4], ["all", "$1.52+", "9", "6", "3", "$0.51+", "$0.05+"], "{told}");
         assert_eq!(told.lines().last(), Some("+ 4 of 9 runs told no price"));
     }
 }

@@ -1,7 +1,12 @@
 //! `orch doctor`: looks whether everything that orch needs is there and nothing is left that nobody needs, says how to
 //! set right what is not, and does so where that is safe. Needs no engine, and works beside one.
 
-use super::context::{ABOUT, Context};
+mod probes;
+mod verdict;
+
+pub(super) use probes::WHO;
+
+use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::repository;
@@ -9,12 +14,13 @@ use super::service;
 use super::settings;
 use super::ui::paint::{Paint, Role};
 use super::ui::text::line;
+use crate::adapters::git::{Git, GitError};
 use crate::adapters::process::{Invocation, run_async, which};
 use crate::agents::{DialectKind, api};
 use crate::config::layers::load;
 use crate::config::resolved_agent::{AgentConfig, KNOWN};
 use crate::config::validate::references;
-use crate::config::{Config, RouterMode, home::MAX_SOCKET_PATH};
+use crate::config::{Config, RouterMode};
 use crate::daemon::Setup;
 use crate::engine::{
     Finding, MendWish, Patient, Verdict, check_up, direct_model, interrupted_restore, last_damage, login_of,
@@ -24,8 +30,8 @@ use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long an agent may take to tell its version.
-const VERSION_TIME: Duration = Duration::from_secs(10);
+/// How long a probe may take: they run side by side, and all of it is to take less than a second.
+const VERSION_TIME: Duration = Duration::from_millis(700);
 
 /// Arguments of `orch doctor`.
 #[derive(Debug, clap::Args)]
@@ -58,42 +64,64 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         mended.iter().for_each(|damage| context.ui.warning(&damage.told()));
     }
     let findings = context.ui.wait("looking", look(context, &setup, wish)).await;
-    let ok = findings.iter().all(|finding| finding.verdict != Verdict::Bad || finding.fixed);
+    let ok = verdict::is_ready(&findings);
     if context.ui.is_json() {
         context.ui.json(&Report { ok, dry_run: args.dry_run, findings: &findings })?;
     } else {
-        context.ui.data(&told(&findings, context.ui.paint()))?;
+        let paint = context.ui.paint();
+        context.ui.data(&(told(&findings, paint) + &verdict::last_line(&findings, paint)))?;
     }
     Ok(if ok { Exit::Done } else { Exit::Failed })
 }
 
 async fn look(context: &Context, setup: &Setup, wish: MendWish) -> Vec<Finding> {
-    let (config, config_finding) = config(context, setup);
-    let mut findings = vec![git(context, setup).await, tmux(setup).await];
-    if let Some(config) = &config {
-        findings.extend(agents(context, config).await);
-    }
-    findings.push(config_finding);
-    findings.push(home(setup.home.root()));
-    findings.push(engine(setup).await);
-    findings.extend(service::checkup(context, config.as_ref()).await);
-    findings.extend(journal(setup));
-    let config = config.unwrap_or_default();
+    let (known, config_finding) = config(context, setup);
+    let git = repository::git(context, &setup.home).await;
+    let git_finding = git_found(&git);
+    let git = git.ok();
+    let config = known.clone().unwrap_or_default();
     let patient = Patient {
         home: &setup.home,
         config: &config,
         sources: setup.sources(),
         tmux: setup.tmux(),
-        git: repository::git(context, &setup.home).await.ok(),
+        git: git.clone(),
         sockets: setup.sockets().into(),
         now: context.now().at,
     };
-    findings.extend(check_up(&patient, wish).await);
+    let of_agents = async {
+        match &known {
+            Some(config) => agents(context, config).await,
+            None => Vec::new(),
+        }
+    };
+    let of_engine = async {
+        let (finding, status) = probes::engine(setup).await;
+        [Some(finding), probes::port(&config, status.as_ref()).await].into_iter().flatten().collect::<Vec<_>>()
+    };
+    let (tmux, author, agents, engine, service, journal, checkup) = tokio::join!(
+        tmux(setup),
+        probes::author(git.as_ref(), &context.cwd),
+        of_agents,
+        of_engine,
+        service::checkup(context, known.as_ref()),
+        journal(setup, wish),
+        check_up(&patient, wish),
+    );
+    let mut findings = vec![git_finding, tmux];
+    findings.extend(author);
+    findings.extend(agents);
+    findings.push(config_finding);
+    findings.push(home(setup.home.root()));
+    findings.extend(engine);
+    findings.extend(service);
+    findings.extend(journal);
+    findings.extend(checkup);
     findings
 }
 
-async fn git(context: &Context, setup: &Setup) -> Finding {
-    match repository::git(context, &setup.home).await {
+fn git_found(git: &Result<Git, GitError>) -> Finding {
+    match git {
         Ok(git) => {
             let (major, minor) = git.version();
             Finding::new("git", Verdict::Ok, format!("{major}.{minor} at {}", git.program().display()))
@@ -119,6 +147,9 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
     let looks = config.agents.iter().map(|(name, agent)| one_agent(context, name, agent));
     let mut findings: Vec<Finding> = join_all(looks).await.into_iter().flatten().collect();
     let router = &config.router.agent;
+    let there: Vec<(&str, &AgentConfig)> =
+        config.agents.iter().filter(|(name, _)| program(name).is_some()).map(|(name, agent)| (name, agent)).collect();
+    findings.extend(probes::logins(context, &there));
     if config.agents.names().all(|name| program(name).is_none()) {
         findings.push(
             Finding::new("agents", Verdict::Bad, "no agent is installed").remedy(
@@ -260,35 +291,11 @@ fn home(root: &Path) -> Finding {
     Finding::new("home", Verdict::Ok, shown.to_string())
 }
 
-/// Who serves, and whether the socket can be reached.
-async fn engine(setup: &Setup) -> Finding {
-    let socket = setup.api_socket();
-    if socket.as_os_str().len() > MAX_SOCKET_PATH {
-        let finding =
-            Finding::new("daemon", Verdict::Bad, format!("the path {} is too long for a socket", socket.display()));
-        return finding.remedy("set ORCH_HOME to a shorter path");
-    }
-    let Some(client) = setup.connect().await else {
-        return Finding::new("daemon", Verdict::Ok, "none runs; `orch serve` starts one");
-    };
-    match client.get::<crate::api::status::StatusView>(ABOUT).await {
-        Ok(status) => {
-            let detail = format!("orch {} runs as {} (pid {})", status.version, status.mode, status.pid);
-            let verdict = if status.version == env!("CARGO_PKG_VERSION") { Verdict::Ok } else { Verdict::Warning };
-            let finding = Finding::new("daemon", verdict, detail);
-            if verdict == Verdict::Ok {
-                finding
-            } else {
-                finding.remedy("restart the daemon: it is of another version")
-            }
-        }
-        Err(error) => Finding::new("daemon", Verdict::Bad, error.to_string())
-            .remedy("stop the process that holds the socket, and start `orch serve`"),
-    }
-}
+/// Up to how many bytes a journal is examined whole by a look; `--fix` examines every one.
+const EXAMINED: u64 = 64 << 20;
 
 /// Whether the journal is whole, and what became of one that was not.
-fn journal(setup: &Setup) -> Vec<Finding> {
+async fn journal(setup: &Setup, wish: MendWish) -> Vec<Finding> {
     if let Some(file) = interrupted_restore(&setup.home) {
         let detail = format!("restoring {file} was cut short: what stands in the home is of two times");
         let remedy = format!("orch restore {file} --force");
@@ -296,12 +303,21 @@ fn journal(setup: &Setup) -> Vec<Finding> {
     }
     let path = setup.home.journal();
     let mut findings = Vec::new();
-    if path.exists() {
-        findings.push(match setup.look() {
+    let size = path.metadata().map(|found| found.len());
+    if size.as_ref().is_ok_and(|size| *size > EXAMINED && wish == MendWish::Look) {
+        let detail = format!("{} is large: orch doctor --fix examines all of it", path.display());
+        findings.push(Finding::new("journal", Verdict::Ok, detail));
+    } else if size.is_ok() {
+        let looking = setup.clone();
+        let looked = tokio::task::spawn_blocking(move || looking.look().map_err(|error| error.to_string()));
+        findings.push(match looked.await.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(()) => Finding::new("journal", Verdict::Ok, format!("{} is whole", path.display())),
-            Err(error) => Finding::new("journal", Verdict::Bad, error.to_string())
+            Err(error) => Finding::new("journal", Verdict::Bad, error)
                 .remedy("stop the daemon, then orch doctor --fix: the damaged file is kept"),
         });
+    }
+    if let Some(told) = setup.displaced() {
+        findings.push(Finding::new("state", Verdict::Warning, told).remedy("remove the note when you have read it"));
     }
     if let Some(damage) = last_damage(&setup.home) {
         let remedy = format!("read report.txt there; when nothing is missed, remove {}", damage.kept.display());

@@ -154,7 +154,7 @@ impl CliError {
             Self::Write { source: WriteError::Changed { .. }, .. } => ErrorCode::Conflict,
             Self::Config(_) | Self::Usage { .. } => ErrorCode::Usage,
             Self::NotFound { .. } => ErrorCode::NotFound,
-            Self::Client(ClientError::Silent(_)) => ErrorCode::TimedOut,
+            Self::Client(ClientError::Silent(_) | ClientError::Slow(_)) => ErrorCode::TimedOut,
             Self::Client(ClientError::Broken(_) | ClientError::Unexpected(_))
             | Self::Open(
                 OpenError::File(_)
@@ -183,11 +183,17 @@ impl CliError {
             Self::Git(error) => return error.hint(),
             Self::Client(ClientError::Unreachable { .. }) => "`orch serve` starts the daemon",
             Self::Client(ClientError::Silent(_)) => "is it stopped or starved? its log is .orch/orch.log in the home",
+            Self::Client(ClientError::Slow(_)) => {
+                "how large are tasks.yml and jobs.yml in the home? `orch doctor` looks"
+            }
             Self::Client(ClientError::Broken(_)) => {
                 "did the daemon stop? `orch task list` tells whether it was done before"
             }
             Self::Client(ClientError::Unexpected(_)) => {
                 "restart the daemon, so that it is of the same version as this orch"
+            }
+            Self::Open(OpenError::Busy { holder: Some(holder), .. }) if holder.is_daemon() => {
+                "it does not answer at its socket; `orch serve --replace` takes its place, `orch shutdown` ends it; agents go on"
             }
             Self::Open(OpenError::Busy { .. }) => "it does not answer; `orch doctor` tells more",
             Self::Open(OpenError::Damaged { .. }) => {
@@ -266,7 +272,7 @@ mod tests {
             (CliError::Client(unreachable), 4),
             (CliError::Client(ClientError::Broken("x".into())), 1),
             (CliError::Client(ClientError::Unexpected("x".into())), 1),
-            (CliError::Open(OpenError::Busy { home: "/h".into() }), 7),
+            (CliError::Open(OpenError::Busy { home: "/h".into(), holder: None }), 7),
             (CliError::Open(OpenError::File(file())), 1),
             (CliError::Open(socket), 1),
             (CliError::Git(GitError::GitMissing), 1),
@@ -293,7 +299,7 @@ mod tests {
         assert_eq!(view.message, "/tmp/x is not a git repository");
         assert_eq!(view.hint.as_deref(), Some("git -C /tmp/x init, or change to the repository"));
         assert!(CliError::Tmux(TmuxError::Missing).view().message.contains("brew install tmux"));
-        let busy = CliError::Open(OpenError::Busy { home: "/h".into() }).view();
+        let busy = CliError::Open(OpenError::Busy { home: "/h".into(), holder: None }).view();
         assert_eq!((busy.code, busy.hint.is_some()), (ErrorCode::Conflict, true));
     }
 }

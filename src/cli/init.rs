@@ -6,6 +6,7 @@ mod found;
 
 use super::config::set::{LOCK, write};
 use super::context::{Context, Link, resolve};
+use super::doctor::WHO;
 use super::error::CliError;
 use super::exit::Exit;
 use super::{repository, settings};
@@ -90,6 +91,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         has_workspace: loaded.config.workspace != crate::config::resolved::Workspace::default(),
         suggested_workspace: workspace,
     };
+    if let Err(error) = repo.author().await {
+        context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));
+        context.ui.note(WHO);
+    }
     if context.ui.is_json() {
         context.ui.json(&found)?;
     } else {

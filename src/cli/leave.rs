@@ -9,13 +9,54 @@ use crate::api::error::ErrorCode;
 use crate::api::status::StatusView;
 use crate::api::switches::{ShutdownOrder, ShutdownView};
 use crate::cli::context::ABOUT;
-use crate::daemon::Setup;
+use crate::daemon::{Holder, Setup};
 use crate::domain::service::Leave;
+use crate::engine::Mode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 /// Time between two looks whether it is gone.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a daemon is waited for that has the home and does not answer at its socket: it begins, or makes it again.
+const UNHEARD: Duration = Duration::from_secs(5);
+
+/// The daemon of a home.
+pub enum Found {
+    /// It answers.
+    Answers(Client, Box<StatusView>),
+    /// It lives and has the home, but nothing answers at its socket.
+    Unheard(Holder),
+    /// There is none.
+    Nobody,
+}
+
+/// Looks for the daemon of this home: at its socket, and then by who holds the lock.
+///
+/// # Errors
+/// It listens and does not answer.
+pub async fn find(setup: &Setup) -> Result<Found, CliError> {
+    let deadline = Instant::from_std(clock::instant()) + UNHEARD;
+    loop {
+        if let Some(client) = setup.connect().await {
+            let status: StatusView = client.get(ABOUT).await?;
+            return Ok(match status.mode == Mode::Command.as_str() {
+                true => Found::Nobody,
+                false => Found::Answers(client, Box::new(status)),
+            });
+        }
+        let Some(holder) = setup.holder().filter(Holder::is_daemon) else { return Ok(Found::Nobody) };
+        if timeout_at(deadline, sleep(LOOK)).await.is_err() {
+            return Ok(Found::Unheard(holder));
+        }
+    }
+}
+
+/// Ends a daemon that cannot be asked, by the signal that it takes for an order to leave at once; its agents go on.
+pub fn end(holder: &Holder) -> Option<Leaving> {
+    let process = holder.process.clone();
+    terminate(&process).then(|| Leaving { pid: process.pid, process: Some(process) })
+}
 
 /// Asks a daemon to leave. One of a version that does not know the request gets the signal.
 pub async fn ask(client: &Client, status: &StatusView, order: &ShutdownOrder) -> Result<ShutdownView, CliError> {

@@ -1,6 +1,8 @@
 //! `orch serve` and `orch pulse`: the engine in this process, until it is done or told to leave. Agents go on either way.
 
 mod beat;
+mod detach;
+mod findings;
 mod opening;
 mod respawn;
 mod signals;
@@ -12,7 +14,7 @@ use super::exit::Exit;
 use super::pause;
 use super::settings;
 use super::ui::Ui;
-use crate::adapters::process::{exit_after, raise_file_limit, with_few_arenas};
+use crate::adapters::process::{exit_after, with_few_arenas};
 use crate::adapters::supervised::Supervised;
 use crate::api::client::Client;
 use crate::api::status::StatusView;
@@ -58,6 +60,12 @@ pub struct Args {
     /// Take the place of the daemon that runs; agents go on
     #[arg(long, conflicts_with_all = ["once", "until_idle"])]
     replace: bool,
+    /// Start in the background, and return when it answers; stop it with `orch shutdown`
+    #[arg(long, short, conflicts_with_all = ["once", "until_idle"])]
+    detach: bool,
+    /// This process is the one that `--detach` starts
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    background: bool,
     /// Make no home where none is: its disk may not be mounted (for services)
     #[arg(long)]
     existing_home: bool,
@@ -76,13 +84,21 @@ pub struct Pulse {
 
 impl From<Pulse> for Args {
     fn from(pulse: Pulse) -> Self {
-        Self { once: true, until_idle: false, replace: false, existing_home: false, log: pulse.log }
+        Self {
+            once: true,
+            until_idle: false,
+            replace: false,
+            detach: false,
+            background: false,
+            existing_home: false,
+            log: pulse.log,
+        }
     }
 }
 
 /// Serves.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    if !(args.once || args.until_idle)
+    if !(args.once || args.until_idle || args.detach)
         && let Err(error) = with_few_arenas()
     {
         tracing::warn!(%error, "the daemon will take more memory than it needs");
@@ -92,14 +108,17 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         return Err(no_home(&setup.home));
     }
     need_programs(&setup).await?;
+    if args.detach {
+        return detach::run(args.replace, &setup, context).await;
+    }
+    if args.background {
+        detach::leave_terminal();
+    }
     let mode = match (args.once, args.until_idle) {
         (true, _) => Mode::Once,
         (false, true) => Mode::UntilIdle,
         (false, false) => Mode::Serve,
     };
-    if mode == Mode::Serve {
-        raise_file_limit();
-    }
     let supervised = Supervised::of(&context.environment).filter(|_| mode == Mode::Serve).map(Arc::new);
     // From here on a signal is an order to this engine, also while it opens.
     let mut signals = Signals::listen(mode == Mode::Serve && !context.ui.is_watched())?;
@@ -118,7 +137,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             supervised.ready(&format!("orch {} serves {home}", env!("CARGO_PKG_VERSION")));
             Beat::of(supervised, &running.client)
         });
-        let (farewell, stopped) = serve(running, &mut signals, context, (&setup.home, &word)).await;
+        let (farewell, stopped) = serve(running, &mut signals, context, (&setup.home, &word, mode)).await;
         drop(beat);
         tracing::info!("orch leaves");
         if farewell.respawns {
@@ -135,6 +154,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             context.ui.warning(&told);
         }
         supervised.iter().for_each(|supervised| supervised.stopping());
+        if matches!(mode, Mode::Once | Mode::UntilIdle) {
+            // With settings that do not read nothing was begun: the pass did not do what it was started for.
+            settings::global(context, &setup.home)?;
+        }
         return Ok(stopped.unwrap_or_else(|| exit_of(mode, &farewell)));
     }
 }
@@ -159,13 +182,16 @@ async fn serve(
     running: Running,
     signals: &mut Signals,
     context: &Context,
-    (home, word): (&Home, &engine::Signals),
+    (home, word, mode): (&Home, &engine::Signals, Mode),
 ) -> (Farewell, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
     let events = if watched { running.client.stream(&events::path(None, None, true)).await.ok() } else { None };
     let mut told = std::pin::pin!(async {
         tell_pauses(&client, context).await;
+        if mode == Mode::Serve {
+            findings::tell(&client, home, context).await;
+        }
         if let Some(mut events) = events {
             // A terminal that is gone is no reason to stop serving.
             tell(&mut events, context).await.ok();

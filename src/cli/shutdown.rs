@@ -1,17 +1,16 @@
 //! `orch shutdown`: the daemon leaves, at once, when everything is finished, or with its agents interrupted.
 
-use super::context::{ABOUT, Context};
+use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::leave::{self, Leaving};
+use super::leave::{self, Found, Leaving};
 use super::ui::text;
-use crate::api::client::{Client, ClientError, Lines};
-use crate::api::status::{Overview, StatusView};
+use crate::api::client::{ClientError, Lines};
+use crate::api::status::Overview;
 use crate::api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
-use crate::daemon::Setup;
+use crate::daemon::{Holder, Setup};
 use crate::domain::service::Leave;
 use crate::domain::task::Status;
-use crate::engine::Mode;
 use std::time::Duration;
 
 /// How long a daemon that leaves at once is waited for; it promises half of it.
@@ -46,7 +45,14 @@ impl Args {
 /// Asks the daemon to leave, and waits until it is gone.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
-    let (client, status) = daemon(&setup).await?;
+    let (client, status) = match leave::find(&setup).await? {
+        Found::Answers(client, status) => (client, *status),
+        Found::Unheard(holder) => return end_unheard(&args, &setup, &holder, context).await,
+        Found::Nobody => {
+            let source = std::io::Error::from(std::io::ErrorKind::NotConnected);
+            return Err(ClientError::Unreachable { socket: setup.api_socket(), source }.into());
+        }
+    };
     let why = Some(format!("orch shutdown{} by {}", flag(args.how()), context.person()));
     let order = ShutdownOrder { how: args.how(), dry_run: args.dry_run, why };
     // Before it is asked, so that its last words are heard.
@@ -81,18 +87,39 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-/// The daemon; a short command's engine is none.
-async fn daemon(setup: &Setup) -> Result<(Client, StatusView), CliError> {
-    let nobody = || {
-        let source = std::io::Error::from(std::io::ErrorKind::NotConnected);
-        ClientError::Unreachable { socket: setup.api_socket(), source }
-    };
-    let client = setup.connect().await.ok_or_else(nobody)?;
-    let status: StatusView = client.get(ABOUT).await?;
-    if status.mode == Mode::Command.as_str() {
-        return Err(nobody().into());
+/// Ends a daemon that has the home and does not answer: by a signal, which it takes for `orch shutdown`.
+async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Context) -> Result<Exit, CliError> {
+    let (pid, socket) = (holder.process.pid, setup.api_socket());
+    if args.how() != Leave::Stop {
+        return Err(CliError::Refused {
+            message: format!(
+                "orch (pid {pid}) runs, but does not answer at {}: it hears only a signal",
+                socket.display()
+            ),
+            hint: Some("`orch shutdown` without an option ends it at once; agents go on".to_owned()),
+        });
     }
-    Ok((client, status))
+    if args.dry_run {
+        let told = format!("orch (pid {pid}) does not answer at {}; it would be sent SIGTERM\n", socket.display());
+        context.ui.data(&told)?;
+        return Ok(Exit::Done);
+    }
+    let Some(daemon) = leave::end(holder) else {
+        return Err(CliError::Refused {
+            message: format!("orch (pid {pid}) does not answer at {}, and takes no signal", socket.display()),
+            hint: Some(format!("is it another person's? kill {pid}, as its owner")),
+        });
+    };
+    if !leave::gone_within(setup, &daemon, AT_ONCE).await? {
+        context.ui.warning(&format!("orch (pid {pid}) has not left within {} s", AT_ONCE.as_secs()));
+        return Ok(Exit::TimedOut);
+    }
+    if context.ui.is_json() {
+        context.ui.json(&serde_json::json!({ "how": Leave::Stop, "dry_run": false, "pid": pid, "by": "signal" }))?;
+    } else {
+        context.ui.note(&format!("orch (pid {pid}), which did not answer, has left; next: orch serve"));
+    }
+    Ok(Exit::Done)
 }
 
 fn flag(how: Leave) -> &'static str {

@@ -54,7 +54,7 @@ mod tests {
 
     fn why(hold: Option<Hold>, because: &str, next: &str) -> WhyView {
         let (because, next) = (because.to_owned(), next.to_owned());
-        WhyView { id: TaskId(7), status: Status::Routed, hold, because, next, batch: None }
+        WhyView { id: TaskId(7), status: Status::Routed, question_kind: None, hold, because, next, batch: None }
     }
 
     #[test]

@@ -87,6 +87,7 @@ fn illustration(section: &str) -> Option<(&'static str, Value)> {
                 "context_window": 131_072,
                 "max_output_tokens": 32_768,
                 "input_usd_per_mtok": 0.15,
+                "cached_input_usd_per_mtok": 0.02,
                 "output_usd_per_mtok": 0.6,
                 "average_latency_ms": 900,
                 "throughput_tokens_per_second": 60,

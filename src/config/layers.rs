@@ -92,7 +92,7 @@ struct Stack {
     problems: Vec<ConfigProblem>,
     warnings: Vec<Warning>,
     project: Option<PathBuf>,
-    unapproved: Option<Origin>,
+    unapproved: Option<(Origin, Vec<String>)>,
 }
 
 impl Stack {
@@ -171,7 +171,8 @@ impl Stack {
         let items = setting.value.as_array().into_iter().flatten();
         let commands: Vec<String> = items.filter_map(|command| command.as_str().map(str::to_owned)).collect();
         if !commands.is_empty() {
-            self.unapproved = Some(setting.origin.clone());
+            let known = self.unapproved.take().map(|(_, known)| known).unwrap_or_default();
+            self.unapproved = Some((setting.origin.clone(), [known, commands.clone()].concat()));
             self.warnings.push(Warning::NotApproved { origin: setting.origin.clone(), commands });
         }
         true
@@ -193,8 +194,8 @@ impl Stack {
                 Err(warning) => loaded.warnings.push(Warning::Odd(warning)),
             }
         }
-        if let Some(origin) = self.unapproved {
-            loaded.keep_on_branch(origin);
+        if let Some((origin, commands)) = self.unapproved {
+            loaded.without_its_checks(origin, commands);
         }
         if problems.is_empty() { Ok(loaded) } else { Err(problems) }
     }
@@ -202,13 +203,17 @@ impl Stack {
 
 impl Loaded {
     /// Work that the project's own checks have not judged is not merged anywhere, unless the person named other checks.
-    fn keep_on_branch(&mut self, unapproved: Origin) {
+    fn without_its_checks(&mut self, unapproved: Origin, commands: Vec<String>) {
         let workflow = &mut self.config.workflow;
         let person_chose = match self.origins.of("workflow.checks") {
             Origin::Environment { .. } | Origin::Flag { .. } => true,
             Origin::Default | Origin::File { .. } => false,
         };
-        if workflow.integrate == Integrate::Merge && !person_chose {
+        if person_chose {
+            return;
+        }
+        workflow.unapproved_checks = commands;
+        if workflow.integrate == Integrate::Merge {
             workflow.integrate = Integrate::Branch;
             self.origins.set("workflow.integrate", unapproved);
         }

@@ -53,6 +53,8 @@ pub struct RawModel {
     pub max_output_tokens: Option<u64>,
     /// Dollars for a million tokens that it reads.
     pub input_usd_per_mtok: Option<Usd>,
+    /// Dollars for a million tokens that it reads from its provider's cache; without it, as for all that it reads.
+    pub cached_input_usd_per_mtok: Option<Usd>,
     /// Dollars for a million tokens that it writes.
     pub output_usd_per_mtok: Option<Usd>,
     /// Until an answer begins.

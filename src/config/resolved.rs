@@ -143,6 +143,9 @@ pub struct Workflow {
     pub sandbox: bool,
     /// Shell commands that must succeed. Only approved ones are here.
     pub checks: Vec<String>,
+    /// Checks of the project's file that do not run, because the person has not approved that file.
+    #[serde(skip)]
+    pub unapproved_checks: Vec<String>,
     /// Where they run.
     pub checks_in: ChecksIn,
     /// Who looks at work whose evidence is good.
@@ -379,6 +382,7 @@ impl Default for Workflow {
         Self {
             sandbox: true,
             checks: Vec::new(),
+            unapproved_checks: Vec::new(),
             checks_in: ChecksIn::default(),
             review: ReviewMode::default(),
             allowed_paths: Vec::new(),
@@ -405,6 +409,7 @@ impl Workflow {
         Self {
             sandbox: raw.sandbox.unwrap_or(self.sandbox),
             checks: raw.checks.unwrap_or(self.checks),
+            unapproved_checks: self.unapproved_checks,
             checks_in: raw.checks_in.unwrap_or(self.checks_in),
             review: raw.review.unwrap_or(self.review),
             allowed_paths: raw.allowed_paths.unwrap_or(self.allowed_paths),

@@ -47,6 +47,7 @@ fn facts(said: &RawModel) -> Facts {
         context_window: said.context_window,
         max_output_tokens: said.max_output_tokens,
         input_price: said.input_usd_per_mtok,
+        cached_price: said.cached_input_usd_per_mtok,
         output_price: said.output_usd_per_mtok,
         average_latency_ms: said.average_latency_ms,
         throughput_tokens_per_second: said.throughput_tokens_per_second,

@@ -24,6 +24,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_NODES: usize = 2_000_000;
 /// Most nodes that aliases may add by repetition.
 const MAX_REPLAYED: usize = 50_000;
+/// Most aliases in one text that is read as an outline: each may stand for an entry that is nowhere written.
+const MAX_ALIASES: usize = 5_000;
 
 /// Reads one YAML document into a type. Duplicate keys are errors; an empty document is read as `null`.
 ///

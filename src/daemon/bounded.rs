@@ -8,12 +8,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
 
 /// How long somebody who has connected may say nothing.
-const FIRST_WORD: Duration = Duration::from_secs(30);
+const FIRST_BYTE: Duration = Duration::from_secs(5);
 /// How long it may take to tell somebody that there is no room.
 const LAST_WORD: Duration = Duration::from_millis(100);
 /// What they are told, in the form of every other error.
@@ -37,9 +36,18 @@ impl<L> Bounded<L> {
 /// A connection that holds its place.
 pub(super) struct Placed<S> {
     stream: S,
-    /// Until it has said its first word.
-    patience: Option<Pin<Box<Sleep>>>,
+    /// Read before anything was made for the connection, and not handed on yet.
+    first: Option<u8>,
     _place: OwnedSemaphorePermit,
+}
+
+impl<S: AsyncRead + Unpin> Placed<S> {
+    /// Waits for the first byte. `false`: the peer has left or said nothing for too long.
+    pub(super) async fn first_byte(&mut self) -> bool {
+        let read = tokio::time::timeout(FIRST_BYTE, self.stream.read_u8()).await;
+        self.first = read.ok().and_then(Result::ok);
+        self.first.is_some()
+    }
 }
 
 impl<L: Listener> Listener for Bounded<L> {
@@ -50,8 +58,7 @@ impl<L: Listener> Listener for Bounded<L> {
         loop {
             let (mut stream, address) = self.listener.accept().await;
             if let Ok(place) = Arc::clone(&self.room).try_acquire_owned() {
-                let patience = Some(Box::pin(tokio::time::sleep(FIRST_WORD)));
-                return (Placed { stream, patience, _place: place }, address);
+                return (Placed { stream, first: None, _place: place }, address);
             }
             let length = BODY.len();
             let text = format!(
@@ -70,13 +77,13 @@ impl<L: Listener> Listener for Bounded<L> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Placed<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.stream).poll_read(context, into);
-        if read.is_ready() {
-            self.patience = None;
-        } else if self.patience.as_mut().is_some_and(|patience| patience.as_mut().poll(context).is_ready()) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if into.remaining() > 0
+            && let Some(first) = self.first.take()
+        {
+            into.put_slice(&[first]);
+            return Poll::Ready(Ok(()));
         }
-        read
+        Pin::new(&mut self.stream).poll_read(context, into)
     }
 }
 
@@ -109,7 +116,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Placed<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio::io::AsyncReadExt;
     use tokio::net::{UnixListener, UnixStream};
 
     #[tokio::test]

@@ -3,11 +3,11 @@
 
 use super::{OpenError, Setup};
 use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::fs::{self, Durability};
+use crate::adapters::fs::{self, Durability, FsError};
 use crate::config::home::Home;
 use crate::engine::{
-    Damage, Mode, RestoreWish, Restored, Signals, believe, interrupted_rebuild, interrupted_restore, last_damage,
-    rebuild, restore, suspect,
+    Damage, Farewell, Mode, RestoreWish, Restored, Signals, believe, interrupted_rebuild, interrupted_restore,
+    last_damage, rebuild, restore, set_journal_aside, suspect,
 };
 use crate::store::journal::{Care, Journal, JournalError, Loaded, whole};
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +17,10 @@ use std::path::Path;
 const ACQUITTED: &str = "acquitted";
 /// A journal that is damaged again within this time is not rebuilt by itself.
 const SOON: SignedDuration = SignedDuration::from_mins(10);
+
+/// How often the lock of a home is tried that a short command may have, and how long is waited in between.
+const TRIES: u32 = 50;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
 impl Setup {
     /// Opens the journal, and tells of the damage that was mended on the way. The engine's lock is held.
@@ -49,8 +53,7 @@ impl Setup {
     /// An engine runs, or the disk does not take a new journal.
     pub async fn mend(&self) -> Result<Option<Damage>, OpenError> {
         self.prepare()?;
-        let busy = || OpenError::Busy { home: self.home.root().to_owned() };
-        let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(busy)?;
+        let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(|| self.busy())?;
         if let Some(file) = interrupted_restore(&self.home) {
             return Err(OpenError::Restoring { file });
         }
@@ -72,8 +75,7 @@ impl Setup {
     /// An engine runs, something stands in the way, or the file is no good.
     pub async fn restore(&self, file: &Path, wish: RestoreWish) -> Result<Restored, OpenError> {
         self.prepare()?;
-        let busy = || OpenError::Busy { home: self.home.root().to_owned() };
-        let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(busy)?;
+        let _lock = fs::lock_exclusive(&self.home.lock())?.ok_or_else(|| self.busy())?;
         restore(&self.home, &self.environment, file, wish, SystemClock.now()).await.map_err(OpenError::Restore)
     }
 
@@ -146,6 +148,67 @@ pub(super) fn distrust(home: &Home, cause: &str) {
         .and_then(|()| fs::write_private(&suspect(home), cause.as_bytes(), Durability::Synced));
     if let Err(error) = written {
         tracing::error!(%error, "that it is damaged cannot be written down");
+    }
+}
+
+/// The files of the engine's state were removed while it ran: what the journal holds is written to its place again, unless
+/// another engine runs there by now. When that cannot be done, the engine is not opened again: it would know of nothing.
+pub(super) async fn write_anew(home: &Home, journal: &Journal, farewell: Farewell, missing: &str) -> Farewell {
+    let written = save(home, journal).await;
+    journal.abandon().await;
+    match written {
+        Ok(()) => {
+            tracing::warn!(missing, "the journal is written anew; what runs had in their directories is lost");
+            note_displaced(home, missing);
+            Farewell { damage: Some(missing.to_owned()), ..farewell }
+        }
+        Err(error) => {
+            let why = format!("{missing}, and it cannot be written anew: {error}");
+            tracing::error!("{why}");
+            Farewell { damage: None, unwritten: Some(why), ..farewell }
+        }
+    }
+}
+
+async fn save(home: &Home, journal: &Journal) -> Result<(), String> {
+    let text = |error: FsError| error.to_string();
+    fs::create_dir_private(home.root()).and_then(|()| fs::create_dir_private(&home.state())).map_err(text)?;
+    let (mut tries, mut lock) = (TRIES, None);
+    while lock.is_none() {
+        lock = fs::lock_exclusive(&home.lock()).map_err(text)?;
+        tries -= 1;
+        if lock.is_none() && tries == 0 {
+            return Err("another orch runs there by now".to_owned());
+        }
+        if lock.is_none() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    if home.journal().exists() {
+        // Of a command that came in between, and knew of nothing.
+        set_journal_aside(home, SystemClock.now()).map_err(text)?;
+    }
+    journal.save_to(&home.journal()).await.map_err(|error| error.to_string())
+}
+
+/// Where it stands that the state was removed under an engine.
+const DISPLACED: &str = "removed.txt";
+
+fn note_displaced(home: &Home, missing: &str) {
+    let file = home.state().join(DISPLACED);
+    let text = format!(
+        "{missing}: the journal was written anew, what runs had said until then is lost; when you have read this, remove {}",
+        file.display()
+    );
+    if let Err(error) = fs::write_private(&file, text.as_bytes(), Durability::Cached) {
+        tracing::warn!(%error, "that the state was removed cannot be written down");
+    }
+}
+
+impl Setup {
+    /// That orch's own state was removed while an engine ran, until a person removes the note of it.
+    pub fn displaced(&self) -> Option<String> {
+        fs::read_text(&self.home.state().join(DISPLACED), 4096).ok()
     }
 }
 

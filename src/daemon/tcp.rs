@@ -3,6 +3,7 @@
 
 use super::Setup;
 use super::bounded::Bounded;
+use super::serving::serve;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::config::http::loopback;
 use crate::engine::{Settings, Sources};
@@ -94,10 +95,7 @@ impl TcpFace {
             // A line must not wait for the next one; where that cannot be had, it waits.
             let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
             let bounded = Bounded::new(listener, SHARE, MOST);
-            let serve = axum::serve(bounded, routes).with_graceful_shutdown(stopping.cancelled_owned());
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the API over TCP stopped");
-            }
+            serve(bounded, routes, stopping).await;
         });
         Ok(stop)
     }

@@ -98,6 +98,6 @@ fn refused(error: impl ToString) -> Trial {
 fn of_refusal(refusal: Refusal) -> Trial {
     match refusal {
         Refusal::Later { why, .. } => Trial::Unreached(why),
-        Refusal::Gone | Refusal::Never(_) => Trial::Refused(refusal.to_string()),
+        Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_) => Trial::Refused(refusal.to_string()),
     }
 }

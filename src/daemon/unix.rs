@@ -2,13 +2,11 @@
 //! also tells that there is room to write, each time that the other side has read something, and for a watcher that would
 //! be a second wake-up for each line. There is always room, but for whoever does not read.
 
-use super::bounded::Bounded;
 use crate::adapters::process;
 use crate::adapters::registered::registered;
 use crate::http::Peer;
 use crate::runner::SUBCOMMAND;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
@@ -18,9 +16,21 @@ use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::UnixListener;
+use tokio::sync::mpsc;
 
 /// The listener.
-pub(super) struct Face(pub(super) UnixListener);
+pub(super) struct Face {
+    listener: UnixListener,
+    /// One that takes its place, because its socket was removed.
+    replaced: mpsc::Receiver<UnixListener>,
+}
+
+impl Face {
+    /// `replaced` gives the listeners that take the place of this one.
+    pub(super) fn new(listener: UnixListener, replaced: mpsc::Receiver<UnixListener>) -> Self {
+        Self { listener, replaced }
+    }
+}
 
 /// A connection.
 pub(super) struct Connection {
@@ -35,7 +45,13 @@ impl Listener for Face {
 
     async fn accept(&mut self) -> (Connection, Peer) {
         loop {
-            let (stream, _) = Listener::accept(&mut self.0).await;
+            let (stream, _) = tokio::select! {
+                accepted = Listener::accept(&mut self.listener) => accepted,
+                Some(listener) = self.replaced.recv() => {
+                    self.listener = listener;
+                    continue;
+                }
+            };
             let pid = stream.peer_cred().ok().and_then(|known| u32::try_from(known.pid()?).ok());
             match stream.into_std().and_then(Connection::new) {
                 Ok(connection) => return (connection, pid.map_or(Peer::Unknown, Peer::Process)),
@@ -46,12 +62,6 @@ impl Listener for Face {
 
     fn local_addr(&self) -> io::Result<Peer> {
         Ok(Peer::Own)
-    }
-}
-
-impl Connected<IncomingStream<'_, Bounded<Face>>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, Bounded<Face>>) -> Self {
-        *stream.remote_addr()
     }
 }
 

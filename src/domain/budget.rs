@@ -5,9 +5,11 @@
 //! billing types and exit codes are those of the budget tracker of the aidevops supervisor.
 
 mod book;
+mod leeway;
 mod purse;
 
 pub use book::{Bill, Book, Day, Record};
+pub use leeway::{Drawn, Leeway, Price, Wanted};
 pub use purse::{Flying, Payees, Purse, Scope, Stop, is_critical, proposed, standings};
 
 use super::money::{Spend, Usd};
@@ -242,8 +244,12 @@ pub struct Standing {
     pub spend: Spend,
     /// What is spent; `None`: runs were made, and none of them told a price.
     pub used: Option<f64>,
-    /// What the runs under way will take, by what one takes on the average.
+    /// What is set aside for the runs under way: for each its own amount, else what one costs on the average.
     pub reserved: f64,
+    /// The runs under way.
+    pub in_flight: u64,
+    /// Those of them for which nothing is set aside, because no price is known.
+    pub unknown: u64,
     /// What may be spent; `None`: there is no limit.
     pub limit: Option<f64>,
     /// When what is spent counts no more, or when its period begins.
@@ -264,8 +270,15 @@ pub struct Burn {
     pub forecast: Option<f64>,
 }
 
-/// How the account stands at `now`. `in_flight`: runs of it that have not ended.
-pub fn standing(rules: &Rules, name: &str, book: &Book, in_flight: u64, now: Timestamp, zone: &TimeZone) -> Standing {
+/// How the account stands at `now`. `in_flight`: what is set aside for each run of it that has not ended.
+pub fn standing(
+    rules: &Rules,
+    name: &str,
+    book: &Book,
+    in_flight: &[Option<Usd>],
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Standing {
     let today = now.to_zoned(zone.clone()).date();
     let typical = book.typical(today, name);
     match rules.accounts.get(name).map(|account| &account.terms) {
@@ -294,7 +307,7 @@ fn of_cap(
     most: Usd,
     spend: Spend,
     typical: Option<Usd>,
-    in_flight: u64,
+    in_flight: &[Option<Usd>],
     now: Timestamp,
     zone: &TimeZone,
 ) -> Standing {
@@ -304,7 +317,8 @@ fn of_cap(
 
 fn unlimited(why: String, unit: Unit, spend: Spend) -> Standing {
     let used = unit.used(spend, None);
-    Standing { level: Level::Ok, is_over: false, why, unit, spend, used, reserved: 0.0, limit: None, until: None }
+    let (reserved, in_flight, unknown, limit, until) = (0.0, 0, 0, None, None);
+    Standing { level: Level::Ok, is_over: false, why, unit, spend, used, reserved, in_flight, unknown, limit, until }
 }
 
 fn of_period(
@@ -312,7 +326,7 @@ fn of_period(
     period: &Period,
     name: &str,
     book: &Book,
-    in_flight: u64,
+    in_flight: &[Option<Usd>],
     now: Timestamp,
     zone: &TimeZone,
 ) -> Standing {
@@ -360,7 +374,7 @@ impl Limit<'_> {
         rules: &Rules,
         spend: Spend,
         typical: Option<Usd>,
-        in_flight: u64,
+        in_flight: &[Option<Usd>],
         now: Timestamp,
         zone: &TimeZone,
     ) -> Standing {
@@ -369,10 +383,14 @@ impl Limit<'_> {
             Per::Day => (Unit::Usd, start_of(today.tomorrow().unwrap_or(today), zone)),
             Per::Period(period) => (period.unit, start_of(period.end, zone)),
         };
-        let reserved = match unit {
-            Unit::Usd => typical.map_or(0.0, Usd::dollars) * in_flight as f64,
-            Unit::Requests => in_flight as f64,
+        let amounts = || in_flight.iter().map(|reserved| reserved.or(typical));
+        let (reserved, unknown) = match unit {
+            Unit::Usd => {
+                (amounts().flatten().map(Usd::dollars).sum(), amounts().filter(Option::is_none).count() as u64)
+            }
+            Unit::Requests => (in_flight.len() as f64, 0),
         };
+        let in_flight = in_flight.len() as u64;
         let used = unit.used(spend, typical);
         let together = used.unwrap_or(0.0) + reserved;
         let level = if together >= rules.exhaust * self.most {
@@ -384,7 +402,8 @@ impl Limit<'_> {
         };
         let why = self.words(unit, spend, used, reserved);
         let is_over = together >= self.most;
-        Standing { level, is_over, why, unit, spend, used, reserved, limit: Some(self.most), until }
+        let limit = Some(self.most);
+        Standing { level, is_over, why, unit, spend, used, reserved, in_flight, unknown, limit, until }
     }
 
     fn words(&self, unit: Unit, spend: Spend, used: Option<f64>, reserved: f64) -> String {

@@ -3,10 +3,12 @@
 
 mod deciders;
 mod form;
+mod names;
 mod patch;
 mod tampering;
 
 pub use deciders::{commands_in, is_for_checking, scripts};
+pub use names::{Collision, NewPath, collisions};
 pub use patch::Lines;
 pub use tampering::is_test_file;
 
@@ -51,6 +53,10 @@ pub struct Change<'a> {
     pub history: &'a str,
     /// Files that came with it, at any commit, and how many bytes they have.
     pub blobs: &'a [(String, u64)],
+    /// Paths that came with it, at any commit.
+    pub names: &'a [NewPath],
+    /// Paths that are the same on some machines, in the tree of any commit.
+    pub collisions: &'a [Collision],
 }
 
 /// What is looked for.
@@ -85,6 +91,8 @@ pub enum FindingKind {
     LinkOutside,
     /// Another repository inside.
     Submodule,
+    /// A path that some machines take for git's own directory or for another path, in any commit.
+    UnsafePath,
     /// A file with tests was removed.
     TestsDeleted,
     /// Fewer tests are there than before, in a file that stays.
@@ -114,6 +122,7 @@ impl FindingKind {
             | Self::NotAllowed
             | Self::LinkOutside
             | Self::Submodule
+            | Self::UnsafePath
             | Self::TestsDeleted
             | Self::TestsRemoved
             | Self::TestsSkipped => true,
@@ -133,6 +142,9 @@ impl FindingKind {
             Self::NotAllowed => "leave files alone that the task does not name",
             Self::LinkOutside => "links may lead only to what is in the repository",
             Self::Submodule => "do not add or move repositories inside the repository",
+            Self::UnsafePath => {
+                "take it out of every commit of the branch, not only of the last one, and name it otherwise"
+            }
             Self::TestsDeleted | Self::TestsRemoved | Self::TestsSkipped => {
                 "put the tests back, or answer needs_review and say why they must go"
             }
@@ -187,6 +199,7 @@ impl Finding {
             | FindingKind::NotAllowed
             | FindingKind::LinkOutside
             | FindingKind::Submodule
+            | FindingKind::UnsafePath
             | FindingKind::TestsDeleted
             | FindingKind::TestsRemoved
             | FindingKind::TestsSkipped
@@ -207,8 +220,9 @@ pub fn findings(change: &Change<'_>, rules: &Rules<'_>) -> Vec<Finding> {
     found.extend(outside_links(change.files, &lines));
     found.extend(markers(&lines));
     found.extend(secrets(&lines, change.history, rules));
+    found.extend(names::unsafe_names(change.names, change.collisions));
     found.extend(tampering::weakened_tests(change.files, &lines));
-    found.extend(tampering::only_expectations(change.files));
+    found.extend(tampering::only_expectations(change.files, &lines));
     found.extend(form::only_form(change.files, &lines));
     let huge = |size: u64| rules.max_file.is_some_and(|max| size > max);
     found.extend(change.blobs.iter().filter(|(_, size)| huge(*size)).map(|(path, size)| {

@@ -1,10 +1,12 @@
 //! What was spent, and on what: the charges of runs, added up by task, agent, model, project or day. PURE.
 //!
-//! The figure that matters is the cost per merged change. All that was spent in a group counts for it, also on what came to
-//! nothing; a merged task counts once, in the group of the last run that was made for it.
+//! The figure that matters is the cost per merged change. A merged task counts once, in the group of the run that wrote what
+//! was merged, and with it all that was spent on that task: its reviews, its routing and earlier attempts, by whomever, are the
+//! overhead of that run. What was spent on a task that is not merged counts in the group of its last work, as overhead too.
 
 use super::ids::TaskId;
 use super::money::{Spend, Usd};
+use super::outcome::RunKind;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use schemars::JsonSchema;
@@ -24,14 +26,18 @@ pub struct Charge {
     pub project: Option<PathBuf>,
     /// The task's change is merged.
     pub merged: bool,
+    /// What the run was for.
+    pub kind: RunKind,
     /// By which agent.
     pub agent: String,
     /// The model that was asked for.
     pub model: Option<String>,
     /// When the run ended.
     pub ended_at: Timestamp,
-    /// What it cost, as the CLI says; `None`: not known.
+    /// What it cost; `None`: not known.
     pub cost: Option<Usd>,
+    /// The cost is computed from tokens and the catalog's prices.
+    pub computed: bool,
 }
 
 /// What charges are added up by.
@@ -76,17 +82,33 @@ pub struct Group {
     pub title: Option<String>,
     /// What was spent.
     pub spend: Spend,
+    /// For how many of its runs the cost is computed from tokens and the catalog's prices.
+    pub computed: u64,
     /// For how many tasks.
     pub tasks: u64,
-    /// How many merged changes its runs were the last for.
+    /// How many merged changes its runs have written.
     pub merged: u64,
+    /// What was spent on the tasks that count for it, by whomever.
+    pub credited: Spend,
+    /// The part of that which is the runs that wrote what was merged.
+    pub writing: Spend,
 }
 
 impl Group {
-    /// What a merged change cost; `None` where nothing is merged, or no price is known.
+    /// What a merged change cost, with its overhead; `None` where nothing is merged, or no price is known.
     pub fn per_merged(&self) -> Option<Usd> {
+        self.credited.sum().and_then(|sum| self.for_each_merged(sum))
+    }
+
+    /// The part of that which is overhead: reviews, routing, earlier attempts, and what came to nothing.
+    pub fn overhead_per_merged(&self) -> Option<Usd> {
+        let overhead = Usd::from_micros(self.credited.sum()?.micros() - self.writing.known.micros());
+        self.for_each_merged(overhead)
+    }
+
+    fn for_each_merged(&self, sum: Usd) -> Option<Usd> {
         let merged = i64::try_from(self.merged).ok().filter(|merged| *merged > 0)?;
-        self.spend.sum().map(|sum| Usd::from_micros(sum.micros() / merged))
+        Some(Usd::from_micros(sum.micros() / merged))
     }
 }
 
@@ -108,11 +130,19 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
         group.key.clone_from(key);
         group.title = (by == By::Task).then(|| charge.title.clone());
         group.spend.add(charge.cost);
+        group.computed += u64::from(charge.computed);
         tasks.insert(charge.task);
     }
-    for last in last_of_merged(charges) {
-        if let Some((group, _)) = groups.get_mut(&keys[last]) {
-            group.merged += 1;
+    let written = last_work(charges);
+    for (at, charge) in charges.iter().enumerate() {
+        // What no work was done for counts where it was spent.
+        let credited = written.get(&charge.task).copied().unwrap_or(at);
+        if let Some((group, _)) = groups.get_mut(&keys[credited]) {
+            group.credited.add(charge.cost);
+            if credited == at && charge.is_merged_work() {
+                group.merged += 1;
+                group.writing.add(charge.cost);
+            }
         }
     }
     let sized = |(group, tasks): (Group, BTreeSet<TaskId>)| Group { tasks: tasks.len() as u64, ..group };
@@ -127,11 +157,21 @@ pub fn groups(charges: &[Charge], by: By, zone: &TimeZone, order: Order) -> Vec<
 
 /// All of it together.
 pub fn total(charges: &[Charge]) -> Group {
-    let mut spend = Spend::default();
+    let (mut spend, mut writing, mut merged) = (Spend::default(), Spend::default(), 0);
     charges.iter().for_each(|charge| spend.add(charge.cost));
+    for charge in last_work(charges).into_values().map(|at| &charges[at]).filter(|charge| charge.is_merged_work()) {
+        merged += 1;
+        writing.add(charge.cost);
+    }
     let tasks: BTreeSet<TaskId> = charges.iter().map(|charge| charge.task).collect();
-    let merged = last_of_merged(charges).count() as u64;
-    Group { key: None, title: None, spend, tasks: tasks.len() as u64, merged }
+    let computed = charges.iter().filter(|charge| charge.computed).count() as u64;
+    Group { key: None, title: None, spend, computed, tasks: tasks.len() as u64, merged, credited: spend, writing }
+}
+
+impl Charge {
+    fn is_merged_work(&self) -> bool {
+        self.merged && self.kind == RunKind::Work
+    }
 }
 
 fn key(charge: &Charge, by: By, zone: &TimeZone) -> Option<String> {
@@ -144,16 +184,16 @@ fn key(charge: &Charge, by: By, zone: &TimeZone) -> Option<String> {
     }
 }
 
-/// For each merged task, the place of the last run that was made for it.
-fn last_of_merged(charges: &[Charge]) -> impl Iterator<Item = usize> {
+/// For each task, the place of the last run of work: of a merged task, the one that wrote what was merged.
+fn last_work(charges: &[Charge]) -> BTreeMap<TaskId, usize> {
     let mut last: BTreeMap<TaskId, usize> = BTreeMap::new();
-    for (at, charge) in charges.iter().enumerate().filter(|(_, charge)| charge.merged) {
+    for (at, charge) in charges.iter().enumerate().filter(|(_, charge)| charge.kind == RunKind::Work) {
         let known = last.entry(charge.task).or_insert(at);
         if charges[*known].ended_at <= charge.ended_at {
             *known = at;
         }
     }
-    last.into_values()
+    last
 }
 
 fn by_spend(a: &Group, b: &Group) -> Ordering {
@@ -182,10 +222,12 @@ mod tests {
             title: format!("task {task}"),
             project: None,
             merged,
+            kind: RunKind::Work,
             agent: agent.to_owned(),
             model: None,
             ended_at: ended_at.parse().expect("a time"),
             cost: micros.map(Usd::from_micros),
+            computed: micros.is_some_and(|micros| micros % 2 == 1),
         }
     }
 
@@ -201,6 +243,21 @@ mod tests {
     }
 
     #[test]
+    fn a_merge_counts_for_whom_wrote_it_and_its_review_is_overhead_of_that() {
+        let review = |micros| Charge {
+            kind: RunKind::Review,
+            ..charge(1, "reviewer", "2026-03-01T12:00:00Z", Some(micros), true)
+        };
+        let charges = [charge(1, "writer", "2026-03-01T10:00:00Z", Some(700), true), review(200), review(100)];
+        let groups = groups(&charges, By::Agent, &TimeZone::UTC, Order::Spent);
+        assert_eq!(told(&groups), [("writer", 700, 1, Some(1000)), ("reviewer", 300, 0, None)]);
+        assert_eq!(groups[0].overhead_per_merged(), Some(Usd::from_micros(300)));
+        let all = total(&charges);
+        assert_eq!((all.merged, all.per_merged().map(Usd::micros)), (1, Some(1000)));
+        assert_eq!(all.overhead_per_merged().map(Usd::micros), Some(300));
+    }
+
+    #[test]
     fn a_merge_counts_for_whom_finished_it_and_all_that_was_spent_counts_for_it() {
         let charges = [
             charge(1, "cheap", "2026-03-01T10:00:00Z", Some(100), true),
@@ -209,7 +266,9 @@ mod tests {
             charge(3, "cheap", "2026-03-01T12:30:00Z", Some(300), false),
         ];
         let groups = groups(&charges, By::Agent, &TimeZone::UTC, Order::Spent);
-        assert_eq!(told(&groups), [("dear", 900, 1, Some(900)), ("cheap", 600, 1, Some(600))]);
+        assert_eq!(told(&groups), [("dear", 900, 1, Some(1000)), ("cheap", 600, 1, Some(500))]);
+        let overhead: Vec<_> = groups.iter().map(|group| group.overhead_per_merged().map(Usd::micros)).collect();
+        assert_eq!(overhead, [Some(100), Some(300)], "the first attempt of another, and what came to nothing");
         let all = total(&charges);
         assert_eq!((all.spend.known.micros(), all.tasks, all.merged), (1500, 3, 2));
         assert_eq!(all.per_merged(), Some(Usd::from_micros(750)));
@@ -249,9 +308,11 @@ mod tests {
 
     fn any_charge() -> impl Strategy<Value = Charge> {
         let model = proptest::option::of("[ab]");
-        (1u64..6, "[xy]", model, 0i64..1_000_000, proptest::option::of(0i64..1_000_000_000)).prop_map(
-            |(task, agent, model, second, cost)| Charge {
+        let kind = prop::sample::select(vec![RunKind::Work, RunKind::Review, RunKind::Route]);
+        (1u64..6, "[xy]", model, 0i64..1_000_000, proptest::option::of(0i64..1_000_000_000), kind).prop_map(
+            |(task, agent, model, second, cost, kind)| Charge {
                 model,
+                kind,
                 project: (task % 2 == 0).then(|| PathBuf::from("/shop")),
                 ended_at: Timestamp::from_second(1_700_000_000 + second).expect("a time"),
                 ..charge(task, &agent, "2026-03-01T10:00:00Z", cost, task % 3 == 0)
@@ -273,6 +334,9 @@ mod tests {
                     prop_assert_eq!(sum(|group| group.spend.runs), all.spend.runs);
                     prop_assert_eq!(sum(|group| group.spend.unpriced), all.spend.unpriced);
                     prop_assert_eq!(sum(|group| group.merged), all.merged);
+                    prop_assert_eq!(groups.iter().map(|group| group.credited.known).sum::<Usd>(), all.credited.known);
+                    prop_assert_eq!(groups.iter().map(|group| group.writing.known).sum::<Usd>(), all.writing.known);
+                    prop_assert_eq!(sum(|group| group.computed), all.computed);
                     prop_assert!(sum(|group| group.tasks) >= all.tasks);
                 }
             }

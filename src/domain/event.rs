@@ -115,6 +115,8 @@ pub enum Event {
         agent: String,
         /// Why.
         failure: Failure,
+        /// No other reviewer can be asked for this work.
+        is_last: bool,
     },
     /// It waits for parts of it before it goes on: for those that its agent has handed on, and others that are open.
     HandedOn {

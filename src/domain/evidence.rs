@@ -124,6 +124,9 @@ pub struct Evidence {
     pub deletions: u64,
     /// Checks, in the order of the configuration.
     pub checks: Vec<Check>,
+    /// Commands of the project's checks that did not run, because the person has not approved them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unapproved: Vec<String>,
     /// Changes outside the worktree that the run is held responsible for.
     pub violations: Vec<String>,
     /// What the change holds that no verdict should overlook.
@@ -135,7 +138,8 @@ pub struct Evidence {
     /// The files as they were judged: git's name for all of them together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tree: Option<String>,
-    /// Why it was accepted, in words.
+    /// What speaks for the work where the evidence is good, in words: the reason why it is accepted, once whoever is to look at
+    /// it has accepted it ([`Task::is_accepted`](super::task::Task::is_accepted)).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<String>,
     /// Things worth knowing that decide nothing.
@@ -151,6 +155,9 @@ pub struct Integration {
     pub state: IntegrationState,
     /// The commit that holds the result.
     pub commit: Option<String>,
+    /// After a revert: the commit by which orch has put the work back onto the task's branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<String>,
 }
 
 /// `workflow.integrate`.

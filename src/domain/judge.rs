@@ -45,9 +45,11 @@ pub fn judge(case: &Case<'_>) -> Verdict {
     before_the_checks(case)
         .or_else(|| broken_setup(checks))
         .or_else(|| failed_checks(checks, case.task_type))
+        .or_else(|| checks_without_approval(&case.evidence.unapproved))
         .or_else(|| checks_of_its_own_making(checks))
         .or_else(|| checks_that_tell_nothing(checks))
         .or_else(|| fix_that_says_nothing_new(case))
+        .or_else(|| only_weaker_tests(case))
         .unwrap_or(Verdict::Accept)
 }
 
@@ -193,6 +195,20 @@ pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> 
     Some(Verdict::Fail(Failure::new(FailureClass::ChecksFailed, detail.trim_end())))
 }
 
+/// What the project's own checks have not judged is no accepted work, whatever else is green.
+fn checks_without_approval(unapproved: &[String]) -> Option<Verdict> {
+    let first = unapproved.first()?;
+    let more = match unapproved.len() {
+        1 => String::new(),
+        many => format!(" and {} more", many - 1),
+    };
+    let question = format!(
+        "the project's own checks did not run, because its .orch.yml is not approved (`{first}`{more}); read that file, and \
+         `orch init` in the repository approves it"
+    );
+    Some(Verdict::Ask { question, by: Actor::Orch })
+}
+
 /// A check that passes only because the change has rewritten it proves nothing.
 fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
     let check = checks.iter().find(|check| check.passes_by_its_own_rules())?;
@@ -209,6 +225,22 @@ fn fix_that_says_nothing_new(case: &Case<'_>) -> Option<Verdict> {
     (only_form && case.task_type.mends()).then(|| {
         let question = "the task is to mend something, and only blank space and comments differ: is that all of it?";
         Verdict::Ask { question: question.to_owned(), by: Actor::Orch }
+    })
+}
+
+/// A change of nothing but tests and expected values proves nothing where it takes something back: whatever it expected
+/// before may be what is broken. A `fix` mends what is tested, so that for it every change of the tests alone is one.
+fn only_weaker_tests(case: &Case<'_>) -> Option<Verdict> {
+    let found = |kind: FindingKind| case.evidence.findings.iter().filter(move |finding| finding.kind == kind);
+    let takes_back = case.evidence.deletions > 0 || found(FindingKind::TestsWeakened).next().is_some();
+    let first = found(FindingKind::OnlyExpectations).next()?;
+    let is_asked = *case.task_type != TaskType::Test && (takes_back || case.task_type.mends());
+    is_asked.then(|| {
+        let question = format!(
+            "only tests and expected values differ ({}), and they may expect less than before: is that what was asked for?",
+            first.path
+        );
+        Verdict::Ask { question, by: Actor::Orch }
     })
 }
 
@@ -274,6 +306,17 @@ mod tests {
     #[test]
     fn done_with_a_commit_and_passing_checks_is_accepted() {
         assert_eq!(judge(&answer(AnswerStatus::Done), &evidence()), Verdict::Accept);
+    }
+
+    #[test]
+    fn work_is_not_accepted_where_the_checks_are_there_and_not_approved() {
+        let unapproved = vec!["make test".to_owned(), "make lint".to_owned()];
+        let unchecked = Evidence { unapproved: unapproved.clone(), ..evidence() };
+        let verdict = judge(&answer(AnswerStatus::Done), &unchecked);
+        let Verdict::Ask { question, by: Actor::Orch } = verdict else { panic!("{verdict:?}") };
+        assert!(question.contains("`make test` and 1 more") && question.contains("`orch init`"), "{question}");
+        let red = Evidence { unapproved, ..checked(check(CheckState::Failed)) };
+        assert_eq!(class(&judge(&answer(AnswerStatus::Done), &red)), Some(FailureClass::ChecksFailed));
     }
 
     #[test]
@@ -391,6 +434,27 @@ mod tests {
         assert_eq!(judge(&answer(AnswerStatus::Done), &formal), Verdict::Accept);
         let red = Evidence { checks: vec![check(CheckState::Failed)], ..formal };
         assert_eq!(class(&of_type("fix", &answer(AnswerStatus::Done), &red)), Some(FailureClass::ChecksFailed));
+    }
+
+    #[test]
+    fn a_change_whose_only_effect_is_a_weaker_test_is_shown_to_a_person() {
+        let only = Finding::new(FindingKind::OnlyExpectations, "tests/a.sh", "only what is expected was changed");
+        let weaker = Finding::new(FindingKind::TestsWeakened, "tests/a.sh", "1 expectation less than before");
+        let green = checked(check(CheckState::Passed));
+        let alone = Evidence { findings: vec![only.clone()], ..green.clone() };
+        let rewritten = Evidence { deletions: 1, ..alone.clone() };
+        let weakened = Evidence { findings: vec![weaker.clone(), only], ..green.clone() };
+        let asks = |word: &str, evidence: &Evidence| {
+            let verdict = of_type(word, &answer(AnswerStatus::Done), evidence);
+            matches!(verdict, Verdict::Ask { question, by: Actor::Orch } if question.contains("only tests and expected"))
+        };
+        for word in ["feature", "fix", "refactor", "docs", "ops", "anything"] {
+            assert!(asks(word, &rewritten) && asks(word, &weakened), "{word}");
+            assert_eq!(asks(word, &alone), word == "fix", "{word}");
+            assert_eq!(of_type("test", &answer(AnswerStatus::Done), &rewritten), Verdict::Accept);
+        }
+        let beside_work = Evidence { findings: vec![weaker], deletions: 1, ..green };
+        assert_eq!(judge(&answer(AnswerStatus::Done), &beside_work), Verdict::Accept);
     }
 
     #[test]

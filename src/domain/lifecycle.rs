@@ -17,6 +17,7 @@ use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
 use super::model_policy;
 use super::outcome::{Ending, Failure, FailureClass, Outcome, Side};
+use super::question::{QuestionKind, choices};
 use super::retry::{self, Context, Move, Next};
 use super::review::Reviewers;
 use super::task::{BlockedOn, Conversation, NextRun, OrderKind, ReviewStage, State, Status, StopFor, Task, Workplace};
@@ -66,7 +67,9 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::ReviewAsked { run, review } => reviewed::on_asked(&mut next, run, review),
         Event::ReviewPostponed { run, wait } => reviewed::on_postponed(&mut next, run, wait),
         Event::Reviewed { run, review } => reviewed::on_reviewed(&mut next, run, review, context),
-        Event::ReviewFailed { run, agent, failure } => reviewed::on_failed(&mut next, run, agent, failure),
+        Event::ReviewFailed { run, agent, failure, is_last } => {
+            reviewed::on_failed(&mut next, run, (agent, failure), *is_last)
+        }
         Event::Integrated { run, integration } => on_integrated(&mut next, run, integration),
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
         Event::IntegrationDue => on_integration_due(&mut next),
@@ -92,14 +95,28 @@ fn refused(task: &Task, hint: &'static str) -> Refused {
     Refused::State { status: task.status(), hint }
 }
 
-fn ask(task: &mut Task, question: String) {
-    let choices = ["retry", "unblock", "cancel"].map(|verb| format!("orch task {verb} {}", task.id));
-    ask_with(task, question, choices.into());
+/// Asks a person, with the commands that fit the kind.
+fn ask(task: &mut Task, kind: QuestionKind, question: String) {
+    let choices = choices(task, kind);
+    ask_with(task, kind, question, choices);
 }
 
-fn ask_with(task: &mut Task, question: String, choices: Vec<String>) {
+fn ask_with(task: &mut Task, kind: QuestionKind, question: String, choices: Vec<String>) {
     task.put_back_in_line();
-    task.state = State::NeedsReview { question, choices };
+    task.state = State::NeedsReview { kind, question, choices };
+}
+
+/// Asks with a command of its own before those that fit the kind.
+fn ask_first(task: &mut Task, kind: QuestionKind, question: String, first: String) {
+    let mut offered = choices(task, kind);
+    offered.retain(|choice| *choice != first);
+    offered.insert(0, first);
+    ask_with(task, kind, question, offered);
+}
+
+/// The kind of a question of orch's own about work: ready for the person where there is judged work.
+fn kind_of_work(task: &Task, otherwise: QuestionKind) -> QuestionKind {
+    if task.has_judged_work() { QuestionKind::Ready } else { otherwise }
 }
 
 fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
@@ -157,13 +174,13 @@ fn on_launch_failed(
         }
         LaunchProblem::Ask(question) => {
             task.attempts = task.attempts.saturating_sub(1);
-            ask(task, question.clone());
+            ask(task, QuestionKind::Setup, question.clone());
         }
         LaunchProblem::Setup(question) => {
             task.attempts = task.attempts.saturating_sub(1);
             let id = task.id;
             let choices = vec![format!("orch task log {id} --setup"), format!("orch task unblock {id}")];
-            ask_with(task, question.clone(), choices);
+            ask_with(task, QuestionKind::Setup, question.clone(), choices);
         }
         LaunchProblem::Failed(failure) => fail(task, failure, context),
     }
@@ -202,7 +219,7 @@ fn on_run_ended(
             task.state = State::InReview { run: run.clone(), review: ReviewStage::Judging };
         }
         Outcome::Failed(failure) => fail(task, failure, context),
-        Outcome::Cancelled { detail } => ask(task, format!("the run was stopped: {detail}")),
+        Outcome::Cancelled { detail } => ask(task, QuestionKind::Failed, format!("the run was stopped: {detail}")),
     }
     Ok(())
 }
@@ -235,22 +252,11 @@ fn stopped(task: &mut Task, stop: StopFor, begun: NextRun) {
 /// Waits for the person's word, with which the conversation goes on.
 fn interrupted(task: &mut Task) {
     let id = task.id;
-    ask(
-        task,
-        format!(
-            "interrupted by you; `orch task send {id} \"…\"` goes on in the same conversation, `orch task retry {id}` \
-             begins again"
-        ),
+    let question = format!(
+        "interrupted by you; `orch task send {id} \"…\"` goes on in the same conversation, `orch task retry {id}` \
+         begins again"
     );
-    offer_to_say(task, "go on");
-}
-
-/// The first choice of who is asked: to say something to the agent, with which its conversation goes on.
-fn offer_to_say(task: &mut Task, words: &str) {
-    let id = task.id;
-    if let State::NeedsReview { choices, .. } = &mut task.state {
-        choices.insert(0, format!("orch task send {id} \"{words}\""));
-    }
+    ask(task, QuestionKind::Question, question);
 }
 
 /// Back to the beginning. The branch and what is on it stay.
@@ -263,11 +269,13 @@ fn begin_again(task: &mut Task) {
     task.attempts = 0;
     task.provider_failures = 0;
     task.conflicts = 0;
+    task.conflict_base = None;
     task.repaired = false;
     task.tier_failures = 0;
     task.steps_up = 0;
     task.review_rounds = 0;
     task.failed_reviews.clear();
+    task.unread_reviews.clear();
     task.rejected_trees.clear();
     task.last_failure = None;
     task.conversation = None;
@@ -281,7 +289,10 @@ fn fail(task: &mut Task, failure: &Failure, context: &Context<'_>) {
     count_failure(task, failure);
     task.last_failure = Some(Box::new(failure.clone()));
     match next {
-        Next::Ask { question } => ask(task, question),
+        Next::Ask { kind, question } => {
+            let kind = if kind == QuestionKind::Ready { kind_of_work(task, QuestionKind::Failed) } else { kind };
+            ask(task, kind, question);
+        }
         Next::Again { run, counts, route, not_before } => {
             let route = route.map(|moved| match moved {
                 Move::Sideways(route) => route,
@@ -315,7 +326,8 @@ fn count_failure(task: &mut Task, failure: &Failure) {
             } else if failure.class == C::SessionLost {
                 task.conversation = None;
             } else if failure.class == C::Conflict {
-                task.conflicts += 1;
+                task.conflicts = retry::conflict_rounds(task, failure);
+                task.conflict_base = failure.round.as_ref().map(|round| round.base.clone());
             } else if failure.class == C::ReviewRejected {
                 task.review_rounds += 1;
             } else {
@@ -349,14 +361,18 @@ fn on_judged(
 ) -> Result<(), Refused> {
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
     task.evidence = Some(Box::new(evidence.clone()));
+    if let Some(integration) = &mut task.integration {
+        // What was judged now is newer than what a revert has put back.
+        integration.restored = None;
+    }
     match verdict {
         Verdict::Accept => reviewed::hand_on(task, run, reviewers),
         Verdict::Fail(failure) => not_accepted(task, failure, evidence, context),
-        Verdict::Ask { question, by: Actor::Agent } => {
-            ask(task, question.clone());
-            offer_to_say(task, "…");
+        Verdict::Ask { question, by: Actor::Agent } => ask(task, QuestionKind::Question, question.clone()),
+        Verdict::Ask { question, by: Actor::Orch | Actor::Person } => {
+            let kind = kind_of_work(task, QuestionKind::Failed);
+            ask(task, kind, question.clone());
         }
-        Verdict::Ask { question, by: Actor::Orch | Actor::Person } => ask(task, question.clone()),
         // With the tasks that it makes of them: `Event::HandedOn`.
         Verdict::HandOn { .. } => return Err(refused(task, "what is handed on must be tasks first")),
     }
@@ -380,7 +396,7 @@ fn not_accepted(task: &mut Task, failure: &Failure, evidence: &Evidence, context
     match circle {
         Some(circle) => {
             task.last_failure = Some(Box::new(failure.clone()));
-            ask(task, format!("{circle} ({}): {}", failure.class, failure.detail));
+            ask(task, QuestionKind::Failed, format!("{circle} ({}): {}", failure.class, failure.detail));
         }
         None => fail(task, failure, context),
     }
@@ -420,7 +436,10 @@ fn on_not_integrated(
             task.state = State::InReview { run: run.clone(), review };
         }
         (IntegrationProblem::Red { integration, failure }, _) => ruled::base_is_red(task, integration, failure),
-        (IntegrationProblem::Ask(question), _) => ask(task, question.clone()),
+        (IntegrationProblem::Ask(question), _) => {
+            let kind = kind_of_work(task, QuestionKind::Setup);
+            ask(task, kind, question.clone());
+        }
     }
     Ok(())
 }
@@ -461,13 +480,11 @@ fn on_circle(task: &mut Task, circle: &[TaskId]) -> Result<(), Refused> {
     on_blocked(task, &BlockedOn::Dependencies { tasks: task.spec.depends_on.clone() })?;
     let (id, at) = (task.id, circle.iter().position(|member| *member == task.id).unwrap_or(0));
     let circle = circle::told(circle, at);
-    ask(
-        task,
-        format!(
-            "waits for itself: {circle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
-             tasks.yml), then `orch task unblock {id}`"
-        ),
+    let question = format!(
+        "waits for itself: {circle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
+         tasks.yml), then `orch task unblock {id}`"
     );
+    ask(task, QuestionKind::Setup, question);
     Ok(())
 }
 

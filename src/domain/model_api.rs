@@ -8,7 +8,6 @@ mod answers;
 
 pub use answers::{Reply, Tokens, read};
 
-use super::money::Usd;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -119,19 +118,6 @@ pub fn refuses_shape(status: u16, text: &str) -> bool {
     const WORDS: [&str; 5] = ["response_format", "json_schema", "tool_choice", "text.format", "structured output"];
     let text = text.to_lowercase();
     matches!(status, 400 | 404 | 422 | 501) && WORDS.iter().any(|word| text.contains(word))
-}
-
-/// What an answer costs at these prices of a million tokens read and written; what came from the provider's cache counts as if it were read anew, so that
-/// it is never too little. `None`: a price or a count is not known.
-pub fn price((read, written): (Option<Usd>, Option<Usd>), tokens: Tokens) -> Option<Usd> {
-    let part = |price: Option<Usd>, count: Option<u64>| -> Option<i128> {
-        let (price, count) = (price?, count?);
-        Some(i128::from(price.micros()) * i128::from(count))
-    };
-    let input = tokens.input.map(|input| input.saturating_add(tokens.cached.unwrap_or(0)));
-    let sum = part(read, input)? + part(written, tokens.output)?;
-    // Prices are for a million tokens; what is begun counts.
-    i64::try_from((sum + 999_999) / 1_000_000).ok().map(Usd::from_micros)
 }
 
 #[cfg(test)]

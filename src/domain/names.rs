@@ -135,11 +135,19 @@ fn component_refusal(component: &str) -> Option<&'static str> {
 
 /// The branch of a task: `orch/<id>-<slug>`, or `orch/<id>` where the title has no ASCII letter or digit.
 ///
-/// Unique by id. A later change of the title gives another name: keep the first one with the task.
+/// Unique by id within one home. A later change of the title gives another name: keep the first one with the task.
 pub fn branch(task: TaskId, title: &str) -> BranchName {
     let slug = slug(title, SLUG_MAX);
     let separator = if slug.is_empty() { "" } else { "-" };
     BranchName(format!("{BRANCH_PREFIX}{task}{separator}{slug}"))
+}
+
+/// The same where that name is taken, by another home or by an earlier journal of this one: `orch/<id>-<slug>-<home>`, and
+/// with a number from the second try on.
+pub fn branch_of_home(task: TaskId, title: &str, home: &str, number: u32) -> BranchName {
+    let BranchName(plain) = branch(task, title);
+    let again = if number > 1 { format!("-{number}") } else { String::new() };
+    BranchName(format!("{plain}-{home}{again}"))
 }
 
 /// The worktree of a branch, relative to the worktrees' root: `<project>/<branch>`.

@@ -97,6 +97,9 @@ pub struct Parcel {
     /// How many of the same cause were said one after the other before it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub streak: u32,
+    /// The name by which a receiver knows it again: random, and the same at each try. `None`: not given yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Why it could not be said at the last try.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

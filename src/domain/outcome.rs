@@ -261,12 +261,24 @@ pub struct Failure {
     pub detail: String,
     /// When the provider said it will serve again.
     pub retry_at: Option<Timestamp>,
+    /// Of a conflict with the base: how it stands to the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub round: Option<Box<ConflictRound>>,
+}
+
+/// A conflict with the base, compared with the last conflict of the same task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConflictRound {
+    /// The commit of the base with which the conflict is.
+    pub base: String,
+    /// The branch contains the commit of the base with which the last conflict was: that one is resolved.
+    pub resolved_last: bool,
 }
 
 impl Failure {
     /// A failure without a known time of recovery.
     pub fn new(class: FailureClass, detail: impl Into<String>) -> Self {
-        Self { class, detail: detail.into(), retry_at: None }
+        Self { class, detail: detail.into(), retry_at: None, round: None }
     }
 }
 
@@ -286,8 +298,11 @@ pub struct Ending {
     /// `usage` counts the conversation from its beginning: what its earlier runs used is to be subtracted.
     #[serde(default)]
     pub usage_is_thread_total: bool,
-    /// What the CLI says it cost.
+    /// What it cost: by the CLI's word, else by its tokens and the catalog's prices.
     pub cost: Option<Usd>,
+    /// `cost` is computed from tokens and prices; the CLI reported none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_computed: bool,
     /// Tool calls that were refused by permission rules, one line each.
     pub denials: Vec<String>,
     /// Set when the CLI itself failed. `None`: its turn ended well, whatever the work is worth.

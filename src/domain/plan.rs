@@ -268,6 +268,9 @@ impl<'a> Planner<'a> {
                 if let Some(problem) = self.snapshot.room.unread_projects.get(dir) {
                     return Some(Hold::new(HoldReason::Config, problem.clone()));
                 }
+                if let Some(problem) = self.snapshot.room.unapproved_projects.get(dir) {
+                    return Some(Hold::new(HoldReason::NotApproved, problem.clone()));
+                }
             }
         }
         if let Some(by) = task.is_kept_from(self.snapshot.identity) {
@@ -440,10 +443,12 @@ impl<'a> Planner<'a> {
         runnable.sort_unstable_by_key(|(not_asked, urgency, id, _)| (*not_asked, *urgency, *id));
         self.batches.arrange(&mut runnable);
         for (.., id, task) in runnable {
-            match self.tally.lacking(task).or_else(|| self.batches.lacking(task)) {
+            let lacking = self.tally.lacking(task).or_else(|| self.batches.lacking(task));
+            let lacking = lacking.map(|reason| Hold::new(reason, String::new()));
+            match lacking.or_else(|| self.tally.short(task)) {
                 None => self.launch(id, task),
                 // It holds up nobody behind it: another agent or project may have room.
-                Some(reason) => self.plan.holds.push((id, Hold::new(reason, String::new()))),
+                Some(hold) => self.hold(id, hold),
             }
         }
         self.stalled.sort_unstable_by_key(|(urgency, id, _)| (*urgency, *id));
@@ -461,6 +466,7 @@ impl<'a> Planner<'a> {
             None => {}
         }
         self.tally.take(task);
+        self.tally.set_aside(task);
         self.batches.take(task);
         self.ground.joins(task);
         self.plan.actions.push(match task.status() {

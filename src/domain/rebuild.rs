@@ -7,6 +7,7 @@
 use super::ids::{RunId, TaskId};
 use super::money::Usd;
 use super::outcome::{Outcome, RunKind, Usage};
+use super::question::QuestionKind;
 use super::route::RouteResult;
 use super::task::{Conversation, FileState, NextRun, Phase, Run, Seen, Spec, State, Status, Task, Workplace};
 use jiff::Timestamp;
@@ -246,6 +247,7 @@ fn doubt_of(word: Option<Status>, last: Option<&Trail>, traces: &Traces) -> Stri
 /// The state of a task of which a person must say where it stands.
 fn question(id: TaskId, doubt: &str) -> State {
     State::NeedsReview {
+        kind: QuestionKind::Question,
         question: format!("the journal was damaged, and where this task stood is not known for sure: {doubt}"),
         choices: vec![
             format!("orch task show {id}"),

@@ -3,11 +3,13 @@
 
 use super::budget::proposed;
 use super::conflict;
+use super::count;
 use super::escalation::{Choice, Escalation};
 use super::fallback::Fallback;
 use super::money::Usd;
 use super::outcome::{Failure, FailureClass, Side};
 use super::policy::live::Word;
+use super::question::QuestionKind;
 use super::route::{Complexity, RouteResult};
 use super::task::{Feedback, NextRun, Task};
 use jiff::{SignedDuration, Timestamp};
@@ -17,6 +19,9 @@ pub const MAX_PROVIDER_FAILURES: u32 = 6;
 
 /// The same for failures that go away by themselves: with the pauses between them, an outage of about a day.
 pub const MAX_OUTAGE_FAILURES: u32 = 100;
+
+/// Rounds of conflicts without progress after which a person is asked, however far the base has moved.
+const MAX_STALLED_ROUNDS: u32 = 2;
 
 /// The pause after a first failure of one provider before another one is tried that could not be had, in seconds.
 const SOON: i64 = 15;
@@ -116,6 +121,8 @@ pub enum Next {
     },
     /// A person decides.
     Ask {
+        /// What kind of help is needed.
+        kind: QuestionKind,
         /// What they are asked.
         question: String,
     },
@@ -163,7 +170,7 @@ fn passes(class: FailureClass) -> bool {
 /// Decides what follows `failure` of the task's last work run.
 pub fn after_failure(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     if let Some(question) = too_dear(task, failure, context.bounds.max_cost) {
-        return Next::Ask { question };
+        return Next::Ask { kind: QuestionKind::Setup, question };
     }
     match failure.class.side() {
         Side::Provider => after_provider(task, failure, context),
@@ -191,6 +198,7 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
     if task.provider_failures + 1 >= most {
         let count = task.provider_failures + 1;
         return Next::Ask {
+            kind: if passes(failure.class) { QuestionKind::Failed } else { QuestionKind::Setup },
             question: format!("{agent} failed {count} times in a row; the last time: {}", failure.detail),
         };
     }
@@ -208,7 +216,8 @@ fn after_provider(task: &Task, failure: &Failure, context: &Context<'_>) -> Next
         let not_before = next_try(task, failure, context.now, other);
         return Next::Again { run, counts: false, route: None, not_before };
     }
-    Next::Ask { question: format!("{agent} cannot work ({}): {}", failure.class, failure.detail) }
+    let question = format!("{agent} cannot work ({}): {}", failure.class, failure.detail);
+    Next::Ask { kind: QuestionKind::Setup, question }
 }
 
 fn again(failure: &Failure, resume: bool) -> NextRun {
@@ -235,11 +244,12 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
             "{} of {most} attempts are used; the last failed ({}): {}",
             task.attempts, failure.class, failure.detail
         );
-        return Next::Ask { question };
+        return Next::Ask { kind: QuestionKind::Failed, question };
     }
     let route = match (context.policy)(task) {
         Some(Word::Stop { reason }) => {
             return Next::Ask {
+                kind: QuestionKind::Failed,
                 question: format!("{reason}; the last failed ({}): {}", failure.class, failure.detail),
             };
         }
@@ -256,13 +266,22 @@ fn after_work(task: &Task, failure: &Failure, context: &Context<'_>) -> Next {
     Next::Again { run: again(failure, resume), counts: true, route, not_before: None }
 }
 
-/// One retry on the new base; after that the two lines of work need a person.
+/// Another round on the new base, as long as the base has moved since the last one and rounds resolve what they are given.
 fn after_conflict(task: &Task, failure: &Failure, can_resume: bool) -> Next {
-    if task.conflicts >= 1 {
-        let files = conflict::named(&failure.detail);
-        return Next::Ask { question: format!("the branch conflicts with its base again: {files}") };
+    let stalled = conflict_rounds(task, failure) - 1;
+    let has_moved = failure.round.as_ref().is_some_and(|round| Some(&round.base) != task.conflict_base.as_ref());
+    if stalled == 0 || (has_moved && stalled < MAX_STALLED_ROUNDS) {
+        return Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None };
     }
-    Next::Again { run: again(failure, can_resume), counts: false, route: None, not_before: None }
+    let (files, rounds) = (conflict::named(&failure.detail), count::of(stalled, "round"));
+    let question = format!("the branch conflicts with its base again, after {rounds} without progress: {files}");
+    Next::Ask { kind: QuestionKind::Failed, question }
+}
+
+/// Rounds of conflicts up to this one, since the last that was resolved.
+pub(super) fn conflict_rounds(task: &Task, failure: &Failure) -> u32 {
+    let resolved_last = failure.round.as_ref().is_some_and(|round| round.resolved_last);
+    if resolved_last { 1 } else { task.conflicts + 1 }
 }
 
 /// The author hears what the reviewer demands, in the same conversation; a quarrel is a person's to decide.
@@ -270,6 +289,7 @@ fn after_rejection(task: &Task, failure: &Failure, max_rounds: u32, can_resume: 
     if task.review_rounds >= max_rounds {
         let rounds = task.review_rounds + 1;
         return Next::Ask {
+            kind: QuestionKind::Ready,
             question: format!("the review asked for changes {rounds} times; the last: {}", failure.detail),
         };
     }

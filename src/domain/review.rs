@@ -219,20 +219,39 @@ pub struct Candidate {
     pub is_free: bool,
 }
 
+/// How often one agent is asked for a review of the same work that cannot be read.
+pub const MAX_UNREAD_REVIEWS: usize = 2;
+
+/// The agents that may still be asked to review the work of `author`: not the author where there are others, and nobody
+/// whose reviews of it were unreadable too often.
+fn askable<'a>(
+    candidates: &'a [Candidate],
+    author: &'a str,
+    unread: &'a [String],
+) -> impl Iterator<Item = &'a Candidate> {
+    let others_exist = candidates.iter().any(|candidate| candidate.agent != author);
+    candidates.iter().filter(move |candidate| {
+        let failures = unread.iter().filter(|agent| **agent == candidate.agent).count();
+        (!others_exist || candidate.agent != author) && failures < MAX_UNREAD_REVIEWS
+    })
+}
+
+/// Whether any agent, free now or later, may still be asked to review the work of `author`.
+pub fn can_be_asked(candidates: &[Candidate], author: &str, unread: &[String]) -> bool {
+    askable(candidates, author, unread).next().is_some()
+}
+
 /// Who looks at the work of `author`: somebody of another provider, else another agent, else the author's own agent in a new
 /// conversation. Whoever has failed at it comes last. `None`: nobody can be asked now, or there is nobody.
 pub fn choose<'a>(
     candidates: &'a [Candidate],
-    (author, provider): (&str, &str),
-    failed: &[String],
+    (author, provider): (&'a str, &str),
+    (failed, unread): (&[String], &'a [String]),
 ) -> Option<&'a Candidate> {
-    let others_exist = candidates.iter().any(|candidate| candidate.agent != author);
-    candidates.iter().filter(|candidate| candidate.is_free && (!others_exist || candidate.agent != author)).min_by_key(
-        |candidate| {
-            let failures = failed.iter().filter(|agent| **agent == candidate.agent).count();
-            (failures, candidate.provider == provider)
-        },
-    )
+    askable(candidates, author, unread).filter(|candidate| candidate.is_free).min_by_key(|candidate| {
+        let failures = failed.iter().filter(|agent| **agent == candidate.agent).count();
+        (failures, candidate.provider == provider)
+    })
 }
 
 #[cfg(test)]
@@ -287,7 +306,7 @@ mod tests {
     fn another_provider_looks_before_another_agent_and_the_author_only_where_there_is_nobody_else() {
         let chosen = |of: &[(&str, &str, bool)], failed: &[&str]| {
             let failed: Vec<String> = failed.iter().map(|agent| (*agent).to_owned()).collect();
-            choose(&candidates(of), ("claude", "anthropic"), &failed).map(|candidate| candidate.agent.clone())
+            choose(&candidates(of), ("claude", "anthropic"), (&failed, &[])).map(|candidate| candidate.agent.clone())
         };
         let three = [("claude", "anthropic", true), ("opencode", "anthropic", true), ("codex", "openai", true)];
         assert_eq!(chosen(&three, &[]).as_deref(), Some("codex"));
@@ -295,6 +314,20 @@ mod tests {
         assert_eq!(chosen(&[("claude", "anthropic", true)], &[]).as_deref(), Some("claude"));
         let busy = [("claude", "anthropic", true), ("codex", "openai", false)];
         assert_eq!(chosen(&busy, &[]), None, "the author does not step in while the other is away");
+    }
+
+    #[test]
+    fn a_reviewer_whose_answers_cannot_be_read_is_asked_twice_and_then_another_one() {
+        let candidates =
+            candidates(&[("claude", "anthropic", true), ("opencode", "anthropic", true), ("codex", "openai", true)]);
+        let mut unread: Vec<String> = Vec::new();
+        while let Some(chosen) = choose(&candidates, ("claude", "anthropic"), (&unread, &unread)) {
+            assert!(can_be_asked(&candidates, "claude", &unread));
+            let agent = chosen.agent.clone();
+            unread.push(agent);
+        }
+        assert_eq!(unread, ["codex", "opencode", "codex", "opencode"]);
+        assert!(!can_be_asked(&candidates, "claude", &unread), "now it is a person's turn");
     }
 
     #[test]

@@ -36,6 +36,8 @@ pub struct Seen<'a> {
     pub head: &'a str,
     /// Commits that the base does not have.
     pub commits: usize,
+    /// The commit that orch has judged.
+    pub judged: Option<&'a str>,
     /// A commit that the person names as the one they saw.
     pub wanted: Option<&'a str>,
 }
@@ -61,13 +63,32 @@ pub enum NotBound {
         /// What the person saw.
         wanted: String,
     },
+    /// The branch has moved since orch judged it.
+    #[error("{branch} has moved since it was judged: it is at {head} now, and {judged} was judged")]
+    MovedSinceJudged {
+        /// The branch.
+        branch: String,
+        /// Its tip.
+        head: String,
+        /// What was judged.
+        judged: String,
+    },
+    /// Nothing of it was judged, and the person names no commit.
+    #[error("nothing of {branch} was judged; it is at {head}")]
+    NotJudged {
+        /// The branch.
+        branch: String,
+        /// Its tip.
+        head: String,
+    },
     /// What was named is no commit.
     #[error("{0:?} is no commit: give at least {SHORTEST} of its hexadecimal digits")]
     NoCommit(String),
 }
 
 impl Seen<'_> {
-    /// The commit for which the person's word holds.
+    /// The commit for which the person's word holds: the one that was judged, and no other. Where nothing was judged, it is
+    /// the one that the person names.
     pub fn bind(&self) -> Result<String, NotBound> {
         if let Some(wanted) = self.wanted {
             if wanted.len() < SHORTEST || !wanted.bytes().all(|digit| digit.is_ascii_hexdigit()) {
@@ -77,6 +98,14 @@ impl Seen<'_> {
                 let (branch, wanted) = (self.branch.to_owned(), short(wanted).to_owned());
                 return Err(NotBound::Moved { branch, head: short(self.head).to_owned(), wanted });
             }
+        }
+        let (branch, head) = (self.branch.to_owned(), short(self.head).to_owned());
+        match self.judged {
+            Some(judged) if judged != self.head => {
+                return Err(NotBound::MovedSinceJudged { branch, head, judged: short(judged).to_owned() });
+            }
+            None if self.wanted.is_none() => return Err(NotBound::NotJudged { branch, head }),
+            Some(_) | None => {}
         }
         if self.commits == 0 {
             return Err(NotBound::NoCommits { branch: self.branch.to_owned(), base: self.base.to_owned() });
@@ -97,7 +126,20 @@ mod tests {
     const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
 
     fn bind(wanted: Option<&str>, commits: usize) -> Result<String, NotBound> {
-        Seen { branch: "orch/7-x", base: "main", head: HEAD, commits, wanted }.bind()
+        Seen { branch: "orch/7-x", base: "main", head: HEAD, commits, judged: Some(HEAD), wanted }.bind()
+    }
+
+    #[test]
+    fn a_word_is_of_the_judged_commit_whether_it_names_one_or_not() {
+        let seen = |judged, wanted| Seen { branch: "orch/7-x", base: "main", head: HEAD, commits: 1, judged, wanted };
+        let other = Some("fedcba9876543210fedcba9876543210fedcba98");
+        for wanted in [None, Some(HEAD)] {
+            let refused = seen(other, wanted).bind().unwrap_err();
+            let told = "orch/7-x has moved since it was judged: it is at 0123456789 now, and fedcba9876 was judged";
+            assert_eq!(refused.to_string(), told);
+        }
+        assert!(matches!(seen(None, None).bind(), Err(NotBound::NotJudged { .. })), "nobody has looked at it");
+        assert_eq!(seen(None, Some("0123")).bind(), Ok(HEAD.to_owned()), "the person has");
     }
 
     #[test]

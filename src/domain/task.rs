@@ -19,6 +19,7 @@ use super::ids::{RunId, TaskId};
 use super::money::Usd;
 use super::outcome::Failure;
 use super::plan::HoldReason;
+use super::question::QuestionKind;
 use super::route::{Complexity, RouteResult};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -248,6 +249,9 @@ pub enum State {
     Blocked(BlockedOn),
     /// See [`Status::NeedsReview`].
     NeedsReview {
+        /// What kind of help is needed.
+        #[serde(default)]
+        kind: QuestionKind,
         /// What the person is asked.
         question: String,
         /// What they can do: commands.
@@ -335,8 +339,11 @@ pub struct Task {
     pub runs: u32,
     /// Failures of the provider's side since the last other end.
     pub provider_failures: u32,
-    /// Conflicts with the base since the last success.
+    /// Rounds in a row that a conflict with the base was given back to the author, since the last one that resolved it.
     pub conflicts: u32,
+    /// The commit of the base with which the last conflict was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict_base: Option<String>,
     /// The last answer was already asked for a second time.
     pub repaired: bool,
     /// Failures of the work since it was begun or went to a stronger model.
@@ -350,6 +357,9 @@ pub struct Task {
     /// Agents that failed to review the present work, one entry for each time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed_reviews: Vec<String>,
+    /// Agents whose review of the present work could not be read or was cut off, one entry for each time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread_reviews: Vec<String>,
     /// What was judged and not accepted: git's names for all its files, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_trees: Vec<String>,
@@ -405,11 +415,13 @@ impl Task {
             runs: 0,
             provider_failures: 0,
             conflicts: 0,
+            conflict_base: None,
             repaired: false,
             tier_failures: 0,
             steps_up: 0,
             review_rounds: 0,
             failed_reviews: Vec::new(),
+            unread_reviews: Vec::new(),
             rejected_trees: Vec::new(),
             place: None,
             conversation: None,
@@ -452,7 +464,7 @@ impl Task {
     /// What a person is asked, and the commands that answer it.
     pub fn question(&self) -> Option<(&str, &[String])> {
         match &self.state {
-            State::NeedsReview { question, choices } => Some((question, choices)),
+            State::NeedsReview { question, choices, .. } => Some((question, choices)),
             State::New { .. }
             | State::Routed { .. }
             | State::InProgress { .. }
@@ -461,6 +473,38 @@ impl Task {
             | State::Blocked(_)
             | State::Cancelled { .. } => None,
         }
+    }
+
+    /// What kind of help it needs from a person.
+    pub fn question_kind(&self) -> Option<QuestionKind> {
+        match &self.state {
+            State::NeedsReview { kind, .. } => Some(*kind),
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::Cancelled { .. } => None,
+        }
+    }
+
+    /// The commit of its branch that orch has judged: what an approval is of. After a revert it is the commit by which orch
+    /// has put the work back onto the branch.
+    pub fn judged_commit(&self) -> Option<&str> {
+        let restored = self.integration.as_ref().and_then(|integration| integration.restored.as_deref());
+        let judged = self.evidence.as_ref().map(|evidence| evidence.head.as_str());
+        restored.or(judged).filter(|sha| !sha.is_empty())
+    }
+
+    /// Its work is accepted: by whoever is to look at it, and not only by the evidence.
+    pub fn is_accepted(&self) -> bool {
+        matches!(self.state, State::Done | State::InReview { review: ReviewStage::Integrating { .. }, .. })
+    }
+
+    /// There is judged work on its branch that a person can decide about.
+    pub fn has_judged_work(&self) -> bool {
+        self.judged_commit().is_some() && self.evidence.as_ref().is_some_and(|evidence| !evidence.commits.is_empty())
     }
 
     /// It is over and `tasks.yml` says so: nothing happens to it unless a person asks, and nothing of it is to be

@@ -4,6 +4,7 @@ use super::world::Archive;
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::TaskId;
+use crate::domain::once::Answered;
 use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
 use crate::store::journal::JournalError;
@@ -69,6 +70,10 @@ impl Archive for Watched {
 
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         self.archive.samples().inspect_err(|error| self.alarm.heed(error))
+    }
+
+    fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
+        self.archive.answered(key).inspect_err(|error| self.alarm.heed(error))
     }
 
     fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {

@@ -3,6 +3,7 @@
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::TaskId;
+use crate::domain::once::Answered;
 use crate::domain::outcome::RunKind;
 use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
@@ -50,6 +51,12 @@ pub trait Archive: Send + Sync {
     /// They cannot be read.
     fn samples(&self) -> Result<Vec<Sample>, JournalError>;
 
+    /// What the request with this key was answered, if one came before.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError>;
+
     /// The kinds and texts of the history's lines of these kinds since then, oldest first.
     ///
     /// # Errors
@@ -81,6 +88,10 @@ impl Archive for Journal {
 
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         Self::samples(self)
+    }
+
+    fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
+        Self::answered(self, key)
     }
 
     fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {

@@ -70,7 +70,8 @@ impl Engine {
             return self.route_failed(turn, task.id, &obstacle, now);
         }
         let model = self.name_or_leave(task, &agent, Some(config.router.model.clone()), now);
-        let run = self.new_run(task, RunKind::Route, agent, model, now);
+        let mut run = self.new_run(task, RunKind::Route, agent, model, now);
+        run.reserved = self.reservation(task, &run, now);
         self.expect(turn, task.id, &Event::RouteAsked { run: run.id.clone() }, now);
         turn.put_run(&mut self.world, run);
     }
@@ -163,6 +164,7 @@ impl Engine {
         let talk = task.conversation.as_ref().filter(|talk| can_go_on(talk));
         let talk = talk.map(|talk| talk.session_id.clone());
         let mut run = self.new_run(&task, RunKind::Work, route.agent.clone(), model, now);
+        run.reserved = self.reservation(&task, &run, now);
         run.model_reason = why.or(resolved);
         run.complexity = Some(route.complexity);
         run.session_id = match next {

@@ -6,10 +6,12 @@ use super::settings::directory_of;
 use super::strategies::reach;
 use super::world::Turn;
 use crate::domain::agent_model::needs_of_task;
-use crate::domain::budget::{Book, Level, Purse, Record, Rules, Scope, Stop};
+use crate::domain::budget::{Book, Flying, Level, Purse, Record, Rules, Scope, Stop};
 use crate::domain::degrade::{Dear, Way};
 use crate::domain::model_policy::is_sticky;
+use crate::domain::money::Usd;
 use crate::domain::notice::TO_RAISE;
+use crate::domain::price::{self, Prices};
 use crate::domain::resolve::Resolver;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::task::{Run, Task};
@@ -32,8 +34,23 @@ const DEGRADED: &str = "model_degraded";
 /// A limit is for a day: what was told longer ago than this is told again where it still holds.
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
-/// A run that counts though its cost is not known yet: its agent, its model and its project.
-pub(super) type Pending = (String, Option<String>, Option<PathBuf>);
+/// A run that counts though its cost is not in the journal yet.
+#[derive(Debug)]
+pub(super) struct Pending {
+    agent: String,
+    model: Option<String>,
+    project: Option<PathBuf>,
+    /// What it cost, else what is set aside for it.
+    amount: Option<Usd>,
+    has_ended: bool,
+}
+
+impl Pending {
+    fn flying(&self) -> Flying<'_> {
+        let (model, project) = (self.model.as_deref(), self.project.as_deref());
+        Flying { agent: &self.agent, model, project, reserved: self.amount, has_ended: self.has_ended }
+    }
+}
 
 /// What becomes of a dear model where money is short.
 pub(super) struct Within {
@@ -134,10 +151,7 @@ impl Engine {
             return Purse::default();
         }
         let live: Vec<Pending> = self.world.runs.values().map(|run| self.pending(run)).collect();
-        let of = |(agent, model, dir): &'_ Pending| (agent.clone(), model.clone(), dir.clone());
-        let all: Vec<Pending> = live.iter().chain(&self.money.ended).map(of).collect();
-        let in_flight: Vec<_> =
-            all.iter().map(|(agent, model, dir)| (agent.as_str(), model.as_deref(), dir.as_deref())).collect();
+        let in_flight: Vec<Flying<'_>> = live.iter().chain(&self.money.ended).map(Pending::flying).collect();
         let mut purse =
             Purse::new(rules, self.settings.config.payees(), &self.money.book, &in_flight, now, &TimeZone::system());
         if self.money.is_unknown {
@@ -223,6 +237,16 @@ impl Engine {
         (dear.full_name().unwrap_or_else(|| asked.to_owned()), dear.way())
     }
 
+    /// The prices of a model of an agent, by the names that are known of it, the best first.
+    pub(super) fn prices(&mut self, agent: &str, names: [Option<&str>; 2], now: Timestamp) -> Option<Prices> {
+        let names: Vec<&str> = names.into_iter().flatten().collect();
+        if names.is_empty() {
+            return None;
+        }
+        let provider = self.settings.config.payees().providers.remove(agent);
+        price::prices(&self.book(now).catalog, provider.as_deref(), &names)
+    }
+
     /// A person says what was spent beside orch's runs.
     pub(super) fn record_spending(&mut self, turn: &mut Turn, record: Record, now: Timestamp) -> Record {
         let cost = record.cost.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.to_string());
@@ -241,7 +265,13 @@ impl Engine {
     }
 
     fn pending(&self, run: &Run) -> Pending {
-        (run.agent.clone(), run.model.clone(), self.dir_of(run.task))
+        Pending {
+            agent: run.agent.clone(),
+            model: run.model.clone(),
+            project: self.dir_of(run.task),
+            amount: run.cost.or(run.reserved),
+            has_ended: run.ended_at.is_some(),
+        }
     }
 
     /// What ran short since it was last told. What is under way is left out: it comes and goes.

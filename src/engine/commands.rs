@@ -8,6 +8,7 @@ use super::reply::ReplySlot;
 use super::tryout;
 use super::world::Turn;
 use crate::domain::agent_model::needs_of_task;
+use crate::domain::batch::Batch;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
@@ -26,9 +27,11 @@ pub const MAX_TITLE: usize = 10_000;
 impl Engine {
     pub(super) fn on_command(&mut self, turn: &mut Turn, command: Command, now: Timestamp) {
         match command {
-            Command::Add { spec, reply } => {
-                let added = self.add(turn, *spec, now);
-                answer(turn, reply, added);
+            Command::Add { spec, once, reply } => {
+                let add =
+                    |engine: &mut Self, turn: &mut Turn| engine.add(turn, *spec, now).map(|task| Task::clone(&task));
+                let added = self.once(turn, once, now, add);
+                answer(turn, reply, added.map(Arc::new));
             }
             Command::Ask { task, request, reply } => {
                 let asked = self.ask(turn, task, request, now);
@@ -43,8 +46,8 @@ impl Engine {
                 let run = tryout::name(self.doors.random());
                 self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
             }
-            Command::Send { task, text, model, reply } => {
-                let sent = self.send(turn, task, (text, model), now);
+            Command::Send { task, text, model, once, reply } => {
+                let sent = self.once(turn, once, now, |engine, turn| engine.send(turn, task, (text, model), now));
                 answer(turn, reply, sent);
             }
             Command::Edit { task, change, reply } => self.park(Parked::Edit { task, change, reply }),
@@ -110,9 +113,12 @@ impl Engine {
                 let fired = self.run_job(turn, &job, now);
                 answer(turn, reply, fired);
             }
-            Command::Batch { order, reply } => {
-                let ordered = self.order_batch(turn, *order, now);
-                answer(turn, reply, ordered);
+            Command::Batch { order, once, reply } => {
+                let carry_out = |engine: &mut Self, turn: &mut Turn| {
+                    engine.order_batch(turn, *order, now).map(|batch| Batch::clone(&batch))
+                };
+                let ordered = self.once(turn, once, now, carry_out);
+                answer(turn, reply, ordered.map(Arc::new));
             }
             Command::Look { reply } => {
                 let view = self.view(now);

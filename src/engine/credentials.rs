@@ -9,7 +9,7 @@ use crate::agents::{Credentials, DialectKind, credentials, provider_of};
 use crate::config::Config;
 use crate::config::raw::RawProvider;
 use crate::config::resolved_agent::AgentConfig;
-use crate::domain::catalog::{Catalog, Model, ModelRef, Provider};
+use crate::domain::catalog::{Catalog, Provider};
 use crate::domain::model_api::ModelApi;
 use crate::domain::outcome::{Failure, FailureClass};
 use crate::domain::usability::{Origin, Usability, Way, is_usable};
@@ -93,15 +93,12 @@ pub fn endpoint(
         };
         return Err(Failure::new(FailureClass::Auth, why));
     }
-    let facts = catalog.model(&ModelRef::new(id, name)).map(Model::facts);
     Ok(Endpoint {
         provider: id.clone(),
         api: declared.get(id).and_then(|own| own.api).unwrap_or_else(|| ModelApi::of(id)),
         base_url: base_url.to_owned(),
         key_variable,
         model: name.to_owned(),
-        input_price: facts.and_then(|facts| facts.input_price),
-        output_price: facts.and_then(|facts| facts.output_price),
     })
 }
 

@@ -4,6 +4,7 @@ use super::doors::Doors;
 use super::handle::EngineError;
 use super::settings::{Settings, directory_of};
 use crate::adapters::git::{GitError, Repo};
+use crate::domain::count;
 use crate::domain::evidence::IntegrationState;
 use crate::domain::names::BranchName;
 use crate::domain::task::{Task, Workplace};
@@ -28,7 +29,49 @@ pub struct Difference {
     pub patch: Option<String>,
     /// Files that were too large for it.
     pub omitted: Vec<String>,
+    /// The commit of the branch that was judged.
+    pub judged: Option<String>,
+    /// What came to the branch since it was judged, where it has moved.
+    pub moved: Option<Moved>,
 }
+
+/// What lies between the commit that was judged and the tip of the branch. Masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    /// The commit that was judged.
+    pub judged: String,
+    /// Commits that came since, the newest first, each in a line. Empty where the branch went back or was rewritten.
+    pub commits: Vec<String>,
+    /// Changed files, with added and removed lines; `None`: the judged commit is not there any more.
+    pub files: Option<Vec<(String, u64, u64)>>,
+}
+
+impl Moved {
+    /// In a few lines.
+    pub fn told(&self) -> String {
+        let mut lines: Vec<String> = self.commits.iter().take(LISTED).map(|commit| format!("  {commit}")).collect();
+        let more = self.commits.len().saturating_sub(LISTED);
+        lines.extend((more > 0).then(|| format!("  … and {more} more")));
+        let figures = match &self.files {
+            Some(files) => {
+                let (added, removed) = files.iter().fold((0, 0), |sum, file| (sum.0 + file.1, sum.1 + file.2));
+                format!("+{added} \u{2212}{removed} in {}", count::of(files.len(), "file"))
+            }
+            None => "the judged commit is not there any more".to_owned(),
+        };
+        let since = match self.commits.len() {
+            0 => "the branch was rewritten or set back".to_owned(),
+            new => format!("{} since", count::of(new, "commit")),
+        };
+        let head = format!("{since}: {figures}");
+        std::iter::once(head).chain(lines).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Commits that are named one by one.
+const LISTED: usize = 10;
+/// Commits that are looked at.
+const MOST_COMMITS: usize = 1000;
 
 /// Bytes of a diff at most; files that do not fit are named.
 const PATCH: usize = 1 << 20;
@@ -52,7 +95,8 @@ pub async fn compare(
     let files = repo.diff_stat(&at, &base, &head).await.map_err(failed)?;
     let config = settings.for_task(task, projects);
     let redactor = config.redactor(&doors.environment);
-    let name = |path: &std::path::Path| redactor.text(&path.to_string_lossy()).into_owned();
+    let masked = |text: &str| redactor.text(text).into_owned();
+    let name = |path: &std::path::Path| masked(&path.to_string_lossy());
     let (mut patch, mut omitted) = (None, Vec::new());
     if with_patch {
         let found = repo.diff(&at, &base, &head, PATCH).await.map_err(failed)?;
@@ -60,7 +104,13 @@ pub async fn compare(
         patch = Some(redactor.text(&found.text).into_owned());
         omitted = found.omitted.iter().map(|path| name(path)).collect();
     }
+    let moved = match task.judged_commit().filter(|judged| *judged != head && !task.is_merged()) {
+        Some(judged) => Some(moved(&repo, judged, &head, &masked).await.map_err(failed)?),
+        None => None,
+    };
     Ok(Difference {
+        judged: task.judged_commit().map(str::to_owned),
+        moved,
         branch: place.branch.clone(),
         base_branch: place.base_branch.clone(),
         files: files.iter().map(|file| (name(&file.path), file.insertions, file.deletions)).collect(),
@@ -70,6 +120,20 @@ pub async fn compare(
         patch,
         omitted,
     })
+}
+
+/// What came since the judged commit.
+async fn moved(repo: &Repo, judged: &str, head: &str, masked: &impl Fn(&str) -> String) -> Result<Moved, GitError> {
+    let judged = judged.to_owned();
+    if repo.commit_of(&judged).await?.is_none() {
+        return Ok(Moved { judged, commits: Vec::new(), files: None });
+    }
+    let commits = repo.subjects_between(&judged, head, MOST_COMMITS).await?;
+    let commits = commits.iter().map(|line| masked(line)).collect();
+    let files = repo.diff_stat(&repo.main_checkout(), &judged, head).await?;
+    let files =
+        files.iter().map(|file| (masked(&file.path.to_string_lossy()), file.insertions, file.deletions)).collect();
+    Ok(Moved { judged, commits, files: Some(files) })
 }
 
 /// Where the difference begins and ends. Of what is merged it is what the merge brought: the base has it all by now.

@@ -24,6 +24,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::money::Spend;
+use crate::domain::once::Once;
 use crate::domain::outbox::Kept;
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
@@ -164,12 +165,12 @@ impl View {
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
 pub(super) enum Command {
-    Add { spec: Box<Spec>, reply: Reply<Arc<Task>> },
+    Add { spec: Box<Spec>, once: Option<Once>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
     Rule { task: TaskId, ruling: Ruling, by: Option<String>, is_rehearsal: bool, reply: Reply<Arc<Task>> },
     Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
     TryChecks { dir: PathBuf, reply: Reply<Vec<Check>> },
-    Send { task: TaskId, text: String, model: Option<String>, reply: Reply<Message> },
+    Send { task: TaskId, text: String, model: Option<String>, once: Option<Once>, reply: Reply<Message> },
     Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
     Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
     Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
@@ -184,7 +185,7 @@ pub(super) enum Command {
     Jobs { reply: Reply<JobsLook> },
     ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
     RunJob { job: JobId, reply: Reply<Firing> },
-    Batch { order: Box<BatchOrder>, reply: Reply<Arc<Batch>> },
+    Batch { order: Box<BatchOrder>, once: Option<Once>, reply: Reply<Arc<Batch>> },
     Announce { kind: String, text: String, kept: Option<Box<Kept>>, reply: Reply<u64> },
     Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
@@ -217,7 +218,12 @@ impl EngineHandle {
 
     /// Adds a task. It is on disk when this returns.
     pub async fn add(&self, spec: Spec) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Add { spec: Box::new(spec), reply }).await
+        self.add_once(spec, None).await
+    }
+
+    /// Adds a task. With a key, a repeated request gets the task that the first one made, as it was then.
+    pub async fn add_once(&self, spec: Spec, once: Option<Once>) -> Result<Arc<Task>, EngineError> {
+        self.call(|reply| Command::Add { spec: Box::new(spec), once, reply }).await
     }
 
     /// Asks something of a task.
@@ -338,8 +344,8 @@ impl EngineHandle {
     }
 
     /// Makes a batch, changes it or gives it up. It is on disk when this returns, as a whole or not at all.
-    pub async fn batch_order(&self, order: BatchOrder) -> Result<Arc<Batch>, EngineError> {
-        self.call(|reply| Command::Batch { order: Box::new(order), reply }).await
+    pub async fn batch_order(&self, order: BatchOrder, once: Option<Once>) -> Result<Arc<Batch>, EngineError> {
+        self.call(|reply| Command::Batch { order: Box::new(order), once, reply }).await
     }
 
     /// The newest batch of a name, open or not.

@@ -17,7 +17,7 @@ use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
 use crate::domain::names::BranchName;
-use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::outcome::{ConflictRound, Failure, FailureClass};
 use crate::domain::plan::HoldReason;
 use crate::domain::task::{OrderKind, Postponed, Status, Task};
 use crate::domain::task_type::TaskType;
@@ -55,9 +55,9 @@ pub async fn integrate(
     }
     match (kind, config.workflow.integrate) {
         (None | Some(OrderKind::Approve), Integrate::Branch) => {
-            let judged = task.evidence.as_ref().map(|evidence| evidence.head.clone());
+            let judged = task.judged_commit().map(str::to_owned);
             let commit = task.order().map(|order| order.commit.clone()).or(judged);
-            Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit })
+            Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit, restored: None })
         }
         (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
             let queue = Queue::new(doors, &config, task, run, projects).await?;
@@ -204,7 +204,7 @@ impl<'a> Queue<'a> {
     /// The checks once more, where the base is not what they have passed on.
     async fn verified(&self, brought: Brought) -> Result<Integration, IntegrationProblem> {
         let (mode, state) = (IntegrateMode::Merge, IntegrationState::Merged);
-        let integration = Integration { mode, state, commit: Some(brought.commit) };
+        let integration = Integration { mode, state, commit: Some(brought.commit), restored: None };
         if !self.config.workflow.verify_after_merge || self.config.workflow.checks.is_empty() {
             return Ok(integration);
         }
@@ -235,13 +235,12 @@ impl<'a> Queue<'a> {
 
     async fn attempt(&self) -> Result<Brought, Attempt> {
         let message = message(self.task);
-        let judged = self.task.evidence.as_ref().map(|evidence| evidence.head.as_str()).filter(|sha| !sha.is_empty());
         let request = MergeRequest {
             branch: &self.branch,
             base: &self.base,
             scratch: &self.scratch,
             message: &message,
-            expected: self.task.order().map(|order| order.commit.as_str()).or(judged),
+            expected: self.task.order().map(|order| order.commit.as_str()).or(self.task.judged_commit()),
         };
         match self.repo.merge_candidate(&request).await {
             Ok(Merged::Already { .. }) if self.was_taken_back() => {
@@ -253,7 +252,7 @@ impl<'a> Queue<'a> {
                 Ok(Brought { commit, before, base_sha, is_tested: false })
             }
             Ok(Merged::Ready(candidate)) => self.bring(&candidate, "after merging with the base").await,
-            Err(error) => Err(self.problem(error).into()),
+            Err(error) => Err(self.problem(error, request.expected.as_slice()).await.into()),
         }
     }
 
@@ -261,15 +260,17 @@ impl<'a> Queue<'a> {
         self.task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Reverted)
     }
 
-    /// What a merge or a revert that cannot be made amounts to.
-    pub(super) fn problem(&self, error: MergeError) -> IntegrationProblem {
+    /// What a merge or a revert that cannot be made amounts to. `heads`: the commits that were to be brought to the base.
+    pub(super) async fn problem(&self, error: MergeError, heads: &[&str]) -> IntegrationProblem {
         match error {
-            MergeError::Conflict { files, sides, .. } => {
+            MergeError::Conflict { files, sides, base_sha } => {
                 let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
                 let redactor = self.config.redactor(&self.doors.environment);
                 let sides = crate::runner::sanitize(&redactor.text(&sides));
                 let detail = conflict::told(files.iter().map(String::as_str), &sides);
-                IntegrationProblem::Work(Failure::new(FailureClass::Conflict, detail))
+                let round = self.round(base_sha, heads).await;
+                let failure = Failure::new(FailureClass::Conflict, detail);
+                IntegrationProblem::Work(Failure { round: Some(Box::new(round)), ..failure })
             }
             error @ (MergeError::NotAsJudged { .. }
             | MergeError::NotAMerge { .. }
@@ -279,8 +280,22 @@ impl<'a> Queue<'a> {
         }
     }
 
+    /// How a conflict stands to the last one of the task.
+    async fn round(&self, base: String, heads: &[&str]) -> ConflictRound {
+        let mut resolved_last = false;
+        if let Some(last) = &self.task.conflict_base {
+            for head in heads {
+                // Where git cannot tell, nothing counts as resolved.
+                resolved_last |= self.repo.is_ancestor(last, head).await.unwrap_or(false);
+            }
+        }
+        ConflictRound { base, resolved_last }
+    }
+
     /// Brings a candidate to the base, once the checks pass on it.
     pub(super) async fn bring(&self, candidate: &Candidate, when: &str) -> Result<Brought, Attempt> {
+        // The checks may take long: they are for nothing while the base cannot move.
+        self.repo.require_movable(&self.base).await.map_err(|error| self.not_moved(error))?;
         // What passes on a branch may still break the base.
         if let Some(failure) = self.check("merge", &candidate.checkout.work_tree, &candidate.base_sha).await? {
             let detail = format!("{when}: {}", failure.detail);
@@ -305,16 +320,22 @@ impl<'a> Queue<'a> {
         doors.ledger.end(&candidate.merge_sha, advanced.is_ok());
         match advanced {
             Ok(advanced) => Ok(advanced.sha),
-            Err(AdvanceError::Moved { .. }) => Err(Attempt::Moved),
-            Err(
-                error @ (AdvanceError::BaseDirty { .. }
-                | AdvanceError::HalfMoved { .. }
-                | AdvanceError::CheckoutMissing { .. }),
-            ) => {
+            Err(error) => Err(self.not_moved(error)),
+        }
+    }
+
+    /// What a branch that cannot be moved amounts to.
+    fn not_moved(&self, error: AdvanceError) -> Attempt {
+        match error {
+            AdvanceError::Moved { .. } => Attempt::Moved,
+            error @ (AdvanceError::BaseDirty { .. }
+            | AdvanceError::HalfMoved { .. }
+            | AdvanceError::InProgress { .. }
+            | AdvanceError::CheckoutMissing { .. }) => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                Err(later(doors, format!("{error}{hint}")).into())
+                later(self.doors, format!("{error}{hint}")).into()
             }
-            Err(error) => Err(ask(&error, error.hint()).into()),
+            error => ask(&error, error.hint()).into(),
         }
     }
 

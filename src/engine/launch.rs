@@ -12,7 +12,7 @@ use super::workspace::{Purpose, Workspace};
 use super::{agent_env, hindrance, leases, material};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{GitError, Guard, Repo};
+use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
 use crate::adapters::process::{sweep, which};
 use crate::adapters::worktree::{Worktree, WorktreeRequest};
 use crate::agents::{DialectKind, GitDirs, LaunchRequest, Session};
@@ -39,6 +39,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long an engine may take to leave whose journal was removed under it.
+const LEAVING: Duration = Duration::from_secs(30);
 
 /// A run that the runner has. Kept in the run's directory before its runner can take it, so that a daemon that finds
 /// the run under way knows the same.
@@ -92,6 +95,10 @@ pub async fn start_work(
     run: &Run,
     said: Vec<Message>,
 ) -> Result<Started, LaunchProblem> {
+    if !doors.home.journal().exists() {
+        // The engine is about to leave and to begin again with the journal written anew: nothing begins meanwhile.
+        tokio::time::sleep(LEAVING).await;
+    }
     let dir = directory_of(task, projects).map_err(LaunchProblem::Ask)?;
     if !dir.is_dir() {
         return Err(LaunchProblem::MissingDir(dir));
@@ -204,7 +211,10 @@ impl Order<'_> {
         };
         let start = finding.starting_point().await?;
         let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
-        let branch = recorded.unwrap_or_else(|| names::branch(self.task.id, &self.task.spec.title));
+        let branch = match recorded {
+            Some(branch) => branch,
+            None => super::new_branch::name(self.doors, repo, (self.task, &self.project), &self.run_dir).await?,
+        };
         let path = match &self.task.place {
             Some(place) => place.worktree.clone(),
             None => self.doors.home.worktrees().join(names::worktree_dir(&self.project, &branch)),
@@ -302,6 +312,7 @@ impl Order<'_> {
             live: agent.live,
             endpoint: None,
         };
+        forget_traces(&worktree.checkout.git_dir);
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         point!("guard.before");
         fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
@@ -407,9 +418,14 @@ pub fn prepare_run(
     messages: Vec<Handed>,
 ) -> Result<(), LaunchProblem> {
     let spec = agent.kind.dialect().launch(request).map_err(|e| ask(&e, None))?;
-    let environment = agent_env::for_agent(&doors.environment, &spec.pass_env, agent).map_err(|e| {
+    let mut environment = agent_env::for_agent(&doors.environment, &spec.pass_env, agent).map_err(|e| {
         ask(&format!("agents.{}.{e}", run.agent), Some("set it where the daemon is started".to_owned()))
     })?;
+    if let (RunKind::Work, Some(dirs)) = (run.kind, &request.git_dirs) {
+        for (name, value) in trace_variables(&trace_file(&dirs.own, run.id.as_str())) {
+            environment.entry(name.to_owned()).or_insert(value);
+        }
+    }
     let launch = Launch {
         run_id: run.id.clone(),
         task_id: run.task,

@@ -124,6 +124,7 @@ pub struct Engine {
     pub(super) timetable: super::recurring::Timetable,
     pub(super) money: super::budgets::Money,
     pub(super) known: super::strategies::Known,
+    pub(super) estimates: super::estimates::Estimates,
     pub(super) set_models: SetModels,
     pub(super) observed: Arc<super::serving::Observed>,
 }
@@ -197,6 +198,7 @@ impl Engine {
             timetable: super::recurring::Timetable::default(),
             money: super::budgets::Money::default(),
             known: super::strategies::Known::default(),
+            estimates: super::estimates::Estimates::default(),
             set_models: SetModels::default(),
             observed,
             doors,
@@ -460,7 +462,8 @@ impl Engine {
 
     fn make_plan(&mut self, now: Timestamp) -> Plan {
         let unserved = self.unserved(now);
-        self.room = Arc::new(Room { unserved, ..self.room(now) });
+        let prices = self.prices_of_waiting(&self.settings.config.budget.rules(), now);
+        self.room = Arc::new(Room { unserved, prices, ..self.room(now) });
         let (scope, leaving, identity) = (self.mode.scope(), self.life.leaving(), self.settings.identity.as_str());
         plan(&self.world.snapshot(scope, &self.room, leaving, identity, &self.dir_exists), now)
     }

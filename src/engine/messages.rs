@@ -11,6 +11,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::Refused;
 use crate::domain::message::{Author, BadMessage, Message, MessageId, Via, check};
+use crate::domain::once::Once;
 use crate::domain::outcome::RunKind;
 use crate::domain::task::{Phase, ReviewStage, State, Status, Task};
 use jiff::Timestamp;
@@ -19,8 +20,14 @@ use std::collections::BTreeSet;
 impl EngineHandle {
     /// Says something to whoever works on a task. It is on disk when this returns; what becomes of it is told by
     /// [`Self::messages_of`], and entries of the history tell when to look.
-    pub async fn send(&self, task: TaskId, text: String, model: Option<String>) -> Result<Message, EngineError> {
-        self.call(|reply| Command::Send { task, text, model, reply }).await
+    pub async fn send(
+        &self,
+        task: TaskId,
+        text: String,
+        model: Option<String>,
+        once: Option<Once>,
+    ) -> Result<Message, EngineError> {
+        self.call(|reply| Command::Send { task, text, model, once, reply }).await
     }
 
     /// All messages to a task, oldest first.

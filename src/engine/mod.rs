@@ -20,6 +20,7 @@ mod difference;
 mod doors;
 mod edit;
 mod error;
+mod estimates;
 mod expected;
 mod file_job;
 mod file_sync;
@@ -45,7 +46,9 @@ mod messages;
 mod metrics;
 mod mode;
 mod model_book;
+mod new_branch;
 mod odd_models;
+mod once;
 mod overlap;
 mod policies;
 mod question;
@@ -105,7 +108,8 @@ pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
 pub use odd_models::odd_model_of;
 pub use rebuild::{
-    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild, suspect,
+    Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
+    set_journal_aside, suspect,
 };
 pub use recurring::timer_of;
 pub use search::{Found, Trouble, Wanted, search};

@@ -168,6 +168,23 @@ fn remove(journal: &Path) {
     }
 }
 
+/// Moves a journal that another journal takes the place of to where such files are kept. Nobody has it open.
+///
+/// # Errors
+/// A file cannot be moved.
+pub fn set_journal_aside(home: &Home, now: Timestamp) -> Result<(), FsError> {
+    let aside = home.replaced().join(now.strftime("%Y%m%dT%H%M%S%.3fZ").to_string());
+    fs::create_dir_private(&home.replaced())?;
+    fs::create_dir_private(&aside)?;
+    let journal = home.journal();
+    for (from, to) in files_of(&journal).iter().zip(files_of(&aside.join(KEPT))) {
+        fs::move_aside(from, &to)?;
+    }
+    // What is left of it is the shared memory, which is nothing without a process.
+    remove(&journal);
+    Ok(())
+}
+
 /// The new journal takes the place of the old one. What is in the old one's log must not be read into the new one, so it
 /// goes first; all of it was kept.
 fn swap(home: &Home, made: &Path) -> Result<(), RebuildError> {

@@ -164,14 +164,28 @@ impl Engine {
         }
     }
 
+    /// The report with what the run cost by its tokens and the catalog's prices, where its CLI reports tokens and no cost.
+    fn with_cost(&mut self, run: &Run, report: &RunReport, now: Timestamp) -> RunReport {
+        let mut report = report.clone();
+        let ending = &mut report.ending;
+        if ending.cost.is_none() {
+            let names = [ending.model.as_deref(), run.model.as_deref()];
+            ending.cost = self.prices(&run.agent, names, now).and_then(|prices| prices.cost(ending.usage));
+            ending.cost_computed = ending.cost.is_some();
+        }
+        report
+    }
+
     fn on_run_ended(&mut self, turn: &mut Turn, id: &RunId, report: &RunReport, now: Timestamp) {
         let Some(mut run) = self.world.runs.get(id).cloned() else { return };
+        let report = &self.with_cost(&run, report, now);
         self.upkeep.run_ended(id.clone(), self.doors.clock.instant());
         self.seen.remove(id);
         run.phase = Phase::Ended;
         run.started_at = run.started_at.or(Some(report.started_at));
         run.ended_at = Some(report.ended_at);
         run.cost = report.ending.cost;
+        run.cost_computed = report.ending.cost_computed;
         run.usage = report.ending.usage;
         run.session_id = report.ending.session_id.clone().or(run.session_id);
         let answered_by = report.ending.model.as_deref().map(|model| one_line(model, LONGEST_NAME));

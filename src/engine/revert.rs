@@ -21,10 +21,10 @@ pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, Integrat
             }
             Ok(commit) => {
                 point!("revert.brought");
-                restore(queue, &commit).await;
+                let restored = restore(queue, &commit).await;
                 point!("revert.restored");
                 let (mode, state) = (IntegrateMode::Merge, IntegrationState::Reverted);
-                result = Ok(Integration { mode, state, commit: Some(commit) });
+                result = Ok(Integration { mode, state, commit: Some(commit), restored });
                 break;
             }
         }
@@ -44,25 +44,26 @@ async fn attempt(queue: &Queue<'_>, merge: &str) -> Result<String, Attempt> {
             point!("revert.before");
             Ok(queue.bring(&candidate, "without it").await?.commit)
         }
-        Err(error) => Err(queue.problem(error).into()),
+        Err(error) => Err(queue.problem(error, &[]).await.into()),
     }
 }
 
 /// Puts the work back onto the task's branch, which git takes for merged otherwise. Where the branch is gone, or somebody is
-/// at work there, it stays as it is: a merge of it then says so.
-async fn restore(queue: &Queue<'_>, revert: &str) {
+/// at work there, it stays as it is: a merge of it then says so. Returns the commit that puts it back.
+async fn restore(queue: &Queue<'_>, revert: &str) -> Option<String> {
     let (title, id) = (one_line(&queue.task.spec.title, 200), queue.task.id);
     let message = format!("{title}\n\nThe work that {revert} took back.\n\nOrch-Task: {id}\n");
     let restored = async {
-        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(|e| e.to_string())? else { return Ok(()) };
+        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(|e| e.to_string())? else { return Ok(None) };
         let has_it = queue.repo.is_ancestor(revert, &tip).await.map_err(|e| e.to_string())?;
         if has_it {
-            return Ok(());
+            return Ok(Some(tip));
         }
         let work = queue.repo.restored(revert, &tip, &queue.scratch, &message).await.map_err(|e| e.to_string())?;
-        queue.advance(&queue.branch, &work).await.map(drop).map_err(|attempt| format!("{attempt:?}"))
+        queue.advance(&queue.branch, &work).await.map(Some).map_err(|attempt| format!("{attempt:?}"))
     };
-    if let Err::<(), String>(error) = restored.await {
+    restored.await.unwrap_or_else(|error: String| {
         tracing::warn!(task = %id, branch = %queue.branch, error, "the branch does not get its work back");
-    }
+        None
+    })
 }

@@ -41,8 +41,10 @@ impl Engine {
             meetings: self.meetings(),
             breakers: if config.breaker.failures == 0 { Vec::new() } else { breakers.cloned().collect() },
             purse: self.purse(&config.budget.rules(), now),
+            prices: BTreeMap::new(),
             unread: self.settings.unread.clone(),
             unread_projects: self.settings.unread_projects.clone(),
+            unapproved_projects: self.settings.unapproved_projects(),
             unserved: BTreeMap::new(),
         }
     }

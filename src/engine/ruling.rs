@@ -2,7 +2,7 @@
 
 use super::apply::Job;
 use super::commands::unreadable;
-use super::difference::Difference;
+use super::difference::{Difference, Moved};
 use super::handle::{EngineError, EngineHandle, Reply};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
@@ -131,20 +131,36 @@ impl EngineHandle {
         let acceptance = if task.is_merged() { Acceptance::Approve } else { acceptance };
         let seen = self.compare(id, false).await?;
         let (branch, base, head) = (&*seen.branch, &*seen.base_branch, &*seen.head);
+        // Of what is merged, the merge is what the word is about.
+        let judged = if task.is_merged() { Some(head) } else { task.judged_commit() };
         // One that somebody has merged already had its commits all the same.
-        let judged = task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len());
-        let seen = Seen { branch, base, head, commits: seen.commits.max(judged), wanted };
-        let commit = seen.bind().map_err(|error| not_bound(id, &error))?;
+        let commits = seen.commits.max(task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len()));
+        let bound = Seen { branch, base, head, commits, judged, wanted }.bind();
+        let commit = bound.map_err(|error| not_bound(id, &error, seen.moved.as_ref()))?;
         self.rule(id, ruling(acceptance, commit), by, false).await
     }
 }
 
-fn not_bound(id: TaskId, error: &NotBound) -> EngineError {
-    let message = format!("task {id}: {error}");
+/// `moved`: how the branch differs from what was judged.
+fn not_bound(id: TaskId, error: &NotBound, moved: Option<&Moved>) -> EngineError {
+    let difference = moved.map(|moved| format!("; {}", moved.told())).unwrap_or_default();
+    let message = format!("task {id}: {error}{difference}");
     match error {
         NotBound::NoCommit(_) => EngineError::Invalid { message, hint: Some(format!("orch task diff {id} tells it")) },
         NotBound::Moved { .. } => {
             EngineError::InTheWay { message, hint: format!("look at it again: orch task diff {id}") }
+        }
+        NotBound::MovedSinceJudged { .. } => {
+            let hint = format!(
+                "orch task diff {id} shows it; orch task reject {id} -m \"…\" has its author go on from there, and orch \
+                 judges the result"
+            );
+            EngineError::InTheWay { message, hint }
+        }
+        NotBound::NotJudged { head, .. } => {
+            let hint =
+                format!("orch task diff {id} shows it; orch task approve {id} --commit {head} accepts just that");
+            EngineError::InTheWay { message, hint }
         }
         NotBound::NoCommits { .. } => EngineError::InTheWay {
             message,

@@ -18,10 +18,10 @@ use crate::domain::event::{Event, LaunchProblem};
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::names;
-use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
+use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
 use crate::domain::plan::HoldReason;
 use crate::domain::prompt::{ReviewContext, Templates, review_prompt};
-use crate::domain::review::{Candidate, ReviewAnswer, choose};
+use crate::domain::review::{Candidate, ReviewAnswer, can_be_asked, choose};
 use crate::domain::task::{Postponed, ReviewStage, Run, State, Task};
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
@@ -158,16 +158,12 @@ impl Engine {
             return;
         };
         let config = self.settings.for_task(&task, &self.world.projects);
-        let candidates: Vec<Candidate> = self
-            .settings
-            .may_review(&config)
-            .iter()
-            .map(|agent| self.candidate(agent, config.review_model(agent), now))
-            .collect();
+        let candidates = self.review_candidates(&task, now);
         let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
         let model = task.route.as_ref().and_then(|route| route.model.as_deref());
         let provider = provider_of(author, model);
-        let Some(chosen) = choose(&candidates, (author, &provider), &task.failed_reviews) else {
+        let Some(chosen) = choose(&candidates, (author, &provider), (&task.failed_reviews, &task.unread_reviews))
+        else {
             let (detail, until) = self.why_nobody(&candidates, &task, now);
             return self.postpone_review(turn, id, &detail, until, now);
         };
@@ -176,6 +172,22 @@ impl Engine {
         let run = self.new_run(&task, RunKind::Review, chosen.agent.clone(), model, now);
         self.expect(turn, id, &Event::ReviewAsked { run: work.clone(), review: run.id.clone() }, now);
         turn.put_run(&mut self.world, run);
+    }
+
+    fn review_candidates(&self, task: &Task, now: Timestamp) -> Vec<Candidate> {
+        let config = self.settings.for_task(task, &self.world.projects);
+        let agents = self.settings.may_review(&config);
+        agents.iter().map(|agent| self.candidate(agent, config.review_model(agent), now)).collect()
+    }
+
+    /// A review that came to nothing, and whether that leaves somebody who can be asked.
+    fn failed_review(&self, task: &Task, work: RunId, (agent, failure): (String, Failure), now: Timestamp) -> Event {
+        let author = task.route.as_ref().map_or("", |route| route.agent.as_str());
+        let mut unread = task.unread_reviews.clone();
+        unread.extend((failure.class.side() != Side::Provider).then(|| agent.clone()));
+        let candidates = self.review_candidates(task, now);
+        let is_last = !candidates.is_empty() && !can_be_asked(&candidates, author, &unread);
+        Event::ReviewFailed { run: work, agent, failure, is_last }
     }
 
     fn candidate(&self, agent: &str, model: Option<&str>, now: Timestamp) -> Candidate {
@@ -273,9 +285,9 @@ impl Engine {
         let run = work.clone();
         let event = match answer {
             Ok(answer) => Event::Reviewed { run, review: answer.by(&agent, model.as_deref(), &commit) },
-            Err(Outcome::Failed(failure)) => Event::ReviewFailed { run, agent, failure },
+            Err(Outcome::Failed(failure)) => self.failed_review(&task, run, (agent, failure), now),
             Err(Outcome::Cancelled { detail }) => {
-                Event::ReviewFailed { run, agent, failure: Failure::new(FailureClass::Killed, detail) }
+                self.failed_review(&task, run, (agent, Failure::new(FailureClass::Killed, detail)), now)
             }
             Err(Outcome::Finished { .. }) => return,
         };
@@ -296,7 +308,7 @@ impl Engine {
         if review_of(&task) == Some(id)
             && let State::InReview { run, .. } = &task.state
         {
-            let event = Event::ReviewFailed { run: run.clone(), agent: agent.to_owned(), failure };
+            let event = self.failed_review(&task, run.clone(), (agent.to_owned(), failure), now);
             self.expect(turn, task_id, &event, now);
         }
     }

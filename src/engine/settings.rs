@@ -12,6 +12,7 @@ use crate::config::layers::{self, Layer};
 use crate::config::policy::{MAX_BYTES, parse_policy};
 use crate::config::raw::{Integrate, RouterMode as ConfiguredMode};
 use crate::config::resolved::Config;
+use crate::domain::count;
 use crate::domain::escalation::Rung;
 use crate::domain::overlap::Overlap;
 use crate::domain::plan::directory;
@@ -319,6 +320,18 @@ impl Settings {
         let limit = |of: Option<u32>| of.into_iter().chain(own).min();
         let limits = self.projects.iter().filter_map(|(dir, config)| Some((dir, limit(config.workflow.max_parallel)?)));
         limits.map(|(dir, most)| (dir.clone(), most as usize)).collect()
+    }
+
+    /// Projects whose own checks do not run, because the person has not approved the file that names them: what is to be done.
+    pub fn unapproved_projects(&self) -> BTreeMap<PathBuf, String> {
+        let unapproved = self.projects.iter().filter(|(_, config)| !config.workflow.unapproved_checks.is_empty());
+        let told = |(dir, config): (&PathBuf, &Arc<Config>)| {
+            let checks = count::of(config.workflow.unapproved_checks.len(), "check");
+            let file = project_file(dir);
+            let told = format!("{checks} not approved in {}: read that file, then `orch init` there", file.display());
+            (dir.clone(), told)
+        };
+        unapproved.map(told).collect()
     }
 
     /// Agents that may review, the best first: those that the person names, else the coding agents that are installed. A

@@ -43,6 +43,8 @@ pub struct Signals {
     pub shutdown: CancellationToken,
     /// The journal is damaged: leave at once.
     pub damaged: CancellationToken,
+    /// Files of the engine's state were removed while it ran: what is missing. The journal is written anew from what is open.
+    pub displaced: Arc<OnceLock<String>>,
     /// Why, for the history.
     pub word: Arc<OnceLock<Departure>>,
 }
@@ -52,6 +54,12 @@ impl Signals {
     pub fn leave(&self, departure: Departure) {
         self.remember(departure);
         self.shutdown.cancel();
+    }
+
+    /// Has the engine leave at once, because files of its state were removed.
+    pub fn displace(&self, missing: String) {
+        self.displaced.get_or_init(|| missing);
+        self.damaged.cancel();
     }
 
     /// Why the engine leaves, for the history, where it is told in another way. The first word counts.

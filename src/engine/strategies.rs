@@ -205,7 +205,7 @@ impl Engine {
         Some(given(&config, &book, agent, asked, &self.doors.environment))
     }
 
-    fn samples(&mut self, now: Timestamp) -> Arc<Vec<Sample>> {
+    pub(super) fn samples(&mut self, now: Timestamp) -> Arc<Vec<Sample>> {
         if let Some((then, samples)) = &self.known.samples
             && is_good(*then, now)
         {

@@ -14,6 +14,7 @@ use crate::adapters::fs::{Durability, write_private};
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::once::Answered;
 use crate::domain::service::{Cause, Departure, Leave};
 use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
@@ -49,6 +50,10 @@ impl Archive for Unreadable {
     }
 
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
+        Err((self.0)())
+    }
+
+    fn answered(&self, _: &str) -> Result<Option<Answered>, JournalError> {
         Err((self.0)())
     }
 

@@ -3,17 +3,16 @@
 
 mod change;
 mod checks;
+mod outside;
 
 pub use checks::{Checking, Place, run_check};
 
 use super::doors::Doors;
-use super::launch::guard_file;
 use super::leases;
 use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Author, Change, ChangeKind, Checkout, Guard, Head, Repo, Weight};
-use crate::agents::DialectKind;
+use crate::adapters::git::{Author, Checkout, Head, Repo};
 use crate::config::raw::ChecksIn;
 use crate::domain::actor::Actor;
 use crate::domain::answer::Answer;
@@ -23,15 +22,14 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::{Case, Verdict, accepted_because, depends_on_checks, judge as conclude};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::Outcome;
+use crate::domain::redact::Redactor;
 use crate::domain::review::Reviewers;
 use crate::domain::task::{Task, Workplace};
 use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
+use outside::Scene;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// The most that is read of the agent's raw output to find out who changed something outside.
-const EVENTS_READ: usize = 64 << 20;
 
 /// What orch concludes of a run.
 pub struct Judgement {
@@ -102,7 +100,9 @@ async fn gather(
     let (answer, warnings) = answer_of(doors, settings, run)?;
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(warnings);
-    outside(doors, &repo, &checkout, run, config.workflow.sandbox, &mut evidence).await;
+    let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
+    outside::look_outside(doors, &scene, &mut evidence).await;
+    mask(&config.redactor(&doors.environment), &mut evidence);
     keep_result(doors, run, &answer);
     change::look_through(doors, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
     let output_dir = doors.run_dir(run).evidence();
@@ -110,10 +110,20 @@ async fn gather(
     let mends = task_type.mends();
     let env = leases::values(doors, &config.workspace.env, task.id).await?;
     let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends, env: &env };
+    if !evidence.commits.is_empty() {
+        evidence.unapproved.clone_from(&config.workflow.unapproved_checks);
+    }
     if depends_on_checks(&Case { answer: &answer, evidence: &evidence, task_type }) {
         run_checks(&checking, place, task_type, &mut evidence).await?;
     }
     Ok((answer, evidence))
+}
+
+/// A command or a path that is told may hold a token.
+fn mask(redactor: &Redactor, evidence: &mut Evidence) {
+    for told in evidence.violations.iter_mut().chain(&mut evidence.notes) {
+        *told = redactor.text(told).into_owned();
+    }
 }
 
 /// The text that was asked for is kept beside the evidence: the answer itself goes when raw output goes.
@@ -238,82 +248,4 @@ fn rewritten(place: &Workplace) -> String {
         "the branch {} does not contain the commit any more that it began from: its history was rewritten below the base",
         place.branch
     )
-}
-
-/// What changed in the repository outside the worktree while the run lasted.
-async fn outside(doors: &Doors, repo: &Repo, checkout: &Checkout, run: &RunId, sandbox: bool, evidence: &mut Evidence) {
-    let dir = doors.run_dir(run);
-    let guard = fs::read_limited(&guard_file(&dir), EVENTS_READ)
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Guard>(&bytes).ok());
-    let Some(guard) = guard else {
-        evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
-        return;
-    };
-    match guard.check(repo, || doors.ledger.moves()).await {
-        Ok(changes) if changes.is_empty() => {}
-        Ok(changes) => {
-            let own = repo.diff_stat(checkout, &evidence.base, &evidence.head).await.unwrap_or_default();
-            let own = own.into_iter().map(|file| file.path.to_string_lossy().into_owned()).collect();
-            let trail = Trail::of(doors, repo, run, own);
-            attribute(&trail, &changes, sandbox, evidence);
-        }
-        Err(error) => evidence.notes.push(format!("the repository could not be compared: {error}")),
-    }
-}
-
-/// What a run left behind that tells whether a change is its doing.
-struct Trail {
-    /// Everything its CLI printed: tool calls with their arguments.
-    events: String,
-    /// The main checkout is named there.
-    names_root: bool,
-    /// Files that it changed in its own worktree.
-    own: BTreeSet<String>,
-    /// It is a program that does not show what it does.
-    silent: bool,
-}
-
-impl Trail {
-    fn of(doors: &Doors, repo: &Repo, run: &RunId, own: BTreeSet<String>) -> Self {
-        let dir = doors.run_dir(run);
-        let events = fs::read_limited(&dir.events(), EVENTS_READ).unwrap_or_default();
-        let events = String::from_utf8_lossy(&events).into_owned();
-        let root = repo.root().to_string_lossy();
-        Self {
-            names_root: root.len() > 1 && events.contains(&*root),
-            silent: dir.read_launch().is_ok_and(|launch| launch.dialect == DialectKind::Command),
-            events,
-            own,
-        }
-    }
-
-    /// Whether a change may be held against the run: it speaks of the thing, and not of its own copy of it.
-    fn leads_to(&self, change: &Change) -> bool {
-        let named =
-            |name: &String| self.events.contains(name.as_str()) && (self.names_root || !self.own.contains(name));
-        self.silent
-            || match change.kind {
-                ChangeKind::WorkTree => change.names.iter().any(named),
-                ChangeKind::Ref | ChangeKind::Hooks | ChangeKind::Config | ChangeKind::Head => {
-                    self.names_root && change.names.iter().any(|name| self.events.contains(name.as_str()))
-                }
-            }
-    }
-}
-
-/// A change is held against the run when it is nobody's right to make it, or when the run's own trail leads to it.
-/// Otherwise the person may have made it: it is noted. Without `workflow.sandbox` the main checkout is not closed to
-/// agents.
-fn attribute(trail: &Trail, changes: &[Change], sandbox: bool, evidence: &mut Evidence) {
-    // Whoever commits in the main checkout meanwhile is a person at work there: a silent program is not blamed then.
-    let person_at_work = changes.iter().any(|c| matches!(c.kind, ChangeKind::Head | ChangeKind::Ref));
-    let leads = |change: &Change| trail.leads_to(change) && !(trail.silent && person_at_work);
-    for change in changes {
-        match change.weight {
-            Weight::Violation => evidence.violations.push(change.detail.clone()),
-            Weight::Suspicion if sandbox && leads(change) => evidence.violations.push(change.detail.clone()),
-            Weight::Suspicion => evidence.notes.push(format!("{} (not by what the run shows)", change.detail)),
-        }
-    }
 }

@@ -44,9 +44,9 @@ impl Unready {
             Self::Setup(check) => {
                 let tail = check.output_tail.trim_end();
                 let end = if tail.is_empty() { String::new() } else { format!("\n{tail}") };
-                format!("your setup: `{}` of workspace.setup {}{end}", check.command, check.went())
+                format!("`{}` of workspace.setup {}{end}", check.command, check.went())
             }
-            Self::Files(problem) => format!("your setup: {problem}"),
+            Self::Files(problem) => problem.clone(),
         }
     }
 }

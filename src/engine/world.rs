@@ -10,6 +10,7 @@ use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
+use crate::domain::once::Answered;
 use crate::domain::outbox::Kept;
 use crate::domain::pause::{Pause, PauseScope, Pauses};
 use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
@@ -25,6 +26,9 @@ use std::sync::Arc;
 
 /// So far up the tasks are looked at that a task is a part of.
 const LONGEST_LINE: usize = 100;
+
+/// Answers to requests with a key that are at hand.
+const ANSWERS: usize = 1000;
 
 /// Everything the engine has at hand. Settled tasks are in the journal, however many there are; one is brought here
 /// when somebody asks something of it, and put away again at the end of the turn.
@@ -60,6 +64,8 @@ pub struct World {
     /// Messages that wait for an agent.
     pub messages: BTreeMap<MessageId, Message>,
     last_message_id: u64,
+    /// What requests with a key were answered since the start, the latest of them.
+    answered: BTreeMap<String, Answered>,
     archive: Arc<dyn Archive>,
     /// Settled tasks in `tasks`.
     visiting: BTreeSet<TaskId>,
@@ -91,6 +97,7 @@ impl World {
             last_batch: loaded.last_batch,
             last_recorded: loaded.last_recorded,
             invalid: BTreeMap::new(),
+            answered: BTreeMap::new(),
             archive,
             visiting: BTreeSet::new(),
             unmarked: Vec::new(),
@@ -104,6 +111,17 @@ impl World {
         world.learn(members);
         world.unmarked = tasks.iter().filter(|task| task.is_settled()).map(|task| task.id).collect();
         world
+    }
+
+    /// What the request with this key was answered, if one came before.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
+        match self.answered.get(key) {
+            Some(answered) => Ok(Some(answered.clone())),
+            None => self.archive.answered(key),
+        }
     }
 
     /// A task, brought here when it is settled.
@@ -305,6 +323,7 @@ pub struct Turn {
     pub(super) recorded: Vec<Recorded>,
     /// What channels keep from now on.
     pub(super) kept: Vec<Kept>,
+    answered: BTreeMap<String, Answered>,
     /// The content of `tasks.yml` that is agreed on, when that is another one now.
     pub agreed: Option<Option<Agreed>>,
     /// What `tasks.yml` lacks that is not believed, when that are others now.
@@ -386,6 +405,16 @@ impl Turn {
             MessageState::Delivered | MessageState::Refused => world.messages.remove(&message.id),
         };
         self.messages.insert(message.id, message);
+    }
+
+    /// Keeps what the request with this key was answered.
+    pub fn put_answered(&mut self, world: &mut World, key: String, answered: Answered) {
+        if world.answered.len() >= ANSWERS {
+            // They are in the journal as well.
+            world.answered.clear();
+        }
+        world.answered.insert(key.clone(), answered.clone());
+        self.answered.insert(key, answered);
     }
 
     /// Registers a project, or changes it.

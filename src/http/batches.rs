@@ -2,6 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
+use super::once::{Repeatable, once};
 use super::read::{Body, Segments};
 use super::tasks::{occupancy, short_why};
 use crate::api::batches::{BatchRow, BatchView, CancelBatch, NewBatch, SetBatch};
@@ -102,11 +103,16 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
 }
 
 /// Makes one.
-pub async fn create(State(state): State<ApiState>, Body(new): Body<NewBatch>) -> Answer<BatchView> {
+pub async fn create(
+    State(state): State<ApiState>,
+    Repeatable(key): Repeatable,
+    Body(new): Body<NewBatch>,
+) -> Answer<BatchView> {
+    let once = once(key, "/v1/batches", &new);
     let name = batch_name(&new.name)?;
     let concurrency = new.concurrency.unwrap_or(CONCURRENCY);
     let wanted = Wanted { name: name.clone(), tasks: new.tasks, concurrency, budget: new.budget_usd };
-    state.engine.batch_order(BatchOrder::Create(wanted)).await?;
+    state.engine.batch_order(BatchOrder::Create(wanted), once).await?;
     told(&state, &name).await
 }
 
@@ -128,7 +134,10 @@ pub async fn set(
     };
     let view = state.engine.look().await?;
     named(&state, &view, &name).await?;
-    state.engine.batch_order(BatchOrder::Set { name: name.clone(), concurrency: set.concurrency, budget }).await?;
+    state
+        .engine
+        .batch_order(BatchOrder::Set { name: name.clone(), concurrency: set.concurrency, budget }, None)
+        .await?;
     told(&state, &name).await
 }
 
@@ -142,6 +151,6 @@ pub async fn cancel(
     let by: String = cancel.by.as_deref().unwrap_or("a person").chars().take(LONGEST_NAME).collect();
     let view = state.engine.look().await?;
     named(&state, &view, &name).await?;
-    state.engine.batch_order(BatchOrder::Cancel { name: name.clone(), by }).await?;
+    state.engine.batch_order(BatchOrder::Cancel { name: name.clone(), by }, None).await?;
     told(&state, &name).await
 }

@@ -36,8 +36,17 @@ pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, A
         let task = view.tasks.get(run)?;
         directory(task, &dirs).ok()
     };
-    let in_flight: Vec<Flying<'_>> =
-        view.live_runs.iter().map(|run| (run.agent.as_str(), run.model.as_deref(), of_run(&run.task))).collect();
+    let in_flight: Vec<Flying<'_>> = view
+        .live_runs
+        .iter()
+        .map(|run| Flying {
+            agent: run.agent.as_str(),
+            model: run.model.as_deref(),
+            project: of_run(&run.task),
+            reserved: run.reserved,
+            has_ended: false,
+        })
+        .collect();
     let all = standings(&rules, &payees, &book, &in_flight, view.now, &zone);
     let of_account = |wanted: &str| {
         let found = all.iter().find(|(scope, _)| *scope == Scope::Account(wanted.to_owned()));

@@ -19,6 +19,7 @@ mod keeper;
 mod listening;
 mod messages;
 mod metrics;
+mod once;
 mod openapi;
 mod output;
 mod patterns;
@@ -92,4 +93,6 @@ pub struct ProcessInfo {
     pub memory: fn() -> Option<u64>,
     /// Tells agents from people.
     pub run_of: RunOf,
+    /// That orch's own state was removed under an engine before, as long as nobody has taken note of it.
+    pub displaced: Option<String>,
 }

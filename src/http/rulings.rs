@@ -78,6 +78,8 @@ pub async fn diff(
         files,
         patch: found.patch,
         omitted: found.omitted,
+        judged: found.judged,
+        moved: found.moved.map(|moved| moved.told()),
     }))
 }
 

@@ -89,7 +89,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         idle: view.live_runs.is_empty() && view.plan.actions.is_empty(),
         slots: slots(view),
         breakers: view.breakers.iter().map(BreakerView::of).filter(BreakerView::holds).collect(),
-        problems: view.problems.iter().cloned().chain(state.process.listening.problem()).collect(),
+        problems: problems(state, view),
         state: if view.leaving.is_some() { "shutting_down" } else { "serving" }.to_owned(),
         shutting_down: view.leaving.as_ref().map(switches::departure_view),
         paused: view.pauses.iter().map(switches::pause_view).collect(),
@@ -97,6 +97,12 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         left_alone: view.left_alone.iter().map(|(name, cooldown)| LeftAloneView::of(name, cooldown)).collect(),
         seq: view.last_seq,
     })
+}
+
+/// Of the engine's files, of the address that it should listen at, and of its state that was removed.
+fn problems(state: &ApiState, view: &View) -> Vec<String> {
+    let process = &state.process;
+    view.problems.iter().cloned().chain(process.listening.problem()).chain(process.displaced.clone()).collect()
 }
 
 fn slots(view: &View) -> SlotsView {
@@ -148,9 +154,9 @@ async fn running(state: &ApiState, view: &View, shown: &Shown) -> Vec<RunningVie
 
 fn questions(view: &View, shown: &Shown) -> Vec<QuestionView> {
     let asked = view.tasks.values().filter(|task| shown.has(task.id)).filter_map(|task| {
-        let (question, choices) = task.question()?;
+        let ((question, choices), kind) = (task.question()?, task.question_kind()?);
         let (id, title) = (task.id, task.spec.title.clone());
-        Some(QuestionView { id, title, question: question.to_owned(), choices: choices.to_vec() })
+        Some(QuestionView { id, title, kind, question: question.to_owned(), choices: choices.to_vec() })
     });
     asked.take(MOST).collect()
 }

@@ -7,6 +7,7 @@ pub use list::list;
 use super::ApiState;
 use super::error::ApiError;
 use super::messages;
+use super::once::{Repeatable, once};
 use super::read::{Body, Params, Segments};
 use crate::api::error::ErrorCode;
 use crate::api::health::HealthView;
@@ -54,7 +55,7 @@ pub async fn rows(State(state): State<ApiState>, Params(wanted): Params<WantedRo
     let slots = occupancy(&view);
     let settled = settled.into_iter().map(|row| {
         let SettledRow { id, status, agent, model, title, created_at } = row;
-        (id, TaskRow { id, status, agent, model, title, created_at, why: None })
+        (id, TaskRow { id, status, agent, model, title, created_at, question_kind: None, why: None })
     });
     // Between two looks a task may be put away or taken up again; what is newer counts.
     let open = before.tasks.values().chain(view.tasks.values()).map(|task| (task.id, row_of(&view, task, &slots)));
@@ -75,13 +76,14 @@ fn row_of(view: &View, task: &Task, slots: &Occupancy<'_>) -> TaskRow {
         model: task.route.as_ref().and_then(|r| r.model.clone()),
         title: task.spec.title.clone(),
         created_at: task.created_at,
+        question_kind: task.question_kind(),
         why: short_why(view, task, slots),
     }
 }
 
 pub(super) fn short_why(view: &View, task: &Task, slots: &Occupancy<'_>) -> Option<String> {
-    if let Some((question, _)) = task.question() {
-        return Some(question.lines().next().unwrap_or_default().to_owned());
+    if let (Some(kind), Some((question, _))) = (task.question_kind(), task.question()) {
+        return Some(kind.in_a_line(question));
     }
     let hold = view.plan.hold(task.id)?;
     Some(told(hold, task, &|id| view.waited(id), slots).detail)
@@ -161,7 +163,12 @@ pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
 }
 
 /// Adds a task.
-pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Answer<TaskView> {
+pub async fn add(
+    State(state): State<ApiState>,
+    Repeatable(key): Repeatable,
+    Body(new): Body<NewTask>,
+) -> Answer<TaskView> {
+    let once = once(key, "/v1/tasks", &new);
     check_model(new.model.as_deref())?;
     let spec = Spec {
         title: new.title,
@@ -177,7 +184,7 @@ pub async fn add(State(state): State<ApiState>, Body(new): Body<NewTask>) -> Ans
         complexity: new.complexity,
         assignee: None,
     };
-    let task = state.engine.add(spec).await?;
+    let task = state.engine.add_once(spec, once).await?;
     Ok(Json(TaskView::of(&task, &TaskContext::default())))
 }
 
@@ -258,7 +265,8 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
         None => because,
     };
     let batch = batch_of(&view, id).map(str::to_owned);
-    Ok(Json(WhyView { id, status: task.status(), hold, because, next, batch }))
+    let question_kind = task.question_kind();
+    Ok(Json(WhyView { id, status: task.status(), question_kind, hold, because, next, batch }))
 }
 
 /// Which model the run under way was given and why, where more than its name was said.
@@ -324,7 +332,7 @@ fn explain(task: &Task, hold: Option<&Hold>, batch: Option<&str>) -> (String, St
         }
         TaskState::Done => ("it is done".to_owned(), format!("`orch task retry {id}` does it again")),
         TaskState::Blocked(_) => ("it waits on other work".to_owned(), "it goes on when that is done".to_owned()),
-        TaskState::NeedsReview { question, choices } => (question.clone(), choices.join(" | ")),
+        TaskState::NeedsReview { kind, question, choices } => (kind.labelled(question), choices.join(" | ")),
         TaskState::Cancelled { reason } => (reason.clone(), format!("`orch task retry {id}` takes it up again")),
     }
 }

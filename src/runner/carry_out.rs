@@ -246,8 +246,8 @@ fn is_passing(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| known.contains(&errno))
 }
 
-/// Makes the kernel hand this process every orphan of the run, so that none is out of sight.
-fn adopt_orphans() {
+/// Makes the kernel hand this process every orphan below it, so that none is out of sight.
+pub(super) fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }

@@ -9,6 +9,7 @@ mod carry_out;
 mod changes;
 mod claim;
 mod conclude;
+mod contain;
 mod fit;
 mod health;
 mod inspect;
@@ -39,6 +40,7 @@ mod watch;
 
 pub use carry_out::run;
 pub use claim::{Started, void};
+pub use contain::{CONTAIN, contain, contained};
 pub use fit::{Rendered, Style};
 pub use inspect::{BuryError, RunState, bury, inspect};
 pub use launch::{HealthCheck, Launch, Limits, RunDir, RunFileError};

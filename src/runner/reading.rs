@@ -9,10 +9,13 @@ use super::sanitize::sanitize;
 use super::session_record;
 use super::stopwatch::Stopwatch;
 use super::transcript::Transcript;
-use crate::adapters::clock::instant;
+use crate::adapters::clock::{Clock as _, SystemClock, instant};
+use crate::agents::reset::reset_in;
 use crate::agents::{EventReader, LiveReader, Stdin};
-use crate::domain::outcome::{AgentEvent, Ending, Exit, Outcome};
+use crate::domain::outcome::{AgentEvent, Ending, Exit, FailureClass, Outcome};
 use crate::domain::redact::{Piece, Seam, Thread};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -146,7 +149,13 @@ impl Reading {
     /// than `most` bytes only the end is read, and the gap is marked: a flood must not put off the report for ever. What
     /// an earlier reading told is read in any case, because only so it is known what is new.
     pub(super) fn finish_lines(&mut self, most: u64) {
+        let knew = self.transcript.has_known() || self.records.has_known();
         while (self.transcript.has_known() || self.records.has_known()) && self.step() {}
+        if !knew {
+            // The beginning of what is unread is told in any case: on a busy machine a flood may be larger than `most`
+            // before any of it was read.
+            self.step();
+        }
         self.skip_to_last(most);
         while self.step() {}
         let at = self.clock.at();
@@ -212,6 +221,7 @@ impl Reading {
         session_record::read(self.voice.reader_mut(), env);
         let stderr = self.stderr_tail();
         let mut ending = self.voice.reader_mut().finish(exit, &stderr);
+        name_reset(&mut ending, SystemClock.now());
         let renderer = self.transcript.renderer();
         redact_ending(&mut ending, &|text| renderer.clean(text), renderer.redactor());
         ending
@@ -258,6 +268,15 @@ impl Reading {
         // The rest of a word that was cut may be the rest of a secret, which nothing could tell.
         let rest = text.find(char::is_whitespace).map(|end| sanitize(&text[end..]));
         rest.map_or(String::new(), |rest| renderer.redactor().rest_of_text(&rest))
+    }
+}
+
+/// Adds the time at which the provider serves again, where the words of the failure tell it and nothing else did.
+fn name_reset(ending: &mut Ending, now: Timestamp) {
+    let Some(failure) = &mut ending.failure else { return };
+    let is_limit = matches!(failure.class, FailureClass::RateLimited | FailureClass::Overloaded);
+    if is_limit && failure.retry_at.is_none() {
+        failure.retry_at = reset_in(&failure.detail, now, &TimeZone::system());
     }
 }
 

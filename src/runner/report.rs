@@ -131,6 +131,7 @@ pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String,
         structured,
         usage: _,
         cost: _,
+        cost_computed: _,
         denials,
         failure,
         usage_is_thread_total: _,
@@ -144,7 +145,7 @@ pub(super) fn redact_ending(ending: &mut Ending, clean: &dyn Fn(&str) -> String,
         redactor.json(value);
         in_texts(value, &clean);
     }
-    if let Some(Failure { class: _, detail, retry_at: _ }) = failure {
+    if let Some(Failure { class: _, detail, retry_at: _, round: _ }) = failure {
         *detail = clean(detail);
     }
 }

@@ -9,9 +9,10 @@ use super::signals::Signals;
 use super::talk::Talk;
 use super::wake::wake;
 use super::watch::Watch;
-use crate::adapters::clock;
+use crate::adapters::clock::{self, Clock as _, SystemClock};
 use crate::adapters::process::{Load, descendants_load};
-use crate::domain::outcome::{Exit, Failure};
+use crate::domain::outcome::{Exit, Failure, FailureClass};
+use jiff::SignedDuration;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,6 +21,9 @@ use std::time::{Duration, Instant};
 const FOR_WORD: f64 = 0.6;
 /// How long a killed process may take to disappear before it is given up.
 const DEATH: Duration = Duration::from_secs(5);
+
+/// The longest sleep of a CLI before it repeats a request that its provider's limit refused.
+const LONGEST_SLEEP: Duration = Duration::from_secs(120);
 
 /// How far the end of the process has been driven.
 #[derive(Clone, Copy)]
@@ -156,6 +160,9 @@ impl<'a> Supervisor<'a> {
         if let Some(failure) = reading.reader().hopeless() {
             return Some(Stop::Limit { failure });
         }
+        if let Some(failure) = self.sleeps(now, reading) {
+            return Some(Stop::Limit { failure });
+        }
         let ended = reading.reader().turn_ended();
         let patience = self.patience;
         let mut load = || load_within(patience);
@@ -167,6 +174,15 @@ impl<'a> Supervisor<'a> {
             }
             Alarm::Lingering => Some(Stop::Lingering),
         }
+    }
+
+    /// The CLI sleeps until its provider's limit ends. Its task can wait for that without a process, and its slot is free meanwhile.
+    fn sleeps(&self, now: Instant, reading: &Reading) -> Option<Failure> {
+        let waits_for = reading.reader().waits_for().filter(|failure| failure.class == FailureClass::RateLimited)?;
+        let until = waits_for.retry_at.map(|at| at.duration_since(SystemClock.now()));
+        let is_long = until.is_some_and(|left| left > SignedDuration::try_from(LONGEST_SLEEP).unwrap_or_default());
+        let (monitor, at) = self.watchdog.health(now);
+        (is_long || monitor.quiet_for(at) >= LONGEST_SLEEP).then(|| waits_for.clone())
     }
 
     /// The agent is not waited for yet, so its number is still its own.

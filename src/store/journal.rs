@@ -30,6 +30,7 @@ use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
+use crate::domain::once::Answered;
 use crate::domain::outbox::{Kept, Parcel};
 use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::plan::Cooldown;
@@ -172,6 +173,8 @@ pub enum Write {
     Kept(Box<Kept>),
     /// Insert, replace or remove, by its number.
     Parcel(u64, Option<Box<Parcel>>),
+    /// What the request with this key was answered; forgets those that are old.
+    Answered(String, Box<Answered>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.
     Agreed(Option<Agreed>),
     /// What `tasks.yml` lacks while it is not believed; else nothing.
@@ -315,6 +318,19 @@ impl Journal {
         if self.jobs.send(writer::Job::Abandon { done }).await.is_ok() {
             left.await.ok();
         }
+    }
+
+    /// Writes everything that is stored to `target`, where no file is, also when the journal's own files were removed: the
+    /// writer still has them open.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub async fn save_to(&self, target: &Path) -> Result<(), JournalError> {
+        let (done, saved) = oneshot::channel();
+        let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
+        let job = writer::Job::Save { target: target.to_owned(), done };
+        self.jobs.send(job).await.map_err(|_| stopped())?;
+        saved.await.map_err(|_| stopped())?
     }
 
     /// All runs of a task, in the order they were begun. Blocking.

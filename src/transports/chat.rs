@@ -27,9 +27,12 @@ pub enum Refusal {
     /// The message to edit is gone.
     #[error("the message is gone")]
     Gone,
-    /// Never: no such chat, no permission.
+    /// Never: this message is not taken, and others are.
     #[error("{0}")]
     Never(String),
+    /// Nothing is taken until a person changes something: the token, the chat, the bot's rights.
+    #[error("{0}")]
+    Closed(String),
 }
 
 impl Refusal {
@@ -76,7 +79,7 @@ impl<P: Post> Chat<P> {
         let now = self.now();
         match done {
             Ok(id) => self.composer.done(op, id, now),
-            Err(Refusal::Never(why)) => return Err(Refusal::Never(why)),
+            Err(refusal @ (Refusal::Never(_) | Refusal::Closed(_))) => return Err(refusal),
             Err(refusal) => self.composer.refused(op, &refusal, now),
         }
         Ok(())

@@ -274,9 +274,9 @@ impl<C: Clerk> Line<C> {
                 held.queue.show_again(key, state, is_last);
             }
             Err(Refusal::Later { .. }) => self.held().queue.show_again(key, state, is_last),
-            Err(Refusal::Never(_)) if is_last => self.end(clerk, key).await,
+            Err(Refusal::Never(_) | Refusal::Closed(_)) if is_last => self.end(clerk, key).await,
             // The trouble is told; the next state is tried again.
-            Err(Refusal::Never(_)) => {}
+            Err(Refusal::Never(_) | Refusal::Closed(_)) => {}
         }
     }
 

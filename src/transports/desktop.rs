@@ -45,7 +45,7 @@ impl Desktop {
     fn invocation(&self, saying: &Saying) -> Result<Invocation, Refusal> {
         let name = if self.is_mac { "osascript" } else { "notify-send" };
         let path = self.environment.get("PATH").map_or("", String::as_str);
-        let missing = || Refusal::Never(format!("there is no {name}; on Debian it is in libnotify-bin"));
+        let missing = || Refusal::Closed(format!("there is no {name}; on Debian it is in libnotify-bin"));
         let program: PathBuf = which(name, path).ok_or_else(missing)?;
         let invocation = Invocation::new(program, "/").time_limit(PATIENCE);
         let set = VARIABLES.iter().filter_map(|name| Some((*name, self.environment.get(*name)?)));
@@ -79,12 +79,12 @@ fn shown(text: &str, most: usize) -> String {
 impl Channel for Desktop {
     async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
         let output = run_async(&self.invocation(saying)?).await;
-        let output = output.map_err(|error| Refusal::Never(error.to_string()))?;
+        let output = output.map_err(|error| Refusal::Closed(error.to_string()))?;
         if output.success() {
             return Ok(None);
         }
         let why: String = output.error_text().lines().next().unwrap_or("it failed").chars().take(200).collect();
-        Err(Refusal::Never(format!("no desktop to show it on: {why}")))
+        Err(Refusal::Closed(format!("no desktop to show it on: {why}")))
     }
 
     async fn change(&self, _message: &str, saying: &Saying) -> Result<(), Refusal> {

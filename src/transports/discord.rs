@@ -3,7 +3,9 @@
 
 mod api;
 mod desk;
+mod door;
 mod files;
+mod gate;
 mod gateway;
 mod inbox;
 mod listener;
@@ -276,7 +278,7 @@ impl Channel for Discord {
                     Ok(_) => return Ok(None),
                     Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
                     // They take no messages of the bot.
-                    Err(Refusal::Gone | Refusal::Never(_)) => {}
+                    Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
                 }
             }
         }

@@ -234,11 +234,15 @@ impl<'a, C: Channel> Courier<'a, C> {
                 None
             }
             Err(why) => {
-                let words = match &why {
-                    Refused::Later(_, words) | Refused::Never(words) => words.clone(),
+                let trouble = match &why {
+                    Refused::Later(_, words) | Refused::Closed(words) => Some(words.clone()),
+                    Refused::Never(words) => {
+                        tracing::warn!(channel = %self.setup.kind, why = words, "a message is not taken");
+                        None
+                    }
                 };
                 self.book.refused(&errand, why, now);
-                Some(words)
+                trouble
             }
         };
         self.store().await?;
@@ -274,7 +278,8 @@ impl<'a, C: Channel> Courier<'a, C> {
         }
         let notices = errand.rows.iter().filter_map(|id| self.book.parcels().find(|parcel| parcel.id == *id));
         let notices: Vec<Notice> = notices.map(|parcel| parcel.notice.clone()).collect();
-        let name = channel.tell(&format!("orch-{}", errand.lead), &notices, &saying).await;
+        let key = self.book.key(errand.lead).unwrap_or_default();
+        let name = channel.tell(key, &notices, &saying).await;
         let name = name.map_err(|refusal| self.refused(refusal))?;
         if let Some((message, without)) = &errand.retire
             && let Err(error) = channel.change(message, &self.worded(without)).await
@@ -298,11 +303,13 @@ impl<'a, C: Channel> Courier<'a, C> {
             Refusal::Later { after, why } => Refused::Later(after, self.setup.redactor.text(&why).into_owned()),
             Refusal::Gone => Refused::Never("the message is gone".to_owned()),
             Refusal::Never(why) => Refused::Never(self.setup.redactor.text(&why).into_owned()),
+            Refusal::Closed(why) => Refused::Closed(self.setup.redactor.text(&why).into_owned()),
         }
     }
 
     /// What changed, and the place, in one transaction.
     async fn store(&mut self) -> Result<(), EngineError> {
+        self.book.name(|| format!("orch-{}", uuid::Uuid::new_v4()));
         let (channel, at) = (self.setup.kind, SystemClock.now());
         let value = |key: &str, value: String| Kept::Value { channel, key: key.to_owned(), value: Some(value), at };
         let kept = vec![

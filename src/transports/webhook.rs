@@ -78,7 +78,20 @@ impl Webhook {
         if is_later {
             return Err(Refusal::later(wait(answer.headers()), format!("it answers {status}")));
         }
-        Err(Refusal::Never(format!("it answers {status}")))
+        // Whatever is sent there is refused so: a login, an address that is no more or leads elsewhere.
+        let is_closed = status.is_redirection()
+            || matches!(
+                status,
+                StatusCode::UNAUTHORIZED
+                    | StatusCode::PAYMENT_REQUIRED
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::NOT_FOUND
+                    | StatusCode::METHOD_NOT_ALLOWED
+                    | StatusCode::PROXY_AUTHENTICATION_REQUIRED
+                    | StatusCode::GONE
+            );
+        let why = format!("it answers {status}");
+        Err(if is_closed { Refusal::Closed(why) } else { Refusal::Never(why) })
     }
 }
 

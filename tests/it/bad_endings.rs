@@ -3,6 +3,8 @@
 //! | bad input | test |
 //! |---|---|
 //! | an empty commit, another branch, a detached HEAD, a rewritten history, a deleted worktree, `.orch.yml` and the checks changed, CI files, a submodule, a link out of the tree | `tests/fixtures/endings.yml`, played by `judging` |
+//! | a commit into the base, another branch deleted, the base rewound, by the run | the same |
+//! | a person who edits, commits, rebases, configures in their own checkout meanwhile | `beside_a_person` |
 //! | a fake answer in the repository, printed by a tool, or of another task | the same, with the real agents |
 //! | the review agent writes files | `judging::review::a_reviewer_sends_work_back_to_its_author_and_approves_the_next_commit`, and `a_reviewer_that_commits…` here |
 //! | a review of another commit | `judging::review::a_review_of_another_commit_or_of_nothing_never_approves` |

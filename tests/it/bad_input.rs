@@ -387,15 +387,16 @@ fn a_dirty_checkout_of_the_base_is_not_touched() {
 }
 
 #[test]
-fn a_program_that_changes_the_main_checkout_fails_its_run() {
+fn what_a_program_that_shows_nothing_changes_in_the_main_checkout_is_noted_and_nobody_is_blamed() {
     let intruder = "#!/bin/sh\ncat > /dev/null\nmain=$(git worktree list | head -1 | cut -d' ' -f1)\n\
                     echo x > \"$main/intruder.txt\"\necho a > a.txt && git add . && git commit -q -m a\n";
     let yard = Yard::new(&[("intruder", intruder)], "workflow: {max_attempts: 1}\n");
     let id = yard.add("Intrude", "intruder");
-    yard.until_idle(5);
+    yard.until_idle(0);
     let task = yard.show(&id);
-    assert_eq!(last_class(&task), "sandbox_violation", "{task:#}");
-    assert!(task["evidence"]["violations"].to_string().contains("intruder.txt"), "{task:#}");
+    assert_eq!(task["status"], "done", "{task:#}");
+    let notes = task["evidence"]["notes"].to_string();
+    assert!(notes.contains("intruder.txt") && notes.contains("nothing shows"), "{task:#}");
     yard.sealed.finish();
 }
 

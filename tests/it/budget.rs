@@ -377,3 +377,79 @@ fn a_model_that_is_paid_in_advance_is_resolved_first_with_and_without_a_daemon()
     assert_eq!(resolved(&sealed), ahead);
     sealed.finish();
 }
+
+/// An agent that says of each of its runs that it cost a dollar.
+fn at_a_dollar_a_run(model: &str, limits: &str) -> SealedBox {
+    let sealed = SealedBox::new();
+    sealed.program(
+        "paid",
+        "#!/bin/sh\nread -r _\nid=11111111-1111-4111-8111-111111111111\n\
+         echo '{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"'$id'\",\"model\":\"paid\"}'\n\
+         echo done > made-$$.txt; git add -A; git commit -qm did\n\
+         echo '{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":false,\"session_id\":\"'$id'\",\"result\":\"did\",\
+         \"structured_output\":{\"status\":\"done\",\"summary\":\"did\"},\"total_cost_usd\":1.0,\
+         \"usage\":{\"input_tokens\":10,\"output_tokens\":10}}'\n",
+    );
+    sealed.config(&format!(
+        "agents:\n  paid: {{kind: claude, command: paid}}\nrouter: {{mode: round_robin, agents: [paid]}}\n\
+         engine: {{max_parallel: 10}}\nworkflow: {{review: 'off', integrate: branch}}\n\
+         model_map: {{simple: {{paid: {model}}}, medium: {{paid: {model}}}, complex: {{paid: {model}}}}}\n{limits}"
+    ));
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    for n in 1..=10 {
+        sealed.orch_in(repo.dir(), ["add", &format!("Task {n}"), "-l", "complexity:simple"]).ok();
+    }
+    sealed
+}
+
+/// Lets everything begin that may, and returns what was spent and a task that is held.
+fn spent_until_held(sealed: &mut SealedBox) -> (f64, String) {
+    sealed.serve();
+    let mut held = String::new();
+    wait_until("all that may begin to be done", RUN, || {
+        let all = sealed.orch(["list", "--all", "--json"]).ok().json();
+        let all: Vec<Value> = all.as_array().expect("tasks").clone();
+        let rests = |task: &Value| task["status"] == "done" || task["hold"]["reason"] == "spent";
+        held = all.iter().find(|task| task["status"] != "done").map_or(String::new(), |task| task["id"].to_string());
+        // A run under way takes money of the limit as well: then its task is not at rest.
+        all.len() == 10 && all.iter().all(rests) && all.iter().any(|task| task["status"] == "done")
+    });
+    let spent = sealed.orch(["cost", "--json"]).ok().json()["total"]["cost_usd"].as_f64().expect("a price");
+    (spent, held)
+}
+
+#[test]
+fn a_day_without_a_history_is_passed_by_at_most_one_run_though_ten_could_begin_at_once() {
+    // One whose price the catalog knows, and one of which nobody knows anything.
+    for model in ["claude-haiku-4-5", "of-nobody"] {
+        for limits in [
+            "budget: {per_day: 2}\n",
+            "budget: {per_project: 2}\n",
+            "budget: {accounts: {anthropic: {daily_budget: 2}}}\n",
+        ] {
+            let mut sealed = at_a_dollar_a_run(model, limits);
+            let (spent, held) = spent_until_held(&mut sealed);
+            assert!((1.0..=3.0).contains(&spent), "{model}, {limits}: {spent} were spent of 2");
+            let why = sealed.orch(["why", &held]).ok().stdout;
+            assert!(why.contains("spent") && why.contains("$2.00"), "{why}");
+            sealed.finish();
+        }
+    }
+}
+
+#[test]
+fn what_is_set_aside_for_a_run_is_given_back_when_it_has_ended() {
+    let mut sealed = at_a_dollar_a_run("claude-haiku-4-5", "budget: {per_day: 100}\n");
+    let (spent, held) = {
+        sealed.serve();
+        wait_until("all to be done", RUN, || {
+            let all = sealed.orch(["list", "--all", "--json"]).ok().json();
+            all.as_array().expect("tasks").iter().all(|task| task["status"] == "done")
+        });
+        let status = status(&sealed, &[]);
+        (status["caps"][0]["standing"]["used"].as_f64(), status["caps"][0]["standing"]["reserved"].as_f64())
+    };
+    assert_eq!((spent, held), (Some(10.0), Some(0.0)));
+    sealed.finish();
+}

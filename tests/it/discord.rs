@@ -273,7 +273,7 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
     wait_until("the trouble", RUN, || room.discord.trouble().is_some_and(|why| why.contains("token")));
     let refused = room.discord.say(&saying("hello")).await;
     assert!(
-        matches!(&refused, Err(Refusal::Never(why)) if why.contains("token") && !why.contains(TOKEN)),
+        matches!(&refused, Err(Refusal::Closed(why)) if why.contains("token") && !why.contains(TOKEN)),
         "{refused:?}"
     );
     let server = room.close().await;
@@ -335,6 +335,55 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     assert_eq!((name.as_str(), text.as_str()), ("7.diff", "+hello\n"));
     let server = room.close().await;
     assert_eq!(server.too_fast(), 0);
+}
+
+/// Discord bans an address that goes on asking while it is refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_something() {
+    let (room, _) = room();
+    let room = room.listening();
+    room.until_quiet();
+    let refused = || room.server.requests().iter().filter(|request| request.status == 429).count();
+    room.server.refuse_all(60);
+    let answered = room.server.command(&owner(), CHANNEL, "help", &[]);
+    let texts: Vec<Saying> = (0..20).map(|n| saying(&format!("notice {n}"))).collect();
+    let api = room.discord.say(&texts[0]).await;
+    assert!(matches!(&api, Err(Refusal::Later { after: Some(_), .. })), "{api:?}");
+    let said = futures::future::join_all(texts.iter().map(|one| async {
+        tokio::time::timeout(std::time::Duration::from_secs(3), room.discord.say(one)).await.ok()
+    }));
+    assert!(said.await.into_iter().flatten().all(|said| said.is_err()), "nothing is said");
+    assert!((1..=3).contains(&refused()), "{} requests were made", refused());
+    assert!(!room.server.answered(&answered).0);
+    room.close().await;
+}
+
+/// Discord gives three seconds for a first word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_is_acknowledged_while_another_is_still_being_answered() {
+    let begun = Arc::new(AtomicUsize::new(0));
+    let gate = CancellationToken::new();
+    let (counts, opens) = (Arc::clone(&begun), gate.clone());
+    let answer = move || {
+        counts.fetch_add(1, Ordering::SeqCst);
+        let opens = opens.clone();
+        async move {
+            opens.cancelled().await;
+            (StatusCode::NOT_FOUND, r#"{"error":{"code":"not_found","message":"there is no task 7","hint":null}}"#)
+        }
+    };
+    let client = Client::new(Transport::InProcess(Router::new().fallback(answer)));
+    let room = Room::open(Server::start(), Shelf::in_memory(), client).caught_up();
+    let slow = room.server.command(&owner(), CHANNEL, "show", &[("task", "7")]);
+    wait_until("the engine to be asked", RUN, || begun.load(Ordering::SeqCst) == 1);
+    let next = room.server.command(&owner(), CHANNEL, "help", &[]);
+    wait_until("it to be acknowledged", RUN, || room.server.answered(&next).0);
+    assert!(room.server.answered(&slow).1.is_empty() && room.server.answered(&next).1.is_empty());
+    gate.cancel();
+    wait_until("both answers", RUN, || {
+        [&slow, &next].iter().all(|command| !room.server.answered(command).1.is_empty())
+    });
+    room.close().await;
 }
 
 /// Lines instead of one long one.

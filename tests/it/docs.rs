@@ -37,6 +37,7 @@ use orch::domain::money::Usd;
 use orch::domain::notice::NoticeKind;
 use orch::domain::outcome::{FailureClass, RunKind};
 use orch::domain::plan::{Hold, HoldReason};
+use orch::domain::question::QuestionKind;
 use orch::domain::resolve::{Needs, Records, Resolver, Selection, Tag};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
 use orch::domain::service::{Cause, Leave, ServiceEntry, ServiceKind};
@@ -103,7 +104,8 @@ fn full_task(now: jiff::Timestamp) -> Task {
         ..Check::new("true", CheckState::Passed)
     };
     task.evidence = Some(Box::new(Evidence { checks: vec![check], ..Evidence::default() }));
-    let merged = Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: None };
+    let merged =
+        Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: None, restored: None };
     task.integration = Some(Box::new(merged));
     task
 }
@@ -137,6 +139,7 @@ fn every_field_of_the_smaller_documents_is_documented() {
     must_name_keys_of(&WhyView {
         id: TaskId(1),
         status,
+        question_kind: None,
         hold: None,
         because: String::new(),
         next: String::new(),
@@ -149,6 +152,7 @@ fn every_field_of_the_smaller_documents_is_documented() {
         model: None,
         title: String::new(),
         created_at: jiff::Timestamp::UNIX_EPOCH,
+        question_kind: None,
         why: None,
     });
     must_name_keys_of(&overview());
@@ -165,6 +169,8 @@ fn every_field_of_the_smaller_documents_is_documented() {
         deletions: 0,
         patch: None,
         omitted: Vec::new(),
+        judged: None,
+        moved: None,
     });
 }
 
@@ -245,7 +251,13 @@ fn overview() -> Overview {
             last_line: None,
             health: None,
         }],
-        needs_you: vec![QuestionView { id, title: title.clone(), question: String::new(), choices: Vec::new() }],
+        needs_you: vec![QuestionView {
+            id,
+            title: title.clone(),
+            kind: QuestionKind::Question,
+            question: String::new(),
+            choices: Vec::new(),
+        }],
         queued: vec![QueuedView { id, title, status: Status::New, agent: None, model: None, hold: Some(hold) }],
         today: SpendView { since, cost_usd: None, runs: 0, unpriced: 0 },
         batches: vec![a_batch()],
@@ -260,9 +272,12 @@ fn every_field_of_the_account_is_documented() {
         cost_usd: None,
         runs: 0,
         unpriced: 0,
+        computed: 0,
         tasks: 0,
         merged: 0,
         per_merged_usd: None,
+        overhead_per_merged_usd: None,
+        per_merged_unpriced: 0,
     };
     must_name_keys_of(&CostView { by: By::Agent, since: None, rows: vec![row()], total: row() });
 }

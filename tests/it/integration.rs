@@ -1,6 +1,8 @@
 //! How work reaches its base, and a person's hand on it: looking, approving, rejecting, merging now, taking back; what an
 //! agent may not; and that the base is green after every merge.
 
+mod decisions;
+
 use crate::kit::process::Ran;
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};

@@ -41,11 +41,18 @@ impl Court {
         self.repos.entry(name.clone()).or_insert_with(|| {
             let repo = self.sealed.repo(&name);
             let checks = serde_json::to_string(&yard.checks).expect("text");
-            repo.write(".orch.yml", &format!("workflow: {{checks: {checks}}}\n"));
+            let base = if yard.away { ", base_branch: main" } else { "" };
+            repo.write(".orch.yml", &format!("workflow: {{checks: {checks}{base}}}\n"));
             for (files, subject) in [(&yard.files, "The question"), (&yard.then, "What came later")] {
                 files.iter().for_each(|(path, text)| repo.write(path, text));
                 if !files.is_empty() {
                     repo.commit(subject);
+                }
+            }
+            if let Some(branch) = &yard.branch {
+                repo.git(["branch", branch]);
+                if yard.away {
+                    repo.git(["switch", "--quiet", branch]);
                 }
             }
             self.sealed.orch_in(repo.dir(), ["init"]).ok();

@@ -131,6 +131,57 @@ fn words_and_facts_with_opencode() {
 }
 
 #[test]
+fn a_run_of_codex_costs_its_tokens_at_the_catalogs_prices_and_counts_in_every_limit() {
+    let prices = "models: {openai/fake-model: {input_usd_per_mtok: 1000, cached_input_usd_per_mtok: 100, \
+                  output_usd_per_mtok: 5000}}\n";
+    let shop = Shop::new(&[Agent::Codex], prices);
+    let labels = ["agent:codex", "complexity:simple"];
+    let id = shop.add("Commit a file", "SCENARIO:commit-file name=one.txt", &labels);
+    shop.until_idle(0);
+    let task = shop.show(&id);
+    let run = work(&task).next().expect("a run");
+    let tokens = |name: &str| run["tokens"][name].as_f64().unwrap_or_default();
+    let dollars = (tokens("input") * 1000.0 + tokens("cached") * 100.0 + tokens("output") * 5000.0) / 1e6;
+    assert!(dollars > 0.0, "{}", story(&task));
+    let cost = run["cost_usd"].as_f64().expect("a price");
+    assert!((cost - dollars).abs() < 1e-5, "{cost} is not {dollars}: {}", story(&task));
+    assert_eq!(
+        (&run["cost_computed"], task["cost_usd"].as_f64()),
+        (&Value::Bool(true), Some(cost)),
+        "{}",
+        story(&task)
+    );
+    let view = shop.sealed.orch(["cost", "--json"]).ok().json();
+    let total = &view["total"];
+    assert_eq!(
+        (total["cost_usd"].as_f64(), &total["unpriced"], &total["computed"]),
+        (Some(cost), &0.into(), &1.into())
+    );
+    let page = shop.sealed.orch(["cost"]).ok().stdout;
+    assert!(page.contains("~$") && page.contains("computed"), "{page}");
+    shop.sealed.orch(["config", "set", "budget.per_day", &format!("{:.6}", cost / 2.0)]).ok();
+    shop.sealed.orch(["budget", "check"]).code_is(2);
+    shop.close();
+}
+
+/// OpenCode sleeps through a pause that its provider names, however long it is.
+#[test]
+fn a_cli_that_would_sleep_for_an_hour_is_ended_and_its_task_waits_without_a_slot() {
+    let mut shop = Shop::new(&[Agent::Opencode], "router: {agents: [opencode]}\n");
+    let id = shop.add("Be limited", "SCENARIO:rate-limit-long", &["agent:opencode", "complexity:simple"]);
+    shop.sealed.serve();
+    let hold = || shop.show(&id)["hold"].clone();
+    wait::wait_until("the task to wait for its provider", RUN, || hold()["reason"] == "rate_limited");
+    let until: jiff::Timestamp = hold()["until"].as_str().expect("a time").parse().expect("a time");
+    let now = orch::adapters::clock::Clock::now(&orch::adapters::clock::SystemClock);
+    let minutes = until.duration_since(now).as_mins();
+    assert!((50..=60).contains(&minutes), "{minutes} minutes: {}", story(&shop.show(&id)));
+    let status = shop.sealed.orch(["status", "--json"]).ok().json();
+    assert_eq!(status["running"].as_array().map(Vec::len), Some(0), "{status:#}");
+    shop.close();
+}
+
+#[test]
 fn the_router_is_asked_and_its_answer_decides() {
     let shop = Shop::new(&[Agent::Claude, Agent::Codex], "");
     let to_codex =

@@ -102,6 +102,28 @@ fn a_busy_a_broken_and_a_cut_off_server_get_each_notice_in_the_end_and_know_it_b
 }
 
 #[test]
+fn a_notice_that_a_server_refuses_holds_up_no_other_and_no_two_homes_use_one_id() {
+    let receiver = Receiver::start();
+    let ids = |text: &str| -> BTreeSet<String> {
+        let of_text = receiver.taken().into_iter().filter(|one| one.json()["text"] == text);
+        of_text.map(|one| one.json()["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    for home in 1..=2 {
+        receiver.answers(&[Answer::Status(422, None)]);
+        let mut sealed = sealed(&receiver);
+        sealed.serve();
+        notify(&sealed, "not taken");
+        notify(&sealed, "taken");
+        wait_until("the other to be told", RUN, || ids("taken").len() == home);
+        let view = webhook(&sealed);
+        assert_eq!((&view["state"], view["pending"].as_u64()), (&"on".into(), Some(1)), "{view}");
+        sealed.finish();
+    }
+    assert_eq!(ids("not taken").len(), 2);
+    assert!(ids("taken").iter().all(|id| id.len() == "orch-".len() + 36), "{:?}", ids("taken"));
+}
+
+#[test]
 fn a_server_that_is_gone_is_told_everything_when_it_is_back_also_over_a_kill_of_the_daemon() {
     let mut receiver = Receiver::start();
     let mut sealed = sealed(&receiver);
@@ -268,10 +290,14 @@ fn a_webhook_has_the_secret_that_stands_on_stdin_where_that_is_said_and_else_one
         let args = [&["channel", "add", "webhook", "--url", &url][..], more].concat();
         sealed.run_program(ORCH).args(args).stdin(format!("{SECRET}\n")).run().ok()
     };
+    let told = add(&[]);
+    assert!(told.stderr.contains("no secret was given, so one was made"), "{told}");
+    let made = read_file(&kept);
+    assert!(!made.contains(SECRET));
     for more in [&[][..], &["--json"]] {
         let told = add(more);
-        assert!(told.stderr.contains("no secret was given, so one was made"), "{told}");
-        assert!(!read_file(&kept).contains(SECRET));
+        assert!(told.stderr.contains("the one of before stays"), "{told}");
+        assert_eq!(read_file(&kept), made, "whoever checks requests with it goes on");
     }
     let told = add(&["--token-file", "-"]);
     assert!(!told.stderr.contains("made") && read_file(&kept) == SECRET, "{told}");

@@ -237,6 +237,64 @@ fn a_release_is_committed_tagged_pushed_and_put_into_the_tap() {
     assert!(nowhere.stderr.contains("TAP"), "{nowhere}");
 }
 
+/// A run that failed after its push begins again in a clone of its own, at the commit that began it.
+#[test]
+fn a_release_that_failed_after_its_push_is_completed() {
+    let shop = Shop::new();
+    shop.commit("fix: mine");
+    let from = shop.repo.git(["rev-parse", "HEAD"]);
+    let origin = shop.sealed.base().join("origin.git");
+    let args = ["clone".as_ref(), "-q".as_ref(), "--bare".as_ref(), shop.repo.dir().as_os_str(), origin.as_os_str()];
+    shop.sealed.run_program("git").args(args).run().ok();
+    let remote = origin.to_str().expect("text");
+    shop.run("release-commit", &["7.0.1"]).ok();
+    shop.run("release-push", &["7.0.1", remote]).ok();
+    let there = Repo::at(&origin, shop.sealed.env());
+    let pushed = there.git(["rev-parse", "v7.0.1^{commit}"]);
+    // Meanwhile somebody else has pushed to main.
+    let newer = shop.repo.git(["commit-tree", "-p", "v7.0.1^{commit}", "-m", "newer", "v7.0.1^{tree}"]);
+    shop.repo.git(["push", "-q", remote, &format!("{newer}:refs/heads/main")]);
+
+    shop.repo.git(["checkout", "-q", "--detach", &from]);
+    assert!(shop.run("release-commit", &["7.0.1"]).ok().stderr.contains("completed"));
+    assert_eq!(shop.repo.git(["rev-parse", "HEAD"]), pushed, "what is published is what was pushed");
+    assert!(shop.run("release-push", &["7.0.1", remote]).ok().stderr.contains("already"));
+    assert_eq!((there.git(["rev-parse", "main"]), there.git(["rev-parse", "v7.0.1^{commit}"])), (newer, pushed));
+    shop.commit("fix: another");
+    let other = shop.run("release-commit", &["7.0.1"]).code_is(1);
+    assert!(other.stderr.contains("another commit"), "{other}");
+}
+
+/// `gh` notes what it is asked; a release is there from its first creation on.
+#[test]
+fn a_release_that_is_half_published_is_published_again() {
+    let shop = Shop::new();
+    shop.commit("fix: mine");
+    shop.run("release-commit", &["7.0.1"]).ok();
+    let asked = shop.sealed.base().join("asked");
+    let script = format!(
+        "#!/bin/sh\necho \"$2 $3 $4\" >> {asked}\n[ \"$2\" != view ] || grep -q create {asked}\n",
+        asked = asked.display()
+    );
+    shop.sealed.program("gh", &script);
+    let dist = shop.sealed.base().join("dist");
+    std::fs::create_dir(&dist).expect("a directory");
+    write_file(&dist.join("orch.tar.gz"), "bytes");
+    let publish = || shop.run("release-publish", &["7.0.1", dist.to_str().expect("text")]).ok();
+    publish();
+    publish();
+    let told = std::fs::read_to_string(&asked).expect("what gh was asked");
+    let told: Vec<&str> = told.lines().collect();
+    let expected = [
+        "view v7.0.1 ",
+        "create v7.0.1 --verify-tag",
+        "view v7.0.1 ",
+        "upload v7.0.1 --clobber",
+        "edit v7.0.1 --draft=false",
+    ];
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn a_secret_in_what_is_committed_is_named_by_its_place_alone() {
     let shop = Shop::new();

@@ -248,3 +248,36 @@ fn the_list_of_models_says_which_are_set() {
     assert_eq!(set_for(&sealed), []);
     sealed.finish();
 }
+
+/// A limit of a plan: its end stands in the words alone.
+const LIMITED: &str = "#!/bin/sh
+read -r _
+id=11111111-1111-4111-8111-111111111111
+echo '{\"type\":\"system\",\"subtype\":\"init\",\"session_id\":\"'$id'\",\"model\":\"haiku\"}'
+echo '{\"type\":\"result\",\"subtype\":\"success\",\"is_error\":true,\"api_error_status\":429,\"num_turns\":1,\"session_id\":\"'$id'\",\
+\"result\":\"You have hit your session limit · resets 3pm (Europe/Berlin)\"}'
+exit 1
+";
+
+#[test]
+fn a_task_waits_for_the_time_that_the_words_of_a_limit_name_and_its_slot_is_free_meanwhile() {
+    let mut sealed = SealedBox::new();
+    sealed.program("limited", LIMITED);
+    sealed.program("good", GOOD);
+    sealed.config(
+        "agents: {limited: {kind: claude, command: limited}, good: {kind: command, command: good}}\n\
+         router: {mode: round_robin, agents: [limited]}\nengine: {max_parallel: 1}\nworkflow: {review: 'off'}\n",
+    );
+    project(&sealed);
+    sealed.serve();
+    let limited = add(&sealed, &["-l", "agent:limited"]);
+    let hold = held(&sealed, &limited, "rate_limited");
+    let until: jiff::Timestamp = text(&hold["until"]).parse().expect("a time");
+    let berlin = jiff::tz::TimeZone::get("Europe/Berlin").expect("a zone");
+    let told = until.to_zoned(berlin);
+    assert_eq!((told.hour(), told.minute(), told.second()), (15, 0, 0), "{hold:#}");
+    let other = add(&sealed, &["-l", "agent:good"]);
+    done(&sealed, &other);
+    assert_eq!(show(&sealed, &limited)["hold"]["until"], hold["until"], "it still waits");
+    sealed.finish();
+}

@@ -88,8 +88,9 @@ const TABLE: &[(&str, &[May])] = &[
     ("telemetry", &[Room("domain"), Room("config"), Room("adapters")]),
     ("daemon", &[All]),
     ("lib", &[All]),
-    // The runner and the bridge are dispatched before any runtime or log is there.
-    ("main", &[Room("cli"), Room("runner"), Room("bridge")]),
+    // The runner and the bridge are dispatched before any runtime or log is there; what is inherited of signals is reset
+    // before all of them.
+    ("main", &[Room("cli"), Room("runner"), Room("bridge"), Module("adapters", "process")]),
 ];
 
 /// What pure code does not touch: files, programs, the network, the environment, and whatever needs a runtime.

@@ -109,7 +109,8 @@ fn a_setup_that_fails_is_the_projects_fault_and_no_attempt() {
     shop.run_all();
     let task = shop.show(id);
     let question = task["question"].as_str().expect("a question");
-    assert!(question.starts_with("your setup:") && question.contains("no such registry"), "{question}");
+    assert!(question.contains("workspace.setup") && question.contains("no such registry"), "{question}");
+    assert_eq!(task["question_kind"], "setup", "{task:#}");
     assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(0)), "{task:#}");
     let choices = task["choices"].as_array().expect("choices");
     assert!(choices.iter().any(|choice| choice == &format!("orch task unblock {id}")), "{choices:?}");

@@ -95,7 +95,7 @@ fn reviewed(decision: Decision) -> Event {
 }
 
 fn with(state: IntegrationState) -> Integration {
-    Integration { mode: IntegrateMode::Merge, state, commit: Some("2".into()) }
+    Integration { mode: IntegrateMode::Merge, state, commit: Some("2".into()), restored: None }
 }
 
 fn integrated(run: RunId) -> Event {
@@ -157,7 +157,7 @@ fn alphabet() -> Vec<(Cause, Event)> {
         },
         Event::ReviewAsked { run: current(), review: run_id(2) },
         reviewed(Decision::RequestChanges),
-        Event::ReviewFailed { run: current(), agent: "codex".into(), failure: failure(C::Malformed) },
+        Event::ReviewFailed { run: current(), agent: "codex".into(), failure: failure(C::Malformed), is_last: false },
         integrated(current()),
         Event::NotIntegrated { run: current(), problem: IntegrationProblem::Work(failure(C::Conflict)) },
         Event::NotIntegrated { run: current(), problem: wait() },

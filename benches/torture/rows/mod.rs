@@ -9,6 +9,7 @@ mod clocks;
 mod crash_points;
 mod daemons;
 mod damage;
+mod desk;
 mod down;
 mod edits;
 mod faults;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<&'static Row> {
         &throng::AGENTS,
         &soak::ROW,
         &starved::ROW,
+        &desk::ROW,
     ]);
     rows.extend([&clocks::ROW, &answers::ROW, &lives::ROW, &cleanup::ROW, &migrations::DEATHS, &migrations::NEWER]);
     rows.extend([&budgets::ROW, &seeds::ROW, &replay::ROW, &parsers::ROW, &channels::ROW]);

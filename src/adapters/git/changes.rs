@@ -1,57 +1,84 @@
-//! What changed in a repository during a run beyond the run's own branch, and how surely it was the run. PURE.
+//! What changed in a repository during a run beyond the run's own branch. PURE.
 //!
-//! A run, other runs, orch and the user all work on one repository at once, and git does not record who did what. So
-//! a change is weighed:
-//!
-//! * **Nothing is said** of what moves rightly all the time: branches under `orch/` (other tasks), `refs/remotes/`
-//!   (any fetch; the next one sets them right), and moves that orch made itself (the caller's ledger).
-//! * **Violation**: what nobody does by accident and orch never does: hooks, configuration that names a program or a
-//!   place, alternates, and a move of the branch that is checked out in the main checkout without that checkout
-//!   having made it (its own HEAD log does not know the commit).
-//! * **Suspicion**: what the user may well have done himself: files in his checkout, his HEAD, other branches, tags,
-//!   the stash. The caller has what git has not: the run's tool calls. A suspicion whose path or ref they name is the
-//!   run's doing; without that it is for a person to see.
+//! A run, other runs, orch and the user all work on one repository at once, and git does not record who did what. So a
+//! change says nothing about who made it: the caller has to prove that ([`super::trace`], the run's tool calls). Left out
+//! are branches under `orch/` (other tasks), `refs/remotes/` (any fetch; the next one sets them right), and moves that
+//! orch made itself (the caller's ledger).
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What kind of thing changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ChangeKind {
-    /// Files of the main checkout.
-    WorkTree,
-    /// A branch, a tag or the stash.
-    Ref,
-    /// Programs that git runs by itself.
-    Hooks,
-    /// The repository's configuration, attributes or alternates.
-    Config,
-    /// What is checked out in the main checkout.
-    Head,
-}
-
-/// How surely a change is a run's doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Weight {
-    /// It may be the user's own.
-    Suspicion,
-    /// It is nobody's right to do this.
-    Violation,
-}
-
 /// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Change {
-    /// What kind.
-    pub kind: ChangeKind,
-    /// How surely it is the run's doing.
-    pub weight: Weight,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Files of the main checkout, relative to its root.
+    Files {
+        /// Their paths.
+        paths: Vec<String>,
+    },
+    /// What is checked out in the main checkout: branch, or commit when detached.
+    Head {
+        /// Before.
+        from: String,
+        /// Now.
+        to: String,
+    },
+    /// A branch, a tag or the stash.
+    Ref(RefChange),
+    /// Hooks and the files beside the configuration, relative to the git directory.
+    Programs {
+        /// Their paths.
+        paths: Vec<String>,
+    },
+    /// Keys of the configuration.
+    Settings {
+        /// The keys.
+        keys: Vec<String>,
+        /// Whether they can make git start a program or look elsewhere.
+        danger: Danger,
+    },
+}
+
+/// What a setting can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Danger {
+    /// Make git start a program, or look elsewhere.
+    Program,
+    /// Nothing of that kind.
+    None,
+}
+
+/// A ref that is not where it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefChange {
+    /// Its full name.
+    pub name: String,
+    /// Where it was; `None`: it is new.
+    pub before: Option<String>,
+    /// Where it is; `None`: it is gone.
+    pub after: Option<String>,
+    /// Whether it is the branch that is checked out in the main checkout, before or now.
+    pub is_checked_out: bool,
+}
+
+impl Change {
     /// One sentence.
-    pub detail: String,
-    /// The paths, refs or keys: to be looked for in what the run did.
-    pub names: Vec<String>,
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Files { paths } => format!("changed in the main checkout: {}", shown(paths)),
+            Self::Head { from, to } => format!("the main checkout went from {from} to {to}"),
+            Self::Ref(moved) => moved.describe(),
+            Self::Programs { paths } => format!("changed in the repository's git directory: {}", shown(paths)),
+            Self::Settings { keys, .. } => format!("changed in the repository's configuration: {}", shown(keys)),
+        }
+    }
+}
+
+impl RefChange {
+    fn describe(&self) -> String {
+        let moved = Moved { name: &self.name, before: self.before.as_deref(), after: self.after.as_deref() };
+        moved.describe()
+    }
 }
 
 /// A move of a ref that orch made itself during the run.
@@ -136,7 +163,7 @@ pub(super) fn differing<V: PartialEq>(before: &BTreeMap<String, V>, after: &BTre
 }
 
 /// A list that stays readable.
-pub(super) fn shown(names: &[String]) -> String {
+fn shown(names: &[String]) -> String {
     let first: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
     let more = names.len().saturating_sub(first.len());
     if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }

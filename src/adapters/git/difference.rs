@@ -4,8 +4,9 @@ use super::base::require_sha;
 use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::evidence::{DIFF, FileChange, Patch, range};
-use super::repo::Repo;
-use crate::domain::change::ChangedFile;
+use super::repo::{Repo, is_sha};
+use crate::domain::change::{ChangedFile, Collision, NewPath, collisions};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The most that is looked through of the difference, and of the history, in bytes.
@@ -14,6 +15,8 @@ const HISTORY: usize = 16 << 20;
 /// So many files that are said to be binary are looked into, and so much of each, in bytes.
 const HIDDEN: usize = 100;
 const ONE_HIDDEN: usize = 1 << 20;
+/// So many whole trees are looked through for paths that collide.
+const TREES: usize = 100;
 
 /// How a branch differs from its base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +31,10 @@ pub struct Difference {
     pub history: Option<String>,
     /// Every file that came with some commit, and its bytes.
     pub blobs: Vec<(String, u64)>,
+    /// Every path that came with some commit.
+    pub names: Vec<NewPath>,
+    /// Paths that are the same on some machines, in the tree of some commit.
+    pub collisions: Vec<Collision>,
     /// git's name for all files of the branch together.
     pub tree: String,
 }
@@ -40,14 +47,60 @@ impl Repo {
         (base, head): (&str, &str),
         commits: usize,
     ) -> Result<Difference, GitError> {
-        let (files, patch, history, blobs, tree) = tokio::try_join!(
+        let (files, patch, history, blobs, names, tree) = tokio::try_join!(
             self.changed_files(at, base, head),
             self.whole_patch(at, base, head),
             self.history_patch(at, base, head, commits),
             self.new_blobs(at, base, head),
+            self.new_paths(at, base, head),
             self.tree_of(at, head),
         )?;
-        Ok(Difference { files, patch: patch.text, omitted: patch.omitted, history, blobs, tree })
+        let collisions = self.collisions(at, base, &names).await?;
+        let (patch, omitted) = (patch.text, patch.omitted);
+        Ok(Difference { files, patch, omitted, history, blobs, names, collisions, tree })
+    }
+
+    /// The paths that came with each commit, also of what a later one takes out again.
+    async fn new_paths(&self, at: &Checkout, base: &str, head: &str) -> Result<Vec<NewPath>, GitError> {
+        let log =
+            ["log", "-z", "--format=%x01%H", "--name-only", "--diff-filter=A", "-m", "--no-renames", "--no-ext-diff"];
+        let range = format!("{}..{}", require_sha(base)?, require_sha(head)?);
+        let output = self.ask(at, Call::new(log).arg("--ignore-submodules=dirty").arg(range).arg("--")).await?;
+        Ok(parse_names(&output.stdout))
+    }
+
+    /// The paths that collide in the tree of the commit that brought one of them. Few trees are read: only those of commits
+    /// that brought a path which collides with any other of the base or the branch.
+    async fn collisions(&self, at: &Checkout, base: &str, names: &[NewPath]) -> Result<Vec<Collision>, GitError> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let paths = || names.iter().map(|name| name.path.as_str());
+        let before = self.paths_of(at, base).await?;
+        let suspected = collisions(before.iter().map(String::as_str).chain(paths()), paths());
+        let is_suspected = |name: &&NewPath| {
+            let is_of =
+                |path: &str| name.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            suspected.iter().any(|one| is_of(&one.path))
+        };
+        let mut by_commit: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for name in names.iter().filter(is_suspected) {
+            by_commit.entry(&name.commit).or_default().push(&name.path);
+        }
+        let mut found = BTreeSet::new();
+        for (commit, new) in by_commit.into_iter().take(TREES) {
+            let tree = self.paths_of(at, commit).await?;
+            found.extend(collisions(tree.iter().map(String::as_str), new.into_iter()));
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// All paths of a commit's tree.
+    async fn paths_of(&self, at: &Checkout, commit: &str) -> Result<Vec<String>, GitError> {
+        let call = Call::new(["ls-tree", "-r", "-z", "--name-only", "--full-tree", require_sha(commit)?]);
+        let names = self.ask(at, call).await?.stdout;
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// The difference as text, also of the text that the branch's own attributes call binary.
@@ -162,6 +215,21 @@ fn unexpected(command: &str) -> GitError {
     GitError::Unexpected { command: command.to_owned(), detail: "a line of an unknown form".to_owned() }
 }
 
+/// Reads `\x01<commit>\0\n<path>\0<path>\0…`.
+fn parse_names(bytes: &[u8]) -> Vec<NewPath> {
+    let (mut names, mut commit, mut is_first) = (Vec::new(), String::new(), false);
+    for field in bytes.split(|byte| *byte == 0).filter(|field| !field.is_empty()) {
+        let text = String::from_utf8_lossy(field);
+        if let Some(sha) = text.strip_prefix('\u{1}').filter(|sha| is_sha(sha)) {
+            (commit, is_first) = (sha.to_owned(), true);
+            continue;
+        }
+        let path = if std::mem::take(&mut is_first) { text.strip_prefix('\n').unwrap_or(&*text) } else { &*text };
+        names.push(NewPath { commit: commit.clone(), path: path.to_owned() });
+    }
+    names
+}
+
 /// Reads `:<old mode> <new mode> <old> <new> <status>\0<path>\0…`, without renames.
 fn parse_raw(bytes: &[u8]) -> Option<Vec<ChangedFile>> {
     let mut fields = bytes.split(|byte| *byte == 0).filter(|field| !field.is_empty());
@@ -179,6 +247,14 @@ fn parse_raw(bytes: &[u8]) -> Option<Vec<ChangedFile>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_names_that_came_are_read_with_their_commits() {
+        let (one, two) = ("1".repeat(40), "2".repeat(40));
+        let names = parse_names(format!("\u{1}{one}\0\n.GIT/x\0b c\0\u{1}{two}\0\na\0").as_bytes());
+        let pairs: Vec<(&str, &str)> = names.iter().map(|name| (&name.commit[..1], name.path.as_str())).collect();
+        assert_eq!(pairs, [("1", ".GIT/x"), ("1", "b c"), ("2", "a")]);
+    }
 
     #[test]
     fn modes_and_names_of_changed_files_are_read() {

@@ -102,6 +102,15 @@ impl Repo {
             .map_err(|_| GitError::Unexpected { command: "git rev-list --count".to_owned(), detail: counted })
     }
 
+    /// The commits of `head` that `base` does not have, the newest first: the short hash and the subject of each, of at most
+    /// `limit` of them.
+    pub async fn subjects_between(&self, base: &str, head: &str, limit: usize) -> Result<Vec<String>, GitError> {
+        let range = format!("{}..{}", require_sha(base)?, require_sha(head)?);
+        let call = Call::new(["log", "--no-show-signature", "--no-decorate", "--no-color", "--format=%h %s"]);
+        let call = call.arg(format!("--max-count={limit}")).arg(&range).arg("--");
+        Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
+    }
+
     /// The files of a checkout that are not as they were at `base`, committed or not. Takes no lock.
     pub async fn touched(&self, at: &Checkout, base: &str) -> Result<Vec<PathBuf>, GitError> {
         let changed = Call::new(DIFF).arg("--name-only").arg("-z").arg(require_sha(base)?).arg("--");

@@ -1,17 +1,18 @@
 //! What a run must leave alone, recorded before it and compared after it: the main checkout, refs, hooks,
-//! configuration. How a change is weighed stands in [`super::changes`].
+//! configuration. Who made a change is not for this module to say.
 //!
 //! Not seen: ignored files of the main checkout (builds change them all the time), and the inside of submodules.
 
-use super::call::Call;
-use super::changes::{Change, ChangeKind, Moved, RefMove, Refs, Weight, differing, moved_refs, moves_freely, shown};
+use super::base::require_sha;
+use super::call::{Call, Checkout};
+use super::changes::{Change, Danger, Moved, RefChange, RefMove, Refs, differing, moved_refs, moves_freely};
 use super::error::GitError;
 use super::marks::{self, Mark};
 use super::repo::Repo;
 use super::settings::is_dangerous;
 use super::status::{Status, Untracked};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// How many entries of the main checkout's HEAD log are looked at: more than anybody makes during a run.
@@ -43,13 +44,13 @@ impl Guard {
     /// about to move when it was ended, in order. Only a move that is exactly like one of them is explained by it.
     pub async fn check(&self, repo: &Repo, ledger: impl FnOnce() -> Vec<RefMove>) -> Result<Vec<Change>, GitError> {
         let now = Self::record(repo, self.salt).await?;
+        // A move of orch's own that was cut off leaves the main checkout half moved until it is settled.
+        let is_half_moved = repo.move_note().exists();
         let ledger = ledger();
         let mut changes = Vec::new();
-        changes.extend(self.changed_files(&now));
+        changes.extend(self.changed_files(&now).filter(|_| !is_half_moved));
         changes.extend(self.changed_head(&now));
-        for moved in moved_refs(&self.refs, &now.refs, &ledger) {
-            changes.push(self.changed_ref(repo, &moved).await?);
-        }
+        changes.extend(moved_refs(&self.refs, &now.refs, &ledger).iter().map(|moved| self.changed_ref(&now, moved)));
         changes.extend(self.changed_programs(&now));
         changes.extend(self.changed_config(&now));
         Ok(changes)
@@ -93,53 +94,41 @@ impl Guard {
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        let names: Vec<String> = differing(&self.files, &now.files).into_iter().filter(|path| !same(path)).collect();
-        let detail = format!("changed in the main checkout: {}", shown(&names));
-        (!names.is_empty()).then_some(Change { kind: ChangeKind::WorkTree, weight: Weight::Suspicion, detail, names })
+        let paths: Vec<String> = differing(&self.files, &now.files).into_iter().filter(|path| !same(path)).collect();
+        (!paths.is_empty()).then_some(Change::Files { paths })
     }
 
     fn changed_head(&self, now: &Self) -> Option<Change> {
         // A commit on the branch that is checked out shows as a move of that ref.
-        (self.head != now.head).then(|| Change {
-            kind: ChangeKind::Head,
-            weight: Weight::Suspicion,
-            detail: format!("the main checkout went from {} to {}", self.head, now.head),
-            names: vec![now.head.clone()],
+        (self.head != now.head).then(|| Change::Head { from: self.head.clone(), to: now.head.clone() })
+    }
+
+    fn changed_ref(&self, now: &Self, moved: &Moved<'_>) -> Change {
+        let branch = moved.name.strip_prefix("refs/heads/");
+        Change::Ref(RefChange {
+            name: moved.name.to_owned(),
+            before: moved.before.map(str::to_owned),
+            after: moved.after.map(str::to_owned),
+            is_checked_out: branch.is_some_and(|branch| [self.head.as_str(), now.head.as_str()].contains(&branch)),
         })
     }
 
-    async fn changed_ref(&self, repo: &Repo, moved: &Moved<'_>) -> Result<Change, GitError> {
-        let is_checked_out = moved.name.strip_prefix("refs/heads/") == Some(self.head.as_str());
-        let weight = match moved.after {
-            Some(sha) if is_checked_out && repo.main_head_was_at(sha).await? => Weight::Suspicion,
-            Some(_) | None if is_checked_out => Weight::Violation,
-            Some(_) | None => Weight::Suspicion,
-        };
-        Ok(Change { kind: ChangeKind::Ref, weight, detail: moved.describe(), names: vec![moved.name.to_owned()] })
-    }
-
     fn changed_programs(&self, now: &Self) -> Option<Change> {
-        let names: Vec<String> = differing(&self.programs, &now.programs)
+        let paths: Vec<String> = differing(&self.programs, &now.programs)
             .into_iter()
             .filter(|name| match (self.programs.get(name), now.programs.get(name)) {
                 (Some(before), Some(after)) => !before.is_same(after),
                 (Some(_), None) | (None, Some(_)) | (None, None) => true,
             })
             .collect();
-        let kind =
-            if names.iter().any(|name| name.starts_with("hooks/")) { ChangeKind::Hooks } else { ChangeKind::Config };
-        let detail = format!("changed in the repository's git directory: {}", shown(&names));
-        (!names.is_empty()).then_some(Change { kind, weight: Weight::Violation, detail, names })
+        (!paths.is_empty()).then_some(Change::Programs { paths })
     }
 
     fn changed_config(&self, now: &Self) -> Vec<Change> {
         let (dangerous, harmless): (Vec<String>, Vec<String>) =
             differing(&self.config, &now.config).into_iter().partition(|key| is_dangerous(key.as_bytes()));
-        let change = |names: Vec<String>, weight| {
-            let detail = format!("changed in the repository's configuration: {}", shown(&names));
-            (!names.is_empty()).then_some(Change { kind: ChangeKind::Config, weight, detail, names })
-        };
-        [change(dangerous, Weight::Violation), change(harmless, Weight::Suspicion)].into_iter().flatten().collect()
+        let change = |keys: Vec<String>, danger| (!keys.is_empty()).then_some(Change::Settings { keys, danger });
+        [change(dangerous, Danger::Program), change(harmless, Danger::None)].into_iter().flatten().collect()
     }
 }
 
@@ -153,11 +142,33 @@ impl Repo {
     }
 
     /// Whether the main checkout itself has been at a commit: only git commands that run there write its HEAD log.
-    async fn main_head_was_at(&self, sha: &str) -> Result<bool, GitError> {
-        let call =
-            Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", "--format=%H", "HEAD", "--"]);
-        let output = self.run(&self.main_checkout(), call).await?;
-        Ok(output.success() && output.text().lines().any(|line| line == sha))
+    pub async fn main_head_was_at(&self, sha: &str) -> Result<bool, GitError> {
+        Ok(self.head_log(&self.main_checkout()).await?.iter().any(|(at, _)| at == sha))
+    }
+
+    /// The commits that were made in a checkout, by its own HEAD log, which no other checkout writes.
+    pub async fn made_in(&self, at: &Checkout) -> Result<BTreeSet<String>, GitError> {
+        let made = self.head_log(at).await?.into_iter().filter(|(_, why)| why.starts_with("commit"));
+        Ok(made.map(|(sha, _)| sha).collect())
+    }
+
+    /// The commits at which a checkout has been, with why it came there, the last first.
+    async fn head_log(&self, at: &Checkout) -> Result<Vec<(String, String)>, GitError> {
+        let format = "--format=%H %gs";
+        let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", format, "HEAD", "--"]);
+        let output = self.run(at, call).await?;
+        let pair = |line: &str| line.split_once(' ').map(|(sha, why)| (sha.to_owned(), why.to_owned()));
+        // Without a log it fails: then nothing is known.
+        Ok(output.text().lines().filter(|_| output.success()).filter_map(pair).collect())
+    }
+
+    /// The commits that came to a ref when it moved, the newest first; no more than a run makes.
+    pub async fn came(&self, before: Option<&str>, after: &str) -> Result<Vec<String>, GitError> {
+        let mut call = Call::new(["rev-list", LOG_ENTRIES]).arg(require_sha(after)?);
+        if let Some(before) = before {
+            call = call.arg(format!("^{}", require_sha(before)?));
+        }
+        Ok(self.ask(&self.main_checkout(), call.arg("--")).await?.text().lines().map(str::to_owned).collect())
     }
 }
 

@@ -8,6 +8,7 @@ use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, failed};
 use super::error::GitError;
 use super::halfway::{Note, moving_mark};
+use super::inprogress::Operation;
 use super::leftovers::{Author, clean_message};
 use super::repo::Repo;
 use crate::adapters::process::RUN_MARK;
@@ -156,6 +157,16 @@ pub enum AdvanceError {
         /// What is in the way.
         reason: String,
     },
+    /// Somebody is in the middle of an operation on the base branch, which would fail if the branch moved.
+    #[error("a {operation} of {branch} is in progress in {}", path.display())]
+    InProgress {
+        /// The base branch.
+        branch: BranchName,
+        /// The checkout.
+        path: PathBuf,
+        /// What is going on.
+        operation: Operation,
+    },
     /// The base branch is checked out in a directory that is not there now.
     #[error("{branch} is checked out in {}, which is not there", path.display())]
     CheckoutMissing {
@@ -198,6 +209,9 @@ impl AdvanceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::InProgress { path, operation, .. } => {
+                Some(format!("finish it, or: git -C {} {}", path.display(), operation.abort()))
+            }
             Self::HalfMoved { path, .. } => Some(format!(
                 "see what git -C {} status tells, and commit it or put it away; remove the lock files when no git is at work",
                 path.display()
@@ -304,6 +318,7 @@ impl Repo {
         if !self.is_ancestor(old, new).await? {
             return Err(AdvanceError::NotForward { branch: base.clone() });
         }
+        self.require_no_operation(base)?;
         let checkout = self.checkout_of(base).await?;
         // git flushes what it writes, and not the directories in which that gets its names: the base must never name what a
         // power cut may take.
@@ -333,7 +348,8 @@ impl Repo {
         point!("merge.moved");
         match moved {
             // git has refused before it touched anything.
-            Ok(()) | Err(AdvanceError::BaseDirty { .. } | AdvanceError::Moved { .. }) => {
+            Ok(())
+            | Err(AdvanceError::BaseDirty { .. } | AdvanceError::InProgress { .. } | AdvanceError::Moved { .. }) => {
                 self.forget_move()?;
                 moved
             }
@@ -371,12 +387,39 @@ impl Repo {
         }
     }
 
+    /// Whether the base branch could be moved now: for who wants to know before a long preparation.
+    pub async fn require_movable(&self, base: &BranchName) -> Result<(), AdvanceError> {
+        self.finish_move().await?;
+        self.require_no_operation(base)?;
+        match self.checkout_of(base).await? {
+            Some(at) => self.require_unchanged(&at, base).await,
+            None => Ok(()),
+        }
+    }
+
+    fn require_no_operation(&self, branch: &BranchName) -> Result<(), AdvanceError> {
+        let branch = branch.clone();
+        match self.operation_on(&branch) {
+            Some((path, operation)) => Err(AdvanceError::InProgress { branch, path, operation }),
+            None => Ok(()),
+        }
+    }
+
+    async fn require_unchanged(&self, at: &Checkout, branch: &BranchName) -> Result<(), AdvanceError> {
+        let status = self.status(at, super::Untracked::No).await?;
+        if let Some(operation) = at.operation() {
+            let (branch, path) = (branch.clone(), at.work_tree.clone());
+            return Err(AdvanceError::InProgress { branch, path, operation });
+        }
+        if !status.differences.is_empty() {
+            return Err(dirty(at, branch, status.differences.into_iter().map(|difference| difference.path).collect()));
+        }
+        Ok(())
+    }
+
     /// Refuses a checkout in which somebody is at work.
     async fn require_clean(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
-        let status = self.status(at, super::Untracked::No).await?;
-        if !status.differences.is_empty() || at.operation().is_some() {
-            return Err(dirty(at, note, status.differences.into_iter().map(|difference| difference.path).collect()));
-        }
+        self.require_unchanged(at, &note.branch).await?;
         if self.touches_filter(at, &note.old, &note.new).await? {
             let (path, branch, sha) = (at.work_tree.clone(), note.branch.clone(), note.new.clone());
             return Err(AdvanceError::FilterOff { path, branch, sha });
@@ -400,7 +443,7 @@ impl Repo {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
             Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => {
-                Err(dirty(at, note, paths_in(&detail)))
+                Err(dirty(at, &note.branch, paths_in(&detail)))
             }
             Err(GitError::Failed { detail, .. }) if detail.contains("fast-forward") => {
                 Err(AdvanceError::Moved { branch: note.branch.clone(), found: self.tip(&note.branch).await? })
@@ -427,8 +470,8 @@ impl Repo {
     }
 }
 
-fn dirty(at: &Checkout, note: &Note, files: Vec<PathBuf>) -> AdvanceError {
-    AdvanceError::BaseDirty { branch: note.branch.clone(), path: at.work_tree.clone(), files }
+fn dirty(at: &Checkout, branch: &BranchName, files: Vec<PathBuf>) -> AdvanceError {
+    AdvanceError::BaseDirty { branch: branch.clone(), path: at.work_tree.clone(), files }
 }
 
 /// The paths that git lists in a refusal: one per line, indented.

@@ -103,6 +103,16 @@ impl Repo {
         Err(GitError::NoCommits { path: self.root.clone() })
     }
 
+    /// Who commits in the main checkout: `Name <address>`.
+    ///
+    /// # Errors
+    /// git does not know; its own words.
+    pub async fn author(&self) -> Result<String, GitError> {
+        let ident = self.ask(&self.main_checkout(), Call::new(["var", "GIT_AUTHOR_IDENT"])).await?.text();
+        // Behind the address stands the time.
+        Ok(ident.rfind('>').map_or(ident.clone(), |end| ident[..=end].to_owned()))
+    }
+
     /// The main checkout's directory.
     pub fn root(&self) -> &Path {
         &self.root

@@ -4,8 +4,10 @@ use super::invocation::{Invocation, ProcessError};
 use super::output::exit_of;
 use crate::domain::outcome::Exit;
 use rustix::process::Pid;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::process::Stdio;
 
 /// Runs a program on the user's own terminal (an editor, an attached session) until it ends.
@@ -28,6 +30,28 @@ pub fn start_piped(invocation: &Invocation) -> Result<tokio::process::Child, Pro
     let mut command = tokio::process::Command::from(invocation.group_command());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     command.spawn().map_err(|source| invocation.start_error(source))
+}
+
+/// Starts a program that has everything of the caller's: directory, environment, process group, standard streams. The caller
+/// waits for it. Returns its process id.
+///
+/// # Errors
+/// The kernel's own.
+#[expect(clippy::disallowed_methods, reason = "the door to other programs")]
+pub fn start_inherited(program: &OsStr, args: &[OsString]) -> io::Result<Pid> {
+    Ok(Pid::from_child(&std::process::Command::new(program).args(args).spawn()?))
+}
+
+/// Starts a program that outlives its caller, with the caller's environment and no terminal to speak to: its stderr is a
+/// file, everything else the null device.
+///
+/// # Errors
+/// The kernel's own.
+#[expect(clippy::disallowed_methods, reason = "the door to other programs")]
+pub fn start_detached(program: &Path, args: &[OsString], cwd: &Path, stderr: File) -> io::Result<std::process::Child> {
+    let mut command = std::process::Command::new(program);
+    command.args(args).current_dir(cwd).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+    command.spawn()
 }
 
 /// Starts a program that serves its caller: its stdout is a pipe, stdin the null device, stderr the caller's own. It stays

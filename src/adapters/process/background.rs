@@ -1,12 +1,13 @@
 //! Runs a program beside everything else, on the runtime. Dropping the future kills the program.
 
 use super::blocking::DRAIN;
-use super::invocation::{Invocation, ProcessError};
+use super::invocation::{EndBy, Invocation, ProcessError};
 use super::output::{Collected, Output, exit_of, output};
 use crate::domain::outcome::Exit;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
@@ -20,12 +21,13 @@ pub async fn run_async(invocation: &Invocation) -> Result<Output, ProcessError> 
     let stdin = if invocation.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|source| invocation.start_error(source))?;
-    let mut group = Group(child);
+    let mut group = Group { child, ending: invocation.ending };
     let (mut out, mut err) = (Collected::new(invocation), Collected::new(invocation));
-    let talked = timeout(invocation.time_limit, talk(invocation, &mut group.0, (&mut out, &mut err))).await;
+    let talked = timeout(invocation.time_limit, talk(invocation, &mut group.child, (&mut out, &mut err))).await;
     match talked {
         Ok(exit) => exit.map(|exit| output(exit, out, err)),
         Err(_) => {
+            group.end().await;
             let unfinished = Exit { code: None, signal: None };
             let printed = Some(Box::new(output(unfinished, out, err)));
             Err(ProcessError::TimedOut { label: invocation.label(), limit: invocation.time_limit, printed })
@@ -33,15 +35,42 @@ pub async fn run_async(invocation: &Invocation) -> Result<Output, ProcessError> 
     }
 }
 
-/// Kills the process group of a child that was not waited for to its end.
-struct Group(Child);
+/// How long a container may take to end everything below it.
+const CONTAINER_END: Duration = Duration::from_secs(5);
+
+/// Ends a child that was not waited for to its end, with its process group.
+struct Group {
+    child: Child,
+    ending: EndBy,
+}
+
+impl Group {
+    /// The leader, while it is not reaped: afterwards the number may be a stranger's.
+    fn leader(&self) -> Option<Pid> {
+        self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw)
+    }
+
+    /// Asks a container to end everything, and waits for it; what does not listen is killed.
+    async fn end(&mut self) {
+        if self.ending == EndBy::Asking
+            && let Some(leader) = self.leader()
+        {
+            let _ = kill_process(leader, Signal::TERM);
+            let _ = timeout(CONTAINER_END, self.child.wait()).await;
+        }
+        if let Some(leader) = self.leader() {
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+    }
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
-        // No id means reaped, and then the number may be a stranger's.
-        let id = self.0.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(id) = id {
-            let _ = kill_process_group(id, Signal::KILL);
+        if let Some(leader) = self.leader() {
+            let _ = match self.ending {
+                EndBy::Kill => kill_process_group(leader, Signal::KILL),
+                EndBy::Asking => kill_process(leader, Signal::TERM),
+            };
         }
     }
 }
@@ -108,7 +137,6 @@ mod tests {
     use super::*;
     use crate::adapters::clock;
     use crate::adapters::process::{Excess, RUN_MARK, marked};
-    use std::time::Duration;
 
     fn sh(script: &str) -> Invocation {
         Invocation::new("/bin/sh", "/").args(["-c", script]).env("PATH", "/usr/bin:/bin")

@@ -29,6 +29,18 @@ pub struct Invocation {
     pub(super) time_limit: Duration,
     pub(super) output_limit: usize,
     pub(super) excess: Excess,
+    pub(super) ending: EndBy,
+    /// What is run inside of a container, for errors.
+    subject: Option<PathBuf>,
+}
+
+/// How a call is ended that has taken too long, or that nobody waits for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndBy {
+    /// Its process group is killed.
+    Kill,
+    /// It is asked, and ends everything below it by itself; killed, it could not.
+    Asking,
 }
 
 impl Invocation {
@@ -45,7 +57,18 @@ impl Invocation {
             time_limit: Duration::from_secs(30),
             output_limit: 16 << 20,
             excess: Excess::Kill,
+            ending: EndBy::Kill,
+            subject: None,
         }
+    }
+
+    /// The same call as the arguments of `container WORD`, a program that runs it and ends all of its processes with it.
+    #[must_use]
+    pub fn under(mut self, container: impl Into<PathBuf>, word: &str) -> Self {
+        let program = std::mem::replace(&mut self.program, container.into());
+        self.args.splice(0..0, [OsString::from(word), program.clone().into_os_string()]);
+        (self.ending, self.subject) = (EndBy::Asking, Some(program));
+        self
     }
 
     /// Appends one argument.
@@ -101,11 +124,13 @@ impl Invocation {
     /// The name under which errors speak of it: the program and its subcommand, never another argument, because
     /// those may hold a secret.
     pub fn label(&self) -> String {
-        let program = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
+        let program = self.subject.as_ref().unwrap_or(&self.program);
+        let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
         let is_word = |arg: &&OsString| {
             arg.len() <= 24 && arg.to_str().is_some_and(|a| a.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
         };
-        match self.args.first().filter(is_word) {
+        let first = if self.subject.is_some() { self.args.get(2) } else { self.args.first() };
+        match first.filter(is_word) {
             Some(word) => format!("{program} {}", word.to_string_lossy()),
             None => program.into_owned(),
         }

@@ -122,6 +122,7 @@ fn facts(entry: &Value, key: Option<&str>) -> Facts {
             "/outputTokenLimit",
         ]),
         input_price: entry.pointer("/pricing/prompt").and_then(per_million),
+        cached_price: entry.pointer("/pricing/input_cache_read").and_then(per_million),
         output_price: entry.pointer("/pricing/completion").and_then(per_million),
         ..Facts::default()
     }

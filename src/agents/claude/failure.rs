@@ -35,7 +35,7 @@ impl Trouble<'_> {
             self.text
         };
         let retry_at = self.reset.filter(|_| class == FailureClass::RateLimited);
-        Failure { class, detail: detail(text), retry_at }
+        Failure { retry_at, ..Failure::new(class, detail(text)) }
     }
 
     fn class(&self) -> Option<FailureClass> {

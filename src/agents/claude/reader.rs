@@ -76,6 +76,10 @@ impl EventReader for Reader {
         None
     }
 
+    fn waits_for(&self) -> Option<&Failure> {
+        self.waiting.as_ref()
+    }
+
     fn turn_ended(&self) -> bool {
         self.result.is_some()
     }
@@ -94,6 +98,7 @@ impl EventReader for Reader {
             usage: self.usage,
             usage_is_thread_total: false,
             cost: self.cost,
+            cost_computed: false,
             denials: self.denials.iter().map(|(_, denial)| denial.clone()).collect(),
             failure,
         }

@@ -270,6 +270,10 @@ impl EventReader for Live {
         self.reader.hopeless()
     }
 
+    fn waits_for(&self) -> Option<&Failure> {
+        self.reader.waits_for()
+    }
+
     fn turn_ended(&self) -> bool {
         self.broken.is_some() || self.reader.turn_ended()
     }

@@ -56,6 +56,10 @@ impl EventReader for Reader {
         self.waiting.clone().filter(|_| self.network_waits >= PATIENCE)
     }
 
+    fn waits_for(&self) -> Option<&Failure> {
+        self.waiting.as_ref()
+    }
+
     fn turn_ended(&self) -> bool {
         self.turn.is_some()
     }
@@ -85,6 +89,7 @@ impl EventReader for Reader {
             usage: own.or(self.total).unwrap_or_default(),
             usage_is_thread_total: own.is_none() && self.total.is_some(),
             cost: None,
+            cost_computed: false,
             denials: Vec::new(),
             failure,
         }
@@ -200,7 +205,7 @@ impl Reader {
     fn failure(&self, text: &str) -> Failure {
         let code = self.record.code(text).unwrap_or(&Value::Null);
         let class = of_both(code, text).unwrap_or(FailureClass::Crashed);
-        Failure { class, detail: detail(text), retry_at: self.record.retry_at(class, text) }
+        Failure { retry_at: self.record.retry_at(class, text), ..Failure::new(class, detail(text)) }
     }
 
     fn unfinished(&self, exit: Exit, stderr: &str) -> Failure {

@@ -1,7 +1,8 @@
 //! Codex's own session file: the code and the reset time of an error, the tokens of each turn, the model. One file
 //! holds every run of a conversation; what counts is its last turn.
 
-use crate::agents::errors::{unix, wait_in};
+use crate::agents::errors::unix;
+use crate::agents::reset::wait_in;
 use crate::agents::text::{object, str_at, string_at, u64_at};
 use crate::domain::outcome::{FailureClass, Usage};
 use jiff::Timestamp;

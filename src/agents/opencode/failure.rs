@@ -1,6 +1,7 @@
 //! What the errors of OpenCode mean: by its name for the error, then the HTTP status, then the text.
 
-use crate::agents::errors::{by_status, by_text, wait_in};
+use crate::agents::errors::{by_status, by_text};
+use crate::agents::reset::wait_in;
 use crate::agents::text::{detail, object, str_at, string_at, u64_at};
 use crate::domain::outcome::{Failure, FailureClass};
 use jiff::{SignedDuration, Timestamp};
@@ -19,7 +20,7 @@ pub(super) fn of_event(event: &Value) -> Failure {
     let class = class.unwrap_or(FailureClass::Crashed);
     let said = if message.is_empty() { name } else { &message };
     let retry_at = retry_at(event, &message).filter(|_| class == FailureClass::RateLimited);
-    Failure { class, detail: detail(said), retry_at }
+    Failure { retry_at, ..Failure::new(class, detail(said)) }
 }
 
 fn of_name(name: &str, message: &str) -> Option<FailureClass> {
@@ -74,7 +75,8 @@ pub(super) fn of_log(stderr: &str, last_event: Option<Timestamp>) -> Option<Fail
     let error = error.trim_matches('"');
     let class = by_text(error)?;
     let retry_at = wait_in(error).and_then(|wait| at.checked_add(wait).ok());
-    Some(Failure { class, detail: detail(error), retry_at: retry_at.filter(|_| class == FailureClass::RateLimited) })
+    let retry_at = retry_at.filter(|_| class == FailureClass::RateLimited);
+    Some(Failure { retry_at, ..Failure::new(class, detail(error)) })
 }
 
 /// Whether it failed at its own database, as it does when two of it start at once on one that is new or has to be

@@ -9,6 +9,7 @@ use crate::agents::text::{detail, object, str_at, u64_at};
 use crate::agents::{EventReader, LiveReader};
 use crate::domain::message::MessageId;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, FailureClass};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,8 @@ pub(super) struct Live {
     resting: bool,
     /// What was said and not taken up.
     unheard: BTreeMap<MessageId, String>,
+    /// Why the server waits before it repeats a request, and until when.
+    waiting: Option<Failure>,
 }
 
 impl Live {
@@ -52,6 +55,9 @@ impl Live {
                 let text = str_at(line, "/text").unwrap_or_default();
                 let class = by_text(text).unwrap_or(FailureClass::Overloaded);
                 let attempt = u64_at(line, "/attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
+                let next = line.get("next").and_then(Value::as_i64);
+                let retry_at = next.and_then(|at| Timestamp::from_millisecond(at).ok());
+                self.waiting = Some(Failure { class, detail: detail(text), retry_at });
                 vec![AgentEvent::Retry { class, attempt, detail: detail(text) }]
             }
             (TROUBLE, _) => vec![self.reader.trouble(line)],
@@ -66,6 +72,7 @@ impl Live {
 
 impl EventReader for Live {
     fn line(&mut self, line: &str) -> Vec<AgentEvent> {
+        self.waiting = None;
         let own = object(line).filter(|line| str_at(line, "/type").is_some_and(|kind| kind.starts_with("orch.")));
         match own {
             Some(own) => self.own_line(str_at(&own, "/type").unwrap_or_default(), &own),
@@ -80,6 +87,10 @@ impl EventReader for Live {
         self.reader.hopeless()
     }
 
+    fn waits_for(&self) -> Option<&Failure> {
+        self.waiting.as_ref()
+    }
+
     fn turn_ended(&self) -> bool {
         self.resting
     }
@@ -89,7 +100,12 @@ impl EventReader for Live {
     }
 
     fn finish(&mut self, exit: Exit, stderr_tail: &str) -> Ending {
-        self.reader.finish(exit, stderr_tail)
+        let mut ending = self.reader.finish(exit, stderr_tail);
+        // Whoever ended it while it waited ended a wait for the provider.
+        if let (Some(failure), Some(waiting)) = (&mut ending.failure, &self.waiting) {
+            *failure = waiting.clone();
+        }
+        ending
     }
 }
 
@@ -129,6 +145,21 @@ mod tests {
     fn step(live: &mut Live, reason: &str) {
         said(live, json!({ "type": "step_start", "sessionID": "ses_1" }));
         said(live, json!({ "type": "step_finish", "part": { "reason": reason } }));
+    }
+
+    #[test]
+    fn a_wait_for_the_provider_is_known_with_its_end_until_something_else_happens() {
+        let mut live = Live::default();
+        said(&mut live, json!({ "type": BEGUN, "sessionID": "ses_1" }));
+        let retry = json!({ "type": RETRY, "attempt": 1, "text": "Rate limit reached", "next": 1_795_374_000_000_i64 });
+        said(&mut live, retry);
+        let waits = live.waits_for().expect("it waits").clone();
+        assert_eq!(waits.class, FailureClass::RateLimited);
+        assert_eq!(waits.retry_at.map(|at| at.as_second()), Some(1_795_374_000));
+        let ending = live.finish(Exit { code: None, signal: Some(15) }, "");
+        assert_eq!(ending.failure, Some(waits), "who ends it ends a wait for the provider");
+        said(&mut live, json!({ "type": "step_start", "sessionID": "ses_1" }));
+        assert_eq!(live.waits_for(), None);
     }
 
     #[test]

@@ -88,6 +88,7 @@ impl EventReader for Reader {
             usage: self.usage.unwrap_or_default(),
             usage_is_thread_total: false,
             cost: self.cost.filter(|_| !self.unpriced),
+            cost_computed: false,
             denials: self.denials.clone(),
             failure,
         }

@@ -56,7 +56,7 @@ pub enum Which {
         #[arg(long = "allow-role", value_name = "ID")]
         allow_role: Vec<String>,
     },
-    /// Signed requests to a server of yours; without a secret given, one is made
+    /// Signed requests to a server of yours; without a secret given, the one of before stays, or one is made
     Webhook {
         /// Where to: https://…, http:// on this machine, or env:NAME or file:PATH
         #[arg(long)]
@@ -87,7 +87,7 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
     let (kind, secret) = match which {
         Which::Telegram { token, chat_id, allow, api_url } => {
             tell(context, &TELEGRAM);
-            let secret = token.get(context, ChannelKind::Telegram, "token")?;
+            let secret = token.get(context, ChannelKind::Telegram, known.telegram.bot_token.is_some())?;
             let chat_id = needed(context, chat_id.or(known.telegram.chat_id), "chat id", "--chat-id ID")?;
             let there = !known.telegram.allowed_users.is_empty();
             if let Some(users) = people(context, allow, there)? {
@@ -101,7 +101,7 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
         }
         Which::Discord { token, channel_id, allow, allow_role } => {
             tell(context, &DISCORD);
-            let secret = token.get(context, ChannelKind::Discord, "token")?;
+            let secret = token.get(context, ChannelKind::Discord, known.discord.bot_token.is_some())?;
             let channel_id = needed(context, channel_id.or(known.discord.channel_id), "channel id", "--channel-id ID")?;
             let (users, roles) = (&known.discord.allowed_users, &known.discord.allowed_roles);
             let there = !users.is_empty() || !roles.is_empty() || !allow_role.is_empty();
@@ -117,6 +117,7 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
         Which::Webhook { url, token } => {
             let secret = match token.given(context, ChannelKind::Webhook)? {
                 Some(secret) => secret,
+                None if known.webhook.secret.is_some() => Source::Kept,
                 // What stands on stdin may be meant for somebody else: it is read only where that is asked for.
                 None => Source::Made(format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())),
             };
@@ -176,7 +177,7 @@ fn store(
         if kind == ChannelKind::Webhook { "channels.webhook.secret" } else { &format!("channels.{kind}.bot_token") };
     let before = fs::read_text(&file, LARGEST).ok();
     match secret {
-        Source::None => {}
+        Source::None | Source::Kept => {}
         Source::Variable(name) => changes.push((key.to_owned(), format!("env:{name}"))),
         Source::Text(text) | Source::Made(text) => {
             file.parent().map(fs::create_dir_private).transpose()?;
@@ -194,7 +195,7 @@ fn store(
         },
         // Only now: until then it was the file that was referred to.
         Source::Variable(_) if written.is_ok() => forget_secret(&file)?,
-        Source::None | Source::Text(_) | Source::Made(_) | Source::Variable(_) => {}
+        Source::None | Source::Kept | Source::Text(_) | Source::Made(_) | Source::Variable(_) => {}
     }
     written.map(drop)
 }
@@ -229,6 +230,9 @@ async fn finish(kind: ChannelKind, secret: &Source, context: &Context) -> Result
         let told = "no secret was given, so one was made (one of your own: --token-file FILE, - is stdin); your server \
                     checks requests with it";
         context.ui.note(told);
+    }
+    if matches!(secret, Source::Kept) {
+        context.ui.note("no secret was given, so the one of before stays");
     }
     let mut link = context.link().await?;
     if !link.is_own() {
@@ -339,6 +343,8 @@ fn needed(context: &Context, given: Option<String>, what: &str, option: &str) ->
 /// A secret, or where it is.
 enum Source {
     None,
+    /// The one of before.
+    Kept,
     Text(String),
     /// One that orch made.
     Made(String),
@@ -350,21 +356,25 @@ impl Source {
     fn is_in_file(&self) -> bool {
         match self {
             Self::Text(_) | Self::Made(_) => true,
-            Self::None | Self::Variable(_) => false,
+            Self::None | Self::Kept | Self::Variable(_) => false,
         }
     }
 }
 
 impl Token {
-    /// What was given, or is asked for.
-    fn get(&self, context: &Context, kind: ChannelKind, what: &str) -> Result<Source, CliError> {
+    /// What was given, or is asked for; where one is there already, no answer keeps that.
+    fn get(&self, context: &Context, kind: ChannelKind, is_there: bool) -> Result<Source, CliError> {
         if let Some(source) = self.given(context, kind)? {
             return Ok(source);
         }
         if stdin_is_terminal() {
-            context.ui.note(&format!("{what} (it is not shown):"));
+            let keeps = if is_there { "; Enter keeps the one of before" } else { "" };
+            context.ui.note(&format!("token (it is not shown{keeps}):"));
         }
-        let line = read_hidden_line().map_err(CliError::system(format!("cannot read the {what}")))?;
+        let line = read_hidden_line().map_err(CliError::system("cannot read the token"))?;
+        if is_there && line.trim().is_empty() {
+            return Ok(Source::Kept);
+        }
         checked(kind, &line).map(Source::Text)
     }
 

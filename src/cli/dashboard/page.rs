@@ -89,7 +89,7 @@ fn needs_you(page: &Page, asking: &[QuestionView], total: usize) -> Section {
         Column::new("next", Width::Most(34)),
     ];
     let row = |task: &QuestionView| -> [Cell<'static>; 4] {
-        let question = task.question.lines().next().unwrap_or_default().to_owned();
+        let question = task.kind.in_a_line(&task.question);
         let next = task.choices.iter().find(|choice| choice.starts_with("orch "));
         let next = next.cloned().unwrap_or_else(|| format!("orch why {}", task.id));
         [

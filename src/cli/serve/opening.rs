@@ -5,7 +5,7 @@ use crate::api::switches::ShutdownOrder;
 use crate::cli::context::ABOUT;
 use crate::cli::error::CliError;
 use crate::cli::leave;
-use crate::daemon::{OpenError, Running, Setup};
+use crate::daemon::{Holder, OpenError, Running, Setup};
 use crate::domain::service::Leave;
 use crate::engine::Mode;
 use std::time::Duration;
@@ -13,6 +13,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// How long the engine of a short command is waited for, and a daemon that was asked to leave.
 const HANDOVER: Duration = Duration::from_secs(10);
+/// After this time, a daemon that has the home and does not answer at its socket is ended by a signal, where it is to be
+/// replaced.
+const UNHEARD: Duration = Duration::from_secs(5);
 /// Time between two tries.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -20,6 +23,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, CliError> {
     let patience = || Instant::from_std(crate::adapters::clock::instant()) + HANDOVER;
     let (mut deadline, mut asked) = (patience(), None);
+    let unheard = crate::adapters::clock::instant() + UNHEARD;
     loop {
         let busy = match setup.open(mode).await {
             Err(error @ OpenError::Busy { .. }) => error,
@@ -34,6 +38,14 @@ pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, 
             }
             make_room(setup, &status).await?;
             (deadline, asked) = (patience(), Some(status.pid));
+        } else if replaces
+            && asked.is_none()
+            && crate::adapters::clock::instant() >= unheard
+            && let Some(holder) = setup.holder().filter(Holder::is_daemon)
+        {
+            setup.check_journal()?;
+            leave::end(&holder);
+            (deadline, asked) = (patience(), Some(holder.process.pid));
         }
         if timeout_at(deadline, sleep(LOOK)).await.is_err() {
             return Err(busy.into());

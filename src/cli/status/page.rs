@@ -179,8 +179,8 @@ impl Page {
             Column::new("what is asked (orch why ID)", Width::Rest(20)),
         ];
         let rows = overview.needs_you.iter().map(|task| -> [Cell<'_>; 3] {
-            let question = task.question.lines().next().unwrap_or_default();
-            [cell(task.id.to_string()), cell(task.title.as_str()), (Cow::Borrowed(question), Some(Role::Warning))]
+            let question = task.kind.in_a_line(&task.question);
+            [cell(task.id.to_string()), cell(task.title.as_str()), (Cow::Owned(question), Some(Role::Warning))]
         });
         let rows: Vec<_> = rows.collect();
         self.section(("needs you", "orch list"), &HEAD, &rows, count(&overview.status, &[Status::NeedsReview]))

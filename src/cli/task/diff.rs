@@ -35,6 +35,11 @@ fn told(diff: &DiffView, paint: Paint) -> String {
     let commits = count::of(diff.commits, "commit");
     let whole = format!("{} at {head}: {commits} on {} ({base})", line(&diff.branch), line(&diff.base_branch));
     let mut told = format!("{}\n", paint.text(Role::Faint, whole));
+    if let (Some(judged), Some(moved)) = (&diff.judged, &diff.moved) {
+        let head = format!("the branch has moved since it was judged at {}; ", short(judged));
+        told.push_str(&paint.text(Role::Warning, output(&(head + moved))));
+        told.push('\n');
+    }
     match &diff.patch {
         None => told.push_str(&stat(diff, paint)),
         Some(patch) => {
@@ -106,6 +111,8 @@ mod tests {
             deletions: 20,
             patch: patch.map(str::to_owned),
             omitted: vec!["big.bin".into()],
+            judged: Some("fedcba9876543210".into()),
+            moved: None,
         }
     }
 
@@ -117,6 +124,15 @@ mod tests {
                         \x20 2 files, +61 −20\n\
                         big.bin is too large to be shown here: git diff 0123456789...fedcba9876\n";
         assert_eq!(told(&example(None), Paint::OFF), expected);
+    }
+
+    #[test]
+    fn a_branch_that_moved_since_it_was_judged_is_told_with_what_came() {
+        let moved = Some("1 commit since: +1 −0 in 1 file\n  0123456 late\u{1b}[2J".to_owned());
+        let shown = told(&DiffView { moved, ..example(None) }, Paint::OFF);
+        let expected =
+            "has moved since it was judged at fedcba9876; 1 commit since: +1 −0 in 1 file\n  0123456 late\\u{1b}[2J\n";
+        assert!(shown.contains(expected), "{shown}");
     }
 
     #[test]

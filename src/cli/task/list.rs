@@ -129,6 +129,7 @@ mod tests {
             model: (status == Status::Done).then(|| "haiku".to_owned()),
             title: title.to_owned(),
             created_at: "2026-03-01T09:00:00Z".parse().expect("a time"),
+            question_kind: None,
             why: why.map(str::to_owned),
         }
     }

@@ -2,7 +2,7 @@
 //! for this one task; either way the agent is in tmux and outlives this command.
 
 use super::settle::{settled, started};
-use super::sheet::{told_hold, told_integration};
+use super::sheet::{told_hold, told_integration, tried};
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::types::TaskView;
 use crate::cli::context::{Context, Engine, need_programs};
@@ -265,9 +265,11 @@ pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliErr
         return context.ui.json(task);
     }
     let (ui, id) = (&context.ui, task.id);
-    ui.note(&format!("task {id} is {}", task.status.as_str()));
+    let kind = task.question_kind.map(|kind| format!(" ({})", kind.label())).unwrap_or_default();
+    ui.note(&format!("task {id} is {}{kind}", task.status.as_str()));
     if let Some(question) = &task.question {
         ui.note(question);
+        tried(task).into_iter().for_each(|tried| ui.note(&format!("tried: {tried}")));
         task.choices.iter().for_each(|choice| ui.note(&format!("  → {choice}")));
     }
     if let Some(hold) = task.hold.as_ref().filter(|_| exit == Exit::Parked) {
@@ -278,7 +280,10 @@ pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliErr
         let result = task.integration.as_ref().map_or_else(|| "accepted".to_owned(), told_integration);
         let branch = task.branch.as_deref().map(|branch| format!(" ({branch})")).unwrap_or_default();
         let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
-        ui.note(&format!("{result}{branch}{cost}; next: orch task show {id}"));
+        // What is kept on its branch is brought to the base by a merge.
+        let is_kept = task.integration.as_ref().is_some_and(|integration| integration.state == "kept");
+        let next = if is_kept && task.judged.is_some() { "merge" } else { "show" };
+        ui.note(&format!("{result}{branch}{cost}; next: orch task {next} {id}"));
     }
     Ok(())
 }

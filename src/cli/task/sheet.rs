@@ -13,6 +13,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::message::{Author, MessageState, Via};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::Hold;
+use crate::domain::question::QuestionKind;
 use crate::domain::route::RouteResult;
 use std::fmt::Display;
 
@@ -93,7 +94,8 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     let mut sheet = Sheet { out: String::new(), paint };
     sheet.out.push_str(&paint.text(Role::Strong, format!("#{} {}", task.id, line(&task.title))));
     sheet.out.push('\n');
-    sheet.field("status", paint.text(role_of(task.status), task.status.as_str()));
+    let kind = task.question_kind.map(|kind| format!(" ({})", kind.label())).unwrap_or_default();
+    sheet.field("status", format!("{}{kind}", paint.text(role_of(task.status), task.status.as_str())));
     sheet.optional("held", task.hold.as_ref().map(|hold| told_hold(hold, now)));
     standing(&mut sheet, task);
     wishes(&mut sheet, task, now);
@@ -150,8 +152,21 @@ fn standing(sheet: &mut Sheet, task: &TaskView) {
         let told = indented(question, &indent);
         sheet.field("question", told.trim_start().trim_end_matches('\n'));
         task.choices.iter().for_each(|choice| sheet.field("", format!("→ {}", line(choice))));
+        sheet.optional("tried", tried(task));
     }
     sheet.optional("result", task.integration.as_ref().map(told_integration));
+}
+
+/// What the runs of a task that failed came to, the oldest first: `claude/sonnet: checks_failed`.
+pub fn tried(task: &TaskView) -> Option<String> {
+    let is_work = |run: &&RunView| run.kind == RunKind::Work && task.question_kind == Some(QuestionKind::Failed);
+    let came_to = |run: &RunView| {
+        let class = run.outcome.as_ref()?.class?;
+        let model = run.model.as_deref().map(|model| format!("/{}", line(model))).unwrap_or_default();
+        Some(format!("{}{model}: {class}", line(&run.agent)))
+    };
+    let runs: Vec<String> = task.runs.iter().flatten().filter(is_work).filter_map(came_to).collect();
+    (!runs.is_empty()).then(|| runs.join("; "))
 }
 
 fn wishes(sheet: &mut Sheet, task: &TaskView, now: &Now) {

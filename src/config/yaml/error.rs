@@ -9,6 +9,8 @@ const SNIPPET_WIDTH: usize = 100;
 
 /// Said of a file with more than one document.
 pub(super) const SECOND_DOCUMENT: &str = "only one YAML document is expected here, a second one begins";
+/// Said of a list that is made of aliases.
+pub(super) const TOO_MANY_ALIASES: &str = "the YAML has more than 5000 aliases (`*name`): write the entries out";
 /// Said of a text that would exhaust memory.
 pub(super) const TOO_COMPLEX: &str = "the YAML is too deeply nested, or its aliases multiply";
 

@@ -90,3 +90,11 @@ fn a_spanned_value_knows_its_place() {
     let elsewhere: Spanned<u32> = serde_json::from_str("3").expect("valid");
     assert_eq!((elsewhere.value, elsewhere.line), (3, 0));
 }
+
+#[test]
+fn a_list_of_aliases_is_read_up_to_five_thousand_and_then_refused_with_its_reason() {
+    let list = |count: usize| format!("tasks:\n- &a {{title: x}}\n{}", "- *a\n".repeat(count));
+    assert!(Tree::parse(&list(5_000)).is_ok());
+    let refused = Tree::parse(&list(5_001)).expect_err("too many");
+    assert_eq!((refused.line, refused.message.contains("more than 5000 aliases")), (5_003, true), "{refused}");
+}

@@ -123,13 +123,23 @@ impl Book {
 
     /// What a run of an account costs on the average, over the last days; `None`: no price is known.
     pub fn typical(&self, today: Date, account: &str) -> Option<Usd> {
-        let of = |day: &Day| day.accounts.get(account).copied();
-        mean(sum(self.last_days(today).filter_map(of)))
+        mean(self.recent(today, account))
     }
 
     /// The same of any run.
     pub fn typical_of_all(&self, today: Date) -> Option<Usd> {
-        mean(sum(self.last_days(today).map(|day| day.all)))
+        mean(self.recent_of_all(today))
+    }
+
+    /// What the runs of an account cost over the last days.
+    pub fn recent(&self, today: Date, account: &str) -> Spend {
+        let of = |day: &Day| day.accounts.get(account).copied();
+        sum(self.last_days(today).filter_map(of))
+    }
+
+    /// The same of all runs.
+    pub fn recent_of_all(&self, today: Date) -> Spend {
+        sum(self.last_days(today).map(|day| day.all))
     }
 
     fn last_days(&self, today: Date) -> impl Iterator<Item = &Day> {
@@ -151,7 +161,7 @@ fn sum(spends: impl Iterator<Item = Spend>) -> Spend {
     })
 }
 
-fn mean(spend: Spend) -> Option<Usd> {
+pub(super) fn mean(spend: Spend) -> Option<Usd> {
     let priced = i64::try_from(spend.runs - spend.unpriced).ok().filter(|priced| *priced > 0)?;
     Some(Usd::from_micros(spend.known.micros() / priced))
 }

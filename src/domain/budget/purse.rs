@@ -1,6 +1,7 @@
 //! What budgets leave at a time, as planning and starting ask for it: which accounts are short, and what stops whom.
 
-use super::{Book, CRITICAL, Level, Rules, Standing, Terms, Unit, days_between, of_cap, standing};
+use super::{Book, CRITICAL, Leeway, Level, Rules, Standing, Terms, Unit, days_between, of_cap, standing};
+use crate::domain::money::Usd;
 use crate::domain::task::Task;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -33,8 +34,20 @@ impl Scope {
     }
 }
 
-/// A run that has not ended: its agent, its model and its project.
-pub type Flying<'a> = (&'a str, Option<&'a str>, Option<&'a Path>);
+/// A run that has not ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Flying<'a> {
+    /// Its agent.
+    pub agent: &'a str,
+    /// Its model.
+    pub model: Option<&'a str>,
+    /// Its project.
+    pub project: Option<&'a Path>,
+    /// What is set aside for it.
+    pub reserved: Option<Usd>,
+    /// It has ended a moment ago, and is in no book yet: `reserved` is what it cost.
+    pub has_ended: bool,
+}
 
 /// How every account stands, the day and each project with something spent or under way, as far as they have a limit.
 pub fn standings(
@@ -46,24 +59,38 @@ pub fn standings(
     zone: &TimeZone,
 ) -> Vec<(Scope, Standing)> {
     let today = now.to_zoned(zone.clone()).date();
-    let under_way = |name: &str| {
-        let is_of = |(agent, model, _): &&Flying<'_>| payees.accounts(agent, *model).contains(&Some(name));
-        in_flight.iter().filter(is_of).count() as u64
+    let stand = |of: &dyn Fn(&Flying<'_>) -> bool, make: &dyn Fn(&[Option<Usd>]) -> Standing| -> Standing {
+        let runs: Vec<&Flying<'_>> = in_flight.iter().filter(|run| of(run)).collect();
+        let standing = make(&runs.iter().map(|run| run.reserved).collect::<Vec<_>>());
+        // What has ended counts with its amount; nobody waits for its end.
+        let ended = |is_unknown: bool| {
+            let ended = runs.iter().filter(|run| run.has_ended && (run.reserved.is_none() || !is_unknown));
+            ended.count() as u64
+        };
+        Standing {
+            in_flight: standing.in_flight.saturating_sub(ended(false)),
+            unknown: standing.unknown.saturating_sub(ended(true)),
+            ..standing
+        }
     };
-    let of_account =
-        |name: &String| (Scope::Account(name.clone()), standing(rules, name, book, under_way(name), now, zone));
+    let of_account = |name: &String| {
+        let is_of = |run: &Flying<'_>| payees.accounts(run.agent, run.model).contains(&Some(name.as_str()));
+        let standing = stand(&is_of, &|under_way| standing(rules, name, book, under_way, now, zone));
+        (Scope::Account(name.clone()), standing)
+    };
     let mut all: Vec<(Scope, Standing)> = rules.accounts.keys().map(of_account).collect();
     let typical = book.typical_of_all(today);
-    let cap = |most, spend, count| of_cap(rules, most, spend, typical, count, now, zone);
+    let cap = |most, spend, under_way: &[_]| of_cap(rules, most, spend, typical, under_way, now, zone);
     if let Some(most) = rules.per_day {
-        all.push((Scope::Day, cap(most, book.day(today), in_flight.len() as u64)));
+        all.push((Scope::Day, stand(&|_| true, &|under_way| cap(most, book.day(today), under_way))));
     }
     if let Some(most) = rules.per_project {
-        let busy = in_flight.iter().filter_map(|(.., dir)| *dir);
+        let busy = in_flight.iter().filter_map(|run| run.project);
         let dirs: BTreeSet<&Path> = book.projects(today).map(|(dir, _)| dir).chain(busy).collect();
         for dir in dirs {
-            let count = in_flight.iter().filter(|(.., of)| *of == Some(dir)).count() as u64;
-            all.push((Scope::Project(dir.to_owned()), cap(most, book.of_project(today, dir), count)));
+            let spend = book.of_project(today, dir);
+            let standing = stand(&|run| run.project == Some(dir), &|under_way| cap(most, spend, under_way));
+            all.push((Scope::Project(dir.to_owned()), standing));
         }
     }
     all
@@ -120,7 +147,7 @@ pub fn proposed(dollars: f64) -> f64 {
 
 /// The command by which a person gives it more: twice the limit, or half as much again as is spent where that is more. They
 /// may type another number.
-fn raise(rules: &Rules, scope: &Scope, standing: &Standing, today: Date) -> Option<String> {
+pub(super) fn raise(rules: &Rules, scope: &Scope, standing: &Standing, today: Date) -> Option<String> {
     let limit = standing.limit?;
     let taken = standing.used.unwrap_or(0.0) + standing.reserved;
     let more = (limit * 2.0).max(taken * 1.5);
@@ -185,6 +212,10 @@ pub struct Purse {
     pub payees: Payees,
     /// Accounts that are paid in advance, within their period, and not ahead of their pace.
     pub ahead: BTreeSet<String>,
+    /// What every limit leaves for runs that are not begun yet.
+    pub leeways: Vec<Leeway>,
+    /// What a project without a leeway of its own may spend in a day: nothing was spent in it today.
+    pub per_project: Option<Usd>,
 }
 
 impl Purse {
@@ -205,8 +236,10 @@ impl Purse {
             Scope::Day | Scope::Project(_) => None,
         });
         let ahead = ahead.collect();
+        let leeways = all.iter().filter_map(|(scope, standing)| Leeway::of(rules, scope, standing, book, today));
+        let leeways = leeways.collect();
         let stops = all.into_iter().filter_map(|(scope, standing)| Stop::of(rules, scope, standing, today)).collect();
-        Self { stops, payees, ahead }
+        Self { stops, payees, ahead, leeways, per_project: rules.per_project }
     }
 
     /// What keeps a task from beginning anything: the day, its project, and the accounts of its agent where

@@ -46,8 +46,8 @@ fn spent(account: &str, date: &str, dollars: &[Option<f64>]) -> Book {
     book
 }
 
-fn stands(rules: &Rules, name: &str, book: &Book, in_flight: u64) -> Standing {
-    standing(rules, name, book, in_flight, at(NOON), &TimeZone::UTC)
+fn stands(rules: &Rules, name: &str, book: &Book, in_flight: usize) -> Standing {
+    standing(rules, name, book, &vec![None; in_flight], at(NOON), &TimeZone::UTC)
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn a_budget_of_nothing_lets_nothing_begin() {
 fn a_day_is_one_of_the_persons_clock() {
     let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
     let book = spent("anthropic", "2026-03-29", &[Some(60.0)]);
-    let of = |time| standing(&token(50.0), "anthropic", &book, 0, at(time), &berlin);
+    let of = |time| standing(&token(50.0), "anthropic", &book, &[], at(time), &berlin);
     assert_eq!(of("2026-03-28T22:59:59Z").level, Level::Ok, "the day before");
     let standing = of("2026-03-28T23:00:00Z");
     assert_eq!(standing.level, Level::Exhausted);
@@ -130,14 +130,14 @@ fn what_goes_faster_than_evenly_is_degraded_until_the_days_catch_up() {
     assert_eq!(standing.level, Level::Degraded);
     assert_eq!(standing.why, "101 requests are used, and evenly spread it would be 100 requests by tonight");
     let later = at("2026-02-11T00:00:01Z");
-    let standing = super::standing(&rules, "opencode", &requests(101), 0, later, &TimeZone::UTC);
+    let standing = super::standing(&rules, "opencode", &requests(101), &[], later, &TimeZone::UTC);
     assert_eq!(standing.level, Level::Ok);
 }
 
 #[test]
 fn a_period_that_ended_or_has_not_begun_allows_nothing_and_says_so() {
     let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
-    let of = |time| standing(&rules, "opencode", &Book::default(), 0, at(time), &TimeZone::UTC);
+    let of = |time| standing(&rules, "opencode", &Book::default(), &[], at(time), &TimeZone::UTC);
     let ended = of("2026-03-01T00:00:00Z");
     assert_eq!((ended.level, ended.is_over, ended.until), (Level::Exhausted, true, None));
     assert!(ended.why.contains("ended on 2026-03-01") && ended.why.contains("configure-period"), "{}", ended.why);
@@ -183,7 +183,7 @@ fn the_burn_rate_is_that_of_the_time_since_midnight() {
 fn a_minute_before_two_is_nearly_two_hours_and_not_one() {
     let book = spent("anthropic", "2026-02-10", &[Some(10.0)]);
     let now = at("2026-02-10T01:48:00Z");
-    let standing = standing(&token(50.0), "anthropic", &book, 0, now, &TimeZone::UTC);
+    let standing = standing(&token(50.0), "anthropic", &book, &[], now, &TimeZone::UTC);
     let burn = burn(&token(50.0), "anthropic", &standing, &book, now, &TimeZone::UTC);
     let rounded = |amount: Option<f64>| amount.map(|amount| (amount * 100.0).round() / 100.0);
     assert_eq!((rounded(burn.per_hour), rounded(burn.forecast)), (Some(5.56), Some(133.33)));
@@ -213,7 +213,7 @@ fn of_a_period_that_ended_nothing_is_left_and_without_a_price_nothing_is_known()
     let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
     let book = spent("opencode", "2026-02-03", &[Some(50.0)]);
     let of = |rules: &Rules, book: &Book, now: &str| {
-        let standing = standing(rules, "opencode", book, 0, at(now), &TimeZone::UTC);
+        let standing = standing(rules, "opencode", book, &[], at(now), &TimeZone::UTC);
         burn(rules, "opencode", &standing, book, at(now), &TimeZone::UTC)
     };
     let ended = of(&rules, &book, "2026-03-05T12:00:00Z");
@@ -399,7 +399,7 @@ proptest! {
     fn spending_more_never_leaves_more(
         costs in proptest::collection::vec(proptest::option::of(0.0f64..30.0), 0..20),
         more in 0.0f64..30.0,
-        in_flight in 0u64..5,
+        in_flight in 0usize..5,
     ) {
         for rules in [token(100.0), with("anthropic", Terms::Subscription { period: Some(february(300.0, Unit::Requests, 0.2)) })] {
             let mut book = Book::default();
@@ -434,4 +434,71 @@ proptest! {
         book.cut(date(split));
         prop_assert_eq!(book.between(date(1), day("2026-03-01"), "a"), first);
     }
+}
+
+fn flying(model: &str, reserved: Option<Usd>) -> Flying<'_> {
+    Flying { agent: "claude", model: Some(model), project: Some(Path::new("/shop")), reserved, has_ended: false }
+}
+
+/// How many of ten runs at this price begin in one plan, beside those under way.
+fn begun(rules: &Rules, book: &Book, under_way: &[Flying<'_>], price: Price) -> usize {
+    let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
+    let purse = Purse::new(rules, payees, book, under_way, at(NOON), &TimeZone::UTC);
+    let mut drawn = Drawn::default();
+    let wanted = Wanted { dir: Some(Path::new("/shop")), agent: Some(("claude", Some("opus"))), price };
+    (0..10)
+        .filter(|_| {
+            let has_room = purse.no_room(&wanted, &drawn).is_none();
+            if has_room {
+                purse.draw(&wanted, &mut drawn);
+            }
+            has_room
+        })
+        .count()
+}
+
+#[test]
+fn what_begins_at_once_sees_each_other_and_no_limit_is_passed_by_more_than_one_run() {
+    let known = Price::Known(usd(0.75).expect("an amount"));
+    let rules = [
+        token(2.0),
+        Rules { per_day: usd(2.0), ..Rules::default() },
+        Rules { per_project: usd(2.0), ..Rules::default() },
+    ];
+    for rules in &rules {
+        let of = |under_way: &[Flying<'_>], price| begun(rules, &Book::default(), under_way, price);
+        assert_eq!(of(&[], known), 2, "{rules:?}");
+        assert_eq!(of(&[], Price::Known(usd(5.0).expect("an amount"))), 1, "the first has room always: {rules:?}");
+        assert_eq!(of(&[flying("opus", usd(0.75))], known), 1, "{rules:?}");
+        assert_eq!(of(&[flying("opus", usd(1.5))], known), 0, "{rules:?}");
+        assert_eq!(of(&[], Price::Unknown), 1, "one tells what it costs: {rules:?}");
+        assert_eq!(of(&[flying("opus", None)], Price::Unknown), 0, "{rules:?}");
+        assert_eq!(of(&[flying("opus", None)], known), 0, "nobody knows what is left: {rules:?}");
+        let ended = Flying { has_ended: true, ..flying("opus", usd(0.1)) };
+        assert_eq!(of(&[ended], known), 2, "nobody waits for what has ended: {rules:?}");
+        assert_eq!(of(&[], Price::Typical), 10, "what is nearly finished waits for no price: {rules:?}");
+    }
+    let book = spent("anthropic", "2026-02-10", &[Some(0.5)]);
+    assert_eq!(begun(&token(2.0), &book, &[], Price::Unknown), 3, "as much as the others cost");
+    assert_eq!(begun(&token(2.0), &spent("anthropic", "2026-02-10", &[None]), &[], Price::Unknown), 10);
+    assert_eq!(begun(&Rules::default(), &book, &[], Price::Unknown), 10, "nothing is limited");
+    let requests = subscription(Some(february(4.0, Unit::Requests, 0.0)));
+    let of_agent = with("claude", requests.accounts["opencode"].terms.clone());
+    assert_eq!(begun(&of_agent, &Book::default(), &[], Price::Unknown), 4, "each is one request");
+}
+
+#[test]
+fn a_run_that_waits_for_money_is_told_what_is_set_aside_and_for_how_long_it_waits() {
+    let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
+    let under_way = [flying("opus", usd(1.5))];
+    let purse = Purse::new(&token(2.0), payees, &Book::default(), &under_way, at(NOON), &TimeZone::UTC);
+    let price = Price::Known(usd(0.75).expect("an amount"));
+    let stop = purse.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &Drawn::default());
+    let stop = stop.expect("it waits");
+    assert!(
+        stop.words().starts_with("anthropic: $0.00 and about $1.50 under way of $2.00 today are spent"),
+        "{stop:?}"
+    );
+    assert!(stop.why.contains("$0.75 for the next run"), "{stop:?}");
+    assert!(purse.no_room(&Wanted { dir: None, agent: Some(("codex", None)), price }, &Drawn::default()).is_none());
 }

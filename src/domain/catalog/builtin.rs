@@ -48,6 +48,7 @@ struct Entry {
     no: Vec<Word>,
     input_usd: Option<Usd>,
     output_usd: Option<Usd>,
+    cached_usd: Option<Usd>,
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -164,6 +165,7 @@ fn facts(entry: Entry, tier: Option<Tier>) -> Facts {
         context_window: Some(entry.context),
         max_output_tokens: entry.output,
         input_price: entry.input_usd,
+        cached_price: entry.cached_usd,
         output_price: entry.output_usd,
         ..Facts::default()
     }

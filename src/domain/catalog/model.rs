@@ -179,6 +179,8 @@ pub struct Facts {
     pub max_output_tokens: Option<u64>,
     /// Price of a million tokens that it reads.
     pub input_price: Option<Usd>,
+    /// Price of a million tokens that it reads from its provider's cache.
+    pub cached_price: Option<Usd>,
     /// Price of a million tokens that it writes.
     pub output_price: Option<Usd>,
     /// Until an answer begins.
@@ -234,6 +236,7 @@ impl Model {
         take("context_window", &mut self.facts.context_window, &said.context_window, &mut note);
         take("max_output_tokens", &mut self.facts.max_output_tokens, &said.max_output_tokens, &mut note);
         take("input_usd_per_mtok", &mut self.facts.input_price, &said.input_price, &mut note);
+        take("cached_input_usd_per_mtok", &mut self.facts.cached_price, &said.cached_price, &mut note);
         take("output_usd_per_mtok", &mut self.facts.output_price, &said.output_price, &mut note);
         take("average_latency_ms", &mut self.facts.average_latency_ms, &said.average_latency_ms, &mut note);
         let throughput = &said.throughput_tokens_per_second;

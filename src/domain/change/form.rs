@@ -32,19 +32,18 @@ pub(super) fn is_comment(path: &str, text: &str) -> bool {
 
 /// Found where nothing but blank space and comments differs.
 pub(super) fn only_form(files: &[ChangedFile], lines: &[Line<'_>]) -> Option<Finding> {
-    let says_nothing = |file: &ChangedFile| {
-        let side = |mark: Mark| {
-            let of_side = lines.iter().filter(|line| line.mark == mark && line.path == file.path);
-            of_side
-                .filter(|line| !is_comment(&file.path, line.text))
-                .map(|line| meaning(&file.path, line.text))
-                .collect()
-        };
-        let (old, new): (String, String) = (side(Mark::Removed), side(Mark::Added));
-        file.old_mode == file.new_mode && lines.iter().any(|line| line.path == file.path) && old == new
-    };
-    let found = !files.is_empty() && files.iter().all(says_nothing);
+    let found = !files.is_empty() && files.iter().all(|file| says_nothing(file, lines));
     found.then(|| Finding::new(FindingKind::OnlyForm, "", "only blank space and comments differ"))
+}
+
+/// Whether only blank space and comments differ in a file.
+pub(super) fn says_nothing(file: &ChangedFile, lines: &[Line<'_>]) -> bool {
+    let side = |mark: Mark| -> String {
+        let of_side = lines.iter().filter(|line| line.mark == mark && line.path == file.path);
+        of_side.filter(|line| !is_comment(&file.path, line.text)).map(|line| meaning(&file.path, line.text)).collect()
+    };
+    let is_seen = lines.iter().any(|line| line.path == file.path);
+    file.old_mode == file.new_mode && is_seen && side(Mark::Removed) == side(Mark::Added)
 }
 
 /// A line without what means nothing. Within quotes a blank may be what was missing.

@@ -22,14 +22,17 @@ struct Case<'a> {
     patch: String,
     history: String,
     blobs: Vec<(String, u64)>,
+    names: Vec<NewPath>,
+    collisions: Vec<Collision>,
     allowed: &'a [&'a str],
     checks: &'a [&'a str],
 }
 
 impl Default for Case<'_> {
     fn default() -> Self {
-        let (files, blobs) = (Vec::new(), Vec::new());
-        Self { files, patch: String::new(), history: String::new(), blobs, allowed: &[], checks: &[] }
+        let (files, blobs, names, collisions) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (patch, history) = (String::new(), String::new());
+        Self { files, patch, history, blobs, names, collisions, allowed: &[], checks: &[] }
     }
 }
 
@@ -52,7 +55,14 @@ impl Case<'_> {
             followed: &[],
             is_secret: &|line| line.contains("ghp_"),
         };
-        let change = Change { files: &self.files, patch: &self.patch, history: &self.history, blobs: &self.blobs };
+        let change = Change {
+            files: &self.files,
+            patch: &self.patch,
+            history: &self.history,
+            blobs: &self.blobs,
+            names: &self.names,
+            collisions: &self.collisions,
+        };
         findings(&change, &rules).iter().map(|finding| format!("{:?} {finding}", finding.kind)).collect()
     }
 }
@@ -268,4 +278,25 @@ proptest! {
         let expected: Vec<(u64, String)> = (1..).zip(lines).collect();
         prop_assert_eq!(read, expected);
     }
+}
+
+#[test]
+fn a_path_that_is_another_one_elsewhere_is_found_though_a_later_commit_takes_it_out() {
+    let names = vec![NewPath { commit: "1".into(), path: ".GIT/hooks/pre-commit".into() }];
+    let collisions = vec![Collision { path: "readme".into(), with: "README".into() }];
+    let found = Case { names, collisions, ..Case::default() }.found();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found.iter().all(|found| found.starts_with("UnsafePath")), "{found:?}");
+}
+
+#[test]
+fn only_tests_were_changed_though_a_comment_was_too() {
+    let files = vec![file("tests/a.sh", 0o100_644, 0o100_644), file("src/lib.rs", 0o100_644, 0o100_644)];
+    let tests = patch("tests/a.sh", &["test 1 = 1"], &["true"]);
+    let beside = |line: &str| {
+        let patch = format!("{tests}{}", patch("src/lib.rs", &[], &[line]));
+        let found = Case { files: files.clone(), patch, ..Case::default() }.everything();
+        found.iter().any(|found| found.starts_with("OnlyExpectations"))
+    };
+    assert!(beside("// a word") && !beside("fn a() {}"));
 }

@@ -1,8 +1,9 @@
 //! A task and its parts: it waits for them, goes on with what became of them, or asks where one came to nothing.
 
-use super::{Refused, ask, reviewed_run};
+use super::{Refused, ask_with, reviewed_run};
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::question::QuestionKind;
 use crate::domain::task::{BlockedOn, NextRun, ReviewStage, State, Task};
 
 /// Waits for the parts that its run has handed on, and for others that are open.
@@ -63,9 +64,7 @@ pub(super) fn on_part_failed(task: &mut Task, part: TaskId, why: &str, is_given_
     } else {
         ("came to nothing", format!("orch task cancel {part} && orch task unblock {id}"))
     };
-    ask(task, format!("its part {part} {what}: {why}"));
-    if let State::NeedsReview { choices, .. } = &mut task.state {
-        *choices = vec![format!("orch task retry {part}"), second, format!("orch task cancel {id}")];
-    }
+    let choices = vec![format!("orch task retry {part}"), second, format!("orch task cancel {id}")];
+    ask_with(task, QuestionKind::Failed, format!("its part {part} {what}: {why}"), choices);
     Ok(())
 }

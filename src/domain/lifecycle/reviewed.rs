@@ -1,8 +1,10 @@
 //! The second look at work whose evidence is good. Only a reviewer's yes lets it pass: one that fails says nothing.
 
 use super::{Refused, ask, fail, refused, reviewed_run};
+use crate::domain::count;
 use crate::domain::ids::RunId;
-use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::outcome::{Failure, FailureClass, Side};
+use crate::domain::question::QuestionKind;
 use crate::domain::retry::Context;
 use crate::domain::review::{Decision, Review, Reviewers};
 use crate::domain::task::{Postponed, ReviewStage, State, Task};
@@ -12,7 +14,7 @@ pub const MAX_FAILED_REVIEWS: usize = 6;
 
 /// Good work goes to those who are to look at it.
 pub(super) fn hand_on(task: &mut Task, run: &RunId, reviewers: Reviewers) {
-    task.failed_reviews.clear();
+    forget_failures(task);
     match reviewers {
         Reviewers::Nobody => integrate(task, run),
         Reviewers::Person => ask_person(task),
@@ -33,11 +35,7 @@ fn integrate(task: &mut Task, run: &RunId) {
 fn ask_person(task: &mut Task) {
     let id = task.id;
     let shown = task.evidence.as_ref().and_then(|evidence| evidence.accepted.clone()).unwrap_or_default();
-    ask(task, format!("the work is ready for your review: {shown}; `orch task diff {id}` shows it"));
-    if let State::NeedsReview { choices, .. } = &mut task.state {
-        choices.insert(0, format!("orch task reject {id} -m \"…\""));
-        choices.insert(0, format!("orch task approve {id}"));
-    }
+    ask(task, QuestionKind::Ready, format!("the work waits for your review: {shown}; `orch task diff {id}` shows it"));
 }
 
 pub(super) fn on_asked(task: &mut Task, run: &RunId, review: &RunId) -> Result<(), Refused> {
@@ -70,7 +68,7 @@ pub(super) fn on_reviewed(task: &mut Task, run: &RunId, review: &Review, context
     if let Some(evidence) = &mut task.evidence {
         evidence.review = Some(review.clone());
     }
-    task.failed_reviews.clear();
+    forget_failures(task);
     match review.decision {
         Decision::Approve if then_person => ask_person(task),
         Decision::Approve => integrate(task, run),
@@ -81,21 +79,37 @@ pub(super) fn on_reviewed(task: &mut Task, run: &RunId, review: &Review, context
     Ok(())
 }
 
-pub(super) fn on_failed(task: &mut Task, run: &RunId, agent: &str, failure: &Failure) -> Result<(), Refused> {
+/// `is_last`: no other reviewer can be asked for this work.
+pub(super) fn on_failed(
+    task: &mut Task,
+    run: &RunId,
+    (agent, failure): (&str, &Failure),
+    is_last: bool,
+) -> Result<(), Refused> {
     let ReviewStage::Reviewing { then_person, .. } = reviewed_run(task, run)? else {
         return Err(Refused::Stale { run: run.clone() });
     };
     task.failed_reviews.push(agent.to_owned());
-    if task.failed_reviews.len() >= MAX_FAILED_REVIEWS {
+    if failure.class.side() != Side::Provider {
+        task.unread_reviews.push(agent.to_owned());
+    }
+    if is_last || task.failed_reviews.len() >= MAX_FAILED_REVIEWS {
         let question = format!(
-            "the work could not be reviewed, {MAX_FAILED_REVIEWS} times in a row; the last time {agent} failed ({}): {}",
-            failure.class, failure.detail
+            "the work could not be reviewed, {} in a row; the last time {agent} failed ({}): {}",
+            count::of(task.failed_reviews.len(), "time"),
+            failure.class,
+            failure.detail
         );
-        ask(task, question);
+        ask(task, QuestionKind::Ready, question);
     } else {
         begin(task, run, then_person);
     }
     Ok(())
+}
+
+fn forget_failures(task: &mut Task) {
+    task.failed_reviews.clear();
+    task.unread_reviews.clear();
 }
 
 impl Task {

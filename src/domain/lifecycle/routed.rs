@@ -1,8 +1,9 @@
 //! Finding an agent and a model: asked, chosen, put off, or not to be had before a person acts.
 
-use super::{Refused, ask, refused};
+use super::{Refused, ask, ask_first, refused};
 use crate::domain::ids::RunId;
 use crate::domain::outcome::FailureClass;
+use crate::domain::question::QuestionKind;
 use crate::domain::retry::Context;
 use crate::domain::route::RouteResult;
 use crate::domain::task::{NextRun, State, Task};
@@ -36,17 +37,14 @@ pub(super) fn on_chosen(task: &mut Task, route: &RouteResult, failed: bool) -> R
 
 pub(super) fn on_impossible(task: &mut Task, reason: &str) -> Result<(), Refused> {
     let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
-    ask(task, reason.to_owned());
+    ask(task, QuestionKind::Setup, reason.to_owned());
     Ok(())
 }
 
 pub(super) fn on_model_refused(task: &mut Task, reason: &str) -> Result<(), Refused> {
     let State::Routed { .. } = task.state else { return Err(refused(task, "only a routed task is started")) };
-    ask(task, reason.to_owned());
-    let id = task.id;
-    if let State::NeedsReview { choices, .. } = &mut task.state {
-        choices.insert(0, format!("orch task edit {id} --model MODEL"));
-    }
+    let edit = format!("orch task edit {} --model MODEL", task.id);
+    ask_first(task, QuestionKind::Setup, reason.to_owned(), edit);
     Ok(())
 }
 

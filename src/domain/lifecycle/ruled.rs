@@ -6,6 +6,7 @@ use crate::domain::conflict;
 use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::RunId;
 use crate::domain::outcome::{Failure, FailureClass};
+use crate::domain::question::{QuestionKind, choices};
 use crate::domain::ruling::{Ruling, short};
 use crate::domain::task::{Feedback, NextRun, Order, OrderKind, ReviewStage, State, Task};
 use jiff::Timestamp;
@@ -97,6 +98,7 @@ fn on_rejected(task: &mut Task, reason: &str) -> Result<(), Refused> {
             let feedback = feedback(task, reason);
             task.provider_failures = 0;
             task.conflicts = 0;
+            task.conflict_base = None;
             task.review_rounds = 0;
             let next = NextRun::Again { feedback, resume: task.conversation.is_some() };
             task.state = State::Routed { next, counts: false, not_before: None };
@@ -126,25 +128,31 @@ fn feedback(task: &Task, reason: &str) -> Feedback {
 pub(super) fn taken_back(task: &mut Task, integration: &Integration) {
     let (id, commit) = (task.id, integration.commit.as_deref().map_or("a new commit", short));
     let question = format!("its merge was taken back by {commit}; what it did is on its branch still");
-    let choices = ["retry", "cancel"].map(|verb| format!("orch task {verb} {id}"));
-    let reject = format!("orch task reject {id} -m \"what is to be different\"");
-    ask_with(task, question, [reject].into_iter().chain(choices).collect());
+    let mut offered = choices(task, QuestionKind::Ready);
+    // It was approved once: what brings it back is a merge.
+    let approve = format!("orch task approve {id}");
+    offered
+        .iter_mut()
+        .filter(|choice| **choice == approve)
+        .for_each(|choice| *choice = format!("orch task merge {id}"));
+    ask_with(task, QuestionKind::Ready, question, offered);
 }
 
 /// An order that cannot be carried out as things are. No agent begins by itself: the person hears of it, and decides.
 pub(super) fn not_carried_out(task: &mut Task, kind: OrderKind, failure: &Failure) {
     let (id, what) = (task.id, told(failure));
     task.last_failure = Some(Box::new(failure.clone()));
-    let choices = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
     match kind {
         OrderKind::Revert => {
             let question = format!("it cannot be taken back as things are: {what}");
-            ask_with(task, question, choices(&["revert", "approve", "retry"]));
+            ask_with(task, QuestionKind::Failed, question, of(&["revert", "approve", "retry"]));
         }
         OrderKind::Approve | OrderKind::Merge => {
             let reject = format!("orch task reject {id} -m \"merge the base and mend it\"");
             let question = format!("it does not go into its base as it is: {what}");
-            ask_with(task, question, [reject].into_iter().chain(choices(&["merge", "cancel"])).collect());
+            let offered = [reject].into_iter().chain(of(&["diff", "merge", "cancel"])).collect();
+            ask_with(task, QuestionKind::Failed, question, offered);
         }
     }
 }
@@ -168,5 +176,6 @@ pub(super) fn base_is_red(task: &mut Task, integration: &Integration, failure: &
     };
     let revert = format!("orch task revert {id}");
     let reject = format!("orch task reject {id} -m \"mend it\"");
-    ask_with(task, question, vec![revert, reject, format!("orch task approve {id}")]);
+    let choices = vec![revert, reject, format!("orch task approve {id}")];
+    ask_with(task, QuestionKind::Failed, question, choices);
 }

@@ -1,5 +1,6 @@
 //! Scenarios of a task's life, and what must hold for every one of them.
 
+mod conflicts;
 mod parts;
 mod resting;
 
@@ -12,8 +13,7 @@ use crate::domain::outcome::FailureClass;
 use crate::domain::plan::HoldReason;
 use crate::domain::retry::{Bounds, MAX_OUTAGE_FAILURES};
 use crate::domain::review::Reviewers;
-use crate::domain::route::RouteResult;
-use crate::domain::route::{AgentProfile, Complexity};
+use crate::domain::route::{AgentProfile, Complexity, RouteResult};
 use crate::domain::ruling::Ruling;
 use crate::domain::task::{Feedback, FileState, Postponed, Spec};
 use jiff::{SignedDuration, Timestamp};
@@ -165,9 +165,7 @@ fn a_task_goes_from_new_to_done() {
     let mut life = Life::routed();
     let run = life.judged(Verdict::Accept);
     assert_eq!(life.task.status(), Status::InReview);
-    let integration =
-        Integration { mode: IntegrateMode::Merge, state: IntegrationState::Merged, commit: Some("c".into()) };
-    life.event(Event::Integrated { run, integration });
+    life.event(Event::Integrated { run, integration: with(IntegrationState::Merged) });
     assert_eq!((life.task.status(), life.task.attempts), (Status::Done, 1));
 }
 
@@ -334,7 +332,7 @@ fn an_interrupted_task_waits_for_the_persons_word_and_goes_on_in_its_conversatio
     assert!(life.try_event(&Event::MessageWaits).is_err(), "the agent is still there");
     let ending = Box::new(Ending { session_id: Some("s".into()), ..Ending::default() });
     life.event(Event::RunEnded { run, agent: "claude".into(), model: None, ending, outcome: finished() });
-    let State::NeedsReview { question, choices } = &life.task.state else { panic!("{:?}", life.task.state) };
+    let State::NeedsReview { question, choices, .. } = &life.task.state else { panic!("{:?}", life.task.state) };
     assert!(question.starts_with("interrupted by you; `orch task send 1 "), "{question}");
     assert!(choices[0].starts_with("orch task send 1 "), "{choices:?}");
     life.event(Event::MessageWaits);
@@ -493,7 +491,7 @@ fn ruled(ruling: Ruling) -> Event {
 }
 
 fn with(state: IntegrationState) -> Integration {
-    Integration { mode: IntegrateMode::Merge, state, commit: Some("0123456789ab".into()) }
+    Integration { mode: IntegrateMode::Merge, state, commit: Some("0123456789ab".into()), restored: None }
 }
 
 /// A task whose agent asks a person.

@@ -87,17 +87,6 @@ fn a_server_that_knows_no_shapes_is_told_from_one_that_refuses_the_question() {
     assert!(!refuses_shape(429, "response_format"));
 }
 
-#[test]
-fn an_answer_costs_what_the_catalog_says_and_never_too_little() {
-    let prices = (Some(Usd::from_micros(1_000_000)), Some(Usd::from_micros(5_000_000)));
-    let million = Tokens { input: Some(600_000), output: Some(1_000_000), cached: Some(400_000) };
-    assert_eq!(price(prices, million), Some(Usd::from_micros(6_000_000)));
-    let one = Tokens { input: Some(1), output: Some(0), cached: None };
-    assert!(price(prices, one).expect("known") > Usd::ZERO);
-    assert_eq!(price(prices, Tokens { input: None, ..one }), None);
-    assert_eq!(price((None, prices.1), one), None);
-}
-
 proptest! {
     #[test]
     fn no_body_is_too_strange(text in "\\PC{0,200}", key in "(content|output|choices|usage|message)") {

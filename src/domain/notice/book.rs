@@ -29,8 +29,15 @@ const DIGEST: usize = 5;
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// The longest pause after a refusal.
 const LONGEST_REFUSED: SignedDuration = SignedDuration::from_hours(1);
-/// So often a message is refused before it is given up: half a day.
+/// So often everything is refused before a message is given up: half a day.
 const REFUSALS: u32 = 16;
+/// So often a message is refused that others are not before it is given up: a quarter of an hour.
+const OWN_REFUSALS: u32 = 5;
+/// How much longer than the channel a message waits that could not be said so often, so that others get their turn: the service
+/// may be at odds with this one alone.
+const OFTEN: u32 = 8;
+/// See [`OFTEN`].
+const BEHIND: SignedDuration = SignedDuration::from_secs(1);
 /// How long it is remembered what was said.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How long what was given up is kept.
@@ -67,8 +74,10 @@ pub struct Rules {
 pub enum Refused {
     /// Not now; perhaps until then.
     Later(Option<Duration>, String),
-    /// Not like this.
+    /// This message never; others may be taken.
     Never(String),
+    /// Nothing, until a person changes something there.
+    Closed(String),
 }
 
 /// One message that is to be said now.
@@ -121,6 +130,20 @@ impl Book {
         std::mem::take(&mut self.changed).into_iter().map(|id| (id, self.parcels.get(&id).cloned())).collect()
     }
 
+    /// Gives a name to every row that has none. The numbers of rows are those of one journal: another home, or a new journal, has
+    /// the same ones.
+    pub fn name(&mut self, mut new: impl FnMut() -> String) {
+        for parcel in self.parcels.values_mut().filter(|parcel| parcel.key.is_none()) {
+            parcel.key = Some(new());
+            self.changed.insert(parcel.id);
+        }
+    }
+
+    /// The name of a row.
+    pub fn key(&self, row: u64) -> Option<&str> {
+        self.parcels.get(&row)?.key.as_deref()
+    }
+
     /// A machine reads it: each notice by itself and at once, for it does its own sorting.
     fn is_for_machines(&self) -> bool {
         self.channel == ChannelKind::Webhook
@@ -155,6 +178,7 @@ impl Book {
             attempts: 0,
             not_before: now,
             streak: 0,
+            key: None,
             error: None,
             notice,
         };
@@ -341,22 +365,33 @@ impl Book {
 
     /// It was not said.
     pub fn refused(&mut self, errand: &Errand, why: Refused, now: Timestamp) {
-        self.in_vain = self.in_vain.saturating_add(1);
+        let is_alone = self.open().all(|parcel| errand.rows.contains(&parcel.id));
+        let is_of_channel = !matches!(why, Refused::Never(_));
+        let in_vain = self.in_vain.saturating_add(u32::from(is_of_channel));
         let Some(parcel) = self.parcels.get_mut(&errand.lead) else { return };
         parcel.attempts = parcel.attempts.saturating_add(1);
         let (pause, why, is_over) = match why {
             Refused::Later(after, why) => {
-                let own = doubled(SignedDuration::from_secs(1), self.in_vain - 1, LONGEST_PAUSE);
+                let own = doubled(SignedDuration::from_secs(1), in_vain - 1, LONGEST_PAUSE);
                 let asked = after.and_then(|after| SignedDuration::try_from(after).ok()).unwrap_or_default();
                 (jittered(own, parcel.id, parcel.attempts).max(asked), why, false)
             }
-            Refused::Never(why) => {
-                let own = doubled(SignedDuration::from_secs(30), self.in_vain - 1, LONGEST_REFUSED);
+            Refused::Closed(why) => {
+                let own = doubled(SignedDuration::from_secs(30), in_vain - 1, LONGEST_REFUSED);
                 (jittered(own, parcel.id, parcel.attempts), why, parcel.attempts >= REFUSALS)
+            }
+            Refused::Never(why) => {
+                let own = doubled(SignedDuration::from_secs(30), parcel.attempts - 1, LONGEST_REFUSED);
+                (jittered(own, parcel.id, parcel.attempts), why, parcel.attempts >= OWN_REFUSALS)
             }
         };
         parcel.error = Some(why.clone());
-        self.not_before = Some(later(now, pause));
+        let steps_behind = parcel.attempts >= OFTEN && !is_alone;
+        parcel.not_before = later(now, if steps_behind { pause.saturating_add(BEHIND) } else { pause });
+        self.in_vain = in_vain;
+        if is_of_channel {
+            self.not_before = Some(later(now, pause));
+        }
         self.changed.insert(errand.lead);
         if is_over {
             for id in errand.rows.clone() {

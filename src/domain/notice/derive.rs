@@ -6,6 +6,7 @@ use crate::domain::count;
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
+use crate::domain::question::{QuestionKind, with_commit};
 use crate::domain::task::{State, Task};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -151,18 +152,18 @@ fn of_task(line: Line<'_>, facts: Facts<'_>, task: &Task) -> Option<(NoticeKind,
         "route_impossible" | "model_refused" | "journal_doubt" => line.text,
         _ => asked(line, task)?,
     };
-    let may_approve = |choices: &[String]| choices.iter().any(|choice| choice.starts_with("orch task approve"));
-    let is_approval = matches!(&task.state, State::NeedsReview { choices, .. } if may_approve(choices));
-    let is_failure =
-        task.last_failure.is_some() && matches!(line.kind, "run_ended" | "judged" | "launch_failed" | "not_integrated");
-    let kind = match (is_approval, is_failure) {
-        (true, _) => NoticeKind::Approval,
-        (false, true) => NoticeKind::Failed,
-        (false, false) => NoticeKind::Question,
+    let kind = match task.question_kind() {
+        Some(QuestionKind::Ready) => NoticeKind::Approval,
+        Some(QuestionKind::Failed) => NoticeKind::Failed,
+        Some(QuestionKind::Question | QuestionKind::Setup) | None => NoticeKind::Question,
     };
-    let mut text = asked.to_owned();
+    let mut text = match task.question_kind() {
+        Some(kind @ QuestionKind::Setup) => kind.labelled(asked),
+        Some(QuestionKind::Ready | QuestionKind::Question | QuestionKind::Failed) | None => asked.to_owned(),
+    };
     if let State::NeedsReview { choices, .. } = &task.state {
-        choices.iter().for_each(|choice| text.push_str(&format!("\n  {choice}")));
+        let choices = choices.iter().map(|choice| with_commit(choice, task.judged_commit()));
+        choices.for_each(|choice| text.push_str(&format!("\n  {choice}")));
     }
     Some((kind, normal(asked), text))
 }
@@ -208,22 +209,24 @@ fn buttons(kind: NoticeKind, task: &Task) -> Vec<Button> {
         return Vec::new();
     }
     let (id, since) = (task.id, Some(task.updated_at));
-    match (kind, task.evidence.as_ref().map(|evidence| evidence.head.clone()).filter(|head| !head.is_empty())) {
+    let judged = task.judged_commit().map(str::to_owned);
+    match (kind, judged.filter(|_| kind == NoticeKind::Approval || task.has_judged_work())) {
         (NoticeKind::Approval, Some(commit)) => vec![
             button("Approve", Press::Approve { task: id, commit: commit.clone() }),
             button("Request changes", Press::RequestChanges { task: id, commit }),
             button("Show diff", Press::ShowDiff { task: id }),
         ],
-        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, work) => {
-            let mut buttons = vec![
-                button("Go on", Press::Unblock { task: id, since }),
-                button("Retry", Press::Retry { task: id, since }),
-                button("Give up", Press::Cancel { task: id, since }),
-            ];
-            // Under the difference stand the buttons to rule on it.
-            buttons.extend(work.map(|_| button("Show diff", Press::ShowDiff { task: id })));
-            buttons
-        }
+        (NoticeKind::Question | NoticeKind::Failed, Some(commit)) => vec![
+            button("Show diff", Press::ShowDiff { task: id }),
+            button("Approve", Press::Approve { task: id, commit: commit.clone() }),
+            button("Request changes", Press::RequestChanges { task: id, commit }),
+            button("Give up", Press::Cancel { task: id, since }),
+        ],
+        (NoticeKind::Question | NoticeKind::Failed | NoticeKind::Approval, None) => vec![
+            button("Go on", Press::Unblock { task: id, since }),
+            button("Retry", Press::Retry { task: id, since }),
+            button("Give up", Press::Cancel { task: id, since }),
+        ],
         _ => Vec::new(),
     }
 }
@@ -317,7 +320,8 @@ mod tests {
     }
 
     fn asks_that(question: &str, choice: &str) -> Task {
-        task(State::NeedsReview { question: question.to_owned(), choices: vec![choice.to_owned()] })
+        let kind = if choice.starts_with("orch task approve") { QuestionKind::Ready } else { QuestionKind::Question };
+        task(State::NeedsReview { kind, question: question.to_owned(), choices: vec![choice.to_owned()] })
     }
 
     #[test]
@@ -370,7 +374,10 @@ mod tests {
         let notice = told("judged", "good; needs_review: May it be merged?", Some(&task)).expect("told");
         assert_eq!(notice.kind, NoticeKind::Approval);
         assert_eq!(notice.buttons[0].press, Press::Approve { task: TaskId(7), commit: "abc123".to_owned() });
-        assert!(notice.text.contains("May it be merged?") && notice.text.contains("orch task approve 7"), "{notice:?}");
+        assert!(
+            notice.text.contains("May it be merged?") && notice.text.contains("orch task approve 7 --commit abc123"),
+            "{notice:?}"
+        );
         // It was answered before it was told.
         task.state = State::Done;
         assert_eq!(told("judged", "good; needs_review: May it be merged?", Some(&task)), None);
@@ -410,8 +417,9 @@ mod tests {
             notice.buttons.into_iter().map(|button| button.label).collect::<Vec<_>>()
         };
         assert_eq!(labels(&task), ["Go on", "Retry", "Give up"]);
-        task.evidence = Some(Box::new(Evidence { head: "abc123".to_owned(), ..Evidence::default() }));
-        assert_eq!(labels(&task), ["Go on", "Retry", "Give up", "Show diff"]);
+        let commits = vec!["abc123".to_owned()];
+        task.evidence = Some(Box::new(Evidence { head: "abc123".to_owned(), commits, ..Evidence::default() }));
+        assert_eq!(labels(&task), ["Show diff", "Approve", "Request changes", "Give up"]);
     }
 
     #[test]
@@ -424,7 +432,11 @@ mod tests {
         assert_eq!(one.key(), two.key());
         let failing = |task: &Task, question: &str| {
             let State::NeedsReview { choices, .. } = &task.state else { panic!("it asks") };
-            let state = State::NeedsReview { question: question.to_owned(), choices: choices.clone() };
+            let state = State::NeedsReview {
+                kind: QuestionKind::Failed,
+                question: question.to_owned(),
+                choices: choices.clone(),
+            };
             let task = Task { state, ..task.clone() };
             told("judged", &format!("needs_review: {question}"), Some(&task)).expect("told")
         };

@@ -74,11 +74,13 @@ pub enum HoldReason {
     Config,
     /// A fresh checkout cannot be made ready: `workspace.setup` fails, on the base as well.
     Setup,
+    /// The person has not approved the checks of its project's `.orch.yml`.
+    NotApproved,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -112,6 +114,7 @@ impl HoldReason {
         Self::Spent,
         Self::Config,
         Self::Setup,
+        Self::NotApproved,
     ];
 }
 

@@ -74,6 +74,7 @@ mod tests {
     use super::super::Plan;
     use super::super::tests::{World, routed, running, task};
     use super::*;
+    use crate::domain::question::QuestionKind;
     use crate::domain::task::Task;
 
     fn waiting(id: u64, on: &[u64]) -> Task {
@@ -123,7 +124,11 @@ mod tests {
         let mut under_way = running(2);
         under_way.spec.depends_on = vec![TaskId(3)];
         assert_eq!(asked(&World::of([under_way, waiting(3, &[2])]).plan(4)), [[0; 0]; 0]);
-        let question = State::NeedsReview { question: "what now".into(), choices: vec!["orch task retry 2".into()] };
+        let question = State::NeedsReview {
+            kind: QuestionKind::Question,
+            question: "what now".into(),
+            choices: vec!["orch task retry 2".into()],
+        };
         let asks = Task { state: question, ..waiting(2, &[3]) };
         assert_eq!(asked(&World::of([asks, waiting(3, &[2])]).plan(4)), [[0; 0]; 0]);
         let mut ready = routed(2);

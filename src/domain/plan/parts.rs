@@ -88,6 +88,7 @@ mod tests {
     use super::*;
     use crate::domain::outcome::{Failure, FailureClass};
     use crate::domain::plan::{HoldReason, Plan};
+    use crate::domain::question::QuestionKind;
     use crate::domain::task::Parts;
 
     fn part(of: u64, task: Task) -> Task {
@@ -104,7 +105,11 @@ mod tests {
     }
 
     fn asks(id: u64) -> Task {
-        let state = State::NeedsReview { question: "what now?".into(), choices: vec!["orch task retry".into()] };
+        let state = State::NeedsReview {
+            kind: QuestionKind::Question,
+            question: "what now?".into(),
+            choices: vec!["orch task retry".into()],
+        };
         Task { state, ..task(id) }
     }
 

@@ -5,9 +5,10 @@ use super::{Cooldown, Hold, HoldReason, Meetings, directory, takes_slot};
 use crate::domain::admission::{Pace, Shortage, Strain};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::{Breaker, StateName, Target};
-use crate::domain::budget::Purse;
+use crate::domain::budget::{Drawn, Price, Purse, Wanted};
 use crate::domain::ids::TaskId;
-use crate::domain::task::Task;
+use crate::domain::money::Usd;
+use crate::domain::task::{Status, Task};
 use jiff::Timestamp;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -37,10 +38,14 @@ pub struct Room {
     pub meetings: Meetings,
     /// What budgets leave.
     pub purse: Purse,
+    /// What the next run of a task will cost, where a limit depends on it; of others nobody can say.
+    pub prices: BTreeMap<TaskId, Usd>,
     /// Why the settings are not known, while they are not.
     pub unread: Option<String>,
     /// The same by directory, of projects of whose own settings nothing is known.
     pub unread_projects: BTreeMap<PathBuf, String>,
+    /// Projects whose own checks the person has not approved, by directory: what is to be done.
+    pub unapproved_projects: BTreeMap<PathBuf, String>,
     /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
     pub unserved: BTreeMap<TaskId, Cooldown>,
 }
@@ -57,8 +62,10 @@ impl Room {
             breakers: Vec::new(),
             meetings: Meetings::none(),
             purse: Purse::default(),
+            prices: BTreeMap::new(),
             unread: None,
             unread_projects: BTreeMap::new(),
+            unapproved_projects: BTreeMap::new(),
             unserved: BTreeMap::new(),
         }
     }
@@ -122,6 +129,8 @@ pub(super) struct Tally<'a> {
     pub(super) busy: usize,
     agents: Limits<'a, str>,
     dirs: Limits<'a, OsStr>,
+    /// Money that is set aside for what this plan begins.
+    drawn: Drawn,
 }
 
 impl<'a> Tally<'a> {
@@ -135,7 +144,7 @@ impl<'a> Tally<'a> {
                 Target::Project { dir } | Target::Check { dir, .. } => dirs.add(dir.as_os_str(), breaker, now),
             }
         }
-        Self { room, projects, busy: 0, agents, dirs }
+        Self { room, projects, busy: 0, agents, dirs, drawn: Drawn::default() }
     }
 
     /// Counts a task that holds a slot.
@@ -172,6 +181,40 @@ impl<'a> Tally<'a> {
         }
         let stop = purse.hold(task, directory(task, self.projects).ok(), agent)?;
         Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
+    }
+
+    /// The run that a task would begin now, as limits of money count it.
+    fn wanted(&self, task: &'a Task) -> Wanted<'a> {
+        let is_review = task.status() == Status::InReview;
+        let route = task.route.as_ref().filter(|_| !is_review);
+        let price = match self.room.prices.get(&task.id) {
+            Some(cost) if !is_review => Price::Known(*cost),
+            // What is nearly finished waits for no price.
+            Some(_) | None if is_review => Price::Typical,
+            Some(_) | None => Price::Unknown,
+        };
+        Wanted {
+            dir: directory(task, self.projects).ok(),
+            agent: route.map(|route| (route.agent.as_str(), route.model.as_deref())),
+            price,
+        }
+    }
+
+    /// The limit that has no room for one more run beside those under way and those that this plan begins.
+    pub(super) fn short(&self, task: &'a Task) -> Option<Hold> {
+        if task.run_now || self.room.purse.is_unlimited() {
+            return None;
+        }
+        let stop = self.room.purse.no_room(&self.wanted(task), &self.drawn)?;
+        Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
+    }
+
+    /// Sets money aside for a run that begins now.
+    pub(super) fn set_aside(&mut self, task: &'a Task) {
+        if !self.room.purse.is_unlimited() {
+            let wanted = self.wanted(task);
+            self.room.purse.draw(&wanted, &mut self.drawn);
+        }
     }
 
     /// The breaker that lets nothing of its kind begin now.

@@ -6,6 +6,7 @@ use crate::domain::ids::RunId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
 use crate::domain::pause::{Pause, PauseScope};
+use crate::domain::question::QuestionKind;
 use crate::domain::route::{AgentProfile, Complexity, RouteResult};
 use crate::domain::task::{FileState, NextRun, Postponed, Spec};
 use jiff::SignedDuration;
@@ -329,7 +330,10 @@ pub(super) fn any_task(id: u64) -> impl Strategy<Value = Task> {
                 1 => routed(id),
                 2 => running(id),
                 3 => Task { state: State::Done, ..task(id) },
-                4 => Task { state: State::NeedsReview { question: "?".into(), choices: vec![] }, ..task(id) },
+                4 => Task {
+                    state: State::NeedsReview { kind: QuestionKind::Question, question: "?".into(), choices: vec![] },
+                    ..task(id)
+                },
                 _ => Task { state: State::Blocked(BlockedOn::Dependencies { tasks: vec![] }), ..task(id) },
             };
             made.spec.priority = priority;

@@ -48,6 +48,7 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>,
         HoldReason::BatchBudget => occupancy.batch_budget(task),
         HoldReason::Config => "the settings do not read".to_owned(),
         HoldReason::Setup => "the setup of its workspace fails".to_owned(),
+        HoldReason::NotApproved => "the checks of its project are not approved".to_owned(),
         HoldReason::Spent => "what may be spent is spent".to_owned(),
     };
     Hold { detail, ..hold.clone() }
@@ -116,6 +117,9 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
         HoldReason::Config => "mend that file (`orch config validate`): it goes on within seconds".to_owned(),
         HoldReason::Setup => timed("mend workspace.setup in .orch.yml, and `orch init` again"),
+        HoldReason::NotApproved => {
+            "`orch init` in its repository approves the file as it is: it goes on at once".to_owned()
+        }
         HoldReason::Spent => match hold.until {
             Some(until) => format!("it goes on at {until}, and sooner where more may be spent; {now}"),
             None => format!("raise the limit: `orch budget status` tells which, and how it stands; {now}"),

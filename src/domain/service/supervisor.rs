@@ -76,7 +76,10 @@ pub fn decide(around: &Surroundings) -> Result<Supervisor, NoSupervisor> {
     if around.is_of_homebrew() && around.has_brew {
         return Ok(Supervisor::Homebrew);
     }
-    let by_hand = "start `orch serve` by hand, in a tmux session of its own (or use `orch pulse` by cron)";
+    let program = &around.program;
+    let by_hand = &format!(
+        "`orch serve -d` starts it in the background now, and a line of `crontab -e` after each boot: @reboot {program} serve -d"
+    );
     let refused = |why: &str, advice: String| Err(NoSupervisor { why: why.to_owned(), advice });
     if around.is_macos {
         if around.has_launchctl {
@@ -85,7 +88,7 @@ pub fn decide(around: &Surroundings) -> Result<Supervisor, NoSupervisor> {
         return refused("launchctl is not in PATH", format!("add /bin to PATH, or {by_hand}"));
     }
     if !around.has_systemctl {
-        return refused("this system has no systemd", by_hand.to_owned());
+        return refused("this system has no systemd", by_hand.clone());
     }
     if !around.has_user_session {
         let user = &around.user;

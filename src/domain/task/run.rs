@@ -45,8 +45,14 @@ pub struct Run {
     pub ended_at: Option<Timestamp>,
     /// How; for work runs also orch's own verdict where it is worse than the agent's word.
     pub outcome: Option<Outcome>,
-    /// What it cost, as the CLI says.
+    /// What it cost: by the CLI's word, else by its tokens and the catalog's prices.
     pub cost: Option<Usd>,
+    /// `cost` is computed from tokens and prices; the CLI reported none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cost_computed: bool,
+    /// What is set aside for it in the budgets until it has ended; `None`: no price was known when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Usd>,
     /// Tokens.
     pub usage: Usage,
     /// Its agent takes messages while it works.
@@ -77,6 +83,8 @@ impl Run {
             ended_at: None,
             outcome: None,
             cost: None,
+            cost_computed: false,
+            reserved: None,
             usage: Usage::default(),
             live: false,
             health: None,

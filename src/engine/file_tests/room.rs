@@ -4,6 +4,7 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::tmux::Tmux;
 use crate::config::home::Home;
 use crate::domain::ids::TaskId;
+use crate::domain::question::QuestionKind;
 use crate::domain::task::{BlockedOn, Spec, State, Status, Task};
 use crate::domain::wish::{Change, Field};
 use crate::engine::apply::Job;
@@ -196,7 +197,11 @@ impl Room {
             Step::CommandAdds => {
                 let title = self.fresh("c");
                 self.said.added.push(title.clone());
-                self.command(|reply| Command::Add { spec: Box::new(Spec { title, ..Spec::default() }), reply });
+                self.command(|reply| Command::Add {
+                    spec: Box::new(Spec { title, ..Spec::default() }),
+                    once: None,
+                    reply,
+                });
             }
             Step::CommandTitles(id) => {
                 let title = self.fresh("c");
@@ -249,7 +254,7 @@ impl Room {
     fn moves(&mut self, id: u64, to: u8) {
         let state = match to {
             0 => State::Blocked(BlockedOn::Dependencies { tasks: vec![] }),
-            1 => State::NeedsReview { question: "?".into(), choices: vec![] },
+            1 => State::NeedsReview { kind: QuestionKind::Question, question: "?".into(), choices: vec![] },
             _ => State::NEW,
         };
         self.turn(|engine, turn, _| {

@@ -9,6 +9,7 @@ use crate::domain::job::{CommandEnd, CommandState, Firing, JobId, Made};
 use crate::engine::agent_env;
 use crate::engine::doors::Doors;
 use crate::engine::settings::Settings;
+use crate::runner::contained;
 use crate::store::journal::Project;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -74,10 +75,10 @@ pub(super) async fn run(
         .time_limit(Duration::from_secs(*timeout_seconds))
         .output_limit(OUTPUT, Excess::KeepTail);
     let begun = instant();
-    let result = run_async(&call).await;
+    let result = run_async(&contained(call, &doors.program())).await;
     let took = begun.elapsed();
     point!("command.ended");
-    // What a command starts and leaves behind ends with it.
+    // The container has ended what the command left behind; here is what is left where the container itself was killed.
     sweep_beside(mark).await;
     let (state, exit_code, output) = match result {
         Ok(output) => {

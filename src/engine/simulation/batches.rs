@@ -77,6 +77,7 @@ impl Begun {
                 | Write::Spend(_)
                 | Write::Recorded(_)
                 | Write::Kept(_)
+                | Write::Answered(..)
                 | Write::Parcel(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}

@@ -112,6 +112,7 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Spend(_)
             | Write::Recorded(_)
             | Write::Kept(_)
+            | Write::Answered(..)
             | Write::Parcel(..)
             | Write::Agreed(_)
             | Write::Lacking(_) => {}

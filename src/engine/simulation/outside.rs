@@ -402,7 +402,7 @@ impl Outside {
         let result = if self.merged.contains(run) || !self.has(Fault::MergeFails) || dice.chance(50) {
             self.merged.insert(run.clone());
             let (mode, state) = (IntegrateMode::Merge, IntegrationState::Merged);
-            Ok(Integration { mode, state, commit: Some(run.to_string()) })
+            Ok(Integration { mode, state, commit: Some(run.to_string()), restored: None })
         } else {
             Err(match dice.below(10) {
                 0..3 => IntegrationProblem::Work(Failure::new(FailureClass::Conflict, "a.txt")),
@@ -410,7 +410,7 @@ impl Outside {
                 8..9 => {
                     self.merged.insert(run.clone());
                     let (mode, state) = (IntegrateMode::Merge, IntegrationState::Merged);
-                    let integration = Integration { mode, state, commit: Some(run.to_string()) };
+                    let integration = Integration { mode, state, commit: Some(run.to_string()), restored: None };
                     let failure = Failure::new(FailureClass::ChecksFailed, "red on the base");
                     IntegrationProblem::Red { integration, failure }
                 }
@@ -432,7 +432,7 @@ impl Outside {
         }
         self.merged.remove(run);
         let (mode, state) = (IntegrateMode::Merge, IntegrationState::Reverted);
-        Ok(Integration { mode, state, commit: Some(format!("without {run}")) })
+        Ok(Integration { mode, state, commit: Some(format!("without {run}")), restored: None })
     }
 
     /// A look at the runs.

@@ -90,6 +90,7 @@ impl Rules {
                 | Write::Spend(_)
                 | Write::Recorded(_)
                 | Write::Kept(_)
+                | Write::Answered(..)
                 | Write::Parcel(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
@@ -103,7 +104,7 @@ impl Rules {
         let id = task.id;
         self.tasks.insert(id);
         must(task.attempts <= self.max_attempts, || format!("task {id} has {} attempts", task.attempts))?;
-        if let State::NeedsReview { question, choices } = &task.state {
+        if let State::NeedsReview { question, choices, .. } = &task.state {
             must(!question.is_empty() && !choices.is_empty(), || format!("task {id} asks nothing"))?;
         }
         let before = stored.tasks.get(&id);
@@ -433,6 +434,7 @@ fn ends(
         HoldReason::BatchBudget => batches::is_spent(engine, id),
         HoldReason::Setup => false,
         HoldReason::Config => engine.settings.unread.is_some() || !engine.settings.unread_projects.is_empty(),
+        HoldReason::NotApproved => !engine.settings.unapproved_projects().is_empty(),
         HoldReason::Spent => engine.room.purse.stops.iter().any(|stop| stop.until.is_none()),
         HoldReason::AgentSlots
         | HoldReason::ProjectSlots

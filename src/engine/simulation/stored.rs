@@ -9,6 +9,7 @@ use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
 use crate::domain::message::{Message, MessageId, MessageState};
+use crate::domain::once::Answered;
 use crate::domain::outcome::RunKind;
 use crate::domain::pause::Pause;
 use crate::domain::plan::Cooldown;
@@ -127,7 +128,7 @@ impl Tables {
             Write::Spend(record) => self.spends.push(record),
             Write::Recorded(recorded) => self.last_recorded = recorded.number,
             // Beside the loop: no turn writes them.
-            Write::Kept(_) | Write::Parcel(..) => {}
+            Write::Kept(_) | Write::Answered(..) | Write::Parcel(..) => {}
             Write::Agreed(agreed) => self.agreed = agreed,
             Write::Lacking(tasks) => self.lacking = tasks,
         }
@@ -155,6 +156,7 @@ impl Archive for Stored {
         let charge = |run: &Run| {
             let task = tables.tasks.get(&run.task);
             Some(Charge {
+                kind: run.kind,
                 task: run.task,
                 title: String::new(),
                 project: task.and_then(|task| task.spec.dir.clone()),
@@ -163,6 +165,7 @@ impl Archive for Stored {
                 model: run.model.clone(),
                 ended_at: ended(run)?,
                 cost: run.cost,
+                computed: run.cost_computed,
             })
         };
         Ok(tables.runs.values().filter_map(charge).collect())
@@ -170,6 +173,10 @@ impl Archive for Stored {
 
     fn samples(&self) -> Result<Vec<Sample>, JournalError> {
         Ok(Vec::new())
+    }
+
+    fn answered(&self, _: &str) -> Result<Option<Answered>, JournalError> {
+        Ok(None)
     }
 
     fn lines_since(&self, _: Timestamp, _: &[&str]) -> Result<Vec<(String, String)>, JournalError> {

@@ -76,6 +76,7 @@ impl Trace {
                 }
                 Write::Spend(record) => (14, record.at, record.cost.map(Usd::micros)).hash(&mut self.hasher),
                 Write::Recorded(recorded) => (15, recorded.number).hash(&mut self.hasher),
+                Write::Answered(key, _) => (19, key).hash(&mut self.hasher),
                 Write::Kept(_) => 16.hash(&mut self.hasher),
                 Write::Parcel(id, parcel) => (17, id, parcel.is_some()).hash(&mut self.hasher),
                 Write::Agreed(_) => 7.hash(&mut self.hasher),

@@ -43,7 +43,8 @@ pub async fn look_through(
         is_secret: &|line| redactor.text(line) != line,
     };
     let history = seen.history.as_deref().unwrap_or_default();
-    let change = Change { files: &seen.files, patch: &seen.patch, history, blobs: &seen.blobs };
+    let (names, collisions) = (seen.names.as_slice(), seen.collisions.as_slice());
+    let change = Change { files: &seen.files, patch: &seen.patch, history, blobs: &seen.blobs, names, collisions };
     evidence.findings = findings(&change, &rules);
     if !seen.omitted.is_empty() {
         let names: Vec<String> = seen.omitted.iter().take(5).map(|path| path.display().to_string()).collect();

@@ -13,6 +13,7 @@ use crate::domain::names::short_hash;
 use crate::engine::agent_env;
 use crate::engine::doors::Doors;
 use crate::engine::workspace::{Purpose, Unready, Workspace};
+use crate::runner::contained;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -269,8 +270,8 @@ pub async fn run_check(
         .time_limit(limit)
         .output_limit(CHECK_OUTPUT, Excess::KeepTail);
     let begun = instant();
-    let result = run_async(&call).await;
-    // What a check starts and leaves behind ends with it.
+    let result = run_async(&contained(call, &doors.program())).await;
+    // The container has ended what the check left behind; here is what is left where the container itself was killed.
     let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
     if let Err(error) = swept {
         tracing::warn!(%run, %error, "the processes of a check could not be looked for");

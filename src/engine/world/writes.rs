@@ -23,7 +23,9 @@ impl Turn {
         let spends = self.spends.iter().cloned().map(Write::Spend);
         let recorded = self.recorded.iter().cloned().map(|one| Write::Recorded(Box::new(one)));
         let kept = self.kept.iter().cloned().map(|kept| Write::Kept(Box::new(kept)));
+        let answered = self.answered.iter().map(|(key, one)| Write::Answered(key.clone(), Box::new(one.clone())));
         tasks
+            .chain(answered)
             .chain(runs)
             .chain(projects)
             .chain(cooldowns)

@@ -114,6 +114,22 @@ fn what_is_new_after_a_flood_that_was_told_already_is_told_with_what_was_left_ou
 }
 
 #[test]
+fn of_a_flood_that_came_before_anything_was_read_the_beginning_and_the_end_are_told() {
+    let run = Run::new();
+    run.print_lines((0..40_000).map(|n| format!("line {n}")));
+    let mut reading = run.reading();
+    reading.finish_lines(100);
+    drop(reading);
+    let told = run.told();
+    assert_eq!(
+        (told.first().map(String::as_str), told.last().map(String::as_str)),
+        (Some("line 0"), Some("line 39999"))
+    );
+    assert!(told.contains(&"line 1000".to_owned()) && !told.contains(&"line 30000".to_owned()));
+    assert!(told.iter().any(|line| line.contains(" bytes of output are left out here")));
+}
+
+#[test]
 fn half_a_line_at_the_end_of_the_transcript_is_written_again_and_whole() {
     let run = Run::new();
     run.print_lines(["one", "two"]);

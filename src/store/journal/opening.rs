@@ -1,7 +1,7 @@
 //! Opening a journal: it is brought to the present version, and looked at whether it is what was stored, before anybody
 //! believes a word of it. A small one, or one that nobody closed, costs little; one as it was left costs one reading.
 
-use super::writer::{Writer, commits, is_log_empty, take_over};
+use super::writer::{Writer, commits, current_epoch, is_log_empty, take_over};
 use super::{Journal, JournalError, Loaded, load};
 use crate::adapters::crash::point;
 use crate::adapters::fs::Digest;
@@ -9,7 +9,7 @@ use crate::store::migrations::{self, migrate};
 use crate::store::sums;
 use crate::store::witness::{self, Testimony, Witness};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
@@ -73,7 +73,11 @@ impl Journal {
             Witness::open(path).inspect_err(|error| tracing::warn!(%error, "the journal has no witness")).ok();
         let known = Testimony { commits: there, left: None, ..known };
         witness.iter().for_each(|witness| witness.note(&known));
-        let epoch = take_over(&mut connection).map_err(refused)?;
+        let epoch = match take_over(&mut connection) {
+            // Who only looks needs no room: nobody else has the home, and what is to be stored is refused with this reason.
+            Err(error) if care == Care::Some && is_full(&error) => current_epoch(&connection).map_err(refused)?,
+            taken => taken.map_err(refused)?,
+        };
         point!("journal.opened");
         let loaded = Loaded { unexamined: is_due && !is_now, ..load(&connection, path).map_err(doubted)? };
         let known = Testimony { last_task_id: loaded.last_task_id, last_seq: loaded.last_seq, ..known };
@@ -97,6 +101,10 @@ fn refused(path: &Path, source: rusqlite::Error) -> JournalError {
         return JournalError::Sqlite { path: path.to_owned(), source };
     }
     JournalError::Damaged { path: path.to_owned(), findings: vec![source.to_string()] }
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    matches!(error, rusqlite::Error::SqliteFailure(cause, _) if cause.code == ErrorCode::DiskFull)
 }
 
 fn doubted(error: JournalError) -> JournalError {
@@ -172,6 +180,12 @@ pub fn copy_to(path: &Path, target: &Path) -> Result<(), JournalError> {
     drop(connection);
     // One of an older version has nothing yet by which a row could be told to be whole.
     if version == SCHEMA { whole(target) } else { Ok(()) }
+}
+
+/// Writes all that a connection sees into a new file that only its owner reads.
+pub(super) fn save(connection: &Connection, target: &Path) -> rusqlite::Result<()> {
+    make_private(target).map_err(|source| rusqlite::Error::ToSqlConversionFailure(Box::new(source)))?;
+    connection.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map(drop)
 }
 
 /// Makes sure that no number of a task up to `highest` is ever given out by this journal, which nobody has open. It is

@@ -156,6 +156,7 @@ mod tests {
     use crate::domain::answer::{Answer, AnswerStatus};
     use crate::domain::ids::RunId;
     use crate::domain::outcome::{Failure, Outcome, RunKind};
+    use crate::domain::question::QuestionKind;
     use crate::domain::route::{AgentProfile, Complexity, RouteResult};
     use crate::domain::task::{FileState, Phase, ReviewStage, Run, State, Task};
     use crate::store::journal::{Entry, Write};
@@ -238,7 +239,8 @@ mod tests {
     async fn what_nobody_has_accepted_yet_is_no_sample() {
         let dir = tempfile::tempdir().expect("a directory");
         let (journal, _) = Journal::open(&dir.path().join("orch.db")).expect("a journal");
-        let asks = State::NeedsReview { question: "Good?".to_owned(), choices: Vec::new() };
+        let asks =
+            State::NeedsReview { kind: QuestionKind::Question, question: "Good?".to_owned(), choices: Vec::new() };
         let given_up = || State::Cancelled { reason: "no".to_owned() };
         let tasks = [
             task(1, "It waits for a yes", "", asks.clone()),

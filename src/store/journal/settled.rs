@@ -4,6 +4,7 @@
 
 use super::{Journal, JournalError, json_rows};
 use crate::domain::ids::TaskId;
+use crate::domain::once::Answered;
 use crate::domain::task::{FileState, Spec, Status, Task};
 use jiff::Timestamp;
 use rusqlite::{Connection, Params, Row, params};
@@ -72,6 +73,18 @@ impl Journal {
     pub fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError> {
         let found = self.select("SELECT status FROM settled WHERE id = ?1", params![id.0], |row| status(row, 0))?;
         Ok(found.into_iter().next())
+    }
+
+    /// What the request with this key was answered, if one came before.
+    pub fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
+        let sql = "SELECT value FROM meta WHERE key = 'request/' || ?1";
+        let found = self.select(sql, params![key], |row| row.get::<_, String>(0))?;
+        let read = |text: String| {
+            let unreadable =
+                |source| JournalError::Row { path: self.path.to_path_buf(), what: "answer to a request", source };
+            serde_json::from_str(&text).map_err(unreadable)
+        };
+        found.into_iter().next().map(read).transpose()
     }
 
     /// How many tasks ended how.

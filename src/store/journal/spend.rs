@@ -5,6 +5,7 @@ use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::TaskId;
 use crate::domain::money::{Spend, Usd};
+use crate::domain::outcome::RunKind;
 use crate::domain::task::Run;
 use crate::store::spends;
 use jiff::Timestamp;
@@ -25,7 +26,8 @@ const LAST: &str = "SELECT data FROM runs WHERE json_extract(data, '$.ended_at')
 const CHARGES: &str = "SELECT runs.task_id, json_extract(tasks.data, '$.spec.title'),
         json_extract(tasks.data, '$.spec.dir'), json_extract(tasks.data, '$.integration.state') = 'merged',
         json_extract(runs.data, '$.agent'), json_extract(runs.data, '$.model'),
-        json_extract(runs.data, '$.ended_at'), json_extract(runs.data, '$.cost')
+        json_extract(runs.data, '$.ended_at'), json_extract(runs.data, '$.cost'),
+        json_extract(runs.data, '$.cost_computed'), json_extract(runs.data, '$.kind')
     FROM runs LEFT JOIN tasks ON tasks.id = runs.task_id
     WHERE json_extract(runs.data, '$.ended_at') >= ?1 ORDER BY json_extract(runs.data, '$.ended_at'), runs.task_id, runs.ordinal";
 
@@ -39,7 +41,10 @@ fn charge(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Charge>> {
     let ended_at: String = row.get(6)?;
     // What is no time was written by nobody here: it is no end.
     let Ok(ended_at) = ended_at.parse() else { return Ok(None) };
+    // A kind that this version does not know is no work.
+    let kind = serde_json::from_value(row.get::<_, Option<String>>(9)?.into()).unwrap_or(RunKind::Review);
     Ok(Some(Charge {
+        kind,
         task: TaskId(row.get(0)?),
         title: row.get::<_, Option<String>>(1)?.unwrap_or_default(),
         project: row.get::<_, Option<String>>(2)?.map(PathBuf::from),
@@ -48,6 +53,7 @@ fn charge(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Charge>> {
         model: row.get(5)?,
         ended_at,
         cost: row.get::<_, Option<f64>>(7)?.and_then(Usd::from_dollars),
+        computed: row.get::<_, Option<bool>>(8)?.unwrap_or(false),
     }))
 }
 

@@ -142,3 +142,20 @@ async fn a_time_is_a_place_in_the_history() {
     assert_eq!(places, [0, 0, 1, 1, 3, 4]);
     journal.leave().await;
 }
+
+#[tokio::test]
+async fn a_journal_whose_files_were_removed_is_written_whole_to_its_place_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = stored(dir.path()).await;
+    let (journal, _) = Journal::open(&path).expect("opens");
+    journal.commit(vec![entry("before")]).await.expect("stored");
+    for file in std::fs::read_dir(dir.path()).expect("reads").flatten() {
+        std::fs::remove_file(file.path()).expect("it was there");
+    }
+    journal.save_to(&path).await.expect("written anew");
+    journal.abandon().await;
+    whole(&path).expect("it is whole");
+    let (anew, _) = Journal::open(&path).expect("opens");
+    assert!(anew.run(&RunId::new(TaskId(1), 1, 7)).expect("reads").is_some());
+    assert_eq!(anew.entries(0, None, 10).expect("reads").len(), 1);
+}

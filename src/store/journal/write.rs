@@ -2,6 +2,7 @@
 
 use super::{Entry, Project, Write, settled};
 use crate::domain::ids::{RunId, TaskId};
+use crate::domain::once::KEPT;
 use crate::domain::outbox::Kept;
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
@@ -52,6 +53,13 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
             let row = parcel.as_ref().zip(data.as_deref());
             let row = row.map(|(parcel, data)| (parcel.channel.as_str(), parcel.state.as_str(), data));
             Ok(outbox::put(connection, *id, row)?)
+        }
+        Write::Answered(key, answered) => {
+            let before = answered.at.saturating_sub(KEPT).unwrap_or(answered.at);
+            connection
+                .prepare_cached("DELETE FROM meta WHERE key LIKE 'request/%' AND json_extract(value, '$.at') < ?1")?
+                .execute(params![before.to_string()])?;
+            put_meta(connection, &format!("request/{key}"), "answer to a request", Some(&**answered))
         }
         Write::Agreed(agreed) => put_meta(connection, "agreed", "content of tasks.yml", agreed.as_ref()),
         Write::Lacking(lacking) => {

@@ -1,7 +1,7 @@
 //! The one writer of a journal, on a thread of its own. What it answers is on disk.
 
 use super::compaction::{self, Compacted, Compaction};
-use super::opening::keep_log_at_close;
+use super::opening::{keep_log_at_close, save};
 use super::{JournalError, Write, write};
 use crate::adapters::crash::point;
 use crate::adapters::fs::Digest;
@@ -22,6 +22,8 @@ pub(super) enum Job {
     Take { channel: ChannelKind, key: String, done: oneshot::Sender<Result<Option<String>, JournalError>> },
     /// To let go of what is old and of room that is not used.
     Compact { wish: Compaction, done: oneshot::Sender<Result<Compacted, JournalError>> },
+    /// To write all of it to another file.
+    Save { target: PathBuf, done: oneshot::Sender<Result<(), JournalError>> },
     /// To go, and to leave every file as it is.
     Abandon { done: oneshot::Sender<()> },
     /// To go, with everything in its place.
@@ -57,6 +59,11 @@ impl Writer {
                 Job::Compact { wish, done } => {
                     let answer = self.compact(&wish);
                     done.send(answer).ok();
+                }
+                Job::Save { target, done } => {
+                    let path = self.path.clone();
+                    let saved = save(&self.connection, &target).map_err(|source| JournalError::Sqlite { path, source });
+                    done.send(saved).ok();
                 }
                 Job::Abandon { done } => {
                     self.abandon();
@@ -101,6 +108,7 @@ impl Writer {
                 | Write::Spend(_)
                 | Write::Recorded(_)
                 | Write::Kept(_)
+                | Write::Answered(..)
                 | Write::Parcel(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
@@ -184,7 +192,8 @@ pub(super) fn take_over(connection: &mut Connection) -> rusqlite::Result<i64> {
     Ok(epoch)
 }
 
-fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
+/// Of whoever has taken it over last.
+pub(super) fn current_epoch(connection: &Connection) -> rusqlite::Result<i64> {
     connection
         .prepare_cached("SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'epoch'")?
         .query_row([], |row| row.get(0))

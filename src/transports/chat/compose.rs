@@ -282,7 +282,7 @@ impl<Id: Clone> Composer<Id> {
                 self.put_off = now.saturating_add(after.unwrap_or(doubled));
             }
             // Who asks stops asking.
-            Refusal::Never(_) => {}
+            Refusal::Never(_) | Refusal::Closed(_) => {}
         }
     }
 

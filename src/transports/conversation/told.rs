@@ -15,6 +15,7 @@ use crate::domain::count;
 use crate::domain::ids::TaskId;
 use crate::domain::message::MessageState;
 use crate::domain::money::Usd;
+use crate::domain::question::with_commit;
 use crate::domain::ruling::short;
 use crate::domain::task::Status;
 use std::path::PathBuf;
@@ -63,6 +64,10 @@ pub fn cut(text: &str, longest: usize) -> String {
 /// Commands of the terminal in the words of a chat: `orch task show 7` is `/show 7`.
 pub fn in_chat_words(text: &str) -> String {
     let mut text = text.replace("orch task unblock --all", "/unblock all").replace(" -m \"…\"", " REASON");
+    if let Some(at) = text.find("orch task approve ") {
+        // A chat names the commit without a flag.
+        text.replace_range(at.., &text[at..].replacen(" --commit ", " ", 1));
+    }
     text = text.replace("orch task list", "/tasks");
     for known in COMMANDS {
         for said in [format!("orch task {}", known.name), format!("orch {}", known.name)] {
@@ -200,7 +205,7 @@ pub fn overview(overview: &Overview) -> Saying {
         let about = [bold(format!("#{id} ")), words(format!("{}: ", cut(title, 60)))];
         Passage::Line(about.into_iter().chain(marked(&cut(&question, 160))).collect())
     };
-    let needs = overview.needs_you.iter().map(|view| asks(view.id, &view.title, &view.question));
+    let needs = overview.needs_you.iter().map(|view| asks(view.id, &view.title, &view.kind.in_a_line(&view.question)));
     list(&mut passages, "Needs you", needs.collect());
     Saying { passages, ..Saying::default() }
 }
@@ -272,6 +277,8 @@ pub fn task(view: &TaskView) -> Saying {
         passages.push(Passage::Line(marked(&cut(&in_chat_words(&hold.detail), LONGEST_WORDS))));
     }
     if let Some(question) = &view.question {
+        let label = view.question_kind.map(|kind| Passage::Line(vec![bold(kind.label())]));
+        passages.extend(label);
         passages.extend(cut(&in_chat_words(question), LONGEST_WORDS).lines().map(|line| Passage::Line(marked(line))));
     } else if let Some(summary) = &view.summary {
         passages.push(Passage::plain(cut(summary, LONGEST_WORDS)));
@@ -281,7 +288,8 @@ pub fn task(view: &TaskView) -> Saying {
         let told = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
         passages.push(Passage::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
     }
-    let choices = view.choices.iter().map(|choice| Passage::Line(vec![code(in_chat_words(choice))]));
+    let choices = view.choices.iter().map(|choice| with_commit(choice, view.judged.as_deref()));
+    let choices = choices.map(|choice| Passage::Line(vec![code(in_chat_words(&choice))]));
     passages.extend(choices.take(FEW));
     Saying { passages, buttons: buttons(view), task: Some(view.id), ..Saying::default() }
 }
@@ -326,8 +334,9 @@ pub fn buttons(view: &TaskView) -> Vec<Button> {
     let (task, since) = (view.id, Some(view.updated_at));
     match view.status {
         Status::NeedsReview => {
-            let commit = view.evidence.iter().flatten().find(|evidence| !evidence.commits.is_empty());
-            let mut buttons = commit.map_or_else(Vec::new, |evidence| ruling(task, &evidence.head));
+            let has_work = view.evidence.iter().flatten().any(|evidence| !evidence.commits.is_empty());
+            let judged = view.judged.as_deref().filter(|_| has_work);
+            let mut buttons = judged.map_or_else(Vec::new, |judged| ruling(task, judged));
             if buttons.is_empty() {
                 buttons.push(Button { label: "Retry".to_owned(), press: Press::Retry { task, since } });
                 buttons.push(Button { label: "Cancel".to_owned(), press: Press::Cancel { task, since } });
@@ -402,7 +411,12 @@ pub fn diff(view: &DiffView, status: Status) -> Saying {
     passages.extend((!view.omitted.is_empty()).then(|| {
         Passage::plain(format!("Left out, because too large: {}", cut(&view.omitted.join(", "), LONGEST_WORDS)))
     }));
-    let asks = status == Status::NeedsReview && view.commits > 0;
+    if let (Some(judged), Some(moved)) = (&view.judged, &view.moved) {
+        let moved = format!("The branch has moved since it was judged at {}; {moved}", short(judged));
+        passages.extend(cut(&moved, LONGEST_WORDS).lines().map(Passage::plain));
+    }
+    // What nobody has judged cannot be approved.
+    let asks = status == Status::NeedsReview && view.commits > 0 && view.judged.as_deref() == Some(&view.head);
     let buttons = if asks { ruling(view.task_id, &view.head) } else { Vec::new() };
     Saying { passages, buttons, document, task: Some(view.task_id), is_urgent: false }
 }
@@ -521,10 +535,10 @@ mod tests {
         let asks = serde_json::json!({
             "version": "1.2.3", "pid": 1, "mode": "serve", "counts": {"needs_review": 1}, "idle": true, "problems": [],
             "running": [], "queued": [], "today": {"since": "2026-03-01T00:00:00Z", "cost_usd": null, "runs": 0, "unpriced": 0},
-            "needs_you": [{"id": 7, "title": "Tidy", "choices": [], "question": "ready; `orch task diff 7` shows it\nmore"}],
+            "needs_you": [{"id": 7, "title": "Tidy", "choices": [], "kind": "ready", "question": "1 commit; `orch task diff 7` shows it\nmore"}],
         });
         let told = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
-        assert!(told.ends_with("Needs you\n#7 Tidy: ready; /diff 7 shows it\n"), "{told}");
+        assert!(told.ends_with("Needs you\n#7 Tidy: ready for you: 1 commit; /diff 7 shows it\n"), "{told}");
     }
 
     #[test]
@@ -568,6 +582,8 @@ mod tests {
             deletions: 1,
             patch: Some(patch.to_owned()),
             omitted: vec![],
+            judged: Some("a".repeat(40)),
+            moved: None,
         }
     }
 
@@ -581,6 +597,21 @@ mod tests {
         let saying = diff(&difference(&long), Status::InProgress);
         assert_eq!(saying.document, Some(Document { name: "7.diff".to_owned(), text: long }));
         assert!(saying.plain_text().ends_with("+3 −1 a.rs\n") && saying.buttons.is_empty());
+    }
+
+    #[test]
+    fn a_branch_that_moved_since_it_was_judged_has_no_button_to_approve_it() {
+        let moved = Some("1 commit since: +1 −0 in 1 file".to_owned());
+        let view = DiffView { judged: Some("c".repeat(40)), moved, ..difference("+one\n") };
+        let saying = diff(&view, Status::NeedsReview);
+        assert!(saying.buttons.is_empty(), "{saying:?}");
+        assert!(saying.plain_text().contains("judged at cccccccccc; 1 commit since"), "{}", saying.plain_text());
+    }
+
+    #[test]
+    fn an_approval_is_offered_with_its_commit() {
+        let command = with_commit("orch task approve 7", Some("0123456789abcdef"));
+        assert_eq!(in_chat_words(&command), "/approve 7 0123456789");
     }
 
     proptest! {

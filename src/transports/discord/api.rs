@@ -1,19 +1,18 @@
 //! The door to Discord's REST API: messages, threads, commands, answers to interactions. What a request may not do
-//! (mention anybody, show previews of links) none of them does. Rates are kept by the client below; what is refused is
+//! (mention anybody, show previews of links) none of them does. Rates are kept by the door; what is refused is
 //! told in the words of every chat.
 
 use super::super::chat::Refusal;
+use super::door::{Door, Fault};
 use super::render::{self, LONGEST};
 use crate::config::secret::Secret;
 use crate::domain::channel::{Button as Wanted, Document, Passage, Press, Saying};
 use crate::transports::conversation::buttons::Minted;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Duration;
 use twilight_http::Client;
-use twilight_http::api_error::ApiError;
-use twilight_http::error::ErrorType;
-use twilight_http::response::DeserializeBodyError;
+use twilight_http::request::TryIntoRequest;
 use twilight_model::application::command::Command;
 use twilight_model::channel::message::component::{ActionRow, Button, ButtonStyle};
 use twilight_model::channel::message::{AllowedMentions, Component, Message, MessageFlags};
@@ -24,8 +23,8 @@ use twilight_model::id::marker::{
     ApplicationMarker, ChannelMarker, GuildMarker, InteractionMarker, MessageMarker, RoleMarker, UserMarker,
 };
 
-/// How long a request may take.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Where Discord is.
+const DISCORD: &str = "https://discord.com";
 /// The longest name of a thread.
 const LONGEST_NAME: usize = 100;
 /// The longest label of a button.
@@ -113,7 +112,9 @@ pub struct Whereabouts {
 /// The API. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Api {
-    client: Arc<Client>,
+    /// Makes requests, and sends none.
+    requests: Arc<Client>,
+    door: Arc<Door>,
 }
 
 impl Api {
@@ -121,15 +122,21 @@ impl Api {
     pub fn new(token: &Secret, url: Option<&str>) -> Self {
         // It fails when it was done before.
         rustls::crypto::ring::default_provider().install_default().ok();
-        let builder = Client::builder()
-            .token(token.expose().to_owned())
-            .default_allowed_mentions(AllowedMentions::default())
-            .timeout(PATIENCE);
-        let builder = match url {
-            Some(url) => builder.proxy(host(url).to_owned(), url.starts_with("http://")),
-            None => builder,
+        let requests = Client::builder().ratelimiter(None).default_allowed_mentions(AllowedMentions::default()).build();
+        let base = match url {
+            Some(url) if url.starts_with("http://") => format!("http://{}", host(url)),
+            Some(url) => format!("https://{}", host(url)),
+            None => DISCORD.to_owned(),
         };
-        Self { client: Arc::new(builder.build()) }
+        Self { requests: Arc::new(requests), door: Arc::new(Door::new(token, base)) }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Refusal> {
+        self.door.ask(request).await.map_err(|fault| refusal(&fault))
+    }
+
+    async fn tell(&self, request: impl TryIntoRequest) -> Result<(), Refusal> {
+        self.door.tell(request).await.map(drop).map_err(|fault| refusal(&fault))
     }
 
     /// Who the bot is and where `channel` stands.
@@ -137,20 +144,19 @@ impl Api {
     /// # Errors
     /// The token or the channel is refused, or nobody answers.
     pub async fn whereabouts(&self, channel: Id<ChannelMarker>) -> Result<Whereabouts, Refusal> {
-        let application = read(self.client.current_user_application().await).await?.id;
-        let found = self.client.channel(channel).await.map_err(|error| refusal(&error))?;
-        let found = found.model().await.map_err(|error| garbled(&error))?;
+        let application: Named<ApplicationMarker> = self.ask(self.requests.current_user_application()).await?;
+        let application = application.id;
+        let found: Channel = self.ask(self.requests.channel(channel)).await?;
         Ok(Whereabouts { application, guild: found.guild_id, channel_name: found.name.unwrap_or_default() })
     }
 
     /// Registers commands, in place of all that were there.
     pub async fn register(&self, at: &Whereabouts, commands: &[Command]) -> Result<(), Refusal> {
-        let interaction = self.client.interaction(at.application);
-        let done = match at.guild {
-            Some(guild) => interaction.set_guild_commands(guild, commands).await,
-            None => interaction.set_global_commands(commands).await,
-        };
-        done.map(|_| ()).map_err(|error| refusal(&error))
+        let interaction = self.requests.interaction(at.application);
+        match at.guild {
+            Some(guild) => self.tell(interaction.set_guild_commands(guild, commands)).await,
+            None => self.tell(interaction.set_global_commands(commands)).await,
+        }
     }
 
     /// Says something in as many messages as it takes. Returns the first.
@@ -161,11 +167,11 @@ impl Api {
         let mut first = None;
         for (at, text) in texts.iter().enumerate() {
             let is_last = at + 1 == texts.len();
-            let mut request = self.client.create_message(channel).content(text).flags(flags(saying));
+            let mut request = self.requests.create_message(channel).content(text).flags(flags(saying));
             if is_last {
                 request = request.components(&rows).attachments(&files);
             }
-            let place = Place::of(&read(request.await).await?);
+            let place = Place::of(&self.ask::<Message>(request).await?);
             first.get_or_insert(place);
         }
         first.ok_or_else(|| Refusal::Never("nothing was to be said".to_owned()))
@@ -175,72 +181,75 @@ impl Api {
     pub async fn change(&self, place: Place, saying: &Saying, buttons: &[Armed]) -> Result<(), Refusal> {
         let text = one_message(saying);
         let rows = rows(buttons);
-        let request = self.client.update_message(place.channel, place.message).content(Some(&text));
-        request.components(Some(&rows)).await.map(|_| ()).map_err(|error| refusal(&error))
+        let request = self.requests.update_message(place.channel, place.message).content(Some(&text));
+        self.tell(request.components(Some(&rows))).await
     }
 
     /// Takes the buttons from a message.
     pub async fn strip(&self, place: Place) -> Result<(), Refusal> {
-        let request = self.client.update_message(place.channel, place.message).components(Some(&[]));
-        request.await.map(|_| ()).map_err(|error| refusal(&error))
+        self.tell(self.requests.update_message(place.channel, place.message).components(Some(&[]))).await
     }
 
     /// A word that only whoever pressed a button sees.
     pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
         let text = render::messages(&Saying { passages: vec![Passage::plain(text)], ..Saying::default() });
         let text = text.first().map(String::as_str).unwrap_or_default();
-        let interaction = self.client.interaction(asked.application);
-        let request = interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL);
-        request.await.map(|_| ()).map_err(|error| refusal(&error))
+        let interaction = self.requests.interaction(asked.application);
+        self.tell(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
     }
 
     /// Begins a thread under a message.
     pub async fn begin_thread(&self, under: Place, name: &str) -> Result<Id<ChannelMarker>, Refusal> {
         let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
-        match self.client.create_thread_from_message(under.channel, under.message, &name).await {
-            Ok(thread) => Ok(thread.model().await.map_err(|error| garbled(&error))?.id),
+        let request = self.requests.create_thread_from_message(under.channel, under.message, &name);
+        match self.door.ask::<Named<ChannelMarker>>(request).await {
+            Ok(thread) => Ok(thread.id),
             // It was begun before, and has the message's number.
-            Err(error) if code_of(&error) == Some(THREAD_IS_THERE) => Ok(under.message.cast()),
-            Err(error) => Err(refusal(&error)),
+            Err(fault) if code_of(&fault) == Some(THREAD_IS_THERE) => Ok(under.message.cast()),
+            Err(fault) => Err(refusal(&fault)),
         }
     }
 
     /// Has somebody told of what is said in a thread.
     pub async fn join(&self, thread: Id<ChannelMarker>, user: Id<UserMarker>) -> Result<(), Refusal> {
-        self.client.add_thread_member(thread, user).await.map(|_| ()).map_err(|error| refusal(&error))
+        self.tell(self.requests.add_thread_member(thread, user)).await
     }
 
     /// Whether there is no such channel or thread any more, as far as that can be known.
     pub async fn is_gone(&self, channel: Id<ChannelMarker>) -> bool {
-        let found = self.client.channel(channel).await;
-        found.is_err_and(|error| code_of(&error) == Some(NO_CHANNEL))
+        let found = self.door.tell(self.requests.channel(channel)).await;
+        found.is_err_and(|fault| code_of(&fault) == Some(NO_CHANNEL))
     }
 
     /// The channel in which somebody speaks with the bot alone.
     pub async fn direct(&self, user: Id<UserMarker>) -> Result<Id<ChannelMarker>, Refusal> {
-        Ok(read(self.client.create_private_channel(user).await).await?.id)
+        let channel: Named<ChannelMarker> = self.ask(self.requests.create_private_channel(user)).await?;
+        Ok(channel.id)
     }
 
     /// The threads of a server that are not put away, and the last message of each.
     pub async fn threads(&self, guild: Id<GuildMarker>) -> Result<Vec<(Id<ChannelMarker>, u64)>, Refusal> {
-        let listed = read(self.client.active_threads(guild).await).await?.threads;
-        Ok(listed.into_iter().map(|thread| (thread.id, thread.last_message_id.map_or(u64::MAX, Id::get))).collect())
+        let listed: Threads = self.ask(self.requests.active_threads(guild)).await?;
+        Ok(listed
+            .threads
+            .into_iter()
+            .map(|thread| (thread.id, thread.last_message_id.map_or(u64::MAX, Id::get)))
+            .collect())
     }
 
     /// The roles of somebody in a server; who is not there has none.
     pub async fn roles(&self, guild: Id<GuildMarker>, user: Id<UserMarker>) -> Result<Vec<Id<RoleMarker>>, Refusal> {
-        match self.client.guild_member(guild, user).await {
-            Ok(member) => Ok(member.model().await.map_err(|error| garbled(&error))?.roles),
-            Err(error) if matches!(code_of(&error), Some(NO_MEMBER | NO_USER)) => Ok(Vec::new()),
-            Err(error) => Err(refusal(&error)),
+        match self.door.ask::<Member>(self.requests.guild_member(guild, user)).await {
+            Ok(member) => Ok(member.roles),
+            Err(fault) if matches!(code_of(&fault), Some(NO_MEMBER | NO_USER)) => Ok(Vec::new()),
+            Err(fault) => Err(refusal(&fault)),
         }
     }
 
     /// What was written in a channel after a message, oldest first.
     pub async fn after(&self, channel: Id<ChannelMarker>, message: Id<MessageMarker>) -> Result<Vec<Message>, Refusal> {
-        let found = self.client.channel_messages(channel).after(message).limit(PAGE).await;
-        let found = found.map_err(|error| refusal(&error))?;
-        let mut messages = found.models().await.map_err(|error| garbled(&error))?;
+        let request = self.requests.channel_messages(channel).after(message).limit(PAGE);
+        let mut messages: Vec<Message> = self.ask(request).await?;
         messages.sort_by_key(|message| message.id);
         Ok(messages)
     }
@@ -252,9 +261,8 @@ impl Api {
             Acknowledged::Pressed => InteractionResponseType::DeferredUpdateMessage,
         };
         let response = InteractionResponse { kind, data: None };
-        let interaction = self.client.interaction(asked.application);
-        let done = interaction.create_response(asked.interaction, &asked.token, &response).await;
-        done.map(|_| ()).map_err(|error| refusal(&error))
+        let interaction = self.requests.interaction(asked.application);
+        self.tell(interaction.create_response(asked.interaction, &asked.token, &response)).await
     }
 
     /// Answers an interaction that was acknowledged; the first answer takes the place of "is thinking".
@@ -265,7 +273,7 @@ impl Api {
         buttons: &[Armed],
         is_first: bool,
     ) -> Result<Option<Place>, Refusal> {
-        let interaction = self.client.interaction(asked.application);
+        let interaction = self.requests.interaction(asked.application);
         let texts = render::messages(saying);
         let rows = rows(buttons);
         let files = files(saying.document.as_ref());
@@ -274,12 +282,12 @@ impl Api {
             let is_last = at + 1 == texts.len();
             let shown: &[Component] = if is_last { &rows } else { &[] };
             let along: &[Attachment] = if is_last { &files } else { &[] };
-            let message = if is_first && at == 0 {
+            let message: Message = if is_first && at == 0 {
                 let request = interaction.update_response(&asked.token).content(Some(text));
-                read(request.components(Some(shown)).attachments(along).await).await?
+                self.ask(request.components(Some(shown)).attachments(along)).await?
             } else {
                 let request = interaction.create_followup(&asked.token).content(text).flags(flags(saying));
-                read(request.components(shown).attachments(along).await).await?
+                self.ask(request.components(shown).attachments(along)).await?
             };
             first.get_or_insert(Place::of(&message));
         }
@@ -363,43 +371,25 @@ fn files(document: Option<&Document>) -> Vec<Attachment> {
     document.map(file).into_iter().collect()
 }
 
-async fn read<T: serde::de::DeserializeOwned + Unpin + 'static>(
-    answered: Result<twilight_http::Response<T>, twilight_http::Error>,
-) -> Result<T, Refusal> {
-    let response = answered.map_err(|error| refusal(&error))?;
-    response.model().await.map_err(|error| garbled(&error))
-}
-
-fn garbled(error: &DeserializeBodyError) -> Refusal {
-    tracing::debug!(%error, "an answer of Discord's is not understood");
-    Refusal::later(None, UNREAD)
-}
-
 /// Discord's own code of an error.
-fn code_of(error: &twilight_http::Error) -> Option<u64> {
-    let ErrorType::Response { error: ApiError::General(error), .. } = error.kind() else { return None };
-    Some(error.code)
+fn code_of(fault: &Fault) -> Option<u64> {
+    match fault {
+        Fault::Refused { code, .. } => Some(*code),
+        Fault::Wait(_) | Fault::Token | Fault::Silent(_) | Fault::Unread | Fault::Unmade => None,
+    }
 }
 
-/// What an error comes to. The codes are those of Discord's documentation ("JSON error codes").
-fn refusal(error: &twilight_http::Error) -> Refusal {
-    match error.kind() {
-        ErrorType::Response { error, status, .. } => of_response(error, status.get()),
-        ErrorType::Unauthorized => Refusal::Never(TOKEN.to_owned()),
-        ErrorType::RequestTimedOut => {
-            Refusal::later(None, format!("Discord does not answer within {} s", PATIENCE.as_secs()))
+/// What a fault comes to.
+fn refusal(fault: &Fault) -> Refusal {
+    match fault {
+        Fault::Refused { status, code } => of_response(*status, *code),
+        Fault::Wait(wait) => {
+            Refusal::later(Some(*wait), format!("Discord asks to wait {} s", wait.as_secs_f64().ceil()))
         }
-        ErrorType::RequestError => Refusal::later(None, "Discord cannot be reached: look at the network and its proxy"),
-        ErrorType::RequestCanceled => Refusal::later(None, "the request to Discord was broken off"),
-        // A body that is no JSON comes from something between here and Discord.
-        ErrorType::Parsing { .. } => Refusal::later(None, UNREAD),
-        ErrorType::BuildingRequest | ErrorType::CreatingHeader { .. } | ErrorType::Json | ErrorType::Validation => {
-            Refusal::Never("the request cannot be made".to_owned())
-        }
-        kind => {
-            tracing::debug!(?kind, "an error of the client that has no word of its own");
-            Refusal::later(None, "the request to Discord failed")
-        }
+        Fault::Token => Refusal::Closed(TOKEN.to_owned()),
+        Fault::Silent(why) => Refusal::later(None, *why),
+        Fault::Unread => Refusal::later(None, UNREAD),
+        Fault::Unmade => Refusal::Never("the request cannot be made".to_owned()),
     }
 }
 
@@ -408,29 +398,57 @@ const UNREAD: &str = "an answer of Discord's is not understood; something may st
 /// What a token that is not taken is told as.
 pub const TOKEN: &str = "Discord does not take the token: make a new one and store it with `orch channel add discord`";
 
-fn of_response(error: &ApiError, status: u16) -> Refusal {
-    if let ApiError::Ratelimited(limited) = error {
-        let wait = Duration::try_from_secs_f64(limited.retry_after).unwrap_or(Duration::from_secs(60));
-        let why = format!("Discord asks to wait {} s", wait.as_secs_f64().ceil());
-        return Refusal::later(Some(wait), why);
-    }
-    let code = if let ApiError::General(error) = error { error.code } else { 0 };
+/// What a refusal comes to. The codes are those of Discord's documentation ("JSON error codes").
+fn of_response(status: u16, code: u64) -> Refusal {
     match (status, code) {
         // Unknown message; too many edits of an old one; a thread that is closed.
         (_, 10_008 | 30_046 | 50_083) => Refusal::Gone,
-        (_, NO_CHANNEL) => Refusal::Never("there is no such channel (channels.discord.channel_id)".to_owned()),
-        (_, 50_001) => Refusal::Never("the bot does not see the channel: add it there".to_owned()),
-        (_, 50_013) => Refusal::Never("the bot may not write there: it needs Send Messages".to_owned()),
-        (_, 50_007) => Refusal::Never("the user takes no direct messages of the bot".to_owned()),
-        (401, _) => Refusal::Never(TOKEN.to_owned()),
-        (429 | 500..=599, _) => Refusal::later(None, format!("Discord answers {status}")),
+        (_, NO_CHANNEL) => Refusal::Closed("there is no such channel (channels.discord.channel_id)".to_owned()),
+        (_, 50_001) => Refusal::Closed("the bot does not see the channel: add it there".to_owned()),
+        (_, 50_013) => Refusal::Closed("the bot may not write there: it needs Send Messages".to_owned()),
+        (_, 50_007) => Refusal::Closed("the user takes no direct messages of the bot".to_owned()),
+        (401, _) => Refusal::Closed(TOKEN.to_owned()),
+        (500..=599, _) => Refusal::later(None, format!("Discord answers {status}")),
         (status, code) => Refusal::Never(format!("Discord refuses it (status {status}, code {code})")),
     }
+}
+
+/// What is read of an application, or of a channel: its id.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Named<T> {
+    id: Id<T>,
+}
+
+/// What is read of a channel.
+#[derive(Deserialize)]
+struct Channel {
+    guild_id: Option<Id<GuildMarker>>,
+    name: Option<String>,
+}
+
+/// What is read of a list of threads.
+#[derive(Deserialize)]
+struct Threads {
+    threads: Vec<Thread>,
+}
+
+#[derive(Deserialize)]
+struct Thread {
+    id: Id<ChannelMarker>,
+    last_message_id: Option<Id<MessageMarker>>,
+}
+
+/// What is read of a member of a server.
+#[derive(Deserialize)]
+struct Member {
+    roles: Vec<Id<RoleMarker>>,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn a_place_reads_back() {
@@ -452,14 +470,13 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_away_says_what_is_in_the_way() {
-        let error = |text: &str| serde_json::from_str::<ApiError>(text).expect("an error of Discord's");
-        let limited = error(r#"{"global": false, "message": "", "retry_after": 1.2}"#);
-        let told = of_response(&limited, 429);
+    fn what_goes_away_says_what_is_in_the_way_and_what_concerns_one_message_holds_up_no_other() {
+        let told = refusal(&Fault::Wait(Duration::from_millis(1_200)));
         assert_eq!(told, Refusal::later(Some(Duration::from_millis(1_200)), "Discord asks to wait 2 s"));
-        let general = error(r#"{"code": 0, "message": ""}"#);
-        assert_eq!(of_response(&general, 503), Refusal::later(None, "Discord answers 503"));
-        assert_eq!(of_response(&general, 401), Refusal::Never(TOKEN.to_owned()));
+        assert_eq!(of_response(503, 0), Refusal::later(None, "Discord answers 503"));
+        assert_eq!(of_response(401, 0), Refusal::Closed(TOKEN.to_owned()));
+        assert!(matches!(of_response(403, 50_013), Refusal::Closed(_)));
+        assert!(matches!(of_response(400, 50_035), Refusal::Never(_)), "this message is not taken, others are");
     }
 
     #[test]

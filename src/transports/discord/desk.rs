@@ -219,7 +219,7 @@ impl Clerk {
         self.rhythm.asked();
         let health = &self.desk.0.health;
         match refusal {
-            None | Some(Refusal::Gone) => {
+            None | Some(Refusal::Gone | Refusal::Never(_)) => {
                 self.rhythm.is_well();
                 health.set(Way::Out, None);
             }
@@ -229,7 +229,7 @@ impl Clerk {
                     health.set(Way::Out, Some(why.clone()));
                 }
             }
-            Some(Refusal::Never(why)) => health.set(Way::Out, Some(why.clone())),
+            Some(Refusal::Closed(why)) => health.set(Way::Out, Some(why.clone())),
         }
     }
 
@@ -241,7 +241,7 @@ impl Clerk {
         {
             match self.say(thread, saying).await {
                 Err(Refusal::Gone) => {}
-                Err(Refusal::Never(_)) if shared.api.is_gone(thread).await => {}
+                Err(Refusal::Never(_) | Refusal::Closed(_)) if shared.api.is_gone(thread).await => {}
                 done => return done,
             }
             // Somebody has deleted or locked it.

@@ -26,6 +26,8 @@ use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use twilight_model::channel::Message;
@@ -58,6 +60,28 @@ enum Part {
     Hears,
     /// What was written before is read.
     CatchesUp,
+}
+
+/// What was heard and is to be handled.
+enum Item {
+    /// The connection stands.
+    There {
+        /// It is a new session: what was written meanwhile is not told again.
+        anew: bool,
+        /// What is written can be read.
+        reads: bool,
+    },
+    /// A command or a press.
+    Interaction {
+        /// What it comes to.
+        heard: Heard,
+        /// Discord is told that it was heard.
+        acknowledged: Option<JoinHandle<()>>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something was written.
+    Message(Box<Message>),
 }
 
 /// Who listens.
@@ -108,17 +132,63 @@ impl<'a> Listener<'a> {
         }
     }
 
+    /// The connection is read whatever is being answered; what was heard is handled in its order.
     async fn listen(&self, cancel: &CancellationToken) {
+        let (heard, waiting) = mpsc::unbounded_channel();
+        tokio::join!(self.read(heard, cancel), self.work(waiting));
+    }
+
+    async fn read(&self, heard: UnboundedSender<Item>, cancel: &CancellationToken) {
         let setup = &self.discord.0.setup;
         let mut gateway = Gateway::new(&setup.token, setup.gateway_url.as_deref());
-        self.finish().await;
-        let mut tidies = tokio::time::interval(TIDIES);
-        let mut retries = tokio::time::interval(RETRIES);
         loop {
             let event = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
                 event = gateway.next() => event,
+            };
+            let (item, pause) = match event {
+                Ok(Event::Ready) => (Some(Item::There { anew: true, reads: gateway.reads_messages() }), Duration::ZERO),
+                Ok(Event::Resumed) => {
+                    (Some(Item::There { anew: false, reads: gateway.reads_messages() }), Duration::ZERO)
+                }
+                Ok(Event::Away(why)) => {
+                    self.trouble(Part::Hears, Some(why)).await;
+                    (None, gateway.breath())
+                }
+                Ok(Event::Interaction(event)) => {
+                    let heard = interaction(*event, &setup.listed);
+                    let acknowledged = self.acknowledge(&heard);
+                    (Some(Item::Interaction { heard, acknowledged, at: now() }), Duration::ZERO)
+                }
+                Ok(Event::Message(event)) => (Some(Item::Message(event)), Duration::ZERO),
+                Err(ended) => {
+                    self.trouble(Part::Hears, Some(ended.why)).await;
+                    (None, if ended.with_less { Duration::ZERO } else { gateway.pause() })
+                }
+            };
+            if let Some(item) = item
+                && heard.send(item).is_err()
+            {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause), if !pause.is_zero() => {}
+                () = cancel.cancelled(), if !pause.is_zero() => return,
+                else => {}
+            }
+        }
+    }
+
+    /// Handles what was heard, one after the other, until nothing more is heard and all of it is handled.
+    async fn work(&self, mut waiting: UnboundedReceiver<Item>) {
+        self.finish().await;
+        let mut tidies = tokio::time::interval(TIDIES);
+        let mut retries = tokio::time::interval(RETRIES);
+        loop {
+            let item = tokio::select! {
+                biased;
+                item = waiting.recv() => item,
                 _ = retries.tick(), if self.is_behind.load(Ordering::Relaxed) => {
                     self.catch_up().await;
                     continue;
@@ -128,40 +198,26 @@ impl<'a> Listener<'a> {
                     continue;
                 }
             };
-            let pause = match event {
-                Ok(Event::Ready) => {
-                    self.is_there(gateway.reads_messages()).await;
-                    self.is_behind.store(true, Ordering::Relaxed);
-                    self.catch_up().await;
-                    Duration::ZERO
+            match item {
+                None => return,
+                Some(Item::There { anew, reads }) => {
+                    self.is_there(reads).await;
+                    if anew {
+                        self.is_behind.store(true, Ordering::Relaxed);
+                        self.catch_up().await;
+                    }
                 }
-                Ok(Event::Resumed) => {
-                    self.is_there(gateway.reads_messages()).await;
-                    Duration::ZERO
+                Some(Item::Interaction { heard, acknowledged, at }) => {
+                    // An answer before it would be refused.
+                    if let Some(acknowledged) = acknowledged {
+                        acknowledged.await.ok();
+                    }
+                    self.act(heard, at).await;
                 }
-                Ok(Event::Away(why)) => {
-                    self.trouble(Part::Hears, Some(why)).await;
-                    gateway.breath()
-                }
-                Ok(Event::Interaction(event)) => {
-                    let heard = interaction(*event, &self.discord.0.setup.listed);
-                    self.act(heard, now()).await;
-                    Duration::ZERO
-                }
-                Ok(Event::Message(event)) => {
+                Some(Item::Message(event)) => {
                     let roles = event.member.as_ref().map(|member| member.roles.clone()).unwrap_or_default();
                     self.wrote(*event, &roles).await;
-                    Duration::ZERO
                 }
-                Err(ended) => {
-                    self.trouble(Part::Hears, Some(ended.why)).await;
-                    if ended.with_less { Duration::ZERO } else { gateway.pause() }
-                }
-            };
-            tokio::select! {
-                () = tokio::time::sleep(pause), if !pause.is_zero() => {}
-                () = cancel.cancelled(), if !pause.is_zero() => return,
-                else => {}
             }
         }
     }
@@ -189,7 +245,7 @@ impl<'a> Listener<'a> {
                 Ok(()) => return self.trouble(Part::Introduced, None).await,
                 Err(Refusal::Later { after, why }) => (why, after.unwrap_or(AGAIN / 10)),
                 Err(Refusal::Gone) => ("the commands cannot be registered".to_owned(), long),
-                Err(Refusal::Never(why)) => (why, long),
+                Err(Refusal::Never(why) | Refusal::Closed(why)) => (why, long),
             };
             self.trouble(Part::Introduced, Some(why)).await;
             tokio::time::sleep(pause).await;
@@ -286,8 +342,6 @@ impl<'a> Listener<'a> {
                 self.say(channel, speaker.user, answer).await;
             }
             Did::Commanded { asked, order, file } => {
-                // Three seconds are given for a first word.
-                self.acknowledge(&asked, Acknowledged::Thinking).await;
                 let thread = threads.task_of(channel, None).await;
                 let answer = match self.document(file).await {
                     Ok(document) => {
@@ -299,7 +353,6 @@ impl<'a> Listener<'a> {
                 self.reply(&asked, (channel, speaker.user), answer, true).await;
             }
             Did::Pressed { asked, token, under } => {
-                self.acknowledge(&asked, Acknowledged::Pressed).await;
                 let said = Said::Pressed { token, message: under.to_string() };
                 let answer = self.talk.answer_again(&speaker, said, now(), begun).await;
                 if let (true, Some(toast)) = (answer.sayings.is_empty(), &answer.toast) {
@@ -320,11 +373,21 @@ impl<'a> Listener<'a> {
         attached::read(&name, Some(size), files.fetch(&url)).await.map(Some)
     }
 
-    async fn acknowledge(&self, asked: &Asked, how: Acknowledged) {
-        // One that is repeated was acknowledged before; one that is late is answered in the channel.
-        if let Err(refusal) = self.discord.0.api.acknowledge(asked, how).await {
-            tracing::debug!(%refusal, "an interaction cannot be acknowledged");
-        }
+    /// Tells Discord that an interaction was heard, in a task of its own: three seconds are given for that, whatever else is
+    /// being answered.
+    fn acknowledge(&self, heard: &Heard) -> Option<JoinHandle<()>> {
+        let (asked, how) = match heard {
+            Heard::Done(_, _, Did::Commanded { asked, .. }) => (asked.clone(), Acknowledged::Thinking),
+            Heard::Done(_, _, Did::Pressed { asked, .. }) => (asked.clone(), Acknowledged::Pressed),
+            Heard::Done(_, _, Did::Wrote { .. }) | Heard::Stranger(_) | Heard::Nothing => return None,
+        };
+        let api = self.discord.0.api.clone();
+        Some(self.tracker.spawn(async move {
+            // One that is late is answered in the channel.
+            if let Err(refusal) = api.acknowledge(&asked, how).await {
+                tracing::debug!(%refusal, "an interaction cannot be acknowledged");
+            }
+        }))
     }
 
     /// Answers whoever waits for it; where that is not to be had any more, in the channel.

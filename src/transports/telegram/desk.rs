@@ -131,6 +131,7 @@ pub(super) fn refusal(meaning: Meaning) -> Refusal {
         Meaning::Gone => Refusal::Gone,
         Meaning::NoMarkup => Refusal::Never("the text is not taken".to_owned()),
         Meaning::Never(why) => Refusal::Never(why),
+        Meaning::Closed(why) => Refusal::Closed(why),
     }
 }
 
@@ -234,8 +235,13 @@ impl Clerk {
                 self.rhythm.failed(None);
                 self.shared().health.set(Way::Out, Some(error.to_string()));
             }
-            Meaning::Never(why) => self.shared().health.set(Way::Out, Some(why.clone())),
-            Meaning::Done | Meaning::Again(_) | Meaning::Gone | Meaning::NoTopic | Meaning::NoMarkup => {}
+            Meaning::Closed(why) => self.shared().health.set(Way::Out, Some(why.clone())),
+            Meaning::Never(_)
+            | Meaning::Done
+            | Meaning::Again(_)
+            | Meaning::Gone
+            | Meaning::NoTopic
+            | Meaning::NoMarkup => {}
         }
     }
 

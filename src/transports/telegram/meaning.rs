@@ -18,8 +18,10 @@ pub enum Meaning {
     NoTopic,
     /// The markup is not understood: the words alone.
     NoMarkup,
-    /// Not in this chat, until a person has changed something: what is wrong, and what to do.
+    /// This is not taken; other messages are.
     Never(String),
+    /// Nothing in this chat, until a person has changed something: what is wrong, and what to do.
+    Closed(String),
 }
 
 /// What it means.
@@ -27,15 +29,15 @@ pub fn of(error: &BotError) -> Meaning {
     match error {
         BotError::Flood(pause) => Meaning::Again(*pause),
         BotError::Server(_) | BotError::Network(_) | BotError::Garbled => Meaning::Later(error.to_string()),
-        BotError::Unauthorized => Meaning::Never(
+        BotError::Unauthorized => Meaning::Closed(
             "Telegram refuses the bot's token: it is wrong or was revoked; @BotFather shows it".to_owned(),
         ),
         BotError::Moved(chat) => {
-            Meaning::Never(format!("the group became a supergroup: orch config set channels.telegram.chat_id {chat}"))
+            Meaning::Closed(format!("the group became a supergroup: orch config set channels.telegram.chat_id {chat}"))
         }
-        BotError::Conflict(why) => Meaning::Never(why.clone()),
+        BotError::Conflict(why) => Meaning::Closed(why.clone()),
         BotError::Forbidden(why) => {
-            Meaning::Never(format!("the bot may not write there ({why}): add it to the chat again"))
+            Meaning::Closed(format!("the bot may not write there ({why}): add it to the chat again"))
         }
         BotError::Refused(why) => refused(why),
     }
@@ -53,9 +55,9 @@ fn refused(why: &str) -> Meaning {
     } else if says(&["can't parse entities", "message is too long", "message_too_long"]) {
         Meaning::NoMarkup
     } else if says(&["chat not found", "chat_id is empty", "group chat was deactivated", "peer_id_invalid"]) {
-        Meaning::Never(format!("there is no such chat ({why}): look at channels.telegram.chat_id"))
+        Meaning::Closed(format!("there is no such chat ({why}): look at channels.telegram.chat_id"))
     } else if says(&["not enough rights", "have no rights", "chat_write_forbidden", "need administrator rights"]) {
-        Meaning::Never(format!("the bot has too few rights ({why}): make it an administrator who may post"))
+        Meaning::Closed(format!("the bot has too few rights ({why}): make it an administrator who may post"))
     } else {
         Meaning::Never(why.to_owned())
     }
@@ -73,11 +75,12 @@ mod tests {
         assert_eq!(of_text("MESSAGE_ID_INVALID"), Meaning::Gone);
         assert_eq!(of_text("message thread not found"), Meaning::NoTopic);
         assert_eq!(of_text("can't parse entities: Unsupported start tag"), Meaning::NoMarkup);
-        let Meaning::Never(told) = of_text("chat not found") else { panic!() };
+        assert_eq!(of_text("wrong file identifier"), Meaning::Never("Bad Request: wrong file identifier".to_owned()));
+        let Meaning::Closed(told) = of_text("chat not found") else { panic!() };
         assert!(told.contains("chat_id"), "{told}");
-        let Meaning::Never(told) = of_text("not enough rights to send text messages to the chat") else { panic!() };
+        let Meaning::Closed(told) = of_text("not enough rights to send text messages to the chat") else { panic!() };
         assert!(told.contains("administrator"), "{told}");
-        let Meaning::Never(told) = of(&BotError::Forbidden("Forbidden: bot was kicked from the group chat".into()))
+        let Meaning::Closed(told) = of(&BotError::Forbidden("Forbidden: bot was kicked from the group chat".into()))
         else {
             panic!()
         };

@@ -217,7 +217,7 @@ impl Channel for Telegram {
                     Ok(_) => return Ok(None),
                     Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
                     // Who has never written to the bot cannot be written to.
-                    Err(Refusal::Gone | Refusal::Never(_)) => {}
+                    Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
                 }
             }
         }

@@ -151,7 +151,7 @@ impl Poller<'_> {
             }
             Failure::Bot(error) => match meaning::of(error) {
                 Meaning::Again(pause) => (error.to_string(), pause),
-                Meaning::Never(why) => (why, LONG),
+                Meaning::Never(why) | Meaning::Closed(why) => (why, LONG),
                 Meaning::Later(_) | Meaning::Done | Meaning::Gone | Meaning::NoTopic | Meaning::NoMarkup => {
                     (error.to_string(), doubled(PAUSES))
                 }
@@ -222,7 +222,7 @@ impl Poller<'_> {
             Heard::Told(chat, what) => self.telegram.desk_of(chat).answer(told::sentence(what)),
             Heard::Member(status) => self.member(&status),
             Heard::Moved(chat) => {
-                let Meaning::Never(why) = meaning::of(&BotError::Moved(chat)) else { return Ok(()) };
+                let Meaning::Closed(why) = meaning::of(&BotError::Moved(chat)) else { return Ok(()) };
                 self.telegram.0.health.set(super::Way::Out, Some(why));
             }
             Heard::Stranger(_) | Heard::Nothing => {}

@@ -2,6 +2,7 @@
 
 use super::{Lab, inside};
 use crate::kit;
+use crate::kit::process::Program;
 use orch::adapters::git::{Author, LeftoversError, Operation};
 use std::path::PathBuf;
 
@@ -171,4 +172,43 @@ async fn without_an_identity_orch_signs_itself() {
     agent.write("x", "");
     repo.commit_leftovers(&worktree.checkout, &worktree.branch, "m", Author::Configured).await.unwrap();
     assert_eq!(agent.git(["log", "-1", "--format=%an %ae|%cn"]), "orch orch@localhost|orch");
+}
+
+#[tokio::test]
+async fn what_a_commit_held_and_a_later_one_took_out_is_still_looked_at() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    project.write("kept/A.txt", "");
+    let base = project.commit("kept");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let agent = inside(&lab, &worktree);
+    // What stays is moved to another case, which is no collision.
+    agent.git(["mv", "kept/A.txt", "kept/a.txt"]);
+    let first = agent.commit("work", "of the task");
+    let blob = agent.git(["rev-parse", "HEAD:work"]);
+    agent.git(["update-index", "--add", "--cacheinfo", &format!("100644,{blob},WORK")]);
+    agent.git(["-c", "core.protectNTFS=false", "commit", "--quiet", "-m", "odd"]);
+    let mut env = agent.env.clone();
+    env.push(("GIT_INDEX_FILE".into(), lab.path("index").into()));
+    let tree = Program::new("git", &agent.dir)
+        .args(["mktree"])
+        .envs(env.clone())
+        .stdin(format!("100644 blob {blob}\tpre-commit\n"))
+        .run()
+        .ok();
+    let tree = Program::new("git", &agent.dir)
+        .args(["mktree"])
+        .envs(env)
+        .stdin(format!("040000 tree {}\t.GIT\n", tree.stdout.trim()))
+        .run()
+        .ok();
+    let evil = agent.git(["commit-tree", "-p", "HEAD", "-m", "evil", tree.stdout.trim()]);
+    let clean = agent.git(["commit-tree", "-p", &evil, "-m", "clean", &format!("{first}^{{tree}}")]);
+    agent.git(["reset", "--quiet", "--hard", &clean]);
+    let seen = repo.difference(&worktree.checkout, (&base, &clean), 4).await.unwrap();
+    assert!(seen.names.iter().any(|name| name.commit == evil && name.path == ".GIT/pre-commit"), "{:?}", seen.names);
+    let collisions: Vec<(&str, &str)> =
+        seen.collisions.iter().map(|one| (one.path.as_str(), one.with.as_str())).collect();
+    assert_eq!(collisions, [("WORK", "work")]);
 }

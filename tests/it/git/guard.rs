@@ -2,11 +2,11 @@
 
 use super::{Lab, inside, main};
 use crate::kit;
-use orch::adapters::git::{Change, ChangeKind, Guard, MoveProgress, RefMove, Weight};
+use orch::adapters::git::{Change, Danger, Guard, MoveProgress, RefChange, RefMove, trace_file, trace_variables};
 use std::cell::Cell;
 
-fn summary(changes: &[Change]) -> Vec<(ChangeKind, Weight, String)> {
-    changes.iter().map(|change| (change.kind, change.weight, change.names.join(" "))).collect()
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn work_on_the_tasks_own_branch_and_on_other_tasks_is_no_change() {
 }
 
 #[tokio::test]
-async fn writing_into_the_main_checkout_is_a_suspicion_that_names_the_files() {
+async fn writing_into_the_main_checkout_is_told_with_the_files() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
     project.write("edited", "1\n");
@@ -39,16 +39,14 @@ async fn writing_into_the_main_checkout_is_a_suspicion_that_names_the_files() {
     project.write("README.md", "2\n");
     project.write("new/file", "");
     let changes = guard.check(&repo, Vec::new).await.unwrap();
-    assert_eq!(summary(&changes), [(ChangeKind::WorkTree, Weight::Suspicion, "README.md edited new/file".to_owned())]);
+    assert_eq!(changes, [Change::Files { paths: owned(&["README.md", "edited", "new/file"]) }]);
 }
 
 #[tokio::test]
-async fn the_users_own_commit_is_a_suspicion_and_a_move_behind_his_back_a_violation() {
+async fn a_commit_on_the_base_is_told_and_a_move_of_orchs_own_is_not() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
     let repo = lab.open(&project).await;
-    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
-    let agent = inside(&lab, &worktree);
     let name = "refs/heads/main".to_owned();
     let guard = Guard::take(&repo).await.unwrap();
     let (old, new) = (project.head(), {
@@ -56,18 +54,45 @@ async fn the_users_own_commit_is_a_suspicion_and_a_move_behind_his_back_a_violat
         project.commit("by the user")
     });
     let changes = guard.check(&repo, Vec::new).await.unwrap();
-    assert_eq!(summary(&changes), [(ChangeKind::Ref, Weight::Suspicion, name.clone())]);
-    let ledger = [RefMove { name: name.clone(), old, new, progress: MoveProgress::Made }];
+    let (before, after) = (Some(old.clone()), Some(new.clone()));
+    assert_eq!(changes, [Change::Ref(RefChange { name: name.clone(), before, after, is_checked_out: true })]);
+    let ledger = [RefMove { name, old, new, progress: MoveProgress::Made }];
     assert_eq!(guard.check(&repo, || ledger.to_vec()).await.unwrap(), [], "orch's own move");
+}
 
-    let guard = Guard::take(&repo).await.unwrap();
-    let sha = agent.commit("evil", "");
-    agent.git(["update-ref", &name, &sha]);
-    let changes = guard.check(&repo, Vec::new).await.unwrap();
-    assert!(
-        changes.iter().any(|c| c.kind == ChangeKind::Ref && c.weight == Weight::Violation && c.names == [name.clone()]),
-        "{changes:?}"
-    );
+#[tokio::test]
+async fn the_git_commands_of_a_run_are_known_from_those_of_anybody_else() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    project.git(["branch", "old"]);
+    let elsewhere = lab.project("elsewhere");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let mut agent = inside(&lab, &worktree);
+    let trace = trace_file(&worktree.checkout.git_dir, "1-1-0000abcd");
+    agent.env.extend(trace_variables(&trace).map(|(name, value)| (name.into(), value.into())));
+    let made = agent.commit("work", "");
+    let (main, root) = ("refs/heads/main", project.dir().to_string_lossy().into_owned());
+    project.git(["branch", "-D", "old"]);
+    project.git(["commit", "--quiet", "--allow-empty", "-m", "by the user"]);
+    let traced = || repo.traced(&worktree.checkout, "1-1-0000abcd");
+    let moves = |name: &str| traced().iter().filter(|command| command.moves(name)).count();
+    let in_main = || traced().iter().filter(|one| repo.is_in_main(one) && one.changes_checkout()).count();
+    assert!(!traced().is_empty());
+    assert_eq!((moves(main), moves("refs/heads/old"), in_main()), (0, 0, 0), "{:?}", traced());
+    // A repository that has nothing to do with it.
+    agent.git(["-C", &elsewhere.dir().to_string_lossy(), "update-ref", main, "HEAD"]);
+    assert_eq!(moves(main), 0);
+    agent.git(["push", "--quiet", ".", "+HEAD:old"]);
+    assert_eq!(moves("refs/heads/old"), 1);
+    agent.git(["-C", &root, "status"]);
+    assert_eq!(in_main(), 0);
+    agent.git(["-C", &root, "commit", "--quiet", "--allow-empty", "-m", "by the agent"]);
+    assert_eq!(in_main(), 1);
+    agent.git(["update-ref", main, &made]);
+    assert_eq!(moves(main), 1);
+    assert_eq!(repo.traced(&worktree.checkout, "1-2-0000abcd"), [], "another run");
+    assert!(repo.made_in(&worktree.checkout).await.unwrap().contains(&made));
 }
 
 #[tokio::test]
@@ -85,14 +110,20 @@ async fn tags_branches_the_stash_and_a_switch_are_told() {
     agent.git(["stash", "--quiet"]);
     project.git(["switch", "--quiet", "--create", "feature"]);
     let changes = guard.check(&repo, Vec::new).await.unwrap();
-    let mut names: Vec<_> = changes.iter().flat_map(|change| change.names.clone()).collect();
+    let mut names: Vec<String> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Head { to, .. } => to.clone(),
+            Change::Ref(moved) => moved.name.clone(),
+            other => other.describe(),
+        })
+        .collect();
     names.sort();
     assert_eq!(names, ["feature", "refs/heads/feature", "refs/heads/old", "refs/stash", "refs/tags/v1"]);
-    assert!(changes.iter().all(|change| change.weight == Weight::Suspicion), "{changes:?}");
 }
 
 #[tokio::test]
-async fn hooks_and_dangerous_settings_are_violations() {
+async fn hooks_and_settings_are_told_with_whether_they_can_start_a_program() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
     let repo = lab.open(&project).await;
@@ -102,12 +133,13 @@ async fn hooks_and_dangerous_settings_are_violations() {
     project.git(["config", "core.fsmonitor", "x"]);
     project.git(["config", "branch.main.description", "harmless"]);
     let changes = guard.check(&repo, Vec::new).await.unwrap();
+    let settings = |key: &str, danger| Change::Settings { keys: owned(&[key]), danger };
     assert_eq!(
-        summary(&changes),
+        changes,
         [
-            (ChangeKind::Hooks, Weight::Violation, "hooks/pre-commit objects/info/alternates".to_owned()),
-            (ChangeKind::Config, Weight::Violation, "core.fsmonitor".to_owned()),
-            (ChangeKind::Config, Weight::Suspicion, "branch.main.description".to_owned()),
+            Change::Programs { paths: owned(&["hooks/pre-commit", "objects/info/alternates"]) },
+            settings("core.fsmonitor", Danger::Program),
+            settings("branch.main.description", Danger::None),
         ]
     );
 }

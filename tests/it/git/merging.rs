@@ -3,10 +3,10 @@
 use super::{Lab, assert_sound, inside, main};
 use crate::kit;
 use crate::kit::repo::Repo as Project;
-use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Repo, RevertRequest};
+use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Operation, Repo, RevertRequest};
 use orch::adapters::worktree::WorktreeRequest;
 use orch::domain::names::BranchName;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 async fn merge(lab: &Lab, repo: &Repo, branch: &BranchName) -> Result<Merged, MergeError> {
     let scratch = lab.path("scratch/1");
@@ -111,6 +111,52 @@ async fn a_dirty_checkout_of_the_base_is_not_touched() {
     assert_eq!((project.read("feature").as_str(), project.head()), ("mine", candidate.base_sha.clone()));
     std::fs::remove_file(project.dir().join("feature")).unwrap();
     assert!(!advance().await.unwrap().already);
+}
+
+#[tokio::test]
+async fn a_base_that_somebody_rebases_or_bisects_is_not_moved_until_he_is_through() {
+    let lab = Lab::new().await;
+    let (project, repo, branch) = finished(&lab, "feature").await;
+    project.write("mine", "1\n");
+    project.commit("one");
+    project.write("mine", "2\n");
+    project.commit("two");
+    project.git(["worktree", "add", "--quiet", "--detach", "../linked"]);
+    let linked = Project::at(&lab.path("linked"), lab.env());
+    let base = main();
+    let candidate = ready(merge(&lab, &repo, &branch).await.unwrap());
+    let (old, new) = (candidate.base_sha.clone(), candidate.merge_sha.clone());
+    let refused = async |operation: Operation, place: &Path| {
+        for error in
+            [repo.require_movable(&base).await.unwrap_err(), repo.advance_base(&base, &old, &new).await.unwrap_err()]
+        {
+            let AdvanceError::InProgress { path, operation: found, .. } = &error else { panic!("{error}") };
+            assert_eq!((*found, path.as_path()), (operation, place), "{error}");
+            assert!(error.hint().unwrap().contains(operation.abort()));
+        }
+        assert_eq!(project.git(["rev-parse", "main"]), old);
+    };
+    let in_rebase = ["-c", "sequence.editor=sed -i s/^pick/edit/", "rebase", "--quiet", "-i", "HEAD~2"];
+    project.git(in_rebase);
+    refused(Operation::Rebase, project.dir()).await;
+    project.git(["rebase", "--quiet", "--abort"]);
+    project.git(["bisect", "start", "main", "main~2"]);
+    refused(Operation::Bisect, project.dir()).await;
+    project.git(["bisect", "reset"]);
+    project.git(["switch", "--quiet", "--create", "other", "main~1"]);
+    linked.git(["switch", "--quiet", "main"]);
+    linked.git(in_rebase);
+    refused(Operation::Rebase, linked.dir()).await;
+    linked.git(["rebase", "--quiet", "--abort"]);
+    linked.git(["merge", "--quiet", "--no-commit", "--no-ff", branch.as_str()]);
+    refused(Operation::Merge, linked.dir()).await;
+    linked.git(["merge", "--abort"]);
+    // What somebody does with another branch is in nobody's way.
+    project.git(["bisect", "start", "other", "other~1"]);
+    repo.require_movable(&base).await.unwrap();
+    repo.advance_base(&base, &old, &new).await.unwrap();
+    assert_eq!(linked.read("feature"), "of the task\n");
+    assert_sound(&project);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use orch::config::Home;
 use orch::daemon::{OpenError, Setup};
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::outcome::{Ending, RunKind};
+use orch::domain::question::QuestionKind;
 use orch::domain::task::{FileState, NextRun, Phase, Run, Seen, Spec, State, Status, Task};
 use orch::engine::Damage;
 use orch::runner::{Launch, Limits, RunDir, RunReport};
@@ -204,7 +205,7 @@ fn task(id: u64) -> (Task, Option<(Run, RunReport)>) {
     let state = match id % 6 {
         0 => State::InProgress { run: run.clone(), next: NextRun::Fresh, stopping: None },
         1 => State::NEW,
-        2 => State::NeedsReview { question: "Which?".to_owned(), choices: Vec::new() },
+        2 => State::NeedsReview { kind: QuestionKind::Question, question: "Which?".to_owned(), choices: Vec::new() },
         3 => State::Done,
         4 => State::Cancelled { reason: "no".to_owned() },
         _ => State::Routed { next: NextRun::Fresh, counts: true, not_before: None },

@@ -30,6 +30,12 @@ pub struct Yard {
     /// Files of its second one.
     #[serde(default)]
     pub then: BTreeMap<String, String>,
+    /// Another branch that it has.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// The person is on that branch, and the base is `main`.
+    #[serde(default)]
+    pub away: bool,
 }
 
 /// How a run ends.

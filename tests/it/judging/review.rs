@@ -72,6 +72,17 @@ fn a_review_of_another_commit_or_of_nothing_never_approves() {
         let task = settle(&sealed, 5);
         let question = task["question"].as_str().unwrap_or_default();
         assert!(question.contains("could not be reviewed"), "{answer}: {task}");
+        let runs = task["runs"].as_array().into_iter().flatten();
+        assert_eq!(
+            runs.filter(|run| run["kind"] == "review").count(),
+            2,
+            "{answer}: it is asked twice at most: {task}"
+        );
+        for verb in ["diff", "approve", "reject", "send"] {
+            let begins = format!("orch task {verb} 1");
+            let mut choices = task["choices"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            assert!(choices.any(|choice| choice.starts_with(&begins)), "{verb}: {task}");
+        }
         assert_eq!(repo.git(["show", "main:answer"]), "7");
     }
 }

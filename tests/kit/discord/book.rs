@@ -78,6 +78,8 @@ pub(super) struct Book {
     pub requests: Vec<Request>,
     pub commands: Vec<Value>,
     pub faults: Vec<Fault>,
+    /// Every request is refused for so many seconds.
+    pub refuses_all: Option<u64>,
     pub too_fast: usize,
     pub reading: bool,
     pub takes_token: bool,
@@ -116,6 +118,7 @@ impl Book {
             requests: Vec::new(),
             commands: Vec::new(),
             faults: Vec::new(),
+            refuses_all: None,
             too_fast: 0,
             reading: true,
             takes_token: true,

@@ -168,8 +168,14 @@ impl Discord {
         self.shared.book().faults.push(fault);
     }
 
+    /// Every request is refused for so many seconds, as by the limit of the whole bot: without a word on buckets.
+    pub fn refuse_all(&self, seconds: u64) {
+        self.shared.book().refuses_all = Some(seconds);
+    }
+
     /// No wrong answers any more.
     pub fn heal(&self) {
+        self.shared.book().refuses_all = None;
         self.shared.book().faults.clear();
     }
 

@@ -62,7 +62,7 @@ async fn answer(
     let (body, files) = read(&headers, &body);
     let told = {
         let mut book = shared.book();
-        let told = match fault(&mut book, &what) {
+        let told = match refusal_of_all(&book).or_else(|| fault(&mut book, &what)) {
             Some(told) => told,
             None if !is_authorized(&book, &path, &headers) => Told::refused(401, 0),
             None => route(&mut book, &method, &path, uri.query().unwrap_or_default(), &body, files),
@@ -76,6 +76,13 @@ async fn answer(
     }
     let body = if told.status == 204 { Body::empty() } else { Body::from(told.body.to_string()) };
     response.body(body).expect("a response")
+}
+
+/// A limit that is no route's own: it comes without the headers of a bucket.
+fn refusal_of_all(book: &Book) -> Option<Told> {
+    let seconds = book.refuses_all?;
+    let body = json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": false });
+    Some(Told { status: 429, body, headers: vec![("retry-after", seconds.to_string())] })
 }
 
 fn fault(book: &mut Book, what: &str) -> Option<Told> {

@@ -12,6 +12,7 @@ use crate::domain::job::JobId;
 use crate::domain::money::Spend;
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::HoldReason;
+use crate::domain::question::QuestionKind;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 
@@ -106,6 +107,7 @@ fn full() -> DashboardView {
         needs_you: vec![QuestionView {
             id: TaskId(3),
             title: "Choose a database".to_owned(),
+            kind: QuestionKind::Question,
             question: "which database?\nSQLite or another".to_owned(),
             choices: vec!["orch task unblock 3".to_owned()],
         }],

@@ -9,6 +9,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::{Spend, Usd};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Hold, HoldReason};
+use crate::domain::question::QuestionKind;
 use proptest::prelude::*;
 
 fn status(counts: &[(&str, u64)]) -> StatusView {
@@ -87,7 +88,13 @@ fn full() -> Overview {
     Overview {
         status: status(&[("in_progress", 1), ("needs_review", 1), ("routed", 12), ("done", 3)]),
         running: vec![running(7, "Fix the parser", "▸ Bash: cargo test")],
-        needs_you: vec![QuestionView { id: TaskId(3), title: "Choose".to_owned(), question, choices: vec![] }],
+        needs_you: vec![QuestionView {
+            id: TaskId(3),
+            title: "Choose".to_owned(),
+            kind: QuestionKind::Question,
+            question,
+            choices: vec![],
+        }],
         queued: (10..22).map(|id| queued(id, "the provider limits the rate")).collect(),
         today: spend(1_230_000, 5, 2),
         batches: vec![],

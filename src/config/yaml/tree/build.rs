@@ -2,8 +2,8 @@
 
 use super::place::{indicator, line_start};
 use super::{Decoded, Kind, Node, Tree};
-use crate::config::yaml::error::{SECOND_DOCUMENT, TOO_COMPLEX};
-use crate::config::yaml::{MAX_DEPTH, MAX_NODES, YamlError, scalar, too_large};
+use crate::config::yaml::error::{SECOND_DOCUMENT, TOO_COMPLEX, TOO_MANY_ALIASES};
+use crate::config::yaml::{MAX_ALIASES, MAX_DEPTH, MAX_NODES, YamlError, scalar, too_large};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -66,6 +66,7 @@ struct Builder<'a> {
     /// By the parser's number for it.
     anchors: HashMap<usize, Anchored>,
     documents: u32,
+    aliases: usize,
     /// Where the last token ended; indicators of the next node come after it.
     last_end: usize,
 }
@@ -97,6 +98,7 @@ impl<'a> Builder<'a> {
             open: Vec::new(),
             anchors: HashMap::new(),
             documents: 0,
+            aliases: 0,
             last_end: 0,
         }
     }
@@ -183,6 +185,10 @@ impl<'a> Builder<'a> {
     }
 
     fn alias(&mut self, anchor: usize, span: &Span) -> Result<(), YamlError> {
+        self.aliases += 1;
+        if self.aliases > MAX_ALIASES {
+            return Err(self.fault(span, TOO_MANY_ALIASES));
+        }
         let range = span.byte_range().unwrap_or(0..0);
         // An alias inside of what it names has no mark yet.
         let within = Anchored { node: 0, whole: 0, name: UNCOMPARED };

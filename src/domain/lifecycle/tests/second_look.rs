@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::lifecycle::reviewed::MAX_FAILED_REVIEWS;
+use crate::domain::question::QuestionKind;
 use crate::domain::review::{Decision, Review};
 use crate::domain::task::Conversation;
 
@@ -10,7 +11,7 @@ const HEAD: &str = "c1";
 /// Work that is good, and is to be looked at.
 fn looked_at(life: &mut Life, reviewers: Reviewers) -> RunId {
     let run = life.run_ends(finished());
-    let evidence = Evidence { head: HEAD.into(), ..Evidence::default() };
+    let evidence = Evidence { head: HEAD.into(), commits: vec![HEAD.into()], ..Evidence::default() };
     life.event(Event::Judged { run: run.clone(), verdict: Verdict::Accept, evidence, reviewers });
     run
 }
@@ -48,7 +49,8 @@ fn a_person_looks_after_the_agent_where_both_are_asked_for() {
     asked(&mut life, &run);
     life.event(says(&run, Decision::Approve, HEAD));
     let (_, choices) = life.task.question().expect("a question");
-    assert_eq!(choices.first().map(String::as_str), Some("orch task approve 1"));
+    assert_eq!(choices[..3], ["orch task diff 1", "orch task approve 1", "orch task reject 1 -m \"…\""]);
+    assert_eq!(life.task.question_kind(), Some(QuestionKind::Ready));
 }
 
 #[test]
@@ -75,10 +77,28 @@ fn a_review_that_fails_is_begun_again_and_never_approves() {
     for count in 1..=MAX_FAILED_REVIEWS {
         asked(&mut life, &run);
         let failure = Failure::new(FailureClass::Overloaded, "no");
-        life.event(Event::ReviewFailed { run: run.clone(), agent: "codex".into(), failure });
+        life.event(Event::ReviewFailed { run: run.clone(), agent: "codex".into(), failure, is_last: false });
         assert!(!is_integrating(&life));
         assert_eq!(life.task.question().is_some(), count == MAX_FAILED_REVIEWS);
     }
+}
+
+#[test]
+fn where_nobody_is_left_to_review_a_person_is_asked_with_all_choices() {
+    let mut life = Life::routed();
+    let run = looked_at(&mut life, Reviewers::Agent);
+    asked(&mut life, &run);
+    let failure = Failure::new(FailureClass::Malformed, "no decision in it");
+    life.event(Event::ReviewFailed { run, agent: "codex".into(), failure, is_last: true });
+    let (question, choices) = life.task.question().expect("a question");
+    assert!(
+        question.contains("could not be reviewed, 1 time in a row") && question.contains("no decision"),
+        "{question}"
+    );
+    for verb in ["diff", "approve", "reject", "send"] {
+        assert!(choices.iter().any(|choice| choice.starts_with(&format!("orch task {verb} 1"))), "{verb}: {choices:?}");
+    }
+    assert_eq!(life.task.unread_reviews, ["codex"]);
 }
 
 fn refused_with(life: &mut Life, tree: &str) {

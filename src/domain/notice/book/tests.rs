@@ -192,7 +192,7 @@ fn a_channel_that_refuses_is_asked_seldom_and_keeps_what_it_was_to_say() {
     while let Some(next) = book.next(&rules, now) {
         now = now.max(next);
         let errand = book.due(&rules, now).expect("it is due then");
-        book.refused(&errand, Refused::Never("401".to_owned()), now);
+        book.refused(&errand, Refused::Closed("401".to_owned()), now);
         tries += 1;
     }
     assert_eq!(tries, REFUSALS);
@@ -201,6 +201,79 @@ fn a_channel_that_refuses_is_asked_seldom_and_keeps_what_it_was_to_say() {
     assert!(matches!(&parcel.state, Stage::Dead { why, .. } if why == "401"));
     book.revive(now);
     assert_eq!(say_all(&mut book, &rules, now).len(), 1, "set up anew, it is said");
+}
+
+#[test]
+fn a_message_that_is_refused_holds_up_no_other_and_is_given_up_after_a_few_tries() {
+    for channel in [ChannelKind::Webhook, ChannelKind::Telegram] {
+        let (mut book, rules) = (Book::new(channel, Vec::new(), 0), rules(None));
+        book.take(notice(1, NoticeKind::Note, None, "poison", 0), &rules, at(0));
+        let (mut now, mut tries, mut said) = (at(0), 0, 0);
+        for seq in 2..500 {
+            book.take(notice(seq, NoticeKind::Note, None, "fine", 0), &rules, now);
+            while let Some(errand) = book.due(&rules, now) {
+                if errand.rows.contains(&book_row(&book, 1)) {
+                    assert_eq!(errand.rows.len(), 1, "it is tried alone");
+                    book.refused(&errand, Refused::Never("422".to_owned()), now);
+                    tries += 1;
+                } else {
+                    book.said(&errand, None, now);
+                    said += errand.rows.len();
+                }
+            }
+            assert_eq!(said as u64, seq - 1, "{channel:?}: all others are said at once");
+            now = later(now, SignedDuration::from_secs(10));
+        }
+        assert_eq!(tries, OWN_REFUSALS, "{channel:?}");
+        let dead = book.parcels().find(|parcel| matches!(parcel.state, Stage::Dead { .. })).expect("it is counted");
+        assert_eq!((dead.notice.seq, dead.error.as_deref()), (1, Some("422")));
+    }
+}
+
+fn book_row(book: &Book, seq: u64) -> u64 {
+    book.parcels().find(|parcel| parcel.notice.seq == seq).map_or(0, |parcel| parcel.id)
+}
+
+#[test]
+fn a_message_at_which_the_service_breaks_lets_others_pass_in_the_end() {
+    let (mut book, rules) = (Book::new(ChannelKind::Webhook, Vec::new(), 0), rules(None));
+    for seq in 1..=3 {
+        book.take(notice(seq, NoticeKind::Note, None, "x", 0), &rules, at(0));
+    }
+    let (mut now, mut said, mut tries) = (at(0), Vec::new(), 0);
+    while said.len() < 2 {
+        now = now.max(book.next(&rules, now).expect("something is to be said"));
+        let errand = book.due(&rules, now).expect("it is due then");
+        if errand.lead == book_row(&book, 1) {
+            book.refused(&errand, Refused::Later(None, "500".to_owned()), now);
+            tries += 1;
+        } else {
+            book.said(&errand, None, now);
+            said.push(errand.lead);
+        }
+        assert!(tries < 20, "the others never get their turn");
+    }
+}
+
+#[test]
+fn a_row_has_one_random_name_and_keeps_it() {
+    let (mut book, rules) = (book(), rules(None));
+    book.take(notice(1, NoticeKind::Note, None, "x", 0), &rules, at(0));
+    let mut names = 0;
+    let mut new = || {
+        names += 1;
+        format!("name {names}")
+    };
+    book.name(&mut new);
+    book.take(notice(2, NoticeKind::Note, None, "y", 0), &rules, at(0));
+    book.name(&mut new);
+    let stored: Vec<Parcel> = book.changes().into_iter().filter_map(|(_, parcel)| parcel).collect();
+    let text = serde_json::to_string(&stored).expect("it is stored");
+    let mut again = Book::new(ChannelKind::Telegram, serde_json::from_str(&text).expect("and read"), 0);
+    again.name(&mut new);
+    let row = |seq| book_row(&again, seq);
+    assert_eq!((again.key(row(1)), again.key(row(2))), (Some("name 1"), Some("name 2")));
+    assert!(again.changes().is_empty(), "what has a name gets no other");
 }
 
 #[test]

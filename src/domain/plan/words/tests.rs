@@ -177,6 +177,10 @@ fn world_of(reason: HoldReason) -> (World, Room) {
         HoldReason::Config => {
             (World::of([routed(1)]), Room { unread: Some("config.yml:1:9: unclosed bracket".into()), ..Room::of(4) })
         }
+        HoldReason::NotApproved => {
+            let unapproved_projects = [("/repo".into(), "1 check of .orch.yml not approved".into())].into();
+            (World::of([routed(1)]), Room { unapproved_projects, ..Room::of(4) })
+        }
         HoldReason::Spent => (World::of([routed(1)]), Room { purse: empty_purse(), ..Room::of(4) }),
         HoldReason::Breaker => {
             (World::of([routed(1)]), Room { breakers: vec![open(Target::agent("claude"))], ..Room::of(4) })

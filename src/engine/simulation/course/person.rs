@@ -69,7 +69,7 @@ impl Course<'_> {
             ..Spec::default()
         };
         let (reply, answer) = channel();
-        self.command(Command::Add { spec: Box::new(spec), reply }, Awaited::Added(wish, answer));
+        self.command(Command::Add { spec: Box::new(spec), once: None, reply }, Awaited::Added(wish, answer));
     }
 
     pub(super) fn ask(&mut self, task: TaskId, request: Request) {
@@ -100,7 +100,7 @@ impl Course<'_> {
         let Some(task) = self.ids.get(&wish).copied() else { return };
         let (reply, answer) = channel();
         self.command(
-            Command::Send { task, text: "and mind the tests".to_owned(), model: None, reply },
+            Command::Send { task, text: "and mind the tests".to_owned(), model: None, once: None, reply },
             Awaited::Sent(answer),
         );
     }
@@ -112,7 +112,7 @@ impl Course<'_> {
 
     fn order_batch(&mut self, order: BatchOrder) {
         let (reply, answer) = channel();
-        self.command(Command::Batch { order: Box::new(order), reply }, Awaited::Batched(answer));
+        self.command(Command::Batch { order: Box::new(order), once: None, reply }, Awaited::Batched(answer));
     }
 
     pub(super) fn make_batch(&mut self, batch: usize, of: &[usize], concurrency: u32, budget: Option<i64>) {

@@ -44,7 +44,7 @@ impl Listener<'_> {
             }
             // Whatever it is, it is told where it matters: nothing can be said there either.
             Err(Refusal::Gone) => {}
-            Err(Refusal::Never(why)) => trouble = Some(unread(&why)),
+            Err(Refusal::Never(why) | Refusal::Closed(why)) => trouble = Some(unread(&why)),
         }
         self.is_behind.store(is_behind, Ordering::Relaxed);
         self.trouble(Part::CatchesUp, trouble).await;
@@ -57,7 +57,7 @@ impl Listener<'_> {
         let guild = self.discord.guild().await?;
         if let Some(guild) = guild {
             match self.channel(home, (since, Kind::Server(guild)), &mut roles).await {
-                Err(Refusal::Never(why)) => *trouble = Some(unread(&why)),
+                Err(Refusal::Never(why) | Refusal::Closed(why)) => *trouble = Some(unread(&why)),
                 done => done?,
             }
             for (thread, newest) in parts.api.threads(guild).await? {
@@ -67,7 +67,7 @@ impl Listener<'_> {
                 // A thread has the number of the message that it was begun under.
                 let begun = thread.get();
                 match self.channel(thread, (begun, Kind::Server(guild)), &mut roles).await {
-                    Err(Refusal::Never(why)) => *trouble = Some(unread(&why)),
+                    Err(Refusal::Never(why) | Refusal::Closed(why)) => *trouble = Some(unread(&why)),
                     done => done?,
                 }
             }
@@ -77,10 +77,10 @@ impl Listener<'_> {
                 Ok(channel) => channel,
                 Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
                 // They cannot write to the bot.
-                Err(Refusal::Gone | Refusal::Never(_)) => continue,
+                Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => continue,
             };
             match self.channel(channel, (since, Kind::Direct), &mut roles).await {
-                Err(Refusal::Gone | Refusal::Never(_)) => {}
+                Err(Refusal::Gone | Refusal::Never(_) | Refusal::Closed(_)) => {}
                 done => done?,
             }
         }

@@ -1,0 +1,108 @@
+//! What `orch doctor` asks of the machine beside the checkup of the home: who commits, which agent has a login, whether a
+//! port is free, who serves. Each probe is short, so that all of them side by side take less than a second.
+
+use super::VERSION_TIME;
+use crate::adapters::git::{Git, Repo};
+use crate::api::status::StatusView;
+use crate::cli::context::{ABOUT, Context};
+use crate::config::Config;
+use crate::config::home::MAX_SOCKET_PATH;
+use crate::config::http::loopback;
+use crate::config::resolved_agent::AgentConfig;
+use crate::daemon::{Holder, Setup};
+use crate::engine::{Finding, Verdict, login_of};
+use std::path::Path;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+
+/// Whether git knows who commits in this directory; nothing is said outside of a repository.
+pub(super) async fn author(git: Option<&Git>, dir: &Path) -> Option<Finding> {
+    let repo = Repo::discover(git?, dir).await.ok()?;
+    match repo.author().await {
+        Ok(author) => Some(Finding::new("author", Verdict::Ok, author)),
+        Err(error) => {
+            let detail = format!("git does not know who commits in {}: {error}", dir.display());
+            Some(Finding::new("author", Verdict::Bad, detail).remedy(WHO))
+        }
+    }
+}
+
+/// How git is told who commits.
+pub const WHO: &str = "git config --global user.name \"Your Name\"; git config --global user.email you@example.com";
+
+/// Whether any agent can work: installed and, as far as it can be told, with a login. `there` are the installed ones.
+pub(super) fn logins(context: &Context, there: &[(&str, &AgentConfig)]) -> Option<Finding> {
+    let lacking: Vec<(&str, &str)> = there
+        .iter()
+        .map(|(name, agent)| Some((*name, login_of(&context.environment, agent)?.err()?)))
+        .collect::<Option<_>>()?;
+    let (first, remedy) = lacking.first()?;
+    let names: Vec<&str> = lacking.iter().map(|(name, _)| *name).collect();
+    let detail = format!("no agent has a login ({})", names.join(", "));
+    Some(Finding::new("agents", Verdict::Bad, detail).remedy(format!("{first}: {remedy}")))
+}
+
+/// Whether the API can listen where `http.listen` says. Of a daemon that runs, it is what it says itself.
+pub(super) async fn port(config: &Config, serves: Option<&StatusView>) -> Option<Finding> {
+    let wanted = config.http.listen.as_deref()?;
+    let bad = |why: String| {
+        let remedy = "orch config set http.listen 127.0.0.1:PORT, with another port, or stop the program that has it";
+        Some(Finding::new("http", Verdict::Bad, format!("http.listen {wanted}: {why}")).remedy(remedy))
+    };
+    if let Some(status) = serves {
+        return match (&status.http, status.problems.iter().find(|problem| problem.starts_with("http.listen"))) {
+            (_, Some(problem)) => bad(problem.trim_start_matches(&format!("http.listen {wanted}: ")).to_owned()),
+            (Some(url), None) => Some(Finding::new("http", Verdict::Ok, url.clone())),
+            (None, None) => None,
+        };
+    }
+    let address = match loopback(wanted) {
+        Ok(address) => address,
+        Err(why) => return bad(why),
+    };
+    match TcpListener::bind(address).await {
+        Ok(_) => Some(Finding::new("http", Verdict::Ok, format!("{wanted} is free"))),
+        Err(error) => bad(error.to_string()),
+    }
+}
+
+/// Who serves, and whether the socket can be reached.
+pub(super) async fn engine(setup: &Setup) -> (Finding, Option<StatusView>) {
+    let socket = setup.api_socket();
+    if socket.as_os_str().len() > MAX_SOCKET_PATH {
+        let finding =
+            Finding::new("daemon", Verdict::Bad, format!("the path {} is too long for a socket", socket.display()));
+        return (finding.remedy("set ORCH_HOME to a shorter path"), None);
+    }
+    let Some(client) = setup.connect().await else { return (unheard(setup), None) };
+    let status = match timeout(VERSION_TIME, client.get::<StatusView>(ABOUT)).await {
+        Ok(Ok(status)) => status,
+        Ok(Err(error)) => return (mute(setup, &error.to_string()), None),
+        Err(_) => return (mute(setup, "it does not answer"), None),
+    };
+    let detail = format!("orch {} runs as {} (pid {})", status.version, status.mode, status.pid);
+    let finding = if status.version == env!("CARGO_PKG_VERSION") {
+        Finding::new("daemon", Verdict::Ok, detail)
+    } else {
+        Finding::new("daemon", Verdict::Warning, detail).remedy("restart the daemon: it is of another version")
+    };
+    (finding, Some(status))
+}
+
+/// Nothing listens: whoever has the lock tells whether a daemon runs all the same.
+fn unheard(setup: &Setup) -> Finding {
+    match setup.holder().filter(Holder::is_daemon) {
+        None => Finding::new("daemon", Verdict::Ok, "none runs; `orch serve` starts one"),
+        Some(holder) => {
+            mute(setup, &format!("orch ({holder}) runs, but nothing listens at {}", setup.api_socket().display()))
+        }
+    }
+}
+
+fn mute(setup: &Setup, why: &str) -> Finding {
+    let who = setup.holder().map(|holder| format!(" ({holder})")).unwrap_or_default();
+    let detail = if why.starts_with("orch (") { why.to_owned() } else { format!("orch{who}: {why}") };
+    let remedy =
+        "a removed socket is made again within seconds; else `orch serve --replace` takes its place, agents go on";
+    Finding::new("daemon", Verdict::Bad, detail).remedy(remedy)
+}

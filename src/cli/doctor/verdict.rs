@@ -1,0 +1,46 @@
+//! The last line of `orch doctor`: ready, or what is missing first.
+
+use crate::cli::ui::paint::{Paint, Role};
+use crate::cli::ui::text::line;
+use crate::engine::{Finding, Verdict};
+
+/// Whether orch can work like this.
+pub(super) fn is_ready(findings: &[Finding]) -> bool {
+    !findings.iter().any(is_missing)
+}
+
+fn is_missing(finding: &Finding) -> bool {
+    finding.verdict == Verdict::Bad && !finding.fixed
+}
+
+/// One line: `ready`, or the names of what is missing and what to do about the first.
+pub(super) fn last_line(findings: &[Finding], paint: Paint) -> String {
+    let missing: Vec<&Finding> = findings.iter().filter(|finding| is_missing(finding)).collect();
+    let Some(first) = missing.first() else { return format!("{}\n", paint.text(Role::Good, "ready")) };
+    let names: Vec<_> = missing.iter().map(|finding| line(&finding.name)).collect();
+    let remedy = first.remedy.as_deref().unwrap_or(&first.detail);
+    format!("{}: {}; first: {}\n", paint.text(Role::Bad, "not ready"), names.join(", "), line(remedy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_says_ready_or_what_is_missing() {
+        let good = Finding::new("git", Verdict::Ok, "2.47");
+        let odd = Finding::new("home", Verdict::Warning, "open to others").remedy("chmod");
+        let bad = Finding::new("tmux", Verdict::Bad, "not installed").remedy("apt install tmux");
+        let worse = Finding::new("agents", Verdict::Bad, "none");
+        assert_eq!(last_line(&[good.clone(), odd.clone()], Paint::OFF), "ready\n");
+        assert!(is_ready(&[good.clone(), odd]));
+        assert_eq!(
+            last_line(&[good, bad.clone(), worse], Paint::OFF),
+            "not ready: tmux, agents; first: apt install tmux\n"
+        );
+        assert!(!is_ready(&[bad.clone()]));
+        let mut mended = bad;
+        mended.fixed = true;
+        assert!(is_ready(&[mended]));
+    }
+}

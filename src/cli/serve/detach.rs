@@ -1,0 +1,111 @@
+//! `orch serve --detach`: the daemon is started in the background, away from the terminal, and waited for until it answers.
+
+use super::findings;
+use crate::adapters::clock;
+use crate::adapters::fs;
+use crate::adapters::process::{Identity, start_detached};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::leave::{Found, find};
+use crate::daemon::Setup;
+use std::ffi::OsString;
+use std::fs::File;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// What a daemon in the background says before it has a log, below the home's state.
+const WORDS: &str = "serve.err";
+/// The largest part of it that is shown, in bytes.
+const SHOWN: usize = 16 << 10;
+/// How long it is waited for: a large journal that is examined takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Time between two looks.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Starts it, and returns when it answers.
+pub(super) async fn run(replaces: bool, setup: &Setup, context: &Context) -> Result<Exit, CliError> {
+    if !replaces && let Found::Answers(_, status) = find(setup).await? {
+        return Err(CliError::Refused {
+            message: format!("orch runs already as {} (pid {})", status.mode, status.pid),
+            hint: Some("`orch status` tells how it is; `orch serve -d --replace` takes its place".to_owned()),
+        });
+    }
+    setup.prepare()?;
+    let words = setup.home.state().join(WORDS);
+    fs::write_private(&words, b"", fs::Durability::Cached)?;
+    let stderr = File::options()
+        .append(true)
+        .open(&words)
+        .map_err(CliError::system(format!("cannot open {}", words.display())))?;
+    let arguments = background(std::env::args_os().skip(1));
+    let mut child = start_detached(&setup.orch, &arguments, &context.cwd, stderr)
+        .map_err(CliError::system("cannot start orch in the background"))?;
+    let deadline = Instant::from_std(clock::instant()) + PATIENCE;
+    let pid = child.id();
+    loop {
+        if let Some(ended) = child.try_wait().map_err(CliError::system("cannot wait for orch"))? {
+            let said = fs::read_text(&words, SHOWN).unwrap_or_default();
+            let said = said.trim().trim_start_matches("orch: ").to_owned();
+            let message = if said.is_empty() { format!("orch did not start ({ended})") } else { said };
+            return Err(CliError::Refused { message, hint: None });
+        }
+        if let Found::Answers(client, status) = find_now(setup).await
+            && status.pid == pid
+        {
+            findings::tell(&client, &setup.home, context).await;
+            return told(setup, context, pid);
+        }
+        if timeout_at(deadline, sleep(LOOK)).await.is_err() {
+            let message = format!("orch (pid {pid}) does not answer yet: its log is {}", setup.home.log().display());
+            context.ui.warning(&message);
+            return Ok(Exit::TimedOut);
+        }
+    }
+}
+
+/// Who answers at this moment.
+async fn find_now(setup: &Setup) -> Found {
+    match setup.connect().await {
+        Some(_) => find(setup).await.unwrap_or(Found::Nobody),
+        None => Found::Nobody,
+    }
+}
+
+fn told(setup: &Setup, context: &Context, pid: u32) -> Result<Exit, CliError> {
+    let (home, log) = (setup.home.root().display().to_string(), setup.home.log());
+    if context.ui.is_json() {
+        context.ui.json(&serde_json::json!({ "pid": pid, "home": home, "log": log }))?;
+    } else {
+        context.ui.note(&format!("orch serves {home} (pid {pid}); log: {}; orch shutdown stops it", log.display()));
+    }
+    Ok(Exit::Done)
+}
+
+/// The same arguments for the process in the background.
+fn background(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let is_detach = |argument: &OsString| argument == "-d" || argument == "--detach";
+    let mut kept: Vec<OsString> = arguments.filter(|argument| !is_detach(argument)).collect();
+    kept.push("--background".into());
+    kept
+}
+
+/// Leaves the terminal's session, so that its end does not reach this process. A process that leads its group already has
+/// nobody's terminal to leave.
+pub(super) fn leave_terminal() {
+    if let Err(error) = rustix::process::setsid() {
+        tracing::debug!(%error, pid = Identity::current().pid, "no new session");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_in_the_background_gets_the_same_arguments() {
+        let given = ["--set", "a=b", "serve", "-d", "--replace"].map(OsString::from);
+        let expected = ["--set", "a=b", "serve", "--replace", "--background"].map(OsString::from);
+        assert_eq!(background(given.into_iter()), expected);
+    }
+}

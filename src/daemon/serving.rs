@@ -1,0 +1,103 @@
+//! Serving the API on a listener. Whoever connects and sends no whole request is dropped after seconds, and costs little
+//! until then: nothing is made for a connection before its first byte, and its buffer has a limit.
+
+use super::bounded::Placed;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::serve::Listener;
+use futures::{Stream, StreamExt, stream};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt;
+
+/// How long the head of a request may take, also of one more on the same connection.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long the body of a request may take; all of them are small.
+const BODY: Duration = Duration::from_secs(10);
+/// The largest head of a request, in bytes.
+const BUFFER: usize = 32 << 10;
+
+/// Serves until `closing`; then what is under way is answered, and the connections end. What a handler learns of the peer
+/// is the listener's address of it.
+pub(super) async fn serve<L, S>(mut listener: L, routes: Router, closing: CancellationToken)
+where
+    L: Listener<Io = Placed<S>>,
+    L::Addr: Clone + Send + Sync + 'static,
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let connections = TaskTracker::new();
+    loop {
+        let (connection, peer) = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = closing.cancelled() => break,
+        };
+        connections.spawn(converse(connection, peer, routes.clone(), closing.clone()));
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+}
+
+async fn converse<S, P>(mut connection: Placed<S>, peer: P, routes: Router, closing: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    P: Clone + Send + Sync + 'static,
+{
+    let begun = tokio::select! {
+        begun = connection.first_byte() => begun,
+        () = closing.cancelled() => false,
+    };
+    if !begun {
+        return;
+    }
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(in_time);
+        request.extensions_mut().insert(ConnectInfo(peer.clone()));
+        routes.clone().oneshot(request)
+    });
+    // Boxed: the room is taken only now.
+    let mut served = Box::pin(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(connection), service),
+    );
+    let served = tokio::select! {
+        served = served.as_mut() => served,
+        () = closing.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// The body of a request, which ends in an error when it does not arrive in time.
+fn in_time(body: Incoming) -> Body {
+    if hyper::body::Body::is_end_stream(&body) { Body::empty() } else { Body::from_stream(until(body, BODY)) }
+}
+
+fn until(body: Incoming, patience: Duration) -> impl Stream<Item = io::Result<axum::body::Bytes>> {
+    let deadline = Instant::from_std(crate::adapters::clock::instant()) + patience;
+    stream::unfold(Some(body.into_data_stream()), move |body| async move {
+        let mut body = body?;
+        match tokio::time::timeout_at(deadline, body.next()).await {
+            Ok(Some(piece)) => Some((piece.map_err(io::Error::other), Some(body))),
+            Ok(None) => None,
+            Err(_) => Some((Err(io::ErrorKind::TimedOut.into()), None)),
+        }
+    })
+}

@@ -1,0 +1,177 @@
+//! What an engine has in the file system while it runs: its sockets, its lock, its journal. Other programs remove such
+//! files (a cleaner of the runtime directory, `rm -rf`), so it is looked now and then whether they are still there. A socket
+//! is bound again; without the lock or the journal the engine leaves, so that nothing is begun twice, and comes back with
+//! the journal written anew.
+
+use super::holder::Held;
+use super::unix::Face;
+use super::{OpenError, Setup, WAKE_SOCKET};
+use crate::adapters::fs::{create_dir_private, file_id};
+use crate::config::home::API_SOCKET;
+use crate::engine::Signals;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{UnixDatagram, UnixListener};
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinHandle;
+
+/// How often it is looked.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The sockets of an engine. They go with it, however it ends, while the lock is still held, so that no other engine's are
+/// meant.
+pub(super) struct Sockets {
+    open: Arc<Mutex<Open>>,
+    keeper: JoinHandle<()>,
+}
+
+/// The files that must stay while an engine runs.
+pub(super) struct State {
+    lock: (Arc<Held>, PathBuf),
+    journal: ((u64, u64), PathBuf),
+}
+
+struct Open {
+    api: Bound,
+    wake: Bound,
+    /// Where a listener goes that takes the place of one whose socket was removed.
+    listeners: mpsc::Sender<UnixListener>,
+    waker: JoinHandle<()>,
+    is_over: bool,
+}
+
+/// A socket at its path.
+struct Bound {
+    path: PathBuf,
+    file: Option<(u64, u64)>,
+}
+
+impl Bound {
+    fn at(path: &Path) -> Self {
+        Self { path: path.to_owned(), file: file_id(path) }
+    }
+
+    fn is_there(&self) -> bool {
+        self.file.is_some() && file_id(&self.path) == self.file
+    }
+}
+
+impl State {
+    /// As it stands now; `None` where there is no journal at its path.
+    pub(super) fn of(lock: Arc<Held>, lock_path: PathBuf, journal: PathBuf) -> Option<Self> {
+        Some(Self { lock: (lock, lock_path), journal: (file_id(&journal)?, journal) })
+    }
+
+    /// What was removed, or replaced by a file of somebody else.
+    fn missing(&self) -> Option<String> {
+        let gone = |path: &Path| format!("{} was removed while orch ran", path.display());
+        let (lock, path) = &self.lock;
+        if !lock.is_at(path) {
+            return Some(gone(path));
+        }
+        let (journal, path) = &self.journal;
+        (file_id(path) != Some(*journal)).then(|| gone(path))
+    }
+}
+
+impl Sockets {
+    /// Binds both, and keeps them and the state under watch.
+    pub(super) fn open(setup: &Setup, state: Option<State>, signals: &Signals) -> Result<(Self, Face), OpenError> {
+        let [api, wake] = setup.sockets();
+        let listener = listen(&api)?;
+        let waker = spawn_waker(&wake, &signals.wake)?;
+        let (listeners, replaced) = mpsc::channel(1);
+        let open = Open { api: Bound::at(&api), wake: Bound::at(&wake), listeners, waker, is_over: false };
+        let open = Arc::new(Mutex::new(open));
+        let keeper = tokio::spawn(keep(Arc::clone(&open), state, setup.clone(), signals.clone()));
+        Ok((Self { open, keeper }, Face::new(listener, replaced)))
+    }
+}
+
+impl Drop for Sockets {
+    fn drop(&mut self) {
+        self.keeper.abort();
+        let mut open = locked(&self.open);
+        open.is_over = true;
+        open.waker.abort();
+        for socket in [&open.api, &open.wake] {
+            if socket.is_there() {
+                // Gone already is fine.
+                std::fs::remove_file(&socket.path).ok();
+            }
+        }
+    }
+}
+
+async fn keep(open: Arc<Mutex<Open>>, state: Option<State>, setup: Setup, signals: Signals) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        if let Some(missing) = state.as_ref().and_then(State::missing) {
+            tracing::error!(
+                missing,
+                "orch's own state was removed; the journal is written anew, and orch begins again"
+            );
+            signals.displace(missing);
+            return;
+        }
+        if let Err(error) = locked(&open).ensure(&setup, &signals) {
+            tracing::warn!(%error, "a socket was removed, and cannot be made again");
+        }
+    }
+}
+
+impl Open {
+    fn ensure(&mut self, setup: &Setup, signals: &Signals) -> Result<(), OpenError> {
+        if self.is_over || (self.api.is_there() && self.wake.is_there()) {
+            return Ok(());
+        }
+        for name in [API_SOCKET, WAKE_SOCKET] {
+            if let Some(parent) = setup.socket(name).parent() {
+                create_dir_private(parent)?;
+            }
+        }
+        if !self.api.is_there()
+            && let Ok(place) = self.listeners.clone().try_reserve_owned()
+        {
+            place.send(listen(&self.api.path)?);
+            self.api = Bound::at(&self.api.path);
+            tracing::warn!(socket = %self.api.path.display(), "the socket was removed, and is made again");
+        }
+        if !self.wake.is_there() {
+            let waker = spawn_waker(&self.wake.path, &signals.wake)?;
+            std::mem::replace(&mut self.waker, waker).abort();
+            self.wake = Bound::at(&self.wake.path);
+        }
+        Ok(())
+    }
+}
+
+fn locked(open: &Mutex<Open>) -> MutexGuard<'_, Open> {
+    open.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A socket file that an engine left behind is in the way; the lock says that it is nobody's.
+fn listen(path: &Path) -> Result<UnixListener, OpenError> {
+    let failed = |source| OpenError::Socket { path: path.to_owned(), source };
+    std::fs::remove_file(path).ok();
+    let listener = UnixListener::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    Ok(listener)
+}
+
+fn spawn_waker(path: &Path, wake: &Arc<Notify>) -> Result<JoinHandle<()>, OpenError> {
+    let failed = |source| OpenError::Socket { path: path.to_owned(), source };
+    std::fs::remove_file(path).ok();
+    let socket = UnixDatagram::bind(path).map_err(failed)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+    let wake = Arc::clone(wake);
+    Ok(tokio::spawn(async move {
+        let mut nothing = [0; 16];
+        // A datagram says "look"; what it holds does not matter.
+        while socket.recv(&mut nothing).await.is_ok() {
+            wake.notify_one();
+        }
+    }))
+}

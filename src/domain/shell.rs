@@ -1,0 +1,300 @@
+//! Which files a shell line writes, as far as its words tell: redirections, and programs that write the files they name.
+//! PURE. What a script or an unknown variable hides is not found: this proves that something was written, never that nothing was.
+
+use std::collections::BTreeMap;
+
+/// Programs that write every file that they name.
+const WRITE_ALL: &[&str] = &["rmdir", "touch", "mkdir", "truncate", "chmod", "tee", "unlink", "shred", "patch"];
+/// Programs that write the last file that they name, or, where that is a directory, what they name before into it.
+const WRITE_LAST: &[&str] = &["cp", "install", "ln", "mv", "rsync"];
+/// Programs that remove what they name, with all that is below. Of those that are told a target, all but that.
+const REMOVE: &[&str] = &["rm", "mv"];
+/// Programs that write the files that they name when they are told to work in place.
+const WRITE_IN_PLACE: &[&str] = &["sed", "perl", "gsed"];
+/// Words before a program.
+const BEFORE_PROGRAM: &[&str] =
+    &["sudo", "env", "exec", "time", "nice", "nohup", "command", "!", "if", "then", "do", "else", "while", "{"];
+/// Programs that run the line they are given.
+const SHELLS: &[&str] = &["sh", "bash", "zsh", "dash"];
+/// So deep shells within shells are followed.
+const DEPTH: usize = 4;
+
+/// Where a line runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// Its directory.
+    pub dir: &'a str,
+    /// The main checkout of the repository: what agents ask git for when they look for it.
+    pub main: &'a str,
+}
+
+/// What is known while a line is followed.
+#[derive(Debug, Clone)]
+struct State<'a> {
+    /// The directory; empty: unknown.
+    dir: String,
+    main: &'a str,
+    variables: BTreeMap<String, String>,
+}
+
+/// A piece of a line.
+#[derive(Debug, PartialEq, Eq)]
+enum Token {
+    /// With its quotes removed.
+    Word(String),
+    /// The next word is a file that is written.
+    Into,
+    /// The next word is a file that is read.
+    From,
+    /// The end of a command.
+    End,
+}
+
+/// The absolute paths that `line` writes. One that ends with `/` stands for what is below it as well.
+pub fn written(line: &str, place: Place<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    let state = State { dir: place.dir.to_owned(), main: place.main, variables: BTreeMap::new() };
+    follow(line, state, DEPTH, &mut found);
+    found
+}
+
+fn follow(line: &str, mut state: State<'_>, depth: usize, found: &mut Vec<String>) {
+    let mut words = Vec::new();
+    let mut tokens = tokens(line).into_iter();
+    loop {
+        match tokens.next() {
+            Some(Token::Word(word)) => words.push(word),
+            Some(Token::Into) => {
+                if let Some(Token::Word(file)) = tokens.next() {
+                    found.extend(state.resolved(&file));
+                }
+            }
+            Some(Token::From) => drop(tokens.next()),
+            ended @ (Some(Token::End) | None) => {
+                command(&std::mem::take(&mut words), &mut state, depth, found);
+                if ended.is_none() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// One simple command.
+fn command(words: &[String], state: &mut State<'_>, depth: usize, found: &mut Vec<String>) {
+    let assigned = |word: &String| word.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let is_before = |word: &String| BEFORE_PROGRAM.contains(&word.as_str()) || word.contains('=');
+    let start = words.iter().position(|word| !is_before(word)).unwrap_or(words.len());
+    state.variables.extend(words[..start].iter().filter_map(assigned));
+    if start == words.len() {
+        return;
+    }
+    let (program, args) = (words[start].rsplit('/').next().unwrap_or_default(), &words[start + 1..]);
+    let files = || args.iter().filter(|arg| !arg.starts_with('-'));
+    let mut add = |file: &str| found.extend(state.resolved(file));
+    if program == "cd" {
+        // Where it leads may not be known: nothing relative is, from here on.
+        state.dir = files().next().and_then(|to| state.resolved(to)).unwrap_or_default();
+    } else if SHELLS.contains(&program) {
+        let at = args.iter().position(|arg| arg.starts_with('-') && arg.ends_with('c'));
+        if let (Some(script), Some(depth)) = (at.and_then(|at| args.get(at + 1)), depth.checked_sub(1)) {
+            follow(script, state.clone(), depth, found);
+        }
+    } else if program == "dd" {
+        args.iter().filter_map(|arg| arg.strip_prefix("of=")).for_each(add);
+    } else {
+        let in_place = WRITE_IN_PLACE.contains(&program) && args.iter().any(|arg| arg.starts_with("-i"));
+        if WRITE_ALL.contains(&program) || in_place {
+            files().for_each(|file| add(file.trim_end_matches('/')));
+        }
+        let has_target = WRITE_LAST.contains(&program) && files().count() > 1;
+        let target = files().last().filter(|_| has_target);
+        let named = files().take(files().count() - usize::from(has_target));
+        if REMOVE.contains(&program) {
+            named.clone().for_each(|file| add(&format!("{file}/")));
+        }
+        if let Some(target) = target {
+            add(target.trim_end_matches('/'));
+            let name = |file: &String| file.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
+            named.filter_map(name).for_each(|name| add(&format!("{target}/{name}/")));
+        }
+    }
+}
+
+impl State<'_> {
+    /// An absolute path without `.` and `..`; `None`: it cannot be told from the words.
+    fn resolved(&self, file: &str) -> Option<String> {
+        let file = self.expanded(file, DEPTH)?;
+        if file.is_empty() || file.contains(['$', '`', '*', '?', '~']) || self.dir.is_empty() && !file.starts_with('/')
+        {
+            return None;
+        }
+        let whole = if file.starts_with('/') { file.clone() } else { format!("{}/{file}", self.dir) };
+        let mut parts: Vec<&str> = Vec::new();
+        for part in whole.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                name => parts.push(name),
+            }
+        }
+        let end = if file.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+        Some(format!("/{}{end}", parts.join("/")))
+    }
+
+    /// A word with what it begins with put in, where that is a variable of the line or a question to git.
+    fn expanded(&self, word: &str, depth: usize) -> Option<String> {
+        let Some(rest) = word.strip_prefix('$') else { return Some(word.to_owned()) };
+        let depth = depth.checked_sub(1)?;
+        if rest.starts_with('(') {
+            let end = closing(rest)?;
+            return Some(format!("{}{}", self.answered(&rest[..end])?, &rest[end + 1..]));
+        }
+        let (name, after) = match rest.strip_prefix('{') {
+            Some(braced) => braced.split_once('}')?,
+            None => rest.split_at(rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len())),
+        };
+        Some(format!("{}{after}", self.expanded(self.variables.get(name)?, depth)?))
+    }
+
+    /// What git answers to a command that asks where the main checkout is.
+    fn answered(&self, command: &str) -> Option<String> {
+        let main = self.main;
+        if command.contains("--git-common-dir") {
+            Some(if command.contains("dirname") { main.to_owned() } else { format!("{main}/.git") })
+        } else {
+            command.contains("worktree list").then(|| main.to_owned())
+        }
+    }
+}
+
+/// Where the parenthesis ends with which a text begins.
+fn closing(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.checked_sub(1)?,
+            _other => {}
+        }
+        if depth == 0 {
+            return Some(at);
+        }
+    }
+    None
+}
+
+fn tokens(line: &str) -> Vec<Token> {
+    let (mut tokens, mut word) = (Vec::new(), None::<String>);
+    let mut chars = line.char_indices().peekable();
+    let end = |word: &mut Option<String>, tokens: &mut Vec<Token>| tokens.extend(word.take().map(Token::Word));
+    let (mut in_quotes, mut inside) = (false, 0);
+    while let Some((at, c)) = chars.next() {
+        // What is put in stays as it stands.
+        if at < inside {
+            word.get_or_insert_default().push(c);
+            continue;
+        }
+        let next = line[at + c.len_utf8()..].chars().next();
+        match c {
+            '$' if next == Some('(') && closing(&line[at + 1..]).is_some() => {
+                inside = at + 1 + closing(&line[at + 1..]).map_or(0, |length| length + 1);
+                word.get_or_insert_default().push(c);
+            }
+            '"' => {
+                in_quotes = !in_quotes;
+                word.get_or_insert_default();
+            }
+            '\\' => {
+                let escapes = !in_quotes || next.is_some_and(|next| "\"\\$`".contains(next));
+                let escaped = if escapes { chars.next().map(|(_, c)| c) } else { Some(c) };
+                word.get_or_insert_default().extend(escaped.filter(|c| *c != '\n'));
+            }
+            c if in_quotes => word.get_or_insert_default().push(c),
+            '\'' => {
+                let text = word.get_or_insert_default();
+                text.extend(chars.by_ref().map(|(_, c)| c).take_while(|c| *c != '\''));
+            }
+            '>' => {
+                // The number before it says which output it is.
+                word = word.filter(|word| !word.chars().all(|c| c.is_ascii_digit()));
+                end(&mut word, &mut tokens);
+                while chars.next_if(|(_, c)| ['>', '|'].contains(c)).is_some() {}
+                let is_copy = chars.next_if(|(_, c)| *c == '&').is_some();
+                tokens.push(if is_copy { Token::From } else { Token::Into });
+            }
+            '<' => {
+                end(&mut word, &mut tokens);
+                while chars.next_if(|(_, c)| ['<', '-', '&'].contains(c)).is_some() {}
+                tokens.push(Token::From);
+            }
+            '&' if next == Some('>') => {}
+            ';' | '&' | '|' | '(' | ')' | '\n' => {
+                end(&mut word, &mut tokens);
+                tokens.push(Token::End);
+            }
+            c if c.is_whitespace() => end(&mut word, &mut tokens),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    end(&mut word, &mut tokens);
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PLACE: Place<'_> = Place { dir: "/w", main: "/m" };
+
+    #[test]
+    fn what_a_line_writes_is_found() {
+        for (line, files) in [
+            ("echo x > /m/a", &["/m/a"][..]),
+            ("echo x >>\"/m/a b\" 2>&1; cat /m/c", &["/m/a b"]),
+            ("cd /m && echo x > a", &["/m/a"]),
+            ("cd ../m; sed -i 's/a/b/' ./f", &["/m/s/a/b", "/m/f"]),
+            ("make 2>err | tee -a /m/log", &["/w/err", "/m/log"]),
+            ("make &> /m/all", &["/m/all"]),
+            ("FOO=1 sudo rm -rf /m/dir", &["/m/dir/"]),
+            ("cp a x/b /m", &["/m", "/m/a/", "/m/b/"]),
+            ("mv /m/a b", &["/m/a/", "/w/b", "/w/b/a/"]),
+            ("mkdir -p /m", &["/m"]),
+            ("dd if=/dev/zero of=/m/a", &["/m/a"]),
+            ("bash -lc 'cd /m && touch a'", &["/m/a"]),
+            ("M=/m/x; echo 1 > \"$M/a\"; echo 2 > ${M}b", &["/m/x/a", "/m/xb"]),
+            (
+                "main=\"$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")\"; echo x > \"$main/a\"",
+                &["/m/a"],
+            ),
+            ("cd $(git rev-parse --git-common-dir)/.. && rm a", &["/m/a/"]),
+        ] {
+            assert_eq!(written(line, PLACE), files, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_line_reads_or_hides_is_not() {
+        for line in [
+            "cat /m/a",
+            "grep x < /m/a",
+            "sed 's/a/b/' /m/a",
+            "echo '> /m/a'",
+            "echo x > $HOME/a",
+            "diff /m/a /m/b",
+            "cp /m/a",
+            "cd $X && rm a",
+            "echo \"a > b\"",
+        ] {
+            assert_eq!(written(line, PLACE), [""; 0], "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_breaks_the_search(line in "[-a-z./ &|;<>()\"'`$={}\\\\\n]{0,60}") {
+            prop_assert!(written(&line, PLACE).iter().all(|path| path.starts_with('/') && !path.contains("/../")));
+        }
+    }
+}

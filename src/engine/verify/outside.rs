@@ -1,0 +1,234 @@
+//! What changed in the repository outside of the worktree while a run lasted, and what of it the run did. Nothing is held
+//! against a run that its own traces do not prove; what nobody can attribute is the person's, and is noted.
+
+use crate::adapters::fs;
+use crate::adapters::git::{Change, Checkout, Danger, GitCommand, Guard, RefChange, Repo};
+use crate::agents::{EventReader, Stdin};
+use crate::domain::evidence::Evidence;
+use crate::domain::ids::RunId;
+use crate::domain::outcome::AgentEvent;
+use crate::domain::shell::{Place, written};
+use crate::domain::task::Workplace;
+use crate::engine::doors::Doors;
+use crate::engine::launch::guard_file;
+use crate::runner::RunDir;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest record of a repository, in bytes.
+const GUARD: usize = 64 << 20;
+/// The most that is read of what an agent's CLI printed, in bytes.
+const EVENTS: usize = 64 << 20;
+/// The tools by which agents run a shell line.
+const SHELLS: &[&str] = &["bash", "shell"];
+
+/// Where a run works, and under which rules.
+pub struct Scene<'a> {
+    /// The repository.
+    pub repo: &'a Repo,
+    /// The run's own checkout.
+    pub checkout: &'a Checkout,
+    /// What it began from.
+    pub place: &'a Workplace,
+    /// The run.
+    pub run: &'a RunId,
+    /// `workflow.sandbox`: the main checkout is closed to agents.
+    pub sandbox: bool,
+}
+
+/// Compares the repository with the record of it before the run.
+pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evidence) {
+    let dir = doors.run_dir(scene.run);
+    let guard = fs::read_limited(&guard_file(&dir), GUARD).ok();
+    let guard = guard.and_then(|bytes| serde_json::from_slice::<Guard>(&bytes).ok());
+    let Some(guard) = guard else {
+        evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
+        return;
+    };
+    let changes = match guard.check(scene.repo, || doors.ledger.moves()).await {
+        Ok(changes) if changes.is_empty() => return,
+        Ok(changes) => changes,
+        Err(error) => {
+            evidence.notes.push(format!("the repository could not be compared: {error}"));
+            return;
+        }
+    };
+    let (repo, checkout, run) = (scene.repo.clone(), scene.checkout.clone(), scene.run.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        let commands = repo.traced(&checkout, run.as_str());
+        let files = written_by_tools(&dir, &checkout.work_tree, repo.root());
+        Trail { repo, commands, files }
+    });
+    let Ok(trail) = read.await else {
+        evidence.notes.push("what the run did could not be read".to_owned());
+        return;
+    };
+    for change in &changes {
+        let proof = match trail.proof(change) {
+            None => own_commits_came(scene, change, evidence).await,
+            proof => proof,
+        };
+        let detail = change.describe();
+        let Some(proof) = proof else {
+            evidence.notes.push(format!("{detail} (nothing shows that this run did it)"));
+            continue;
+        };
+        if is_own_work(scene, change, evidence).await {
+            continue;
+        }
+        let told = format!("{detail}, by this run: {proof}");
+        let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
+        if is_forbidden(change, scene.sandbox || is_base) {
+            evidence.violations.push(told);
+        } else {
+            evidence.notes.push(told);
+        }
+    }
+}
+
+fn base_ref(place: &Workplace) -> String {
+    format!("refs/heads/{}", place.base_branch)
+}
+
+/// What no run may do, once it is proven that it did. `is_closed`: the main checkout and its branches are closed to it.
+fn is_forbidden(change: &Change, is_closed: bool) -> bool {
+    match change {
+        Change::Programs { .. } | Change::Settings { danger: Danger::Program, .. } => true,
+        Change::Settings { danger: Danger::None, .. } => false,
+        Change::Files { .. } | Change::Head { .. } => is_closed,
+        // A branch, a tag or a stash entry that is new takes nothing away from anybody.
+        Change::Ref(moved) => is_closed && moved.before.is_some() && moved.name != "refs/stash",
+    }
+}
+
+/// Whether a ref stood at work of this very task, which its agent may put in order: a branch that an earlier run made.
+async fn is_own_work(scene: &Scene<'_>, change: &Change, evidence: &Evidence) -> bool {
+    let Change::Ref(RefChange { name, before: Some(before), .. }) = change else { return false };
+    if *name == base_ref(scene.place) || evidence.head.is_empty() {
+        return false;
+    }
+    let in_work = scene.repo.is_ancestor(before, &evidence.head).await.unwrap_or(false);
+    in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
+}
+
+/// Commits that were made in the run's worktree are on the base now, and neither orch nor a command in the main checkout
+/// brought them there.
+async fn own_commits_came(scene: &Scene<'_>, change: &Change, evidence: &Evidence) -> Option<String> {
+    let Change::Ref(RefChange { name, before, after: Some(after), .. }) = change else { return None };
+    if *name != base_ref(scene.place) || evidence.commits.is_empty() || scene.repo.main_head_was_at(after).await.ok()? {
+        return None;
+    }
+    let made = scene.repo.made_in(scene.checkout).await.ok()?;
+    let came = scene.repo.came(before.as_deref(), after).await.ok()?;
+    let own = came.iter().find(|sha| made.contains(*sha))?;
+    Some(format!("its commit {} is there, and nobody merged it", own.get(..10).unwrap_or(own)))
+}
+
+/// What a run did, by its own traces.
+struct Trail {
+    repo: Repo,
+    /// The git commands that it made on the repository.
+    commands: Vec<GitCommand>,
+    /// The absolute paths that its tools wrote; one that ends with `/` stands for what is below it as well.
+    files: Vec<String>,
+}
+
+impl Trail {
+    /// What proves that the run made a change; `None`: nothing does.
+    fn proof(&self, change: &Change) -> Option<String> {
+        let command = |fits: &dyn Fn(&GitCommand) -> bool| {
+            self.commands.iter().find(|command| fits(command)).map(GitCommand::line)
+        };
+        let in_main =
+            |fits: fn(&GitCommand) -> bool| move |command: &GitCommand| fits(command) && self.repo.is_in_main(command);
+        match change {
+            Change::Files { paths } => {
+                self.wrote(self.repo.root(), paths).or_else(|| command(&in_main(GitCommand::changes_checkout)))
+            }
+            Change::Head { .. } => command(&in_main(GitCommand::switches)),
+            Change::Ref(moved) => {
+                let moves = in_main(GitCommand::moves_branch);
+                command(&|command| command.moves(&moved.name) || moved.is_checked_out && moves(command))
+            }
+            Change::Programs { paths } => self.wrote(self.repo.common_dir(), paths),
+            Change::Settings { keys, .. } => command(&|command| keys.iter().any(|key| command.sets(key))),
+        }
+    }
+
+    /// Whether the run's tools wrote one of these files below a directory.
+    fn wrote(&self, dir: &Path, paths: &[String]) -> Option<String> {
+        let is_written = |path: &PathBuf| {
+            self.files.iter().any(|file| match file.strip_suffix('/') {
+                Some(above) => path.starts_with(above),
+                None => path == Path::new(file),
+            })
+        };
+        let path = paths.iter().map(|path| dir.join(path)).find(is_written)?;
+        Some(format!("it wrote {}", path.display()))
+    }
+}
+
+/// The files that an agent's tools wrote, by the events of its CLI. Blocking.
+fn written_by_tools(dir: &RunDir, worktree: &Path, main: &Path) -> Vec<String> {
+    let (Ok(launch), Ok(events)) = (dir.read_launch(), fs::read_limited(&dir.events(), EVENTS)) else {
+        return Vec::new();
+    };
+    let events = String::from_utf8_lossy(&events);
+    let (worktree, main) = (worktree.to_string_lossy(), main.to_string_lossy());
+    let place = Place { dir: &worktree, main: &main };
+    let dialect = launch.dialect.dialect();
+    match dialect.live_reader(&launch.spec.opening).filter(|_| launch.spec.stdin == Stdin::Live) {
+        Some(mut reader) => written_in(&mut *reader, &events, place),
+        None => written_in(&mut *dialect.reader(launch.kind), &events, place),
+    }
+}
+
+fn written_in(reader: &mut (impl EventReader + ?Sized), events: &str, place: Place<'_>) -> Vec<String> {
+    let (mut calls, mut files) = (BTreeMap::new(), Vec::new());
+    for event in events.lines().flat_map(|line| reader.line(line)) {
+        if let AgentEvent::ToolCall { id, name, input } = event {
+            if SHELLS.contains(&name.to_ascii_lowercase().as_str()) {
+                calls.insert(id, input);
+            }
+        } else if let AgentEvent::ToolResult { id, ok: true, edits, .. } = event {
+            let lines = calls.remove(&id);
+            let in_shell = lines.iter().flat_map(|line| written(line, place));
+            let moved = edits.iter().filter_map(|edit| edit.moved_to.clone());
+            let edited = edits.iter().map(|edit| edit.path.clone()).chain(moved);
+            files.extend(in_shell.chain(edited).filter(|path| path.starts_with('/')));
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::DialectKind;
+    use crate::domain::outcome::RunKind;
+
+    fn claude(calls: &[(&str, serde_json::Value, bool)]) -> Vec<String> {
+        let mut events = String::new();
+        for (number, (name, input, failed)) in calls.iter().enumerate() {
+            let id = format!("t{number}");
+            let call = serde_json::json!({"type": "assistant", "parent_tool_use_id": null, "message": {"model": "m", "content":
+                [{"type": "tool_use", "id": id, "name": name, "input": input}]}});
+            let result = serde_json::json!({"type": "user", "message": {"content":
+                [{"type": "tool_result", "tool_use_id": id, "is_error": failed, "content": "x"}]}});
+            events.push_str(&format!("{call}\n{result}\n"));
+        }
+        let mut reader = DialectKind::Claude.dialect().reader(RunKind::Work);
+        written_in(&mut *reader, &events, Place { dir: "/w", main: "/m" })
+    }
+
+    #[test]
+    fn a_tool_that_wrote_a_file_is_proof_and_one_that_read_it_or_was_refused_is_none() {
+        let shell = |line: &str| serde_json::json!({"command": line});
+        let write = serde_json::json!({"file_path": "/m/README.md", "content": "x"});
+        assert_eq!(claude(&[("Bash", shell("echo x > /m/README.md"), false)]), ["/m/README.md"]);
+        assert_eq!(claude(&[("Bash", shell("cd /m && rm -r docs"), false)]), ["/m/docs/"]);
+        assert_eq!(claude(&[("Write", write.clone(), false)]), ["/m/README.md"]);
+        assert_eq!(claude(&[("Bash", shell("cat /m/README.md; grep x /m/a > b"), false)]), ["/w/b"]);
+        assert_eq!(claude(&[("Write", write, true), ("Bash", shell("rm /m/a"), true)]), [""; 0]);
+    }
+}

@@ -1,0 +1,191 @@
+//! A person works in their own checkout while agents work: nothing that they do there is held against an agent, costs an
+//! attempt, starts an agent again or asks them anything, and nothing of theirs is overwritten. What an agent does there is.
+
+use crate::kit::process::Program;
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{self, RUN};
+use serde_json::Value;
+
+/// Says that it is there, waits for the word to go on, works, and says that it is done.
+const BOT: &str = "#!/bin/sh
+cat > /dev/null
+D=\"$HOME/$(basename \"$PWD\")\"
+touch \"$D.there\"
+while [ ! -e \"$D.go\" ]; do sleep 0.05; done
+echo 42 > answer; git add answer; git commit -qm mend
+echo '{\"status\":\"done\",\"summary\":\"did it\"}'
+";
+
+/// What a person does at their desk, each in a repository of its own.
+const ACTS: &[&str] = &[
+    "echo more >> README.md",
+    "echo more >> README.md; git commit -qam 'by hand'",
+    "echo more >> README.md; git add README.md",
+    "echo text > notes.txt",
+    "echo swap > .README.md.swp",
+    "mkdir .idea; echo '<xml/>' > .idea/workspace.xml",
+    "mkdir __pycache__; echo x > __pycache__/a.pyc",
+    "git remote add upstream https://example.invalid/x.git",
+    "git init -q --bare ../theirs-$N; git remote add mine ../theirs-$N; git push -qu mine main",
+    "git config --local core.editor vim; git config --local alias.ci commit; git config core.fsmonitor false",
+    "printf '#!/bin/sh\\n' > .git/hooks/pre-commit; chmod +x .git/hooks/pre-commit",
+    "echo '*.x -text' > .git/info/attributes",
+    "git branch -D old",
+    "git update-ref -d refs/heads/old",
+    "git switch -qc topic; echo t > t; git add t; git commit -qm t",
+    "git switch -q --detach",
+    "echo more >> README.md; git stash -q",
+    "git tag -d v0; git tag v1",
+    "git commit -q --amend -m 'in other words'",
+    "git reset -q --hard HEAD~1",
+    "git update-ref refs/heads/main HEAD~1; git reset -q --hard",
+    "git -c sequence.editor='sed -i s/^pick/reword/' -c core.editor=true rebase -qi HEAD~1",
+    "git gc -q",
+];
+
+/// A home in which a program works on one task in each of some repositories.
+struct Desk {
+    sealed: SealedBox,
+    repos: Vec<Repo>,
+}
+
+impl Desk {
+    fn new(count: usize, workflow: &str) -> Self {
+        let sealed = SealedBox::new();
+        sealed.program("bot", BOT);
+        sealed.config(&format!(
+            "agents: {{bot: {{kind: command, command: bot}}}}\nengine: {{max_parallel: {count}}}\n\
+             workflow: {{review: off, {workflow}}}\n"
+        ));
+        let repos = (1..=count).map(|number| {
+            let repo = sealed.repo(&format!("shop-{number}"));
+            repo.write("answer", "7\n");
+            repo.commit("The question");
+            repo.git(["branch", "old"]);
+            repo.git(["tag", "v0"]);
+            sealed.orch_in(repo.dir(), ["init"]).ok();
+            sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+            repo
+        });
+        let repos = repos.collect();
+        Self { sealed, repos }
+    }
+
+    fn show(&self, id: usize) -> Value {
+        self.sealed.orch(["task", "show", &id.to_string(), "--json"]).ok().json()
+    }
+
+    /// A file by which the program of a task speaks.
+    fn sign(&self, id: usize, word: &str) -> std::path::PathBuf {
+        let worktree = self.show(id)["worktree"].as_str().map(str::to_owned).unwrap_or_default();
+        let name = worktree.rsplit('/').next().unwrap_or_default().to_owned();
+        self.sealed.home().join(format!("{name}.{word}"))
+    }
+
+    fn until_all_work(&self) {
+        for id in 1..=self.repos.len() {
+            wait::wait_until("the agent to work", RUN, || self.sign(id, "there").exists());
+        }
+    }
+
+    fn go_on(&self) {
+        (1..=self.repos.len()).for_each(|id| crate::kit::write_file(&self.sign(id, "go"), ""));
+    }
+
+    /// Something that the person does in their checkout.
+    fn by_hand(&self, id: usize, script: &str) {
+        let mut env = self.sealed.env();
+        env.push(("N".into(), id.to_string().into()));
+        Program::new("sh", self.repos[id - 1].dir()).args(["-ec", script]).envs(env).run().ok();
+    }
+
+    /// Everything in a checkout, but for git's own.
+    fn files(&self, id: usize) -> String {
+        let find = "find . -path ./.git -prune -o -type f -exec sha256sum {} + | sort -k2; git for-each-ref refs/heads/old \
+             refs/tags refs/stash refs/heads/topic; cat .git/HEAD; cat .git/config; ls .git/hooks";
+        let ran = Program::new("sh", self.repos[id - 1].dir()).args(["-c", find]).envs(self.sealed.env()).run();
+        ran.ok().stdout
+    }
+}
+
+#[test]
+fn nothing_that_a_person_does_in_their_own_checkout_is_held_against_an_agent() {
+    let mut desk = Desk::new(ACTS.len(), "max_attempts: 3");
+    desk.sealed.serve();
+    desk.until_all_work();
+    let mut kept = Vec::new();
+    for (number, act) in ACTS.iter().enumerate() {
+        desk.by_hand(number + 1, act);
+        kept.push(desk.files(number + 1));
+    }
+    desk.go_on();
+    let ended = |task: &Value| ["done", "needs_review"].contains(&task["status"].as_str().unwrap_or_default());
+    let mut wrong = Vec::new();
+    for (number, act) in ACTS.iter().enumerate() {
+        let id = number + 1;
+        let task = wait::wait_some("the end of the task", RUN * 2, || Some(desk.show(id)).filter(ended));
+        let (runs, violations) = (task["runs"].as_array().map_or(0, Vec::len), &task["evidence"]["violations"]);
+        let is_clean = violations.as_array().is_none_or(Vec::is_empty);
+        if task["status"] != "done" || runs != 1 || !task["question"].is_null() || !is_clean {
+            wrong.push(format!("{act}: {} after {runs} runs: {}, {violations}", task["status"], task["question"]));
+        }
+        if desk.files(id) != kept[number] {
+            wrong.push(format!("{act}: what was there is not there any more:\n{}\n{}", kept[number], desk.files(id)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    desk.sealed.finish();
+}
+
+#[test]
+fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterwards() {
+    let begin = "for n in 1 2; do echo $n > mine; git add mine; git commit -qm \"mine $n\"; done; \
+                 git -c sequence.editor='sed -i s/^pick/edit/' rebase -qi HEAD~2";
+    let mut desk = Desk::new(2, "integrate: merge");
+    desk.sealed.serve();
+    desk.until_all_work();
+    desk.by_hand(1, begin);
+    desk.by_hand(2, "echo 'half a thought' >> README.md");
+    desk.go_on();
+    for (id, word) in [(1, "rebase"), (2, "uncommitted")] {
+        wait::wait_until("the task to be held", RUN * 2, || desk.show(id)["hold"]["reason"] == "base_dirty");
+        let task = desk.show(id);
+        assert!(task["hold"]["detail"].as_str().is_some_and(|detail| detail.contains(word)), "{task}");
+        assert!(task["question"].is_null(), "{task}");
+    }
+    // Both of their commits arrive, and nothing had moved under them.
+    desk.by_hand(1, "git rebase --continue; git rebase --continue");
+    desk.by_hand(2, "git commit -qam 'a whole thought'");
+    for (id, repo) in [1, 2].into_iter().zip(&desk.repos) {
+        wait::wait_until("the task to be done", RUN * 3, || desk.show(id)["status"] == "done");
+        let task = desk.show(id);
+        assert_eq!(task["runs"].as_array().map(Vec::len), Some(1), "{task}");
+        assert_eq!(repo.show("main", "answer").as_deref(), Some("42\n"));
+        repo.git(["fsck", "--strict", "--no-dangling"]);
+    }
+    assert_eq!(desk.repos[0].show("main", "mine").as_deref(), Some("2\n"));
+    assert!(desk.repos[1].show("main", "README.md").is_some_and(|text| text.contains("half a thought")));
+    desk.sealed.finish();
+}
+
+#[test]
+fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
+    let sealed = SealedBox::new();
+    let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend; git branch -qD old\n\
+                  echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
+    sealed.program("bot", script);
+    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, max_attempts: 1}\n");
+    let repo = sealed.repo("shop");
+    repo.write("answer", "7\n");
+    repo.commit("The question");
+    repo.git(["branch", "old"]);
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
+    let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    assert_eq!(task["runs"][0]["outcome"]["class"], "sandbox_violation", "{task}");
+    let told = task["evidence"]["violations"][0].as_str().unwrap_or_default();
+    assert!(told.contains("refs/heads/old was deleted") && told.contains("git branch -qD old"), "{task}");
+    sealed.finish();
+}

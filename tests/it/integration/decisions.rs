@@ -1,0 +1,275 @@
+//! What a person decides about: an approval is of the judged commit, a question says of what kind it is, conflicts are given
+//! back as long as the base moves, and nothing is accepted that the project's own checks have not judged.
+
+use super::{ASKS, Shop, commit};
+use crate::kit::http::{self, Answer, ask};
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::{self, RUN};
+use crate::kit::write_file;
+use serde_json::{Value, json};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+/// The worktree of a task, for a person's hand.
+fn worktree(shop: &Shop, id: u64) -> Repo {
+    Repo::at(shop.show(id)["worktree"].as_str().expect("a path").as_ref(), shop.sealed.env())
+}
+
+/// Somebody commits on the task's branch.
+fn commit_by_hand(at: &Repo, file: &str) {
+    at.write(file, "by hand\n");
+    at.git(["add", "."]);
+    at.git(["-c", "user.name=x", "-c", "user.email=x@y", "commit", "-qm", "A commit by hand"]);
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+#[test]
+fn an_approval_that_names_no_commit_is_of_the_judged_one_and_a_moved_branch_is_refused_with_the_difference() {
+    let mut shop = Shop::new("integrate: merge, checks: [sh check.sh]");
+    let id = shop.add("Ask first", &format!("{}\n{ASKS}", commit("a.txt", "hello")), &[]);
+    shop.run_all();
+    let judged = shop.show(id)["judged"].as_str().expect("a judged commit").to_owned();
+    assert_eq!(judged, shop.head(id));
+    let hand = worktree(&shop, id);
+    commit_by_hand(&hand, "late.txt");
+    let is_refused = |told: &str| {
+        for part in ["has moved since it was judged", &judged[..10], "1 commit since: +1", "A commit by hand"] {
+            assert!(told.contains(part), "{part} is not in: {told}");
+        }
+    };
+    for verb in ["approve", "merge"] {
+        is_refused(&shop.task(verb, id, &[]).code_is(7).stderr);
+    }
+    let diff = shop.task("diff", id, &["--stat", "--json"]).ok().json();
+    assert_eq!(diff["judged"], judged, "{diff:#}");
+    is_refused(&format!("has moved since it was judged {judged} {}", text(&diff["moved"])));
+    shop.sealed.serve();
+    let socket = shop.sealed.socket().expect("a socket");
+    for verb in ["approve", "merge"] {
+        let answer = ask(&socket, "POST", &format!("/v1/tasks/{id}/{verb}"), "{}");
+        assert_eq!(answer.status, 409, "{}", answer.body);
+        is_refused(text(&answer.json()["detail"]));
+    }
+    assert_eq!((shop.status(id).as_str(), shop.repo.show("main", "a.txt")), ("needs_review", None));
+    hand.git(["reset", "--quiet", "--hard", &judged]);
+    shop.task("approve", id, &[]).ok();
+    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("hello\n"));
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_kept_branch_that_moved_since_it_was_judged_is_not_merged_and_an_approval_proposes_the_merge() {
+    let shop = Shop::new("integrate: branch, review: human");
+    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
+    shop.run_all();
+    let approved = shop.task("approve", id, &[]).ok().stderr;
+    assert!(approved.contains(&format!("orch task merge {id}")), "{approved}");
+    let hand = worktree(&shop, id);
+    commit_by_hand(&hand, "late.txt");
+    let refused = shop.task("merge", id, &[]).code_is(7);
+    assert!(refused.stderr.contains("A commit by hand"), "{refused}");
+    assert_eq!((shop.status(id).as_str(), shop.repo.show("main", "a.txt")), ("done", None));
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_task_that_needs_a_person_says_in_which_way_and_proposes_what_fits() {
+    let shop = Shop::new("integrate: branch, review: human, max_attempts: 1, checks: [sh check.sh]");
+    let ready = shop.add("Do it", &commit("a.txt", "a"), &[]);
+    let asks = shop.add("Ask", &format!("{}\n{ASKS}", commit("b.txt", "b")), &[]);
+    let failed = shop.add("Break it", &commit("README.md", "broken"), &[]);
+    let setup = shop.add("Nobody can", &commit("c.txt", "c"), &[]);
+    shop.task("edit", setup, &["--remove-label", "agent:bot", "--add-label", "agent:codex"]).ok();
+    shop.run_all();
+    let rows = shop.sealed.orch(["task", "list"]).ok().stdout;
+    let expected = [
+        (ready, "ready", ("ready for you", "ready for you: the work waits"), "orch task diff"),
+        (asks, "question", ("question", "the agent asks for a decision"), "orch task send"),
+        (failed, "failed", ("failed", "failed: 1 of 1 attempts"), "orch task diff"),
+        (setup, "setup", ("your setup", "your setup: "), "orch task unblock"),
+    ];
+    for (id, kind, (label, told), first) in expected {
+        let task = shop.show(id);
+        assert_eq!(task["question_kind"], kind, "{task:#}");
+        let choices: Vec<&str> = task["choices"].as_array().into_iter().flatten().map(text).collect();
+        assert!(choices[0].starts_with(first), "{choices:?}");
+        assert!(rows.contains(&told[..12]), "{told}: {rows}");
+        assert!(shop.task("show", id, &[]).ok().stdout.contains(&format!("needs_review ({label})")));
+        assert!(shop.task("why", id, &[]).ok().stdout.contains(told), "{told}");
+    }
+    assert!(shop.task("show", failed, &[]).ok().stdout.contains("bot: checks_failed"), "what was tried is told");
+    let status = shop.sealed.orch(["status", "--json"]).ok().json();
+    let kinds: Vec<&str> = status["needs_you"].as_array().into_iter().flatten().map(|one| text(&one["kind"])).collect();
+    assert_eq!(kinds, ["ready", "question", "failed", "setup"], "{status:#}");
+    shop.sealed.finish();
+}
+
+#[test]
+fn work_that_is_not_accepted_has_no_reason_why_it_was_accepted() {
+    let shop = Shop::new("integrate: branch, review: human");
+    let id = shop.add("Do it", &commit("a.txt", "a"), &[]);
+    let accepted = || shop.show(id)["evidence"]["accepted"].clone();
+    shop.run_all();
+    assert_eq!((shop.status(id).as_str(), accepted()), ("needs_review", Value::Null));
+    shop.task("reject", id, &["-m", "Not like this."]).ok();
+    assert_eq!(accepted(), Value::Null);
+    shop.run_all();
+    shop.task("approve", id, &[]).ok();
+    assert!(text(&accepted()).contains("1 file"), "{}", shop.show(id));
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_second_conflict_goes_back_to_its_author_while_the_base_moves_and_rounds_resolve_it() {
+    let mut shop = Shop::new("integrate: merge");
+    let go = shop.sealed.base().join("go");
+    // Its first run changes the page. Each later one merges the base, resolves it, and waits with that.
+    let body = format!(
+        "DO: if ! [ -e \"$HOME/begun\" ]; then touch \"$HOME/begun\"; echo task > README.md; git commit -qam Page\n\
+         DO: else git merge -q main; echo \"task with $(git rev-parse main)\" > README.md; git add . && git commit -qm Both\n\
+         DO: fi; echo >> \"$HOME/rounds\"; while ! [ -e '{0}' ]; do sleep 0.1; done; rm '{0}'",
+        go.display()
+    );
+    let id = shop.add("Change the page", &body, &[]);
+    let rounds = shop.sealed.home().join("rounds");
+    shop.sealed.serve();
+    for round in 1..=3 {
+        let begun = || std::fs::read_to_string(&rounds).is_ok_and(|text| text.lines().count() == round);
+        wait::wait_until("the round to be at work", RUN, begun);
+        // The base moves on the same line under it, but for the last time.
+        if round < 3 {
+            shop.repo.write("README.md", &format!("person {round}\n"));
+            shop.repo.commit("Write the page");
+        }
+        write_file(&go, "");
+        wait::wait_until("it to go on", RUN, || !go.exists());
+    }
+    wait::wait_until("the work to be merged", RUN, || ["done", "needs_review"].contains(&shop.status(id).as_str()));
+    assert_eq!(shop.status(id), "done", "{:#}", shop.show(id));
+    assert!(shop.repo.show("main", "README.md").is_some_and(|page| page.starts_with("task with ")));
+    shop.sealed.finish();
+}
+
+#[test]
+fn conflicts_that_no_round_resolves_end_with_a_person() {
+    let mut shop = Shop::new("integrate: merge");
+    let go = shop.sealed.base().join("go");
+    let body = format!(
+        "DO: echo \"task $$\" > README.md; git commit -qam Page; echo >> \"$HOME/rounds\"\n\
+         DO: while ! [ -e '{0}' ]; do sleep 0.1; done; rm '{0}'",
+        go.display()
+    );
+    let id = shop.add("Change the page", &body, &[]);
+    let file = shop.sealed.home().join("rounds");
+    let rounds = || std::fs::read_to_string(&file).map_or(0, |text| text.lines().count());
+    shop.sealed.serve();
+    for round in 1.. {
+        wait::wait_until("the round to be at work", RUN, || rounds() == round || shop.status(id) == "needs_review");
+        if shop.status(id) == "needs_review" {
+            break;
+        }
+        shop.repo.write("README.md", &format!("person {round}\n"));
+        shop.repo.commit("Write the page");
+        write_file(&go, "");
+        wait::wait_until("it to go on", RUN, || !go.exists());
+    }
+    assert_eq!(rounds(), 3, "two rounds were for nothing");
+    let task = shop.show(id);
+    assert!(text(&task["question"]).contains("conflicts with its base again"), "{task:#}");
+    let first = text(&task["choices"][0]);
+    assert!(first.starts_with("orch task diff"), "{task:#}");
+    shop.sealed.finish();
+}
+
+#[test]
+fn checks_that_are_not_approved_hold_the_task_with_the_true_reason_until_they_are() {
+    let shop = Shop::new("integrate: branch");
+    shop.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh]\n");
+    shop.repo.commit("Name the check");
+    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
+    let ran = shop.task("run", id, &[]).code_is(75).stderr;
+    for told in [ran, shop.task("show", id, &[]).ok().stdout, shop.sealed.orch(["task", "list"]).ok().stdout] {
+        assert!(told.contains("not approved") && !told.contains("no check is configured"), "{told}");
+    }
+    let why = shop.sealed.orch(["why", &id.to_string(), "--json"]).ok().json();
+    assert_eq!(why["hold"]["reason"], "not_approved", "{why:#}");
+    assert!(text(&why["next"]).contains("orch init"), "{why:#}");
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    shop.task("run", id, &[]).ok();
+    assert!(text(&shop.show(id)["evidence"]["accepted"]).contains("`sh check.sh` passed"), "{:#}", shop.show(id));
+    shop.sealed.finish();
+}
+
+#[test]
+fn two_homes_with_the_same_task_in_one_repository_have_branches_of_their_own() {
+    let shop = Shop::new("integrate: branch");
+    let other = SealedBox::new();
+    other.program("bot", super::BOT);
+    other.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {integrate: branch}\n");
+    let mine = shop.add("Add a file", &commit("a.txt", "mine"), &[]);
+    shop.run_all();
+    let dir = shop.repo.dir();
+    other.orch_in(dir, ["init"]).ok();
+    let body = commit("a.txt", "theirs");
+    let args = ["task", "add", "Add a file", "-b", &body, "-l", "agent:bot", "--json"];
+    let theirs = other.orch_in(dir, args).ok().json()["id"].as_u64().expect("an id");
+    assert_eq!(mine, theirs, "the same number");
+    other.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN).run().ok();
+    let task = other.orch(["task", "show", "1", "--json"]).ok().json();
+    let (own, foreign) = (shop.show(mine)["branch"].clone(), task["branch"].clone());
+    assert!(own != foreign && text(&foreign).starts_with(text(&own)), "{own} {foreign}");
+    assert_eq!(shop.repo.show(text(&own), "a.txt").as_deref(), Some("mine\n"));
+    assert_eq!(shop.repo.show(text(&foreign), "a.txt").as_deref(), Some("theirs\n"));
+    assert_eq!(task["evidence"]["commits"].as_array().map(Vec::len), Some(1), "only its own work: {task:#}");
+    other.finish();
+    shop.sealed.finish();
+}
+
+/// A request with a key.
+fn with_key(socket: &Path, path: &str, key: &str, body: &Value) -> Answer {
+    let stream = UnixStream::connect(socket).expect("a daemon");
+    let headers = [("host", "orch"), ("content-type", "application/json"), ("idempotency-key", key)];
+    http::request(stream, "POST", path, &headers, &body.to_string())
+}
+
+#[test]
+fn a_request_that_comes_twice_with_its_key_makes_one_thing_and_gets_the_first_answer() {
+    let mut sealed = SealedBox::new();
+    sealed.serve();
+    let socket = sealed.socket().expect("a socket");
+    let new = json!({"title": "Once"});
+    let first = with_key(&socket, "/v1/tasks", "k-1", &new);
+    assert_eq!(first.status, 200, "{}", first.body);
+    assert_eq!(with_key(&socket, "/v1/tasks", "k-1", &new).json(), first.json());
+    // Many at once.
+    let ids: Vec<Value> = std::thread::scope(|scope| {
+        let ask = || with_key(&socket, "/v1/tasks", "k-2", &json!({"title": "Together"})).json()["id"].clone();
+        let asked: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        asked.into_iter().map(|one| one.join().expect("an answer")).collect()
+    });
+    assert!(ids.iter().all(|id| *id == 2), "{ids:?}");
+    let other = with_key(&socket, "/v1/tasks", "k-1", &json!({"title": "Another"}));
+    assert_eq!(other.status, 409, "{}", other.body);
+    assert_eq!(with_key(&socket, "/v1/tasks", "not a key", &new).status, 400);
+    let path = "/v1/tasks/1/send";
+    let said = with_key(&socket, path, "k-3", &json!({"text": "hello"}));
+    assert_eq!(said.status, 200, "{}", said.body);
+    assert_eq!(with_key(&socket, path, "k-3", &json!({"text": "hello"})).json()["id"], said.json()["id"]);
+    // What was refused is not remembered.
+    assert_eq!(with_key(&socket, "/v1/tasks", "k-4", &json!({"title": ""})).status, 400);
+    assert_eq!(with_key(&socket, "/v1/tasks", "k-4", &json!({"title": "Mended"})).status, 200);
+    let batch = json!({"name": "night", "tasks": [1, 2]});
+    let made = with_key(&socket, "/v1/batches", "k-5", &batch);
+    assert_eq!((made.status, with_key(&socket, "/v1/batches", "k-5", &batch).status), (200, 200), "{}", made.body);
+    sealed.kill_daemon();
+    sealed.serve();
+    let socket = sealed.socket().expect("a socket");
+    assert_eq!(with_key(&socket, "/v1/tasks", "k-1", &new).json()["id"], 1);
+    let tasks = sealed.orch(["task", "list", "--json"]).ok().json();
+    assert_eq!(tasks.as_array().map(Vec::len), Some(3), "{tasks:#}");
+    sealed.finish();
+}
