@@ -2,10 +2,12 @@
 
 use crate::Scale;
 use crate::ground::Ground;
+use crate::kit::sealed_box::ORCH;
 use crate::kit::wait;
 use crate::library::{MANY, tasks_yaml};
 use crate::measure::{Samples, program_ms, random_pause};
 use crate::table::Table;
+use orch::adapters::process::Invocation;
 use std::time::Duration;
 
 /// Milliseconds for a list.
@@ -18,6 +20,8 @@ pub fn rows(scale: Scale, table: &mut Table) {
     let rounds = scale.pick(40, 8);
     // No project: a task that is added waits, and nothing of it disturbs the next.
     let (mut none, mut many) = (Ground::new(""), with_many());
+    none.sealed().quiet_repo();
+    many.sealed().quiet_repo();
     none.serve();
     lists(&many, "with the daemon", rounds, table);
     adds(&none, &many, "with the daemon", rounds, table);
@@ -52,14 +56,19 @@ fn lists(many: &Ground, how: &str, rounds: usize, table: &mut Table) {
     table.part(format!("the same with --json, {how}"), &json);
 }
 
+/// A task is added where a person would add it: in the repository.
+fn add(ground: &Ground, title: &str) -> Invocation {
+    ground.program(ORCH, &ground.sealed().base().join("shop")).args(["task", "add", title])
+}
+
 fn adds(none: &Ground, many: &Ground, how: &str, rounds: usize, table: &mut Table) {
     let (mut with_none, mut with_many) = (Samples::default(), Samples::default());
     for round in 0..rounds {
         let title = format!("Task {round} {how}");
         random_pause(20, 200);
-        with_none.add(program_ms(&none.orch(["task", "add", &title])));
+        with_none.add(program_ms(&add(none, &title)));
         random_pause(20, 200);
-        with_many.add(program_ms(&many.orch(["task", "add", &title])));
+        with_many.add(program_ms(&add(many, &title)));
     }
     let name = format!("orch task add, {how}: 10,000 stored / none");
     table.ratio(name, &with_none, &with_many, SAME, "× 0.7 – 1.3");

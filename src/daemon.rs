@@ -25,6 +25,7 @@ use crate::adapters::fs::{self, FsError};
 use crate::adapters::process::{resident_memory, which};
 use crate::adapters::tmux::Tmux;
 use crate::api::client::{Client, Transport};
+use crate::config::environment::overrides;
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{self, Damage, Doors, Farewell, Mode, RebuildError, RestoreError, Signals, Sources};
@@ -261,9 +262,9 @@ impl Setup {
             sources: self.sources(),
             git: tokio::sync::OnceCell::new(),
             repositories: std::sync::Mutex::default(),
-            discovering: tokio::sync::Mutex::default(),
+            discovering: engine::Discovering::default(),
             ledger: engine::Ledger::default(),
-            hindrances: engine::Hindrances::default(),
+            obstacles: engine::Obstacles::default(),
         }
     }
 
@@ -278,7 +279,7 @@ impl Setup {
             journal::examine_beside(&self.home, &signals, &journal);
         }
         let [_, wake_socket] = self.sockets();
-        let state = State::of(Arc::clone(&lock), self.home.lock(), self.home.journal());
+        let state = State::of(&lock, self.home.lock(), self.home.journal());
         let (sockets, face) = Sockets::open(self, state, &signals)?;
         let [settings_changed, channels_changed, providers_changed] = [(); 3].map(|()| Arc::new(Notify::new()));
         // One command reads the files once; who stays hears of changes.
@@ -296,6 +297,7 @@ impl Setup {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             mode: mode.as_str().to_owned(),
+            overrides: overrides(&self.environment, &self.flags),
             started: SystemClock.now(),
             listening: Arc::clone(&listening),
             memory: resident_memory,

@@ -15,6 +15,8 @@ pub use leftovers::{clear_cut_off, reclaim_late, set_aside};
 pub use tree::{Bring, bring, names, names_place, relocate, remove_tree};
 
 use super::crash::point;
+use super::process::how_of;
+use crate::domain::external::{External, ExternalFailure, How};
 use jiff::Timestamp;
 use std::fs::{DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
@@ -73,6 +75,15 @@ impl FsError {
     /// Whether the file or a directory above it does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl External for FsError {
+    fn external(&self) -> Option<ExternalFailure> {
+        let Self::Io { source, .. } = self else { return None };
+        // A file of orch's own that is missing stays missing.
+        let how = Some(how_of(source)).filter(|how| *how != How::Vanished).unwrap_or(How::Refused);
+        Some(ExternalFailure::new(how, self))
     }
 }
 
@@ -244,8 +255,8 @@ pub fn sync_dir(path: &Path) -> Result<(), FsError> {
     synced.map_err(|source| FsError::io("flush the directory", path, source))
 }
 
-/// Flushes files that somebody else has written, and their names, in all directories from `below` on. A file that is not
-/// there is no error.
+/// Flushes files that somebody else has written, and their names, in all directories from `below` on. A file or a directory
+/// that is not there is no error.
 ///
 /// # Errors
 /// One cannot be flushed.
@@ -260,7 +271,12 @@ pub fn sync_files(files: &[PathBuf], below: &Path) -> Result<(), FsError> {
         }
         dirs.extend(path.ancestors().skip(1).take_while(|dir| dir.starts_with(below)));
     }
-    dirs.into_iter().rev().try_for_each(sync_dir)
+    // `git gc` removes directories that it has emptied: what was in them is in a pack, which git has flushed.
+    let flush = |dir| match sync_dir(dir) {
+        Err(error) if error.is_not_found() => Ok(()),
+        flushed => flushed,
+    };
+    dirs.into_iter().rev().try_for_each(flush)
 }
 
 /// Moves a file or a directory to a name that is free, on the same disk. What is not there is no error.

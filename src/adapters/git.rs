@@ -7,6 +7,7 @@
 //!
 //! Never here: a push, a forced update of a branch, a decision about a task.
 
+mod around;
 mod base;
 mod call;
 mod changes;
@@ -23,6 +24,7 @@ mod leftovers;
 mod lock;
 mod marks;
 mod merge;
+mod ongoing;
 mod remembered;
 mod repo;
 mod revert;
@@ -36,6 +38,7 @@ mod trace;
 mod untracked;
 mod worktrees;
 
+pub use around::{is_top, main_checkout_around};
 pub use base::Base;
 pub use call::Checkout;
 pub use changes::{Change, Danger, MoveProgress, RefChange, RefMove};
@@ -48,6 +51,7 @@ pub use inprogress::Operation;
 pub use joined::Joined;
 pub use leftovers::{Author, Leftovers, LeftoversError};
 pub use merge::{AdvanceError, Advanced, Candidate, MergeError, MergeRequest, Merged};
+pub use ongoing::Hanging;
 pub use repo::{Head, Repo};
 pub use revert::RevertRequest;
 pub use submodules::SubmoduleError;
@@ -61,10 +65,15 @@ pub(in crate::adapters) use worktrees::{Entry, Presence, same_place, settled};
 
 use crate::adapters::process::{self, Invocation};
 use lock::Locks;
+use ongoing::Ongoing;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long git may take to tell its version.
+const VERSION: Duration = Duration::from_secs(10);
 
 /// Variables of the daemon that git gets, beside `PATH`: to find the user's settings, and to reach a remote.
 const PASSED: &[&str] = &[
@@ -92,6 +101,7 @@ pub struct Git {
     version: (u32, u32),
     environment: Arc<Vec<(OsString, OsString)>>,
     locks: Locks,
+    ongoing: Ongoing,
 }
 
 impl Git {
@@ -102,18 +112,24 @@ impl Git {
         let program = process::which("git", path).ok_or(GitError::GitMissing)?;
         let environment = Arc::new(surroundings(environment));
         let call = Invocation::new(&program, "/").arg("version").envs(environment.iter().cloned());
+        let call = call.time_limit(VERSION);
         let text = process::run_async(&call).await?.text();
         let version = parse_version(&text)
             .ok_or_else(|| GitError::Unexpected { command: "git version".to_owned(), detail: text.clone() })?;
         if version < OLDEST_GIT {
             return Err(GitError::TooOld { found: text.trim_start_matches("git version ").to_owned() });
         }
-        Ok(Self { program, version, environment, locks: Locks::new(locks) })
+        Ok(Self { program, version, environment, locks: Locks::new(locks), ongoing: Ongoing::default() })
     }
 
     /// Where it is.
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// Commands that make no progress now.
+    pub fn hanging(&self) -> Vec<Hanging> {
+        self.ongoing.hanging()
     }
 
     /// Its version, major and minor.

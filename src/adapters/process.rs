@@ -15,24 +15,26 @@ mod limits;
 mod marked;
 mod memory_group;
 mod output;
+mod progress;
 #[cfg_attr(target_os = "linux", path = "process/table_linux.rs")]
 #[cfg_attr(not(target_os = "linux"), path = "process/table_ps.rs")]
 mod table;
 mod terminal;
 
 pub use attached::{run_attached, start_detached, start_inherited, start_on_files, start_piped, start_server};
-pub use background::run_async;
+pub use background::{run_async, run_watched};
 pub use blocking::run;
 pub use descent::run_of;
 pub use environment::{env_var, environment, which};
 pub use identity::{Identity, signal};
 pub use inherited::reset_signals;
-pub use invocation::{Excess, Invocation, ProcessError};
+pub use invocation::{Excess, Invocation, ProcessError, how_of};
 pub use last_resort::{LastResort, become_program, exit_after, exit_now, terminate, with_few_arenas};
 pub use limits::{file_limit, own_program, raise_file_limit, resident_memory};
 pub use marked::{Load, Swept, descendants_load, marked, marks, program_of, sweep, sweep_tree, working_in};
 pub use memory_group::MemoryGroup;
 pub use output::Output;
+pub use progress::Watch;
 pub use terminal::{Terminal, TerminalSize, start_on_terminal};
 
 /// The variable whose value marks every process of a run.

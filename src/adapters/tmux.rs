@@ -2,6 +2,7 @@
 //! its command parser, and sessions are named exactly (`=name`).
 
 use super::process::{Invocation, ProcessError, run_async};
+use crate::domain::external::{External, ExternalFailure, How};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,6 +33,18 @@ pub enum TmuxError {
     /// The program could not be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
+}
+
+impl External for TmuxError {
+    fn external(&self) -> Option<ExternalFailure> {
+        let how = match self {
+            Self::Missing => How::NotStarted,
+            Self::Refused { .. } => How::Exited { code: 1 },
+            Self::Process(error) => return error.external(),
+            Self::TooOld { .. } => return None,
+        };
+        Some(ExternalFailure::new(how, self))
+    }
 }
 
 /// Whether a session was made or was there.
@@ -149,6 +162,22 @@ impl Tmux {
             argv.push("-r".into());
         }
         argv
+    }
+
+    /// Puts a line at the foot of a session, in the place of tmux's own.
+    pub async fn label(&self, name: &str, text: &str) -> Result<(), TmuxError> {
+        let target = format!("={name}:");
+        // The line is a format, in which `#` begins what tmux fills in.
+        let text = format!(" {} ", text.replace('#', "##"));
+        for (option, value) in [
+            ("status-left-length", "300"),
+            ("status-left", text.as_str()),
+            ("status-right", ""),
+            ("window-status-current-format", ""),
+        ] {
+            self.call("set-option", &["-t", &target, option, value].map(OsStr::new)).await?;
+        }
+        Ok(())
     }
 
     /// Its socket.

@@ -4,6 +4,7 @@
 //! unknown is kept.
 
 mod error;
+mod hidden;
 mod orphans;
 mod remove;
 mod retire;

@@ -57,6 +57,11 @@ impl Dialect for Codex {
         })
     }
 
+    /// Its MCP servers and hooks start once the person has trusted the checkout in Codex, whatever `-c projects` says.
+    fn unstoppable_settings(&self) -> &'static [&'static str] {
+        &[".codex"]
+    }
+
     fn reader(&self, _kind: RunKind) -> Box<dyn EventReader> {
         Box::new(reader::Reader::default())
     }
@@ -81,7 +86,11 @@ fn are_settings(args: &[String]) -> bool {
 }
 
 /// The same run over `codex app-server`, which takes messages while it works. What `exec` is told by options is said with
-/// the request for the thread here.
+/// the requests for the thread and its turns here.
+///
+/// A thread that begins with write access makes Codex trust the directory: it notes so in the user's own `config.toml`, for
+/// good, and from then on the repository's MCP servers and hooks start. So the thread begins read-only, and every turn
+/// brings its sandbox along.
 fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
     let mut argv = Argv::new(NAME, &["app-server"]);
     argv.words(&["-c", "features.unbounded_connection_retries=false"]);
@@ -93,17 +102,10 @@ fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
     let mut thread = json!({
         "cwd": text_of(NAME, "the working directory", &request.worktree)?,
         "approvalPolicy": "never",
-        "sandbox": "danger-full-access",
+        "sandbox": "read-only",
     });
     if let Some(model) = checked_model(NAME, request)? {
         thread["model"] = json!(model);
-    }
-    if let CodexSandbox::FullAuto | CodexSandbox::WorkspaceWrite = request.codex_sandbox {
-        let dirs = git_roots(request);
-        let roots = dirs.iter().map(|dir| text_of(NAME, "the git directory", dir));
-        let roots = roots.collect::<Result<Vec<_>, _>>()?;
-        thread["sandbox"] = json!("workspace-write");
-        thread["config"] = json!({ "sandbox_workspace_write": { "network_access": true, "writable_roots": roots } });
     }
     let method = match &request.session {
         Session::New { .. } => "thread/start",
@@ -121,8 +123,22 @@ fn live_launch(request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused> {
         pass_env: owned(&["OPENAI_*", "CODEX_*"]),
         stdin: Stdin::Live,
         files: BTreeMap::new(),
-        opening: live::opening(method, &thread, &request.answer_schema),
+        opening: live::opening(method, &thread, &turn_policy(request)?, &request.answer_schema),
     })
+}
+
+/// What a turn of a live run may do, as `turn/start` is told.
+fn turn_policy(request: &LaunchRequest) -> Result<Value, LaunchRefused> {
+    let policy = match request.codex_sandbox {
+        CodexSandbox::FullAuto | CodexSandbox::WorkspaceWrite => {
+            let dirs = git_roots(request);
+            let roots = dirs.iter().map(|dir| text_of(NAME, "the git directory", dir));
+            let roots = roots.collect::<Result<Vec<_>, _>>()?;
+            json!({ "type": "workspaceWrite", "networkAccess": true, "writableRoots": roots })
+        }
+        CodexSandbox::DangerFullAccess | CodexSandbox::None => json!({ "type": "dangerFullAccess" }),
+    };
+    Ok(json!({ "approvalPolicy": "never", "sandboxPolicy": policy }))
 }
 
 /// The mode, and what it takes to commit under it.

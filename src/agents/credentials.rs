@@ -53,6 +53,14 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
     }
 }
 
+/// Short names of models that a kind of CLI has itself, for models of its own provider.
+pub fn own_model_names(kind: DialectKind) -> &'static [&'static str] {
+    match kind {
+        DialectKind::Claude => &["haiku", "sonnet", "opus"],
+        DialectKind::Codex | DialectKind::Opencode | DialectKind::Command | DialectKind::Api => &[],
+    }
+}
+
 /// The provider that an agent speaks with and is paid for; `None`: whichever its model is of, or nobody knows.
 pub fn provider_of(kind: DialectKind, name: &str) -> Option<&'static str> {
     match (kind, name) {

@@ -17,7 +17,7 @@ mod text;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
 use crate::domain::outcome::{AgentEvent, Ending, Exit, Failure, RunKind};
-pub use credentials::{Credentials, credentials, provider_of};
+pub use credentials::{Credentials, credentials, own_model_names, provider_of};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -208,6 +208,12 @@ pub enum LaunchRefused {
 pub trait Dialect: Send + Sync {
     /// The argument vector and environment for a run.
     fn launch(&self, request: &LaunchRequest) -> Result<LaunchSpec, LaunchRefused>;
+
+    /// Names at the top of a checkout from which the CLI takes settings, and with them programs to start, though it is told
+    /// not to. They are hidden from it unless the user trusts the repository.
+    fn unstoppable_settings(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// A fresh reader for the output of one run.
     fn reader(&self, kind: RunKind) -> Box<dyn EventReader>;

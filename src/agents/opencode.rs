@@ -58,6 +58,11 @@ impl Dialect for Opencode {
         })
     }
 
+    /// Plugins in there are run in spite of `OPENCODE_DISABLE_PROJECT_CONFIG` and `OPENCODE_PURE` (1.18).
+    fn unstoppable_settings(&self) -> &'static [&'static str] {
+        &[".opencode", "opencode.json", "opencode.jsonc"]
+    }
+
     fn reader(&self, _kind: RunKind) -> Box<dyn EventReader> {
         Box::new(reader::Reader::default())
     }

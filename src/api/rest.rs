@@ -45,6 +45,7 @@ fn parks(hold: &Hold, now: Timestamp) -> bool {
         | HoldReason::Review => false,
         HoldReason::AgentSlots | HoldReason::ProjectSlots | HoldReason::Load | HoldReason::Memory => false,
         HoldReason::Overlap | HoldReason::BatchSlots => false,
+        HoldReason::Locked | HoldReason::System => false,
         HoldReason::Disk
         | HoldReason::Breaker
         | HoldReason::BatchBudget

@@ -26,6 +26,9 @@ pub struct StatusView {
     pub pid: u32,
     /// What it was started as: `serve`, `once`, `until-idle`, `command`.
     pub mode: String,
+    /// Keys that its environment or command line sets over config.yml, each with a mark of the value.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, String>,
     /// Where it listens beside its socket.
     #[serde(default)]
     pub http: Option<String>,

@@ -17,6 +17,9 @@ pub struct NewPause {
     /// An agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// Of a resume: ends every pause, also those of single projects and agents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
     /// Who does it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,

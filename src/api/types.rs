@@ -14,6 +14,7 @@ use crate::domain::question::QuestionKind;
 use crate::domain::review::Review;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::task::{BeganFrom, Run, Status, Task};
+use crate::domain::task_key::told_ignored;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,12 @@ pub struct TaskView {
     pub dir: Option<PathBuf>,
     /// Name of its project.
     pub project: Option<String>,
+    /// Branch that its work starts from and goes to; `null`: the one that is checked out when it begins.
+    #[serde(default)]
+    pub base_branch: Option<String>,
+    /// What becomes of accepted work by the settings of its project: `branch` or `merge`.
+    #[serde(default)]
+    pub integrate: Option<String>,
     /// feature, bug, …
     #[serde(rename = "type")]
     pub kind: Option<String>,
@@ -100,6 +107,9 @@ pub struct TaskView {
     /// What was said to its agents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<MessageView>>,
+    /// What its entry in `tasks.yml` says that means nothing to orch, one sentence for each key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// What was found at odds between `tasks.yml`, commands and orch, and how it was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflicts: Option<Vec<EventView>>,
@@ -257,6 +267,14 @@ pub struct TryChecks {
     pub dir: PathBuf,
 }
 
+/// A repository that is to be registered no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveProject {
+    /// Its name or directory.
+    pub project: String,
+}
+
 /// One row of `orch task list`, small because there may be ten thousand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TaskRow {
@@ -345,6 +363,8 @@ impl TaskView {
             labels: task.spec.labels.clone(),
             dir: task.spec.dir.clone().or_else(|| context.dir.map(Into::into)),
             project: context.project.map(str::to_owned),
+            base_branch: task.place.as_ref().map(|p| p.base_branch.clone()).or(context.base_branch.clone()),
+            integrate: context.integrate.map(str::to_owned),
             kind: task.spec.kind.clone(),
             status: task.status(),
             question_kind: task.question_kind(),
@@ -373,6 +393,7 @@ impl TaskView {
             runs: None,
             evidence: None,
             messages: None,
+            ignored: task.ignored.iter().map(|key| told_ignored(key)).collect(),
             conflicts: None,
         }
     }
@@ -416,6 +437,10 @@ pub struct TaskContext<'a> {
     pub dir: Option<&'a std::path::Path>,
     /// Its project's name.
     pub project: Option<&'a str>,
+    /// The base branch that its project's settings name.
+    pub base_branch: Option<String>,
+    /// `workflow.integrate` of its project.
+    pub integrate: Option<&'a str>,
     /// Why it waits.
     pub hold: Option<&'a Hold>,
     /// Its parts.

@@ -11,8 +11,10 @@ use crate::adapters::git::Git;
 use crate::adapters::process::{file_limit, raise_file_limit};
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::status::StatusView;
+use crate::config::environment::overrides;
 use crate::config::home::Home;
 use crate::daemon::{Running, Setup};
+use crate::domain::external::External;
 use crate::engine::Mode;
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
@@ -94,6 +96,21 @@ impl Context {
         })
     }
 
+    /// What this command's environment and command line say of the settings and an engine of another process was not
+    /// started with: its runs are begun without that. `None`: nothing.
+    pub fn without_effect(&self, engine: &Engine) -> Option<String> {
+        let Engine::Daemon(_, status) = engine else { return None };
+        let own = overrides(&self.environment, &self.flags);
+        let lost: Vec<&str> = own
+            .iter()
+            .filter(|(key, mark)| status.overrides.get(*key) != Some(*mark))
+            .map(|(key, _)| key.as_str())
+            .collect();
+        let (pid, keys) = (status.pid, lost.join(", "));
+        (!lost.is_empty())
+            .then(|| format!("the daemon (pid {pid}) has its own settings: {keys} of this command has no effect there"))
+    }
+
     fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
@@ -104,8 +121,8 @@ impl Context {
         // What only matters when this process is the engine, and then only what somebody must act on.
         telemetry::start(Sink::Stderr, Some(self.variable("ORCH_LOG").unwrap_or("error")));
         let engine = Engine::find(&setup, Mode::Command).await?;
-        if matches!(engine, Engine::Daemon(..)) && !self.flags.is_empty() {
-            self.ui.warning("a daemon runs with its own settings; --set changes nothing there");
+        if let Some(told) = self.without_effect(&engine) {
+            self.ui.warning(&told);
         }
         Ok(Link { engine, setup, ui: self.ui, asked: false })
     }
@@ -300,8 +317,22 @@ pub async fn need_programs(setup: &Setup) -> Result<(), CliError> {
             hint: Some("ulimit -n 1024, or in a new shell; the limit of the system is `ulimit -Hn`".to_owned()),
         });
     }
-    setup.tmux().check().await?;
-    Git::locate(&setup.environment, &setup.home.state().join("locks")).await.map(drop).map_err(CliError::Git)
+    let (tmux, locks) = (setup.tmux(), setup.home.state().join("locks"));
+    tried(|| tmux.check()).await?;
+    tried(|| Git::locate(&setup.environment, &locks)).await.map(drop).map_err(CliError::Git)
+}
+
+/// The pauses after which a program that gave no answer is asked again: it may be killed or replaced just now.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+
+async fn tried<T, E: External>(call: impl AsyncFn() -> Result<T, E>) -> Result<T, E> {
+    for pause in PAUSES {
+        match call().await {
+            Err(error) if error.external().is_some_and(|failure| failure.passes()) => sleep(pause).await,
+            answered => return answered,
+        }
+    }
+    call().await
 }
 
 #[cfg(test)]

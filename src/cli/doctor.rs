@@ -4,8 +4,6 @@
 mod probes;
 mod verdict;
 
-pub(super) use probes::WHO;
-
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
@@ -23,7 +21,8 @@ use crate::config::validate::references;
 use crate::config::{Config, RouterMode};
 use crate::daemon::Setup;
 use crate::engine::{
-    Finding, MendWish, Patient, Verdict, check_up, direct_model, interrupted_restore, last_damage, login_of,
+    Finding, MendWish, Patient, Verdict, check_up, direct_model, installed, interrupted_restore, last_damage, login_of,
+    overhead,
 };
 use futures::future::join_all;
 use serde::Serialize;
@@ -172,6 +171,9 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
             Finding::new("router", Verdict::Warning, detail)
                 .remedy("orch config set router.agent NAME, or orch config set router.mode round_robin"),
         );
+    }
+    for told in overhead(config, &context.environment, &installed(config, context.path())) {
+        findings.push(Finding::new("beside the work", Verdict::Ok, told));
     }
     findings
 }

@@ -6,7 +6,6 @@ mod found;
 
 use super::config::set::{LOCK, write};
 use super::context::{Context, Link, resolve};
-use super::doctor::WHO;
 use super::error::CliError;
 use super::exit::Exit;
 use super::{repository, settings};
@@ -19,12 +18,12 @@ use crate::config::FileKind;
 use crate::config::layers::{Layer, Loaded, load};
 use crate::daemon::Setup;
 use crate::domain::evidence::Check;
-use crate::engine::content_id;
+use crate::engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
 use found::{Agent, Found};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Arguments of `orch init`.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct Args {
     /// Name of the project; without it, the name of its directory
     #[arg(long)]
@@ -46,8 +45,20 @@ pub struct Args {
     yes: bool,
 }
 
-/// Registers the repository.
+/// Registers the repository, and tells what was found.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
+    let found = register(args, context).await?;
+    if context.ui.is_json() {
+        context.ui.json(&found)?;
+    } else {
+        context.ui.data(&found.told(context.ui.paint()))?;
+        context.ui.note(&found.next());
+    }
+    Ok(Exit::Done)
+}
+
+/// Registers the repository around the context's directory.
+pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> {
     let setup = context.setup()?;
     let git = repository::git(context, &setup.home).await?;
     let tmux = setup.tmux().check().await?;
@@ -83,7 +94,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         config_created,
         git: format!("{}.{}", git.version().0, git.version().1),
         tmux,
-        agents: installed(context, &loaded),
+        agents: agents_of(context, &loaded),
+        overhead: overhead(&loaded.config, &context.environment, &installed(&loaded.config, context.path())),
         base_branch: base.as_str().to_owned(),
         checks: loaded.config.workflow.checks.clone(),
         suggested_checks: suggested,
@@ -93,16 +105,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     };
     if let Err(error) = repo.author().await {
         context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));
-        context.ui.note(WHO);
-    }
-    if context.ui.is_json() {
-        context.ui.json(&found)?;
-    } else {
-        context.ui.data(&found.told(context.ui.paint()))?;
-        context.ui.note(&found.next());
+        context.ui.note(WHO_COMMITS);
     }
     link.close().await?;
-    Ok(Exit::Done)
+    Ok(found)
 }
 
 /// How each check goes on the base now.
@@ -167,8 +173,14 @@ fn ensure_config(setup: &Setup) -> Result<bool, CliError> {
 }
 
 /// Agents whose program is in `PATH`.
-fn installed(context: &Context, loaded: &Loaded) -> Vec<Agent> {
-    let path = |command: &str| -> Option<PathBuf> { which(command, context.path()) };
-    let agents = loaded.config.agents.iter();
-    agents.filter_map(|(name, agent)| Some(Agent { name: name.to_owned(), program: path(&agent.command)? })).collect()
+fn agents_of(context: &Context, loaded: &Loaded) -> Vec<Agent> {
+    let config = &loaded.config;
+    let of = |name: String| {
+        let agent = config.agent(&name)?;
+        let program = which(&agent.command, context.path())?;
+        let login = login_of(&context.environment, agent);
+        let missing = login.as_ref().and_then(|login| login.as_ref().err()).map(|login| (*login).to_owned());
+        Some(Agent { name, program, has_login: login.map(|login| login.is_ok()), login: missing })
+    };
+    installed(config, context.path()).into_iter().filter_map(of).collect()
 }

@@ -21,6 +21,7 @@ mod exit;
 #[cfg(test)]
 mod fixture;
 mod gc;
+mod hint;
 mod hits;
 mod http;
 mod init;
@@ -53,7 +54,7 @@ mod version;
 mod why;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use context::Context;
 use error::CliError;
 use exit::Exit;
@@ -170,7 +171,7 @@ enum Command {
     Channel(channel::Args),
     /// Say something in your channels
     Notify(notify::Args),
-    /// The registered repositories
+    /// The registered repositories: list them, forget one
     #[command(visible_alias = "projects")]
     Project(project::Args),
     /// Look whether everything that orch needs is there
@@ -203,9 +204,10 @@ fn setting(text: &str) -> Result<(String, String), String> {
 pub fn main(args: Vec<OsString>) -> ExitCode {
     let wants_json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let answers = has_answers_of_its_own(&args);
-    let cli = match Cli::try_parse_from(args) {
+    let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            hint::improve(&mut error, &Cli::command(), &args);
             let exit = unparsed(&error, wants_json);
             return if answers && exit == Exit::Usage { Exit::NoAnswer } else { exit }.into();
         }
@@ -307,7 +309,6 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     const WALK: &[&str] = &[
         "init --name shop --base main --with-checks --json",
@@ -371,6 +372,7 @@ mod tests {
         "config preset save-money --dry-run --json",
         "config schema --project",
         "project list",
+        "project remove shop --json",
         "projects list",
         "events --follow --since 12 --task 3 --json",
         "breaker list --json",

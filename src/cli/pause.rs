@@ -17,7 +17,8 @@ pub enum Verb {
 /// Arguments of both.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Everything, routing too (also meant when nothing is named)
+    /// Everything, routing too (what `pause` means when nothing is named); `resume --all` ends every pause, also those of
+    /// single projects and agents
     #[arg(long, group = "what")]
     all: bool,
     /// The tasks of one repository, by its name or directory
@@ -34,7 +35,7 @@ pub async fn run(verb: Verb, args: Args, context: &Context) -> Result<Exit, CliE
         Verb::Pause => "/v1/pause",
         Verb::Resume => "/v1/resume",
     };
-    let order = NewPause { project: args.project, agent: args.agent, by: Some(context.person()) };
+    let order = NewPause { project: args.project, agent: args.agent, all: args.all, by: Some(context.person()) };
     let named = named(&order);
     let mut link = context.link().await?;
     let now: PausesView = link.post(path, &order).await?;

@@ -1,10 +1,11 @@
-//! `orch project list`: the registered repositories.
+//! `orch project`: lists the registered repositories, and forgets one.
 
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::ui::table::{Column, Width, cell, render};
-use crate::api::types::NewProject;
+use super::ui::text::line;
+use crate::api::types::{NewProject, RemoveProject};
 use clap::Subcommand;
 
 /// Arguments of `orch project`.
@@ -19,6 +20,13 @@ enum Command {
     /// List the registered repositories
     #[command(visible_alias = "ls")]
     List,
+    /// Forget a repository, also one that is gone; nothing in it is touched, its tasks stay and wait
+    #[command(visible_alias = "rm")]
+    Remove {
+        /// Its name or directory
+        #[arg(value_name = "NAME")]
+        project: String,
+    },
 }
 
 const HEAD: [Column; 3] = [
@@ -29,7 +37,27 @@ const HEAD: [Column; 3] = [
 
 /// Runs one of them.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let Command::List = args.command;
+    match args.command {
+        Command::List => list(context).await,
+        Command::Remove { project } => remove(project, context).await,
+    }
+}
+
+async fn remove(project: String, context: &Context) -> Result<Exit, CliError> {
+    let mut link = context.link().await?;
+    let removed: NewProject = link.post("/v1/projects/remove", &RemoveProject { project }).await?;
+    if context.ui.is_json() {
+        context.ui.json(&removed)?;
+    } else {
+        let (name, dir) = (line(&removed.name), removed.dir.to_string_lossy());
+        context.ui.data(&format!("forgot project {name} at {}\n", line(&dir)))?;
+        context.ui.note("its files and tasks stay as they are; orch init, in the repository, registers it again");
+    }
+    link.close().await?;
+    Ok(Exit::Done)
+}
+
+async fn list(context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
     if context.ui.is_json() {
         let document = link.get_raw("/v1/projects").await?;
@@ -39,7 +67,11 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         let rows: Vec<_> = projects
             .iter()
             .map(|project| {
-                let approved = project.approved.as_deref().map_or("nothing", |id| id.get(..12).unwrap_or(id));
+                let approved = match project.approved.as_deref() {
+                    _ if !project.dir.is_dir() => "the directory is gone",
+                    Some(id) => id.get(..12).unwrap_or(id),
+                    None => "nothing",
+                };
                 [cell(project.name.as_str()), cell(project.dir.to_string_lossy()), cell(approved)]
             })
             .collect();

@@ -2,20 +2,13 @@
 
 use super::context::{Context, resolve};
 use super::error::CliError;
-use crate::adapters::git::{Git, GitError, Repo};
+use crate::adapters::git::{Git, GitError, Repo, is_top};
 use crate::config::home::Home;
 use std::path::{Path, PathBuf};
 
 /// git, as the engine of this home finds it.
 pub async fn git(context: &Context, home: &Home) -> Result<Git, GitError> {
     Git::locate(&context.environment, &home.state().join("locks")).await
-}
-
-/// Whether a directory is the top of a checkout, as git finds it: a directory `.git` with nothing in it (sandboxes leave such)
-/// is passed over.
-pub fn is_top(dir: &Path) -> bool {
-    let git = dir.join(".git");
-    git.is_file() || git.join("HEAD").symlink_metadata().is_ok()
 }
 
 /// The main checkout of the repository around `dir`; `None` where there is none.
@@ -32,24 +25,5 @@ pub async fn root_around(context: &Context, home: &Home, dir: &Path) -> Result<O
         Err(GitError::NoCommits { path }) => Ok(Some(path)),
         Err(GitError::NotARepository { .. }) => Ok(None),
         Err(error) => Err(error.into()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_directory_that_is_called_like_gits_own_is_no_repository() {
-        let dir = tempfile::tempdir().expect("a directory");
-        assert!(!is_top(dir.path()));
-        std::fs::create_dir(dir.path().join(".git")).expect("made");
-        assert!(!is_top(dir.path()));
-        std::fs::File::create(dir.path().join(".git/HEAD")).expect("made");
-        assert!(is_top(dir.path()));
-        let linked = dir.path().join("linked");
-        std::fs::create_dir(&linked).expect("made");
-        std::fs::File::create(linked.join(".git")).expect("made");
-        assert!(is_top(&linked), "a worktree or a submodule");
     }
 }

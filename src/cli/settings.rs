@@ -2,8 +2,8 @@
 
 use super::context::Context;
 use super::error::CliError;
-use super::repository::is_top;
 use crate::adapters::fs::{self, FsError};
+use crate::adapters::git::is_top;
 use crate::api::settings::ReloadView;
 use crate::config::home::Home;
 use crate::config::layers::{Layer, Loaded, load};

@@ -152,6 +152,14 @@ impl Ui {
     }
 
     /// A line on stderr. Nobody can be told when that fails.
+    /// Asks the person at the terminal, and whether they say yes; nothing typed but the line's end is a yes.
+    pub fn agrees(&self, question: &str) -> Result<bool, CliError> {
+        self.note(question);
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer).map_err(CliError::system("cannot read the answer"))?;
+        Ok(read > 0 && !answer.trim().to_lowercase().starts_with('n'))
+    }
+
     fn say(&self, line: &str) {
         writeln!(io::stderr().lock(), "{line}").ok();
     }

@@ -4,6 +4,7 @@ use super::origin::Origin;
 use super::problem::{ConfigProblem, did_you_mean, similar};
 use super::settings::{self, Setting};
 use super::shape::{self, FileKind, Shape};
+use crate::domain::names::short_hash;
 use std::collections::BTreeMap;
 
 /// Variables that begin with `ORCH_` and are no settings.
@@ -55,6 +56,18 @@ pub fn read(environment: &BTreeMap<String, String>) -> FromEnvironment {
 /// The variable that sets a dotted key.
 pub fn variable_for(key: &str) -> String {
     format!("ORCH_{}", key.replace('.', "_").to_uppercase())
+}
+
+/// What an environment and a command line (dotted keys) set, by key, each as a mark of its value: two processes can tell
+/// whether they were told the same, and nobody what it was.
+pub fn overrides(environment: &BTreeMap<String, String>, flags: &[(String, String)]) -> BTreeMap<String, String> {
+    let told = environment.iter().filter(|(_, text)| !text.is_empty());
+    let set = told.filter_map(|(variable, text)| {
+        let (key, shape) = target(variable)?;
+        value(variable, text, shape).is_some().then(|| (key.join("."), text))
+    });
+    let all = set.chain(flags.iter().map(|(key, text)| (key.clone(), text)));
+    all.map(|(key, text)| (key, short_hash(text.as_bytes()))).collect()
 }
 
 fn value(variable: &str, text: &str, shape: &Shape) -> Option<Result<serde_json::Value, String>> {

@@ -23,6 +23,7 @@ pub mod raw_channels;
 pub mod raw_models;
 pub mod raw_router;
 pub mod raw_workspace;
+mod renamed;
 mod render;
 pub mod resolved;
 pub mod resolved_agent;

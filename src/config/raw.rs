@@ -166,7 +166,7 @@ pub struct RawAgent {
     /// Arguments appended to orch's own; for kind command, {model} {task_id} {run_id} {worktree} {prompt_file} are replaced.
     #[schemars(extend("x-orch-separator" = "line"))]
     pub args: Option<Vec<String>>,
-    /// Variables set for this agent; ${NAME} takes the value of NAME from the daemon's environment.
+    /// Variables set for this agent; ${NAME}, or env:NAME alone, is that variable of the daemon's environment.
     #[schemars(with = "Option<BTreeMap<String, Option<String>>>")]
     pub env: Option<BTreeMap<String, Option<Secret>>>,
     /// Names of variables handed through from the daemon's environment, beside the usual ones.

@@ -30,7 +30,7 @@ pub struct RawRouter {
     /// Longest wait for the routing answer.
     #[schemars(range(min = 1, max = 3600))]
     pub timeout_seconds: Option<u64>,
-    /// Agent that gets the task when routing fails.
+    /// Agent that gets the task when routing fails; one of router.agents.
     pub fallback_executor: Option<String>,
     /// After so many failed routing calls for a task, round robin.
     #[schemars(range(min = 1, max = 100))]

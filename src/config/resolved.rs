@@ -324,8 +324,11 @@ impl Default for Router {
 
 impl Router {
     fn with(self, raw: RawRouter) -> Self {
+        // Nobody asks an agent that the person has neither listed nor named.
+        let lists = |agents: &Vec<String>| raw.agent.is_some() || agents.contains(&self.agent);
+        let usual = if raw.agents.as_ref().is_none_or(lists) { self.mode } else { RouterMode::RoundRobin };
         Self {
-            mode: raw.mode.unwrap_or(self.mode),
+            mode: raw.mode.unwrap_or(usual),
             agent: raw.agent.unwrap_or(self.agent),
             model: raw.model.unwrap_or(self.model),
             strategy: raw.strategy.unwrap_or(self.strategy),

@@ -1,6 +1,7 @@
 //! The agents as they are meant: the known ones with their defaults, and programs that the person declared.
 
 use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
+use super::resolved_channels::Reference;
 use super::secret::Secret;
 use crate::agents::{CodexSandbox, DialectKind, Mode, PromptVia, api};
 use serde::Serialize;
@@ -157,7 +158,8 @@ impl AgentConfig {
         }
     }
 
-    /// The agent's variables with every `${NAME}` replaced from the daemon's environment. `$${` stands for `${`.
+    /// The agent's variables with every `${NAME}`, and a whole `env:NAME`, replaced from the daemon's environment. `$${`
+    /// stands for `${`.
     ///
     /// # Errors
     /// The first variable that is not set there. Never shows a value.
@@ -173,6 +175,10 @@ impl AgentConfig {
 }
 
 fn expand(text: &str, daemon: &BTreeMap<String, String>) -> Result<String, String> {
+    // As channels refer to their secrets. A variable's name alone: `env:production is up` is a text.
+    if let Ok(Reference::Env(variable)) = text.parse() {
+        return daemon.get(&variable).cloned().ok_or(variable);
+    }
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("${") {
@@ -289,6 +295,9 @@ mod tests {
             ("${EMPTY}", ""),
             ("$TOKEN", "$TOKEN"),
             ("$${TOKEN}", "${TOKEN}"),
+            ("env:TOKEN", "t"),
+            ("env:TOKEN and more", "env:TOKEN and more"),
+            ("env:", "env:"),
             ("${open", "${open"),
             ("é$${}${TOKEN}", "é${}t"),
             ("", ""),
@@ -296,6 +305,7 @@ mod tests {
             assert_eq!(expand(text, &daemon).as_deref(), Ok(expanded), "{text}");
         }
         assert_eq!(expand("x${GONE}", &daemon), Err("GONE".to_owned()));
+        assert_eq!(expand("env:GONE", &daemon), Err("GONE".to_owned()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::origin::Origin;
 use super::problem::{ConfigProblem, did_you_mean, similar};
+use super::renamed::{Renamed, renamed};
 use super::shape::{self, Field, FileKind, Shape};
 use super::tree::{Node, Value};
 use crate::domain::money::Usd;
@@ -156,10 +157,12 @@ impl Reader<'_> {
             || shape.fields().iter().filter(|field| field.allowed_in(self.file)).map(|field| field.name.as_str());
         let problem =
             |suggestion: String| ConfigProblem::new(self.at(key), format!("unknown key {name:?}{place}{suggestion}"));
-        let problem = match (similar(name, here()), shape::elsewhere(name)) {
-            (Some(_), _) => problem(did_you_mean(name, here())),
-            (None, Some(full)) => problem(format!(", did you mean {full:?}?")),
-            (None, None) => {
+        let problem = match (renamed(name), similar(name, here()), shape::elsewhere(name)) {
+            (Some(Renamed::Key(new)), ..) => problem(format!(", did you mean {new:?}?")),
+            (Some(Renamed::Otherwise(what)), ..) => problem(String::new()).hint(what),
+            (None, Some(_), _) => problem(did_you_mean(name, here())),
+            (None, None, Some(full)) => problem(format!(", did you mean {full:?}?")),
+            (None, None, None) => {
                 problem(String::new()).hint(format!("known here: {}", here().collect::<Vec<_>>().join(", ")))
             }
         };

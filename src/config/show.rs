@@ -3,6 +3,7 @@
 use super::layers::Loaded;
 use super::origin::Origin;
 use super::problem::similar;
+use super::renamed::{Renamed, renamed};
 use super::render::{self, Note};
 use super::resolved_agent::AgentConfig;
 use super::shape;
@@ -22,18 +23,28 @@ pub struct Row {
 
 /// There is no such setting.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no setting is called {key:?}{}", .meant.as_ref().map(|key| format!(", did you mean {key:?}?")).unwrap_or_default())]
+#[error(
+    "no setting is called {key:?}{}{}",
+    .meant.as_ref().map(|key| format!(", did you mean {key:?}?")).unwrap_or_default(),
+    .instead.map(|what| format!(": {what}")).unwrap_or_default()
+)]
 pub struct UnknownKey {
     /// The key that was asked for.
     pub key: String,
-    /// The most similar one.
+    /// The one that was probably meant.
     pub meant: Option<String>,
+    /// Where no single one is meant: what to do instead.
+    pub instead: Option<&'static str>,
 }
 
 impl UnknownKey {
     pub(super) fn meaning(key: &str, meant: Option<String>) -> Self {
-        let meant = meant.filter(|meant| meant != key);
-        Self { key: key.to_owned(), meant }
+        let (key, meant) = (key.to_owned(), meant.filter(|meant| meant != key));
+        match renamed(&key) {
+            Some(Renamed::Key(new)) => Self { key, meant: Some(new.to_owned()), instead: None },
+            Some(Renamed::Otherwise(what)) => Self { key, meant: None, instead: Some(what) },
+            None => Self { key, meant, instead: None },
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use crate::config::home::API_SOCKET;
 use crate::engine::Signals;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 use tokio::net::{UnixDatagram, UnixListener};
 use tokio::sync::{Notify, mpsc};
@@ -29,7 +29,8 @@ pub(super) struct Sockets {
 
 /// The files that must stay while an engine runs.
 pub(super) struct State {
-    lock: (Arc<Held>, PathBuf),
+    /// Not held by the one who watches: whoever opened the engine lets go of it.
+    lock: (Weak<Held>, PathBuf),
     journal: ((u64, u64), PathBuf),
 }
 
@@ -60,15 +61,15 @@ impl Bound {
 
 impl State {
     /// As it stands now; `None` where there is no journal at its path.
-    pub(super) fn of(lock: Arc<Held>, lock_path: PathBuf, journal: PathBuf) -> Option<Self> {
-        Some(Self { lock: (lock, lock_path), journal: (file_id(&journal)?, journal) })
+    pub(super) fn of(lock: &Arc<Held>, lock_path: PathBuf, journal: PathBuf) -> Option<Self> {
+        Some(Self { lock: (Arc::downgrade(lock), lock_path), journal: (file_id(&journal)?, journal) })
     }
 
     /// What was removed, or replaced by a file of somebody else.
     fn missing(&self) -> Option<String> {
         let gone = |path: &Path| format!("{} was removed while orch ran", path.display());
         let (lock, path) = &self.lock;
-        if !lock.is_at(path) {
+        if lock.upgrade().is_some_and(|lock| !lock.is_at(path)) {
             return Some(gone(path));
         }
         let (journal, path) = &self.journal;

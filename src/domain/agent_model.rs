@@ -24,6 +24,8 @@ pub struct Reach<'a> {
     pub agent: &'a str,
     /// The only provider whose models it has; `None`: any.
     pub provider: Option<&'a str>,
+    /// Short names that its program has itself, and of which it knows best what they mean.
+    pub own_names: &'static [&'static str],
     /// It writes models as `provider/model`.
     pub full_names: bool,
     /// It speaks with another server than its provider's: what names mean there is not known.
@@ -165,7 +167,8 @@ impl Reach<'_> {
         self.provider.is_none_or(|provider| provider == id.provider)
     }
 
-    /// Names are passed on as they were typed: programs know more of them than the catalog.
+    /// The program gets the model that the name means, by the name that its provider has for it. Where that is not known
+    /// to be the program's language, the name is passed on as it was typed.
     fn plain(&self, name: String, found: &Resolution<'_>) -> Result<Named, Misfit> {
         if !self.has(&found.model.id) && !self.is_elsewhere {
             // Who sells everybody's models tells nothing about whose they are.
@@ -178,9 +181,19 @@ impl Reach<'_> {
             )];
             return Ok(Named { name, model: None, reason: None, warnings });
         }
-        let is_short_for_one = self.full_names && found.model.id.model == name;
-        let name = if is_short_for_one { found.model.id.to_string() } else { name };
-        Ok(Named { name, model: Some(found.model.id.clone()), reason: None, warnings: Vec::new() })
+        let id = &found.model.id;
+        let given = if self.is_elsewhere || self.own_names.contains(&name.as_str()) {
+            name.clone()
+        } else if self.full_names {
+            id.to_string()
+        } else if self.provider.is_some() {
+            id.model.clone()
+        } else {
+            name.clone()
+        };
+        let is_other = given != name && id.model != name;
+        let reason = is_other.then(|| found.reason.clone());
+        Ok(Named { name: given, model: Some(id.clone()), reason, warnings: Vec::new() })
     }
 
     fn explicit(&self, reference: &str, found: &Resolution<'_>) -> Result<Named, Misfit> {
@@ -259,10 +272,16 @@ mod tests {
     use crate::domain::resolve::{Records, Selection};
     use std::collections::BTreeMap;
 
-    const CLAUDE: Reach<'_> =
-        Reach { agent: "claude", provider: Some("anthropic"), full_names: false, is_elsewhere: false, by_key: false };
-    const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
-    const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
+    const CLAUDE: Reach<'_> = Reach {
+        agent: "claude",
+        provider: Some("anthropic"),
+        own_names: &["haiku", "sonnet", "opus"],
+        full_names: false,
+        is_elsewhere: false,
+        by_key: false,
+    };
+    const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), own_names: &[], ..CLAUDE };
+    const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CODEX };
     const BOT: Reach<'_> = Reach { agent: "bot", full_names: false, ..OPENCODE };
 
     fn asked(reach: Reach<'_>, reference: &str, labels: &[&str]) -> Result<Named, Misfit> {
@@ -302,6 +321,17 @@ mod tests {
         assert_eq!(name(OPENCODE, "openai/gpt-5.2"), "openai/gpt-5.2");
         assert_eq!(name(OPENCODE, "gpt-5.2"), "openai/gpt-5.2", "it knows no short names");
         assert_eq!(name(BOT, "openai/gpt-5.2"), "openai/gpt-5.2");
+    }
+
+    #[test]
+    fn the_program_gets_the_model_that_was_resolved_and_not_the_word_that_led_to_it() {
+        let found = asked(CLAUDE, "sonnet-4.5", &[]).expect("a model");
+        assert_eq!(found.name, "claude-sonnet-4-5", "anthropic knows no sonnet-4.5");
+        assert_eq!(found.model.as_ref().map(|id| id.model.as_str()), Some("claude-sonnet-4-5"));
+        assert!(found.reason.is_some(), "{found:?}");
+        assert_eq!(name(Reach { is_elsewhere: true, ..CLAUDE }, "sonnet-4.5"), "sonnet-4.5");
+        assert!(name(OPENCODE, "sonnet").starts_with("anthropic/claude-sonnet-"), "it knows no short names");
+        assert_eq!(name(BOT, "sonnet-4.5"), "sonnet-4.5", "nothing is known of its language");
     }
 
     #[test]

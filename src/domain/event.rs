@@ -2,6 +2,7 @@
 
 use super::circle::Circle;
 use super::evidence::{Evidence, Integration};
+use super::external::{ExternalFailure, StepProblem};
 use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
 use super::outcome::{Ending, Failure, FailureClass, Outcome};
@@ -85,6 +86,13 @@ pub enum Event {
         evidence: Evidence,
         /// Who looks at it next, should it be good.
         reviewers: Reviewers,
+    },
+    /// The evidence of a run could not be gathered for minutes, because an external call fails.
+    NotJudged {
+        /// Which.
+        run: RunId,
+        /// Which call, and why.
+        failure: ExternalFailure,
     },
     /// A review was begun.
     ReviewAsked {
@@ -202,6 +210,17 @@ pub enum LaunchProblem {
     Setup(String),
     /// The agent's side failed.
     Failed(Failure),
+    /// An external call failed, and may succeed later.
+    External(ExternalFailure),
+}
+
+impl From<StepProblem> for LaunchProblem {
+    fn from(problem: StepProblem) -> Self {
+        match problem {
+            StepProblem::External(failure) => Self::External(failure),
+            StepProblem::Ask(question) => Self::Ask(question),
+        }
+    }
 }
 
 /// Why an accepted branch did not reach its base.
@@ -220,4 +239,15 @@ pub enum IntegrationProblem {
     },
     /// Only a person can mend it.
     Ask(String),
+    /// An external call failed, and may succeed later.
+    External(ExternalFailure),
+}
+
+impl From<StepProblem> for IntegrationProblem {
+    fn from(problem: StepProblem) -> Self {
+        match problem {
+            StepProblem::External(failure) => Self::External(failure),
+            StepProblem::Ask(question) => Self::Ask(question),
+        }
+    }
 }

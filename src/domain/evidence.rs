@@ -129,6 +129,9 @@ pub struct Evidence {
     pub unapproved: Vec<String>,
     /// Changes outside the worktree that the run is held responsible for.
     pub violations: Vec<String>,
+    /// What the worktree holds that is neither committed nor ignored and could not be committed, at most 20 paths.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub uncommitted: Vec<String>,
     /// What the change holds that no verdict should overlook.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,

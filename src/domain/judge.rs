@@ -60,6 +60,7 @@ fn before_the_checks(case: &Case<'_>) -> Option<Verdict> {
         .or_else(|| hands_on(case.answer))
         .or_else(|| agent_asks(case.answer))
         .or_else(|| unfinished(case.answer))
+        .or_else(|| left_uncommitted(evidence))
         .or_else(|| change_where_a_text_was_asked_for(case))
         .or_else(|| nothing_to_show(case))
         .or_else(|| unacceptable_change(&evidence.findings))
@@ -124,6 +125,19 @@ fn unfinished(answer: &Answer) -> Option<Verdict> {
     (answer.status == AnswerStatus::InProgress).then(|| {
         let rest = if answer.remaining.is_empty() { answer.summary.clone() } else { answer.remaining.join("\n") };
         Verdict::Fail(Failure::new(FailureClass::Incomplete, rest))
+    })
+}
+
+/// What is neither committed nor ignored would be lost: nothing beside it is accepted.
+fn left_uncommitted(evidence: &Evidence) -> Option<Verdict> {
+    (!evidence.uncommitted.is_empty()).then(|| {
+        let detail = format!(
+            "the worktree holds what is not committed and would be lost:\n{}\nWhat to do: commit it, delete it, or add it to \
+             .gitignore. Finish or abort a merge or rebase that is in progress. A git repository inside the worktree cannot \
+             be committed with its files: remove its .git directory, so that the files become part of the work, or delete it.",
+            evidence.uncommitted.join("\n")
+        );
+        Verdict::Fail(Failure::new(FailureClass::Incomplete, detail))
     })
 }
 
@@ -325,6 +339,18 @@ mod tests {
         assert_eq!(class(&verdict), Some(FailureClass::NoChange));
         let empty_commit = Evidence { files: 0, ..evidence() };
         assert_eq!(class(&judge(&answer(AnswerStatus::Done), &empty_commit)), Some(FailureClass::NoChange));
+    }
+
+    #[test]
+    fn nothing_is_accepted_beside_what_is_not_committed() {
+        let evidence = Evidence { uncommitted: vec!["sub/ is a git repository of its own".into()], ..evidence() };
+        let Verdict::Fail(failure) = judge(&answer(AnswerStatus::Done), &evidence) else { panic!("it was accepted") };
+        assert_eq!(failure.class, FailureClass::Incomplete);
+        assert!(failure.detail.contains("sub/") && failure.detail.contains("What to do"), "{}", failure.detail);
+        assert!(
+            matches!(judge(&answer(AnswerStatus::NeedsReview), &evidence), Verdict::Ask { .. }),
+            "a question is heard"
+        );
     }
 
     #[test]

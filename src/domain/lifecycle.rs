@@ -13,6 +13,7 @@ use super::actor::Actor;
 use super::circle;
 use super::event::{Event, IntegrationProblem, LaunchProblem};
 use super::evidence::{Evidence, Integration, IntegrationState};
+use super::external::ExternalFailure;
 use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
 use super::model_policy;
@@ -60,6 +61,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::Judged { run, verdict, evidence, reviewers } => {
             on_judged(&mut next, run, (verdict, evidence, *reviewers), context)
         }
+        Event::NotJudged { run, failure } => on_not_judged(&mut next, run, failure),
         Event::HandedOn { run, evidence, made, awaited } => {
             parts::on_handed_on(&mut next, run, evidence, (made, awaited))
         }
@@ -85,6 +87,9 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::Unblocked => on_unblocked(&mut next),
         Event::WaitsForItself(circle) => on_circle(&mut next, circle),
     }?;
+    if !matches!(next.state, State::NeedsReview { .. }) {
+        next.resume_at = None;
+    }
     if next != *task {
         next.updated_at = context.now;
     }
@@ -103,6 +108,7 @@ fn ask(task: &mut Task, kind: QuestionKind, question: String) {
 
 fn ask_with(task: &mut Task, kind: QuestionKind, question: String, choices: Vec<String>) {
     task.put_back_in_line();
+    task.resume_at = None;
     task.state = State::NeedsReview { kind, question, choices };
 }
 
@@ -117,6 +123,18 @@ fn ask_first(task: &mut Task, kind: QuestionKind, question: String, first: Strin
 /// The kind of a question of orch's own about work: ready for the person where there is judged work.
 fn kind_of_work(task: &Task, otherwise: QuestionKind) -> QuestionKind {
     if task.has_judged_work() { QuestionKind::Ready } else { otherwise }
+}
+
+/// A step of orch itself failed for minutes. No agent is to run for that: what is offered is the same step once more.
+fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFailure, resume_at: State) {
+    let id = task.id;
+    let question = format!(
+        "{step} has failed for minutes, and nothing of the work is lost: {failure}; mend that, then `orch task unblock {id}` \
+         tries the same step again"
+    );
+    let choices = ["unblock", "cancel"].map(|verb| format!("orch task {verb} {id}"));
+    ask_with(task, QuestionKind::Setup, question, choices.into());
+    task.resume_at = Some(Box::new(resume_at));
 }
 
 fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
@@ -183,6 +201,12 @@ fn on_launch_failed(
             ask_with(task, QuestionKind::Setup, question.clone(), choices);
         }
         LaunchProblem::Failed(failure) => fail(task, failure, context),
+        LaunchProblem::External(failure) => {
+            // The same attempt begins when the step succeeds.
+            task.attempts = task.attempts.saturating_sub(1);
+            let resume_at = State::Routed { next, counts: true, not_before: None };
+            ask_about_step(task, "the start of its agent", failure, resume_at);
+        }
     }
     Ok(())
 }
@@ -379,6 +403,13 @@ fn on_judged(
     Ok(())
 }
 
+fn on_not_judged(task: &mut Task, run: &RunId, failure: &ExternalFailure) -> Result<(), Refused> {
+    let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
+    let resume_at = task.state.clone();
+    ask_about_step(task, "judging its result", failure, resume_at);
+    Ok(())
+}
+
 /// Work that comes back to what was refused before goes round in a circle: a person is asked before more is spent on it.
 fn not_accepted(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Context<'_>) {
     let circle = evidence.tree.as_ref().and_then(|tree| {
@@ -436,6 +467,11 @@ fn on_not_integrated(
             task.state = State::InReview { run: run.clone(), review };
         }
         (IntegrationProblem::Red { integration, failure }, _) => ruled::base_is_red(task, integration, failure),
+        (IntegrationProblem::External(failure), _) => {
+            let review = ReviewStage::Integrating { waiting: None, order };
+            let resume_at = State::InReview { run: run.clone(), review };
+            ask_about_step(task, "bringing its result to the base", failure, resume_at);
+        }
         (IntegrationProblem::Ask(question), _) => {
             let kind = kind_of_work(task, QuestionKind::Setup);
             ask(task, kind, question.clone());

@@ -66,8 +66,10 @@ impl PauseScope {
 /// What a person names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// Everything.
+    /// The pause of everything; those of single projects and agents are others.
     All,
+    /// Every pause there is.
+    Each,
     /// A project, by its name or directory.
     Project(String),
     /// An agent, by its name.

@@ -70,6 +70,8 @@ pub struct Snapshot<'a> {
     pub identity: &'a str,
     /// Tells whether a directory that a blocked task waits for is there again.
     pub dir_exists: &'a dyn Fn(&Path) -> bool,
+    /// Tells whether a directory that is there belongs to a registered project.
+    pub is_registered: &'a dyn Fn(&Path) -> bool,
 }
 
 impl Snapshot<'_> {
@@ -139,6 +141,18 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same plan, with what has come into the way of these tasks since it was made.
+    #[must_use]
+    pub fn with_obstacles(mut self, obstacles: BTreeMap<TaskId, Hold>) -> Self {
+        for (id, hold) in obstacles {
+            match self.holds.binary_search_by_key(&id, |(task, _)| *task) {
+                Ok(at) => self.holds[at].1 = hold,
+                Err(at) => self.holds.insert(at, (id, hold)),
+            }
+        }
+        self
+    }
+
     /// Why this task waits.
     pub fn hold(&self, id: TaskId) -> Option<&Hold> {
         let at = self.holds.binary_search_by_key(&id, |(task, _)| *task).ok()?;
@@ -156,7 +170,7 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
     let stalled = Vec::new();
     let mut planner = Planner { snapshot, now, plan, runnable, stalled, tally, ground, batches, parts };
     for task in snapshot.tasks.values() {
-        if takes_slot(task) {
+        if takes_slot(task) && !gives_slot_back(task, snapshot.room) {
             planner.tally.take(task);
             planner.batches.take(task);
         }
@@ -183,6 +197,11 @@ pub fn directory<'a>(task: &'a Task, projects: &'a [PathBuf]) -> Result<&'a Path
     }
 }
 
+/// What is said of a directory in which nobody has typed `orch init`.
+pub fn not_registered(dir: &Path) -> String {
+    format!("{} is not registered with orch: nothing runs or merges there before `orch init`", dir.display())
+}
+
 /// Counts against `engine.max_parallel`.
 fn takes_slot(task: &Task) -> bool {
     match &task.state {
@@ -199,6 +218,23 @@ fn takes_slot(task: &Task) -> bool {
         | State::NeedsReview { .. }
         | State::Cancelled { .. } => false,
     }
+}
+
+/// A step after the agent's work that cannot go on now keeps nobody else from working. One that starts an agent keeps its
+/// slot: the agents of many tasks must not begin at the same moment when the obstacle goes.
+fn gives_slot_back(task: &Task, room: &Room) -> bool {
+    let starts_no_agent = match &task.state {
+        State::InReview { review: ReviewStage::Judging | ReviewStage::Integrating { .. }, .. } => true,
+        State::InReview { review: ReviewStage::Reviewing { .. }, .. }
+        | State::New { .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => false,
+    };
+    starts_no_agent && room.obstacles.contains_key(&task.id)
 }
 
 /// Ready but for a slot: not asked for, minus priority, id.
@@ -232,11 +268,10 @@ impl<'a> Planner<'a> {
             }
             State::New { routing: None, not_before } => self.look_new(task, *not_before),
             State::Routed { not_before, .. } => self.look_routed(task, *not_before),
-            State::InProgress { stopping, .. } => {
-                if let Some(why) = stopping {
-                    self.hold(task.id, Hold::new(HoldReason::Stopping, why.told()));
-                }
-            }
+            State::InProgress { stopping, .. } => match stopping {
+                Some(why) => self.hold(task.id, Hold::new(HoldReason::Stopping, why.told())),
+                None => self.hold_by_obstacle(task.id),
+            },
             State::InReview { review, .. } => self.look_reviewed(task, review),
             State::Blocked(on) => self.look_blocked(task, on),
         }
@@ -247,6 +282,13 @@ impl<'a> Planner<'a> {
             self.plan.wake_at = Some(self.plan.wake_at.map_or(until, |at| at.min(until)));
         }
         self.plan.holds.push((id, hold));
+    }
+
+    /// Its step is under way, and an external call keeps it from going on.
+    fn hold_by_obstacle(&mut self, id: TaskId) {
+        if let Some(hold) = self.snapshot.room.obstacles.get(&id).cloned() {
+            self.hold(id, hold);
+        }
     }
 
     /// What keeps a waiting task from being routed or started, beside slots.
@@ -267,6 +309,9 @@ impl<'a> Planner<'a> {
             Ok(dir) => {
                 if let Some(problem) = self.snapshot.room.unread_projects.get(dir) {
                     return Some(Hold::new(HoldReason::Config, problem.clone()));
+                }
+                if !(self.snapshot.is_registered)(dir) {
+                    return Some(Hold::new(HoldReason::NoProject, not_registered(dir)));
                 }
                 if let Some(problem) = self.snapshot.room.unapproved_projects.get(dir) {
                     return Some(Hold::new(HoldReason::NotApproved, problem.clone()));
@@ -371,7 +416,9 @@ impl<'a> Planner<'a> {
 
     fn look_reviewed(&mut self, task: &'a Task, review: &'a ReviewStage) {
         let wait = match review {
-            ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => return,
+            ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => {
+                return self.hold_by_obstacle(task.id);
+            }
             ReviewStage::Reviewing { review, waiting, .. } => {
                 return self.look_for_review(task, review.is_some(), waiting.as_ref());
             }
@@ -390,7 +437,10 @@ impl<'a> Planner<'a> {
     /// A review runs, or is begun like any run.
     fn look_for_review(&mut self, task: &'a Task, is_begun: bool, waiting: Option<&'a Postponed>) {
         if is_begun {
-            return self.hold(task.id, Hold::new(HoldReason::Review, "its work is being reviewed"));
+            return match self.snapshot.room.obstacles.get(&task.id).cloned() {
+                Some(hold) => self.hold(task.id, hold),
+                None => self.hold(task.id, Hold::new(HoldReason::Review, "its work is being reviewed")),
+            };
         }
         if let Some(hold) = self.obstacle(task, None) {
             return self.hold(task.id, hold);
@@ -425,6 +475,8 @@ impl<'a> Planner<'a> {
                 let tasks: Vec<TaskId> = tasks.iter().filter(|id| self.is_open(**id)).copied().collect();
                 (!tasks.is_empty()).then_some(BlockedOn::Children { tasks })
             }
+            // A task that names no directory may belong to another project by now.
+            BlockedOn::MissingDir { dir } if directory(task, self.snapshot.projects) != Ok(dir) => None,
             BlockedOn::MissingDir { dir } => (!(self.snapshot.dir_exists)(dir)).then(|| on.clone()),
         };
         match now_on {
@@ -443,9 +495,10 @@ impl<'a> Planner<'a> {
         runnable.sort_unstable_by_key(|(not_asked, urgency, id, _)| (*not_asked, *urgency, *id));
         self.batches.arrange(&mut runnable);
         for (.., id, task) in runnable {
-            let lacking = self.tally.lacking(task).or_else(|| self.batches.lacking(task));
-            let lacking = lacking.map(|reason| Hold::new(reason, String::new()));
-            match lacking.or_else(|| self.tally.short(task)) {
+            // Money comes first: a slot alone would not help.
+            let short = self.tally.short(task);
+            let lacking = || self.tally.lacking(task).or_else(|| self.batches.lacking(task));
+            match short.or_else(|| lacking().map(|reason| Hold::new(reason, String::new()))) {
                 None => self.launch(id, task),
                 // It holds up nobody behind it: another agent or project may have room.
                 Some(hold) => self.hold(id, hold),

@@ -158,8 +158,8 @@ impl Routing<'_> {
         }
     }
 
-    /// The route by `router.fallback_executor`, or by the first installed agent of `router.agents` when that one is
-    /// not installed. The warning says why.
+    /// The route by `router.fallback_executor`, or by the first installed agent of `router.agents` when that one is not
+    /// installed or not among them: nothing outside the list runs unless a task names it. The warning says why.
     pub fn fallback(&self, error: &str) -> Result<RouteResult, Impossible> {
         let wishes = wishes::read(self)?;
         if let Some(wish) = &wishes.agent {
@@ -170,11 +170,14 @@ impl Routing<'_> {
         if executor == ROUND_ROBIN {
             return self.round_robin(&wishes, Some(failed));
         }
-        let (agent, note) = match self.installed.iter().find(|name| *name == executor) {
-            Some(agent) => (agent.clone(), failed),
+        let mut candidates = self.candidates()?;
+        let (agent, note) = match candidates.iter().position(|name| name == executor) {
+            Some(at) => (candidates.swap_remove(at), failed),
             None => {
-                let first = self.candidates()?.remove(0);
-                (first, format!("{failed}; fallback_executor {} is not installed", one_line(executor, 40)))
+                let is_listed = self.settings.agents.iter().any(|name| name == executor);
+                let why = if is_listed { "is not installed" } else { "is not in router.agents" };
+                let note = format!("{failed}; fallback_executor {} {why}", one_line(executor, 40));
+                (candidates.swap_remove(0), note)
             }
         };
         let reason = format!("fallback to {agent}");
@@ -209,7 +212,14 @@ impl Routing<'_> {
             RouterMode::Llm if failed_attempts >= self.settings.max_route_attempts => {
                 self.round_robin(&wishes, Some(self.used_up(failed_attempts, None))).map(Some)
             }
-            RouterMode::Llm => self.candidates().map(|_| None),
+            RouterMode::Llm => {
+                let mut candidates = self.candidates()?;
+                if unique(&self.settings.agents).len() > 1 {
+                    return Ok(None);
+                }
+                let reason = "the only agent of router.agents: no question is asked".to_owned();
+                Ok(Some(self.plain(candidates.swap_remove(0), reason, &wishes, None)))
+            }
         }
     }
 

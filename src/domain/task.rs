@@ -5,12 +5,14 @@ mod order;
 mod parts;
 mod run;
 mod stop_for;
+mod work_terms;
 
 pub use next_run::{Feedback, NextRun};
 pub use order::{Order, OrderKind};
 pub use parts::Parts;
 pub use run::Run;
 pub use stop_for::StopFor;
+pub use work_terms::WorkTerms;
 
 use super::claim::Claim;
 use super::evidence::{Evidence, Integration, IntegrationState};
@@ -284,7 +286,7 @@ impl State {
 }
 
 /// Where a task's work lies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Workplace {
     /// Branch of the task.
     pub branch: String,
@@ -297,6 +299,9 @@ pub struct Workplace {
     /// The accepted work of other tasks that this commit holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub began_from: Vec<BeganFrom>,
+    /// What happens with the result of the present run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<Box<WorkTerms>>,
 }
 
 /// Accepted work of a task, on which another task builds.
@@ -363,6 +368,9 @@ pub struct Task {
     /// What was judged and not accepted: git's names for all its files, the latest last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rejected_trees: Vec<String>,
+    /// Where `unblock` takes up again a step of orch's own that had failed for minutes; only while a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_at: Option<Box<State>>,
     /// Where the work lies.
     pub place: Option<Box<Workplace>>,
     /// The conversation to resume.
@@ -390,6 +398,9 @@ pub struct Task {
     /// What stands there of the person's part, where a command has changed it since somebody last saved the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filed: Option<Box<Filed>>,
+    /// Keys of its entry in `tasks.yml` that mean nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// Its parts, as far as its runs have to do with them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parts: Option<Box<Parts>>,
@@ -423,6 +434,7 @@ impl Task {
             failed_reviews: Vec::new(),
             unread_reviews: Vec::new(),
             rejected_trees: Vec::new(),
+            resume_at: None,
             place: None,
             conversation: None,
             next_model: None,
@@ -435,6 +447,7 @@ impl Task {
             past_pause: false,
             file,
             filed: None,
+            ignored: Vec::new(),
             parts: None,
             claim: None,
             created_at: now,

@@ -4,6 +4,7 @@
 use super::ids::TaskId;
 use super::task::Spec;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// One of the person's fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,6 +210,18 @@ impl Change {
     }
 }
 
+/// Whether `new` may be `old` in other words: the titles are alike, or the details are the same. Else they are two tasks.
+pub fn is_reworded(old: &Spec, new: &Spec) -> bool {
+    const ALIKE: f64 = 0.6;
+    let (one, other) = (old.title.trim().to_lowercase(), new.title.trim().to_lowercase());
+    let words = |title: &str| title.split_whitespace().map(str::to_owned).collect::<BTreeSet<String>>();
+    let (of_one, of_other) = (words(&one), words(&other));
+    let shared = of_one.intersection(&of_other).count() * 2;
+    let are_same_words = shared > of_one.len().max(of_other.len());
+    let is_same_text = !old.body.trim().is_empty() && old.body == new.body;
+    are_same_words || is_same_text || strsim::normalized_damerau_levenshtein(&one, &other) >= ALIKE
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,5 +290,16 @@ mod tests {
             let clashes = clash(i64::from(base), i64::from(ours), i64::from(theirs)) + clash(base2, ours2, theirs2);
             prop_assert_eq!(merged.clashes.len(), usize::from(clashes));
         }
+    }
+
+    #[test]
+    fn a_title_that_was_changed_is_told_from_another_title() {
+        let spec = |title: &str, body: &str| Spec { title: title.into(), body: body.into(), ..Spec::default() };
+        let is = |old: &str, new: &str| is_reworded(&spec(old, ""), &spec(new, ""));
+        assert!(is("Fix the parser", "Fix the parser of dates") && is("Fix teh parser", "Fix the parser"));
+        assert!(is("Write a changelog", "write the changelog") && is("a", "A "));
+        assert!(!is("Fix the parser", "Write a changelog") && !is("Add a health endpoint", "Remove the old API"));
+        assert!(is_reworded(&spec("One", "the same long text"), &spec("Two", "the same long text")));
+        assert!(!is_reworded(&spec("One", "this"), &spec("Two", "that")));
     }
 }

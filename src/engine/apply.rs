@@ -10,10 +10,13 @@ use super::recurring::{self, Change as JobChange};
 use super::reply::ReplySlot;
 pub use super::report::Report;
 use super::settings::Settings;
-use super::{difference, gc, health, integrate, launch, material, overlap, question, taken, tryout, upkeep, verify};
+use super::{
+    difference, gc, health, hidden, integrate, launch, material, overlap, question, taken, tryout, upkeep, verify,
+};
 use crate::domain::delegation::Standing;
 use crate::domain::event::IntegrationProblem;
 use crate::domain::evidence::Check;
+use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey};
 use crate::domain::judge::Verdict;
@@ -348,16 +351,20 @@ async fn judge(
     of: (&Arc<Task>, &Standing),
     run: RunId,
 ) -> Report {
-    let stay = doors.hindrances.of(&JobKey::Judge(run.clone()));
-    let verify::Judgement { verdict, evidence, reviewers } = loop {
-        let judgement = verify::judge(doors, settings, projects, of, &run).await;
-        let question = match &judgement.verdict {
-            Verdict::Ask { question, .. } => Some(question.clone()),
-            Verdict::Accept | Verdict::Fail(_) | Verdict::HandOn { .. } => None,
+    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Judge(run.clone()), Some(of.0.id));
+    let judged = loop {
+        let problem = match verify::judge(doors, settings, projects, of, &run).await {
+            Ok(judgement) => break Ok(judgement),
+            Err(problem) => problem,
         };
-        if !stay.is_again(question).await {
-            break judgement;
+        if !patience.is_again(&problem).await {
+            break Err(problem);
         }
+    };
+    let verify::Judgement { verdict, evidence, reviewers } = match judged {
+        Ok(judgement) => judgement,
+        Err(StepProblem::Ask(question)) => verify::Judgement::asking(question),
+        Err(StepProblem::External(failure)) => return Report::NotJudged { run, failure },
     };
     let record = match &verdict {
         Verdict::Fail(failure) => overruled(doors, &run, failure),
@@ -373,16 +380,17 @@ async fn integrate(
     task: &Arc<Task>,
     run: RunId,
 ) -> Report {
-    let stay = doors.hindrances.of(&JobKey::Integrate(run.clone()));
+    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Integrate(run.clone()), Some(task.id));
     let result = loop {
         let result = integrate::integrate(doors, settings, projects, task, &run).await;
-        let question = match &result {
-            Err(IntegrationProblem::Ask(question)) => Some(question.clone()),
+        let problem = match &result {
+            Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
+            Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),
             Err(IntegrationProblem::Work(_) | IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. }) | Ok(_) => {
-                None
+                break result;
             }
         };
-        if !stay.is_again(question).await {
+        if !patience.is_again(&problem).await {
             break result;
         }
     };
@@ -395,7 +403,8 @@ async fn integrate(
             IntegrationProblem::Work(_)
             | IntegrationProblem::Wait(_)
             | IntegrationProblem::Red { .. }
-            | IntegrationProblem::Ask(_),
+            | IntegrationProblem::Ask(_)
+            | IntegrationProblem::External(_),
         )
         | Ok(_) => None,
     };
@@ -421,8 +430,28 @@ async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Op
     .await
 }
 
-/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
+/// Looks which runs ended and what their agents heard. What was hidden from those agents is back before anybody hears of it.
 async fn look(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    runs: Vec<RunId>,
+    listen: BTreeSet<TaskId>,
+    seen: Seen,
+) -> Report {
+    let looked = look_at(doors, settings, runs, listen, seen).await;
+    if let Report::Looked { ended, .. } = &looked {
+        for (run, _) in ended {
+            if let Err(error) = hidden::reveal(doors, &doors.run_dir(run)).await {
+                // Whoever judges the run tries it again.
+                tracing::warn!(%run, error, "files that were hidden from the agent are not back");
+            }
+        }
+    }
+    looked
+}
+
+/// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
+async fn look_at(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     runs: Vec<RunId>,
@@ -434,9 +463,9 @@ async fn look(
         let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for run in runs {
             health.extend(health::news(&doors, &run, &seen));
-            let over = launch::ended(&doors, &settings, &run).unwrap_or_else(|hindrance| {
+            let over = launch::ended(&doors, &settings, &run).unwrap_or_else(|failure| {
                 // Nothing is known of it: it is looked at again.
-                tracing::warn!(%run, hindrance, "how a run stands cannot be told now");
+                tracing::warn!(%run, %failure, "how a run stands cannot be told now");
                 None
             });
             // After the end: then no receipt comes any more.

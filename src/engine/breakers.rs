@@ -99,7 +99,12 @@ impl Engine {
                 let target = blamed(failure, "", Some(&dir), None, false);
                 self.blame(turn, target, task, &failure.detail, now);
             }
-            Err(IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. } | IntegrationProblem::Ask(_)) => {}
+            Err(
+                IntegrationProblem::Wait(_)
+                | IntegrationProblem::Red { .. }
+                | IntegrationProblem::Ask(_)
+                | IntegrationProblem::External(_),
+            ) => {}
         }
     }
 

@@ -8,7 +8,7 @@ mod mend;
 mod outside;
 mod trees;
 
-use crate::adapters::git::{Git, Repo};
+use crate::adapters::git::{Git, GitError, Repo};
 use crate::adapters::tmux::Tmux;
 use crate::config::home::Home;
 use crate::config::resolved::Config;
@@ -16,11 +16,12 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::task::{Phase, Run, Task};
 use crate::engine::settings::Sources;
 use crate::store::journal::{Glance, glance};
+use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use mend::Mend;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 /// How long a run must be over before what is left of it is nobody's: its end is still being brought to an end.
@@ -136,6 +137,7 @@ pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
             findings.extend(files::projects(patient, &first));
             findings.extend(home::clock(patient, &first));
             let repositories = patient.repositories(&first).await;
+            findings.extend(authors(&repositories).await);
             let seen = outside::Seen::gather(patient, &repositories).await;
             // Read after the looking: what was made meanwhile is known.
             if let Some(known) = patient.known().await {
@@ -151,6 +153,21 @@ pub async fn check_up(patient: &Patient<'_>, wish: Wish) -> Vec<Finding> {
     }
     findings
 }
+
+/// Repositories in which git does not know who commits: no agent can commit there.
+async fn authors(repositories: &[Repo]) -> Vec<Finding> {
+    let asked = join_all(repositories.iter().map(|repo| async move { (repo.root(), repo.author().await) })).await;
+    let unknown = asked.into_iter().filter_map(|(root, author)| Some((root, author.err()?)));
+    let finding = |(root, error): (&Path, GitError)| {
+        let detail = format!("git does not know who commits in {}: {error}", root.display());
+        Finding::new("author", Verdict::Bad, detail).remedy(WHO_COMMITS)
+    };
+    unknown.map(finding).collect()
+}
+
+/// How git is told who commits.
+pub const WHO_COMMITS: &str =
+    "git config --global user.name \"Your Name\"; git config --global user.email you@example.com";
 
 impl Patient<'_> {
     /// What the journal knows; `None` where there is none, or it does not read.

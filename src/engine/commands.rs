@@ -13,6 +13,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
+use crate::domain::plan::{Plan, not_registered};
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
@@ -64,12 +65,12 @@ impl Engine {
             }
             Command::Record { recorded, reply } => self.record_sample(turn, *recorded, reply, now),
             Command::Register { project, reply } => {
-                let text = format!("project {} at {}", project.name, project.dir.display());
-                turn.put_project(&mut self.world, project);
-                // What was just approved counts from the next word on.
-                self.reload(turn, now);
-                turn.note(&mut self.world, now, None, None, "project_registered", text);
+                self.register(turn, project, now);
                 answer(turn, reply, Ok(()));
+            }
+            Command::Unregister { name, reply } => {
+                let removed = self.unregister(turn, &name, now);
+                answer(turn, reply, removed);
             }
             Command::Reload { reply } => {
                 self.reload(turn, now);
@@ -149,6 +150,7 @@ impl Engine {
             Command::Announce { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Record { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::Unregister { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Spend { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Claim { reply, .. } => drop(reply.send(Err(refused()))),
@@ -177,7 +179,7 @@ impl Engine {
         problems.extend(self.file.told().iter().cloned());
         problems.extend(self.timetable.told().iter().cloned());
         problems.extend(self.storage_problem.clone());
-        problems.extend(self.doors.hindrances.told());
+        problems.extend(self.doors.obstacles.words());
         problems.extend(self.damage_told());
         problems.extend(self.life.problem().cloned());
         View {
@@ -186,7 +188,7 @@ impl Engine {
             settled: Arc::clone(&self.world.settled),
             live_runs: self.world.runs.values().cloned().collect(),
             projects: self.world.projects.clone(),
-            plan: self.current_plan(),
+            plan: self.plan_with_obstacles(),
             room: Arc::clone(&self.room),
             breakers: self.world.breakers.values().cloned().collect(),
             settings: Arc::clone(&self.settings),
@@ -200,6 +202,12 @@ impl Engine {
         }
     }
 
+    /// The plan, with what keeps tasks from going on at this moment.
+    fn plan_with_obstacles(&self) -> Arc<Plan> {
+        let (plan, obstacles) = (self.current_plan(), self.obstacles());
+        if obstacles.is_empty() { plan } else { Arc::new(Plan::clone(&plan).with_obstacles(obstacles)) }
+    }
+
     /// Of a journal that was rebuilt, as long as a task asks because of it.
     fn damage_told(&self) -> Option<String> {
         let asks = |id| self.world.tasks.get(&id).is_some_and(|task| task.question().is_some());
@@ -209,9 +217,15 @@ impl Engine {
 
     fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
+        if let Some(dir) = spec.dir.as_deref().filter(|dir| !self.is_registered(dir)) {
+            let hint = format!("cd {} && orch init", dir.display());
+            return Err(EngineError::InTheWay { message: not_registered(dir), hint });
+        }
         let id = self.world.next_task_id();
         self.check_circle(id, &spec)?;
-        let task = turn.put_task(&mut self.world, Task::new(id, spec, FileState::Pending, now));
+        let task = Task::new(id, spec, FileState::Pending, now);
+        self.check_model_of(&task, now)?;
+        let task = turn.put_task(&mut self.world, task);
         turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
         Ok(task)
     }

@@ -5,7 +5,7 @@ use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::adapters::provider_api::{AddressError, Key, Request};
 use crate::agents::api::Endpoint;
-use crate::agents::{Credentials, DialectKind, credentials, provider_of};
+use crate::agents::{DialectKind, credentials, provider_of};
 use crate::config::Config;
 use crate::config::raw::RawProvider;
 use crate::config::resolved_agent::AgentConfig;
@@ -213,7 +213,7 @@ pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provi
     if provider.key_variables.iter().any(|name| own(name)) || address_variable(&provider.id).is_some_and(own) {
         return false;
     }
-    if credentials(agent.kind).is_some_and(|known| may_be_diverted(environment, agent, &known)) {
+    if may_be_diverted(environment, agent) {
         return false;
     }
     let Some(file) = file_of(environment, agent.kind) else { return true };
@@ -225,7 +225,8 @@ pub fn uses_key(environment: &Environment, agent: &AgentConfig, provider: &Provi
 }
 
 /// Whether an agent's program may speak with another server, or with another key, than the environment says.
-fn may_be_diverted(environment: &Environment, agent: &AgentConfig, known: &Credentials) -> bool {
+pub fn may_be_diverted(environment: &Environment, agent: &AgentConfig) -> bool {
+    let Some(known) = credentials(agent.kind) else { return false };
     let diverts = |text: &str| known.diverts.iter().any(|word| text.contains(word));
     let read = |place: &(&str, &str, &str)| {
         let file = found_at(environment, *place)?;

@@ -1,7 +1,7 @@
 //! Everything the engine touches the world with, in one place, handed down from the composition root.
 
-use super::hindrance::Hindrances;
 use super::ledger::Ledger;
+use super::obstacle::Obstacles;
 use super::settings::Sources;
 use crate::adapters::clock::Clock;
 use crate::adapters::tmux::Tmux;
@@ -38,12 +38,12 @@ pub struct Doors {
     pub git: tokio::sync::OnceCell<crate::adapters::git::Git>,
     /// Repositories that were discovered, with the time stamp of their configuration.
     pub repositories: std::sync::Mutex<Repositories>,
-    /// Held while a repository is looked at for the first time: a burst of tasks needs one look.
-    pub discovering: tokio::sync::Mutex<()>,
+    /// Held while the repository at a directory is looked at for the first time: a burst of tasks needs one look.
+    pub discovering: super::repositories::Discovering,
     /// Base branches that this engine moved, so that nobody else is blamed for it.
     pub ledger: Ledger,
     /// What is in the way of jobs now.
-    pub hindrances: Hindrances,
+    pub obstacles: Obstacles,
 }
 
 impl Doors {

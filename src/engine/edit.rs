@@ -70,7 +70,11 @@ impl Engine {
             .map(|field| format!("{}: {} → {}", field.key(), field.told(&task.spec), field.told(&wanted)))
             .collect();
         let mut next = Task::clone(&task);
+        let (agent, model) = (task.spec.agent.clone(), task.spec.model.clone());
         next.want(wanted);
+        if (&agent, &model) != (&next.spec.agent, &next.spec.model) {
+            self.check_model_of(&next, now)?;
+        }
         let next = turn.put_task(&mut self.world, next);
         turn.note(&mut self.world, now, Some(id), None, "task_edited", format!("by a command: {}", told.join("; ")));
         Ok(next)

@@ -178,6 +178,7 @@ pub(super) enum Command {
     UnblockAll { reply: Reply<Vec<TaskId>> },
     TryRoute { asked: AskedRoute, reply: Reply<RouteResult> },
     Register { project: Project, reply: Reply<()> },
+    Unregister { name: String, reply: Reply<Project> },
     ResetBreakers { name: Option<String>, reply: Reply<Vec<String>> },
     Spend { record: Record, reply: Reply<Record> },
     Collect { dry_run: bool, reply: Reply<Collected> },
@@ -291,6 +292,12 @@ impl EngineHandle {
     /// Registers a repository.
     pub async fn register(&self, project: Project) -> Result<(), EngineError> {
         self.call(|reply| Command::Register { project, reply }).await
+    }
+
+    /// Forgets a registered repository, by its name or directory. Its tasks stay, and wait until it is registered again.
+    /// Returns what it was.
+    pub async fn unregister(&self, name: String) -> Result<Project, EngineError> {
+        self.call(|reply| Command::Unregister { name, reply }).await
     }
 
     /// Closes a breaker, or all of them, by hand, and leaves their agents alone no longer. Returns which.

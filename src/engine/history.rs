@@ -36,6 +36,7 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
             });
             ("judged", format!("{seen}; {}", then()))
         }
+        Event::NotJudged { .. } => ("not_judged", then()),
         Event::ReviewAsked { review, .. } => ("review_asked", format!("as run {review}")),
         Event::ReviewPostponed { wait, .. } => {
             ("review_postponed", format!("{}; again at {}", wait.detail, to_the_second(wait.until)))
@@ -150,6 +151,7 @@ pub fn run_of(event: &Event) -> Option<RunId> {
         | Event::LaunchFailed { run, .. }
         | Event::RunEnded { run, .. }
         | Event::Judged { run, .. }
+        | Event::NotJudged { run, .. }
         | Event::ReviewAsked { run, .. }
         | Event::ReviewPostponed { run, .. }
         | Event::Reviewed { run, .. }

@@ -8,12 +8,15 @@ use super::starting_point::tasks;
 use super::verify::{Checking, Place};
 use super::workspace::Unready;
 use crate::adapters::crash::point;
-use crate::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo};
+use crate::adapters::git::{
+    AdvanceError, Candidate, GitError, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo,
+};
 use crate::config::raw::Integrate;
 use crate::config::resolved::Config;
 use crate::domain::conflict;
 use crate::domain::event::IntegrationProblem;
 use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
+use crate::domain::external::{External, StepProblem};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
 use crate::domain::names::BranchName;
@@ -104,6 +107,19 @@ pub(super) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> Integ
     IntegrationProblem::Ask(hint.map_or_else(|| error.to_string(), |hint| format!("{error} ({hint})")))
 }
 
+/// What a failed call amounts to: something that passes, or something to mend for a person.
+fn failed(error: impl External, hint: Option<String>) -> IntegrationProblem {
+    match StepProblem::from(error) {
+        StepProblem::External(failure) => IntegrationProblem::External(failure),
+        StepProblem::Ask(question) => ask(&question, hint),
+    }
+}
+
+pub(super) fn git_failed(error: GitError) -> IntegrationProblem {
+    let hint = error.hint();
+    failed(error, hint)
+}
+
 /// A task at the head of the queue of its base branch, with all that is needed to bring something there.
 pub(super) struct Queue<'a> {
     pub(super) doors: &'a Arc<Doors>,
@@ -153,7 +169,7 @@ impl<'a> Queue<'a> {
         projects: &[Project],
     ) -> Result<Self, IntegrationProblem> {
         let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
-        let repo = doors.repository(&dir).await.map_err(|e| ask(&e, e.hint()))?;
+        let repo = doors.repository(&dir).await.map_err(git_failed)?;
         let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
         let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;
         let base = BranchName::parse(&place.base_branch).map_err(|e| ask(&e, None))?;
@@ -208,11 +224,14 @@ impl<'a> Queue<'a> {
         if !self.config.workflow.verify_after_merge || self.config.workflow.checks.is_empty() {
             return Ok(integration);
         }
-        let tip = self.repo.tip(&self.base).await.map_err(|e| ask(&e, e.hint()))?;
+        let tip = self.repo.tip(&self.base).await.map_err(git_failed)?;
         let Some(tip) = tip.filter(|tip| !brought.is_tested || *tip != brought.base_sha) else {
             return Ok(integration);
         };
-        let checkout = self.repo.scratch_at(&self.scratch, &tip).await.map_err(|e| ask(&e, e.hint()))?;
+        let checkout = match self.repo.scratch_at(&self.scratch, &tip).await {
+            Ok(checkout) => checkout,
+            Err(error) => return Err(self.problem(error, &[]).await),
+        };
         match self.check("base", &checkout.work_tree, &brought.before).await {
             Ok(Some(failure)) => Err(IntegrationProblem::Red { integration, failure }),
             // It is merged, and what was merged has passed.
@@ -256,6 +275,10 @@ impl<'a> Queue<'a> {
         }
     }
 
+    fn is_base(&self, error: &MergeError) -> bool {
+        matches!(error, MergeError::BranchMissing { name } if *name == self.base)
+    }
+
     fn was_taken_back(&self) -> bool {
         self.task.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Reverted)
     }
@@ -272,11 +295,17 @@ impl<'a> Queue<'a> {
                 let failure = Failure::new(FailureClass::Conflict, detail);
                 IntegrationProblem::Work(Failure { round: Some(Box::new(round)), ..failure })
             }
+            error @ MergeError::BranchMissing { .. } if self.is_base(&error) => {
+                later(self.doors, format!("{error}; it goes on when the branch is back"))
+            }
             error @ (MergeError::NotAsJudged { .. }
             | MergeError::NotAMerge { .. }
             | MergeError::BranchMissing { .. }
             | MergeError::Scratch(_)
-            | MergeError::Git(_)) => ask(&error, error.hint()),
+            | MergeError::Git(_)) => {
+                let hint = error.hint();
+                failed(error, hint)
+            }
         }
     }
 
@@ -329,13 +358,17 @@ impl<'a> Queue<'a> {
         match error {
             AdvanceError::Moved { .. } => Attempt::Moved,
             error @ (AdvanceError::BaseDirty { .. }
+            | AdvanceError::FilesInTheWay { .. }
             | AdvanceError::HalfMoved { .. }
             | AdvanceError::InProgress { .. }
             | AdvanceError::CheckoutMissing { .. }) => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
                 later(self.doors, format!("{error}{hint}")).into()
             }
-            error => ask(&error, error.hint()).into(),
+            error => {
+                let hint = error.hint();
+                failed(error, hint).into()
+            }
         }
     }
 

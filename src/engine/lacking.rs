@@ -10,6 +10,7 @@ use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::lack::{Lack, Suspicion};
 use crate::domain::task::{FileState, Seen, Status, Task};
+use crate::domain::wish::is_reworded;
 use crate::store::tasks_file::{Entry, TasksDoc};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,6 +224,7 @@ impl Engine {
         let mut next = Task::clone(task);
         next.file = written_as(entry, Seen::Yes);
         next.spec = entry.spec.clone();
+        next.ignored.clone_from(&entry.ignored);
         turn.put_task(&mut self.world, next);
         let is_over = matches!(entry.status, Some(Status::Done | Status::Cancelled)) || task.status() == Status::Done;
         if gave_up && !is_over {
@@ -240,7 +242,7 @@ impl Engine {
     }
 
     /// The ids for entries that have none. One that orch has numbered already, in a copy that the editor did not load, is
-    /// known by its title, or by being the only one. A task that is over (`settled`: those that the file lacks) only by its
+    /// known by its title, or by being the only one and like it. A task that is over (`settled`: those that the file lacks) only by its
     /// title: beside an entry that was taken out, a new one may have been written. One that lost its number (a slip of the
     /// hand in the key, a flipped bit) is known by its title together with the status that orch wrote there.
     pub(super) fn numbered_before(&mut self, doc: &TasksDoc, settled: &[TaskId]) -> BTreeMap<usize, TaskId> {
@@ -256,6 +258,7 @@ impl Engine {
             && !task.status().is_final()
             // In a file that is held for what it lacks, an entry more is a new one.
             && !self.file.lacking().contains(&task.id)
+            && is_reworded(&task.spec, &entry.spec)
         {
             return BTreeMap::from([(entry.index, task.id)]);
         }

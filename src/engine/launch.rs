@@ -9,7 +9,7 @@ use super::starting_point::Finding;
 use super::terms::Terms;
 use super::told::{parts_of, said_before, tried_before};
 use super::workspace::{Purpose, Workspace};
-use super::{agent_env, hindrance, leases, material};
+use super::{agent_env, hidden, leases, material};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
@@ -20,6 +20,7 @@ use crate::config::resolved::Config;
 use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
+use crate::domain::external::{External, ExternalFailure, How, StepProblem};
 use crate::domain::ids::RunId;
 use crate::domain::message::Message;
 use crate::domain::names::{self, BranchName};
@@ -61,9 +62,17 @@ pub fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> LaunchProble
     }
 }
 
+/// What a failed call amounts to: something that passes, or something to mend for a person.
+pub fn failed(error: impl External, hint: Option<String>) -> LaunchProblem {
+    match StepProblem::from(error) {
+        StepProblem::External(failure) => LaunchProblem::External(failure),
+        StepProblem::Ask(question) => ask(&question, hint),
+    }
+}
+
 fn git_problem(error: GitError) -> LaunchProblem {
     let hint = error.hint();
-    ask(&error, hint)
+    failed(error, hint)
 }
 
 /// What one launch is made for.
@@ -103,7 +112,7 @@ pub async fn start_work(
     if !dir.is_dir() {
         return Err(LaunchProblem::MissingDir(dir));
     }
-    let config = settings.for_task(task, projects);
+    let config = settings.present_for_task(task, projects);
     let order = Order {
         doors,
         task,
@@ -142,6 +151,9 @@ impl Order<'_> {
             Ok(started) => opening.taken().await.map(|()| started),
             Err(problem) => {
                 opening.close().await;
+                if let Err(error) = hidden::reveal(self.doors, &self.run_dir).await {
+                    tracing::warn!(run = %self.run.id, error, "files that were hidden from the agent are not back");
+                }
                 Err(problem)
             }
         }
@@ -163,9 +175,11 @@ impl Order<'_> {
         let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };
         let bytes = serde_json::to_vec(&started).map_err(|e| ask(&e, None))?;
         point!("prepared.before");
-        fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| ask(&e, None))?;
+        fs::write_private(&prepared_file(&self.run_dir), &bytes, Durability::Cached).map_err(|e| failed(e, None))?;
         point!("prepared.after");
-        self.prepare(&repo, &worktree, &place, session, &guard, env)?;
+        let (agent, command) = self.agent()?;
+        let hidden = hidden::hide(&repo, &worktree.checkout, &self.run_dir, agent).await?;
+        self.prepare((&repo, &worktree, &place), (agent, command), session, (&guard, &hidden, env))?;
         Ok(started)
     }
 
@@ -196,7 +210,13 @@ impl Order<'_> {
             Some(place) => Some(place.base_branch.as_str()),
             None => self.config.workflow.base_branch.as_deref(),
         };
-        repo.default_branch(configured).await.map_err(git_problem)
+        match repo.default_branch(configured).await {
+            // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
+            Err(error @ GitError::BaseBranchMissing { .. }) if self.task.place.is_some() => {
+                Err(LaunchProblem::External(ExternalFailure::new(How::Vanished, error)))
+            }
+            found => found.map_err(git_problem),
+        }
     }
 
     async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, Workplace), LaunchProblem> {
@@ -222,17 +242,20 @@ impl Order<'_> {
         if let Some(parent) = path.parent() {
             fs::create_dir_private(self.doors.home.worktrees())
                 .and_then(|()| fs::create_dir_private(parent))
-                .map_err(|e| ask(&e, None))?;
+                .map_err(|e| failed(e, None))?;
         }
         let (commit, fetch) = (start.commit.as_deref(), self.task.place.is_none());
         let request = WorktreeRequest { path: &path, branch: &branch, base, start: commit, fetch };
         point!("worktree.before");
-        let worktree = repo.ensure_worktree(&request).await.map_err(|error| ask(&error, error.hint()))?;
+        let worktree = repo.ensure_worktree(&request).await.map_err(|error| {
+            let hint = error.hint();
+            failed(error, hint)
+        })?;
         point!("worktree.after");
         for note in &worktree.notes {
             tracing::info!(task = %self.task.id, note, "about the worktree");
         }
-        let place = workplace(&worktree, &branch, base, start);
+        let place = workplace(&worktree, &branch, base, (self.config, start));
         Ok((worktree, place))
     }
 
@@ -276,15 +299,12 @@ impl Order<'_> {
 
     fn prepare(
         &self,
-        repo: &Repo,
-        worktree: &Worktree,
-        place: &Workplace,
+        (repo, worktree, place): (&Repo, &Worktree, &Workplace),
+        (agent, command): (&AgentConfig, PathBuf),
         session: Session,
-        guard: &Guard,
-        env: BTreeMap<String, String>,
+        (guard, hidden, env): (&Guard, &[String], BTreeMap<String, String>),
     ) -> Result<(), LaunchProblem> {
-        let (agent, command) = self.agent()?;
-        let prompt = self.prompt(place, &session)?;
+        let prompt = self.prompt(place, &session)? + &hidden::told(hidden);
         let request = LaunchRequest {
             task_id: self.task.id,
             run_id: self.run.id.clone(),
@@ -315,7 +335,7 @@ impl Order<'_> {
         forget_traces(&worktree.checkout.git_dir);
         let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         point!("guard.before");
-        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| ask(&e, None))?;
+        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| failed(e, None))?;
         point!("guard.after");
         let terms = Terms { env, ..Terms::of(self.config, agent, self.task) };
         prepare_run(self.doors, self.run, agent, &request, terms, &prompt, handed(&self.said))
@@ -440,19 +460,19 @@ pub fn prepare_run(
         wake_socket: Some(doors.wake_socket.clone()),
     };
     let environment = terms.env.into_iter().chain(environment).collect();
-    RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| ask(&e, None))
+    RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| failed(e, None))
 }
 
 /// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
 ///
 /// # Errors
 /// The system does not let it be looked at now. That says nothing of the run, whose agent may well be at work.
-pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, String> {
+pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
     let dir = doors.run_dir(run);
     let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
-    let failed = |error: String| {
-        if hindrance::passes(&error) {
-            return Err(error);
+    let failed = |failure: Option<ExternalFailure>, error: String| {
+        if let Some(failure) = failure.filter(ExternalFailure::passes) {
+            return Err(failure);
         }
         tracing::error!(%run, error, "how a run ended cannot be told");
         over(gone(doors, run, &error), Some(error))
@@ -470,9 +490,9 @@ pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<O
                 let who = started.map_or_else(String::new, |started| format!(" (process {})", started.runner.pid));
                 over(report, Some(format!("its runner{who} is gone without a report")))
             }
-            Err(error) => failed(error.to_string()),
+            Err(error) => failed(error.external(), error.to_string()),
         },
-        Err(error) => failed(error.to_string()),
+        Err(error) => failed(error.external(), error.to_string()),
     }
 }
 

@@ -12,6 +12,7 @@ use super::health::Seen;
 use super::life::Life;
 use super::metrics::Metrics;
 use super::mode::Mode;
+use super::registered::Registered;
 use super::settings::Settings;
 use super::signals::{Farewell, Signals};
 use super::upkeep::Upkeep;
@@ -96,6 +97,7 @@ pub struct Engine {
     pub(super) touching: super::overlap::Touching,
     /// Tells whether a directory is there.
     pub(super) dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
+    pub(super) registered: Registered,
     unattended: bool,
     /// The first look at files is done, and what is new there has become tasks, where that is possible.
     pub(super) looked: bool,
@@ -182,6 +184,7 @@ impl Engine {
             machine: super::room::Machine::default(),
             touching: super::overlap::Touching::default(),
             dir_exists: Box::new(|dir| dir.is_dir()),
+            registered: Registered::default(),
             unattended: false,
             looked: false,
             wrote: false,
@@ -258,6 +261,7 @@ impl Engine {
             },
             () = self.wake.notified() => Input::Wake,
             () = self.files_changed.notified() => Input::Files,
+            () = self.doors.obstacles.changed() => Input::Due,
             () = timer => if self.instant() >= self.next_tick { Input::Tick } else { Input::Due },
         }
     }
@@ -330,7 +334,7 @@ impl Engine {
         let mut turn = Turn::default();
         turn.renew(&mut self.world);
         self.arrive(&mut turn, now);
-        self.note_hindrances(&mut turn, now);
+        self.note_obstacles(&mut turn, now);
         let mut leave = false;
         self.time_breakers(&mut turn, now);
         for input in inputs {
@@ -465,7 +469,13 @@ impl Engine {
         let prices = self.prices_of_waiting(&self.settings.config.budget.rules(), now);
         self.room = Arc::new(Room { unserved, prices, ..self.room(now) });
         let (scope, leaving, identity) = (self.mode.scope(), self.life.leaving(), self.settings.identity.as_str());
-        plan(&self.world.snapshot(scope, &self.room, leaving, identity, &self.dir_exists), now)
+        let is_registered = |dir: &Path| self.is_registered(dir);
+        plan(&self.world.snapshot(scope, &self.room, leaving, identity, (&self.dir_exists, &is_registered)), now)
+    }
+
+    /// Whether a directory that is there belongs to a registered repository.
+    pub(super) fn is_registered(&self, dir: &Path) -> bool {
+        self.registered.holds(dir, &self.world.project_dirs)
     }
 
     pub(super) fn current_plan(&self) -> Arc<Plan> {

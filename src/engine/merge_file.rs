@@ -38,6 +38,7 @@ fn older_than(task: &Task, entry: &Entry) -> Option<Timestamp> {
 
 impl Engine {
     pub(super) fn on_files(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) {
+        self.registered.forget();
         if let Some(error) = news.unreadable.take() {
             self.alarm.heed(&error);
         }
@@ -211,6 +212,7 @@ impl Engine {
     fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, own: bool, now: Timestamp) {
         let seen = if own { Seen::Numbered } else { Seen::Yes };
         let mut task = Task::new(id, entry.spec.clone(), written_as(entry, seen), now);
+        task.ignored.clone_from(&entry.ignored);
         match entry.status {
             Some(Status::Done) => task.state = State::Done,
             Some(Status::Cancelled) => task.state = State::Cancelled { reason: "written so in tasks.yml".to_owned() },
@@ -257,6 +259,7 @@ impl Engine {
             }
             false => written_as(entry, seen),
         };
+        next.ignored.clone_from(&entry.ignored);
         let (merged, echoes) = next.take_filed(&entry.spec, own_text, now);
         if !merged.taken.is_empty() {
             let told =

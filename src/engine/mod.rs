@@ -26,10 +26,11 @@ mod file_job;
 mod file_sync;
 #[cfg(test)]
 mod file_tests;
+mod frozen;
 mod gc;
 pub mod handle;
 mod health;
-mod hindrance;
+mod hidden;
 mod history;
 mod integrate;
 mod kept;
@@ -47,8 +48,10 @@ mod metrics;
 mod mode;
 mod model_book;
 mod new_branch;
+mod obstacle;
 mod odd_models;
 mod once;
+mod overhead;
 mod overlap;
 mod policies;
 mod question;
@@ -56,6 +59,7 @@ mod rebuild;
 mod record;
 mod recovery;
 mod recurring;
+mod registered;
 mod reply;
 mod report;
 mod reports;
@@ -69,6 +73,7 @@ mod serving;
 mod session;
 mod set_models;
 mod settings;
+mod settling;
 mod sidecar;
 mod signals;
 #[cfg(test)]
@@ -94,28 +99,30 @@ pub use backup::{
     BackupError, BackupWish, Manifest, Missing, RestoreError, RestoreWish, Restored, backup, interrupted_restore,
     restore,
 };
-pub use checkup::{Finding, Patient, Verdict, Wish as MendWish, check_up};
+pub use checkup::{Finding, Patient, Verdict, WHO_COMMITS, Wish as MendWish, check_up};
 pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
 pub use doors::Doors;
 pub use expected::Expected;
 pub use gc::{Collected, Item, Outcome as Cleaned};
-pub use hindrance::Hindrances;
 pub use ledger::Ledger;
 pub use main_loop::Engine;
 pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
+pub use obstacle::Obstacles;
 pub use odd_models::odd_model_of;
+pub use overhead::overhead;
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
     set_journal_aside, suspect,
 };
 pub use recurring::timer_of;
+pub use repositories::Discovering;
 pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use set_models::ModelOrder;
-pub use settings::{Settings, Sources, content_id, identity_of, project_file};
+pub use settings::{Settings, Sources, content_id, identity_of, installed, project_file};
 pub use signals::{Farewell, Signals};
 pub use strategies::direct_model;
 pub use strategies::reach;

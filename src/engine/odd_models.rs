@@ -1,15 +1,18 @@
 //! Models that tasks ask for and that mean nothing, or nothing that their agent can have: told when `tasks.yml` is read, and not
 //! when a run is to begin. The file is as good as before.
 
+use super::credentials::may_be_diverted;
+use super::error::EngineError;
 use super::main_loop::Engine;
 use super::model_book::ModelBook;
 use super::strategies::reach;
+use crate::agents::DialectKind;
 use crate::config::Config;
 use crate::config::validate::odd::says;
-use crate::domain::agent_model::needs_of_task;
+use crate::domain::agent_model::{Misfit, needs_of_task};
 use crate::domain::ids::TaskId;
 use crate::domain::odd_model::odd_model;
-use crate::domain::resolve::Needs;
+use crate::domain::resolve::{Needs, ResolveError};
 use crate::domain::task::{Spec, Task};
 use jiff::Timestamp;
 use std::collections::btree_map::Entry;
@@ -55,7 +58,58 @@ pub fn odd_model_of(
     Asked::of(config, spec)?.odd(config, book, environment)
 }
 
+/// Why the model that a task asks for means nothing: it is in no list that orch has, the person's settings do not have it,
+/// and whoever may get the task can have no other models either.
+fn nothing_of(
+    config: &Config,
+    book: &ModelBook,
+    (environment, installed): (&BTreeMap<String, String>, &[String]),
+    spec: &Spec,
+) -> Option<Misfit> {
+    let Asked { agent, model, .. } = Asked::of(config, spec)?;
+    let error = book.resolver().resolve(&model, &Needs::default()).err().filter(ResolveError::names_nothing)?;
+    let may_have_others = |name: &str| {
+        let Some(agent) = config.agent(name) else { return false };
+        match agent.kind {
+            DialectKind::Command | DialectKind::Api => true,
+            // Its models are written like that, and its own settings may have some.
+            DialectKind::Opencode => model.contains('/'),
+            DialectKind::Claude | DialectKind::Codex => {
+                reach(config, name, environment).is_elsewhere || may_be_diverted(environment, agent)
+            }
+        }
+    };
+    let candidates: Vec<&String> = match &agent {
+        Some(agent) => vec![agent],
+        None => config.router.agents.iter().filter(|name| installed.contains(name)).collect(),
+    };
+    if says(config, &model) || candidates.into_iter().any(|name| may_have_others(name)) {
+        return None;
+    }
+    let told = error.to_string();
+    let meant = error.suggestions().into_iter().next().filter(|_| !told.contains("did you mean"));
+    let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
+    Some(Misfit { reason: format!("{told}{meant}"), hint: error.hint() })
+}
+
 impl Engine {
+    /// Refuses a model that means nothing, before a run of it fails.
+    pub(super) fn check_means_something(&mut self, config: &Config, spec: &Spec, now: Timestamp) -> Result<(), Misfit> {
+        if spec.model.is_none() {
+            return Ok(());
+        }
+        let book = self.book(now);
+        let whose = (&self.doors.environment, self.settings.installed.as_slice());
+        nothing_of(config, &book, whose, spec).map_or(Ok(()), Err)
+    }
+
+    /// The same of a task that somebody is about to add or to change.
+    pub(super) fn check_model_of(&mut self, task: &Task, now: Timestamp) -> Result<(), EngineError> {
+        let config = self.settings.for_task(task, &self.world.projects);
+        let checked = self.check_means_something(&config, &task.spec, now);
+        checked.map_err(|Misfit { reason, hint }| EngineError::Invalid { message: reason, hint: Some(hint) })
+    }
+
     /// Of the open tasks in `tasks.yml`, those whose model means nothing, with what is odd about it. `suspects`: only they are
     /// looked at.
     pub(super) fn odd_models(

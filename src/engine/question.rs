@@ -5,7 +5,7 @@ use super::commands::answer;
 use super::credentials::endpoint;
 use super::doors::Doors;
 use super::handle::{Command, EngineError, EngineHandle, Reply};
-use super::launch::{Started, ask, ended, prepare_run, project_name};
+use super::launch::{Started, ended, failed, prepare_run, project_name};
 use super::main_loop::Engine;
 use super::material;
 use super::reply::ReplySlot;
@@ -123,7 +123,7 @@ fn prepare(
     let schema = routing.rules().schema(&catalogue);
     let run_dir = doors.run_dir(&run.id);
     let cwd = run_dir.path().join("cwd");
-    fs::create_dir_private(&cwd).map_err(|e| ask(&e, None))?;
+    fs::create_dir_private(&cwd).map_err(|e| failed(e, None))?;
     let request = LaunchRequest {
         task_id: task.id,
         run_id: run.id.clone(),
@@ -314,6 +314,7 @@ async fn route_without_record(
         return fallback(match problem {
             LaunchProblem::Ask(text) | LaunchProblem::Setup(text) => text,
             LaunchProblem::Failed(failure) => failure.detail,
+            LaunchProblem::External(failure) => failure.detail,
             LaunchProblem::MissingDir(dir) => format!("{} is not there", dir.display()),
         });
     }

@@ -7,6 +7,7 @@ use super::health::Over;
 use super::recurring::Changed as JobsChanged;
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Evidence, Integration};
+use crate::domain::external::ExternalFailure;
 use crate::domain::health::Health;
 use crate::domain::ids::RunId;
 use crate::domain::job::{CommandEnd, FiringKey};
@@ -66,6 +67,13 @@ pub enum Report {
         reviewers: Reviewers,
         /// The run's record, when orch's verdict is worse than the agent's word.
         record: Option<Box<Run>>,
+    },
+    /// The evidence of a run could not be gathered for minutes.
+    NotJudged {
+        /// The run.
+        run: RunId,
+        /// Which external call fails, and why.
+        failure: ExternalFailure,
     },
     /// A branch was integrated, or not.
     Integrated {

@@ -59,6 +59,9 @@ impl Engine {
                 self.weigh_verdict(turn, &run, &verdict, &evidence, now);
                 self.on_judged(turn, &run, (verdict, *evidence, reviewers), now);
             }
+            Report::NotJudged { run, failure } => {
+                self.for_task_of(turn, &run, now, |run| Event::NotJudged { run, failure });
+            }
             Report::Integrated { run, order, result, record } => {
                 let task = run.task().and_then(|task| self.world.tasks.get(&task));
                 if task.is_some_and(|task| task.order() != order.as_ref()) {
@@ -142,13 +145,14 @@ impl Engine {
             LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
                 Failure::new(FailureClass::Crashed, question.clone())
             }
+            LaunchProblem::External(failure) => Failure::new(FailureClass::Crashed, failure.detail.clone()),
             LaunchProblem::Failed(failure) => failure.clone(),
         };
         run.phase = Phase::Ended;
         run.ended_at = Some(now);
         run.outcome = Some(Outcome::Failed(failure.clone()));
         match &problem {
-            LaunchProblem::MissingDir(_) => {}
+            LaunchProblem::MissingDir(_) | LaunchProblem::External(_) => {}
             LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
                 self.blame_project(turn, run.task, question, now);
             }

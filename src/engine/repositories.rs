@@ -1,9 +1,24 @@
 //! The repositories that the engine works in: each is discovered once.
 
 use super::doors::Doors;
-use crate::adapters::git::{Git, GitError, Repo};
-use std::path::Path;
-use std::sync::PoisonError;
+use crate::adapters::git::{Git, GitError, Hanging, Repo};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One gate for each directory: a repository whose git hangs keeps nobody from looking at another one.
+#[derive(Debug, Default)]
+pub struct Discovering(Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>);
+
+impl Discovering {
+    async fn turn(&self, dir: &Path) -> tokio::sync::OwnedMutexGuard<()> {
+        let gate = {
+            let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(gates.entry(dir.to_owned()).or_default())
+        };
+        gate.lock_owned().await
+    }
+}
 
 impl Doors {
     /// git, looked for once.
@@ -17,7 +32,7 @@ impl Doors {
         if let Some(repo) = self.known_repository(dir) {
             return Ok(repo);
         }
-        let _one_looks = self.discovering.lock().await;
+        let _one_looks = self.discovering.turn(dir).await;
         if let Some(repo) = self.known_repository(dir) {
             return Ok(repo);
         }
@@ -33,6 +48,23 @@ impl Doors {
 }
 
 impl Doors {
+    /// Whether any git command makes no progress now.
+    pub fn is_any_hanging(&self) -> bool {
+        self.git.get().is_some_and(|git| !git.hanging().is_empty())
+    }
+
+    /// A git command that makes no progress now in the repository at a directory.
+    pub fn hanging_in(&self, dir: &Path) -> Option<Hanging> {
+        let hanging = self.git.get()?.hanging();
+        if hanging.is_empty() {
+            return None;
+        }
+        let repositories = self.repositories.lock().unwrap_or_else(PoisonError::into_inner);
+        let common_dir = repositories.get(dir).map(|(repo, _)| repo.common_dir().to_owned());
+        let mut there = hanging.into_iter().filter(|one| one.place == dir || Some(&one.place) == common_dir.as_ref());
+        there.next()
+    }
+
     fn known_repository(&self, dir: &Path) -> Option<Repo> {
         let known = self.repositories.lock().unwrap_or_else(PoisonError::into_inner).get(dir).cloned();
         known.filter(|(repo, seen)| seen.is_some() && stamp_of(repo) == *seen).map(|(repo, _)| repo)

@@ -1,7 +1,7 @@
 //! Taking back what a task has merged: a commit of its own, tried aside, checked, and brought to the base like a merge.
 //! Nothing is rewritten, and nothing is lost: the branch gets its work anew on top of that, for whoever goes on with it.
 
-use super::integrate::{Attempt, MOVES_FOLLOWED, Queue, ask, later};
+use super::integrate::{Attempt, MOVES_FOLLOWED, Queue, ask, git_failed, later};
 use crate::adapters::crash::point;
 use crate::adapters::git::{Merged, RevertRequest};
 use crate::domain::event::IntegrationProblem;
@@ -24,7 +24,8 @@ pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, Integrat
                 let restored = restore(queue, &commit).await;
                 point!("revert.restored");
                 let (mode, state) = (IntegrateMode::Merge, IntegrationState::Reverted);
-                result = Ok(Integration { mode, state, commit: Some(commit), restored });
+                // It is taken back already, and is found so when the rest is tried again.
+                result = restored.map(|restored| Integration { mode, state, commit: Some(commit), restored });
                 break;
             }
         }
@@ -50,20 +51,30 @@ async fn attempt(queue: &Queue<'_>, merge: &str) -> Result<String, Attempt> {
 
 /// Puts the work back onto the task's branch, which git takes for merged otherwise. Where the branch is gone, or somebody is
 /// at work there, it stays as it is: a merge of it then says so. Returns the commit that puts it back.
-async fn restore(queue: &Queue<'_>, revert: &str) -> Option<String> {
+///
+/// # Errors
+/// An external call failed, and may succeed later.
+async fn restore(queue: &Queue<'_>, revert: &str) -> Result<Option<String>, IntegrationProblem> {
     let (title, id) = (one_line(&queue.task.spec.title, 200), queue.task.id);
     let message = format!("{title}\n\nThe work that {revert} took back.\n\nOrch-Task: {id}\n");
     let restored = async {
-        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(|e| e.to_string())? else { return Ok(None) };
-        let has_it = queue.repo.is_ancestor(revert, &tip).await.map_err(|e| e.to_string())?;
+        let Some(tip) = queue.repo.tip(&queue.branch).await.map_err(git_failed)? else { return Ok(None) };
+        let has_it = queue.repo.is_ancestor(revert, &tip).await.map_err(git_failed)?;
         if has_it {
             return Ok(Some(tip));
         }
-        let work = queue.repo.restored(revert, &tip, &queue.scratch, &message).await.map_err(|e| e.to_string())?;
-        queue.advance(&queue.branch, &work).await.map(Some).map_err(|attempt| format!("{attempt:?}"))
+        let work = match queue.repo.restored(revert, &tip, &queue.scratch, &message).await {
+            Ok(work) => work,
+            Err(error) => return Err(queue.problem(error, &[]).await.into()),
+        };
+        queue.advance(&queue.branch, &work).await.map(Some)
     };
-    restored.await.unwrap_or_else(|error: String| {
-        tracing::warn!(task = %id, branch = %queue.branch, error, "the branch does not get its work back");
-        None
-    })
+    match restored.await {
+        Ok::<Option<String>, Attempt>(restored) => Ok(restored),
+        Err(Attempt::Problem(problem @ IntegrationProblem::External(_))) => Err(problem),
+        Err(attempt) => {
+            tracing::warn!(task = %id, branch = %queue.branch, ?attempt, "the branch does not get its work back");
+            Ok(None)
+        }
+    }
 }

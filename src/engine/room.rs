@@ -2,12 +2,16 @@
 //! when something wants to begin: an idle daemon looks at nothing.
 
 use super::main_loop::Engine;
+use super::settings::directory_of;
 use crate::adapters::clock::instant;
+use crate::adapters::git::Hanging;
 use crate::adapters::machine;
 use crate::config::raw::Adaptive;
 use crate::domain::admission::{Governor, shortage};
 use crate::domain::breaker::StateName;
-use crate::domain::plan::Room;
+use crate::domain::ids::TaskId;
+use crate::domain::plan::{Hold, HoldReason, Room};
+use crate::domain::task::{Phase, ReviewStage, State, Task};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -46,6 +50,46 @@ impl Engine {
             unread_projects: self.settings.unread_projects.clone(),
             unapproved_projects: self.settings.unapproved_projects(),
             unserved: BTreeMap::new(),
+            obstacles: self.obstacles(),
+        }
+    }
+
+    /// What keeps the present step of a task from going on: a failure that is waited for, or a git command in its repository
+    /// that makes no progress.
+    pub(super) fn obstacles(&self) -> BTreeMap<TaskId, Hold> {
+        let mut holds = self.doors.obstacles.holds();
+        if self.doors.is_any_hanging() {
+            for task in self.world.tasks.values().filter(|task| self.is_step_under_way(task)) {
+                let dir = directory_of(task, &self.world.projects).ok();
+                if let Some(hanging) = dir.and_then(|dir| self.doors.hanging_in(&dir)) {
+                    holds.insert(task.id, hold_of(&hanging));
+                }
+            }
+        }
+        holds
+    }
+
+    /// A step of orch itself is under way, which needs the task's repository.
+    fn is_step_under_way(&self, task: &Task) -> bool {
+        match &task.state {
+            State::InProgress { run, stopping: None, .. } => {
+                self.world.runs.get(run).is_some_and(|run| run.phase == Phase::Starting)
+            }
+            State::InReview { review, .. } => match review {
+                ReviewStage::Judging | ReviewStage::Integrating { waiting: None, .. } => true,
+                ReviewStage::Integrating { waiting: Some(_), .. } => false,
+                ReviewStage::Reviewing { review, .. } => {
+                    let run = review.as_ref().and_then(|review| self.world.runs.get(review));
+                    run.is_some_and(|run| run.phase == Phase::Starting)
+                }
+            },
+            State::InProgress { stopping: Some(_), .. }
+            | State::New { .. }
+            | State::Routed { .. }
+            | State::Done
+            | State::Blocked(_)
+            | State::NeedsReview { .. }
+            | State::Cancelled { .. } => false,
         }
     }
 
@@ -64,4 +108,12 @@ impl Engine {
         self.machine.looked = Some(looked);
         true
     }
+}
+
+/// A git command that makes no progress, as the hold of a task that needs its repository.
+fn hold_of(hanging: &Hanging) -> Hold {
+    let Hanging { command, pid, quiet, limit, .. } = hanging;
+    let (quiet, limit) = (quiet.as_secs(), limit.as_secs());
+    let detail = format!("{command} (pid {pid}) has made no progress for {quiet} s; orch ends it after {limit} s");
+    Hold { reason: HoldReason::System, detail, until: None }
 }

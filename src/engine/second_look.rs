@@ -16,6 +16,7 @@ use crate::agents::{LaunchRequest, Session};
 use crate::config::resolved::Config;
 use crate::domain::event::{Event, LaunchProblem};
 use crate::domain::evidence::Evidence;
+use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::names;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
@@ -61,9 +62,9 @@ pub async fn start(
         let name = names::session_name(&project, &dir, task.id, task.runs);
         let opening = Opening::begin(doors, format!("{name}-review-{}", run.id), run_dir)?;
         let prepared = async {
-            let repo = doors.repository(&dir).await.map_err(|e| ask(&e, e.hint()))?;
+            let repo = doors.repository(&dir).await.map_err(StepProblem::from)?;
             let at = repo.checkout_aside(&checkout_of(doors, &run.id), &evidence.head).await;
-            let at = at.map_err(|e| ask(&e, e.hint()))?;
+            let at = at.map_err(StepProblem::from)?;
             let templates = material::templates(&doors.home, Some(&project)).map_err(LaunchProblem::Ask)?;
             prepare(doors, &settings.for_task(task, projects), &templates, (task, run), (&repo, &at, evidence)).await
         };
@@ -87,7 +88,9 @@ async fn prepare(
     let agent = config.agent(&run.agent).ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
     let path = doors.environment.get("PATH").map_or("", String::as_str);
     let command = which(&agent.command, path).ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
-    let shown = repo.diff(at, &evidence.base, &evidence.head, SHOWN).await.map_err(|e| ask(&e, e.hint()))?;
+    // The author has written what is checked out there: no reviewer takes its settings from it.
+    repo.hide(at, agent.kind.dialect().unstoppable_settings()).await.map_err(StepProblem::from)?;
+    let shown = repo.diff(at, &evidence.base, &evidence.head, SHOWN).await.map_err(StepProblem::from)?;
     let redactor = config.redactor(&doors.environment);
     let omitted: Vec<String> = shown.omitted.iter().map(|path| path.display().to_string()).collect();
     let context = ReviewContext {

@@ -2,13 +2,16 @@
 //! closed again when nothing comes of it.
 
 use super::doors::Doors;
-use super::launch::{Started, ask};
+use super::frozen;
+use super::launch::{Started, ask, failed};
 use super::starting_point::StartingPoint;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::tmux::TmuxError;
 use crate::adapters::worktree::Worktree;
+use crate::config::resolved::Config;
 use crate::domain::event::LaunchProblem;
+use crate::domain::external::{ExternalFailure, How};
 use crate::domain::names::BranchName;
 use crate::domain::task::Workplace;
 use crate::runner::{self, RunDir, RunState};
@@ -41,7 +44,7 @@ impl Opening {
         point!("session.file.before");
         fs::create_dir_private(run_dir.path())
             .and_then(|()| fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached))
-            .map_err(|e| ask(&e, None))?;
+            .map_err(|e| failed(e, None))?;
         point!("session.file.after");
         let made = {
             let (doors, name, run_dir) = (Arc::clone(doors), name.clone(), run_dir.clone());
@@ -53,21 +56,21 @@ impl Opening {
     /// Waits until the runner has the run, which must be prepared.
     pub async fn taken(self) -> Result<(), LaunchProblem> {
         let made = self.made.await.map_err(|e| ask(&e, None))?;
-        made.map_err(|e| ask(&e, None))?;
+        made.map_err(|e| failed(e, None))?;
         let waited = tokio::time::timeout(START_PATIENCE, async {
             loop {
                 if tokio::time::timeout(SECOND_LOOK, started(&self.run_dir)).await.is_ok() {
                     point!("session.taken");
                     return Ok(());
                 }
-                ensure(&self.doors, &self.name, &self.run_dir).await.map_err(|e| ask(&e, None))?;
+                ensure(&self.doors, &self.name, &self.run_dir).await.map_err(|e| failed(e, None))?;
             }
         });
         waited.await.unwrap_or_else(|_| {
             let seconds = START_PATIENCE.as_secs();
             let socket = self.doors.tmux.socket().display();
             let problem = format!("the session in tmux ({socket}) did not start its runner within {seconds} s");
-            Err(LaunchProblem::Ask(problem))
+            Err(LaunchProblem::External(ExternalFailure::new(How::TimedOut, problem)))
         })
     }
 
@@ -103,13 +106,19 @@ async fn started(run_dir: &RunDir) {
 pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
     match runner::inspect(run_dir) {
         Ok(state) => Ok(matches!(state, RunState::NotStarted)),
-        Err(error) => Err(ask(&error, None)),
+        Err(error) => Err(failed(error, None)),
     }
 }
 
 /// Where a run works, as the task remembers it.
-pub fn workplace(worktree: &Worktree, branch: &BranchName, base: &BranchName, start: StartingPoint) -> Workplace {
+pub fn workplace(
+    worktree: &Worktree,
+    branch: &BranchName,
+    base: &BranchName,
+    (config, start): (&Config, StartingPoint),
+) -> Workplace {
     Workplace {
+        terms: Some(Box::new(frozen::terms(config))),
         branch: branch.as_str().to_owned(),
         worktree: worktree.path.clone(),
         base_branch: base.as_str().to_owned(),
@@ -123,7 +132,7 @@ pub fn prepared(run_dir: &RunDir) -> Result<Option<Started>, LaunchProblem> {
     match fs::read_limited(&prepared_file(run_dir), 64 << 10) {
         Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
         Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(ask(&error, None)),
+        Err(error) => Err(failed(error, None)),
     }
 }
 

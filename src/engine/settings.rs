@@ -1,6 +1,8 @@
 //! The settings in force: the person's own and each project's, with the agents that are installed. Read whole and
 //! swapped whole; a file that does not read keeps the last good settings in force.
 
+use super::frozen;
+use super::settling::Settling;
 use crate::adapters::fs::{self, FsError};
 use crate::adapters::machine;
 use crate::adapters::process::which;
@@ -22,7 +24,7 @@ use crate::domain::review::ReviewMode;
 use crate::domain::route::{Complexity, RouteResult};
 use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
 use crate::domain::strategy::Case;
-use crate::domain::task::Task;
+use crate::domain::task::{State, Task};
 use crate::store::journal::Project;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +63,7 @@ pub struct Settings {
     /// The policy that routes; `None`: none does.
     pub policy: Option<Arc<LivePolicy>>,
     projects: BTreeMap<PathBuf, Arc<Config>>,
+    settling: Settling,
 }
 
 /// The policy of `router.policy`.
@@ -103,11 +106,22 @@ impl Sources {
     /// Reads everything. `last` stays in force for what does not read.
     pub fn load(&self, projects: &[Project], last: Option<&Settings>) -> Settings {
         let mut problems = Vec::new();
-        let (global, lacking) = self.global();
+        let mut settling = last.map(|last| last.settling.clone()).unwrap_or_default();
+        let (mut global, lacking) = self.global();
+        let found = own_text(&global);
+        let held = if lacking.is_none() { settling.held(found.as_deref()) } else { None };
+        if let Some(text) = &held {
+            tracing::info!("config.yml is away or shorter than it was; what it said stays in force for some seconds");
+            global.retain(|layer| !matches!(layer, Layer::Global { .. }));
+            global.push(Layer::Global { path: self.home.config_file(), text: text.clone() });
+        }
         let mut is_missed = lacking.as_ref().is_some_and(Unread::is_missed);
         problems.extend(lacking.map(Unread::into_problem));
         let without_global = !problems.is_empty();
         let read = self.read(&global, None, &mut problems).filter(|_| !without_global).map(Arc::new);
+        if read.is_some() && held.is_none() {
+            settling.read(found.as_deref());
+        }
         let (config, unread) = match (read, last) {
             (Some(config), _) => (config, None),
             (None, Some(last)) => (Arc::clone(&last.config), last.unread.as_ref().and(problems.first().cloned())),
@@ -139,7 +153,11 @@ impl Sources {
             });
             of_projects.insert(project.dir.clone(), config);
         }
-        let installed = installed(&config, self.environment.get("PATH").map_or("", String::as_str));
+        let mut installed = installed(&config, self.environment.get("PATH").map_or("", String::as_str));
+        if let Some(last) = last {
+            settling.keep_away(&mut installed, &last.installed, |name| config.agent(name).is_some());
+        }
+        is_missed |= settling.is_open();
         problems.dedup();
         let avoided = last.map(|last| last.avoided.clone()).unwrap_or_default();
         let advice = last.map(|last| last.advice.clone()).unwrap_or_default();
@@ -165,6 +183,7 @@ impl Sources {
             identity,
             policy,
             projects,
+            settling,
         }
     }
 
@@ -287,7 +306,26 @@ fn read_text(path: &Path) -> Result<Option<String>, Unread> {
     }
 }
 
-fn installed(config: &Config, path: &str) -> Vec<String> {
+/// What the person's own file says.
+fn own_text(layers: &[Layer]) -> Option<String> {
+    layers.iter().find_map(|layer| match layer {
+        Layer::Global { text, .. } => Some(text.clone()),
+        Layer::Project { .. } | Layer::Environment(_) | Layer::Flags(_) => None,
+    })
+}
+
+/// See [`Settings::may_review`]; `installed` are the agents whose program was found.
+pub fn may_review(config: &Config, installed: &[String]) -> Vec<String> {
+    let is_coder = |name: &&String| config.agent(name).is_some_and(|agent| agent.kind != DialectKind::Command);
+    let is_listed = |name: &&String| config.router.agents.contains(name);
+    match &config.review.agents {
+        Some(named) => named.iter().filter(|name| installed.contains(name)).cloned().collect(),
+        None => installed.iter().filter(is_listed).filter(is_coder).cloned().collect(),
+    }
+}
+
+/// The agents whose program is found in this `PATH`, those of `router.agents` first.
+pub fn installed(config: &Config, path: &str) -> Vec<String> {
     let order = |name: &str| config.router.agents.iter().position(|a| a == name).unwrap_or(usize::MAX);
     let mut found: Vec<&str> =
         config.agents.iter().filter(|(_, agent)| which(&agent.command, path).is_some()).map(|(name, _)| name).collect();
@@ -302,8 +340,18 @@ pub fn directory_of(task: &Task, projects: &[Project]) -> Result<PathBuf, String
 }
 
 impl Settings {
-    /// The settings for one task: its project's, or the person's own.
+    /// The settings for one task: its project's, or the person's own. What decides about the result of its agent is as it
+    /// was when the run began, unless a person orders what happens with it.
     pub fn for_task(&self, task: &Task, projects: &[Project]) -> Arc<Config> {
+        let config = self.present_for_task(task, projects);
+        match task.place.as_ref().and_then(|place| place.terms.as_deref()).filter(|_| is_judged_by_itself(task)) {
+            Some(terms) => frozen::under(terms, config),
+            None => config,
+        }
+    }
+
+    /// The same, as they are now.
+    pub fn present_for_task(&self, task: &Task, projects: &[Project]) -> Arc<Config> {
         let of_project = directory_of(task, projects).ok().and_then(|dir| self.projects.get(&dir));
         Arc::clone(of_project.unwrap_or(&self.config))
     }
@@ -334,14 +382,10 @@ impl Settings {
         unapproved.map(told).collect()
     }
 
-    /// Agents that may review, the best first: those that the person names, else the coding agents that are installed. A
-    /// program of the person's own does not know what a review is unless they say so.
+    /// Agents that may review, the best first: those that the person names, else the installed ones of `router.agents`
+    /// that write code. A program of the person's own does not know what a review is unless they say so.
     pub fn may_review(&self, config: &Config) -> Vec<String> {
-        let is_coder = |name: &&String| config.agent(name).is_some_and(|agent| agent.kind != DialectKind::Command);
-        match &config.review.agents {
-            Some(named) => named.iter().filter(|name| self.installed.contains(name)).cloned().collect(),
-            None => self.installed.iter().filter(is_coder).cloned().collect(),
-        }
+        may_review(config, &self.installed)
     }
 
     /// What projects do about tasks that meet in a file, of those that have it otherwise than usual.
@@ -390,6 +434,11 @@ impl Settings {
         let fallback_executor = fallback.unwrap_or_else(|| TAKE_TURNS.to_owned());
         RouterSettings { agents, fallback_executor, ..settings }
     }
+}
+
+/// Its result is being judged, reviewed or integrated, and no person has ordered that.
+fn is_judged_by_itself(task: &Task) -> bool {
+    matches!(task.state, State::InReview { .. }) && task.order().is_none()
 }
 
 /// What judges the work of a project of whose own settings nothing is known: its checks and limits may stand there. What

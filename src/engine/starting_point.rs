@@ -2,7 +2,7 @@
 //! on. Several of these are merged first, and the checks must pass on the merge.
 
 use super::doors::Doors;
-use super::launch::ask;
+use super::launch::{ask, failed};
 use super::leases;
 use super::settings::directory_of;
 use super::verify::{Checking, Place};
@@ -60,7 +60,8 @@ pub fn recorded(run_dir: &RunDir) -> Option<StartingPoint> {
 }
 
 fn git_problem(error: GitError) -> LaunchProblem {
-    ask(&error, error.hint())
+    let hint = error.hint();
+    failed(error, hint)
 }
 
 impl Finding<'_> {

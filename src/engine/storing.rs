@@ -73,12 +73,12 @@ impl Engine {
 
     /// What the system has put in the way of the work is written down: what has lasted a while, and that nothing could be
     /// stored, as soon as something can.
-    pub(super) fn note_hindrances(&mut self, turn: &mut Turn, now: Timestamp) {
+    pub(super) fn note_obstacles(&mut self, turn: &mut Turn, now: Timestamp) {
         if let Some((since, error)) = self.unstored.take() {
             let text = format!("{error}; since {since} nothing could be stored and nothing was begun; it goes on now");
             turn.note(&mut self.world, now, None, None, HINDERED, text);
         }
-        for words in self.doors.hindrances.lasting(self.doors.clock.instant()) {
+        for words in self.doors.obstacles.lasting(self.doors.clock.instant()) {
             turn.note(&mut self.world, now, None, None, HINDERED, words);
         }
     }

@@ -10,7 +10,7 @@ use super::policies::Ground;
 use super::settings::{OwnedRouting, Settings};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::probes;
-use crate::agents::{DialectKind, api, provider_of};
+use crate::agents::{DialectKind, api, own_model_names, provider_of};
 use crate::config::Config;
 use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_task};
 use crate::domain::availability::{Probe, Probes, State as Standing};
@@ -166,6 +166,9 @@ impl Engine {
         let reach = reach(&config, agent, &self.doors.environment);
         let needs = needs_of_task(&task.spec);
         let Some(asked) = asked else { return reach.own_choice(&needs).map(|()| None) };
+        if task.spec.model.as_deref() == Some(asked) {
+            self.check_means_something(&config, &task.spec, now)?;
+        }
         self.find_name(agent, asked, &needs, now).map(Some)
     }
 
@@ -284,6 +287,7 @@ pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> 
     Reach {
         agent,
         provider: provider_of(kind, agent),
+        own_names: own_model_names(kind),
         full_names: matches!(kind, DialectKind::Opencode | DialectKind::Api),
         by_key: kind == DialectKind::Api,
         is_elsewhere: match kind {

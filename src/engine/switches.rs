@@ -23,26 +23,36 @@ impl Engine {
         by: String,
         now: Timestamp,
     ) -> Result<Switched, EngineError> {
-        let scope = self.scope_of(wanted)?;
-        let is_paused = self.world.pauses.get(&scope).is_some();
-        let changed = is_paused != pauses;
-        if changed && pauses {
-            let pause = Pause { scope: scope.clone(), since: now, by };
-            turn.note(&mut self.world, now, None, None, "paused", pause.told());
-            turn.put_pause(&mut self.world, pause);
-        } else if changed {
-            turn.note(&mut self.world, now, None, None, "resumed", format!("{} goes on: {by}", scope.told()));
-            turn.end_pause(&mut self.world, &scope);
-            self.reviewers_are_back(turn, now);
+        let scopes = match wanted {
+            Wanted::Each if !pauses => self.world.pauses.iter().map(|pause| pause.scope.clone()).collect(),
+            Wanted::All | Wanted::Each | Wanted::Project(_) | Wanted::Agent(_) => vec![self.scope_of(wanted)?],
+        };
+        let is_other = |scope: &PauseScope| self.world.pauses.get(scope).is_some() != pauses;
+        let scopes: Vec<PauseScope> = scopes.into_iter().filter(is_other).collect();
+        let changed = !scopes.is_empty();
+        for scope in scopes {
+            self.switch_one(turn, scope, pauses, &by, now);
         }
         self.mind_pauses(now);
         Ok(Switched { changed, pauses: self.world.pauses.iter().cloned().collect() })
     }
 
+    fn switch_one(&mut self, turn: &mut Turn, scope: PauseScope, pauses: bool, by: &str, now: Timestamp) {
+        if pauses {
+            let pause = Pause { scope, since: now, by: by.to_owned() };
+            turn.note(&mut self.world, now, None, None, "paused", pause.told());
+            turn.put_pause(&mut self.world, pause);
+        } else {
+            turn.note(&mut self.world, now, None, None, "resumed", format!("{} goes on: {by}", scope.told()));
+            turn.end_pause(&mut self.world, &scope);
+            self.reviewers_are_back(turn, now);
+        }
+    }
+
     /// What a person means by a name. What is paused is found by its name also when it is gone.
     pub(super) fn scope_of(&self, wanted: &Wanted) -> Result<PauseScope, EngineError> {
         match wanted {
-            Wanted::All => Ok(PauseScope::All),
+            Wanted::All | Wanted::Each => Ok(PauseScope::All),
             Wanted::Agent(name) => {
                 let scope = PauseScope::Agent { name: name.clone() };
                 if self.settings.config.agents.answerer(name).is_some() || self.world.pauses.get(&scope).is_some() {

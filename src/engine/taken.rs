@@ -3,7 +3,9 @@
 
 use super::apply::{JobKey, Report};
 use super::doors::Doors;
+use super::frozen;
 use super::launch::{self, Started};
+use super::obstacle::{PATIENCE, UPGRADE};
 use super::session::{SESSION_FILE, prepared};
 use super::settings::{Settings, directory_of};
 use super::{question, second_look, starting_point};
@@ -12,8 +14,9 @@ use crate::adapters::git::Head;
 use crate::adapters::process::sweep;
 use crate::agents::Stdin;
 use crate::domain::event::LaunchProblem;
+use crate::domain::external::{ExternalFailure, How, StepProblem};
 use crate::domain::message::Message;
-use crate::domain::outcome::RunKind;
+use crate::domain::outcome::{Failure, FailureClass, RunKind};
 use crate::domain::task::{Run, Task, Workplace};
 use crate::runner;
 use crate::store::journal::Project;
@@ -37,19 +40,24 @@ pub async fn start(
     run: &Run,
     said: &[Message],
 ) -> Report {
-    let stay = doors.hindrances.of(&JobKey::Start(run.id.clone()));
     let attempt = || async {
+        let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Start(run.id.clone()), Some(task.id));
         loop {
             let started = match run.kind {
                 RunKind::Work => launch::start_work(doors, settings, projects, task, run, said.to_vec()).await,
                 RunKind::Review => second_look::start(doors, settings, projects, task, run).await,
                 RunKind::Route => question::start(doors, settings, projects, task, run).await,
             };
-            let question = match &started {
-                Err(LaunchProblem::Ask(question)) => Some(question.clone()),
-                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Setup(_) | LaunchProblem::Failed(_)) | Ok(_) => None,
+            let is_again = match &started {
+                Err(LaunchProblem::Ask(question)) => patience.is_again(&StepProblem::Ask(question.clone())).await,
+                Err(LaunchProblem::External(failure)) => patience.outlasts(failure, PATIENCE).await,
+                Err(LaunchProblem::Failed(failure)) if is_upgraded(settings, run, failure) => {
+                    let away = ExternalFailure::new(How::NotStarted, &failure.detail);
+                    patience.outlasts(&away, UPGRADE).await
+                }
+                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Setup(_) | LaunchProblem::Failed(_)) | Ok(_) => false,
             };
-            if !stay.is_again(question).await {
+            if !is_again {
                 break started;
             }
         }
@@ -68,6 +76,11 @@ pub async fn start(
         live: doors.run_dir(&run.id).read_launch().is_ok_and(|launch| launch.spec.stdin == Stdin::Live),
         at: doors.clock.now(),
     }
+}
+
+/// Whether the program of an agent is missing that was there a moment ago, as it is while somebody upgrades it.
+fn is_upgraded(settings: &Settings, run: &Run, failure: &Failure) -> bool {
+    failure.class == FailureClass::AgentMissing && settings.installed.contains(&run.agent)
 }
 
 /// Tries a start; once more when it breaks in a way nobody foresaw. What it made is found again.
@@ -147,8 +160,17 @@ async fn workplace(
         None => repo.merge_base(&name.full_ref(), &base.full_ref()).await.ok()??,
     };
     let (branch, base_branch) = (name.as_str().to_owned(), base.as_str().to_owned());
-    let place = Workplace { branch, worktree, base_branch, base: from, began_from: start.began_from };
-    Some(Started { place: Some(place), session_id: None })
+    Some(Started {
+        place: Some(Workplace {
+            branch,
+            worktree,
+            base_branch,
+            base: from,
+            began_from: start.began_from,
+            terms: Some(Box::new(frozen::terms(&config))),
+        }),
+        session_id: None,
+    })
 }
 
 /// Closes the run's session, with a runner that waits in it.

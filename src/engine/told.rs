@@ -2,7 +2,7 @@
 //! before.
 
 use super::doors::Doors;
-use super::launch::ask;
+use super::launch::{ask, failed};
 use crate::domain::event::LaunchProblem;
 use crate::domain::ids::TaskId;
 use crate::domain::message::{Author, Message, MessageState};
@@ -20,7 +20,7 @@ pub async fn said_before(doors: &Arc<Doors>, task: &Task, run: &Run) -> Result<V
     }
     let (doors, id) = (Arc::clone(doors), task.id);
     let read = tokio::task::spawn_blocking(move || doors.journal.messages_of(id)).await;
-    let mut messages = read.map_err(|e| ask(&e, None))?.map_err(|e| ask(&e, None))?;
+    let mut messages = read.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))?;
     messages.retain(|message| message.state == MessageState::Delivered && message.from == Author::Person);
     Ok(messages)
 }
@@ -34,7 +34,7 @@ pub async fn parts_of(doors: &Arc<Doors>, task: &Task, run: &Run) -> Result<Vec<
     }
     let doors = Arc::clone(doors);
     let read = move || ids.into_iter().map(|id| doors.journal.task(id)).collect::<Result<Vec<_>, _>>();
-    let tasks = tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| ask(&e, None))?;
+    let tasks = tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))?;
     Ok(tasks.iter().flatten().map(PartResult::of).collect())
 }
 
@@ -66,5 +66,5 @@ pub async fn tried_before(doors: &Arc<Doors>, task: &Task, run: &Run) -> Result<
         // One that never began has nothing to tell.
         Ok::<_, JournalError>(tried.filter(|run| !run.told.is_empty()).collect())
     };
-    tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| ask(&e, None))
+    tokio::task::spawn_blocking(read).await.map_err(|e| ask(&e, None))?.map_err(|e| failed(e, None))
 }

@@ -12,12 +12,13 @@ use super::leases;
 use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Author, Checkout, Head, Repo};
+use crate::adapters::git::{Author, Checkout, GitError, Head, LeftoversError, Repo};
 use crate::config::raw::ChecksIn;
 use crate::domain::actor::Actor;
 use crate::domain::answer::Answer;
 use crate::domain::delegation::{self, Standing};
 use crate::domain::evidence::Evidence;
+use crate::domain::external::{ExternalFailure, StepProblem};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Case, Verdict, accepted_because, depends_on_checks, judge as conclude};
 use crate::domain::names::BranchName;
@@ -42,28 +43,32 @@ pub struct Judgement {
 }
 
 /// Weighs the result of `run`.
+///
+/// # Errors
+/// There is no evidence to weigh: an external call failed, or only a person can go on.
 pub async fn judge(
     doors: &Arc<Doors>,
     settings: &Arc<Settings>,
     projects: &[Project],
     (task, standing): (&Arc<Task>, &Standing),
     run: &RunId,
-) -> Judgement {
+) -> Result<Judgement, StepProblem> {
     let task_type = TaskType::of(&task.spec);
-    match gather(doors, settings, projects, (task, &task_type), run).await {
-        Ok((answer, mut evidence)) => {
-            let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
-            let concluded = conclude(&case);
-            let accepted = accepted_because(&case);
-            let verdict = delegation::weigh(concluded, &mut evidence, standing);
-            let reviewers = reviewers(settings, projects, task, &evidence);
-            evidence.accepted = (verdict == Verdict::Accept).then_some(accepted);
-            Judgement { verdict, evidence, reviewers }
-        }
-        Err(question) => {
-            let (verdict, evidence) = (Verdict::Ask { question, by: Actor::Orch }, Evidence::default());
-            Judgement { verdict, evidence, reviewers: Reviewers::Nobody }
-        }
+    let (answer, mut evidence) = gather(doors, settings, projects, (task, &task_type), run).await?;
+    let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
+    let concluded = conclude(&case);
+    let accepted = accepted_because(&case);
+    let verdict = delegation::weigh(concluded, &mut evidence, standing);
+    let reviewers = reviewers(settings, projects, task, &evidence);
+    evidence.accepted = (verdict == Verdict::Accept).then_some(accepted);
+    Ok(Judgement { verdict, evidence, reviewers })
+}
+
+impl Judgement {
+    /// The result of a step that only a person can take further.
+    pub fn asking(question: String) -> Self {
+        let (verdict, evidence) = (Verdict::Ask { question, by: Actor::Orch }, Evidence::default());
+        Self { verdict, evidence, reviewers: Reviewers::Nobody }
     }
 }
 
@@ -82,21 +87,22 @@ async fn gather(
     projects: &[Project],
     (task, task_type): (&Task, &TaskType),
     run: &RunId,
-) -> Result<(Answer, Evidence), String> {
-    let dir = directory_of(task, projects)?;
-    let place = task.place.as_ref().ok_or("the run has no worktree to look at")?;
+) -> Result<(Answer, Evidence), StepProblem> {
+    let dir = directory_of(task, projects).map_err(StepProblem::Ask)?;
+    let place = task.place.as_ref().ok_or_else(|| asked("the run has no worktree to look at"))?;
     // Without its link it is not the worktree any more, whatever the agent has put there since: to git every file that is
     // not there would be one that the agent deleted.
     if !place.worktree.join(".git").exists() {
         let (gone, branch) = (place.worktree.display(), &place.branch);
-        return Err(format!("the worktree {gone} is gone; what was committed is on {branch}"));
+        return Err(asked(format!("the worktree {gone} is gone; what was committed is on {branch}")));
     }
     let config = settings.for_task(task, projects);
-    let repo = doors.repository(&dir).await.map_err(|e| e.to_string())?;
+    let repo = doors.repository(&dir).await?;
     let checkout = repo
-        .open_worktree(&place.worktree)
-        .map_err(|e| e.to_string())?
-        .ok_or_else(|| format!("the worktree {} is gone", place.worktree.display()))?;
+        .open_worktree(&place.worktree)?
+        .ok_or_else(|| asked(format!("the worktree {} is gone", place.worktree.display())))?;
+    // Files that were hidden from the agent come back first: nothing is judged without them.
+    repo.reveal(&checkout).await?;
     let (answer, warnings) = answer_of(doors, settings, run)?;
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(warnings);
@@ -108,7 +114,7 @@ async fn gather(
     let output_dir = doors.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
-    let env = leases::values(doors, &config.workspace.env, task.id).await?;
+    let env = leases::values(doors, &config.workspace.env, task.id).await.map_err(StepProblem::Ask)?;
     let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends, env: &env };
     if !evidence.commits.is_empty() {
         evidence.unapproved.clone_from(&config.workflow.unapproved_checks);
@@ -145,7 +151,7 @@ async fn run_checks(
     place: &Workplace,
     task_type: &TaskType,
     evidence: &mut Evidence,
-) -> Result<(), String> {
+) -> Result<(), StepProblem> {
     let checks = &checking.config.workflow.checks;
     if checks.is_empty() {
         return Ok(());
@@ -156,7 +162,7 @@ async fn run_checks(
     let is_clean = checking.config.workflow.checks_in == ChecksIn::Clean;
     if is_clean {
         let scratch = checking.scratch("judge");
-        let at = checking.repo.checkout_aside(&scratch, &evidence.head).await.map_err(|error| error.to_string())?;
+        let at = checking.repo.checkout_aside(&scratch, &evidence.head).await?;
         evidence.checks = checking.run_all(Place::Fresh(&at)).await;
         checking.drop_scratch(&scratch).await;
     } else {
@@ -167,31 +173,40 @@ async fn run_checks(
     }
     // In a checkout of its own: what the work's rules have left in the other one must not help.
     let scratch = checking.scratch("base-rules");
-    let at = checking.repo.checkout_aside(&scratch, &evidence.head).await.map_err(|error| error.to_string())?;
+    let at = checking.repo.checkout_aside(&scratch, &evidence.head).await?;
     let looked = checking.by_base_rules(&at, &own_rules, &mut evidence.checks).await;
     checking.drop_scratch(&scratch).await;
     looked
 }
 
 /// What the run reports, and what its runner warns of.
-fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), String> {
-    let report = super::launch::ended(doors, settings, run)?.ok_or("the run's report is gone")?.report;
+fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), StepProblem> {
+    let over = super::launch::ended(doors, settings, run).map_err(StepProblem::External)?;
+    let report = over.ok_or_else(|| asked("the run's report is gone"))?.report;
     match report.outcome() {
         Outcome::Finished { answer } => Ok((answer, report.warnings)),
-        Outcome::Failed(failure) => Err(failure.detail),
-        Outcome::Cancelled { detail } => Err(detail),
+        Outcome::Failed(failure) => Err(asked(failure.detail)),
+        Outcome::Cancelled { detail } => Err(asked(detail)),
     }
 }
 
-/// What the worktree holds; what is not committed is committed first, so that nothing is lost.
-async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, String> {
-    let mut notes = Vec::new();
-    let branch = BranchName::parse(&place.branch).map_err(|e| e.to_string())?;
+/// How often leftovers are committed before what changes all the time is told.
+const COMMITTED_AT_MOST: usize = 3;
+
+/// What the worktree holds. What is not committed is committed first; what cannot be committed is part of the evidence, and
+/// is never accepted.
+async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<Evidence, StepProblem> {
+    let (mut notes, mut uncommitted) = (Vec::new(), Vec::new());
+    let branch = BranchName::parse(&place.branch).map_err(|bad| asked(bad.to_string()))?;
     let mut seen = match repo.evidence(checkout, &place.base).await {
         Ok(seen) => seen,
-        Err(error) => return Err(why_nothing_is_seen(repo, checkout, place, &error.to_string()).await),
+        Err(error) => return Err(why_nothing_is_seen(repo, checkout, place, error).await),
     };
-    if seen.dirty {
+    for _ in 0..COMMITTED_AT_MOST {
+        uncommitted.clear();
+        if !seen.dirty && seen.operation.is_none() {
+            break;
+        }
         let message = "orch: changes that the agent left uncommitted";
         point!("judge.leftovers.before");
         let committed = repo.commit_leftovers(checkout, &branch, message, Author::Configured).await;
@@ -201,23 +216,30 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
                 if left.sha.is_some() {
                     notes.push("the agent left changes uncommitted; orch committed them".to_owned());
                 }
-                notes.extend(
-                    left.left_out.iter().map(|p| format!("left out: {} is a repository of its own", p.display())),
-                );
+                uncommitted = repo.uncommitted(checkout).await?;
             }
-            Err(error) => notes.push(format!("changes are left uncommitted: {error}")),
+            Err(error @ (LeftoversError::InProgress { .. } | LeftoversError::Unmerged { .. })) => {
+                uncommitted = vec![error.to_string()];
+            }
+            // It is told below, with what is checked out instead.
+            Err(LeftoversError::WrongBranch { .. }) => {}
+            Err(error @ LeftoversError::Git(_)) => return Err(kept_from_committing(error)),
         }
-        seen = repo.evidence(checkout, &place.base).await.map_err(|e| e.to_string())?;
+        seen = repo.evidence(checkout, &place.base).await?;
+        if uncommitted.is_empty() || seen.operation.is_some() {
+            break;
+        }
     }
-    if !repo.is_ancestor(&seen.base, &seen.head).await.map_err(|e| e.to_string())? {
+    if !repo.is_ancestor(&seen.base, &seen.head).await? {
         return Err(rewritten(place));
     }
     if seen.branch.as_deref() != Some(place.branch.as_str()) {
         let found = seen.branch.as_deref().unwrap_or("no branch");
-        return Err(format!("the worktree is on {found} instead of {}; its commits are kept there", place.branch));
+        let branch = &place.branch;
+        return Err(asked(format!("the worktree is on {found} instead of {branch}; its commits are kept there")));
     }
     // What is accepted, or asked about, outlasts a power cut.
-    repo.make_last(checkout, &branch, (&seen.base, &seen.head)).await.map_err(|e| e.to_string())?;
+    repo.make_last(checkout, &branch, (&seen.base, &seen.head)).await?;
     Ok(Evidence {
         base: seen.base,
         head: seen.head,
@@ -226,26 +248,43 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
         changed: seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
         insertions: seen.insertions,
         deletions: seen.deletions,
+        uncommitted,
         notes,
         ..Evidence::default()
     })
 }
 
-/// A branch that shares nothing with its base any more cannot be compared with it.
-async fn why_nothing_is_seen(repo: &Repo, checkout: &Checkout, place: &Workplace, error: &str) -> String {
-    let head = match repo.head_of(checkout).await {
-        Ok(Head::Branch { sha, .. } | Head::Detached { sha }) => sha,
-        Ok(Head::Unborn { .. }) | Err(_) => return error.to_owned(),
-    };
-    match repo.is_ancestor(&place.base, &head).await {
-        Ok(false) => rewritten(place),
-        Ok(true) | Err(_) => error.to_owned(),
+/// Leftovers that git does not take stay in the worktree, and nothing of the run is judged meanwhile.
+fn kept_from_committing(error: LeftoversError) -> StepProblem {
+    let words = |what: &str| format!("the changes that the agent left uncommitted cannot be committed: {what}");
+    match StepProblem::from(error) {
+        StepProblem::External(failure) => {
+            let detail = words(&failure.detail);
+            StepProblem::External(ExternalFailure { detail, ..failure })
+        }
+        StepProblem::Ask(question) => StepProblem::Ask(words(&question)),
     }
 }
 
-fn rewritten(place: &Workplace) -> String {
-    format!(
+/// A branch that shares nothing with its base any more cannot be compared with it.
+async fn why_nothing_is_seen(repo: &Repo, checkout: &Checkout, place: &Workplace, error: GitError) -> StepProblem {
+    let head = match repo.head_of(checkout).await {
+        Ok(Head::Branch { sha, .. } | Head::Detached { sha }) => sha,
+        Ok(Head::Unborn { .. }) | Err(_) => return error.into(),
+    };
+    match repo.is_ancestor(&place.base, &head).await {
+        Ok(false) => rewritten(place),
+        Ok(true) | Err(_) => error.into(),
+    }
+}
+
+fn rewritten(place: &Workplace) -> StepProblem {
+    asked(format!(
         "the branch {} does not contain the commit any more that it began from: its history was rewritten below the base",
         place.branch
-    )
+    ))
+}
+
+fn asked(question: impl Into<String>) -> StepProblem {
+    StepProblem::Ask(question.into())
 }

@@ -283,7 +283,7 @@ impl World {
         room: &'a Room,
         leaving: Option<Leave>,
         identity: &'a str,
-        dir_exists: &'a dyn Fn(&Path) -> bool,
+        (dir_exists, is_registered): (&'a dyn Fn(&Path) -> bool, &'a dyn Fn(&Path) -> bool),
     ) -> Snapshot<'a> {
         Snapshot {
             tasks: &self.tasks,
@@ -298,6 +298,7 @@ impl World {
             batches: &self.batches,
             identity,
             dir_exists,
+            is_registered,
         }
     }
 }
@@ -310,7 +311,8 @@ pub type Answer = Box<dyn FnOnce(Option<&Arc<JournalError>>) + Send>;
 pub struct Turn {
     tasks: BTreeMap<TaskId, Arc<Task>>,
     runs: BTreeMap<RunId, Run>,
-    projects: Vec<Project>,
+    /// In the order in which they changed; `None`: registered no more.
+    projects: Vec<(PathBuf, Option<Project>)>,
     cooldowns: BTreeMap<String, Option<Cooldown>>,
     breakers: BTreeMap<String, Option<Breaker>>,
     messages: BTreeMap<MessageId, Message>,
@@ -425,7 +427,15 @@ impl Turn {
             None => projects.push(project.clone()),
         }
         world.set_projects(projects);
-        self.projects.push(project);
+        self.projects.push((project.dir.clone(), Some(project)));
+    }
+
+    /// Forgets that a directory is registered.
+    pub fn end_project(&mut self, world: &mut World, dir: &Path) {
+        let mut projects = std::mem::take(&mut world.projects);
+        projects.retain(|project| project.dir != dir);
+        world.set_projects(projects);
+        self.projects.push((dir.to_owned(), None));
     }
 
     /// Sets or lifts a cooldown.

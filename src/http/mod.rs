@@ -44,6 +44,7 @@ pub use sse::Readers;
 
 use crate::engine::handle::EngineHandle;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -85,6 +86,8 @@ pub struct ProcessInfo {
     pub pid: u32,
     /// The engine's mode.
     pub mode: String,
+    /// What its environment and command line say of the settings: see [`crate::config::environment::overrides`].
+    pub overrides: BTreeMap<String, String>,
     /// When it was started.
     pub started: Timestamp,
     /// Where it listens beside its socket.

@@ -26,7 +26,7 @@ use crate::api::settings::ReloadView;
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView, ShutdownOrder, ShutdownView};
-use crate::api::types::{EventView, NewProject, NewTask, RowsView, TaskView, TryChecks, WhyView};
+use crate::api::types::{EventView, NewProject, NewTask, RemoveProject, RowsView, TaskView, TryChecks, WhyView};
 use crate::domain::evidence::Check;
 use crate::domain::ids::TaskId;
 use crate::domain::route::RouteResult;
@@ -270,6 +270,12 @@ fn asking(routes: Routes) -> Routes {
                 .body::<TryChecks>()
                 .answer::<Vec<Check>>(),
             tasks::try_checks,
+        )
+        .add(
+            post("/v1/projects/remove", "Forget a registered repository; its tasks stay")
+                .body::<RemoveProject>()
+                .answer::<NewProject>(),
+            tasks::unregister,
         )
 }
 

@@ -80,6 +80,7 @@ async fn brief(state: &ApiState, view: &View) -> Result<StatusView, ApiError> {
         version: state.process.version.clone(),
         pid: state.process.pid,
         mode: state.process.mode.clone(),
+        overrides: state.process.overrides.clone(),
         http: state.process.listening.url(),
         counts: counts(state, view)
             .await?

@@ -34,6 +34,7 @@ pub async fn resume(State(state): State<ApiState>, Body(new): Body<NewPause>) ->
 
 async fn switch(state: &ApiState, new: NewPause, pauses: bool) -> Answer<PausesView> {
     let wanted = match (new.project, new.agent) {
+        (None, None) if new.all => Wanted::Each,
         (None, None) => Wanted::All,
         (Some(project), None) => Wanted::Project(project),
         (None, Some(agent)) => Wanted::Agent(agent),

@@ -11,8 +11,11 @@ use super::once::{Repeatable, once};
 use super::read::{Body, Params, Segments};
 use crate::api::error::ErrorCode;
 use crate::api::health::HealthView;
-use crate::api::types::{NewProject, NewTask, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView};
+use crate::api::types::{
+    NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
+};
 use crate::api::worked::WorkedBy;
+use crate::config::Integrate;
 use crate::domain::evidence::Check;
 use crate::domain::health::span;
 use crate::domain::ids::TaskId;
@@ -106,9 +109,15 @@ fn task_view(
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
     let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.waited(id), slots));
     let batch = batch_of(view, task.id);
+    let workflow = &view.settings.for_task(task, &view.projects).workflow;
     let context = TaskContext {
         dir,
         project: project.map(|p| p.name.as_str()),
+        base_branch: workflow.base_branch.clone(),
+        integrate: Some(match workflow.integrate {
+            Integrate::Branch => "branch",
+            Integrate::Merge => "merge",
+        }),
         hold: hold.as_ref(),
         children,
         batch,
@@ -185,7 +194,8 @@ pub async fn add(
         assignee: None,
     };
     let task = state.engine.add_once(spec, once).await?;
-    Ok(Json(TaskView::of(&task, &TaskContext::default())))
+    let view = state.engine.look().await?;
+    Ok(Json(task_view(&view, &task, Vec::new(), None, &occupancy(&view))))
 }
 
 /// How it is to be run.
@@ -347,6 +357,12 @@ pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> 
 /// Runs the checks of a repository on its base branch.
 pub async fn try_checks(State(state): State<ApiState>, Body(wanted): Body<TryChecks>) -> Answer<Vec<Check>> {
     Ok(Json(state.engine.try_checks(wanted.dir).await?))
+}
+
+/// Forgets a registered repository.
+pub async fn unregister(State(state): State<ApiState>, Body(named): Body<RemoveProject>) -> Answer<NewProject> {
+    let Project { dir, name, approved } = state.engine.unregister(named.project).await?;
+    Ok(Json(NewProject { dir, name, approved }))
 }
 
 /// Registers a repository.

@@ -56,7 +56,7 @@ fn rest(dir: &RunDir, signals: &Signals, watch: &Watch, pause: Duration) {
     let until = instant() + pause;
     loop {
         let left = until.saturating_duration_since(instant());
-        if left.is_zero() || signals.stop_asked() || dir.stop_requested().is_some() {
+        if left.is_zero() || signals.stop_asked().is_some() || dir.stop_requested().is_some() {
             return;
         }
         watch.wait(signals, left, None);

@@ -44,6 +44,11 @@ impl Streams {
         let open = |path: &Path| OpenOptions::new().append(true).create(true).mode(0o600).open(path);
         Ok(Self { stdout: open(&dir.events())?, stderr: open(&dir.stderr())? })
     }
+
+    /// The same files once more, for another try.
+    pub(super) fn again(&self) -> io::Result<Self> {
+        Ok(Self { stdout: self.stdout.try_clone()?, stderr: self.stderr.try_clone()? })
+    }
 }
 
 /// An agent that runs.
@@ -97,8 +102,9 @@ pub(super) fn start(
 
 /// A program that is not there, or is no program, is the agent's fault; anything else is the machine's.
 fn not_started(program: &Path, error: &io::Error) -> Failure {
+    use io::ErrorKind::{ExecutableFileBusy, NotFound, PermissionDenied};
     let no_program = error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error());
-    let missing = no_program || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied);
+    let missing = no_program || matches!(error.kind(), NotFound | PermissionDenied | ExecutableFileBusy);
     let class = if missing { FailureClass::AgentMissing } else { FailureClass::Crashed };
     Failure::new(class, format!("{} did not start: {error}", program.display()))
 }

@@ -17,7 +17,7 @@ use super::talk::Talk;
 use super::transcript::Transcript;
 use super::wake::wake;
 use super::watch::Watch;
-use crate::adapters::clock::{Clock, SystemClock};
+use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{Durability, FsError};
 use crate::adapters::process::{MemoryGroup, Swept, sweep_tree};
@@ -34,6 +34,10 @@ use std::time::Duration;
 
 /// Time between two looks whether a full disk has room again.
 const LOOK_FOR_ROOM: Duration = Duration::from_secs(1);
+/// How long a program that does not start may be in the middle of being replaced.
+const REPLACED: Duration = Duration::from_secs(6);
+/// Time between two looks whether it starts.
+const LOOK_FOR_PROGRAM: Duration = Duration::from_millis(200);
 /// How often a report is tried that a disk with room refuses.
 const TRIES: u32 = 5;
 
@@ -99,7 +103,7 @@ fn write_report(dir: &RunDir, report: &RunReport, signals: &Signals, watch: &Wat
         tries += 1;
         match dir.write(&dir.outcome(), report, Durability::Synced).and_then(|()| dir.keep()) {
             Err(RunFileError::File(FsError::Io { source, .. }))
-                if (is_full(&source) || (is_passing(&source) && tries < TRIES)) && !signals.stop_asked() =>
+                if (is_full(&source) || (is_passing(&source) && tries < TRIES)) && signals.stop_asked().is_none() =>
             {
                 watch.wait(signals, LOOK_FOR_ROOM, None);
             }
@@ -140,7 +144,7 @@ fn run_agent(
     reading.follow_live();
     let mut starts = Starts::default();
     loop {
-        let begun = begin(dir, launch, env, streams, &mut reading);
+        let begun = begin(dir, launch, env, streams, &mut reading, (signals, &*watch));
         let (ended, swept) = live(begun, dir, launch, signals, watch, &mut reading);
         let again = starts.again(dir, &ended, &mut reading, signals, watch);
         match again.then(|| Streams::create(dir)) {
@@ -205,16 +209,26 @@ fn begin(
     dir: &RunDir,
     launch: &Launch,
     env: &BTreeMap<String, String>,
-    streams: Streams,
+    mut streams: Streams,
     reading: &mut Reading,
+    (signals, watch): (&Signals, &Watch),
 ) -> Begun {
-    if let Some(reason) = dir.stop_requested() {
-        return Begun::Stopped(reason);
-    }
-    point!("runner.agent.before");
-    let agent = match agent::start(dir, launch, env, streams) {
-        Ok(agent) => agent,
-        Err(failure) => return Begun::Failed(failure),
+    let begun = instant();
+    let agent = loop {
+        if let Some(reason) = dir.stop_requested() {
+            return Begun::Stopped(reason);
+        }
+        point!("runner.agent.before");
+        let again = streams.again();
+        match (agent::start(dir, launch, env, streams), again) {
+            (Ok(agent), _) => break agent,
+            // Somebody replaces the program just now: it is away, empty, or still being written.
+            (Err(failure), Ok(again)) if failure.class == FailureClass::AgentMissing && begun.elapsed() < REPLACED => {
+                streams = again;
+                watch.wait(signals, LOOK_FOR_PROGRAM, None);
+            }
+            (Err(failure), _) => return Begun::Failed(failure),
+        }
     };
     point!("runner.agent.after");
     match agent.stdin.map(|stdin| Talk::open(stdin, dir, reading)).transpose() {

@@ -51,7 +51,7 @@ fn follow(command: Pid, signals: &Signals) -> Option<Exit> {
             Ok(None) => {}
             Err(_) => return None,
         }
-        if signals.stop_asked() {
+        if signals.stop_asked().is_some() {
             return None;
         }
         // An interruption is a reason to look again.

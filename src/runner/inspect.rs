@@ -15,6 +15,7 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FileLock, FsError};
 use crate::adapters::process::{Identity, sweep};
+use crate::domain::external::{External, ExternalFailure};
 use crate::domain::outcome::{Failure, FailureClass};
 use std::collections::BTreeMap;
 use std::io;
@@ -78,6 +79,15 @@ pub enum BuryError {
     /// Its files cannot be used.
     #[error(transparent)]
     Files(#[from] RunFileError),
+}
+
+impl External for BuryError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Files(error) => error.external(),
+            Self::Lives { .. } => None,
+        }
+    }
 }
 
 /// Brings a lost run to its end: ends what is left of its processes, reads all of its output, and writes the report

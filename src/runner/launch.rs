@@ -6,6 +6,7 @@ use super::own_lines;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::agents::{DialectKind, LaunchSpec};
+use crate::domain::external::{External, ExternalFailure};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
 use crate::domain::output;
@@ -136,6 +137,15 @@ pub enum RunFileError {
         /// Where it would land.
         path: PathBuf,
     },
+}
+
+impl External for RunFileError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::File(error) => error.external(),
+            Self::Damaged { .. } | Self::Outside { .. } => None,
+        }
+    }
 }
 
 /// The largest control file that is read.

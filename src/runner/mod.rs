@@ -5,6 +5,7 @@
 
 mod again;
 mod agent;
+mod answer_text;
 mod carry_out;
 mod changes;
 mod claim;

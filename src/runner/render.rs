@@ -2,12 +2,13 @@
 //! terminal would act on, then of secrets, and only then cut: a cut must not hide half a secret from the search. The number
 //! of lines of an event never depends on how long something took: who reads the events again must count the same.
 
+use super::answer_text::readable;
 use super::changes::changes;
 use super::fit::{Clean, Lead, Rendered, Room, Style, cut};
 use super::sanitize::sanitize;
 use crate::domain::outcome::AgentEvent;
 use crate::domain::redact::{Carry, Redactor};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 /// Speech is shown whole, within reason: the rest is in the raw file.
@@ -21,6 +22,8 @@ const MESSAGE: Room = Room { lines: 8, width: 1000 };
 const AGAIN: usize = 80;
 /// So many calls may be open at once; of more than that, results do not name their calls.
 const OPEN: usize = 1024;
+/// So many different warnings are remembered.
+const WARNINGS: usize = 64;
 /// What takes less is over at once, and not worth a word.
 const WORTH_TELLING: u64 = 100;
 
@@ -36,12 +39,24 @@ pub struct Renderer {
     open: HashMap<String, String>,
     /// The call whose line was the last one.
     last: Option<String>,
+    /// What was said last, while nothing was done since.
+    said: Option<String>,
+    /// Warnings that were shown.
+    warned: HashSet<String>,
 }
 
 impl Renderer {
     /// Masks what `redactor` knows.
     pub fn new(redactor: Redactor) -> Self {
-        Self { redactor, speech: Carry::default(), root: None, open: HashMap::new(), last: None }
+        Self {
+            redactor,
+            speech: Carry::default(),
+            root: None,
+            open: HashMap::new(),
+            last: None,
+            said: None,
+            warned: HashSet::new(),
+        }
     }
 
     /// Names files below this directory by their place in it.
@@ -66,7 +81,7 @@ impl Renderer {
             AgentEvent::Retry { class, attempt, detail } => {
                 self.told(Style::Warning, "↻ ", &format!("{class}, try {attempt}: {detail}"))
             }
-            AgentEvent::Warning { text } => self.told(Style::Warning, "! ", text),
+            AgentEvent::Warning { text } => self.warning(text),
             AgentEvent::Error { class, text } => self.told(Style::Error, "✗ ", &format!("{class}: {text}")),
             // What was said is known to who carries the message; what was spent is told at the end.
             AgentEvent::Heard { .. } | AgentEvent::Spent { .. } | AgentEvent::TurnEnded => Vec::new(),
@@ -102,7 +117,30 @@ impl Renderer {
         self.note(&text)
     }
 
+    /// Programs repeat their warnings, on several ways and at each turn.
+    fn warning(&mut self, text: &str) -> Vec<Rendered> {
+        if self.warned.contains(text) {
+            return Vec::new();
+        }
+        if self.warned.len() < WARNINGS {
+            self.warned.insert(text.to_owned());
+        }
+        self.told(Style::Warning, "! ", text)
+    }
+
+    /// What the agent says, with its answer in words; of an answer, what it has just said is not said again.
     fn speech(&mut self, text: &str) -> Vec<Rendered> {
+        let Some((before, answer)) = readable(text) else {
+            self.said = Some(text.trim().to_owned());
+            return self.spoken(text);
+        };
+        let said = self.said.take().unwrap_or_default();
+        let is_news = |part: &&str| !part.is_empty() && !said.contains(part.trim());
+        let told: Vec<&str> = [before, &answer].into_iter().filter(is_news).collect();
+        if told.is_empty() { Vec::new() } else { self.spoken(&told.join("\n")) }
+    }
+
+    fn spoken(&mut self, text: &str) -> Vec<Rendered> {
         let clean = Clean::of(text, &self.redactor, &mut self.speech);
         match cut(Style::Speech, Lead::mark(""), &clean, SPEECH) {
             lines if lines.is_empty() => vec![Rendered::plain(Style::Speech, "")],
@@ -119,6 +157,7 @@ impl Renderer {
             self.open.insert(id.to_owned(), call.chars().take(AGAIN).collect());
         }
         self.last = Some(id.to_owned());
+        self.said = None;
         cut(Style::Tool, Lead::mark("▸ "), &Clean::plain(call), CALL)
     }
 
@@ -228,6 +267,29 @@ Two lines,
 with a gap.
 ";
         assert_eq!(render(&events), expected);
+    }
+
+    #[test]
+    fn the_last_message_is_told_once_and_its_answer_in_words() {
+        let text = |text: &str| AgentEvent::Text { text: text.into() };
+        let answer = r#"{"status":"done","summary":"Added it.","files_changed":["a"]}"#;
+        assert_eq!(render(&[text("I begin."), text(answer)]), "I begin.\nAdded it.\n");
+        assert_eq!(render(&[text("Added it."), text(answer)]), "Added it.\n");
+        assert_eq!(render(&[text(&format!("All done.\n\n{answer}"))]), "All done.\nAdded it.\n");
+        assert_eq!(
+            render(&[text("Same."), text("Same.")]),
+            "Same.\nSame.\n",
+            "a program may print lines that are the same"
+        );
+        let between = [text("Added it."), call("1", "Read", "a"), text(answer)];
+        assert_eq!(render(&between), "Added it.\n▸ Read: a\nAdded it.\n", "said after something else it is news");
+    }
+
+    #[test]
+    fn a_warning_is_told_once_in_a_run() {
+        let warning = |text: &str| AgentEvent::Warning { text: text.into() };
+        let events = [warning("no bubblewrap"), warning("another"), AgentEvent::TurnEnded, warning("no bubblewrap")];
+        assert_eq!(render(&events), "! no bubblewrap\n! another\n");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use signal_hook::{flag, low_level::pipe};
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// A stream that is readable after each change of the terminal's size.
 pub(super) fn window_changes() -> io::Result<UnixStream> {
@@ -18,11 +18,21 @@ pub(super) fn window_changes() -> io::Result<UnixStream> {
     Ok(changes)
 }
 
+/// By what somebody asked for the end of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Ctrl-C, or its like, in the pane.
+    Keys,
+    /// A signal from elsewhere.
+    Signal,
+}
+
 /// What has arrived so far.
 pub(super) struct Signals {
     /// Readable after any signal that the runner acts on.
     pub(super) wake: UnixStream,
-    stop: Arc<AtomicBool>,
+    /// The signal that asked for the end; 0: none has.
+    stop: Arc<AtomicUsize>,
 }
 
 impl Signals {
@@ -31,9 +41,9 @@ impl Signals {
     pub(super) fn install() -> io::Result<Self> {
         let (wake, sender) = UnixStream::pair()?;
         wake.set_nonblocking(true)?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Arc::new(AtomicUsize::new(0));
         for signal in [SIGINT, SIGTERM, SIGQUIT] {
-            flag::register(signal, Arc::clone(&stop))?;
+            flag::register_usize(signal, Arc::clone(&stop), usize::try_from(signal).unwrap_or(usize::MAX))?;
             pipe::register(signal, sender.try_clone()?)?;
         }
         pipe::register(SIGCHLD, sender)?;
@@ -44,9 +54,13 @@ impl Signals {
         Ok(Self { wake, stop })
     }
 
-    /// Whether somebody asked for the end.
-    pub(super) fn stop_asked(&self) -> bool {
-        self.stop.load(Ordering::SeqCst)
+    /// By what somebody asked for the end.
+    pub(super) fn stop_asked(&self) -> Option<Asked> {
+        match i32::try_from(self.stop.load(Ordering::SeqCst)) {
+            Ok(0) => None,
+            Ok(SIGINT | SIGQUIT) => Some(Asked::Keys),
+            Ok(_) | Err(_) => Some(Asked::Signal),
+        }
     }
 
     /// Forgets the wake-ups so far; what they stand for is looked up by the caller.

@@ -1,9 +1,15 @@
 //! Asking a run to end, by a file in its directory: it works whoever lives, and cannot be missed.
 
 use super::launch::{RunDir, RunFileError};
+use super::signals::Asked;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use serde::{Deserialize, Serialize};
+
+/// The file with the name of the person who is in the pane; `orch task attach` writes it.
+const ATTACHED: &str = "attached.txt";
+/// Names are shorter.
+const LONGEST_NAME: usize = 4 << 10;
 
 /// Why a run is to end. Stored as `stop.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +28,24 @@ impl RunDir {
         self.write(&self.stop(), &StopRequest { reason: reason.to_owned() }, Durability::Cached)?;
         point!("stop.after");
         Ok(())
+    }
+
+    /// Who asked for the end, and how. `orch task attach` leaves the name of whoever entered the pane.
+    pub(super) fn told_asked(&self, asked: Asked) -> String {
+        match asked {
+            Asked::Signal => "stopped by a signal to the runner".to_owned(),
+            Asked::Keys => match self.attached() {
+                Some(who) => format!("stopped by {who}, with Ctrl-C in its pane"),
+                None => "stopped with Ctrl-C in its pane".to_owned(),
+            },
+        }
+    }
+
+    /// Who entered the pane last and is there still.
+    fn attached(&self) -> Option<String> {
+        let bytes = fs::read_limited(&self.path().join(ATTACHED), LONGEST_NAME).ok()?;
+        let name: String = String::from_utf8_lossy(&bytes).chars().filter(|c| !c.is_control()).take(100).collect();
+        Some(name.trim().to_owned()).filter(|name| !name.is_empty())
     }
 
     /// The reason of a request, when there is one. A request that cannot be read is one all the same; a disk that does
@@ -52,6 +76,10 @@ mod tests {
         std::fs::remove_dir(dir.stop()).expect("it goes");
         dir.request_stop("cancelled").expect("a request");
         assert_eq!(dir.stop_requested().as_deref(), Some("cancelled"));
+        assert_eq!(dir.told_asked(Asked::Keys), "stopped with Ctrl-C in its pane");
+        std::fs::write(place.path().join(ATTACHED), "ada\n").expect("written");
+        assert_eq!(dir.told_asked(Asked::Keys), "stopped by ada, with Ctrl-C in its pane");
+        assert_eq!(dir.told_asked(Asked::Signal), "stopped by a signal to the runner");
         // What cannot be looked at is neither there nor not there.
         assert_eq!(RunDir::new(dir.stop().join("below")).stop_requested(), None);
     }

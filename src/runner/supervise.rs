@@ -152,7 +152,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn asked(&self) -> Option<Stop> {
-        let signalled = || self.signals.stop_asked().then(|| "stopped by a signal to the runner".to_owned());
+        let signalled = || self.signals.stop_asked().map(|asked| self.dir.told_asked(asked));
         self.dir.stop_requested().or_else(signalled).map(|reason| Stop::Asked { reason })
     }
 

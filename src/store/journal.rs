@@ -27,6 +27,7 @@ use super::{batches, breakers, jobs, messages, recorded, sums, switches};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
+use crate::domain::external::{External, ExternalFailure, How};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
@@ -149,6 +150,8 @@ pub enum Write {
     Entry(Entry),
     /// Insert or replace.
     Project(Project),
+    /// Remove the project of this directory.
+    Unregister(PathBuf),
     /// Insert, replace or remove.
     Cooldown(String, Option<Cooldown>),
     /// Insert, replace or remove, by its name.
@@ -222,6 +225,23 @@ pub struct Loaded {
     pub last_task_id: u64,
     /// It is too large to be examined before anybody is served: that is still to be done, by [`whole`].
     pub unexamined: bool,
+}
+
+impl External for JournalError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Sqlite { source, .. } if sums::is_circumstance(source) => {
+                Some(ExternalFailure::new(How::Resources, self))
+            }
+            Self::Sqlite { .. }
+            | Self::Migration { .. }
+            | Self::Row { .. }
+            | Self::Unstorable { .. }
+            | Self::Damaged { .. }
+            | Self::Fenced { .. }
+            | Self::Stopped { .. } => None,
+        }
+    }
 }
 
 impl JournalError {
@@ -318,19 +338,6 @@ impl Journal {
         if self.jobs.send(writer::Job::Abandon { done }).await.is_ok() {
             left.await.ok();
         }
-    }
-
-    /// Writes everything that is stored to `target`, where no file is, also when the journal's own files were removed: the
-    /// writer still has them open.
-    ///
-    /// # Errors
-    /// The copy cannot be written.
-    pub async fn save_to(&self, target: &Path) -> Result<(), JournalError> {
-        let (done, saved) = oneshot::channel();
-        let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
-        let job = writer::Job::Save { target: target.to_owned(), done };
-        self.jobs.send(job).await.map_err(|_| stopped())?;
-        saved.await.map_err(|_| stopped())?
     }
 
     /// All runs of a task, in the order they were begun. Blocking.

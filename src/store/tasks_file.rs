@@ -6,7 +6,7 @@
 //! [`TasksDoc::parse`] fails and the caller keeps the last good version. *One entry is invalid* in every other case
 //! (no title, a wrong type, an unknown status, a bad id, an unknown dependency, a cycle): it is not [`Entry::sound`],
 //! the caller leaves that task as it was, and everything else in the file counts. Keys that orch does not know are no
-//! fault and survive; one that looks like a misspelt key is a warning.
+//! fault and survive: the entry names them; one that looks like a misspelt key is a warning.
 
 mod agreed;
 mod check;
@@ -24,6 +24,9 @@ use crate::config::yaml::{Decoded, EditError, Tree};
 use crate::domain::ids::TaskId;
 use std::fmt;
 use std::ops::Range;
+
+/// So many keys of an entry that mean nothing are named.
+const IGNORED: usize = 8;
 
 /// The key of the list of tasks.
 const TASKS: &str = "tasks";

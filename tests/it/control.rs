@@ -74,7 +74,7 @@ fn a_socket_that_was_removed_is_made_again_and_every_command_reaches_the_daemon(
 
 #[test]
 fn a_daemon_whose_socket_cannot_be_made_again_is_found_by_its_lock_and_ended() {
-    let (mut sealed, _repo) = stage("");
+    let (mut sealed, _repo) = stage("router: {mode: round_robin, agents: [worker]}\n");
     sealed.serve();
     let pid = sealed.daemon().pid().as_raw_nonzero().to_string();
     let socket = sealed.orch_home().join(".orch/orch.sock");
@@ -314,8 +314,10 @@ fn a_missing_git_identity_is_found_by_doctor_and_by_init() {
     repo.git(["config", "user.useConfigOnly", "true"]);
     let init = sealed.orch_in(repo.dir(), ["init"]).ok();
     assert!(init.stderr.contains("git does not know who commits") && init.stderr.contains("user.email"), "{init}");
-    let missing = sealed.orch_in(repo.dir(), ["doctor"]).code_is(1);
-    assert!(missing.stdout.contains("not ready: author"), "{missing}");
+    for dir in [repo.dir(), sealed.base()] {
+        let missing = sealed.orch_in(dir, ["doctor"]).code_is(1);
+        assert!(missing.stdout.contains("not ready: author"), "{missing}");
+    }
     sealed.finish();
 }
 

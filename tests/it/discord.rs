@@ -349,9 +349,9 @@ async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_
     let texts: Vec<Saying> = (0..20).map(|n| saying(&format!("notice {n}"))).collect();
     let api = room.discord.say(&texts[0]).await;
     assert!(matches!(&api, Err(Refusal::Later { after: Some(_), .. })), "{api:?}");
-    let said = futures::future::join_all(texts.iter().map(|one| async {
-        tokio::time::timeout(std::time::Duration::from_secs(3), room.discord.say(one)).await.ok()
-    }));
+    let (discord, soon) = (&room.discord, std::time::Duration::from_secs(3));
+    let say = |one| async move { tokio::time::timeout(soon, discord.say(one)).await.ok() };
+    let said = futures::future::join_all(texts.iter().map(say));
     assert!(said.await.into_iter().flatten().all(|said| said.is_err()), "nothing is said");
     assert!((1..=3).contains(&refused()), "{} requests were made", refused());
     assert!(!room.server.answered(&answered).0);

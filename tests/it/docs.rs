@@ -227,6 +227,7 @@ fn overview() -> Overview {
             version: String::new(),
             pid: 1,
             mode: String::new(),
+            overrides: std::collections::BTreeMap::new(),
             http: None,
             counts: std::collections::BTreeMap::new(),
             idle: false,

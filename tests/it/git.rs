@@ -6,6 +6,7 @@ mod discovery;
 mod evidence;
 mod guard;
 mod halfway;
+mod hidden;
 mod hostile;
 mod merging;
 mod removal;

@@ -159,6 +159,7 @@ fn references_in_the_settings_are_checked_and_each_problem_is_told_once() {
         assert_eq!(odd.stderr.matches(key).count(), 1, "{}", odd.stderr);
     }
     sealed.config("");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
     for args in [&["add", "Count", "--model", "auto:bogus"][..], &["add", "Count", "--model", "tier:huge"]] {
         assert!(sealed.orch_in(repo.dir(), args).code_is(2).stderr.contains("there is no"));
     }

@@ -19,7 +19,7 @@ fn home() -> SealedBox {
         "router: {{mode: round_robin, agents: [scripted], fallback_executor: scripted}}\n\
          agents:\n  scripted: {{kind: claude, command: '{}'}}\nworkflow: {{review: 'off', max_attempts: 1}}\n\
          model_aliases: {{quick: 'tier:haiku'}}\n\
-         model_map:\n  simple: {{scripted: haiku}}\n  medium: {{scripted: sonnet}}\n  complex: {{scripted: opus}}\n",
+         model_map:\n  simple: {{scripted: haiku}}\n  medium: {{scripted: sonnet}}\n  complex: {{scripted: opus}}\n  review: {{scripted: small}}\n",
         program.display()
     ));
     let repo = sealed.repo("shop");
@@ -71,9 +71,22 @@ fn a_tag_a_tier_and_an_alias_become_a_model_of_the_agents_when_its_run_begins() 
     let events = sealed.orch(["events", "--json"]).ok().json_lines();
     let told = events.iter().find(|event| event["kind"] == "model_resolved").expect("it is told");
     assert!(text(&told["text"]).starts_with("tier:haiku is claude-haiku-4-5: tier:haiku: the best score"), "{told}");
-    let own = add(&sealed, &["--agent", "scripted", "--model", "a-name-of-its-own", "-b", DO_IT]);
+    // The name that its provider has for it is what the program gets.
+    let old = add(&sealed, &["--agent", "scripted", "--model", "sonnet-4.5", "-b", DO_IT]);
+    let done = until(&sealed, &old, "done");
+    assert_eq!(text(&last(&done)["model"]), "claude-sonnet-4-5", "{done:#}");
+    // What nobody has heard of is the person's to declare.
+    let refused = sealed.orch_in(&sealed.base().join("shop"), ["add", "x", "--model", "a-name-of-its-own"]).code_is(2);
+    assert!(refused.stderr.contains("no model is called \"a-name-of-its-own\""), "{refused}");
+    sealed.orch(["config", "set", "models.anthropic/a-name-of-its-own.tier", "sonnet"]).ok();
+    let own = wait_some("the settings to be read", RUN, || {
+        let repo = sealed.base().join("shop");
+        let args = ["add", "x", "--agent", "scripted", "--model", "a-name-of-its-own", "-b", DO_IT, "--json"];
+        let added = sealed.orch_in(&repo, args);
+        (added.code == Some(0)).then(|| added.json()["id"].to_string())
+    });
     let done = until(&sealed, &own, "done");
-    assert_eq!(text(&last(&done)["model"]), "a-name-of-its-own", "the program may know it");
+    assert_eq!(text(&last(&done)["model"]), "a-name-of-its-own");
     sealed.finish();
 }
 
@@ -84,7 +97,6 @@ fn a_model_that_the_agent_cannot_have_asks_a_person_and_says_what_to_do() {
     for (args, why, hint) in [
         (["--model", "gpt-5.2"].as_slice(), "and scripted has those of anthropic only", "orch models list"),
         (&["--model", "openai/gpt-5.2"], "and scripted has those of anthropic only", "another agent"),
-        (&["--model", "anthropic/sonet-9"], "no model is called \"sonet-9\" at anthropic", ""),
         (&["--model", "small", "-l", "needs:vision"], "the task needs vision, and nothing is known", "auto:vision"),
     ] {
         let id = add(&sealed, &[["--agent", "scripted", "-b", DO_IT].as_slice(), args].concat());
@@ -249,17 +261,29 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
     }
     wait_some("nothing to be told", RUN, || (problems() == "[]").then_some(()));
 
-    let added = sealed.orch_in(&repo, ["add", "By hand", "--model", "claude-sonet-4-6"]).ok();
-    assert!(added.stderr.contains("no model is called \"claude-sonet-4-6\""), "{added}");
-    wait_some("it to be told to all", RUN, || problems().contains("tasks.yml: task 5: model").then_some(()));
-    sealed.orch(["task", "edit", "5", "--model", "haiku"]).ok();
-    wait_some("nothing to be told", RUN, || (problems() == "[]").then_some(()));
+    for slip in ["claude-sonet-4-6", "sonet", "anthropic/sonet-9"] {
+        let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", slip]).code_is(2);
+        let why = format!("no model is called \"{}\"", slip.trim_start_matches("anthropic/"));
+        assert!(refused.stderr.contains(&why) && refused.stderr.contains("did you mean "), "{refused}");
+    }
+    let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", "sonet"]).code_is(2);
+    assert!(refused.stderr.contains("did you mean sonnet?"), "{refused}");
     let added = sealed.orch_in(&repo, ["add", "By hand", "--model", "sonnet"]).ok();
     assert!(!added.stderr.contains("model"), "{added}");
     let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", "tier:best"]).code_is(2);
     assert!(refused.stderr.contains("tier:best"), "{refused}");
-    let edited = sealed.orch(["task", "edit", "1", "--model", "antropic/claude-opus-5"]).ok();
+    let edited = sealed.orch(["task", "edit", "1", "--model", "antropic/claude-opus-5"]).code_is(2);
     assert!(edited.stderr.contains("did you mean anthropic"), "{edited}");
+    // Written into the file, it is asked about on the task before anything runs.
+    sealed.write_tasks(&format!("tasks:\n  - {{title: Slip, dir: '{dir}', agent: scripted, model: sonet}}\n"));
+    sealed.orch(["resume", "--all"]).ok();
+    let asked = wait_some("the task to ask", RUN, || {
+        let all = sealed.orch(["list", "--json"]).ok().json();
+        let open = |task: &&Value| task["title"] == "Slip" && task["status"] == "needs_review";
+        all.as_array().and_then(|tasks| tasks.iter().find(open).cloned())
+    });
+    let shown = sealed.orch(["show", &asked["id"].to_string(), "--json"]).ok().json();
+    assert!(text(&shown["question"]).contains("did you mean sonnet?") && shown["runs"] == json!([]), "{shown:#}");
     sealed.finish();
 }
 

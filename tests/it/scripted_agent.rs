@@ -315,7 +315,7 @@ fn an_agent_of_ones_own_plays_with_ones_own_settings() {
     let demo = sealed.orch(["demo", "--agent", "mine", "--json"]).ok().json();
     let tasks = demo["tasks"].as_array().expect("tasks");
     assert!(tasks.iter().all(|task| column(task, "/route/agent") == "mine"), "{demo:#}");
-    assert_eq!(column(&tasks[0], "/runs/0/model"), "tiny", "the router is asked with the model for simple tasks");
+    assert_eq!(column(&tasks[0], "/runs/0/kind"), "work", "there is only one to choose from: no router is asked");
     sealed.finish();
 }
 

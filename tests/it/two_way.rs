@@ -32,9 +32,10 @@ fn problems(sealed: &SealedBox) -> String {
     json(sealed, &["status"])["problems"].to_string()
 }
 
-/// A home with three tasks that nothing runs: there is no project.
+/// A home with three tasks that nothing runs: everything is paused.
 fn with_three() -> SealedBox {
     let sealed = SealedBox::new();
+    sealed.quiet_repo();
     sealed.write_tasks(THREE);
     sealed.orch(["task", "list"]).ok();
     sealed
@@ -389,6 +390,7 @@ fn a_running_task_that_is_taken_out_is_stopped_and_its_work_is_kept() {
 #[test]
 fn a_link_stays_a_link_and_its_target_is_written_and_watched() {
     let mut sealed = SealedBox::new();
+    sealed.quiet_repo();
     let dotfiles = sealed.base().join("dotfiles");
     fs::create_dir_all(&dotfiles).expect("made");
     fs::create_dir_all(sealed.orch_home()).expect("made");

@@ -128,7 +128,7 @@ fn lost(sealed: &SealedBox, said: &Said) -> Vec<String> {
     }
     for task in &tasks {
         let (id, status) = (&task["id"], task["status"].as_str().unwrap_or_default());
-        let entry = text.split("\n  - ").find(|entry| entry.starts_with(&format!("id: {id}\n")));
+        let entry = text.split("\n  - ").find(|entry| entry.contains(&format!("id: {id}\n")));
         if entry.is_none_or(|entry| !entry.contains(&format!("status: {status}"))) && status != "cancelled" {
             lost.push(format!("status {status} of {id}"));
         }
@@ -151,6 +151,7 @@ fn told(sealed: &SealedBox) -> String {
 /// how much was said by commands.
 pub fn race(saves: u32) -> (Vec<String>, usize) {
     let mut sealed = SealedBox::new();
+    sealed.quiet_repo();
     sealed.write_tasks(FIRST);
     sealed.serve();
     let (said, over) = (Mutex::new(Said::default()), AtomicBool::new(false));

@@ -234,9 +234,30 @@ impl SealedBox {
         Program::new(program, dir).envs(self.env())
     }
 
-    /// Runs orch in the box's base directory.
+    /// Runs orch in the box's base directory. A task is added where a person would add it: in the repository, where the box
+    /// has only one.
     pub fn orch<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        self.orch_in(&self.base, args)
+        let args: Vec<OsString> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+        let words: Vec<&OsStr> = args.iter().take(2).map(OsString::as_os_str).collect();
+        let adds = words.first().is_some_and(|word| *word == "add") || words == ["task", "add"];
+        let dir = if adds { self.only_checkout() } else { None };
+        self.orch_in(dir.as_deref().unwrap_or(&self.base), args)
+    }
+
+    /// A registered repository `shop` in which nothing begins, because everything is paused.
+    pub fn quiet_repo(&self) -> Repo {
+        let repo = self.repo("shop");
+        self.orch_in(repo.dir(), ["init"]).ok();
+        self.orch(["pause"]).ok();
+        repo
+    }
+
+    /// The main checkout of the only repository in the base directory.
+    fn only_checkout(&self) -> Option<PathBuf> {
+        let entries = std::fs::read_dir(&self.base).expect("the box is readable");
+        let dirs = entries.map(|entry| entry.expect("the box is readable").path());
+        let mut checkouts = dirs.filter(|dir| dir.join(".git/HEAD").exists());
+        checkouts.next().filter(|_| checkouts.next().is_none())
     }
 
     /// Runs orch in `dir`.

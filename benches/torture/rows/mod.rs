@@ -4,6 +4,7 @@ mod agents;
 mod answers;
 mod budgets;
 mod channels;
+mod children;
 mod cleanup;
 mod clocks;
 mod crash_points;
@@ -63,6 +64,7 @@ pub fn all() -> Vec<&'static Row> {
         &throng::AGENTS,
         &soak::ROW,
         &starved::ROW,
+        &children::ROW,
         &desk::ROW,
     ]);
     rows.extend([&clocks::ROW, &answers::ROW, &lives::ROW, &cleanup::ROW, &migrations::DEATHS, &migrations::NEWER]);

@@ -1,6 +1,7 @@
 //! One call of git: where it works, and under which settings it runs there.
 
 use super::error::GitError;
+use super::halfway::holder;
 use super::remembered::Remembered;
 use super::repo::Repo;
 use super::settings::{self, Setting, Settings};
@@ -20,6 +21,10 @@ use std::time::Duration;
 const QUICK: Duration = Duration::from_secs(60);
 /// How long a command may take that writes a whole checkout.
 pub(in crate::adapters) const CHECKOUT: Duration = Duration::from_secs(600);
+/// How long such commands may make no progress at all: use no processor time, read and write nothing, wait for no disk.
+pub(super) const QUIET: Duration = Duration::from_secs(8);
+/// The same for a command that writes a checkout, where a filter may wait for a server.
+const QUIET_CHECKOUT: Duration = Duration::from_secs(40);
 /// How much a command may print. Lists of a hundred thousand long paths fit.
 const OUTPUT_LIMIT: usize = 64 << 20;
 
@@ -66,7 +71,7 @@ impl Checkout {
 /// Notes what holds for every linked checkout.
 pub(super) fn write_common_dir(file: &Path) -> Result<(), GitError> {
     let written = fs::write_private(file, b"../..\n", fs::Durability::Cached);
-    written.map_err(|error| GitError::Io { path: file.to_owned(), source: std::io::Error::other(error) })
+    written.map_err(|error| GitError::file(file, error))
 }
 
 /// A git command that is being put together.
@@ -125,6 +130,11 @@ impl Call {
         self
     }
 
+    /// How long it may make no progress before it is ended.
+    fn quiet_limit(&self) -> Duration {
+        if self.time_limit > QUICK { QUIET_CHECKOUT } else { QUIET }
+    }
+
     /// The command's name for messages: `git` and the subcommand.
     fn label(&self) -> String {
         let word = self.args.first().map(|word| word.to_string_lossy()).unwrap_or_default();
@@ -179,7 +189,30 @@ impl Repo {
             stale::fill_common_dir(&file).await?;
             output = self.run(at, call).await?;
         }
-        if output.success() { Ok(output) } else { Err(failed(label, &output)) }
+        if !output.success() {
+            return Err(self.with_holder(at, failed(label, &output)).await);
+        }
+        if is_cut_off(&output, &label) {
+            return Err(GitError::unexpected(&label, "the answer breaks off"));
+        }
+        Ok(output)
+    }
+
+    /// Names the process that holds a lock which was in the way.
+    async fn with_holder(&self, at: &Checkout, error: GitError) -> GitError {
+        let GitError::Locked { lock, holder: None } = error else { return error };
+        let (at, file) = (at.clone(), lock.clone());
+        let found = tokio::task::spawn_blocking(move || holder(&at, &file)).await;
+        GitError::Locked { lock, holder: found.ok().flatten() }
+    }
+
+    /// Refuses to go on while another process holds the index of a checkout.
+    pub(super) async fn require_index_free(&self, at: &Checkout) -> Result<(), GitError> {
+        let lock = at.git_dir.join("index.lock");
+        match lock.symlink_metadata() {
+            Ok(_) => Err(self.with_holder(at, GitError::Locked { lock, holder: None }).await),
+            Err(_) => Ok(()),
+        }
     }
 
     /// Runs a command whose exit code 1 means "no".
@@ -189,6 +222,31 @@ impl Repo {
         match output.exit.code {
             Some(0) => Ok(true),
             Some(1) => Ok(false),
+            Some(_) | None => Err(failed(label, &output)),
+        }
+    }
+
+    /// Asks whether an object is there: git ends with 1 or 128 where it is not. One that was killed has said nothing.
+    pub(in crate::adapters) async fn has_object(&self, at: &Checkout, object: &str) -> Result<bool, GitError> {
+        let output = self.run(at, Call::new(["cat-file", "-e", object])).await?;
+        match output.exit.code {
+            Some(0) => Ok(true),
+            Some(1 | 128) => Ok(false),
+            Some(_) | None => Err(failed("git cat-file".to_owned(), &output)),
+        }
+    }
+
+    /// Runs a command that prints one word, or ends with 1 and prints nothing where there is none.
+    pub(super) async fn word(&self, at: &Checkout, call: Call) -> Result<Option<String>, GitError> {
+        let label = call.label();
+        let output = self.run(at, call).await?;
+        let word = output.text();
+        match output.exit.code {
+            Some(0) if word.is_empty() || is_cut_off(&output, &label) => {
+                Err(GitError::unexpected(&label, "the answer breaks off"))
+            }
+            Some(0) => Ok(Some(word)),
+            Some(1) => Ok(None),
             Some(_) | None => Err(failed(label, &output)),
         }
     }
@@ -222,13 +280,13 @@ impl Repo {
         if !output.success() {
             return Err(failed("git config".to_owned(), &output));
         }
-        settings::parse_listing(&output.stdout).ok_or_else(|| GitError::Unexpected {
-            command: "git config --list".to_owned(),
-            detail: "the listing breaks off".to_owned(),
-        })
+        // A repository sets at least the version of its format.
+        let listed = settings::parse_listing(&output.stdout).filter(|listed| !listed.is_empty());
+        listed.ok_or_else(|| GitError::unexpected("git config --list", "the listing breaks off"))
     }
 
     async fn run_under(&self, at: &Checkout, mut call: Call, pairs: &[Setting]) -> Result<Output, GitError> {
+        let quiet_limit = call.quiet_limit();
         at.require_common_dir()?;
         let pairs = [pairs, &std::mem::take(&mut call.settings)].concat();
         let invocation = Invocation::new(&self.git.program, &at.work_tree)
@@ -243,7 +301,8 @@ impl Repo {
             .stdin(call.stdin)
             .time_limit(call.time_limit)
             .output_limit(call.output_limit, Excess::Kill);
-        Ok(process::run_async(&invocation).await?)
+        let label = invocation.label();
+        Ok(self.git.ongoing.run(&invocation, &label, &at.common_dir, quiet_limit).await?)
     }
 }
 
@@ -270,9 +329,14 @@ pub(in crate::adapters) fn failed(command: String, output: &Output) -> GitError 
         Some(PathBuf::from(file))
     });
     match lock {
-        Some(lock) => GitError::Locked { lock },
+        Some(lock) => GitError::Locked { lock, holder: None },
         None => GitError::Failed { command, exit: output.exit, detail: shortened(&detail) },
     }
+}
+
+/// Whether an answer ends in the middle of a line. Only the content of an object may.
+fn is_cut_off(output: &Output, label: &str) -> bool {
+    label != "git cat-file" && output.stdout.last().is_some_and(|last| !matches!(last, b'\n' | 0))
 }
 
 /// The first lines that say what is wrong.

@@ -55,6 +55,11 @@ impl Repo {
             self.new_paths(at, base, head),
             self.tree_of(at, head),
         )?;
+        // Three commands tell of the same files: where they disagree, one of the answers is not whole.
+        let is_whole = files.is_empty() == (patch.text.is_empty() && patch.omitted.is_empty());
+        if !is_whole {
+            return Err(unexpected("git diff"));
+        }
         let collisions = self.collisions(at, base, &names).await?;
         let (patch, omitted) = (patch.text, patch.omitted);
         Ok(Difference { files, patch, omitted, history, blobs, names, collisions, tree })
@@ -154,7 +159,8 @@ impl Repo {
     async fn new_blobs(&self, at: &Checkout, base: &str, head: &str) -> Result<Vec<(String, u64)>, GitError> {
         let list = Call::new(["rev-list", "--objects"]).arg(require_sha(head)?).arg(format!("^{}", require_sha(base)?));
         let objects = self.ask(at, list.arg("--")).await?.stdout;
-        if objects.is_empty() {
+        let asked = objects.iter().filter(|byte| **byte == b'\n').count();
+        if asked == 0 {
             return Ok(Vec::new());
         }
         let sizes = Call::new(["cat-file", "--batch-check=%(objecttype) %(objectsize) %(rest)"]).stdin(objects);
@@ -163,7 +169,11 @@ impl Repo {
             let (size, path) = line.strip_prefix("blob ")?.split_once(' ')?;
             Some((path.to_owned(), size.parse().ok()?))
         };
-        Ok(String::from_utf8_lossy(&sizes).lines().filter_map(blob).collect())
+        let told = String::from_utf8_lossy(&sizes);
+        if told.lines().count() != asked {
+            return Err(GitError::unexpected("git cat-file", "the answer breaks off"));
+        }
+        Ok(told.lines().filter_map(blob).collect())
     }
 
     /// A file as it is at `commit`, as text; `None`: it is not there, or is longer than `limit` bytes.
@@ -175,8 +185,7 @@ impl Repo {
         limit: usize,
     ) -> Result<Option<String>, GitError> {
         let object = format!("{}:{path}", require_sha(commit)?);
-        let there = Call::new(["cat-file", "-e"]).arg(&object);
-        if !self.run(at, there).await?.success() {
+        if !self.has_object(at, &object).await? {
             return Ok(None);
         }
         self.unless_too_long(at, Call::new(["cat-file", "-p"]).output_limit(limit).arg(object)).await
@@ -197,8 +206,7 @@ impl Repo {
     /// Puts files of a scratch checkout back to what they are at `commit`; those that are not there go.
     pub async fn restore_files(&self, at: &Checkout, commit: &str, paths: &[String]) -> Result<(), GitError> {
         for path in paths {
-            let there = Call::new(["cat-file", "-e"]).arg(format!("{}:{path}", require_sha(commit)?));
-            if self.run(at, there).await?.success() {
+            if self.has_object(at, &format!("{}:{path}", require_sha(commit)?)).await? {
                 let call = Call::new(["checkout", "--quiet", "--no-overlay"]).arg(commit).arg("--").arg(path);
                 self.ask(at, call).await?;
             } else if let Err(source) = std::fs::remove_file(at.work_tree.join(path))

@@ -5,7 +5,7 @@ use super::base::require_sha;
 use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::repo::Repo;
-use crate::adapters::fs::{self, FsError};
+use crate::adapters::fs;
 use crate::domain::names::BranchName;
 use std::path::PathBuf;
 
@@ -39,8 +39,7 @@ impl Repo {
         let io = |path: PathBuf, source| GitError::Io { path, source };
         match flushed {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(FsError::Io { path, source, .. })) => Err(io(path, source)),
-            Ok(Err(error)) => Err(io(at.common_dir.clone(), std::io::Error::other(error))),
+            Ok(Err(error)) => Err(GitError::file(&at.common_dir, error)),
             Err(error) => Err(io(at.common_dir.clone(), std::io::Error::other(error))),
         }
     }

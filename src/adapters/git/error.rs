@@ -1,9 +1,11 @@
 //! What can go wrong between orch and git, in words that a person can act on.
 
-use crate::adapters::process::ProcessError;
+use crate::adapters::fs::FsError;
+use crate::adapters::process::{ProcessError, how_of};
+use crate::domain::external::{External, ExternalFailure, How};
 use crate::domain::outcome::Exit;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The oldest git that has everything used here (`merge --no-overwrite-ignore`, `worktree add --lock --reason`,
 /// configuration by environment): the one of Ubuntu 22.04.
@@ -76,10 +78,12 @@ pub enum GitError {
         candidates: Vec<String>,
     },
     /// Another git command holds a lock.
-    #[error("another git command is at work: {} exists", lock.display())]
+    #[error("git's lock {} exists; {}", lock.display(), held_by(holder.as_deref()))]
     Locked {
         /// The lock file.
         lock: PathBuf,
+        /// The process that holds it, where that is known.
+        holder: Option<String>,
     },
     /// Other work on the same repository did not end in time.
     #[error("waited too long for other work on this repository (lock {})", lock.display())]
@@ -142,38 +146,106 @@ impl GitError {
             Self::AnotherOwner { path } => Some(format!("git config --global --add safe.directory {}", path.display())),
             Self::BaseBranchMissing { .. } => Some("set workflow.base_branch to a branch that exists".to_owned()),
             Self::DetachedHead { .. } => Some("check out a branch, or set workflow.base_branch".to_owned()),
-            Self::Locked { lock } => Some(format!("if no git command runs any more: rm {}", lock.display())),
+            Self::Locked { lock, .. } => Some(format!("if no git command runs any more: rm {}", lock.display())),
             Self::Busy { .. } => Some("try again; `orch doctor` shows who holds the lock".to_owned()),
             Self::Redirected { .. } => Some("run the task again: orch sets it right".to_owned()),
             Self::Unreadable { path, .. } => Some(format!("git -C {} fsck", path.display())),
             Self::Failed { .. } | Self::Unexpected { .. } | Self::Io { .. } | Self::Process(_) => None,
         }
     }
+}
 
-    /// Whether the same call may well succeed a little later.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Locked { .. } | Self::Busy { .. } => true,
-            Self::Process(error) => matches!(error, ProcessError::TimedOut { .. }),
-            Self::GitMissing
-            | Self::TooOld { .. }
-            | Self::DirectoryMissing { .. }
+impl External for GitError {
+    fn external(&self) -> Option<ExternalFailure> {
+        let how = match self {
+            Self::GitMissing => How::NotStarted,
+            Self::DirectoryMissing { .. } => How::Vanished,
+            Self::Locked { lock, holder } => How::Locked { lock: lock.clone(), holder: holder.clone() },
+            Self::Busy { lock } => How::Locked { lock: lock.clone(), holder: None },
+            Self::Failed { exit, detail, .. } => how_ended(*exit, detail),
+            Self::Unexpected { .. } | Self::Unreadable { .. } => How::Unreadable,
+            Self::Io { source, .. } => how_of(source),
+            Self::Process(error) => return error.external(),
+            // These are answers of git, and stay so until somebody changes the repository.
+            Self::TooOld { .. }
             | Self::NotARepository { .. }
             | Self::NoCommits { .. }
             | Self::Bare { .. }
             | Self::AnotherOwner { .. }
-            | Self::Unreadable { .. }
             | Self::BaseBranchMissing { .. }
             | Self::DetachedHead { .. }
-            | Self::Redirected { .. }
-            | Self::Failed { .. }
-            | Self::Unexpected { .. }
-            | Self::Io { .. } => false,
+            | Self::Redirected { .. } => return None,
+        };
+        let hint = self.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        Some(ExternalFailure::new(how, format!("{self}{hint}")))
+    }
+}
+
+/// git tells a failed system call by its text alone, in the C locale. The text is read here and nowhere else, and only
+/// names the failure: every failure of git without an answer passes.
+fn how_ended(exit: Exit, detail: &str) -> How {
+    const SHORT_OF: [&str; 7] = [
+        "No space left on device",
+        "Disk quota exceeded",
+        "Read-only file system",
+        "Too many open files",
+        "Input/output error",
+        "Cannot allocate memory",
+        "Resource temporarily unavailable",
+    ];
+    match (exit.signal, exit.code) {
+        (Some(signal), _) => How::Killed { signal },
+        (None, _) if SHORT_OF.iter().any(|text| detail.contains(text)) => How::Resources,
+        (None, Some(code)) => How::Exited { code },
+        (None, None) => How::Unreadable,
+    }
+}
+
+impl GitError {
+    /// A file operation that failed for git.
+    pub(super) fn file(path: &Path, error: FsError) -> Self {
+        match error {
+            FsError::Io { path, source, .. } => Self::Io { path, source },
+            FsError::TooLarge { .. } | FsError::NotAFile { .. } | FsError::NotText { .. } => {
+                Self::Io { path: path.to_owned(), source: io::Error::other(error) }
+            }
         }
     }
+
+    /// An answer that is not what the command promises.
+    pub(super) fn unexpected(command: &str, detail: impl Into<String>) -> Self {
+        Self::Unexpected { command: command.to_owned(), detail: detail.into() }
+    }
+}
+
+fn held_by(holder: Option<&str>) -> String {
+    holder.map_or_else(|| "no running process is known to hold it".to_owned(), |holder| format!("{holder} holds it"))
 }
 
 fn listed(candidates: &[String]) -> String {
     let shown: Vec<&str> = candidates.iter().take(8).map(String::as_str).collect();
     if shown.is_empty() { String::new() } else { format!(" (there are: {})", shown.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_git_that_gives_no_answer_passes_and_an_answer_does_not() {
+        let failed = |code, signal, detail: &str| GitError::Failed {
+            command: "git commit".to_owned(),
+            exit: Exit { code, signal },
+            detail: detail.to_owned(),
+        };
+        let how = |error: GitError| error.external().filter(ExternalFailure::passes).map(|failure| failure.how);
+        assert_eq!(how(failed(None, Some(9), "")), Some(How::Killed { signal: 9 }));
+        assert_eq!(how(failed(Some(128), None, "")), Some(How::Exited { code: 128 }));
+        assert_eq!(how(failed(Some(128), None, "fatal: /x: No space left on device")), Some(How::Resources));
+        assert_eq!(how(GitError::GitMissing), Some(How::NotStarted));
+        let gone = GitError::Io { path: "/x".into(), source: io::ErrorKind::NotFound.into() };
+        assert_eq!(how(gone), Some(How::Vanished));
+        let missing = GitError::BaseBranchMissing { name: "main".to_owned(), candidates: Vec::new() };
+        assert_eq!(how(missing), None);
+    }
 }

@@ -79,6 +79,7 @@ impl Repo {
         let range = format!("{base}..{head}");
         let list = Call::new(["rev-list", "--reverse", COMMITS_MAX, &range, "--"]);
         let (list, changes) = tokio::try_join!(self.ask(at, list), self.diff_stat(at, base, &head))?;
+        self.require_whole(at, (base, &head), &list.stdout, &changes).await?;
         Ok(Evidence {
             base: base.to_owned(),
             head,
@@ -91,6 +92,35 @@ impl Repo {
             dirty: !status.differences.is_empty(),
             operation: at.operation(),
         })
+    }
+
+    /// Refuses answers that cannot be whole: two commits with nothing between them although one follows the other, and files
+    /// that do not differ although the trees do.
+    async fn require_whole(
+        &self,
+        at: &Checkout,
+        (base, head): (&str, &str),
+        list: &[u8],
+        changes: &[FileChange],
+    ) -> Result<(), GitError> {
+        if head == base {
+            return Ok(());
+        }
+        if list.is_empty() && !self.is_ancestor(head, base).await? {
+            return Err(GitError::unexpected("git rev-list", "the answer breaks off"));
+        }
+        if changes.is_empty() && !list.is_empty() && self.tree_of(at, base).await? != self.tree_of(at, head).await? {
+            // Changed back since on the base is no difference either.
+            let shared = self.merge_base(base, head).await?;
+            let is_changed = match shared {
+                Some(shared) => self.tree_of(at, &shared).await? != self.tree_of(at, head).await?,
+                None => true,
+            };
+            if is_changed {
+                return Err(GitError::unexpected("git diff --numstat", "the answer breaks off"));
+            }
+        }
+        Ok(())
     }
 
     /// How many commits `head` has that `base` has not.

@@ -89,9 +89,9 @@ impl Repo {
     /// Notes what will be done, durably. Only who holds the repository does.
     pub(super) fn note_move(&self, note: &Note) -> Result<(), GitError> {
         let file = self.move_note();
-        let unwritten = |error: String| GitError::Io { path: file.clone(), source: std::io::Error::other(error) };
-        let bytes = serde_json::to_vec(note).map_err(|error| unwritten(error.to_string()))?;
-        fs::write_private(&file, &bytes, Durability::Synced).map_err(|error| unwritten(error.to_string()))
+        let unwritten = |error| GitError::Io { path: file.clone(), source: std::io::Error::other(error) };
+        let bytes = serde_json::to_vec(note).map_err(unwritten)?;
+        fs::write_private(&file, &bytes, Durability::Synced).map_err(|error| GitError::file(&file, error))
     }
 
     /// It is done, or nothing of it is. A note that a power cut brings back is found to be fulfilled.
@@ -328,7 +328,7 @@ fn read(file: &Path) -> Result<Option<Noted>, GitError> {
 
 /// Who may hold a lock: whoever has it open, and any git that works in the checkout but for those of orch that only look.
 /// Blocking.
-fn holder(at: &Checkout, lock: &Path) -> Option<String> {
+pub(super) fn holder(at: &Checkout, lock: &Path) -> Option<String> {
     let told = |pid: u32| format!("{} (pid {pid})", process::program_of(pid));
     // It went by itself meanwhile.
     if !lock.exists() {

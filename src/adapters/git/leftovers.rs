@@ -6,6 +6,7 @@ use super::error::GitError;
 use super::inprogress::Operation;
 use super::repo::Repo;
 use super::status::{Status, Untracked};
+use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ use std::path::PathBuf;
 const ORCH_NAME: &str = "orch";
 /// Its address: valid in form, deliverable nowhere.
 const ORCH_EMAIL: &str = "orch@localhost";
+
+/// So many paths are named of what is not committed.
+const NAMED: usize = 20;
 
 /// Who stands in a commit as its author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +85,15 @@ impl LeftoversError {
     }
 }
 
+impl External for LeftoversError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Git(error) => error.external(),
+            Self::InProgress { .. } | Self::Unmerged { .. } | Self::WrongBranch { .. } => None,
+        }
+    }
+}
+
 fn listed(files: &[PathBuf]) -> String {
     let shown: Vec<String> = files.iter().take(5).map(|file| file.display().to_string()).collect();
     let more = files.len().saturating_sub(shown.len());
@@ -118,6 +131,17 @@ impl Repo {
         self.stage(at, &status).await?;
         let sha = self.commit(at, message, author).await?;
         Ok(Leftovers { sha, left_out })
+    }
+
+    /// What a worktree holds that is neither committed nor ignored, in words: the first paths, and repositories inside as such.
+    pub async fn uncommitted(&self, at: &Checkout) -> Result<Vec<String>, GitError> {
+        let status = self.status(at, Untracked::Files).await?;
+        let nested = status.nested();
+        let told = |path: &PathBuf| match nested.contains(path) {
+            true => format!("{} is a git repository of its own", path.display()),
+            false => path.display().to_string(),
+        };
+        Ok(status.differences.iter().take(NAMED).map(|difference| told(&difference.path)).collect())
     }
 
     /// Stages everything but the repositories inside.

@@ -14,8 +14,8 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::{Instant, sleep};
 
-/// How long to wait for another process: its longest command is a checkout.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// How long to wait for another process before that is told; whoever needs the lock tries again.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often to look whether the other process is done.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -67,7 +67,7 @@ impl Locks {
             match fs::lock_exclusive(&path) {
                 Ok(Some(file)) => return Ok(Held { _file: file, _here: here }),
                 Ok(None) => sleep(LOOK).await,
-                Err(error) => return Err(io(std::io::Error::other(error))),
+                Err(error) => return Err(GitError::file(&path, error)),
             }
         }
         Err(GitError::Busy { lock: path })

@@ -13,6 +13,7 @@ use super::leftovers::{Author, clean_message};
 use super::repo::Repo;
 use crate::adapters::process::RUN_MARK;
 use crate::adapters::worktree::WorktreeError;
+use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +124,18 @@ impl MergeError {
     }
 }
 
+impl External for MergeError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Scratch(error) => error.external(),
+            Self::Git(error) => error.external(),
+            Self::Conflict { .. } | Self::NotAsJudged { .. } | Self::NotAMerge { .. } | Self::BranchMissing { .. } => {
+                None
+            }
+        }
+    }
+}
+
 /// The base branch has the merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advanced {
@@ -145,6 +158,16 @@ pub enum AdvanceError {
         /// Its checkout.
         path: PathBuf,
         /// What is changed there.
+        files: Vec<PathBuf>,
+    },
+    /// Files that git does not know, or that are ignored, lie where the merge puts files of its own.
+    #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), named(files))]
+    FilesInTheWay {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// The first of them.
         files: Vec<PathBuf>,
     },
     /// An earlier move was cut off, and cannot be brought to its end without touching what somebody else did meanwhile.
@@ -209,6 +232,9 @@ impl AdvanceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::FilesInTheWay { path, files, .. } => {
+                Some(format!("move them elsewhere or delete them: cd {} && mv {} …", path.display(), named(files)))
+            }
             Self::InProgress { path, operation, .. } => {
                 Some(format!("finish it, or: git -C {} {}", path.display(), operation.abort()))
             }
@@ -223,6 +249,22 @@ impl AdvanceError {
             )),
             Self::Moved { .. } | Self::NotForward { .. } => None,
             Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for AdvanceError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Git(error) => error.external(),
+            Self::BaseDirty { .. }
+            | Self::FilesInTheWay { .. }
+            | Self::InProgress { .. }
+            | Self::HalfMoved { .. }
+            | Self::CheckoutMissing { .. }
+            | Self::FilterOff { .. }
+            | Self::Moved { .. }
+            | Self::NotForward { .. } => None,
         }
     }
 }
@@ -349,7 +391,12 @@ impl Repo {
         match moved {
             // git has refused before it touched anything.
             Ok(())
-            | Err(AdvanceError::BaseDirty { .. } | AdvanceError::InProgress { .. } | AdvanceError::Moved { .. }) => {
+            | Err(
+                AdvanceError::BaseDirty { .. }
+                | AdvanceError::FilesInTheWay { .. }
+                | AdvanceError::InProgress { .. }
+                | AdvanceError::Moved { .. },
+            ) => {
                 self.forget_move()?;
                 moved
             }
@@ -419,6 +466,7 @@ impl Repo {
 
     /// Refuses a checkout in which somebody is at work.
     async fn require_clean(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
+        self.require_index_free(at).await?;
         self.require_unchanged(at, &note.branch).await?;
         if self.touches_filter(at, &note.old, &note.new).await? {
             let (path, branch, sha) = (at.work_tree.clone(), note.branch.clone(), note.new.clone());
@@ -442,6 +490,10 @@ impl Repo {
         match self.ask(at, call.variable(RUN_MARK, &moving_mark(&at.work_tree))).await {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
+            Err(GitError::Failed { detail, .. }) if detail.contains("untracked working tree files") => {
+                let (branch, path) = (note.branch.clone(), at.work_tree.clone());
+                Err(AdvanceError::FilesInTheWay { branch, path, files: paths_in(&detail) })
+            }
             Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => {
                 Err(dirty(at, &note.branch, paths_in(&detail)))
             }
@@ -472,6 +524,10 @@ impl Repo {
 
 fn dirty(at: &Checkout, branch: &BranchName, files: Vec<PathBuf>) -> AdvanceError {
     AdvanceError::BaseDirty { branch: branch.clone(), path: at.work_tree.clone(), files }
+}
+
+fn named(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
 }
 
 /// The paths that git lists in a refusal: one per line, indented.

@@ -1,11 +1,11 @@
 //! A repository: where it is, and what is checked out there.
 
-use super::call::{Call, Checkout, Known, shortened, unknown_checkout_call};
+use super::call::{Call, Checkout, Known, QUIET, failed, shortened, unknown_checkout_call};
 use super::error::GitError;
 use super::lock::{Held, Moving};
 use super::{Git, base};
 use crate::adapters::fs;
-use crate::adapters::process::{self, Output};
+use crate::adapters::process::Output;
 use crate::domain::names::{BRANCH_PREFIX, BranchName};
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -135,15 +135,14 @@ impl Repo {
 
     /// What is checked out in a checkout.
     pub async fn head_of(&self, at: &Checkout) -> Result<Head, GitError> {
-        let output = self.run(at, Call::new(["symbolic-ref", "--quiet", "HEAD"])).await?;
+        let name = self.word(at, Call::new(["symbolic-ref", "--quiet", "HEAD"])).await?;
         let sha = self.commit_at(at, "HEAD").await?;
-        let name = output.text();
         let unexpected =
             |detail: &str| GitError::Unexpected { command: "git symbolic-ref".to_owned(), detail: detail.to_owned() };
-        if !output.success() {
+        let Some(name) = name else {
             let sha = sha.ok_or_else(|| unexpected("HEAD is neither a branch nor a commit"))?;
             return Ok(Head::Detached { sha });
-        }
+        };
         let name = name.strip_prefix("refs/heads/").ok_or_else(|| unexpected(&format!("HEAD is {name:?}")))?;
         let name = BranchName::parse(name).map_err(|bad| unexpected(&bad.to_string()))?;
         Ok(match sha {
@@ -159,10 +158,16 @@ impl Repo {
 
     pub(super) async fn commit_at(&self, at: &Checkout, name: &str) -> Result<Option<String>, GitError> {
         let revision = format!("{name}^{{commit}}");
-        let output =
-            self.run(at, Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])).await?;
-        let sha = output.text();
-        Ok((output.success() && is_sha(&sha)).then_some(sha))
+        self.sha(at, Call::new(["rev-parse", "--verify", "--quiet", "--end-of-options", &revision])).await
+    }
+
+    /// The hash that a command prints; `None` where it ends with 1. A git that was killed has said nothing of either.
+    async fn sha(&self, at: &Checkout, call: Call) -> Result<Option<String>, GitError> {
+        match self.word(at, call).await? {
+            Some(sha) if is_sha(&sha) => Ok(Some(sha)),
+            Some(other) => Err(GitError::unexpected("git rev-parse", format!("{other:?} is no hash"))),
+            None => Ok(None),
+        }
     }
 
     /// The commit at the tip of a branch.
@@ -213,9 +218,7 @@ impl Repo {
 
     /// The newest common ancestor; `None` when the two share no history.
     pub async fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
-        let output = self.run(&self.main_checkout(), Call::new(["merge-base", one, other])).await?;
-        let sha = output.text();
-        Ok((output.success() && is_sha(&sha)).then_some(sha))
+        self.sha(&self.main_checkout(), Call::new(["merge-base", one, other])).await
     }
 
     /// Waits until nobody else of orch changes this repository.
@@ -250,7 +253,8 @@ fn as_path(bytes: &[u8]) -> PathBuf {
 
 /// Asks git about a directory of which nothing is known. The answer comes without its last line feed.
 async fn look(git: &Git, dir: &Path, args: &[&str]) -> Result<Vec<u8>, GitError> {
-    let mut output = process::run_async(&unknown_checkout_call(git, dir, args)).await?;
+    let call = unknown_checkout_call(git, dir, args);
+    let mut output = git.ongoing.run(&call, &call.label(), dir, QUIET).await?;
     if !output.success() {
         return Err(unreadable(dir, &output));
     }
@@ -264,7 +268,9 @@ fn unreadable(dir: &Path, output: &Output) -> GitError {
         GitError::NotARepository { path }
     } else if detail.contains("dubious ownership") {
         GitError::AnotherOwner { path }
-    } else {
+    } else if output.exit.code == Some(128) {
         GitError::Unreadable { path, detail: shortened(&detail) }
+    } else {
+        failed("git rev-parse".to_owned(), output)
     }
 }

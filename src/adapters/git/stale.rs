@@ -77,7 +77,7 @@ async fn clear(lock: &Path) -> Result<(), GitError> {
             Some(_) => {}
         }
     }
-    Err(GitError::Locked { lock: lock.to_owned() })
+    Err(GitError::Locked { lock: lock.to_owned(), holder: None })
 }
 
 /// Removes a file; one that is not there is no error.

@@ -58,7 +58,9 @@ impl Repo {
         };
         let args = ["status", "--porcelain=v2", "--branch", "-z", "--no-renames", "--ignore-submodules=dirty", mode];
         let output = self.ask(at, Call::new(args)).await?;
-        parse(&output.stdout).ok_or_else(|| GitError::Unexpected {
+        // The header comes in any case.
+        let parsed = output.stdout.starts_with(b"# branch.oid ").then(|| parse(&output.stdout)).flatten();
+        parsed.ok_or_else(|| GitError::Unexpected {
             command: "git status".to_owned(),
             detail: "a line of an unknown form".to_owned(),
         })

@@ -53,7 +53,9 @@ impl Repo {
         let args: &[&str] =
             if zero { &["worktree", "list", "--porcelain", "-z"] } else { &["worktree", "list", "--porcelain"] };
         let output = self.ask(&self.main_checkout(), Call::new(args)).await?;
-        Ok(parse_entries(&output.stdout, if zero { 0 } else { b'\n' }))
+        let entries = parse_entries(&output.stdout, if zero { 0 } else { b'\n' });
+        // The main checkout is among them in any case.
+        if entries.is_empty() { Err(GitError::unexpected("git worktree list", "it is empty")) } else { Ok(entries) }
     }
 
     /// The directories of the linked checkout at `path`: the one of `<common>/worktrees` whose pointer names it.

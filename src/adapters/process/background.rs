@@ -3,6 +3,7 @@
 use super::blocking::DRAIN;
 use super::invocation::{EndBy, Invocation, ProcessError};
 use super::output::{Collected, Output, exit_of, output};
+use super::progress::{Watch, stuck};
 use crate::domain::outcome::Exit;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::io;
@@ -17,13 +18,38 @@ use tokio::time::timeout;
 /// # Errors
 /// As [`super::run`].
 pub async fn run_async(invocation: &Invocation) -> Result<Output, ProcessError> {
+    run_within(invocation, None).await
+}
+
+/// As [`run_async`], and ends a program that makes no progress.
+///
+/// # Errors
+/// As [`run_async`], and [`ProcessError::NoProgress`].
+pub async fn run_watched(invocation: &Invocation, watch: Watch<'_>) -> Result<Output, ProcessError> {
+    run_within(invocation, Some(watch)).await
+}
+
+async fn run_within(invocation: &Invocation, watch: Option<Watch<'_>>) -> Result<Output, ProcessError> {
     let mut command = Command::from(invocation.group_command());
     let stdin = if invocation.stdin.is_empty() { Stdio::null() } else { Stdio::piped() };
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|source| invocation.start_error(source))?;
     let mut group = Group { child, ending: invocation.ending };
     let (mut out, mut err) = (Collected::new(invocation), Collected::new(invocation));
-    let talked = timeout(invocation.time_limit, talk(invocation, &mut group.child, (&mut out, &mut err))).await;
+    let pid = group.child.id();
+    let stuck = async {
+        match (watch, pid) {
+            (Some(watch), Some(pid)) => (pid, stuck(pid, watch).await),
+            (None, _) | (_, None) => std::future::pending().await,
+        }
+    };
+    let talking = timeout(invocation.time_limit, talk(invocation, &mut group.child, (&mut out, &mut err)));
+    let talked = tokio::select! {
+        talked = talking => talked,
+        (pid, quiet) = stuck => {
+            return Err(ProcessError::NoProgress { label: invocation.label(), pid, quiet });
+        }
+    };
     match talked {
         Ok(exit) => exit.map(|exit| output(exit, out, err)),
         Err(_) => {
@@ -153,6 +179,18 @@ mod tests {
         assert!(output.truncated && output.stdout.len() == 1000);
         let error = run_async(&Invocation::new("/no/such", "/")).await.expect_err("missing");
         assert!(matches!(error, ProcessError::NotFound { .. }), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_program_that_makes_no_progress_is_named_and_ended_and_one_that_works_is_not() {
+        let (limit, told) = (Duration::from_secs(2), std::sync::Mutex::new(Vec::new()));
+        let seen = |pid, quiet| told.lock().expect("not poisoned").push((pid, quiet));
+        let watch = Watch { limit, seen: &seen };
+        let error = run_watched(&sh("sleep 100"), watch).await.expect_err("it hangs");
+        assert!(matches!(&error, ProcessError::NoProgress { quiet, .. } if *quiet >= limit), "{error}");
+        assert!(told.lock().expect("not poisoned").iter().any(|(pid, quiet)| *pid > 0 && *quiet > limit / 2));
+        let works = sh("i=0; while [ $i -lt 12 ]; do sleep 0.3; i=$((i+1)); echo $i; done");
+        assert!(run_watched(&works, watch).await.expect("it ends").success());
     }
 
     #[tokio::test]

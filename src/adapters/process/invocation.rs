@@ -1,6 +1,8 @@
 //! What to run and within which limits, as data.
 
 use super::output::Output;
+use crate::domain::external::{External, ExternalFailure, How};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -203,6 +205,16 @@ pub enum ProcessError {
         /// What it had printed by then, where that was kept.
         printed: Option<Box<Output>>,
     },
+    /// It used no processor time, read and wrote nothing for a while, and was killed.
+    #[error("{label} (pid {pid}) made no progress for {} s and was killed", quiet.as_secs())]
+    NoProgress {
+        /// What ran.
+        label: String,
+        /// Its process.
+        pid: u32,
+        /// For how long.
+        quiet: Duration,
+    },
     /// It printed too much and was killed.
     #[error("{label} printed more than {limit} bytes and was killed")]
     TooMuchOutput {
@@ -221,9 +233,64 @@ pub enum ProcessError {
     },
 }
 
+impl External for ProcessError {
+    fn external(&self) -> Option<ExternalFailure> {
+        let how = match self {
+            Self::NotFound { .. } => How::NotStarted,
+            Self::NoDirectory { .. } => How::Vanished,
+            // The same arguments are too long the next time as well.
+            Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::ArgumentListTooLong => How::Refused,
+            Self::NotStarted { .. } => How::NotStarted,
+            Self::TimedOut { .. } | Self::NoProgress { .. } => How::TimedOut,
+            Self::TooMuchOutput { .. } => How::Refused,
+            Self::Lost { source, .. } => how_of(source),
+        };
+        Some(ExternalFailure::new(how, self))
+    }
+}
+
+/// In which way a system call failed, by its error number.
+pub fn how_of(error: &io::Error) -> How {
+    use io::ErrorKind as K;
+    let is_short = matches!(
+        error.kind(),
+        K::StorageFull
+            | K::QuotaExceeded
+            | K::ReadOnlyFilesystem
+            | K::OutOfMemory
+            | K::Interrupted
+            | K::WouldBlock
+            | K::ResourceBusy
+            | K::ExecutableFileBusy
+            | K::StaleNetworkFileHandle
+    );
+    if is_short || PASSING.iter().any(|errno| Some(errno.raw_os_error()) == error.raw_os_error()) {
+        How::Resources
+    } else if matches!(error.kind(), K::NotFound | K::NotADirectory) {
+        How::Vanished
+    } else {
+        How::Refused
+    }
+}
+
+/// Error numbers that have no kind of their own and pass: a device that fails, too many open files.
+const PASSING: [Errno; 4] = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_passes_is_known_by_the_error_number() {
+        for code in [5, 4, 11, 12, 24, 28, 30] {
+            assert_eq!(how_of(&io::Error::from_raw_os_error(code)), How::Resources, "{code}");
+        }
+        assert_eq!(how_of(&io::Error::from_raw_os_error(2)), How::Vanished);
+        for code in [1, 13, 17] {
+            assert_eq!(how_of(&io::Error::from_raw_os_error(code)), How::Refused, "{code}");
+        }
+        assert_eq!(how_of(&io::Error::other("No space left on device")), How::Refused, "words are no error number");
+    }
 
     #[test]
     fn errors_name_the_subcommand_and_no_other_argument() {

@@ -14,6 +14,8 @@ pub(super) struct Entry {
     pub(super) parent: u32,
     /// Ended, but not yet waited for by its parent.
     pub(super) zombie: bool,
+    /// It runs, or waits for a disk.
+    is_busy: bool,
     /// Processor time of itself and of the children it has waited for.
     pub(super) cpu: Duration,
     /// Time of start, in clock ticks since boot.
@@ -79,6 +81,7 @@ fn parse_stat(pid: u32, stat: &[u8]) -> Option<Entry> {
         pid,
         parent: number(1).and_then(|n| u32::try_from(n).ok())?,
         zombie: matches!(fields.first(), Some(&("Z" | "X"))),
+        is_busy: matches!(fields.first(), Some(&("R" | "D"))),
         cpu: TICK.saturating_mul(u32::try_from(ticks).unwrap_or(u32::MAX)),
         start: number(19)?,
     })
@@ -132,6 +135,18 @@ pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
 /// The short name of a program. Not its arguments: they may hold secrets.
 pub(super) fn name(pid: u32) -> String {
     fs::read_to_string(format!("/proc/{pid}/comm")).map(|name| name.trim().to_owned()).unwrap_or_default()
+}
+
+/// How much a process has read and written so far, files and pipes alike.
+pub(super) fn bytes(pid: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    let of = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+    of("rchar:").unwrap_or(0).saturating_add(of("wchar:").unwrap_or(0))
+}
+
+/// Whether a process runs, or waits for a disk.
+pub(super) fn is_busy(entry: &Entry) -> bool {
+    entry.is_busy
 }
 
 /// Memory of its own in bytes: resident and not shared with others.

@@ -15,6 +15,7 @@ pub(super) struct Entry {
     pub(super) parent: u32,
     /// Ended, but not yet waited for by its parent.
     pub(super) zombie: bool,
+    is_busy: bool,
     /// Processor time of itself.
     pub(super) cpu: Duration,
     /// Date and time of start, as printed.
@@ -58,6 +59,7 @@ fn parse_row(row: &str) -> Option<Entry> {
         pid: pid.parse().ok()?,
         parent: parent.parse().ok()?,
         zombie: state.starts_with('Z'),
+        is_busy: state.starts_with(['R', 'D', 'U']),
         cpu: parse_time(time),
         start: start.join(" "),
         resident: resident.parse::<u64>().unwrap_or(0).saturating_mul(1024),
@@ -123,6 +125,16 @@ pub(super) fn places() -> Option<Vec<(u32, PathBuf)>> {
 pub(super) fn name(pid: u32) -> String {
     let path = ps(&["-o", "comm=", "-p", &pid.to_string()]);
     path.rsplit('/').next().unwrap_or_default().to_owned()
+}
+
+/// How much a process has read and written so far; not told here.
+pub(super) fn bytes(_pid: u32) -> u64 {
+    0
+}
+
+/// Whether a process runs, or waits for a disk.
+pub(super) fn is_busy(entry: &Entry) -> bool {
+    entry.is_busy
 }
 
 /// Memory in bytes.

@@ -1,6 +1,7 @@
 //! Why a worktree was not made, or not removed.
 
 use crate::adapters::git::{GitError, LeftoversError, Operation};
+use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
 use std::path::PathBuf;
 
@@ -66,6 +67,20 @@ impl WorktreeError {
             Self::Unrelated { branch, .. } => Some(format!("rename the branch: git branch -m {branch} <new name>")),
             Self::Leftovers(error) => error.hint(),
             Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for WorktreeError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Leftovers(error) => error.external(),
+            Self::Git(error) => error.external(),
+            Self::BadPath { .. }
+            | Self::PathTaken { .. }
+            | Self::BranchInUse { .. }
+            | Self::WrongBranch { .. }
+            | Self::Unrelated { .. } => None,
         }
     }
 }

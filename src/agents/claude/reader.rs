@@ -14,6 +14,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The tool by which the CLI takes an answer in a schema's form.
+const ANSWER_TOOL: &str = "StructuredOutput";
+
 /// So many calls may be open at once; of more than that, what they change is told by their results alone.
 const OPEN_CALLS: usize = 256;
 
@@ -40,6 +43,8 @@ pub(super) struct Reader {
     counted: String,
     /// What calls that are under way are about to change.
     intended: BTreeMap<String, FileEdit>,
+    /// Calls by which the answer was handed over.
+    answers: BTreeSet<String>,
     cost: Option<Usd>,
     denials: Vec<(String, String)>,
     lines: bool,
@@ -183,6 +188,11 @@ impl Reader {
     fn tool_results(&mut self, event: &Value) -> Vec<AgentEvent> {
         let blocks = event.pointer("/message/content").and_then(Value::as_array);
         let results = blocks.into_iter().flatten().filter(|block| str_at(block, "/type") == Some("tool_result"));
+        let has_failed = |block: &Value| block.get("is_error").and_then(Value::as_bool) == Some(true);
+        let is_receipt = |block: &Value| {
+            str_at(block, "/tool_use_id").is_some_and(|id| self.answers.contains(id)) && !has_failed(block)
+        };
+        let results: Vec<&Value> = results.filter(|block| !is_receipt(block)).collect();
         let mut told = event.get("tool_use_result").and_then(changed);
         let result = |block: &Value| {
             let id = string_at(block, "/tool_use_id").unwrap_or_default();
@@ -192,7 +202,7 @@ impl Reader {
             let output = cut(&content(block.get("content").unwrap_or(&Value::Null)), TOOL_OUTPUT);
             AgentEvent::ToolResult { id, ok, output, took_ms: None, edits: edit.into_iter().collect() }
         };
-        results.map(result).collect()
+        results.into_iter().map(result).collect()
     }
 
     fn block(&mut self, block: &Value, own: bool, error: Option<&str>) -> Option<AgentEvent> {
@@ -211,6 +221,10 @@ impl Reader {
                 Some(AgentEvent::Text { text: cut(text, SPEECH) })
             }
             ("thinking", _) => Some(AgentEvent::Reasoning { text: cut(str_at(block, "/thinking")?, SPEECH) }),
+            ("tool_use", _) if str_at(block, "/name") == Some(ANSWER_TOOL) => {
+                self.answers.extend(string_at(block, "/id"));
+                Some(AgentEvent::Text { text: cut(&block.get("input")?.to_string(), SPEECH) })
+            }
             ("tool_use", _) => Some(self.call(block)),
             _ => None,
         }

@@ -78,9 +78,9 @@ pub(super) struct Live {
     replies: Vec<String>,
 }
 
-/// What the launch hands on: the request for the thread, and the form of the answer.
-pub(super) fn opening(method: &str, params: &Value, schema: &Value) -> Value {
-    json!({ "method": method, "params": params, "schema": schema })
+/// What the launch hands on: the request for the thread, what every turn says of itself, and the form of the answer.
+pub(super) fn opening(method: &str, params: &Value, turn: &Value, schema: &Value) -> Value {
+    json!({ "method": method, "params": params, "turn": turn, "schema": schema })
 }
 
 impl Live {
@@ -107,10 +107,13 @@ impl Live {
 
     /// Begins a turn with these words.
     fn begin(&mut self, asked: Asked, mark: &str, text: &str) {
-        let params = json!({
+        let mut params = json!({
             "threadId": self.thread, "clientUserMessageId": mark, "outputSchema": self.opening["schema"],
             "input": [{ "type": "text", "text": text }],
         });
+        for (name, value) in self.opening["turn"].as_object().into_iter().flatten() {
+            params[name] = value.clone();
+        }
         self.replies.push(Self::request(asked, "turn/start", &params));
     }
 
@@ -394,7 +397,12 @@ mod tests {
 
     /// A conversation that has come as far as its first turn.
     fn begun() -> Live {
-        let mut live = Live::new(&opening("thread/start", &json!({ "cwd": "/w" }), &json!({ "type": "object" })));
+        let mut live = Live::new(&opening(
+            "thread/start",
+            &json!({ "cwd": "/w", "sandbox": "read-only" }),
+            &json!({ "sandboxPolicy": { "type": "dangerFullAccess" } }),
+            &json!({ "type": "object" }),
+        ));
         assert_eq!(parsed(&live.open("do it"))[0]["method"], "initialize");
         live.line(r#"{"id":1,"result":{}}"#);
         let asked = parsed(&live.replies());
@@ -403,6 +411,7 @@ mod tests {
         assert_eq!(started, [AgentEvent::Started { session_id: Some("t-1".into()), model: None }]);
         let asked = parsed(&live.replies());
         assert_eq!((&asked[0]["params"]["input"][0]["text"], &asked[0]["id"]), (&json!("do it"), &json!(3)));
+        assert_eq!(asked[0]["params"]["sandboxPolicy"]["type"], "dangerFullAccess", "the thread alone is read-only");
         live
     }
 
@@ -454,7 +463,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_unknown_is_a_lost_session_and_lets_the_process_go() {
-        let mut live = Live::new(&opening("thread/resume", &json!({ "threadId": "gone" }), &Value::Null));
+        let mut live = Live::new(&opening("thread/resume", &json!({ "threadId": "gone" }), &Value::Null, &Value::Null));
         live.open("go on");
         live.line(r#"{"id":1,"result":{}}"#);
         live.line(r#"{"id":2,"error":{"code":-32600,"message":"no rollout found for thread id gone"}}"#);

@@ -57,7 +57,7 @@ impl Live {
                 let attempt = u64_at(line, "/attempt").and_then(|n| u32::try_from(n).ok()).unwrap_or(1);
                 let next = line.get("next").and_then(Value::as_i64);
                 let retry_at = next.and_then(|at| Timestamp::from_millisecond(at).ok());
-                self.waiting = Some(Failure { class, detail: detail(text), retry_at });
+                self.waiting = Some(Failure { retry_at, ..Failure::new(class, detail(text)) });
                 vec![AgentEvent::Retry { class, attempt, detail: detail(text) }]
             }
             (TROUBLE, _) => vec![self.reader.trouble(line)],

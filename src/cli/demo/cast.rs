@@ -5,13 +5,14 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::scripted_agent::{MODELS, NAME};
 use crate::cli::settings;
-use crate::domain::route::Complexity;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The scripted agent's name among the agents.
 const SCRIPTED: &str = "scripted";
+/// The same agent by another name: with one alone there would be no routing to show.
+const SECOND: &str = "scripted-too";
 
 /// Variables that the scripted play borrows from the person: to find programs, and to speak their language.
 const BORROWED: [&str; 11] =
@@ -28,8 +29,6 @@ pub(super) enum Cast {
         name: String,
         /// The person's `config.yml`, which says how the agent is started.
         config: String,
-        /// The model for the routing question, where one is known.
-        router_model: Option<String>,
     },
 }
 
@@ -61,14 +60,7 @@ impl Cast {
                 ),
             });
         }
-        let router = &loaded.config.router;
-        let own = (router.agent == name).then(|| router.model.clone());
-        let mapped = || loaded.config.model_for(Complexity::Simple, name).map(str::to_owned);
-        Ok(Self::Real {
-            name: name.to_owned(),
-            config: settings::text_of(&home.config_file())?.unwrap_or_default(),
-            router_model: own.or_else(mapped),
-        })
+        Ok(Self::Real { name: name.to_owned(), config: settings::text_of(&home.config_file())?.unwrap_or_default() })
     }
 
     /// The agent's name.
@@ -102,17 +94,9 @@ impl Cast {
 
     /// What the daemon is told beside: nobody but this agent plays.
     pub(super) fn flags(&self) -> Vec<String> {
-        let Self::Real { name, router_model, .. } = self else { return Vec::new() };
-        let mut settings = vec![
-            format!("router.agents={name}"),
-            format!("router.agent={name}"),
-            format!("router.fallback_executor={name}"),
-        ];
-        match router_model {
-            Some(model) => settings.extend(["router.mode=llm".to_owned(), format!("router.model={model}")]),
-            // Without a model to ask, nobody is asked: there is only one to choose from.
-            None => settings.push("router.mode=round_robin".to_owned()),
-        }
+        let Self::Real { name, .. } = self else { return Vec::new() };
+        // With one to choose from, nobody is asked.
+        let settings = [format!("router.agents={name}"), format!("router.fallback_executor={name}")];
         settings.into_iter().flat_map(|setting| ["--set".to_owned(), setting]).collect()
     }
 
@@ -141,13 +125,18 @@ fn scripted_config(program: &Path) -> String {
     let [small, medium, large] = MODELS.map(|price| price.name);
     let document = json!({
         "router": {
-            "mode": "llm", "agent": SCRIPTED, "model": small, "fallback_executor": SCRIPTED, "agents": [SCRIPTED],
+            "mode": "llm", "agent": SCRIPTED, "model": small, "fallback_executor": SCRIPTED,
+            "agents": [SCRIPTED, SECOND],
             "default_skills": [], "timeout_seconds": 30,
         },
         "model_map": {
             "simple": { SCRIPTED: small }, "medium": { SCRIPTED: medium }, "complex": { SCRIPTED: large },
         },
-        "agents": { SCRIPTED: { "kind": "claude", "command": program.to_string_lossy() } },
+        "review": { "agents": [SCRIPTED] },
+        "agents": {
+            SCRIPTED: { "kind": "claude", "command": program.to_string_lossy() },
+            SECOND: { "kind": "claude", "command": program.to_string_lossy() },
+        },
     });
     format!("{document:#}\n")
 }
@@ -156,6 +145,7 @@ fn scripted_config(program: &Path) -> String {
 mod tests {
     use super::*;
     use crate::config::layers::{Layer, load};
+    use crate::domain::route::Complexity;
 
     fn config(cast: &Cast) -> crate::config::Config {
         let text = cast.config(Path::new("/a \"b\"/bin"));
@@ -175,7 +165,7 @@ mod tests {
         assert_eq!(config.agent(SCRIPTED).expect("declared").command, "/a \"b\"/bin/orch-scripted-agent");
         assert_eq!(
             (config.router.agents.as_slice(), config.router.agent.as_str()),
-            (&[SCRIPTED.to_owned()][..], SCRIPTED)
+            (&[SCRIPTED.to_owned(), SECOND.to_owned()][..], SCRIPTED)
         );
         assert_eq!(config.model_for(Complexity::Medium, SCRIPTED), Some("scripted-medium"));
     }
@@ -183,11 +173,8 @@ mod tests {
     #[test]
     fn a_real_agent_keeps_its_settings_and_plays_alone() {
         let own = "agents: {codex: {command: /opt/codex}}\nrouter: {agents: [claude, codex]}\n".to_owned();
-        let cast = Cast::Real { name: "codex".into(), config: own.clone(), router_model: Some("mini".into()) };
-        let found = config(&cast);
-        assert_eq!((found.router.agents, found.router.model.as_str()), (vec!["codex".to_owned()], "mini"));
+        let found = config(&Cast::Real { name: "codex".into(), config: own });
+        assert_eq!(found.router.agents, ["codex"]);
         assert_eq!(found.agents.get("codex").expect("known").command, "/opt/codex");
-        let found = config(&Cast::Real { name: "codex".into(), config: own, router_model: None });
-        assert_eq!(found.router.mode, crate::config::raw::RouterMode::RoundRobin);
     }
 }

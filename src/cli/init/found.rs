@@ -15,6 +15,20 @@ pub struct Agent {
     pub name: String,
     /// Its program.
     pub program: PathBuf,
+    /// Whether it has a login, as far as that is seen; `None`: nothing can be said.
+    pub has_login: Option<bool>,
+    /// What logs a person in, where it has none.
+    pub login: Option<String>,
+}
+
+impl Agent {
+    fn told(&self) -> String {
+        match (&self.login, self.has_login) {
+            (Some(login), Some(false)) => format!("{} (no login is found: {})", line(&self.name), line(login)),
+            (None, Some(true)) => format!("{} (has a login)", line(&self.name)),
+            (Some(_) | None, Some(_) | None) => line(&self.name).into_owned(),
+        }
+    }
 }
 
 /// What was found and done.
@@ -36,6 +50,8 @@ pub struct Found {
     pub tmux: String,
     /// Installed agents.
     pub agents: Vec<Agent>,
+    /// What is asked of paid models beside the work itself.
+    pub overhead: Vec<String>,
     /// Where work starts from.
     pub base_branch: String,
     /// Commands that are allowed to run now.
@@ -68,9 +84,12 @@ impl Found {
         field("base", line(&self.base_branch).into_owned());
         field("git", line(&self.git).into_owned());
         field("tmux", line(&self.tmux).into_owned());
-        let agents: Vec<_> = self.agents.iter().map(|agent| line(&agent.name)).collect();
+        let agents: Vec<_> = self.agents.iter().map(Agent::told).collect();
         let none = paint.text(Role::Warning, "none is installed: orch doctor tells how to get one");
         field("agents", if agents.is_empty() { none.into_owned() } else { agents.join(", ") });
+        for (at, one) in self.overhead.iter().enumerate() {
+            field(if at == 0 { "besides" } else { "" }, line(one).into_owned());
+        }
         if self.checks.is_empty() {
             let none = "none: work is accepted without a check".to_owned();
             field("checks", paint.text(Role::Warning, none).into_owned());
@@ -145,7 +164,16 @@ mod tests {
             config_created: true,
             git: "2.47".into(),
             tmux: "3.3a".into(),
-            agents: vec![Agent { name: "claude".into(), program: "/bin/claude".into() }],
+            agents: vec![
+                Agent { name: "claude".into(), program: "/bin/claude".into(), has_login: Some(true), login: None },
+                Agent {
+                    name: "codex".into(),
+                    program: "/bin/codex".into(),
+                    has_login: Some(false),
+                    login: Some("codex login".into()),
+                },
+            ],
+            overhead: vec!["routing: claude (haiku) is asked".into(), "review: another agent looks".into()],
             base_branch: "main".into(),
             checks: vec!["make \u{1b}[2Jtest".into()],
             suggested_checks: vec!["cargo test".into()],

@@ -1,5 +1,7 @@
 //! `orch task add`: a task from the command line, for the repository it is typed in.
 
+mod place;
+
 use crate::adapters::fs;
 use crate::api::types::{NewTask, TaskView};
 use crate::cli::context::{Context, resolve};
@@ -93,7 +95,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     odd_model(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let new = NewTask {
         body: body(&args)?,
-        dir: directory(args.dir.as_deref(), context, &home).await?,
+        dir: Some(place::of(args.dir.as_deref(), context, &home).await?),
         title: args.title,
         labels: args.labels.into_iter().chain(args.model_policy.map(ModelPolicy::label)).collect(),
         priority: args.priority,
@@ -110,6 +112,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.json(&task)?;
     } else {
         context.ui.data(&format!("added task {}: {}\n", task.id, text::fit(&task.title, 120)))?;
+        context.ui.note(&place::told(&task, context, &home).await);
         if link.is_own() {
             context.ui.note(&format!("next: orch task run {}, or orch serve", task.id));
         } else {

@@ -1,18 +1,23 @@
 //! `orch task attach`: the agent's own tmux session, on this terminal.
 
-use crate::adapters::fs;
+use crate::adapters::fs::{self, Durability};
 use crate::adapters::process::{Invocation, run_attached};
+use crate::agents::Mode;
 use crate::api::types::{RunView, TaskView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::settings;
 use crate::cli::ui::stdin_is_terminal;
+use crate::daemon::Setup;
 use crate::domain::ids::TaskId;
 use crate::domain::outcome::RunKind;
 use std::path::PathBuf;
 
 /// The file in a run's directory that names its session.
 const SESSION: &str = "session.txt";
+/// The file there that names the person who is in the pane: who stops the agent by Ctrl-C is named.
+const ATTACHED: &str = "attached.txt";
 /// Names of sessions are short.
 const LONGEST_NAME: usize = 4096;
 
@@ -51,12 +56,57 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if !tmux.has_session(&name).await? {
         return Err(no_terminal(args.id, run));
     }
-    context.ui.aside("leave with Ctrl-b d; the agent goes on");
+    let label = label(args.id, args.read_only, has_screen(run, context, &setup));
+    context.ui.aside(&label);
+    tmux.label(&name, &label).await?;
+    let _present = Present::note(run, context, args.read_only);
     let argv = tmux.attach_argv(&name, args.read_only);
     let (program, arguments) = argv.split_first().ok_or_else(|| not_live(args.id))?;
     let own = context.environment.iter().filter(|(name, _)| !name.starts_with("TMUX"));
     let exit = run_attached(&Invocation::new(program, "/").args(arguments).envs(own))?;
     Ok(if exit.success() { Exit::Done } else { Exit::Failed })
+}
+
+/// What stands at the foot of the pane: what it is, where typing works, and how to leave.
+fn label(id: TaskId, read_only: bool, has_screen: bool) -> String {
+    match (read_only, has_screen) {
+        (true, _) => format!("task {id}, only to look at; Ctrl-b d leaves"),
+        (false, true) => format!("task {id}: its agent's own screen, what you type reaches it; Ctrl-b d leaves"),
+        (false, false) => {
+            format!("task {id}, a view: orch task send {id} TEXT talks to it; Ctrl-C stops it, Ctrl-b d leaves")
+        }
+    }
+}
+
+/// Whether the agent draws on a terminal of its own.
+fn has_screen(run: &RunView, context: &Context, setup: &Setup) -> bool {
+    let Ok(loaded) = settings::global(context, &setup.home) else { return false };
+    loaded.config.agent(&run.agent).is_some_and(|agent| agent.mode == Mode::Screen)
+}
+
+/// The name of the person in the pane, while they are there. What cannot be noted is only not told later.
+struct Present {
+    file: Option<PathBuf>,
+    name: String,
+}
+
+impl Present {
+    fn note(run: &RunView, context: &Context, read_only: bool) -> Self {
+        let file = run.transcript.parent().map(|dir| dir.join(ATTACHED)).filter(|_| !read_only);
+        let name = context.person();
+        let written = |file: &PathBuf| fs::write_private(file, name.as_bytes(), Durability::Cached).is_ok();
+        Self { file: file.filter(written), name }
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        let Some(file) = &self.file else { return };
+        // Somebody else may have come in since.
+        if fs::read_text(file, LONGEST_NAME).is_ok_and(|name| name == self.name) {
+            let _ = fs::remove_file(file);
+        }
+    }
 }
 
 fn is_live(run: &RunView) -> bool {

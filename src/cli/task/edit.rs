@@ -15,7 +15,6 @@ use crate::domain::ids::TaskId;
 use crate::domain::route::Complexity;
 use crate::domain::task::{Spec, Status};
 use crate::domain::wish::differing;
-use std::io;
 use std::path::{Path, PathBuf};
 
 /// The longest text that is read back, in bytes.
@@ -223,10 +222,7 @@ fn reopen(context: &Context, problem: &str) -> Result<bool, CliError> {
         return Ok(false);
     }
     context.ui.warning(problem);
-    context.ui.note("open it again? [Y/n]");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).map_err(CliError::system("cannot read the answer"))?;
-    Ok(!answer.is_empty() && !answer.trim().to_lowercase().starts_with('n'))
+    context.ui.agrees("open it again? [Y/n]")
 }
 
 /// The text that is being edited: a private file, kept until it has done its service.

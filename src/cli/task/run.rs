@@ -97,7 +97,7 @@ pub(super) async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result
     let engine = Engine::find(setup, Mode::Task(id)).await?;
     let ready = match &engine {
         Engine::Daemon(_, status) if status.mode == Mode::Task(id).as_str() => Err(occupied(status.pid)),
-        Engine::Daemon(..) => Ok(()),
+        Engine::Daemon(..) => context.without_effect(&engine).map_or(Ok(()), |told| Err(own_settings(told))),
         Engine::Own(_) => prepare(setup, context).await,
     };
     match ready {
@@ -107,6 +107,12 @@ pub(super) async fn open(setup: &Setup, id: TaskId, context: &Context) -> Result
             Err(error)
         }
     }
+}
+
+/// A run under other settings than those that were asked for is worse than none.
+fn own_settings(message: String) -> CliError {
+    let hint = "orch config set KEY VALUE holds for the daemon as well; or orch shutdown, and then this command again";
+    CliError::Refused { message, hint: Some(hint.to_owned()) }
 }
 
 fn occupied(pid: u32) -> CliError {

@@ -124,6 +124,10 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
         sheet.heading("Messages");
         messages.iter().for_each(|message| one_message(&mut sheet, message, now));
     }
+    if !task.ignored.is_empty() {
+        sheet.heading("In its entry in tasks.yml");
+        task.ignored.iter().for_each(|one| sheet.out.push_str(&indented(one, "  ")));
+    }
     if let Some(conflicts) = task.conflicts.as_deref().filter(|conflicts| !conflicts.is_empty()) {
         sheet.heading("At odds");
         conflicts.iter().for_each(|one| {

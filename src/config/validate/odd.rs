@@ -2,7 +2,7 @@
 //! whether the settings are sound, and stops nothing: providers and programs know more names than orch. PURE.
 
 use crate::agents::DialectKind;
-use crate::config::origin::Origins;
+use crate::config::origin::{Origin, Origins};
 use crate::config::problem::{ConfigProblem, did_you_mean};
 use crate::config::resolved::Config;
 use crate::domain::catalog::Catalog;
@@ -16,6 +16,11 @@ pub fn oddities(config: &Config, origins: &Origins, environment: &BTreeMap<Strin
     let mut found: Vec<ConfigProblem> = Vec::new();
     for name in config.budget.accounts.keys() {
         found.extend(stranger(name, config).map(|told| odd(&format!("budget.accounts.{name}"), told)));
+    }
+    let (key, router) = ("router.fallback_executor", &config.router);
+    if *origins.of(key) != Origin::Default && !router.agents.contains(&router.fallback_executor) {
+        let told = format!("{} is not in router.agents: it gets nothing when routing fails", router.fallback_executor);
+        found.push(odd(key, told).hint("add it to router.agents, or name one of them".to_owned()));
     }
     let catalog = Catalog::with(&config.model_additions());
     for (key, model, variable) in named(config, environment) {

@@ -8,7 +8,7 @@ use crate::domain::money::{Spend, Usd};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What a run that is to begin will cost, as far as that is known.
@@ -53,9 +53,14 @@ pub struct Leeway {
     raise: Option<String>,
 }
 
-/// Runs that the present plan begins, by the limits that they count for.
+/// What the present plan draws on limits, the most urgent task first.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Drawn(BTreeMap<Scope, Begun>);
+pub struct Drawn {
+    /// Runs that begin.
+    begun: BTreeMap<Scope, Begun>,
+    /// Limits that a more urgent task waits for: whoever is cheaper does not overtake it for ever.
+    awaited: BTreeSet<Scope>,
+}
 
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 struct Begun {
@@ -175,20 +180,25 @@ impl Purse {
     }
 
     /// Why a limit has no room for one more run beside those under way and those that begin now; `None`: it has.
-    pub fn no_room(&self, wanted: &Wanted<'_>, drawn: &Drawn) -> Option<Stop> {
+    /// From then on the limit is kept for that run.
+    pub fn no_room(&self, wanted: &Wanted<'_>, drawn: &mut Drawn) -> Option<Stop> {
         let lacking = |leeway: Cow<'_, Leeway>| {
-            let begun = drawn.0.get(&leeway.scope).copied().unwrap_or_default();
-            let why = leeway.lacks(wanted.price, begun)?;
+            let begun = drawn.begun.get(&leeway.scope).copied().unwrap_or_default();
+            let is_awaited = drawn.awaited.contains(&leeway.scope);
+            let behind = is_awaited.then(|| format!("{}; a more urgent task waits for what is left", leeway.why));
+            let why = leeway.lacks(wanted.price, begun).or(behind)?;
             let Leeway { scope, until, raise, .. } = leeway.into_owned();
             Some(Stop { scope, level: super::Level::Exhausted, is_over: true, why, until, raise })
         };
-        self.leeways_of(wanted).into_iter().find_map(lacking)
+        let stop = self.leeways_of(wanted).into_iter().find_map(lacking)?;
+        drawn.awaited.insert(stop.scope.clone());
+        Some(stop)
     }
 
     /// Counts a run that begins now.
     pub fn draw(&self, wanted: &Wanted<'_>, drawn: &mut Drawn) {
         for leeway in self.leeways_of(wanted) {
-            let begun = drawn.0.entry(leeway.scope.clone()).or_default();
+            let begun = drawn.begun.entry(leeway.scope.clone()).or_default();
             begun.runs += 1;
             match leeway.share(wanted.price) {
                 Share::Known(amount) => begun.amount += amount,

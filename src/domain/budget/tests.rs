@@ -448,7 +448,7 @@ fn begun(rules: &Rules, book: &Book, under_way: &[Flying<'_>], price: Price) -> 
     let wanted = Wanted { dir: Some(Path::new("/shop")), agent: Some(("claude", Some("opus"))), price };
     (0..10)
         .filter(|_| {
-            let has_room = purse.no_room(&wanted, &drawn).is_none();
+            let has_room = purse.no_room(&wanted, &mut drawn).is_none();
             if has_room {
                 purse.draw(&wanted, &mut drawn);
             }
@@ -493,12 +493,27 @@ fn a_run_that_waits_for_money_is_told_what_is_set_aside_and_for_how_long_it_wait
     let under_way = [flying("opus", usd(1.5))];
     let purse = Purse::new(&token(2.0), payees, &Book::default(), &under_way, at(NOON), &TimeZone::UTC);
     let price = Price::Known(usd(0.75).expect("an amount"));
-    let stop = purse.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &Drawn::default());
+    let stop = purse.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &mut Drawn::default());
     let stop = stop.expect("it waits");
     assert!(
         stop.words().starts_with("anthropic: $0.00 and about $1.50 under way of $2.00 today are spent"),
         "{stop:?}"
     );
     assert!(stop.why.contains("$0.75 for the next run"), "{stop:?}");
-    assert!(purse.no_room(&Wanted { dir: None, agent: Some(("codex", None)), price }, &Drawn::default()).is_none());
+    assert!(purse.no_room(&Wanted { dir: None, agent: Some(("codex", None)), price }, &mut Drawn::default()).is_none());
+}
+
+#[test]
+fn whoever_is_cheaper_does_not_overtake_a_more_urgent_task_for_ever() {
+    let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
+    let under_way = [flying("opus", usd(1.0))];
+    let purse = Purse::new(&token(2.0), payees, &Book::default(), &under_way, at(NOON), &TimeZone::UTC);
+    let (mut drawn, agent) = (Drawn::default(), Some(("claude", None)));
+    let wanted = |dollars| Wanted { dir: None, agent, price: Price::Known(usd(dollars).expect("an amount")) };
+    assert!(purse.no_room(&wanted(0.1), &mut drawn).is_none());
+    assert!(purse.no_room(&wanted(1.5), &mut drawn).is_some());
+    let behind = purse.no_room(&wanted(0.1), &mut drawn).expect("it is kept for the other");
+    assert!(behind.why.contains("a more urgent task waits"), "{behind:?}");
+    let elsewhere = Wanted { agent: Some(("codex", None)), ..wanted(1.5) };
+    assert!(purse.no_room(&elsewhere, &mut drawn).is_none(), "another account is nobody's business");
 }

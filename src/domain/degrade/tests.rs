@@ -7,8 +7,14 @@ use crate::domain::resolve::Records;
 use crate::domain::usability::{Usability, Way as Usable};
 use std::collections::BTreeMap;
 
-const CLAUDE: Reach<'_> =
-    Reach { agent: "claude", provider: Some("anthropic"), full_names: false, is_elsewhere: false, by_key: false };
+const CLAUDE: Reach<'_> = Reach {
+    agent: "claude",
+    provider: Some("anthropic"),
+    own_names: &["haiku", "sonnet", "opus"],
+    full_names: false,
+    is_elsewhere: false,
+    by_key: false,
+};
 const CODEX: Reach<'_> = Reach { agent: "codex", provider: Some("openai"), ..CLAUDE };
 const OPENCODE: Reach<'_> = Reach { agent: "opencode", provider: None, full_names: true, ..CLAUDE };
 const NOBODY: [Option<&str>; 3] = [None; 3];

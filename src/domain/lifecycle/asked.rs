@@ -106,6 +106,12 @@ pub(super) fn on_retry(task: &mut Task) -> Result<(), Refused> {
 
 pub(super) fn on_unblock(task: &mut Task) -> Result<(), Refused> {
     match &task.state {
+        State::NeedsReview { .. } if task.resume_at.is_some() => {
+            if let Some(state) = task.resume_at.take() {
+                task.state = *state;
+            }
+            Ok(())
+        }
         State::Blocked(_) | State::NeedsReview { .. } => {
             let conversation = task.conversation.take();
             begin_again(task);

@@ -3,6 +3,7 @@
 mod conflicts;
 mod parts;
 mod resting;
+mod steps;
 
 use super::*;
 use crate::domain::answer::{Answer, AnswerStatus};
@@ -498,15 +499,8 @@ fn with(state: IntegrationState) -> Integration {
 fn asking() -> Life {
     let mut life = Life::routed();
     life.judged(Verdict::Ask { question: "which?".into(), by: Actor::Agent });
-    life.event(Event::Placed {
-        place: Workplace {
-            branch: "b".into(),
-            worktree: "/w".into(),
-            base_branch: "main".into(),
-            base: "0".into(),
-            began_from: Vec::new(),
-        },
-    });
+    let place = Workplace { branch: "b".into(), worktree: "/w".into(), ..Workplace::default() };
+    life.event(Event::Placed { place });
     life
 }
 

@@ -19,6 +19,13 @@ fn a_branch_tells_the_task_and_its_title() {
 }
 
 #[test]
+fn a_name_that_is_taken_has_others_like_it() {
+    let name = |number| branch_of_home(TaskId(7), "Fix it", "0a1b2c3d", number).to_string();
+    assert_eq!([name(1), name(2)], ["orch/7-fix-it-0a1b2c3d", "orch/7-fix-it-0a1b2c3d-2"]);
+    assert!(BranchName::parse(&name(1)).is_ok());
+}
+
+#[test]
 fn names_that_git_refuses_are_refused_here() {
     let bad = [
         "", "-x", "--force", "@", "HEAD", "a b", "a..b", "a~1", "a^", "a:b", "a?", "a*", "a[b", "a\\b", "a@{1}", ".a",

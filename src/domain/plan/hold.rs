@@ -16,7 +16,7 @@ pub enum HoldReason {
     Children,
     /// The directory of its repository is not there.
     MissingDir,
-    /// It names no directory, and there is no project or more than one.
+    /// Its repository is not registered, or it names none, and there is no project or more than one.
     NoProject,
     /// The routing question is being answered.
     Routing,
@@ -74,13 +74,17 @@ pub enum HoldReason {
     Config,
     /// A fresh checkout cannot be made ready: `workspace.setup` fails, on the base as well.
     Setup,
+    /// Another process holds a lock that orch needs.
+    Locked,
+    /// A program or a file that orch needs does not answer now.
+    System,
     /// The person has not approved the checks of its project's `.orch.yml`.
     NotApproved,
 }
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 36] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -114,6 +118,8 @@ impl HoldReason {
         Self::Spent,
         Self::Config,
         Self::Setup,
+        Self::Locked,
+        Self::System,
         Self::NotApproved,
     ];
 }

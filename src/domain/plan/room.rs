@@ -48,6 +48,8 @@ pub struct Room {
     pub unapproved_projects: BTreeMap<PathBuf, String>,
     /// Tasks whose model nobody serves now: its provider failed when it was asked, or is left alone.
     pub unserved: BTreeMap<TaskId, Cooldown>,
+    /// Tasks whose present step an external call keeps from going on.
+    pub obstacles: BTreeMap<TaskId, Hold>,
 }
 
 impl Room {
@@ -67,6 +69,7 @@ impl Room {
             unread_projects: BTreeMap::new(),
             unapproved_projects: BTreeMap::new(),
             unserved: BTreeMap::new(),
+            obstacles: BTreeMap::new(),
         }
     }
 
@@ -201,11 +204,12 @@ impl<'a> Tally<'a> {
     }
 
     /// The limit that has no room for one more run beside those under way and those that this plan begins.
-    pub(super) fn short(&self, task: &'a Task) -> Option<Hold> {
+    pub(super) fn short(&mut self, task: &'a Task) -> Option<Hold> {
         if task.run_now || self.room.purse.is_unlimited() {
             return None;
         }
-        let stop = self.room.purse.no_room(&self.wanted(task), &self.drawn)?;
+        let wanted = self.wanted(task);
+        let stop = self.room.purse.no_room(&wanted, &mut self.drawn)?;
         Some(Hold { until: stop.until, ..Hold::new(HoldReason::Spent, stop.question()) })
     }
 

@@ -89,6 +89,7 @@ impl World {
             batches: &self.batches,
             identity: "ada",
             dir_exists: &|dir| dir.starts_with("/there"),
+            is_registered: &|dir| !dir.starts_with("/stranger"),
         };
         plan(&snapshot, now())
     }
@@ -163,6 +164,32 @@ fn a_task_without_a_directory_needs_exactly_one_project() {
     assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
     world.projects.clear();
     assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
+}
+
+#[test]
+fn nothing_begins_in_a_repository_that_nobody_has_registered() {
+    let (mut new, mut chosen) = (task(1), routed(2));
+    new.spec.dir = Some("/stranger/repo".into());
+    chosen.spec.dir = Some("/stranger/repo".into());
+    let plan = World::of([new, chosen]).plan(2);
+    assert_eq!(plan.actions, []);
+    for id in [1, 2] {
+        let hold = plan.hold(TaskId(id)).expect("held");
+        assert_eq!(hold.reason, HoldReason::NoProject);
+        assert!(hold.detail.contains("/stranger/repo") && hold.detail.contains("`orch init`"), "{}", hold.detail);
+    }
+}
+
+#[test]
+fn a_task_without_a_directory_waits_no_longer_for_that_of_a_project_that_is_gone() {
+    let mut bare = task(1);
+    bare.spec.dir = None;
+    bare.state = State::Blocked(BlockedOn::MissingDir { dir: "/deleted".into() });
+    let mut world = World::of([bare]);
+    world.projects = vec!["/deleted".into()];
+    assert_eq!((world.plan(1).actions, reason(&world.plan(1), 1)), (vec![], Some(HoldReason::MissingDir)));
+    world.projects = vec!["/repo".into()];
+    assert_eq!(world.plan(1).actions, [Action::Unblock(TaskId(1))]);
 }
 
 #[test]

@@ -50,6 +50,8 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>,
         HoldReason::Setup => "the setup of its workspace fails".to_owned(),
         HoldReason::NotApproved => "the checks of its project are not approved".to_owned(),
         HoldReason::Spent => "what may be spent is spent".to_owned(),
+        HoldReason::Locked => "another process holds a lock".to_owned(),
+        HoldReason::System => "a program or a file that orch needs does not answer".to_owned(),
     };
     Hold { detail, ..hold.clone() }
 }
@@ -123,6 +125,10 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         HoldReason::Spent => match hold.until {
             Some(until) => format!("it goes on at {until}, and sooner where more may be spent; {now}"),
             None => format!("raise the limit: `orch budget status` tells which, and how it stands; {now}"),
+        },
+        HoldReason::Locked | HoldReason::System => match hold.until {
+            Some(until) => format!("orch tries again at {until}, and asks a person after 10 minutes"),
+            None => "orch ends that command and tries again, and asks a person after 10 minutes".to_owned(),
         },
         HoldReason::Disk => "make room (orch looks again at every tick), or lower engine.min_free_disk_mb".to_owned(),
         HoldReason::Breaker => match hold.until {

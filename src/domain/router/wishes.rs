@@ -82,14 +82,17 @@ fn agent(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Result<Option<Age
     Ok(Some(AgentWish { cause: format!("label agent:{agent}"), agent }))
 }
 
-/// The agent that another agent has suggested when it handed the task on. Nobody demands it: one that is not there is
-/// passed over.
+/// The agent that another agent has suggested when it handed the task on. Nobody demands it: one that is not there, or not
+/// in `router.agents`, is passed over.
 fn suggested(routing: &Routing<'_>, warnings: &mut Vec<String>) -> Option<AgentWish> {
     let wanted = labels(routing, SUGGESTED);
-    let find = |name: &str| routing.installed.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
+    let candidates = routing.candidates().unwrap_or_default();
+    let find = |name: &str| candidates.iter().find(|known| known.eq_ignore_ascii_case(name)).cloned();
     let Some(agent) = wanted.iter().find_map(|name| find(name)) else {
         let first = wanted.first()?;
-        warnings.push(format!("the suggested agent {} is not installed", one_line(first, SHOWN)));
+        let is_there = routing.installed.iter().any(|known| known.eq_ignore_ascii_case(first));
+        let why = if is_there { "is not in router.agents" } else { "is not installed" };
+        warnings.push(format!("the suggested agent {} {why}", one_line(first, SHOWN)));
         return None;
     };
     Some(AgentWish { cause: format!("{agent} is suggested by the agent that handed it on"), agent })

@@ -67,6 +67,11 @@ fn of_project(patient: &Patient<'_>, project: &Project) -> Vec<Finding> {
     let name = format!("project {}", project.name);
     let check = format!("in {}: orch config validate", project.dir.display());
     let finding = |verdict, problem: &str| Finding::of_problem(&name, verdict, problem, &check);
+    if !project.dir.is_dir() {
+        let detail = format!("{} is not there any more", project.dir.display());
+        let remedy = format!("put it back, or orch project remove {} (orch init registers it elsewhere)", project.name);
+        return vec![Finding::new(&name, Verdict::Bad, detail).remedy(&remedy)];
+    }
     match patient.sources.examine(project) {
         Ok(None) => Vec::new(),
         Ok(Some(warnings)) if warnings.is_empty() => {

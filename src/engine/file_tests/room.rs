@@ -11,7 +11,7 @@ use crate::engine::apply::Job;
 use crate::engine::file_job::{FileNews, Writeback, read, write};
 use crate::engine::handle::{Command, Request};
 use crate::engine::world::Turn;
-use crate::engine::{Doors, Engine, Hindrances, Ledger, Mode, Signals, Sources, start};
+use crate::engine::{Discovering, Doors, Engine, Ledger, Mode, Obstacles, Signals, Sources, start};
 use crate::store::journal::{Journal, Loaded};
 use crate::store::tasks_file::TasksDoc;
 use jiff::{SignedDuration, Timestamp};
@@ -131,9 +131,9 @@ pub fn ground(dir: &Path) -> (Arc<Doors>, Loaded) {
         sources: Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() },
         git: tokio::sync::OnceCell::new(),
         repositories: std::sync::Mutex::default(),
-        discovering: tokio::sync::Mutex::default(),
+        discovering: Discovering::default(),
         ledger: Ledger::default(),
-        hindrances: Hindrances::default(),
+        obstacles: Obstacles::default(),
         damage: None,
         home,
     });

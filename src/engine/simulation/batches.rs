@@ -67,6 +67,7 @@ impl Begun {
                     ended += usize::from(batch.end.is_some());
                 }
                 Write::Project(_)
+                | Write::Unregister(_)
                 | Write::Cooldown(..)
                 | Write::Breaker(..)
                 | Write::Message(_)

@@ -103,6 +103,7 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Run(_)
             | Write::Entry(_)
             | Write::Project(_)
+            | Write::Unregister(_)
             | Write::Cooldown(..)
             | Write::Breaker(..)
             | Write::Message(_)

@@ -23,8 +23,9 @@ use crate::config::raw::Adaptive;
 use crate::domain::service::Leave;
 use crate::engine::doors::Doors;
 use crate::engine::handle::Verdict;
-use crate::engine::hindrance::Hindrances;
 use crate::engine::ledger::Ledger;
+use crate::engine::obstacle::Obstacles;
+use crate::engine::repositories::Discovering;
 use crate::engine::settings::Sources;
 use crate::store::journal::Journal;
 use course::{Course, Ground};
@@ -66,9 +67,9 @@ fn ground(dir: &std::path::Path) -> Ground {
         sources: sources.clone(),
         git: tokio::sync::OnceCell::new(),
         repositories: std::sync::Mutex::default(),
-        discovering: tokio::sync::Mutex::default(),
+        discovering: Discovering::default(),
         ledger: Ledger::default(),
-        hindrances: Hindrances::default(),
+        obstacles: Obstacles::default(),
         damage: None,
     };
     Ground { doors: Arc::new(doors), settings }

@@ -456,6 +456,7 @@ fn failed_check() -> Check {
 
 fn place(task: &Task) -> Workplace {
     Workplace {
+        terms: None,
         branch: format!("orch/{}", task.id),
         worktree: PathBuf::from(format!("/simulated/worktrees/{}", task.id)),
         base_branch: "main".to_owned(),

@@ -79,6 +79,7 @@ impl Rules {
                     self.resumed += usize::from(entry.kind == "integration_due");
                 }
                 Write::Project(_)
+                | Write::Unregister(_)
                 | Write::Cooldown(..)
                 | Write::Breaker(..)
                 | Write::Message(_)
@@ -451,6 +452,8 @@ fn ends(
         | HoldReason::Agent
         | HoldReason::BaseDirty
         | HoldReason::NoDaemon
+        | HoldReason::Locked
+        | HoldReason::System
         | HoldReason::Stopping => false,
     };
     must(really, || format!("task {id} waits for {:?}, which nothing ends", hold.reason))

@@ -111,6 +111,7 @@ impl Tables {
                 }
             }
             Write::Project(project) => self.projects.push(project),
+            Write::Unregister(dir) => self.projects.retain(|project| project.dir != dir),
             Write::Cooldown(agent, Some(cooldown)) => drop(self.cooldowns.insert(agent, cooldown)),
             Write::Cooldown(agent, None) => drop(self.cooldowns.remove(&agent)),
             Write::Breaker(target, Some(breaker)) => drop(self.breakers.insert(target, breaker)),

@@ -55,7 +55,7 @@ impl Trace {
                     let task = entry.task_id.map(|id| id.to_string()).unwrap_or_default();
                     self.say(at, || format!("task {task} run {run} {}: {}", entry.kind, entry.text));
                 }
-                Write::Project(_) => 4.hash(&mut self.hasher),
+                Write::Project(_) | Write::Unregister(_) => 4.hash(&mut self.hasher),
                 Write::Cooldown(agent, cooldown) => {
                     (5, agent, cooldown.as_ref().map(|c| c.until)).hash(&mut self.hasher);
                 }

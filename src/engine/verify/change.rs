@@ -4,6 +4,7 @@ use crate::adapters::git::{Checkout, Repo};
 use crate::config::resolved::Config;
 use crate::domain::change::{Change, Rules, commands_in, findings, is_for_checking, scripts};
 use crate::domain::evidence::Evidence;
+use crate::domain::external::StepProblem;
 use crate::domain::task::Spec;
 use crate::engine::doors::Doors;
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -24,13 +25,13 @@ pub async fn look_through(
     at: &Checkout,
     spec: &Spec,
     evidence: &mut Evidence,
-) -> Result<(), String> {
+) -> Result<(), StepProblem> {
     let range = (evidence.base.as_str(), evidence.head.as_str());
     if evidence.commits.is_empty() {
-        evidence.tree = Some(repo.tree_of(at, &evidence.head).await.map_err(|e| e.to_string())?);
+        evidence.tree = Some(repo.tree_of(at, &evidence.head).await?);
         return Ok(());
     }
-    let seen = repo.difference(at, range, evidence.commits.len()).await.map_err(|e| e.to_string())?;
+    let seen = repo.difference(at, range, evidence.commits.len()).await?;
     let redactor = config.redactor(&doors.environment);
     let max_file = config.workflow.max_file_mb.checked_mul(1_000_000).filter(|bytes| *bytes > 0);
     let allowed = allowed(config, spec);
@@ -58,14 +59,14 @@ pub async fn look_through(
 }
 
 /// The commands of the scripts that the checks run on the base, and of those that these run for checking.
-async fn followed(repo: &Repo, at: &Checkout, base: &str, checks: &[String]) -> Result<Vec<String>, String> {
+async fn followed(repo: &Repo, at: &Checkout, base: &str, checks: &[String]) -> Result<Vec<String>, StepProblem> {
     let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
     let mut fresh = checks.to_vec();
     for depth in 0..DEPTH {
         let mut next = Vec::new();
         for path in scripts(&fresh).into_iter().filter(|path| depth == 0 || is_for_checking(path)) {
             if seen.len() < SCRIPTS && seen.insert(path.clone()) {
-                let text = repo.text_at(at, base, &path, SCRIPT).await.map_err(|e| e.to_string())?;
+                let text = repo.text_at(at, base, &path, SCRIPT).await?;
                 next.extend(text.iter().flat_map(|text| commands_in(&path, text)));
             }
         }

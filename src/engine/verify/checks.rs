@@ -8,6 +8,7 @@ use crate::adapters::git::{Checkout, Repo};
 use crate::adapters::process::{Excess, Invocation, Output, ProcessError, RUN_MARK, run_async, sweep};
 use crate::config::resolved::Config;
 use crate::domain::evidence::{Check, CheckState};
+use crate::domain::external::StepProblem;
 use crate::domain::ids::RunId;
 use crate::domain::names::short_hash;
 use crate::engine::agent_env;
@@ -189,8 +190,13 @@ impl Checking<'_> {
     }
 
     /// Runs the green ones once more in a scratch checkout, with the base's own `files` in place of the work's.
-    pub async fn by_base_rules(&self, at: &Checkout, files: &[String], checks: &mut [Check]) -> Result<(), String> {
-        self.repo.restore_files(at, self.base, files).await.map_err(|error| error.to_string())?;
+    pub async fn by_base_rules(
+        &self,
+        at: &Checkout,
+        files: &[String],
+        checks: &mut [Check],
+    ) -> Result<(), StepProblem> {
+        self.repo.restore_files(at, self.base, files).await?;
         for (index, check) in checks.iter_mut().enumerate().filter(|(_, check)| check.state == CheckState::Passed) {
             let name = format!("check-{}-base-rules", index + 1);
             check.by_base_rules = Some(self.run(&name, &check.command, &at.work_tree).await.state);

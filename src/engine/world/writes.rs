@@ -8,7 +8,10 @@ impl Turn {
     pub fn writes(&self) -> Vec<Write> {
         let tasks = self.tasks.values().cloned().map(Write::Task);
         let runs = self.runs.values().cloned().map(|run| Write::Run(Box::new(run)));
-        let projects = self.projects.iter().cloned().map(Write::Project);
+        let projects = self.projects.iter().map(|(dir, project)| match project {
+            Some(project) => Write::Project(project.clone()),
+            None => Write::Unregister(dir.clone()),
+        });
         let cooldowns = self.cooldowns.iter().map(|(agent, c)| Write::Cooldown(agent.clone(), c.clone()));
         let breakers = self.breakers.iter().map(|(name, b)| Write::Breaker(name.clone(), b.clone()));
         let messages = self.messages.values().cloned().map(Write::Message);

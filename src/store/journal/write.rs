@@ -28,6 +28,11 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
         Write::Run(run) => put_run(connection, run),
         Write::Entry(entry) => Ok(put_entry(connection, entry)?),
         Write::Project(project) => Ok(put_project(connection, project)?),
+        Write::Unregister(dir) => {
+            let mut statement = connection.prepare_cached("DELETE FROM projects WHERE dir = ?1")?;
+            statement.execute(params![dir.to_string_lossy()])?;
+            Ok(())
+        }
         Write::Cooldown(agent, cooldown) => put_cooldown(connection, agent, cooldown.as_ref()),
         Write::Breaker(name, breaker) => {
             let data = breaker.as_ref().map(|breaker| json("breaker", breaker)).transpose()?;

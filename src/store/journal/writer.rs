@@ -2,7 +2,7 @@
 
 use super::compaction::{self, Compacted, Compaction};
 use super::opening::{keep_log_at_close, save};
-use super::{JournalError, Write, write};
+use super::{Journal, JournalError, Write, write};
 use crate::adapters::crash::point;
 use crate::adapters::fs::Digest;
 use crate::domain::channel::ChannelKind;
@@ -41,6 +41,21 @@ pub(super) struct Writer {
     pub(super) digested: u64,
     /// All of it was examined, or it is as one left it who had examined all of it.
     pub(super) is_whole: Arc<AtomicBool>,
+}
+
+impl Journal {
+    /// Writes everything that is stored to `target`, where no file is, also when the journal's own files were removed: the
+    /// writer still has them open.
+    ///
+    /// # Errors
+    /// The copy cannot be written.
+    pub async fn save_to(&self, target: &Path) -> Result<(), JournalError> {
+        let (done, saved) = oneshot::channel();
+        let stopped = || JournalError::Stopped { path: self.path.to_path_buf() };
+        let job = Job::Save { target: target.to_owned(), done };
+        self.jobs.send(job).await.map_err(|_| stopped())?;
+        saved.await.map_err(|_| stopped())?
+    }
 }
 
 impl Writer {
@@ -97,6 +112,7 @@ impl Writer {
                 Write::Entry(entry) => known.last_seq = known.last_seq.max(entry.seq),
                 Write::Run(_)
                 | Write::Project(_)
+                | Write::Unregister(_)
                 | Write::Cooldown(..)
                 | Write::Breaker(..)
                 | Write::Pause(..)

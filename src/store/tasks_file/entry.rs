@@ -2,29 +2,8 @@
 
 use crate::domain::ids::TaskId;
 use crate::domain::task::{Spec, Status};
+use crate::domain::task_key::KEYS;
 use serde_json::{Map, Value};
-
-/// Every key that orch understands, in the order in which it writes them.
-pub(super) const KEYS: [&str; 18] = [
-    "id",
-    "title",
-    "type",
-    "priority",
-    "labels",
-    "depends_on",
-    "parent",
-    "dir",
-    "assignee",
-    "status",
-    "agent",
-    "model",
-    "complexity",
-    "branch",
-    "attempts",
-    "summary",
-    "pr",
-    "body",
-];
 
 /// One item of the list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -50,6 +29,8 @@ pub struct Entry {
     pub summary: Option<String>,
     /// Written back by orch.
     pub pr: Option<String>,
+    /// Keys that mean nothing to orch, a few of them at most.
+    pub ignored: Vec<String>,
 }
 
 /// A task that is appended to the file.

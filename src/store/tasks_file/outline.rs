@@ -1,11 +1,12 @@
 //! What is kept of the file between two writes, and the writing itself.
 
-use super::entry::{KEYS, NewEntry};
+use super::entry::NewEntry;
 use super::{TASKS, read};
 use crate::adapters::fs::Digest;
 use crate::config::yaml::edit::{Edited, Editor, Pair, edit};
 use crate::config::yaml::{Decoded, EditError, Kind, Tree};
 use crate::domain::ids::TaskId;
+use crate::domain::task_key::{KEYS, Meaning, meaning_of};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -175,7 +176,7 @@ impl Outline {
 
 /// Makes all units at once; when that fails, halves, so that one odd entry does not stand in the way of the others.
 fn make(text: &str, tree: &Tree, items: &[u32], units: &[Unit], applied: &mut Applied) {
-    let error = match edit(text, tree, |editor| describe(editor, tree, items, units)) {
+    let error = match edit(text, tree, |editor| describe(editor, (text, tree), items, units)) {
         Ok(Edited { text, tree, decoded }) => {
             (applied.text, applied.tree, applied.decoded) = (Some(text), Some(tree), decoded);
             return;
@@ -200,18 +201,26 @@ fn make(text: &str, tree: &Tree, items: &[u32], units: &[Unit], applied: &mut Ap
     }
 }
 
-fn describe(editor: &mut Editor<'_>, tree: &Tree, items: &[u32], units: &[Unit]) -> Result<(), EditError> {
+fn describe(
+    editor: &mut Editor<'_>,
+    (text, tree): (&str, &Tree),
+    items: &[u32],
+    units: &[Unit],
+) -> Result<(), EditError> {
     let mut appended = Vec::new();
     for unit in units {
         match &unit.what {
             What::Entry { index, pairs } => {
                 let item = items[*index] as usize;
                 match tree.kind(item) {
-                    Kind::Mapping { .. } | Kind::Sequence { .. } | Kind::Alias | Kind::End => {
-                        editor.put(item, pairs, &KEYS)?;
+                    Kind::Mapping { .. } => {
+                        let words = |(key, value): &Pair| (word_for(text, tree, item, key), value.clone());
+                        let pairs: Vec<Pair> = pairs.iter().map(words).collect();
+                        editor.put(item, &pairs, &order_of(tree, item))?;
                     }
+                    Kind::Sequence { .. } | Kind::Alias | Kind::End => editor.put(item, pairs, &KEYS)?,
                     Kind::Plain | Kind::Single | Kind::Double | Kind::Block => {
-                        editor.promote(item, "title", pairs, &KEYS)?;
+                        editor.promote(item, "title", pairs, &TITLE_FIRST)?;
                     }
                 }
             }
@@ -219,6 +228,37 @@ fn describe(editor: &mut Editor<'_>, tree: &Tree, items: &[u32], units: &[Unit])
         }
     }
     if appended.is_empty() { Ok(()) } else { editor.append(TASKS, appended) }
+}
+
+/// [`KEYS`] for an entry that begins with its title: no line of the person's changes when the id is put behind it.
+const TITLE_FIRST: [&str; KEYS.len()] = {
+    let mut keys = KEYS;
+    (keys[0], keys[1]) = (KEYS[1], KEYS[0]);
+    keys
+};
+
+/// The order in which missing keys are put into an entry.
+fn order_of(tree: &Tree, item: usize) -> [&'static str; KEYS.len()] {
+    let at = |key| tree.pair(item, key).map(|(key, _)| key);
+    match (at("id"), at("title")) {
+        (Some(id), Some(title)) if id < title => KEYS,
+        (Some(_), None) => KEYS,
+        (Some(_) | None, _) => TITLE_FIRST,
+    }
+}
+
+/// The word by which an entry says what `key` says, where it has one.
+fn word_for(text: &str, tree: &Tree, item: usize, key: &str) -> String {
+    if tree.pair(item, key).is_some() {
+        return key.to_owned();
+    }
+    let words = tree.pairs(item).map(|(key, _)| &text[tree.range(key)]);
+    let mut same = words.filter(|word| meaning_of(word) == Meaning::Key(own_word(key)));
+    same.next().unwrap_or(key).to_owned()
+}
+
+fn own_word(key: &str) -> &'static str {
+    KEYS.iter().find(|known| **known == key).copied().unwrap_or_default()
 }
 
 fn id_of(text: &str, tree: &Tree, decoded: &Decoded, item: usize) -> Option<TaskId> {

@@ -1,13 +1,13 @@
 //! From the outline of the text to entries, noting what is wrong.
 
 use super::check::Relation;
-use super::entry::{Entry, KEYS};
-use super::{Problem, Severity, TASKS};
+use super::entry::Entry;
+use super::{IGNORED, Problem, Severity, TASKS};
 use crate::config::yaml::{Decoded, Kind, Lines, NodeId, Tree};
 use crate::domain::ids::TaskId;
 use crate::domain::route::Complexity;
 use crate::domain::task::{Spec, Status};
-use std::borrow::Cow;
+use crate::domain::task_key::{KEYS, Meaning, meaning_of};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -138,7 +138,7 @@ impl Reader<'_> {
         let tree = self.tree;
         for (key, value) in tree.pairs(mapping) {
             match tree.text(self.text, self.decoded, key) {
-                Some(name) => self.field(&name, key, value, entry),
+                Some(name) => self.named(&name, key, value, mapping, entry),
                 None => self.warning(key, "this key is no text and is not looked at", None),
             }
         }
@@ -154,14 +154,53 @@ impl Reader<'_> {
             Kind::Sequence { .. } => tree.children(value).map(|source| tree.resolve(source)).collect(),
             Kind::Plain | Kind::Single | Kind::Double | Kind::Block | Kind::Alias | Kind::End => Vec::new(),
         };
-        let mut taken: Vec<Cow<'_, str>> =
-            tree.pairs(mapping).filter_map(|(key, _)| tree.text(self.text, self.decoded, key)).collect();
+        let own = tree.pairs(mapping).filter_map(|(key, _)| tree.text(self.text, self.decoded, key));
+        let mut taken: Vec<&'static str> = own.filter_map(|name| key_of(&name)).collect();
         for (key, value) in sources.into_iter().flat_map(|source| tree.pairs(source)) {
             let Some(name) = tree.text(self.text, self.decoded, key) else { continue };
-            if KEYS.contains(&&*name) && !taken.contains(&name) {
-                self.field(&name, key, value, entry);
-                taken.push(name);
+            let Meaning::Key(meant) = meaning_of(&name) else { continue };
+            if !taken.contains(&meant) {
+                self.field(meant, key, value, entry);
+                taken.push(meant);
             }
+        }
+    }
+
+    /// A key as the person wrote it. Where two words mean the same key, orch's own word counts, else the first.
+    fn named(&mut self, name: &str, key: NodeId, value: NodeId, mapping: NodeId, entry: &mut Entry) {
+        match meaning_of(name) {
+            Meaning::Key(meant) if meant == name || self.says_first(mapping, key, meant) => {
+                self.field(meant, key, value, entry);
+            }
+            Meaning::Key(_) => ignore(entry, name),
+            Meaning::Hold => self.held(name, key, value),
+            Meaning::Instead(what) => {
+                ignore(entry, name);
+                let message = format!("`{name}` is no key of a task and is not looked at");
+                self.warning(key, &message, Some(what.to_owned()));
+            }
+            Meaning::Nothing if name == "<<" => {}
+            Meaning::Nothing => {
+                ignore(entry, name);
+                self.unknown(name, key);
+            }
+        }
+    }
+
+    /// Whether no key before this one, and no key in orch's own word, says the same.
+    fn says_first(&self, mapping: NodeId, key: NodeId, meant: &str) -> bool {
+        let names = |key: NodeId| self.tree.text(self.text, self.decoded, key);
+        let same = |(other, _): (NodeId, NodeId)| {
+            names(other).is_some_and(|name| name == meant || (other < key && key_of(&name) == Some(meant)))
+        };
+        !self.tree.pairs(mapping).any(same)
+    }
+
+    /// A task that is not to begin yet: its entry does not count until the key is taken out.
+    fn held(&mut self, name: &str, key: NodeId, value: NodeId) {
+        let is_off = matches!(self.text_of(value).as_deref(), Some("false" | "no" | "off" | "0"));
+        if !is_off {
+            self.error(key, &format!("held by `{name}`"), "take that key out, and orch goes on with the task");
         }
     }
 
@@ -187,7 +226,7 @@ impl Reader<'_> {
             "attempts" => entry.attempts = self.text_of(value).and_then(|text| text.parse().ok()),
             "summary" => entry.summary = self.text_of(value),
             "pr" => entry.pr = self.text_of(value),
-            _ => self.unknown(name, key),
+            _ => {}
         }
     }
 
@@ -335,6 +374,19 @@ impl Reader<'_> {
     fn note(&mut self, severity: Severity, node: NodeId, message: &str, hint: Option<String>) {
         let (line, column) = self.lines.position(self.text, self.tree.range(node).start);
         self.problems.push(Problem { severity, line, column, task: None, message: message.to_owned(), hint });
+    }
+}
+
+fn key_of(name: &str) -> Option<&'static str> {
+    match meaning_of(name) {
+        Meaning::Key(key) => Some(key),
+        Meaning::Hold | Meaning::Instead(_) | Meaning::Nothing => None,
+    }
+}
+
+fn ignore(entry: &mut Entry, name: &str) {
+    if entry.ignored.len() < IGNORED {
+        entry.ignored.push(name.chars().take(80).collect());
     }
 }
 

@@ -71,6 +71,7 @@ fn every_key_is_read() {
         attempts: Some(2),
         summary: Some("did it".into()),
         pr: Some("https://x/1".into()),
+        ignored: vec!["mine".into()],
     };
     assert_eq!(doc.entry(TaskId(7)), Some(&expected));
 }

@@ -252,7 +252,10 @@ pub fn rows(view: &RowsView) -> Saying {
     let mut passages: Vec<Passage> = open
         .iter()
         .take(MANY)
-        .map(|task| row(task.id, &format!("{}: {}", task.status.as_str(), cut(&task.title, 100))))
+        .map(|task| {
+            let kind = task.question_kind.map(|kind| format!(" ({})", kind.label())).unwrap_or_default();
+            row(task.id, &format!("{}{kind}: {}", task.status.as_str(), cut(&task.title, 100)))
+        })
         .collect();
     if passages.is_empty() {
         return sentence("There are no tasks that are not over.");

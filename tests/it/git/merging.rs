@@ -139,7 +139,7 @@ async fn a_base_that_somebody_rebases_or_bisects_is_not_moved_until_he_is_throug
     let in_rebase = ["-c", "sequence.editor=sed -i s/^pick/edit/", "rebase", "--quiet", "-i", "HEAD~2"];
     project.git(in_rebase);
     refused(Operation::Rebase, project.dir()).await;
-    project.git(["rebase", "--quiet", "--abort"]);
+    project.git(["rebase", "--abort"]);
     project.git(["bisect", "start", "main", "main~2"]);
     refused(Operation::Bisect, project.dir()).await;
     project.git(["bisect", "reset"]);
@@ -147,7 +147,7 @@ async fn a_base_that_somebody_rebases_or_bisects_is_not_moved_until_he_is_throug
     linked.git(["switch", "--quiet", "main"]);
     linked.git(in_rebase);
     refused(Operation::Rebase, linked.dir()).await;
-    linked.git(["rebase", "--quiet", "--abort"]);
+    linked.git(["rebase", "--abort"]);
     linked.git(["merge", "--quiet", "--no-commit", "--no-ff", branch.as_str()]);
     refused(Operation::Merge, linked.dir()).await;
     linked.git(["merge", "--abort"]);

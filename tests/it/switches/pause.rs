@@ -55,6 +55,24 @@ fn a_paused_agent_is_not_chosen_and_holds_what_is_pinned_to_it() {
 }
 
 #[test]
+fn resume_all_leaves_no_pause_behind() {
+    let yard = Yard::new("");
+    for args in [&["pause", "--project", "shop"][..], &["pause", "--agent", "teller"], &["pause"]] {
+        yard.orch(args).ok();
+    }
+    let id = yard.add("Paused", "", Some("teller"));
+    let resumed = yard.orch(&["resume", "--all", "--json"]).ok().json();
+    assert_eq!((&resumed["changed"], &resumed["paused"]), (&true.into(), &serde_json::json!([])), "{resumed}");
+    assert_eq!(yard.count(None, "resumed"), 3);
+    let again = yard.orch(&["resume", "--all", "--json"]).ok().json();
+    assert_eq!(again["changed"], false, "{again}");
+    yard.go();
+    yard.orch(&["task", "run", &id]).ok();
+    yard.are_done_once(&[&id]);
+    yard.close();
+}
+
+#[test]
 fn running_a_paused_task_is_refused_unless_it_is_wanted_all_the_same() {
     let yard = Yard::new("");
     yard.go();

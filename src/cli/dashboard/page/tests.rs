@@ -15,6 +15,7 @@ use crate::domain::plan::HoldReason;
 use crate::domain::question::QuestionKind;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn ago(minutes: i64) -> Timestamp {
     now().at - SignedDuration::from_mins(minutes)
@@ -30,6 +31,7 @@ fn status() -> StatusView {
         version: "1.2.3".into(),
         pid: 42,
         mode: "serve".into(),
+        overrides: BTreeMap::new(),
         http: None,
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
         idle: false,

@@ -11,12 +11,14 @@ use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Hold, HoldReason};
 use crate::domain::question::QuestionKind;
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 fn status(counts: &[(&str, u64)]) -> StatusView {
     StatusView {
         version: "1.2.3".into(),
         pid: 42,
         mode: "serve".into(),
+        overrides: BTreeMap::new(),
         http: None,
         counts: counts.iter().map(|(word, count)| ((*word).to_owned(), *count)).collect(),
         idle: false,

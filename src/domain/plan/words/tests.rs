@@ -74,6 +74,15 @@ fn empty_purse() -> Purse {
     Purse { stops: vec![stop], ..Purse::default() }
 }
 
+fn obstructed(reason: HoldReason) -> (World, Room) {
+    let hold = Hold::until(reason, "git merge failed with signal 9", later());
+    (World::of([running(1)]), Room { obstacles: [(TaskId(1), hold)].into(), ..Room::of(4) })
+}
+
+fn broken() -> (World, Room) {
+    (World::of([routed(1)]), Room { breakers: vec![open(Target::agent("claude"))], ..Room::of(4) })
+}
+
 /// A world in which task 1 is held for this reason. A reason that is new has no world, and this does not compile.
 fn world_of(reason: HoldReason) -> (World, Room) {
     let plain = |world: World| (world, Room::of(1));
@@ -116,16 +125,13 @@ fn world_of(reason: HoldReason) -> (World, Room) {
             world.invalid.insert(TaskId(1), "depends_on: not a list".into());
             plain(world)
         }
-        HoldReason::BaseDirty => {
-            let waiting = Some(Postponed {
-                detail: "README.md has changes".into(),
-                until: later(),
-                reason: HoldReason::BaseDirty,
-            });
+        HoldReason::BaseDirty | HoldReason::Setup => {
+            let waiting = Some(Postponed { detail: "README.md has changes".into(), until: later(), reason });
             let run = crate::domain::ids::RunId::new(TaskId(1), 1, 1);
             let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
             plain(World::of([Task { state, ..task(1) }]))
         }
+        HoldReason::Locked | HoldReason::System => obstructed(reason),
         HoldReason::NoDaemon => {
             let mut world = World::of([routed(1)]);
             world.scope = Scope::Nothing;
@@ -182,9 +188,7 @@ fn world_of(reason: HoldReason) -> (World, Room) {
             (World::of([routed(1)]), Room { unapproved_projects, ..Room::of(4) })
         }
         HoldReason::Spent => (World::of([routed(1)]), Room { purse: empty_purse(), ..Room::of(4) }),
-        HoldReason::Breaker => {
-            (World::of([routed(1)]), Room { breakers: vec![open(Target::agent("claude"))], ..Room::of(4) })
-        }
+        HoldReason::Breaker => broken(),
     }
 }
 

@@ -153,6 +153,25 @@ fn a_failure_leads_to_the_fallback_executor_and_at_last_to_round_robin() {
 }
 
 #[test]
+fn nothing_outside_the_list_runs_unless_a_task_names_it() {
+    let installed = names(&["bot", "claude", "codex", "opencode"]);
+    let list = |agents: &[&str]| RouterSettings { agents: names(agents), ..settings() };
+    let (plain, named) = (task(1, "t", &[]), task(1, "t", &["agent:codex"]));
+    // A list of one needs no question.
+    let only = resolved(decide(&plain, &list(&["bot", "bot"]), &installed, 0));
+    assert_eq!((only.agent.as_str(), only.complexity), ("bot", Complexity::Medium));
+    assert!(only.reason.contains("the only agent of router.agents"), "{}", only.reason);
+    let two = list(&["bot", "opencode"]);
+    assert_eq!(decide(&plain, &two, &installed, 0), Decision::AskLlm);
+    let failed = Routing { input: &plain, settings: &two, installed: &installed }.fallback("no answer").unwrap();
+    assert_eq!(failed.agent, "bot", "codex, the fallback executor, is not in the list");
+    assert!(failed.warning.unwrap().ends_with("fallback_executor codex is not in router.agents"));
+    let suggested = task(1, "t", &[&format!("{}:codex", crate::domain::delegation::SUGGESTED)]);
+    assert_eq!(decide(&suggested, &two, &installed, 0), Decision::AskLlm);
+    assert_eq!(resolved(decide(&named, &two, &installed, 0)).agent, "codex");
+}
+
+#[test]
 fn a_fallback_without_any_agent_is_impossible_and_a_wish_survives_a_failure() {
     let settings = settings();
     let input = task(1, "t", &[]);

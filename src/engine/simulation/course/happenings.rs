@@ -378,6 +378,7 @@ fn double(report: &Report) -> Option<Report> {
             reviewers: *reviewers,
             record: record.clone(),
         }),
+        Report::NotJudged { run, failure } => Some(Report::NotJudged { run: run.clone(), failure: failure.clone() }),
         Report::CommandEnded { key, end } => Some(Report::CommandEnded { key: key.clone(), end: end.clone() }),
         Report::JobsChanged { .. } => None,
         Report::Integrated { run, order, result, record } => Some(Report::Integrated {

@@ -1,0 +1,190 @@
+//! What was probably meant by a command that there is not: near misses of every level, and the words of other tools.
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Command, Error};
+use std::ffi::OsString;
+
+/// Suggestions that are shown at most.
+const SHOWN: usize = 3;
+
+/// What other tools, and earlier orchestrators, call something that has another name here.
+const SYNONYMS: [(&[&str], &[&str]); 33] = [
+    (&["stop", "quit", "exit", "down"], &["orch shutdown", "orch task interrupt ID", "orch service stop"]),
+    (&["kill", "abort", "terminate", "stop-worker"], &["orch task cancel ID", "orch task interrupt ID"]),
+    (&["start", "up", "daemon", "server"], &["orch serve", "orch service start", "orch task run ID"]),
+    (&["restart", "reload"], &["orch service restart", "orch task retry ID"]),
+    (&["attach", "join", "console"], &["orch task attach ID"]),
+    (&["send", "say", "tell", "message", "ask-worker", "steer"], &["orch task send ID TEXT"]),
+    (&["logs", "output", "tail", "peek", "task-peek"], &["orch log ID", "orch stream ID", "orch service logs"]),
+    (&["watch", "follow"], &["orch stream --all", "orch status --watch", "orch events --follow"]),
+    (&["ps", "top", "running"], &["orch status", "orch list"]),
+    (&["new", "create", "submit", "enqueue", "spawn-worker", "task-start"], &["orch add TITLE"]),
+    (&["await", "task-await"], &["orch wait ID"]),
+    (&["rm", "delete", "remove", "del", "task-cancel"], &["orch task cancel ID", "orch project remove NAME"]),
+    (&["done", "complete", "finish", "accept", "ok"], &["orch task approve ID"]),
+    (&["deny", "request-changes", "refuse"], &["orch task reject ID -m REASON"]),
+    (&["rollback", "undo"], &["orch task revert ID"]),
+    (&["redo", "rerun", "again"], &["orch task retry ID"]),
+    (&["info", "view", "get", "describe", "inspect"], &["orch show ID", "orch task evidence ID"]),
+    (&["ready", "questions", "inbox"], &["orch list --status needs_review", "orch status"]),
+    (&["login", "auth", "setup", "install"], &["orch doctor", "orch init", "orch service install"]),
+    (
+        &["check", "health", "healthcheck", "health-check", "mem-check", "diagnose"],
+        &["orch doctor", "orch models check"],
+    ),
+    (&["settings", "set", "preferences", "orchestrator-config"], &["orch config show", "orch config set KEY VALUE"]),
+    (&["profiles", "list-profiles", "presets"], &["orch config preset", "orch models list"]),
+    (&["providers", "agents", "model-availability", "availability"], &["orch models check", "orch doctor"]),
+    (&["compare", "compare-models"], &["orch models compare A B"]),
+    (&["resolve", "resolve-model"], &["orch models resolve NAME"]),
+    (&["fallback", "fallback-chain"], &["orch models resolve NAME", "orch config show"]),
+    (&["cron", "schedule", "schedules"], &["orch job list", "orch job add", "orch pulse"]),
+    (&["history", "audit", "respawn-history"], &["orch events", "orch service history"]),
+    (&["spend", "price", "usage", "budget-tracker"], &["orch cost", "orch budget status"]),
+    (&["stats", "report", "pattern-tracker"], &["orch patterns", "orch cost"]),
+    (&["clean", "cleanup", "prune"], &["orch gc"]),
+    (&["repos", "repo", "repositories", "register"], &["orch init", "orch project list"]),
+    (&["telegram", "discord", "webhook", "slack"], &["orch channel add"]),
+];
+
+/// Puts what was probably meant in the place of the parser's own guess, which only knows the names of one level.
+pub fn improve(error: &mut Error, root: &Command, args: &[OsString]) {
+    let Some(ContextValue::String(wrong)) = error.get(ContextKind::InvalidSubcommand) else { return };
+    let meant = suggest(root, args, wrong);
+    error.remove(ContextKind::SuggestedSubcommand);
+    error.remove(ContextKind::Suggested);
+    if !meant.is_empty() {
+        let told = StyledStr::from(format!("did you mean: {}", meant.join(", ")));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![told]));
+    }
+}
+
+/// Whole commands, the likeliest first.
+fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
+    let plain = wrong.to_lowercase().replace('_', "-");
+    let known: Vec<Known> = commands(root, "orch");
+    let here = level(root, args, wrong);
+    let mut found: Vec<(usize, bool, &str)> = known
+        .iter()
+        .filter_map(|command| {
+            let distance = command.names.iter().map(|name| strsim::damerau_levenshtein(&plain, name)).min()?;
+            let is_here = command.parent == here;
+            // A word of three letters is near to too many others.
+            (distance <= plain.chars().count() / 4
+                || (is_here && distance <= plain.chars().count() / 3 && plain.len() > 3))
+                .then_some((distance, !is_here, command.path.as_str()))
+        })
+        .collect();
+    found.sort_unstable();
+    let nearest = found.first().map(|(distance, ..)| *distance);
+    let of_others = SYNONYMS.iter().find(|(words, _)| words.contains(&plain.as_str())).map(|(_, meant)| *meant);
+    let near = found.iter().filter(|(distance, ..)| Some(*distance) == nearest).map(|(.., path)| (*path).to_owned());
+    let of_others = of_others.into_iter().flatten().map(|command| (*command).to_owned());
+    // The same word on another level, or what it means elsewhere, before a guess at a slip of the hand.
+    let mut meant: Vec<String> =
+        if nearest == Some(0) { near.chain(of_others).collect() } else { of_others.chain(near).collect() };
+    let mut seen = Vec::new();
+    meant.retain(|command| {
+        let start = command.split(" ID").next().unwrap_or_default().to_owned();
+        let is_new = !seen.contains(&start);
+        seen.push(start);
+        is_new
+    });
+    let is_elsewhere = |command: &String| !command.starts_with(&format!("{here} "));
+    meant.sort_by_key(is_elsewhere);
+    meant.truncate(SHOWN);
+    meant
+}
+
+struct Known {
+    path: String,
+    parent: String,
+    names: Vec<String>,
+}
+
+/// Every command below this one that is shown in its help.
+fn commands(command: &Command, path: &str) -> Vec<Known> {
+    let mut found = Vec::new();
+    for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set()) {
+        let names = std::iter::once(inner.get_name()).chain(inner.get_visible_aliases()).map(str::to_owned).collect();
+        let own = format!("{path} {}", inner.get_name());
+        found.push(Known { path: own.clone(), parent: path.to_owned(), names });
+        found.extend(commands(inner, &own));
+    }
+    found
+}
+
+/// The command under which the wrong word stands.
+fn level(root: &Command, args: &[OsString], wrong: &str) -> String {
+    let (mut at, mut path) = (root, "orch".to_owned());
+    for word in args.iter().skip(1).filter_map(|arg| arg.to_str()).take_while(|word| *word != wrong) {
+        if let Some(inner) = at.find_subcommand(word) {
+            path = format!("{path} {}", inner.get_name());
+            at = inner;
+        }
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::CommandFactory;
+
+    fn meant(line: &str) -> Vec<String> {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let wrong = line.split(' ').next_back().expect("a word");
+        suggest(&Cli::command(), &args, wrong)
+    }
+
+    #[test]
+    fn a_command_of_another_level_is_found_there() {
+        assert_eq!(meant("orch merge"), ["orch task merge"]);
+        assert_eq!(meant("orch attach")[0], "orch task attach");
+        assert_eq!(meant("orch send")[0], "orch task send");
+        assert_eq!(meant("orch task pause"), ["orch pause"]);
+        assert_eq!(meant("orch unblock"), ["orch task unblock"]);
+    }
+
+    #[test]
+    fn words_of_other_tools_are_known_and_strange_ones_lead_nowhere() {
+        assert!(meant("orch stop").contains(&"orch shutdown".to_owned()), "{:?}", meant("orch stop"));
+        assert_eq!(meant("orch kill")[0], "orch task cancel ID");
+        assert_eq!(meant("orch task stop")[0], "orch task interrupt ID");
+        assert_eq!(meant("orch profiles")[0], "orch config preset");
+        assert_eq!(meant("orch spawn_worker"), ["orch add TITLE"]);
+        assert!(meant("orch gh").is_empty(), "{:?}", meant("orch gh"));
+        assert!(meant("orch frobnicate").is_empty());
+    }
+
+    #[test]
+    fn a_slip_of_the_hand_is_known_on_its_own_level() {
+        assert_eq!(meant("orch task unblok"), ["orch task unblock"]);
+        assert_eq!(meant("orch sevre"), ["orch serve"]);
+        assert_eq!(meant("orch stauts")[0], "orch status");
+    }
+
+    #[test]
+    fn everything_that_is_proposed_is_a_command() {
+        let root = Cli::command();
+        let known: Vec<String> = commands(&root, "orch").into_iter().map(|command| command.path).collect();
+        for (_, proposed) in SYNONYMS {
+            for line in proposed {
+                let is_word = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+                let words: Vec<&str> = line.split(' ').take_while(is_word).collect();
+                assert!(known.contains(&words.join(" ")), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_synonym_is_a_command_of_the_first_level_or_stands_twice() {
+        let root = Cli::command();
+        let words: Vec<&str> = SYNONYMS.iter().flat_map(|(words, _)| words.iter().copied()).collect();
+        for (at, word) in words.iter().enumerate() {
+            assert!(root.find_subcommand(word).is_none() && !words[..at].contains(word), "{word}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Which repository a new task belongs to: asked or refused where that is not certain; and what is said of it afterwards.
+
+use super::directory;
+use crate::adapters::git::{Repo, is_top};
+use crate::api::types::{NewProject, TaskView};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::ui::{stdin_is_terminal, text};
+use crate::cli::{init, repository};
+use crate::config::home::Home;
+use crate::domain::plan::not_registered;
+use std::path::{Path, PathBuf};
+
+/// The directory that is named, or the repository around the one where the command was typed. A person at a terminal is asked
+/// whether to register a repository that is new to orch, and whether the only project is meant outside of any repository.
+///
+/// # Errors
+/// There is no repository here, and the only one is not meant, or a registration failed.
+pub async fn of(named: Option<&Path>, context: &Context, home: &Home) -> Result<PathBuf, CliError> {
+    match directory(named, context, home).await? {
+        Some(dir) => {
+            if stdin_is_terminal() {
+                offer_to_register(&dir, context).await?;
+            }
+            // Without a person at hand the engine refuses what is not registered.
+            Ok(dir)
+        }
+        None => outside(context).await,
+    }
+}
+
+async fn offer_to_register(dir: &Path, context: &Context) -> Result<(), CliError> {
+    let is_known = projects(context).await?.iter().any(|project| project.dir == dir);
+    if is_known || !is_top(dir) {
+        return Ok(());
+    }
+    context.ui.warning(&not_registered(dir));
+    if !context.ui.agrees("register it now, as `orch init` does? [Y/n]")? {
+        return Ok(());
+    }
+    let there = Context {
+        ui: context.ui,
+        environment: context.environment.clone(),
+        cwd: dir.to_owned(),
+        flags: context.flags.clone(),
+    };
+    // The answer to `orch add` is the task; what `init` found is told beside it.
+    let found = init::register(init::Args::default(), &there).await?;
+    context.ui.note(found.told(context.ui.paint()).trim_end());
+    Ok(())
+}
+
+async fn outside(context: &Context) -> Result<PathBuf, CliError> {
+    let projects = projects(context).await?;
+    let message = "there is no repository here, so it is not known where the task belongs";
+    match projects.as_slice() {
+        [] => Err(CliError::usage(message, "orch init, in the repository; then orch add there")),
+        [only] if stdin_is_terminal() => {
+            context.ui.warning(message);
+            let question =
+                format!("add it to the only project, {} at {}? [Y/n]", text::line(&only.name), only.dir.display());
+            if context.ui.agrees(&question)? {
+                return Ok(only.dir.clone());
+            }
+            Err(CliError::usage("no task was added", "change to its repository, or name it with --dir"))
+        }
+        [first, ..] => {
+            let hint = format!("change to its repository, or name it: --dir {}", first.dir.display());
+            Err(CliError::usage(message, &hint))
+        }
+    }
+}
+
+async fn projects(context: &Context) -> Result<Vec<NewProject>, CliError> {
+    let mut link = context.link().await?;
+    let projects = link.get("/v1/projects").await?;
+    link.close().await?;
+    Ok(projects)
+}
+
+/// The project, the branch that work starts from, and what becomes of the result.
+pub async fn told(task: &TaskView, context: &Context, home: &Home) -> String {
+    let base = match &task.base_branch {
+        Some(base) => Some(base.clone()),
+        None => base_of(task, context, home).await,
+    };
+    let base = base.as_deref().map(text::line);
+    let project = task.project.as_deref().map_or_else(|| "no project".into(), text::line);
+    let dir = task.dir.as_ref().map(|dir| format!(" at {}", text::line(&dir.to_string_lossy()))).unwrap_or_default();
+    let from = base.as_ref().map(|base| format!(", from {base}")).unwrap_or_default();
+    let result = match task.integrate.as_deref() {
+        Some("merge") => {
+            format!(
+                "accepted work is merged into {} (workflow.integrate: merge)",
+                base.as_deref().unwrap_or("its base")
+            )
+        }
+        Some(_) | None => format!(
+            "accepted work stays on a branch of its own until orch task merge {} (workflow.integrate: branch)",
+            task.id
+        ),
+    };
+    format!("project {project}{dir}{from}; {result}")
+}
+
+/// What would be taken if it began now. What git cannot tell is left out: the task is added already.
+async fn base_of(task: &TaskView, context: &Context, home: &Home) -> Option<String> {
+    let git = repository::git(context, home).await.ok()?;
+    let repo = Repo::discover(&git, task.dir.as_deref()?).await.ok()?;
+    Some(repo.default_branch(None).await.ok()?.as_str().to_owned())
+}

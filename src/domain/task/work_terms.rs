@@ -1,0 +1,23 @@
+//! The settings that decide about the result of a run.
+
+use crate::domain::evidence::IntegrateMode;
+use crate::domain::review::ReviewMode;
+use serde::{Deserialize, Serialize};
+
+/// What happens with the result of a run, as it was set when the run began.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WorkTerms {
+    /// `workflow.integrate`.
+    pub integrate: IntegrateMode,
+    /// The approved commands of `workflow.checks`.
+    pub checks: Vec<String>,
+    /// `workflow.checks_in` is `worktree`.
+    pub checks_in_worktree: bool,
+    /// `workflow.check_timeout_seconds`, in milliseconds.
+    pub check_timeout_ms: u64,
+    /// `workflow.verify_after_merge`.
+    pub verify_after_merge: bool,
+    /// `workflow.review`.
+    pub review: ReviewMode,
+}
