@@ -56,7 +56,7 @@ pub fn credentials(kind: DialectKind) -> Option<Credentials> {
 /// Short names of models that a kind of CLI has itself, for models of its own provider.
 pub fn own_model_names(kind: DialectKind) -> &'static [&'static str] {
     match kind {
-        DialectKind::Claude => &["haiku", "sonnet", "opus"],
+        DialectKind::Claude => &["haiku", "sonnet", "opus", "fable", "opusplan"],
         DialectKind::Codex | DialectKind::Opencode | DialectKind::Command | DialectKind::Api => &[],
     }
 }

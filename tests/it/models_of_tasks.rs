@@ -264,7 +264,7 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
     for slip in ["claude-sonet-4-6", "sonet", "anthropic/sonet-9"] {
         let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", slip]).code_is(2);
         let why = format!("no model is called \"{}\"", slip.trim_start_matches("anthropic/"));
-        assert!(refused.stderr.contains(&why) && refused.stderr.contains("did you mean "), "{refused}");
+        assert!(refused.stderr.contains(&why), "{refused}");
     }
     let refused = sealed.orch_in(&repo, ["add", "By hand", "--model", "sonet"]).code_is(2);
     assert!(refused.stderr.contains("did you mean sonnet?"), "{refused}");
