@@ -7,10 +7,12 @@ mod leftovers;
 mod staged;
 #[cfg(test)]
 mod tests;
+mod tree;
 
 pub use digest::Digest;
 pub use exchange::{WriteError, Written, dangling_link, exchange_append, exchange_merged, exchange_write};
 pub use leftovers::{clear_cut_off, reclaim_late, set_aside};
+pub use tree::{Bring, bring, names, names_place, relocate, remove_tree};
 
 use super::crash::point;
 use super::process::how_of;

@@ -22,6 +22,11 @@ pub fn free_bytes(path: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
+/// Whether nobody listens on a TCP port of this machine now.
+pub fn is_port_free(port: u16) -> bool {
+    std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
 /// How the machine is called, without its domain.
 pub fn host_name() -> String {
     let name = rustix::system::uname();

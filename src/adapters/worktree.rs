@@ -18,7 +18,7 @@ pub use survey::Subject;
 
 use super::git::{
     Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, mark,
-    same_place, settled,
+    require_sha, same_place, settled,
 };
 use crate::domain::names::BranchName;
 use std::path::{Component, Path, PathBuf};
@@ -38,6 +38,8 @@ pub struct WorktreeRequest<'a> {
     pub branch: &'a BranchName,
     /// Which branch the work starts from.
     pub base: &'a BranchName,
+    /// The commit that it starts from, where that is not the tip of `base`.
+    pub start: Option<&'a str>,
     /// Ask the remote first (at most 20 s).
     pub fetch: bool,
 }
@@ -68,7 +70,11 @@ impl Repo {
         let path = prepared(request.path)?;
         // Whoever has no remote need not ask it.
         let fetch = request.fetch && self.settings(&self.main_checkout()).await?.has_remote;
-        let fetched = if fetch { Some(self.base(request.base, true).await?) } else { None };
+        let fetched = match request.start {
+            Some(sha) => Some(Base { branch: request.base.clone(), sha: require_sha(sha)?.to_owned(), note: None }),
+            None if fetch => Some(self.base(request.base, true).await?),
+            None => None,
+        };
         let _held = self.hold().await?;
         if fetched.is_none()
             && let Some(made) = self.create_at_once(&path, request.branch, request.base).await?

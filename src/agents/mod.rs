@@ -9,6 +9,7 @@ pub mod command;
 mod credentials;
 mod edits;
 mod errors;
+pub mod interactive;
 pub mod opencode;
 pub mod reset;
 mod text;

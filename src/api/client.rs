@@ -129,7 +129,8 @@ impl Client {
 
     async fn text(&self, method: Method, path: &str, body: Body) -> Result<Bytes, ClientError> {
         // A routing question takes as long as a model does, and a look at all worktrees as long as there are many.
-        let is_long = path.ends_with("/route") || path.starts_with("/v1/gc");
+        // Checks take as long as they take.
+        let is_long = path.ends_with("/route") || path.ends_with("/projects/try") || path.starts_with("/v1/gc");
         let patience = if is_long { Duration::MAX } else { PATIENCE };
         let answered = async {
             let response = self.send(method, path, body).await?;

@@ -51,7 +51,8 @@ fn parks(hold: &Hold, now: Timestamp) -> bool {
         | HoldReason::BatchBudget
         | HoldReason::Spent
         | HoldReason::Config
-        | HoldReason::NotApproved => true,
+        | HoldReason::NotApproved
+        | HoldReason::Setup => true,
         HoldReason::Backoff => hold.until.is_some_and(|until| until.duration_since(now) > SHORT_PAUSE),
         HoldReason::Dependency
         | HoldReason::Children

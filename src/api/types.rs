@@ -13,7 +13,7 @@ use crate::domain::plan::Hold;
 use crate::domain::question::QuestionKind;
 use crate::domain::review::Review;
 use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::task::{Run, Status, Task};
+use crate::domain::task::{BeganFrom, Run, Status, Task};
 use crate::domain::task_key::told_ignored;
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -93,6 +93,9 @@ pub struct TaskView {
     pub created_at: Timestamp,
     /// Last change.
     pub updated_at: Timestamp,
+    /// Accepted work of other tasks that its branch began from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub began_from: Vec<BeganFrom>,
     /// What became of the branch.
     pub integration: Option<IntegrationView>,
     /// All runs.
@@ -257,6 +260,13 @@ pub struct NewProject {
     pub approved: Option<String>,
 }
 
+/// A repository whose checks are to be tried.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TryChecks {
+    /// Its main checkout.
+    pub dir: PathBuf,
+}
+
 /// A repository that is to be registered no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -378,6 +388,7 @@ impl TaskView {
             summary: task.summary.clone(),
             created_at: task.created_at,
             updated_at: task.updated_at,
+            began_from: task.place.as_ref().map(|p| p.began_from.clone()).unwrap_or_default(),
             integration: task.integration.as_deref().map(IntegrationView::of),
             runs: None,
             evidence: None,

@@ -5,17 +5,19 @@ mod detect;
 mod found;
 
 use super::config::set::{LOCK, write};
-use super::context::{Context, resolve};
+use super::context::{Context, Link, resolve};
 use super::error::CliError;
 use super::exit::Exit;
 use super::{repository, settings};
 use crate::adapters::fs::{self, exchange_write};
 use crate::adapters::git::Repo;
 use crate::adapters::process::which;
-use crate::api::types::NewProject;
+use crate::api::settings::ReloadView;
+use crate::api::types::{NewProject, TryChecks};
 use crate::config::FileKind;
 use crate::config::layers::{Layer, Loaded, load};
 use crate::daemon::Setup;
+use crate::domain::evidence::Check;
 use crate::engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
 use found::{Agent, Found};
 use std::path::Path;
@@ -32,6 +34,12 @@ pub struct Args {
     /// Write the checks that fit this repository as active ones, not as comments
     #[arg(long)]
     with_checks: bool,
+    /// Run each check once on the base, in a fresh checkout (so at a terminal without being asked)
+    #[arg(long = "try", conflicts_with = "no_try")]
+    try_checks: bool,
+    /// Do not
+    #[arg(long)]
+    no_try: bool,
     /// Accepted for scripts: init asks nothing
     #[arg(long, short, hide = true)]
     yes: bool,
@@ -58,11 +66,13 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let root = resolve(&context.cwd, repo.root());
     let file = root.join(settings::PROJECT_FILE);
     let suggested = detect::checks(&root);
+    let untracked = repo.untracked(&repo.main_checkout()).await?;
+    let workspace = detect::workspace(&root, &untracked);
     // Before anything is written: a base that is not there is told, and nothing is left behind.
     let (_, present) = read(&file, context, &setup)?;
     let wanted = args.base.as_deref().or(present.config.workflow.base_branch.as_deref());
     let base = repo.default_branch(wanted).await?;
-    let created = ensure_file(&args, &setup, &file, &suggested)?;
+    let created = ensure_file(&args, &setup, &file, &suggested, &workspace)?;
     let (text, loaded) = read(&file, context, &setup)?;
     loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let name = project_name(&args, &loaded, &root);
@@ -70,7 +80,13 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let mut link = context.link().await?;
     let approved = Some(content_id(text.as_bytes()));
     let project: NewProject = link.post("/v1/projects", &NewProject { dir: root, name, approved }).await?;
+    let is_wanted = args.try_checks || (!args.no_try && context.ui.terminal_columns().is_some());
+    let tried = match is_wanted && !loaded.config.workflow.checks.is_empty() {
+        true => try_checks(&mut link, &project, context).await?,
+        false => Vec::new(),
+    };
     let found = Found {
+        tried,
         project,
         file,
         created,
@@ -83,6 +99,9 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
         base_branch: base.as_str().to_owned(),
         checks: loaded.config.workflow.checks.clone(),
         suggested_checks: suggested,
+        setup: loaded.config.workspace.setup.clone(),
+        has_workspace: loaded.config.workspace != crate::config::resolved::Workspace::default(),
+        suggested_workspace: workspace,
     };
     if let Err(error) = repo.author().await {
         context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));
@@ -92,8 +111,22 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     Ok(found)
 }
 
+/// How each check goes on the base now.
+async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) -> Result<Vec<Check>, CliError> {
+    context.ui.note("trying the checks on the base, in a fresh checkout; Ctrl-C leaves it at that");
+    // What was just approved holds before it is tried.
+    let _taken: ReloadView = link.post("/v1/settings/reload", &serde_json::Value::Null).await?;
+    link.post("/v1/projects/try", &TryChecks { dir: project.dir.clone() }).await
+}
+
 /// Writes the project's file where there is none. Returns whether it did.
-fn ensure_file(args: &Args, setup: &Setup, file: &Path, suggested: &[String]) -> Result<bool, CliError> {
+fn ensure_file(
+    args: &Args,
+    setup: &Setup,
+    file: &Path,
+    suggested: &[String],
+    workspace: &detect::Workspace,
+) -> Result<bool, CliError> {
     if file.exists() {
         let lock = setup.home.state().join(LOCK);
         for (key, value) in [("name", &args.name), ("workflow.base_branch", &args.base)] {
@@ -104,7 +137,7 @@ fn ensure_file(args: &Args, setup: &Setup, file: &Path, suggested: &[String]) ->
         return Ok(false);
     }
     let active = args.with_checks.then_some(suggested);
-    let text = detect::project_file(args.name.as_deref(), args.base.as_deref(), active, suggested);
+    let text = detect::project_file(args.name.as_deref(), args.base.as_deref(), active, suggested, workspace);
     fs::create_dir_private(&setup.home.state())?;
     let lock = setup.home.state().join(LOCK);
     exchange_write(file, &lock, text.as_bytes(), None)

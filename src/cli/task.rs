@@ -6,6 +6,7 @@ mod attach;
 mod claim;
 pub mod diff;
 mod edit;
+mod enter;
 mod evidence;
 mod form;
 pub mod list;
@@ -103,6 +104,8 @@ enum Command {
     Wait(wait::Args),
     /// Enter the agent's tmux session
     Attach(attach::Args),
+    /// Open a task's worktree: in your editor, a shell, or the agent's own program
+    Open(enter::Args),
     /// Print the output of a run, the newest by default
     Log(log::Args),
     /// Tell why a task does not move now, and what will move it
@@ -135,6 +138,7 @@ pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         Command::Tree(args) => alone(tree::run(args, context)),
         Command::Wait(args) => alone(wait::run(args, context)),
         Command::Attach(args) => alone(attach::run(args, context)),
+        Command::Open(args) => alone(enter::run(args, context)),
         Command::Log(args) => alone(log::run(args, context)),
         Command::Why(args) => alone(why::run(args, context)),
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 const HEADER: &str = "\
 # Every setting of orch with its default. Copy what you want to change to config.yml under ORCH_HOME (~/.orch), or run
-# `orch config set KEY VALUE`. A project's .orch.yml may hold name, model_map, workflow (not workflow.sandbox)
+# `orch config set KEY VALUE`. A project's .orch.yml may hold name, model_map, workspace, workflow (not workflow.sandbox)
 # and of limits time_by_type and nudge_after_seconds.
 # A variable named ORCH_<SECTION>_<KEY> overrides both: ORCH_ROUTER_MODEL=opus. Edits apply without a restart.
 ";

@@ -157,13 +157,22 @@ impl Stack {
             self.warnings.push(Warning::Odd(problem));
             return true;
         }
-        if setting.key != ["workflow", "checks"] {
+        let is_setup = setting.key == ["workspace", "setup"];
+        if !is_setup && setting.key.first().is_some_and(|section| section == "workspace") {
+            let message = format!("{} is not approved and not used", setting.dotted());
+            let problem = ConfigProblem::new(setting.origin.clone(), message)
+                .hint("approve this version of the file with `orch init`");
+            self.warnings.push(Warning::Odd(problem));
+            return true;
+        }
+        if !is_setup && setting.key != ["workflow", "checks"] {
             return false;
         }
         let items = setting.value.as_array().into_iter().flatten();
         let commands: Vec<String> = items.filter_map(|command| command.as_str().map(str::to_owned)).collect();
         if !commands.is_empty() {
-            self.unapproved = Some((setting.origin.clone(), commands.clone()));
+            let known = self.unapproved.take().map(|(_, known)| known).unwrap_or_default();
+            self.unapproved = Some((setting.origin.clone(), [known, commands.clone()].concat()));
             self.warnings.push(Warning::NotApproved { origin: setting.origin.clone(), commands });
         }
         true

@@ -9,6 +9,7 @@ pub use super::raw_budget::{RawAccount, RawBudget};
 pub use super::raw_channels::{RawChannels, RawNotifications};
 pub use super::raw_models::{RawModel, RawModelSelection, RawProvider};
 pub use super::raw_router::{RawModelMap, RawRouter};
+pub use super::raw_workspace::RawWorkspace;
 use super::secret::Secret;
 use crate::domain::money::Usd;
 use crate::domain::overlap::Overlap;
@@ -46,6 +47,9 @@ pub struct RawConfig {
     pub agents: Option<BTreeMap<String, RawAgent>>,
     /// How a task is worked on, judged and integrated.
     pub workflow: Option<RawWorkflow>,
+    /// What a fresh checkout needs that git does not bring (docs/workspace.md).
+    #[schemars(extend("x-orch-file" = ".orch.yml"))]
+    pub workspace: Option<RawWorkspace>,
     /// The second look at finished work by another agent (workflow.review).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub review: Option<RawReview>,

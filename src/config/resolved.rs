@@ -14,6 +14,7 @@ use super::resolved_gc::Gc;
 use super::resolved_limits::{HealthCheck, Limits as RunLimits};
 use super::resolved_models::{ModelSelection, additions, present};
 pub use super::resolved_review::Review;
+pub use super::resolved_workspace::Workspace;
 
 use crate::agents::provider_of;
 use crate::domain::budget::Payees;
@@ -54,6 +55,8 @@ pub struct Config {
     pub agents: Agents,
     /// Work, judgement, integration.
     pub workflow: Workflow,
+    /// What a fresh checkout needs.
+    pub workspace: Workspace,
     /// The second look.
     pub review: Review,
     /// Upwards.
@@ -274,6 +277,7 @@ impl Config {
             providers: present(raw.providers),
             agents: default.agents.with(raw.agents.unwrap_or_default()),
             workflow: default.workflow.with(raw.workflow.unwrap_or_default()),
+            workspace: default.workspace.with(raw.workspace.unwrap_or_default()),
             review: default.review.with(raw.review.unwrap_or_default()),
             escalation: default.escalation.with(raw.escalation.unwrap_or_default()),
             fallback: default.fallback.with(raw.fallback.unwrap_or_default()),

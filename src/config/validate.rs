@@ -6,6 +6,7 @@ mod channels;
 mod models;
 pub mod odd;
 mod rungs;
+mod workspace;
 
 use super::origin::{Origin, Origins};
 use super::problem::{ConfigProblem, did_you_mean};
@@ -88,6 +89,7 @@ pub(super) fn declarations(raw: &RawConfig, origins: &Origins) -> Vec<ConfigProb
         }
     }
     problems.extend(rungs::unreadable(raw, origins));
+    problems.extend(workspace::unusable(raw, origins));
     problems.extend(budget::dates(raw, origins));
     problems.extend(channels::unreadable(raw, origins));
     problems

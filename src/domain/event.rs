@@ -206,6 +206,8 @@ pub enum LaunchProblem {
     MissingDir(std::path::PathBuf),
     /// Only a person can mend it; no agent was started.
     Ask(String),
+    /// The workspace cannot be made ready: the project's own setup, which only a person can mend.
+    Setup(String),
     /// The agent's side failed.
     Failed(Failure),
     /// An external call failed, and may succeed later.

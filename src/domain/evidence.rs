@@ -25,6 +25,9 @@ pub struct Check {
     /// How it goes on the commit that the branch began from, where that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_base: Option<CheckState>,
+    /// It is a command of `workspace.setup`, which makes the checkout ready for the checks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_setup: bool,
     /// How it goes with the base's own files in place of those that decide about it and were changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by_base_rules: Option<CheckState>,
@@ -42,6 +45,7 @@ impl Check {
             output_tail,
             flaky: false,
             on_base: None,
+            is_setup: false,
             by_base_rules: None,
         }
     }
@@ -49,6 +53,11 @@ impl Check {
     /// It did not pass on the base either.
     pub fn was_red(&self) -> bool {
         self.on_base.is_some_and(|state| state != CheckState::Passed)
+    }
+
+    /// The checkout cannot be made ready, on the base neither: that says nothing of the work.
+    pub fn is_fault_of_setup(&self) -> bool {
+        self.is_setup && self.state != CheckState::Passed && self.was_red()
     }
 
     /// It passes, and does not with the base's own files in place of those that were changed.

@@ -43,6 +43,7 @@ pub struct Case<'a> {
 pub fn judge(case: &Case<'_>) -> Verdict {
     let checks = &case.evidence.checks;
     before_the_checks(case)
+        .or_else(|| broken_setup(checks))
         .or_else(|| failed_checks(checks, case.task_type))
         .or_else(|| checks_without_approval(&case.evidence.unapproved))
         .or_else(|| checks_of_its_own_making(checks))
@@ -181,10 +182,24 @@ fn unacceptable_change(findings: &[Finding]) -> Option<Verdict> {
     (!refused.is_empty()).then(|| Verdict::Fail(Failure::new(FailureClass::Unacceptable, lines.join("\n"))))
 }
 
+/// Where no checkout can be made ready, no check has said anything: that is for the person to mend.
+fn broken_setup(checks: &[Check]) -> Option<Verdict> {
+    let check = checks.iter().find(|check| check.is_fault_of_setup())?;
+    let question = format!(
+        "your setup: `{}` of workspace.setup {}; nothing could be checked. Mend it in .orch.yml or in the project, then \
+         `orch init` and `orch task unblock`\n{}",
+        check.command,
+        check.went(),
+        check.output_tail.trim_end()
+    );
+    Some(Verdict::Ask { question, by: Actor::Orch })
+}
+
 /// The failure that the first check which did not pass amounts to. One that does not pass on the base either is nobody's
 /// fault here, unless to mend it was the task.
 pub fn failed_checks(checks: &[Check], task_type: &TaskType) -> Option<Verdict> {
-    let failed = |check: &&Check| check.state != CheckState::Passed && (task_type.mends() || !check.was_red());
+    let is_blamed = |check: &Check| !check.is_fault_of_setup() && (task_type.mends() || !check.was_red());
+    let failed = |check: &&Check| check.state != CheckState::Passed && is_blamed(check);
     let check = checks.iter().find(failed)?;
     let within = match check.state {
         CheckState::TimedOut => format!(" ({} s)", check.duration_ms / 1000),

@@ -194,6 +194,12 @@ fn on_launch_failed(
             task.attempts = task.attempts.saturating_sub(1);
             ask(task, QuestionKind::Setup, question.clone());
         }
+        LaunchProblem::Setup(question) => {
+            task.attempts = task.attempts.saturating_sub(1);
+            let id = task.id;
+            let choices = vec![format!("orch task log {id} --setup"), format!("orch task unblock {id}")];
+            ask_with(task, QuestionKind::Setup, question.clone(), choices);
+        }
         LaunchProblem::Failed(failure) => fail(task, failure, context),
         LaunchProblem::External(failure) => {
             // The same attempt begins when the step succeeds.

@@ -80,3 +80,4 @@ pub mod timeline;
 pub mod track_record;
 pub mod usability;
 pub mod wish;
+pub mod workspace;

@@ -24,6 +24,8 @@ pub const EVENTS: &str = "events.jsonl";
 pub const STDERR: &str = "stderr.log";
 /// File name of what an agent that only has a screen wrote to its terminal, raw.
 pub const SCREEN: &str = "screen.raw";
+/// File name of what the project's setup printed in the run's worktree.
+pub const SETUP_LOG: &str = "setup.log";
 /// File name of a run's report: when it is there, everything is written.
 pub const OUTCOME: &str = "outcome.json";
 

@@ -14,7 +14,7 @@ pub use cooldown::{Cooldown, is_to_come};
 pub use hold::{Hold, HoldReason};
 pub use meeting::Meetings;
 pub use room::{Occupancy, Room};
-pub use words::{ends, told};
+pub use words::{Waited, ends, told};
 
 use super::batch::Batch;
 use super::circle::Circle;
@@ -87,6 +87,18 @@ pub fn status_in(
     id: TaskId,
 ) -> Option<Status> {
     tasks.get(&id).map(|task| task.status()).or_else(|| settled.get(&id).copied())
+}
+
+/// How a task stands that another one waits for.
+pub fn waited_in(
+    tasks: &BTreeMap<TaskId, Arc<Task>>,
+    settled: &BTreeMap<TaskId, Status>,
+    id: TaskId,
+) -> Option<Waited> {
+    if tasks.get(&id).is_some_and(|task| task.is_taken_back()) {
+        return Some(Waited::TakenBack);
+    }
+    status_in(tasks, settled, id).map(Waited::Status)
 }
 
 /// Something to begin.
@@ -419,7 +431,7 @@ impl<'a> Planner<'a> {
         if !is_to_come(wait.until, task.updated_at, self.now) && self.snapshot.scope != Scope::Nothing {
             self.plan.actions.push(Action::Integrate(task.id));
         }
-        self.hold(task.id, Hold::until(HoldReason::BaseDirty, wait.detail.clone(), wait.until));
+        self.hold(task.id, Hold::until(wait.reason, wait.detail.clone(), wait.until));
     }
 
     /// A review runs, or is begun like any run.

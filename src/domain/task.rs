@@ -15,11 +15,12 @@ pub use stop_for::StopFor;
 pub use work_terms::WorkTerms;
 
 use super::claim::Claim;
-use super::evidence::{Evidence, Integration};
+use super::evidence::{Evidence, Integration, IntegrationState};
 pub use super::filed::{FileState, Filed, Seen};
 use super::ids::{RunId, TaskId};
 use super::money::Usd;
 use super::outcome::Failure;
+use super::plan::HoldReason;
 use super::question::QuestionKind;
 use super::route::{Complexity, RouteResult};
 use jiff::Timestamp;
@@ -174,6 +175,17 @@ pub struct Postponed {
     pub detail: String,
     /// When it is tried again.
     pub until: Timestamp,
+    /// The name of the reason.
+    #[serde(default = "base_dirty", skip_serializing_if = "is_base_dirty")]
+    pub reason: HoldReason,
+}
+
+fn base_dirty() -> HoldReason {
+    HoldReason::BaseDirty
+}
+
+fn is_base_dirty(reason: &HoldReason) -> bool {
+    *reason == HoldReason::BaseDirty
 }
 
 /// What a blocked task waits for.
@@ -284,9 +296,21 @@ pub struct Workplace {
     pub base_branch: String,
     /// Commit the branch started from.
     pub base: String,
+    /// The accepted work of other tasks that this commit holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub began_from: Vec<BeganFrom>,
     /// What happens with the result of the present run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub terms: Option<Box<WorkTerms>>,
+}
+
+/// Accepted work of a task, on which another task builds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BeganFrom {
+    /// The task that made it.
+    pub task: TaskId,
+    /// The commit that was accepted.
+    pub commit: String,
 }
 
 /// A conversation that can be gone on with.
@@ -507,6 +531,16 @@ impl Task {
                 }
                 FileState::Removed { .. } => true,
             }
+    }
+
+    /// The commit that holds what was accepted of it, for tasks that build on it. `None`: it has none, or it was taken
+    /// back.
+    pub fn accepted_commit(&self) -> Option<&str> {
+        let integration = self.integration.as_deref().filter(|_| self.status() == Status::Done)?;
+        match integration.state {
+            IntegrationState::Kept | IntegrationState::Merged => integration.commit.as_deref(),
+            IntegrationState::Reverted => None,
+        }
     }
 
     /// The tasks whose status decides when this one moves.

@@ -10,9 +10,12 @@ use super::recurring::{self, Change as JobChange};
 use super::reply::ReplySlot;
 pub use super::report::Report;
 use super::settings::Settings;
-use super::{difference, gc, health, hidden, integrate, launch, material, overlap, question, taken, upkeep, verify};
+use super::{
+    difference, gc, health, hidden, integrate, launch, material, overlap, question, taken, tryout, upkeep, verify,
+};
 use crate::domain::delegation::Standing;
 use crate::domain::event::IntegrationProblem;
+use crate::domain::evidence::Check;
 use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey};
@@ -51,6 +54,8 @@ pub enum JobKey {
     Integrate(RunId),
     /// Look at what a branch would change.
     Compare(RunId),
+    /// Try a project's checks.
+    TryChecks(RunId),
     /// Look at what running tasks have changed.
     LookAtFiles,
     /// Ask the router for a person.
@@ -198,6 +203,15 @@ pub enum Job {
         /// The tasks.
         tasks: Vec<Arc<Task>>,
     },
+    /// See [`JobKey::TryChecks`].
+    TryChecks {
+        /// The project's directory.
+        dir: std::path::PathBuf,
+        /// A run that is not recorded.
+        run: RunId,
+        /// Who asks.
+        reply: ReplySlot<Vec<Check>>,
+    },
     /// See [`JobKey::Compare`].
     Compare {
         /// The task.
@@ -226,6 +240,7 @@ impl Job {
             Self::Integrate { run, .. } => JobKey::Integrate(run.clone()),
             Self::TryRoute { run, .. } => JobKey::TryRoute(run.clone()),
             Self::Compare { run, .. } => JobKey::Compare(run.clone()),
+            Self::TryChecks { run, .. } => JobKey::TryChecks(run.clone()),
             Self::LookAtFiles { .. } => JobKey::LookAtFiles,
             Self::Sidecars { .. } => JobKey::Sidecars,
             Self::Retain { .. } => JobKey::Retain,
@@ -302,6 +317,10 @@ impl Job {
                 Report::Nothing
             }
             Self::LookAtFiles { tasks } => Report::Touched(overlap::touched(doors, projects, &tasks).await),
+            Self::TryChecks { dir, run, reply } => {
+                reply.send(tryout::checks(doors, settings, &dir, &run).await);
+                Report::Nothing
+            }
             Self::Compare { task, with_patch, reply, .. } => {
                 reply.send(difference::compare(doors, settings, projects, &task, with_patch).await);
                 Report::Nothing

@@ -1,8 +1,11 @@
 //! What a person asks, applied to the state. Answers leave when the turn is on disk.
 
+use super::apply::Job;
 use super::edit::Parked;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
+use super::reply::ReplySlot;
+use super::tryout;
 use super::world::Turn;
 use crate::domain::agent_model::needs_of_task;
 use crate::domain::batch::Batch;
@@ -40,6 +43,10 @@ impl Engine {
                 answer(turn, reply, ruled);
             }
             Command::Compare { task, with_patch, reply } => self.compare(turn, task, with_patch, reply),
+            Command::TryChecks { dir, reply } => {
+                let run = tryout::name(self.doors.random());
+                self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
+            }
             Command::Send { task, text, model, once, reply } => {
                 let sent = self.once(turn, once, now, |engine, turn| engine.send(turn, task, (text, model), now));
                 answer(turn, reply, sent);
@@ -136,6 +143,7 @@ impl Engine {
                 drop(reply.send(Err(refused())));
             }
             Command::Compare { reply, .. } => drop(reply.send(Err(refused()))),
+            Command::TryChecks { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Send { reply, .. } => drop(reply.send(Err(refused()))),
             Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
             Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),

@@ -152,7 +152,12 @@ async fn ends(repo: &Repo, task: &Task, place: &Workplace) -> Result<Option<(Str
         Some(base) => repo.merge_base(&base, &head).await?,
         None => None,
     };
-    Ok(Some((common.unwrap_or_else(|| place.base.clone()), head)))
+    let from = match common {
+        // A branch that began from the work of another task shows its own work only.
+        Some(common) if !repo.is_ancestor(&common, &place.base).await? => common,
+        Some(_) | None => place.base.clone(),
+    };
+    Ok(Some((from, head)))
 }
 
 fn nothing_yet(task: &Task) -> EngineError {

@@ -19,6 +19,7 @@ use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
+use crate::domain::evidence::Check;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
@@ -28,7 +29,7 @@ use crate::domain::outbox::Kept;
 use crate::domain::outcome::RunKind;
 use crate::domain::output::Part;
 use crate::domain::pause::{Pause, Wanted};
-use crate::domain::plan::{Cooldown, Plan, Room, status_in};
+use crate::domain::plan::{Cooldown, Plan, Room, Waited, status_in, waited_in};
 use crate::domain::recorded::Recorded;
 use crate::domain::route::RouteResult;
 pub use crate::domain::ruling::Ruling;
@@ -147,6 +148,11 @@ impl View {
         status_in(&self.tasks, &self.settled, id)
     }
 
+    /// How a task stands that another one waits for.
+    pub fn waited(&self, id: TaskId) -> Option<Waited> {
+        waited_in(&self.tasks, &self.settled, id)
+    }
+
     /// Where tasks belong that name no directory: to the only project, where there is only one.
     pub fn only_project(&self) -> Option<&Path> {
         match self.projects.as_slice() {
@@ -163,6 +169,7 @@ pub(super) enum Command {
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
     Rule { task: TaskId, ruling: Ruling, by: Option<String>, is_rehearsal: bool, reply: Reply<Arc<Task>> },
     Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
+    TryChecks { dir: PathBuf, reply: Reply<Vec<Check>> },
     Send { task: TaskId, text: String, model: Option<String>, once: Option<Once>, reply: Reply<Message> },
     Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
     Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
@@ -235,6 +242,11 @@ impl EngineHandle {
         is_rehearsal: bool,
     ) -> Result<Arc<Task>, EngineError> {
         self.call(|reply| Command::Rule { task, ruling, by, is_rehearsal, reply }).await
+    }
+
+    /// Runs the checks of the project in this directory on its base branch, once each.
+    pub async fn try_checks(&self, dir: PathBuf) -> Result<Vec<Check>, EngineError> {
+        self.call(|reply| Command::TryChecks { dir, reply }).await
     }
 
     /// What a task's branch would change, or has changed; with the diff itself where that is wanted.

@@ -2,8 +2,11 @@
 //! user's own checkout is never touched while it is dirty.
 
 use super::doors::Doors;
+use super::leases;
 use super::settings::{Settings, directory_of};
+use super::starting_point::tasks;
 use super::verify::{Checking, Place};
+use super::workspace::Unready;
 use crate::adapters::crash::point;
 use crate::adapters::git::{
     AdvanceError, Candidate, GitError, MergeError, MergeRequest, Merged, MoveProgress, RefMove, Repo,
@@ -18,16 +21,19 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::{ConflictRound, Failure, FailureClass};
-use crate::domain::task::{OrderKind, Postponed, Task};
+use crate::domain::plan::HoldReason;
+use crate::domain::task::{OrderKind, Postponed, Status, Task};
 use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
 /// How often a base that moves under the merge is followed before it is left for later.
 pub(super) const MOVES_FOLLOWED: u32 = 5;
+/// When a setup that does not work is tried again.
+const SETUP_AGAIN: SignedDuration = SignedDuration::from_secs(300);
 /// When a dirty checkout is looked at again.
 const WAIT: SignedDuration = SignedDuration::from_secs(30);
 
@@ -46,7 +52,11 @@ pub async fn integrate(
         // The base has it, and the person leaves it there.
         return Ok(Integration::clone(integration));
     }
-    match (task.order().map(|order| order.kind), config.workflow.integrate) {
+    let kind = task.order().map(|order| order.kind);
+    if kind != Some(OrderKind::Revert) {
+        dependencies_done(doors, task).await?;
+    }
+    match (kind, config.workflow.integrate) {
         (None | Some(OrderKind::Approve), Integrate::Branch) => {
             let judged = task.judged_commit().map(str::to_owned);
             let commit = task.order().map(|order| order.commit.clone()).or(judged);
@@ -54,6 +64,7 @@ pub async fn integrate(
         }
         (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
             let queue = Queue::new(doors, &config, task, run, projects).await?;
+            queue.dependencies_merged().await?;
             queue.merge().await
         }
         (Some(OrderKind::Revert), _) => {
@@ -61,6 +72,35 @@ pub async fn integrate(
             super::revert::take_back(&queue).await
         }
     }
+}
+
+/// Work is not integrated before the tasks that it depends on are done: one of them may have been taken back or begun
+/// again since.
+async fn dependencies_done(doors: &Arc<Doors>, task: &Task) -> Result<(), IntegrationProblem> {
+    let ids = task.spec.depends_on.clone();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let found = tasks(doors, ids).await.map_err(|error| ask(&error, None))?;
+    let open: Vec<String> = found.iter().filter(|one| one.status() != Status::Done).map(stands).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    Err(wait_for_tasks(doors, format!("it waits for {}", open.join(", "))))
+}
+
+/// A dependency and how it stands, in words.
+fn stands(task: &Task) -> String {
+    if task.is_taken_back() {
+        return format!("#{} (its merge was taken back)", task.id);
+    }
+    format!("#{} ({})", task.id, task.status().as_str())
+}
+
+fn wait_for_tasks(doors: &Doors, detail: String) -> IntegrationProblem {
+    let now = doors.clock.now();
+    let until = now.checked_add(WAIT).unwrap_or(now);
+    IntegrationProblem::Wait(Postponed { detail, until, reason: HoldReason::Dependency })
 }
 
 pub(super) fn ask(error: &impl std::fmt::Display, hint: Option<String>) -> IntegrationProblem {
@@ -82,7 +122,7 @@ pub(super) fn git_failed(error: GitError) -> IntegrationProblem {
 
 /// A task at the head of the queue of its base branch, with all that is needed to bring something there.
 pub(super) struct Queue<'a> {
-    pub(super) doors: &'a Doors,
+    pub(super) doors: &'a Arc<Doors>,
     pub(super) config: &'a Config,
     pub(super) task: &'a Task,
     pub(super) run: &'a RunId,
@@ -122,7 +162,7 @@ impl From<IntegrationProblem> for Attempt {
 impl<'a> Queue<'a> {
     /// Waits for its turn.
     async fn new(
-        doors: &'a Doors,
+        doors: &'a Arc<Doors>,
         config: &'a Config,
         task: &'a Task,
         run: &'a RunId,
@@ -136,6 +176,26 @@ impl<'a> Queue<'a> {
         let scratch = doors.home.merges().join(run.as_str());
         let turn = doors.ledger.turn(repo.common_dir(), base.as_str()).await;
         Ok(Self { doors, config, task, run, repo, branch, base, scratch, _turn: turn })
+    }
+
+    /// What the branch holds of other tasks is on the base before the branch goes there.
+    async fn dependencies_merged(&self) -> Result<(), IntegrationProblem> {
+        let from = self.task.place.iter().flat_map(|place| &place.began_from);
+        let from: Vec<_> = from.filter(|work| self.task.spec.depends_on.contains(&work.task)).collect();
+        if from.is_empty() {
+            return Ok(());
+        }
+        let tip = self.repo.tip(&self.base).await.map_err(|e| ask(&e, e.hint()))?;
+        // That the base branch is gone is said by whoever merges.
+        let Some(tip) = tip else { return Ok(()) };
+        for work in from {
+            if !self.repo.is_ancestor(&work.commit, &tip).await.map_err(|e| ask(&e, e.hint()))? {
+                let (first, base) = (work.task, &self.base);
+                let detail = format!("it holds the work of #{first}, which is not on {base}: orch task merge {first}");
+                return Err(wait_for_tasks(self.doors, detail));
+            }
+        }
+        Ok(())
     }
 
     async fn merge(&self) -> Result<Integration, IntegrationProblem> {
@@ -173,8 +233,13 @@ impl<'a> Queue<'a> {
             Err(error) => return Err(self.problem(error, &[]).await),
         };
         match self.check("base", &checkout.work_tree, &brought.before).await {
-            Some(failure) => Err(IntegrationProblem::Red { integration, failure }),
-            None => Ok(integration),
+            Ok(Some(failure)) => Err(IntegrationProblem::Red { integration, failure }),
+            // It is merged, and what was merged has passed.
+            Err(problem) => {
+                tracing::warn!(task = %self.task.id, ?problem, "the base could not be checked after the merge");
+                Ok(integration)
+            }
+            Ok(None) => Ok(integration),
         }
     }
 
@@ -261,7 +326,7 @@ impl<'a> Queue<'a> {
         // The checks may take long: they are for nothing while the base cannot move.
         self.repo.require_movable(&self.base).await.map_err(|error| self.not_moved(error))?;
         // What passes on a branch may still break the base.
-        if let Some(failure) = self.check("merge", &candidate.checkout.work_tree, &candidate.base_sha).await {
+        if let Some(failure) = self.check("merge", &candidate.checkout.work_tree, &candidate.base_sha).await? {
             let detail = format!("{when}: {}", failure.detail);
             return Err(IntegrationProblem::Work(Failure { detail, ..failure }).into());
         }
@@ -307,10 +372,12 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// The checks in `dir`; what was red at `before` already is nobody's fault here.
-    async fn check(&self, name: &str, dir: &Path, before: &str) -> Option<Failure> {
+    /// The checks in `dir`; what was red at `before` already is nobody's fault here. `Err`: nothing could be checked.
+    async fn check(&self, name: &str, dir: &Path, before: &str) -> Result<Option<Failure>, IntegrationProblem> {
         let output_dir = self.doors.run_dir(self.run).evidence().join(name);
         let task_type = TaskType::of(&self.task.spec);
+        let env = leases::values(self.doors, &self.config.workspace.env, self.task.id).await;
+        let env = env.map_err(|error| ask(&error, None))?;
         let checking = Checking {
             doors: self.doors,
             config: self.config,
@@ -319,12 +386,22 @@ impl<'a> Queue<'a> {
             base: before,
             output_dir: &output_dir,
             mends: task_type.mends(),
+            env: &env,
         };
         let checks = checking.run_all(Place::AsItIs(dir)).await;
-        match failed_checks(&checks, &task_type) {
+        if let Some(check) = checks.iter().find(|check| check.is_fault_of_setup()) {
+            let unready = Unready::Setup(Box::new(check.clone()));
+            let until = self.doors.clock.now().checked_add(SETUP_AGAIN).unwrap_or(Timestamp::MAX);
+            return Err(IntegrationProblem::Wait(Postponed {
+                detail: unready.told(),
+                until,
+                reason: HoldReason::Setup,
+            }));
+        }
+        Ok(match failed_checks(&checks, &task_type) {
             Some(Verdict::Fail(failure)) => Some(failure),
             Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => None,
-        }
+        })
     }
 }
 
@@ -337,5 +414,6 @@ fn message(task: &Task) -> String {
 
 pub(super) fn later(doors: &Doors, detail: String) -> IntegrationProblem {
     let now = doors.clock.now();
-    IntegrationProblem::Wait(Postponed { detail, until: now.checked_add(WAIT).unwrap_or(now) })
+    let until = now.checked_add(WAIT).unwrap_or(now);
+    IntegrationProblem::Wait(Postponed { detail, until, reason: HoldReason::BaseDirty })
 }

@@ -5,9 +5,11 @@ use super::doors::Doors;
 use super::health::Over;
 use super::session::{Opening, not_started, prepared, prepared_file, workplace};
 use super::settings::{Settings, directory_of};
+use super::starting_point::Finding;
 use super::terms::Terms;
 use super::told::{parts_of, said_before, tried_before};
-use super::{agent_env, hidden, material};
+use super::workspace::{Purpose, Workspace};
+use super::{agent_env, hidden, leases, material};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
@@ -23,6 +25,7 @@ use crate::domain::ids::RunId;
 use crate::domain::message::Message;
 use crate::domain::names::{self, BranchName};
 use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind};
+use crate::domain::output::SETUP_LOG;
 use crate::domain::prompt::{
     Again, Conversation, PartResult, ProjectFile, Tried, WorkContext, again_prompt, message_prompt, parts_prompt,
     repair_prompt, resumed_prompt, with_messages, work_prompt,
@@ -79,6 +82,7 @@ struct Order<'a> {
     run: &'a Run,
     config: &'a Config,
     dir: &'a Path,
+    projects: &'a [Project],
     project: String,
     run_dir: RunDir,
     /// What the person says in the prompt.
@@ -115,6 +119,7 @@ pub async fn start_work(
         run,
         config: &config,
         dir: &dir,
+        projects,
         project: project_name(&dir, projects),
         run_dir: doors.run_dir(&run.id),
         said,
@@ -163,9 +168,9 @@ impl Order<'_> {
             let repo = repo.clone();
             tokio::spawn(async move { Guard::take(&repo).await })
         };
-        let (worktree, branch) = self.worktree(&repo, &base).await?;
+        let (worktree, place) = self.worktree(&repo, &base).await?;
         let guard = guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?;
-        let place = workplace(&worktree, &branch, &base, self.config);
+        let env = self.workspace(&repo, &worktree).await?;
         let session = self.session();
         let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };
         let bytes = serde_json::to_vec(&started).map_err(|e| ask(&e, None))?;
@@ -174,8 +179,20 @@ impl Order<'_> {
         point!("prepared.after");
         let (agent, command) = self.agent()?;
         let hidden = hidden::hide(&repo, &worktree.checkout, &self.run_dir, agent).await?;
-        self.prepare((&repo, &worktree, &place), (agent, command), session, (&guard, &hidden))?;
+        self.prepare((&repo, &worktree, &place), (agent, command), session, (&guard, &hidden, env))?;
         Ok(started)
+    }
+
+    /// Makes the worktree ready to work in. Returns the task's own variables.
+    async fn workspace(&self, repo: &Repo, worktree: &Worktree) -> Result<BTreeMap<String, String>, LaunchProblem> {
+        let variables = &self.config.workspace.env;
+        let env = leases::values(self.doors, variables, self.task.id).await.map_err(LaunchProblem::Setup)?;
+        let Self { doors, config, run, .. } = *self;
+        let log = self.run_dir.path().join(SETUP_LOG);
+        let workspace = Workspace { doors, config, repo, run: &run.id, env: &env };
+        let ready = workspace.ready(&worktree.checkout, Purpose::Work, &log).await;
+        ready.map_err(|unready| LaunchProblem::Setup(unready.told()))?;
+        Ok(env)
     }
 
     /// What a run was given that its runner has taken already, where the note of it does not read: it is not flushed, and the
@@ -184,8 +201,8 @@ impl Order<'_> {
         tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
         let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
-        let (worktree, branch) = self.worktree(&repo, &base).await?;
-        Ok(Started { session_id: None, place: Some(workplace(&worktree, &branch, &base, self.config)) })
+        let (_, place) = self.worktree(&repo, &base).await?;
+        Ok(Started { session_id: None, place: Some(place) })
     }
 
     async fn base_branch(&self, repo: &Repo) -> Result<BranchName, LaunchProblem> {
@@ -202,7 +219,17 @@ impl Order<'_> {
         }
     }
 
-    async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, BranchName), LaunchProblem> {
+    async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, Workplace), LaunchProblem> {
+        let finding = Finding {
+            doors: self.doors,
+            config: self.config,
+            projects: self.projects,
+            task: self.task,
+            run: &self.run.id,
+            repo,
+            base,
+        };
+        let start = finding.starting_point().await?;
         let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
         let branch = match recorded {
             Some(branch) => branch,
@@ -217,7 +244,8 @@ impl Order<'_> {
                 .and_then(|()| fs::create_dir_private(parent))
                 .map_err(|e| failed(e, None))?;
         }
-        let request = WorktreeRequest { path: &path, branch: &branch, base, fetch: self.task.place.is_none() };
+        let (commit, fetch) = (start.commit.as_deref(), self.task.place.is_none());
+        let request = WorktreeRequest { path: &path, branch: &branch, base, start: commit, fetch };
         point!("worktree.before");
         let worktree = repo.ensure_worktree(&request).await.map_err(|error| {
             let hint = error.hint();
@@ -227,7 +255,8 @@ impl Order<'_> {
         for note in &worktree.notes {
             tracing::info!(task = %self.task.id, note, "about the worktree");
         }
-        Ok((worktree, branch))
+        let place = workplace(&worktree, &branch, base, (self.config, start));
+        Ok((worktree, place))
     }
 
     fn next(&self) -> &NextRun {
@@ -273,7 +302,7 @@ impl Order<'_> {
         (repo, worktree, place): (&Repo, &Worktree, &Workplace),
         (agent, command): (&AgentConfig, PathBuf),
         session: Session,
-        (guard, hidden): (&Guard, &[String]),
+        (guard, hidden, env): (&Guard, &[String], BTreeMap<String, String>),
     ) -> Result<(), LaunchProblem> {
         let prompt = self.prompt(place, &session)? + &hidden::told(hidden);
         let request = LaunchRequest {
@@ -308,7 +337,7 @@ impl Order<'_> {
         point!("guard.before");
         fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| failed(e, None))?;
         point!("guard.after");
-        let terms = Terms::of(self.config, agent, self.task);
+        let terms = Terms { env, ..Terms::of(self.config, agent, self.task) };
         prepare_run(self.doors, self.run, agent, &request, terms, &prompt, handed(&self.said))
     }
 
@@ -430,6 +459,7 @@ pub fn prepare_run(
         messages,
         wake_socket: Some(doors.wake_socket.clone()),
     };
+    let environment = terms.env.into_iter().chain(environment).collect();
     RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| failed(e, None))
 }
 

@@ -392,6 +392,7 @@ impl Engine {
                     | JobKey::Integrate(_)
                     | JobKey::TryRoute(_)
                     | JobKey::Compare(_)
+                    | JobKey::TryChecks(_)
                     | JobKey::LookAtFiles
                     | JobKey::Sidecars
                     | JobKey::Index

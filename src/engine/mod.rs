@@ -36,6 +36,7 @@ mod integrate;
 mod kept;
 mod lacking;
 mod launch;
+mod leases;
 mod ledger;
 mod life;
 mod made_catalogs;
@@ -77,6 +78,7 @@ mod sidecar;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod starting_point;
 mod storing;
 mod strategies;
 mod switches;
@@ -85,8 +87,10 @@ mod terms;
 mod told;
 #[cfg(test)]
 mod trouble_tests;
+mod tryout;
 mod upkeep;
 mod verify;
+mod workspace;
 mod world;
 
 pub use crate::adapters::worktree::Leftover;

@@ -34,6 +34,7 @@ use crate::domain::track_record;
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::io::ErrorKind::NotFound;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -149,7 +150,8 @@ fn prepare(
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(&config), ..Limits::default() };
-    prepare_run(doors, run, &agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
+    let terms = Terms { limits, redact: config.redact.compiled(), env: BTreeMap::new() };
+    prepare_run(doors, run, &agent, &request, terms, &prompt, Vec::new())
 }
 
 /// The question, with the record of such tasks.
@@ -310,7 +312,7 @@ async fn route_without_record(
     }
     if let Err(problem) = start(doors, settings, projects, task, &run).await {
         return fallback(match problem {
-            LaunchProblem::Ask(text) => text,
+            LaunchProblem::Ask(text) | LaunchProblem::Setup(text) => text,
             LaunchProblem::Failed(failure) => failure.detail,
             LaunchProblem::External(failure) => failure.detail,
             LaunchProblem::MissingDir(dir) => format!("{} is not there", dir.display()),

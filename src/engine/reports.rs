@@ -142,7 +142,9 @@ impl Engine {
             LaunchProblem::MissingDir(dir) => {
                 Failure::new(FailureClass::Crashed, format!("{} is not there", dir.display()))
             }
-            LaunchProblem::Ask(question) => Failure::new(FailureClass::Crashed, question.clone()),
+            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
+                Failure::new(FailureClass::Crashed, question.clone())
+            }
             LaunchProblem::External(failure) => Failure::new(FailureClass::Crashed, failure.detail.clone()),
             LaunchProblem::Failed(failure) => failure.clone(),
         };
@@ -151,7 +153,9 @@ impl Engine {
         run.outcome = Some(Outcome::Failed(failure.clone()));
         match &problem {
             LaunchProblem::MissingDir(_) | LaunchProblem::External(_) => {}
-            LaunchProblem::Ask(question) => self.blame_project(turn, run.task, question, now),
+            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
+                self.blame_project(turn, run.task, question, now);
+            }
             LaunchProblem::Failed(failure) => self.weigh_failure(turn, &run, failure, now),
         }
         let (task, kind, agent) = (run.task, run.kind, run.agent.clone());
@@ -286,6 +290,7 @@ impl Engine {
             | JobKey::HandOver(..)
             | JobKey::TryRoute(_)
             | JobKey::Compare(_)
+            | JobKey::TryChecks(_)
             | JobKey::LookAtFiles
             | JobKey::Sidecars
             | JobKey::Retain

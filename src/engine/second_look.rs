@@ -20,12 +20,14 @@ use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::names;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind, Side};
+use crate::domain::plan::HoldReason;
 use crate::domain::prompt::{ReviewContext, Templates, review_prompt};
 use crate::domain::review::{Candidate, ReviewAnswer, can_be_asked, choose};
 use crate::domain::task::{Postponed, ReviewStage, Run, State, Task};
 use crate::runner::{Limits, RunReport};
 use crate::store::journal::Project;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -130,7 +132,8 @@ async fn prepare(
     };
     let timeout_ms = u64::try_from(config.review.timeout.as_millis()).unwrap_or(u64::MAX);
     let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(config), ..Limits::default() };
-    prepare_run(doors, run, agent, &request, Terms { limits, redact: config.redact.compiled() }, &prompt, Vec::new())
+    let terms = Terms { limits, redact: config.redact.compiled(), env: BTreeMap::new() };
+    prepare_run(doors, run, agent, &request, terms, &prompt, Vec::new())
 }
 
 /// Throws the checkout of a review away.
@@ -229,7 +232,7 @@ impl Engine {
     ) {
         let Some(task) = self.world.tasks.get(&id).cloned() else { return };
         let State::InReview { run, review: ReviewStage::Reviewing { .. } } = &task.state else { return };
-        let wait = Postponed { detail: detail.to_owned(), until };
+        let wait = Postponed { detail: detail.to_owned(), until, reason: HoldReason::Review };
         self.expect(turn, id, &Event::ReviewPostponed { run: run.clone(), wait }, now);
     }
 

@@ -4,6 +4,7 @@
 use super::doors::Doors;
 use super::frozen;
 use super::launch::{Started, ask, failed};
+use super::starting_point::StartingPoint;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::tmux::TmuxError;
@@ -110,13 +111,19 @@ pub fn not_started(run_dir: &RunDir) -> Result<bool, LaunchProblem> {
 }
 
 /// Where a run works, as the task remembers it.
-pub fn workplace(worktree: &Worktree, branch: &BranchName, base: &BranchName, config: &Config) -> Workplace {
+pub fn workplace(
+    worktree: &Worktree,
+    branch: &BranchName,
+    base: &BranchName,
+    (config, start): (&Config, StartingPoint),
+) -> Workplace {
     Workplace {
         terms: Some(Box::new(frozen::terms(config))),
         branch: branch.as_str().to_owned(),
         worktree: worktree.path.clone(),
         base_branch: base.as_str().to_owned(),
         base: worktree.base_sha.clone(),
+        began_from: start.began_from,
     }
 }
 

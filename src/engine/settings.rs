@@ -356,6 +356,11 @@ impl Settings {
         Arc::clone(of_project.unwrap_or(&self.config))
     }
 
+    /// The settings for one directory: its project's, or the person's own.
+    pub fn for_dir(&self, dir: &Path) -> Arc<Config> {
+        Arc::clone(self.projects.get(dir).unwrap_or(&self.config))
+    }
+
     /// How many tasks of each project may run at the same time, where there is such a limit. A repository is data: its
     /// file can only lower what the person's own settings say.
     pub fn project_limits(&self) -> BTreeMap<PathBuf, usize> {

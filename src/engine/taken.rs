@@ -8,7 +8,7 @@ use super::launch::{self, Started};
 use super::obstacle::{PATIENCE, UPGRADE};
 use super::session::{SESSION_FILE, prepared};
 use super::settings::{Settings, directory_of};
-use super::{question, second_look};
+use super::{question, second_look, starting_point};
 use crate::adapters::fs;
 use crate::adapters::git::Head;
 use crate::adapters::process::sweep;
@@ -55,7 +55,7 @@ pub async fn start(
                     let away = ExternalFailure::new(How::NotStarted, &failure.detail);
                     patience.outlasts(&away, UPGRADE).await
                 }
-                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Failed(_)) | Ok(_) => false,
+                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Setup(_) | LaunchProblem::Failed(_)) | Ok(_) => false,
             };
             if !is_again {
                 break started;
@@ -154,14 +154,19 @@ async fn workplace(
     let Head::Branch { name, .. } = repo.head_of(&checkout).await.ok()? else { return None };
     let config = settings.for_task(task, projects);
     let base = repo.default_branch(config.workflow.base_branch.as_deref()).await.ok()?;
-    let shared = repo.merge_base(&name.full_ref(), &base.full_ref()).await.ok()??;
+    let start = starting_point::recorded(dir).unwrap_or_default();
+    let from = match &start.commit {
+        Some(commit) => commit.clone(),
+        None => repo.merge_base(&name.full_ref(), &base.full_ref()).await.ok()??,
+    };
     let (branch, base_branch) = (name.as_str().to_owned(), base.as_str().to_owned());
     Some(Started {
         place: Some(Workplace {
             branch,
             worktree,
             base_branch,
-            base: shared,
+            base: from,
+            began_from: start.began_from,
             terms: Some(Box::new(frozen::terms(&config))),
         }),
         session_id: None,

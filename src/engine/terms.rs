@@ -5,6 +5,7 @@ use crate::config::resolved_agent::AgentConfig;
 use crate::domain::redact::Pattern;
 use crate::domain::task::Task;
 use crate::runner::{HealthCheck, Limits};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the settings say of every run of a kind.
@@ -13,6 +14,8 @@ pub struct Terms {
     pub limits: Limits,
     /// What it masks.
     pub redact: Vec<Pattern>,
+    /// Variables of the task's own (`workspace.env`).
+    pub env: BTreeMap<String, String>,
 }
 
 impl Terms {
@@ -32,7 +35,7 @@ impl Terms {
             health: health(config),
             ..Limits::default()
         };
-        Self { limits, redact: config.redact.compiled() }
+        Self { limits, redact: config.redact.compiled(), env: BTreeMap::new() }
     }
 }
 

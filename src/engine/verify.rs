@@ -5,9 +5,10 @@ mod change;
 mod checks;
 mod outside;
 
-pub use checks::{Checking, Place};
+pub use checks::{Checking, Place, run_check};
 
 use super::doors::Doors;
+use super::leases;
 use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
@@ -113,7 +114,8 @@ async fn gather(
     let output_dir = doors.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
-    let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends };
+    let env = leases::values(doors, &config.workspace.env, task.id).await.map_err(StepProblem::Ask)?;
+    let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends, env: &env };
     if !evidence.commits.is_empty() {
         evidence.unapproved.clone_from(&config.workflow.unapproved_checks);
     }

@@ -88,7 +88,7 @@ fn held(view: &View, shown: &Shown) -> Vec<HeldView> {
             reason: hold.reason,
             count: 0,
             tasks: Vec::new(),
-            detail: told(hold, task, &|id| view.status(id), &slots).detail,
+            detail: told(hold, task, &|id| view.waited(id), &slots).detail,
             until: None,
         });
         group.count += 1;

@@ -26,7 +26,8 @@ use crate::api::settings::ReloadView;
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView, ShutdownOrder, ShutdownView};
-use crate::api::types::{EventView, NewProject, NewTask, RemoveProject, RowsView, TaskView, WhyView};
+use crate::api::types::{EventView, NewProject, NewTask, RemoveProject, RowsView, TaskView, TryChecks, WhyView};
+use crate::domain::evidence::Check;
 use crate::domain::ids::TaskId;
 use crate::domain::route::RouteResult;
 use crate::domain::service::ServiceEntry;
@@ -264,6 +265,12 @@ fn asking(routes: Routes) -> Routes {
             tasks::unblock_all,
         )
         .add(post("/v1/projects", "Register a repository").body::<NewProject>().answer::<NewProject>(), tasks::register)
+        .add(
+            post("/v1/projects/try", "Run its checks on its base branch, each once, in a fresh checkout")
+                .body::<TryChecks>()
+                .answer::<Vec<Check>>(),
+            tasks::try_checks,
+        )
         .add(
             post("/v1/projects/remove", "Forget a registered repository; its tasks stay")
                 .body::<RemoveProject>()

@@ -177,7 +177,7 @@ fn queued(view: &View, shown: &Shown) -> Vec<QueuedView> {
         status: task.status(),
         agent: task.route.as_ref().map(|route| route.agent.clone()),
         model: task.route.as_ref().and_then(|route| route.model.clone()),
-        hold: view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.status(id), &slots)),
+        hold: view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.waited(id), &slots)),
     });
     shown.collect()
 }

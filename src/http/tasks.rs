@@ -12,10 +12,11 @@ use super::read::{Body, Params, Segments};
 use crate::api::error::ErrorCode;
 use crate::api::health::HealthView;
 use crate::api::types::{
-    NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, WhyView,
+    NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
 };
 use crate::api::worked::WorkedBy;
 use crate::config::Integrate;
+use crate::domain::evidence::Check;
 use crate::domain::health::span;
 use crate::domain::ids::TaskId;
 use crate::domain::plan::{Hold, Occupancy, directory, ends, told};
@@ -88,7 +89,7 @@ pub(super) fn short_why(view: &View, task: &Task, slots: &Occupancy<'_>) -> Opti
         return Some(kind.in_a_line(question));
     }
     let hold = view.plan.hold(task.id)?;
-    Some(told(hold, task, &|id| view.status(id), slots).detail)
+    Some(told(hold, task, &|id| view.waited(id), slots).detail)
 }
 
 /// For the words that planning leaves out.
@@ -106,7 +107,7 @@ fn task_view(
     let dirs: Vec<PathBuf> = view.projects.iter().map(|p| p.dir.clone()).collect();
     let dir = directory(task, &dirs).ok();
     let project = dir.and_then(|dir| view.projects.iter().find(|p| p.dir == dir));
-    let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.status(id), slots));
+    let hold = view.plan.hold(task.id).map(|hold| told(hold, task, &|id| view.waited(id), slots));
     let batch = batch_of(view, task.id);
     let workflow = &view.settings.for_task(task, &view.projects).workflow;
     let context = TaskContext {
@@ -261,7 +262,7 @@ pub async fn why(State(state): State<ApiState>, Segments(id): Segments<String>) 
     let id = task_id(&id)?;
     let view = state.engine.look().await?;
     let task = task_in(&view, &state, id).await?;
-    let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.status(id), &occupancy(&view)));
+    let hold = view.plan.hold(id).map(|hold| told(hold, &task, &|id| view.waited(id), &occupancy(&view)));
     let (because, next) = match fares(&view, &task).filter(|_| hold.is_none()) {
         Some(told) => told,
         None if hold.is_none() && state.process.mode == Mode::Command.as_str() => {
@@ -351,6 +352,11 @@ pub async fn projects(State(state): State<ApiState>) -> Answer<Vec<NewProject>> 
     let view = state.engine.look().await?;
     let of = |p: Project| NewProject { dir: p.dir, name: p.name, approved: p.approved };
     Ok(Json(view.projects.into_iter().map(of).collect()))
+}
+
+/// Runs the checks of a repository on its base branch.
+pub async fn try_checks(State(state): State<ApiState>, Body(wanted): Body<TryChecks>) -> Answer<Vec<Check>> {
+    Ok(Json(state.engine.try_checks(wanted.dir).await?))
 }
 
 /// Forgets a registered repository.

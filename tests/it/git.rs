@@ -61,7 +61,14 @@ impl Lab {
     async fn ensure(&self, repo: &Repo, task: u64, title: &str) -> Result<Worktree, WorktreeError> {
         let branch = names::branch(TaskId(task), title);
         let path = self.path("worktrees").join(names::worktree_dir("shop", &branch));
-        repo.ensure_worktree(&WorktreeRequest { path: &path, branch: &branch, base: &main(), fetch: false }).await
+        repo.ensure_worktree(&WorktreeRequest {
+            path: &path,
+            branch: &branch,
+            base: &main(),
+            start: None,
+            fetch: false,
+        })
+        .await
     }
 
     /// An executable script.

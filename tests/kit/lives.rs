@@ -10,6 +10,7 @@ use orch::domain::ids::{RunId, TaskId};
 use orch::domain::judge::Verdict;
 use orch::domain::lifecycle::{Refused, step};
 use orch::domain::outcome::{Ending, Failure, FailureClass, Outcome};
+use orch::domain::plan::HoldReason;
 use orch::domain::retry::{Bounds, Context};
 use orch::domain::review::{Decision, Review, Reviewers};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
@@ -125,7 +126,7 @@ fn chosen() -> Event {
 }
 
 fn wait() -> IntegrationProblem {
-    IntegrationProblem::Wait(Postponed { detail: "dirty".into(), until: now() })
+    IntegrationProblem::Wait(Postponed { detail: "dirty".into(), until: now(), reason: HoldReason::BaseDirty })
 }
 
 /// One of each kind that the rules tell apart.

@@ -58,7 +58,7 @@ impl Yard {
     pub async fn worktree(&self, task: u64) -> Worktree {
         let branch = names::branch(TaskId(task), "x");
         let path = self.path("trees").join(names::worktree_dir("shop", &branch));
-        let request = WorktreeRequest { path: &path, branch: &branch, base: &main(), fetch: false };
+        let request = WorktreeRequest { path: &path, branch: &branch, base: &main(), start: None, fetch: false };
         self.repo.ensure_worktree(&request).await.unwrap()
     }
 

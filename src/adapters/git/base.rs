@@ -199,7 +199,7 @@ impl Repo {
 }
 
 /// Refuses a hash that is none, before it reaches a command line.
-pub(super) fn require_sha(text: &str) -> Result<&str, GitError> {
+pub(in crate::adapters) fn require_sha(text: &str) -> Result<&str, GitError> {
     if is_sha(text) {
         return Ok(text);
     }

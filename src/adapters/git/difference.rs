@@ -191,6 +191,11 @@ impl Repo {
         self.unless_too_long(at, Call::new(["cat-file", "-p"]).output_limit(limit).arg(object)).await
     }
 
+    /// Makes the tracked files of a checkout what its commit says.
+    pub async fn restore_tracked(&self, at: &Checkout) -> Result<(), GitError> {
+        self.ask(at, Call::new(["reset", "--quiet", "--hard"])).await.map(drop)
+    }
+
     /// Makes a scratch checkout what its commit says, but for what the project ignores.
     pub async fn take_back_changes(&self, at: &Checkout) -> Result<(), GitError> {
         self.ask(at, Call::new(["reset", "--quiet", "--hard"])).await?;

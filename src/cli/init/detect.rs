@@ -1,8 +1,10 @@
-//! Which checks fit a repository, by the files at its root, and the texts of the files that `orch init` writes.
+//! Which checks and which workspace fit a repository, by the files at its root, and the texts of the files that `orch init` writes.
 
 use crate::adapters::fs;
+use serde::Serialize;
 use serde_json::Value;
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 /// The largest file that is looked into, in bytes.
 const LARGEST: usize = 1 << 20;
@@ -26,9 +28,79 @@ pub fn checks(root: &Path) -> Vec<String> {
     suggest(there("Cargo.toml"), "cargo test");
     suggest(has_npm_test(&text("package.json")), "npm test");
     suggest(there("go.mod"), "go test ./...");
-    suggest(there("pyproject.toml"), "pytest");
+    let requirements = text("requirements.txt") + &text("requirements-dev.txt");
+    let is_python = there("pyproject.toml") || requirements.lines().any(|line| line.trim_start().starts_with("pytest"));
+    suggest(is_python, pytest(root));
     suggest(has_make_test(&text("Makefile")), "make test");
     checks
+}
+
+/// How pytest is started: by the tool that made the environment, or from the environment itself.
+fn pytest(root: &Path) -> &'static str {
+    let there = |name: &str| root.join(name).exists();
+    if there("uv.lock") {
+        "uv run pytest"
+    } else if there("poetry.lock") {
+        "poetry run pytest"
+    } else if there(".venv") || there("requirements.txt") {
+        ".venv/bin/python -m pytest"
+    } else {
+        "pytest"
+    }
+}
+
+/// What a fresh checkout of a repository probably needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Workspace {
+    /// Patterns of untracked files to copy.
+    pub copy: Vec<String>,
+    /// Untracked directories to link.
+    pub link: Vec<String>,
+    /// Commands to run.
+    pub setup: Vec<String>,
+}
+
+/// Lock files, and what installs what they name.
+const INSTALL: [(&str, &str); 9] = [
+    ("package-lock.json", "npm ci"),
+    ("yarn.lock", "yarn install --frozen-lockfile"),
+    ("pnpm-lock.yaml", "pnpm install --frozen-lockfile"),
+    ("bun.lock", "bun install --frozen-lockfile"),
+    ("uv.lock", "uv sync --frozen"),
+    ("poetry.lock", "poetry install"),
+    ("requirements.txt", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt"),
+    ("Gemfile.lock", "bundle install"),
+    ("composer.lock", "composer install"),
+];
+
+/// Directories of installed dependencies, for projects without a lock file that says how they came there.
+const INSTALLED: [&str; 3] = ["node_modules", ".venv", "vendor"];
+
+/// What a fresh checkout of the repository at `root` probably needs. `untracked`: what lies there that git does not track,
+/// directories as a whole.
+pub fn workspace(root: &Path, untracked: &[PathBuf]) -> Workspace {
+    let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+    let is_env = |name: &String| name == ".env" || (name.starts_with(".env.") && !name.ends_with(".example"));
+    let copy: BTreeSet<String> = untracked.iter().filter_map(name).filter(is_env).collect();
+    // One tool installs the dependencies of one language: the first that is found.
+    let of = |names: &[&str]| {
+        INSTALL
+            .iter()
+            .find(|(file, _)| names.contains(file) && root.join(file).is_file())
+            .map(|(_, run)| (*run).to_owned())
+    };
+    let scripts = of(&["package-lock.json", "yarn.lock", "pnpm-lock.yaml", "bun.lock"]);
+    let python = of(&["uv.lock", "poetry.lock", "requirements.txt"]);
+    let php = of(&["composer.lock"]);
+    let is_covered = |dir: &str| match dir {
+        "node_modules" => scripts.is_some(),
+        ".venv" => python.is_some(),
+        _php => php.is_some(),
+    };
+    let lies = |dir: &&str| untracked.iter().any(|path| path.as_path() == Path::new(dir));
+    let link = INSTALLED.iter().copied().filter(|dir| lies(dir) && !is_covered(dir)).map(str::to_owned).collect();
+    let setup = [scripts.clone(), python.clone(), of(&["Gemfile.lock"]), php.clone()].into_iter().flatten().collect();
+    Workspace { copy: copy.into_iter().collect(), link, setup }
 }
 
 /// A test script that somebody wrote: npm's own placeholder only fails.
@@ -46,8 +118,15 @@ fn has_make_test(text: &str) -> bool {
     })
 }
 
-/// The text of a new `.orch.yml`. `active`: checks that hold at once; without them the suggested ones are a comment.
-pub fn project_file(name: Option<&str>, base: Option<&str>, active: Option<&[String]>, suggested: &[String]) -> String {
+/// The text of a new `.orch.yml`. `active`: checks that hold at once; without them the suggested ones are a comment, and so
+/// is the workspace.
+pub fn project_file(
+    name: Option<&str>,
+    base: Option<&str>,
+    active: Option<&[String]>,
+    suggested: &[String],
+    workspace: &Workspace,
+) -> String {
     let mut text = String::from(
         "# How orch works on this repository: `orch config schema --project` tells every key.\n\
          # Checks run as you. They count once `orch init` has approved this very file: run it again after an edit.\n",
@@ -67,7 +146,25 @@ pub fn project_file(name: Option<&str>, base: Option<&str>, active: Option<&[Str
         text.push_str(&format!("  base_branch: {}\n", quoted(base)));
     }
     text.push_str("  # integrate: merge           # merge accepted work locally when the checks pass on the result\n");
+    text.push_str(&workspace_lines(workspace, active.is_some()));
     text
+}
+
+/// The section `workspace`, as a comment unless it is to hold at once.
+fn workspace_lines(workspace: &Workspace, is_active: bool) -> String {
+    let lists = [("copy", &workspace.copy), ("link", &workspace.link), ("setup", &workspace.setup)];
+    let lists = lists.iter().filter(|(_, items)| !items.is_empty());
+    let lines: String = lists.map(|(key, items)| format!("  {key}: [{}]\n", list(items))).collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let told =
+        "# What a fresh checkout needs that git does not bring; setup runs as you, like checks (docs/workspace.md).\n";
+    let section = format!("workspace:\n{lines}");
+    if is_active {
+        return format!("{told}{section}");
+    }
+    told.to_owned() + &section.lines().map(|line| format!("# {line}\n")).collect::<String>()
 }
 
 fn list(checks: &[String]) -> String {
@@ -105,19 +202,52 @@ mod tests {
     }
 
     #[test]
+    fn a_workspace_is_proposed_by_lock_files_and_by_what_git_does_not_track() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str| write(&dir.path().join(name), "pytest\n");
+        let lies = |names: &[&str]| {
+            let paths: Vec<PathBuf> = names.iter().map(PathBuf::from).collect();
+            workspace(dir.path(), &paths)
+        };
+        assert_eq!(lies(&[]), Workspace::default());
+        let linked = lies(&["node_modules", ".venv", ".env", "api/.env.local", ".env.example"]);
+        assert_eq!(
+            (linked.link, linked.copy),
+            (vec!["node_modules".to_owned(), ".venv".to_owned()], vec![".env".to_owned(), ".env.local".to_owned()])
+        );
+        file("package-lock.json");
+        file("requirements.txt");
+        let installed = lies(&["node_modules", ".venv"]);
+        assert!(installed.link.is_empty());
+        assert_eq!(installed.setup[0], "npm ci");
+        assert!(installed.setup[1].contains("venv"));
+        assert_eq!(checks(dir.path()), [".venv/bin/python -m pytest"]);
+        file("uv.lock");
+        assert_eq!(
+            (lies(&[]).setup[1].as_str(), checks(dir.path())),
+            ("uv sync --frozen", vec!["uv run pytest".to_owned()])
+        );
+    }
+
+    #[test]
     fn the_written_files_are_valid_and_say_what_was_asked_for() {
         let read = |text: String| {
             let layer = Layer::Project { path: ".orch.yml".into(), text, trusted: true };
             load(&[layer]).expect("valid").config
         };
         let suggested = ["cargo test".to_owned(), "make \"test\"".to_owned()];
-        let quiet = read(project_file(None, None, None, &suggested));
+        let needed = Workspace { copy: vec![".env".to_owned()], link: vec![], setup: vec!["npm ci".to_owned()] };
+        let quiet = read(project_file(None, None, None, &suggested, &Workspace::default()));
         assert_eq!((quiet.name, quiet.workflow.checks, quiet.workflow.base_branch), (None, vec![], None));
-        let loud = read(project_file(Some("a: \"b\" # c"), Some("release/1"), Some(&suggested), &suggested));
+        let loud = read(project_file(Some("a: \"b\" # c"), Some("release/1"), Some(&suggested), &suggested, &needed));
         assert_eq!(loud.name.as_deref(), Some("a: \"b\" # c"));
         assert_eq!(loud.workflow.checks, suggested);
         assert_eq!(loud.workflow.base_branch.as_deref(), Some("release/1"));
-        read(project_file(None, None, Some(&[]), &[]));
+        assert_eq!(loud.workspace.setup, ["npm ci"]);
+        assert_eq!(loud.workspace.copy, [".env"]);
+        let commented = read(project_file(None, None, None, &suggested, &needed));
+        assert_eq!(commented.workspace, crate::config::resolved::Workspace::default());
+        read(project_file(None, None, Some(&[]), &[], &Workspace::default()));
         load(&[Layer::Global { path: "config.yml".into(), text: CONFIG_FILE.to_owned() }]).expect("valid");
     }
 }

@@ -1,8 +1,10 @@
 //! What `orch init` found and did, as a document and as words.
 
+use super::detect::Workspace;
 use crate::api::types::NewProject;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
+use crate::domain::evidence::{Check, CheckState};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -56,6 +58,14 @@ pub struct Found {
     pub checks: Vec<String>,
     /// Commands that would fit.
     pub suggested_checks: Vec<String>,
+    /// Commands that make a checkout ready and are allowed to run now.
+    pub setup: Vec<String>,
+    /// How each check went on the base, where that was tried.
+    pub tried: Vec<Check>,
+    /// Something is set that files are brought by.
+    pub has_workspace: bool,
+    /// What a fresh checkout probably needs.
+    pub suggested_workspace: Workspace,
 }
 
 impl Found {
@@ -87,11 +97,47 @@ impl Found {
             field("checks", "orch may now run these commands as you, on what agents have committed:".to_owned());
             self.checks.iter().for_each(|check| field("", format!("  {}", line(check))));
         }
+        if !self.setup.is_empty() {
+            field("setup", "and these before them, in every fresh checkout:".to_owned());
+            self.setup.iter().for_each(|command| field("", format!("  {}", line(command))));
+        }
+        for check in &self.tried {
+            let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
+            field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.went())));
+            if check.state != CheckState::Passed {
+                let lines: Vec<&str> = check.output_tail.lines().collect();
+                lines[lines.len().saturating_sub(8)..].iter().for_each(|text| field("", format!("  {}", line(text))));
+            }
+        }
         told
+    }
+
+    /// What lies beside what git tracks and would be missing in a fresh checkout.
+    fn missing_workspace(&self) -> Option<String> {
+        let wanted = &self.suggested_workspace;
+        let lines: Vec<String> = [("copy", &wanted.copy), ("link", &wanted.link), ("setup", &wanted.setup)]
+            .into_iter()
+            .filter(|(_, items)| !items.is_empty())
+            .map(|(key, items)| format!("{key}: [{}]", items.join(", ")))
+            .collect();
+        let is_set = !self.setup.is_empty() || self.has_workspace;
+        (!lines.is_empty() && !is_set).then(|| lines.join(", "))
     }
 
     /// What to type next.
     pub fn next(&self) -> String {
+        let mut told = self.next_step();
+        if let Some(wanted) = self.missing_workspace() {
+            let file = self.file.display();
+            told = format!(
+                "a fresh checkout would lack files that lie here: uncomment or set workspace: {{{wanted}}}\n      in {file}, \
+                 and run orch init again (docs/workspace.md)\n{told}"
+            );
+        }
+        told
+    }
+
+    fn next_step(&self) -> String {
         if self.checks.is_empty() && !self.suggested_checks.is_empty() {
             let checks = self.suggested_checks.join(", ");
             return format!(
@@ -131,6 +177,10 @@ mod tests {
             base_branch: "main".into(),
             checks: vec!["make \u{1b}[2Jtest".into()],
             suggested_checks: vec!["cargo test".into()],
+            setup: vec![],
+            has_workspace: false,
+            tried: vec![],
+            suggested_workspace: Workspace::default(),
         };
         assert_eq!(found.told(Paint::OFF), include_str!("../../../tests/fixtures/cli/init.txt"));
         assert_eq!(found.next(), "next: orch task add \"What is to be done\"");

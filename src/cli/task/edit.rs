@@ -204,7 +204,7 @@ fn change_from(seen: &Spec, wanted: &Spec) -> Option<EditTask> {
 }
 
 /// The person's editor: a line for the shell, as everywhere.
-fn editor(context: &Context) -> Result<String, CliError> {
+pub(super) fn editor(context: &Context) -> Result<String, CliError> {
     let named = |name: &str| context.environment.get(name).filter(|value| !value.trim().is_empty()).cloned();
     match named("VISUAL").or_else(|| named("EDITOR")) {
         Some(editor) => Ok(editor),

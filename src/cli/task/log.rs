@@ -1,6 +1,7 @@
 //! `orch task log`: the readable output of a run, whole or the lines of it that are wanted, as it was written; with
 //! --follow as it is written. Never more than a piece of it is in memory.
 
+use crate::adapters::fs;
 use crate::api::types::{RunView, TaskView};
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
@@ -10,7 +11,7 @@ use crate::cli::since::Since;
 use crate::cli::ui::transcript::{Piece, coloured};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
-use crate::domain::output::Part;
+use crate::domain::output::{Part, SETUP_LOG};
 use crate::domain::pattern::Pattern;
 use crate::domain::styled::Styles;
 use crate::domain::timeline::time_at;
@@ -20,6 +21,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
+/// The most that is read of what a setup printed, in bytes.
+const SETUP_LARGEST: usize = 64 << 20;
 /// What is read at once, in bytes.
 const PIECE: usize = 256 << 10;
 
@@ -55,6 +58,9 @@ pub struct Args {
     /// Which run: its number in `orch task show`, or its id; without it, the newest work run
     #[arg(long, value_name = "N")]
     run: Option<Which>,
+    /// What workspace.setup printed in the run's worktree
+    #[arg(long, conflicts_with_all = ["follow", "grep", "since", "tail"])]
+    setup: bool,
     /// Go on until the run ends
     #[arg(long, short, conflicts_with_all = ["grep", "since", "tail"])]
     follow: bool,
@@ -78,6 +84,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let task: TaskView = link.get(&format!("/v1/tasks/{}", args.id)).await?;
     let runs = task.runs.unwrap_or_default();
     let run = choose(&runs, args.run.as_ref()).ok_or_else(|| missing(args.id, args.run.as_ref()))?;
+    if args.setup {
+        link.close().await?;
+        return setup_log(args.id, run, context);
+    }
     let exit =
         if args.follow && !context.ui.is_json() { follow(&link, args.id, run, context).await? } else { Exit::Done };
     link.close().await?;
@@ -91,6 +101,26 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         None if context.ui.is_json() => log.document(run).map(|()| Exit::Done),
         None => log.print().map(|()| Exit::Done),
     }
+}
+
+/// Prints what the setup printed.
+fn setup_log(id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliError> {
+    let file = run.transcript.with_file_name(SETUP_LOG);
+    let text = match fs::read_text(&file, SETUP_LARGEST) {
+        Ok(text) => text,
+        Err(error) if error.is_not_found() => {
+            let message = format!("run {} of task {id} had no setup", run.run_id);
+            let hint = Some("workspace.setup in .orch.yml is what would run: docs/workspace.md".to_owned());
+            return Err(CliError::NotFound { message, hint });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if context.ui.is_json() {
+        context.ui.json(&json!({ "task_id": id, "run_id": run.run_id, "setup": text }))?;
+    } else {
+        context.ui.data(&text)?;
+    }
+    Ok(Exit::Done)
 }
 
 async fn follow(link: &Link, id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliError> {

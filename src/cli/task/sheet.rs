@@ -100,6 +100,9 @@ pub fn task(task: &TaskView, now: &Now, paint: Paint) -> String {
     standing(&mut sheet, task);
     wishes(&mut sheet, task, now);
     sheet.optional("branch", task.branch.as_deref().map(line));
+    let from: Vec<_> =
+        task.began_from.iter().map(|work| format!("#{} at {}", work.task, line(short(&work.commit)))).collect();
+    sheet.optional("began from", (!from.is_empty()).then(|| from.join(", ")));
     sheet.optional("worktree", task.worktree.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
     sheet.field("attempts", task.attempts);
     sheet.field("cost", task.cost_usd.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string()));

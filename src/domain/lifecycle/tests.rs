@@ -11,6 +11,7 @@ use crate::domain::evidence::IntegrateMode;
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
+use crate::domain::plan::HoldReason;
 use crate::domain::retry::{Bounds, MAX_OUTAGE_FAILURES};
 use crate::domain::review::Reviewers;
 use crate::domain::route::{AgentProfile, Complexity, RouteResult};
@@ -510,7 +511,8 @@ fn a_person_accepts_what_an_agent_asks_about_at_the_commit_that_they_saw() {
     let order = life.task.order().expect("it is ordered");
     assert_eq!((order.kind, order.commit.as_str(), order.at), (OrderKind::Approve, "abc", now()));
     // Uncommitted changes of the person's change nothing about that.
-    let wait = IntegrationProblem::Wait(Postponed { detail: "dirty".into(), until: now() });
+    let wait =
+        IntegrationProblem::Wait(Postponed { detail: "dirty".into(), until: now(), reason: HoldReason::BaseDirty });
     life.event(Event::NotIntegrated { run: run_id(1), problem: wait });
     assert_eq!(life.task.order().map(|order| order.kind), Some(OrderKind::Approve));
     life.event(Event::Integrated { run: run_id(1), integration: with(IntegrationState::Merged) });

@@ -72,6 +72,8 @@ pub enum HoldReason {
     Spent,
     /// The settings do not read, and never did since the start.
     Config,
+    /// A fresh checkout cannot be made ready: `workspace.setup` fails, on the base as well.
+    Setup,
     /// Another process holds a lock that orch needs.
     Locked,
     /// A program or a file that orch needs does not answer now.
@@ -82,7 +84,7 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// All of them.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::Slots,
         Self::Dependency,
         Self::Children,
@@ -115,6 +117,7 @@ impl HoldReason {
         Self::BatchBudget,
         Self::Spent,
         Self::Config,
+        Self::Setup,
         Self::Locked,
         Self::System,
         Self::NotApproved,

@@ -115,7 +115,7 @@ impl World {
     pub(super) fn told(&self, hold: &Hold, id: u64, room: &Room) -> Hold {
         let batches: Vec<Arc<Batch>> = self.batches.values().cloned().collect();
         let occupancy = Occupancy::of(&self.tasks, self.projects.clone(), room, &batches);
-        told(hold, &self.tasks[&TaskId(id)], &|id| self.status(id), &occupancy)
+        told(hold, &self.tasks[&TaskId(id)], &|id| self.status(id).map(Waited::Status), &occupancy)
     }
 }
 
@@ -335,7 +335,8 @@ fn on_the_way_out_nothing_begins_whoever_wants_it() {
 #[test]
 fn a_daemon_that_leaves_without_waiting_does_not_wake_for_a_checkout_again_and_again() {
     let run = RunId::new(TaskId(1), 1, 7);
-    let waiting = Some(Postponed { detail: "uncommitted changes".to_owned(), until: now() });
+    let waiting =
+        Some(Postponed { detail: "uncommitted changes".to_owned(), until: now(), reason: HoldReason::BaseDirty });
     let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
     let mut world = World::of([Task { state, ..task(1) }]);
     for leave in [Leave::Stop, Leave::Now, Leave::Respawn] {

@@ -4,8 +4,17 @@ use super::{Hold, HoldReason, Occupancy};
 use crate::domain::ids::TaskId;
 use crate::domain::task::{BlockedOn, State, Status, Task};
 
+/// How a task stands that another one waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waited {
+    /// By its status.
+    Status(Status),
+    /// It was merged and taken back, and a person decides.
+    TakenBack,
+}
+
 /// A hold with the words that planning leaves out because nobody may ever read them. `status` knows the other tasks.
-pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>, occupancy: &Occupancy<'_>) -> Hold {
+pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>, occupancy: &Occupancy<'_>) -> Hold {
     if !hold.detail.is_empty() {
         return hold.clone();
     }
@@ -38,6 +47,7 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>,
         HoldReason::BatchSlots => occupancy.of_batch(task),
         HoldReason::BatchBudget => occupancy.batch_budget(task),
         HoldReason::Config => "the settings do not read".to_owned(),
+        HoldReason::Setup => "the setup of its workspace fails".to_owned(),
         HoldReason::NotApproved => "the checks of its project are not approved".to_owned(),
         HoldReason::Spent => "what may be spent is spent".to_owned(),
         HoldReason::Locked => "another process holds a lock".to_owned(),
@@ -46,16 +56,17 @@ pub fn told(hold: &Hold, task: &Task, status: &dyn Fn(TaskId) -> Option<Status>,
     Hold { detail, ..hold.clone() }
 }
 
-fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Status>) -> String {
+fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Waited>) -> String {
     let state = |id: &TaskId| match status(*id) {
+        Some(Waited::TakenBack) => format!("#{id} (its merge was taken back; `orch task show {id}` tells the choices)"),
         // It never gets done by itself: whoever waits for it hears what ends that.
-        Some(Status::Cancelled) => {
+        Some(Waited::Status(Status::Cancelled)) => {
             format!(
                 "#{id} (cancelled: `orch task retry {id}` takes it up again, `orch task edit {}` waits for others)",
                 task.id
             )
         }
-        Some(status) => format!("#{id} ({})", status.as_str()),
+        Some(Waited::Status(status)) => format!("#{id} ({})", status.as_str()),
         None => format!("#{id} (there is no such task: `orch task edit {}` takes it out)", task.id),
     };
     let list = |tasks: &[TaskId]| tasks.iter().map(state).collect::<Vec<_>>().join(", ");
@@ -70,7 +81,7 @@ fn waits_on(task: &Task, status: &dyn Fn(TaskId) -> Option<Status>) -> String {
         | State::Done
         | State::NeedsReview { .. }
         | State::Cancelled { .. } => {
-            let open = |id: &&TaskId| status(**id) != Some(Status::Done);
+            let open = |id: &&TaskId| status(**id) != Some(Waited::Status(Status::Done));
             let unmet: Vec<TaskId> = task.spec.depends_on.iter().filter(open).copied().collect();
             format!("waits for {}", list(&unmet))
         }
@@ -107,6 +118,7 @@ pub fn ends(hold: &Hold, id: TaskId, batch: Option<&str>) -> String {
         }
         HoldReason::BatchBudget => format!("`orch batch set {batch} --budget USD` raises it; {now}"),
         HoldReason::Config => "mend that file (`orch config validate`): it goes on within seconds".to_owned(),
+        HoldReason::Setup => timed("mend workspace.setup in .orch.yml, and `orch init` again"),
         HoldReason::NotApproved => {
             "`orch init` in its repository approves the file as it is: it goes on at once".to_owned()
         }

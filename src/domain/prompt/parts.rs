@@ -117,6 +117,7 @@ mod tests {
             worktree: "/w".into(),
             base_branch: "main".into(),
             base: "0".into(),
+            began_from: Vec::new(),
         }));
         let told = PartResult::of(&task).told();
         assert!(

@@ -1,6 +1,6 @@
 //! What a person has ordered about a task's branch, while that is carried out. Plain data.
 
-use super::{ReviewStage, State, Task};
+use super::{ReviewStage, State, Status, Task};
 use crate::domain::evidence::IntegrationState;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,13 @@ impl Task {
     /// Its work is in its base.
     pub fn is_merged(&self) -> bool {
         self.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Merged)
+    }
+
+    /// It was merged and taken back, and a person decides what follows.
+    pub fn is_taken_back(&self) -> bool {
+        let is_reverted =
+            self.integration.as_ref().is_some_and(|integration| integration.state == IntegrationState::Reverted);
+        is_reverted && self.status() == Status::NeedsReview
     }
 
     /// What a person has ordered about its branch, while that is carried out.

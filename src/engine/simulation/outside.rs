@@ -13,6 +13,7 @@ use crate::domain::judge::{Case, Verdict, judge};
 use crate::domain::message::{Message, MessageId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{Ending, Failure, FailureClass, Outcome, RunKind};
+use crate::domain::plan::HoldReason;
 use crate::domain::review::Reviewers;
 use crate::domain::task::{OrderKind, Postponed, Run, Task, Workplace};
 use crate::domain::task_type::TaskType;
@@ -416,6 +417,7 @@ impl Outside {
                 4..8 => IntegrationProblem::Wait(Postponed {
                     detail: "uncommitted changes".to_owned(),
                     until: now.checked_add(SignedDuration::from_secs(60)).unwrap_or(now),
+                    reason: HoldReason::BaseDirty,
                 }),
                 _ => IntegrationProblem::Ask("the base branch is gone".to_owned()),
             })
@@ -459,5 +461,6 @@ fn place(task: &Task) -> Workplace {
         worktree: PathBuf::from(format!("/simulated/worktrees/{}", task.id)),
         base_branch: "main".to_owned(),
         base: "0".to_owned(),
+        began_from: Vec::new(),
     }
 }

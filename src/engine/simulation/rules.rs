@@ -433,6 +433,7 @@ fn ends(
         }
         HoldReason::BatchSlots => batches::is_full(engine, id),
         HoldReason::BatchBudget => batches::is_spent(engine, id),
+        HoldReason::Setup => false,
         HoldReason::Config => engine.settings.unread.is_some() || !engine.settings.unread_projects.is_empty(),
         HoldReason::NotApproved => !engine.settings.unapproved_projects().is_empty(),
         HoldReason::Spent => engine.room.purse.stops.iter().any(|stop| stop.until.is_none()),

@@ -13,8 +13,11 @@ use crate::domain::ids::RunId;
 use crate::domain::names::short_hash;
 use crate::engine::agent_env;
 use crate::engine::doors::Doors;
+use crate::engine::workspace::{Purpose, Unready, Workspace};
 use crate::runner::contained;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How much of a check's output is kept, in bytes.
@@ -27,7 +30,7 @@ const BASELINES: usize = 1000;
 /// What the checks of one run are run with.
 pub struct Checking<'a> {
     /// The doors.
-    pub doors: &'a Doors,
+    pub doors: &'a Arc<Doors>,
     /// The project's settings.
     pub config: &'a Config,
     /// The run whose work is checked.
@@ -40,6 +43,8 @@ pub struct Checking<'a> {
     pub output_dir: &'a Path,
     /// A check that was red before is what the work is about.
     pub mends: bool,
+    /// The task's own variables.
+    pub env: &'a BTreeMap<String, String>,
 }
 
 /// Where checks run.
@@ -66,9 +71,15 @@ impl Checking<'_> {
         self.doors.home.merges().join(format!("{}-{purpose}", self.run))
     }
 
-    /// Runs the checks, one after the other, up to the first that the work is to blame for.
+    /// Makes the checkout ready and runs the checks, one after the other, up to the first that the work is to blame for.
     pub async fn run_all(&self, place: Place<'_>) -> Vec<Check> {
+        if self.config.workflow.checks.is_empty() {
+            return Vec::new();
+        }
         let mut checks = Vec::new();
+        if let Err(unready) = self.make_ready(place.dir(), "setup").await {
+            return vec![self.unready(unready).await];
+        }
         for (index, command) in self.config.workflow.checks.iter().enumerate() {
             let check = self.look_twice(index + 1, command, place).await;
             let goes_on = check.state == CheckState::Passed || (check.was_red() && !self.mends);
@@ -78,6 +89,45 @@ impl Checking<'_> {
             }
         }
         checks
+    }
+
+    /// Makes the checkout ready and runs each check once. A checkout that cannot be made ready is the only answer then.
+    pub async fn run_each(&self, dir: &Path) -> Vec<Check> {
+        match self.make_ready(dir, "setup").await {
+            Ok(()) => {}
+            Err(unready) => return vec![unready_check(unready)],
+        }
+        let mut checks = Vec::new();
+        for (index, command) in self.config.workflow.checks.iter().enumerate() {
+            checks.push(self.run(&format!("check-{}", index + 1), command, dir).await);
+        }
+        checks
+    }
+
+    async fn make_ready(&self, dir: &Path, name: &str) -> Result<(), Unready> {
+        let Checking { doors, config, repo, run, env, .. } = *self;
+        let at = repo.open_worktree(dir).map_err(|error| Unready::Files(error.to_string()))?;
+        let Some(at) = at else { return Ok(()) };
+        let log = self.output_dir.join(format!("{name}.log"));
+        Workspace { doors, config, repo, run, env }.ready(&at, Purpose::Check, &log).await
+    }
+
+    /// A checkout that cannot be made ready, as a check that did not pass. Whether the work is to blame, the base tells.
+    async fn unready(&self, unready: Unready) -> Check {
+        let mut check = unready_check(unready);
+        let scratch = self.scratch("base");
+        check.on_base = match self.repo.checkout_aside(&scratch, self.base).await {
+            Ok(at) => match self.make_ready(&at.work_tree, "setup-base").await {
+                Ok(()) => Some(CheckState::Passed),
+                Err(_) => Some(check.state),
+            },
+            Err(error) => {
+                tracing::warn!(run = %self.run, %error, "the base cannot be checked");
+                None
+            }
+        };
+        self.drop_scratch(&scratch).await;
+        check
     }
 
     /// One check. A red one is run once more on the same files, and then without the work.
@@ -111,7 +161,10 @@ impl Checking<'_> {
     /// How a check goes on the base commit; remembered. `None`: that could not be found out.
     async fn on_base(&self, number: usize, command: &str) -> Option<CheckState> {
         let dir = self.doors.home.state().join("baselines");
-        let key = short_hash(format!("{}\n{}\n{command}", self.repo.common_dir().display(), self.base).as_bytes());
+        // What the workspace brings decides as well how a check goes.
+        let workspace = self.workspace_stamp().await;
+        let key = format!("{}\n{}\n{command}{workspace}", self.repo.common_dir().display(), self.base);
+        let key = short_hash(key.as_bytes());
         let file = dir.join(format!("{}-{key}.json", &self.base[..self.base.len().min(12)]));
         let known = fs::read_text(&file, 4096).ok().and_then(|text| serde_json::from_str(&text).ok());
         if known.is_some() {
@@ -120,8 +173,12 @@ impl Checking<'_> {
         let scratch = self.scratch("base");
         let at = self.repo.checkout_aside(&scratch, self.base).await;
         let at = at.inspect_err(|error| tracing::warn!(run = %self.run, %error, "the base cannot be checked")).ok()?;
-        let state = self.run(&format!("check-{number}-base"), command, &at.work_tree).await.state;
+        let state = match self.make_ready(&at.work_tree, "setup-base").await {
+            Ok(()) => Some(self.run(&format!("check-{number}-base"), command, &at.work_tree).await.state),
+            Err(_) => None,
+        };
         self.drop_scratch(&scratch).await;
+        let state = state?;
         let text = serde_json::to_string(&state).ok()?;
         let kept =
             fs::create_dir_private(&dir).and_then(|()| fs::write_private(&file, text.as_bytes(), Durability::Cached));
@@ -147,6 +204,12 @@ impl Checking<'_> {
         Ok(())
     }
 
+    /// What the workspace brings to the base, in short: the same text where it brings the same.
+    async fn workspace_stamp(&self) -> String {
+        let Checking { doors, config, repo, run, env, .. } = *self;
+        Workspace { doors, config, repo, run, env }.fingerprint().await
+    }
+
     /// Throws a scratch checkout away.
     pub async fn drop_scratch(&self, scratch: &Path) {
         if let Err(error) = self.repo.remove_scratch(scratch).await {
@@ -158,7 +221,7 @@ impl Checking<'_> {
     async fn run(&self, name: &str, command: &str, dir: &Path) -> Check {
         point!("judge.check.before");
         let (mut check, output) =
-            run_check(self.doors, command, self.run, dir, self.config.workflow.check_timeout).await;
+            run_check(self.doors, command, self.run, dir, self.config.workflow.check_timeout, self.env).await;
         point!("judge.check.after");
         let output = self.config.redactor(&self.doors.environment).text(&output).into_owned();
         let file = self.output_dir.join(format!("{name}.log"));
@@ -170,6 +233,15 @@ impl Checking<'_> {
         }
         check.output_tail = tail(&crate::runner::sanitize(&output), CHECK_TAIL).to_owned();
         check
+    }
+}
+
+fn unready_check(unready: Unready) -> Check {
+    match unready {
+        Unready::Setup(check) => *check,
+        Unready::Files(problem) => {
+            Check { output_tail: problem, is_setup: true, ..Check::new("workspace", CheckState::NotStarted) }
+        }
     }
 }
 
@@ -186,11 +258,20 @@ fn forget_oldest(dir: &Path) {
     }
 }
 
-async fn run_check(doors: &Doors, command: &str, run: &RunId, dir: &Path, limit: Duration) -> (Check, String) {
+/// Runs a shell line as a check: its output is whole, but for what is over the limit.
+pub async fn run_check(
+    doors: &Doors,
+    command: &str,
+    run: &RunId,
+    dir: &Path,
+    limit: Duration,
+    env: &BTreeMap<String, String>,
+) -> (Check, String) {
     let mark = format!("{run}-check");
     let call = Invocation::new("/bin/sh", dir)
         .args(["-c", command])
         .envs(agent_env::for_checks(&doors.environment))
+        .envs(env)
         .env(RUN_MARK, &mark)
         .time_limit(limit)
         .output_limit(CHECK_OUTPUT, Excess::KeepTail);

@@ -4,6 +4,7 @@ use super::{Lab, assert_sound, inside, main};
 use crate::kit;
 use crate::kit::repo::Repo as Project;
 use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Operation, Repo, RevertRequest};
+use orch::adapters::worktree::WorktreeRequest;
 use orch::domain::names::BranchName;
 use std::path::{Path, PathBuf};
 
@@ -276,5 +277,31 @@ async fn a_merge_is_taken_back_once_and_its_work_goes_on_from_there() {
     assert_eq!(kit::read_file(&brought.checkout.work_tree.join("feature")), "of the task\n");
     let no_merge = RevertRequest { merge: &tip, ..request };
     assert!(matches!(repo.revert_candidate(&no_merge).await, Err(MergeError::NotAMerge { .. })));
+    assert_sound(&project);
+}
+
+#[tokio::test]
+async fn the_merge_that_further_work_begins_from_is_the_same_after_a_crash() {
+    let lab = Lab::new().await;
+    let (project, repo, first) = finished(&lab, "one").await;
+    let worktree = lab.ensure(&repo, 2, "y").await.unwrap();
+    inside(&lab, &worktree).commit("two", "of the other task\n");
+    let tips = [project.git(["rev-parse", first.as_str()]), project.git(["rev-parse", worktree.branch.as_str()])];
+    assert_eq!(repo.without_contained(&[tips[0].clone(), project.head(), tips[1].clone()]).await.unwrap(), tips);
+    let scratch = lab.path("scratch/start");
+    let joined = repo.joined(&tips[0], &tips[1..], &scratch).await.unwrap();
+    assert!(joined.checkout.work_tree.join("one").exists() && joined.checkout.work_tree.join("two").exists());
+    // The daemon crashed before the branch was made there.
+    let again = repo.joined(&tips[0], &tips[1..], &scratch).await.unwrap();
+    assert_eq!(again.sha, joined.sha);
+    let branch = orch::domain::names::branch(orch::domain::ids::TaskId(3), "both");
+    let path = lab.path("worktrees/both");
+    let ensure = || async {
+        let start = Some(joined.sha.as_str());
+        let request = WorktreeRequest { path: &path, branch: &branch, base: &main(), start, fetch: false };
+        repo.ensure_worktree(&request).await.unwrap()
+    };
+    assert_eq!((ensure().await.base_sha, ensure().await.base_sha), (joined.sha.clone(), joined.sha.clone()));
+    repo.remove_scratch(&scratch).await.unwrap();
     assert_sound(&project);
 }

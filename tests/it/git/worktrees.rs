@@ -369,7 +369,8 @@ async fn the_path_must_be_absolute_and_plain() {
     let repo = lab.open(&lab.project("shop")).await;
     let branch = names::branch(TaskId(1), "x");
     for path in ["relative", "/tmp/../etc/x"] {
-        let request = WorktreeRequest { path: path.as_ref(), branch: &branch, base: &main(), fetch: false };
+        let request =
+            WorktreeRequest { path: path.as_ref(), branch: &branch, base: &main(), start: None, fetch: false };
         assert!(matches!(repo.ensure_worktree(&request).await, Err(WorktreeError::BadPath { .. })));
     }
 }
@@ -385,7 +386,14 @@ async fn a_held_repository_makes_others_wait_and_then_lets_them_on() {
     file.lock().unwrap();
     let (path, branch) = (lab.path("worktrees/late"), names::branch(TaskId(2), "x"));
     let late = tokio::spawn(async move {
-        repo.ensure_worktree(&WorktreeRequest { path: &path, branch: &branch, base: &main(), fetch: false }).await
+        repo.ensure_worktree(&WorktreeRequest {
+            path: &path,
+            branch: &branch,
+            base: &main(),
+            start: None,
+            fetch: false,
+        })
+        .await
     });
     let begun = wait::poll(std::time::Duration::from_millis(100), || lab.path("worktrees/late").exists().then_some(()));
     assert_eq!(begun, None, "it went on although another process holds the repository");

@@ -135,8 +135,8 @@ fn world_of(reason: HoldReason) -> (World, Room) {
             world.invalid.insert(TaskId(1), "depends_on: not a list".into());
             plain(world)
         }
-        HoldReason::BaseDirty => {
-            let waiting = Some(Postponed { detail: "README.md has changes".into(), until: later() });
+        HoldReason::BaseDirty | HoldReason::Setup => {
+            let waiting = Some(Postponed { detail: "README.md has changes".into(), until: later(), reason });
             let run = crate::domain::ids::RunId::new(TaskId(1), 1, 1);
             let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
             plain(World::of([Task { state, ..task(1) }]))
@@ -170,7 +170,11 @@ fn world_of(reason: HoldReason) -> (World, Room) {
         }
         HoldReason::Review => {
             let run = crate::domain::ids::RunId::new(TaskId(1), 1, 1);
-            let waiting = Some(Postponed { detail: "codex: the rate is limited".into(), until: later() });
+            let waiting = Some(Postponed {
+                detail: "codex: the rate is limited".into(),
+                until: later(),
+                reason: HoldReason::Review,
+            });
             let review = ReviewStage::Reviewing { review: None, then_person: false, waiting };
             plain(World::of([Task { state: State::InReview { run, review }, ..task(1) }]))
         }

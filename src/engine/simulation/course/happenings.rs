@@ -218,6 +218,7 @@ impl Course<'_> {
             | JobKey::WriteFile
             | JobKey::TryRoute(_)
             | JobKey::Compare(_)
+            | JobKey::TryChecks(_)
             | JobKey::LookAtFiles
             | JobKey::Sidecars
             | JobKey::Retain
@@ -322,6 +323,7 @@ impl Course<'_> {
             | Job::Index { .. }
             | Job::Collect { .. }
             | Job::Compare { .. }
+            | Job::TryChecks { .. }
             | Job::TryRoute { .. } => Report::Nothing,
         })
     }
@@ -341,6 +343,7 @@ fn run_of(key: &JobKey) -> Option<RunId> {
         | JobKey::HandOver(..)
         | JobKey::TryRoute(_)
         | JobKey::Compare(_)
+        | JobKey::TryChecks(_)
         | JobKey::LookAtFiles
         | JobKey::Look
         | JobKey::ReadFiles

@@ -1,0 +1,53 @@
+//! What lies in a checkout beside what git tracks.
+
+use super::call::{CHECKOUT, Call, Checkout};
+use super::error::GitError;
+use super::repo::Repo;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+impl Repo {
+    /// Files and directories of a checkout that are not tracked, ignored ones as well. A directory in which nothing is
+    /// tracked stands for all that is in it.
+    pub async fn untracked(&self, at: &Checkout) -> Result<Vec<PathBuf>, GitError> {
+        let call = Call::new(["ls-files", "--others", "--directory", "--no-empty-directory", "-z", "--"]);
+        Ok(paths(&self.ask(at, call).await?.stdout))
+    }
+
+    /// Untracked files of the main checkout that match one of these patterns, or one in `file`, in the syntax of
+    /// `.gitignore`. Each file by itself.
+    pub async fn untracked_matching(&self, patterns: &[String], file: Option<&Path>) -> Result<Vec<PathBuf>, GitError> {
+        let call = Call::new(["ls-files", "--others", "--ignored", "-z"]).time_limit(CHECKOUT);
+        let call = patterns.iter().fold(call, |call, pattern| call.arg(format!("--exclude={pattern}")));
+        let call = file.iter().fold(call, |call, file| {
+            let mut option = std::ffi::OsString::from("--exclude-from=");
+            option.push(file);
+            call.arg(option)
+        });
+        Ok(paths(&self.ask(&self.main_checkout(), call.arg("--")).await?.stdout))
+    }
+
+    /// Whether git tracks this path of the main checkout, or something below it.
+    pub async fn tracks(&self, path: &Path) -> Result<bool, GitError> {
+        let call = Call::new(["ls-files", "-z", "--"]).arg(path);
+        Ok(!self.ask(&self.main_checkout(), call).await?.stdout.is_empty())
+    }
+}
+
+/// Paths with a zero byte behind each; a directory ends with a slash. git's own directory is none of them.
+fn paths(bytes: &[u8]) -> Vec<PathBuf> {
+    let names = bytes.split(|byte| *byte == 0).map(|name| name.strip_suffix(b"/").unwrap_or(name));
+    names.filter(|name| !name.is_empty()).map(|name| PathBuf::from(OsStr::from_bytes(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_a_path_without_its_slash() {
+        assert_eq!(paths(b".env\0node_modules/\0"), [PathBuf::from(".env"), PathBuf::from("node_modules")]);
+        assert_eq!(paths(b""), Vec::<PathBuf>::new());
+    }
+}

@@ -1,0 +1,223 @@
+//! A fresh checkout is made ready: files that git does not track, the project's setup, variables of each task's own,
+//! submodules; for agents and for checks alike. And a person's way into a task's worktree.
+
+use crate::kit::process::Ran;
+use crate::kit::repo::Repo;
+use crate::kit::sealed_box::{ORCH, SealedBox};
+use crate::kit::wait::RUN;
+use serde_json::Value;
+
+/// Does what the lines of its prompt say that begin with `DO:`.
+const BOT: &str = "#!/bin/sh
+cat > \"$HOME/prompt-$$\"
+sed -n 's/^DO: //p' \"$HOME/prompt-$$\" > \"$HOME/do-$$\"
+. \"$HOME/do-$$\"
+";
+
+struct Shop {
+    sealed: SealedBox,
+    repo: Repo,
+}
+
+impl Shop {
+    /// With a `.orch.yml` and a `.gitignore` that are committed; `lie` makes what is not tracked.
+    fn new(orch_yml: &str, ignored: &str, lie: impl FnOnce(&SealedBox, &Repo)) -> Self {
+        let sealed = SealedBox::new();
+        sealed.program("bot", BOT);
+        sealed.config(
+            "agents: {bot: {kind: command, command: bot}}\nrouter: {agents: [bot]}\nworkflow: {review: 'off'}\n",
+        );
+        let repo = sealed.repo("shop");
+        repo.write(".orch.yml", orch_yml);
+        repo.write(".gitignore", ignored);
+        repo.commit("Set up");
+        lie(&sealed, &repo);
+        let shop = Self { sealed, repo };
+        shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+        shop
+    }
+
+    fn add(&self, title: &str, body: &str) -> u64 {
+        let args = ["task", "add", title, "-b", body, "-l", "agent:bot", "--json"];
+        self.sealed.orch_in(self.repo.dir(), args).ok().json()["id"].as_u64().expect("an id")
+    }
+
+    fn task(&self, verb: &str, id: u64, more: &[&str]) -> Ran {
+        let id = id.to_string();
+        self.sealed.run_program(ORCH).args([&["task", verb, &id], more].concat()).deadline(RUN).run()
+    }
+
+    fn show(&self, id: u64) -> Value {
+        self.task("show", id, &["--json"]).ok().json()
+    }
+
+    fn run_all(&self) {
+        self.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run();
+    }
+
+    fn file(&self, id: u64, path: &str) -> Option<String> {
+        self.repo.show(self.show(id)["branch"].as_str().expect("a branch"), path)
+    }
+
+    fn done(&self, id: u64) {
+        let task = self.show(id);
+        assert_eq!(task["status"], "done", "{task:#}");
+    }
+}
+
+fn keep(command: &str, file: &str) -> String {
+    format!("DO: {command} > {file}; git add {file}; git commit -qm 'Add {file}'")
+}
+
+#[test]
+fn what_git_ignores_is_there_for_agents_and_for_checks() {
+    let config = "workflow: {checks: ['test -f .env && test -f config/dev.key && test -f node_modules/.bin/tool']}\n\
+                  workspace: {copy: [.env], link: [node_modules]}\n";
+    let shop = Shop::new(config, ".env\n*.key\nnode_modules/\n", |_, repo| {
+        repo.write(".env", "SECRET=1\n");
+        repo.write("config/dev.key", "key\n");
+        repo.write(".worktreeinclude", "# what else\n*.key\n");
+        repo.write("node_modules/.bin/tool", "#!/bin/sh\n");
+        repo.git(["add", ".worktreeinclude"]);
+        repo.git(["commit", "--quiet", "--message", "List"]);
+    });
+    let id = shop.add("Read", &keep("cat .env config/dev.key", "seen.txt"));
+    shop.run_all();
+    shop.done(id);
+    assert_eq!(shop.file(id, "seen.txt").as_deref(), Some("SECRET=1\nkey\n"));
+    assert_eq!((shop.file(id, ".env"), shop.file(id, "node_modules/.bin/tool")), (None, None), "nothing is committed");
+    shop.sealed.finish();
+}
+
+#[test]
+fn the_setup_runs_for_work_and_checks_and_its_output_is_kept() {
+    let config = "workflow: {checks: ['test -f deps/tool']}\n\
+                  workspace: {setup: ['mkdir -p deps && echo ready > deps/tool && echo installed the tools']}\n";
+    let shop = Shop::new(config, "deps/\n", |_, _| {});
+    let id = shop.add("Use it", &keep("cat deps/tool", "seen.txt"));
+    shop.run_all();
+    shop.done(id);
+    assert_eq!(shop.file(id, "seen.txt").as_deref(), Some("ready\n"));
+    assert!(shop.task("log", id, &["--setup"]).ok().stdout.contains("installed the tools"));
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_setup_that_fails_is_the_projects_fault_and_no_attempt() {
+    let shop = Shop::new("workspace: {setup: ['echo no such registry >&2; exit 3']}\n", "", |_, _| {});
+    let id = shop.add("Never begun", &keep("echo x", "x.txt"));
+    shop.run_all();
+    let task = shop.show(id);
+    let question = task["question"].as_str().expect("a question");
+    assert!(question.contains("workspace.setup") && question.contains("no such registry"), "{question}");
+    assert_eq!(task["question_kind"], "setup", "{task:#}");
+    assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(0)), "{task:#}");
+    let choices = task["choices"].as_array().expect("choices");
+    assert!(choices.iter().any(|choice| choice == &format!("orch task unblock {id}")), "{choices:?}");
+    // It is mended, and goes on.
+    shop.repo.write(".orch.yml", "workspace: {setup: ['true']}\n");
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    shop.task("unblock", id, &[]).ok();
+    shop.run_all();
+    shop.done(id);
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_setup_that_only_the_work_breaks_is_sent_back_to_the_agent() {
+    let shop = Shop::new(
+        "workflow: {checks: ['true'], max_attempts: 1}\nworkspace: {setup: ['! test -e bad']}\n",
+        "",
+        |_, _| {},
+    );
+    let id = shop.add("Break it", &keep("echo x", "bad"));
+    shop.run_all();
+    let task = shop.show(id);
+    assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(1)), "{task:#}");
+    assert!(!task["question"].as_str().expect("a question").contains("your setup"), "{task:#}");
+    shop.sealed.finish();
+}
+
+#[test]
+fn what_is_brought_and_not_ignored_is_never_committed() {
+    let shop = Shop::new("workspace: {copy: [.env]}\n", "", |_, repo| repo.write(".env", "SECRET=1\n"));
+    let id = shop.add("Never begun", &keep("echo x", "x.txt"));
+    shop.run_all();
+    let question = shop.show(id)["question"].as_str().expect("a question").to_owned();
+    assert!(question.contains(".env") && question.contains(".gitignore"), "{question}");
+    shop.sealed.finish();
+}
+
+#[test]
+fn each_task_has_ports_and_names_of_its_own_in_its_runs_and_checks() {
+    let config = "workflow: {checks: ['test \"$PORT $DB_NAME\" = \"$(cat seen-$DB_NAME.txt)\"']}\n\
+                  workspace: {env: {PORT: {port: web}, DB_NAME: {slug: app}}}\n";
+    let shop = Shop::new(config, "", |_, _| {});
+    let say = "DO: echo \"$PORT $DB_NAME\" > seen-$DB_NAME.txt; git add .; git commit -qm Seen";
+    let (one, two) = (shop.add("one", say), shop.add("two", say));
+    shop.run_all();
+    for id in [one, two] {
+        shop.done(id);
+    }
+    let port = |id: u64| {
+        let text = shop.file(id, &format!("seen-app_{id}.txt")).expect("its own name");
+        text.split(' ').next().and_then(|port| port.parse::<u16>().ok()).expect("a port")
+    };
+    assert_ne!(port(one), port(two));
+    shop.sealed.finish();
+}
+
+#[test]
+fn submodules_are_there_without_a_network() {
+    let shop = Shop::new("workflow: {checks: ['test -f lib/tool.sh']}\n", "", |sealed, repo| {
+        let lib = sealed.repo("lib-origin");
+        lib.write("tool.sh", "true\n");
+        lib.commit("Add the tool");
+        let from = lib.dir().to_string_lossy().into_owned();
+        repo.git(["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", &from, "lib"]);
+        repo.commit("Add the library");
+        std::fs::remove_dir_all(lib.dir()).expect("it is gone: nothing can be fetched");
+    });
+    let id = shop.add("Use it", &keep("cat lib/tool.sh", "seen.txt"));
+    shop.run_all();
+    shop.done(id);
+    assert_eq!(shop.file(id, "seen.txt").as_deref(), Some("true\n"));
+    shop.sealed.finish();
+}
+
+#[test]
+fn an_installers_result_is_reused_where_the_lock_file_is_the_same_and_never_comes_from_an_agent() {
+    let config = "workflow: {checks: ['grep -q real node_modules/x']}\nworkspace: {setup: [npm ci]}\n";
+    let shop = Shop::new(config, "node_modules/\n", |_, repo| {
+        repo.write("package-lock.json", "{}\n");
+        repo.commit("Lock");
+    });
+    let npm = "#!/bin/sh\necho . >> \"$HOME/installs\"\nrm -rf node_modules; mkdir node_modules; echo real > node_modules/x\n";
+    shop.sealed.program("npm", npm);
+    let id = shop.add("Poison it", &format!("DO: echo fake > node_modules/x\n{}", keep("echo x", "x.txt")));
+    shop.run_all();
+    shop.done(id);
+    let next = shop.add("Next", &keep("cat node_modules/x", "seen.txt"));
+    shop.run_all();
+    shop.done(next);
+    assert_eq!(shop.file(next, "seen.txt").as_deref(), Some("real\n"));
+    let installs = crate::kit::read_file(&shop.sealed.home().join("installs"));
+    assert_eq!(installs.lines().count(), 1, "once for two tasks and their checks");
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_person_opens_the_worktree_and_it_is_made_again_where_it_was_removed() {
+    let mut shop = Shop::new("", "", |_, _| {});
+    let id = shop.add("Work", &keep("echo x", "x.txt"));
+    assert_eq!(shop.task("open", id, &[]).code, Some(3), "there is none yet");
+    shop.run_all();
+    shop.done(id);
+    shop.sealed.set("EDITOR", "ls > \"$HOME/opened\"; echo");
+    let worktree = shop.show(id)["worktree"].as_str().expect("a path").to_owned();
+    shop.repo.git(["worktree", "remove", "--force", &worktree]);
+    shop.task("open", id, &[]).ok();
+    assert!(crate::kit::read_file(&shop.sealed.home().join("opened")).contains("x.txt"));
+    assert!(std::path::Path::new(&worktree).join("x.txt").is_file(), "made again");
+    shop.sealed.finish();
+}
