@@ -24,6 +24,7 @@ mod leftovers;
 mod lock;
 mod marks;
 mod merge;
+mod merge_error;
 mod ongoing;
 mod remembered;
 mod repo;

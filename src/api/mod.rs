@@ -27,4 +27,5 @@ pub mod status;
 pub mod stream;
 pub mod switches;
 pub mod types;
+pub mod wanted;
 pub mod worked;

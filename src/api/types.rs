@@ -2,6 +2,7 @@
 
 use super::health::HealthView;
 use super::messages::MessageView;
+pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
 use super::worked::WorkedBy;
 use crate::domain::actor::Actor;
 use crate::domain::change::Finding;
@@ -12,7 +13,7 @@ use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::plan::Hold;
 use crate::domain::question::QuestionKind;
 use crate::domain::review::Review;
-use crate::domain::route::{Complexity, RouteResult};
+use crate::domain::route::RouteResult;
 use crate::domain::task::{BeganFrom, Run, Status, Task};
 use crate::domain::task_key::told_ignored;
 use jiff::Timestamp;
@@ -218,61 +219,6 @@ pub struct IntegrationView {
     pub commit: Option<String>,
     /// The pull request.
     pub pr: Option<String>,
-}
-
-/// A task to add.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct NewTask {
-    /// One line.
-    pub title: String,
-    /// Details.
-    pub body: String,
-    /// Labels.
-    pub labels: Vec<String>,
-    /// Higher first.
-    pub priority: i64,
-    /// Must be done before.
-    pub depends_on: Vec<TaskId>,
-    /// Part of.
-    pub parent: Option<TaskId>,
-    /// Directory of its repository.
-    pub dir: Option<PathBuf>,
-    /// feature, bug, …
-    #[serde(rename = "type")]
-    pub kind: Option<String>,
-    /// Agent demanded.
-    pub agent: Option<String>,
-    /// Model demanded.
-    pub model: Option<String>,
-    /// Complexity demanded.
-    pub complexity: Option<Complexity>,
-}
-
-/// A repository to register.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NewProject {
-    /// Its main checkout.
-    pub dir: PathBuf,
-    /// Name.
-    pub name: String,
-    /// Content id of the approved `.orch.yml`.
-    pub approved: Option<String>,
-}
-
-/// A repository whose checks are to be tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TryChecks {
-    /// Its main checkout.
-    pub dir: PathBuf,
-}
-
-/// A repository that is to be registered no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RemoveProject {
-    /// Its name or directory.
-    pub project: String,
 }
 
 /// One row of `orch task list`, small because there may be ten thousand.

@@ -149,7 +149,7 @@ mod tests {
         let view = CostView { by: By::Agent, since: None, rows: vec![computed.clone()], total: computed };
         let told = told(&view, 80, Paint::OFF);
         let lines: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(lines[1], ["codex", "~$0.02+", "3", "2", "2", "~$0.01+", "~$0.00+"], "{told}");
+        assert_eq!(lines[1], ["codex", "~$0.02+", "3", "2", "2", "~$0.01+", "~$0.0010+"], "{told}");
         assert_eq!(told.lines().nth(2), Some("~ 2 of 3 runs: computed, tokens × the catalog's prices"), "{told}");
     }
 

@@ -146,8 +146,7 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
     let looks = config.agents.iter().map(|(name, agent)| one_agent(context, name, agent));
     let mut findings: Vec<Finding> = join_all(looks).await.into_iter().flatten().collect();
     let router = &config.router.agent;
-    let there: Vec<(&str, &AgentConfig)> =
-        config.agents.iter().filter(|(name, _)| program(name).is_some()).map(|(name, agent)| (name, agent)).collect();
+    let there: Vec<(&str, &AgentConfig)> = config.agents.iter().filter(|(name, _)| program(name).is_some()).collect();
     findings.extend(probes::logins(context, &there));
     if config.agents.names().all(|name| program(name).is_none()) {
         findings.push(

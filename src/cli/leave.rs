@@ -55,7 +55,7 @@ pub async fn find(setup: &Setup) -> Result<Found, CliError> {
 /// Ends a daemon that cannot be asked, by the signal that it takes for an order to leave at once; its agents go on.
 pub fn end(holder: &Holder) -> Option<Leaving> {
     let process = holder.process.clone();
-    terminate(&process).then(|| Leaving { pid: process.pid, process: Some(process) })
+    terminate(&process).then_some(Leaving { pid: process.pid, process: Some(process) })
 }
 
 /// Asks a daemon to leave. One of a version that does not know the request gets the signal.

@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(other["patternProperties"]["^intervalMs$"]["minimum"], 10_000);
 
         let (project, schema) = keys(FileKind::Project);
-        assert_eq!(project, ["name", "model_map", "workflow", "limits"]);
+        assert_eq!(project, ["name", "model_map", "workflow", "workspace", "limits"]);
         let workflow = schema["properties"]["workflow"]["properties"].as_object().expect("properties");
         assert!(!workflow.contains_key("sandbox") && workflow.contains_key("checks"));
     }

@@ -35,6 +35,7 @@ pub mod resolved_escalation;
 pub mod resolved_gc;
 pub mod resolved_limits;
 pub mod resolved_models;
+pub mod resolved_retention;
 pub mod resolved_review;
 pub mod resolved_workspace;
 pub mod secret;

@@ -2,8 +2,8 @@
 //! `raw`; the only statement of the defaults is here.
 
 use super::raw::{
-    ChecksIn, Integrate, RawConfig, RawHttp, RawLog, RawModel, RawModelMap, RawProvider, RawRedact, RawRetention,
-    RawRouter, RawWorkflow, RouterMode,
+    ChecksIn, Integrate, RawConfig, RawHttp, RawLog, RawModel, RawModelMap, RawProvider, RawRedact, RawRouter,
+    RawWorkflow, RouterMode,
 };
 use super::resolved_agent::{AgentConfig, Agents};
 use super::resolved_breaker::Breaker;
@@ -13,6 +13,7 @@ pub use super::resolved_engine::Engine;
 use super::resolved_gc::Gc;
 use super::resolved_limits::{HealthCheck, Limits as RunLimits};
 use super::resolved_models::{ModelSelection, additions, present};
+pub use super::resolved_retention::Retention;
 pub use super::resolved_review::Review;
 pub use super::resolved_workspace::Workspace;
 
@@ -24,11 +25,9 @@ use crate::domain::fallback::Fallback;
 use crate::domain::money::Usd;
 use crate::domain::overlap::Overlap;
 use crate::domain::redact::{Pattern, Redactor, is_secret_name};
-use crate::domain::retention::Limits;
 use crate::domain::review::ReviewMode;
 use crate::domain::route::Complexity;
 use crate::domain::strategy::Strategy;
-use jiff::SignedDuration;
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -181,19 +180,6 @@ pub struct Workflow {
     pub overlap: Overlap,
     /// Tasks of the project at the same time; `None`: only the limit for all.
     pub max_parallel: Option<u32>,
-}
-
-/// What is kept of runs whose task is at rest. 0: no limit.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Retention {
-    /// Days that raw output is kept.
-    pub raw_days: u32,
-    /// Days that a transcript is kept.
-    pub transcript_days: u32,
-    /// Megabytes (of 1,000,000 bytes) that all of it may take.
-    pub total_mb: u64,
-    /// Days that lines of the history are kept.
-    pub events_days: u32,
 }
 
 /// The API beside its Unix socket.
@@ -430,35 +416,6 @@ impl Workflow {
             overlap: raw.overlap.unwrap_or(self.overlap),
             max_parallel: raw.max_parallel.or(self.max_parallel),
         }
-    }
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        Self { raw_days: 7, transcript_days: 180, total_mb: 10_000, events_days: 365 }
-    }
-}
-
-impl Retention {
-    fn with(self, raw: RawRetention) -> Self {
-        Self {
-            raw_days: raw.raw_days.unwrap_or(self.raw_days),
-            transcript_days: raw.transcript_days.unwrap_or(self.transcript_days),
-            total_mb: raw.total_mb.unwrap_or(self.total_mb),
-            events_days: raw.events_days.unwrap_or(self.events_days),
-        }
-    }
-
-    /// How long lines of the history are kept; `None`: for ever.
-    pub fn events(&self) -> Option<SignedDuration> {
-        (self.events_days > 0).then(|| SignedDuration::from_hours(24 * i64::from(self.events_days)))
-    }
-
-    /// The limits that it sets.
-    pub fn limits(&self) -> Limits {
-        let days = |days: u32| (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
-        let total = (self.total_mb > 0).then(|| self.total_mb.saturating_mul(1_000_000));
-        Limits { raw: days(self.raw_days), transcript: days(self.transcript_days), total }
     }
 }
 

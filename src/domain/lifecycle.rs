@@ -8,13 +8,13 @@ mod parts;
 mod reviewed;
 mod routed;
 mod ruled;
+mod waiting;
 
 use super::actor::Actor;
-use super::circle;
 use super::event::{Event, IntegrationProblem, LaunchProblem};
 use super::evidence::{Evidence, Integration, IntegrationState};
 use super::external::ExternalFailure;
-use super::ids::{RunId, TaskId};
+use super::ids::RunId;
 use super::judge::Verdict;
 use super::model_policy;
 use super::outcome::{Ending, Failure, FailureClass, Outcome, Side};
@@ -83,9 +83,9 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::RetryAsked => asked::on_retry(&mut next),
         Event::UnblockAsked => asked::on_unblock(&mut next),
         Event::RunAsked { past_pause } => asked::on_run_asked(&mut next, *past_pause),
-        Event::Blocked(on) => on_blocked(&mut next, on),
-        Event::Unblocked => on_unblocked(&mut next),
-        Event::WaitsForItself(circle) => on_circle(&mut next, circle),
+        Event::Blocked(on) => waiting::on_blocked(&mut next, on),
+        Event::Unblocked => waiting::on_unblocked(&mut next),
+        Event::WaitsForItself(circle) => waiting::on_circle(&mut next, circle),
     }?;
     if !matches!(next.state, State::NeedsReview { .. }) {
         next.resume_at = None;
@@ -485,51 +485,6 @@ fn on_integration_due(task: &mut Task) -> Result<(), Refused> {
         return Err(refused(task, "only an accepted task is integrated"));
     };
     *waiting = None;
-    Ok(())
-}
-
-fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused> {
-    match &task.state {
-        State::New { routing: None, .. } | State::Routed { .. } | State::Blocked(_) => {
-            // An attempt that was to go on begins anew afterwards, and is counted then.
-            if let State::Routed { counts: false, .. } = task.state {
-                task.attempts = task.attempts.saturating_sub(1);
-            }
-            parts::wait(task, on);
-            Ok(())
-        }
-        State::NeedsReview { .. } if parts::awaits(task, on) => {
-            parts::wait(task, on);
-            Ok(())
-        }
-        State::New { routing: Some(_), .. }
-        | State::InProgress { .. }
-        | State::InReview { .. }
-        | State::Done
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => Err(refused(task, "only a waiting task can be blocked")),
-    }
-}
-
-fn on_circle(task: &mut Task, circle: &[TaskId]) -> Result<(), Refused> {
-    // It waits like one that is blocked, and must be in a state that can.
-    on_blocked(task, &BlockedOn::Dependencies { tasks: task.spec.depends_on.clone() })?;
-    let (id, at) = (task.id, circle.iter().position(|member| *member == task.id).unwrap_or(0));
-    let circle = circle::told(circle, at);
-    let question = format!(
-        "waits for itself: {circle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
-         tasks.yml), then `orch task unblock {id}`"
-    );
-    ask(task, QuestionKind::Setup, question);
-    Ok(())
-}
-
-fn on_unblocked(task: &mut Task) -> Result<(), Refused> {
-    let State::Blocked(on) = &task.state else { return Err(refused(task, "only a blocked task is unblocked")) };
-    task.state = match on {
-        BlockedOn::Children { .. } => parts::goes_on(task),
-        BlockedOn::Dependencies { .. } | BlockedOn::MissingDir { .. } => State::NEW,
-    };
     Ok(())
 }
 

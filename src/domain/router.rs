@@ -91,6 +91,8 @@ pub struct RouterSettings {
     pub descriptions: BTreeMap<String, String>,
     /// Whom the record of such tasks speaks for, in words for the LLM; `None`: nobody has done enough of them well enough.
     pub proven: Option<String>,
+    /// How many entries of `router.agents` are not in `agents` for now, because they are paused or wait for a limit.
+    pub left_out: usize,
 }
 
 /// What the rules say before any LLM is asked.
@@ -214,7 +216,7 @@ impl Routing<'_> {
             }
             RouterMode::Llm => {
                 let mut candidates = self.candidates()?;
-                if unique(&self.settings.agents).len() > 1 {
+                if unique(&self.settings.agents).len() + self.settings.left_out > 1 {
                     return Ok(None);
                 }
                 let reason = "the only agent of router.agents: no question is asked".to_owned();

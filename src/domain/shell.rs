@@ -113,7 +113,7 @@ fn command(words: &[String], state: &mut State<'_>, depth: usize, found: &mut Ve
             files().for_each(|file| add(file.trim_end_matches('/')));
         }
         let has_target = WRITE_LAST.contains(&program) && files().count() > 1;
-        let target = files().last().filter(|_| has_target);
+        let target = files().next_back().filter(|_| has_target);
         let named = files().take(files().count() - usize::from(has_target));
         if REMOVE.contains(&program) {
             named.clone().for_each(|file| add(&format!("{file}/")));

@@ -11,7 +11,7 @@ use super::reply::ReplySlot;
 pub use super::report::Report;
 use super::settings::Settings;
 use super::{
-    difference, gc, health, hidden, integrate, launch, material, overlap, question, taken, tryout, upkeep, verify,
+    difference, ending, gc, health, hidden, integrate, material, overlap, question, taken, tryout, upkeep, verify,
 };
 use crate::domain::delegation::Standing;
 use crate::domain::event::IntegrationProblem;
@@ -463,7 +463,7 @@ async fn look_at(
         let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for run in runs {
             health.extend(health::news(&doors, &run, &seen));
-            let over = launch::ended(&doors, &settings, &run).unwrap_or_else(|failure| {
+            let over = ending::ended(&doors, &settings, &run).unwrap_or_else(|failure| {
                 // Nothing is known of it: it is looked at again.
                 tracing::warn!(%run, %failure, "how a run stands cannot be told now");
                 None

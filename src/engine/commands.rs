@@ -10,6 +10,7 @@ use super::world::Turn;
 use crate::domain::agent_model::needs_of_task;
 use crate::domain::batch::Batch;
 use crate::domain::event::Event;
+use crate::domain::evidence::Check;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
@@ -20,6 +21,7 @@ use crate::domain::task::{FileState, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::cell::LazyCell;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The longest title, in characters: one line of ten thousand is still somebody's title.
@@ -43,10 +45,7 @@ impl Engine {
                 answer(turn, reply, ruled);
             }
             Command::Compare { task, with_patch, reply } => self.compare(turn, task, with_patch, reply),
-            Command::TryChecks { dir, reply } => {
-                let run = tryout::name(self.doors.random());
-                self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
-            }
+            Command::TryChecks { dir, reply } => self.try_checks(dir, reply),
             Command::Send { task, text, model, once, reply } => {
                 let sent = self.once(turn, once, now, |engine, turn| engine.send(turn, task, (text, model), now));
                 answer(turn, reply, sent);
@@ -127,6 +126,11 @@ impl Engine {
                 turn.replies.push(Box::new(move |_| drop(reply.send(Ok(view)))));
             }
         }
+    }
+
+    fn try_checks(&mut self, dir: PathBuf, reply: Reply<Vec<Check>>) {
+        let run = tryout::name(self.doors.random());
+        self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
     }
 
     /// Answers while nothing can be stored: to look is possible, to change anything is not.

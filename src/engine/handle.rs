@@ -1,5 +1,7 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
+mod output;
+
 use super::alarm::Alarm;
 pub use super::batches::{NewBatch, Order as BatchOrder};
 pub use super::claims::Claiming;
@@ -27,7 +29,6 @@ use crate::domain::money::Spend;
 use crate::domain::once::Once;
 use crate::domain::outbox::Kept;
 use crate::domain::outcome::RunKind;
-use crate::domain::output::Part;
 use crate::domain::pause::{Pause, Wanted};
 use crate::domain::plan::{Cooldown, Plan, Room, Waited, status_in, waited_in};
 use crate::domain::recorded::Recorded;
@@ -40,7 +41,7 @@ use crate::domain::track_record::{Sample, Worker};
 use crate::domain::wish::Change;
 pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
-use crate::stream::{self, Hub, RunFiles, Start, Subscription};
+use crate::stream::Hub;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -471,37 +472,9 @@ impl EngineHandle {
         self.read(move |journal| journal.tasks_like(&text, limit)).await
     }
 
-    /// The last line that each of these runs has said, in their order.
-    pub async fn last_lines(&self, runs: &[Run]) -> Vec<Option<String>> {
-        let files: Vec<RunFiles> =
-            runs.iter().map(|run| RunFiles::of(run.task, run.id.clone(), self.run_dir(run), Part::default())).collect();
-        let silent = vec![None; runs.len()];
-        let read = tokio::task::spawn_blocking(move || files.iter().map(stream::last_line).collect());
-        read.await.unwrap_or(silent)
-    }
-
     /// What this engine has counted.
     pub fn figures(&self) -> Figures {
         self.metrics.figures()
-    }
-
-    /// How many runs somebody follows.
-    pub fn followed(&self) -> usize {
-        self.hub.followed()
-    }
-
-    /// The directory of a run.
-    pub fn run_dir(&self, run: &Run) -> PathBuf {
-        self.runs_dir.join(run.id.as_str())
-    }
-
-    /// Follows a part of a run's output from a place on to its end.
-    ///
-    /// # Errors
-    /// Its files cannot be read.
-    pub async fn watch(&self, run: &Run, part: Part, start: Start) -> std::io::Result<Subscription> {
-        let (hub, files) = (self.hub.clone(), RunFiles::of(run.task, run.id.clone(), self.run_dir(run), part));
-        tokio::task::spawn_blocking(move || hub.subscribe(&files, start)).await.map_err(std::io::Error::other)?
     }
 
     pub(super) async fn read<T: Send + 'static>(

@@ -365,7 +365,7 @@ impl<'a> Queue<'a> {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
                 later(self.doors, format!("{error}{hint}")).into()
             }
-            error => {
+            error @ (AdvanceError::FilterOff { .. } | AdvanceError::NotForward { .. } | AdvanceError::Git(_)) => {
                 let hint = error.hint();
                 failed(error, hint).into()
             }

@@ -1,8 +1,6 @@
-//! Starting a work run: worktree, prompt, session, in this order, each found again when it is there already. And
-//! finding out how a run ended.
+//! Starting a work run: worktree, prompt, session, in this order, each found again when it is there already.
 
 use super::doors::Doors;
-use super::health::Over;
 use super::session::{Opening, not_started, prepared, prepared_file, workplace};
 use super::settings::{Settings, directory_of};
 use super::starting_point::Finding;
@@ -13,7 +11,7 @@ use super::{agent_env, hidden, leases, material};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
-use crate::adapters::process::{sweep, which};
+use crate::adapters::process::which;
 use crate::adapters::worktree::{Worktree, WorktreeRequest};
 use crate::agents::{DialectKind, GitDirs, LaunchRequest, Session};
 use crate::config::resolved::Config;
@@ -21,10 +19,9 @@ use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::Answer;
 use crate::domain::event::LaunchProblem;
 use crate::domain::external::{External, ExternalFailure, How, StepProblem};
-use crate::domain::ids::RunId;
 use crate::domain::message::Message;
 use crate::domain::names::{self, BranchName};
-use crate::domain::outcome::{Ending, Failure, FailureClass, RunKind};
+use crate::domain::outcome::{Failure, FailureClass, RunKind};
 use crate::domain::output::SETUP_LOG;
 use crate::domain::prompt::{
     Again, Conversation, PartResult, ProjectFile, Tried, WorkContext, again_prompt, message_prompt, parts_prompt,
@@ -33,7 +30,7 @@ use crate::domain::prompt::{
 use crate::domain::route::AgentProfile;
 use crate::domain::task::{NextRun, Run, State, Task, Workplace};
 use crate::domain::task_type::TaskType;
-use crate::runner::{self, Handed, Launch, RunDir, RunReport, RunState};
+use crate::runner::{Handed, Launch, RunDir};
 use crate::store::journal::Project;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -461,71 +458,4 @@ pub fn prepare_run(
     };
     let environment = terms.env.into_iter().chain(environment).collect();
     RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| failed(e, None))
-}
-
-/// How a run ended, when it has. One whose runner died without a report is brought to its end first. Blocking.
-///
-/// # Errors
-/// The system does not let it be looked at now. That says nothing of the run, whose agent may well be at work.
-pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
-    let dir = doors.run_dir(run);
-    let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
-    let failed = |failure: Option<ExternalFailure>, error: String| {
-        if let Some(failure) = failure.filter(ExternalFailure::passes) {
-            return Err(failure);
-        }
-        tracing::error!(%run, error, "how a run ended cannot be told");
-        over(gone(doors, run, &error), Some(error))
-    };
-    match runner::inspect(&dir) {
-        Ok(RunState::Ended(report)) => Ok(Some(Over { report, lost: None })),
-        Ok(RunState::Running { .. }) => Ok(None),
-        // The journal says that it was started: its directory was taken away under it.
-        Ok(RunState::NotStarted) => {
-            let why = "the run's directory is gone";
-            over(gone(doors, run, why), Some(why.to_owned()))
-        }
-        Ok(RunState::Lost { started }) => match runner::bury(&dir, &environment_of(doors, settings, &dir)) {
-            Ok(report) => {
-                let who = started.map_or_else(String::new, |started| format!(" (process {})", started.runner.pid));
-                over(report, Some(format!("its runner{who} is gone without a report")))
-            }
-            Err(error) => failed(error.external(), error.to_string()),
-        },
-        Err(error) => failed(error.external(), error.to_string()),
-    }
-}
-
-/// Ends what is left of a run whose files cannot tell how it went, and reports it as crashed.
-fn gone(doors: &Doors, run: &RunId, why: &str) -> RunReport {
-    let swept = sweep(run.as_str(), Duration::from_secs(2));
-    let now = doors.clock.now();
-    RunReport {
-        run_id: run.clone(),
-        kind: RunKind::Work,
-        started_at: now,
-        ended_at: now,
-        exit: None,
-        ending: Ending { failure: Some(Failure::new(FailureClass::Crashed, why)), ..Ending::default() },
-        stopped: None,
-        swept: swept.iter().map(|process| format!("{process:?}")).collect(),
-        warnings: Vec::new(),
-        transcript_bytes: 0,
-    }
-}
-
-/// The environment that a run's agent was given, as far as it can be told again.
-fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
-    let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
-    let agent = settings.config.agents.answerer(&launch.agent);
-    let environment = agent.map(|agent| agent_env::for_agent(&doors.environment, &launch.spec.pass_env, agent));
-    environment
-        .and_then(|whole| {
-            whole
-                .inspect_err(|error| {
-                    tracing::warn!(run = %launch.run_id, %error, "the environment of a lost run cannot be had whole");
-                })
-                .ok()
-        })
-        .unwrap_or_default()
 }

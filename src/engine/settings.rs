@@ -2,6 +2,7 @@
 //! swapped whole; a file that does not read keeps the last good settings in force.
 
 use super::frozen;
+pub use super::routing::OwnedRouting;
 use super::settling::Settling;
 use crate::adapters::fs::{self, FsError};
 use crate::adapters::machine;
@@ -19,11 +20,9 @@ use crate::domain::escalation::Rung;
 use crate::domain::overlap::Overlap;
 use crate::domain::plan::directory;
 use crate::domain::policy::Policy;
-use crate::domain::policy::live::Word;
 use crate::domain::review::ReviewMode;
-use crate::domain::route::{Complexity, RouteResult};
-use crate::domain::router::{Decision, Impossible, ModelMap, RouteInput, RouterMode, RouterSettings, Routing};
-use crate::domain::strategy::Case;
+use crate::domain::route::Complexity;
+use crate::domain::router::{ModelMap, RouteInput, RouterMode, RouterSettings};
 use crate::domain::task::{State, Task};
 use crate::store::journal::Project;
 use sha2::{Digest, Sha256};
@@ -432,7 +431,8 @@ impl Settings {
         }
         let fallback = Some(settings.fallback_executor).filter(is_free);
         let fallback_executor = fallback.unwrap_or_else(|| TAKE_TURNS.to_owned());
-        RouterSettings { agents, fallback_executor, ..settings }
+        let left_out = settings.agents.len() - agents.len();
+        RouterSettings { agents, fallback_executor, left_out, ..settings }
     }
 }
 
@@ -470,64 +470,7 @@ fn router_settings(config: &Config) -> RouterSettings {
         ]),
         descriptions: BTreeMap::new(),
         proven: None,
-    }
-}
-
-/// A routing question with everything it needs.
-#[derive(Debug, Clone)]
-pub struct OwnedRouting {
-    /// The task's part.
-    pub input: RouteInput,
-    /// The rules' settings.
-    pub settings: RouterSettings,
-    /// Installed agents.
-    pub installed: Vec<String>,
-    /// What a strategy looks at; `None`: every route is taken as it is.
-    pub case: Option<Case>,
-    /// What the policy says; `None`: none routes.
-    pub word: Option<Word>,
-}
-
-impl OwnedRouting {
-    /// For the pure rules.
-    pub fn rules(&self) -> Routing<'_> {
-        Routing { input: &self.input, settings: &self.settings, installed: &self.installed }
-    }
-
-    /// See [`Routing::decide`].
-    pub fn decide(&self, failed_attempts: u32) -> Decision {
-        if let Some(stopped) = self.stopped() {
-            return Decision::Impossible(stopped);
-        }
-        match self.rules().decide(failed_attempts) {
-            Decision::Resolved(route) => Decision::Resolved(self.under_strategy(route)),
-            decision @ (Decision::AskLlm | Decision::Impossible(_)) => decision,
-        }
-    }
-
-    /// See [`Routing::after_failure`].
-    pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
-        match self.stopped() {
-            Some(stopped) => Err(stopped),
-            None => self.rules().after_failure(failed_attempts, error).map(|route| self.under_strategy(route)),
-        }
-    }
-
-    /// A route as the strategy takes it.
-    pub fn under_strategy(&self, route: RouteResult) -> RouteResult {
-        match (&self.word, &self.case) {
-            (Some(word), _) => word.apply(route),
-            (None, Some(case)) => case.apply(route),
-            (None, None) => route,
-        }
-    }
-
-    /// The policy gives the task to nobody.
-    fn stopped(&self) -> Option<Impossible> {
-        let Some(Word::Stop { reason }) = &self.word else { return None };
-        let id = self.input.task_id;
-        let hint = format!("orch task edit {id} --model MODEL names one; then orch task retry {id}");
-        Some(Impossible { reason: reason.clone(), hint })
+        left_out: 0,
     }
 }
 

@@ -181,7 +181,7 @@ async fn run_checks(
 
 /// What the run reports, and what its runner warns of.
 fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), StepProblem> {
-    let over = super::launch::ended(doors, settings, run).map_err(StepProblem::External)?;
+    let over = super::ending::ended(doors, settings, run).map_err(StepProblem::External)?;
     let report = over.ok_or_else(|| asked("the run's report is gone"))?.report;
     match report.outcome() {
         Outcome::Finished { answer } => Ok((answer, report.warnings)),

@@ -1,5 +1,6 @@
 //! The state that the loop owns, and the turn in which it changes: everything a turn changes is one transaction.
 
+mod turn;
 mod writes;
 
 pub use super::archive::Archive;
@@ -9,17 +10,16 @@ use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey, JobId, JobRecord};
-use crate::domain::message::{Message, MessageId, MessageState};
+use crate::domain::message::{Message, MessageId};
 use crate::domain::once::Answered;
 use crate::domain::outbox::Kept;
 use crate::domain::pause::{Pause, PauseScope, Pauses};
 use crate::domain::plan::{Cooldown, Room, Scope, Snapshot, status_in};
 use crate::domain::recorded::Recorded;
 use crate::domain::service::{Leave, ServiceEntry};
-use crate::domain::task::{FileState, Phase, Run, Status, Task};
+use crate::domain::task::{Run, Status, Task};
 use crate::store::journal::{Entry, JournalError, Loaded, Project};
 use crate::store::tasks_file::Agreed;
-use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,6 +29,9 @@ const LONGEST_LINE: usize = 100;
 
 /// Answers to requests with a key that are at hand.
 const ANSWERS: usize = 1000;
+
+/// A question about a path that planning asks.
+pub type AskOfPath<'a> = &'a dyn Fn(&Path) -> bool;
 
 /// Everything the engine has at hand. Settled tasks are in the journal, however many there are; one is brought here
 /// when somebody asks something of it, and put away again at the end of the turn.
@@ -283,7 +286,7 @@ impl World {
         room: &'a Room,
         leaving: Option<Leave>,
         identity: &'a str,
-        (dir_exists, is_registered): (&'a dyn Fn(&Path) -> bool, &'a dyn Fn(&Path) -> bool),
+        (dir_exists, is_registered): (AskOfPath<'a>, AskOfPath<'a>),
     ) -> Snapshot<'a> {
         Snapshot {
             tasks: &self.tasks,
@@ -336,188 +339,4 @@ pub struct Turn {
     pub touched: BTreeSet<TaskId>,
     /// To be answered when the turn is on disk.
     pub replies: Vec<Answer>,
-}
-
-impl Turn {
-    /// Stores a task.
-    pub fn put_task(&mut self, world: &mut World, mut task: Task) -> Arc<Task> {
-        let before = world.tasks.get(&task.id).map(|before| before.status());
-        let status = task.status();
-        // What orch may write into the file from now on is its own word, whatever becomes of the write's report.
-        if let FileState::Written { status: written, since, .. } = &mut task.file
-            && before != Some(status)
-            && *written != Some(status)
-            && !since.contains(&status)
-        {
-            since.push(status);
-        }
-        let task = Arc::new(task);
-        world.reserve_ids(task.id.0);
-        world.learn_what_it_waits_for(&task);
-        world.tasks.insert(task.id, Arc::clone(&task));
-        self.touched.insert(task.id);
-        self.tasks.insert(task.id, Arc::clone(&task));
-        task
-    }
-
-    /// Stores what an older orch stored in an older way.
-    pub fn renew(&mut self, world: &mut World) {
-        let tasks = std::mem::take(&mut world.unmarked).into_iter();
-        self.tasks.extend(tasks.filter_map(|id| Some((id, Arc::clone(world.tasks.get(&id)?)))));
-    }
-
-    /// Stores a task of which only its place in the file changed: nothing is to be written there because of it.
-    pub fn put_filed(&mut self, world: &mut World, task: Task) {
-        let id = task.id;
-        let touched = self.touched.contains(&id);
-        self.put_task(world, task);
-        if !touched {
-            self.touched.remove(&id);
-        }
-    }
-
-    /// Stores a run; one that ended leaves the world.
-    pub fn put_run(&mut self, world: &mut World, run: Run) {
-        match run.phase {
-            Phase::Starting | Phase::Running => world.runs.insert(run.id.clone(), run.clone()),
-            Phase::Ended => world.runs.remove(&run.id),
-        };
-        self.runs.insert(run.id.clone(), run);
-    }
-
-    /// Runs that the turn ends.
-    pub fn ended_runs(&self) -> impl Iterator<Item = &Run> {
-        self.runs.values().filter(|run| run.phase == Phase::Ended)
-    }
-
-    /// Stores what a person says was spent.
-    pub fn put_spend(&mut self, record: Record) {
-        self.spends.push(record);
-    }
-
-    /// Whether the turn stores such a word.
-    pub fn records_spending(&self) -> bool {
-        !self.spends.is_empty()
-    }
-
-    /// Stores a message; one that waits no more leaves the world.
-    pub fn put_message(&mut self, world: &mut World, message: Message) {
-        match message.state {
-            MessageState::Queued => world.messages.insert(message.id, message.clone()),
-            MessageState::Delivered | MessageState::Refused => world.messages.remove(&message.id),
-        };
-        self.messages.insert(message.id, message);
-    }
-
-    /// Keeps what the request with this key was answered.
-    pub fn put_answered(&mut self, world: &mut World, key: String, answered: Answered) {
-        if world.answered.len() >= ANSWERS {
-            // They are in the journal as well.
-            world.answered.clear();
-        }
-        world.answered.insert(key.clone(), answered.clone());
-        self.answered.insert(key, answered);
-    }
-
-    /// Registers a project, or changes it.
-    pub fn put_project(&mut self, world: &mut World, project: Project) {
-        let mut projects = std::mem::take(&mut world.projects);
-        match projects.iter_mut().find(|p| p.dir == project.dir) {
-            Some(known) => *known = project.clone(),
-            None => projects.push(project.clone()),
-        }
-        world.set_projects(projects);
-        self.projects.push((project.dir.clone(), Some(project)));
-    }
-
-    /// Forgets that a directory is registered.
-    pub fn end_project(&mut self, world: &mut World, dir: &Path) {
-        let mut projects = std::mem::take(&mut world.projects);
-        projects.retain(|project| project.dir != dir);
-        world.set_projects(projects);
-        self.projects.push((dir.to_owned(), None));
-    }
-
-    /// Sets or lifts a cooldown.
-    pub fn put_cooldown(&mut self, world: &mut World, agent: &str, cooldown: Option<Cooldown>) {
-        match &cooldown {
-            Some(cooldown) => world.cooldowns.insert(agent.to_owned(), cooldown.clone()),
-            None => world.cooldowns.remove(agent),
-        };
-        self.cooldowns.insert(agent.to_owned(), cooldown);
-    }
-
-    /// Stores a breaker, or forgets it.
-    pub fn put_breaker(&mut self, world: &mut World, name: &str, breaker: Option<Breaker>) {
-        match &breaker {
-            Some(breaker) => world.breakers.insert(name.to_owned(), breaker.clone()),
-            None => world.breakers.remove(name),
-        };
-        self.breakers.insert(name.to_owned(), breaker);
-    }
-
-    /// Pauses something.
-    pub fn put_pause(&mut self, world: &mut World, pause: Pause) {
-        self.pauses.push((pause.scope.clone(), Some(pause.clone())));
-        world.pauses.put(pause);
-    }
-
-    /// Ends a pause.
-    pub fn end_pause(&mut self, world: &mut World, scope: &PauseScope) {
-        world.pauses.remove(scope);
-        self.pauses.push((scope.clone(), None));
-    }
-
-    /// Adds a start or an end of the daemon.
-    pub fn put_service(&mut self, world: &mut World, entry: ServiceEntry) {
-        world.service.push(entry.clone());
-        self.service.push(entry);
-    }
-
-    /// Stores what is known of a job, or forgets it.
-    pub fn put_job(&mut self, world: &mut World, id: &JobId, record: Option<JobRecord>) {
-        let record = record.map(Arc::new);
-        match &record {
-            Some(record) => drop(world.jobs.insert(id.clone(), Arc::clone(record))),
-            None => drop(world.jobs.remove(id)),
-        }
-        self.jobs.insert(id.clone(), record);
-    }
-
-    /// Stores a firing; one whose command is over leaves the world.
-    pub fn put_firing(&mut self, world: &mut World, firing: Firing) {
-        let key = firing.key();
-        if firing.is_open() {
-            world.firings.insert(key.clone(), firing.clone());
-        } else {
-            world.firings.remove(&key);
-        }
-        self.firings.insert(key, firing);
-    }
-
-    /// Adds a line to the history.
-    pub fn note(
-        &mut self,
-        world: &mut World,
-        now: Timestamp,
-        task: Option<TaskId>,
-        run: Option<RunId>,
-        kind: &str,
-        text: impl Into<String>,
-    ) {
-        world.last_seq += 1;
-        self.entries.push(Entry {
-            seq: world.last_seq,
-            at: now,
-            task_id: task,
-            run_id: run,
-            kind: kind.to_owned(),
-            text: text.into(),
-        });
-    }
-
-    /// The tasks that were touched, as they are now.
-    pub fn touched_tasks(&self) -> impl Iterator<Item = (TaskId, Arc<Task>)> + '_ {
-        self.tasks.iter().filter(|(id, _)| self.touched.contains(id)).map(|(id, task)| (*id, Arc::clone(task)))
-    }
 }

@@ -77,7 +77,7 @@ mod tests {
         dir.request_stop("cancelled").expect("a request");
         assert_eq!(dir.stop_requested().as_deref(), Some("cancelled"));
         assert_eq!(dir.told_asked(Asked::Keys), "stopped with Ctrl-C in its pane");
-        std::fs::write(place.path().join(ATTACHED), "ada\n").expect("written");
+        fs::write_private(&place.path().join(ATTACHED), b"ada\n", Durability::Cached).expect("written");
         assert_eq!(dir.told_asked(Asked::Keys), "stopped by ada, with Ctrl-C in its pane");
         assert_eq!(dir.told_asked(Asked::Signal), "stopped by a signal to the runner");
         // What cannot be looked at is neither there nor not there.

@@ -6,6 +6,7 @@ mod glance;
 mod kept;
 mod opening;
 mod recurring;
+mod rows;
 mod samples;
 mod settled;
 mod spend;
@@ -18,6 +19,7 @@ mod writer;
 pub use compaction::{Compacted, Compaction};
 pub use glance::{Glance, glance};
 pub use opening::{Care, SCHEMA, copy_to, last_task_id, reserve, whole};
+pub(super) use rows::entry_of_row;
 pub use samples::samples_beside;
 pub use settled::{Mark, SettledRow};
 
@@ -39,6 +41,7 @@ use crate::domain::recorded::Recorded;
 use crate::domain::service::ServiceEntry;
 use crate::domain::task::{Run, Task};
 use jiff::Timestamp;
+use rows::{each_json_row, json_rows};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -414,52 +417,6 @@ impl Journal {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         json_rows(&reader, &self.path, what, sql, parameters)
     }
-}
-
-/// A line of the history, from the columns seq, at, task, run, kind, text.
-pub(super) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
-    let run: Option<String> = row.get(3)?;
-    Ok(Entry {
-        seq: row.get(0)?,
-        at: Timestamp::from_millisecond(row.get(1)?).unwrap_or_default(),
-        task_id: row.get::<_, Option<u64>>(2)?.map(TaskId),
-        run_id: run.and_then(|text| text.parse().ok()),
-        kind: row.get(4)?,
-        text: row.get(5)?,
-    })
-}
-
-fn json_rows<T: for<'de> Deserialize<'de>>(
-    connection: &Connection,
-    path: &Path,
-    what: &'static str,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Vec<T>, JournalError> {
-    let mut read = Vec::new();
-    each_json_row(connection, path, what, sql, parameters, |value| read.push(value))?;
-    Ok(read)
-}
-
-/// Hands each row on as soon as it is read: ten thousand need not stand beside each other first.
-fn each_json_row<T: for<'de> Deserialize<'de>>(
-    connection: &Connection,
-    path: &Path,
-    what: &'static str,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-    mut take: impl FnMut(T),
-) -> Result<(), JournalError> {
-    let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
-    let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
-    let mut rows = statement.query(parameters).map_err(sqlite)?;
-    while let Some(row) = rows.next().map_err(sqlite)? {
-        let text = row.get_ref(0).and_then(|v| v.as_str().map_err(rusqlite::Error::from)).map_err(sqlite)?;
-        let value =
-            serde_json::from_str(text).map_err(|source| JournalError::Row { path: path.to_owned(), what, source })?;
-        take(value);
-    }
-    Ok(())
 }
 
 fn load(connection: &Connection, path: &Path) -> Result<Loaded, JournalError> {

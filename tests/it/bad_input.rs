@@ -227,17 +227,23 @@ fn a_worktree_path_with_somebodys_files_is_left_alone() {
 }
 
 #[test]
-fn a_branch_that_exists_is_gone_on_with_and_its_commits_are_kept() {
+fn a_branch_that_this_home_did_not_make_is_left_alone_and_its_commits_are_kept() {
     let yard = Yard::new(&[("good", GOOD)], "");
     yard.repo.git(["checkout", "-q", "-b", "orch/1-known-branch"]);
     yard.repo.write("before.txt", "kept\n");
     yard.repo.commit("Before");
+    let before = yard.repo.git(["rev-parse", "orch/1-known-branch"]);
     yard.repo.git(["checkout", "-q", "main"]);
     let id = yard.add("Known branch", "good");
     yard.until_idle(0);
     let task = yard.show(&id);
-    assert_eq!((task["status"].as_str(), task["branch"].as_str()), (Some("done"), Some("orch/1-known-branch")));
+    let branch = task["branch"].as_str().unwrap_or_default();
+    assert_eq!(task["status"], "done");
+    let suffix = branch.strip_prefix("orch/1-known-branch-").unwrap_or_default();
+    assert!(!suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_hexdigit()), "{branch}");
+    assert_eq!(yard.repo.git(["rev-parse", "orch/1-known-branch"]), before, "nothing is put onto it");
     assert_eq!(yard.repo.show("orch/1-known-branch", "before.txt").as_deref(), Some("kept\n"));
+    assert_eq!(yard.repo.show(branch, "before.txt"), None, "the task begins from its base");
     yard.sealed.finish();
 }
 
@@ -299,7 +305,8 @@ fn a_save_right_after_orchs_own_write_is_read() {
             text.matches("status: done").count() == 2 * round - 1
         });
         yard.sealed.write_tasks(&format!("{text}  - {{title: Save {round}, status: done}}\n"));
-        wait::wait_until("the save to be read", SOON, || !yard.sealed.read_tasks().contains("- {title"));
+        let numbered = format!("  - {{title: Save {round}, id: {}, status: done}}\n", 2 * round);
+        wait::wait_until("the save to be read", SOON, || yard.sealed.read_tasks().contains(&numbered));
         assert_eq!(yard.show(&id)["status"], "done");
     }
     yard.sealed.finish();

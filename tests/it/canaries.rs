@@ -148,9 +148,11 @@ fn nothing_of_the_repository_runs(agent: Agent, in_codex: InCodex) {
         std::fs::read_dir(&cage.markers).expect("markers").flatten().map(|entry| entry.file_name()).collect();
     assert!(ran.is_empty(), "programs of the repository ran: {ran:?}");
     assert_eq!(cage.own_files(), before, "the person's own settings were changed");
-    for (id, files) in [(&live, json!(["one.txt"])), (&once, json!(["two.txt"]))] {
+    for (id, file) in [(&live, "one.txt"), (&once, "two.txt")] {
         let task: Value = cage.sealed.orch(["task", "show", id, "--json"]).ok().json();
-        assert_eq!(task["evidence"]["changed"], files, "{task:#}");
+        let [base, head] =
+            ["base", "head"].map(|end| task["evidence"][end].as_str().expect("what was judged").to_owned());
+        assert_eq!(cage.repo.git(["diff", "--name-only", &base, &head]), file, "{task:#}");
         assert_eq!(task["evidence"]["review"]["decision"], "approve", "{task:#}");
         assert_eq!(task["status"], "done", "{task:#}");
     }

@@ -35,7 +35,7 @@ case \" $* \" in
         case \"$GIT_COMMON_DIR\" in */shop/*) echo $$ >> \"$HOME/hanging\"; exec sleep 1000 ;; esac ;;
     esac ;;
 esac
-exec GIT \"$@\"
+exec REAL \"$@\"
 ";
 
 struct Shop {
@@ -61,7 +61,7 @@ impl Shop {
         let shop = Self::new(workflow);
         let path = std::env::var_os("PATH").expect("a PATH");
         let real = std::env::split_paths(&path).map(|dir| dir.join("git")).find(|git| git.is_file()).expect("git");
-        shop.sealed.program("git", &WRAPPER.replace("GIT", &format!("'{}'", real.display())));
+        shop.sealed.program("git", &WRAPPER.replace("REAL", &format!("'{}'", real.display())));
         shop
     }
 

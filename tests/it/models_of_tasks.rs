@@ -275,11 +275,13 @@ fn a_model_that_means_nothing_is_told_when_it_is_written_down_and_the_file_count
     let edited = sealed.orch(["task", "edit", "1", "--model", "antropic/claude-opus-5"]).code_is(2);
     assert!(edited.stderr.contains("did you mean anthropic"), "{edited}");
     // Written into the file, it is asked about on the task before anything runs.
-    sealed.write_tasks(&format!("tasks:\n  - {{title: Slip, dir: '{dir}', agent: scripted, model: sonet}}\n"));
+    let written =
+        wait_some("the file to have all", RUN, || Some(sealed.read_tasks()).filter(|it| it.contains("By hand")));
+    sealed.write_tasks(&format!("{written}  - {{title: Typed, dir: '{dir}', agent: scripted, model: sonet}}\n"));
     sealed.orch(["resume", "--all"]).ok();
     let asked = wait_some("the task to ask", RUN, || {
         let all = sealed.orch(["list", "--json"]).ok().json();
-        let open = |task: &&Value| task["title"] == "Slip" && task["status"] == "needs_review";
+        let open = |task: &&Value| task["title"] == "Typed" && task["status"] == "needs_review";
         all.as_array().and_then(|tasks| tasks.iter().find(open).cloned())
     });
     let shown = sealed.orch(["show", &asked["id"].to_string(), "--json"]).ok().json();

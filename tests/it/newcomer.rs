@@ -220,6 +220,8 @@ fn a_view_says_that_it_is_one_and_ctrl_c_there_names_who_stopped_the_agent() {
     wait::wait_until("the agent to work", RUN, || sealed.orch(["log", "1"]).stdout.contains("at work"));
     let terminal = Terminal::new(&sealed, &format!("'{ORCH}' task attach 1; exec sleep 1000"));
     terminal.shows("orch task send 1 TEXT talks to it");
+    // The line stands there before the pane does: a key that comes sooner reaches the command, not the agent.
+    terminal.shows("at work");
     terminal.tmux(&["send-keys", "-t", "=t:", "C-c"]).ok();
     wait::wait_until("a person to be asked", RUN, || show(&sealed, 1)["status"] == "needs_review");
     let question = show(&sealed, 1)["question"].to_string();

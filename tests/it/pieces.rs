@@ -71,7 +71,7 @@ impl Ground {
 #[test]
 fn what_an_agent_hands_on_is_done_first_and_the_whole_goes_on_with_what_became_of_it() {
     let boss = BOSS.replace("SECOND", "good");
-    let ground = Ground::new(&[("boss", &boss), ("good", GOOD)], "");
+    let ground = Ground::new(&[("boss", &boss), ("good", GOOD)], "router: {agents: [good]}\n");
     let id = ground.add("Write a book", &["-l", "agent:boss", "--priority", "3"]);
     ground.until_idle(0);
     let whole = ground.show(&id);
@@ -96,7 +96,8 @@ fn what_an_agent_hands_on_is_done_first_and_the_whole_goes_on_with_what_became_o
 #[test]
 fn an_agent_that_hands_all_of_it_on_need_not_change_anything_itself() {
     let lead = BOSS.replace("SECOND", "good").replace("&& git add . && git commit -q -m whole", "&& rm told.txt");
-    let ground = Ground::new(&[("lead", &lead), ("good", GOOD)], "workflow: {integrate: merge, max_attempts: 1}\n");
+    let config = "router: {agents: [good]}\nworkflow: {integrate: merge, max_attempts: 1}\n";
+    let ground = Ground::new(&[("lead", &lead), ("good", GOOD)], config);
     let id = ground.add("Write a book", &["-l", "agent:lead"]);
     ground.until_idle(0);
     let whole = ground.show(&id);
@@ -111,7 +112,9 @@ fn an_agent_that_hands_all_of_it_on_need_not_change_anything_itself() {
 fn a_part_that_fails_asks_at_the_whole_which_can_go_on_without_it() {
     let boss = BOSS.replace("SECOND", "bad");
     let bad = "#!/bin/sh\ncat > /dev/null\necho 'I cannot do it' >&2; exit 3\n";
-    let ground = Ground::new(&[("boss", &boss), ("good", GOOD), ("bad", bad)], "workflow: {max_attempts: 1}\n");
+    // An agent that a piece only suggests works where the list allows it.
+    let config = "router: {agents: [bad]}\nworkflow: {max_attempts: 1}\n";
+    let ground = Ground::new(&[("boss", &boss), ("good", GOOD), ("bad", bad)], config);
     let id = ground.add("Write a book", &["-l", "agent:boss"]);
     ground.until_idle(5);
     let whole = ground.show(&id);

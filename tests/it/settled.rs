@@ -42,7 +42,8 @@ fn finished_tasks_are_listed_shown_and_taken_up_again_without_a_daemon() {
     sealed.orch(["task", "show", "9999"]).code_is(3);
 
     let before = sealed.read_tasks();
-    let repo = sealed.quiet_repo();
+    let repo = sealed.repo("shop");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.orch_in(repo.dir(), ["task", "add", "After two", "--depends-on", "7"]).ok();
     let after = sealed.read_tasks();
     let added = after.strip_prefix(&before).expect("what was there stays as it is");

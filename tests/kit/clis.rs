@@ -152,7 +152,9 @@ fn opencode_config(url: &str) -> String {
         "limit": { "context": 200_000, "output": 8192 },
         "cost": { "input": 1.0, "output": 5.0, "cache_read": 0.1, "cache_write": 1.25 }
     });
+    // OpenCode itself adds `$schema` to a global configuration without it, whoever starts it.
     let config = serde_json::json!({
+        "$schema": "https://opencode.ai/config.json",
         "share": "disabled",
         "autoupdate": false,
         "enabled_providers": ["fake"],

@@ -76,6 +76,7 @@ fn settings() -> RouterSettings {
         ]),
         descriptions: BTreeMap::new(),
         proven: None,
+        left_out: 0,
     }
 }
 

@@ -195,7 +195,7 @@ mod tests {
 
     fn write(path: &Path, text: &str) {
         std::fs::create_dir_all(path.parent().expect("a directory")).expect("room");
-        std::fs::write(path, text).expect("room");
+        super::super::write_private(path, text.as_bytes(), super::super::Durability::Cached).expect("room");
     }
 
     fn read(path: &Path) -> String {

@@ -34,7 +34,12 @@ fn main_of_linked(top: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::{create_dir_all, write};
+    use crate::adapters::fs::{Durability, write_private};
+    use std::fs::create_dir_all;
+
+    fn write(path: &Path, text: &str) {
+        write_private(path, text.as_bytes(), Durability::Cached).expect("made");
+    }
 
     #[test]
     fn an_empty_directory_that_is_called_like_gits_own_is_no_repository() {
@@ -42,11 +47,11 @@ mod tests {
         assert!(!is_top(dir.path()));
         create_dir_all(dir.path().join(".git")).expect("made");
         assert!(!is_top(dir.path()));
-        write(dir.path().join(".git/HEAD"), "").expect("made");
+        write(&dir.path().join(".git/HEAD"), "");
         assert!(is_top(dir.path()));
         let linked = dir.path().join("linked");
         create_dir_all(&linked).expect("made");
-        write(linked.join(".git"), "").expect("made");
+        write(&linked.join(".git"), "");
         assert!(is_top(&linked), "a worktree or a submodule");
     }
 
@@ -58,9 +63,9 @@ mod tests {
         for dir in [main.join(".git/worktrees/linked"), main.join("src/deep"), linked.clone(), base.join("plain")] {
             create_dir_all(dir).expect("made");
         }
-        write(main.join(".git/HEAD"), "ref: refs/heads/main\n").expect("made");
+        write(&main.join(".git/HEAD"), "ref: refs/heads/main\n");
         let pointer = format!("gitdir: {}\n", main.join(".git/worktrees/linked").display());
-        write(linked.join(".git"), pointer).expect("made");
+        write(&linked.join(".git"), &pointer);
         std::os::unix::fs::symlink(&main, base.join("link")).expect("made");
         for dir in [main.clone(), main.join("src/deep"), base.join("link"), base.join("link/src"), linked] {
             assert_eq!(main_checkout_around(&dir).as_deref(), Some(main.as_path()), "{}", dir.display());

@@ -113,9 +113,15 @@ impl Repo {
 
     /// The files of the index below these entries.
     async fn indexed(&self, at: &Checkout, names: &[String]) -> Result<Vec<Indexed>, GitError> {
-        let paths = names.iter().map(|name| format!(":(top,icase,literal){name}"));
-        let call = Call::new(["ls-files", "-t", "-s", "-z", "--"]).args(paths);
-        let listed = self.ask(at, call).await?.stdout;
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        // Paths are literal to every git of orch, so that a name in another case is found only by going through all of them.
+        let listed = self.ask(at, Call::new(["ls-files", "-t", "-s", "-z"])).await?.stdout;
+        let is_below = |path: &Path| {
+            let top = path.components().next().map(|top| top.as_os_str().to_owned()).unwrap_or_default();
+            names.iter().any(|name| top.eq_ignore_ascii_case(name))
+        };
         // `H 100644 HASH 0<tab>PATH`
         let one = |line: &[u8]| {
             let tab = line.iter().position(|byte| *byte == b'\t')?;
@@ -123,7 +129,7 @@ impl Repo {
             let mut facts = facts.split(' ');
             let (tag, _mode, hash, stage) = (facts.next()?, facts.next()?, facts.next()?, facts.next()?);
             let path = PathBuf::from(OsStr::from_bytes(path));
-            (stage == "0").then(|| Indexed { path, hash: hash.to_owned(), is_skipped: tag == "S" })
+            (stage == "0" && is_below(&path)).then(|| Indexed { path, hash: hash.to_owned(), is_skipped: tag == "S" })
         };
         Ok(listed.split(|byte| *byte == 0).filter_map(one).collect())
     }

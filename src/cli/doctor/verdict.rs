@@ -38,7 +38,7 @@ mod tests {
             last_line(&[good, bad.clone(), worse], Paint::OFF),
             "not ready: tmux, agents; first: apt install tmux\n"
         );
-        assert!(!is_ready(&[bad.clone()]));
+        assert!(!is_ready(std::slice::from_ref(&bad)));
         let mut mended = bad;
         mended.fixed = true;
         assert!(is_ready(&[mended]));

@@ -387,10 +387,14 @@ impl Book {
         };
         parcel.error = Some(why.clone());
         let steps_behind = parcel.attempts >= OFTEN && !is_alone;
-        parcel.not_before = later(now, if steps_behind { pause.saturating_add(BEHIND) } else { pause });
         self.in_vain = in_vain;
+        // What holds up the whole channel holds up none of its messages more than another: they keep their order, also for a
+        // process that comes after this one.
         if is_of_channel {
             self.not_before = Some(later(now, pause));
+        }
+        if steps_behind || !is_of_channel {
+            parcel.not_before = later(now, if steps_behind { pause.saturating_add(BEHIND) } else { pause });
         }
         self.changed.insert(errand.lead);
         if is_over {

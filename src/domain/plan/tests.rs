@@ -1,16 +1,17 @@
 //! What is begun, and why the rest waits.
 
 use super::*;
-use crate::domain::batch::Member;
+use crate::domain::batch::{Batch, Member};
 use crate::domain::ids::RunId;
 use crate::domain::money::Usd;
 use crate::domain::outcome::FailureClass;
-use crate::domain::pause::{Pause, PauseScope};
+use crate::domain::pause::{Pause, PauseScope, Pauses};
 use crate::domain::question::QuestionKind;
 use crate::domain::route::{AgentProfile, Complexity, RouteResult};
 use crate::domain::task::{FileState, NextRun, Postponed, Spec};
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use std::sync::Arc;
 
 pub(super) fn now() -> Timestamp {
     "2026-08-01T12:00:00Z".parse().expect("a time")
@@ -278,7 +279,12 @@ fn a_clock_that_is_set_back_makes_no_wait_longer() {
 
 #[test]
 fn a_missing_directory_blocks_until_it_is_back() {
-    let blocked = |dir: &str| Task { state: State::Blocked(BlockedOn::MissingDir { dir: dir.into() }), ..task(1) };
+    let blocked = |dir: &str| {
+        let mut waiting = task(1);
+        waiting.spec.dir = Some(dir.into());
+        waiting.state = State::Blocked(BlockedOn::MissingDir { dir: dir.into() });
+        waiting
+    };
     assert_eq!(reason(&World::of([blocked("/gone")]).plan(1), 1), Some(HoldReason::MissingDir));
     assert_eq!(World::of([blocked("/there/x")]).plan(1).actions, [Action::Unblock(TaskId(1))]);
 }

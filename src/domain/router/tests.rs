@@ -40,6 +40,7 @@ pub(super) fn settings() -> RouterSettings {
         ]),
         descriptions: BTreeMap::new(),
         proven: None,
+        left_out: 0,
     }
 }
 

@@ -356,11 +356,12 @@ pub fn buttons(view: &TaskView) -> Vec<Button> {
 }
 
 fn ruling(task: TaskId, head: &str) -> Vec<Button> {
-    let commit = head.to_owned();
-    vec![
-        Button { label: "Approve".to_owned(), press: Press::Approve { task, commit: commit.clone() } },
-        Button { label: "Request changes".to_owned(), press: Press::RequestChanges { task, commit } },
-    ]
+    let approve = Button { label: "Approve".to_owned(), press: Press::Approve { task, commit: head.to_owned() } };
+    vec![approve, sending_back(task, head)]
+}
+
+fn sending_back(task: TaskId, head: &str) -> Button {
+    Button { label: "Request changes".to_owned(), press: Press::RequestChanges { task, commit: head.to_owned() } }
 }
 
 /// Why a task does not move.
@@ -418,9 +419,14 @@ pub fn diff(view: &DiffView, status: Status) -> Saying {
         let moved = format!("The branch has moved since it was judged at {}; {moved}", short(judged));
         passages.extend(cut(&moved, LONGEST_WORDS).lines().map(Passage::plain));
     }
-    // What nobody has judged cannot be approved.
-    let asks = status == Status::NeedsReview && view.commits > 0 && view.judged.as_deref() == Some(&view.head);
-    let buttons = if asks { ruling(view.task_id, &view.head) } else { Vec::new() };
+    let asks = status == Status::NeedsReview && view.commits > 0;
+    let is_judged = view.judged.as_deref() == Some(&view.head);
+    // What nobody has judged cannot be approved, but it can be sent back.
+    let buttons = match (asks, is_judged) {
+        (true, true) => ruling(view.task_id, &view.head),
+        (true, false) => vec![sending_back(view.task_id, &view.head)],
+        (false, _) => Vec::new(),
+    };
     Saying { passages, buttons, document, task: Some(view.task_id), is_urgent: false }
 }
 
@@ -607,7 +613,8 @@ mod tests {
         let moved = Some("1 commit since: +1 −0 in 1 file".to_owned());
         let view = DiffView { judged: Some("c".repeat(40)), moved, ..difference("+one\n") };
         let saying = diff(&view, Status::NeedsReview);
-        assert!(saying.buttons.is_empty(), "{saying:?}");
+        let labels: Vec<&str> = saying.buttons.iter().map(|button| button.label.as_str()).collect();
+        assert_eq!(labels, ["Request changes"], "{saying:?}");
         assert!(saying.plain_text().contains("judged at cccccccccc; 1 commit since"), "{}", saying.plain_text());
     }
 

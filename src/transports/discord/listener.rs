@@ -74,7 +74,7 @@ enum Item {
     /// A command or a press.
     Interaction {
         /// What it comes to.
-        heard: Heard,
+        heard: Box<Heard>,
         /// Discord is told that it was heard.
         acknowledged: Option<JoinHandle<()>>,
         /// When.
@@ -157,7 +157,7 @@ impl<'a> Listener<'a> {
                     (None, gateway.breath())
                 }
                 Ok(Event::Interaction(event)) => {
-                    let heard = interaction(*event, &setup.listed);
+                    let heard = Box::new(interaction(*event, &setup.listed));
                     let acknowledged = self.acknowledge(&heard);
                     (Some(Item::Interaction { heard, acknowledged, at: now() }), Duration::ZERO)
                 }
@@ -212,7 +212,7 @@ impl<'a> Listener<'a> {
                     if let Some(acknowledged) = acknowledged {
                         acknowledged.await.ok();
                     }
-                    self.act(heard, at).await;
+                    self.act(*heard, at).await;
                 }
                 Some(Item::Message(event)) => {
                     let roles = event.member.as_ref().map(|member| member.roles.clone()).unwrap_or_default();

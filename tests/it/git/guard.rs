@@ -115,7 +115,7 @@ async fn tags_branches_the_stash_and_a_switch_are_told() {
         .map(|change| match change {
             Change::Head { to, .. } => to.clone(),
             Change::Ref(moved) => moved.name.clone(),
-            other => other.describe(),
+            other @ (Change::Files { .. } | Change::Programs { .. } | Change::Settings { .. }) => other.describe(),
         })
         .collect();
     names.sort();

@@ -178,7 +178,10 @@ async fn a_button_is_void_when_the_branch_has_moved() {
     let new = || {
         api.button(GROUP, "Request changes").filter(|(id, _)| api.messages(GROUP)[before..].iter().any(|m| m.id == *id))
     };
-    wait_some("new buttons", RUN, new);
+    let (shown, _) = wait_some("new buttons", RUN, new);
+    // What nobody has judged can be sent back, and not be approved.
+    let approvable = api.button(GROUP, "Approve");
+    assert!(approvable.is_none_or(|(message, _)| message != shown), "{:?}", api.messages(GROUP));
     api.presses(ADA, GROUP, "Request changes");
     room.until_said("What is to be different about #1?");
     let asked = api.messages(GROUP).into_iter().find(|seen| seen.text.starts_with("What is to be")).expect("said");

@@ -61,6 +61,7 @@ fn what_was_to_be_tried_again_is_forgotten_when_a_person_decides_otherwise() {
     life.event(Event::NotJudged { run, failure: gone() });
     life.event(Event::RetryAsked);
     assert_eq!(life.task.resume_at, None);
+    life.event(Event::RouteChosen { route: route("claude", Complexity::Simple), failed: false });
     life.judged(Verdict::Ask { question: "which?".into(), by: Actor::Agent });
     life.event(Event::UnblockAsked);
     assert!(!matches!(life.task.state, State::InReview { .. }), "{:?}", life.task.state);

@@ -256,6 +256,21 @@ fn a_message_at_which_the_service_breaks_lets_others_pass_in_the_end() {
 }
 
 #[test]
+fn what_a_channel_could_not_say_is_said_in_its_order_by_the_process_after_it() {
+    let rules = rules(None);
+    let mut book = Book::new(ChannelKind::Webhook, Vec::new(), 0);
+    for seq in 1..=3 {
+        book.take(notice(seq, NoticeKind::Failed, Some(seq), "x", 0), &rules, at(0));
+    }
+    let errand = book.due(&rules, at(0)).expect("due");
+    book.refused(&errand, Refused::Later(None, "no route".to_owned()), at(0));
+    assert!(book.due(&rules, at(0)).is_none(), "the channel waits");
+    let mut book = Book::new(ChannelKind::Webhook, book.parcels().cloned().collect(), 0);
+    let said: Vec<u64> = say_all(&mut book, &rules, at(0)).iter().map(|errand| errand.lead).collect();
+    assert!(said.len() == 3 && said.is_sorted(), "{said:?}");
+}
+
+#[test]
 fn a_row_has_one_random_name_and_keeps_it() {
     let (mut book, rules) = (book(), rules(None));
     book.take(notice(1, NoticeKind::Note, None, "x", 0), &rules, at(0));

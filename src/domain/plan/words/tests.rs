@@ -26,6 +26,21 @@ fn blocked(on: BlockedOn) -> World {
     World::of([running(2), Task { state: State::Blocked(on), ..task(1) }])
 }
 
+fn without_its_directory() -> World {
+    let mut waiting = task(1);
+    waiting.spec.dir = Some("/gone".into());
+    waiting.state = State::Blocked(BlockedOn::MissingDir { dir: "/gone".into() });
+    World::of([waiting])
+}
+
+fn without_a_project() -> World {
+    let mut bare = task(1);
+    bare.spec.dir = None;
+    let mut world = World::of([bare]);
+    world.projects.clear();
+    world
+}
+
 fn cooling(class: FailureClass) -> World {
     let mut world = World::of([routed(1)]);
     world.cooldowns.insert("claude".into(), Cooldown { since: None, until: later(), class, detail: "not now".into() });
@@ -105,14 +120,8 @@ fn world_of(reason: HoldReason) -> (World, Room) {
             plain(World::of([waiting, running(2)]))
         }
         HoldReason::Children => plain(blocked(BlockedOn::Children { tasks: vec![TaskId(2)] })),
-        HoldReason::MissingDir => plain(blocked(BlockedOn::MissingDir { dir: "/gone".into() })),
-        HoldReason::NoProject => {
-            let mut bare = task(1);
-            bare.spec.dir = None;
-            let mut world = World::of([bare]);
-            world.projects.clear();
-            plain(world)
-        }
+        HoldReason::MissingDir => plain(without_its_directory()),
+        HoldReason::NoProject => plain(without_a_project()),
         HoldReason::Routing => {
             let state = State::New { routing: Some(crate::domain::ids::RunId::new(TaskId(1), 1, 1)), not_before: None };
             plain(World::of([Task { state, ..task(1) }]))

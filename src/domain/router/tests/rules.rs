@@ -161,6 +161,8 @@ fn nothing_outside_the_list_runs_unless_a_task_names_it() {
     let only = resolved(decide(&plain, &list(&["bot", "bot"]), &installed, 0));
     assert_eq!((only.agent.as_str(), only.complexity), ("bot", Complexity::Medium));
     assert!(only.reason.contains("the only agent of router.agents"), "{}", only.reason);
+    let one_is_paused = RouterSettings { left_out: 1, ..list(&["bot"]) };
+    assert_eq!(decide(&plain, &one_is_paused, &installed, 0), Decision::AskLlm, "the list has two");
     let two = list(&["bot", "opencode"]);
     assert_eq!(decide(&plain, &two, &installed, 0), Decision::AskLlm);
     let failed = Routing { input: &plain, settings: &two, installed: &installed }.fallback("no answer").unwrap();

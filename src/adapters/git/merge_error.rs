@@ -1,0 +1,211 @@
+//! Why a finished branch could not be merged, or the base branch could not be moved, and what a person can do.
+
+use super::error::GitError;
+use super::inprogress::Operation;
+use crate::adapters::worktree::WorktreeError;
+use crate::domain::external::{External, ExternalFailure};
+use crate::domain::names::BranchName;
+use std::path::PathBuf;
+
+/// Why there is no merge. No branch and no checkout of anybody's was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// Both sides changed the same.
+    #[error("the merge has conflicts in {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))]
+    Conflict {
+        /// Files with conflicts.
+        files: Vec<PathBuf>,
+        /// Where the base branch stood.
+        base_sha: String,
+        /// What each side has there, as text.
+        sides: String,
+    },
+    /// The branch has moved since it was judged.
+    #[error("{name} is at {found}, and {expected} was judged")]
+    NotAsJudged {
+        /// The branch.
+        name: BranchName,
+        /// What was judged, or seen by a person.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// What is to be taken back is no merge that the base has.
+    #[error("{commit} is not a merge that {base} has")]
+    NotAMerge {
+        /// The commit.
+        commit: String,
+        /// The base branch.
+        base: BranchName,
+    },
+    /// The branch is gone.
+    #[error("branch {name} does not exist")]
+    BranchMissing {
+        /// The branch.
+        name: BranchName,
+    },
+    /// The scratch worktree could not be made.
+    #[error(transparent)]
+    Scratch(#[from] WorktreeError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl MergeError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Conflict { .. } => {
+                Some("merge the base branch into the task's branch and resolve the conflicts there".to_owned())
+            }
+            Self::BranchMissing { name } => {
+                Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>"))
+            }
+            Self::NotAsJudged { name, .. } => {
+                Some(format!("look at what is on {name} now: orch task diff, then orch task approve"))
+            }
+            Self::NotAMerge { commit, base } => Some(format!("git revert, on {base}, of what {commit} brought")),
+            Self::Scratch(error) => error.hint(),
+            Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for MergeError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Scratch(error) => error.external(),
+            Self::Git(error) => error.external(),
+            Self::Conflict { .. } | Self::NotAsJudged { .. } | Self::NotAMerge { .. } | Self::BranchMissing { .. } => {
+                None
+            }
+        }
+    }
+}
+
+/// Why the base branch was not moved. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// The base branch is checked out somewhere, with changes that a merge would touch or might mix with.
+    #[error("{} is checked out in {} with uncommitted changes", branch, path.display())]
+    BaseDirty {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// What is changed there.
+        files: Vec<PathBuf>,
+    },
+    /// Files that git does not know, or that are ignored, lie where the merge puts files of its own.
+    #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), named(files))]
+    FilesInTheWay {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// The first of them.
+        files: Vec<PathBuf>,
+    },
+    /// An earlier move was cut off, and cannot be brought to its end without touching what somebody else did meanwhile.
+    #[error("a move of {branch} in {} was cut off, and {reason}", path.display())]
+    HalfMoved {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+    /// Somebody is in the middle of an operation on the base branch, which would fail if the branch moved.
+    #[error("a {operation} of {branch} is in progress in {}", path.display())]
+    InProgress {
+        /// The base branch.
+        branch: BranchName,
+        /// The checkout.
+        path: PathBuf,
+        /// What is going on.
+        operation: Operation,
+    },
+    /// The base branch is checked out in a directory that is not there now.
+    #[error("{branch} is checked out in {}, which is not there", path.display())]
+    CheckoutMissing {
+        /// The base branch.
+        branch: BranchName,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The merge touches files of a filter that orch does not run in the user's checkout.
+    #[error("the merge changes files in {} whose filter is configured in the repository only, and orch does not run it", path.display())]
+    FilterOff {
+        /// The checkout.
+        path: PathBuf,
+        /// The base branch.
+        branch: BranchName,
+        /// The merge commit.
+        sha: String,
+    },
+    /// Somebody moved the base branch meanwhile: merge again.
+    #[error("{branch} has moved meanwhile")]
+    Moved {
+        /// The base branch.
+        branch: BranchName,
+        /// Where it is now; `None` when it is gone.
+        found: Option<String>,
+    },
+    /// The new commit does not contain the old one.
+    #[error("{branch} would lose commits")]
+    NotForward {
+        /// The base branch.
+        branch: BranchName,
+    },
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl AdvanceError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::FilesInTheWay { path, files, .. } => {
+                Some(format!("move them elsewhere or delete them: cd {} && mv {} …", path.display(), named(files)))
+            }
+            Self::InProgress { path, operation, .. } => {
+                Some(format!("finish it, or: git -C {} {}", path.display(), operation.abort()))
+            }
+            Self::HalfMoved { path, .. } => Some(format!(
+                "see what git -C {} status tells, and commit it or put it away; remove the lock files when no git is at work",
+                path.display()
+            )),
+            Self::CheckoutMissing { .. } => Some("git worktree prune, if it will not come back".to_owned()),
+            Self::FilterOff { path, sha, .. } => Some(format!(
+                "git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig",
+                path.display()
+            )),
+            Self::Moved { .. } | Self::NotForward { .. } => None,
+            Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for AdvanceError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Git(error) => error.external(),
+            Self::BaseDirty { .. }
+            | Self::FilesInTheWay { .. }
+            | Self::InProgress { .. }
+            | Self::HalfMoved { .. }
+            | Self::CheckoutMissing { .. }
+            | Self::FilterOff { .. }
+            | Self::Moved { .. }
+            | Self::NotForward { .. } => None,
+        }
+    }
+}
+
+fn named(files: &[PathBuf]) -> String {
+    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
+}
