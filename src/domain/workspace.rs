@@ -56,7 +56,7 @@ pub fn is_installer(command: &str) -> bool {
     let is_plain = !command.contains(['$', '`', ';', '&', '|', '<', '>', '(', '\n']);
     let begins =
         |with: &&str| command.strip_prefix(*with).is_some_and(|rest| rest.is_empty() || rest.starts_with(" -"));
-    is_plain && INSTALLERS.iter().any(|with| begins(with))
+    is_plain && INSTALLERS.iter().any(begins)
 }
 
 /// Whether a text can be a pattern of `workspace.copy` and `workspace.link`: it stays below the root and takes nothing
