@@ -6,6 +6,7 @@ pub mod file_watch;
 pub mod fs;
 pub mod git;
 pub mod hidden_input;
+pub mod listed_models;
 pub mod machine;
 pub mod outgoing;
 pub mod probes;

@@ -12,8 +12,9 @@ mod record;
 use super::argv::{Argv, checked_id, checked_model, owned, text_of};
 use super::{CodexSandbox, Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::domain::outcome::RunKind;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 const NAME: &str = "codex";
@@ -69,6 +70,23 @@ impl Dialect for Codex {
     fn live_reader(&self, opening: &Value) -> Option<Box<dyn LiveReader>> {
         Some(Box::new(live::Live::new(opening)))
     }
+}
+
+/// The models that `codex debug models` lists for a person to choose from; `None`: this is no such list.
+pub fn listed_models(output: &str) -> Option<BTreeSet<String>> {
+    #[derive(Deserialize)]
+    struct List {
+        models: Vec<Entry>,
+    }
+    #[derive(Deserialize)]
+    struct Entry {
+        slug: String,
+        #[serde(default)]
+        visibility: String,
+    }
+    let list: List = serde_json::from_str(output).ok()?;
+    let shown = list.models.into_iter().filter(|model| model.visibility != "hide");
+    Some(shown.map(|model| model.slug).collect())
 }
 
 /// Whether the person's own arguments are of a kind that every command of Codex understands. With others it is started

@@ -1,6 +1,8 @@
 //! Where the agent CLIs look for credentials: names of variables and of files, never what is in them. PURE.
 
 use super::DialectKind;
+use crate::domain::catalog::Tier;
+use std::collections::BTreeSet;
 
 /// Where a CLI may have its credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +60,29 @@ pub fn own_model_names(kind: DialectKind) -> &'static [&'static str] {
     match kind {
         DialectKind::Claude => &["haiku", "sonnet", "opus", "fable", "opusplan"],
         DialectKind::Codex | DialectKind::Opencode | DialectKind::Command | DialectKind::Api => &[],
+    }
+}
+
+/// How a kind of CLI lists the models that it knows: its arguments, and what reads its answer. `None`: it has no list of them
+/// that is had without the network.
+pub fn model_list(kind: DialectKind) -> Option<ModelList> {
+    match kind {
+        DialectKind::Codex => Some((&["debug", "models", "--bundled"], super::codex::listed_models)),
+        DialectKind::Claude | DialectKind::Opencode | DialectKind::Command | DialectKind::Api => None,
+    }
+}
+
+/// Arguments, and what reads the answer.
+pub type ModelList = (&'static [&'static str], fn(&str) -> Option<BTreeSet<String>>);
+
+/// The model of each tier for versions of a kind of CLI that know it; for others the catalog has a say.
+/// Source: `model_map` of the seed `orch`.
+pub fn first_of_tier(kind: DialectKind) -> &'static [(Tier, &'static str)] {
+    match kind {
+        DialectKind::Codex => {
+            &[(Tier::Haiku, "gpt-5.1-codex-mini"), (Tier::Sonnet, "gpt-5.2"), (Tier::Pro, "gpt-5.3-codex")]
+        }
+        DialectKind::Claude | DialectKind::Opencode | DialectKind::Command | DialectKind::Api => &[],
     }
 }
 

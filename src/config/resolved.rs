@@ -221,6 +221,11 @@ impl Config {
         models.get(agent).map(String::as_str)
     }
 
+    /// All models of `model_map` for work by that agent.
+    pub fn mapped_models(&self, agent: &str) -> impl Iterator<Item = &str> {
+        Complexity::ALL.into_iter().filter_map(move |complexity| self.model_for(complexity, agent))
+    }
+
     /// The model for a review; `None`: the agent's own default.
     pub fn review_model(&self, agent: &str) -> Option<&str> {
         self.model_map.review.get(agent).map(String::as_str)
@@ -338,10 +343,10 @@ impl Default for ModelMap {
             BTreeMap::from([("claude".to_owned(), claude.to_owned()), ("codex".to_owned(), codex.to_owned())])
         };
         Self {
-            simple: of("haiku", "gpt-5.1-codex-mini"),
-            medium: of("sonnet", "gpt-5.2"),
-            complex: of("opus", "gpt-5.3-codex"),
-            review: of("sonnet", "gpt-5.2"),
+            simple: of("haiku", "tier:haiku"),
+            medium: of("sonnet", "tier:sonnet"),
+            complex: of("opus", "tier:pro"),
+            review: of("sonnet", "tier:sonnet"),
         }
     }
 }
@@ -489,7 +494,7 @@ mod tests {
         }}));
         assert_eq!(config.model_for(Complexity::Simple, "claude"), None);
         assert_eq!(config.model_for(Complexity::Simple, "opencode"), Some("x/y"));
-        assert_eq!(config.model_for(Complexity::Simple, "codex"), Some("gpt-5.1-codex-mini"));
+        assert_eq!(config.model_for(Complexity::Simple, "codex"), Some("tier:haiku"));
         assert_eq!(config.model_for(Complexity::Medium, "claude"), Some("sonnet"));
         assert_eq!(config.model_for(Complexity::Complex, "claude"), Some("opus"));
         assert_eq!(config.model_for(Complexity::Complex, "kimi"), None);

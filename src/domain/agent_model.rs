@@ -4,7 +4,7 @@
 //! A tag, a tier and an alias of the person's are never known to a program: they become a model, or nothing begins. A plain
 //! name that the catalog does not have may be one that the program knows: it is passed on as it is, and marked.
 
-use super::catalog::{Capability, ModelRef};
+use super::catalog::{Capability, ModelRef, Tier};
 use super::images;
 use super::resolve::{Needs, Reference, Resolution, ResolveError, Resolver, parse};
 use super::task::Spec;
@@ -26,6 +26,8 @@ pub struct Reach<'a> {
     pub provider: Option<&'a str>,
     /// Short names that its program has itself, and of which it knows best what they mean.
     pub own_names: &'static [&'static str],
+    /// The models of tiers for a program that lists them.
+    pub first_of_tier: &'static [(Tier, &'static str)],
     /// It writes models as `provider/model`.
     pub full_names: bool,
     /// It speaks with another server than its provider's: what names mean there is not known.
@@ -55,6 +57,27 @@ pub struct Misfit {
     pub reason: String,
     /// What the person can do.
     pub hint: String,
+    /// A choice was asked for, and nothing that the agent's program lists fits: it may make its own.
+    pub leaves_choice: bool,
+}
+
+/// What an agent's program is told of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen {
+    /// This one.
+    Named(Named),
+    /// Nothing: it takes its own default. Why, where a model was asked for.
+    OwnDefault(Option<String>),
+}
+
+impl Chosen {
+    /// The model, if there is one.
+    pub fn named(self) -> Option<Named> {
+        match self {
+            Self::Named(named) => Some(named),
+            Self::OwnDefault(_) => None,
+        }
+    }
 }
 
 /// What a task needs of its model, by its labels `needs:vision`, `needs:web` and so on. Other words mean nothing here.
@@ -94,6 +117,7 @@ pub fn check_word(text: &str) -> Result<(), Misfit> {
     }
     let shown: String = text.chars().filter(|c| !c.is_control()).take(60).collect();
     Err(Misfit {
+        leaves_choice: false,
         reason: format!("{shown:?} is not the name of a model"),
         hint: "write it as the agent's CLI does, as provider/model, or as a tag such as auto:fast".to_owned(),
     })
@@ -115,6 +139,18 @@ impl Reach<'_> {
     fn find(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
         let usability = self.within(resolver.usability);
         let resolver = Resolver { usability: &usability, ..resolver };
+        let listed = self.first_of(reference, &usability);
+        let reference = listed.unwrap_or(reference);
+        let mut named = self.found(resolver, reference, needs)?;
+        if let Some(name) = listed {
+            named.reason = Some(format!("{} lists {name}", self.agent));
+            named.warnings.clear();
+        }
+        named.warnings.extend(self.unlisted(&usability, &named.name));
+        Ok(named)
+    }
+
+    fn found(&self, resolver: Resolver<'_>, reference: &str, needs: &Needs) -> Result<Named, Misfit> {
         let parsed = parse(reference).map_err(Misfit::from)?;
         let is_own_alias = matches!(&parsed, Reference::Name(name) if resolver.catalog.own_alias(name).is_some());
         let found = resolver.resolve(reference, needs);
@@ -130,8 +166,33 @@ impl Reach<'_> {
                 let may_be_its_own = self.provider.is_none() || self.is_elsewhere;
                 self.unknown(reference.trim().to_owned(), may_be_its_own, error, needs)
             }
-            (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Err(error)) => Err(error.into()),
+            (Reference::Name(_) | Reference::Tag(_) | Reference::Tier(_), Err(error)) => {
+                Err(self.nothing_listed(resolver.usability, error))
+            }
         }
+    }
+
+    /// The model of a tier that the program's own list has.
+    fn first_of<'r>(&'r self, reference: &str, usability: &Usability) -> Option<&'r str> {
+        let Ok(Reference::Tier(tier)) = parse(reference) else { return None };
+        let (_, name) = self.first_of_tier.iter().find(|(of, _)| *of == tier)?;
+        usability.only()?.models.contains(*name).then_some(*name)
+    }
+
+    /// Where a program's own list leaves no choice, it is the program's.
+    fn nothing_listed(&self, usability: &Usability, error: ResolveError) -> Misfit {
+        let misfit = Misfit::from(error);
+        match usability.only() {
+            Some(list) => Misfit { reason: format!("{}; {}", list.why, misfit.reason), leaves_choice: true, ..misfit },
+            None => misfit,
+        }
+    }
+
+    /// What is odd about a name that the program does not list.
+    fn unlisted(&self, usability: &Usability, name: &str) -> Option<String> {
+        let list = usability.only().filter(|list| !list.models.is_empty() && !list.models.contains(name))?;
+        let names = list.models.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        Some(format!("{} does not list {name} and may do worse with it; it lists {names}", self.agent))
     }
 
     /// Nothing is known of what a program takes by itself: enough where nothing is needed.
@@ -141,6 +202,7 @@ impl Reach<'_> {
     pub fn own_choice(&self, needs: &Needs) -> Result<(), Misfit> {
         let Some(capability) = needs.capabilities.first() else { return Ok(()) };
         Err(Misfit {
+            leaves_choice: false,
             reason: format!("the task needs {capability}, and which model {} takes by itself is not known", self.agent),
             hint: format!("name one: orch task edit ID --model auto:{capability}, or model_map"),
         })
@@ -149,7 +211,7 @@ impl Reach<'_> {
     /// The providers that this agent can have. It is installed, so its own one is taken to be usable.
     fn within(&self, all: &Usability) -> Usability {
         let by_login = || Way::LoggedIn { agent: self.agent.to_owned(), by: "its program is installed".to_owned() };
-        let mut own = all.clone();
+        let mut own = all.of_program(self.agent);
         match self.provider {
             Some(provider) => {
                 own.retain(|id, _| id == provider);
@@ -226,6 +288,7 @@ impl Reach<'_> {
         }
         if let Some(capability) = needs.capabilities.first() {
             return Err(Misfit {
+                leaves_choice: false,
                 reason: format!("the task needs {capability}, and nothing is known of the model {name}"),
                 hint: format!("if it has that: models.PROVIDER/{name}.{capability}: true; else auto:{capability}"),
             });
@@ -253,6 +316,7 @@ impl Reach<'_> {
     fn of_another(&self, found: &Resolution<'_>) -> Misfit {
         let (id, agent, own) = (&found.model.id, self.agent, self.provider.unwrap_or_default());
         Misfit {
+            leaves_choice: false,
             reason: format!("{id} is a model of {}, and {agent} has those of {own} only", id.provider),
             hint: format!("name one of {own}, or another agent; orch models list shows them"),
         }
@@ -261,7 +325,7 @@ impl Reach<'_> {
 
 impl From<ResolveError> for Misfit {
     fn from(error: ResolveError) -> Self {
-        Self { reason: error.to_string(), hint: error.hint() }
+        Self { leaves_choice: false, reason: error.to_string(), hint: error.hint() }
     }
 }
 
@@ -276,6 +340,7 @@ mod tests {
         agent: "claude",
         provider: Some("anthropic"),
         own_names: &["haiku", "sonnet", "opus"],
+        first_of_tier: &[],
         full_names: false,
         is_elsewhere: false,
         by_key: false,

@@ -48,6 +48,7 @@ mod tests {
         agent: "claude",
         provider: Some("anthropic"),
         own_names: &["haiku", "sonnet", "opus"],
+        first_of_tier: &[],
         full_names: false,
         is_elsewhere: false,
         by_key: false,

@@ -397,7 +397,7 @@ impl<'a> Resolver<'a> {
     /// Usable models that meet the needs and the limit on price.
     fn fitting(&self, needs: &Needs, also: impl Fn(&Model) -> bool) -> Vec<&'a Model> {
         let fits = |model: &&Model| {
-            self.usability.allows(&model.id.provider) && also(model) && needs.met_by(model) && self.is_cheap(model)
+            self.usability.allows_model(&model.id) && also(model) && needs.met_by(model) && self.is_cheap(model)
         };
         self.catalog.models().iter().filter(fits).collect()
     }

@@ -87,6 +87,8 @@ pub struct RouterSettings {
     pub default_skills: Vec<String>,
     /// `model_map`, without `review`.
     pub models: ModelMap,
+    /// The provider of whose models alone an agent has some, by agent.
+    pub providers: BTreeMap<String, String>,
     /// What agents are good at, for the LLM, where the user says so; others are described by [`describe_agent`].
     pub descriptions: BTreeMap<String, String>,
     /// Whom the record of such tasks speaks for, in words for the LLM; `None`: nobody has done enough of them well enough.

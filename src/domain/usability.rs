@@ -1,6 +1,8 @@
 //! Which providers can be used as things are. PURE: what the environment, files and programs show is an argument.
 
-use std::collections::BTreeMap;
+use super::catalog::ModelRef;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// By what a provider can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +61,17 @@ pub struct Usability {
     ways: BTreeMap<String, Way>,
     lacking: BTreeMap<String, String>,
     failing: BTreeMap<String, String>,
+    lists: BTreeMap<String, ProgramList>,
+    only: Option<ProgramList>,
+}
+
+/// The models among which a choice may be made for an agent's program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProgramList {
+    /// By their names at the program's provider.
+    pub models: Arc<BTreeSet<String>>,
+    /// Why no others, for a person.
+    pub why: String,
 }
 
 impl Usability {
@@ -94,6 +107,27 @@ impl Usability {
     #[must_use]
     pub fn with_everybody(&self) -> Self {
         Self { failing: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// Notes among which models a choice may be made for an agent's program.
+    pub fn list(&mut self, agent: &str, list: ProgramList) {
+        self.lists.insert(agent.to_owned(), list);
+    }
+
+    /// The same for that agent's program: a choice is made among what it lists.
+    #[must_use]
+    pub fn of_program(&self, agent: &str) -> Self {
+        Self { only: self.lists.get(agent).cloned(), ..self.clone() }
+    }
+
+    /// Among which models alone a choice is made; `None`: among all.
+    pub fn only(&self) -> Option<&ProgramList> {
+        self.only.as_ref()
+    }
+
+    /// Whether a model may be chosen.
+    pub fn allows_model(&self, id: &ModelRef) -> bool {
+        self.allows(&id.provider) && self.only.as_ref().is_none_or(|list| list.models.contains(&id.model))
     }
 
     /// Forgets the ways that `keep` does not want.

@@ -5,7 +5,7 @@ use super::main_loop::Engine;
 use super::settings::directory_of;
 use super::world::Turn;
 use crate::agents::api;
-use crate::domain::agent_model::{Misfit, Named};
+use crate::domain::agent_model::{Chosen, Misfit};
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::model_policy::{self, is_sticky};
@@ -149,17 +149,21 @@ impl Engine {
         let (asked, why) = self.model_asked(turn, &task, route, now);
         let model = match self.name_model(&task, (&route.agent, asked.as_deref()), now) {
             Ok(named) => named,
-            Err(Misfit { reason, hint }) => {
+            Err(Misfit { reason, hint, .. }) => {
                 let reason = format!("{}: {reason}; {hint}", asked.as_deref().unwrap_or(&route.agent));
                 self.refuse_waiting(turn, id, &format!("no run begins: {reason}"), now);
                 return self.expect(turn, id, &Event::ModelRefused { reason }, now);
             }
         };
-        if let (Some(Named { name, reason: Some(why), .. }), Some(asked)) = (&model, &asked) {
-            turn.note(&mut self.world, now, Some(id), None, "model_resolved", format!("{asked} is {name}: {why}"));
+        let resolved = match &model {
+            Chosen::Named(named) => named.reason.clone(),
+            Chosen::OwnDefault(why) => why.clone(),
+        };
+        let model = model.named().map(|named| named.name);
+        if let (Some(asked), Some(why)) = (&asked, &resolved) {
+            let taken = model.as_deref().unwrap_or("the agent's own default");
+            turn.note(&mut self.world, now, Some(id), None, "model_resolved", format!("{asked} is {taken}: {why}"));
         }
-        let resolved = model.as_ref().and_then(|named| named.reason.clone());
-        let model = model.map(|named| named.name);
         let can_go_on = |talk: &Conversation| model_policy::can_go_on(&task, talk, &route.agent, model.as_deref());
         let talk = task.conversation.as_ref().filter(|talk| can_go_on(talk));
         let talk = talk.map(|talk| talk.session_id.clone());

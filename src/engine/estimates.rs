@@ -3,7 +3,7 @@
 
 use super::main_loop::Engine;
 use super::settings::directory_of;
-use crate::domain::agent_model::Named;
+use crate::domain::agent_model::{Chosen, Named};
 use crate::domain::budget::Rules;
 use crate::domain::forecast::{Kind, outlook};
 use crate::domain::ids::TaskId;
@@ -89,7 +89,7 @@ impl Engine {
         if let Some(known) = self.estimates.known.get(&key) {
             return *known;
         }
-        let named = self.name_model(task, (agent, asked), now).ok().flatten();
+        let named = self.name_model(task, (agent, asked), now).ok().and_then(Chosen::named);
         let (name, full) = named.map(|Named { name, model, .. }| (name, model)).unzip();
         let full = full.flatten().map(|model| model.to_string());
         let model = name.or_else(|| asked.map(str::to_owned));

@@ -4,7 +4,7 @@
 use super::handle::{Command, EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::settings::directory_of;
-use crate::domain::agent_model::{Misfit, Named};
+use crate::domain::agent_model::{Chosen, Misfit};
 use crate::domain::budget::Stop;
 use crate::domain::plan::Cooldown;
 use crate::domain::route::RouteResult;
@@ -19,7 +19,7 @@ pub struct Expected {
     /// Why it is not that of the route, or stays though money is short.
     pub why: Option<String>,
     /// What the agent's program would be given for it, or why it cannot have it.
-    pub named: Result<Option<Named>, Misfit>,
+    pub named: Result<Chosen, Misfit>,
     /// What is spent, so that no run would begin now.
     pub spent: Option<String>,
     /// Why whoever serves it is left alone, so that no run would begin now, and until when.

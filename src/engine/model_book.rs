@@ -1,10 +1,13 @@
 //! The models as they stand: the catalog with what providers told, whom of them can be used now, what the person prefers.
-//! Reads the environment and files; asks nobody.
+//! Reads the environment and files; asks no provider.
 
 use super::credentials::{self, Environment};
 use super::made_catalogs;
 use super::strategies::reach;
+use crate::adapters::listed_models::listed_models;
+use crate::adapters::process::which;
 use crate::adapters::provider_api::Request;
+use crate::agents::model_list;
 use crate::config::Config;
 use crate::config::raw::RawProvider;
 use crate::domain::availability::{Asked, Probe, Probes};
@@ -12,7 +15,7 @@ use crate::domain::catalog::{Catalog, Facts, ModelRef, Provider};
 use crate::domain::plan::Cooldown;
 use crate::domain::resolve::{Needs, Records, Reference, Resolver, Selection, parse};
 use crate::domain::track_record::{Sample, records};
-use crate::domain::usability::{Usability, Way};
+use crate::domain::usability::{ProgramList, Usability, Way};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -30,6 +33,25 @@ pub fn samples_beside(journal: &Path) -> Result<Vec<Sample>, String> {
         Ok(true) => crate::store::journal::samples_beside(journal).map_err(|error| error.to_string()),
         Ok(false) => Ok(Vec::new()),
         Err(error) => Err(format!("{}: {error}", journal.display())),
+    }
+}
+
+/// Notes which models the programs of agents list.
+fn list_programs(usability: &mut Usability, config: &Config, environment: &Environment) {
+    let path = environment.get("PATH").map_or("", String::as_str);
+    for (name, agent) in config.agents.iter() {
+        let Some((args, read)) = model_list(agent.kind) else { continue };
+        let Some(program) = which(&agent.command, path) else { continue };
+        let list = if reach(config, name, environment).is_elsewhere || credentials::may_be_diverted(environment, agent) {
+            let why = format!("{name} may speak with another provider than its own: its settings choose the model");
+            ProgramList { models: Arc::default(), why }
+        } else {
+            match listed_models(&program, args, environment, read) {
+                Some(models) => ProgramList { models, why: format!("{name} lists no model of the catalog that fits") },
+                None => ProgramList { models: Arc::default(), why: format!("{name} does not list the models it knows") },
+            }
+        };
+        usability.list(name, list);
     }
 }
 
@@ -71,7 +93,8 @@ impl ModelBook {
         if !additions.api.is_empty() {
             catalog = made_catalogs::catalog(&additions);
         }
-        let usability = credentials::usability(environment, config, &catalog);
+        let mut usability = credentials::usability(environment, config, &catalog);
+        list_programs(&mut usability, config, environment);
         let selection = config.model_selection.0.clone();
         let mut book = Self {
             catalog,

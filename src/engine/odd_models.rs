@@ -89,7 +89,7 @@ fn nothing_of(
     let told = error.to_string();
     let meant = error.suggestions().into_iter().next().filter(|_| !told.contains("did you mean"));
     let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
-    Some(Misfit { reason: format!("{told}{meant}"), hint: error.hint() })
+    Some(Misfit { leaves_choice: false, reason: format!("{told}{meant}"), hint: error.hint() })
 }
 
 impl Engine {
@@ -107,7 +107,7 @@ impl Engine {
     pub(super) fn check_model_of(&mut self, task: &Task, now: Timestamp) -> Result<(), EngineError> {
         let config = self.settings.for_task(task, &self.world.projects);
         let checked = self.check_means_something(&config, &task.spec, now);
-        checked.map_err(|Misfit { reason, hint }| EngineError::Invalid { message: reason, hint: Some(hint) })
+        checked.map_err(|Misfit { reason, hint, .. }| EngineError::Invalid { message: reason, hint: Some(hint) })
     }
 
     /// Of the open tasks in `tasks.yml`, those whose model means nothing, with what is odd about it. `suspects`: only they are

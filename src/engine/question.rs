@@ -304,7 +304,7 @@ async fn route_without_record(
     }
     let config = settings.for_task(task, projects);
     let asked = Run::new(run.clone(), task.id, RunKind::Route, config.router.agent.clone(), doors.clock.now());
-    let run = Run { attempt: 0, model: Some(model), ..asked };
+    let run = Run { attempt: 0, model, ..asked };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
     };

@@ -468,6 +468,7 @@ fn router_settings(config: &Config) -> RouterSettings {
             (Complexity::Medium, map.medium.clone()),
             (Complexity::Complex, map.complex.clone()),
         ]),
+        providers: config.payees().providers,
         descriptions: BTreeMap::new(),
         proven: None,
         left_out: 0,

@@ -10,9 +10,9 @@ use super::policies::Ground;
 use super::settings::{OwnedRouting, Settings};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::probes;
-use crate::agents::{DialectKind, api, own_model_names, provider_of};
+use crate::agents::{DialectKind, api, first_of_tier, own_model_names, provider_of};
 use crate::config::Config;
-use crate::domain::agent_model::{Misfit, Named, Reach, check_word, needs_of_task};
+use crate::domain::agent_model::{Chosen, Misfit, Named, Reach, check_word, needs_of_task};
 use crate::domain::availability::{Probe, Probes, State as Standing};
 use crate::domain::budget::is_critical;
 use crate::domain::escalation::Rung;
@@ -152,7 +152,7 @@ impl Engine {
     }
 
     /// The model that was asked for, as the program of the agent is given it: with everything that the task needs, or not at
-    /// all. `None`: the program's own choice.
+    /// all. A model that only `model_map` asks for, and of which the program knows none, is left to the program.
     ///
     /// # Errors
     /// It means nothing that this agent can have, and what to do.
@@ -161,15 +161,23 @@ impl Engine {
         task: &Task,
         (agent, asked): (&str, Option<&str>),
         now: Timestamp,
-    ) -> Result<Option<Named>, Misfit> {
+    ) -> Result<Chosen, Misfit> {
         let config = self.settings.for_task(task, &self.world.projects);
         let reach = reach(&config, agent, &self.doors.environment);
         let needs = needs_of_task(&task.spec);
-        let Some(asked) = asked else { return reach.own_choice(&needs).map(|()| None) };
+        let own_default = |why| reach.own_choice(&needs).map(|()| Chosen::OwnDefault(why));
+        let Some(asked) = asked else { return own_default(None) };
         if task.spec.model.as_deref() == Some(asked) {
             self.check_means_something(&config, &task.spec, now)?;
         }
-        self.find_name(agent, asked, &needs, now).map(Some)
+        let is_of_map = || config.mapped_models(agent).any(|model| model == asked);
+        match self.find_name(agent, asked, &needs, now) {
+            Ok(named) => Ok(Chosen::Named(named)),
+            Err(Misfit { leaves_choice: true, reason, .. }) if task.spec.model.is_none() && is_of_map() => {
+                own_default(Some(reason))
+            }
+            Err(misfit) => Err(misfit),
+        }
     }
 
     /// What an agent's program is given for a reference, with the person's own settings.
@@ -191,7 +199,7 @@ impl Engine {
             Some(route) => self.name_model(task, (&route.agent, Some(model)), now).map(|_| ()),
             None => check_word(model).and_then(|()| parse(model).map(|_| ()).map_err(Misfit::from)),
         };
-        found.map_err(|Misfit { reason, hint }| EngineError::Invalid { message: reason, hint: Some(hint) })
+        found.map_err(|Misfit { reason, hint, .. }| EngineError::Invalid { message: reason, hint: Some(hint) })
     }
 
     /// The same of a question that has no needs of its own: what cannot be named is left to the program.
@@ -205,7 +213,7 @@ impl Engine {
         let asked = asked?;
         let config = self.settings.for_task(task, &self.world.projects);
         let book = self.book_for(&asked, now);
-        Some(given(&config, &book, agent, asked, &self.doors.environment))
+        given(&config, &book, agent, asked, &self.doors.environment)
     }
 
     pub(super) fn samples(&mut self, now: Timestamp) -> Arc<Vec<Sample>> {
@@ -250,19 +258,20 @@ pub(super) fn routing_of(
     OwnedRouting { case: Some(case), ..routing }
 }
 
-/// A model as an agent's program is given it, or as it was asked for where it cannot be named.
+/// A model as an agent's program is given it, or as it was asked for where it cannot be named. `None`: the program's own
+/// default, because what was asked for is a choice that no program can make.
 pub(super) fn given(
     config: &Config,
     book: &ModelBook,
     agent: &str,
     asked: String,
     environment: &Environment,
-) -> String {
+) -> Option<String> {
     match reach(config, agent, environment).name(book.resolver(), &asked, &Needs::default()) {
-        Ok(named) => named.name,
+        Ok(named) => Some(named.name),
         Err(misfit) => {
             tracing::warn!(agent, model = asked, reason = misfit.reason, "a model is left to the agent's program");
-            asked
+            (!book.chooses(&asked)).then_some(asked)
         }
     }
 }
@@ -288,6 +297,7 @@ pub fn reach<'a>(config: &Config, agent: &'a str, environment: &Environment) -> 
         agent,
         provider: provider_of(kind, agent),
         own_names: own_model_names(kind),
+        first_of_tier: first_of_tier(kind),
         full_names: matches!(kind, DialectKind::Opencode | DialectKind::Api),
         by_key: kind == DialectKind::Api,
         is_elsewhere: match kind {
@@ -352,10 +362,8 @@ fn case(
 
 /// Everybody whom the settings name with a model: `model_map`, the ladder and the chains; each once.
 pub(super) fn workers(config: &Config, agents: &[String]) -> Vec<(String, String)> {
-    let mapped = agents.iter().flat_map(|agent| {
-        let model = |complexity| config.model_for(complexity, agent).map(|model| (agent.clone(), model.to_owned()));
-        Complexity::ALL.into_iter().filter_map(model)
-    });
+    let mapped =
+        agents.iter().flat_map(|agent| config.mapped_models(agent).map(|model| (agent.clone(), model.to_owned())));
     let chains = Complexity::ALL.into_iter().flat_map(|complexity| config.fallback.chain(complexity));
     let rungs = config.escalation.ladder.iter().chain(chains);
     let is_free = |rung: &&Rung| agents.contains(&rung.agent);

@@ -7,7 +7,7 @@ use super::read::Body;
 use crate::api::patterns::{Recommended, StandingView};
 use crate::api::route::{ResolvedView, RouteQuestion, RouteView, TrackRecordView};
 use crate::config::Config;
-use crate::domain::agent_model::{Misfit, Named};
+use crate::domain::agent_model::{Chosen, Misfit, Named};
 use crate::domain::catalog::Catalog;
 use crate::domain::forecast::{Kind, outlook};
 use crate::domain::plan::{Cooldown, directory};
@@ -78,11 +78,14 @@ fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) 
     let agent = &route.agent;
     let config = view.settings.for_task(task, &view.projects);
     let found = match (&expected.asked, &expected.named) {
-        (Some(model), Ok(Some(named))) => {
+        (Some(model), Ok(Chosen::Named(named))) => {
             ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) }
         }
-        (_, Err(Misfit { reason, hint })) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
-        (None, Ok(_)) | (Some(_), Ok(None)) => {
+        (_, Err(Misfit { reason, hint, .. })) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
+        (_, Ok(Chosen::OwnDefault(Some(why)))) => {
+            ResolvedView::none(format!("no model is asked for: {agent} takes its own default, because {why}"))
+        }
+        (None, Ok(_)) | (Some(_), Ok(Chosen::OwnDefault(None))) => {
             ResolvedView::none(format!("no model is asked for: {agent} takes its own default"))
         }
     };
@@ -94,8 +97,12 @@ fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) 
 
 /// Who would do it, by the name under which runs are recorded: that which the agent's program is given.
 fn worker(route: &RouteResult, expected: &Expected) -> Worker {
-    let given = expected.named.as_ref().ok().and_then(Option::as_ref).map(|named| named.name.clone());
-    Worker { agent: route.agent.clone(), model: given.or_else(|| expected.asked.clone()) }
+    let model = match &expected.named {
+        Ok(Chosen::Named(named)) => Some(named.name.clone()),
+        Ok(Chosen::OwnDefault(_)) => None,
+        Err(_) => expected.asked.clone(),
+    };
+    Worker { agent: route.agent.clone(), model }
 }
 
 /// What the program would be given, with what the catalog says of it.

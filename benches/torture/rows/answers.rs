@@ -74,6 +74,7 @@ fn settings() -> RouterSettings {
             (Complexity::Medium, tier("sonnet", "gpt")),
             (Complexity::Complex, tier("opus", "gpt-max")),
         ]),
+        providers: BTreeMap::new(),
         descriptions: BTreeMap::new(),
         proven: None,
         left_out: 0,

@@ -72,7 +72,7 @@ fn mappings_are_merged_and_lists_are_replaced() {
     .unwrap();
     assert_eq!(
         serde_json::to_value(&loaded.config.model_map.simple).unwrap(),
-        json!({"claude": "a", "codex": "gpt-5.1-codex-mini", "opencode": "c"})
+        json!({"claude": "a", "codex": "tier:haiku", "opencode": "c"})
     );
     let claude = loaded.config.agent("claude").unwrap();
     assert_eq!((claude.args.join(" ").as_str(), claude.env.keys().collect::<Vec<_>>()), ("z", vec![&"A".to_owned()]));

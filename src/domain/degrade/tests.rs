@@ -11,6 +11,7 @@ const CLAUDE: Reach<'_> = Reach {
     agent: "claude",
     provider: Some("anthropic"),
     own_names: &["haiku", "sonnet", "opus"],
+    first_of_tier: &[],
     full_names: false,
     is_elsewhere: false,
     by_key: false,

@@ -38,6 +38,7 @@ pub(super) fn settings() -> RouterSettings {
             (Complexity::Medium, tier("sonnet", "gpt-5.2")),
             (Complexity::Complex, tier("opus", "gpt-5.3-codex")),
         ]),
+        providers: BTreeMap::new(),
         descriptions: BTreeMap::new(),
         proven: None,
         left_out: 0,

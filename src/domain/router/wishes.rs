@@ -2,13 +2,17 @@
 //! have been filled in by a tool; contradictions are settled here and named in a warning.
 
 use super::{Impossible, Routing, model_for_complexity, nearest};
+use crate::domain::catalog::Catalog;
 use crate::domain::delegation::SUGGESTED;
 use crate::domain::prompt::data::one_line;
 use crate::domain::resolve::{Reference, parse};
 use crate::domain::route::Complexity;
+use std::sync::LazyLock;
 
 /// The longest name of an agent or model shown in a message, in characters.
 const SHOWN: usize = 60;
+/// The models that are known to everybody.
+static CATALOG: LazyLock<Catalog> = LazyLock::new(Catalog::built_in);
 /// The longest name of a model, in bytes.
 const MAX_MODEL: usize = 200;
 
@@ -153,22 +157,31 @@ fn model(routing: &Routing<'_>) -> Result<Option<String>, Impossible> {
     Ok(Some(model.to_owned()))
 }
 
-/// A model that `model_map` gives to one agent names that agent, too.
+/// A model that `model_map` gives to one agent names that agent, too, and so does one of the provider that an agent is bound to.
 fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>) -> Option<AgentWish> {
     let candidates = routing.candidates().ok()?;
     let models = &routing.settings.models;
     let has = |agent: &String| {
         Complexity::ALL.into_iter().any(|c| model_for_complexity(models, c, agent).as_deref() == Some(model))
     };
-    let agent = candidates.into_iter().find(has);
-    // Tags and tiers are nobody's names: they become a model of whoever gets the task.
-    if agent.is_none() && !matches!(parse(model), Ok(Reference::Tag(_) | Reference::Tier(_))) {
-        let model = one_line(model, SHOWN);
-        warnings
-            .push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));
+    if matches!(parse(model), Ok(Reference::Tag(_) | Reference::Tier(_))) {
+        // Nobody's name: it becomes a model of whoever gets the task.
+        return None;
     }
-    agent.map(|agent| AgentWish {
-        cause: format!("the task asks for model {model}, which is {agent}'s in model_map"),
-        agent,
-    })
+    if let Some(agent) = candidates.iter().find(|agent| has(agent)) {
+        let cause = format!("the task asks for model {model}, which is {agent}'s in model_map");
+        return Some(AgentWish { cause, agent: agent.clone() });
+    }
+    let makers: Vec<&str> = CATALOG.spelled(model, None).into_iter().map(|model| model.id.provider.as_str()).collect();
+    let is_maker = |agent: &&String| {
+        let own = routing.settings.providers.get(*agent);
+        own.is_some_and(|own| makers.contains(&own.as_str()))
+    };
+    let Some(agent) = candidates.iter().find(is_maker) else {
+        let model = one_line(model, SHOWN);
+        warnings.push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));
+        return None;
+    };
+    let cause = format!("the task asks for model {model}, and {agent} has those of its maker");
+    Some(AgentWish { cause, agent: agent.clone() })
 }
