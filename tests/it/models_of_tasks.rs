@@ -1,6 +1,7 @@
 //! Which model a run gets: names that are resolved when it begins, models that a person asks for with a message, and those that
 //! are set while the daemon runs.
 
+use crate::kit::clis::{self, Agent};
 use crate::kit::process::Ran;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some};
@@ -315,5 +316,83 @@ fn a_route_tells_which_model_a_tier_is_now_and_a_task_with_an_image_needs_one_th
         blind.contains("no run would begin: anthropic/claude-sonnet-5 has no vision, and the task refers"),
         "{blind}"
     );
+    sealed.finish();
+}
+
+/// A home in which codex works as it comes, with what a program in its place lists.
+fn codex_listing(list: &str) -> SealedBox {
+    let sealed = SealedBox::new();
+    sealed.program("codex", &format!("#!/bin/sh\n[ \"$*\" = 'debug models --bundled' ] || exit 2\n{list}\n"));
+    sealed.orch_in(sealed.repo("shop").dir(), ["init"]).ok();
+    sealed
+}
+
+/// What codex would be given for a task of that complexity, and why.
+fn given_to_codex(sealed: &SealedBox, complexity: &str, more: &[&str]) -> (Value, String) {
+    let complexity = format!("complexity:{complexity}");
+    let args = ["route", "Count the stars", "--json", "-l", "agent:codex", "-l", &complexity];
+    let view = sealed.orch_in(&sealed.base().join("shop"), args.iter().chain(more)).ok().json();
+    (view["resolver"]["given"].clone(), text(&view["resolver"]["reason"]).to_owned())
+}
+
+#[test]
+fn codex_is_given_models_that_its_program_lists_and_none_where_nothing_fits() {
+    let listing = |names: &[&str]| {
+        let models: Vec<Value> = names.iter().map(|name| json!({ "slug": name, "visibility": "list" })).collect();
+        format!("echo '{}'", json!({ "models": models }))
+    };
+    let given = |list: &str| {
+        let sealed = codex_listing(list);
+        let all = ["simple", "medium", "complex"].map(|complexity| given_to_codex(&sealed, complexity, &[]));
+        sealed.finish();
+        all
+    };
+    let names = |list: &str| given(list).map(|(name, _)| text(&name).to_owned());
+    assert_eq!(
+        names(&listing(&["gpt-5.6-terra", "gpt-5.6-luna", "gpt-5.6-sol"])),
+        ["gpt-5.6-luna", "gpt-5.6-terra", "gpt-5.6-sol"]
+    );
+    let of_the_seed = ["gpt-5.1-codex-mini", "gpt-5.2", "gpt-5.3-codex"];
+    assert_eq!(names(&listing(&[&of_the_seed[..], &["gpt-5.4"]].concat())), of_the_seed);
+
+    let hidden = r#"echo '{"models": [{"slug": "gpt-5.6-luna", "visibility": "hide"}]}'"#;
+    for (list, why) in [
+        (listing(&["a-model-of-tomorrow"]).as_str(), "takes its own default, because codex lists no model"),
+        (hidden, "takes its own default, because codex lists no model"),
+        ("echo 'no such command'", "codex does not list the models it knows"),
+        ("exit 2", "codex does not list the models it knows"),
+    ] {
+        for (name, reason) in given(list) {
+            assert!(name.is_null() && reason.contains(why), "{name} {reason}");
+        }
+    }
+}
+
+#[test]
+fn where_codex_may_speak_with_another_provider_its_own_settings_choose_and_a_person_always_does() {
+    let list = r#"echo '{"models": [{"slug": "gpt-5.6-terra"}]}'"#;
+    let sealed = codex_listing(list);
+    let (name, reason) = given_to_codex(&sealed, "medium", &["--model", "gpt-5.2"]);
+    assert!(name == "gpt-5.2" && reason.contains("codex does not list gpt-5.2"), "{name} {reason}");
+    let (name, reason) = given_to_codex(&sealed, "medium", &["--model", "tier:opus"]);
+    assert!(name == "gpt-5.6-terra", "the nearest that it lists: {name} {reason}");
+    crate::kit::write_file(&sealed.home().join(".codex/config.toml"), "model_provider = \"own\"\nmodel = \"small\"\n");
+    let (name, reason) = given_to_codex(&sealed, "medium", &[]);
+    assert!(name.is_null() && reason.contains("its settings choose the model"), "{name} {reason}");
+    sealed.finish();
+}
+
+#[test]
+fn the_real_codex_is_given_a_model_that_it_lists_for_every_complexity() {
+    let sealed = SealedBox::new();
+    let program = clis::directory().join(Agent::Codex.name());
+    symlink(&program, sealed.bin().join("codex")).expect("a link in the box");
+    sealed.orch_in(sealed.repo("shop").dir(), ["init"]).ok();
+    let listed = sealed.run_program("codex").args(["debug", "models", "--bundled"]).run().ok().json();
+    let slugs: Vec<&Value> = listed["models"].as_array().expect("models").iter().map(|model| &model["slug"]).collect();
+    for complexity in ["simple", "medium", "complex"] {
+        let (name, reason) = given_to_codex(&sealed, complexity, &[]);
+        assert!(slugs.contains(&&name), "{complexity}: {name} {reason}; {slugs:?}");
+    }
     sealed.finish();
 }
