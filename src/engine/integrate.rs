@@ -185,11 +185,11 @@ impl<'a> Queue<'a> {
         if from.is_empty() {
             return Ok(());
         }
-        let tip = self.repo.tip(&self.base).await.map_err(|e| ask(&e, e.hint()))?;
+        let tip = self.repo.tip(&self.base).await.map_err(git_failed)?;
         // That the base branch is gone is said by whoever merges.
         let Some(tip) = tip else { return Ok(()) };
         for work in from {
-            if !self.repo.is_ancestor(&work.commit, &tip).await.map_err(|e| ask(&e, e.hint()))? {
+            if !self.repo.is_ancestor(&work.commit, &tip).await.map_err(git_failed)? {
                 let (first, base) = (work.task, &self.base);
                 let detail = format!("it holds the work of #{first}, which is not on {base}: orch task merge {first}");
                 return Err(wait_for_tasks(self.doors, detail));
