@@ -328,10 +328,10 @@ fn codex_listing(list: &str) -> SealedBox {
 }
 
 /// What codex would be given for a task of that complexity, and why.
-fn given_to_codex(sealed: &SealedBox, complexity: &str, more: &[&str]) -> (Value, String) {
+fn given_to_codex(sealed: &SealedBox, complexity: &str) -> (Value, String) {
     let complexity = format!("complexity:{complexity}");
     let args = ["route", "Count the stars", "--json", "-l", "agent:codex", "-l", &complexity];
-    let view = sealed.orch_in(&sealed.base().join("shop"), args.iter().chain(more)).ok().json();
+    let view = sealed.orch_in(&sealed.base().join("shop"), args).ok().json();
     (view["resolver"]["given"].clone(), text(&view["resolver"]["reason"]).to_owned())
 }
 
@@ -343,7 +343,7 @@ fn codex_is_given_models_that_its_program_lists_and_none_where_nothing_fits() {
     };
     let given = |list: &str| {
         let sealed = codex_listing(list);
-        let all = ["simple", "medium", "complex"].map(|complexity| given_to_codex(&sealed, complexity, &[]));
+        let all = ["simple", "medium", "complex"].map(|complexity| given_to_codex(&sealed, complexity));
         sealed.finish();
         all
     };
@@ -372,12 +372,14 @@ fn codex_is_given_models_that_its_program_lists_and_none_where_nothing_fits() {
 fn where_codex_may_speak_with_another_provider_its_own_settings_choose_and_a_person_always_does() {
     let list = r#"echo '{"models": [{"slug": "gpt-5.6-terra"}]}'"#;
     let sealed = codex_listing(list);
-    let (name, reason) = given_to_codex(&sealed, "medium", &["--model", "gpt-5.2"]);
+    sealed.orch(["config", "set", "model_map.medium.codex", "gpt-5.2"]).ok();
+    let (name, reason) = given_to_codex(&sealed, "medium");
     assert!(name == "gpt-5.2" && reason.contains("codex does not list gpt-5.2"), "{name} {reason}");
-    let (name, reason) = given_to_codex(&sealed, "medium", &["--model", "tier:opus"]);
+    sealed.orch(["config", "set", "model_map.medium.codex", "tier:opus"]).ok();
+    let (name, reason) = given_to_codex(&sealed, "medium");
     assert!(name == "gpt-5.6-terra", "the nearest that it lists: {name} {reason}");
     crate::kit::write_file(&sealed.home().join(".codex/config.toml"), "model_provider = \"own\"\nmodel = \"small\"\n");
-    let (name, reason) = given_to_codex(&sealed, "medium", &[]);
+    let (name, reason) = given_to_codex(&sealed, "medium");
     assert!(name.is_null() && reason.contains("its settings choose the model"), "{name} {reason}");
     sealed.finish();
 }
@@ -391,7 +393,7 @@ fn the_real_codex_is_given_a_model_that_it_lists_for_every_complexity() {
     let listed = sealed.run_program("codex").args(["debug", "models", "--bundled"]).run().ok().json();
     let slugs: Vec<&Value> = listed["models"].as_array().expect("models").iter().map(|model| &model["slug"]).collect();
     for complexity in ["simple", "medium", "complex"] {
-        let (name, reason) = given_to_codex(&sealed, complexity, &[]);
+        let (name, reason) = given_to_codex(&sealed, complexity);
         assert!(slugs.contains(&&name), "{complexity}: {name} {reason}; {slugs:?}");
     }
     sealed.finish();
