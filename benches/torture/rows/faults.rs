@@ -35,7 +35,7 @@ const FAULTS: [Fault; 5] = [Fault::Io, Fault::Full, Fault::Descriptors, Fault::I
 enum Play {
     /// `orch task add` without a daemon, into a home that has tasks.
     Add,
-    /// The same as the first thing in a home.
+    /// The same as the first task of a home.
     First,
     /// A daemon takes a task from `tasks.yml` to its merge.
     Whole,
@@ -141,6 +141,7 @@ impl Place {
         let shop = Shop::empty("");
         let before = if is_fresh {
             std::fs::remove_dir_all(shop.state()).expect("a state");
+            shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
             0
         } else {
             shop.sealed.write_tasks(&format!("{}\n{}{}\n", MARKS[0], Job::plain("one", "").entry(), MARKS[1]));
