@@ -57,6 +57,11 @@ fn day(trial: usize, acts: &AtomicUsize) -> Findings {
     found.extend(person.leaves_the_desk());
     shop.until_idle(&[]).finish(RUN);
     found.extend(check::all(&shop, &jobs, Allowed::default()));
+    if !found.is_empty() && crate::words() {
+        let moves = shop.repo.try_git(["reflog", "show", "--date=iso-strict", "main"]).stdout;
+        let head = shop.repo.try_git(["reflog", "show", "--date=iso-strict", "HEAD"]).stdout;
+        crate::table::tell(&format!("how main moved:\n{moves}how HEAD moved:\n{head}"));
+    }
     found
 }
 
