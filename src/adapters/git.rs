@@ -40,7 +40,7 @@ mod untracked;
 mod worktrees;
 
 pub use around::{is_top, main_checkout_around};
-pub use base::Base;
+pub use base::{Base, checked_out};
 pub use call::Checkout;
 pub use changes::{Change, Danger, MoveProgress, RefChange, RefMove};
 pub use command::GitCommand;

@@ -309,7 +309,12 @@ impl TaskView {
             labels: task.spec.labels.clone(),
             dir: task.spec.dir.clone().or_else(|| context.dir.map(Into::into)),
             project: context.project.map(str::to_owned),
-            base_branch: task.place.as_ref().map(|p| p.base_branch.clone()).or(context.base_branch.clone()),
+            base_branch: task
+                .place
+                .as_ref()
+                .map(|p| p.base_branch.clone())
+                .or(context.base_branch.clone())
+                .or_else(|| task.base_branch.clone()),
             integrate: context.integrate.map(str::to_owned),
             kind: task.spec.kind.clone(),
             status: task.status(),

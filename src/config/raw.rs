@@ -295,7 +295,7 @@ pub struct RawWorkflow {
     /// Longest run of one check.
     #[schemars(range(min = 1, max = 604_800))]
     pub check_timeout_seconds: Option<u64>,
-    /// Branch that work starts from and is merged into; null = the repository's default branch.
+    /// Branch that work starts from and is merged into; null = the one that is checked out when the task is made.
     pub base_branch: Option<String>,
     /// Accepted work: branch leaves it on its branch, merge merges it locally once the checks pass on the result.
     pub integrate: Option<Integrate>,

@@ -201,6 +201,10 @@ pub struct Task {
     pub attempts: u32,
     /// Runs ever begun, of every kind; the last ordinal given out.
     pub runs: u32,
+    /// The branch that was checked out in its repository when it was made: it starts from there, unless the settings name one.
+    /// A branch that the person switches to meanwhile is none of its business.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_branch: Option<String>,
     /// Failures of the provider's side since the last other end.
     pub provider_failures: u32,
     /// Rounds in a row that a conflict with the base was given back to the author, since the last one that resolved it.
@@ -286,6 +290,7 @@ impl Task {
             provider_failures: 0,
             conflicts: 0,
             conflict_base: None,
+            base_branch: None,
             repaired: false,
             tier_failures: 0,
             steps_up: 0,

@@ -7,6 +7,7 @@ use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::tryout;
 use super::world::Turn;
+use crate::adapters::git::checked_out;
 use crate::domain::agent_model::needs_of_task;
 use crate::domain::batch::Batch;
 use crate::domain::event::Event;
@@ -14,7 +15,7 @@ use crate::domain::evidence::Check;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
-use crate::domain::plan::{Plan, not_registered};
+use crate::domain::plan::{Plan, directory, not_registered};
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
@@ -227,11 +228,18 @@ impl Engine {
         }
         let id = self.world.next_task_id();
         self.check_circle(id, &spec)?;
-        let task = Task::new(id, spec, FileState::Pending, now);
+        let task = self.from_here(Task::new(id, spec, FileState::Pending, now));
         self.check_model_of(&task, now)?;
         let task = turn.put_task(&mut self.world, task);
         turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
         Ok(task)
+    }
+
+    /// A task that is made now starts from the branch that is checked out now.
+    pub(super) fn from_here(&self, task: Task) -> Task {
+        let dir = directory(&task, &self.world.project_dirs).ok();
+        let base_branch = dir.and_then(checked_out).map(|branch| branch.as_str().to_owned());
+        Task { base_branch, ..task }
     }
 
     pub(super) fn check_spec(&self, spec: &Spec) -> Result<(), EngineError> {

@@ -66,7 +66,8 @@ impl Engine {
             let id = self.world.next_task_id();
             let spec = spec_of(piece, whole, dir.clone());
             let told = format!("{}, handed on by task {}", spec.title, whole.id);
-            turn.put_task(&mut self.world, Task::new(id, spec, FileState::Pending, now));
+            let base_branch = whole.place.as_ref().map(|place| place.base_branch.clone());
+            turn.put_task(&mut self.world, Task { base_branch, ..Task::new(id, spec, FileState::Pending, now) });
             turn.note(&mut self.world, now, Some(id), None, "task_made", told);
             made.push(id);
         }

@@ -207,6 +207,12 @@ impl Order<'_> {
             Some(place) => Some(place.base_branch.as_str()),
             None => self.config.workflow.base_branch.as_deref(),
         };
+        if let (None, Some(name)) = (configured, &self.task.base_branch)
+            && let Ok(branch) = BranchName::parse(name)
+            && repo.tip(&branch).await.map_err(git_problem)?.is_some()
+        {
+            return Ok(branch);
+        }
         match repo.default_branch(configured).await {
             // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
             Err(error @ GitError::BaseBranchMissing { .. }) if self.task.place.is_some() => {

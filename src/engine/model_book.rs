@@ -42,13 +42,16 @@ fn list_programs(usability: &mut Usability, config: &Config, environment: &Envir
     for (name, agent) in config.agents.iter() {
         let Some((args, read)) = model_list(agent.kind) else { continue };
         let Some(program) = which(&agent.command, path) else { continue };
-        let list = if reach(config, name, environment).is_elsewhere || credentials::may_be_diverted(environment, agent) {
+        let list = if reach(config, name, environment).is_elsewhere || credentials::may_be_diverted(environment, agent)
+        {
             let why = format!("{name} may speak with another provider than its own: its settings choose the model");
             ProgramList { models: Arc::default(), why }
         } else {
             match listed_models(&program, args, environment, read) {
                 Some(models) => ProgramList { models, why: format!("{name} lists no model of the catalog that fits") },
-                None => ProgramList { models: Arc::default(), why: format!("{name} does not list the models it knows") },
+                None => {
+                    ProgramList { models: Arc::default(), why: format!("{name} does not list the models it knows") }
+                }
             }
         };
         usability.list(name, list);

@@ -48,8 +48,9 @@ impl Engine {
         let before = self.set_models.clone();
         match order.model {
             Some(model) => {
-                self.check_settable(&scope, &model, now)
-                    .map_err(|Misfit { reason, hint, .. }| EngineError::Invalid { message: reason, hint: Some(hint) })?;
+                self.check_settable(&scope, &model, now).map_err(|Misfit { reason, hint, .. }| {
+                    EngineError::Invalid { message: reason, hint: Some(hint) }
+                })?;
                 let set = SetModel { scope, model, by: order.by, since: now };
                 turn.note(&mut self.world, now, None, None, "model_set", set.told());
                 self.set_models.set(set);

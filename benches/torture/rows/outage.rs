@@ -253,7 +253,8 @@ fn router_is_out(how: RouterTrouble) -> Findings {
         RouterTrouble::Refused | RouterTrouble::Hangs => "agent: cloud".to_owned(),
         RouterTrouble::Trickles => "agent: api, model: local/router-1".to_owned(),
     };
-    let router = format!("router: {{mode: llm, agents: [bot], {who}, fallback_executor: bot, timeout_seconds: 10}}");
+    let router =
+        format!("router: {{mode: llm, agents: [bot, cloud], {who}, fallback_executor: bot, timeout_seconds: 10}}");
     let asks = |line: &str| if line.starts_with("router:") { router.clone() } else { line.to_owned() };
     let mut text: Vec<String> = read_file(&config).lines().map(asks).collect();
     text.push(format!("providers: {{local: {{base_url: '{}'}}}}", provider.url()));

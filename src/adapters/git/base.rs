@@ -5,6 +5,7 @@ use super::error::GitError;
 use super::repo::{Head, Repo, is_sha};
 use crate::adapters::fs;
 use crate::domain::names::BranchName;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long a fetch may take before the local state has to do.
@@ -28,6 +29,17 @@ struct Upstream {
     theirs: String,
     /// What is known of it here, in full.
     tracking: String,
+}
+
+/// The branch that is checked out in the main checkout at `dir`, where its HEAD file names one in plain words. A branch of a
+/// task's is none. Starts no program.
+pub fn checked_out(dir: &Path) -> Option<BranchName> {
+    named_in(&dir.join(".git")).filter(|name| !name.is_of_a_task())
+}
+
+fn named_in(git_dir: &Path) -> Option<BranchName> {
+    let text = fs::read_text(&git_dir.join("HEAD"), 4096).ok()?;
+    BranchName::parse(text.trim_end().strip_prefix("ref: refs/heads/")?).ok()
 }
 
 pub(super) async fn default_branch(repo: &Repo, configured: Option<&str>) -> Result<BranchName, GitError> {
@@ -170,8 +182,7 @@ impl Repo {
 
     /// The branch that the main checkout's HEAD file names, where it names one in plain words.
     fn named_by_head_file(&self) -> Option<BranchName> {
-        let text = fs::read_text(&self.main_checkout().git_dir.join("HEAD"), 4096).ok()?;
-        BranchName::parse(text.trim_end().strip_prefix("ref: refs/heads/")?).ok()
+        named_in(&self.main_checkout().git_dir)
     }
 
     async fn exists_anywhere(&self, branch: &BranchName) -> Result<bool, GitError> {

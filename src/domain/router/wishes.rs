@@ -179,7 +179,8 @@ fn agent_of_model(routing: &Routing<'_>, model: &str, warnings: &mut Vec<String>
     };
     let Some(agent) = candidates.iter().find(is_maker) else {
         let model = one_line(model, SHOWN);
-        warnings.push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));
+        warnings
+            .push(format!("model {model} is in no model_map of an installed agent: the agent's CLI may not know it"));
         return None;
     };
     let cause = format!("the task asks for model {model}, and {agent} has those of its maker");
