@@ -5,7 +5,7 @@ use crate::kit::process::Program;
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Says that it is there, waits for the word to go on, works, and says that it is done.
 const BOT: &str = "#!/bin/sh
@@ -188,4 +188,23 @@ fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
     let told = task["evidence"]["violations"][0].as_str().unwrap_or_default();
     assert!(told.contains("refs/heads/old was deleted") && told.contains("git branch -qD old"), "{task}");
     sealed.finish();
+}
+
+#[test]
+fn a_task_begins_and_ends_at_the_branch_it_was_made_on_wherever_the_person_is_meanwhile() {
+    let mut desk = Desk::new(1, "integrate: merge");
+    desk.by_hand(1, "git switch -qc topic; echo t > t; git add t; git commit -qm t");
+    desk.sealed.orch_in(desk.repos[0].dir(), ["task", "add", "Of the topic", "-l", "agent:bot"]).ok();
+    assert_eq!((&desk.show(1)["base_branch"], &desk.show(2)["base_branch"]), (&json!("main"), &json!("topic")));
+    desk.by_hand(1, "git switch -qc other");
+    desk.sealed.serve();
+    for (id, base) in [(1, "main"), (2, "topic")] {
+        wait::wait_until("the agent to work", RUN * 2, || desk.sign(id, "there").exists());
+        crate::kit::write_file(&desk.sign(id, "go"), "");
+        wait::wait_until("the task to be done", RUN * 2, || desk.show(id)["status"] == "done");
+        assert_eq!(desk.repos[0].show(base, "answer").as_deref(), Some("42\n"), "{}", desk.show(id));
+        assert_eq!(desk.repos[0].show("other", "answer").as_deref(), Some("7\n"));
+    }
+    assert_eq!(desk.repos[0].show("main", "t"), None, "the topic is the person's");
+    desk.sealed.finish();
 }
