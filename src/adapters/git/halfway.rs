@@ -345,7 +345,7 @@ pub(super) fn holder(at: &Checkout, lock: &Path) -> Option<String> {
     None
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, GitError> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, GitError> {
     let gone = |error: tokio::task::JoinError| GitError::Unexpected {
         command: "looking at processes".to_owned(),
         detail: error.to_string(),

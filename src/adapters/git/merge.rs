@@ -7,13 +7,20 @@ use super::super::crash::point;
 use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, failed};
 use super::error::GitError;
-use super::halfway::{Note, moving_mark};
+use super::halfway::{Note, blocking, moving_mark};
 use super::leftovers::{Author, clean_message};
 pub use super::merge_error::{AdvanceError, MergeError};
 use super::repo::Repo;
-use crate::adapters::process::RUN_MARK;
+use crate::adapters::process::{self, RUN_MARK};
 use crate::domain::names::BranchName;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a command that switches a checkout is waited for.
+const SWITCHING: Duration = Duration::from_secs(2);
+/// How often to look.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What is to be merged, and where that is tried.
 #[derive(Debug, Clone, Copy)]
@@ -123,8 +130,8 @@ impl Repo {
     /// Moves the base branch from `expected_old` to `new_sha`, if it is still there, and with it the checkout that has
     /// it checked out, if that is clean.
     ///
-    /// Remaining race, harmless but for the person who causes it: whoever switches the branch of that checkout within
-    /// the milliseconds between look and merge gets the merge on the branch he switched to; it is then reported as moved.
+    /// Whoever switches that checkout away within the milliseconds between look and merge gets the merge on the branch they
+    /// switched to; it is then reported as moved. Whoever switches to the branch meanwhile has their checkout brought along.
     ///
     /// A caller who goes away does not stop it: a git that is killed while it works on the user's own checkout would
     /// leave its locks behind.
@@ -172,6 +179,9 @@ impl Repo {
             return Err(AdvanceError::Moved { branch: base.clone(), found });
         }
         self.make_last(&self.main_checkout(), base, (old, new)).await?;
+        if note.checkout.is_none() {
+            self.bring_along(base, (old, new)).await;
+        }
         Ok(Advanced { sha: new.to_owned(), checkout: note.checkout.map(|at| at.work_tree), already: false })
     }
 
@@ -204,6 +214,26 @@ impl Repo {
                 self.settle_move().await?;
                 Err(error)
             }
+        }
+    }
+
+    /// Whoever began to switch to the branch before it moved, and was done afterwards, has it checked out with the files of the
+    /// old commit: to them it looks as if the merge were taken back, and their next commit would do so. Their checkout is
+    /// brought along, where its index is just that of the old commit; git overwrites nothing that was changed.
+    async fn bring_along(&self, base: &BranchName, (old, new): (&str, &str)) {
+        let look = async {
+            at_rest(self.main_checkout().work_tree).await;
+            let Some(at) = self.checkout_of(base).await? else { return Ok(()) };
+            let is_of_old = Call::new(["diff-index", "--cached", "--quiet", "--no-ext-diff", old, "--"]);
+            if self.tip(base).await?.as_deref() == Some(new) && self.holds(&at, is_of_old).await? {
+                let call = Call::new(["read-tree", "-m", "-u", old, new]).durable().time_limit(CHECKOUT);
+                self.ask(&at, call).await?;
+                tracing::info!(branch = %base, checkout = %at.work_tree.display(), "a checkout that was switched meanwhile was brought along");
+            }
+            Ok::<(), AdvanceError>(())
+        };
+        if let Err(error) = look.await {
+            tracing::warn!(branch = %base, %error, "a checkout that was switched meanwhile could not be brought along");
         }
     }
 
@@ -318,6 +348,21 @@ impl Repo {
         let output = self.ask(at, Call::new(["check-attr", "-z", "--stdin", "filter"]).stdin(names)).await?;
         let fields: Vec<&[u8]> = output.stdout.split(|b| *b == 0).collect();
         Ok(fields.chunks_exact(3).any(|triple| settings.filters_off.contains(triple[2])))
+    }
+}
+
+/// Returns when the git commands that run in a checkout now are done, or after a while.
+async fn at_rest(work_tree: PathBuf) {
+    let at_work = move || {
+        let pids = process::working_in(&work_tree).unwrap_or_default();
+        pids.into_iter().filter(|pid| process::program_of(*pid) == "git").collect::<Vec<u32>>()
+    };
+    let Ok(mut waited_for) = blocking(at_work.clone()).await else { return };
+    let until = Instant::now() + SWITCHING;
+    while !waited_for.is_empty() && Instant::now() < until {
+        tokio::time::sleep(LOOK).await;
+        let Ok(still) = blocking(at_work.clone()).await else { return };
+        waited_for.retain(|pid| still.contains(pid));
     }
 }
 

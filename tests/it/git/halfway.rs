@@ -258,3 +258,27 @@ async fn a_lock_that_somebody_may_hold_stays() {
     it.finish().await.unwrap();
     it.assert_at(&it.old);
 }
+
+#[tokio::test]
+async fn a_checkout_that_is_switched_to_the_branch_while_that_moves_has_its_files() {
+    let it = Move::new().await;
+    it.project.git(["switch", "--quiet", "--create", "topic"]);
+    // git runs it when the files are those of the branch, and HEAD is not yet.
+    let hook = it.dir().join(".git/hooks/post-index-change");
+    let wait = "#!/bin/sh\n[ \"$GIT_REFLOG_ACTION\" = switch ] || exit 0\ntouch there\nwhile [ ! -e go ]; do sleep 0.02; done\nrm there go\n";
+    kit::write_file(&hook, wait);
+    std::fs::set_permissions(&hook, PermissionsExt::from_mode(0o755)).unwrap();
+    let env = it.lab.env().into_iter().chain([("GIT_REFLOG_ACTION".into(), "switch".into())]);
+    let switch = Program::new("git", it.dir()).args(["switch", "--quiet", "main"]).envs(env).start();
+    wait::wait_until("git to switch", RUN, || it.dir().join("there").exists());
+    let (repo, old, new) = (it.repo.clone(), it.old.clone(), it.new.clone());
+    let moving = tokio::spawn(async move { repo.advance_base(&main(), &old, &new).await });
+    let moved = || it.project.git(["rev-parse", "main"]) == it.new;
+    while !moved() {
+        tokio::task::yield_now().await;
+    }
+    kit::write_file(&it.dir().join("go"), "");
+    switch.finish(RUN).ok();
+    moving.await.unwrap().unwrap();
+    it.assert_at(&it.new);
+}
