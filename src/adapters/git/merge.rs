@@ -166,6 +166,7 @@ impl Repo {
         if !self.is_ancestor(old, new).await? {
             return Err(AdvanceError::NotForward { branch: base.clone() });
         }
+        at_rest(self.main_checkout().work_tree).await;
         self.require_no_operation(base)?;
         let checkout = self.checkout_of(base).await?;
         // git flushes what it writes, and not the directories in which that gets its names: the base must never name what a
@@ -180,7 +181,7 @@ impl Repo {
         }
         self.make_last(&self.main_checkout(), base, (old, new)).await?;
         if note.checkout.is_none() {
-            self.bring_along(base, (old, new)).await;
+            self.after_a_switch(base, (old, new)).await?;
         }
         Ok(Advanced { sha: new.to_owned(), checkout: note.checkout.map(|at| at.work_tree), already: false })
     }
@@ -217,24 +218,34 @@ impl Repo {
         }
     }
 
-    /// Whoever began to switch to the branch before it moved, and was done afterwards, has it checked out with the files of the
-    /// old commit: to them it looks as if the merge were taken back, and their next commit would do so. Their checkout is
-    /// brought along, where its index is just that of the old commit; git overwrites nothing that was changed.
-    async fn bring_along(&self, base: &BranchName, (old, new): (&str, &str)) {
-        let look = async {
-            at_rest(self.main_checkout().work_tree).await;
-            let Some(at) = self.checkout_of(base).await? else { return Ok(()) };
-            let is_of_old = Call::new(["diff-index", "--cached", "--quiet", "--no-ext-diff", old, "--"]);
-            if self.tip(base).await?.as_deref() == Some(new) && self.holds(&at, is_of_old).await? {
-                let call = Call::new(["read-tree", "-m", "-u", old, new]).durable().time_limit(CHECKOUT);
-                self.ask(&at, call).await?;
-                tracing::info!(branch = %base, checkout = %at.work_tree.display(), "a checkout that was switched meanwhile was brought along");
-            }
-            Ok::<(), AdvanceError>(())
-        };
-        if let Err(error) = look.await {
-            tracing::warn!(branch = %base, %error, "a checkout that was switched meanwhile could not be brought along");
+    /// Sees to a checkout that was switched to the branch while that moved. It has the files of the old commit: to the person it
+    /// looks as if the merge were taken back, and their next commit would do so. It is brought along, where its index is just
+    /// that of the old commit; git overwrites nothing that was changed.
+    ///
+    /// # Errors
+    /// They began to merge into the old commit there. The branch is back at that commit, so that they can go on.
+    async fn after_a_switch(&self, base: &BranchName, (old, new): (&str, &str)) -> Result<(), AdvanceError> {
+        at_rest(self.main_checkout().work_tree).await;
+        let Some(at) = self.checkout_of(base).await? else { return Ok(()) };
+        if self.tip(base).await?.as_deref() != Some(new) {
+            return Ok(());
         }
+        if let Some(operation) = at.operation() {
+            // git notes there where a merge begins.
+            if self.commit_at(&at, "ORIG_HEAD").await?.as_deref() == Some(old) {
+                self.move_ref(base, new, old).await?;
+                return Err(AdvanceError::InProgress { branch: base.clone(), path: at.work_tree, operation });
+            }
+            return Ok(());
+        }
+        let is_of_old = Call::new(["diff-index", "--cached", "--quiet", "--no-ext-diff", old, "--"]);
+        if self.holds(&at, is_of_old).await? {
+            let call = Call::new(["read-tree", "-m", "-u", old, new]).durable().time_limit(CHECKOUT);
+            if let Err(error) = self.ask(&at, call).await {
+                tracing::warn!(branch = %base, %error, "a checkout that was switched meanwhile could not be brought along");
+            }
+        }
+        Ok(())
     }
 
     /// The checkout that has a branch checked out.
