@@ -228,7 +228,7 @@ impl Engine {
         }
         let id = self.world.next_task_id();
         self.check_circle(id, &spec)?;
-        let task = self.from_here(Task::new(id, spec, FileState::Pending, now));
+        let task = self.begun_here(Task::new(id, spec, FileState::Pending, now));
         self.check_model_of(&task, now)?;
         let task = turn.put_task(&mut self.world, task);
         turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
@@ -236,7 +236,7 @@ impl Engine {
     }
 
     /// A task that is made now starts from the branch that is checked out now.
-    pub(super) fn from_here(&self, task: Task) -> Task {
+    pub(super) fn begun_here(&self, task: Task) -> Task {
         let dir = directory(&task, &self.world.project_dirs).ok();
         let base_branch = dir.and_then(checked_out).map(|branch| branch.as_str().to_owned());
         Task { base_branch, ..task }
