@@ -89,6 +89,7 @@ fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, room: &Room, now: T
         batches: &BTreeMap::new(),
         identity: "ada",
         dir_exists: &|_| true,
+        is_registered: &|_| true,
     };
     let mut samples = Samples::default();
     for _ in 0..rounds {
