@@ -228,15 +228,15 @@ impl Engine {
         }
         let id = self.world.next_task_id();
         self.check_circle(id, &spec)?;
-        let task = self.begun_here(Task::new(id, spec, FileState::Pending, now));
+        let task = self.with_base_branch(Task::new(id, spec, FileState::Pending, now));
         self.check_model_of(&task, now)?;
         let task = turn.put_task(&mut self.world, task);
         turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
         Ok(task)
     }
 
-    /// A task that is made now starts from the branch that is checked out now.
-    pub(super) fn begun_here(&self, task: Task) -> Task {
+    /// Gives a new task the branch that is checked out now as its base branch.
+    pub(super) fn with_base_branch(&self, task: Task) -> Task {
         let dir = directory(&task, &self.world.project_dirs).ok();
         let base_branch = dir.and_then(checked_out).map(|branch| branch.as_str().to_owned());
         Task { base_branch, ..task }

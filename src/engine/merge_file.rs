@@ -211,7 +211,7 @@ impl Engine {
     /// elsewhere does not start everything again.
     fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, own: bool, now: Timestamp) {
         let seen = if own { Seen::Numbered } else { Seen::Yes };
-        let mut task = self.begun_here(Task::new(id, entry.spec.clone(), written_as(entry, seen), now));
+        let mut task = self.with_base_branch(Task::new(id, entry.spec.clone(), written_as(entry, seen), now));
         task.ignored.clone_from(&entry.ignored);
         match entry.status {
             Some(Status::Done) => task.state = State::Done,

@@ -299,7 +299,7 @@ impl Engine {
         }
         let task: TaskId = self.world.next_task_id();
         let title = spec.title.clone();
-        let made = self.begun_here(Task::new(task, spec, FileState::Pending, now));
+        let made = self.with_base_branch(Task::new(task, spec, FileState::Pending, now));
         turn.put_task(&mut self.world, made);
         turn.note(&mut self.world, now, Some(task), None, "task_made", title);
         let text = format!("made by job {job} for {shown} ({})", cause.as_str());

@@ -8,6 +8,7 @@ use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, failed};
 use super::error::GitError;
 use super::halfway::{Note, blocking, moving_mark};
+use super::inprogress::Operation;
 use super::leftovers::{Author, clean_message};
 pub use super::merge_error::{AdvanceError, MergeError};
 use super::repo::Repo;
@@ -231,8 +232,8 @@ impl Repo {
             return Ok(());
         }
         if let Some(operation) = at.operation() {
-            // git notes there where a merge begins.
-            if self.commit_at(&at, "ORIG_HEAD").await?.as_deref() == Some(old) {
+            // git notes there where a merge begins; other operations leave what stood there.
+            if operation == Operation::Merge && self.commit_at(&at, "ORIG_HEAD").await?.as_deref() == Some(old) {
                 self.move_ref(base, new, old).await?;
                 return Err(AdvanceError::InProgress { branch: base.clone(), path: at.work_tree, operation });
             }
