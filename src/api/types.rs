@@ -6,7 +6,7 @@ pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
 use super::worked::WorkedBy;
 use crate::domain::actor::Actor;
 use crate::domain::change::Finding;
-use crate::domain::evidence::{Check, IntegrateMode, Integration, IntegrationState};
+use crate::domain::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
@@ -194,6 +194,9 @@ pub struct EvidenceView {
     pub deletions: u64,
     /// Checks.
     pub checks: Vec<Check>,
+    /// Commands of the project's checks that did not run, because nobody has approved the file that names them.
+    #[serde(default)]
+    pub unapproved: Vec<String>,
     /// What the change holds that no verdict should overlook.
     #[serde(default)]
     pub findings: Vec<Finding>,
@@ -206,6 +209,16 @@ pub struct EvidenceView {
     pub violations: Vec<String>,
     /// Worth knowing.
     pub notes: Vec<String>,
+}
+
+impl EvidenceView {
+    /// What the checks leave open, one line each: those that do not pass, and those that did not run.
+    pub fn unproved(&self) -> Vec<String> {
+        let red = self.checks.iter().filter(|check| check.state != CheckState::Passed);
+        let red = red.map(|check| format!("`{}` {}", check.command, check.went()));
+        let not_run = self.unapproved.iter().map(|command| format!("`{command}` did not run: it is not approved"));
+        red.chain(not_run).collect()
+    }
 }
 
 /// What became of a branch.
@@ -369,6 +382,7 @@ impl TaskView {
             insertions: e.insertions,
             deletions: e.deletions,
             checks: e.checks.clone(),
+            unapproved: e.unapproved.clone(),
             findings: e.findings.clone(),
             review: e.review.clone(),
             accepted: e.accepted.clone().filter(|_| task.is_accepted()),

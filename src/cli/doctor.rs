@@ -151,7 +151,8 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
     if config.agents.names().all(|name| program(name).is_none()) {
         findings.push(
             Finding::new("agents", Verdict::Bad, "no agent is installed").remedy(
-                "npm install -g @anthropic-ai/claude-code (or @openai/codex, or opencode-ai), and log in with it",
+                "npm install -g @anthropic-ai/claude-code (or @openai/codex, or opencode-ai), and log in with it; or declare a \
+                 program of your own under `agents` (docs/own-agents.md)",
             ),
         );
     } else if config.router.agents.iter().all(|name| program(name).is_none()) {

@@ -4,7 +4,7 @@
 mod detect;
 mod found;
 
-use super::config::set::{LOCK, write};
+use super::config::set::{LOCK, write_all};
 use super::context::{Context, Link, resolve};
 use super::error::CliError;
 use super::exit::Exit;
@@ -31,7 +31,7 @@ pub struct Args {
     /// Branch that work starts from; without it, what is checked out
     #[arg(long, value_name = "BRANCH")]
     base: Option<String>,
-    /// Write the checks that fit this repository as active ones, not as comments
+    /// Write the checks and the workspace that fit this repository as active ones; where the file sets them, they stay
     #[arg(long)]
     with_checks: bool,
     /// Run each check once on the base, in a fresh checkout (so at a terminal without being asked)
@@ -54,7 +54,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         context.ui.data(&found.told(context.ui.paint()))?;
         context.ui.note(&found.next());
     }
-    Ok(Exit::Done)
+    Ok(if found.is_red() { Exit::PersonNeeded } else { Exit::Done })
 }
 
 /// Registers the repository around the context's directory.
@@ -72,7 +72,12 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let (_, present) = read(&file, context, &setup)?;
     let wanted = args.base.as_deref().or(present.config.workflow.base_branch.as_deref());
     let base = repo.default_branch(wanted).await?;
-    let created = ensure_file(&args, &setup, &file, &suggested, &workspace)?;
+    let proposed = detect::proposed(&present.config, &suggested, &workspace);
+    let created = !file.exists();
+    let added = match created {
+        true => create_file(&args, &setup, &file, &suggested, &workspace)?,
+        false => add_to_file(&args, &setup, &file, proposed)?,
+    };
     let (text, loaded) = read(&file, context, &setup)?;
     loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let name = project_name(&args, &loaded, &root);
@@ -90,6 +95,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
         project,
         file,
         created,
+        added,
         home: setup.home.root().to_owned(),
         config_created,
         git: format!("{}.{}", git.version().0, git.version().1),
@@ -119,30 +125,40 @@ async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) ->
     link.post("/v1/projects/try", &TryChecks { dir: project.dir.clone() }).await
 }
 
-/// Writes the project's file where there is none. Returns whether it did.
-fn ensure_file(
+/// Sets what was asked for in a file that is there, and leaves everything else as it is. Returns the keys that were added of
+/// those that are `proposed`.
+fn add_to_file(
+    args: &Args,
+    setup: &Setup,
+    file: &Path,
+    proposed: Vec<(&'static str, String)>,
+) -> Result<Vec<String>, CliError> {
+    let named = [("name", &args.name), ("workflow.base_branch", &args.base)];
+    let mut changes: Vec<(&str, &str)> =
+        named.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
+    let proposed = if args.with_checks { proposed } else { Vec::new() };
+    changes.extend(proposed.iter().map(|(key, value)| (*key, value.as_str())));
+    if !changes.is_empty() {
+        write_all(file, FileKind::Project, &setup.home.state().join(LOCK), &changes)?;
+    }
+    Ok(proposed.into_iter().map(|(key, _)| key.to_owned()).collect())
+}
+
+/// Writes the project's file where there is none. Nothing is added to it then.
+fn create_file(
     args: &Args,
     setup: &Setup,
     file: &Path,
     suggested: &[String],
     workspace: &detect::Workspace,
-) -> Result<bool, CliError> {
-    if file.exists() {
-        let lock = setup.home.state().join(LOCK);
-        for (key, value) in [("name", &args.name), ("workflow.base_branch", &args.base)] {
-            if let Some(value) = value {
-                write(file, FileKind::Project, &lock, key, value)?;
-            }
-        }
-        return Ok(false);
-    }
+) -> Result<Vec<String>, CliError> {
     let active = args.with_checks.then_some(suggested);
     let text = detect::project_file(args.name.as_deref(), args.base.as_deref(), active, suggested, workspace);
     fs::create_dir_private(&setup.home.state())?;
     let lock = setup.home.state().join(LOCK);
     exchange_write(file, &lock, text.as_bytes(), None)
         .map_err(|source| CliError::Write { path: file.to_owned(), source })?;
-    Ok(true)
+    Ok(Vec::new())
 }
 
 /// The project's file, and what holds with it. It is approved as it is read here, and not as it may be later.

@@ -173,7 +173,11 @@ impl Stack {
         if !commands.is_empty() {
             let known = self.unapproved.take().map(|(_, known)| known).unwrap_or_default();
             self.unapproved = Some((setting.origin.clone(), [known, commands.clone()].concat()));
-            self.warnings.push(Warning::NotApproved { origin: setting.origin.clone(), commands });
+            self.warnings.push(Warning::NotApproved {
+                origin: setting.origin.clone(),
+                key: setting.dotted(),
+                commands,
+            });
         }
         true
     }
@@ -225,14 +229,28 @@ fn merge(settings: Vec<Setting>) -> Result<(RawConfig, Origins), Vec<ConfigProbl
     let mut merged = Map::new();
     let mut origins = Origins::default();
     for setting in settings {
+        let value = placed(&setting);
         origins.set(setting.dotted(), setting.origin);
-        put(&mut merged, &setting.key, setting.value);
+        put(&mut merged, &setting.key, value);
     }
     match serde_json::from_value(Json::Object(merged)) {
         Ok(raw) => Ok((raw, origins)),
         Err(error) => {
             Err(vec![ConfigProblem::new(Origin::Default, format!("the settings do not fit together: {error}"))])
         }
+    }
+}
+
+/// The value of a setting. A relative path of an agent's program is one from the directory of the file that names it: the
+/// directory in which orch was started must not decide what runs.
+fn placed(setting: &Setting) -> Json {
+    let is_program = matches!(setting.key.as_slice(), [section, _, key] if section == "agents" && key == "command");
+    match (&setting.origin, setting.value.as_str()) {
+        (Origin::File { path, .. }, Some(program)) if is_program && program.contains('/') => {
+            let place = path.parent().unwrap_or(Path::new("")).join(program);
+            Json::from(place.components().collect::<PathBuf>().to_string_lossy())
+        }
+        _ => setting.value.clone(),
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Warning {
     NotApproved {
         /// Where the commands stand.
         origin: Origin,
+        /// The dotted key that they were set for.
+        key: String,
         /// The commands.
         commands: Vec<String>,
     },
@@ -57,8 +59,8 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Odd(problem) => problem.fmt(f),
-            Self::NotApproved { origin, commands } => {
-                write!(f, "{origin}: workflow.checks are not approved and will not run")?;
+            Self::NotApproved { origin, key, commands } => {
+                write!(f, "{origin}: the commands of {key} are not approved and will not run")?;
                 commands.iter().try_for_each(|command| write!(f, "\n  - {}", command.escape_debug()))?;
                 write!(f, "\n  hint: read them, then approve this version of the file with `orch init`")
             }
@@ -99,10 +101,14 @@ mod tests {
     #[test]
     fn commands_of_a_stranger_are_listed_without_their_control_characters() {
         let origin = Origin::file(".orch.yml", 3, 5);
-        let warning = Warning::NotApproved { origin, commands: vec!["make \u{1b}[2Jtest".to_owned()] };
+        let warning = Warning::NotApproved {
+            origin,
+            key: "workspace.setup".to_owned(),
+            commands: vec!["make \u{1b}[2Jtest".to_owned()],
+        };
         assert_eq!(
             warning.to_string(),
-            ".orch.yml:3:5: workflow.checks are not approved and will not run\n  - make \\u{1b}[2Jtest\n  \
+            ".orch.yml:3:5: the commands of workspace.setup are not approved and will not run\n  - make \\u{1b}[2Jtest\n  \
              hint: read them, then approve this version of the file with `orch init`"
         );
     }

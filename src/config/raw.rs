@@ -161,7 +161,7 @@ pub enum RawCodexSandbox {
 pub struct RawAgent {
     /// Language it speaks: claude, codex, opencode, or command for any other program.
     pub kind: Option<RawKind>,
-    /// Program: a name in PATH or an absolute path.
+    /// Program: a name in PATH, or a path; a relative one begins at the directory of this file.
     pub command: Option<String>,
     /// Arguments appended to orch's own; for kind command, {model} {task_id} {run_id} {worktree} {prompt_file} are replaced.
     #[schemars(extend("x-orch-separator" = "line"))]

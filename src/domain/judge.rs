@@ -1,10 +1,10 @@
 //! Reported is not accepted: evidence in, verdict out, with the reason in words.
 
-use super::actor::Actor;
 use super::answer::{Answer, AnswerStatus, Delegation};
 use super::change::{Finding, FindingKind};
 use super::evidence::{Check, CheckState, Evidence};
 use super::outcome::{Failure, FailureClass};
+use super::question::QuestionKind;
 use super::task_type::{Proof, TaskType};
 
 /// What orch concludes from a run that ended well by its own word.
@@ -23,8 +23,9 @@ pub enum Verdict {
     Ask {
         /// What they are asked.
         question: String,
-        /// Who asks: the agent, whom an answer reaches, or orch.
-        by: Actor,
+        /// What it is about: the agent's own question, work that orch does not accept by itself, or a setup that keeps it
+        /// from being judged.
+        kind: QuestionKind,
     },
 }
 
@@ -118,7 +119,7 @@ fn agent_asks(answer: &Answer) -> Option<Verdict> {
     if parts.is_empty() {
         parts.push(answer.summary.trim());
     }
-    Some(Verdict::Ask { question: format!("{lead}: {}", parts.join("; ")), by: Actor::Agent })
+    Some(Verdict::Ask { question: format!("{lead}: {}", parts.join("; ")), kind: QuestionKind::Question })
 }
 
 fn unfinished(answer: &Answer) -> Option<Verdict> {
@@ -185,14 +186,12 @@ fn unacceptable_change(findings: &[Finding]) -> Option<Verdict> {
 /// Where no checkout can be made ready, no check has said anything: that is for the person to mend.
 fn broken_setup(checks: &[Check]) -> Option<Verdict> {
     let check = checks.iter().find(|check| check.is_fault_of_setup())?;
+    let (command, went, output) = (&check.command, check.went(), check.output_tail.trim_end());
     let question = format!(
-        "your setup: `{}` of workspace.setup {}; nothing could be checked. Mend it in .orch.yml or in the project, then \
-         `orch init` and `orch task unblock`\n{}",
-        check.command,
-        check.went(),
-        check.output_tail.trim_end()
+        "`{command}` of workspace.setup {went}; nothing could be checked. Mend it in .orch.yml or in the project, and \
+         `orch init` approves the file\n{output}"
     );
-    Some(Verdict::Ask { question, by: Actor::Orch })
+    Some(Verdict::Ask { question, kind: QuestionKind::Setup })
 }
 
 /// The failure that the first check which did not pass amounts to. One that does not pass on the base either is nobody's
@@ -220,7 +219,7 @@ fn checks_without_approval(unapproved: &[String]) -> Option<Verdict> {
         "the project's own checks did not run, because its .orch.yml is not approved (`{first}`{more}); read that file, and \
          `orch init` in the repository approves it"
     );
-    Some(Verdict::Ask { question, by: Actor::Orch })
+    Some(Verdict::Ask { question, kind: QuestionKind::Setup })
 }
 
 /// A check that passes only because the change has rewritten it proves nothing.
@@ -230,7 +229,7 @@ fn checks_of_its_own_making(checks: &[Check]) -> Option<Verdict> {
         "check `{}` passes, but only with the files that the agent has changed for it; with those of the base it does not",
         check.command
     );
-    Some(Verdict::Ask { question, by: Actor::Orch })
+    Some(Verdict::Ask { question, kind: QuestionKind::Ready })
 }
 
 /// What is broken is not mended by blank space and comments, however green the checks are.
@@ -238,7 +237,7 @@ fn fix_that_says_nothing_new(case: &Case<'_>) -> Option<Verdict> {
     let only_form = case.evidence.findings.iter().any(|finding| finding.kind == FindingKind::OnlyForm);
     (only_form && case.task_type.mends()).then(|| {
         let question = "the task is to mend something, and only blank space and comments differ: is that all of it?";
-        Verdict::Ask { question: question.to_owned(), by: Actor::Orch }
+        Verdict::Ask { question: question.to_owned(), kind: QuestionKind::Ready }
     })
 }
 
@@ -254,19 +253,21 @@ fn only_weaker_tests(case: &Case<'_>) -> Option<Verdict> {
             "only tests and expected values differ ({}), and they may expect less than before: is that what was asked for?",
             first.path
         );
-        Verdict::Ask { question, by: Actor::Orch }
+        Verdict::Ask { question, kind: QuestionKind::Ready }
     })
 }
 
 /// Where every check was red before and still is, nothing tells whether the work is good.
 fn checks_that_tell_nothing(checks: &[Check]) -> Option<Verdict> {
     let first = checks.iter().find(|check| check.state != CheckState::Passed)?;
-    checks.iter().all(|check| check.state != CheckState::Passed).then(|| Verdict::Ask {
-        question: format!(
-            "no check can tell whether this is done: `{}` fails on the base as well, without the change",
-            first.command
-        ),
-        by: Actor::Orch,
+    checks.iter().all(|check| check.state != CheckState::Passed).then(|| {
+        let (command, went, output) = (&first.command, first.went(), first.output_tail.trim_end());
+        let question = format!(
+            "no check can tell whether this is done: `{command}` {went}, without the change. Where it needs what git does \
+             not bring (packages, .env), `workspace:` in .orch.yml brings it; where it is the wrong check, mend it there: \
+             `orch init --try` proposes the lines, approves the file and tries each check on the base\n{output}"
+        );
+        Verdict::Ask { question: question.trim_end().to_owned(), kind: QuestionKind::Setup }
     })
 }
 
@@ -327,7 +328,7 @@ mod tests {
         let unapproved = vec!["make test".to_owned(), "make lint".to_owned()];
         let unchecked = Evidence { unapproved: unapproved.clone(), ..evidence() };
         let verdict = judge(&answer(AnswerStatus::Done), &unchecked);
-        let Verdict::Ask { question, by: Actor::Orch } = verdict else { panic!("{verdict:?}") };
+        let Verdict::Ask { question, kind: QuestionKind::Setup } = verdict else { panic!("{verdict:?}") };
         assert!(question.contains("`make test` and 1 more") && question.contains("`orch init`"), "{question}");
         let red = Evidence { unapproved, ..checked(check(CheckState::Failed)) };
         assert_eq!(class(&judge(&answer(AnswerStatus::Done), &red)), Some(FailureClass::ChecksFailed));
@@ -371,7 +372,10 @@ mod tests {
         asking.reason = "which database?".into();
         assert_eq!(
             judge(&asking, &evidence()),
-            Verdict::Ask { question: "the agent asks for a decision: which database?".into(), by: Actor::Agent }
+            Verdict::Ask {
+                question: "the agent asks for a decision: which database?".into(),
+                kind: QuestionKind::Question
+            }
         );
         let mut half = answer(AnswerStatus::InProgress);
         half.remaining = vec!["tests".into()];
@@ -412,7 +416,7 @@ mod tests {
         assert_eq!(class(&judge(&answer(AnswerStatus::Done), &checked(broke))), Some(FailureClass::ChecksFailed));
         let alone = judge(&answer(AnswerStatus::Done), &checked(was_red));
         assert!(
-            matches!(&alone, Verdict::Ask { question, by: Actor::Orch } if question.contains("no check can tell")),
+            matches!(&alone, Verdict::Ask { question, kind: QuestionKind::Setup } if question.contains("no check can tell")),
             "{alone:?}"
         );
     }
@@ -472,7 +476,7 @@ mod tests {
         let weakened = Evidence { findings: vec![weaker.clone(), only], ..green.clone() };
         let asks = |word: &str, evidence: &Evidence| {
             let verdict = of_type(word, &answer(AnswerStatus::Done), evidence);
-            matches!(verdict, Verdict::Ask { question, by: Actor::Orch } if question.contains("only tests and expected"))
+            matches!(verdict, Verdict::Ask { question, kind: QuestionKind::Ready } if question.contains("only tests and expected"))
         };
         for word in ["feature", "fix", "refactor", "docs", "ops", "anything"] {
             assert!(asks(word, &rewritten) && asks(word, &weakened), "{word}");

@@ -8,9 +8,9 @@ mod parts;
 mod reviewed;
 mod routed;
 mod ruled;
+mod step_again;
 mod waiting;
 
-use super::actor::Actor;
 use super::event::{Event, IntegrationProblem, LaunchProblem};
 use super::evidence::{Evidence, Integration, IntegrationState};
 use super::external::ExternalFailure;
@@ -125,18 +125,6 @@ fn kind_of_work(task: &Task, otherwise: QuestionKind) -> QuestionKind {
     if task.has_judged_work() { QuestionKind::Ready } else { otherwise }
 }
 
-/// A step of orch itself failed for minutes. No agent is to run for that: what is offered is the same step once more.
-fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFailure, resume_at: State) {
-    let id = task.id;
-    let question = format!(
-        "{step} has failed for minutes, and nothing of the work is lost: {failure}; mend that, then `orch task unblock {id}` \
-         tries the same step again"
-    );
-    let choices = ["unblock", "cancel"].map(|verb| format!("orch task {verb} {id}"));
-    ask_with(task, QuestionKind::Setup, question, choices.into());
-    task.resume_at = Some(Box::new(resume_at));
-}
-
 fn on_launched(task: &mut Task, run: &RunId) -> Result<(), Refused> {
     let State::Routed { next, counts, .. } = &task.state else {
         return Err(refused(task, "only a routed task is started"));
@@ -205,7 +193,7 @@ fn on_launch_failed(
             // The same attempt begins when the step succeeds.
             task.attempts = task.attempts.saturating_sub(1);
             let resume_at = State::Routed { next, counts: true, not_before: None };
-            ask_about_step(task, "the start of its agent", failure, resume_at);
+            step_again::ask_about_step(task, "the start of its agent", failure, resume_at);
         }
     }
     Ok(())
@@ -392,8 +380,9 @@ fn on_judged(
     match verdict {
         Verdict::Accept => reviewed::hand_on(task, run, reviewers),
         Verdict::Fail(failure) => not_accepted(task, failure, evidence, context),
-        Verdict::Ask { question, by: Actor::Agent } => ask(task, QuestionKind::Question, question.clone()),
-        Verdict::Ask { question, by: Actor::Orch | Actor::Person } => {
+        Verdict::Ask { question, kind: QuestionKind::Question } => ask(task, QuestionKind::Question, question.clone()),
+        Verdict::Ask { question, kind: QuestionKind::Setup } => step_again::ask_about_setup(task, question),
+        Verdict::Ask { question, kind: QuestionKind::Ready | QuestionKind::Failed } => {
             let kind = kind_of_work(task, QuestionKind::Failed);
             ask(task, kind, question.clone());
         }
@@ -406,7 +395,7 @@ fn on_judged(
 fn on_not_judged(task: &mut Task, run: &RunId, failure: &ExternalFailure) -> Result<(), Refused> {
     let ReviewStage::Judging = reviewed_run(task, run)? else { return Err(Refused::Stale { run: run.clone() }) };
     let resume_at = task.state.clone();
-    ask_about_step(task, "judging its result", failure, resume_at);
+    step_again::ask_about_step(task, "judging its result", failure, resume_at);
     Ok(())
 }
 
@@ -470,7 +459,7 @@ fn on_not_integrated(
         (IntegrationProblem::External(failure), _) => {
             let review = ReviewStage::Integrating { waiting: None, order };
             let resume_at = State::InReview { run: run.clone(), review };
-            ask_about_step(task, "bringing its result to the base", failure, resume_at);
+            step_again::ask_about_step(task, "bringing its result to the base", failure, resume_at);
         }
         (IntegrationProblem::Ask(question), _) => {
             let kind = kind_of_work(task, QuestionKind::Setup);

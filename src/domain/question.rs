@@ -16,7 +16,7 @@ pub enum QuestionKind {
     Question,
     /// The work failed, and orch does not try again by itself.
     Failed,
-    /// Something outside the task must be set up or changed first.
+    /// Something outside the task must be set up or changed first. What it kept from being done is done then.
     Setup,
 }
 

@@ -7,13 +7,13 @@ use super::main_loop::Engine;
 use super::question;
 use super::recurring;
 use super::world::Turn;
-use crate::domain::actor::Actor;
 use crate::domain::event::{Event, IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::Evidence;
 use crate::domain::ids::RunId;
 use crate::domain::judge::Verdict;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
 use crate::domain::prompt::data::one_line;
+use crate::domain::question::QuestionKind;
 use crate::domain::review::Reviewers;
 use crate::domain::task::{Phase, Run, StopFor, Workplace};
 use crate::runner::RunReport;
@@ -270,7 +270,7 @@ impl Engine {
             JobKey::Start(run) => self.on_not_started(turn, &run.clone(), LaunchProblem::Ask(question), now),
             JobKey::Judge(run) => self.for_task_of(turn, run, now, |run| Event::Judged {
                 run,
-                verdict: Verdict::Ask { question, by: Actor::Orch },
+                verdict: Verdict::Ask { question, kind: QuestionKind::Failed },
                 evidence: Evidence::default(),
                 reviewers: Reviewers::Nobody,
             }),

@@ -14,7 +14,6 @@ use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Author, Checkout, GitError, Head, LeftoversError, Repo};
 use crate::config::raw::ChecksIn;
-use crate::domain::actor::Actor;
 use crate::domain::answer::Answer;
 use crate::domain::delegation::{self, Standing};
 use crate::domain::evidence::Evidence;
@@ -23,6 +22,7 @@ use crate::domain::ids::RunId;
 use crate::domain::judge::{Case, Verdict, accepted_because, depends_on_checks, judge as conclude};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::Outcome;
+use crate::domain::question::QuestionKind;
 use crate::domain::redact::Redactor;
 use crate::domain::review::Reviewers;
 use crate::domain::task::{Task, Workplace};
@@ -67,7 +67,7 @@ pub async fn judge(
 impl Judgement {
     /// The result of a step that only a person can take further.
     pub fn asking(question: String) -> Self {
-        let (verdict, evidence) = (Verdict::Ask { question, by: Actor::Orch }, Evidence::default());
+        let (verdict, evidence) = (Verdict::Ask { question, kind: QuestionKind::Failed }, Evidence::default());
         Self { verdict, evidence, reviewers: Reviewers::Nobody }
     }
 }

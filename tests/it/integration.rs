@@ -126,6 +126,19 @@ fn a_person_looks_at_what_would_change_and_accepts_just_that() {
 }
 
 #[test]
+fn a_word_on_work_that_has_not_begun_begins_none() {
+    let shop = Shop::new("integrate: merge");
+    let id = shop.add("Not yet", &commit("a.txt", "hello"), &[]);
+    for verb in ["approve", "merge"] {
+        let refused = shop.task(verb, id, &[]).code_is(7);
+        assert!(refused.stderr.contains("there is no result yet"), "{refused}");
+    }
+    let task = shop.show(id);
+    assert_eq!((&task["status"], &task["runs"]), (&"new".into(), &serde_json::json!([])), "{task:#}");
+    shop.sealed.finish();
+}
+
+#[test]
 fn an_agent_cannot_accept_anybodys_work_whatever_it_tries() {
     let mut shop = Shop::new("integrate: merge");
     let mine = shop.add("Ask", &format!("{}\n{ASKS}", commit("a.txt", "a")), &[]);

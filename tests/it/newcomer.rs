@@ -159,6 +159,26 @@ fn an_entry_that_was_deleted_and_a_new_one_in_its_place_are_two_tasks() {
 }
 
 #[test]
+fn init_adds_what_a_file_lacks_and_tells_what_is_red_on_the_base() {
+    let (sealed, repo) = start(ANSWERS);
+    let file = "# mine\nworkflow:\n  max_attempts: 2   # enough\n";
+    repo.write(".orch.yml", file);
+    repo.write("Makefile", "test:\n\t@echo the cause stands first\n\t@seq 60\n\t@test -e mended\n");
+    repo.commit("Set up");
+    let found = sealed.orch_in(repo.dir(), ["init", "--with-checks", "--json"]).ok().json();
+    assert_eq!((&found["checks"], &found["added"]), (&json!(["make test"]), &json!(["workflow.checks"])), "{found:#}");
+    let now = crate::kit::read_file(&repo.dir().join(".orch.yml"));
+    assert!(file.lines().all(|line| now.contains(line)), "{now}");
+    let red = sealed.orch_in(repo.dir(), ["init", "--try"]).code_is(5);
+    assert!(red.stdout.contains("the cause stands first") && red.stderr.contains("orch init --try"), "{red}");
+    repo.write("mended", "");
+    repo.commit("Mend it");
+    let green = sealed.orch_in(repo.dir(), ["init", "--with-checks", "--try"]).ok();
+    assert!(green.stdout.contains("approved as it is") && green.stdout.contains("make test: passed"), "{green}");
+    sealed.finish();
+}
+
+#[test]
 fn a_deleted_repository_is_named_and_can_be_removed_and_bare_titles_go_on() {
     let (mut sealed, repo) = start(ANSWERS);
     let gone = sealed.repo("gone");

@@ -123,6 +123,54 @@ fn a_setup_that_fails_is_the_projects_fault_and_no_attempt() {
     shop.sealed.finish();
 }
 
+/// A check that needs what git ignores, and no `workspace:` that brings it.
+fn without_what_its_check_needs() -> (Shop, u64) {
+    let shop = Shop::new("workflow: {checks: ['cat private/settings']}\n", "private/\n", |_, repo| {
+        std::fs::create_dir(repo.dir().join("private")).expect("a directory");
+        repo.write("private/settings", "x\n");
+    });
+    let id = shop.add("Say hello", "DO: echo hello > hello; git add .; git commit -qm hello");
+    shop.run_all();
+    (shop, id)
+}
+
+#[test]
+fn work_that_the_setup_keeps_from_being_judged_is_judged_when_that_is_mended_and_no_agent_runs_again() {
+    let (shop, id) = without_what_its_check_needs();
+    let asked = shop.show(id);
+    assert_eq!((&asked["status"], &asked["question_kind"]), (&"needs_review".into(), &"setup".into()), "{asked:#}");
+    assert_eq!(asked["choices"][0], format!("orch task unblock {id}"));
+    let question = asked["question"].as_str().expect("a question");
+    for told in
+        ["no check can tell", "as it does on the base", "workspace:", "orch init --try", "private/settings: No such"]
+    {
+        assert!(question.contains(told), "{told}: {question}");
+    }
+    let mended = "workflow: {checks: ['cat private/settings']}\nworkspace: {copy: [private/settings]}\n";
+    shop.repo.write(".orch.yml", mended);
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    shop.task("unblock", id, &[]).ok();
+    shop.run_all();
+    let done = shop.show(id);
+    assert_eq!(
+        (&done["status"], &done["evidence"]["checks"][0]["state"]),
+        (&"done".into(), &"passed".into()),
+        "{done:#}"
+    );
+    assert_eq!(done["runs"].as_array().map(Vec::len), Some(1), "the work was there: {done:#}");
+    shop.sealed.finish();
+}
+
+#[test]
+fn who_accepts_what_no_check_has_proved_is_told_so() {
+    let (shop, id) = without_what_its_check_needs();
+    let approved = shop.task("approve", id, &[]).ok();
+    let told = "accepted by your word alone: `cat private/settings` failed with exit code 1, as it does on the base";
+    assert!(approved.stderr.contains(told), "{approved}");
+    assert_eq!(shop.show(id)["status"], "done");
+    shop.sealed.finish();
+}
+
 #[test]
 fn a_setup_that_only_the_work_breaks_is_sent_back_to_the_agent() {
     let shop = Shop::new(

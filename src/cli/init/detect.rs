@@ -1,6 +1,7 @@
 //! Which checks and which workspace fit a repository, by the files at its root, and the texts of the files that `orch init` writes.
 
 use crate::adapters::fs;
+use crate::config::resolved::Config;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -28,25 +29,46 @@ pub fn checks(root: &Path) -> Vec<String> {
     suggest(there("Cargo.toml"), "cargo test");
     suggest(has_npm_test(&text("package.json")), "npm test");
     suggest(there("go.mod"), "go test ./...");
-    let requirements = text("requirements.txt") + &text("requirements-dev.txt");
-    let is_python = there("pyproject.toml") || requirements.lines().any(|line| line.trim_start().starts_with("pytest"));
-    suggest(is_python, pytest(root));
+    if let Some(command) = python_tests(root) {
+        suggest(true, &command);
+    }
     suggest(has_make_test(&text("Makefile")), "make test");
     checks
 }
 
-/// How pytest is started: by the tool that made the environment, or from the environment itself.
-fn pytest(root: &Path) -> &'static str {
+/// What runs the tests of a Python project: pytest where something names it, else the module of the standard library where
+/// there are tests; started by the tool that made the environment, or from the environment itself.
+fn python_tests(root: &Path) -> Option<String> {
     let there = |name: &str| root.join(name).exists();
-    if there("uv.lock") {
-        "uv run pytest"
-    } else if there("poetry.lock") {
-        "poetry run pytest"
-    } else if there(".venv") || there("requirements.txt") {
-        ".venv/bin/python -m pytest"
+    let text = |name: &str| fs::read_text(&root.join(name), LARGEST).unwrap_or_default();
+    let requirements = text("requirements.txt") + &text("requirements-dev.txt");
+    let names_pytest = requirements.lines().any(|line| line.trim_start().starts_with("pytest"));
+    let module = if names_pytest || ["pyproject.toml", "pytest.ini", "conftest.py"].into_iter().any(there) {
+        "pytest".to_owned()
+    } else if !["requirements.txt", "setup.py", "setup.cfg"].into_iter().any(there) {
+        return None;
+    } else if let Some(dir) = ["tests", "test"].into_iter().find(|dir| has_python_tests(&root.join(dir))) {
+        format!("unittest discover -s {dir} -t .")
+    } else if has_python_tests(root) {
+        "unittest".to_owned()
     } else {
-        "pytest"
-    }
+        return None;
+    };
+    let python = if there("uv.lock") {
+        "uv run python -m"
+    } else if there("poetry.lock") {
+        "poetry run python -m"
+    } else if there(".venv") || there("requirements.txt") {
+        ".venv/bin/python -m"
+    } else {
+        "python3 -m"
+    };
+    Some(format!("{python} {module}"))
+}
+
+fn has_python_tests(dir: &Path) -> bool {
+    let names = fs::names(dir).unwrap_or_default();
+    names.iter().filter_map(|name| name.to_str()).any(|name| name.starts_with("test") && name.ends_with(".py"))
 }
 
 /// What a fresh checkout of a repository probably needs.
@@ -129,7 +151,8 @@ pub fn project_file(
 ) -> String {
     let mut text = String::from(
         "# How orch works on this repository: `orch config schema --project` tells every key.\n\
-         # Checks run as you. They count once `orch init` has approved this very file: run it again after an edit.\n",
+         # Checks run as you. They count once `orch init` has approved this very file: run it again after an edit.\n\
+         # orch reads it in your checkout, committed or not; whoever clones it approves it for themselves.\n",
     );
     if let Some(name) = name {
         text.push_str(&format!("name: {}\n", quoted(name)));
@@ -138,8 +161,12 @@ pub fn project_file(
     match active {
         Some(checks) if !checks.is_empty() => text.push_str(&format!("  checks: [{}]\n", list(checks))),
         Some(_) | None => {
-            let example = if suggested.is_empty() { quoted("make test") } else { list(suggested) };
-            text.push_str(&format!("  # checks: [{example}]\n"));
+            let what = "  # shell lines that must pass on every result";
+            text.push_str(&format!(
+                "  # checks: [{}]{}\n",
+                list(suggested),
+                if suggested.is_empty() { what } else { "" }
+            ));
         }
     }
     if let Some(base) = base {
@@ -148,6 +175,21 @@ pub fn project_file(
     text.push_str("  # integrate: merge           # merge accepted work locally when the checks pass on the result\n");
     text.push_str(&workspace_lines(workspace, active.is_some()));
     text
+}
+
+/// The settings that fit a repository and are not there yet, by their dotted key, as YAML.
+pub fn proposed(present: &Config, suggested: &[String], workspace: &Workspace) -> Vec<(&'static str, String)> {
+    let has_workspace = present.workspace != Default::default();
+    let no_items: &[String] = &[];
+    let unless = |is_there: bool, items| if is_there { no_items } else { items };
+    let lists = [
+        ("workflow.checks", unless(!present.workflow.checks.is_empty(), suggested)),
+        ("workspace.copy", unless(has_workspace, &workspace.copy)),
+        ("workspace.link", unless(has_workspace, &workspace.link)),
+        ("workspace.setup", unless(has_workspace, &workspace.setup)),
+    ];
+    let lists = lists.into_iter().filter(|(_, items)| !items.is_empty());
+    lists.map(|(key, items)| (key, format!("[{}]", list(items)))).collect()
 }
 
 /// The section `workspace`, as a comment unless it is to hold at once.
@@ -198,7 +240,37 @@ mod tests {
         for name in ["Cargo.toml", "go.mod", "pyproject.toml"] {
             file(name, "");
         }
-        assert_eq!(checks(dir.path()), ["cargo test", "npm test", "go test ./...", "pytest", "make test"]);
+        assert_eq!(checks(dir.path()), ["cargo test", "npm test", "go test ./...", "python3 -m pytest", "make test"]);
+    }
+
+    #[test]
+    fn a_python_project_without_pytest_has_the_tests_that_it_has() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = |name: &str| write(&dir.path().join(name), "");
+        file("test_shop.py");
+        assert!(checks(dir.path()).is_empty(), "nothing says that this is a project");
+        file("requirements.txt");
+        assert_eq!(checks(dir.path()), [".venv/bin/python -m unittest"]);
+        std::fs::create_dir(dir.path().join("tests")).expect("a directory");
+        file("tests/test_shop.py");
+        assert_eq!(checks(dir.path()), [".venv/bin/python -m unittest discover -s tests -t ."]);
+        file("conftest.py");
+        assert_eq!(checks(dir.path()), [".venv/bin/python -m pytest"]);
+    }
+
+    #[test]
+    fn what_is_set_already_is_not_proposed() {
+        let mut present = Config::default();
+        let needed = Workspace { copy: vec![".env".to_owned()], link: vec![], setup: vec!["npm ci".to_owned()] };
+        let suggested = ["npm test".to_owned()];
+        let keys = |present: &Config| -> Vec<&str> {
+            proposed(present, &suggested, &needed).into_iter().map(|(key, _)| key).collect()
+        };
+        assert_eq!(keys(&present), ["workflow.checks", "workspace.copy", "workspace.setup"]);
+        present.workflow.checks = vec!["make".to_owned()];
+        assert_eq!(keys(&present), ["workspace.copy", "workspace.setup"]);
+        present.workspace.link = vec!["vendor".to_owned()];
+        assert!(keys(&present).is_empty());
     }
 
     #[test]
@@ -225,7 +297,7 @@ mod tests {
         file("uv.lock");
         assert_eq!(
             (lies(&[]).setup[1].as_str(), checks(dir.path())),
-            ("uv sync --frozen", vec!["uv run pytest".to_owned()])
+            ("uv sync --frozen", vec!["uv run python -m pytest".to_owned()])
         );
     }
 

@@ -40,6 +40,8 @@ pub struct Found {
     pub file: PathBuf,
     /// The file was written now.
     pub created: bool,
+    /// Keys that `--with-checks` has added to a file that was there.
+    pub added: Vec<String>,
     /// The home.
     pub home: PathBuf,
     /// `config.yml` was written now.
@@ -68,6 +70,17 @@ pub struct Found {
     pub suggested_workspace: Workspace,
 }
 
+/// So many lines of a check that does not pass are shown.
+const SHOWN: usize = 40;
+
+/// The lines that are shown: a cause may stand at the beginning and at the end.
+fn ends<'a>(lines: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
+    if lines.len() <= SHOWN {
+        return (lines, &[]);
+    }
+    (&lines[..SHOWN / 4], &lines[lines.len() - (SHOWN - SHOWN / 4)..])
+}
+
 impl Found {
     /// For a person.
     pub fn told(&self, paint: Paint) -> String {
@@ -77,7 +90,11 @@ impl Found {
         let mut field = |name: &str, value: String| {
             told.push_str(&format!("  {}{value}\n", paint.text(Role::Faint, format!("{name:<10}"))));
         };
-        let written = if self.created { "written" } else { "approved as it is" };
+        let written = match (self.created, self.added.is_empty()) {
+            (true, _) => "written".to_owned(),
+            (false, true) => "approved as it is".to_owned(),
+            (false, false) => format!("approved, with {} added", self.added.join(", ")),
+        };
         field("file", format!("{} ({written})", line(&self.file.to_string_lossy())));
         let made = if self.config_created { " (config.yml written)" } else { "" };
         field("home", format!("{}{made}", line(&self.home.to_string_lossy())));
@@ -91,14 +108,17 @@ impl Found {
             field(if at == 0 { "besides" } else { "" }, line(one).into_owned());
         }
         if self.checks.is_empty() {
-            let none = "none: work is accepted without a check".to_owned();
+            let fits = if self.suggested_checks.is_empty() { ", and none fits what lies here" } else { "" };
+            let none = format!("none{fits}: work is accepted without a check");
             field("checks", paint.text(Role::Warning, none).into_owned());
         } else {
             field("checks", "orch may now run these commands as you, on what agents have committed:".to_owned());
             self.checks.iter().for_each(|check| field("", format!("  {}", line(check))));
         }
         if !self.setup.is_empty() {
-            field("setup", "and these before them, in every fresh checkout:".to_owned());
+            let where_run =
+                "orch may run these as you in every fresh checkout: for an agent, for the checks, for a merge:";
+            field("setup", where_run.to_owned());
             self.setup.iter().for_each(|command| field("", format!("  {}", line(command))));
         }
         for check in &self.tried {
@@ -106,10 +126,20 @@ impl Found {
             field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.went())));
             if check.state != CheckState::Passed {
                 let lines: Vec<&str> = check.output_tail.lines().collect();
-                lines[lines.len().saturating_sub(8)..].iter().for_each(|text| field("", format!("  {}", line(text))));
+                let (first, last) = ends(&lines);
+                first.iter().for_each(|text| field("", format!("  {}", line(text))));
+                if lines.len() > SHOWN {
+                    field("", format!("  … {} lines more …", lines.len() - SHOWN));
+                }
+                last.iter().for_each(|text| field("", format!("  {}", line(text))));
             }
         }
         told
+    }
+
+    /// A check does not pass on the base.
+    pub fn is_red(&self) -> bool {
+        self.tried.iter().any(|check| check.state != CheckState::Passed)
     }
 
     /// What lies beside what git tracks and would be missing in a fresh checkout.
@@ -138,6 +168,20 @@ impl Found {
     }
 
     fn next_step(&self) -> String {
+        if self.is_red() {
+            return format!(
+                "what does not pass on the base tells nothing of an agent's work: mend it, or {},\n      and run orch init \
+                 --try again",
+                self.file.display()
+            );
+        }
+        if self.checks.is_empty() && self.suggested_checks.is_empty() {
+            return format!(
+                "next: set workflow.checks in {} to what must pass on every result, and run orch init\n      again to allow \
+                 it; orch task add \"What is to be done\"",
+                self.file.display()
+            );
+        }
         if self.checks.is_empty() && !self.suggested_checks.is_empty() {
             let checks = self.suggested_checks.join(", ");
             return format!(
@@ -160,6 +204,7 @@ mod tests {
             project: NewProject { dir: "/home/me/shop".into(), name: "shop".into(), approved: None },
             file: "/home/me/shop/.orch.yml".into(),
             created: true,
+            added: vec![],
             home: "/home/me/.orch".into(),
             config_created: true,
             git: "2.47".into(),

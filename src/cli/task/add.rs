@@ -113,14 +113,21 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     } else {
         context.ui.data(&format!("added task {}: {}\n", task.id, text::fit(&task.title, 120)))?;
         context.ui.note(&place::told(&task, context, &home).await);
-        if link.is_own() {
-            context.ui.note(&format!("next: orch task run {}, or orch serve", task.id));
-        } else {
-            context.ui.note(&format!("the daemon takes it; next: orch why {}", task.id));
-        }
+        context.ui.note(&next(&task, link.is_own()));
     }
     link.close().await?;
     Ok(Exit::Done)
+}
+
+/// What to type next. What waits for other work cannot be run before that.
+fn next(task: &TaskView, nobody_serves: bool) -> String {
+    match (nobody_serves, task.depends_on.first()) {
+        (true, None) => format!("next: orch task run {}, or orch serve", task.id),
+        (true, Some(first)) => {
+            format!("it begins after what it depends on; next: orch task run {first}, or orch serve")
+        }
+        (false, _) => format!("the daemon takes it; next: orch why {}", task.id),
+    }
 }
 
 fn body(args: &Args) -> Result<String, CliError> {

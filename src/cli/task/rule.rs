@@ -6,7 +6,7 @@ use super::run::{open, tell};
 use super::settle::settled;
 use crate::api::client::Client;
 use crate::api::rulings::{Accept, Reject};
-use crate::api::types::TaskView;
+use crate::api::types::{EvidenceView, TaskView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::events;
@@ -110,6 +110,7 @@ struct Order {
 
 impl Order {
     async fn run(self, context: &Context) -> Result<Exit, CliError> {
+        self.require_result(context).await?;
         let engine = open(&context.setup()?, self.id, context).await?;
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         let carried_out = tokio::select! {
@@ -127,6 +128,7 @@ impl Order {
                     context.ui.warning(&why.to_string());
                 }
                 let exit = self.exit(&task, context);
+                self.warn(&task, context);
                 tell(&task, exit, context)?;
                 Ok(exit)
             }
@@ -137,11 +139,44 @@ impl Order {
         }
     }
 
+    /// What has no result yet is refused here: an engine of this process for the task would begin its work.
+    async fn require_result(&self, context: &Context) -> Result<(), CliError> {
+        let mut link = context.link().await?;
+        let found = link.get::<TaskView>(&format!("/v1/tasks/{}", self.id)).await;
+        let asked = match found.map(|task| task.status) {
+            Ok(Status::New | Status::Routed | Status::Blocked) => {
+                link.post::<_, TaskView>(&self.path(), &self.accept()).await
+            }
+            Ok(_) => return link.close().await,
+            Err(error) => Err(error),
+        };
+        link.close().await?;
+        asked.map(|_| ())
+    }
+
+    fn path(&self) -> String {
+        format!("/v1/tasks/{}/{}", self.id, self.verb.word())
+    }
+
+    fn accept(&self) -> Accept {
+        Accept { commit: self.commit.clone() }
+    }
+
+    /// A person's word stands above a check that fails on the base as well: they are told what they have accepted.
+    fn warn(&self, task: &TaskView, context: &Context) {
+        if task.status != Status::Done || self.verb == Verb::Revert {
+            return;
+        }
+        let evidence = task.evidence.iter().flatten();
+        for line in evidence.flat_map(EvidenceView::unproved) {
+            context.ui.warning(&format!("accepted by your word alone: {line}"));
+        }
+    }
+
     async fn carry_out(&self, client: &Client, context: &Context) -> Result<TaskView, CliError> {
         // Before anything is asked, so that nothing is missed.
         let mut events = client.stream(&events::path(None, Some(self.id), true)).await?;
-        let path = format!("/v1/tasks/{}/{}", self.id, self.verb.word());
-        let mut task: TaskView = client.post(&path, &Accept { commit: self.commit.clone() }).await?;
+        let mut task: TaskView = client.post(&self.path(), &self.accept()).await?;
         while self.waits && task.status == Status::InReview && settled(&task, context.now().at).is_none() {
             tokio::select! {
                 event = events.event::<Value>() => if event?.is_none() { break },

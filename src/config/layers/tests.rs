@@ -98,7 +98,7 @@ fn commands_of_a_project_are_used_only_when_they_were_approved() {
     assert_eq!((loaded.config.workflow.checks.join(" "), loaded.config.workflow.max_attempts), ("lint".to_owned(), 5));
     assert_eq!(
         loaded.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        [".orch.yml:4:5: workflow.checks are not approved and will not run\n  - make test\n  \
+        [".orch.yml:4:5: the commands of workflow.checks are not approved and will not run\n  - make test\n  \
           hint: read them, then approve this version of the file with `orch init`"]
     );
 }
@@ -227,4 +227,16 @@ fn a_file_that_is_nested_too_deep_is_refused_and_ends_no_thread() {
         let read = thread.spawn(move || load(&[layer]).is_err()).expect("a thread");
         assert!(read.join().expect("it ends by itself"), "{depth} levels are no configuration");
     }
+}
+
+#[test]
+fn the_program_of_an_agent_is_found_beside_the_file_that_names_it() {
+    let program = |command: &str| {
+        let text = format!("agents: {{bot: {{kind: command, command: {command}}}}}");
+        let layer = Layer::Global { path: "/home/me/.orch/config.yml".into(), text };
+        load(&[layer]).expect("good settings").config.agent("bot").expect("it is declared").command.clone()
+    };
+    assert_eq!(program("./bot.sh"), "/home/me/.orch/bot.sh");
+    assert_eq!(program("bin/bot"), "/home/me/.orch/bin/bot");
+    assert_eq!((program("bot"), program("/opt/bot")), ("bot".to_owned(), "/opt/bot".to_owned()));
 }

@@ -110,6 +110,10 @@ pub(super) fn on_unblock(task: &mut Task) -> Result<(), Refused> {
             if let Some(state) = task.resume_at.take() {
                 task.state = *state;
             }
+            // What a person has set up meanwhile holds for the step that is done again.
+            if let Some(place) = &mut task.place {
+                place.terms = None;
+            }
             Ok(())
         }
         State::Blocked(_) | State::NeedsReview { .. } => {

@@ -39,7 +39,7 @@ fn on_approved(task: &mut Task, run: &RunId, commit: &str, now: Timestamp) -> Re
         State::Done => Err(refused(task, "it is accepted already; `orch task merge` merges a branch that was kept")),
         State::InReview { .. } => Err(refused(task, "its result is being checked; that ends by itself")),
         State::InProgress { .. } => Err(refused(task, "its agent is at work; wait, or `orch task interrupt` it")),
-        State::New { .. } | State::Routed { .. } | State::Blocked(_) => Err(refused(task, "it asks nobody yet")),
+        State::New { .. } | State::Routed { .. } | State::Blocked(_) => Err(refused(task, "there is no result yet")),
         State::Cancelled { .. } => Err(refused(task, "it was given up; `orch task retry` takes it up again")),
     }
 }

@@ -317,10 +317,10 @@ fn a_run_that_is_cancelled_ends_cancelled_whatever_it_reports() {
 
 #[test]
 fn who_is_asked_by_an_agent_is_offered_to_answer_it() {
-    for (by, first) in [(Actor::Agent, "orch task send 1 \"…\""), (Actor::Orch, "orch task retry 1")] {
+    for (kind, first) in [(QuestionKind::Question, "send 1 \"…\""), (QuestionKind::Failed, "retry 1")] {
         let mut life = Life::routed();
-        life.judged(Verdict::Ask { question: "which?".into(), by });
-        assert_eq!(life.task.question().expect("it asks").1[0], first);
+        life.judged(Verdict::Ask { question: "which?".into(), kind });
+        assert_eq!(life.task.question().expect("it asks").1[0], format!("orch task {first}"));
     }
 }
 
@@ -407,7 +407,7 @@ fn a_persons_word_outweighs_a_shutdown() {
 #[test]
 fn a_message_takes_up_a_task_that_asks_or_is_accepted_and_waits_for_every_other() {
     let mut asking = Life::routed();
-    asking.judged(Verdict::Ask { question: "which database?".into(), by: Actor::Agent });
+    asking.judged(Verdict::Ask { question: "which database?".into(), kind: QuestionKind::Question });
     asking.event(Event::MessageWaits);
     assert_eq!(asking.next().0, &NextRun::Said);
     let mut unrouted = Life::new();
@@ -498,7 +498,7 @@ fn with(state: IntegrationState) -> Integration {
 /// A task whose agent asks a person.
 fn asking() -> Life {
     let mut life = Life::routed();
-    life.judged(Verdict::Ask { question: "which?".into(), by: Actor::Agent });
+    life.judged(Verdict::Ask { question: "which?".into(), kind: QuestionKind::Question });
     let place = Workplace { branch: "b".into(), worktree: "/w".into(), ..Workplace::default() };
     life.event(Event::Placed { place });
     life

@@ -4,7 +4,6 @@
 use super::dice::Dice;
 use super::rules::Broken;
 use super::scenario::{AGENTS, Fault, HOUR, MINUTE, Millis, SECOND, Scenario};
-use crate::domain::actor::Actor;
 use crate::domain::delegation::{Standing, weigh};
 use crate::domain::event::{IntegrationProblem, LaunchProblem};
 use crate::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
@@ -14,6 +13,7 @@ use crate::domain::message::{Message, MessageId};
 use crate::domain::money::Usd;
 use crate::domain::outcome::{Ending, Failure, FailureClass, Outcome, RunKind};
 use crate::domain::plan::HoldReason;
+use crate::domain::question::QuestionKind;
 use crate::domain::review::Reviewers;
 use crate::domain::task::{OrderKind, Postponed, Run, Task, Workplace};
 use crate::domain::task_type::TaskType;
@@ -369,7 +369,7 @@ impl Outside {
                 weigh(verdict, &mut evidence, standing)
             }
             Some(Outcome::Failed(_) | Outcome::Cancelled { .. }) | None => {
-                Verdict::Ask { question: "a run is judged that did not finish".to_owned(), by: Actor::Orch }
+                Verdict::Ask { question: "a run is judged that did not finish".to_owned(), kind: QuestionKind::Failed }
             }
         };
         if verdict == Verdict::Accept {

@@ -15,6 +15,7 @@ use crate::engine::agent_env;
 use crate::engine::doors::Doors;
 use crate::engine::workspace::{Purpose, Unready, Workspace};
 use crate::runner::contained;
+use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,8 @@ const CHECK_OUTPUT: usize = 1 << 20;
 const CHECK_TAIL: usize = 8 << 10;
 /// So many answers of checks on base commits are remembered.
 const BASELINES: usize = 1000;
+/// How long a check that was red on a base commit counts as red there without another look.
+const RED_HOLDS: SignedDuration = SignedDuration::from_secs(600);
 
 /// What the checks of one run are run with.
 pub struct Checking<'a> {
@@ -166,9 +169,8 @@ impl Checking<'_> {
         let key = format!("{}\n{}\n{command}{workspace}", self.repo.common_dir().display(), self.base);
         let key = short_hash(key.as_bytes());
         let file = dir.join(format!("{}-{key}.json", &self.base[..self.base.len().min(12)]));
-        let known = fs::read_text(&file, 4096).ok().and_then(|text| serde_json::from_str(&text).ok());
-        if known.is_some() {
-            return known;
+        if let Some(known) = self.remembered(&file) {
+            return Some(known);
         }
         let scratch = self.scratch("base");
         let at = self.repo.checkout_aside(&scratch, self.base).await;
@@ -187,6 +189,14 @@ impl Checking<'_> {
         }
         forget_oldest(&dir);
         Some(state)
+    }
+
+    /// How a check went on a base commit before. That it was red is soon doubted: what it needs beside the files, a server
+    /// or a network, may be there again.
+    fn remembered(&self, file: &Path) -> Option<CheckState> {
+        let known: CheckState = serde_json::from_str(&fs::read_text(file, 4096).ok()?).ok()?;
+        let age = || Some(self.doors.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
+        (known == CheckState::Passed || age().is_some_and(|age| age < RED_HOLDS)).then_some(known)
     }
 
     /// Runs the green ones once more in a scratch checkout, with the base's own `files` in place of the work's.

@@ -11,7 +11,7 @@ use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView};
-use crate::api::types::{EventView, NewProject, NewTask, RowsView, TaskView, WhyView};
+use crate::api::types::{EventView, EvidenceView, NewProject, NewTask, RowsView, TaskView, WhyView};
 use crate::domain::channel::{Document, Saying};
 use crate::domain::ids::TaskId;
 use crate::domain::ruling::short;
@@ -177,7 +177,15 @@ impl Order {
             None => self.client.post(&format!("/v1/tasks/{id}/approve"), &Accept { commit: commit.clone() }).await?,
         };
         let at = commit.as_deref().map(|commit| format!(" at {}", short(commit))).unwrap_or_default();
-        Ok(told::about(id, format!("#{id} is approved{at}, by {}; it is {} now.", self.by, view.status.as_str())))
+        let unproved: Vec<String> = view.evidence.iter().flatten().flat_map(EvidenceView::unproved).collect();
+        let alone = match unproved.is_empty() {
+            true => String::new(),
+            false => format!(" By that word alone: {}.", unproved.join("; ")),
+        };
+        Ok(told::about(
+            id,
+            format!("#{id} is approved{at}, by {}; it is {} now.{alone}", self.by, view.status.as_str()),
+        ))
     }
 
     async fn reject(&self, id: TaskId, reason: String) -> Result<Saying, ClientError> {

@@ -76,7 +76,7 @@ fn a_person_may_have_it_go_on_without_a_part_that_was_given_up() {
 #[test]
 fn a_question_of_its_own_does_not_end_because_others_are_open() {
     let mut life = Life::routed();
-    life.judged(Verdict::Ask { question: "which?".into(), by: Actor::Agent });
+    life.judged(Verdict::Ask { question: "which?".into(), kind: QuestionKind::Question });
     let on = BlockedOn::Children { tasks: PARTS.into() };
     assert!(life.try_event(&Event::Blocked(on)).is_err());
     let mut blocked = Life::routed();

@@ -62,7 +62,24 @@ fn what_was_to_be_tried_again_is_forgotten_when_a_person_decides_otherwise() {
     life.event(Event::RetryAsked);
     assert_eq!(life.task.resume_at, None);
     life.event(Event::RouteChosen { route: route("claude", Complexity::Simple), failed: false });
-    life.judged(Verdict::Ask { question: "which?".into(), by: Actor::Agent });
+    life.judged(Verdict::Ask { question: "which?".into(), kind: QuestionKind::Question });
     life.event(Event::UnblockAsked);
     assert!(!matches!(life.task.state, State::InReview { .. }), "{:?}", life.task.state);
+}
+
+#[test]
+fn work_that_the_setup_kept_from_being_judged_is_judged_by_what_is_set_up_then() {
+    let mut life = Life::routed();
+    let place = Workplace { terms: Some(Box::default()), ..Workplace::default() };
+    life.task.place = Some(Box::new(place));
+    let run = life.judged(Verdict::Ask { question: "it is red\nout".into(), kind: QuestionKind::Setup });
+    let State::NeedsReview { kind, question, choices } = life.task.state.clone() else {
+        panic!("{:?}", life.task.state)
+    };
+    assert_eq!((kind, choices[0].as_str()), (QuestionKind::Setup, "orch task unblock 1"));
+    assert!(question.starts_with("it is red; then `orch task unblock 1` judges") && question.ends_with("\nout"));
+    let attempts = life.task.attempts;
+    life.event(Event::UnblockAsked);
+    assert_eq!(life.task.state, State::InReview { run, review: ReviewStage::Judging });
+    assert_eq!((life.task.attempts, life.task.place.and_then(|place| place.terms)), (attempts, None));
 }

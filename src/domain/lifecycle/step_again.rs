@@ -1,0 +1,31 @@
+//! Questions after which orch does a step of its own once more: no agent runs for what failed beside the work.
+
+use super::ask_with;
+use crate::domain::external::ExternalFailure;
+use crate::domain::question::QuestionKind;
+use crate::domain::task::{State, Task};
+
+/// A step of orch itself failed for minutes. No agent is to run for that: what is offered is the same step once more.
+pub(super) fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFailure, resume_at: State) {
+    let id = task.id;
+    let question = format!(
+        "{step} has failed for minutes, and nothing of the work is lost: {failure}; mend that, then `orch task unblock {id}` \
+         tries the same step again"
+    );
+    let choices = ["unblock", "cancel"].map(|verb| format!("orch task {verb} {id}"));
+    ask_with(task, QuestionKind::Setup, question, choices.into());
+    task.resume_at = Some(Box::new(resume_at));
+}
+
+/// The work is there, and the project's setup keeps it from being judged. What is offered first judges it once more, by the
+/// settings of that moment.
+pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
+    let id = task.id;
+    let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
+    let question = format!("{first}; then `orch task unblock {id}` judges the work again, without an agent\n{rest}");
+    let choices = ["unblock", "diff", "approve"].map(|verb| format!("orch task {verb} {id}"));
+    let others = [format!("orch task reject {id} -m \"…\""), format!("orch task cancel {id}")];
+    let judging = task.state.clone();
+    ask_with(task, QuestionKind::Setup, question.trim_end().to_owned(), choices.into_iter().chain(others).collect());
+    task.resume_at = Some(Box::new(judging));
+}
