@@ -92,6 +92,8 @@ pub const POINTS: &[&str] = &[
     "merge.checked",
     "merge.advance.before",
     "merge.noted",
+    "merge.locked",
+    "merge.index.before",
     "merge.moved",
     "merge.advance.after",
     "merge.remove.before",

@@ -18,6 +18,7 @@ mod error;
 mod evidence;
 mod guard;
 mod halfway;
+mod index_lock;
 mod inprogress;
 mod joined;
 mod leftovers;

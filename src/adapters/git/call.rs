@@ -199,7 +199,7 @@ impl Repo {
     }
 
     /// Names the process that holds a lock which was in the way.
-    async fn with_holder(&self, at: &Checkout, error: GitError) -> GitError {
+    pub(super) async fn with_holder(&self, at: &Checkout, error: GitError) -> GitError {
         let GitError::Locked { lock, holder: None } = error else { return error };
         let (at, file) = (at.clone(), lock.clone());
         let found = tokio::task::spawn_blocking(move || holder(&at, &file)).await;

@@ -10,9 +10,9 @@ use super::call::{CHECKOUT, Call, Checkout, mark};
 use super::error::GitError;
 use super::merge::AdvanceError;
 use super::repo::{Head, Repo};
-use super::stale;
 use super::stand::{Stand, Step, remove_unchanged};
 use super::status::Untracked;
+use super::{index_lock, stale};
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::process;
 use crate::domain::names::BranchName;
@@ -127,11 +127,12 @@ impl Repo {
             return Err(note.open(at, format!("a {operation} is in progress now")));
         }
         let steps = self.steps(at, note).await?;
-        let status = self.status(at, Untracked::No).await?;
         let tip = match self.head_of(at).await? {
             Head::Branch { name, sha } if name == note.branch => Some(sha),
             Head::Branch { .. } | Head::Unborn { .. } | Head::Detached { .. } => None,
         };
+        index_lock::settle(at, tip.as_ref() == Some(&note.new))?;
+        let status = self.status(at, Untracked::No).await?;
         // Files that are new are no difference before the index knows them.
         let has_begun = || steps.iter().any(|step| step.old.is_none() && step.was_made_since(&at.work_tree, noted.at));
         let is_half_moved = match &tip {

@@ -8,6 +8,7 @@ use super::base::require_sha;
 use super::call::{CHECKOUT, Call, Checkout, failed};
 use super::error::GitError;
 use super::halfway::{Note, blocking, moving_mark};
+use super::index_lock::IndexLock;
 use super::inprogress::Operation;
 use super::leftovers::{Author, clean_message};
 pub use super::merge_error::{AdvanceError, MergeError};
@@ -131,8 +132,9 @@ impl Repo {
     /// Moves the base branch from `expected_old` to `new_sha`, if it is still there, and with it the checkout that has
     /// it checked out, if that is clean.
     ///
-    /// Whoever switches that checkout away within the milliseconds between look and merge gets the merge on the branch they
-    /// switched to; it is then reported as moved. Whoever switches to the branch meanwhile has their checkout brought along.
+    /// The index of that checkout is locked from before it is read: what somebody adds is kept, or their git is refused. Whoever
+    /// switches that checkout away within the milliseconds between look and merge gets the merge on the branch they switched
+    /// to; it is then reported as moved. Whoever switches to the branch meanwhile has their checkout brought along.
     ///
     /// A caller who goes away does not stop it: a git that is killed while it works on the user's own checkout would
     /// leave its locks behind.
@@ -196,7 +198,13 @@ impl Repo {
         point!("merge.noted");
         let moved = match &note.checkout {
             None => self.move_ref(&note.branch, &note.old, &note.new).await,
-            Some(at) => self.move_checkout(at, note).await,
+            Some(at) => match IndexLock::take(at) {
+                Ok(index) => self.move_checkout(at, note, index).await,
+                Err(error) => {
+                    self.forget_move()?;
+                    return Err(self.with_holder(at, error).await.into());
+                }
+            },
         };
         point!("merge.moved");
         match moved {
@@ -316,7 +324,8 @@ impl Repo {
         Ok(())
     }
 
-    async fn move_checkout(&self, at: &Checkout, note: &Note) -> Result<(), AdvanceError> {
+    async fn move_checkout(&self, at: &Checkout, note: &Note, index: IndexLock) -> Result<(), AdvanceError> {
+        point!("merge.locked");
         let args = [
             "merge",
             "--ff-only",
@@ -327,8 +336,18 @@ impl Repo {
             "--no-verify",
             &note.new,
         ];
-        let call = Call::new(args).variable("GIT_REFLOG_ACTION", "orch: merge").durable().time_limit(CHECKOUT);
-        match self.ask(at, call.variable(RUN_MARK, &moving_mark(&at.work_tree))).await {
+        let call = Call::new(args)
+            .variable("GIT_REFLOG_ACTION", "orch: merge")
+            .variable("GIT_INDEX_FILE", &index.copy().to_string_lossy())
+            .variable(RUN_MARK, &moving_mark(&at.work_tree));
+        let merged = self.ask(at, call.durable().time_limit(CHECKOUT)).await;
+        // Also where git was killed: the branch moves last, when the copy is written.
+        if merged.is_ok() || self.commit_at(at, "HEAD").await?.as_deref() == Some(&note.new) {
+            point!("merge.index.before");
+            index.put()?;
+        }
+        drop(index);
+        match merged {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
             Err(GitError::Failed { detail, .. }) if detail.contains("untracked working tree files") => {

@@ -78,6 +78,21 @@ impl Move {
         self.repo.finish_move().await
     }
 
+    /// The repository, by a git that runs a line of shell before it moves a checkout.
+    async fn with_merges_by(&self, line: &str) -> Repo {
+        let mut environment = environment(self.lab.root.path());
+        let real = kit::process::find_program(Path::new("git"), environment["PATH"].as_ref()).expect("git");
+        let script = format!(
+            "#!/bin/sh\nREAL={real}\ncase \"$*\" in *--ff-only*) {line};; esac\nexec {real} \"$@\"\n",
+            real = real.display(),
+        );
+        self.lab.script(&self.lab.path("bin/git"), &script);
+        let path = format!("{}:{}", self.lab.path("bin").display(), environment["PATH"]);
+        environment.insert("PATH".to_owned(), path);
+        let git = Git::locate(&environment, &self.lab.path("locks")).await.unwrap();
+        Repo::discover(&git, self.dir()).await.unwrap()
+    }
+
     /// Everything is at one commit, and nothing is locked.
     fn assert_at(&self, sha: &str) {
         assert_eq!(self.project.git(["rev-parse", "main"]), sha);
@@ -166,23 +181,39 @@ async fn a_lock_that_was_left_over_a_move_that_was_made_or_not_begun_is_removed(
 }
 
 #[tokio::test]
+async fn an_index_that_was_written_and_not_put_in_its_place_is_put_there() {
+    let it = Move::new().await;
+    it.note();
+    it.lock("index.lock");
+    let copy = it.dir().join(".git/index.orch");
+    std::fs::copy(it.dir().join(".git/index"), &copy).unwrap();
+    let env = it.lab.env().into_iter().chain([("GIT_INDEX_FILE".into(), copy.clone().into())]);
+    Program::new("git", it.dir()).args(["merge", "--quiet", "--ff-only", &it.new]).envs(env).run().ok();
+    it.finish().await.unwrap();
+    it.assert_at(&it.new);
+    assert!(!copy.exists());
+}
+
+#[tokio::test]
+async fn what_somebody_adds_while_the_checkout_moves_is_refused_and_not_undone() {
+    let it = Move::new().await;
+    it.project.write("mine", "mine\n");
+    let said = it.lab.path("said");
+    let add = format!("env -u GIT_INDEX_FILE \"$REAL\" add mine 2> {}", said.display());
+    let repo = it.with_merges_by(&add).await;
+    repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
+    assert!(kit::read_file(&said).contains("index.lock"), "git says who is at it: {}", kit::read_file(&said));
+    assert_eq!(it.project.git(["status", "--porcelain"]), "?? mine");
+    it.project.git(["add", "mine"]);
+    assert_eq!(it.project.git(["status", "--porcelain"]), "A  mine");
+}
+
+#[tokio::test]
 async fn a_git_that_is_killed_while_it_moves_the_checkout_costs_nothing_but_another_try() {
     let it = Move::new().await;
-    let path = environment(it.lab.root.path())["PATH"].clone();
-    let real = kit::process::find_program(Path::new("git"), path.as_ref()).expect("git");
-    let half = "mkdir -p fresh; printf 'of the' > fresh/one; rm text gone; : > \"$GIT_DIR/index.lock\"; kill -9 $$";
+    let half = "mkdir -p fresh; printf 'of the' > fresh/one; rm text gone; : > \"$GIT_INDEX_FILE.lock\"; kill -9 $$";
     let once = it.lab.path("once");
-    let script = format!(
-        "#!/bin/sh\ncase \"$*\" in *--ff-only*) [ -e {once} ] || {{ : > {once}; {half}; }};; esac\nexec {real} \"$@\"\n",
-        once = once.display(),
-        real = real.display(),
-    );
-    it.lab.script(&it.lab.path("bin/git"), &script);
-    let mut environment = environment(it.lab.root.path());
-    let path = format!("{}:{}", it.lab.path("bin").display(), environment["PATH"]);
-    environment.insert("PATH".to_owned(), path);
-    let git = Git::locate(&environment, &it.lab.path("locks")).await.unwrap();
-    let repo = Repo::discover(&git, it.dir()).await.unwrap();
+    let repo = it.with_merges_by(&format!("[ -e {once} ] || {{ : > {once}; {half}; }}", once = once.display())).await;
     let error = repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
     assert!(matches!(&error, AdvanceError::Moved { found: Some(found), .. } if *found == it.old), "{error}");
     assert!(once.exists(), "git was killed");
