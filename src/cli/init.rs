@@ -16,6 +16,7 @@ use crate::api::settings::ReloadView;
 use crate::api::types::{NewProject, TryChecks};
 use crate::config::FileKind;
 use crate::config::layers::{Layer, Loaded, load};
+use crate::config::resolved::Config;
 use crate::daemon::Setup;
 use crate::domain::evidence::Check;
 use crate::engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
@@ -69,15 +70,11 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
     let untracked = repo.untracked(&repo.main_checkout()).await?;
     let workspace = detect::workspace(&root, &untracked);
     // Before anything is written: a base that is not there is told, and nothing is left behind.
-    let (_, present) = read(&file, context, &setup)?;
+    let (before, present) = read(&file, context, &setup)?;
     let wanted = args.base.as_deref().or(present.config.workflow.base_branch.as_deref());
     let base = repo.default_branch(wanted).await?;
-    let proposed = detect::proposed(&present.config, &suggested, &workspace);
     let created = !file.exists();
-    let added = match created {
-        true => create_file(&args, &setup, &file, &suggested, &workspace)?,
-        false => add_to_file(&args, &setup, &file, proposed)?,
-    };
+    let added = settle_file(&args, &setup, &file, (&before, &present.config), (&suggested, &workspace))?;
     let (text, loaded) = read(&file, context, &setup)?;
     loaded.warnings.iter().for_each(|warning| context.ui.warning(&warning.to_string()));
     let name = project_name(&args, &loaded, &root);
@@ -125,40 +122,45 @@ async fn try_checks(link: &mut Link, project: &NewProject, context: &Context) ->
     link.post("/v1/projects/try", &TryChecks { dir: project.dir.clone() }).await
 }
 
-/// Sets what was asked for in a file that is there, and leaves everything else as it is. Returns the keys that were added of
-/// those that are `proposed`.
-fn add_to_file(
+/// Writes the project's file where there is none, or only what an earlier `init` wrote; sets what was asked for in one that is
+/// somebody's. Returns the keys that `--with-checks` has added to one that was there.
+fn settle_file(
     args: &Args,
     setup: &Setup,
     file: &Path,
-    proposed: Vec<(&'static str, String)>,
+    (before, present): (&str, &Config),
+    (suggested, workspace): (&[String], &detect::Workspace),
 ) -> Result<Vec<String>, CliError> {
+    let created = !file.exists();
+    let proposed = if args.with_checks { detect::proposed(present, suggested, workspace) } else { Vec::new() };
+    let keys = proposed.iter().map(|(key, _)| (*key).to_owned()).filter(|_| !created).collect();
+    let known = (present.name.as_deref(), present.workflow.base_branch.as_deref());
+    let (name, base) = if created { (None, None) } else { known };
+    let is_of_init = || detect::project_file(name, base, None, suggested, workspace) == before;
+    if created || (args.with_checks && is_of_init()) {
+        let (name, base) = (args.name.as_deref().or(name), args.base.as_deref().or(base));
+        let active = args.with_checks.then_some(suggested);
+        let text = detect::project_file(name, base, active, suggested, workspace);
+        write_file(setup, file, &text, (!created).then_some(before.as_bytes()))?;
+        return Ok(keys);
+    }
     let named = [("name", &args.name), ("workflow.base_branch", &args.base)];
     let mut changes: Vec<(&str, &str)> =
         named.iter().filter_map(|(key, value)| Some((*key, value.as_deref()?))).collect();
-    let proposed = if args.with_checks { proposed } else { Vec::new() };
     changes.extend(proposed.iter().map(|(key, value)| (*key, value.as_str())));
     if !changes.is_empty() {
         write_all(file, FileKind::Project, &setup.home.state().join(LOCK), &changes)?;
     }
-    Ok(proposed.into_iter().map(|(key, _)| key.to_owned()).collect())
+    Ok(keys)
 }
 
-/// Writes the project's file where there is none. Nothing is added to it then.
-fn create_file(
-    args: &Args,
-    setup: &Setup,
-    file: &Path,
-    suggested: &[String],
-    workspace: &detect::Workspace,
-) -> Result<Vec<String>, CliError> {
-    let active = args.with_checks.then_some(suggested);
-    let text = detect::project_file(args.name.as_deref(), args.base.as_deref(), active, suggested, workspace);
+/// Writes the project's file, in the place of this `old` one.
+fn write_file(setup: &Setup, file: &Path, text: &str, old: Option<&[u8]>) -> Result<(), CliError> {
     fs::create_dir_private(&setup.home.state())?;
     let lock = setup.home.state().join(LOCK);
-    exchange_write(file, &lock, text.as_bytes(), None)
+    exchange_write(file, &lock, text.as_bytes(), old)
         .map_err(|source| CliError::Write { path: file.to_owned(), source })?;
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// The project's file, and what holds with it. It is approved as it is read here, and not as it may be later.

@@ -1,6 +1,6 @@
 //! What work starts from: which branch, and which commit of it.
 
-use super::call::Call;
+use super::call::{Call, Checkout};
 use super::error::GitError;
 use super::repo::{Head, Repo, is_sha};
 use crate::adapters::fs;
@@ -35,6 +35,14 @@ struct Upstream {
 /// task's is none. Starts no program.
 pub fn checked_out(dir: &Path) -> Option<BranchName> {
     named_in(&dir.join(".git")).filter(|name| !name.is_of_a_task())
+}
+
+/// The HEAD file of a checkout says that it has another branch, or none. Starts no program.
+pub(super) fn is_elsewhere(at: &Checkout, branch: &BranchName) -> bool {
+    let Ok(text) = fs::read_text(&at.git_dir.join("HEAD"), 4096) else { return false };
+    // Where references are kept in tables, the file names none of them.
+    let name = text.trim_end().strip_prefix("ref: refs/heads/");
+    name.is_none_or(|name| name != ".invalid" && name != branch.as_str())
 }
 
 fn named_in(git_dir: &Path) -> Option<BranchName> {

@@ -4,7 +4,7 @@
 //! Never here: a merge in somebody's checkout that is not clean, a base that moves other than forward.
 
 use super::super::crash::point;
-use super::base::require_sha;
+use super::base::{is_elsewhere, require_sha};
 use super::call::{CHECKOUT, Call, Checkout, failed};
 use super::error::GitError;
 use super::halfway::{Note, blocking, moving_mark};
@@ -132,9 +132,7 @@ impl Repo {
     /// Moves the base branch from `expected_old` to `new_sha`, if it is still there, and with it the checkout that has
     /// it checked out, if that is clean.
     ///
-    /// The index of that checkout is locked from before it is read: what somebody adds is kept, or their git is refused. Whoever
-    /// switches that checkout away within the milliseconds between look and merge gets the merge on the branch they switched
-    /// to; it is then reported as moved. Whoever switches to the branch meanwhile has their checkout brought along.
+    /// The index of that checkout is locked from before it is read: what somebody adds is kept, or their git is refused. Whoever switches to the branch meanwhile has their checkout brought along.
     ///
     /// A caller who goes away does not stop it: a git that is killed while it works on the user's own checkout would
     /// leave its locks behind.
@@ -198,11 +196,11 @@ impl Repo {
         point!("merge.noted");
         let moved = match &note.checkout {
             None => self.move_ref(&note.branch, &note.old, &note.new).await,
-            Some(at) => match IndexLock::take(at) {
+            Some(at) => match self.locked_index(at, note).await {
                 Ok(index) => self.move_checkout(at, note, index).await,
                 Err(error) => {
                     self.forget_move()?;
-                    return Err(self.with_holder(at, error).await.into());
+                    return Err(error);
                 }
             },
         };
@@ -225,6 +223,25 @@ impl Repo {
                 Err(error)
             }
         }
+    }
+
+    /// The lock of the index, in a checkout that has the branch checked out and in which nothing is under way.
+    async fn locked_index(&self, at: &Checkout, note: &Note) -> Result<IndexLock, AdvanceError> {
+        // A git of theirs that is at work takes the lock more than once: it is not to find it taken in between.
+        at_rest(at.work_tree.clone()).await;
+        let index = match IndexLock::take(at) {
+            Ok(index) => index,
+            Err(error) => return Err(self.with_holder(at, error).await.into()),
+        };
+        let branch = note.branch.clone();
+        if let Some(operation) = at.operation() {
+            return Err(AdvanceError::InProgress { branch, path: at.work_tree.clone(), operation });
+        }
+        if is_elsewhere(at, &branch) {
+            let found = self.tip(&branch).await?;
+            return Err(AdvanceError::Moved { branch, found });
+        }
+        Ok(index)
     }
 
     /// Sees to a checkout that was switched to the branch while that moved. It has the files of the old commit: to the person it

@@ -48,7 +48,8 @@ fn python_tests(root: &Path) -> Option<String> {
     } else if !["requirements.txt", "setup.py", "setup.cfg"].into_iter().any(there) {
         return None;
     } else if let Some(dir) = ["tests", "test"].into_iter().find(|dir| has_python_tests(&root.join(dir))) {
-        format!("unittest discover -s {dir} -t .")
+        let top = if there(&format!("{dir}/__init__.py")) { " -t ." } else { "" };
+        format!("unittest discover -s {dir}{top}")
     } else if has_python_tests(root) {
         "unittest".to_owned()
     } else {
@@ -253,6 +254,8 @@ mod tests {
         assert_eq!(checks(dir.path()), [".venv/bin/python -m unittest"]);
         std::fs::create_dir(dir.path().join("tests")).expect("a directory");
         file("tests/test_shop.py");
+        assert_eq!(checks(dir.path()), [".venv/bin/python -m unittest discover -s tests"]);
+        file("tests/__init__.py");
         assert_eq!(checks(dir.path()), [".venv/bin/python -m unittest discover -s tests -t ."]);
         file("conftest.py");
         assert_eq!(checks(dir.path()), [".venv/bin/python -m pytest"]);

@@ -160,8 +160,8 @@ impl Found {
         if let Some(wanted) = self.missing_workspace() {
             let file = self.file.display();
             told = format!(
-                "a fresh checkout would lack files that lie here: uncomment or set workspace: {{{wanted}}}\n      in {file}, \
-                 and run orch init again (docs/workspace.md)\n{told}"
+                "a fresh checkout would lack files that lie here: orch init --with-checks sets workspace: {{{wanted}}}\n      \
+                 in {file} (docs/workspace.md)\n{told}"
             );
         }
         told
@@ -185,8 +185,8 @@ impl Found {
         if self.checks.is_empty() && !self.suggested_checks.is_empty() {
             let checks = self.suggested_checks.join(", ");
             return format!(
-                "next: set workflow.checks in {} ({checks} would fit), and run orch init again to allow them;\n      \
-                 orch task add \"What is to be done\"",
+                "next: orch init --with-checks sets workflow.checks ({checks} would fit) and allows them; or set others in\n      \
+                 {}, and run orch init again; orch task add \"What is to be done\"",
                 self.file.display()
             );
         }
