@@ -72,7 +72,9 @@ pub(super) fn told(task: &TaskView) -> String {
 pub(super) fn next(task: &TaskView, nobody_serves: bool) -> String {
     let id = task.id;
     match task.status {
-        Status::New | Status::Routed if nobody_serves => format!("next: orch task run {id}, or orch serve"),
+        Status::New | Status::Routed | Status::InReview if nobody_serves => {
+            format!("next: orch task run {id}, or orch serve")
+        }
         Status::New | Status::Routed => format!("the daemon takes it; next: orch why {id}"),
         Status::InProgress | Status::InReview => match &task.hold {
             Some(hold) if hold.reason == HoldReason::Stopping => {
