@@ -162,8 +162,9 @@ impl<'a> Person<'a> {
 
     /// A command of theirs. Like anybody, they try again when git says that somebody holds a lock.
     fn git<const N: usize>(&mut self, args: [&str; N]) {
-        // The last is all that `git stash pop` says of a lock.
-        let words = ["index.lock", "cannot lock ref", "Unable to create", "could not write index"];
+        // The fourth is all that `git stash pop` says of a lock, and the last what `git gc` says of a worktree that is being made.
+        let words =
+            ["index.lock", "cannot lock ref", "Unable to create", "could not write index", "commondir: Success"];
         let locked = |text: &str| words.iter().any(|word| text.contains(word));
         let mut last = String::new();
         let done = wait::poll(PATIENCE, || {
