@@ -212,6 +212,8 @@ pub enum LaunchProblem {
     Failed(Failure),
     /// An external call failed, and may succeed later.
     External(ExternalFailure),
+    /// The base branch of work that was begun is away. It is waited for, however long: whoever renamed it knows.
+    BaseAway(ExternalFailure),
 }
 
 impl From<StepProblem> for LaunchProblem {

@@ -189,7 +189,7 @@ fn on_launch_failed(
             ask_with(task, QuestionKind::Setup, question.clone(), choices);
         }
         LaunchProblem::Failed(failure) => fail(task, failure, context),
-        LaunchProblem::External(failure) => {
+        LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => {
             // The same attempt begins when the step succeeds.
             task.attempts = task.attempts.saturating_sub(1);
             let resume_at = State::Routed { next, counts: true, not_before: None };

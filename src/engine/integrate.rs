@@ -271,8 +271,14 @@ impl<'a> Queue<'a> {
                 Ok(Brought { commit, before, base_sha, is_tested: false })
             }
             Ok(Merged::Ready(candidate)) => self.bring(&candidate, "after merging with the base").await,
+            // One lost answer must not make anybody wait for a branch that is there.
+            Err(error) if self.is_base(&error) && self.has_base().await => Err(Attempt::Moved),
             Err(error) => Err(self.problem(error, request.expected.as_slice()).await.into()),
         }
+    }
+
+    async fn has_base(&self) -> bool {
+        self.repo.tip(&self.base).await.is_ok_and(|tip| tip.is_some())
     }
 
     fn is_base(&self, error: &MergeError) -> bool {

@@ -216,7 +216,8 @@ impl Order<'_> {
         match repo.default_branch(configured).await {
             // The task's own base was there when its work began: somebody has renamed it, or has not made it yet.
             Err(error @ GitError::BaseBranchMissing { .. }) if self.task.place.is_some() => {
-                Err(LaunchProblem::External(ExternalFailure::new(How::Vanished, error)))
+                let told = format!("{error}; it goes on when the branch is back");
+                Err(LaunchProblem::BaseAway(ExternalFailure::new(How::Vanished, told)))
             }
             found => found.map_err(git_problem),
         }

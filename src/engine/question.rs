@@ -315,7 +315,7 @@ async fn route_without_record(
         return fallback(match problem {
             LaunchProblem::Ask(text) | LaunchProblem::Setup(text) => text,
             LaunchProblem::Failed(failure) => failure.detail,
-            LaunchProblem::External(failure) => failure.detail,
+            LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => failure.detail,
             LaunchProblem::MissingDir(dir) => format!("{} is not there", dir.display()),
         });
     }

@@ -145,14 +145,16 @@ impl Engine {
             LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
                 Failure::new(FailureClass::Crashed, question.clone())
             }
-            LaunchProblem::External(failure) => Failure::new(FailureClass::Crashed, failure.detail.clone()),
+            LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => {
+                Failure::new(FailureClass::Crashed, failure.detail.clone())
+            }
             LaunchProblem::Failed(failure) => failure.clone(),
         };
         run.phase = Phase::Ended;
         run.ended_at = Some(now);
         run.outcome = Some(Outcome::Failed(failure.clone()));
         match &problem {
-            LaunchProblem::MissingDir(_) | LaunchProblem::External(_) => {}
+            LaunchProblem::MissingDir(_) | LaunchProblem::External(_) | LaunchProblem::BaseAway(_) => {}
             LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
                 self.blame_project(turn, run.task, question, now);
             }

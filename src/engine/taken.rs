@@ -51,6 +51,7 @@ pub async fn start(
             let is_again = match &started {
                 Err(LaunchProblem::Ask(question)) => patience.is_again(&StepProblem::Ask(question.clone())).await,
                 Err(LaunchProblem::External(failure)) => patience.outlasts(failure, PATIENCE).await,
+                Err(LaunchProblem::BaseAway(failure)) => patience.outlasts(failure, Duration::MAX).await,
                 Err(LaunchProblem::Failed(failure)) if is_upgraded(settings, run, failure) => {
                     let away = ExternalFailure::new(How::NotStarted, &failure.detail);
                     patience.outlasts(&away, UPGRADE).await

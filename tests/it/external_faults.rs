@@ -315,6 +315,25 @@ fn a_base_branch_that_is_renamed_and_comes_back_needs_nobody() {
 }
 
 #[test]
+fn work_that_is_to_go_on_waits_for_its_base_branch_and_needs_nobody() {
+    let mut shop = Shop::new("");
+    let fails_once = "[ -e \"$HOME/once\" ] || { touch \"$HOME/once\"; exit 1; }; echo finished";
+    shop.sealed.program("writer", &WRITER.replace("echo finished", fails_once));
+    write_file(&shop.file("wait"), "");
+    let id = shop.add("writer");
+    shop.sealed.serve();
+    wait::wait_until("the agent to work", RUN, || shop.runs() == 1);
+    shop.repo.git(["branch", "-m", "main", "other"]);
+    std::fs::remove_file(shop.file("wait")).expect("a file");
+    let words = shop.held(&id, "system");
+    assert!(words.contains("main") && words.contains("back"), "{words}");
+    shop.repo.git(["branch", "-m", "other", "main"]);
+    wait::wait_until("the task to be done", RUN, || shop.status(&id) == "done");
+    assert_eq!(shop.runs(), 2, "the one that failed, and the one that went on");
+    shop.sealed.finish();
+}
+
+#[test]
 fn a_repository_that_an_agent_makes_in_its_worktree_is_not_dropped_without_a_word() {
     let shop = Shop::new(", max_attempts: 1");
     let nested = WRITER.replace("echo finished", "mkdir sub && cd sub && git init -q && echo inner > inner.txt");
