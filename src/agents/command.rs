@@ -140,6 +140,8 @@ impl Reader {
     fn report(&self) -> Option<Value> {
         let told = object(self.last.trim());
         match self.kind {
+            // A report that was cut off is not the summary of finished work.
+            RunKind::Work if told.is_none() && self.last.trim().starts_with(r#"{"status""#) => None,
             RunKind::Work => Some(told.filter(|told| told.get("status").is_some()).unwrap_or_else(|| {
                 let summary = one_line(&self.last, 500);
                 let summary = if summary.is_empty() { "ended without a word".to_owned() } else { summary };
@@ -179,6 +181,10 @@ mod tests {
         let Outcome::Failed(failure) = Outcome::of(&ending(&[r#"{"status":"fine"}"#], 0)) else { panic!() };
         assert_eq!(failure.class, FailureClass::Malformed);
         assert!(matches!(Outcome::of(&ending(&[r#"{"level":"info"}"#], 0)), Outcome::Finished { .. }));
+        let Outcome::Failed(cut) = Outcome::of(&ending(&[r#"{"status": "done", "summary": "oops"#], 0)) else {
+            panic!()
+        };
+        assert_eq!(cut.class, FailureClass::Malformed);
     }
 
     #[test]

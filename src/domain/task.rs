@@ -14,7 +14,7 @@ pub use parts::Parts;
 pub use run::Run;
 pub use state::{BlockedOn, Postponed, ReviewStage, State};
 pub use stop_for::StopFor;
-pub use work_terms::WorkTerms;
+pub use work_terms::{WorkTerms, WorkspaceTerms};
 
 use super::claim::Claim;
 use super::evidence::{Evidence, Integration, IntegrationState};

@@ -5,6 +5,7 @@ use super::edit::Parked;
 use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
+use super::settings::directory_of;
 use super::tryout;
 use super::world::Turn;
 use crate::adapters::git::checked_out;
@@ -16,6 +17,7 @@ use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Plan, directory, not_registered};
+use crate::domain::question::QuestionKind;
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
 use crate::domain::task::{FileState, Spec, State, Status, Task};
@@ -291,6 +293,9 @@ impl Engine {
             let hint = "a run is under way in its conversation; `orch task interrupt` stops it";
             return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
         }
+        if matches!(event, Event::UnblockAsked) {
+            self.require_approval(&task)?;
+        }
         let mut task = self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
         if matches!(request, Request::Run { anew: true, .. }) && task.conversation.is_some() {
             turn.note(&mut self.world, now, Some(id), None, "conversation_left", "a person wants a new one".to_owned());
@@ -307,6 +312,21 @@ impl Engine {
             return Ok(turn.put_task(&mut self.world, next));
         }
         Ok(task)
+    }
+
+    /// What a person has mended in the project's file holds once they have approved it: sent on before that, the task would
+    /// come back with the same question.
+    fn require_approval(&self, task: &Task) -> Result<(), EngineError> {
+        let is_about_setup = matches!(task.state, State::NeedsReview { kind: QuestionKind::Setup, .. });
+        let dir = directory_of(task, &self.world.projects);
+        let unapproved = self.settings.unapproved_projects();
+        match dir.ok().and_then(|dir| unapproved.get(&dir)).filter(|_| is_about_setup) {
+            Some(problem) => Err(EngineError::InTheWay {
+                message: format!("task {}: {problem}", task.id),
+                hint: format!("then: orch task unblock {}", task.id),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn unblock_all(&mut self, turn: &mut Turn, now: Timestamp) -> Vec<TaskId> {

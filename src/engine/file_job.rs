@@ -49,6 +49,8 @@ pub struct FileNews {
     pub known: Known,
     /// New settings, when a file of theirs changed.
     pub settings: Option<Settings>,
+    /// For which projects, as they were registered and approved then.
+    pub projects: Vec<Project>,
     /// A settings' file may still be saved, and is read when it was left alone: then.
     pub quiet_at: Option<Timestamp>,
     /// What recurs, when its file changed.
@@ -136,7 +138,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     };
     let saved = of_tasks.and_then(|found| found.modified());
     let set_aside = Some(fs::set_aside(&[path, doors.home.config_file()], &doors.home.state()));
-    FileNews { known, settings, quiet_at, jobs, saved, set_aside, ..news }
+    FileNews { known, settings, projects: projects.to_vec(), quiet_at, jobs, saved, set_aside, ..news }
 }
 
 /// How long a settings' file must be left alone before it is read: what an editor has only begun to write says less than

@@ -2,15 +2,16 @@
 //! changed while an agent works changes nothing of what happens with its work.
 
 use crate::config::raw::{ChecksIn, Integrate};
-use crate::config::resolved::Config;
+use crate::config::resolved::{Config, Workspace};
 use crate::domain::evidence::IntegrateMode;
-use crate::domain::task::WorkTerms;
+use crate::domain::task::{WorkTerms, WorkspaceTerms};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// What is kept of these settings.
 pub fn terms(config: &Config) -> WorkTerms {
-    let workflow = &config.workflow;
+    let (workflow, workspace) = (&config.workflow, config.workspace.clone());
+    let Workspace { copy, link, setup, env } = workspace;
     WorkTerms {
         integrate: match workflow.integrate {
             Integrate::Branch => IntegrateMode::Branch,
@@ -21,6 +22,7 @@ pub fn terms(config: &Config) -> WorkTerms {
         check_timeout_ms: u64::try_from(workflow.check_timeout.as_millis()).unwrap_or(u64::MAX),
         verify_after_merge: workflow.verify_after_merge,
         review: workflow.review,
+        workspace: Some(WorkspaceTerms { copy, link, setup, env }),
     }
 }
 
@@ -40,7 +42,11 @@ pub fn under(kept: &WorkTerms, config: Arc<Config>) -> Arc<Config> {
         workflow.checks.clone_from(&kept.checks);
         workflow.checks_in = if kept.checks_in_worktree { ChecksIn::Worktree } else { ChecksIn::Clean };
         workflow.check_timeout = Duration::from_millis(kept.check_timeout_ms);
+        if let Some(WorkspaceTerms { copy, link, setup, env }) = kept.workspace.clone() {
+            config.workspace = Workspace { copy, link, setup, env };
+        }
     }
+    let workflow = &mut config.workflow;
     workflow.verify_after_merge = kept.verify_after_merge;
     workflow.review = kept.review;
     Arc::new(config)
@@ -57,6 +63,7 @@ mod tests {
         begun.workflow.integrate = Integrate::Merge;
         begun.workflow.checks = vec!["make test".to_owned()];
         begun.workflow.review = ReviewMode::Human;
+        begun.workspace.copy = vec![".env".to_owned()];
         let kept = terms(&begun);
         let now = under(&kept, Arc::new(Config::default()));
         assert_eq!(terms(&now), kept);

@@ -3,7 +3,7 @@
 
 use super::doors::Doors;
 use super::leases;
-use super::settings::{Settings, directory_of};
+use super::settings::{Settings, directory_of, project_file};
 use super::starting_point::tasks;
 use super::verify::{Checking, Place};
 use super::workspace::Unready;
@@ -15,7 +15,7 @@ use crate::config::raw::Integrate;
 use crate::config::resolved::Config;
 use crate::domain::conflict;
 use crate::domain::event::IntegrationProblem;
-use crate::domain::evidence::{IntegrateMode, Integration, IntegrationState};
+use crate::domain::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
 use crate::domain::external::{External, StepProblem};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Verdict, failed_checks};
@@ -64,11 +64,13 @@ pub async fn integrate(
         }
         (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
             let queue = Queue::new(doors, &config, task, run, projects).await?;
+            queue.require_approval()?;
             queue.dependencies_merged().await?;
             queue.merge().await
         }
         (Some(OrderKind::Revert), _) => {
             let queue = Queue::new(doors, &config, task, run, projects).await?;
+            queue.require_approval()?;
             super::revert::take_back(&queue).await
         }
     }
@@ -397,17 +399,46 @@ impl<'a> Queue<'a> {
         let checks = checking.run_all(Place::AsItIs(dir)).await;
         if let Some(check) = checks.iter().find(|check| check.is_fault_of_setup()) {
             let unready = Unready::Setup(Box::new(check.clone()));
-            let until = self.doors.clock.now().checked_add(SETUP_AGAIN).unwrap_or(Timestamp::MAX);
-            return Err(IntegrationProblem::Wait(Postponed {
-                detail: unready.told(),
-                until,
-                reason: HoldReason::Setup,
-            }));
+            return Err(self.wait(unready.told(), SETUP_AGAIN, HoldReason::Setup));
+        }
+        if let Some(check) = checks.iter().find(|check| !task_type.mends() && self.says_nothing_now(check)) {
+            let (command, went, base) = (&check.command, check.went(), &self.base);
+            let detail =
+                format!("`{command}` passed on the branch, and now {went}: mend {base}, or what the check needs");
+            return Err(self.wait(detail, SETUP_AGAIN, HoldReason::Setup));
         }
         Ok(match failed_checks(&checks, &task_type) {
             Some(Verdict::Fail(failure)) => Some(failure),
             Some(Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. }) | None => None,
         })
+    }
+}
+
+impl Queue<'_> {
+    fn wait(&self, detail: String, pause: SignedDuration, reason: HoldReason) -> IntegrationProblem {
+        let until = self.doors.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX);
+        IntegrationProblem::Wait(Postponed { detail, until, reason })
+    }
+
+    /// A check that proved the work when it was judged is red now with and without it: nothing goes to the base unproved unless
+    /// a person has ordered it.
+    fn says_nothing_now(&self, check: &Check) -> bool {
+        let judged = self.task.evidence.iter().flat_map(|evidence| &evidence.checks);
+        let mut before = judged.filter(|one| one.command == check.command);
+        let is_red = check.state != CheckState::Passed && check.was_red();
+        self.task.order().is_none() && is_red && before.any(|one| one.state == CheckState::Passed)
+    }
+
+    /// What a person orders goes by the settings of that moment. Without the project's own checks nothing is merged or taken
+    /// back that they would have refused.
+    fn require_approval(&self) -> Result<(), IntegrationProblem> {
+        let workflow = &self.config.workflow;
+        if workflow.unapproved_checks.is_empty() || (self.task.order().is_none() && !workflow.checks.is_empty()) {
+            return Ok(());
+        }
+        let file = project_file(self.repo.root());
+        let detail = format!("{} is not approved: read it, then `orch init` there", file.display());
+        Err(self.wait(detail, WAIT, HoldReason::NotApproved))
     }
 }
 

@@ -46,8 +46,11 @@ impl Engine {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
             self.file.look_again(self.doors.clock.instant() + left + Duration::from_millis(10));
         }
-        if let Some(settings) = news.settings.take() {
-            self.take_settings(turn, settings, now);
+        match news.settings.take() {
+            Some(settings) if news.projects == self.world.projects => self.take_settings(turn, settings, now),
+            // What was registered or approved while they were read counts.
+            Some(_) => self.reload(turn, now),
+            None => {}
         }
         if let Some(jobs) = news.jobs.take() {
             if self.timetable.is_current(&news.known) {

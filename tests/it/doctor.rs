@@ -271,7 +271,10 @@ fn what_a_repository_says_of_itself_is_looked_at_too() {
     write_file(&repo.dir().join(".orch.yml"), "workflow:\n  checks: [make test]\n");
     let told = found(&sealed, "project shop");
     assert_eq!(told["verdict"], "warning", "{told}");
-    assert!(told["detail"].as_str().unwrap().contains(".orch.yml:2:11: workflow.checks are not approved"), "{told}");
+    assert!(
+        told["detail"].as_str().unwrap().contains(".orch.yml:2:11: the commands of workflow.checks are not approved"),
+        "{told}"
+    );
     assert!(told["remedy"].as_str().unwrap().contains("orch init"), "{told}");
     sealed.orch(["doctor"]).ok();
     write_file(&repo.dir().join(".orch.yml"), "workflow:\n\tchecks: [make test]\n");

@@ -71,7 +71,7 @@ pub struct Found {
 }
 
 /// So many lines of a check that does not pass are shown.
-const SHOWN: usize = 40;
+const SHOWN: usize = 120;
 
 /// The lines that are shown: a cause may stand at the beginning and at the end.
 fn ends<'a>(lines: &'a [&'a str]) -> (&'a [&'a str], &'a [&'a str]) {
