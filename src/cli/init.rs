@@ -103,8 +103,9 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
         checks: loaded.config.workflow.checks.clone(),
         suggested_checks: suggested,
         setup: loaded.config.workspace.setup.clone(),
+        copied: loaded.config.workspace.copy.clone(),
         has_workspace: loaded.config.workspace != crate::config::resolved::Workspace::default(),
-        suggested_workspace: workspace,
+        suggested_workspace: detect::lacking(&loaded.config, &workspace),
     };
     if let Err(error) = repo.author().await {
         context.ui.warning(&format!("git does not know who commits here, so no agent can: {error}"));

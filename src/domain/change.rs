@@ -25,7 +25,7 @@ const MAX_OF_A_KIND: usize = 20;
 /// The same of a kind whose files are put back: what is left out here is not looked at again.
 const MAX_PUT_BACK: usize = 500;
 /// orch's own configuration of a project.
-const PROJECT_FILE: &str = ".orch.yml";
+pub(super) const PROJECT_FILE: &str = ".orch.yml";
 /// git's mode of a commit of another repository.
 const SUBMODULE: u32 = 0o160_000;
 /// git's mode of a symbolic link.

@@ -129,6 +129,9 @@ pub struct Evidence {
     pub unapproved: Vec<String>,
     /// Changes outside the worktree that the run is held responsible for.
     pub violations: Vec<String>,
+    /// Where the run moved the base branch itself: what a person types to see that and to take it back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub take_back: Option<String>,
     /// What the worktree holds that is neither committed nor ignored and could not be committed, at most 20 paths.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub uncommitted: Vec<String>,

@@ -1,7 +1,7 @@
 //! Reported is not accepted: evidence in, verdict out, with the reason in words.
 
 use super::answer::{Answer, AnswerStatus, Delegation};
-use super::change::{Finding, FindingKind};
+use super::change::{Finding, FindingKind, PROJECT_FILE};
 use super::evidence::{Check, CheckState, Evidence};
 use super::outcome::{Failure, FailureClass};
 use super::question::QuestionKind;
@@ -51,6 +51,7 @@ pub fn judge(case: &Case<'_>) -> Verdict {
         .or_else(|| checks_that_tell_nothing(checks))
         .or_else(|| fix_that_says_nothing_new(case))
         .or_else(|| only_weaker_tests(case))
+        .or_else(|| other_settings(&case.evidence.findings))
         .unwrap_or(Verdict::Accept)
 }
 
@@ -97,8 +98,14 @@ pub fn accepted_because(case: &Case<'_>) -> String {
 
 /// Whatever else it did: an agent that reached out of its worktree has not done what it was asked.
 fn outside_changes(evidence: &Evidence) -> Option<Verdict> {
-    (!evidence.violations.is_empty())
-        .then(|| Verdict::Fail(Failure::new(FailureClass::SandboxViolation, evidence.violations.join("\n"))))
+    let told = evidence.violations.join("\n");
+    let has_moved_base = evidence.take_back.as_ref().map(|take_back| {
+        // Whatever began now would begin from there.
+        let question = format!("the agent moved the base branch itself, and nothing judged what it put there: {told}\n{take_back}");
+        Verdict::Ask { question, kind: QuestionKind::Failed }
+    });
+    let failed = || Verdict::Fail(Failure::new(FailureClass::SandboxViolation, told.as_str()));
+    has_moved_base.or_else(|| (!told.is_empty()).then(failed))
 }
 
 /// An agent that asks a person is heard first: the answer may change what there is to hand on.
@@ -257,6 +264,18 @@ fn only_weaker_tests(case: &Case<'_>) -> Option<Verdict> {
     })
 }
 
+/// What says how all later work is judged is a person's to change, whoever writes it.
+fn other_settings(findings: &[Finding]) -> Option<Verdict> {
+    let is_settings = |finding: &Finding| finding.kind == FindingKind::ChecksChanged && finding.path == PROJECT_FILE;
+    findings.iter().any(is_settings).then(|| {
+        let question = format!(
+            "the change is of {PROJECT_FILE} as well, which says how later work is checked and what becomes of it: is that \
+             what was asked for?"
+        );
+        Verdict::Ask { question, kind: QuestionKind::Ready }
+    })
+}
+
 /// Where every check was red before and still is, nothing tells whether the work is good.
 fn checks_that_tell_nothing(checks: &[Check]) -> Option<Verdict> {
     let first = checks.iter().find(|check| check.state != CheckState::Passed)?;
@@ -403,6 +422,29 @@ mod tests {
             &Evidence { violations: vec!["main checkout: README.md changed".into()], ..evidence() },
         );
         assert_eq!(class(&verdict), Some(FailureClass::SandboxViolation));
+    }
+
+    #[test]
+    fn nothing_goes_on_from_a_base_that_a_run_has_moved_before_a_person_has_looked() {
+        let evidence = Evidence {
+            violations: vec!["refs/heads/main moved".into()],
+            take_back: Some("`git reset --keep abc` takes it back".into()),
+            ..evidence()
+        };
+        let verdict = judge(&answer(AnswerStatus::Done), &evidence);
+        let Verdict::Ask { question, kind: QuestionKind::Failed } = verdict else { panic!("{verdict:?}") };
+        assert!(question.contains("refs/heads/main moved") && question.contains("git reset --keep"), "{question}");
+    }
+
+    #[test]
+    fn the_projects_own_settings_are_changed_by_nobody_but_a_person() {
+        let changed = |path: &str| {
+            let findings = vec![Finding::new(FindingKind::ChecksChanged, path, "it decides")];
+            judge(&answer(AnswerStatus::Done), &Evidence { findings, ..evidence() })
+        };
+        let verdict = changed(PROJECT_FILE);
+        assert!(matches!(&verdict, Verdict::Ask { question, kind: QuestionKind::Ready } if question.contains(".orch.yml")));
+        assert_eq!(changed("Makefile"), Verdict::Accept);
     }
 
     #[test]

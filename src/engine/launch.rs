@@ -188,7 +188,8 @@ impl Order<'_> {
         let log = self.run_dir.path().join(SETUP_LOG);
         let workspace = Workspace { doors, config, repo, run: &run.id, env: &env };
         let ready = workspace.ready(&worktree.checkout, Purpose::Work, &log).await;
-        ready.map_err(|unready| LaunchProblem::Setup(unready.told()))?;
+        let hint = "mend that in .orch.yml or in the project; `orch init` approves the file and unblocking goes on";
+        ready.map_err(|unready| LaunchProblem::Setup(format!("{}\n{hint}", unready.told())))?;
         Ok(env)
     }
 

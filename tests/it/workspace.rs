@@ -109,7 +109,9 @@ fn a_setup_that_fails_is_the_projects_fault_and_no_attempt() {
     shop.run_all();
     let task = shop.show(id);
     let question = task["question"].as_str().expect("a question");
-    assert!(question.contains("workspace.setup") && question.contains("no such registry"), "{question}");
+    for told in ["workspace.setup", "no such registry", "orch init"] {
+        assert!(question.contains(told), "{told}: {question}");
+    }
     assert_eq!(task["question_kind"], "setup", "{task:#}");
     assert_eq!((task["status"].as_str(), task["attempts"].as_u64()), (Some("needs_review"), Some(0)), "{task:#}");
     let choices = task["choices"].as_array().expect("choices");
@@ -148,6 +150,9 @@ fn work_that_the_setup_keeps_from_being_judged_is_judged_when_that_is_mended_and
     }
     let mended = "workflow: {checks: ['cat private/settings']}\nworkspace: {copy: [private/settings]}\n";
     shop.repo.write(".orch.yml", mended);
+    // What is mended holds once it is approved: before that, the same question would come back.
+    let refused = shop.task("unblock", id, &[]).code_is(7);
+    assert!(refused.stderr.contains("not approved") && refused.stderr.contains("orch init"), "{refused}");
     shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
     shop.task("unblock", id, &[]).ok();
     shop.run_all();

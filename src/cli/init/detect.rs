@@ -2,6 +2,7 @@
 
 use crate::adapters::fs;
 use crate::config::resolved::Config;
+use globset::Glob;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -29,8 +30,11 @@ pub fn checks(root: &Path) -> Vec<String> {
     suggest(there("Cargo.toml"), "cargo test");
     suggest(has_npm_test(&text("package.json")), "npm test");
     suggest(there("go.mod"), "go test ./...");
-    if let Some(command) = python_tests(root) {
-        suggest(true, &command);
+    let is_python = ["pyproject.toml", "pytest.ini", "conftest.py", "requirements.txt", "setup.py", "setup.cfg"];
+    let is_other = ["Cargo.toml", "package.json", "go.mod"];
+    // Tests of Python in a project of another language may be run by that language's.
+    if is_python.into_iter().any(there) || !is_other.into_iter().any(there) {
+        python_tests(root).iter().for_each(|command| suggest(true, command));
     }
     suggest(has_make_test(&text("Makefile")), "make test");
     checks
@@ -45,8 +49,6 @@ fn python_tests(root: &Path) -> Option<String> {
     let names_pytest = requirements.lines().any(|line| line.trim_start().starts_with("pytest"));
     let module = if names_pytest || ["pyproject.toml", "pytest.ini", "conftest.py"].into_iter().any(there) {
         "pytest".to_owned()
-    } else if !["requirements.txt", "setup.py", "setup.cfg"].into_iter().any(there) {
-        return None;
     } else if let Some(dir) = ["tests", "test"].into_iter().find(|dir| has_python_tests(&root.join(dir))) {
         let top = if there(&format!("{dir}/__init__.py")) { " -t ." } else { "" };
         format!("unittest discover -s {dir}{top}")
@@ -178,19 +180,35 @@ pub fn project_file(
     text
 }
 
+/// What a fresh checkout probably needs and the settings do not bring: files that nothing copies and, where neither is set,
+/// what links or installs dependencies.
+pub fn lacking(present: &Config, wanted: &Workspace) -> Workspace {
+    let set = &present.workspace;
+    let is_copied = |name: &String| {
+        let covers = |pattern: &String| Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(name));
+        set.copy.iter().any(covers)
+    };
+    let copy = wanted.copy.iter().filter(|name| !is_copied(name)).cloned().collect();
+    let installs = !set.setup.is_empty() || !set.link.is_empty();
+    match installs {
+        true => Workspace { copy, ..Workspace::default() },
+        false => Workspace { copy, ..wanted.clone() },
+    }
+}
+
 /// The settings that fit a repository and are not there yet, by their dotted key, as YAML.
 pub fn proposed(present: &Config, suggested: &[String], workspace: &Workspace) -> Vec<(&'static str, String)> {
-    let has_workspace = present.workspace != Default::default();
-    let no_items: &[String] = &[];
-    let unless = |is_there: bool, items| if is_there { no_items } else { items };
+    let Workspace { copy, link, setup } = lacking(present, workspace);
+    let with_present = |copy: Vec<String>| [present.workspace.copy.clone(), copy].concat();
+    let checks = if present.workflow.checks.is_empty() { suggested.to_vec() } else { Vec::new() };
     let lists = [
-        ("workflow.checks", unless(!present.workflow.checks.is_empty(), suggested)),
-        ("workspace.copy", unless(has_workspace, &workspace.copy)),
-        ("workspace.link", unless(has_workspace, &workspace.link)),
-        ("workspace.setup", unless(has_workspace, &workspace.setup)),
+        ("workflow.checks", checks),
+        ("workspace.copy", if copy.is_empty() { copy } else { with_present(copy) }),
+        ("workspace.link", link),
+        ("workspace.setup", setup),
     ];
     let lists = lists.into_iter().filter(|(_, items)| !items.is_empty());
-    lists.map(|(key, items)| (key, format!("[{}]", list(items)))).collect()
+    lists.map(|(key, items)| (key, format!("[{}]", list(&items)))).collect()
 }
 
 /// The section `workspace`, as a comment unless it is to hold at once.
@@ -273,6 +291,11 @@ mod tests {
         present.workflow.checks = vec!["make".to_owned()];
         assert_eq!(keys(&present), ["workspace.copy", "workspace.setup"]);
         present.workspace.link = vec!["vendor".to_owned()];
+        assert_eq!(keys(&present), ["workspace.copy"]);
+        present.workspace.copy = vec!["config.local".to_owned()];
+        let copied = proposed(&present, &suggested, &needed);
+        assert_eq!(copied, [("workspace.copy", "[\"config.local\", \".env\"]".to_owned())]);
+        present.workspace.copy = vec![".env*".to_owned()];
         assert!(keys(&present).is_empty());
     }
 

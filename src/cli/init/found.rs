@@ -62,6 +62,8 @@ pub struct Found {
     pub suggested_checks: Vec<String>,
     /// Commands that make a checkout ready and are allowed to run now.
     pub setup: Vec<String>,
+    /// Patterns of the files that are copied into a fresh checkout.
+    pub copied: Vec<String>,
     /// How each check went on the base, where that was tried.
     pub tried: Vec<Check>,
     /// Something is set that files are brought by.
@@ -121,6 +123,9 @@ impl Found {
             field("setup", where_run.to_owned());
             self.setup.iter().for_each(|command| field("", format!("  {}", line(command))));
         }
+        if !self.copied.is_empty() {
+            field("copy", format!("{} from here into every fresh checkout", line(&self.copied.join(", "))));
+        }
         for check in &self.tried {
             let role = if check.state == CheckState::Passed { Role::Good } else { Role::Bad };
             field("on base", format!("{}: {}", line(&check.command), paint.text(role, check.went())));
@@ -150,8 +155,8 @@ impl Found {
             .filter(|(_, items)| !items.is_empty())
             .map(|(key, items)| format!("{key}: [{}]", items.join(", ")))
             .collect();
-        let is_set = !self.setup.is_empty() || self.has_workspace;
-        (!lines.is_empty() && !is_set).then(|| lines.join(", "))
+        // Whoever has set some of it knows of it, unless something is still missing.
+        (!lines.is_empty() && (self.is_red() || !self.has_workspace)).then(|| lines.join(", "))
     }
 
     /// What to type next.
@@ -190,6 +195,9 @@ impl Found {
                 self.file.display()
             );
         }
+        if self.agents.is_empty() {
+            return "next: install an agent (orch doctor tells how); orch task add \"What is to be done\"".to_owned();
+        }
         "next: orch task add \"What is to be done\"".to_owned()
     }
 }
@@ -223,6 +231,7 @@ mod tests {
             checks: vec!["make \u{1b}[2Jtest".into()],
             suggested_checks: vec!["cargo test".into()],
             setup: vec![],
+            copied: vec![],
             has_workspace: false,
             tried: vec![],
             suggested_workspace: Workspace::default(),

@@ -79,6 +79,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
         let told = format!("{detail}, by this run: {proof}");
         let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
         if is_forbidden(change, scene.sandbox || is_base) {
+            evidence.take_back = evidence.take_back.take().or_else(|| take_back(scene, change));
             evidence.violations.push(told);
         } else {
             evidence.notes.push(told);
@@ -89,6 +90,22 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
 
 fn base_ref(place: &Workplace) -> String {
     format!("refs/heads/{}", place.base_branch)
+}
+
+/// How a person undoes that the run moved the base branch. What came after it is theirs, and stays theirs to keep.
+fn take_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
+    let Change::Ref(moved @ RefChange { before: Some(before), .. }) = change else { return None };
+    let root = scene.repo.root().display();
+    let back = match moved.is_checked_out {
+        true => format!("git -C {root} reset --keep {before}"),
+        false => format!("git -C {root} update-ref {} {before}", moved.name),
+    };
+    let log = moved.after.as_ref().map_or(String::new(), |after| {
+        format!("`git -C {root} log -p {before}..{after}` shows it. ")
+    });
+    (moved.name == base_ref(scene.place)).then(|| {
+        format!("{log}Unless other commits came since, `{back}` takes it back; then retry the task, or cancel it")
+    })
 }
 
 /// What no run may do, once it is proven that it did. `is_closed`: the main checkout and its branches are closed to it.

@@ -205,6 +205,49 @@ fn checks_that_are_not_approved_hold_the_task_with_the_true_reason_until_they_ar
 }
 
 #[test]
+fn a_merge_that_a_person_orders_waits_until_changed_checks_are_approved() {
+    let shop = Shop::new("integrate: branch");
+    shop.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh]\n");
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
+    shop.task("run", id, &[]).ok();
+    shop.repo.write(".orch.yml", "workflow:\n  checks: [sh check.sh, 'test -e a.txt']\n");
+    shop.task("merge", id, &[]).code_is(75);
+    assert_eq!((&shop.show(id)["hold"]["reason"], shop.repo.show("main", "a.txt")), (&"not_approved".into(), None));
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    let task = || shop.show(id)["integration"]["state"].clone();
+    shop.sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 3).run();
+    wait::wait_until("the work to be merged", RUN, || task() == "merged");
+    assert_eq!(shop.repo.show("main", "a.txt").as_deref(), Some("a\n"));
+    shop.sealed.finish();
+}
+
+#[test]
+fn a_check_that_proved_the_work_and_says_nothing_now_holds_its_merge_and_only_a_persons_word_goes_on() {
+    let mut shop = Shop::new("integrate: merge");
+    shop.repo.write(".orch.yml", "workflow:\n  checks: ['test ! -e \"$HOME/down\"']\n");
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    // It is judged while the base may not move.
+    shop.repo.git(["bisect", "start"]);
+    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
+    shop.task("run", id, &[]).code_is(75);
+    let held = shop.show(id);
+    assert_eq!((&held["hold"]["reason"], &held["evidence"]["checks"][0]["state"]), (&"base_dirty".into(), &"passed".into()));
+    write_file(&shop.sealed.home().join("down"), "");
+    shop.repo.git(["bisect", "reset"]);
+    shop.sealed.serve();
+    let reason = || shop.show(id)["hold"]["reason"].clone();
+    wait::wait_until("the merge to be held", RUN * 2, || reason() == "setup");
+    let told = shop.show(id)["hold"]["detail"].to_string();
+    assert!(told.contains("passed on the branch, and now"), "{told}");
+    assert_eq!(shop.repo.show("main", "a.txt"), None);
+    shop.task("merge", id, &[]).ok();
+    wait::wait_until("the work to be merged", RUN, || shop.repo.show("main", "a.txt").is_some());
+    assert_eq!(shop.show(id)["runs"].as_array().map(Vec::len), Some(1));
+    shop.sealed.finish();
+}
+
+#[test]
 fn two_homes_with_the_same_task_in_one_repository_have_branches_of_their_own() {
     let shop = Shop::new("integrate: branch");
     let other = SealedBox::new();
