@@ -145,19 +145,27 @@ async fn ends(repo: &Repo, task: &Task, place: &Workplace) -> Result<Option<(Str
     {
         return Ok(Some((base.clone(), commit)));
     }
-    let named = |name: &str| BranchName::parse(name).ok();
-    let (Some(branch), Some(base)) = (named(&place.branch), named(&place.base_branch)) else { return Ok(None) };
+    let Ok(branch) = BranchName::parse(&place.branch) else { return Ok(None) };
     let Some(head) = repo.tip(&branch).await? else { return Ok(None) };
-    let common = match repo.tip(&base).await? {
-        Some(base) => repo.merge_base(&base, &head).await?,
+    let from = parting(repo, place, &head).await?;
+    Ok(Some((from, head)))
+}
+
+/// The commit from which the task's own work differs at `head`: what came to the branch from the base meanwhile is not its work.
+pub(super) async fn parting(repo: &Repo, place: &Workplace, head: &str) -> Result<String, GitError> {
+    let tip = match BranchName::parse(&place.base_branch) {
+        Ok(base) => repo.tip(&base).await?,
+        Err(_) => None,
+    };
+    let common = match tip {
+        Some(tip) => repo.merge_base(&tip, head).await?,
         None => None,
     };
-    let from = match common {
+    Ok(match common {
         // A branch that began from the work of another task shows its own work only.
         Some(common) if !repo.is_ancestor(&common, &place.base).await? => common,
         Some(_) | None => place.base.clone(),
-    };
-    Ok(Some((from, head)))
+    })
 }
 
 fn nothing_yet(task: &Task) -> EngineError {

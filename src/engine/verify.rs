@@ -7,6 +7,7 @@ mod outside;
 
 pub use checks::{Checking, Place, run_check};
 
+use super::difference::parting;
 use super::doors::Doors;
 use super::leases;
 use super::settings::{Settings, directory_of};
@@ -108,6 +109,7 @@ async fn gather(
     evidence.notes.extend(warnings);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
     outside::look_outside(doors, &scene, &mut evidence).await?;
+    own_work_only(&repo, &checkout, place, &mut evidence).await?;
     mask(&config.redactor(&doors.environment), &mut evidence);
     keep_result(doors, run, &answer);
     change::look_through(doors, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
@@ -252,6 +254,28 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
         notes,
         ..Evidence::default()
     })
+}
+
+/// What came to the branch from the base since the run's start, as it does where a conflict is resolved, is not what the agent
+/// is judged by. Where the run moved the base itself, all of it is.
+async fn own_work_only(
+    repo: &Repo,
+    checkout: &Checkout,
+    place: &Workplace,
+    evidence: &mut Evidence,
+) -> Result<(), StepProblem> {
+    if evidence.take_back.is_some() {
+        return Ok(());
+    }
+    let from = parting(repo, place, &evidence.head).await?;
+    if from == evidence.base || from == evidence.head {
+        return Ok(());
+    }
+    let seen = repo.evidence(checkout, &from).await?;
+    evidence.changed = seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    (evidence.base, evidence.commits, evidence.files) = (seen.base, seen.commits, seen.files);
+    (evidence.insertions, evidence.deletions) = (seen.insertions, seen.deletions);
+    Ok(())
 }
 
 /// Leftovers that git does not take stay in the worktree, and nothing of the run is judged meanwhile.

@@ -267,7 +267,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let file = |name: &str| write(&dir.path().join(name), "");
         file("test_shop.py");
-        assert!(checks(dir.path()).is_empty(), "nothing says that this is a project");
+        assert_eq!(checks(dir.path()), ["python3 -m unittest"]);
+        file("go.mod");
+        assert_eq!(checks(dir.path()), ["go test ./..."], "nothing says that Python is more than a helper here");
+        std::fs::remove_file(dir.path().join("go.mod")).expect("it was there");
         file("requirements.txt");
         assert_eq!(checks(dir.path()), [".venv/bin/python -m unittest"]);
         std::fs::create_dir(dir.path().join("tests")).expect("a directory");

@@ -34,10 +34,11 @@ impl Signals {
     /// Listens from now on.
     pub fn listen(reloads: bool) -> Result<Self, CliError> {
         let on = |kind| signal(kind).map_err(CliError::system("cannot listen for signals"));
+        // The last one is caught once the others are heard, not only caught.
         Ok(Self {
+            hangup: on(SignalKind::hangup())?,
             interrupt: on(SignalKind::interrupt())?,
             terminate: on(SignalKind::terminate())?,
-            hangup: on(SignalKind::hangup())?,
             reloads,
             early: false,
         })

@@ -151,6 +151,8 @@ fn a_second_conflict_goes_back_to_its_author_while_the_base_moves_and_rounds_res
     wait::wait_until("the work to be merged", RUN, || ["done", "needs_review"].contains(&shop.status(id).as_str()));
     assert_eq!(shop.status(id), "done", "{:#}", shop.show(id));
     assert!(shop.repo.show("main", "README.md").is_some_and(|page| page.starts_with("task with ")));
+    // What the person committed meanwhile, and came with the merges, is not what it is judged by.
+    assert_eq!(shop.show(id)["evidence"]["files"], 1, "{:#}", shop.show(id));
     shop.sealed.finish();
 }
 
