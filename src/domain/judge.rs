@@ -101,8 +101,10 @@ fn outside_changes(evidence: &Evidence) -> Option<Verdict> {
     let told = evidence.violations.join("\n");
     let has_moved_base = evidence.take_back.as_ref().map(|take_back| {
         // Whatever began now would begin from there.
-        let question = format!("the agent moved the base branch itself, and nothing judged what it put there: {told}\n{take_back}");
-        Verdict::Ask { question, kind: QuestionKind::Failed }
+        let question = format!(
+            "the agent moved the base branch itself, and nothing has judged what it put there: {take_back}\n{told}"
+        );
+        Verdict::Ask { question, kind: QuestionKind::Setup }
     });
     let failed = || Verdict::Fail(Failure::new(FailureClass::SandboxViolation, told.as_str()));
     has_moved_base.or_else(|| (!told.is_empty()).then(failed))
@@ -432,7 +434,7 @@ mod tests {
             ..evidence()
         };
         let verdict = judge(&answer(AnswerStatus::Done), &evidence);
-        let Verdict::Ask { question, kind: QuestionKind::Failed } = verdict else { panic!("{verdict:?}") };
+        let Verdict::Ask { question, kind: QuestionKind::Setup } = verdict else { panic!("{verdict:?}") };
         assert!(question.contains("refs/heads/main moved") && question.contains("git reset --keep"), "{question}");
     }
 

@@ -191,6 +191,31 @@ fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
 }
 
 #[test]
+fn a_base_that_an_agent_moved_is_taken_back_by_the_person_and_then_the_same_work_is_judged() {
+    let sealed = SealedBox::new();
+    let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend; git update-ref refs/heads/main HEAD\n\
+                  echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
+    sealed.program("bot", script);
+    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
+    let repo = sealed.repo("shop");
+    repo.write("answer", "7\n");
+    repo.commit("The question");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
+    let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    let question = task["question"].as_str().unwrap_or_default();
+    let command = question.split('`').find(|part| part.contains("reset --keep")).expect("how to take it back");
+    sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
+    assert_eq!(repo.show("main", "answer").as_deref(), Some("7\n"));
+    sealed.orch(["task", "unblock", "1"]).ok();
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+    let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    assert_eq!((&task["integration"]["state"], task["runs"].as_array().map(Vec::len)), (&json!("merged"), Some(1)));
+    sealed.finish();
+}
+
+#[test]
 fn a_task_begins_and_ends_at_the_branch_it_was_made_on_wherever_the_person_is_meanwhile() {
     let mut desk = Desk::new(1, "integrate: merge");
     desk.by_hand(1, "git switch -qc topic; echo t > t; git add t; git commit -qm t");

@@ -96,16 +96,13 @@ fn base_ref(place: &Workplace) -> String {
 fn take_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
     let Change::Ref(moved @ RefChange { before: Some(before), .. }) = change else { return None };
     let root = scene.repo.root().display();
-    let back = match moved.is_checked_out {
-        true => format!("git -C {root} reset --keep {before}"),
-        false => format!("git -C {root} update-ref {} {before}", moved.name),
+    let back = match &moved.after {
+        Some(_) if moved.is_checked_out => format!("git -C {root} reset --keep {before}"),
+        Some(_) | None => format!("git -C {root} update-ref {} {before}", moved.name),
     };
-    let log = moved.after.as_ref().map_or(String::new(), |after| {
-        format!("`git -C {root} log -p {before}..{after}` shows it. ")
-    });
-    (moved.name == base_ref(scene.place)).then(|| {
-        format!("{log}Unless other commits came since, `{back}` takes it back; then retry the task, or cancel it")
-    })
+    let shown = moved.after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
+    let told = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
+    (moved.name == base_ref(scene.place)).then_some(told)
 }
 
 /// What no run may do, once it is proven that it did. `is_closed`: the main checkout and its branches are closed to it.
