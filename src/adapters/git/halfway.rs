@@ -138,6 +138,10 @@ impl Repo {
         let is_half_moved = match &tip {
             Some(tip) if *tip == note.old => !status.differences.is_empty() || has_begun(),
             Some(tip) if *tip == note.new => !status.differences.is_empty(),
+            Some(tip) if self.is_overtaken(note, tip).await? => {
+                let differing = status.differences.iter().map(|difference| difference.path.as_path()).collect();
+                return self.settle_overtaken(at, noted, steps, &differing).await;
+            }
             // Somebody has gone on from here: whatever is uncommitted is his.
             Some(_) | None => false,
         };
@@ -151,6 +155,36 @@ impl Repo {
         } else {
             self.clear_locks(at, noted, Elder::Spared).await
         }
+    }
+
+    /// Whether somebody has committed onto the old commit, while git brought the files of the new one: git commits without
+    /// the lock of the index.
+    async fn is_overtaken(&self, note: &Note, tip: &str) -> Result<bool, GitError> {
+        Ok(self.is_ancestor(&note.old, tip).await? && !self.is_ancestor(&note.new, tip).await?)
+    }
+
+    /// Takes the files of the new commit back, where the index has those of the old one. All else is theirs.
+    async fn settle_overtaken(
+        &self,
+        at: &Checkout,
+        noted: &Noted,
+        steps: Vec<Step>,
+        differing: &HashSet<&Path>,
+    ) -> Result<(), AdvanceError> {
+        let call = Call::new(["diff-index", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z"]);
+        let output = self.ask(at, call.arg(&noted.note.old).arg("--")).await?.stdout;
+        let theirs: HashSet<&[u8]> = output.split(|byte| *byte == 0).collect();
+        let left = |step: &Step| !theirs.contains(step.path.as_os_str().as_bytes());
+        let steps: Vec<Step> = steps.into_iter().filter(left).collect();
+        let hashes = self.hashes(at, &steps).await?;
+        let mut stands = Vec::with_capacity(steps.len());
+        for (step, hash) in steps.iter().zip(hashes) {
+            let stand = self.stand(at, (&noted.note.new, noted.at), step, hash).await?;
+            // What neither commit explains is theirs.
+            stands.extend(stand.map(|stand| (step, stand)));
+        }
+        self.clear_locks(at, noted, Elder::Spared).await?;
+        self.put(at, &noted.note, Goal::Old, (&stands, differing)).await
     }
 
     async fn settle_files(

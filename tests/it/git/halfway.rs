@@ -223,6 +223,23 @@ async fn a_git_that_is_killed_while_it_moves_the_checkout_costs_nothing_but_anot
 }
 
 #[tokio::test]
+async fn a_commit_that_comes_while_the_files_are_brought_stands_and_the_files_go_back() {
+    let it = Move::new().await;
+    // git commits without the lock of the index: it has let that go before it moves the branch.
+    let commit = format!(
+        "\"$REAL\" read-tree -m -u {} {}; C=$(\"$REAL\" commit-tree -p HEAD -m theirs 'HEAD^{{tree}}'); \
+         \"$REAL\" update-ref HEAD $C; echo \"fatal: update_ref failed for ref 'HEAD': cannot lock ref 'HEAD'\" >&2; exit 128",
+        it.old, it.new
+    );
+    let repo = it.with_merges_by(&commit).await;
+    let error = repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
+    assert!(matches!(&error, AdvanceError::Git(error) if error.is_transient()), "it is tried again: {error}");
+    let theirs = it.project.git(["rev-parse", "main"]);
+    assert_eq!(it.project.git(["log", "-1", "--format=%s", "main"]), "theirs");
+    it.assert_at(&theirs);
+}
+
+#[tokio::test]
 async fn what_a_person_did_meanwhile_is_not_touched() {
     // A file that the move changes, one that it leaves alone, one in the place of a new one, one in the index.
     for (file, text) in [("text", "mine"), ("kept", "mine"), ("fresh/one", "mine"), ("deep/er/file", "new\nand mine\n")]
