@@ -5,7 +5,7 @@ use crate::kit;
 use crate::kit::process::Program;
 use crate::kit::repo::Repo as Project;
 use crate::kit::wait::{self, RUN};
-use orch::adapters::git::{AdvanceError, Git, Repo};
+use orch::adapters::git::{AdvanceError, Git, GitError, Repo};
 use orch::domain::names::short_hash;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -233,7 +233,7 @@ async fn a_commit_that_comes_while_the_files_are_brought_stands_and_the_files_go
     );
     let repo = it.with_merges_by(&commit).await;
     let error = repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
-    assert!(matches!(&error, AdvanceError::Git(error) if error.is_transient()), "it is tried again: {error}");
+    assert!(matches!(&error, AdvanceError::Git(GitError::Failed { .. })), "it is tried again: {error}");
     let theirs = it.project.git(["rev-parse", "main"]);
     assert_eq!(it.project.git(["log", "-1", "--format=%s", "main"]), "theirs");
     it.assert_at(&theirs);
