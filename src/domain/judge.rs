@@ -445,7 +445,9 @@ mod tests {
             judge(&answer(AnswerStatus::Done), &Evidence { findings, ..evidence() })
         };
         let verdict = changed(PROJECT_FILE);
-        assert!(matches!(&verdict, Verdict::Ask { question, kind: QuestionKind::Ready } if question.contains(".orch.yml")));
+        assert!(
+            matches!(&verdict, Verdict::Ask { question, kind: QuestionKind::Ready } if question.contains(".orch.yml"))
+        );
         assert_eq!(changed("Makefile"), Verdict::Accept);
     }
 

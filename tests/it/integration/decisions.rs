@@ -234,7 +234,10 @@ fn a_check_that_proved_the_work_and_says_nothing_now_holds_its_merge_and_only_a_
     let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
     shop.task("run", id, &[]).code_is(75);
     let held = shop.show(id);
-    assert_eq!((&held["hold"]["reason"], &held["evidence"]["checks"][0]["state"]), (&"base_dirty".into(), &"passed".into()));
+    assert_eq!(
+        (&held["hold"]["reason"], &held["evidence"]["checks"][0]["state"]),
+        (&"base_dirty".into(), &"passed".into())
+    );
     write_file(&shop.sealed.home().join("down"), "");
     shop.repo.git(["bisect", "reset"]);
     shop.sealed.serve();
