@@ -17,6 +17,8 @@ pub(super) const VARIABLES: &[(&str, &str)] = &[
     ("LANG", "C.UTF-8"),
     ("LC_ALL", "C"),
     ("GIT_TERMINAL_PROMPT", "0"),
+    // What is judged and merged is what the commits hold, and not what the repository shows in the place of it.
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
     // Empty: nobody is asked, and the repository's core.askPass is not looked at.
     ("GIT_ASKPASS", ""),
     // ":" is known to git as "do nothing" and starts no program.
