@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::delegation::Standing;
 use crate::domain::event::IntegrationProblem;
-use crate::domain::evidence::Check;
+use crate::domain::evidence::{Check, Integration};
 use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey};
@@ -380,19 +380,11 @@ async fn integrate(
     task: &Arc<Task>,
     run: RunId,
 ) -> Report {
-    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Integrate(run.clone()), Some(task.id));
-    let result = loop {
-        let result = integrate::integrate(doors, settings, projects, task, &run).await;
-        let problem = match &result {
-            Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
-            Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),
-            Err(IntegrationProblem::Work(_) | IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. }) | Ok(_) => {
-                break result;
-            }
-        };
-        if !patience.is_again(&problem).await {
-            break result;
-        }
+    let called_off = doors.ledger.prepare(&run);
+    let integrated = called_off.run_until_cancelled(try_to_integrate(doors, settings, projects, task, &run)).await;
+    let Some(result) = integrated else {
+        integrate::clear(doors, projects, task, &run).await;
+        return Report::Nothing;
     };
     let order = task.order().cloned();
     let by_person = order.as_ref().is_some_and(|order| order.kind != OrderKind::Approve);
@@ -409,6 +401,30 @@ async fn integrate(
         | Ok(_) => None,
     };
     Report::Integrated { run, order, result, record }
+}
+
+/// Integrates, and tries again what failed and passes.
+async fn try_to_integrate(
+    doors: &Arc<Doors>,
+    settings: &Arc<Settings>,
+    projects: &[Project],
+    task: &Arc<Task>,
+    run: &RunId,
+) -> Result<Integration, IntegrationProblem> {
+    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Integrate(run.clone()), Some(task.id));
+    loop {
+        let result = integrate::integrate(doors, settings, projects, task, run).await;
+        let problem = match &result {
+            Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
+            Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),
+            Err(IntegrationProblem::Work(_) | IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. }) | Ok(_) => {
+                return result;
+            }
+        };
+        if !patience.is_again(&problem).await {
+            return result;
+        }
+    }
 }
 
 async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Option<String>) -> Report {

@@ -13,14 +13,14 @@ use crate::domain::agent_model::needs_of_task;
 use crate::domain::batch::Batch;
 use crate::domain::event::Event;
 use crate::domain::evidence::Check;
-use crate::domain::ids::TaskId;
+use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::{Refused, step};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Plan, directory, not_registered};
 use crate::domain::question::QuestionKind;
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
-use crate::domain::task::{FileState, Spec, State, Status, Task};
+use crate::domain::task::{FileState, ReviewStage, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::cell::LazyCell;
@@ -351,13 +351,10 @@ impl Engine {
         id: TaskId,
         event: &Event,
         now: Timestamp,
-    ) -> Result<Arc<Task>, crate::domain::lifecycle::Refused> {
+    ) -> Result<Arc<Task>, Refused> {
         let Some(task) = self.look_up(id) else {
             // A task is never removed, so only a caller with a made-up id comes here.
-            return Err(crate::domain::lifecycle::Refused::State {
-                status: crate::domain::task::Status::Cancelled,
-                hint: "there is no such task",
-            });
+            return Err(Refused::State { status: Status::Cancelled, hint: "there is no such task" });
         };
         let config = self.settings.for_task(&task, &self.world.projects);
         let book = self.book_of_failures();
@@ -394,11 +391,23 @@ impl Engine {
         if next == *task {
             return Ok(task);
         }
+        self.call_off_integration(&task, &next)?;
         let (kind, text) = super::history::describe(&task, event, &next);
         let run = super::history::run_of(event);
         let next = turn.put_task(&mut self.world, next);
         turn.note(&mut self.world, now, Some(id), run, kind, text);
         Ok(next)
+    }
+
+    /// Ends the integration that is under way for a task that is to be something else. What was merged for all that would belong
+    /// to nobody.
+    fn call_off_integration(&self, task: &Task, next: &Task) -> Result<(), Refused> {
+        let Some(run) = integrating(task).filter(|run| integrating(next) != Some(run)) else { return Ok(()) };
+        if self.doors.ledger.call_off(run) {
+            return Ok(());
+        }
+        let hint = "its branch moves at this moment; `orch task revert` takes back what was merged";
+        Err(Refused::State { status: task.status(), hint })
     }
 
     /// Other installed agents that are not paused or broken and may spend something, in the configured order: those of
@@ -415,6 +424,21 @@ impl Engine {
                 && !self.world.pauses.holds_agent(agent)
         };
         self.settings.installed.iter().filter(may_work).cloned().collect()
+    }
+}
+
+/// The run whose work is being integrated.
+fn integrating(task: &Task) -> Option<&RunId> {
+    match &task.state {
+        State::InReview { run, review: ReviewStage::Integrating { .. } } => Some(run),
+        State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
+        | State::New { .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => None,
     }
 }
 

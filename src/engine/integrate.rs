@@ -76,6 +76,25 @@ pub async fn integrate(
     }
 }
 
+/// Throws away what an integration that was called off has left.
+pub async fn clear(doors: &Arc<Doors>, projects: &[Project], task: &Task, run: &RunId) {
+    let Ok(dir) = directory_of(task, projects) else { return };
+    match doors.repository(&dir).await {
+        Ok(repo) => clear_scratch(&repo, run, &scratch(doors, run)).await,
+        Err(error) => tracing::warn!(%run, %error, "a scratch worktree is left behind"),
+    }
+}
+
+async fn clear_scratch(repo: &Repo, run: &RunId, scratch: &Path) {
+    if let Err(error) = repo.remove_scratch(scratch).await {
+        tracing::warn!(%run, %error, "a scratch worktree is left behind");
+    }
+}
+
+fn scratch(doors: &Doors, run: &RunId) -> PathBuf {
+    doors.home.merges().join(run.as_str())
+}
+
 /// Work is not integrated before the tasks that it depends on are done: one of them may have been taken back or begun
 /// again since.
 async fn dependencies_done(doors: &Arc<Doors>, task: &Task) -> Result<(), IntegrationProblem> {
@@ -175,7 +194,7 @@ impl<'a> Queue<'a> {
         let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
         let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;
         let base = BranchName::parse(&place.base_branch).map_err(|e| ask(&e, None))?;
-        let scratch = doors.home.merges().join(run.as_str());
+        let scratch = scratch(doors, run);
         let turn = doors.ledger.turn(repo.common_dir(), base.as_str()).await;
         Ok(Self { doors, config, task, run, repo, branch, base, scratch, _turn: turn })
     }
@@ -248,9 +267,7 @@ impl<'a> Queue<'a> {
     /// Throws the scratch worktree away.
     pub(super) async fn clear(&self) {
         point!("merge.remove.before");
-        if let Err(error) = self.repo.remove_scratch(&self.scratch).await {
-            tracing::warn!(run = %self.run, %error, "a scratch worktree is left behind");
-        }
+        clear_scratch(&self.repo, self.run, &self.scratch).await;
         point!("merge.remove.after");
     }
 
@@ -339,7 +356,12 @@ impl<'a> Queue<'a> {
             return Err(IntegrationProblem::Work(Failure { detail, ..failure }).into());
         }
         point!("merge.checked");
-        let base_sha = self.advance(&self.base, candidate).await?;
+        let ledger = &self.doors.ledger;
+        if !ledger.begin_moving(self.run) {
+            return Err(later(self.doors, "it was called off".to_owned()).into());
+        }
+        let advanced = self.advance(&self.base, candidate).await;
+        let base_sha = advanced.inspect_err(|_| ledger.not_moved(self.run))?;
         let commit = candidate.merge_sha.clone();
         let before = candidate.base_sha.clone();
         Ok(Brought { is_tested: base_sha == commit, before, commit, base_sha })

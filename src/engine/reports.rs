@@ -63,6 +63,7 @@ impl Engine {
                 self.for_task_of(turn, &run, now, |run| Event::NotJudged { run, failure });
             }
             Report::Integrated { run, order, result, record } => {
+                self.doors.ledger.integrated(&run);
                 let task = run.task().and_then(|task| self.world.tasks.get(&task));
                 if task.is_some_and(|task| task.order() != order.as_ref()) {
                     // A person has decided otherwise meanwhile: that is carried out now.
@@ -276,10 +277,13 @@ impl Engine {
                 evidence: Evidence::default(),
                 reviewers: Reviewers::Nobody,
             }),
-            JobKey::Integrate(run) => self.for_task_of(turn, run, now, |run| Event::NotIntegrated {
-                run,
-                problem: IntegrationProblem::Ask(question),
-            }),
+            JobKey::Integrate(run) => {
+                self.doors.ledger.integrated(run);
+                self.for_task_of(turn, run, now, |run| Event::NotIntegrated {
+                    run,
+                    problem: IntegrationProblem::Ask(question),
+                });
+            }
             JobKey::ReadFiles => {
                 self.file.start_over();
                 self.looked();

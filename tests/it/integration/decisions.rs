@@ -253,6 +253,31 @@ fn a_check_that_proved_the_work_and_says_nothing_now_holds_its_merge_and_only_a_
 }
 
 #[test]
+fn a_task_that_is_cancelled_while_its_merge_is_checked_is_not_merged() {
+    let mut shop = Shop::new("integrate: merge");
+    // The first time for the branch, the second for the merge.
+    let check = "echo x >> \"$HOME/calls\"; [ $(wc -l < \"$HOME/calls\") -lt 2 ] || \
+                 while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done";
+    shop.repo.write(".orch.yml", &format!("workflow:\n  checks: ['{check}']\n"));
+    shop.sealed.orch_in(shop.repo.dir(), ["init"]).ok();
+    shop.sealed.serve();
+    let id = shop.add("Add a file", &commit("a.txt", "a"), &[]);
+    let calls = shop.sealed.home().join("calls");
+    wait::wait_until("the merge to be checked", RUN * 2, || calls.exists() && read_file(&calls).lines().count() == 2);
+    shop.task("cancel", id, &[]).ok();
+    write_file(&shop.sealed.home().join("go"), "");
+    let scratch = shop.sealed.orch_home().join(".orch/merges");
+    wait::wait_until("the trial to be gone", RUN, || {
+        std::fs::read_dir(&scratch).is_ok_and(|entries| entries.count() == 0)
+    });
+    let task = shop.show(id);
+    assert_eq!((&task["status"], &task["integration"]), (&"cancelled".into(), &Value::Null), "{task}");
+    assert_eq!(shop.repo.show("main", "a.txt"), None);
+    assert_eq!(shop.repo.show(text(&task["branch"]), "a.txt").as_deref(), Some("a\n"), "the work is kept");
+    shop.sealed.finish();
+}
+
+#[test]
 fn two_homes_with_the_same_task_in_one_repository_have_branches_of_their_own() {
     let shop = Shop::new("integrate: branch");
     let other = SealedBox::new();
