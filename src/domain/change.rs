@@ -109,6 +109,8 @@ pub enum FindingKind {
     ChecksChanged,
     /// What builds and tests the project elsewhere was changed.
     CiChanged,
+    /// What came to the base since is not in the result, although the branch contains its commits.
+    Undone,
 }
 
 impl FindingKind {
@@ -126,9 +128,12 @@ impl FindingKind {
             | Self::TestsDeleted
             | Self::TestsRemoved
             | Self::TestsSkipped => true,
-            Self::TestsWeakened | Self::OnlyExpectations | Self::OnlyForm | Self::ChecksChanged | Self::CiChanged => {
-                false
-            }
+            Self::TestsWeakened
+            | Self::OnlyExpectations
+            | Self::OnlyForm
+            | Self::ChecksChanged
+            | Self::CiChanged
+            | Self::Undone => false,
         }
     }
 
@@ -148,9 +153,12 @@ impl FindingKind {
             Self::TestsDeleted | Self::TestsRemoved | Self::TestsSkipped => {
                 "put the tests back, or answer needs_review and say why they must go"
             }
-            Self::TestsWeakened | Self::OnlyExpectations | Self::OnlyForm | Self::ChecksChanged | Self::CiChanged => {
-                "say why it had to be changed"
-            }
+            Self::TestsWeakened
+            | Self::OnlyExpectations
+            | Self::OnlyForm
+            | Self::ChecksChanged
+            | Self::CiChanged
+            | Self::Undone => "say why it had to be changed",
         }
     }
 }
@@ -204,7 +212,8 @@ impl Finding {
             | FindingKind::TestsRemoved
             | FindingKind::TestsSkipped
             | FindingKind::OnlyForm
-            | FindingKind::CiChanged => false,
+            | FindingKind::CiChanged
+            | FindingKind::Undone => false,
         }
     }
 

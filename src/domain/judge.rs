@@ -7,6 +7,9 @@ use super::outcome::{Failure, FailureClass};
 use super::question::QuestionKind;
 use super::task_type::{Proof, TaskType};
 
+/// Files that a question names.
+const NAMED: usize = 5;
+
 /// What orch concludes from a run that ended well by its own word.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -52,6 +55,7 @@ pub fn judge(case: &Case<'_>) -> Verdict {
         .or_else(|| fix_that_says_nothing_new(case))
         .or_else(|| only_weaker_tests(case))
         .or_else(|| other_settings(&case.evidence.findings))
+        .or_else(|| undone_work(&case.evidence.findings))
         .unwrap_or(Verdict::Accept)
 }
 
@@ -278,6 +282,22 @@ fn other_settings(findings: &[Finding]) -> Option<Verdict> {
     })
 }
 
+/// Nobody is asked to take the work of others back: a merge that keeps one side only does.
+fn undone_work(findings: &[Finding]) -> Option<Verdict> {
+    let undone: Vec<&str> =
+        findings.iter().filter(|one| one.kind == FindingKind::Undone).map(|one| one.path.as_str()).collect();
+    let rest = undone.len().saturating_sub(NAMED);
+    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
+    let named = undone.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+    (!undone.is_empty()).then(|| {
+        let question = format!(
+            "the branch contains the newer commits of its base, but not what they changed in {named}{more}: merged, it \
+             takes that back; is that what was asked for?"
+        );
+        Verdict::Ask { question, kind: QuestionKind::Ready }
+    })
+}
+
 /// Where every check was red before and still is, nothing tells whether the work is good.
 fn checks_that_tell_nothing(checks: &[Check]) -> Option<Verdict> {
     let first = checks.iter().find(|check| check.state != CheckState::Passed)?;
@@ -449,6 +469,14 @@ mod tests {
             matches!(&verdict, Verdict::Ask { question, kind: QuestionKind::Ready } if question.contains(".orch.yml"))
         );
         assert_eq!(changed("Makefile"), Verdict::Accept);
+    }
+
+    #[test]
+    fn work_of_others_is_taken_back_by_a_person_only() {
+        let undone = |count| (0..count).map(|n| Finding::new(FindingKind::Undone, format!("f{n}"), "gone"));
+        let verdict = judge(&answer(AnswerStatus::Done), &Evidence { findings: undone(7).collect(), ..evidence() });
+        let Verdict::Ask { question, kind: QuestionKind::Ready } = verdict else { panic!("{verdict:?}") };
+        assert!(question.contains("f0, f1, f2, f3, f4 and 2 more"), "{question}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::leases;
 use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::{Author, Checkout, GitError, Head, LeftoversError, Repo};
+use crate::adapters::git::{Author, Checkout, Evidence as Seen, GitError, Head, LeftoversError, Repo};
 use crate::config::raw::ChecksIn;
 use crate::domain::answer::Answer;
 use crate::domain::delegation::{self, Standing};
@@ -113,6 +113,8 @@ async fn gather(
     mask(&config.redactor(&doors.environment), &mut evidence);
     keep_result(doors, run, &answer);
     change::look_through(doors, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
+    let judged = task.judged_commit().unwrap_or(&place.base);
+    change::look_for_undone(&repo, &checkout, [&place.base, judged], &mut evidence).await?;
     let output_dir = doors.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
@@ -242,18 +244,9 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
     }
     // What is accepted, or asked about, outlasts a power cut.
     repo.make_last(checkout, &branch, (&seen.base, &seen.head)).await?;
-    Ok(Evidence {
-        base: seen.base,
-        head: seen.head,
-        commits: seen.commits,
-        files: seen.files,
-        changed: seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
-        insertions: seen.insertions,
-        deletions: seen.deletions,
-        uncommitted,
-        notes,
-        ..Evidence::default()
-    })
+    let mut evidence = Evidence { uncommitted, notes, ..Evidence::default() };
+    take_over(seen, &mut evidence);
+    Ok(evidence)
 }
 
 /// What came to the branch from the base since the run's start, as it does where a conflict is resolved, is not what the agent
@@ -268,14 +261,17 @@ async fn own_work_only(
         return Ok(());
     }
     let from = parting(repo, place, &evidence.head).await?;
-    if from == evidence.base || from == evidence.head {
-        return Ok(());
+    if from != evidence.base && from != evidence.head {
+        take_over(repo.evidence(checkout, &from).await?, evidence);
     }
-    let seen = repo.evidence(checkout, &from).await?;
-    evidence.changed = seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    (evidence.base, evidence.commits, evidence.files) = (seen.base, seen.commits, seen.files);
-    (evidence.insertions, evidence.deletions) = (seen.insertions, seen.deletions);
     Ok(())
+}
+
+/// What is seen between two commits becomes what is judged.
+fn take_over(seen: Seen, evidence: &mut Evidence) {
+    evidence.changed = seen.changed.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    (evidence.base, evidence.head, evidence.commits) = (seen.base, seen.head, seen.commits);
+    (evidence.files, evidence.insertions, evidence.deletions) = (seen.files, seen.insertions, seen.deletions);
 }
 
 /// Leftovers that git does not take stay in the worktree, and nothing of the run is judged meanwhile.

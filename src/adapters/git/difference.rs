@@ -124,6 +124,25 @@ impl Repo {
         Ok(patch)
     }
 
+    /// The files that `other` changed since it parted from `own`, and that `head`, which contains both, has as `own` had them.
+    pub async fn undone(&self, at: &Checkout, (own, other): (&str, &str), head: &str) -> Result<Vec<String>, GitError> {
+        let Some(parting) = self.merge_base(own, other).await? else { return Ok(Vec::new()) };
+        let (theirs, taken, kept) = tokio::try_join!(
+            self.names_between(at, &parting, other),
+            self.names_between(at, other, head),
+            self.names_between(at, own, head),
+        )?;
+        Ok(theirs.intersection(&taken).filter(|path| !kept.contains(*path)).cloned().collect())
+    }
+
+    /// The paths in which two commits differ.
+    async fn names_between(&self, at: &Checkout, one: &str, two: &str) -> Result<BTreeSet<String>, GitError> {
+        let call = Call::new(["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff"]);
+        let names = self.ask(at, call.arg(require_sha(one)?).arg(require_sha(two)?).arg("--")).await?.stdout;
+        let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
     /// git's name for all files of a commit together.
     pub async fn tree_of(&self, at: &Checkout, commit: &str) -> Result<String, GitError> {
         let call =

@@ -2,7 +2,7 @@
 
 use crate::adapters::git::{Checkout, Repo};
 use crate::config::resolved::Config;
-use crate::domain::change::{Change, Rules, commands_in, findings, is_for_checking, scripts};
+use crate::domain::change::{Change, Finding, FindingKind, Rules, commands_in, findings, is_for_checking, scripts};
 use crate::domain::evidence::Evidence;
 use crate::domain::external::StepProblem;
 use crate::domain::task::Spec;
@@ -55,6 +55,30 @@ pub async fn look_through(
         evidence.notes.push("the single commits are too large to be looked through".to_owned());
     }
     evidence.tree = Some(seen.tree);
+    Ok(())
+}
+
+/// Adds the files in which the branch contains newer commits of its base and not what they changed: as they were where it
+/// began, or in its own work before.
+pub async fn look_for_undone(
+    repo: &Repo,
+    at: &Checkout,
+    own: [&str; 2],
+    evidence: &mut Evidence,
+) -> Result<(), StepProblem> {
+    let [began, judged] = own;
+    if evidence.base == began {
+        return Ok(());
+    }
+    let mut undone = BTreeSet::new();
+    for own in BTreeSet::from([began, judged]) {
+        if repo.commit_of(own).await?.is_none() {
+            continue;
+        }
+        undone.extend(repo.undone(at, (own, &evidence.base), &evidence.head).await?);
+    }
+    let detail = "what came to the base since is not in it";
+    evidence.findings.extend(undone.into_iter().map(|path| Finding::new(FindingKind::Undone, path, detail)));
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::kit::http::{self, Answer, ask};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
-use crate::kit::write_file;
+use crate::kit::{read_file, write_file};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -266,7 +266,7 @@ fn a_task_that_is_cancelled_while_its_merge_is_checked_is_not_merged() {
     wait::wait_until("the merge to be checked", RUN * 2, || calls.exists() && read_file(&calls).lines().count() == 2);
     shop.task("cancel", id, &[]).ok();
     write_file(&shop.sealed.home().join("go"), "");
-    let scratch = shop.sealed.orch_home().join(".orch/merges");
+    let scratch = shop.sealed.orch_home().join(".orch/merge");
     wait::wait_until("the trial to be gone", RUN, || {
         std::fs::read_dir(&scratch).is_ok_and(|entries| entries.count() == 0)
     });
@@ -275,6 +275,27 @@ fn a_task_that_is_cancelled_while_its_merge_is_checked_is_not_merged() {
     assert_eq!(shop.repo.show("main", "a.txt"), None);
     assert_eq!(shop.repo.show(text(&task["branch"]), "a.txt").as_deref(), Some("a\n"), "the work is kept");
     shop.sealed.finish();
+}
+
+#[test]
+fn a_merge_by_which_an_agent_takes_the_work_of_others_back_is_a_persons_to_accept() {
+    for resolve in ["git merge -q -s ours main", "git reset -q --soft main; git commit -qm 'All in one'"] {
+        let mut shop = Shop::new("integrate: merge");
+        let wait = "DO: touch \"$HOME/there\"; while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done";
+        let body = format!("{}\n{wait}\nDO: {resolve}", commit("a.txt", "a"));
+        shop.sealed.serve();
+        let id = shop.add("Add a file", &body, &[]);
+        wait::wait_until("the agent to work", RUN, || shop.sealed.home().join("there").exists());
+        shop.repo.write("README.md", "A person's own words\n");
+        shop.repo.commit("Words");
+        write_file(&shop.sealed.home().join("go"), "");
+        wait::wait_until("the question", RUN, || shop.show(id)["status"] == "needs_review");
+        let task = shop.show(id);
+        assert!(text(&task["question"]).contains("README.md"), "{resolve}: {task}");
+        assert_eq!(task["question_kind"], "ready", "{task}");
+        assert_eq!(shop.repo.show("main", "a.txt"), None, "{resolve}");
+        shop.sealed.finish();
+    }
 }
 
 #[test]
