@@ -379,6 +379,16 @@ fn on_judged(
     }
     match verdict {
         Verdict::Accept => reviewed::hand_on(task, run, reviewers),
+        // The next agent would find what this one did outside, and nobody would hear of it any more.
+        Verdict::Fail(failure) if failure.class == FailureClass::SandboxViolation => {
+            count_failure(task, failure);
+            task.last_failure = Some(Box::new(failure.clone()));
+            let question = format!(
+                "the agent changed what is outside of its worktree: put back what is not to stay\n{}",
+                failure.detail
+            );
+            step_again::ask_about_setup(task, &question);
+        }
         Verdict::Fail(failure) => not_accepted(task, failure, evidence, context),
         Verdict::Ask { question, kind: QuestionKind::Question } => ask(task, QuestionKind::Question, question.clone()),
         Verdict::Ask { question, kind: QuestionKind::Setup } => step_again::ask_about_setup(task, question),

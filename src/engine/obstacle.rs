@@ -143,7 +143,8 @@ impl Patience<'_> {
         self.is_confirmed = false;
         let pause = Duration::from_millis(PAUSES[self.tries.min(PAUSES.len() - 1)]);
         self.tries += 1;
-        tracing::warn!(job = self.job, error = %failure, ?pause, "an external call failed; it is tried again");
+        // Whom it concerns is told by the hold.
+        tracing::info!(job = self.job, error = %failure, ?pause, "an external call failed; it is tried again");
         let now = self.clock.now();
         let again = now.checked_add(pause).unwrap_or(now);
         {

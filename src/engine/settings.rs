@@ -229,7 +229,13 @@ impl Sources {
             let trusted = project.approved.as_deref() == Some(content_id(text.as_bytes()).as_str());
             Layer::Project { path: path.clone(), text, trusted }
         };
-        Ok(read_text(&path)?.map(layer))
+        match read_text(&path)? {
+            None if !project.dir.is_dir() => {
+                let dir = project.dir.display();
+                Err(Unread::Missed(format!("{dir} is away, and with it what is set there")))
+            }
+            text => Ok(text.map(layer)),
+        }
     }
 
     /// What is odd in a project's own file; `None` where it has none, or where nobody can tell because the person's own

@@ -14,11 +14,12 @@ use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Author, Checkout, Evidence as Seen, GitError, Head, LeftoversError, Repo};
+use crate::adapters::worktree::{WorktreeError, WorktreeRequest};
 use crate::config::raw::ChecksIn;
 use crate::domain::answer::Answer;
 use crate::domain::delegation::{self, Standing};
 use crate::domain::evidence::Evidence;
-use crate::domain::external::{ExternalFailure, StepProblem};
+use crate::domain::external::{ExternalFailure, How, StepProblem};
 use crate::domain::ids::RunId;
 use crate::domain::judge::{Case, Verdict, accepted_because, depends_on_checks, judge as conclude};
 use crate::domain::names::BranchName;
@@ -31,6 +32,7 @@ use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
 use outside::Scene;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What orch concludes of a run.
@@ -66,9 +68,10 @@ pub async fn judge(
 }
 
 impl Judgement {
-    /// The result of a step that only a person can take further.
+    /// The result of a step that only a person can take further. What they mend is judged then, and nothing is done again for
+    /// it.
     pub fn asking(question: String) -> Self {
-        let (verdict, evidence) = (Verdict::Ask { question, kind: QuestionKind::Failed }, Evidence::default());
+        let (verdict, evidence) = (Verdict::Ask { question, kind: QuestionKind::Setup }, Evidence::default());
         Self { verdict, evidence, reviewers: Reviewers::Nobody }
     }
 }
@@ -91,22 +94,16 @@ async fn gather(
 ) -> Result<(Answer, Evidence), StepProblem> {
     let dir = directory_of(task, projects).map_err(StepProblem::Ask)?;
     let place = task.place.as_ref().ok_or_else(|| asked("the run has no worktree to look at"))?;
-    // Without its link it is not the worktree any more, whatever the agent has put there since: to git every file that is
-    // not there would be one that the agent deleted.
-    if !place.worktree.join(".git").exists() {
-        let (gone, branch) = (place.worktree.display(), &place.branch);
-        return Err(asked(format!("the worktree {gone} is gone; what was committed is on {branch}")));
-    }
     let config = settings.for_task(task, projects);
     let repo = doors.repository(&dir).await?;
-    let checkout = repo
-        .open_worktree(&place.worktree)?
-        .ok_or_else(|| asked(format!("the worktree {} is gone", place.worktree.display())))?;
+    let (checkout, mut notes) = worktree(&repo, place).await?;
     // Files that were hidden from the agent come back first: nothing is judged without them.
     repo.reveal(&checkout).await?;
+    repo.look_everywhere(&checkout).await?;
     let (answer, warnings) = answer_of(doors, settings, run)?;
+    notes.extend(warnings);
     let mut evidence = look_at(&repo, &checkout, place).await?;
-    evidence.notes.extend(warnings);
+    evidence.notes.extend(notes);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
     outside::look_outside(doors, &scene, &mut evidence).await?;
     own_work_only(&repo, &checkout, place, &mut evidence).await?;
@@ -127,6 +124,43 @@ async fn gather(
         run_checks(&checking, place, task_type, &mut evidence).await?;
     }
     Ok((answer, evidence))
+}
+
+/// The worktree of a run that is over, on its branch, with what had to be done for that in words.
+///
+/// # Errors
+/// Its directory is away, or holds something else, or its commits stand where nobody can tell what is wanted.
+async fn worktree(repo: &Repo, place: &Workplace) -> Result<(Checkout, Vec<String>), StepProblem> {
+    let (path, mut notes) = (&place.worktree, Vec::new());
+    let (shown, name) = (path.display(), &place.branch);
+    let parse = |name: &String| BranchName::parse(name).map_err(|bad| asked(bad.to_string()));
+    let (branch, base) = (parse(name)?, parse(&place.base_branch)?);
+    if !path.parent().is_some_and(Path::is_dir) {
+        return Err(StepProblem::External(ExternalFailure::new(
+            How::Vanished,
+            format!("the worktree {shown} is away"),
+        )));
+    }
+    // Without its link it is not the worktree any more, whatever the agent has put there since: to git every file that is
+    // not there would be one that the agent deleted.
+    if !path.join(".git").exists() {
+        let gone = format!("the worktree {shown} is gone; what was committed is on {name}");
+        if repo.tip(&branch).await?.is_none() {
+            return Err(asked(format!("{gone}, and that is gone as well")));
+        }
+        let request =
+            WorktreeRequest { path, branch: &branch, base: &base, start: Some(place.base.as_str()), fetch: false };
+        match repo.ensure_worktree(&request).await {
+            Ok(_) => notes.push(format!("{gone}; it was made anew from there")),
+            Err(WorktreeError::PathTaken { .. }) => {
+                return Err(asked(format!("{gone}, and {shown} holds something else: move that away")));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let checkout = repo.open_worktree(path)?.ok_or_else(|| asked(format!("the worktree {shown} is gone")))?;
+    notes.extend(repo.reattach(&checkout, &branch).await?);
+    Ok((checkout, notes))
 }
 
 /// A command or a path that is told may hold a token.
@@ -238,9 +272,13 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
         return Err(rewritten(place));
     }
     if seen.branch.as_deref() != Some(place.branch.as_str()) {
-        let found = seen.branch.as_deref().unwrap_or("no branch");
-        let branch = &place.branch;
-        return Err(asked(format!("the worktree is on {found} instead of {branch}; its commits are kept there")));
+        let (found, branch) = (seen.branch.as_deref().unwrap_or("no branch"), &place.branch);
+        let path = place.worktree.display();
+        return Err(asked(format!(
+            "the worktree {path} is on {found} instead of {branch}, at {}, and {branch} has something else: bring what is \
+             wanted onto {branch} there",
+            seen.head.get(..10).unwrap_or(&seen.head)
+        )));
     }
     // What is accepted, or asked about, outlasts a power cut.
     repo.make_last(checkout, &branch, (&seen.base, &seen.head)).await?;

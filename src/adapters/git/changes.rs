@@ -23,7 +23,7 @@ pub enum Change {
         /// Now.
         to: String,
     },
-    /// A branch, a tag or the stash.
+    /// A branch, a tag or an entry of the stash.
     Ref(RefChange),
     /// Hooks and the files beside the configuration, relative to the git directory.
     Programs {
@@ -75,6 +75,11 @@ impl Change {
 }
 
 impl RefChange {
+    /// It is an entry of the stash.
+    pub fn is_stash(&self) -> bool {
+        self.name.starts_with(STASH)
+    }
+
     fn describe(&self) -> String {
         let moved = Moved { name: &self.name, before: self.before.as_deref(), after: self.after.as_deref() };
         moved.describe()
@@ -106,6 +111,14 @@ pub enum MoveProgress {
 /// Whether changes of this ref are nobody's business.
 pub(super) fn moves_freely(name: &str) -> bool {
     ["refs/heads/orch/", "refs/orch/", "refs/remotes/"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// What the stash is. Its entries stand in its log, and are told apart by their commits.
+pub(super) const STASH: &str = "refs/stash";
+
+/// The name under which an entry of the stash stands among the refs.
+pub(super) fn stash_entry(sha: &str) -> String {
+    format!("{STASH}@{{{}}}", sha.get(..10).unwrap_or(sha))
 }
 
 /// Refs by full name, with what they point to.

@@ -135,8 +135,23 @@ impl GitCommand {
                 "switch" => follows(args, &["-C", "--force-create"]).is_some_and(is_named),
                 "worktree" => follows(args, &["-B"]).is_some_and(is_named),
                 "rebase" => rebased(args).is_some_and(is_named),
+                "replace" => full.starts_with("refs/replace/") && !has(LOOKING),
                 _other => false,
             }
+    }
+
+    /// Whether it took entries out of the stash, or may have; otherwise, whether it put one there.
+    pub fn stashes(&self, is_out: bool) -> bool {
+        let (name, args) = self.split();
+        let does = args.first().map_or("push", String::as_str);
+        let is_fitting = match name {
+            "stash" if is_out => ["drop", "pop", "clear", "branch"].contains(&does),
+            "stash" => ["push", "save", "store"].contains(&does) || does.starts_with('-'),
+            "update-ref" => args.iter().any(|arg| arg == "refs/stash" || arg == "--stdin"),
+            "reflog" => is_out && args.iter().any(|arg| arg.contains("stash") || arg == "--all"),
+            _other => false,
+        };
+        is_fitting && self.code == Some(0)
     }
 
     /// Whether it moved the branch that was checked out where it worked.
@@ -271,6 +286,22 @@ mod tests {
         let failed = GitCommand { code: Some(128), ..command("git branch -f main HEAD") };
         assert!(!failed.moves(main), "git refused");
         assert!(command("git tag -d v1").moves("refs/tags/v1") && !command("git tag -d v1").moves("refs/heads/v1"));
+    }
+
+    #[test]
+    fn what_goes_into_the_stash_and_what_comes_out_are_told_apart() {
+        for line in ["git stash", "git stash -u", "git stash push -m x", "git -C /m stash save"] {
+            assert!(command(line).stashes(false) && !command(line).stashes(true), "{line}");
+        }
+        for line in ["git stash pop", "git stash drop stash@{1}", "git reflog delete refs/stash@{0}"] {
+            assert!(command(line).stashes(true) && !command(line).stashes(false), "{line}");
+        }
+        for line in ["git stash list", "git stash show", "git stash apply", "git log"] {
+            assert!(!command(line).stashes(true) && !command(line).stashes(false), "{line}");
+        }
+        assert!(
+            command("git replace a b").moves("refs/replace/a") && !command("git replace -l").moves("refs/replace/a")
+        );
     }
 
     #[test]

@@ -159,7 +159,8 @@ impl External for GitError {
     fn external(&self) -> Option<ExternalFailure> {
         let how = match self {
             Self::GitMissing => How::NotStarted,
-            Self::DirectoryMissing { .. } => How::Vanished,
+            // Work is done in repositories only: whatever is none now was one.
+            Self::DirectoryMissing { .. } | Self::NotARepository { .. } => How::Vanished,
             Self::Locked { lock, holder } => How::Locked { lock: lock.clone(), holder: holder.clone() },
             Self::Busy { lock } => How::Locked { lock: lock.clone(), holder: None },
             Self::Failed { exit, detail, .. } => how_ended(*exit, detail),
@@ -168,7 +169,6 @@ impl External for GitError {
             Self::Process(error) => return error.external(),
             // These are answers of git, and stay so until somebody changes the repository.
             Self::TooOld { .. }
-            | Self::NotARepository { .. }
             | Self::NoCommits { .. }
             | Self::Bare { .. }
             | Self::AnotherOwner { .. }
@@ -176,7 +176,11 @@ impl External for GitError {
             | Self::DetachedHead { .. }
             | Self::Redirected { .. } => return None,
         };
-        let hint = self.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+        let hint = match self {
+            Self::NotARepository { .. } => Some("restore its .git".to_owned()),
+            _answered => self.hint(),
+        };
+        let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         Some(ExternalFailure::new(how, format!("{self}{hint}")))
     }
 }

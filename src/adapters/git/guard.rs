@@ -5,7 +5,9 @@
 
 use super::base::require_sha;
 use super::call::{Call, Checkout};
-use super::changes::{Change, Danger, Moved, RefChange, RefMove, Refs, differing, moved_refs, moves_freely};
+use super::changes::{
+    Change, Danger, Moved, RefChange, RefMove, Refs, STASH, differing, moved_refs, moves_freely, stash_entry,
+};
 use super::error::GitError;
 use super::marks::{self, Mark};
 use super::repo::Repo;
@@ -137,8 +139,19 @@ impl Repo {
         let output =
             self.ask(&self.main_checkout(), Call::new(["for-each-ref", "--format=%(refname) %(objectname)"])).await?;
         let text = output.text();
-        let pairs = text.lines().filter_map(|line| line.split_once(' ')).filter(|(name, _)| !moves_freely(name));
-        Ok(pairs.map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect())
+        let pairs = text.lines().filter_map(|line| line.split_once(' '));
+        let pairs = pairs.filter(|(name, _)| *name != STASH && !moves_freely(name));
+        let mut refs: Refs = pairs.map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect();
+        if text.lines().any(|line| line.starts_with(STASH)) {
+            refs.extend(self.stashed().await?.into_iter().map(|sha| (stash_entry(&sha), sha)));
+        }
+        Ok(refs)
+    }
+
+    /// The entries of the stash, the newest first.
+    async fn stashed(&self) -> Result<Vec<String>, GitError> {
+        let call = Call::new(["log", "--walk-reflogs", "--no-show-signature", "--format=%H", STASH, "--"]);
+        Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
     }
 
     /// Whether the main checkout itself has been at a commit: only git commands that run there write its HEAD log.

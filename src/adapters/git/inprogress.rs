@@ -17,8 +17,11 @@ const NOTE: usize = 1 << 20;
 pub enum Operation {
     /// `git merge`, with conflicts or not committed.
     Merge,
-    /// `git rebase`, or `git am`.
+    /// `git rebase`.
     Rebase,
+    /// `git am`.
+    #[serde(rename = "am")]
+    ApplyMail,
     /// `git cherry-pick`.
     CherryPick,
     /// `git revert`.
@@ -30,6 +33,7 @@ pub enum Operation {
 /// The files by which git itself knows.
 const SIGNS: &[(&str, Operation)] = &[
     ("rebase-merge", Operation::Rebase),
+    ("rebase-apply/applying", Operation::ApplyMail),
     ("rebase-apply", Operation::Rebase),
     ("MERGE_HEAD", Operation::Merge),
     ("CHERRY_PICK_HEAD", Operation::CherryPick),
@@ -50,6 +54,7 @@ impl Operation {
         match self {
             Self::Merge => "merge --abort",
             Self::Rebase => "rebase --abort",
+            Self::ApplyMail => "am --abort",
             Self::CherryPick => "cherry-pick --abort",
             Self::Revert => "revert --abort",
             Self::Bisect => "bisect reset",
@@ -98,6 +103,7 @@ impl fmt::Display for Operation {
         f.write_str(match self {
             Self::Merge => "merge",
             Self::Rebase => "rebase",
+            Self::ApplyMail => "am",
             Self::CherryPick => "cherry-pick",
             Self::Revert => "revert",
             Self::Bisect => "bisect",

@@ -13,8 +13,8 @@ use std::path::Path;
 pub(super) const READ_AT_MOST: u64 = 64 << 20;
 /// How large a file may be to be read.
 const FILE_AT_MOST: u64 = 8 << 20;
-/// What stands beside the configuration and makes git run or read something else.
-const BESIDE: &[&str] = &["info/attributes", "info/grafts", "objects/info/alternates"];
+/// What stands beside the configuration and makes git run or read something else, or overlook it.
+const BESIDE: &[&str] = &["info/attributes", "info/exclude", "info/grafts", "objects/info/alternates"];
 
 /// A file as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

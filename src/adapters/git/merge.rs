@@ -367,7 +367,9 @@ impl Repo {
         match merged {
             Ok(_) => Ok(()),
             // git has looked once more, also at files that it does not know or that are ignored, and refused.
-            Err(GitError::Failed { detail, .. }) if detail.contains("untracked working tree files") => {
+            Err(GitError::Failed { detail, .. })
+                if ["untracked working tree files", "lose untracked files"].iter().any(|why| detail.contains(why)) =>
+            {
                 let (branch, path) = (note.branch.clone(), at.work_tree.clone());
                 Err(AdvanceError::FilesInTheWay { branch, path, files: paths_in(&detail) })
             }

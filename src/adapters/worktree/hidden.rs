@@ -111,6 +111,29 @@ impl Repo {
         remove(&store).and_then(|()| remove(&file)).map_err(|source| failed(store, source))
     }
 
+    /// Has git look again at files of a checkout that it was told to take for unchanged: what they hold would be lost. Those
+    /// that are not there stay as the index has them.
+    pub async fn look_everywhere(&self, at: &Checkout) -> Result<(), GitError> {
+        let listed = self.ask(at, Call::new(["ls-files", "-v", "-z"])).await?.stdout;
+        let (mut skipped, mut assumed) = (Vec::new(), Vec::new());
+        for line in listed.split(|byte| *byte == 0) {
+            let [tag, b' ', path @ ..] = line else { continue };
+            let path = PathBuf::from(OsStr::from_bytes(path));
+            if tag.eq_ignore_ascii_case(&b'S') && at.work_tree.join(&path).symlink_metadata().is_ok() {
+                skipped.push(path.clone());
+            }
+            if tag.is_ascii_lowercase() {
+                assumed.push(path);
+            }
+        }
+        if skipped.is_empty() && assumed.is_empty() {
+            return Ok(());
+        }
+        at.clear_stale_locks(None).await?;
+        self.mark_indexed(at, "--no-skip-worktree", skipped.iter()).await?;
+        self.mark_indexed(at, "--no-assume-unchanged", assumed.iter()).await
+    }
+
     /// The files of the index below these entries.
     async fn indexed(&self, at: &Checkout, names: &[String]) -> Result<Vec<Indexed>, GitError> {
         if names.is_empty() {

@@ -27,7 +27,7 @@ impl Repo {
         self.drop_scratch(&path).await?;
         require_free(&path)?;
         let call = Call::new(["worktree", "add", "--quiet", "--detach", "--lock", "--reason", REASON, "--"]);
-        self.ask(&self.main_checkout(), marked(call, &path).arg(&path).arg(sha).time_limit(CHECKOUT)).await?;
+        self.ask(&self.main_checkout(), making(call, &path).arg(&path).arg(sha)).await?;
         self.linked_checkout(&path)?.ok_or(WorktreeError::PathTaken { path })
     }
 
@@ -82,9 +82,10 @@ impl Repo {
     }
 }
 
-/// Lets a command that makes a checkout bear that checkout's mark.
-pub(super) fn marked(call: Call, path: &Path) -> Call {
-    call.variable(process::RUN_MARK, &mark(path))
+/// Completes a command that makes a checkout: it bears that checkout's mark, and every file comes, also where the person's
+/// own checkout is sparse.
+pub(super) fn making(call: Call, path: &Path) -> Call {
+    call.variable(process::RUN_MARK, &mark(path)).setting("core.sparseCheckout", "false").time_limit(CHECKOUT)
 }
 
 /// Ends git commands that a killed daemon left at work in a checkout.

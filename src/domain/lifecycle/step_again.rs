@@ -24,7 +24,8 @@ pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
     let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
     let question = format!("{first}; then `orch task unblock {id}` judges the work again, without an agent\n{rest}");
     let choices = ["unblock", "diff", "approve"].map(|verb| format!("orch task {verb} {id}"));
-    let others = [format!("orch task reject {id} -m \"…\""), format!("orch task cancel {id}")];
+    let others = [format!("reject {id} -m \"…\""), format!("retry {id}"), format!("cancel {id}")];
+    let others = others.map(|verb| format!("orch task {verb}"));
     let judging = task.state.clone();
     ask_with(task, QuestionKind::Setup, question.trim_end().to_owned(), choices.into_iter().chain(others).collect());
     task.resume_at = Some(Box::new(judging));

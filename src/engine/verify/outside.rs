@@ -23,6 +23,9 @@ const EVENTS: usize = 64 << 20;
 /// The tools by which agents run a shell line.
 const SHELLS: &[&str] = &["bash", "shell"];
 
+/// Refs by which git reads one object in the place of another.
+const REPLACED: &str = "refs/replace/";
+
 /// Where a run works, and under which rules.
 pub struct Scene<'a> {
     /// The repository.
@@ -80,10 +83,17 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
         let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
         if is_forbidden(change, scene.sandbox || is_base) {
             evidence.take_back = evidence.take_back.take().or_else(|| take_back(scene, change));
-            evidence.violations.push(told);
-        } else {
-            evidence.notes.push(told);
+            let back = way_back(scene, change).map(|command| format!("; `{command}` puts it back"));
+            evidence.violations.push(told + &back.unwrap_or_default());
+            continue;
         }
+        if let Change::Ref(RefChange { before: None, after: Some(entry), .. }) = change
+            && matches!(change, Change::Ref(moved) if moved.is_stash())
+        {
+            let entry = entry.get(..10).unwrap_or(entry);
+            evidence.uncommitted.push(format!("in the stash: {entry} (`git stash apply {entry}` brings it back)"));
+        }
+        evidence.notes.push(told);
     }
     Ok(())
 }
@@ -105,14 +115,31 @@ fn take_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
     (moved.name == base_ref(scene.place)).then_some(told)
 }
 
+/// The command by which a person undoes that something was moved or deleted.
+fn way_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
+    let Change::Ref(moved) = change else { return None };
+    let (root, name) = (scene.repo.root().display(), &moved.name);
+    match &moved.before {
+        _ if *name == base_ref(scene.place) => None,
+        Some(before) if moved.is_stash() => Some(format!("git -C {root} stash store -m \"put back\" {before}")),
+        Some(before) if moved.is_checked_out && moved.after.is_some() => {
+            Some(format!("git -C {root} reset --keep {before}"))
+        }
+        Some(before) => Some(format!("git -C {root} update-ref {name} {before}")),
+        None => Some(format!("git -C {root} update-ref -d {name}")),
+    }
+}
+
 /// What no run may do, once it is proven that it did. `is_closed`: the main checkout and its branches are closed to it.
 fn is_forbidden(change: &Change, is_closed: bool) -> bool {
     match change {
         Change::Programs { .. } | Change::Settings { danger: Danger::Program, .. } => true,
         Change::Settings { danger: Danger::None, .. } => false,
         Change::Files { .. } | Change::Head { .. } => is_closed,
+        // Everybody's git shows other content from then on.
+        Change::Ref(moved) if moved.name.starts_with(REPLACED) => true,
         // A branch, a tag or a stash entry that is new takes nothing away from anybody.
-        Change::Ref(moved) => is_closed && moved.before.is_some() && moved.name != "refs/stash",
+        Change::Ref(moved) => is_closed && moved.before.is_some(),
     }
 }
 
@@ -126,11 +153,12 @@ async fn is_own_work(scene: &Scene<'_>, change: &Change, evidence: &Evidence) ->
     in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
 }
 
-/// Commits that were made in the run's worktree are on the base now, and neither orch nor a command in the main checkout
-/// brought them there.
+/// Commits that were made in the run's worktree are on the base now, or on a branch that was there before, and neither orch
+/// nor a command in the main checkout brought them there.
 async fn own_commits_came(scene: &Scene<'_>, change: &Change, evidence: &Evidence) -> Option<String> {
     let Change::Ref(RefChange { name, before, after: Some(after), .. }) = change else { return None };
-    if *name != base_ref(scene.place) || evidence.commits.is_empty() || scene.repo.main_head_was_at(after).await.ok()? {
+    let is_branch = before.is_some() && name.starts_with("refs/heads/");
+    if !is_branch || evidence.commits.is_empty() || scene.repo.main_head_was_at(after).await.ok()? {
         return None;
     }
     let made = scene.repo.made_in(scene.checkout).await.ok()?;
@@ -161,6 +189,7 @@ impl Trail {
                 self.wrote(self.repo.root(), paths).or_else(|| command(&in_main(GitCommand::changes_checkout)))
             }
             Change::Head { .. } => command(&in_main(GitCommand::switches)),
+            Change::Ref(moved) if moved.is_stash() => command(&|command| command.stashes(moved.after.is_none())),
             Change::Ref(moved) => {
                 let moves = in_main(GitCommand::moves_branch);
                 command(&|command| command.moves(&moved.name) || moved.is_checked_out && moves(command))
