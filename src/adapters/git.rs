@@ -27,6 +27,7 @@ mod marks;
 mod merge;
 mod merge_error;
 mod ongoing;
+mod reattach;
 mod remembered;
 mod repo;
 mod revert;
