@@ -17,7 +17,7 @@ pub use retire::{Aside, Leftover, Retired, settle};
 pub use survey::Subject;
 
 use super::git::{
-    Author, Base, CHECKOUT, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, mark,
+    Author, Base, Call, Checkout, Entry, GitError, LeftoversError, Presence, Repo, clear_branch_lock, mark,
     require_sha, same_place, settled,
 };
 use crate::domain::names::BranchName;

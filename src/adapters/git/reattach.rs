@@ -1,0 +1,39 @@
+//! A worktree in which somebody has checked out something else than the branch that it is there for.
+
+use super::call::{CHECKOUT, Call, Checkout};
+use super::error::GitError;
+use super::repo::{Head, Repo};
+use super::status::Untracked;
+use crate::domain::names::BranchName;
+
+impl Repo {
+    /// Puts a worktree back onto its branch, where somebody has checked out something else there and nothing is lost by that.
+    /// What follows the branch comes to it; a clean checkout of something that is kept elsewhere is left. Returns what was
+    /// done, in words. For a worktree in which nobody works.
+    pub async fn reattach(&self, at: &Checkout, branch: &BranchName) -> Result<Option<String>, GitError> {
+        let (found, sha) = match self.head_of(at).await? {
+            Head::Branch { name, sha } if name != *branch => (Some(name), sha),
+            Head::Detached { sha } => (None, sha),
+            Head::Branch { .. } | Head::Unborn { .. } => return Ok(None),
+        };
+        let Some(tip) = self.tip(branch).await?.filter(|_| at.operation().is_none()) else { return Ok(None) };
+        let shown = found.as_ref().map_or_else(|| "no branch".to_owned(), ToString::to_string);
+        at.clear_stale_locks(Some(branch)).await?;
+        let full = branch.full_ref();
+        if self.is_ancestor(&tip, &sha).await? {
+            let message = "orch: what follows the branch";
+            let follow = Call::new(["update-ref", "--no-deref", "-m", message, &full, &sha, &tip]).durable();
+            self.ask(at, follow).await?;
+            self.ask(at, Call::new(["symbolic-ref", "-m", message, "HEAD", &full]).durable()).await?;
+            return Ok(Some(format!("the agent left {branch} for {shown}; its commits there were taken over")));
+        }
+        let made = self.made_in(at).await?;
+        let is_kept = self.is_ancestor(&sha, &tip).await?
+            || found.is_some() && !self.came(Some(&tip), &sha).await?.iter().any(|commit| made.contains(commit));
+        if !is_kept || !self.status(at, Untracked::Files).await?.differences.is_empty() {
+            return Ok(None);
+        }
+        self.ask(at, Call::new(["checkout", "--quiet", branch.as_str(), "--"]).durable().time_limit(CHECKOUT)).await?;
+        Ok(Some(format!("the agent left {branch} for {shown}; the worktree is back on {branch}")))
+    }
+}
