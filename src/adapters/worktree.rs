@@ -164,11 +164,8 @@ impl Repo {
         let mut notes: Vec<String> = base.note.iter().cloned().collect();
         notes.extend(self.repair_pointer(&checkout).await?);
         if entry.branch.as_deref() != Some(branch.full_ref().as_str()) && checkout.operation().is_none() {
-            let back = self.reattach(&checkout, branch).await?.ok_or_else(|| {
-                let found = entry.branch.as_ref().map(|name| name.trim_start_matches("refs/heads/").to_owned());
-                WorktreeError::WrongBranch { path: path.to_owned(), expected: branch.clone(), found }
-            })?;
-            notes.push(back);
+            let found = entry.branch.as_ref().map(|name| name.trim_start_matches("refs/heads/").to_owned());
+            return Err(WorktreeError::WrongBranch { path: path.to_owned(), expected: branch.clone(), found });
         }
         match self.commit_leftovers(&checkout, branch, WORK_IN_PROGRESS, Author::Orch).await {
             Ok(kept) => {

@@ -54,8 +54,8 @@ pub fn judge(case: &Case<'_>) -> Verdict {
         .or_else(|| checks_that_tell_nothing(checks))
         .or_else(|| fix_that_says_nothing_new(case))
         .or_else(|| only_weaker_tests(case))
-        .or_else(|| other_settings(&case.evidence.findings))
         .or_else(|| undone_work(&case.evidence.findings))
+        .or_else(|| other_settings(&case.evidence.findings))
         .unwrap_or(Verdict::Accept)
 }
 

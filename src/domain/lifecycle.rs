@@ -384,8 +384,8 @@ fn on_judged(
             count_failure(task, failure);
             task.last_failure = Some(Box::new(failure.clone()));
             let question = format!(
-                "the agent changed what is outside of its worktree: put back what is not to stay\n{}",
-                failure.detail
+                "the agent changed what is outside of its worktree ({}): put back what is not to stay\n{}",
+                failure.class, failure.detail
             );
             step_again::ask_about_setup(task, &question);
         }

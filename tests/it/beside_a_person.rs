@@ -171,39 +171,77 @@ fn work_waits_for_a_person_who_rebases_or_edits_its_base_and_is_merged_afterward
 
 #[test]
 fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
-    let sealed = SealedBox::new();
-    let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend; git branch -qD old\n\
-                  echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
-    sealed.program("bot", script);
-    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, max_attempts: 1}\n");
-    let repo = sealed.repo("shop");
-    repo.write("answer", "7\n");
-    repo.commit("The question");
-    repo.git(["branch", "old"]);
-    sealed.orch_in(repo.dir(), ["init"]).ok();
-    sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
-    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
-    let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    let work = "echo 42 > answer; git commit -qam mend; git branch -qD old";
+    let (sealed, _, task) = ended("max_attempts: 1", work, |repo| {
+        repo.git(["branch", "old"]);
+    });
     assert_eq!(task["runs"][0]["outcome"]["class"], "sandbox_violation", "{task}");
     let told = task["evidence"]["violations"][0].as_str().unwrap_or_default();
     assert!(told.contains("refs/heads/old was deleted") && told.contains("git branch -qD old"), "{task}");
     sealed.finish();
 }
 
-#[test]
-fn a_base_that_an_agent_moved_is_taken_back_by_the_person_and_then_the_same_work_is_judged() {
+/// A repository in which a program has just done a task, with what the task shows.
+fn ended(workflow: &str, work: &str, prepare: impl Fn(&Repo)) -> (SealedBox, Repo, Value) {
     let sealed = SealedBox::new();
-    let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend; git update-ref refs/heads/main HEAD\n\
-                  echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
-    sealed.program("bot", script);
-    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
+    let answer = "echo '{\"status\":\"done\",\"summary\":\"did it\"}'";
+    sealed.program("bot", &format!("#!/bin/sh\ncat > /dev/null\n{work}\n{answer}\n"));
+    sealed
+        .config(&format!("agents: {{bot: {{kind: command, command: bot}}}}\nworkflow: {{review: off, {workflow}}}\n"));
     let repo = sealed.repo("shop");
     repo.write("answer", "7\n");
     repo.commit("The question");
+    prepare(&repo);
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
     sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
     let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    (sealed, repo, task)
+}
+
+/// The person types what the question proposes between backticks and begins with `git`, and sends the task on.
+fn put_back(sealed: &SealedBox, repo: &Repo, task: &Value) {
+    let question = task["question"].as_str().unwrap_or_default();
+    let command = question.split('`').find(|part| part.starts_with("git ")).expect("how to put it back");
+    sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
+    sealed.orch(["task", "unblock", "1"]).ok();
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+}
+
+#[test]
+fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() {
+    let stash = |repo: &Repo| {
+        repo.write("README.md", "half a thought\n");
+        repo.git(["stash", "--quiet"]);
+    };
+    let tag = |repo: &Repo| {
+        repo.git(["tag", "v1"]);
+    };
+    let takes: [(&str, &dyn Fn(&Repo), &str); 3] = [
+        ("git stash drop -q", &stash, "refs/stash"),
+        ("git stash pop -q; git checkout -q README.md", &stash, "refs/stash"),
+        ("git tag -d v1", &tag, "refs/tags/v1"),
+    ];
+    for (take, prepare, lost) in takes {
+        let work = format!("{take} > /dev/null; echo 42 > answer; git commit -qam mend");
+        let (sealed, repo, task) = ended("integrate: merge, max_attempts: 3", &work, prepare);
+        assert!(task["question"].as_str().is_some_and(|question| question.contains(lost)), "{take}: {task}");
+        let unblocked = sealed.orch(["task", "unblock", "1"]);
+        unblocked.ok();
+        sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
+        put_back(&sealed, &repo, &sealed.orch(["task", "show", "1", "--json"]).ok().json());
+        assert!(repo.git(["for-each-ref", lost]).contains(lost), "{take}");
+        let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+        let runs = task["runs"].as_array().map(Vec::len);
+        assert_eq!((&task["integration"]["state"], runs), (&json!("merged"), Some(1)), "{take}: {task}");
+        sealed.finish();
+    }
+}
+
+#[test]
+fn a_base_that_an_agent_moved_is_taken_back_by_the_person_and_then_the_same_work_is_judged() {
+    let work = "echo 42 > answer; git commit -qam mend; git update-ref refs/heads/main HEAD";
+    let (sealed, repo, task) = ended("integrate: merge", work, |_| ());
     let question = task["question"].as_str().unwrap_or_default();
     let command = question.split('`').find(|part| part.contains("reset --keep")).expect("how to take it back");
     sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();

@@ -119,7 +119,8 @@ async fn tags_branches_the_stash_and_a_switch_are_told() {
         })
         .collect();
     names.sort();
-    assert_eq!(names, ["feature", "refs/heads/feature", "refs/heads/old", "refs/stash", "refs/tags/v1"]);
+    let stashed = format!("refs/stash@{{{}}}", &project.git(["rev-parse", "refs/stash"])[..10]);
+    assert_eq!(names, ["feature", "refs/heads/feature", "refs/heads/old", &stashed, "refs/tags/v1"]);
 }
 
 #[tokio::test]
