@@ -115,7 +115,10 @@ impl Repo {
             self.wait_for_own_git(at, note).await?;
             match &note.checkout {
                 Some(at) => self.settle_checkout(at, &noted).await?,
-                None => self.clear_locks(at, &noted, Elder::Spared).await?,
+                None => {
+                    index_lock::settle(at, false)?;
+                    self.clear_locks(at, &noted, Elder::Spared).await?;
+                }
             }
         }
         Ok(self.forget_move()?)

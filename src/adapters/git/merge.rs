@@ -21,6 +21,8 @@ use tokio::time::Instant;
 
 /// How long a command that switches a checkout is waited for.
 const SWITCHING: Duration = Duration::from_secs(2);
+/// How often a branch waits for somebody who works in the main checkout while it is not checked out there.
+const HELD_UP: usize = 3;
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -195,7 +197,7 @@ impl Repo {
         self.note_move(note)?;
         point!("merge.noted");
         let moved = match &note.checkout {
-            None => self.move_ref(&note.branch, &note.old, &note.new).await,
+            None => self.move_apart(note).await,
             Some(at) => match self.locked_index(at, note).await {
                 Ok(index) => self.move_checkout(at, note, index).await,
                 Err(error) => {
@@ -242,6 +244,26 @@ impl Repo {
             return Err(AdvanceError::Moved { branch, found });
         }
         Ok(index)
+    }
+
+    /// Moves a branch that nobody has checked out, while nobody can check it out: whoever is switched to it in that moment has the
+    /// files of the old commit, and their next command meets changes that nobody made. Where somebody works in the main checkout
+    /// all the time, it moves all the same.
+    async fn move_apart(&self, note: &Note) -> Result<(), AdvanceError> {
+        let main = self.main_checkout();
+        for _ in 0..HELD_UP {
+            at_rest(main.work_tree.clone()).await;
+            let index = IndexLock::take(&main);
+            if index.is_ok() && !is_at_work(main.work_tree.clone()).await {
+                if self.checkout_of(&note.branch).await?.is_some() {
+                    return Err(AdvanceError::Moved { branch: note.branch.clone(), found: Some(note.old.clone()) });
+                }
+                return self.move_ref(&note.branch, &note.old, &note.new).await;
+            }
+            drop(index);
+            tokio::time::sleep(LOOK).await;
+        }
+        self.move_ref(&note.branch, &note.old, &note.new).await
     }
 
     /// Sees to a checkout that was switched to the branch while that moved. It has the files of the old commit: to the person it
@@ -401,12 +423,19 @@ impl Repo {
     }
 }
 
+/// The git commands that run in a checkout.
+fn at_work(work_tree: &Path) -> Vec<u32> {
+    let pids = process::working_in(work_tree).unwrap_or_default();
+    pids.into_iter().filter(|pid| process::program_of(*pid) == "git").collect()
+}
+
+async fn is_at_work(work_tree: PathBuf) -> bool {
+    blocking(move || at_work(&work_tree)).await.is_ok_and(|pids| !pids.is_empty())
+}
+
 /// Returns when the git commands that run in a checkout now are done, or after a while.
 async fn at_rest(work_tree: PathBuf) {
-    let at_work = move || {
-        let pids = process::working_in(&work_tree).unwrap_or_default();
-        pids.into_iter().filter(|pid| process::program_of(*pid) == "git").collect::<Vec<u32>>()
-    };
+    let at_work = move || at_work(&work_tree);
     let Ok(mut waited_for) = blocking(at_work.clone()).await else { return };
     let until = Instant::now() + SWITCHING;
     while !waited_for.is_empty() && Instant::now() < until {
