@@ -526,6 +526,23 @@ mod tests {
     }
 
     #[test]
+    fn a_project_whose_directory_is_away_keeps_what_held() {
+        let (sources, project, place) = shop("", "workflow: {max_attempts: 7}\n");
+        let projects = std::slice::from_ref(&project);
+        let before = sources.load(projects, None);
+        let aside = place.path().join("aside");
+        std::fs::rename(&project.dir, &aside).expect("it goes");
+        let away = sources.load(projects, Some(&before));
+        assert_eq!(away.projects[&project.dir].workflow.max_attempts, 7);
+        assert!(away.is_missed && away.unread_projects.is_empty(), "it is looked for again");
+        let unknown = sources.load(projects, None);
+        assert!(unknown.unread_projects.contains_key(&project.dir), "nothing of it begins");
+        std::fs::rename(&aside, &project.dir).expect("it comes back");
+        let back = sources.load(projects, Some(&unknown));
+        assert_eq!((back.projects[&project.dir].workflow.max_attempts, back.unread_projects.len()), (7, 0));
+    }
+
+    #[test]
     fn a_project_keeps_what_held_while_the_persons_own_settings_cannot_be_read() {
         let own = "agents: {bot: {kind: command, command: 'true'}}\n";
         let (sources, project, _place) = shop(own, "workflow: {max_attempts: 7}\n");

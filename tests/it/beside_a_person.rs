@@ -181,6 +181,33 @@ fn what_an_agent_did_outside_is_told_with_the_command_that_did_it() {
     sealed.finish();
 }
 
+#[test]
+fn a_repository_that_is_away_when_an_agent_ends_is_waited_for() {
+    let mut sealed = SealedBox::new();
+    let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git commit -qam mend; touch \"$HOME/there\"\n\
+                  while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\necho '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
+    sealed.program("bot", script);
+    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
+    let repo = sealed.repo("shop");
+    repo.write("answer", "7\n");
+    repo.commit("The question");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+    sealed.serve();
+    wait::wait_until("the agent to work", RUN, || sealed.home().join("there").exists());
+    let (dot_git, aside) = (repo.dir().join(".git"), repo.dir().join("aside"));
+    std::fs::rename(&dot_git, &aside).expect("it goes");
+    crate::kit::write_file(&sealed.home().join("go"), "");
+    let show = || sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    wait::wait_until("the task to be held", RUN, || show()["hold"]["reason"] == "system");
+    assert!(show()["hold"]["detail"].as_str().is_some_and(|detail| detail.contains(".git")), "{}", show());
+    std::fs::rename(&aside, &dot_git).expect("it comes back");
+    wait::wait_until("the task to be done", RUN, || show()["status"] == "done");
+    assert_eq!(show()["runs"].as_array().map(Vec::len), Some(1));
+    assert_eq!(repo.show("main", "answer").as_deref(), Some("42\n"));
+    sealed.finish();
+}
+
 /// A repository in which a program has just done a task, with what the task shows.
 fn ended(workflow: &str, work: &str, prepare: impl Fn(&Repo)) -> (SealedBox, Repo, Value) {
     let sealed = SealedBox::new();

@@ -116,6 +116,9 @@ async fn a_dirty_checkout_of_the_base_is_not_touched() {
     in_the_way().await;
     assert_eq!((project.read("feature").as_str(), project.head()), ("mine", candidate.base_sha.clone()));
     std::fs::remove_file(project.dir().join("feature")).unwrap();
+    project.write("feature/inside", "mine");
+    in_the_way().await;
+    std::fs::remove_dir_all(project.dir().join("feature")).unwrap();
     assert!(!advance().await.unwrap().already);
 }
 

@@ -24,6 +24,29 @@ async fn a_second_call_finds_the_same_worktree() {
 }
 
 #[tokio::test]
+async fn every_file_is_there_where_the_persons_own_checkout_is_sparse() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    for file in ["here/a", "there/b"] {
+        project.write(file, "text\n");
+    }
+    let sha = project.commit("Two directories");
+    project.git(["sparse-checkout", "set", "here"]);
+    assert!(!project.dir().join("there").exists());
+    let repo = lab.open(&project).await;
+    let made = lab.ensure(&repo, 7, "Whole").await.unwrap();
+    let aside = repo.checkout_aside(&lab.path("aside"), &sha).await.unwrap();
+    for at in [&made.checkout, &aside] {
+        assert!(at.work_tree.join("there/b").exists() && at.work_tree.join("here/a").exists());
+    }
+    // Nor does a file go when git works there by itself.
+    let agent = inside(&lab, &made);
+    agent.git(["reset", "--quiet", "--hard"]);
+    assert!(made.path.join("there/b").exists() && agent.git(["status", "--porcelain"]).is_empty());
+    assert!(!project.dir().join("there").exists(), "the person's own stays as it is");
+}
+
+#[tokio::test]
 async fn refs_may_be_kept_in_any_of_gits_ways() {
     let lab = Lab::new().await;
     let project = lab.project("shop");
