@@ -156,19 +156,28 @@ impl Repo {
 
     /// Whether the main checkout itself has been at a commit: only git commands that run there write its HEAD log.
     pub async fn main_head_was_at(&self, sha: &str) -> Result<bool, GitError> {
-        Ok(self.head_log(&self.main_checkout()).await?.iter().any(|(at, _)| at == sha))
+        Ok(self.log_of(&self.main_checkout(), "HEAD").await?.iter().any(|(at, _)| at == sha))
     }
 
     /// The commits that were made in a checkout, by its own HEAD log, which no other checkout writes.
     pub async fn made_in(&self, at: &Checkout) -> Result<BTreeSet<String>, GitError> {
-        let made = self.head_log(at).await?.into_iter().filter(|(_, why)| why.starts_with("commit"));
+        self.made_by_log(at, "HEAD").await
+    }
+
+    /// The commits that were made while a branch was checked out somewhere, by its own log.
+    pub async fn made_on(&self, full: &str) -> Result<BTreeSet<String>, GitError> {
+        self.made_by_log(&self.main_checkout(), full).await
+    }
+
+    async fn made_by_log(&self, at: &Checkout, name: &str) -> Result<BTreeSet<String>, GitError> {
+        let made = self.log_of(at, name).await?.into_iter().filter(|(_, why)| why.starts_with("commit"));
         Ok(made.map(|(sha, _)| sha).collect())
     }
 
-    /// The commits at which a checkout has been, with why it came there, the last first.
-    async fn head_log(&self, at: &Checkout) -> Result<Vec<(String, String)>, GitError> {
+    /// The commits at which a branch or a checkout has been, with why it came there, the last first.
+    async fn log_of(&self, at: &Checkout, name: &str) -> Result<Vec<(String, String)>, GitError> {
         let format = "--format=%H %gs";
-        let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", format, "HEAD", "--"]);
+        let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", format, name, "--"]);
         let output = self.run(at, call).await?;
         let pair = |line: &str| line.split_once(' ').map(|(sha, why)| (sha.to_owned(), why.to_owned()));
         // Without a log it fails: then nothing is known.

@@ -153,15 +153,19 @@ async fn is_own_work(scene: &Scene<'_>, change: &Change, evidence: &Evidence) ->
     in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
 }
 
-/// Commits that were made in the run's worktree are on the base now, or on a branch that was there before, and neither orch
-/// nor a command in the main checkout brought them there.
+/// Commits that were made in the run's worktree are on the base now, and neither orch nor a command in the main checkout
+/// brought them there; or they were made there on another branch that was there before.
 async fn own_commits_came(scene: &Scene<'_>, change: &Change, evidence: &Evidence) -> Option<String> {
     let Change::Ref(RefChange { name, before, after: Some(after), .. }) = change else { return None };
     let is_branch = before.is_some() && name.starts_with("refs/heads/");
     if !is_branch || evidence.commits.is_empty() || scene.repo.main_head_was_at(after).await.ok()? {
         return None;
     }
-    let made = scene.repo.made_in(scene.checkout).await.ok()?;
+    let mut made = scene.repo.made_in(scene.checkout).await.ok()?;
+    if *name != base_ref(scene.place) {
+        let made_there = scene.repo.made_on(name).await.ok()?;
+        made.retain(|sha| made_there.contains(sha));
+    }
     let came = scene.repo.came(before.as_deref(), after).await.ok()?;
     let own = came.iter().find(|sha| made.contains(*sha))?;
     Some(format!("its commit {} is there, and nobody merged it", own.get(..10).unwrap_or(own)))
