@@ -246,7 +246,7 @@ impl Setup {
 
     /// What the settings of this home are read from.
     pub fn sources(&self) -> Sources {
-        Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() }
+        Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone())
     }
 
     fn doors(&self, journal: Journal, wake_socket: PathBuf) -> Doors {

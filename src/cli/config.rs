@@ -145,7 +145,7 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
 /// The file of the policy that routes, where one is named and reads.
 fn policy(loaded: &Loaded, context: &Context) -> Result<Result<Option<PathBuf>, ConfigProblem>, CliError> {
     let (home, environment) = (context.setup()?.home, context.environment.clone());
-    let sources = Sources { home, environment, flags: context.flags.clone() };
+    let sources = Sources::new(home, environment, context.flags.clone());
     let key = "router.policy";
     let wrong = |cause| {
         ConfigProblem::new(loaded.origins.near(key).clone(), format!("{key}: {cause}"))

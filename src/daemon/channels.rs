@@ -255,8 +255,7 @@ impl Setup {
         (changed, asked): (Arc<Notify>, mpsc::Receiver<Asked>),
         closing: CancellationToken,
     ) -> JoinHandle<()> {
-        let sources =
-            Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
+        let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
         tokio::spawn(Channels { sources, engine, client, changed, asked, closing }.keep())
     }
 }

@@ -250,8 +250,7 @@ impl Setup {
         changed: Arc<Notify>,
         closing: CancellationToken,
     ) -> JoinHandle<()> {
-        let sources =
-            Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
+        let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
         tokio::spawn(Providers { sources, engine, changed, closing }.keep())
     }
 }

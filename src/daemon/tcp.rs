@@ -124,8 +124,7 @@ impl Setup {
         changed: Arc<Notify>,
         closing: CancellationToken,
     ) {
-        let sources =
-            Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
+        let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
         tokio::spawn(TcpFace { sources, routes, told, changed, closing }.keep());
     }
 }

@@ -37,8 +37,7 @@ pub enum Trial {
 impl Setup {
     /// Tries a channel as the settings have it; `None`: it is off.
     pub async fn try_channel(&self, kind: ChannelKind, text: &str) -> Option<Trial> {
-        let sources =
-            Sources { home: self.home.clone(), environment: self.environment.clone(), flags: self.flags.clone() };
+        let sources = Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone());
         let channels = sources.load(&[], None).config.channels.clone();
         if !channels.is_on(kind) {
             return None;

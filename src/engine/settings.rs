@@ -83,6 +83,8 @@ pub struct Sources {
     pub environment: BTreeMap<String, String>,
     /// Dotted keys from the command line.
     pub flags: Vec<(String, String)>,
+    /// Tells whether the directory of a project is there.
+    pub(super) is_there: fn(&Path) -> bool,
 }
 
 /// The content id by which a person approves an `.orch.yml`: SHA-256 in hex.
@@ -102,6 +104,11 @@ pub fn identity_of(environment: &BTreeMap<String, String>) -> String {
 }
 
 impl Sources {
+    /// The files of a home, under an environment and what the command line says.
+    pub fn new(home: Home, environment: BTreeMap<String, String>, flags: Vec<(String, String)>) -> Self {
+        Self { home, environment, flags, is_there: Path::is_dir }
+    }
+
     /// Reads everything. `last` stays in force for what does not read.
     pub fn load(&self, projects: &[Project], last: Option<&Settings>) -> Settings {
         let mut problems = Vec::new();
@@ -230,7 +237,7 @@ impl Sources {
             Layer::Project { path: path.clone(), text, trusted }
         };
         match read_text(&path)? {
-            None if !project.dir.is_dir() => {
+            None if !(self.is_there)(&project.dir) => {
                 let dir = project.dir.display();
                 Err(Unread::Missed(format!("{dir} is away, and with it what is set there")))
             }
@@ -499,7 +506,7 @@ mod tests {
         fs::create_dir_private(&dir).expect("made");
         write(&project_file(&dir), of_project);
         let project = Project { dir, name: "shop".to_owned(), approved: None };
-        (Sources { home, environment: BTreeMap::new(), flags: Vec::new() }, project, place)
+        (Sources::new(home, BTreeMap::new(), Vec::new()), project, place)
     }
 
     #[test]

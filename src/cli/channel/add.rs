@@ -136,7 +136,7 @@ pub async fn run(which: Which, context: &Context) -> Result<Exit, CliError> {
 /// What is set up already: what is not given anew stays as it is.
 fn known(context: &Context) -> Result<Channels, CliError> {
     let setup = context.setup()?;
-    let sources = Sources { home: setup.home, environment: setup.environment, flags: Vec::new() };
+    let sources = Sources::new(setup.home, setup.environment, Vec::new());
     Ok(sources.load(&[], None).config.channels.clone())
 }
 

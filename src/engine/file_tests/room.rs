@@ -128,7 +128,7 @@ pub fn ground(dir: &Path) -> (Arc<Doors>, Loaded) {
         orch: "orch".into(),
         environment: BTreeMap::new(),
         wake_socket: dir.join("wake"),
-        sources: Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() },
+        sources: Sources::new(home.clone(), BTreeMap::new(), Vec::new()),
         git: tokio::sync::OnceCell::new(),
         repositories: std::sync::Mutex::default(),
         discovering: Discovering::default(),

@@ -49,7 +49,8 @@ const TWICE: Range<u64> = 1000..1010;
 fn ground(dir: &std::path::Path) -> Ground {
     let home = Home::new(dir, None);
     let (journal, _) = Journal::open(&dir.join("orch.db")).expect("a journal that is never written");
-    let sources = Sources { home: home.clone(), environment: BTreeMap::new(), flags: Vec::new() };
+    let mut sources = Sources::new(home.clone(), BTreeMap::new(), Vec::new());
+    sources.is_there = |_| true;
     let mut settings = sources.load(&[], None);
     // The machine that this runs on is none of its business.
     let engine = &mut Arc::make_mut(&mut settings.config).engine;
