@@ -375,9 +375,11 @@ impl Outside {
         if verdict == Verdict::Accept {
             self.accepted.insert(run.clone());
         }
-        let reviewers = match dice.below(10) {
+        // Also where it is judged once more, in better times.
+        let reviewers = match self.fate(run, 20).below(10) {
             0..3 => Reviewers::Agent,
             3 if self.has(Fault::BadWork) => Reviewers::AgentThenPerson,
+            3 => Reviewers::Agent,
             _ => Reviewers::Nobody,
         };
         if reviewers != Reviewers::Nobody {
