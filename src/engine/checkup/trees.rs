@@ -3,6 +3,7 @@
 use super::mend::Mend;
 use super::outside::{Seen, is_nobodys};
 use super::{Finding, Patient, Verdict, is_at_work, of_task};
+use crate::adapters::fs;
 use crate::adapters::git::Repo;
 use crate::adapters::worktree::Aside;
 use crate::domain::gc::task_of_branch;
@@ -10,6 +11,10 @@ use crate::domain::ids::RunId;
 use crate::domain::names::BranchName;
 use crate::engine::gc::directories;
 use crate::store::journal::Glance;
+use std::path::Path;
+
+/// The most that is read of a worktree's link to its repository, in bytes.
+const LINK: usize = 16 << 10;
 
 pub(super) async fn compare(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Finding> {
     let mut findings = worktrees(patient, known);
@@ -29,9 +34,8 @@ pub(super) async fn compare(patient: &Patient<'_>, known: &Glance, seen: &Seen) 
 /// Directories that no task has: whose they are is not known, so they are only told.
 fn worktrees(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
     let root = patient.home.worktrees();
-    let is_placed = |path: &std::path::Path| {
-        known.tasks.values().any(|task| task.place.as_ref().is_some_and(|place| place.worktree == path))
-    };
+    let is_placed =
+        |path: &Path| known.tasks.values().any(|task| task.place.as_ref().is_some_and(|place| place.worktree == path));
     let is_starting = |branch: &str| {
         task_of_branch(branch).and_then(|id| known.tasks.get(&id)).is_some_and(|task| is_at_work(known, task))
     };
@@ -39,9 +43,15 @@ fn worktrees(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
     let mut findings: Vec<Finding> = orphans
         .map(|(path, _)| {
             let shown = path.display();
-            Finding::new(&format!("worktree {shown}"), Verdict::Warning, "no task works there").remedy(format!(
-                "git -C {shown} status; when nothing is missed: git -C {shown} worktree remove {shown}"
-            ))
+            let link = fs::read_text(&path.join(".git"), LINK).unwrap_or_default();
+            let is_linked = link.strip_prefix("gitdir: ").is_some_and(|to| Path::new(to.trim_end()).is_dir());
+            let remedy = match is_linked {
+                true => {
+                    format!("git -C {shown} status; when nothing is missed: git -C {shown} worktree remove {shown}")
+                }
+                false => format!("ls {shown}; when nothing is missed: rm -r {shown}"),
+            };
+            Finding::new(&format!("worktree {shown}"), Verdict::Warning, "no task works there").remedy(remedy)
         })
         .collect();
     let place = patient.home.removed_worktrees();
@@ -67,7 +77,7 @@ fn missing(known: &Glance) -> Vec<Finding> {
 /// Worktrees in orch's directory that git lists, and that are not there.
 async fn registrations(patient: &Patient<'_>, known: &Glance, repo: &Repo) -> Vec<Finding> {
     let missing = repo.missing_below(patient.home.worktrees()).await.unwrap_or_default();
-    let is_used = |path: &std::path::Path| {
+    let is_used = |path: &Path| {
         let of = known.tasks.values().find(|task| task.place.as_ref().is_some_and(|place| place.worktree == path));
         of.is_some_and(|task| is_at_work(known, task))
     };
