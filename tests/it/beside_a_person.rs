@@ -266,6 +266,36 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
 }
 
 #[test]
+fn a_person_and_an_agent_use_the_stash_at_the_same_time() {
+    let mut sealed = SealedBox::new();
+    let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git stash -q; touch \"$HOME/there\"\n\
+                  while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\ngit stash apply -q; git commit -qam mend\n\
+                  git stash drop -q \"$(git stash list | sed -n 's/:.*orch.*//p' | head -1)\"\n\
+                  echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
+    sealed.program("bot", script);
+    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
+    let repo = sealed.repo("shop");
+    repo.write("answer", "7\n");
+    repo.commit("The question");
+    repo.write("README.md", "an old thought\n");
+    repo.git(["stash", "--quiet"]);
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+    sealed.serve();
+    wait::wait_until("the agent to work", RUN, || sealed.home().join("there").exists());
+    // The old one goes, a new one comes.
+    repo.git(["stash", "drop", "--quiet", "stash@{1}"]);
+    repo.write("README.md", "half a thought\n");
+    repo.git(["stash", "--quiet"]);
+    crate::kit::write_file(&sealed.home().join("go"), "");
+    let show = || sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    wait::wait_until("the task to be done", RUN, || show()["status"] == "done" || !show()["question"].is_null());
+    assert_eq!((&show()["integration"]["state"], &show()["question"]), (&json!("merged"), &Value::Null), "{}", show());
+    assert_eq!(repo.git(["stash", "list"]).lines().count(), 1, "the person's new one");
+    sealed.finish();
+}
+
+#[test]
 fn a_base_that_an_agent_moved_is_taken_back_by_the_person_and_then_the_same_work_is_judged() {
     let work = "echo 42 > answer; git commit -qam mend; git update-ref refs/heads/main HEAD";
     let (sealed, repo, task) = ended("integrate: merge", work, |_| ());

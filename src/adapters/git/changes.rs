@@ -62,6 +62,11 @@ pub struct RefChange {
 }
 
 impl Change {
+    /// It is of an entry of the stash.
+    pub fn is_stash(&self) -> bool {
+        matches!(self, Self::Ref(moved) if moved.name.starts_with(STASH))
+    }
+
     /// One sentence.
     pub fn describe(&self) -> String {
         match self {
@@ -75,11 +80,6 @@ impl Change {
 }
 
 impl RefChange {
-    /// It is an entry of the stash.
-    pub fn is_stash(&self) -> bool {
-        self.name.starts_with(STASH)
-    }
-
     fn describe(&self) -> String {
         let moved = Moved { name: &self.name, before: self.before.as_deref(), after: self.after.as_deref() };
         moved.describe()

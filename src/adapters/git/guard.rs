@@ -154,6 +154,14 @@ impl Repo {
         Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
     }
 
+    /// The branch that was checked out where an entry of the stash was made, in git's words: `(no branch)` for none.
+    pub async fn stashed_on(&self, entry: &str) -> Result<Option<String>, GitError> {
+        let call = Call::new(["log", "--max-count=1", "--no-show-signature", "--format=%s"]).arg(require_sha(entry)?);
+        let subject = self.ask(&self.main_checkout(), call.arg("--")).await?.text();
+        let on = subject.strip_prefix("WIP on ").or_else(|| subject.strip_prefix("On "));
+        Ok(on.and_then(|rest| rest.split_once(": ")).map(|(branch, _)| branch.to_owned()))
+    }
+
     /// Whether the main checkout itself has been at a commit: only git commands that run there write its HEAD log.
     pub async fn main_head_was_at(&self, sha: &str) -> Result<bool, GitError> {
         Ok(self.log_of(&self.main_checkout(), "HEAD").await?.iter().any(|(at, _)| at == sha))

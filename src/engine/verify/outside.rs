@@ -59,8 +59,10 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
     let (repo, checkout, run) = (scene.repo.clone(), scene.checkout.clone(), scene.run.clone());
     let read = tokio::task::spawn_blocking(move || {
         let commands = repo.traced(&checkout, run.as_str());
-        let files = written_by_tools(&dir, &checkout.work_tree, repo.root());
-        Trail { repo, commands, files }
+        let events = fs::read_limited(&dir.events(), EVENTS).unwrap_or_default();
+        let events = String::from_utf8_lossy(&events).into_owned();
+        let files = written_by_tools(&dir, &events, (&checkout.work_tree, repo.root()));
+        Trail { repo, commands, files, events }
     });
     let Ok(trail) = read.await else {
         evidence.notes.push("what the run did could not be read".to_owned());
@@ -68,6 +70,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
     };
     for change in &changes {
         let proof = match trail.proof(change) {
+            Some(_) if is_stash_of_another(scene, change).await => None,
             None => own_commits_came(scene, change, evidence).await,
             proof => proof,
         };
@@ -88,7 +91,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
             continue;
         }
         if let Change::Ref(RefChange { before: None, after: Some(entry), .. }) = change
-            && matches!(change, Change::Ref(moved) if moved.is_stash())
+            && change.is_stash()
         {
             let entry = entry.get(..10).unwrap_or(entry);
             evidence.uncommitted.push(format!("in the stash: {entry} (`git stash apply {entry}` brings it back)"));
@@ -121,7 +124,7 @@ fn way_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
     let (root, name) = (scene.repo.root().display(), &moved.name);
     match &moved.before {
         _ if *name == base_ref(scene.place) => None,
-        Some(before) if moved.is_stash() => Some(format!("git -C {root} stash store -m \"put back\" {before}")),
+        Some(before) if change.is_stash() => Some(format!("git -C {root} stash store -m \"put back\" {before}")),
         Some(before) if moved.is_checked_out && moved.after.is_some() => {
             Some(format!("git -C {root} reset --keep {before}"))
         }
@@ -153,6 +156,15 @@ async fn is_own_work(scene: &Scene<'_>, change: &Change, evidence: &Evidence) ->
     in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
 }
 
+/// Whether a new entry of the stash was made where another branch is checked out than the run's.
+async fn is_stash_of_another(scene: &Scene<'_>, change: &Change) -> bool {
+    let Change::Ref(RefChange { after: Some(after), .. }) = change else { return false };
+    let Some(on) = scene.repo.stashed_on(after).await.ok().flatten().filter(|_| change.is_stash()) else {
+        return false;
+    };
+    on != scene.place.branch && on != "(no branch)"
+}
+
 /// Commits that were made in the run's worktree are on the base now, and neither orch nor a command in the main checkout
 /// brought them there; or they were made there on another branch that was there before.
 async fn own_commits_came(scene: &Scene<'_>, change: &Change, evidence: &Evidence) -> Option<String> {
@@ -178,6 +190,8 @@ struct Trail {
     commands: Vec<GitCommand>,
     /// The absolute paths that its tools wrote; one that ends with `/` stands for what is below it as well.
     files: Vec<String>,
+    /// What its CLI printed.
+    events: String,
 }
 
 impl Trail {
@@ -193,7 +207,10 @@ impl Trail {
                 self.wrote(self.repo.root(), paths).or_else(|| command(&in_main(GitCommand::changes_checkout)))
             }
             Change::Head { .. } => command(&in_main(GitCommand::switches)),
-            Change::Ref(moved) if moved.is_stash() => command(&|command| command.stashes(moved.after.is_none())),
+            Change::Ref(RefChange { before: Some(entry), after: None, .. }) if change.is_stash() => {
+                command(&|command| command.stashes(true)).filter(|_| self.took_out(entry))
+            }
+            Change::Ref(_) if change.is_stash() => command(&|command| command.stashes(false)),
             Change::Ref(moved) => {
                 let moves = in_main(GitCommand::moves_branch);
                 command(&|command| command.moves(&moved.name) || moved.is_checked_out && moves(command))
@@ -201,6 +218,13 @@ impl Trail {
             Change::Programs { paths } => self.wrote(self.repo.common_dir(), paths),
             Change::Settings { keys, .. } => command(&|command| keys.iter().any(|key| command.sets(key))),
         }
+    }
+
+    /// Whether the run took this entry out of the stash: git said so, or it took out more than it had put there. A person uses the
+    /// same stash meanwhile.
+    fn took_out(&self, entry: &str) -> bool {
+        let count = |is_out| self.commands.iter().filter(|command| command.stashes(is_out)).count();
+        count(true) > count(false) || self.events.contains(&format!("({entry})"))
     }
 
     /// Whether the run's tools wrote one of these files below a directory.
@@ -217,17 +241,14 @@ impl Trail {
 }
 
 /// The files that an agent's tools wrote, by the events of its CLI. Blocking.
-fn written_by_tools(dir: &RunDir, worktree: &Path, main: &Path) -> Vec<String> {
-    let (Ok(launch), Ok(events)) = (dir.read_launch(), fs::read_limited(&dir.events(), EVENTS)) else {
-        return Vec::new();
-    };
-    let events = String::from_utf8_lossy(&events);
+fn written_by_tools(dir: &RunDir, events: &str, (worktree, main): (&Path, &Path)) -> Vec<String> {
+    let Ok(launch) = dir.read_launch() else { return Vec::new() };
     let (worktree, main) = (worktree.to_string_lossy(), main.to_string_lossy());
     let place = Place { dir: &worktree, main: &main };
     let dialect = launch.dialect.dialect();
     match dialect.live_reader(&launch.spec.opening).filter(|_| launch.spec.stdin == Stdin::Live) {
-        Some(mut reader) => written_in(&mut *reader, &events, place),
-        None => written_in(&mut *dialect.reader(launch.kind), &events, place),
+        Some(mut reader) => written_in(&mut *reader, events, place),
+        None => written_in(&mut *dialect.reader(launch.kind), events, place),
     }
 }
 
