@@ -269,8 +269,8 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
 fn a_person_and_an_agent_use_the_stash_at_the_same_time() {
     let mut sealed = SealedBox::new();
     let script = "#!/bin/sh\ncat > /dev/null\necho 42 > answer; git stash -q; touch \"$HOME/there\"\n\
-                  while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\ngit stash apply -q; git commit -qam mend\n\
-                  git stash drop -q \"$(git stash list | sed -n 's/:.*orch.*//p' | head -1)\"\n\
+                  while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\nN=$(git stash list | grep orch | cut -d: -f1)\n\
+                  git stash apply -q $N; git commit -qam mend; git stash drop -q $N\n\
                   echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
     sealed.program("bot", script);
     sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
