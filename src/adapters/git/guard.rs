@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// How many entries of the main checkout's HEAD log are looked at: more than anybody makes during a run.
+/// How many entries of a log are looked at: more than anybody makes during a run.
 const LOG_ENTRIES: &str = "--max-count=500";
 
 /// A record of a repository before a run. Its size grows with the number of refs and of changed files; it holds no
@@ -143,15 +143,10 @@ impl Repo {
         let pairs = pairs.filter(|(name, _)| *name != STASH && !moves_freely(name));
         let mut refs: Refs = pairs.map(|(name, sha)| (name.to_owned(), sha.to_owned())).collect();
         if text.lines().any(|line| line.starts_with(STASH)) {
-            refs.extend(self.stashed().await?.into_iter().map(|sha| (stash_entry(&sha), sha)));
+            let entries = self.log_of(&self.main_checkout(), STASH).await?;
+            refs.extend(entries.into_iter().map(|(sha, _)| (stash_entry(&sha), sha)));
         }
         Ok(refs)
-    }
-
-    /// The entries of the stash, the newest first.
-    async fn stashed(&self) -> Result<Vec<String>, GitError> {
-        let call = Call::new(["log", "--walk-reflogs", "--no-show-signature", "--format=%H", STASH, "--"]);
-        Ok(self.ask(&self.main_checkout(), call).await?.text().lines().map(str::to_owned).collect())
     }
 
     /// The branch that was checked out where an entry of the stash was made, in git's words: `(no branch)` for none.
@@ -182,7 +177,7 @@ impl Repo {
         Ok(made.map(|(sha, _)| sha).collect())
     }
 
-    /// The commits at which a branch or a checkout has been, with why it came there, the last first.
+    /// The commits at which a ref or a checkout has been, with why it came there, the last first.
     async fn log_of(&self, at: &Checkout, name: &str) -> Result<Vec<(String, String)>, GitError> {
         let format = "--format=%H %gs";
         let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", format, name, "--"]);
