@@ -23,6 +23,8 @@ use tokio::time::Instant;
 const SWITCHING: Duration = Duration::from_secs(2);
 /// How often a branch waits for somebody who works in the main checkout while it is not checked out there.
 const HELD_UP: usize = 3;
+/// How long an operation of the person's is waited for before the merge is held for it.
+const BRIEF: Duration = Duration::from_secs(3);
 /// How often to look.
 const LOOK: Duration = Duration::from_millis(20);
 
@@ -325,6 +327,11 @@ impl Repo {
     /// Whether the base branch could be moved now: for who wants to know before a long preparation.
     pub async fn require_movable(&self, base: &BranchName) -> Result<(), AdvanceError> {
         self.finish_move().await?;
+        // Most operations of a person's are over in a moment; what is held is looked at again much later.
+        let until = Instant::now() + BRIEF;
+        while self.operation_on(base).is_some() && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+        }
         self.require_no_operation(base)?;
         match self.checkout_of(base).await? {
             Some(at) => self.require_unchanged(&at, base).await,
