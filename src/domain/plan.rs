@@ -238,7 +238,9 @@ impl<'a> Planner<'a> {
         match directory(task, self.snapshot.projects) {
             Err(reason) => return Some(Hold::new(HoldReason::NoProject, reason)),
             Ok(dir) => {
-                if let Some(problem) = self.snapshot.room.unread_projects.get(dir) {
+                // One that is not there is waited for as such.
+                let unread = self.snapshot.room.unread_projects.get(dir);
+                if let Some(problem) = unread.filter(|_| (self.snapshot.dir_exists)(dir)) {
                     return Some(Hold::new(HoldReason::Config, problem.clone()));
                 }
                 if !(self.snapshot.is_registered)(dir) {
