@@ -23,10 +23,15 @@ pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
     let id = task.id;
     let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
     let question = format!("{first}; then `orch task unblock {id}` judges the work again, without an agent\n{rest}");
-    let choices = ["unblock", "diff", "approve"].map(|verb| format!("orch task {verb} {id}"));
-    let others = [format!("reject {id} -m \"…\""), format!("retry {id}"), format!("cancel {id}")];
-    let others = others.map(|verb| format!("orch task {verb}"));
+    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    let choices = match task.has_judged_work() {
+        true => {
+            let reject = format!("orch task reject {id} -m \"…\"");
+            [of(&["unblock", "diff", "approve"]), vec![reject], of(&["cancel"])].concat()
+        }
+        false => of(&["unblock", "retry", "cancel"]),
+    };
     let judging = task.state.clone();
-    ask_with(task, QuestionKind::Setup, question.trim_end().to_owned(), choices.into_iter().chain(others).collect());
+    ask_with(task, QuestionKind::Setup, question.trim_end().to_owned(), choices);
     task.resume_at = Some(Box::new(judging));
 }
