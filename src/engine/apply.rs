@@ -11,11 +11,10 @@ use super::reply::ReplySlot;
 pub use super::report::Report;
 use super::settings::Settings;
 use super::{
-    difference, ending, gc, health, hidden, integrate, material, overlap, question, taken, tryout, upkeep, verify,
+    difference, ending, gc, health, hidden, integration_job, material, overlap, question, taken, tryout, upkeep, verify,
 };
 use crate::domain::delegation::Standing;
-use crate::domain::event::IntegrationProblem;
-use crate::domain::evidence::{Check, Integration};
+use crate::domain::evidence::Check;
 use crate::domain::external::StepProblem;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, FiringKey};
@@ -24,7 +23,7 @@ use crate::domain::message::{Author, Message, MessageId};
 use crate::domain::outcome::{Failure, Outcome, Usage};
 use crate::domain::prompt::{message_prompt, nudge_prompt};
 use crate::domain::route::RouteResult;
-use crate::domain::task::{OrderKind, Run, Task};
+use crate::domain::task::{Run, Task};
 use crate::runner::{Handed, RunReport};
 use crate::store::journal::Project;
 use crate::store::tasks_file::TasksDoc;
@@ -283,7 +282,7 @@ impl Job {
                 Report::Nothing
             }
             Self::Judge { task, standing, run } => judge(doors, settings, projects, (&task, &standing), run).await,
-            Self::Integrate { task, run } => integrate(doors, settings, projects, &task, run).await,
+            Self::Integrate { task, run } => integration_job::integrate(doors, settings, projects, &task, run).await,
             Self::Sidecars { tasks } => {
                 let doors = Arc::clone(doors);
                 blocking(move || {
@@ -330,7 +329,7 @@ impl Job {
 }
 
 /// The record of a run whose work orch did not accept.
-fn overruled(doors: &Doors, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
+pub(super) fn overruled(doors: &Doors, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
     let mut record = doors.journal.run(run).ok().flatten()?;
     record.outcome = Some(Outcome::Failed(failure.clone()));
     Some(Box::new(record))
@@ -371,60 +370,6 @@ async fn judge(
         Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. } => None,
     };
     Report::Judged { run, verdict, evidence: Box::new(evidence), reviewers, record }
-}
-
-async fn integrate(
-    doors: &Arc<Doors>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: RunId,
-) -> Report {
-    let called_off = doors.ledger.prepare(&run);
-    let integrated = called_off.run_until_cancelled(try_to_integrate(doors, settings, projects, task, &run)).await;
-    let Some(result) = integrated else {
-        integrate::clear(doors, projects, task, &run).await;
-        return Report::Nothing;
-    };
-    let order = task.order().cloned();
-    let by_person = order.as_ref().is_some_and(|order| order.kind != OrderKind::Approve);
-    let record = match &result {
-        // What a person wants on the base, or off it, says nothing of the run.
-        Err(IntegrationProblem::Work(failure)) if !by_person => overruled(doors, &run, failure),
-        Err(
-            IntegrationProblem::Work(_)
-            | IntegrationProblem::Wait(_)
-            | IntegrationProblem::Red { .. }
-            | IntegrationProblem::Ask(_)
-            | IntegrationProblem::External(_),
-        )
-        | Ok(_) => None,
-    };
-    Report::Integrated { run, order, result, record }
-}
-
-/// Integrates, and tries again what failed and passes.
-async fn try_to_integrate(
-    doors: &Arc<Doors>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    task: &Arc<Task>,
-    run: &RunId,
-) -> Result<Integration, IntegrationProblem> {
-    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Integrate(run.clone()), Some(task.id));
-    loop {
-        let result = integrate::integrate(doors, settings, projects, task, run).await;
-        let problem = match &result {
-            Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
-            Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),
-            Err(IntegrationProblem::Work(_) | IntegrationProblem::Wait(_) | IntegrationProblem::Red { .. }) | Ok(_) => {
-                return result;
-            }
-        };
-        if !patience.is_again(&problem).await {
-            return result;
-        }
-    }
 }
 
 async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Option<String>) -> Report {

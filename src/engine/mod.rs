@@ -34,6 +34,7 @@ mod health;
 mod hidden;
 mod history;
 mod integrate;
+mod integration_job;
 mod kept;
 mod lacking;
 mod launch;
