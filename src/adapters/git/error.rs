@@ -176,10 +176,8 @@ impl External for GitError {
             | Self::DetachedHead { .. }
             | Self::Redirected { .. } => return None,
         };
-        let hint = match self {
-            Self::NotARepository { .. } => Some("restore its .git".to_owned()),
-            _answered => self.hint(),
-        };
+        let is_away = matches!(self, Self::NotARepository { .. });
+        let hint = if is_away { Some("restore its .git".to_owned()) } else { self.hint() };
         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
         Some(ExternalFailure::new(how, format!("{self}{hint}")))
     }
