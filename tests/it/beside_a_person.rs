@@ -237,24 +237,24 @@ fn put_back(sealed: &SealedBox, repo: &Repo, task: &Value) {
 
 #[test]
 fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() {
-    let stash = |repo: &Repo| {
+    fn stash(repo: &Repo) {
         repo.write("README.md", "half a thought\n");
         repo.git(["stash", "--quiet"]);
-    };
-    let tag = |repo: &Repo| {
+    }
+    fn tag(repo: &Repo) {
         repo.git(["tag", "v1"]);
-    };
-    let takes: [(&str, &dyn Fn(&Repo), &str); 3] = [
-        ("git stash drop -q", &stash, "refs/stash"),
-        ("git stash pop -q; git checkout -q README.md", &stash, "refs/stash"),
-        ("git tag -d v1", &tag, "refs/tags/v1"),
+    }
+    type Prepare = fn(&Repo);
+    let takes: [(&str, Prepare, &str); 3] = [
+        ("git stash drop -q", stash, "refs/stash"),
+        ("git stash pop -q; git checkout -q README.md", stash, "refs/stash"),
+        ("git tag -d v1", tag, "refs/tags/v1"),
     ];
     for (take, prepare, lost) in takes {
         let work = format!("{take} > /dev/null; echo 42 > answer; git commit -qam mend");
         let (sealed, repo, task) = ended("integrate: merge, max_attempts: 3", &work, prepare);
         assert!(task["question"].as_str().is_some_and(|question| question.contains(lost)), "{take}: {task}");
-        let unblocked = sealed.orch(["task", "unblock", "1"]);
-        unblocked.ok();
+        sealed.orch(["task", "unblock", "1"]).ok();
         sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
         put_back(&sealed, &repo, &sealed.orch(["task", "show", "1", "--json"]).ok().json());
         assert!(repo.git(["for-each-ref", lost]).contains(lost), "{take}");
