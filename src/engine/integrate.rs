@@ -372,11 +372,11 @@ impl<'a> Queue<'a> {
         let (doors, repo) = (self.doors, &self.repo);
         // Noted first: a run that ends right after the move must already find it in the ledger.
         let (name, old, new) = (base.full_ref(), candidate.base_sha.clone(), candidate.merge_sha.clone());
-        doors.ledger.begin(RefMove { name, old, new, progress: MoveProgress::UnderWay });
+        doors.ledger.begin(repo.common_dir(), RefMove { name, old, new, progress: MoveProgress::UnderWay });
         point!("merge.advance.before");
         let advanced = repo.advance_base(base, &candidate.base_sha, &candidate.merge_sha).await;
         point!("merge.advance.after");
-        doors.ledger.end(&candidate.merge_sha, advanced.is_ok());
+        doors.ledger.end(repo.common_dir(), &candidate.merge_sha, advanced.is_ok());
         match advanced {
             Ok(advanced) => Ok(advanced.sha),
             Err(error) => Err(self.not_moved(error)),

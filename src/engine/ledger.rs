@@ -19,7 +19,7 @@ type Base = (PathBuf, String);
 /// The newest moves, in order, and the integrations that are under way.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    moves: Mutex<VecDeque<RefMove>>,
+    moves: Mutex<VecDeque<(PathBuf, RefMove)>>,
     queues: Mutex<HashMap<Base, Arc<Turns<()>>>>,
     integrations: Mutex<HashMap<RunId, Stage>>,
 }
@@ -85,35 +85,36 @@ impl Ledger {
         self.integrations().remove(run);
     }
 
-    /// A move that will be made now.
-    pub fn begin(&self, moved: RefMove) {
+    /// A move that will be made now, in the repository with this common directory.
+    pub fn begin(&self, repository: &Path, moved: RefMove) {
         let mut moves = self.locked();
         if moves.len() == REMEMBERED {
             moves.pop_front();
         }
-        moves.push_back(moved);
+        moves.push_back((repository.to_owned(), moved));
     }
 
     /// The move to `new` was made, or it was not and is forgotten.
-    pub fn end(&self, new: &str, made: bool) {
+    pub fn end(&self, repository: &Path, new: &str, made: bool) {
         let mut moves = self.locked();
         if made {
-            moves.iter_mut().filter(|moved| moved.new == new).for_each(|moved| moved.progress = MoveProgress::Made);
+            let of = moves.iter_mut().filter(|(at, moved)| at == repository && moved.new == new);
+            of.for_each(|(_, moved)| moved.progress = MoveProgress::Made);
         } else {
-            moves.retain(|moved| moved.new != new);
+            moves.retain(|(at, moved)| at != repository || moved.new != new);
         }
     }
 
-    /// What was moved, or may just be.
-    pub fn moves(&self) -> Vec<RefMove> {
-        self.locked().iter().cloned().collect()
+    /// What was moved in a repository, or may just be. Two clones have the same names and the same commits.
+    pub fn moves(&self, repository: &Path) -> Vec<RefMove> {
+        self.locked().iter().filter(|(at, _)| at == repository).map(|(_, moved)| moved.clone()).collect()
     }
 
     fn integrations(&self) -> MutexGuard<'_, HashMap<RunId, Stage>> {
         self.integrations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn locked(&self) -> MutexGuard<'_, VecDeque<RefMove>> {
+    fn locked(&self) -> MutexGuard<'_, VecDeque<(PathBuf, RefMove)>> {
         self.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -145,16 +146,18 @@ mod tests {
 
     #[test]
     fn a_move_that_was_refused_explains_nothing_and_old_ones_make_room() {
-        let ledger = Ledger::default();
-        ledger.begin(to("refused"));
-        ledger.end("refused", false);
-        assert_eq!(ledger.moves(), []);
-        ledger.begin(to("first"));
+        let (ledger, at) = (Ledger::default(), Path::new("/r/.git"));
+        ledger.begin(at, to("refused"));
+        ledger.end(at, "refused", false);
+        assert_eq!(ledger.moves(at), []);
+        ledger.begin(Path::new("/clone/.git"), to("elsewhere"));
+        assert_eq!(ledger.moves(at), [], "a clone moves by itself");
+        ledger.begin(at, to("first"));
         for index in 0..REMEMBERED {
-            ledger.begin(to(&index.to_string()));
+            ledger.begin(at, to(&index.to_string()));
         }
-        ledger.end("7", true);
-        let moves = ledger.moves();
+        ledger.end(at, "7", true);
+        let moves = ledger.moves(at);
         assert_eq!(moves.len(), REMEMBERED);
         assert!(moves.iter().all(|moved| moved.new != "first"));
         assert!(moves.iter().all(|moved| (moved.progress == MoveProgress::Made) == (moved.new == "7")));

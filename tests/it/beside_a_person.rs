@@ -300,13 +300,31 @@ fn a_base_that_an_agent_moved_is_taken_back_by_the_person_and_then_the_same_work
     let work = "echo 42 > answer; git commit -qam mend; git update-ref refs/heads/main HEAD";
     let (sealed, repo, task) = ended("integrate: merge", work, |_| ());
     let question = task["question"].as_str().unwrap_or_default();
-    let command = question.split('`').find(|part| part.contains("reset --keep")).expect("how to take it back");
+    let command = question.split('`').find(|part| part.contains(" reset ")).expect("how to take it back");
     sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
     assert_eq!(repo.show("main", "answer").as_deref(), Some("7\n"));
     sealed.orch(["task", "unblock", "1"]).ok();
     sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
     let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
     assert_eq!((&task["integration"]["state"], task["runs"].as_array().map(Vec::len)), (&json!("merged"), Some(1)));
+    sealed.finish();
+}
+
+#[test]
+fn what_a_person_had_not_committed_outlasts_the_way_back_from_an_agents_commit() {
+    let work = "echo 42 > answer; git commit -qam mend\n\
+                cd \"$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")\"; git commit -qam sneaky";
+    let (sealed, repo, task) = ended("integrate: merge", work, |repo| repo.write("README.md", "half a thought\n"));
+    let question = task["question"].as_str().unwrap_or_default();
+    let command = question.split('`').find(|part| part.contains(" reset ")).expect("how to take it back");
+    let before = repo.head();
+    sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
+    assert_ne!(repo.head(), before, "{question}");
+    assert_eq!(repo.read("README.md"), "half a thought\n");
+    sealed.orch(["task", "unblock", "1"]).ok();
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(75);
+    let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    assert_eq!(task["hold"]["reason"], "base_dirty", "{task}");
     sealed.finish();
 }
 

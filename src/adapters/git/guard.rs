@@ -58,6 +58,11 @@ impl Guard {
         Ok(changes)
     }
 
+    /// Whether nothing in the main checkout was uncommitted or unknown to git.
+    pub fn was_clean(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// What is there while orch does not move the main checkout.
     async fn record(repo: &Repo, salt: u64) -> Result<Self, GitError> {
         let before = repo.moves();

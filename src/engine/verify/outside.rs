@@ -52,7 +52,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
         return Ok(());
     };
-    let changes = guard.check(scene.repo, || doors.ledger.moves()).await?;
+    let changes = guard.check(scene.repo, || doors.ledger.moves(scene.repo.common_dir())).await?;
     if changes.is_empty() {
         return Ok(());
     }
@@ -85,8 +85,10 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
         let told = format!("{detail}, by this run: {proof}");
         let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
         if is_forbidden(change, scene.sandbox || is_base) {
-            evidence.take_back = evidence.take_back.take().or_else(|| take_back(scene, change));
-            let back = way_back(scene, change).map(|command| format!("; `{command}` puts it back"));
+            evidence.take_back = evidence.take_back.take().or_else(|| take_back(scene, guard.was_clean(), change));
+            let back = way_back(scene, guard.was_clean(), change)
+                .filter(|_| !is_base)
+                .map(|command| format!("; `{command}` puts it back"));
             evidence.violations.push(told + &back.unwrap_or_default());
             continue;
         }
@@ -106,31 +108,28 @@ fn base_ref(place: &Workplace) -> String {
 }
 
 /// How a person undoes that the run moved the base branch. What came after it is theirs, and stays theirs to keep.
-fn take_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
-    let Change::Ref(moved @ RefChange { before: Some(before), .. }) = change else { return None };
+fn take_back(scene: &Scene<'_>, was_clean: bool, change: &Change) -> Option<String> {
+    let Change::Ref(moved @ RefChange { before: Some(before), after, .. }) = change else { return None };
     let root = scene.repo.root().display();
-    let back = match &moved.after {
-        Some(_) if moved.is_checked_out => format!("git -C {root} reset --keep {before}"),
-        Some(_) | None => format!("git -C {root} update-ref {} {before}", moved.name),
-    };
-    let shown = moved.after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
+    let back = way_back(scene, was_clean, change)?;
+    let shown = after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
     let told = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
     (moved.name == base_ref(scene.place)).then_some(told)
 }
 
-/// The command by which a person undoes that something was moved or deleted.
-fn way_back(scene: &Scene<'_>, change: &Change) -> Option<String> {
+/// The command by which a person undoes that something was moved or deleted. `was_clean`: nothing in the main checkout was
+/// uncommitted when the run began; what was may stand in the run's commits, and stays in the checkout.
+fn way_back(scene: &Scene<'_>, was_clean: bool, change: &Change) -> Option<String> {
     let Change::Ref(moved) = change else { return None };
     let (root, name) = (scene.repo.root().display(), &moved.name);
-    match &moved.before {
-        _ if *name == base_ref(scene.place) => None,
-        Some(before) if change.is_stash() => Some(format!("git -C {root} stash store -m \"put back\" {before}")),
+    Some(match &moved.before {
+        Some(before) if change.is_stash() => format!("git -C {root} stash store -m \"put back\" {before}"),
         Some(before) if moved.is_checked_out && moved.after.is_some() => {
-            Some(format!("git -C {root} reset --keep {before}"))
+            format!("git -C {root} reset {}{before}", if was_clean { "--keep " } else { "" })
         }
-        Some(before) => Some(format!("git -C {root} update-ref {name} {before}")),
-        None => Some(format!("git -C {root} update-ref -d {name}")),
-    }
+        Some(before) => format!("git -C {root} update-ref {name} {before}"),
+        None => format!("git -C {root} update-ref -d {name}"),
+    })
 }
 
 /// What no run may do, once it is proven that it did. `is_closed`: the main checkout and its branches are closed to it.
