@@ -322,7 +322,7 @@ fn what_a_person_had_not_committed_outlasts_the_way_back_from_an_agents_commit()
     assert_ne!(repo.head(), before, "{question}");
     assert_eq!(repo.read("README.md"), "half a thought\n");
     sealed.orch(["task", "unblock", "1"]).ok();
-    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(75);
+    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run();
     let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
     assert_eq!(task["hold"]["reason"], "base_dirty", "{task}");
     sealed.finish();
