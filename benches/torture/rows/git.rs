@@ -70,9 +70,9 @@ fn reachable(shop: &Shop, found: &mut Findings) {
     }
 }
 
-/// Somebody switches the worktree to another branch under the agent.
+/// Somebody switches the worktree to another branch under the agent: what the agent commits there comes to the task's branch.
 fn moved_branch() -> Findings {
-    let (shop, job) = at_the_gate(Ends::Asks, |shop| {
+    let (shop, job) = at_the_gate(Ends::Done, |shop| {
         shop.sealed.run_program_in("git", &worktree(shop)).args(["switch", "--quiet", "-c", "mine"]).run().ok();
     });
     let mut found = Vec::new();
