@@ -282,7 +282,7 @@ fn other_settings(findings: &[Finding]) -> Option<Verdict> {
     })
 }
 
-/// Nobody is asked to take the work of others back: a merge that keeps one side only does.
+/// A merge commit that keeps one side only reverts commits of the base. Only a person may accept that.
 fn undone_work(findings: &[Finding]) -> Option<Verdict> {
     let undone: Vec<&str> =
         findings.iter().filter(|one| one.kind == FindingKind::Undone).map(|one| one.path.as_str()).collect();

@@ -379,7 +379,7 @@ fn on_judged(
     }
     match verdict {
         Verdict::Accept => reviewed::hand_on(task, run, reviewers),
-        // The next agent would find what this one did outside, and nobody would hear of it any more.
+        // The record of the next run would include the change, so that no later verdict reports it.
         Verdict::Fail(failure) if failure.class == FailureClass::SandboxViolation => {
             count_failure(task, failure);
             task.last_failure = Some(Box::new(failure.clone()));

@@ -399,8 +399,10 @@ impl Engine {
         Ok(next)
     }
 
-    /// Ends the integration that is under way for a task that is to be something else. What was merged for all that would belong
-    /// to nobody.
+    /// Cancels the integration in progress when the task leaves that state.
+    ///
+    /// # Errors
+    /// The base branch is being moved, or has just been moved.
     fn call_off_integration(&self, task: &Task, next: &Task) -> Result<(), Refused> {
         let Some(run) = integrating(task).filter(|run| integrating(next) != Some(run)) else { return Ok(()) };
         if self.doors.ledger.call_off(run) {
@@ -427,19 +429,9 @@ impl Engine {
     }
 }
 
-/// The run whose work is being integrated.
+/// Returns the run whose result is being integrated, if any.
 fn integrating(task: &Task) -> Option<&RunId> {
-    match &task.state {
-        State::InReview { run, review: ReviewStage::Integrating { .. } } => Some(run),
-        State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. }
-        | State::New { .. }
-        | State::Routed { .. }
-        | State::InProgress { .. }
-        | State::Done
-        | State::Blocked(_)
-        | State::NeedsReview { .. }
-        | State::Cancelled { .. } => None,
-    }
+    if let State::InReview { run, review: ReviewStage::Integrating { .. } } = &task.state { Some(run) } else { None }
 }
 
 pub(super) fn unreadable(error: JournalError) -> EngineError {

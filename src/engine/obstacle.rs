@@ -143,7 +143,7 @@ impl Patience<'_> {
         self.is_confirmed = false;
         let pause = Duration::from_millis(PAUSES[self.tries.min(PAUSES.len() - 1)]);
         self.tries += 1;
-        // Whom it concerns is told by the hold.
+        // The hold reports it to the user, with the task.
         tracing::info!(job = self.job, error = %failure, ?pause, "an external call failed; it is tried again");
         let now = self.clock.now();
         let again = now.checked_add(pause).unwrap_or(now);

@@ -129,7 +129,7 @@ async fn gather(
 /// The worktree of a run that is over, on its branch, with what had to be done for that in words.
 ///
 /// # Errors
-/// Its directory is away, or holds something else, or its commits stand where nobody can tell what is wanted.
+/// The directory is missing or holds other files, or the branch was deleted with the worktree.
 async fn worktree(repo: &Repo, place: &Workplace) -> Result<(Checkout, Vec<String>), StepProblem> {
     let (path, mut notes) = (&place.worktree, Vec::new());
     let (shown, name) = (path.display(), &place.branch);

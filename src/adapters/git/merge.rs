@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 /// How long a command that switches a checkout is waited for.
 const SWITCHING: Duration = Duration::from_secs(2);
-/// How often a branch waits for somebody who works in the main checkout while it is not checked out there.
+/// How often the lock of the main checkout's index is tried before a branch that is not checked out moves without it.
 const HELD_UP: usize = 3;
 /// How long an operation of the person's is waited for before the merge is held for it.
 const BRIEF: Duration = Duration::from_secs(3);
@@ -248,9 +248,9 @@ impl Repo {
         Ok(index)
     }
 
-    /// Moves a branch that nobody has checked out, while nobody can check it out: whoever is switched to it in that moment has the
-    /// files of the old commit, and their next command meets changes that nobody made. Where somebody works in the main checkout
-    /// all the time, it moves all the same.
+    /// Moves a branch that is not checked out, under the lock of the main checkout's index. Without the lock, a `git switch` to the
+    /// branch can run at the same time: it writes the files of the old commit, and every later command reports them as changed.
+    /// When git commands keep the main checkout busy, the branch moves without the lock.
     async fn move_apart(&self, note: &Note) -> Result<(), AdvanceError> {
         let main = self.main_checkout();
         for _ in 0..HELD_UP {

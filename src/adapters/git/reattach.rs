@@ -1,4 +1,4 @@
-//! A worktree in which somebody has checked out something else than the branch that it is there for.
+//! Restoring the branch of a task in its worktree after another branch or a detached commit was checked out there.
 
 use super::call::{CHECKOUT, Call, Checkout};
 use super::error::GitError;
@@ -7,9 +7,9 @@ use super::status::Untracked;
 use crate::domain::names::BranchName;
 
 impl Repo {
-    /// Puts a worktree back onto its branch, where somebody has checked out something else there and nothing is lost by that.
-    /// What follows the branch comes to it; a clean checkout of something that is kept elsewhere is left. Returns what was
-    /// done, in words. For a worktree in which nobody works.
+    /// Checks the branch out again in its worktree, if no commit and no file is lost by that. Commits that descend from the branch
+    /// are added to it (fast-forward). Otherwise the worktree must be clean, and its commits must be on another branch. Returns a
+    /// note of what was done, or `None` when nothing was. No process may work in the worktree.
     pub async fn reattach(&self, at: &Checkout, branch: &BranchName) -> Result<Option<String>, GitError> {
         let (found, sha) = match self.head_of(at).await? {
             Head::Branch { name, sha } if name != *branch => (Some(name), sha),
