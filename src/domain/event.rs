@@ -208,6 +208,8 @@ pub enum LaunchProblem {
     Ask(String),
     /// The workspace cannot be made ready: the project's own setup, which only a person can mend.
     Setup(String),
+    /// The task's last run, which nobody judged, did what no run may. A person puts it back, or keeps it, before the next.
+    PutBack(String),
     /// The agent's side failed.
     Failed(Failure),
     /// An external call failed, and may succeed later.

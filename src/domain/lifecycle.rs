@@ -188,6 +188,10 @@ fn on_launch_failed(
             let choices = vec![format!("orch task log {id} --setup"), format!("orch task unblock {id}")];
             ask_with(task, QuestionKind::Setup, question.clone(), choices);
         }
+        LaunchProblem::PutBack(question) => {
+            task.attempts = task.attempts.saturating_sub(1);
+            step_again::ask_to_put_back(task, question, State::Routed { next, counts: true, not_before: None });
+        }
         LaunchProblem::Failed(failure) => fail(task, failure, context),
         LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => {
             // The same attempt begins when the step succeeds.

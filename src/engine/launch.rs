@@ -6,6 +6,7 @@ use super::settings::{Settings, directory_of};
 use super::starting_point::Finding;
 use super::terms::Terms;
 use super::told::{parts_of, said_before, tried_before};
+use super::verify::{Before, Beginning, look_at_last_run};
 use super::workspace::{Purpose, Workspace};
 use super::{agent_env, hidden, leases, material};
 use crate::adapters::crash::point;
@@ -167,6 +168,15 @@ impl Order<'_> {
         };
         let (worktree, place) = self.worktree(&repo, &base).await?;
         let guard = guarding.await.map_err(|e| ask(&e, None))?.map_err(git_problem)?;
+        let beginning = Beginning {
+            repo: &repo,
+            checkout: &worktree.checkout,
+            task: self.task,
+            run: &self.run.id,
+            sandbox: self.config.workflow.sandbox,
+            redactor: self.config.redactor(&self.doors.environment),
+        };
+        let before = Before { own_refs: look_at_last_run(self.doors, &beginning).await?, guard };
         let env = self.workspace(&repo, &worktree).await?;
         let session = self.session();
         let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };
@@ -176,7 +186,7 @@ impl Order<'_> {
         point!("prepared.after");
         let (agent, command) = self.agent()?;
         let hidden = hidden::hide(&repo, &worktree.checkout, &self.run_dir, agent).await?;
-        self.prepare((&repo, &worktree, &place), (agent, command), session, (&guard, &hidden, env))?;
+        self.prepare((&repo, &worktree, &place), (agent, command), session, (&before, &hidden, env))?;
         Ok(started)
     }
 
@@ -307,7 +317,7 @@ impl Order<'_> {
         (repo, worktree, place): (&Repo, &Worktree, &Workplace),
         (agent, command): (&AgentConfig, PathBuf),
         session: Session,
-        (guard, hidden, env): (&Guard, &[String], BTreeMap<String, String>),
+        (before, hidden, env): (&Before, &[String], BTreeMap<String, String>),
     ) -> Result<(), LaunchProblem> {
         let prompt = self.prompt(place, &session)? + &hidden::told(hidden);
         let request = LaunchRequest {
@@ -338,9 +348,8 @@ impl Order<'_> {
             endpoint: None,
         };
         forget_traces(&worktree.checkout.git_dir);
-        let guard = serde_json::to_vec(guard).map_err(|e| ask(&e, None))?;
         point!("guard.before");
-        fs::write_private(&guard_file(&self.run_dir), &guard, Durability::Cached).map_err(|e| failed(e, None))?;
+        before.keep(&self.run_dir).map_err(|e| failed(e, None))?;
         point!("guard.after");
         let terms = Terms { env, ..Terms::of(self.config, agent, self.task) };
         prepare_run(self.doors, self.run, agent, &request, terms, &prompt, handed(&self.said))
@@ -425,11 +434,6 @@ fn handed(said: &[Message]) -> Vec<Handed> {
 
 fn first_line(text: &str) -> String {
     crate::domain::prompt::data::one_line(text, 80)
-}
-
-/// Where the record of the repository before the run lies.
-pub fn guard_file(run_dir: &RunDir) -> PathBuf {
-    run_dir.path().join("guard.json")
 }
 
 /// Writes what the runner needs; it takes the run as soon as this is done.

@@ -313,7 +313,7 @@ async fn route_without_record(
     }
     if let Err(problem) = start(doors, settings, projects, task, &run).await {
         return fallback(match problem {
-            LaunchProblem::Ask(text) | LaunchProblem::Setup(text) => text,
+            LaunchProblem::Ask(text) | LaunchProblem::Setup(text) | LaunchProblem::PutBack(text) => text,
             LaunchProblem::Failed(failure) => failure.detail,
             LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => failure.detail,
             LaunchProblem::MissingDir(dir) => format!("{} is not there", dir.display()),

@@ -146,6 +146,7 @@ impl Engine {
             LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
                 Failure::new(FailureClass::Crashed, question.clone())
             }
+            LaunchProblem::PutBack(question) => Failure::new(FailureClass::SandboxViolation, question.clone()),
             LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => {
                 Failure::new(FailureClass::Crashed, failure.detail.clone())
             }
@@ -155,7 +156,10 @@ impl Engine {
         run.ended_at = Some(now);
         run.outcome = Some(Outcome::Failed(failure.clone()));
         match &problem {
-            LaunchProblem::MissingDir(_) | LaunchProblem::External(_) | LaunchProblem::BaseAway(_) => {}
+            LaunchProblem::MissingDir(_)
+            | LaunchProblem::PutBack(_)
+            | LaunchProblem::External(_)
+            | LaunchProblem::BaseAway(_) => {}
             LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
                 self.blame_project(turn, run.task, question, now);
             }

@@ -56,7 +56,13 @@ pub async fn start(
                     let away = ExternalFailure::new(How::NotStarted, &failure.detail);
                     patience.outlasts(&away, UPGRADE).await
                 }
-                Err(LaunchProblem::MissingDir(_) | LaunchProblem::Setup(_) | LaunchProblem::Failed(_)) | Ok(_) => false,
+                Err(
+                    LaunchProblem::MissingDir(_)
+                    | LaunchProblem::Setup(_)
+                    | LaunchProblem::PutBack(_)
+                    | LaunchProblem::Failed(_),
+                )
+                | Ok(_) => false,
             };
             if !is_again {
                 break started;

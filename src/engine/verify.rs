@@ -4,8 +4,12 @@
 mod change;
 mod checks;
 mod outside;
+mod trail;
+mod unjudged;
 
 pub use checks::{Checking, Place, run_check};
+pub use outside::Before;
+pub use unjudged::{Beginning, look_at_last_run};
 
 use super::difference::parting;
 use super::doors::Doors;
@@ -105,7 +109,8 @@ async fn gather(
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(notes);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
-    outside::look_outside(doors, &scene, &mut evidence).await?;
+    let own_refs = outside::look_outside(doors, &scene, &mut evidence).await?;
+    unjudged::keep(&doors.run_dir(run), &own_refs)?;
     own_work_only(&repo, &checkout, place, &mut evidence).await?;
     mask(&config.redactor(&doors.environment), &mut evidence);
     keep_result(doors, run, &answer);

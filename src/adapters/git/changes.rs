@@ -64,7 +64,22 @@ pub struct RefChange {
 impl Change {
     /// It is of an entry of the stash.
     pub fn is_stash(&self) -> bool {
-        matches!(self, Self::Ref(moved) if moved.name.starts_with(STASH))
+        matches!(self, Self::Ref(moved) if Self::is_of_stash(&moved.name))
+    }
+
+    /// The entry of the stash that is new.
+    pub fn new_stash(&self) -> Option<&str> {
+        match self {
+            Self::Ref(RefChange { before: None, after: Some(entry), .. }) if self.is_stash() => Some(entry),
+            Self::Ref(_) | Self::Files { .. } | Self::Head { .. } | Self::Programs { .. } | Self::Settings { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Whether a ref's name is that of an entry of the stash.
+    pub fn is_of_stash(name: &str) -> bool {
+        name.starts_with(STASH)
     }
 
     /// One sentence.

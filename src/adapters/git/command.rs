@@ -111,7 +111,7 @@ impl GitCommand {
         format!("git {}", self.args.join(" "))
     }
 
-    /// Whether it moved or deleted the ref with this full name, which it names.
+    /// Whether it made, moved or deleted the ref with this full name, which it names.
     pub fn moves(&self, full: &str) -> bool {
         let (name, args) = self.split();
         let short =
@@ -131,27 +131,42 @@ impl GitCommand {
                         |spec: &str| is_target(spec) || !spec.contains(':') && is_named(spec.trim_start_matches('+'));
                     has(&["--all", "--branches", "--mirror"]) || positional().skip(1).any(is_target_or_both)
                 }
-                "checkout" => follows(args, &["-B"]).is_some_and(is_named),
-                "switch" => follows(args, &["-C", "--force-create"]).is_some_and(is_named),
-                "worktree" => follows(args, &["-B"]).is_some_and(is_named),
+                "checkout" => follows(args, &["-b", "-B", "--orphan"]).is_some_and(is_named),
+                "switch" => {
+                    follows(args, &["-c", "--create", "-C", "--force-create", "--orphan"]).is_some_and(is_named)
+                }
+                "worktree" => follows(args, &["-b", "-B"]).is_some_and(is_named),
                 "rebase" => rebased(args).is_some_and(is_named),
                 "replace" => full.starts_with("refs/replace/") && !has(LOOKING),
                 _other => false,
             }
     }
 
-    /// Whether it took entries out of the stash, or may have; otherwise, whether it put one there.
-    pub fn stashes(&self, is_out: bool) -> bool {
+    /// Whether it took entries out of the stash, or may have.
+    pub fn empties_stash(&self) -> bool {
+        let (name, args) = self.split();
+        let is_fitting = match name {
+            "stash" => args.first().is_some_and(|does| ["drop", "pop", "clear", "branch"].contains(&does.as_str())),
+            "reflog" => args.iter().any(|arg| arg.contains("stash") || arg == "--all"),
+            _other => self.writes_stash_ref(),
+        };
+        is_fitting && self.code == Some(0)
+    }
+
+    /// Whether it put an entry into the stash, or may have.
+    pub fn fills_stash(&self) -> bool {
         let (name, args) = self.split();
         let does = args.first().map_or("push", String::as_str);
         let is_fitting = match name {
-            "stash" if is_out => ["drop", "pop", "clear", "branch"].contains(&does),
             "stash" => ["push", "save", "store"].contains(&does) || does.starts_with('-'),
-            "update-ref" => args.iter().any(|arg| arg == "refs/stash" || arg == "--stdin"),
-            "reflog" => is_out && args.iter().any(|arg| arg.contains("stash") || arg == "--all"),
-            _other => false,
+            _other => self.writes_stash_ref(),
         };
         is_fitting && self.code == Some(0)
+    }
+
+    fn writes_stash_ref(&self) -> bool {
+        let (name, args) = self.split();
+        name == "update-ref" && args.iter().any(|arg| arg == "refs/stash" || arg == "--stdin")
     }
 
     /// Whether it moved the branch that was checked out where it worked.
@@ -291,13 +306,13 @@ mod tests {
     #[test]
     fn what_goes_into_the_stash_and_what_comes_out_are_told_apart() {
         for line in ["git stash", "git stash -u", "git stash push -m x", "git -C /m stash save"] {
-            assert!(command(line).stashes(false) && !command(line).stashes(true), "{line}");
+            assert!(command(line).fills_stash() && !command(line).empties_stash(), "{line}");
         }
         for line in ["git stash pop", "git stash drop stash@{1}", "git reflog delete refs/stash@{0}"] {
-            assert!(command(line).stashes(true) && !command(line).stashes(false), "{line}");
+            assert!(command(line).empties_stash() && !command(line).fills_stash(), "{line}");
         }
         for line in ["git stash list", "git stash show", "git stash apply", "git log"] {
-            assert!(!command(line).stashes(true) && !command(line).stashes(false), "{line}");
+            assert!(!command(line).empties_stash() && !command(line).fills_stash(), "{line}");
         }
         assert!(
             command("git replace a b").moves("refs/replace/a") && !command("git replace -l").moves("refs/replace/a")

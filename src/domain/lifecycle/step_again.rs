@@ -21,8 +21,7 @@ pub(super) fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFail
 /// settings of that moment.
 pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
     let id = task.id;
-    let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
-    let question = format!("{first}; then `orch task unblock {id}` judges the work again, without an agent\n{rest}");
+    let question = then_unblock(task, question, "judges the work again, without an agent");
     let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
     let choices = match task.has_judged_work() {
         true => {
@@ -32,6 +31,20 @@ pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
         false => of(&["unblock", "retry", "cancel"]),
     };
     let judging = task.state.clone();
-    ask_with(task, QuestionKind::Setup, question.trim_end().to_owned(), choices);
+    ask_with(task, QuestionKind::Setup, question, choices);
     task.resume_at = Some(Box::new(judging));
+}
+
+/// What the task's last run did is not to be forgotten by the next, which begins when the person has decided.
+pub(super) fn ask_to_put_back(task: &mut Task, question: &str, next: State) {
+    let question = then_unblock(task, question, "lets the next run begin");
+    let choices = ["unblock", "cancel"].map(|verb| format!("orch task {verb} {}", task.id));
+    ask_with(task, QuestionKind::Setup, question, choices.into());
+    task.resume_at = Some(Box::new(next));
+}
+
+/// A question whose first line says what is done when the person has done their part.
+fn then_unblock(task: &Task, question: &str, does: &str) -> String {
+    let (first, rest) = question.split_once('\n').unwrap_or((question, ""));
+    format!("{first}; then `orch task unblock {}` {does}\n{rest}", task.id).trim_end().to_owned()
 }
