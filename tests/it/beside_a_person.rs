@@ -229,8 +229,12 @@ fn ended(workflow: &str, work: &str, prepare: impl Fn(&Repo)) -> (SealedBox, Rep
 /// The person types what the question proposes between backticks and begins with `git`, and sends the task on.
 fn put_back(sealed: &SealedBox, repo: &Repo, task: &Value) {
     let question = task["question"].as_str().unwrap_or_default();
-    let command = question.split('`').find(|part| part.starts_with("git ")).expect("how to put it back");
-    sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
+    let commands = question.split('`').filter(|part| part.starts_with("git ") && !part.contains(" log "));
+    let commands: Vec<&str> = commands.collect();
+    assert!(!commands.is_empty(), "how to put it back: {question}");
+    for command in commands {
+        sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
+    }
     sealed.orch(["task", "unblock", "1"]).ok();
     sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
 }
@@ -263,6 +267,109 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
         assert_eq!((&task["integration"]["state"], runs), (&json!("merged"), Some(1)), "{take}: {task}");
         sealed.finish();
     }
+}
+
+/// Where the agent finds its person's checkout.
+const MAIN: &str = "MAIN=$(dirname \"$(git rev-parse --path-format=absolute --git-common-dir)\")";
+
+#[test]
+fn what_a_run_did_outside_that_ends_without_a_result_is_told_once_before_the_next_begins() {
+    let endings = ["exit 1", "kill -9 $$", "sleep 600"];
+    let damage = "git tag -d v1; cd \"$MAIN\"; echo sneaky > answer; git commit -qam sneaky; cd - > /dev/null; \
+                  echo half > README.md";
+    for ending in endings {
+        let work = format!(
+            "{MAIN}\nif mkdir \"$HOME/begun\" 2> /dev/null; then {damage} > /dev/null 2>&1; {ending}; fi\n\
+             echo 42 > answer; git commit -qam mend"
+        );
+        let workflow = "integrate: merge, max_attempts: 3, timeout_seconds: 4";
+        let tag = |repo: &Repo| drop(repo.git(["tag", "v1"]));
+        let (sealed, repo, task) = ended(workflow, &work, tag);
+        let (question, before) = (task["question"].as_str().unwrap_or_default(), repo.git(["rev-parse", "main~1"]));
+        for told in ["refs/tags/v1", "refs/heads/main", "orch task unblock 1"] {
+            assert!(question.contains(told), "{ending}: {task}");
+        }
+        put_back(&sealed, &repo, &task);
+        assert!(repo.git(["for-each-ref", "refs/tags"]).contains("v1"), "{ending}");
+        let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+        assert_eq!(
+            (&task["integration"]["state"], &task["attempts"]),
+            (&json!("merged"), &json!(2)),
+            "{ending}: {task}"
+        );
+        assert_eq!(repo.show("main", "answer").as_deref(), Some("42\n"), "{ending}");
+        assert!(!repo.git(["log", "--format=%s", &format!("{}..main", before.trim())]).contains("sneaky"), "{ending}");
+        sealed.finish();
+    }
+}
+
+#[test]
+fn a_person_who_keeps_what_a_crashed_run_did_is_not_asked_again() {
+    let work = format!(
+        "{MAIN}\ngit -C \"$MAIN\" tag -d v1 > /dev/null 2>&1 && exit 1\necho 42 > answer; git commit -qam mend"
+    );
+    for goes_on in ["unblock", "retry"] {
+        let (sealed, repo, _) = ended("integrate: merge, max_attempts: 3", &work, |repo| drop(repo.git(["tag", "v1"])));
+        sealed.orch(["task", goes_on, "1"]).ok();
+        sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+        assert_eq!(repo.show("main", "answer").as_deref(), Some("42\n"), "{goes_on}");
+        sealed.finish();
+    }
+}
+
+#[test]
+fn an_attempt_clears_away_what_an_earlier_one_of_the_task_made() {
+    let made = "git tag wip; git branch spare; git switch -qc other; echo 1 > answer; git stash -q; git switch -q -";
+    let cleared =
+        "git tag -d wip; git branch -D spare other; git stash drop -q; echo 42 > answer; git commit -qam mend";
+    for ending in ["exit 1", "echo '{\"status\":\"done\",\"summary\":\"nothing\"}'; exit 0"] {
+        let work = format!(
+            "if mkdir \"$HOME/begun\" 2> /dev/null; then {{ {made}; }} > /dev/null; {ending}; fi\n{{ {cleared}; }} > /dev/null"
+        );
+        let sealed = SealedBox::new();
+        let answer = "echo '{\"status\":\"done\",\"summary\":\"did it\"}'";
+        sealed.program("bot", &format!("#!/bin/sh\ncat > /dev/null\n{work}\n{answer}\n"));
+        sealed.config(
+            "agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge, max_attempts: 3}\n",
+        );
+        let repo = sealed.repo("shop");
+        repo.write("answer", "7\n");
+        repo.commit("The question");
+        sealed.orch_in(repo.dir(), ["init"]).ok();
+        sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+        sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+        let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+        assert_eq!(
+            (&task["integration"]["state"], &task["attempts"]),
+            (&json!("merged"), &json!(2)),
+            "{ending}: {task}"
+        );
+        assert_eq!(repo.git(["for-each-ref", "refs/tags", "refs/stash", "refs/heads/spare", "refs/heads/other"]), "");
+        sealed.finish();
+    }
+}
+
+#[test]
+fn a_person_whose_checkout_an_agent_stashed_and_switched_gets_it_back_as_it_was() {
+    let work = format!(
+        "{MAIN}\n(cd \"$MAIN\"; git stash -q; git switch -qc foo) > /dev/null 2>&1; echo 42 > answer; git commit -qam mend"
+    );
+    let thought = |repo: &Repo| {
+        repo.write("README.md", "half a thought\n");
+        repo.write("new", "staged\n");
+        drop(repo.git(["add", "new"]));
+    };
+    let (sealed, repo, task) = ended("integrate: branch", &work, thought);
+    put_back(&sealed, &repo, &task);
+    assert_eq!(
+        (repo.read("README.md"), repo.read("new")),
+        ("half a thought\n".to_owned(), "staged\n".to_owned()),
+        "{task}"
+    );
+    assert_eq!(repo.git(["branch", "--show-current"]).trim(), "main");
+    let after = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    assert_eq!((&after["status"], after["runs"].as_array().map(Vec::len)), (&json!("done"), Some(1)), "{after}");
+    sealed.finish();
 }
 
 #[test]
