@@ -236,7 +236,15 @@ fn put_back(sealed: &SealedBox, repo: &Repo, task: &Value) {
         sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
     }
     sealed.orch(["task", "unblock", "1"]).ok();
-    sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+    done(sealed);
+}
+
+/// Has orch work until the task is done.
+fn done(sealed: &SealedBox) -> Value {
+    let ran = sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run();
+    let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    assert_eq!(ran.code, Some(0), "{task}");
+    task
 }
 
 #[test]
@@ -311,7 +319,7 @@ fn a_person_who_keeps_what_a_crashed_run_did_is_not_asked_again() {
     for goes_on in ["unblock", "retry"] {
         let (sealed, repo, _) = ended("integrate: merge, max_attempts: 3", &work, |repo| drop(repo.git(["tag", "v1"])));
         sealed.orch(["task", goes_on, "1"]).ok();
-        sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
+        done(&sealed);
         assert_eq!(repo.show("main", "answer").as_deref(), Some("42\n"), "{goes_on}");
         sealed.finish();
     }
@@ -337,8 +345,7 @@ fn an_attempt_clears_away_what_an_earlier_one_of_the_task_made() {
         repo.commit("The question");
         sealed.orch_in(repo.dir(), ["init"]).ok();
         sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
-        sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
-        let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+        let task = done(&sealed);
         assert_eq!(
             (&task["integration"]["state"], &task["attempts"]),
             (&json!("merged"), &json!(2)),

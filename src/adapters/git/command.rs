@@ -235,7 +235,12 @@ impl GitCommand {
 
 /// What stands behind one of these options.
 fn follows<'a>(args: &'a [String], options: &[&str]) -> Option<&'a str> {
-    let at = args.iter().position(|arg| options.contains(&arg.as_str()))?;
+    // The last of several letters in one argument takes the value.
+    let is_one = |arg: &str, option: &str| match option.strip_prefix('-').filter(|letter| letter.len() == 1) {
+        Some(letter) => arg.starts_with('-') && !arg.starts_with("--") && arg.ends_with(letter),
+        None => arg == option,
+    };
+    let at = args.iter().position(|arg| options.iter().any(|option| is_one(arg, option)))?;
     args.get(at + 1).map(String::as_str)
 }
 
@@ -287,6 +292,7 @@ mod tests {
             "git rebase main",
             "git rebase --onto main a",
             "git merge main",
+            "git switch -qc topic main",
             "git branch --contains main",
             "git branch -u origin/main",
             "git branch topic",
@@ -297,6 +303,11 @@ mod tests {
             "git checkout main",
         ] {
             assert!(!command(line).moves(main), "{line}");
+        }
+        for line in
+            ["git switch -qc topic main", "git checkout -b topic", "git branch topic", "git worktree add -b topic ../x"]
+        {
+            assert!(command(line).moves("refs/heads/topic"), "{line}");
         }
         let failed = GitCommand { code: Some(128), ..command("git branch -f main HEAD") };
         assert!(!failed.moves(main), "git refused");

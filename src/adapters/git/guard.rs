@@ -63,6 +63,11 @@ impl Guard {
         self.files.is_empty()
     }
 
+    /// What was checked out in the main checkout: a branch, or a commit.
+    pub fn head(&self) -> &str {
+        &self.head
+    }
+
     /// What is there while orch does not move the main checkout.
     async fn record(repo: &Repo, salt: u64) -> Result<Self, GitError> {
         let before = repo.moves();

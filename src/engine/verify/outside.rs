@@ -88,7 +88,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
         let read = tokio::task::spawn_blocking(move || Trail::read(repo, &checkout, &run, &dir)).await;
         match read {
             Ok(trail) => {
-                let stashes_of_main = stashes_of_main(scene, &trail, &changes).await;
+                let stashes_of_main = stashes_of_main(scene, &trail, (&guard, &changes)).await;
                 let look = Look { scene, trail, was_clean: guard.was_clean(), changes: &changes, stashes_of_main };
                 look.attribute(&mut own_refs, evidence).await;
             }
@@ -120,7 +120,7 @@ impl Look<'_> {
         let scene = self.scene;
         for change in self.changes {
             let proof = match self.trail.proof(change) {
-                Some(_) if self.is_stash_of_another(change).await => None,
+                Some(_) if self.is_stash_of_another(change, own_refs).await => None,
                 None => own_commits_came(scene, change, evidence).await,
                 proof => proof,
             };
@@ -154,11 +154,15 @@ impl Look<'_> {
         change.new_stash().is_some_and(|entry| self.stashes_of_main.contains(&entry))
     }
 
-    /// Whether a new entry of the stash was made where another branch is checked out than the run's, and where the run stashed
-    /// nothing.
-    async fn is_stash_of_another(&self, change: &Change) -> bool {
+    /// Whether a new entry of the stash was made where neither the run's branch is checked out nor one that the task's runs made,
+    /// and where the run stashed nothing.
+    async fn is_stash_of_another(&self, change: &Change, own_refs: &OwnRefs) -> bool {
         let Some(entry) = change.new_stash().filter(|_| !self.is_stash_of_main(change)) else { return false };
-        stashed_on_another(self.scene, entry).await
+        let on = self.scene.repo.stashed_on(entry).await.ok().flatten();
+        let is_own = |on: &str| {
+            on == self.scene.place.branch || on == "(no branch)" || own_refs.contains_key(&format!("refs/heads/{on}"))
+        };
+        on.is_some_and(|on| !is_own(&on))
     }
 
     /// How a person undoes that the run moved the base branch. What came after it is theirs, and stays theirs to keep.
@@ -202,22 +206,24 @@ impl Look<'_> {
     }
 }
 
-async fn stashes_of_main<'a>(scene: &Scene<'_>, trail: &Trail, changes: &'a [Change]) -> Vec<&'a str> {
+async fn stashes_of_main<'a>(
+    scene: &Scene<'_>,
+    trail: &Trail,
+    (guard, changes): (&Guard, &'a [Change]),
+) -> Vec<&'a str> {
+    let gone_to = changes.iter().filter_map(|change| match change {
+        Change::Head { to, .. } => Some(to.as_str()),
+        Change::Ref(_) | Change::Files { .. } | Change::Programs { .. } | Change::Settings { .. } => None,
+    });
+    let heads: Vec<&str> = gone_to.chain([guard.head()]).collect();
     let mut entries = Vec::new();
-    if trail.stashed_main() {
-        for entry in changes.iter().filter_map(Change::new_stash) {
-            if stashed_on_another(scene, entry).await {
-                entries.push(entry);
-            }
+    for entry in changes.iter().filter_map(Change::new_stash).filter(|_| trail.stashed_main()) {
+        let on = scene.repo.stashed_on(entry).await.ok().flatten();
+        if on.is_some_and(|on| heads.contains(&on.as_str())) {
+            entries.push(entry);
         }
     }
     entries
-}
-
-/// Whether an entry of the stash was made where another branch is checked out than the run's.
-async fn stashed_on_another(scene: &Scene<'_>, entry: &str) -> bool {
-    let on = scene.repo.stashed_on(entry).await.ok().flatten();
-    on.is_some_and(|on| on != scene.place.branch && on != "(no branch)")
 }
 
 fn is_commit(at: &str) -> bool {
