@@ -136,7 +136,12 @@ impl Repo {
     }
 
     /// The paths in which two commits differ.
-    async fn names_between(&self, at: &Checkout, one: &str, two: &str) -> Result<BTreeSet<String>, GitError> {
+    pub(super) async fn names_between(
+        &self,
+        at: &Checkout,
+        one: &str,
+        two: &str,
+    ) -> Result<BTreeSet<String>, GitError> {
         let call = Call::new(["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-ext-diff"]);
         let names = self.ask(at, call.arg(require_sha(one)?).arg(require_sha(two)?).arg("--")).await?.stdout;
         let names = names.split(|byte| *byte == 0).filter(|name| !name.is_empty());

@@ -58,9 +58,13 @@ impl Guard {
         Ok(changes)
     }
 
-    /// Whether nothing in the main checkout was uncommitted or unknown to git.
-    pub fn was_clean(&self) -> bool {
-        self.files.is_empty()
+    /// Whether something that was not committed in the main checkout is different between two commits.
+    ///
+    /// # Errors
+    /// git gives no answer.
+    pub async fn was_committed_between(&self, repo: &Repo, one: &str, two: &str) -> Result<bool, GitError> {
+        let names = repo.names_between(&repo.main_checkout(), one, two).await?;
+        Ok(self.files.keys().any(|path| names.contains(path)))
     }
 
     /// What was checked out in the main checkout: a branch, or a commit.

@@ -89,7 +89,8 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
         match read {
             Ok(trail) => {
                 let stashes_of_main = stashes_of_main(scene, &trail, (&guard, &changes)).await;
-                let look = Look { scene, trail, was_clean: guard.was_clean(), changes: &changes, stashes_of_main };
+                let took_uncommitted = took_uncommitted(scene, &guard, &changes).await;
+                let look = Look { scene, trail, took_uncommitted, changes: &changes, stashes_of_main };
                 look.attribute(&mut own_refs, evidence).await;
             }
             Err(_) => evidence.notes.push("what the run did could not be read".to_owned()),
@@ -107,8 +108,8 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
 struct Look<'a> {
     scene: &'a Scene<'a>,
     trail: Trail,
-    /// Nothing in the main checkout was uncommitted when the run began.
-    was_clean: bool,
+    /// Something that was not committed in the main checkout when the run began is in commits that came there.
+    took_uncommitted: bool,
     changes: &'a [Change],
     /// The entries of the stash into which the run put what was not committed in the main checkout.
     stashes_of_main: Vec<&'a str>,
@@ -175,8 +176,7 @@ impl Look<'_> {
         (moved.name == base_ref(self.scene.place)).then_some(told)
     }
 
-    /// The command by which a person undoes a change. Where something in the main checkout was uncommitted when the run began,
-    /// it may stand in the run's commits, and stays in the checkout.
+    /// The command by which a person undoes a change. What they had not committed and the run has stays in the checkout.
     fn way_back(&self, change: &Change) -> Option<String> {
         let root = self.scene.repo.root().display();
         let moved = match change {
@@ -192,7 +192,7 @@ impl Look<'_> {
         Some(match &moved.before {
             Some(before) if change.is_stash() => format!("git -C {root} stash store -m \"put back\" {before}"),
             Some(before) if moved.is_checked_out && moved.after.is_some() => {
-                format!("git -C {root} reset {}{before}", if self.was_clean { "--keep " } else { "" })
+                format!("git -C {root} reset {}{before}", if self.took_uncommitted { "" } else { "--keep " })
             }
             Some(before) => format!("git -C {root} update-ref {name} {before}"),
             None => format!("git -C {root} update-ref -d {name}"),
@@ -204,6 +204,17 @@ impl Look<'_> {
         let entry = self.stashes_of_main.first()?;
         Some(format!("git -C {} stash apply --index {entry}", self.scene.repo.root().display()))
     }
+}
+
+async fn took_uncommitted(scene: &Scene<'_>, guard: &Guard, changes: &[Change]) -> bool {
+    for change in changes {
+        if let Change::Ref(RefChange { before: Some(one), after: Some(two), is_checked_out: true, .. }) = change
+            && guard.was_committed_between(scene.repo, one, two).await.unwrap_or(true)
+        {
+            return true;
+        }
+    }
+    false
 }
 
 async fn stashes_of_main<'a>(
