@@ -1,4 +1,4 @@
-//! Numbers in sentences. PURE.
+//! Numbers and lists in sentences. PURE.
 
 /// `1 file`, `2 files`, `0 files`; `one` is the word for one of them, which becomes many by an s.
 pub fn of(count: impl TryInto<u64>, one: &str) -> String {
@@ -7,9 +7,28 @@ pub fn of(count: impl TryInto<u64>, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 
+/// So many names stand in a sentence.
+const NAMED: usize = 5;
+
+/// `a, b and c more`: the first few names, and how many there are beside them.
+pub fn named<N: std::fmt::Display>(names: impl IntoIterator<Item = N>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<String> = names.by_ref().take(NAMED).map(|name| name.to_string()).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::of;
+    use super::{named, of};
+
+    #[test]
+    fn of_many_names_the_first_stand_in_the_sentence() {
+        assert_eq!([named(["a"; 0]), named(["a"]), named(["a", "b"])], ["", "a", "a, b"]);
+        assert_eq!(named(0..8), "0, 1, 2, 3, 4 and 3 more");
+    }
 
     #[test]
     fn one_is_one_and_all_others_are_many() {

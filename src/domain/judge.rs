@@ -2,13 +2,13 @@
 
 use super::answer::{Answer, AnswerStatus, Delegation};
 use super::change::{Finding, FindingKind, PROJECT_FILE};
+use super::count::named;
 use super::evidence::{Check, CheckState, Evidence};
 use super::outcome::{Failure, FailureClass};
 use super::question::QuestionKind;
 use super::task_type::{Proof, TaskType};
 
 /// Files that a question names.
-const NAMED: usize = 5;
 
 /// What orch concludes from a run that ended well by its own word.
 #[derive(Debug, Clone, PartialEq)]
@@ -286,13 +286,11 @@ fn other_settings(findings: &[Finding]) -> Option<Verdict> {
 fn undone_work(findings: &[Finding]) -> Option<Verdict> {
     let undone: Vec<&str> =
         findings.iter().filter(|one| one.kind == FindingKind::Undone).map(|one| one.path.as_str()).collect();
-    let rest = undone.len().saturating_sub(NAMED);
-    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
-    let named = undone.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
     (!undone.is_empty()).then(|| {
         let question = format!(
-            "the branch contains the newer commits of its base, but not what they changed in {named}{more}: merged, it \
-             takes that back; is that what was asked for?"
+            "the branch contains the newer commits of its base, but not what they changed in {}: merged, it takes \
+             that back; is that what was asked for?",
+            named(undone)
         );
         Verdict::Ask { question, kind: QuestionKind::Ready }
     })

@@ -388,6 +388,7 @@ impl<'a> Queue<'a> {
         match error {
             AdvanceError::Moved { .. } => Attempt::Moved,
             error @ (AdvanceError::BaseDirty { .. }
+            | AdvanceError::Concealed { .. }
             | AdvanceError::FilesInTheWay { .. }
             | AdvanceError::HalfMoved { .. }
             | AdvanceError::InProgress { .. }

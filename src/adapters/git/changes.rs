@@ -5,6 +5,7 @@
 //! are branches under `orch/` (other tasks), `refs/remotes/` (any fetch; the next one sets them right), and moves that
 //! orch made itself (the caller's ledger).
 
+use crate::domain::count::named;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,11 +86,11 @@ impl Change {
     /// One sentence.
     pub fn describe(&self) -> String {
         match self {
-            Self::Files { paths } => format!("changed in the main checkout: {}", shown(paths)),
+            Self::Files { paths } => format!("changed in the main checkout: {}", named(paths)),
             Self::Head { from, to } => format!("the main checkout went from {from} to {to}"),
             Self::Ref(moved) => moved.describe(),
-            Self::Programs { paths } => format!("changed in the repository's git directory: {}", shown(paths)),
-            Self::Settings { keys, .. } => format!("changed in the repository's configuration: {}", shown(keys)),
+            Self::Programs { paths } => format!("changed in the repository's git directory: {}", named(paths)),
+            Self::Settings { keys, .. } => format!("changed in the repository's configuration: {}", named(keys)),
         }
     }
 }
@@ -191,12 +192,6 @@ pub(super) fn differing<V: PartialEq>(before: &BTreeMap<String, V>, after: &BTre
 }
 
 /// A list that stays readable.
-fn shown(names: &[String]) -> String {
-    let first: Vec<&str> = names.iter().take(5).map(String::as_str).collect();
-    let more = names.len().saturating_sub(first.len());
-    if more > 0 { format!("{} and {more} more", first.join(", ")) } else { first.join(", ") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

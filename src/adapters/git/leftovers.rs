@@ -6,6 +6,7 @@ use super::error::GitError;
 use super::inprogress::Operation;
 use super::repo::Repo;
 use super::status::{Status, Untracked};
+use crate::domain::count::named;
 use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
 use std::os::unix::ffi::OsStrExt;
@@ -49,7 +50,7 @@ pub enum LeftoversError {
         operation: Operation,
     },
     /// Conflicts are not resolved.
-    #[error("{} has unresolved conflicts in {}", path.display(), listed(files))]
+    #[error("{} has unresolved conflicts in {}", path.display(), named(files.iter().map(|file| file.display())))]
     Unmerged {
         /// The worktree.
         path: PathBuf,
@@ -92,12 +93,6 @@ impl External for LeftoversError {
             Self::InProgress { .. } | Self::Unmerged { .. } | Self::WrongBranch { .. } => None,
         }
     }
-}
-
-fn listed(files: &[PathBuf]) -> String {
-    let shown: Vec<String> = files.iter().take(5).map(|file| file.display().to_string()).collect();
-    let more = files.len().saturating_sub(shown.len());
-    if more > 0 { format!("{} and {more} more", shown.join(", ")) } else { shown.join(", ") }
 }
 
 impl Repo {

@@ -15,6 +15,8 @@ pub use super::merge_error::{AdvanceError, MergeError};
 use super::repo::Repo;
 use crate::adapters::process::{self, RUN_MARK};
 use crate::domain::names::BranchName;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -214,6 +216,7 @@ impl Repo {
             Ok(())
             | Err(
                 AdvanceError::BaseDirty { .. }
+                | AdvanceError::Concealed { .. }
                 | AdvanceError::FilesInTheWay { .. }
                 | AdvanceError::InProgress { .. }
                 | AdvanceError::Moved { .. },
@@ -400,16 +403,40 @@ impl Repo {
                 if ["untracked working tree files", "lose untracked files"].iter().any(|why| detail.contains(why)) =>
             {
                 let (branch, path) = (note.branch.clone(), at.work_tree.clone());
-                Err(AdvanceError::FilesInTheWay { branch, path, files: paths_in(&detail) })
+                let files = self.files_in_the_way(at, paths_in(&detail)).await?;
+                Err(AdvanceError::FilesInTheWay { branch, path, files })
             }
             Err(GitError::Failed { detail, .. }) if detail.contains("overwritten") => {
-                Err(dirty(at, &note.branch, paths_in(&detail)))
+                let overwritten = paths_in(&detail);
+                let mut files = self.concealed(at).await?;
+                files.retain(|file| overwritten.contains(&file.path));
+                if files.is_empty() {
+                    return Err(dirty(at, &note.branch, overwritten));
+                }
+                Err(AdvanceError::Concealed { branch: note.branch.clone(), path: at.work_tree.clone(), files })
             }
             Err(GitError::Failed { detail, .. }) if detail.contains("fast-forward") => {
                 Err(AdvanceError::Moved { branch: note.branch.clone(), found: self.tip(&note.branch).await? })
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The files in the way of a merge: where git names a directory, those in it that git does not track. A directory of which it
+    /// tracks nothing stands for all of its files.
+    async fn files_in_the_way(&self, at: &Checkout, named: Vec<PathBuf>) -> Result<Vec<PathBuf>, GitError> {
+        let mut files = Vec::new();
+        for path in named {
+            if !at.work_tree.join(&path).is_dir() {
+                files.push(path);
+                continue;
+            }
+            let call = Call::new(["ls-files", "--others", "--directory", "-z", "--"]).arg(path.join("").as_os_str());
+            let listed = self.ask(at, call).await?.stdout;
+            let others = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+            files.extend(others.map(|name| PathBuf::from(OsStr::from_bytes(name))));
+        }
+        Ok(files)
     }
 
     /// Whether a file between two commits belongs to a filter that is switched off here: git would then write the

@@ -1,8 +1,10 @@
 //! Why a finished branch could not be merged, or the base branch could not be moved, and what a person can do.
 
+use super::concealed::Concealed;
 use super::error::GitError;
 use super::inprogress::Operation;
 use crate::adapters::worktree::WorktreeError;
+use crate::domain::count::named;
 use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
 use std::path::PathBuf;
@@ -88,7 +90,7 @@ impl External for MergeError {
 #[derive(Debug, thiserror::Error)]
 pub enum AdvanceError {
     /// The base branch is checked out somewhere, with changes that a merge would touch or might mix with.
-    #[error("{} is checked out in {} with uncommitted changes", branch, path.display())]
+    #[error("{branch} is checked out in {} with uncommitted changes: {}", path.display(), listed(files))]
     BaseDirty {
         /// The base branch.
         branch: BranchName,
@@ -97,8 +99,18 @@ pub enum AdvanceError {
         /// What is changed there.
         files: Vec<PathBuf>,
     },
+    /// The merge would overwrite files of the base branch's checkout at which git was told not to look.
+    #[error("the merge of {branch} changes files in {} whose changes git was told not to show: {}", path.display(), listed_concealed(files))]
+    Concealed {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// The files; at least one.
+        files: Vec<Concealed>,
+    },
     /// Files that git does not know, or that are ignored, lie where the merge puts files of its own.
-    #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), named(files))]
+    #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), listed(files))]
     FilesInTheWay {
         /// The base branch.
         branch: BranchName,
@@ -169,8 +181,13 @@ impl AdvanceError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::Concealed { path, files, .. } => files.first().map(|file| {
+                let (path, shown_by) = (path.display(), file.shown_by());
+                format!("keep what they hold elsewhere, then: cd {path} && git update-index {shown_by} {0} && git checkout {0}", file.path.display())
+            }),
             Self::FilesInTheWay { path, files, .. } => {
-                Some(format!("move them elsewhere or delete them: cd {} && mv {} …", path.display(), named(files)))
+                let files = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ");
+                Some(format!("move them elsewhere or delete them: cd {} && mv {files} …", path.display()))
             }
             Self::InProgress { path, operation, .. } => {
                 Some(format!("finish it, or: git -C {} {}", path.display(), operation.abort()))
@@ -195,6 +212,7 @@ impl External for AdvanceError {
         match self {
             Self::Git(error) => error.external(),
             Self::BaseDirty { .. }
+            | Self::Concealed { .. }
             | Self::FilesInTheWay { .. }
             | Self::InProgress { .. }
             | Self::HalfMoved { .. }
@@ -206,6 +224,10 @@ impl External for AdvanceError {
     }
 }
 
-fn named(files: &[PathBuf]) -> String {
-    files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ")
+fn listed(files: &[PathBuf]) -> String {
+    named(files.iter().map(|file| file.display()))
+}
+
+fn listed_concealed(files: &[Concealed]) -> String {
+    named(files.iter().map(|file| file.path.display()))
 }

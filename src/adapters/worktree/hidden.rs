@@ -114,24 +114,15 @@ impl Repo {
     /// Has git look again at files of a checkout that it was told to take for unchanged: what they hold would be lost. Those
     /// that are not there stay as the index has them.
     pub async fn look_everywhere(&self, at: &Checkout) -> Result<(), GitError> {
-        let listed = self.ask(at, Call::new(["ls-files", "-v", "-z"])).await?.stdout;
-        let (mut skipped, mut assumed) = (Vec::new(), Vec::new());
-        for line in listed.split(|byte| *byte == 0) {
-            let [tag, b' ', path @ ..] = line else { continue };
-            let path = PathBuf::from(OsStr::from_bytes(path));
-            if tag.eq_ignore_ascii_case(&b'S') && at.work_tree.join(&path).symlink_metadata().is_ok() {
-                skipped.push(path.clone());
-            }
-            if tag.is_ascii_lowercase() {
-                assumed.push(path);
-            }
-        }
-        if skipped.is_empty() && assumed.is_empty() {
+        let concealed = self.concealed(at).await?;
+        if concealed.is_empty() {
             return Ok(());
         }
         at.clear_stale_locks(None).await?;
-        self.mark_indexed(at, "--no-skip-worktree", skipped.iter()).await?;
-        self.mark_indexed(at, "--no-assume-unchanged", assumed.iter()).await
+        let (skipped, assumed) =
+            (concealed.iter().filter(|file| file.is_skipped), concealed.iter().filter(|file| file.is_assumed));
+        self.mark_indexed(at, "--no-skip-worktree", skipped.map(|file| &file.path)).await?;
+        self.mark_indexed(at, "--no-assume-unchanged", assumed.map(|file| &file.path)).await
     }
 
     /// The files of the index below these entries.

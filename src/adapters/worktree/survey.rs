@@ -74,7 +74,7 @@ impl Repo {
             locked: lock_of(at),
             operation: operation(at),
             changed: status.differences.into_iter().map(|difference| difference.path).collect(),
-            concealed: self.concealed(at).await?,
+            concealed: self.concealed(at).await?.into_iter().map(|file| file.path).collect(),
             nested: walked.nested,
             mounted: walked.mounted,
             stashes: self.stashes(subject.branch, matches!(head, Head::Detached { .. })).await?,
@@ -114,23 +114,6 @@ impl Repo {
             Some(base) => self.is_ancestor(tip, &base).await,
             None => Ok(false),
         }
-    }
-
-    /// Files whose changes git does not show: `update-index --assume-unchanged`, and `--skip-worktree` while they are
-    /// there all the same.
-    async fn concealed(&self, at: &Checkout) -> Result<Vec<PathBuf>, GitError> {
-        let listed = self.ask(at, Call::new(["ls-files", "-v", "-z"])).await?.stdout;
-        let one = |line: &[u8]| {
-            let (flag, path) = (*line.first()?, PathBuf::from(OsStr::from_bytes(line.get(2..)?)));
-            let is_skipped = flag.eq_ignore_ascii_case(&b'S');
-            let is_hidden = if is_skipped {
-                at.work_tree.join(&path).symlink_metadata().is_ok()
-            } else {
-                flag.is_ascii_lowercase()
-            };
-            is_hidden.then_some(path)
-        };
-        Ok(listed.split(|byte| *byte == 0).filter_map(one).collect())
     }
 
     /// Stashes belong to the repository; their message tells where they were made.

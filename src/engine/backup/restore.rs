@@ -6,6 +6,7 @@ use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::adapters::git::{Git, Repo};
 use crate::config::home::Home;
+use crate::domain::count::named;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::names::BranchName;
 use crate::domain::task::Task;
@@ -37,7 +38,7 @@ pub enum RestoreError {
         what: String,
     },
     /// Something stands where it would be put.
-    #[error("{} holds something already: {}", home.display(), listed(there))]
+    #[error("{} holds something already: {}", home.display(), named(there.iter().map(|path| path.display())))]
     NotEmpty {
         /// The home.
         home: PathBuf,
@@ -66,13 +67,6 @@ fn told_alive(runs: &[RunId]) -> String {
         names.join(", "),
         if names.len() == 1 { "is" } else { "are" }
     )
-}
-
-fn listed(paths: &[PathBuf]) -> String {
-    let shown: Vec<String> = paths.iter().take(5).map(|path| path.display().to_string()).collect();
-    let more =
-        if paths.len() > shown.len() { format!(" and {} more", paths.len() - shown.len()) } else { String::new() };
-    format!("{}{more}", shown.join(", "))
 }
 
 /// Something that the backup speaks of and that is not there.

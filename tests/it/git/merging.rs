@@ -2,6 +2,7 @@
 
 use super::{Lab, assert_sound, inside, main};
 use crate::kit;
+use crate::kit::process::Program;
 use crate::kit::repo::Repo as Project;
 use orch::adapters::git::{AdvanceError, Candidate, MergeError, MergeRequest, Merged, Operation, Repo, RevertRequest};
 use orch::adapters::worktree::WorktreeRequest;
@@ -120,6 +121,50 @@ async fn a_dirty_checkout_of_the_base_is_not_touched() {
     in_the_way().await;
     std::fs::remove_dir_all(project.dir().join("feature")).unwrap();
     assert!(!advance().await.unwrap().already);
+}
+
+#[tokio::test]
+async fn what_is_in_the_way_of_a_merge_is_named_and_the_advice_clears_it() {
+    let lab = Lab::new().await;
+    let project = lab.project("shop");
+    project.write("d/tracked", "1\n");
+    project.write("local.conf", "theirs\n");
+    project.write(".gitignore", "*.log\nbuild/\n");
+    project.commit("The beginning");
+    let repo = lab.open(&project).await;
+    let worktree = lab.ensure(&repo, 1, "x").await.unwrap();
+    let (agent, branch) = (inside(&lab, &worktree), worktree.branch);
+    std::fs::remove_dir_all(worktree.path.join("d")).unwrap();
+    kit::write_file(&worktree.path.join("local.conf"), "of the task\n");
+    agent.commit("d", "a file now");
+    agent.git(["commit", "--quiet", "--all", "--allow-empty", "--message", "the rest"]);
+    let candidate = ready(merge(&lab, &repo, &branch).await.unwrap());
+    let base = main();
+    let refused = async || repo.advance_base(&base, &candidate.base_sha, &candidate.merge_sha).await.unwrap_err();
+    let obey = |error: &AdvanceError| {
+        let hint = error.hint().unwrap();
+        let command = hint.rsplit(": cd ").next().unwrap().replace('…', "\"$HOME\"");
+        Program::new("sh", project.dir()).args(["-ec", &format!("cd {command}")]).envs(lab.env()).run().ok();
+    };
+    for option in ["--skip-worktree", "--assume-unchanged"] {
+        project.git(["update-index", option, "local.conf"]);
+        project.write("local.conf", "mine\n");
+        let error = refused().await;
+        assert!(
+            matches!(&error, AdvanceError::Concealed { .. }) && error.to_string().contains("local.conf"),
+            "{error}"
+        );
+        obey(&error);
+        assert_eq!(project.read("local.conf"), "theirs\n", "{error}");
+    }
+    for path in ["d/mine", "d/a.log", "d/build/one", "d/build/two"] {
+        project.write(path, "mine\n");
+    }
+    let error = refused().await;
+    assert!(error.to_string().ends_with(": d/a.log, d/build/, d/mine"), "{error}");
+    obey(&error);
+    assert!(!repo.advance_base(&base, &candidate.base_sha, &candidate.merge_sha).await.unwrap().already);
+    assert_eq!(project.read("d"), "a file now");
 }
 
 #[tokio::test]
