@@ -202,6 +202,10 @@ fn setting(text: &str) -> Result<(String, String), String> {
 
 /// Runs the command line, with the program's name first, and tells the exit code.
 pub fn main(args: Vec<OsString>) -> ExitCode {
+    runtime::on_own_stack(|| command_line(args))
+}
+
+fn command_line(args: Vec<OsString>) -> ExitCode {
     let wants_json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
     let answers = has_answers_of_its_own(&args);
     let cli = match Cli::try_parse_from(&args) {

@@ -5,10 +5,31 @@ use crate::adapters::process;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
+use crate::cli::ui::{Format, Ui};
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::process::ExitCode;
+use std::thread;
 use tokio::runtime::{Builder, Runtime};
+
+/// The stack of a command, in bytes: as much as systems give a first thread.
+const STACK: usize = 8 << 20;
+/// The exit code of a program that panics, as Rust has it.
+const PANICKED: u8 = 101;
+
+/// Runs a command on a stack whose memory is had at once or not at all. The one of the first thread grows, and a system that has
+/// no more memory for it ends the process without a word.
+pub fn on_own_stack(command: impl FnOnce() -> ExitCode + Send + 'static) -> ExitCode {
+    match thread::Builder::new().name("main".to_owned()).stack_size(STACK).spawn(command) {
+        Ok(thread) => thread.join().unwrap_or(ExitCode::from(PANICKED)),
+        Err(error) => {
+            let error = cannot_start(error);
+            Ui::new(Format::Text, &process::environment()).error(&error);
+            error.exit().into()
+        }
+    }
+}
 
 /// Runs a client on this thread alone: it starts sooner, and waits for others most of its time.
 pub fn alone(command: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, CliError> {

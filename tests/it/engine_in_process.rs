@@ -4,7 +4,7 @@ use crate::kit;
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::RUN;
 use orch::config::Home;
-use orch::daemon::{OpenError, Setup};
+use orch::daemon::{OpenError, Running, Setup};
 use orch::domain::task::{Spec, Status};
 use orch::engine::Mode;
 use orch::engine::handle::Project;
@@ -22,6 +22,20 @@ fn setup(sealed: &SealedBox) -> Setup {
         flags: Vec::new(),
         orch: PathBuf::from(env!("CARGO_BIN_EXE_orch")),
     }
+}
+
+/// Opens the engine when its home's lock is let go of. A program that another test of this process is just starting has the
+/// lock's file as well, until it is that program.
+async fn opened(setup: &Setup, mode: Mode) -> Running {
+    let free = async {
+        loop {
+            match setup.open(mode).await {
+                Err(OpenError::Busy { .. }) => tokio::task::yield_now().await,
+                opened => return opened,
+            }
+        }
+    };
+    tokio::time::timeout(RUN, free).await.expect("the lock is let go of").expect("opens")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,7 +91,7 @@ async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
     daemon.signals.shutdown.cancel();
     daemon.serve().await;
 
-    let command = setup.open(Mode::Command).await.expect("opens");
+    let command = opened(&setup, Mode::Command).await;
     let stranger = setup.connect().await.expect("its socket answers");
     let mut followed = Vec::new();
     for path in ["/v1/events", "/v1/stream", "/v1/tasks/1/stream", "/v1/tasks/1/output", "/v1/status/stream"] {
@@ -85,16 +99,7 @@ async fn a_commands_engine_is_let_go_of_although_others_follow_what_it_tells() {
     }
     tokio::time::timeout(RUN, command.finish()).await.expect("it leaves while they follow");
     drop(followed);
-    // A program that another test of this process is just starting has the lock's file as well, until it is that program.
-    let free = async {
-        loop {
-            match setup.open(Mode::Serve).await {
-                Err(OpenError::Busy { .. }) => tokio::task::yield_now().await,
-                opened => return opened,
-            }
-        }
-    };
-    let next = tokio::time::timeout(RUN, free).await.expect("the lock is let go of").expect("opens");
+    let next = opened(&setup, Mode::Serve).await;
     kit::write_file(&go, "");
     next.signals.shutdown.cancel();
     next.serve().await;

@@ -6,8 +6,6 @@ use crate::adapters::process::working_in;
 use crate::domain::gc::{Facts, Head as HeadFact, Presence as Who};
 use crate::domain::names::BranchName;
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
