@@ -11,7 +11,7 @@ use super::world::Turn;
 use crate::adapters::git::checked_out;
 use crate::domain::agent_model::needs_of_task;
 use crate::domain::batch::Batch;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, IntegrationProblem};
 use crate::domain::evidence::Check;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::{Refused, step};
@@ -395,8 +395,22 @@ impl Engine {
         let (kind, text) = super::history::describe(&task, event, &next);
         let run = super::history::run_of(event);
         let next = turn.put_task(&mut self.world, next);
-        turn.note(&mut self.world, now, Some(id), run, kind, text);
+        if self.is_news(id, event, &text) {
+            turn.note(&mut self.world, now, Some(id), run, kind, text);
+        }
         Ok(next)
+    }
+
+    /// Whether the history tells of an event. What holds accepted work up is looked at every half minute, and told once.
+    fn is_news(&mut self, id: TaskId, event: &Event, text: &str) -> bool {
+        if matches!(event, Event::IntegrationDue) {
+            return false;
+        }
+        if let Event::NotIntegrated { problem: IntegrationProblem::Wait(_), .. } = event {
+            return self.told_holds.insert(id, text.to_owned()).is_none_or(|before| before != text);
+        }
+        self.told_holds.remove(&id);
+        true
     }
 
     /// Cancels the integration in progress when the task leaves that state.

@@ -1,7 +1,7 @@
 //! The words of the history: what an event did to a task, in a line. Decides nothing.
 
 use crate::domain::count;
-use crate::domain::event::Event;
+use crate::domain::event::{Event, IntegrationProblem};
 use crate::domain::evidence::IntegrationState;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::Outcome;
@@ -54,6 +54,9 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
                 IntegrationState::Merged => ("done", format!("merged as {commit}")),
                 IntegrationState::Reverted => ("reverted", format!("its merge was taken back by {commit}")),
             }
+        }
+        Event::NotIntegrated { problem: IntegrationProblem::Wait(wait), .. } => {
+            ("not_integrated", format!("waits: {}", first_line(&wait.detail)))
         }
         Event::NotIntegrated { .. } => ("not_integrated", then()),
         Event::IntegrationDue => ("integration_due", "trying to integrate again".to_owned()),

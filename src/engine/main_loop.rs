@@ -113,6 +113,8 @@ pub struct Engine {
     sidecars: BTreeMap<TaskId, Arc<Task>>,
     /// Runs that were asked to stop by this engine.
     pub(super) asked_to_stop: HashSet<RunId>,
+    /// What holds accepted work up, as the history tells it.
+    pub(super) told_holds: HashMap<TaskId, String>,
     /// Runs that could not be asked: they are asked again at the next tick.
     pub(super) unasked: Vec<RunId>,
     pub(super) upkeep: Upkeep,
@@ -193,6 +195,7 @@ impl Engine {
             unstored: None,
             sidecars: BTreeMap::new(),
             asked_to_stop: HashSet::new(),
+            told_holds: HashMap::new(),
             unasked: Vec::new(),
             upkeep: Upkeep::default(),
             seen: Seen::default(),

@@ -74,10 +74,7 @@ impl Rules {
             match write {
                 Write::Task(task) => self.task_changes(stored, task)?,
                 Write::Run(run) => run_changes(stored, run)?,
-                Write::Entry(entry) => {
-                    entry_follows(stored, entry, &mut seq)?;
-                    self.resumed += usize::from(entry.kind == "integration_due");
-                }
+                Write::Entry(entry) => entry_follows(stored, entry, &mut seq)?,
                 Write::Project(_)
                 | Write::Unregister(_)
                 | Write::Cooldown(..)
@@ -113,6 +110,7 @@ impl Rules {
             self.fresh.insert(id);
         }
         let Some(before) = before else { return made_once(stored, task) };
+        self.resumed += usize::from(is_held(before) == Some(true) && is_held(task) == Some(false));
         must(task.runs >= before.runs, || format!("task {id} forgets runs"))?;
         if let (State::Done, State::InReview { run, .. }) = (&task.state, &before.state) {
             let commit = task.integration.as_ref().and_then(|integration| integration.commit.as_deref());
@@ -278,6 +276,12 @@ impl Rules {
 }
 
 /// A piece of a run's work becomes one task, however often its end is told.
+/// Whether accepted work is held up; `None`: it is not being integrated.
+fn is_held(task: &Task) -> Option<bool> {
+    let State::InReview { review: ReviewStage::Integrating { waiting, .. }, .. } = &task.state else { return None };
+    Some(waiting.is_some())
+}
+
 fn made_once(stored: &Tables, task: &Task) -> Result<(), Broken> {
     let Some(whole) = task.spec.parent else { return Ok(()) };
     let is_same = |other: &&Arc<Task>| other.spec.parent == Some(whole) && other.spec.title == task.spec.title;
