@@ -51,7 +51,10 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
             let commit = integration.commit.as_deref().map(|c| c.get(..10).unwrap_or(c)).unwrap_or("nothing");
             match integration.state {
                 IntegrationState::Kept => ("done", format!("{commit} is kept on its branch")),
-                IntegrationState::Merged => ("done", format!("merged as {commit}")),
+                IntegrationState::Merged => {
+                    let base = after.place.as_ref().map(|place| format!(" into {}", place.base_branch));
+                    ("done", format!("merged{} as {commit}", base.unwrap_or_default()))
+                }
                 IntegrationState::Reverted => ("reverted", format!("its merge was taken back by {commit}")),
             }
         }

@@ -154,7 +154,13 @@ impl Engine {
         };
         run.phase = Phase::Ended;
         run.ended_at = Some(now);
-        run.outcome = Some(Outcome::Failed(failure.clone()));
+        run.outcome = Some(match (&problem, run.kind) {
+            (LaunchProblem::Failed(_) | LaunchProblem::PutBack(_), _) | (_, RunKind::Review | RunKind::Route) => {
+                Outcome::Failed(failure.clone())
+            }
+            // No agent has crashed: none began.
+            (_, RunKind::Work) => Outcome::Cancelled { detail: format!("it was not started: {}", failure.detail) },
+        });
         match &problem {
             LaunchProblem::MissingDir(_)
             | LaunchProblem::PutBack(_)

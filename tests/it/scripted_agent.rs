@@ -245,9 +245,12 @@ fn the_demo_does_its_three_tasks_and_leaves_nothing_behind() {
         let wanted = format!("scripted-{model}");
         assert!(row.contains(&wanted) && row.contains(&format!(" {attempts}  done ")) && row.contains('$'), "{row}");
     }
-    for said in
-        ["asking the router", "I write down how a change is checked.", "has no line \"# Usage: ...\"", "merged as"]
-    {
+    for said in [
+        "asking the router",
+        "I write down how a change is checked.",
+        "has no line \"# Usage: ...\"",
+        "merged into main as",
+    ] {
         assert!(ran.stdout.contains(said), "{said:?} is not in {ran}");
     }
     assert!(ran.stdout.contains("all 3 tasks are done and merged"), "{ran}");

@@ -76,8 +76,8 @@ fn result_of(task: &TaskView) -> String {
 fn page(task: &TaskView, result: &str) -> String {
     let mut out = format!("# Evidence of task {}: {}\n\n", task.id, one_line(&task.title, 200));
     out.push_str(&format!("Status: **{}**", task.status.as_str()));
-    if let Some(integration) = &task.integration {
-        out.push_str(&format!(", {}", told_integration(integration)));
+    if let Some(integration) = told_integration(task) {
+        out.push_str(&format!(", {integration}"));
     }
     out.push_str(&format!(". Attempts: {}.", task.attempts));
     if let Some(cost) = task.cost_usd {

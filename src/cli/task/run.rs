@@ -283,7 +283,7 @@ pub fn tell(task: &TaskView, exit: Exit, context: &Context) -> Result<(), CliErr
         ui.note(&format!("next: orch why {id}"));
     }
     if task.status == Status::Done {
-        let result = task.integration.as_ref().map_or_else(|| "accepted".to_owned(), told_integration);
+        let result = told_integration(task).unwrap_or_else(|| "accepted".to_owned());
         let branch = task.branch.as_deref().map(|branch| format!(" ({branch})")).unwrap_or_default();
         let cost = task.cost_usd.map(|cost| format!(", {cost}")).unwrap_or_default();
         // What is kept on its branch is brought to the base by a merge.

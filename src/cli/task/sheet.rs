@@ -158,7 +158,7 @@ fn standing(sheet: &mut Sheet, task: &TaskView) {
         task.choices.iter().for_each(|choice| sheet.field("", format!("→ {}", line(choice))));
         sheet.optional("tried", tried(task));
     }
-    sheet.optional("result", task.integration.as_ref().map(told_integration));
+    sheet.optional("result", told_integration(task));
 }
 
 /// What the runs of a task that failed came to, the oldest first: `claude/sonnet: checks_failed`.
@@ -203,14 +203,19 @@ fn reason(hold: &Hold) -> String {
     word.ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// What became of the branch: `merged as 0123456789`.
-pub fn told_integration(integration: &IntegrationView) -> String {
+/// What became of the branch: `merged into main as 0123456789`.
+pub fn told_integration(task: &TaskView) -> Option<String> {
+    let integration = task.integration.as_ref()?;
     let commit = integration.commit.as_deref().map(|sha| format!(" as {}", line(short(sha)))).unwrap_or_default();
     let what = match integration.state.as_str() {
         "kept" => "kept on its branch".to_owned(),
+        "merged" => {
+            let base = task.base_branch.as_deref().map(|base| format!(" into {}", line(base)));
+            format!("merged{}", base.unwrap_or_default())
+        }
         other => line(other).into_owned(),
     };
-    format!("{what}{commit}")
+    Some(format!("{what}{commit}"))
 }
 
 fn short(sha: &str) -> &str {

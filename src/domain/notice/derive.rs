@@ -344,7 +344,7 @@ mod tests {
         let done = task(State::Done);
         let asking = asks("orch task retry 7");
         let cases: [(&str, &str, Option<&Task>, Option<NoticeKind>); 17] = [
-            ("done", "merged as 0123456789", Some(&done), Some(NoticeKind::Finished)),
+            ("done", "merged into main as 0123456789", Some(&done), Some(NoticeKind::Finished)),
             ("judged", "nothing changed; needs_review: Which way?", Some(&asking), Some(NoticeKind::Question)),
             ("launch_failed", "needs_review: Which way?", Some(&asking), Some(NoticeKind::Question)),
             ("run_ended", "auth: no login; needs_review: log in", Some(&asking), Some(NoticeKind::Login)),

@@ -275,13 +275,13 @@ impl Rules {
     }
 }
 
-/// A piece of a run's work becomes one task, however often its end is told.
 /// Whether accepted work is held up; `None`: it is not being integrated.
 fn is_held(task: &Task) -> Option<bool> {
     let State::InReview { review: ReviewStage::Integrating { waiting, .. }, .. } = &task.state else { return None };
     Some(waiting.is_some())
 }
 
+/// A piece of a run's work becomes one task, however often its end is told.
 fn made_once(stored: &Tables, task: &Task) -> Result<(), Broken> {
     let Some(whole) = task.spec.parent else { return Ok(()) };
     let is_same = |other: &&Arc<Task>| other.spec.parent == Some(whole) && other.spec.title == task.spec.title;
