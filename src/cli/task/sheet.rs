@@ -3,7 +3,7 @@
 
 use crate::api::health::HealthView;
 use crate::api::messages::MessageView;
-use crate::api::types::{EvidenceView, IntegrationView, RunView, TaskView};
+use crate::api::types::{EvidenceView, RunView, TaskView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
