@@ -1,7 +1,16 @@
-//! Which files a shell line writes, as far as its words tell: redirections, and programs that write the files they name.
+//! Words of shell lines that a person is to type, and which files a shell line of an agent writes, as far as its words tell: redirections, and programs that write the files they name.
 //! PURE. What a script or an unknown variable hides is not found: this proves that something was written, never that nothing was.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::path::Path;
+
+/// A path as one word of a shell line, quoted where that is needed.
+pub fn word(path: impl AsRef<Path>) -> String {
+    let shown = path.as_ref().to_string_lossy();
+    // No path holds a zero byte, the only one that cannot be quoted.
+    shlex::try_quote(&shown).map(Cow::into_owned).unwrap_or_default()
+}
 
 /// Programs that write every file that they name.
 const WRITE_ALL: &[&str] = &["rmdir", "touch", "mkdir", "truncate", "chmod", "tee", "unlink", "shred", "patch"];
@@ -249,6 +258,14 @@ fn tokens(line: &str) -> Vec<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_one_word_whatever_is_in_it() {
+        assert_eq!(
+            ["/m/shop", "/m/my shop", "a'b", "$(x)"].map(word),
+            ["/m/shop", "'/m/my shop'", "\"a'b\"", "'$(x)'"]
+        );
+    }
     use proptest::prelude::*;
 
     const PLACE: Place<'_> = Place { dir: "/w", main: "/m" };

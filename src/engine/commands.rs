@@ -20,6 +20,7 @@ use crate::domain::plan::{Plan, directory, not_registered};
 use crate::domain::question::QuestionKind;
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::service::Leave;
+use crate::domain::shell::word;
 use crate::domain::task::{FileState, ReviewStage, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
@@ -225,7 +226,7 @@ impl Engine {
     fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
         if let Some(dir) = spec.dir.as_deref().filter(|dir| !self.is_registered(dir)) {
-            let hint = format!("cd {} && orch init", dir.display());
+            let hint = format!("cd {} && orch init", word(&dir));
             return Err(EngineError::InTheWay { message: not_registered(dir), hint });
         }
         let id = self.world.next_task_id();

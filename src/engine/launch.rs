@@ -176,7 +176,9 @@ impl Order<'_> {
             sandbox: self.config.workflow.sandbox,
             redactor: self.config.redactor(&self.doors.environment),
         };
-        let before = Before { own_refs: look_at_last_run(self.doors, &beginning).await?, guard };
+        let mut own_refs = look_at_last_run(self.doors, &beginning).await?;
+        own_refs.retain(|name, at| guard.has_ref(name, at));
+        let before = Before { guard, own_refs };
         let env = self.workspace(&repo, &worktree).await?;
         let session = self.session();
         let started = Started { session_id: self.known_session(&session), place: Some(place.clone()) };

@@ -12,6 +12,7 @@ use crate::config::resolved::Config;
 use crate::domain::evidence::{Check, CheckState};
 use crate::domain::ids::RunId;
 use crate::domain::names::short_hash;
+use crate::domain::shell::word;
 use crate::domain::workspace::{LOCK_FILES, is_installer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -125,7 +126,7 @@ impl Workspace<'_> {
     }
 
     async fn submodules(&self, at: &Checkout) -> Result<(), Unready> {
-        let root = self.repo.root().display();
+        let root = word(self.repo.root());
         let hint = format!("git -C {root} submodule update --init --recursive");
         let empty = self.repo.ensure_submodules(at).await.map_err(|error| files(format!("{error} ({hint})")))?;
         for path in empty {

@@ -4,6 +4,7 @@ use crate::adapters::fs::FsError;
 use crate::adapters::process::{ProcessError, how_of};
 use crate::domain::external::{External, ExternalFailure, How};
 use crate::domain::outcome::Exit;
+use crate::domain::shell::word;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -136,12 +137,8 @@ impl GitError {
             Self::GitMissing => Some("install git (apt install git, dnf install git, brew install git)".to_owned()),
             Self::TooOld { .. } => Some(format!("upgrade git to {oldest} or newer")),
             Self::DirectoryMissing { .. } => Some("restore the directory, or change the task's `dir`".to_owned()),
-            Self::NotARepository { path } => {
-                Some(format!("git -C {} init, or change to the repository", path.display()))
-            }
-            Self::NoCommits { path } => {
-                Some(format!("git -C {} commit --allow-empty -m \"first commit\"", path.display()))
-            }
+            Self::NotARepository { path } => Some(format!("git -C {} init, or change to the repository", word(path))),
+            Self::NoCommits { path } => Some(format!("git -C {} commit --allow-empty -m \"first commit\"", word(path))),
             Self::Bare { .. } => Some("use a checkout of it: git clone it, and run orch init there".to_owned()),
             Self::AnotherOwner { path } => Some(format!("git config --global --add safe.directory {}", path.display())),
             Self::BaseBranchMissing { .. } => Some("set workflow.base_branch to a branch that exists".to_owned()),
@@ -149,7 +146,7 @@ impl GitError {
             Self::Locked { lock, .. } => Some(format!("if no git command runs any more: rm {}", lock.display())),
             Self::Busy { .. } => Some("try again; `orch doctor` shows who holds the lock".to_owned()),
             Self::Redirected { .. } => Some("run the task again: orch sets it right".to_owned()),
-            Self::Unreadable { path, .. } => Some(format!("git -C {} fsck", path.display())),
+            Self::Unreadable { path, .. } => Some(format!("git -C {} fsck", word(path))),
             Self::Failed { .. } | Self::Unexpected { .. } | Self::Io { .. } | Self::Process(_) => None,
         }
     }

@@ -67,6 +67,21 @@ impl Guard {
         Ok(self.files.keys().any(|path| names.contains(path)))
     }
 
+    /// Whether a change took nothing away that was there: it can be undone without knowing what was there before.
+    pub fn is_undone_by_removing(&self, change: &Change) -> bool {
+        match change {
+            Change::Files { paths } => paths.iter().all(|path| !self.files.contains_key(path)),
+            Change::Programs { paths } => paths.iter().all(|path| !self.programs.contains_key(path)),
+            Change::Settings { keys, .. } => keys.iter().all(|key| !self.config.contains_key(key)),
+            Change::Head { .. } | Change::Ref(_) => false,
+        }
+    }
+
+    /// Whether a ref stood there.
+    pub fn has_ref(&self, name: &str, at: &str) -> bool {
+        self.refs.get(name).is_some_and(|there| there == at)
+    }
+
     /// What was checked out in the main checkout: a branch, or a commit.
     pub fn head(&self) -> &str {
         &self.head

@@ -9,6 +9,7 @@ use super::status::{Status, Untracked};
 use crate::domain::count::named;
 use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
+use crate::domain::shell::word;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -77,10 +78,10 @@ impl LeftoversError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::InProgress { path, operation } => {
-                Some(format!("finish it, or: git -C {} {operation} --abort", path.display()))
+                Some(format!("finish it, or: git -C {} {operation} --abort", word(path)))
             }
             Self::Unmerged { path, .. } => Some(format!("resolve them in {}, then commit", path.display())),
-            Self::WrongBranch { path, expected, .. } => Some(format!("git -C {} switch {expected}", path.display())),
+            Self::WrongBranch { path, expected, .. } => Some(format!("git -C {} switch {expected}", word(path))),
             Self::Git(error) => error.hint(),
         }
     }

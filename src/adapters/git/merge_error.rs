@@ -7,6 +7,7 @@ use crate::adapters::worktree::WorktreeError;
 use crate::domain::count::named;
 use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
+use crate::domain::shell::word;
 use std::path::PathBuf;
 
 /// Why there is no merge. No branch and no checkout of anybody's was touched.
@@ -182,24 +183,24 @@ impl AdvanceError {
         match self {
             Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
             Self::Concealed { path, files, .. } => files.first().map(|file| {
-                let (path, shown_by) = (path.display(), file.shown_by());
-                format!("keep what they hold elsewhere, then: cd {path} && git update-index {shown_by} {0} && git checkout {0}", file.path.display())
+                let (path, shown_by) = (word(path), file.shown_by());
+                format!("keep what they hold elsewhere, then: cd {path} && git update-index {shown_by} {0} && git checkout {0}", word(&file.path))
             }),
             Self::FilesInTheWay { path, files, .. } => {
-                let files = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join(" ");
-                Some(format!("move them elsewhere or delete them: cd {} && mv {files} …", path.display()))
+                let files = files.iter().map(word).collect::<Vec<_>>().join(" ");
+                Some(format!("move them elsewhere or delete them: cd {} && mv {files} …", word(path)))
             }
             Self::InProgress { path, operation, .. } => {
-                Some(format!("finish it, or: git -C {} {}", path.display(), operation.abort()))
+                Some(format!("finish it, or: git -C {} {}", word(path), operation.abort()))
             }
             Self::HalfMoved { path, .. } => Some(format!(
                 "see what git -C {} status tells, and commit it or put it away; remove the lock files when no git is at work",
-                path.display()
+                word(path)
             )),
             Self::CheckoutMissing { .. } => Some("git worktree prune, if it will not come back".to_owned()),
             Self::FilterOff { path, sha, .. } => Some(format!(
                 "git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig",
-                path.display()
+                word(path)
             )),
             Self::Moved { .. } | Self::NotForward { .. } => None,
             Self::Git(error) => error.hint(),

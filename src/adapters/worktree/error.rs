@@ -3,6 +3,7 @@
 use crate::adapters::git::{GitError, LeftoversError, Operation};
 use crate::domain::external::{External, ExternalFailure};
 use crate::domain::names::BranchName;
+use crate::domain::shell::word;
 use std::path::PathBuf;
 
 /// Why there is no worktree. Nothing of anybody's was touched.
@@ -63,7 +64,7 @@ impl WorktreeError {
             Self::BranchInUse { path, branch } => {
                 Some(format!("switch {} to another branch than {branch}", path.display()))
             }
-            Self::WrongBranch { path, expected, .. } => Some(format!("git -C {} switch {expected}", path.display())),
+            Self::WrongBranch { path, expected, .. } => Some(format!("git -C {} switch {expected}", word(path))),
             Self::Unrelated { branch, .. } => Some(format!("rename the branch: git branch -m {branch} <new name>")),
             Self::Leftovers(error) => error.hint(),
             Self::Git(error) => error.hint(),
@@ -136,12 +137,12 @@ impl RemoveError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::NotOurs { .. } => None,
-            Self::Dirty { path, .. } => Some(format!("git -C {} status; commit what is worth keeping", path.display())),
+            Self::Dirty { path, .. } => Some(format!("git -C {} status; commit what is worth keeping", word(path))),
             Self::InProgress { path, operation } => {
-                Some(format!("finish it, or: git -C {} {operation} --abort", path.display()))
+                Some(format!("finish it, or: git -C {} {operation} --abort", word(path)))
             }
-            Self::Unreachable { path, sha } => Some(format!("git -C {} branch <name> {sha}", path.display())),
-            Self::Locked { path, .. } => Some(format!("git worktree unlock {}", path.display())),
+            Self::Unreachable { path, sha } => Some(format!("git -C {} branch <name> {sha}", word(path))),
+            Self::Locked { path, .. } => Some(format!("git worktree unlock {}", word(path))),
             Self::Git(error) => error.hint(),
         }
     }

@@ -9,6 +9,7 @@ use crate::adapters::worktree::Aside;
 use crate::domain::gc::task_of_branch;
 use crate::domain::ids::RunId;
 use crate::domain::names::BranchName;
+use crate::domain::shell::word;
 use crate::engine::gc::directories;
 use crate::store::journal::Glance;
 use std::path::Path;
@@ -45,11 +46,10 @@ fn worktrees(patient: &Patient<'_>, known: &Glance) -> Vec<Finding> {
             let shown = path.display();
             let link = fs::read_text(&path.join(".git"), LINK).unwrap_or_default();
             let is_linked = link.strip_prefix("gitdir: ").is_some_and(|to| Path::new(to.trim_end()).is_dir());
+            let at = word(&path);
             let remedy = match is_linked {
-                true => {
-                    format!("git -C {shown} status; when nothing is missed: git -C {shown} worktree remove {shown}")
-                }
-                false => format!("ls {shown}; when nothing is missed: rm -r {shown}"),
+                true => format!("git -C {at} status; when nothing is missed: git -C {at} worktree remove {at}"),
+                false => format!("ls {at}; when nothing is missed: rm -r {at}"),
             };
             Finding::new(&format!("worktree {shown}"), Verdict::Warning, "no task works there").remedy(remedy)
         })
@@ -84,7 +84,7 @@ async fn registrations(patient: &Patient<'_>, known: &Glance, repo: &Repo) -> Ve
     let one = |path: std::path::PathBuf| {
         let shown = path.display();
         Finding::new(&format!("registration {shown}"), Verdict::Warning, "git lists a worktree that is not there")
-            .remedy(format!("git -C {} worktree prune", repo.root().display()))
+            .remedy(format!("git -C {} worktree prune", word(repo.root())))
             .mend(Mend::Registration { repo: repo.clone(), path: path.clone() })
     };
     missing.into_iter().filter(|path| !is_used(path)).map(one).collect()
@@ -96,7 +96,7 @@ async fn orphaned_branches(known: &Glance, repo: &Repo, branches: &[String]) -> 
     for name in branches {
         let Some(branch) = task_of_branch(name).filter(|id| !known.tasks.contains_key(id)) else { continue };
         let Ok(of) = BranchName::parse(name) else { continue };
-        let at = repo.root().display();
+        let at = word(repo.root());
         let is_spare = repo.is_spare(&of).await.unwrap_or(false);
         let detail = if is_spare {
             format!("there is no {}; all of its commits are elsewhere too", of_task(branch))
@@ -149,9 +149,9 @@ async fn scratch(patient: &Patient<'_>, known: &Glance, seen: &Seen) -> Vec<Find
         let mut finding = Finding::new(&format!("scratch {shown}"), Verdict::Warning, "a merge that is over left it");
         for (repo, _) in &seen.branches {
             if repo.is_scratch(&path).await.unwrap_or(false) {
-                let at = repo.root().display();
+                let (at, scratch) = (word(repo.root()), word(&path));
                 finding = finding
-                    .remedy(format!("git -C {at} worktree remove --force --force {shown}"))
+                    .remedy(format!("git -C {at} worktree remove --force --force {scratch}"))
                     .mend(Mend::Scratch { repo: repo.clone(), path: path.clone(), run: run.clone() });
             }
         }

@@ -7,6 +7,7 @@ use crate::adapters::git::{Change, Checkout, Danger, Guard, RefChange, Repo};
 use crate::domain::evidence::Evidence;
 use crate::domain::external::StepProblem;
 use crate::domain::ids::RunId;
+use crate::domain::shell::word;
 use crate::domain::task::Workplace;
 use crate::engine::doors::Doors;
 use crate::runner::RunDir;
@@ -16,6 +17,9 @@ use std::path::Path;
 
 /// The largest record of a repository, in bytes.
 const RECORD: usize = 64 << 20;
+
+/// So many paths are typed in a command.
+const PATHS_TYPED: usize = 20;
 
 /// Refs by which git reads one object in the place of another.
 const REPLACED: &str = "refs/replace/";
@@ -90,7 +94,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
             Ok(trail) => {
                 let stashes_of_main = stashes_of_main(scene, &trail, (&guard, &changes)).await;
                 let took_uncommitted = took_uncommitted(scene, &guard, &changes).await;
-                let look = Look { scene, trail, took_uncommitted, changes: &changes, stashes_of_main };
+                let look = Look { scene, trail, guard: &guard, took_uncommitted, changes: &changes, stashes_of_main };
                 look.attribute(&mut own_refs, evidence).await;
             }
             Err(_) => evidence.notes.push("what the run did could not be read".to_owned()),
@@ -108,6 +112,7 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
 struct Look<'a> {
     scene: &'a Scene<'a>,
     trail: Trail,
+    guard: &'a Guard,
     /// Something that was not committed in the main checkout when the run began is in commits that came there.
     took_uncommitted: bool,
     changes: &'a [Change],
@@ -127,6 +132,7 @@ impl Look<'_> {
             };
             let detail = change.describe();
             let Some(proof) = proof else {
+                disown(change, own_refs);
                 evidence.notes.push(format!("{detail} (nothing shows that this run did it)"));
                 continue;
             };
@@ -169,7 +175,7 @@ impl Look<'_> {
     /// How a person undoes that the run moved the base branch. What came after it is theirs, and stays theirs to keep.
     fn take_back(&self, change: &Change) -> Option<String> {
         let Change::Ref(moved @ RefChange { before: Some(before), after, .. }) = change else { return None };
-        let root = self.scene.repo.root().display();
+        let root = word(self.scene.repo.root());
         let back = self.way_back(change)?;
         let shown = after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
         let told = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
@@ -178,17 +184,17 @@ impl Look<'_> {
 
     /// The command by which a person undoes a change. What they had not committed and the run has stays in the checkout.
     fn way_back(&self, change: &Change) -> Option<String> {
-        let root = self.scene.repo.root().display();
+        let root = word(self.scene.repo.root());
         let moved = match change {
             Change::Ref(moved) => moved,
             Change::Head { from, .. } if is_commit(from) => {
                 return Some(format!("git -C {root} switch --detach {from}"));
             }
             Change::Head { from, .. } => return Some(format!("git -C {root} switch {from}")),
-            Change::Files { .. } => return self.stash_back(),
-            Change::Programs { .. } | Change::Settings { .. } => return None,
+            Change::Files { .. } if !self.stashes_of_main.is_empty() => return self.stash_back(),
+            Change::Files { .. } | Change::Programs { .. } | Change::Settings { .. } => return self.removal(change),
         };
-        let name = &moved.name;
+        let name = word(&moved.name);
         Some(match &moved.before {
             Some(before) if change.is_stash() => format!("git -C {root} stash store -m \"put back\" {before}"),
             Some(before) if moved.is_checked_out && moved.after.is_some() => {
@@ -202,7 +208,29 @@ impl Look<'_> {
     /// The command that brings back what the run stashed in the main checkout.
     fn stash_back(&self) -> Option<String> {
         let entry = self.stashes_of_main.first()?;
-        Some(format!("git -C {} stash apply --index {entry}", self.scene.repo.root().display()))
+        Some(format!("git -C {} stash apply --index {entry}", word(self.scene.repo.root())))
+    }
+
+    /// The command that takes away what came beside what was there. What was in files of the main checkout goes to the stash.
+    fn removal(&self, change: &Change) -> Option<String> {
+        if !self.guard.is_undone_by_removing(change) {
+            return None;
+        }
+        let root = word(self.scene.repo.root());
+        let listed = |names: &[String]| names.iter().map(word).collect::<Vec<_>>().join(" ");
+        match change {
+            Change::Files { paths } if paths.len() <= PATHS_TYPED => {
+                Some(format!("git -C {root} stash push --include-untracked -- {}", listed(paths)))
+            }
+            Change::Programs { paths } => {
+                Some(format!("cd {} && rm -r {}", word(self.scene.repo.common_dir()), listed(paths)))
+            }
+            Change::Settings { keys, .. } => {
+                let unset = keys.iter().map(|key| format!("git -C {root} config --unset-all {}", word(key)));
+                Some(unset.collect::<Vec<_>>().join(" && "))
+            }
+            Change::Files { .. } | Change::Head { .. } | Change::Ref(_) => None,
+        }
     }
 }
 
@@ -239,6 +267,13 @@ async fn stashes_of_main<'a>(
 
 fn is_commit(at: &str) -> bool {
     at.len() >= 40 && at.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// A ref that somebody else moved is not the task's own any more.
+fn disown(change: &Change, own_refs: &mut OwnRefs) {
+    if let Change::Ref(moved) = change {
+        own_refs.remove(&moved.name);
+    }
 }
 
 /// Keeps in mind where a ref of the task's own stands.
