@@ -210,12 +210,16 @@ fn a_repository_that_is_away_when_an_agent_ends_is_waited_for() {
 
 /// A repository in which a program has just done a task, with what the task shows.
 fn ended(workflow: &str, work: &str, prepare: impl Fn(&Repo)) -> (SealedBox, Repo, Value) {
+    ended_in("shop", workflow, work, prepare)
+}
+
+fn ended_in(name: &str, workflow: &str, work: &str, prepare: impl Fn(&Repo)) -> (SealedBox, Repo, Value) {
     let sealed = SealedBox::new();
     let answer = "echo '{\"status\":\"done\",\"summary\":\"did it\"}'";
     sealed.program("bot", &format!("#!/bin/sh\ncat > /dev/null\n{work}\n{answer}\n"));
     sealed
         .config(&format!("agents: {{bot: {{kind: command, command: bot}}}}\nworkflow: {{review: off, {workflow}}}\n"));
-    let repo = sealed.repo("shop");
+    let repo = sealed.repo(name);
     repo.write("answer", "7\n");
     repo.commit("The question");
     prepare(&repo);
@@ -229,7 +233,9 @@ fn ended(workflow: &str, work: &str, prepare: impl Fn(&Repo)) -> (SealedBox, Rep
 /// The person types what the question proposes between backticks and begins with `git`, and sends the task on.
 fn put_back(sealed: &SealedBox, repo: &Repo, task: &Value) {
     let question = task["question"].as_str().unwrap_or_default();
-    let commands = question.split('`').filter(|part| part.starts_with("git ") && !part.contains(" log "));
+    let commands = question
+        .split('`')
+        .filter(|part| part.starts_with("git ") && !part.contains(" log ") || part.starts_with("cd "));
     let commands: Vec<&str> = commands.collect();
     assert!(!commands.is_empty(), "how to put it back: {question}");
     for command in commands {
@@ -352,6 +358,55 @@ fn an_attempt_clears_away_what_an_earlier_one_of_the_task_made() {
             "{ending}: {task}"
         );
         assert_eq!(repo.git(["for-each-ref", "refs/tags", "refs/stash", "refs/heads/spare", "refs/heads/other"]), "");
+        sealed.finish();
+    }
+}
+
+#[test]
+fn what_a_person_cleared_away_of_an_agent_is_not_missed() {
+    let mut sealed = SealedBox::new();
+    let script = "#!/bin/sh\ncat > /dev/null\nif mkdir \"$HOME/begun\" 2> /dev/null; then\n\
+                  git tag wip; echo 1 > answer; git stash -q; exit 1\nfi\ntouch \"$HOME/there\"\n\
+                  while [ ! -e \"$HOME/go\" ]; do sleep 0.05; done\necho 42 > answer; git commit -qam mend\n\
+                  echo '{\"status\":\"done\",\"summary\":\"did it\"}'\n";
+    sealed.program("bot", script);
+    sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
+    let repo = sealed.repo("shop");
+    repo.write("answer", "7\n");
+    repo.commit("The question");
+    sealed.orch_in(repo.dir(), ["init"]).ok();
+    sealed.orch_in(repo.dir(), ["task", "add", "Find the answer", "-l", "agent:bot"]).ok();
+    sealed.serve();
+    wait::wait_until("the second attempt", RUN, || sealed.home().join("there").exists());
+    repo.git(["stash", "drop", "--quiet"]);
+    repo.git(["tag", "--delete", "wip"]);
+    crate::kit::write_file(&sealed.home().join("go"), "");
+    let show = || sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    wait::wait_until("the task to be done", RUN, || show()["status"] == "done" || !show()["question"].is_null());
+    assert_eq!((&show()["integration"]["state"], &show()["attempts"]), (&json!("merged"), &json!(2)), "{}", show());
+    sealed.finish();
+}
+
+#[test]
+fn what_an_agent_left_beside_what_was_there_goes_by_the_command_that_is_told() {
+    let leaves = [
+        (
+            "cd \"$MAIN\"; echo x > 'new file'; git add 'new file'; git rm -q README.md; cd -",
+            "git status --porcelain",
+            "?? .orch.yml",
+        ),
+        ("printf '#!/bin/sh\\n' | tee \"$MAIN/.git/hooks/pre-commit\"", "ls .git/hooks/pre-commit; true", ""),
+        ("git config core.hooksPath /tmp/x", "git config --local core.hooksPath; true", ""),
+    ];
+    for (leave, look, nothing) in leaves {
+        let work = format!("{MAIN}\n{{ {leave}; }} > /dev/null; echo 42 > answer; git commit -qam mend");
+        let (sealed, repo, task) = ended_in("my shop", "integrate: branch", &work, |_| ());
+        assert_eq!(task["question_kind"], "setup", "{leave}: {task}");
+        put_back(&sealed, &repo, &task);
+        let left = sealed.run_program_in("sh", repo.dir()).args(["-c", look]).run().ok().stdout;
+        assert_eq!(left.trim(), nothing, "{leave}: {task}");
+        let after = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+        assert_eq!((&after["status"], after["runs"].as_array().map(Vec::len)), (&json!("done"), Some(1)), "{after}");
         sealed.finish();
     }
 }

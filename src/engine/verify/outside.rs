@@ -220,7 +220,10 @@ impl Look<'_> {
         let listed = |names: &[String]| names.iter().map(word).collect::<Vec<_>>().join(" ");
         match change {
             Change::Files { paths } if paths.len() <= PATHS_TYPED => {
-                Some(format!("git -C {root} stash push --include-untracked -- {}", listed(paths)))
+                let paths = listed(paths);
+                // The stash takes what the index has or nobody knows; what was staged is neither.
+                let stash = format!("git -C {root} stash push --include-untracked -- {paths}");
+                Some(format!("git -C {root} reset --quiet -- {paths} && {stash}"))
             }
             Change::Programs { paths } => {
                 Some(format!("cd {} && rm -r {}", word(self.scene.repo.common_dir()), listed(paths)))
