@@ -395,7 +395,6 @@ fn what_an_agent_left_beside_what_was_there_goes_by_the_command_that_is_told() {
             "git status --porcelain",
             "?? .orch.yml",
         ),
-        ("printf '#!/bin/sh\\n' | tee \"$MAIN/.git/hooks/pre-commit\"", "ls .git/hooks/pre-commit; true", ""),
         ("git config core.hooksPath /tmp/x", "git config --local core.hooksPath; true", ""),
     ];
     for (leave, look, nothing) in leaves {
