@@ -8,8 +8,6 @@ use super::outcome::{Failure, FailureClass};
 use super::question::QuestionKind;
 use super::task_type::{Proof, TaskType};
 
-/// Files that a question names.
-
 /// What orch concludes from a run that ended well by its own word.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {

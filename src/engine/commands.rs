@@ -226,7 +226,7 @@ impl Engine {
     fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
         if let Some(dir) = spec.dir.as_deref().filter(|dir| !self.is_registered(dir)) {
-            let hint = format!("cd {} && orch init", word(&dir));
+            let hint = format!("cd {} && orch init", word(dir));
             return Err(EngineError::InTheWay { message: not_registered(dir), hint });
         }
         let id = self.world.next_task_id();
