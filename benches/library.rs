@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use orch::adapters::fs::{exchange_write, read_text};
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::pause::Pauses;
-use orch::domain::plan::{Room, Scope, Snapshot, plan};
+use orch::domain::plan::{Capacity, Scope, Snapshot, plan};
 use orch::domain::question::QuestionKind;
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
 use orch::domain::task::{FileState, NextRun, Spec, State, Task};
@@ -40,16 +40,16 @@ pub fn rows(scale: Scale, table: &mut Table) {
 // ---- plan
 
 /// What the tasks are like, how one of an id is made, and what limits them.
-type Kind<'a> = (&'static str, fn(u64) -> Task, &'a Room);
+type Kind<'a> = (&'static str, fn(u64) -> Task, &'a Capacity);
 
 fn plans(rounds: usize, table: &mut Table) {
     let now = Timestamp::UNIX_EPOCH;
-    let slots = Room::of(4);
+    let slots = Capacity::of(4);
     // Slots for all, so that each task is compared with what its own agent and project have.
-    let capped = Room {
+    let capped = Capacity {
         agents: [("claude".to_owned(), 4)].into(),
         projects: [(PathBuf::from("/repo"), 5000)].into(),
-        ..Room::of(10_000)
+        ..Capacity::of(10_000)
     };
     let kinds: [Kind<'_>; 6] = [
         ("all done", |id| task(id, State::Done), &slots),
@@ -74,7 +74,7 @@ fn plans(rounds: usize, table: &mut Table) {
     }
 }
 
-fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, room: &Room, now: Timestamp) -> Samples {
+fn planned(rounds: usize, count: u64, make: fn(u64) -> Task, room: &Capacity, now: Timestamp) -> Samples {
     let tasks: BTreeMap<TaskId, Arc<Task>> = (1..=count).map(|id| (TaskId(id), Arc::new(make(id)))).collect();
     let snapshot = Snapshot {
         tasks: &tasks,

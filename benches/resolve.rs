@@ -6,8 +6,8 @@ use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
 use orch::domain::catalog::{Additions, Capability, Catalog, Facts, ModelRef, Tier};
 use orch::domain::money::Usd;
+use orch::domain::provider_access::{ProviderAccess, Way};
 use orch::domain::resolve::{Mode, Needs, Records, Resolver, Selection};
-use orch::domain::usability::{Usability, Way};
 use std::hint::black_box;
 
 const MODELS: usize = 2_000;
@@ -19,7 +19,7 @@ pub fn rows(scale: Scale, table: &mut Table) {
     let additions = Additions { api: models(), ..Additions::default() };
     let (built, catalog) = timed(|| Catalog::with(&additions));
     assert!(catalog.models().len() >= MODELS, "{} models", catalog.models().len());
-    let mut usability = Usability::default();
+    let mut usability = ProviderAccess::default();
     for provider in ["anthropic", "openai", "maker-0", "maker-3", "maker-7"] {
         usability.allow(provider, Way::Declared);
     }

@@ -1,12 +1,12 @@
 //! The composition root: the only file that wires everything. Opens an engine on a home, puts the API in front of it,
-//! and lets the world wake it.
+//! and lets events from outside wake it.
 
 mod bounded;
 mod channels;
+mod connections;
 mod holder;
 mod journal;
 mod providers;
-mod serving;
 mod sockets;
 mod tcp;
 mod trial;
@@ -16,8 +16,8 @@ pub use self::holder::Holder;
 pub use self::trial::Trial;
 
 use self::bounded::Bounded;
+use self::connections::serve;
 use self::holder::Held;
-use self::serving::serve;
 use self::sockets::{Sockets, State};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::crash;
@@ -28,8 +28,8 @@ use crate::api::client::{Client, Transport};
 use crate::config::environment::overrides;
 use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
 use crate::engine::handle::EngineHandle;
-use crate::engine::{self, Damage, Doors, Farewell, Mode, RebuildError, RestoreError, Signals, Sources};
-use crate::http::{ApiState, Keeper, Listening, ProcessInfo, Readers, router};
+use crate::engine::{self, Damage, Deps, EngineExit, Mode, RebuildError, RestoreError, Signals, Sources};
+use crate::http::{ApiState, ChannelRegistry, Listening, ProcessInfo, Readers, router};
 use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
@@ -133,7 +133,7 @@ pub struct Running {
     pub rebuilt: Option<Box<Damage>>,
     journal: Journal,
     home: Home,
-    engine: JoinHandle<Farewell>,
+    engine: JoinHandle<EngineExit>,
     server: JoinHandle<()>,
     services: Vec<JoinHandle<()>>,
     closing: CancellationToken,
@@ -249,8 +249,8 @@ impl Setup {
         Sources::new(self.home.clone(), self.environment.clone(), self.flags.clone())
     }
 
-    fn doors(&self, journal: Journal, wake_socket: PathBuf) -> Doors {
-        Doors {
+    fn deps(&self, journal: Journal, wake_socket: PathBuf) -> Deps {
+        Deps {
             home: self.home.clone(),
             clock: Arc::new(SystemClock),
             journal,
@@ -290,8 +290,8 @@ impl Setup {
                 watch_or_look(self.home.root(), &signals, all.map(Arc::clone))
             }
         };
-        let doors = Arc::new(self.doors(journal.clone(), wake_socket.clone()));
-        let (engine, handle) = engine::start(doors, loaded, mode, signals.clone());
+        let deps = Arc::new(self.deps(journal.clone(), wake_socket.clone()));
+        let (engine, handle) = engine::start(deps, loaded, mode, signals.clone());
         let listening = Arc::new(Listening::default());
         let process = ProcessInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -306,8 +306,8 @@ impl Setup {
         };
         let (engine_of, parting) = (handle.clone(), CancellationToken::new());
         let (process, readers) = (Arc::new(process), Readers::default());
-        let (keeper, asked) = Keeper::new();
-        let routes = router(ApiState { engine: engine_of, process, keeper, readers, parting: parting.clone() });
+        let (registry, asked) = ChannelRegistry::new();
+        let routes = router(ApiState { engine: engine_of, process, registry, readers, parting: parting.clone() });
         let closing = signals.shutdown.child_token();
         let listener = Bounded::new(face, SHARE, usize::MAX);
         let server = tokio::spawn(serve(listener, routes.clone(), closing.clone()));
@@ -339,7 +339,7 @@ impl Setup {
 
 impl Running {
     /// Lets go of the engine: it finishes what its mode demands, and leaves.
-    pub async fn finish(self) -> Farewell {
+    pub async fn finish(self) -> EngineExit {
         // Nobody new comes in; who is in is answered. The server holds a handle too: without it the engine sees that
         // nobody can ask any more.
         drop(self.sockets);
@@ -347,28 +347,28 @@ impl Running {
         self.parting.cancel();
         drop((self.handle, self.client));
         tokio::join!(drain(self.server), drain_all(self.services));
-        let farewell = self.engine.await.unwrap_or_default();
-        part(&self.home, &self.journal, farewell, &self.signals).await
+        let exit = self.engine.await.unwrap_or_default();
+        part(&self.home, &self.journal, exit, &self.signals).await
     }
 
     /// Serves until the engine leaves by itself or is told to.
-    pub async fn serve(self) -> Farewell {
-        let farewell = self.engine.await.unwrap_or_default();
+    pub async fn serve(self) -> EngineExit {
+        let exit = self.engine.await.unwrap_or_default();
         drop(self.sockets);
         self.closing.cancel();
         self.parting.cancel();
         drop((self.handle, self.client));
         tokio::join!(drain(self.server), drain_all(self.services));
-        part(&self.home, &self.journal, farewell, &self.signals).await
+        part(&self.home, &self.journal, exit, &self.signals).await
     }
 }
 
 /// The journal is left in order, while the lock is still held; one that is damaged is left as it is.
-async fn part(home: &Home, journal: &Journal, farewell: Farewell, signals: &Signals) -> Farewell {
+async fn part(home: &Home, journal: &Journal, exit: EngineExit, signals: &Signals) -> EngineExit {
     if let Some(missing) = signals.displaced.get() {
-        return journal::write_anew(home, journal, farewell, missing).await;
+        return journal::write_anew(home, journal, exit, missing).await;
     }
-    match &farewell.damage {
+    match &exit.damage {
         Some(cause) => {
             journal::distrust(home, cause);
             // Who comes next copies the files, which nobody may change meanwhile.
@@ -376,7 +376,7 @@ async fn part(home: &Home, journal: &Journal, farewell: Farewell, signals: &Sign
         }
         None => journal.leave().await,
     }
-    farewell
+    exit
 }
 
 /// Lets requests that are under way be answered.

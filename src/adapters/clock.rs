@@ -1,4 +1,4 @@
-//! The only door for time. It tells it; nobody waits here, and no rule reads it: rules get `now` as an argument.
+//! The only adapter that reads the time. Nothing waits here, and no rule reads it: rules get `now` as an argument.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;

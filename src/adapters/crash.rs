@@ -1,4 +1,4 @@
-//! The door through which the process dies on purpose: named points before and after every durable write and every side
+//! Where the process dies on purpose: named points before and after every durable write and every side
 //! effect, at which a test can end the process without a word, as a power cut or `kill -9` would. They exist in builds
 //! with the feature `failpoints` only; elsewhere a point is nothing at all.
 //!

@@ -1,4 +1,4 @@
-//! The door to files: private files and directories, bounded reads, locks, and the write that loses nobody's edit.
+//! The adapter of the file system: private files and directories, bounded reads, locks, and the write that loses nobody's edit.
 //! It knows nothing of what the files mean.
 
 mod digest;

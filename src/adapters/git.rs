@@ -32,6 +32,7 @@ mod reattach;
 mod remembered;
 mod repo;
 mod revert;
+mod rewritten;
 mod settings;
 mod sides;
 mod stale;

@@ -1,4 +1,4 @@
-//! The doors to the outside world, one for each kind of effect. Mechanisms; no policy.
+//! The adapters, one for each kind of effect outside the process. Mechanisms; no policy.
 
 pub mod clock;
 pub mod crash;

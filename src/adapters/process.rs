@@ -1,4 +1,4 @@
-//! The only door to other programs and to the environment: starts them with a working directory, an environment,
+//! The only adapter of other programs and of the environment: starts programs with a working directory, an environment,
 //! a time limit and a limit of output, each said outright; knows who a process is, finds the processes of a run and
 //! ends them. No shell is ever involved, and nothing here decides what to run.
 

@@ -1,4 +1,4 @@
-//! The door to the providers of models over HTTP: asks one for its list of models, or a model of it a question. It knows how
+//! The client of model providers over HTTP: asks one for its list of models, or a model of it a question. It knows how
 //! each kind of API is asked and what its answers look like; what an answer means is `domain::availability`'s to say.
 //!
 //! A key leaves in a header only, over TLS or to this machine only, and to nobody whom an answer points to.

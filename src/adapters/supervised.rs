@@ -1,4 +1,4 @@
-//! The door to the supervisor that has started this process: the datagrams of systemd's notification protocol, which others
+//! The connection to the supervisor that has started this process: the datagrams of systemd's notification protocol, which others
 //! speak too. Says what it is told to say; when and whether, decides the caller.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The door to tmux: one private server per home. Everything reaches it as arguments of a program, never as text for
+//! The adapter of tmux: one private server per home. Everything reaches it as arguments of a program, never as text for
 //! its command parser, and sessions are named exactly (`=name`).
 
 use super::process::{Invocation, ProcessError, run_async};

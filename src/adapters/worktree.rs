@@ -241,8 +241,8 @@ impl Repo {
             Some(tip) if self.is_ancestor(&tip, &base.sha).await? => {
                 (add.arg("-B").arg(branch.as_str()).arg("--").arg(path).arg(&base.sha), base.sha.clone())
             }
-            Some(tip) => {
-                let shared = self.shared_with(&tip, base).await?;
+            Some(_) => {
+                let shared = self.shared_with(&branch.full_ref(), base).await?;
                 notes.push(format!("branch {branch} was there already, its commits are kept"));
                 let add = Call::new(["worktree", "add", "--quiet", "--"]);
                 (add.arg(path).arg(branch.as_str()), shared)
@@ -272,8 +272,11 @@ impl Repo {
         Ok(Worktree { path: path.to_owned(), branch: branch.clone(), base_sha, created: true, notes, checkout })
     }
 
-    /// The commit at which a branch and its base parted.
+    /// The commit at which a branch and its base parted, also where the base has lost that commit since.
     async fn shared_with(&self, branch: &str, base: &Base) -> Result<String, WorktreeError> {
+        if let Some(fork) = self.lost_fork(branch, &base.branch, &base.sha).await? {
+            return Ok(fork);
+        }
         let shared = self.merge_base(branch, &base.sha).await?;
         shared.ok_or_else(|| WorktreeError::Unrelated { branch: branch.to_owned(), base: base.branch.clone() })
     }

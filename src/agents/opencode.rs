@@ -4,21 +4,21 @@
 //! The user's `opencode.json` stays in force; the repository's stays off unless the user trusts it. A question to the
 //! user would be refused and end the turn, so that every permission is either given or denied beforehand.
 
+mod bridge_message;
 pub mod conversation;
 mod failure;
 mod live;
 mod reader;
-mod told;
 
-pub use told::Told;
+pub use bridge_message::BridgeMessage;
 
 use super::argv::{Argv, checked_id, checked_model, owned, text_of};
 use super::text::one_line;
 use super::{Dialect, EventReader, LaunchRefused, LaunchRequest, LaunchSpec, LiveReader, Session, Stdin};
 use crate::domain::outcome::RunKind;
+use bridge_message::{Model, Opening};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use told::{Model, Opening};
 
 const NAME: &str = "opencode";
 

@@ -3,7 +3,7 @@
 use crate::domain::availability::{Probe, State, Verdict};
 use crate::domain::outcome::FailureClass;
 use crate::domain::plan::Cooldown;
-use crate::domain::usability::Way;
+use crate::domain::provider_access::Way;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};

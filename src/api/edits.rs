@@ -2,8 +2,8 @@
 
 use crate::domain::ids::TaskId;
 use crate::domain::route::Complexity;
+use crate::domain::spec_merge::{Change, Field};
 use crate::domain::task::Spec;
-use crate::domain::wish::{Change, Field};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::path::PathBuf;

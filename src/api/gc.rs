@@ -37,7 +37,7 @@ pub struct ItemView {
     pub branch: String,
     /// What it takes on the disk; 0 where that was not looked at.
     pub bytes: u64,
-    /// `removed`, `would_remove` or `kept`.
+    /// `removed`, `would_remove` or `key_value`.
     pub action: Action,
     /// Its branch goes with it.
     pub branch_deleted: bool,

@@ -3,9 +3,9 @@
 use super::patterns::{SampleView, StandingView};
 use crate::domain::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
 use crate::domain::money::Usd;
+use crate::domain::provider_access::ProviderAccess;
 use crate::domain::resolve::{Alternative, Policy, Resolution, Score};
 use crate::domain::track_record::{Sample, standings};
-use crate::domain::usability::Usability;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,7 +55,7 @@ pub struct ModelView {
 
 impl ModelView {
     /// The view.
-    pub fn of(model: &Model, usability: &Usability) -> Self {
+    pub fn of(model: &Model, usability: &ProviderAccess) -> Self {
         let facts = model.facts();
         let why = usability.why(&model.id.provider);
         Self {
@@ -115,7 +115,7 @@ pub struct ResolutionView {
 
 impl ResolutionView {
     /// The view.
-    pub fn of(reference: &str, found: &Resolution<'_>, catalog: &Catalog, usability: &Usability) -> Self {
+    pub fn of(reference: &str, found: &Resolution<'_>, catalog: &Catalog, usability: &ProviderAccess) -> Self {
         Self {
             reference: reference.to_owned(),
             resolved_model: found.model.id.clone(),

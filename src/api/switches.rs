@@ -1,7 +1,7 @@
 //! Switches on the wire: what is paused, and how the daemon leaves.
 
 use crate::domain::ids::{RunId, TaskId};
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub struct PausesView {
 #[serde(deny_unknown_fields)]
 pub struct ShutdownOrder {
     /// How.
-    pub how: Leave,
+    pub how: ShutdownMode,
     /// Only tell what would become of what is under way.
     #[serde(default)]
     pub dry_run: bool,
@@ -69,7 +69,7 @@ pub struct ShutdownOrder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DepartureView {
     /// How.
-    pub how: Leave,
+    pub how: ShutdownMode,
     /// Why.
     pub why: String,
 }
@@ -105,7 +105,7 @@ pub struct UnderWayView {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ShutdownView {
     /// How.
-    pub how: Leave,
+    pub how: ShutdownMode,
     /// It was only asked what would happen.
     pub dry_run: bool,
     /// Version of the daemon.

@@ -1,9 +1,9 @@
 //! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
 
 use super::health::HealthView;
+use super::last_worker::LastWorker;
 use super::messages::MessageView;
 pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
-use super::worked::WorkedBy;
 use crate::domain::actor::Actor;
 use crate::domain::change::Finding;
 use crate::domain::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
@@ -83,7 +83,7 @@ pub struct TaskView {
     pub route: Option<RouteResult>,
     /// Who made the last run of work; `null`: nobody yet.
     #[serde(default)]
-    pub worked_by: Option<WorkedBy>,
+    pub worked_by: Option<LastWorker>,
     /// Attempts begun.
     pub attempts: u32,
     /// What it cost so far, as far as known.
@@ -226,7 +226,7 @@ impl EvidenceView {
 pub struct IntegrationView {
     /// `branch` or `merge`.
     pub mode: String,
-    /// `kept`, `merged` or `reverted`.
+    /// `key_value`, `merged` or `reverted`.
     pub state: String,
     /// The commit that holds the result.
     pub commit: Option<String>,
@@ -397,7 +397,7 @@ impl TaskView {
 #[derive(Debug, Default)]
 pub struct TaskContext<'a> {
     /// Who made the last run of work.
-    pub worked_by: Option<WorkedBy>,
+    pub worked_by: Option<LastWorker>,
     /// The directory it belongs to when it names none itself.
     pub dir: Option<&'a std::path::Path>,
     /// Its project's name.

@@ -5,7 +5,7 @@ use super::client::{Client, Events, TalkError};
 use super::server::Server;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::process::ProcessError;
-use crate::agents::opencode::Told;
+use crate::agents::opencode::BridgeMessage;
 use crate::agents::opencode::conversation::{Answer, Ask, Conversation, Purpose, Step};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
@@ -132,8 +132,8 @@ async fn converse(client: &Client, mut events: Events, directory: &Path, ears: &
         match news(&mut events, &mut asked, ears).await {
             News::Event(event) => conversation.event(&event, SystemClock.now()),
             News::Answer(purpose, answer) => conversation.answered(purpose, answer, SystemClock.now()),
-            News::Told(line) => {
-                if let Some(told) = Told::parse(&line) {
+            News::BridgeMessage(line) => {
+                if let Some(told) = BridgeMessage::parse(&line) {
                     conversation.told(told, SystemClock.now());
                 }
             }
@@ -153,7 +153,7 @@ enum News {
     /// It answers.
     Answer(Purpose, Answer),
     /// The runner says something.
-    Told(String),
+    BridgeMessage(String),
     /// The runner has nothing more to say, or is gone.
     Closed,
     /// Somebody wants the end.
@@ -173,7 +173,7 @@ async fn news(events: &mut Events, asked: &mut JoinSet<(Purpose, Answer)>, ears:
             Ok((purpose, answer)) => News::Answer(purpose, answer),
             Err(_) => News::Gone,
         },
-        line = lines.recv(), if !*closed => line.map_or(News::Closed, News::Told),
+        line = lines.recv(), if !*closed => line.map_or(News::Closed, News::BridgeMessage),
     }
 }
 

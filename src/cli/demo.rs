@@ -2,7 +2,7 @@
 //! directory; three tasks; the history as it happens; a table at the end. Nothing of the person's own is touched, and
 //! nothing is left behind, however it ends.
 
-mod cast;
+mod agent_choice;
 mod history;
 mod project;
 mod stage;
@@ -15,7 +15,7 @@ use super::exit::Exit;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::api::types::{NewProject, TaskView, WhyView};
-use cast::Cast;
+use agent_choice::AgentChoice;
 use history::History;
 use jiff::Timestamp;
 use stage::Stage;
@@ -53,11 +53,11 @@ enum Ending {
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let began = SystemClock.now();
     let mut stop = Stop::listen()?;
-    let cast = Cast::choose(args.agent.as_deref(), context)?;
-    let mut stage = Stage::set(&cast, context).await?;
-    let played = play(&mut stage, &cast, context, began, &mut stop).await;
+    let choice = AgentChoice::choose(args.agent.as_deref(), context)?;
+    let mut stage = Stage::set(&choice, context).await?;
+    let played = play(&mut stage, &choice, context, began, &mut stop).await;
     let summary = match &played {
-        Ok((ending, tasks)) => Some(Summary::new(&stage, &cast, ending, tasks, began).await),
+        Ok((ending, tasks)) => Some(Summary::new(&stage, &choice, ending, tasks, began).await),
         Err(_) => None,
     };
     let good = summary.as_ref().is_some_and(|summary| summary.ok);
@@ -83,12 +83,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 
 async fn play(
     stage: &mut Stage,
-    cast: &Cast,
+    choice: &AgentChoice,
     context: &Context,
     began: Timestamp,
     stop: &mut Stop,
 ) -> Result<(Ending, Vec<TaskView>), CliError> {
-    let mut act = std::pin::pin!(perform(stage, cast, context, began));
+    let mut act = std::pin::pin!(perform(stage, choice, context, began));
     tokio::select! {
         played = &mut act => played,
         () = stop.asked() => Ok((Ending::Interrupted, Vec::new())),
@@ -98,21 +98,21 @@ async fn play(
 /// From the first commit to the last merge.
 async fn perform(
     stage: &mut Stage,
-    cast: &Cast,
+    choice: &AgentChoice,
     context: &Context,
     began: Timestamp,
 ) -> Result<(Ending, Vec<TaskView>), CliError> {
     let ui = context.ui;
-    history::tell(ui, &format!("orch demo: three tasks for {}, in {}", cast.told(), stage.root().display()))?;
+    history::tell(ui, &format!("orch demo: three tasks for {}, in {}", choice.told(), stage.root().display()))?;
     let client = stage.start_daemon().await?;
     let mut history = History::follow(&client, began, ui).await?;
     let project = stage.project()?;
     drop(client.post::<_, NewProject>("/v1/projects", &project).await?);
-    let tasks = tasks::all(cast.is_scripted());
+    let tasks = tasks::all(choice.is_scripted());
     for task in &tasks {
         drop(client.post::<_, TaskView>("/v1/tasks", task).await?);
     }
-    let patience = if cast.is_scripted() { SCRIPTED_PATIENCE } else { REAL_PATIENCE };
+    let patience = if choice.is_scripted() { SCRIPTED_PATIENCE } else { REAL_PATIENCE };
     let settled = tokio::time::timeout(patience, history.until_settled(tasks.len(), stage)).await;
     let tasks = details(&client).await?;
     match settled {

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::hits::{Around, Hits};
+use super::search_results::{Around, SearchResults};
 use super::since::Since;
 use crate::domain::ids::TaskId;
 use crate::engine::{Wanted, search};
@@ -37,7 +37,7 @@ pub fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         context: args.around.context(),
     };
     let home = context.setup()?.home;
-    let mut hits = Hits::new(context, true, args.around.context());
+    let mut hits = SearchResults::new(context, true, args.around.context());
     let searched = search(&home, &wanted, &mut |found| match hits.show(found.task, &found.run, found.at, found.hit) {
         Ok(()) => ControlFlow::Continue(()),
         Err(error) => ControlFlow::Break(error),

@@ -23,8 +23,8 @@ use crate::config::Config;
 use crate::config::home::Home;
 use crate::config::raw::OnSignal;
 use crate::daemon::{Running, Setup};
-use crate::domain::service::{Departure, Leave};
-use crate::engine::{self, Farewell, Mode};
+use crate::domain::service::{Departure, ShutdownMode};
+use crate::engine::{self, EngineExit, Mode};
 use crate::telemetry::{self, RotatingFile, Sink};
 use beat::Beat;
 use futures::FutureExt;
@@ -54,7 +54,7 @@ pub struct Args {
     /// One pass of the loop, then leave; agents go on
     #[arg(long, conflicts_with = "until_idle")]
     once: bool,
-    /// Leave when nothing is left to do: 0 all done, 5 some task needs a person
+    /// ShutdownMode when nothing is left to do: 0 all done, 5 some task needs a person
     #[arg(long)]
     until_idle: bool,
     /// Take the place of the daemon that runs; agents go on
@@ -137,18 +137,18 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             supervised.ready(&format!("orch {} serves {home}", env!("CARGO_PKG_VERSION")));
             Beat::of(supervised, &running.client)
         });
-        let (farewell, stopped) = serve(running, &mut signals, context, (&setup.home, &word, mode)).await;
+        let (engine_exit, stopped) = serve(running, &mut signals, context, (&setup.home, &word, mode)).await;
         drop(beat);
         tracing::info!("orch leaves");
-        if farewell.respawns {
+        if engine_exit.respawns {
             // The time that the supervisor waits begins again with it.
             supervised.iter().for_each(|supervised| supervised.alive());
             return Err(respawn(context));
         }
-        if farewell.reopens() {
+        if engine_exit.reopens() {
             continue;
         }
-        if let Some(why) = &farewell.unwritten {
+        if let Some(why) = &engine_exit.unwritten {
             let told = CliError::Unwritten(why.clone()).to_string();
             tracing::error!("{told}");
             context.ui.warning(&told);
@@ -158,7 +158,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
             // With settings that do not read nothing was begun: the pass did not do what it was started for.
             settings::global(context, &setup.home)?;
         }
-        return Ok(stopped.unwrap_or_else(|| exit_of(mode, &farewell)));
+        return Ok(stopped.unwrap_or_else(|| exit_of(mode, &engine_exit)));
     }
 }
 
@@ -183,7 +183,7 @@ async fn serve(
     signals: &mut Signals,
     context: &Context,
     (home, word, mode): (&Home, &engine::Signals, Mode),
-) -> (Farewell, Option<Exit>) {
+) -> (EngineExit, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
     let events = if watched { running.client.stream(&events::path(None, None, true)).await.ok() } else { None };
@@ -200,14 +200,14 @@ async fn serve(
     });
     let mut engine = std::pin::pin!(running.serve());
     let (early, stopped) = tokio::select! {
-        farewell = &mut engine => (Some(farewell), None),
+        engine_exit = &mut engine => (Some(engine_exit), None),
         order = signals.any() => (None, Some(order)),
         () = &mut told => (None, None),
     };
-    let (farewell, stopped) = match (early, stopped) {
-        (Some(farewell), _) => (farewell, None),
+    let (engine_exit, stopped) = match (early, stopped) {
+        (Some(engine_exit), _) => (engine_exit, None),
         (None, Some(Order { departure, exit })) => {
-            let stops = departure.how != Leave::Respawn;
+            let stops = departure.how != ShutdownMode::Respawn;
             let _last_resort = stops.then(|| exit_after(GONE, Exit::Failed.code()));
             let told = stops && on_signal(home, context) == OnSignal::Interrupt;
             word.remember(departure.clone());
@@ -218,22 +218,22 @@ async fn serve(
             };
             // Once, and at the latest then, it leaves with what has ended.
             let early = tokio::select! {
-                farewell = &mut engine => Some(farewell),
+                engine_exit = &mut engine => Some(engine_exit),
                 () = interrupted => None,
             };
             word.leave(departure.clone());
-            let farewell = match early {
-                Some(farewell) => farewell,
+            let engine_exit = match early {
+                Some(engine_exit) => engine_exit,
                 None => engine.await,
             };
-            (farewell, Some(exit))
+            (engine_exit, Some(exit))
         }
         // Nobody hears what happens: it goes on without being told.
         (None, None) => (engine.await, None),
     };
     // What happened last is there already, and only has to be printed.
     told.now_or_never();
-    (farewell, stopped)
+    (engine_exit, stopped)
 }
 
 /// What the home says now about agents and signals; a configuration that does not read says nothing.
@@ -243,7 +243,7 @@ fn on_signal(home: &Home, context: &Context) -> OnSignal {
 
 /// Has the engine interrupt its agents; whether it heard.
 async fn interrupt(client: &Client, departure: &Departure) -> bool {
-    let order = ShutdownOrder { how: Leave::Now, dry_run: false, why: Some(departure.why.clone()) };
+    let order = ShutdownOrder { how: ShutdownMode::Now, dry_run: false, why: Some(departure.why.clone()) };
     match client.post::<_, ShutdownView>("/v1/shutdown", &order).await {
         Ok(_) => true,
         Err(error) => {
@@ -263,10 +263,10 @@ async fn tell(events: &mut crate::api::client::Lines, context: &Context) -> Resu
     Ok(())
 }
 
-fn exit_of(mode: Mode, farewell: &Farewell) -> Exit {
+fn exit_of(mode: Mode, engine_exit: &EngineExit) -> Exit {
     match mode {
-        Mode::UntilIdle if farewell.person_needed => Exit::PersonNeeded,
-        Mode::UntilIdle | Mode::Once if farewell.unwritten.is_some() => Exit::Failed,
+        Mode::UntilIdle if engine_exit.person_needed => Exit::PersonNeeded,
+        Mode::UntilIdle | Mode::Once if engine_exit.unwritten.is_some() => Exit::Failed,
         Mode::UntilIdle | Mode::Once | Mode::Serve | Mode::Command | Mode::Task(_) => Exit::Done,
     }
 }
@@ -322,16 +322,16 @@ mod tests {
 
     #[test]
     fn only_until_idle_asks_for_a_person_by_its_exit_code() {
-        let needed = Farewell { person_needed: true, ..Farewell::default() };
+        let needed = EngineExit { person_needed: true, ..EngineExit::default() };
         assert_eq!(exit_of(Mode::UntilIdle, &needed), Exit::PersonNeeded);
-        assert_eq!(exit_of(Mode::UntilIdle, &Farewell::default()), Exit::Done);
+        assert_eq!(exit_of(Mode::UntilIdle, &EngineExit::default()), Exit::Done);
         assert_eq!(exit_of(Mode::Once, &needed), Exit::Done);
         assert_eq!(exit_of(Mode::Serve, &needed), Exit::Done);
     }
 
     #[test]
     fn a_pass_that_could_not_write_the_tasks_is_not_done() {
-        let behind = Farewell { unwritten: Some("the disk is full".to_owned()), ..Farewell::default() };
+        let behind = EngineExit { unwritten: Some("the disk is full".to_owned()), ..EngineExit::default() };
         assert_eq!(exit_of(Mode::Once, &behind), Exit::Failed);
         assert_eq!(exit_of(Mode::UntilIdle, &behind), Exit::Failed);
         assert_eq!(exit_of(Mode::Serve, &behind), Exit::Done, "it was told to leave, and did");

@@ -7,7 +7,7 @@ mod history;
 mod install;
 mod logs;
 mod running;
-mod site;
+mod service_host;
 mod status;
 
 pub use checkup::checkup;

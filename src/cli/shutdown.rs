@@ -3,13 +3,13 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::leave::{self, Found, Leaving};
+use super::stop::{self, Found, Leaving};
 use super::ui::text;
 use crate::api::client::{ClientError, Lines};
 use crate::api::status::Overview;
 use crate::api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
 use crate::daemon::{Holder, Setup};
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use crate::domain::task::Status;
 use std::time::Duration;
 
@@ -33,11 +33,11 @@ pub struct Args {
 }
 
 impl Args {
-    fn how(&self) -> Leave {
+    fn how(&self) -> ShutdownMode {
         match (self.drain, self.now) {
-            (true, _) => Leave::Drain,
-            (false, true) => Leave::Now,
-            (false, false) => Leave::Stop,
+            (true, _) => ShutdownMode::Drain,
+            (false, true) => ShutdownMode::Now,
+            (false, false) => ShutdownMode::Stop,
         }
     }
 }
@@ -45,7 +45,7 @@ impl Args {
 /// Asks the daemon to leave, and waits until it is gone.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     let setup = context.setup()?;
-    let (client, status) = match leave::find(&setup).await? {
+    let (client, status) = match stop::find(&setup).await? {
         Found::Answers(client, status) => (client, *status),
         Found::Unheard(holder) => return end_unheard(&args, &setup, &holder, context).await,
         Found::Nobody => {
@@ -58,7 +58,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     // Before it is asked, so that its last words are heard.
     let mut news = client.stream("/v1/status/stream").await.ok();
     let daemon = Leaving::of(&status);
-    let answer = leave::ask(&client, &status, &order).await?;
+    let answer = stop::ask(&client, &status, &order).await?;
     if args.dry_run {
         tell(&answer, context)?;
         return Ok(Exit::Done);
@@ -75,7 +75,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
     };
     if !is_gone {
-        let seconds = if answer.how == Leave::Now { INTERRUPTING } else { AT_ONCE }.as_secs();
+        let seconds = if answer.how == ShutdownMode::Now { INTERRUPTING } else { AT_ONCE }.as_secs();
         context.ui.warning(&format!("orch (pid {}) has not left within {seconds} s; orch status", answer.pid));
         return Ok(Exit::TimedOut);
     }
@@ -90,7 +90,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
 /// Ends a daemon that has the home and does not answer: by a signal, which it takes for `orch shutdown`.
 async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Context) -> Result<Exit, CliError> {
     let (pid, socket) = (holder.process.pid, setup.api_socket());
-    if args.how() != Leave::Stop {
+    if args.how() != ShutdownMode::Stop {
         return Err(CliError::Refused {
             message: format!(
                 "orch (pid {pid}) runs, but does not answer at {}: it hears only a signal",
@@ -104,36 +104,38 @@ async fn end_unheard(args: &Args, setup: &Setup, holder: &Holder, context: &Cont
         context.ui.data(&told)?;
         return Ok(Exit::Done);
     }
-    let Some(daemon) = leave::end(holder) else {
+    let Some(daemon) = stop::end(holder) else {
         return Err(CliError::Refused {
             message: format!("orch (pid {pid}) does not answer at {}, and takes no signal", socket.display()),
             hint: Some(format!("is it another person's? kill {pid}, as its owner")),
         });
     };
-    if !leave::gone_within(setup, &daemon, AT_ONCE).await? {
+    if !stop::gone_within(setup, &daemon, AT_ONCE).await? {
         context.ui.warning(&format!("orch (pid {pid}) has not left within {} s", AT_ONCE.as_secs()));
         return Ok(Exit::TimedOut);
     }
     if context.ui.is_json() {
-        context.ui.json(&serde_json::json!({ "how": Leave::Stop, "dry_run": false, "pid": pid, "by": "signal" }))?;
+        context
+            .ui
+            .json(&serde_json::json!({ "how": ShutdownMode::Stop, "dry_run": false, "pid": pid, "by": "signal" }))?;
     } else {
         context.ui.note(&format!("orch (pid {pid}), which did not answer, has left; next: orch serve"));
     }
     Ok(Exit::Done)
 }
 
-fn flag(how: Leave) -> &'static str {
+fn flag(how: ShutdownMode) -> &'static str {
     match how {
-        Leave::Stop | Leave::Respawn => "",
-        Leave::Drain => " --drain",
-        Leave::Now => " --now",
+        ShutdownMode::Stop | ShutdownMode::Respawn => "",
+        ShutdownMode::Drain => " --drain",
+        ShutdownMode::Now => " --now",
     }
 }
 
 /// Waits until it is gone, and shows meanwhile what it still waits for.
 async fn wait(
     setup: &Setup,
-    (daemon, how): (&Leaving, Leave),
+    (daemon, how): (&Leaving, ShutdownMode),
     news: &mut Option<Lines>,
     context: &Context,
 ) -> Result<bool, CliError> {
@@ -152,9 +154,9 @@ async fn wait(
     };
     let gone = async {
         match how {
-            Leave::Drain => leave::gone(setup, daemon).await.map(|()| true),
-            Leave::Now => leave::gone_within(setup, daemon, INTERRUPTING).await,
-            Leave::Stop | Leave::Respawn => leave::gone_within(setup, daemon, AT_ONCE).await,
+            ShutdownMode::Drain => stop::gone(setup, daemon).await.map(|()| true),
+            ShutdownMode::Now => stop::gone_within(setup, daemon, INTERRUPTING).await,
+            ShutdownMode::Stop | ShutdownMode::Respawn => stop::gone_within(setup, daemon, AT_ONCE).await,
         }
     };
     tokio::select! {
@@ -181,9 +183,9 @@ fn tell(answer: &ShutdownView, context: &Context) -> Result<(), CliError> {
 fn told(answer: &ShutdownView) -> String {
     let would = if answer.dry_run { "would leave" } else { "leaves" };
     let when = match answer.how {
-        Leave::Stop | Leave::Respawn => "",
-        Leave::Drain => " when all that runs is finished",
-        Leave::Now => " when its agents are interrupted",
+        ShutdownMode::Stop | ShutdownMode::Respawn => "",
+        ShutdownMode::Drain => " when all that runs is finished",
+        ShutdownMode::Now => " when its agents are interrupted",
     };
     let head = format!("orch {} (pid {}) {would}{when}\n", text::line(&answer.version), answer.pid);
     let rows = answer
@@ -216,7 +218,7 @@ mod tests {
             fate,
         };
         let answer = ShutdownView {
-            how: Leave::Now,
+            how: ShutdownMode::Now,
             dry_run: true,
             version: "0.1.0".to_owned(),
             pid: 7,

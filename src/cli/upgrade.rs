@@ -10,7 +10,7 @@ use crate::adapters::fs;
 use crate::adapters::process::{Invocation, run_async, which};
 use crate::api::status::StatusView;
 use crate::api::switches::{FateView, ShutdownOrder, ShutdownView};
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use crate::domain::service::release::{
     CargoSource, OnDisk, candidate_of_apt, on_disk, source_of_cargo, version_of_manifest,
 };
@@ -82,7 +82,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
         let status: StatusView = client.get(ABOUT).await?;
         let program = waiting(context, &status).await;
         view.restart_needed = program.on_disk.waits();
-        let order = ShutdownOrder { how: Leave::Stop, dry_run: true, why: None };
+        let order = ShutdownOrder { how: ShutdownMode::Stop, dry_run: true, why: None };
         let fates: ShutdownView = client.post("/v1/shutdown", &order).await?;
         view.under_way = fates
             .under_way

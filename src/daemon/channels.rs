@@ -7,8 +7,8 @@ use crate::config::Secret;
 use crate::config::resolved::Config;
 use crate::config::resolved_channels::Level;
 use crate::domain::channel::ChannelKind;
-use crate::domain::notice::book;
-use crate::domain::outbox::{DROPPED, Kept, LISTENING, PLACE, TROUBLE};
+use crate::domain::notice::queue;
+use crate::domain::outbox::{DROPPED, KeyValue, LISTENING, PLACE, TROUBLE};
 use crate::engine::handle::EngineHandle;
 use crate::engine::{Settings, Sources};
 use crate::http::Asked;
@@ -206,12 +206,12 @@ impl Channels {
     ) -> impl Future<Output = ()> + Send + use<C> {
         let told = &config.notifications;
         let level = match told.level {
-            Level::All => book::Level::All,
-            Level::ErrorsOnly => book::Level::Errors,
-            Level::None => book::Level::Nothing,
+            Level::All => queue::Level::All,
+            Level::ErrorsOnly => queue::Level::Errors,
+            Level::None => queue::Level::Nothing,
         };
         let filter = config.channels.filter(kind).clone();
-        let rules = book::Rules { level, filter, quiet: told.quiet_hours, zone: TimeZone::system() };
+        let rules = queue::Rules { level, filter, quiet: told.quiet_hours, zone: TimeZone::system() };
         let redactor = config.redactor(&self.sources.environment);
         let setup = notifier::Setup { kind, channel, rules, daily_summary: told.daily_summary, redactor };
         notifier::run(setup, self.engine.clone(), stop)
@@ -225,8 +225,8 @@ impl Channels {
             }
             let rows = self.engine.outbox(kind).await?.into_iter().map(|parcel| (parcel.id, None)).collect();
             let at = jiff::Timestamp::UNIX_EPOCH;
-            let gone = |key: &str| Kept::Value { channel: kind, key: key.to_owned(), value: None, at };
-            let streams = Kept::Forget { channel: kind, prefix: STREAMS.to_owned(), before: None };
+            let gone = |key: &str| KeyValue::Value { channel: kind, key: key.to_owned(), value: None, at };
+            let streams = KeyValue::Forget { channel: kind, prefix: STREAMS.to_owned(), before: None };
             let kept = [PLACE, DROPPED, TROUBLE, LISTENING].map(gone).into_iter().chain([streams]);
             self.engine.post(rows, kept.collect()).await
         };

@@ -6,7 +6,7 @@ use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::config::home::Home;
 use crate::engine::{
-    Damage, Farewell, Mode, RestoreWish, Restored, Signals, believe, interrupted_rebuild, interrupted_restore,
+    Damage, EngineExit, Mode, RestoreWish, Restored, Signals, believe, interrupted_rebuild, interrupted_restore,
     last_damage, rebuild, restore, set_journal_aside, suspect,
 };
 use crate::store::journal::{Care, Journal, JournalError, Loaded, whole};
@@ -153,19 +153,19 @@ pub(super) fn distrust(home: &Home, cause: &str) {
 
 /// The files of the engine's state were removed while it ran: what the journal holds is written to its place again, unless
 /// another engine runs there by now. When that cannot be done, the engine is not opened again: it would know of nothing.
-pub(super) async fn write_anew(home: &Home, journal: &Journal, farewell: Farewell, missing: &str) -> Farewell {
+pub(super) async fn write_anew(home: &Home, journal: &Journal, exit: EngineExit, missing: &str) -> EngineExit {
     let written = save(home, journal).await;
     journal.abandon().await;
     match written {
         Ok(()) => {
             tracing::warn!(missing, "the journal is written anew; what runs had in their directories is lost");
             note_displaced(home, missing);
-            Farewell { damage: Some(missing.to_owned()), ..farewell }
+            EngineExit { damage: Some(missing.to_owned()), ..exit }
         }
         Err(error) => {
             let why = format!("{missing}, and it cannot be written anew: {error}");
             tracing::error!("{why}");
-            Farewell { damage: None, unwritten: Some(why), ..farewell }
+            EngineExit { damage: None, unwritten: Some(why), ..exit }
         }
     }
 }

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// meant.
 pub(super) struct Sockets {
     open: Arc<Mutex<Open>>,
-    keeper: JoinHandle<()>,
+    registry: JoinHandle<()>,
 }
 
 /// The files that must stay while an engine runs.
@@ -86,14 +86,14 @@ impl Sockets {
         let (listeners, replaced) = mpsc::channel(1);
         let open = Open { api: Bound::at(&api), wake: Bound::at(&wake), listeners, waker, is_over: false };
         let open = Arc::new(Mutex::new(open));
-        let keeper = tokio::spawn(keep(Arc::clone(&open), state, setup.clone(), signals.clone()));
-        Ok((Self { open, keeper }, Face::new(listener, replaced)))
+        let registry = tokio::spawn(keep(Arc::clone(&open), state, setup.clone(), signals.clone()));
+        Ok((Self { open, registry }, Face::new(listener, replaced)))
     }
 }
 
 impl Drop for Sockets {
     fn drop(&mut self) {
-        self.keeper.abort();
+        self.registry.abort();
         let mut open = locked(&self.open);
         open.is_over = true;
         open.waker.abort();

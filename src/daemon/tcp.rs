@@ -3,7 +3,7 @@
 
 use super::Setup;
 use super::bounded::Bounded;
-use super::serving::serve;
+use super::connections::serve;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::config::http::loopback;
 use crate::engine::{Settings, Sources};

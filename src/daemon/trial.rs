@@ -4,11 +4,11 @@
 use super::Setup;
 use crate::config::resolved_channels::{Channels, Reference};
 use crate::config::secret::Secret;
-use crate::domain::channel::{ChannelKind, Passage, Saying};
+use crate::domain::channel::{Block, ChannelKind, ChatMessage};
 use crate::engine::Sources;
 use crate::transports::Channel;
 use crate::transports::chat::Refusal;
-use crate::transports::conversation::shelf::Shelf;
+use crate::transports::conversation::channel_store::ChannelStore;
 use crate::transports::desktop::Desktop;
 use crate::transports::discord::{self, Discord};
 use crate::transports::telegram::{self, Telegram};
@@ -51,19 +51,19 @@ impl Setup {
             let secret = reference.as_ref().map(|one| one.read(&self.home, &self.environment));
             secret.transpose().map_err(Trial::Untried)
         };
-        let saying = Saying { passages: vec![Passage::plain(text)], ..Saying::default() };
+        let saying = ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() };
         let done = async {
             match kind {
                 ChannelKind::Telegram => {
                     let Some(token) = read(&channels.telegram.bot_token)? else { return Ok(no_token()) };
                     let setup = telegram::Setup::of(&channels.telegram, token).map_err(refused)?;
-                    let channel = Telegram::new(setup, Shelf::in_memory()).map_err(refused)?;
+                    let channel = Telegram::new(setup, ChannelStore::in_memory()).map_err(refused)?;
                     Ok(channel.look().await.map_or_else(of_refusal, Trial::Found))
                 }
                 ChannelKind::Discord => {
                     let Some(token) = read(&channels.discord.bot_token)? else { return Ok(no_token()) };
                     let setup = discord::Setup::of(&channels.discord, token).map_err(refused)?;
-                    let channel = Discord::new(setup, Shelf::in_memory());
+                    let channel = Discord::new(setup, ChannelStore::in_memory());
                     Ok(channel.look().await.map_or_else(of_refusal, Trial::Found))
                 }
                 ChannelKind::Webhook => {

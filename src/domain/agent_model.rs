@@ -6,10 +6,10 @@
 
 use super::catalog::{Capability, ModelRef, Tier};
 use super::images;
+use super::provider_access::{ProviderAccess, Way};
 use super::resolve::{Needs, Reference, Resolution, ResolveError, Resolver, parse};
 use super::task::Spec;
 use super::task_type::{Proof, TaskType};
-use super::usability::{Usability, Way};
 
 /// The longest name, in bytes.
 const LONGEST: usize = 200;
@@ -173,14 +173,14 @@ impl Reach<'_> {
     }
 
     /// The model of a tier that the program's own list has.
-    fn first_of<'r>(&'r self, reference: &str, usability: &Usability) -> Option<&'r str> {
+    fn first_of<'r>(&'r self, reference: &str, usability: &ProviderAccess) -> Option<&'r str> {
         let Ok(Reference::Tier(tier)) = parse(reference) else { return None };
         let (_, name) = self.first_of_tier.iter().find(|(of, _)| *of == tier)?;
         usability.only()?.models.contains(*name).then_some(*name)
     }
 
     /// Where a program's own list leaves no choice, it is the program's.
-    fn nothing_listed(&self, usability: &Usability, error: ResolveError) -> Misfit {
+    fn nothing_listed(&self, usability: &ProviderAccess, error: ResolveError) -> Misfit {
         let misfit = Misfit::from(error);
         match usability.only() {
             Some(list) => Misfit { reason: format!("{}; {}", list.why, misfit.reason), leaves_choice: true, ..misfit },
@@ -189,7 +189,7 @@ impl Reach<'_> {
     }
 
     /// What is odd about a name that the program does not list.
-    fn unlisted(&self, usability: &Usability, name: &str) -> Option<String> {
+    fn unlisted(&self, usability: &ProviderAccess, name: &str) -> Option<String> {
         let list = usability.only().filter(|list| !list.models.is_empty() && !list.models.contains(name))?;
         let names = list.models.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
         Some(format!("{} does not list {name} and may do worse with it; it lists {names}", self.agent))
@@ -209,7 +209,7 @@ impl Reach<'_> {
     }
 
     /// The providers that this agent can have. It is installed, so its own one is taken to be usable.
-    fn within(&self, all: &Usability) -> Usability {
+    fn within(&self, all: &ProviderAccess) -> ProviderAccess {
         let by_login = || Way::LoggedIn { agent: self.agent.to_owned(), by: "its program is installed".to_owned() };
         let mut own = all.of_program(self.agent);
         match self.provider {
@@ -353,7 +353,7 @@ mod tests {
         let aliases =
             BTreeMap::from([("work".to_owned(), "sonnet".to_owned()), ("cheap".to_owned(), "auto:fast".to_owned())]);
         let catalog = Catalog::with(&Additions { aliases, ..Additions::default() });
-        let mut usability = Usability::default();
+        let mut usability = ProviderAccess::default();
         usability.allow("openai", Way::Key("OPENAI_API_KEY".to_owned()));
         usability.allow("anthropic", Way::LoggedIn { agent: "claude".to_owned(), by: "a file".to_owned() });
         let (selection, records) = (Selection::default(), Records::default());
@@ -466,7 +466,7 @@ mod tests {
     #[test]
     fn a_task_that_refers_to_an_image_gets_no_model_that_cannot_see() {
         let catalog = Catalog::built_in();
-        let mut usability = Usability::default();
+        let mut usability = ProviderAccess::default();
         ["openai", "anthropic", "deepseek"].into_iter().for_each(|id| usability.allow(id, Way::Declared));
         let (selection, records) = (Selection::default(), Records::default());
         let resolver = Resolver { catalog: &catalog, usability: &usability, selection: &selection, records: &records };

@@ -4,13 +4,13 @@
 //! An account is the name of a provider or of an agent; a run is charged to each account that it is of. Thresholds,
 //! billing types and exit codes are those of the budget tracker of the aidevops supervisor.
 
-mod book;
+mod balances;
+mod ledger;
 mod leeway;
-mod purse;
 
-pub use book::{Bill, Book, Day, Record};
+pub use balances::{Balances, Flying, Payees, Scope, Stop, is_critical, proposed, standings};
+pub use ledger::{Bill, Day, Record, SpendLedger};
 pub use leeway::{Drawn, Leeway, Price, Wanted};
-pub use purse::{Flying, Payees, Purse, Scope, Stop, is_critical, proposed, standings};
 
 use super::money::{Spend, Usd};
 use jiff::civil::Date;
@@ -274,7 +274,7 @@ pub struct Burn {
 pub fn standing(
     rules: &Rules,
     name: &str,
-    book: &Book,
+    book: &SpendLedger,
     in_flight: &[Option<Usd>],
     now: Timestamp,
     zone: &TimeZone,
@@ -325,7 +325,7 @@ fn of_period(
     rules: &Rules,
     period: &Period,
     name: &str,
-    book: &Book,
+    book: &SpendLedger,
     in_flight: &[Option<Usd>],
     now: Timestamp,
     zone: &TimeZone,
@@ -425,7 +425,14 @@ impl Limit<'_> {
 }
 
 /// How fast it goes. `standing` is that of the same account at the same time.
-pub fn burn(rules: &Rules, name: &str, standing: &Standing, book: &Book, now: Timestamp, zone: &TimeZone) -> Burn {
+pub fn burn(
+    rules: &Rules,
+    name: &str,
+    standing: &Standing,
+    book: &SpendLedger,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Burn {
     let today = now.to_zoned(zone.clone()).date();
     let typical = book.typical(today, name);
     let unit = standing.unit;

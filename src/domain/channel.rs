@@ -55,14 +55,14 @@ pub enum Span {
 /// A paragraph, or text of a machine. Any text in it is data: who renders it escapes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Passage {
+pub enum Block {
     /// One line.
     Line(Vec<Span>),
     /// Output, a diff, a table: as it is, in columns.
     Block(String),
 }
 
-impl Passage {
+impl Block {
     /// A line of ordinary words.
     pub fn plain(text: impl Into<String>) -> Self {
         Self::Line(vec![Span::Plain(text.into())])
@@ -138,9 +138,9 @@ pub struct Document {
 
 /// One thing that is said in a channel.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Saying {
+pub struct ChatMessage {
     /// The words.
-    pub passages: Vec<Passage>,
+    pub passages: Vec<Block>,
     /// What can be pressed under them.
     pub buttons: Vec<Button>,
     /// What goes with them.
@@ -151,20 +151,20 @@ pub struct Saying {
     pub is_urgent: bool,
 }
 
-impl Saying {
+impl ChatMessage {
     /// The words without any markup, a line each.
     pub fn plain_text(&self) -> String {
         let mut text = String::new();
         for passage in &self.passages {
             match passage {
-                Passage::Line(spans) => {
+                Block::Line(spans) => {
                     for span in spans {
                         match span {
                             Span::Plain(words) | Span::Bold(words) | Span::Code(words) => text.push_str(words),
                         }
                     }
                 }
-                Passage::Block(block) => text.push_str(block.trim_end_matches('\n')),
+                Block::Block(block) => text.push_str(block.trim_end_matches('\n')),
             }
             text.push('\n');
         }
@@ -178,8 +178,8 @@ mod tests {
 
     #[test]
     fn words_are_the_same_without_markup() {
-        let line = Passage::Line(vec![Span::Bold("7".to_owned()), Span::Plain(" waits".to_owned())]);
-        let saying = Saying { passages: vec![line, Passage::Block("a\nb\n".to_owned())], ..Saying::default() };
+        let line = Block::Line(vec![Span::Bold("7".to_owned()), Span::Plain(" waits".to_owned())]);
+        let saying = ChatMessage { passages: vec![line, Block::Block("a\nb\n".to_owned())], ..ChatMessage::default() };
         assert_eq!(saying.plain_text(), "7 waits\na\nb\n");
     }
 

@@ -1,14 +1,14 @@
 //! What can happen to a task, as data. What it does to the task is said in `lifecycle`.
 
-use super::circle::Circle;
+use super::cycle::Cycle;
 use super::evidence::{Evidence, Integration};
 use super::external::{ExternalFailure, StepProblem};
 use super::ids::{RunId, TaskId};
 use super::judge::Verdict;
 use super::outcome::{Ending, Failure, FailureClass, Outcome};
 use super::review::{Review, Reviewers};
+use super::review_decision::ReviewDecision;
 use super::route::RouteResult;
-use super::ruling::Ruling;
 use super::task::{BlockedOn, Postponed, Workplace};
 
 /// Something that happened to a task.
@@ -167,7 +167,7 @@ pub enum Event {
         /// The run whose work that is.
         run: RunId,
         /// What they decide.
-        ruling: Ruling,
+        ruling: ReviewDecision,
         /// Who, where that is known.
         by: Option<String>,
     },
@@ -196,7 +196,7 @@ pub enum Event {
     /// What it waited for is there.
     Unblocked,
     /// It waits for itself, over these others.
-    WaitsForItself(Circle),
+    WaitsForItself(Cycle),
 }
 
 /// Why a run could not be started.

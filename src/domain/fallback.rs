@@ -3,8 +3,8 @@
 use super::escalation::{Choice, Rung};
 use super::model_policy::is_sticky;
 use super::outcome::FailureClass;
+use super::provider_cooldown::provider_in;
 use super::route::{Complexity, RouteResult};
-use super::serving::provider_in;
 use super::task::Task;
 use jiff::Timestamp;
 use serde::Serialize;

@@ -4,10 +4,10 @@
 //! rule serves the running engine and the one that wakes up after a crash.
 
 mod asked;
+mod decided;
 mod parts;
 mod reviewed;
 mod routed;
-mod ruled;
 mod step_again;
 mod waiting;
 
@@ -75,7 +75,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::Integrated { run, integration } => on_integrated(&mut next, run, integration),
         Event::NotIntegrated { run, problem } => on_not_integrated(&mut next, run, problem, context),
         Event::IntegrationDue => on_integration_due(&mut next),
-        Event::Ruled { run, ruling, .. } => ruled::on_ruled(&mut next, run, ruling, context.now),
+        Event::Ruled { run, ruling, .. } => decided::on_decided(&mut next, run, ruling, context.now),
         Event::CancelAsked { reason } => asked::on_cancel(&mut next, reason),
         Event::InterruptAsked => asked::on_interrupt(&mut next),
         Event::ShutdownAsked => asked::on_shutdown(&mut next),
@@ -85,7 +85,7 @@ pub fn step(task: &Task, event: &Event, context: &Context<'_>) -> Result<Task, R
         Event::RunAsked { past_pause } => asked::on_run_asked(&mut next, *past_pause),
         Event::Blocked(on) => waiting::on_blocked(&mut next, on),
         Event::Unblocked => waiting::on_unblocked(&mut next),
-        Event::WaitsForItself(circle) => waiting::on_circle(&mut next, circle),
+        Event::WaitsForItself(cycle) => waiting::on_cycle(&mut next, cycle),
     }?;
     if !matches!(next.state, State::NeedsReview { .. }) {
         next.resume_at = None;
@@ -415,7 +415,7 @@ fn on_not_judged(task: &mut Task, run: &RunId, failure: &ExternalFailure) -> Res
 
 /// Work that comes back to what was refused before goes round in a circle: a person is asked before more is spent on it.
 fn not_accepted(task: &mut Task, failure: &Failure, evidence: &Evidence, context: &Context<'_>) {
-    let circle = evidence.tree.as_ref().and_then(|tree| {
+    let cycle = evidence.tree.as_ref().and_then(|tree| {
         let stood_still = task.rejected_trees.iter().rev().take_while(|before| *before == tree).count();
         let was_there = task.rejected_trees.contains(tree);
         task.rejected_trees.push(tree.clone());
@@ -427,10 +427,10 @@ fn not_accepted(task: &mut Task, failure: &Failure, evidence: &Evidence, context
             (_, _) => Some("the same files for the third time, and they are refused"),
         }
     });
-    match circle {
-        Some(circle) => {
+    match cycle {
+        Some(cycle) => {
             task.last_failure = Some(Box::new(failure.clone()));
-            ask(task, QuestionKind::Failed, format!("{circle} ({}): {}", failure.class, failure.detail));
+            ask(task, QuestionKind::Failed, format!("{cycle} ({}): {}", failure.class, failure.detail));
         }
         None => fail(task, failure, context),
     }
@@ -445,7 +445,7 @@ fn on_integrated(task: &mut Task, run: &RunId, integration: &Integration) -> Res
             task.put_back_in_line();
             task.state = State::Done;
         }
-        IntegrationState::Reverted => ruled::taken_back(task, integration),
+        IntegrationState::Reverted => decided::taken_back(task, integration),
     }
     Ok(())
 }
@@ -463,19 +463,22 @@ fn on_not_integrated(
     match (problem, kind) {
         (IntegrationProblem::Work(failure), None | Some(OrderKind::Approve)) => fail(task, failure, context),
         (IntegrationProblem::Work(failure), Some(kind @ (OrderKind::Merge | OrderKind::Revert))) => {
-            ruled::not_carried_out(task, kind, failure);
+            decided::not_carried_out(task, kind, failure);
         }
         (IntegrationProblem::Wait(wait), _) => {
             let review = ReviewStage::Integrating { waiting: Some(wait.clone()), order };
             task.state = State::InReview { run: run.clone(), review };
         }
-        (IntegrationProblem::Red { integration, failure }, _) => ruled::base_is_red(task, integration, failure),
+        (IntegrationProblem::Red { integration, failure }, _) => decided::base_is_red(task, integration, failure),
         (IntegrationProblem::External(failure), _) => {
             let review = ReviewStage::Integrating { waiting: None, order };
             let resume_at = State::InReview { run: run.clone(), review };
             step_again::ask_about_step(task, "bringing its result to the base", failure, resume_at);
         }
-        (IntegrationProblem::Ask(question), _) => {
+        (IntegrationProblem::Ask(question), None | Some(OrderKind::Approve | OrderKind::Merge)) => {
+            step_again::ask_about_integration(task, run, question);
+        }
+        (IntegrationProblem::Ask(question), Some(OrderKind::Revert)) => {
             let kind = kind_of_work(task, QuestionKind::Setup);
             ask(task, kind, question.clone());
         }

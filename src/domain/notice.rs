@@ -1,11 +1,11 @@
 //! What is worth telling a person, as data. PURE: what the history's line and its task say, and nothing of any channel.
 
-pub mod book;
 mod derive;
-mod words;
+mod describe;
+pub mod queue;
 
 pub use derive::{Facts, Line, NOTE, STRANGER, TO_RAISE, derive, may_tell, summary};
-pub use words::say;
+pub use describe::say;
 
 use super::batch::went_wrong;
 use super::channel::Button;

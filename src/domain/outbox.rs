@@ -16,7 +16,7 @@ pub const LISTENING: &str = "trouble.listening";
 
 /// A change of what a channel keeps for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kept {
+pub enum KeyValue {
     /// Insert, replace or (without a value) remove.
     Value {
         /// Whose.
@@ -80,7 +80,7 @@ impl Stage {
 
 /// A notice on its way to one channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parcel {
+pub struct OutboxItem {
     /// Its number: the same for the same entry of the history and channel, however often it is made.
     pub id: u64,
     /// Where to.

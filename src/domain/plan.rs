@@ -1,34 +1,34 @@
 //! What to begin now, and why everything else waits. A pure function of a snapshot and the time.
 
 mod batches;
+mod capacity;
 mod cooldown;
+mod dependency_cycle;
+mod describe;
+mod file_overlap;
 mod hold;
-mod knot;
-mod meeting;
 mod parts;
 mod reasons;
-mod room;
 mod snapshot;
-mod words;
 
+pub use capacity::{Capacity, Occupancy};
 pub use cooldown::{Cooldown, is_to_come};
+pub use describe::{Waited, ends, told};
+pub use file_overlap::OverlapRules;
 pub use hold::{Hold, HoldReason};
-pub use meeting::Meetings;
-pub use room::{Occupancy, Room};
 pub use snapshot::{Scope, Snapshot, status_in, waited_in};
-pub use words::{Waited, ends, told};
 
-use super::circle::Circle;
+use super::cycle::Cycle;
 use super::ids::TaskId;
 use super::outcome::FailureClass;
 use super::overlap::Overlap;
-use super::service::Leave;
+use super::service::ShutdownMode;
 use super::task::{BlockedOn, Postponed, ReviewStage, State, Status, Task};
 use batches::Batches;
+use capacity::Usage;
+use file_overlap::OverlapCheck;
 use jiff::Timestamp;
-use meeting::Ground;
 use reasons::{blocked_hold, reason_of};
-use room::Tally;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ pub enum Action {
     /// What it waited for is there.
     Unblock(TaskId),
     /// It waits for itself, over these others: a person is asked.
-    Ask(TaskId, Circle),
+    Ask(TaskId, Cycle),
     /// A part that it waits for came to nothing: a person is asked.
     AskAboutPart(TaskId, TaskId),
     /// Try the integration again.
@@ -63,7 +63,7 @@ pub struct Plan {
     /// The next time at which the answer may differ by time alone.
     pub wake_at: Option<Timestamp>,
     /// Something begins, or would as soon as there is room: how the machine stands is worth a look.
-    pub wants_room: bool,
+    pub needs_capacity: bool,
     /// Those that could begin if their agent were not left alone because a provider failed, as many as there is room for: the
     /// most urgent first, with what the failure was.
     pub stalled: Vec<(TaskId, FailureClass)>,
@@ -93,8 +93,8 @@ impl Plan {
 
 /// Plans over all tasks.
 pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
-    let tally = Tally::new(snapshot.room, snapshot.projects, now);
-    let ground = Ground::new(&snapshot.room.meetings, snapshot.tasks, snapshot.projects);
+    let tally = Usage::new(snapshot.room, snapshot.projects, now);
+    let ground = OverlapCheck::new(&snapshot.room.meetings, snapshot.tasks, snapshot.projects);
     let holds = Vec::with_capacity(snapshot.tasks.len());
     let (plan, runnable, parts) = (Plan { holds, ..Plan::default() }, Vec::new(), BTreeMap::new());
     let batches = Batches::new(snapshot.batches, snapshot.projects);
@@ -108,7 +108,7 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
         planner.look(task);
     }
     planner.wait_for_parts();
-    planner.ask_about_circles();
+    planner.ask_about_cycles();
     planner.fill_slots();
     planner.plan.holds.sort_unstable_by_key(|(id, _)| *id);
     planner.plan
@@ -153,7 +153,7 @@ fn takes_slot(task: &Task) -> bool {
 
 /// A step after the agent's work that cannot go on now keeps nobody else from working. One that starts an agent keeps its
 /// slot: the agents of many tasks must not begin at the same moment when the obstacle goes.
-fn gives_slot_back(task: &Task, room: &Room) -> bool {
+fn gives_slot_back(task: &Task, room: &Capacity) -> bool {
     let starts_no_agent = match &task.state {
         State::InReview { review: ReviewStage::Judging | ReviewStage::Integrating { .. }, .. } => true,
         State::InReview { review: ReviewStage::Reviewing { .. }, .. }
@@ -179,8 +179,8 @@ struct Planner<'a> {
     runnable: Vec<Ready<'a>>,
     /// Ready but for their agent, which is left alone: minus priority, id, why.
     stalled: Vec<(i64, TaskId, FailureClass)>,
-    tally: Tally<'a>,
-    ground: Ground<'a>,
+    tally: Usage<'a>,
+    ground: OverlapCheck<'a>,
     batches: Batches<'a>,
     /// The open parts of tasks that have any.
     parts: BTreeMap<TaskId, Vec<TaskId>>,
@@ -306,7 +306,7 @@ impl<'a> Planner<'a> {
         } else if let Some(hold) = self.obstacle(task, not_before) {
             self.hold(task.id, hold);
         } else {
-            self.plan.wants_room = true;
+            self.plan.needs_capacity = true;
             match self.tally.full_disk().or_else(|| self.tally.spent(task, None)) {
                 Some(hold) => self.hold(task.id, hold),
                 None => self.plan.actions.push(Action::Route(task.id)),
@@ -324,7 +324,7 @@ impl<'a> Planner<'a> {
             self.hold(task.id, hold);
             self.stalled.push((task.spec.priority.saturating_neg(), task.id, class));
         } else {
-            self.plan.wants_room = true;
+            self.plan.needs_capacity = true;
             let agent = task.route.as_ref().map(|route| (route.agent.as_str(), route.model.as_deref()));
             let spent = || self.tally.spent(task, agent);
             match self.tally.full_disk().or_else(spent).or_else(|| self.tally.shut(task)) {
@@ -357,7 +357,7 @@ impl<'a> Planner<'a> {
             }
             ReviewStage::Integrating { waiting: Some(wait), .. } => wait,
         };
-        if let Some(leave) = self.snapshot.leaving.filter(|leave| *leave != Leave::Drain) {
+        if let Some(leave) = self.snapshot.leaving.filter(|leave| *leave != ShutdownMode::Drain) {
             // Its time may come meanwhile: nobody is to wake for that.
             return self.hold(task.id, Hold::new(HoldReason::ShuttingDown, leave.told()));
         }
@@ -385,7 +385,7 @@ impl<'a> Planner<'a> {
         if let Some(wait) = waiting.filter(|wait| is_to_come(wait.until, task.updated_at, self.now)) {
             return self.hold(task.id, Hold::until(HoldReason::Review, wait.detail.clone(), wait.until));
         }
-        self.plan.wants_room = true;
+        self.plan.needs_capacity = true;
         let spent = || self.tally.spent(task, None);
         match self.tally.full_disk().or_else(spent).or_else(|| self.tally.shut(task)) {
             Some(hold) => self.hold(task.id, hold),

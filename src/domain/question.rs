@@ -1,6 +1,6 @@
 //! Why a task needs a person, and the commands that answer it. PURE.
 
-use super::ruling::short;
+use super::review_decision::short;
 use super::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -3,18 +3,18 @@
 //! (`redact/rules.txt`), and what a person's own patterns match. It masks; it never decides who may read.
 
 mod alphabet;
+mod chunk_boundary;
 mod encodings;
 mod index;
 mod matching;
 mod needles;
 mod notation;
 mod pattern;
-mod seam;
 mod special;
 mod visible;
 
+pub use chunk_boundary::{Chunk, ChunkRedactor, Thread};
 pub use pattern::{Pattern, PatternError, PatternText};
-pub use seam::{Piece, Seam, Thread};
 
 use index::{Filter, Known, RULES, Spot};
 use needles::Needles;

@@ -19,8 +19,8 @@ pub use reference::{Reference, Tag, parse};
 pub use score::{CODE_CONTEXT, DOCS_CONTEXT, FAST_CONTEXT, Score, Term, needs_of, score};
 
 use super::catalog::{AliasOrigin, Catalog, Model, ModelRef, Tier};
+use super::provider_access::ProviderAccess;
 use super::router::nearest;
-use super::usability::Usability;
 use rank::Ranking;
 use std::collections::BTreeMap;
 
@@ -37,14 +37,14 @@ pub struct Resolver<'a> {
     /// The models.
     pub catalog: &'a Catalog,
     /// What can be used.
-    pub usability: &'a Usability,
+    pub usability: &'a ProviderAccess,
     /// What the person prefers.
     pub selection: &'a Selection,
     /// What history shows.
     pub records: &'a Records,
 }
 
-/// The references that led here, for messages and against circles.
+/// The references that led here, for messages and against cycles.
 type Chain = Vec<String>;
 
 impl<'a> Resolver<'a> {
@@ -127,7 +127,7 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// Whether a built-in alias's target ends at that provider. Built-in aliases have no circles.
+    /// Whether a built-in alias's target ends at that provider. Built-in aliases have no cycles.
     fn leads_to(&self, target: &str, provider: &str) -> bool {
         match target.split_once('/') {
             Some((own, _)) => own == provider,
@@ -463,13 +463,13 @@ fn push(chain: &mut Chain, next: String) -> Result<(), ResolveError> {
     if seen { Err(ResolveError::AliasCycle(chain.clone())) } else { Ok(()) }
 }
 
-/// A circle among a person's aliases, each starting from one of them, in the order of names.
+/// A cycle among a person's aliases, each starting from one of them, in the order of names.
 pub fn alias_cycles(aliases: &BTreeMap<String, String>) -> Vec<(String, ResolveError)> {
     let catalog = Catalog::without_built_in_models(&super::catalog::Additions {
         aliases: aliases.clone(),
         ..super::catalog::Additions::default()
     });
-    let circle = |name: &String| {
+    let cycle = |name: &String| {
         let mut chain = vec![name.clone()];
         loop {
             let last = chain.last().cloned().unwrap_or_default();
@@ -479,5 +479,5 @@ pub fn alias_cycles(aliases: &BTreeMap<String, String>) -> Vec<(String, ResolveE
             }
         }
     };
-    aliases.keys().filter_map(circle).collect()
+    aliases.keys().filter_map(cycle).collect()
 }

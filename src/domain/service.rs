@@ -19,7 +19,7 @@ const REMEMBERED: SignedDuration = SignedDuration::from_hours(24);
 /// How the daemon leaves. The names are part of the JSON contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Leave {
+pub enum ShutdownMode {
     /// At once; agents go on, and the next daemon takes them over.
     Stop,
     /// When what runs is finished, judged and integrated; nothing new begins.
@@ -30,7 +30,7 @@ pub enum Leave {
     Respawn,
 }
 
-impl Leave {
+impl ShutdownMode {
     /// The stable word.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,7 +70,7 @@ pub enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
     /// How.
-    pub how: Leave,
+    pub how: ShutdownMode,
     /// What made it.
     pub cause: Cause,
     /// In words: `SIGTERM`, `orch shutdown by ada`.
@@ -79,7 +79,7 @@ pub struct Departure {
 
 impl Departure {
     /// A departure.
-    pub fn new(how: Leave, cause: Cause, why: impl Into<String>) -> Self {
+    pub fn new(how: ShutdownMode, cause: Cause, why: impl Into<String>) -> Self {
         Self { how, cause, why: why.into() }
     }
 }

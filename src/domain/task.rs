@@ -18,7 +18,7 @@ pub use work_terms::{WorkTerms, WorkspaceTerms};
 
 use super::claim::Claim;
 use super::evidence::{Evidence, Integration, IntegrationState};
-pub use super::filed::{FileState, Filed, Seen};
+pub use super::file_entry::{FileEntry, FileState, Seen};
 use super::ids::TaskId;
 use super::money::Usd;
 use super::outcome::Failure;
@@ -260,7 +260,7 @@ pub struct Task {
     pub file: FileState,
     /// What stands there of the person's part, where a command has changed it since somebody last saved the file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filed: Option<Box<Filed>>,
+    pub filed: Option<Box<FileEntry>>,
     /// Keys of its entry in `tasks.yml` that mean nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<String>,

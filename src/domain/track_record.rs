@@ -243,7 +243,7 @@ pub fn standings<'a>(samples: impl IntoIterator<Item = &'a Sample>, now: Timesta
     // Sums of fractions depend on the order in the last place: it is always the same one.
     samples.sort_by_key(|sample| (sample.ended_at, !sample.is_accepted()));
     let weights = Weights::of(samples.iter().copied(), now);
-    let mut tallies: BTreeMap<Worker, Tally> = BTreeMap::new();
+    let mut tallies: BTreeMap<Worker, Counts> = BTreeMap::new();
     for sample in samples {
         let worker = Worker { agent: sample.agent.clone(), model: sample.model.clone() };
         tallies.entry(worker).or_default().add(sample, weights.weight(sample));
@@ -283,7 +283,7 @@ pub fn proven(
 }
 
 #[derive(Default)]
-struct Tally {
+struct Counts {
     samples: u64,
     successes: u64,
     by_hand: u64,
@@ -295,7 +295,7 @@ struct Tally {
     failures: BTreeMap<&'static str, u64>,
 }
 
-impl Tally {
+impl Counts {
     fn add(&mut self, sample: &Sample, weight: f64) {
         self.samples += 1;
         self.weight += weight;

@@ -1,6 +1,6 @@
 //! Whoever reads the journal and finds it damaged says so here, and the engine leaves. Decides nothing about what is read.
 
-use super::world::Archive;
+use super::state::Archive;
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::TaskId;

@@ -1,8 +1,8 @@
 //! Jobs: everything slow that the loop starts and that reports back. Each may be done twice without harm, because its
 //! names are computed from the task and the run. Nothing is decided here.
 
+use super::deps::Deps;
 use super::difference::Difference;
-use super::doors::Doors;
 use super::file_job::{Known, Rest, WriteOrder};
 use super::handle::EngineError;
 use super::health::Seen;
@@ -11,7 +11,8 @@ use super::reply::ReplySlot;
 pub use super::report::Report;
 use super::settings::Settings;
 use super::{
-    difference, ending, gc, health, hidden, integration_job, material, overlap, question, taken, tryout, upkeep, verify,
+    difference, ending, gc, health, hidden, integration_job, overlap, prompt_inputs, question, start_recovery, tryout,
+    upkeep, verify,
 };
 use crate::domain::delegation::Standing;
 use crate::domain::evidence::Check;
@@ -251,26 +252,28 @@ impl Job {
     }
 
     /// Does it.
-    pub async fn run(self, doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
+    pub async fn run(self, deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project]) -> Report {
         match self {
-            Self::Look { runs, listen, seen } => look(doors, settings, runs, listen, seen).await,
+            Self::Look { runs, listen, seen } => look(deps, settings, runs, listen, seen).await,
             Self::ReadFiles { known } => {
-                let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
+                let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
                 let projects = projects.to_vec();
-                blocking(move || Report::Files(Box::new(super::file_job::read(&doors, known, &settings, &projects))))
+                blocking(move || Report::Files(Box::new(super::file_job::read(&deps, known, &settings, &projects))))
                     .await
             }
             Self::ReadOn { known, doc, rest } => {
                 blocking(move || Report::Files(Box::new(super::file_job::read_on(known, *doc, rest)))).await
             }
             Self::WriteFile { order } => {
-                let doors = Arc::clone(doors);
-                blocking(move || Report::Written(Box::new(super::file_job::write(&doors, order)))).await
+                let deps = Arc::clone(deps);
+                blocking(move || Report::Written(Box::new(super::file_job::write(&deps, order)))).await
             }
-            Self::Start { task, run, said } => taken::start(doors, settings, projects, &task, &run, &said).await,
-            Self::HandOver { run, message, project } => hand_over(doors, run, message, project).await,
+            Self::Start { task, run, said } => {
+                start_recovery::start(deps, settings, projects, &task, &run, &said).await
+            }
+            Self::HandOver { run, message, project } => hand_over(deps, run, message, project).await,
             Self::Stop { run, reason } => {
-                let dir = doors.run_dir(&run);
+                let dir = deps.run_dir(&run);
                 blocking(move || match dir.request_stop(reason) {
                     Ok(()) => Report::Nothing,
                     Err(error) => Report::Broken(error.to_string()),
@@ -278,50 +281,50 @@ impl Job {
                 .await
             }
             Self::ClearReview { dir, run } => {
-                super::second_look::clear(doors, &dir, &run).await;
+                super::review_run::clear(deps, &dir, &run).await;
                 Report::Nothing
             }
-            Self::Judge { task, standing, run } => judge(doors, settings, projects, (&task, &standing), run).await,
-            Self::Integrate { task, run } => integration_job::integrate(doors, settings, projects, &task, run).await,
+            Self::Judge { task, standing, run } => judge(deps, settings, projects, (&task, &standing), run).await,
+            Self::Integrate { task, run } => integration_job::integrate(deps, settings, projects, &task, run).await,
             Self::Sidecars { tasks } => {
-                let doors = Arc::clone(doors);
+                let deps = Arc::clone(deps);
                 blocking(move || {
-                    super::sidecar::write(&doors, &tasks);
+                    super::sidecar::write(&deps, &tasks);
                     Report::Nothing
                 })
                 .await
             }
             Self::Retain { open, is_due, is_idle } => {
-                let (doors, limits) = (Arc::clone(doors), settings.config.retention.clone());
+                let (deps, limits) = (Arc::clone(deps), settings.config.retention.clone());
                 blocking(move || {
-                    upkeep::retain(&doors, &limits, &open, is_due, is_idle);
+                    upkeep::retain(&deps, &limits, &open, is_due, is_idle);
                     Report::Nothing
                 })
                 .await
             }
             Self::Index { runs } => {
-                let doors = Arc::clone(doors);
+                let deps = Arc::clone(deps);
                 blocking(move || {
-                    upkeep::index(&doors, runs.as_deref());
+                    upkeep::index(&deps, runs.as_deref());
                     Report::Nothing
                 })
                 .await
             }
-            Self::Collect { wish } => Report::Collected(Box::new(gc::collect(doors, settings, projects, wish).await)),
-            Self::ChangeJobs { change } => recurring::change(doors, *change).await,
-            Self::RunCommand { firing } => recurring::run_command(doors, settings, projects, &firing).await,
+            Self::Collect { wish } => Report::Collected(Box::new(gc::collect(deps, settings, projects, wish).await)),
+            Self::ChangeJobs { change } => recurring::change(deps, *change).await,
+            Self::RunCommand { firing } => recurring::run_command(deps, settings, projects, &firing).await,
             Self::TryRoute { task, run, obstacle, reply } => {
-                let result = question::try_route(doors, settings, projects, (&task, &run), obstacle).await;
+                let result = question::try_route(deps, settings, projects, (&task, &run), obstacle).await;
                 reply.send(result.map_err(|message| EngineError::Invalid { message, hint: None }));
                 Report::Nothing
             }
-            Self::LookAtFiles { tasks } => Report::Touched(overlap::touched(doors, projects, &tasks).await),
+            Self::LookAtFiles { tasks } => Report::Touched(overlap::touched(deps, projects, &tasks).await),
             Self::TryChecks { dir, run, reply } => {
-                reply.send(tryout::checks(doors, settings, &dir, &run).await);
+                reply.send(tryout::checks(deps, settings, &dir, &run).await);
                 Report::Nothing
             }
             Self::Compare { task, with_patch, reply, .. } => {
-                reply.send(difference::compare(doors, settings, projects, &task, with_patch).await);
+                reply.send(difference::compare(deps, settings, projects, &task, with_patch).await);
                 Report::Nothing
             }
         }
@@ -329,8 +332,8 @@ impl Job {
 }
 
 /// The record of a run whose work orch did not accept.
-pub(super) fn overruled(doors: &Doors, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
-    let mut record = doors.journal.run(run).ok().flatten()?;
+pub(super) fn overruled(deps: &Deps, run: &RunId, failure: &Failure) -> Option<Box<Run>> {
+    let mut record = deps.journal.run(run).ok().flatten()?;
     record.outcome = Some(Outcome::Failed(failure.clone()));
     Some(Box::new(record))
 }
@@ -344,15 +347,15 @@ pub async fn blocking(work: impl FnOnce() -> Report + Send + 'static) -> Report 
 }
 
 async fn judge(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     of: (&Arc<Task>, &Standing),
     run: RunId,
 ) -> Report {
-    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Judge(run.clone()), Some(of.0.id));
+    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Judge(run.clone()), Some(of.0.id));
     let judged = loop {
-        let problem = match verify::judge(doors, settings, projects, of, &run).await {
+        let problem = match verify::judge(deps, settings, projects, of, &run).await {
             Ok(judgement) => break Ok(judgement),
             Err(problem) => problem,
         };
@@ -366,16 +369,16 @@ async fn judge(
         Err(StepProblem::External(failure)) => return Report::NotJudged { run, failure },
     };
     let record = match &verdict {
-        Verdict::Fail(failure) => overruled(doors, &run, failure),
+        Verdict::Fail(failure) => overruled(deps, &run, failure),
         Verdict::Accept | Verdict::HandOn { .. } | Verdict::Ask { .. } => None,
     };
     Report::Judged { run, verdict, evidence: Box::new(evidence), reviewers, record }
 }
 
-async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Option<String>) -> Report {
-    let doors = Arc::clone(doors);
+async fn hand_over(deps: &Arc<Deps>, run: RunId, message: Message, project: Option<String>) -> Report {
+    let deps = Arc::clone(deps);
     blocking(move || {
-        let told = match material::templates(&doors.home, project.as_deref()) {
+        let told = match prompt_inputs::templates(&deps.home, project.as_deref()) {
             Ok(templates) => match message.from {
                 Author::Person => message_prompt(&[&message.text], "", &templates),
                 Author::Orch => nudge_prompt(message.task, &message.text, &templates),
@@ -383,7 +386,7 @@ async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Op
             Err(error) => return Report::Broken(error),
         };
         let handed = Handed { id: message.id, from: message.from, text: message.text, told };
-        match doors.run_dir(&run).hand_over(&handed) {
+        match deps.run_dir(&run).hand_over(&handed) {
             Ok(()) => Report::Nothing,
             Err(error) => Report::Broken(error.to_string()),
         }
@@ -393,16 +396,16 @@ async fn hand_over(doors: &Arc<Doors>, run: RunId, message: Message, project: Op
 
 /// Looks which runs ended and what their agents heard. What was hidden from those agents is back before anybody hears of it.
 async fn look(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     runs: Vec<RunId>,
     listen: BTreeSet<TaskId>,
     seen: Seen,
 ) -> Report {
-    let looked = look_at(doors, settings, runs, listen, seen).await;
+    let looked = look_at(deps, settings, runs, listen, seen).await;
     if let Report::Looked { ended, .. } = &looked {
         for (run, _) in ended {
-            if let Err(error) = hidden::reveal(doors, &doors.run_dir(run)).await {
+            if let Err(error) = hidden::reveal(deps, &deps.run_dir(run)).await {
                 // Whoever judges the run tries it again.
                 tracing::warn!(%run, error, "files that were hidden from the agent are not back");
             }
@@ -413,30 +416,30 @@ async fn look(
 
 /// Looks which runs ended and what their agents heard; a run whose runner died is brought to its end.
 async fn look_at(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     runs: Vec<RunId>,
     listen: BTreeSet<TaskId>,
     seen: Seen,
 ) -> Report {
-    let (doors, settings) = (Arc::clone(doors), Arc::clone(settings));
+    let (deps, settings) = (Arc::clone(deps), Arc::clone(settings));
     blocking(move || {
         let (mut heard, mut health, mut ended) = (Vec::new(), Vec::new(), Vec::new());
         for run in runs {
-            health.extend(health::news(&doors, &run, &seen));
-            let over = ending::ended(&doors, &settings, &run).unwrap_or_else(|failure| {
+            health.extend(health::news(&deps, &run, &seen));
+            let over = ending::ended(&deps, &settings, &run).unwrap_or_else(|failure| {
                 // Nothing is known of it: it is looked at again.
                 tracing::warn!(%run, %failure, "how a run stands cannot be told now");
                 None
             });
             // After the end: then no receipt comes any more.
             if run.task().is_some_and(|task| listen.contains(&task)) {
-                let receipts = doors.run_dir(&run).receipts();
+                let receipts = deps.run_dir(&run).receipts();
                 heard.extend(receipts.into_iter().map(|receipt| (run.clone(), receipt.id)));
             }
             if let Some(mut over) = over {
                 if over.report.ending.usage_is_thread_total {
-                    over.report.ending.usage = own_usage(&doors, &run, &over.report);
+                    over.report.ending.usage = own_usage(&deps, &run, &over.report);
                 }
                 ended.push((run, over));
             }
@@ -447,9 +450,9 @@ async fn look_at(
 }
 
 /// What a run used itself, when its CLI counts over the whole conversation. Blocking.
-fn own_usage(doors: &Doors, run: &RunId, report: &RunReport) -> Usage {
+fn own_usage(deps: &Deps, run: &RunId, report: &RunReport) -> Usage {
     let total = report.ending.usage;
-    let runs = run.task().map(|task| doors.journal.runs_of(task)).and_then(Result::ok).unwrap_or_default();
+    let runs = run.task().map(|task| deps.journal.runs_of(task)).and_then(Result::ok).unwrap_or_default();
     let same = |r: &&Run| r.id != *run && r.session_id.is_some() && r.session_id == report.ending.session_id;
     let earlier = runs.iter().filter(same).map(|r| r.usage).fold(Usage::default(), Usage::plus);
     total.since(earlier)

@@ -3,7 +3,7 @@
 
 use super::handle::EngineError;
 use super::main_loop::Engine;
-use super::world::{Turn, World};
+use super::state::{ChangeSet, EngineState};
 use crate::domain::batch::{BadBatch, Batch, BatchName, End, Member, Row, table};
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
@@ -53,7 +53,7 @@ pub enum Order {
     },
 }
 
-impl World {
+impl EngineState {
     /// The open batch of a name.
     fn batch(&self, name: &BatchName) -> Option<&Arc<Batch>> {
         self.batches.values().find(|batch| batch.name == *name)
@@ -65,13 +65,13 @@ impl World {
     }
 }
 
-impl Turn {
-    /// Stores a batch; one that has ended leaves the world.
-    fn put_batch(&mut self, world: &mut World, batch: Batch) -> Arc<Batch> {
+impl ChangeSet {
+    /// Stores a batch; one that has ended leaves the state.
+    fn put_batch(&mut self, state: &mut EngineState, batch: Batch) -> Arc<Batch> {
         let batch = Arc::new(batch);
         match batch.end {
-            None => drop(world.batches.insert(batch.number, Arc::clone(&batch))),
-            Some(_) => drop(world.batches.remove(&batch.number)),
+            None => drop(state.batches.insert(batch.number, Arc::clone(&batch))),
+            Some(_) => drop(state.batches.remove(&batch.number)),
         }
         self.batches.insert(batch.number, Arc::clone(&batch));
         batch
@@ -89,23 +89,28 @@ fn refused(bad: &BadBatch) -> EngineError {
 impl Engine {
     pub(super) fn order_batch(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         order: Order,
         now: Timestamp,
     ) -> Result<Arc<Batch>, EngineError> {
         match order {
-            Order::Create(new) => self.create_batch(turn, new, now),
-            Order::Set { name, concurrency, budget } => self.set_batch(turn, &name, concurrency, budget, now),
-            Order::Cancel { name, by } => self.cancel_batch(turn, &name, &by, now),
+            Order::Create(new) => self.create_batch(change_set, new, now),
+            Order::Set { name, concurrency, budget } => self.set_batch(change_set, &name, concurrency, budget, now),
+            Order::Cancel { name, by } => self.cancel_batch(change_set, &name, &by, now),
         }
     }
 
     fn open_batch(&self, name: &BatchName) -> Result<Batch, EngineError> {
-        let batch = self.world.batch(name).map(|batch| Batch::clone(batch));
+        let batch = self.state.batch(name).map(|batch| Batch::clone(batch));
         batch.ok_or_else(|| refused(&BadBatch::NotOpen(name.clone())))
     }
 
-    fn create_batch(&mut self, turn: &mut Turn, new: NewBatch, now: Timestamp) -> Result<Arc<Batch>, EngineError> {
+    fn create_batch(
+        &mut self,
+        change_set: &mut ChangeSet,
+        new: NewBatch,
+        now: Timestamp,
+    ) -> Result<Arc<Batch>, EngineError> {
         let NewBatch { name, tasks, concurrency, budget } = new;
         let mut found = BTreeMap::new();
         // Few enough to be looked up one by one; more than may be are refused by their number.
@@ -117,13 +122,13 @@ impl Engine {
             }
         }
         let check = || {
-            if self.world.batch(&name).is_some() {
+            if self.state.batch(&name).is_some() {
                 return Err(BadBatch::Exists(name.clone()));
             }
             BadBatch::of_concurrency(&name, concurrency)?;
             BadBatch::of_budget(&name, budget)?;
             let status = |id: TaskId| found.get(&id).map(|task| task.status());
-            let batch_of = |id: TaskId| self.world.batch_of(id).map(|batch| batch.name.clone());
+            let batch_of = |id: TaskId| self.state.batch_of(id).map(|batch| batch.name.clone());
             BadBatch::of_tasks(&name, &tasks, status, batch_of)
         };
         check().map_err(|bad| refused(&bad))?;
@@ -132,20 +137,20 @@ impl Engine {
             Member { task: *id, before, spent: Usd::ZERO }
         };
         let members: Vec<Member> = tasks.iter().map(member).collect();
-        self.world.last_batch += 1;
-        let number = self.world.last_batch;
+        self.state.last_batch += 1;
+        let number = self.state.last_batch;
         let batch =
             Batch { number, name, members, concurrency, budget, created_at: now, cancelled_at: None, end: None };
         let named: Vec<String> = batch.tasks().take(20).map(|id| id.to_string()).collect();
         let more = if tasks.len() > named.len() { ", …" } else { "" };
         let text = format!("{}: tasks {}{more}; {}", batch.name, named.join(", "), limits(&batch));
-        turn.note(&mut self.world, now, None, None, "batch_created", text);
-        Ok(turn.put_batch(&mut self.world, batch))
+        change_set.note(&mut self.state, now, None, None, "batch_created", text);
+        Ok(change_set.put_batch(&mut self.state, batch))
     }
 
     fn set_batch(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         name: &BatchName,
         concurrency: Option<u32>,
         budget: Option<Option<Usd>>,
@@ -161,14 +166,14 @@ impl Engine {
             return Ok(Arc::new(batch));
         }
         let text = format!("{name}: {}", limits(&batch));
-        turn.note(&mut self.world, now, None, None, "batch_changed", text);
-        Ok(turn.put_batch(&mut self.world, batch))
+        change_set.note(&mut self.state, now, None, None, "batch_changed", text);
+        Ok(change_set.put_batch(&mut self.state, batch))
     }
 
     /// What is over stays as it is; what runs is being stopped, and the batch ends when it has.
     fn cancel_batch(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         name: &BatchName,
         by: &str,
         now: Timestamp,
@@ -176,10 +181,10 @@ impl Engine {
         let mut batch = self.open_batch(name)?;
         let mut given_up = 0;
         for id in batch.tasks().collect::<Vec<_>>() {
-            if self.world.status(id).is_none_or(Status::is_final) {
+            if self.state.status(id).is_none_or(Status::is_final) {
                 continue;
             }
-            self.give_up(turn, id, &format!("batch {name} was cancelled by {by}"), now);
+            self.give_up(change_set, id, &format!("batch {name} was cancelled by {by}"), now);
             given_up += 1;
         }
         if !self.file.lacking().is_empty() {
@@ -189,40 +194,40 @@ impl Engine {
         }
         batch.cancelled_at.get_or_insert(now);
         let text = format!("{name}: cancelled by {by}; {given_up} of {} tasks are given up", batch.members.len());
-        turn.note(&mut self.world, now, None, None, "batch_cancelled", text);
-        turn.put_batch(&mut self.world, batch.clone());
+        change_set.note(&mut self.state, now, None, None, "batch_cancelled", text);
+        change_set.put_batch(&mut self.state, batch.clone());
         // It may be over by that already.
-        self.mind_batches(turn, now);
-        Ok(turn.batches.get(&batch.number).map_or_else(|| Arc::new(batch), Arc::clone))
+        self.mind_batches(change_set, now);
+        Ok(change_set.batches.get(&batch.number).map_or_else(|| Arc::new(batch), Arc::clone))
     }
 
     /// What a task of a batch hands on is work of the batch: it counts for its concurrency and its budget.
-    pub(super) fn join_batch(&mut self, turn: &mut Turn, whole: TaskId, parts: &[TaskId]) {
-        if let Some(mut batch) = self.world.batch_of(whole).map(|batch| Batch::clone(batch)) {
+    pub(super) fn join_batch(&mut self, change_set: &mut ChangeSet, whole: TaskId, parts: &[TaskId]) {
+        if let Some(mut batch) = self.state.batch_of(whole).map(|batch| Batch::clone(batch)) {
             batch.join(whole, parts);
-            turn.put_batch(&mut self.world, batch);
+            change_set.put_batch(&mut self.state, batch);
         }
     }
 
-    fn give_up(&mut self, turn: &mut Turn, id: TaskId, reason: &str, now: Timestamp) {
-        let task = self.world.tasks.get(&id).map(Arc::clone);
+    fn give_up(&mut self, change_set: &mut ChangeSet, id: TaskId, reason: &str, now: Timestamp) {
+        let task = self.state.tasks.get(&id).map(Arc::clone);
         // A cancelled routing question has nobody to report to: its run ends with it.
         if let Some(State::New { routing: Some(run), .. }) = task.as_ref().map(|task| &task.state) {
-            self.drop_route_run(turn, run.clone(), now);
+            self.drop_route_run(change_set, run.clone(), now);
         }
         let event = Event::CancelAsked { reason: reason.to_owned() };
-        if let Err(error) = self.apply(turn, id, &event, now) {
+        if let Err(error) = self.apply(change_set, id, &event, now) {
             tracing::warn!(task = %id, %error, "a task of a batch is not given up");
         }
     }
 
     /// What open batches have spent, and those of which everything is over.
-    pub(super) fn mind_batches(&mut self, turn: &mut Turn, now: Timestamp) {
-        let open: Vec<Arc<Batch>> = self.world.batches.values().cloned().collect();
+    pub(super) fn mind_batches(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+        let open: Vec<Arc<Batch>> = self.state.batches.values().cloned().collect();
         for before in open {
             let mut batch = Batch::clone(&before);
             for id in before.tasks() {
-                if let Some(cost) = self.world.tasks.get(&id).and_then(|task| task.cost) {
+                if let Some(cost) = self.state.tasks.get(&id).and_then(|task| task.cost) {
                     batch.pay(id, cost);
                 }
             }
@@ -230,24 +235,24 @@ impl Engine {
                 let name = &batch.name;
                 let raise = batch.raise().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
                 let text = format!("{name}: {} are spent, so nothing more of it begins{raise}", batch.money());
-                turn.note(&mut self.world, now, None, None, "batch_spent", text);
+                change_set.note(&mut self.state, now, None, None, "batch_spent", text);
             }
             if batch.tasks().all(|id| self.is_over(id)) {
                 let rows = self.rows_of(&batch);
-                turn.note(&mut self.world, now, None, None, "batch_ended", table(&batch, &rows, now));
+                change_set.note(&mut self.state, now, None, None, "batch_ended", table(&batch, &rows, now));
                 batch.end = Some(End { at: now, rows });
             }
             if batch != *before {
-                turn.put_batch(&mut self.world, batch);
+                change_set.put_batch(&mut self.state, batch);
             }
         }
     }
 
     /// A task that is lost for good holds nothing up.
     fn is_over(&self, id: TaskId) -> bool {
-        match self.world.status(id) {
+        match self.state.status(id) {
             Some(status) => status.is_final(),
-            None => matches!(self.world.exists(id), Ok(false)),
+            None => matches!(self.state.exists(id), Ok(false)),
         }
     }
 

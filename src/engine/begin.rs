@@ -3,7 +3,7 @@
 
 use super::main_loop::Engine;
 use super::settings::directory_of;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::agents::api;
 use crate::domain::agent_model::{Chosen, Misfit};
 use crate::domain::event::Event;
@@ -11,93 +11,93 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::model_policy::{self, is_sticky};
 use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Action, Plan};
+use crate::domain::provider_cooldown::resting;
 use crate::domain::route::RouteResult;
 use crate::domain::router::Decision;
-use crate::domain::serving::resting;
 use crate::domain::task::{Conversation, NextRun, Run, State, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
 
 impl Engine {
     /// Begins everything in `plan`. Returns whether anything changed.
-    pub(super) fn begin(&mut self, turn: &mut Turn, plan: &Plan, now: Timestamp) -> bool {
+    pub(super) fn begin(&mut self, change_set: &mut ChangeSet, plan: &Plan, now: Timestamp) -> bool {
         for action in &plan.actions {
             match action {
-                Action::Route(id) => self.begin_routing(turn, *id, now),
+                Action::Route(id) => self.begin_routing(change_set, *id, now),
                 Action::Launch(id) => {
                     let meets = plan.overlaps.iter().filter(|(meeting, _)| meeting == id);
                     for (_, words) in meets {
-                        turn.note(&mut self.world, now, Some(*id), None, "overlap", words.clone());
+                        change_set.note(&mut self.state, now, Some(*id), None, "overlap", words.clone());
                     }
-                    self.begin_run(turn, *id, now);
+                    self.begin_run(change_set, *id, now);
                 }
-                Action::Block(id, on) => self.expect(turn, *id, &Event::Blocked(on.clone()), now),
-                Action::Unblock(id) => self.expect(turn, *id, &Event::Unblocked, now),
-                Action::Ask(id, circle) => self.expect(turn, *id, &Event::WaitsForItself(circle.clone()), now),
-                Action::Review(id) => self.begin_review(turn, *id, now),
-                Action::AskAboutPart(id, part) => self.ask_about_part(turn, *id, *part, now),
-                Action::Integrate(id) => self.expect(turn, *id, &Event::IntegrationDue, now),
+                Action::Block(id, on) => self.expect(change_set, *id, &Event::Blocked(on.clone()), now),
+                Action::Unblock(id) => self.expect(change_set, *id, &Event::Unblocked, now),
+                Action::Ask(id, cycle) => self.expect(change_set, *id, &Event::WaitsForItself(cycle.clone()), now),
+                Action::Review(id) => self.begin_review(change_set, *id, now),
+                Action::AskAboutPart(id, part) => self.ask_about_part(change_set, *id, *part, now),
+                Action::Integrate(id) => self.expect(change_set, *id, &Event::IntegrationDue, now),
             }
         }
         !plan.actions.is_empty()
     }
 
     /// An event that the plan has just found fitting.
-    pub(super) fn expect(&mut self, turn: &mut Turn, id: TaskId, event: &Event, now: Timestamp) {
-        if let Err(error) = self.apply(turn, id, event, now) {
+    pub(super) fn expect(&mut self, change_set: &mut ChangeSet, id: TaskId, event: &Event, now: Timestamp) {
+        if let Err(error) = self.apply(change_set, id, event, now) {
             tracing::warn!(task = %id, %error, "an event did not fit the task's state");
         }
     }
 
-    fn begin_routing(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
-        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+    fn begin_routing(&mut self, change_set: &mut ChangeSet, id: TaskId, now: Timestamp) {
+        let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let decision = self.routing(&task).decide(task.route_failures);
         let event = match decision {
             Decision::Resolved(route) => Event::RouteChosen { route, failed: false },
             Decision::Impossible(problem) => {
                 Event::RouteImpossible { reason: format!("{}; {}", problem.reason, problem.hint) }
             }
-            Decision::AskLlm => return self.ask_router(turn, &task, now),
+            Decision::AskLlm => return self.ask_router(change_set, &task, now),
         };
-        self.expect(turn, id, &event, now);
+        self.expect(change_set, id, &event, now);
     }
 
     /// Begins a routing question, unless the router cannot answer now: then its failure is taken as given.
-    fn ask_router(&mut self, turn: &mut Turn, task: &Arc<Task>, now: Timestamp) {
-        let config = self.settings.for_task(task, &self.world.projects);
+    fn ask_router(&mut self, change_set: &mut ChangeSet, task: &Arc<Task>, now: Timestamp) {
+        let config = self.settings.for_task(task, &self.state.projects);
         let agent = config.router.agent.clone();
         if let Some(obstacle) = self.router_obstacle(&agent, &config.router.model, now) {
-            return self.route_failed(turn, task.id, &obstacle, now);
+            return self.route_failed(change_set, task.id, &obstacle, now);
         }
         let model = self.name_or_leave(task, &agent, Some(config.router.model.clone()), now);
         let mut run = self.new_run(task, RunKind::Route, agent, model, now);
         run.reserved = self.reservation(task, &run, now);
-        self.expect(turn, task.id, &Event::RouteAsked { run: run.id.clone() }, now);
-        turn.put_run(&mut self.world, run);
+        self.expect(change_set, task.id, &Event::RouteAsked { run: run.id.clone() }, now);
+        change_set.put_run(&mut self.state, run);
     }
 
     /// Why the router's agent cannot answer now.
     pub(super) fn router_obstacle(&self, agent: &str, model: &str, now: Timestamp) -> Option<String> {
-        if self.world.pauses.holds_agent(agent) {
+        if self.state.pauses.holds_agent(agent) {
             return Some(format!("router.agent {agent} is paused"));
         }
         if agent != api::NAME && !self.settings.installed.iter().any(|installed| installed == agent) {
             return Some(format!("router.agent {agent} is not installed"));
         }
-        let cooling = resting(&self.world.cooldowns, agent, Some(model), now);
+        let cooling = resting(&self.state.cooldowns, agent, Some(model), now);
         let cooling = cooling.map(|(who, c)| format!("{who} is left alone until {}: {}", c.until, c.detail));
         cooling.or_else(|| self.broken(agent, now))
     }
 
     /// A routing question came to nothing: the fallback takes the task.
-    pub(super) fn route_failed(&mut self, turn: &mut Turn, id: TaskId, error: &str, now: Timestamp) {
-        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+    pub(super) fn route_failed(&mut self, change_set: &mut ChangeSet, id: TaskId, error: &str, now: Timestamp) {
+        let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let routing = self.routing(&task);
         let event = match routing.after_failure(task.route_failures + 1, error) {
             Ok(route) => Event::RouteChosen { route, failed: true },
             Err(problem) => Event::RouteImpossible { reason: format!("{}; {}", problem.reason, problem.hint) },
         };
-        self.expect(turn, id, &event, now);
+        self.expect(change_set, id, &event, now);
     }
 
     pub(super) fn new_run(
@@ -108,14 +108,14 @@ impl Engine {
         model: Option<String>,
         now: Timestamp,
     ) -> Run {
-        let id = RunId::new(task.id, task.runs + 1, self.doors.random());
+        let id = RunId::new(task.id, task.runs + 1, self.deps.random());
         Run { attempt: task.attempts.max(1), model, ..Run::new(id, task.id, kind, agent, now) }
     }
 
     /// The model that the next run is asked to have, and why where it is not that of the route.
     fn model_asked(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         task: &Task,
         route: &RouteResult,
         now: Timestamp,
@@ -123,7 +123,7 @@ impl Engine {
         if let Some((model, why)) = self.model_said(task, route) {
             return (Some(model), Some(why));
         }
-        self.model_within_budget(turn, task, route, now)
+        self.model_within_budget(change_set, task, route, now)
     }
 
     /// The model that a person has said beside the route, and where.
@@ -133,7 +133,7 @@ impl Engine {
         }
         // Who began a sticky task goes on with it, and a model that the task names is the person's own word.
         let has_its_own = task.spec.model.is_some() || (is_sticky(task) && task.conversation.is_some());
-        let dir = directory_of(task, &self.world.projects).ok();
+        let dir = directory_of(task, &self.state.projects).ok();
         let set = self.set_models.of(dir.as_deref(), &route.agent).filter(|_| !has_its_own)?;
         Some((set.model.clone(), set.told()))
     }
@@ -143,16 +143,16 @@ impl Engine {
         self.model_said(task, route).map(|(model, _)| model).or_else(|| route.model.clone())
     }
 
-    fn begin_run(&mut self, turn: &mut Turn, id: TaskId, now: Timestamp) {
-        let Some(task) = self.world.tasks.get(&id).cloned() else { return };
+    fn begin_run(&mut self, change_set: &mut ChangeSet, id: TaskId, now: Timestamp) {
+        let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let (Some(route), State::Routed { next, .. }) = (&task.route, &task.state) else { return };
-        let (asked, why) = self.model_asked(turn, &task, route, now);
+        let (asked, why) = self.model_asked(change_set, &task, route, now);
         let model = match self.name_model(&task, (&route.agent, asked.as_deref()), now) {
             Ok(named) => named,
             Err(Misfit { reason, hint, .. }) => {
                 let reason = format!("{}: {reason}; {hint}", asked.as_deref().unwrap_or(&route.agent));
-                self.refuse_waiting(turn, id, &format!("no run begins: {reason}"), now);
-                return self.expect(turn, id, &Event::ModelRefused { reason }, now);
+                self.refuse_waiting(change_set, id, &format!("no run begins: {reason}"), now);
+                return self.expect(change_set, id, &Event::ModelRefused { reason }, now);
             }
         };
         let resolved = match &model {
@@ -162,7 +162,14 @@ impl Engine {
         let model = model.named().map(|named| named.name);
         if let (Some(asked), Some(why)) = (&asked, &resolved) {
             let taken = model.as_deref().unwrap_or("the agent's own default");
-            turn.note(&mut self.world, now, Some(id), None, "model_resolved", format!("{asked} is {taken}: {why}"));
+            change_set.note(
+                &mut self.state,
+                now,
+                Some(id),
+                None,
+                "model_resolved",
+                format!("{asked} is {taken}: {why}"),
+            );
         }
         let can_go_on = |talk: &Conversation| model_policy::can_go_on(&task, talk, &route.agent, model.as_deref());
         let talk = task.conversation.as_ref().filter(|talk| can_go_on(talk));
@@ -175,12 +182,12 @@ impl Engine {
             NextRun::Again { resume: true, .. } | NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } => talk,
             NextRun::Again { resume: false, .. } | NextRun::Fresh => None,
         };
-        match self.apply(turn, id, &Event::Launched { run: run.id.clone() }, now) {
+        match self.apply(change_set, id, &Event::Launched { run: run.id.clone() }, now) {
             Ok(task) => {
                 run.attempt = task.attempts;
-                self.claim_at_dispatch(turn, &task, now);
-                self.put_into_prompt(turn, id, &run.id);
-                turn.put_run(&mut self.world, run);
+                self.claim_at_dispatch(change_set, &task, now);
+                self.put_into_prompt(change_set, id, &run.id);
+                change_set.put_run(&mut self.state, run);
             }
             Err(error) => tracing::warn!(task = %id, %error, "a planned run could not be begun"),
         }

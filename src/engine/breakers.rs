@@ -4,7 +4,7 @@
 use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::settings::directory_of;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::breaker::{Breaker, Change, State, Target, blamed};
 use crate::domain::event::IntegrationProblem;
 use crate::domain::evidence::{CheckState, Evidence, Integration};
@@ -19,34 +19,34 @@ use std::path::PathBuf;
 
 impl Engine {
     /// Lets breakers try again whose time has come, and forgets what is too old.
-    pub(super) fn time_breakers(&mut self, turn: &mut Turn, now: Timestamp) {
-        if self.world.breakers.is_empty() {
+    pub(super) fn time_breakers(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+        if self.state.breakers.is_empty() {
             return;
         }
         let rule = self.settings.config.breaker.rule();
-        let known: Vec<(String, Breaker)> = self.world.breakers.iter().map(|(n, b)| (n.clone(), b.clone())).collect();
+        let known: Vec<(String, Breaker)> = self.state.breakers.iter().map(|(n, b)| (n.clone(), b.clone())).collect();
         for (name, before) in known {
             let (after, change) = before.clone().in_time(&rule, now);
             if after.as_ref() != Some(&before) {
-                turn.put_breaker(&mut self.world, &name, after);
+                change_set.put_breaker(&mut self.state, &name, after);
             }
             if change.is_some() {
-                self.tell_breaker(turn, &before, change, now);
+                self.tell_breaker(change_set, &before, change, now);
             }
         }
     }
 
     /// A run ended: its agent did what it is for, or not. To be called before the agent is left alone because of it.
-    pub(super) fn weigh_outcome(&mut self, turn: &mut Turn, run: &Run, outcome: &Outcome, now: Timestamp) {
+    pub(super) fn weigh_outcome(&mut self, change_set: &mut ChangeSet, run: &Run, outcome: &Outcome, now: Timestamp) {
         match outcome {
-            Outcome::Finished { .. } => self.credit_agent(turn, &run.agent, now),
+            Outcome::Finished { .. } => self.credit_agent(change_set, &run.agent, now),
             Outcome::Failed(failure) if !self.is_being_stopped(run) => {
                 // Of several providers one is left alone, which its agent is not to blame for.
                 let is_cooling =
                     self.rests(&run.agent, run.model.as_deref(), now) || self.speaks_of_provider(run, outcome, now);
                 let dir = self.dir_of(run.task);
                 let target = blamed(failure, &run.agent, dir.as_deref(), None, is_cooling);
-                self.blame(turn, target, run.task, &failure.detail, now);
+                self.blame(change_set, target, run.task, &failure.detail, now);
             }
             // What a person ended says nothing.
             Outcome::Failed(_) | Outcome::Cancelled { .. } => {}
@@ -56,7 +56,7 @@ impl Engine {
     /// A result was weighed: checks that passed, and what speaks against it.
     pub(super) fn weigh_verdict(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         run: &RunId,
         verdict: &Verdict,
         evidence: &Evidence,
@@ -65,7 +65,7 @@ impl Engine {
         let Some((task, dir)) = run.task().and_then(|task| Some((task, self.dir_of(task)?))) else { return };
         let of = |command: &str| Target::Check { dir: dir.clone(), command: command.to_owned() };
         for check in evidence.checks.iter().filter(|check| check.state == CheckState::Passed) {
-            self.credit(turn, &of(&check.command), now);
+            self.credit(change_set, &of(&check.command), now);
         }
         let failed = evidence.checks.iter().find(|check| check.state != CheckState::Passed);
         let command = failed.map(|check| check.command.as_str());
@@ -75,11 +75,11 @@ impl Engine {
             // A check that was red before as well tells nothing of any work.
             Verdict::Ask { question, .. } => {
                 let target = command.map(of);
-                self.blame(turn, target, task, question, now);
+                self.blame(change_set, target, task, question, now);
             }
             Verdict::Fail(failure) => {
                 let target = blamed(failure, "", Some(&dir), command, false);
-                self.blame(turn, target, task, &failure.detail, now);
+                self.blame(change_set, target, task, &failure.detail, now);
             }
         }
     }
@@ -87,17 +87,17 @@ impl Engine {
     /// Accepted work is where it belongs, or is not.
     pub(super) fn weigh_integration(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         run: &RunId,
         result: &Result<Integration, IntegrationProblem>,
         now: Timestamp,
     ) {
         let Some((task, dir)) = run.task().and_then(|task| Some((task, self.dir_of(task)?))) else { return };
         match result {
-            Ok(_) => self.credit(turn, &Target::Project { dir }, now),
+            Ok(_) => self.credit(change_set, &Target::Project { dir }, now),
             Err(IntegrationProblem::Work(failure)) => {
                 let target = blamed(failure, "", Some(&dir), None, false);
-                self.blame(turn, target, task, &failure.detail, now);
+                self.blame(change_set, target, task, &failure.detail, now);
             }
             Err(
                 IntegrationProblem::Wait(_)
@@ -109,45 +109,45 @@ impl Engine {
     }
 
     /// An agent did what it is for.
-    pub(super) fn credit_agent(&mut self, turn: &mut Turn, agent: &str, now: Timestamp) {
-        self.credit(turn, &Target::agent(agent), now);
+    pub(super) fn credit_agent(&mut self, change_set: &mut ChangeSet, agent: &str, now: Timestamp) {
+        self.credit(change_set, &Target::agent(agent), now);
     }
 
     /// A failure before the run itself.
-    pub(super) fn weigh_failure(&mut self, turn: &mut Turn, run: &Run, failure: &Failure, now: Timestamp) {
-        self.weigh_outcome(turn, run, &Outcome::Failed(failure.clone()), now);
+    pub(super) fn weigh_failure(&mut self, change_set: &mut ChangeSet, run: &Run, failure: &Failure, now: Timestamp) {
+        self.weigh_outcome(change_set, run, &Outcome::Failed(failure.clone()), now);
     }
 
     /// The place itself could not be prepared.
-    pub(super) fn blame_project(&mut self, turn: &mut Turn, task: TaskId, detail: &str, now: Timestamp) {
+    pub(super) fn blame_project(&mut self, change_set: &mut ChangeSet, task: TaskId, detail: &str, now: Timestamp) {
         let target = self.dir_of(task).map(|dir| Target::Project { dir });
-        self.blame(turn, target, task, detail, now);
+        self.blame(change_set, target, task, detail, now);
     }
 
     /// A person closes breakers, and ends the time in which an agent is left alone: of one name, or all. Returns the names.
     pub(super) fn reset_breakers(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         name: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<String>, EngineError> {
-        let all: Vec<Breaker> = self.world.breakers.values().cloned().collect();
+        let all: Vec<Breaker> = self.state.breakers.values().cloned().collect();
         let names = |breaker: &Breaker| breaker.target.to_string();
         let meant: Vec<Breaker> = all.into_iter().filter(|b| name.is_none_or(|name| names(b) == name)).collect();
-        let tried_again = self.stop_leaving_alone(turn, name, now);
+        let tried_again = self.stop_leaving_alone(change_set, name, now);
         if let (Some(name), true) = (name, meant.is_empty() && tried_again.is_empty()) {
             return Err(EngineError::NoBreaker(name.to_owned()));
         }
         for breaker in &meant {
-            turn.put_breaker(&mut self.world, &names(breaker), None);
+            change_set.put_breaker(&mut self.state, &names(breaker), None);
             if let Some(change) = breaker.closes() {
                 let text = format!("breaker {} was closed by hand", breaker.target);
-                turn.note(&mut self.world, now, None, None, change.kind(), text);
+                change_set.note(&mut self.state, now, None, None, change.kind(), text);
             }
         }
         for name in &tried_again {
             let text = format!("{name} is no longer left alone: by hand");
-            turn.note(&mut self.world, now, None, None, Change::Closed.kind(), text);
+            change_set.note(&mut self.state, now, None, None, Change::Closed.kind(), text);
         }
         let closed: BTreeSet<String> = meant.iter().map(names).chain(tried_again).collect();
         Ok(closed.into_iter().collect())
@@ -156,35 +156,42 @@ impl Engine {
     /// Why this agent is not to be asked now, where its breaker is open.
     pub(super) fn broken(&self, agent: &str, now: Timestamp) -> Option<String> {
         let rule = self.settings.config.breaker.rule();
-        let breaker = self.world.breakers.get(&Target::agent(agent).to_string()).filter(|_| rule.failures > 0)?;
+        let breaker = self.state.breakers.get(&Target::agent(agent).to_string()).filter(|_| rule.failures > 0)?;
         let until = breaker.shut_until(now)?;
         Some(format!("breaker {} is open until {}: {}", breaker.target, to_the_second(until), breaker.detail))
     }
 
-    fn blame(&mut self, turn: &mut Turn, target: Option<Target>, task: TaskId, detail: &str, now: Timestamp) {
+    fn blame(
+        &mut self,
+        change_set: &mut ChangeSet,
+        target: Option<Target>,
+        task: TaskId,
+        detail: &str,
+        now: Timestamp,
+    ) {
         let Some(target) = target else { return };
         let rule = self.settings.config.breaker.rule();
         let name = target.to_string();
-        let before = self.world.breakers.get(&name).cloned();
+        let before = self.state.breakers.get(&name).cloned();
         let (after, change) = before.clone().unwrap_or_else(|| Breaker::new(target)).failed(task, detail, &rule, now);
         if after.failures.is_empty() || before.as_ref() == Some(&after) {
             return;
         }
-        self.tell_breaker(turn, &after, change, now);
-        turn.put_breaker(&mut self.world, &name, Some(after));
+        self.tell_breaker(change_set, &after, change, now);
+        change_set.put_breaker(&mut self.state, &name, Some(after));
     }
 
-    fn credit(&mut self, turn: &mut Turn, target: &Target, now: Timestamp) {
-        if self.world.breakers.is_empty() {
+    fn credit(&mut self, change_set: &mut ChangeSet, target: &Target, now: Timestamp) {
+        if self.state.breakers.is_empty() {
             return;
         }
         let name = target.to_string();
-        let Some(breaker) = self.world.breakers.get(&name).cloned() else { return };
-        self.tell_breaker(turn, &breaker, breaker.closes(), now);
-        turn.put_breaker(&mut self.world, &name, None);
+        let Some(breaker) = self.state.breakers.get(&name).cloned() else { return };
+        self.tell_breaker(change_set, &breaker, breaker.closes(), now);
+        change_set.put_breaker(&mut self.state, &name, None);
     }
 
-    fn tell_breaker(&mut self, turn: &mut Turn, breaker: &Breaker, change: Option<Change>, now: Timestamp) {
+    fn tell_breaker(&mut self, change_set: &mut ChangeSet, breaker: &Breaker, change: Option<Change>, now: Timestamp) {
         let Some(change) = change else { return };
         let name = &breaker.target;
         let text = match (change, breaker.state) {
@@ -199,15 +206,15 @@ impl Engine {
             (Change::HalfOpened, _) => format!("breaker {name}: one task at a time may try"),
             (Change::Closed, _) => format!("breaker {name}: closed, all may go on"),
         };
-        turn.note(&mut self.world, now, None, None, change.kind(), text);
+        change_set.note(&mut self.state, now, None, None, change.kind(), text);
     }
 
     pub(super) fn dir_of(&self, task: TaskId) -> Option<PathBuf> {
-        directory_of(self.world.tasks.get(&task)?, &self.world.projects).ok()
+        directory_of(self.state.tasks.get(&task)?, &self.state.projects).ok()
     }
 
     fn is_being_stopped(&self, run: &Run) -> bool {
-        let task = self.world.tasks.get(&run.task);
+        let task = self.state.tasks.get(&run.task);
         task.is_some_and(|task| matches!(task.state, TaskState::InProgress { stopping: Some(_), .. }))
     }
 }

@@ -3,10 +3,10 @@
 
 use super::main_loop::Engine;
 use super::settings::directory_of;
+use super::state::ChangeSet;
 use super::strategies::reach;
-use super::world::Turn;
 use crate::domain::agent_model::needs_of_task;
-use crate::domain::budget::{Book, Flying, Level, Purse, Record, Rules, Scope, Stop};
+use crate::domain::budget::{Balances, Flying, Level, Record, Rules, Scope, SpendLedger, Stop};
 use crate::domain::degrade::{Dear, Way};
 use crate::domain::model_policy::is_sticky;
 use crate::domain::money::Usd;
@@ -65,7 +65,7 @@ pub(super) struct Within {
 /// What is known of money. Nothing of it is stored: the journal has the runs.
 #[derive(Debug, Default)]
 pub(super) struct Money {
-    book: Book,
+    book: SpendLedger,
     /// From which day on, and on which day that was read.
     known: Option<(Date, Date)>,
     /// Runs have ended since, or something was recorded: from that day on it is read again.
@@ -88,7 +88,7 @@ pub(super) struct Money {
 
 impl Engine {
     /// Brings what is known of money up to date, and tells what ran short.
-    pub(super) fn mind_money(&mut self, turn: &mut Turn, now: Timestamp) {
+    pub(super) fn mind_money(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let rules = self.settings.config.budget.rules();
         if rules.is_empty() {
             if self.money.known.is_some() {
@@ -108,17 +108,17 @@ impl Engine {
         }
         // They are in the journal when the turn is over. What ended while nobody looked counts for its own day.
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
-        let ends = turn.ended_runs().map(|run| run.ended_at.map_or(today, day));
-        self.money.stale_from = ends.chain(turn.records_spending().then_some(today)).min();
-        self.money.ended = turn.ended_runs().map(|run| self.pending(run)).collect();
-        let purse = self.purse(&rules, now);
-        self.tell_money(turn, &rules, now);
+        let ends = change_set.ended_runs().map(|run| run.ended_at.map_or(today, day));
+        self.money.stale_from = ends.chain(change_set.records_spending().then_some(today)).min();
+        self.money.ended = change_set.ended_runs().map(|run| self.pending(run)).collect();
+        let balances = self.balances(&rules, now);
+        self.tell_money(change_set, &rules, now);
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
-        self.money.exhausted = agents.filter(|name| purse.is_exhausted(name)).map(ToOwned::to_owned).collect();
+        self.money.exhausted = agents.filter(|name| balances.is_exhausted(name)).map(ToOwned::to_owned).collect();
         let agents = self.settings.config.agents.iter().map(|(name, _)| name);
-        let advice = |name: &str| Some((name.to_owned(), purse.advice(name)?.to_owned()));
+        let advice = |name: &str| Some((name.to_owned(), balances.advice(name)?.to_owned()));
         self.money.advice = agents.filter_map(advice).collect();
-        self.money.ahead = purse.ahead;
+        self.money.ahead = balances.ahead;
         self.mind_pauses(now);
     }
 
@@ -126,7 +126,7 @@ impl Engine {
         let start = from.to_zoned(zone.clone()).map(|start| start.timestamp());
         let start = start.unwrap_or(Timestamp::UNIX_EPOCH);
         let read = || -> Result<_, JournalError> {
-            Ok((self.world.archive().charges_since(start)?, self.world.archive().spends_since(start)?))
+            Ok((self.state.archive().charges_since(start)?, self.state.archive().spends_since(start)?))
         };
         match read() {
             Ok((charges, records)) => {
@@ -146,21 +146,21 @@ impl Engine {
     }
 
     /// What is short at this moment, with all that is under way.
-    pub(super) fn purse(&self, rules: &Rules, now: Timestamp) -> Purse {
+    pub(super) fn balances(&self, rules: &Rules, now: Timestamp) -> Balances {
         if rules.is_empty() {
-            return Purse::default();
+            return Balances::default();
         }
-        let live: Vec<Pending> = self.world.runs.values().map(|run| self.pending(run)).collect();
+        let live: Vec<Pending> = self.state.runs.values().map(|run| self.pending(run)).collect();
         let in_flight: Vec<Flying<'_>> = live.iter().chain(&self.money.ended).map(Pending::flying).collect();
-        let mut purse =
-            Purse::new(rules, self.settings.config.payees(), &self.money.book, &in_flight, now, &TimeZone::system());
+        let mut balances =
+            Balances::new(rules, self.settings.config.payees(), &self.money.book, &in_flight, now, &TimeZone::system());
         if self.money.is_unknown {
             let why = "what was spent cannot be read from the journal".to_owned();
             let (scope, level) = (Scope::Day, Level::Exhausted);
-            purse.stops.push(Stop { scope, level, is_over: true, why, until: None, raise: None });
-            purse.ahead.clear();
+            balances.stops.push(Stop { scope, level, is_over: true, why, until: None, raise: None });
+            balances.ahead.clear();
         }
-        purse
+        balances
     }
 
     /// Agents that nothing is to be given to, because what they are paid with is exhausted.
@@ -181,15 +181,15 @@ impl Engine {
     /// The model that a task is begun with, and why where money is short and it is a dear one.
     pub(super) fn model_within_budget(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         task: &Task,
         route: &RouteResult,
         now: Timestamp,
     ) -> (Option<String>, Option<String>) {
         let room = Arc::clone(&self.room);
-        let found = self.within_budget(&room.purse, task, route, now);
+        let found = self.within_budget(&room.balances, task, route, now);
         let Some(Within { kind, model, text }) = found else { return (route.model.clone(), None) };
-        turn.note(&mut self.world, now, Some(task.id), None, kind, text.clone());
+        change_set.note(&mut self.state, now, Some(task.id), None, kind, text.clone());
         (Some(model), Some(text))
     }
 
@@ -197,15 +197,15 @@ impl Engine {
     /// cheaper has what it needs. `None`: money is not short, or the model is not dear.
     pub(super) fn within_budget(
         &mut self,
-        purse: &Purse,
+        balances: &Balances,
         task: &Task,
         route: &RouteResult,
         now: Timestamp,
     ) -> Option<Within> {
-        let asked = route.model.clone().filter(|_| !purse.stops.is_empty())?;
+        let asked = route.model.clone().filter(|_| !balances.stops.is_empty())?;
         let (full_name, way) = self.cheaper_way(task, &route.agent, &asked, now);
-        let dir = directory_of(task, &self.world.projects).ok();
-        let words = purse.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::words)?;
+        let dir = directory_of(task, &self.state.projects).ok();
+        let words = balances.degrades(task, dir.as_deref(), &route.agent, Some(&full_name)).map(Stop::words)?;
         let word = match (task.spec.model.is_some(), is_sticky(task)) {
             (true, _) => Some("the task names it"),
             (false, true) => Some("its model stays, by its policy"),
@@ -224,10 +224,10 @@ impl Engine {
     /// The full name of a model that an agent is asked for, and what would take its place.
     fn cheaper_way(&mut self, task: &Task, agent: &str, asked: &str, now: Timestamp) -> (String, Way) {
         let book = self.book_for(asked, now);
-        let config = self.settings.for_task(task, &self.world.projects);
+        let config = self.settings.for_task(task, &self.state.projects);
         let usability = self.usable_by(&book, agent, now);
         let dear = Dear {
-            reach: reach(&config, agent, &self.doors.environment),
+            reach: reach(&config, agent, &self.deps.environment),
             resolver: Resolver { usability: &usability, ..book.resolver() },
             needs: &needs_of_task(&task.spec),
             asked,
@@ -248,17 +248,24 @@ impl Engine {
     }
 
     /// A person says what was spent beside orch's runs.
-    pub(super) fn record_spending(&mut self, turn: &mut Turn, record: Record, now: Timestamp) -> Record {
+    pub(super) fn record_spending(&mut self, change_set: &mut ChangeSet, record: Record, now: Timestamp) -> Record {
         let cost = record.cost.map_or_else(|| "an unknown amount".to_owned(), |cost| cost.to_string());
         let note = record.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
-        turn.note(&mut self.world, now, None, None, "spending_recorded", format!("{}, {cost}{note}", record.account));
-        turn.put_spend(record.clone());
+        change_set.note(
+            &mut self.state,
+            now,
+            None,
+            None,
+            "spending_recorded",
+            format!("{}, {cost}{note}", record.account),
+        );
+        change_set.put_spend(record.clone());
         record
     }
 
     /// Where tasks belong that name no directory.
     fn only_project(&self) -> Option<&Path> {
-        match self.world.project_dirs.as_slice() {
+        match self.state.project_dirs.as_slice() {
             [only] => Some(only),
             [] | [_, _, ..] => None,
         }
@@ -275,32 +282,33 @@ impl Engine {
     }
 
     /// What ran short since it was last told. What is under way is left out: it comes and goes.
-    fn tell_money(&mut self, turn: &mut Turn, rules: &Rules, now: Timestamp) {
+    fn tell_money(&mut self, change_set: &mut ChangeSet, rules: &Rules, now: Timestamp) {
         let payees = self.settings.config.payees();
-        let purse = Purse::new(rules, payees, &self.money.book, &[], now, &TimeZone::system());
-        let levels: BTreeMap<Scope, Level> = purse.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
+        let balances = Balances::new(rules, payees, &self.money.book, &[], now, &TimeZone::system());
+        let levels: BTreeMap<Scope, Level> =
+            balances.stops.iter().map(|stop| (stop.scope.clone(), stop.level)).collect();
         let mut before = std::mem::replace(&mut self.money.told, levels);
         if !std::mem::replace(&mut self.money.has_begun, true) {
-            before = self.told_before(&purse, now);
+            before = self.told_before(&balances, now);
         }
-        for stop in purse.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
+        for stop in balances.stops.iter().filter(|stop| before.get(&stop.scope).is_none_or(|told| *told < stop.level)) {
             let (kind, follows) = match stop.level {
                 Level::Exhausted => (EXHAUSTED, "nothing more begins of it"),
                 Level::Degraded | Level::Ok => (SHORT, "cheaper models are taken"),
             };
             let raise = stop.raise.as_ref().map(|command| format!("{TO_RAISE}{command}")).unwrap_or_default();
-            turn.note(&mut self.world, now, None, None, kind, format!("{}; {follows}{raise}", stop.words()));
+            change_set.note(&mut self.state, now, None, None, kind, format!("{}; {follows}{raise}", stop.words()));
         }
     }
 
     /// What the history says was told already of what is short when the daemon begins. Where it says nothing, a person was
     /// not told, or the settings are others now.
-    fn told_before(&self, purse: &Purse, now: Timestamp) -> BTreeMap<Scope, Level> {
-        if purse.stops.is_empty() {
+    fn told_before(&self, balances: &Balances, now: Timestamp) -> BTreeMap<Scope, Level> {
+        if balances.stops.is_empty() {
             return BTreeMap::new();
         }
         let since = now.saturating_sub(TOLD_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
-        let lines = self.world.archive().lines_since(since, &[SHORT, EXHAUSTED]).unwrap_or_else(|error| {
+        let lines = self.state.archive().lines_since(since, &[SHORT, EXHAUSTED]).unwrap_or_else(|error| {
             tracing::warn!(%error, "whether a person was told that money is short cannot be read");
             Vec::new()
         });
@@ -309,6 +317,6 @@ impl Engine {
             let last = lines.iter().rev().find(|(_, text)| text.starts_with(&of_scope));
             last.map(|(kind, _)| if kind == EXHAUSTED { Level::Exhausted } else { Level::Degraded })
         };
-        purse.stops.iter().filter_map(|stop| Some((stop.scope.clone(), level(stop)?))).collect()
+        balances.stops.iter().filter_map(|stop| Some((stop.scope.clone(), level(stop)?))).collect()
     }
 }

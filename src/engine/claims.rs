@@ -3,7 +3,7 @@
 
 use super::handle::EngineError;
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::claim::{Claim, MAX_NAME};
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
@@ -25,7 +25,7 @@ pub struct Claiming {
 impl Engine {
     pub(super) fn claim(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         id: TaskId,
         claiming: &Claiming,
         now: Timestamp,
@@ -53,21 +53,21 @@ impl Engine {
         if next == *task {
             return Ok(task);
         }
-        let next = turn.put_task(&mut self.world, next);
+        let next = change_set.put_task(&mut self.state, next);
         let from = before.filter(|other| *other != by).map(|other| format!(", which {other} had")).unwrap_or_default();
         let (kind, told) = match claiming.lets_go {
             true => ("unclaimed", format!("{by} lets go of it{from}")),
             false => ("claimed", format!("{by} has it{from}")),
         };
-        turn.note(&mut self.world, now, Some(id), None, kind, told);
+        change_set.note(&mut self.state, now, Some(id), None, kind, told);
         Ok(next)
     }
 
     /// Whoever's orch begins a task that nobody has claimed has it.
-    pub(super) fn claim_at_dispatch(&mut self, turn: &mut Turn, task: &Task, now: Timestamp) {
+    pub(super) fn claim_at_dispatch(&mut self, change_set: &mut ChangeSet, task: &Task, now: Timestamp) {
         if task.claimed_by().is_none() {
             let claim = Claim { by: self.settings.identity.clone(), since: now };
-            turn.put_task(&mut self.world, Task { claim: Some(Box::new(claim)), ..task.clone() });
+            change_set.put_task(&mut self.state, Task { claim: Some(Box::new(claim)), ..task.clone() });
         }
     }
 

@@ -6,8 +6,8 @@ use super::handle::{Command, EngineError, Reply, Request, View};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::settings::directory_of;
+use super::state::ChangeSet;
 use super::tryout;
-use super::world::Turn;
 use crate::adapters::git::checked_out;
 use crate::domain::agent_model::needs_of_task;
 use crate::domain::batch::Batch;
@@ -19,7 +19,7 @@ use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Plan, directory, not_registered};
 use crate::domain::question::QuestionKind;
 use crate::domain::retry::{Bounds, Context};
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use crate::domain::shell::word;
 use crate::domain::task::{FileState, ReviewStage, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
@@ -32,108 +32,108 @@ use std::sync::Arc;
 pub const MAX_TITLE: usize = 10_000;
 
 impl Engine {
-    pub(super) fn on_command(&mut self, turn: &mut Turn, command: Command, now: Timestamp) {
+    pub(super) fn on_command(&mut self, change_set: &mut ChangeSet, command: Command, now: Timestamp) {
         match command {
             Command::Add { spec, once, reply } => {
-                let add =
-                    |engine: &mut Self, turn: &mut Turn| engine.add(turn, *spec, now).map(|task| Task::clone(&task));
-                let added = self.once(turn, once, now, add);
-                answer(turn, reply, added.map(Arc::new));
+                let add = |engine: &mut Self, change_set: &mut ChangeSet| {
+                    engine.add(change_set, *spec, now).map(|task| Task::clone(&task))
+                };
+                let added = self.once(change_set, once, now, add);
+                answer(change_set, reply, added.map(Arc::new));
             }
             Command::Ask { task, request, reply } => {
-                let asked = self.ask(turn, task, request, now);
-                answer(turn, reply, asked);
+                let asked = self.ask(change_set, task, request, now);
+                answer(change_set, reply, asked);
             }
             Command::Rule { task, ruling, by, is_rehearsal, reply } => {
-                let ruled = self.rule(turn, task, (ruling, by), is_rehearsal, now);
-                answer(turn, reply, ruled);
+                let ruled = self.rule(change_set, task, (ruling, by), is_rehearsal, now);
+                answer(change_set, reply, ruled);
             }
-            Command::Compare { task, with_patch, reply } => self.compare(turn, task, with_patch, reply),
+            Command::Compare { task, with_patch, reply } => self.compare(change_set, task, with_patch, reply),
             Command::TryChecks { dir, reply } => self.try_checks(dir, reply),
             Command::Send { task, text, model, once, reply } => {
-                let sent = self.once(turn, once, now, |engine, turn| engine.send(turn, task, (text, model), now));
-                answer(turn, reply, sent);
+                let sent = self.once(change_set, once, now, |engine, change_set| {
+                    engine.send(change_set, task, (text, model), now)
+                });
+                answer(change_set, reply, sent);
             }
             Command::Edit { task, change, reply } => self.park(Parked::Edit { task, change, reply }),
             Command::Claim { task, claiming, reply } => self.park(Parked::Claim { task, claiming, reply }),
             Command::Missing { verdict, reply } => self.park(Parked::Missing { verdict, reply }),
             Command::UnblockAll { reply } => {
-                let unblocked = self.unblock_all(turn, now);
-                answer(turn, reply, Ok(unblocked));
+                let unblocked = self.unblock_all(change_set, now);
+                answer(change_set, reply, Ok(unblocked));
             }
-            Command::TryRoute { asked, reply } => self.try_route(turn, asked, reply, now),
+            Command::TryRoute { asked, reply } => self.try_route(change_set, asked, reply, now),
             Command::Announce { kind, text, kept, reply } => {
-                turn.kept.extend(kept.map(|kept| *kept));
-                self.announce(turn, &kind, text, reply, now);
+                change_set.kept.extend(kept.map(|kept| *kept));
+                self.announce(change_set, &kind, text, reply, now);
             }
-            Command::Record { recorded, reply } => self.record_sample(turn, *recorded, reply, now),
+            Command::Record { recorded, reply } => self.record_sample(change_set, *recorded, reply, now),
             Command::Register { project, reply } => {
-                self.register(turn, project, now);
-                answer(turn, reply, Ok(()));
+                self.register(change_set, project, now);
+                answer(change_set, reply, Ok(()));
             }
             Command::Unregister { name, reply } => {
-                let removed = self.unregister(turn, &name, now);
-                answer(turn, reply, removed);
+                let removed = self.unregister(change_set, &name, now);
+                answer(change_set, reply, removed);
             }
             Command::Reload { reply } => {
-                self.reload(turn, now);
-                answer(turn, reply, Ok(self.settings.problems.clone()));
+                self.reload(change_set, now);
+                answer(change_set, reply, Ok(self.settings.problems.clone()));
             }
             Command::ResetBreakers { name, reply } => {
-                let reset = self.reset_breakers(turn, name.as_deref(), now);
-                answer(turn, reply, reset);
+                let reset = self.reset_breakers(change_set, name.as_deref(), now);
+                answer(change_set, reply, reset);
             }
             Command::Spend { record, reply } => {
-                let recorded = self.record_spending(turn, record, now);
-                answer(turn, reply, Ok(recorded));
+                let recorded = self.record_spending(change_set, record, now);
+                answer(change_set, reply, Ok(recorded));
             }
             Command::Switch { wanted, pauses, by, reply } => {
-                let switched = self.switch(turn, (&wanted, pauses), by, now);
-                answer(turn, reply, switched);
+                let switched = self.switch(change_set, (&wanted, pauses), by, now);
+                answer(change_set, reply, switched);
             }
-            Command::Expect { of, reply } => {
-                let expected = self.expected(&of, now);
-                answer(turn, reply, Ok(expected));
-            }
+            Command::Expect { of, reply } => answer(change_set, reply, Ok(self.expected(&of, now))),
             Command::MindProviders { reply } => {
                 self.forget_book();
-                answer(turn, reply, Ok(()));
+                answer(change_set, reply, Ok(()));
             }
             Command::SetModel { order, reply } => {
-                let set = self.set_model(turn, *order, now);
-                answer(turn, reply, set);
+                let set = self.set_model(change_set, *order, now);
+                answer(change_set, reply, set);
             }
             Command::ShutDown { departure, is_rehearsal, reply } => {
-                let work = self.shut_down(turn, departure, is_rehearsal, now);
-                answer(turn, reply, Ok(work));
+                let work = self.shut_down(change_set, departure, is_rehearsal, now);
+                answer(change_set, reply, Ok(work));
             }
-            Command::Collect { dry_run, reply } => self.collect_by_hand(turn, dry_run, reply),
+            Command::Collect { dry_run, reply } => self.collect_by_hand(change_set, dry_run, reply),
             Command::Jobs { reply } => {
                 let look = self.jobs_look(now);
-                turn.replies.push(Box::new(move |_| drop(reply.send(Ok(look)))));
+                change_set.replies.push(Box::new(move |_| drop(reply.send(Ok(look)))));
             }
             Command::ChangeJobs { change, reply } => self.change_jobs(change, reply),
             Command::RunJob { job, reply } => {
-                let fired = self.run_job(turn, &job, now);
-                answer(turn, reply, fired);
+                let fired = self.run_job(change_set, &job, now);
+                answer(change_set, reply, fired);
             }
             Command::Batch { order, once, reply } => {
-                let carry_out = |engine: &mut Self, turn: &mut Turn| {
-                    engine.order_batch(turn, *order, now).map(|batch| Batch::clone(&batch))
+                let carry_out = |engine: &mut Self, change_set: &mut ChangeSet| {
+                    engine.order_batch(change_set, *order, now).map(|batch| Batch::clone(&batch))
                 };
-                let ordered = self.once(turn, once, now, carry_out);
-                answer(turn, reply, ordered.map(Arc::new));
+                let ordered = self.once(change_set, once, now, carry_out);
+                answer(change_set, reply, ordered.map(Arc::new));
             }
             Command::Look { reply } => {
                 let view = self.view(now);
                 // To look is possible whether or not the turn can be stored.
-                turn.replies.push(Box::new(move |_| drop(reply.send(Ok(view)))));
+                change_set.replies.push(Box::new(move |_| drop(reply.send(Ok(view)))));
             }
         }
     }
 
     fn try_checks(&mut self, dir: PathBuf, reply: Reply<Vec<Check>>) {
-        let run = tryout::name(self.doors.random());
+        let run = tryout::name(self.deps.random());
         self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
     }
 
@@ -142,8 +142,8 @@ impl Engine {
         let refused = || EngineError::Journal(Arc::clone(error));
         // A caller that went away does not need the answer.
         match command {
-            Command::Look { reply } => drop(reply.send(Ok(self.view(self.doors.clock.now())))),
-            Command::Jobs { reply } => drop(reply.send(Ok(self.jobs_look(self.doors.clock.now())))),
+            Command::Look { reply } => drop(reply.send(Ok(self.view(self.deps.clock.now())))),
+            Command::Jobs { reply } => drop(reply.send(Ok(self.jobs_look(self.deps.clock.now())))),
             Command::ChangeJobs { reply, .. } => drop(reply.send(Err(refused()))),
             Command::RunJob { reply, .. } => drop(reply.send(Err(refused()))),
             Command::Batch { reply, .. } => drop(reply.send(Err(refused()))),
@@ -172,7 +172,7 @@ impl Engine {
             Command::Switch { reply, .. } => drop(reply.send(Err(refused()))),
             Command::ShutDown { departure, is_rehearsal, reply } => {
                 // To leave is always possible; only how cannot be chosen now.
-                if departure.how == Leave::Stop && !is_rehearsal {
+                if departure.how == ShutdownMode::Stop && !is_rehearsal {
                     self.word.get_or_init(|| departure);
                     self.shutdown.cancel();
                     return drop(reply.send(Ok(Vec::new())));
@@ -187,26 +187,26 @@ impl Engine {
         problems.extend(self.file.told().iter().cloned());
         problems.extend(self.timetable.told().iter().cloned());
         problems.extend(self.storage_problem.clone());
-        problems.extend(self.doors.obstacles.words());
+        problems.extend(self.deps.obstacles.words());
         problems.extend(self.damage_told());
-        problems.extend(self.life.problem().cloned());
+        problems.extend(self.lifetime.problem().cloned());
         View {
             now,
-            tasks: Arc::new(self.world.tasks.clone()),
-            settled: Arc::clone(&self.world.settled),
-            live_runs: self.world.runs.values().cloned().collect(),
-            projects: self.world.projects.clone(),
+            tasks: Arc::new(self.state.tasks.clone()),
+            settled: Arc::clone(&self.state.settled),
+            live_runs: self.state.runs.values().cloned().collect(),
+            projects: self.state.projects.clone(),
             plan: self.plan_with_obstacles(),
             room: Arc::clone(&self.room),
-            breakers: self.world.breakers.values().cloned().collect(),
+            breakers: self.state.breakers.values().cloned().collect(),
             settings: Arc::clone(&self.settings),
             problems,
-            pauses: self.world.pauses.iter().cloned().collect(),
+            pauses: self.state.pauses.iter().cloned().collect(),
             set_models: self.set_models.all().to_vec(),
             left_alone: self.left_alone(now),
-            batches: self.world.batches.values().cloned().collect(),
-            leaving: self.life.departure().cloned(),
-            last_seq: self.world.last_seq(),
+            batches: self.state.batches.values().cloned().collect(),
+            leaving: self.lifetime.departure().cloned(),
+            last_seq: self.state.last_seq(),
         }
     }
 
@@ -218,29 +218,29 @@ impl Engine {
 
     /// Of a journal that was rebuilt, as long as a task asks because of it.
     fn damage_told(&self) -> Option<String> {
-        let asks = |id| self.world.tasks.get(&id).is_some_and(|task| task.question().is_some());
-        let damage = self.doors.damage.as_ref()?;
+        let asks = |id| self.state.tasks.get(&id).is_some_and(|task| task.question().is_some());
+        let damage = self.deps.damage.as_ref()?;
         damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.told())
     }
 
-    fn add(&mut self, turn: &mut Turn, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+    fn add(&mut self, change_set: &mut ChangeSet, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
         if let Some(dir) = spec.dir.as_deref().filter(|dir| !self.is_registered(dir)) {
             let hint = format!("cd {} && orch init", word(dir));
             return Err(EngineError::InTheWay { message: not_registered(dir), hint });
         }
-        let id = self.world.next_task_id();
-        self.check_circle(id, &spec)?;
+        let id = self.state.next_task_id();
+        self.check_cycle(id, &spec)?;
         let task = self.with_base_branch(Task::new(id, spec, FileState::Pending, now));
         self.check_model_of(&task, now)?;
-        let task = turn.put_task(&mut self.world, task);
-        turn.note(&mut self.world, now, Some(id), None, "task_added", task.spec.title.clone());
+        let task = change_set.put_task(&mut self.state, task);
+        change_set.note(&mut self.state, now, Some(id), None, "task_added", task.spec.title.clone());
         Ok(task)
     }
 
     /// Gives a new task the branch that is checked out now as its base branch.
     pub(super) fn with_base_branch(&self, task: Task) -> Task {
-        let dir = directory(&task, &self.world.project_dirs).ok();
+        let dir = directory(&task, &self.state.project_dirs).ok();
         let base_branch = dir.and_then(checked_out).map(|branch| branch.as_str().to_owned());
         Task { base_branch, ..task }
     }
@@ -258,7 +258,7 @@ impl Engine {
             );
         }
         for other in spec.depends_on.iter().chain(&spec.parent) {
-            if !self.world.exists(*other).map_err(unreadable)? {
+            if !self.state.exists(*other).map_err(unreadable)? {
                 return invalid(format!("there is no task {other} to depend on"), Some("orch task list shows the ids"));
             }
         }
@@ -269,7 +269,13 @@ impl Engine {
         Ok(())
     }
 
-    fn ask(&mut self, turn: &mut Turn, id: TaskId, request: Request, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+    fn ask(
+        &mut self,
+        change_set: &mut ChangeSet,
+        id: TaskId,
+        request: Request,
+        now: Timestamp,
+    ) -> Result<Arc<Task>, EngineError> {
         let task = self.task(id)?;
         let event = match request {
             Request::Run { past_pause, anew: _ } => {
@@ -288,7 +294,7 @@ impl Engine {
         if let State::New { routing: Some(run), .. } = &task.state
             && matches!(request, Request::Cancel | Request::Retry)
         {
-            self.drop_route_run(turn, run.clone(), now);
+            self.drop_route_run(change_set, run.clone(), now);
         }
         if matches!(request, Request::Run { anew: true, .. }) && task.status() == Status::InProgress {
             let hint = "a run is under way in its conversation; `orch task interrupt` stops it";
@@ -297,10 +303,18 @@ impl Engine {
         if matches!(event, Event::UnblockAsked) {
             self.require_approval(&task)?;
         }
-        let mut task = self.apply(turn, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
+        let mut task =
+            self.apply(change_set, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
         if matches!(request, Request::Run { anew: true, .. }) && task.conversation.is_some() {
-            turn.note(&mut self.world, now, Some(id), None, "conversation_left", "a person wants a new one".to_owned());
-            task = turn.put_task(&mut self.world, Task { conversation: None, ..Task::clone(&task) });
+            change_set.note(
+                &mut self.state,
+                now,
+                Some(id),
+                None,
+                "conversation_left",
+                "a person wants a new one".to_owned(),
+            );
+            task = change_set.put_task(&mut self.state, Task { conversation: None, ..Task::clone(&task) });
         }
         if !self.file.lacking().is_empty() {
             // What the file lacks may be given up by that.
@@ -310,7 +324,7 @@ impl Engine {
         if task.file.is_removed() && request == Request::Retry {
             // What is to be done stands in the file.
             let next = Task { file: FileState::Pending, ..Task::clone(&task) };
-            return Ok(turn.put_task(&mut self.world, next));
+            return Ok(change_set.put_task(&mut self.state, next));
         }
         Ok(task)
     }
@@ -319,7 +333,7 @@ impl Engine {
     /// come back with the same question.
     fn require_approval(&self, task: &Task) -> Result<(), EngineError> {
         let is_about_setup = matches!(task.state, State::NeedsReview { kind: QuestionKind::Setup, .. });
-        let dir = directory_of(task, &self.world.projects);
+        let dir = directory_of(task, &self.state.projects);
         let unapproved = self.settings.unapproved_projects();
         match dir.ok().and_then(|dir| unapproved.get(&dir)).filter(|_| is_about_setup) {
             Some(problem) => Err(EngineError::InTheWay {
@@ -330,25 +344,25 @@ impl Engine {
         }
     }
 
-    fn unblock_all(&mut self, turn: &mut Turn, now: Timestamp) -> Vec<TaskId> {
+    fn unblock_all(&mut self, change_set: &mut ChangeSet, now: Timestamp) -> Vec<TaskId> {
         let waiting: Vec<TaskId> = self
-            .world
+            .state
             .tasks
             .values()
             .filter(|t| matches!(t.state, State::Blocked(_) | State::NeedsReview { .. }))
             .map(|t| t.id)
             .collect();
-        waiting.into_iter().filter(|id| self.apply(turn, *id, &Event::UnblockAsked, now).is_ok()).collect()
+        waiting.into_iter().filter(|id| self.apply(change_set, *id, &Event::UnblockAsked, now).is_ok()).collect()
     }
 
     pub(super) fn task(&mut self, id: TaskId) -> Result<Arc<Task>, EngineError> {
-        self.world.task(id).map_err(unreadable)?.ok_or(EngineError::NoTask(id))
+        self.state.task(id).map_err(unreadable)?.ok_or(EngineError::NoTask(id))
     }
 
     /// Applies an event to a task: the only way in which a status changes.
     pub(super) fn apply(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         id: TaskId,
         event: &Event,
         now: Timestamp,
@@ -357,17 +371,17 @@ impl Engine {
             // A task is never removed, so only a caller with a made-up id comes here.
             return Err(Refused::State { status: Status::Cancelled, hint: "there is no such task" });
         };
-        let config = self.settings.for_task(&task, &self.world.projects);
+        let config = self.settings.for_task(&task, &self.state.projects);
         let book = self.book_of_failures();
         let bounds = config.bounds(&task.spec);
         let candidates = self.candidates(&task, &bounds, now);
-        let is_left_alone = |agent: &String| self.world.cooldowns.get(agent).is_some_and(|c| c.holds(now));
+        let is_left_alone = |agent: &String| self.state.cooldowns.get(agent).is_some_and(|c| c.holds(now));
         let alternatives: Vec<String> = candidates.iter().filter(|agent| !is_left_alone(agent)).cloned().collect();
         let model_for = |complexity, agent: &str| config.model_for(complexity, agent).map(str::to_owned);
         // Asked for only where work has failed: the last run is then this turn's, or stored.
         let policy = |task: &Task| {
             self.settings.policy.as_ref()?;
-            let last = turn.ended_runs().find(|run| run.task == id && run.kind == RunKind::Work).cloned();
+            let last = change_set.ended_runs().find(|run| run.task == id && run.kind == RunKind::Work).cloned();
             self.policy_word(task, last.or_else(|| self.last_run(id)).as_ref(), now)
         };
         // Its whole text is looked at for that: only where somebody asks.
@@ -395,9 +409,9 @@ impl Engine {
         self.call_off_integration(&task, &next)?;
         let (kind, text) = super::history::describe(&task, event, &next);
         let run = super::history::run_of(event);
-        let next = turn.put_task(&mut self.world, next);
+        let next = change_set.put_task(&mut self.state, next);
         if self.is_news(id, event, &text) {
-            turn.note(&mut self.world, now, Some(id), run, kind, text);
+            change_set.note(&mut self.state, now, Some(id), run, kind, text);
         }
         Ok(next)
     }
@@ -420,7 +434,7 @@ impl Engine {
     /// The base branch is being moved, or has just been moved.
     fn call_off_integration(&self, task: &Task, next: &Task) -> Result<(), Refused> {
         let Some(run) = integrating(task).filter(|run| integrating(next) != Some(run)) else { return Ok(()) };
-        if self.doors.ledger.call_off(run) {
+        if self.deps.ledger.call_off(run) {
             return Ok(());
         }
         let hint = "its branch moves at this moment; `orch task revert` takes back what was merged";
@@ -438,7 +452,7 @@ impl Engine {
                 && (self.settings.config.router.agents.contains(agent) || named(agent))
                 && self.broken(agent, now).is_none()
                 && !self.exhausted().contains(agent)
-                && !self.world.pauses.holds_agent(agent)
+                && !self.state.pauses.holds_agent(agent)
         };
         self.settings.installed.iter().filter(may_work).cloned().collect()
     }
@@ -454,8 +468,8 @@ pub(super) fn unreadable(error: JournalError) -> EngineError {
 }
 
 /// Answers when the turn is on disk.
-pub(super) fn answer<T: Send + 'static>(turn: &mut Turn, reply: Reply<T>, result: Result<T, EngineError>) {
-    turn.replies.push(Box::new(move |failed| {
+pub(super) fn answer<T: Send + 'static>(change_set: &mut ChangeSet, reply: Reply<T>, result: Result<T, EngineError>) {
+    change_set.replies.push(Box::new(move |failed| {
         let result = match failed {
             None => result,
             Some(error) => result.and(Err(EngineError::NotYetStored(Arc::clone(error)))),

@@ -12,7 +12,7 @@ use crate::config::resolved_agent::AgentConfig;
 use crate::domain::catalog::{Catalog, Provider};
 use crate::domain::model_api::ModelApi;
 use crate::domain::outcome::{Failure, FailureClass};
-use crate::domain::usability::{Origin, Usability, Way, is_usable};
+use crate::domain::provider_access::{Origin, ProviderAccess, Way, is_usable};
 use serde::de::IgnoredAny;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -143,8 +143,8 @@ fn found_at(environment: &Environment, (variable, below, file): (&str, &str, &st
 }
 
 /// Which providers can be used, and what the others lack.
-pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) -> Usability {
-    let mut usability = Usability::default();
+pub fn usability(environment: &Environment, config: &Config, catalog: &Catalog) -> ProviderAccess {
+    let mut usability = ProviderAccess::default();
     for provider in catalog.providers() {
         match by_key(environment, provider) {
             Ok(way) => usability.allow(&provider.id, way),
@@ -178,7 +178,7 @@ fn by_key(environment: &Environment, provider: &Provider) -> Result<Way, String>
 }
 
 /// By an agent's CLI that is installed and logged in.
-fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usability: &mut Usability) {
+fn by_agent(environment: &Environment, name: &str, agent: &AgentConfig, usability: &mut ProviderAccess) {
     if which(&agent.command, environment.get("PATH").map_or("", String::as_str)).is_none() {
         return;
     }
@@ -240,7 +240,7 @@ pub fn may_be_diverted(environment: &Environment, agent: &AgentConfig) -> bool {
 }
 
 /// OpenCode keeps one entry for each provider that it is connected with; only their names are read.
-fn stored(environment: &Environment, agent: &AgentConfig, usability: &mut Usability) {
+fn stored(environment: &Environment, agent: &AgentConfig, usability: &mut ProviderAccess) {
     let Some(file) = file_of(environment, agent.kind) else { return };
     for provider in entries(&file).keys() {
         usability.allow(provider, Way::Stored(file.display().to_string()));

@@ -1,6 +1,6 @@
 //! What a task's branch would change, or has changed: for people who are to decide about it. Looks only; masked and bounded.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::handle::EngineError;
 use super::settings::{Settings, directory_of};
 use crate::adapters::git::{GitError, Repo};
@@ -78,7 +78,7 @@ const PATCH: usize = 1 << 20;
 
 /// Compares the branch with where it came from.
 pub async fn compare(
-    doors: &Doors,
+    deps: &Deps,
     settings: &Settings,
     projects: &[Project],
     task: &Task,
@@ -88,13 +88,13 @@ pub async fn compare(
     let place = task.place.as_ref().ok_or_else(|| nothing_yet(task))?;
     let dir = directory_of(task, projects).map_err(invalid)?;
     let failed = |error: GitError| EngineError::Invalid { hint: error.hint(), message: error.to_string() };
-    let repo = doors.repository(&dir).await.map_err(failed)?;
+    let repo = deps.repository(&dir).await.map_err(failed)?;
     let (base, head) = ends(&repo, task, place).await.map_err(failed)?.ok_or_else(|| gone(task, place))?;
     let at = repo.main_checkout();
     let commits = repo.commits_between(&base, &head).await.map_err(failed)?;
     let files = repo.diff_stat(&at, &base, &head).await.map_err(failed)?;
     let config = settings.for_task(task, projects);
-    let redactor = config.redactor(&doors.environment);
+    let redactor = config.redactor(&deps.environment);
     let masked = |text: &str| redactor.text(text).into_owned();
     let name = |path: &std::path::Path| masked(&path.to_string_lossy());
     let (mut patch, mut omitted) = (None, Vec::new());
@@ -161,11 +161,10 @@ pub(super) async fn parting(repo: &Repo, place: &Workplace, head: &str) -> Resul
         Some(tip) => repo.merge_base(&tip, head).await?,
         None => None,
     };
-    Ok(match common {
-        // A branch that began from the work of another task shows its own work only.
-        Some(common) if !repo.is_ancestor(&common, &place.base).await? => common,
-        Some(_) | None => place.base.clone(),
-    })
+    let Some(common) = common else { return Ok(place.base.clone()) };
+    // A branch that began from the work of another task shows its own work only.
+    let is_own = repo.is_ancestor(&common, &place.base).await? && repo.is_ancestor(&place.base, head).await?;
+    Ok(if is_own { place.base.clone() } else { common })
 }
 
 fn nothing_yet(task: &Task) -> EngineError {

@@ -3,13 +3,13 @@
 
 use super::claims::Claiming;
 use super::handle::{EngineError, Reply};
-use super::lacking::Verdict;
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::missing_tasks::Verdict;
+use super::state::ChangeSet;
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
+use crate::domain::spec_merge::{Change, differing};
 use crate::domain::task::Task;
-use crate::domain::wish::{Change, differing};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -31,28 +31,34 @@ impl Engine {
     }
 
     /// The file was looked at.
-    pub(super) fn unpark(&mut self, turn: &mut Turn, now: Timestamp) {
+    pub(super) fn unpark(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         for parked in std::mem::take(&mut self.parked) {
             match parked {
                 Parked::Edit { task, change, reply } => {
-                    let edited = self.edit(turn, task, &change, now);
-                    super::commands::answer(turn, reply, edited);
+                    let edited = self.edit(change_set, task, &change, now);
+                    super::commands::answer(change_set, reply, edited);
                 }
                 Parked::Claim { task, claiming, reply } => {
-                    let claimed = self.claim(turn, task, &claiming, now);
-                    super::commands::answer(turn, reply, claimed);
+                    let claimed = self.claim(change_set, task, &claiming, now);
+                    super::commands::answer(change_set, reply, claimed);
                 }
                 // What it lacks is not known before whoever saves it is done: decided now, it would be about nothing.
                 missing @ Parked::Missing { .. } if self.file.is_being_saved() => self.parked.push(missing),
                 Parked::Missing { verdict, reply } => {
-                    let tasks = self.decide_missing(turn, verdict, now);
-                    super::commands::answer(turn, reply, Ok(tasks));
+                    let tasks = self.decide_missing(change_set, verdict, now);
+                    super::commands::answer(change_set, reply, Ok(tasks));
                 }
             }
         }
     }
 
-    fn edit(&mut self, turn: &mut Turn, id: TaskId, change: &Change, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+    fn edit(
+        &mut self,
+        change_set: &mut ChangeSet,
+        id: TaskId,
+        change: &Change,
+        now: Timestamp,
+    ) -> Result<Arc<Task>, EngineError> {
         let task = self.task(id)?;
         if task.file.is_removed() {
             let hint = "it was taken out of tasks.yml; `orch task retry` takes it up again";
@@ -64,7 +70,7 @@ impl Engine {
             return Ok(task);
         }
         self.check_spec(&wanted)?;
-        self.check_circle(id, &wanted)?;
+        self.check_cycle(id, &wanted)?;
         let told: Vec<String> = changed
             .iter()
             .map(|field| format!("{}: {} → {}", field.key(), field.told(&task.spec), field.told(&wanted)))
@@ -75,8 +81,15 @@ impl Engine {
         if (&agent, &model) != (&next.spec.agent, &next.spec.model) {
             self.check_model_of(&next, now)?;
         }
-        let next = turn.put_task(&mut self.world, next);
-        turn.note(&mut self.world, now, Some(id), None, "task_edited", format!("by a command: {}", told.join("; ")));
+        let next = change_set.put_task(&mut self.state, next);
+        change_set.note(
+            &mut self.state,
+            now,
+            Some(id),
+            None,
+            "task_edited",
+            format!("by a command: {}", told.join("; ")),
+        );
         Ok(next)
     }
 }

@@ -1,7 +1,7 @@
 //! Finding out how a run ended, also where its runner died without a report.
 
 use super::agent_env;
-use super::doors::Doors;
+use super::deps::Deps;
 use super::health::Over;
 use super::settings::Settings;
 use crate::adapters::process::sweep;
@@ -16,15 +16,15 @@ use std::time::Duration;
 ///
 /// # Errors
 /// The system does not let it be looked at now. That says nothing of the run, whose agent may well be at work.
-pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
-    let dir = doors.run_dir(run);
+pub fn ended(deps: &Deps, settings: &Settings, run: &RunId) -> Result<Option<Over>, ExternalFailure> {
+    let dir = deps.run_dir(run);
     let over = |report, lost: Option<String>| Ok(Some(Over { report: Box::new(report), lost }));
     let failed = |failure: Option<ExternalFailure>, error: String| {
         if let Some(failure) = failure.filter(ExternalFailure::passes) {
             return Err(failure);
         }
         tracing::error!(%run, error, "how a run ended cannot be told");
-        over(gone(doors, run, &error), Some(error))
+        over(gone(deps, run, &error), Some(error))
     };
     match runner::inspect(&dir) {
         Ok(RunState::Ended(report)) => Ok(Some(Over { report, lost: None })),
@@ -32,9 +32,9 @@ pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<O
         // The journal says that it was started: its directory was taken away under it.
         Ok(RunState::NotStarted) => {
             let why = "the run's directory is gone";
-            over(gone(doors, run, why), Some(why.to_owned()))
+            over(gone(deps, run, why), Some(why.to_owned()))
         }
-        Ok(RunState::Lost { started }) => match runner::bury(&dir, &environment_of(doors, settings, &dir)) {
+        Ok(RunState::Lost { started }) => match runner::bury(&dir, &environment_of(deps, settings, &dir)) {
             Ok(report) => {
                 let who = started.map_or_else(String::new, |started| format!(" (process {})", started.runner.pid));
                 over(report, Some(format!("its runner{who} is gone without a report")))
@@ -46,9 +46,9 @@ pub fn ended(doors: &Doors, settings: &Settings, run: &RunId) -> Result<Option<O
 }
 
 /// Ends what is left of a run whose files cannot tell how it went, and reports it as crashed.
-fn gone(doors: &Doors, run: &RunId, why: &str) -> RunReport {
+fn gone(deps: &Deps, run: &RunId, why: &str) -> RunReport {
     let swept = sweep(run.as_str(), Duration::from_secs(2));
-    let now = doors.clock.now();
+    let now = deps.clock.now();
     RunReport {
         run_id: run.clone(),
         kind: RunKind::Work,
@@ -64,10 +64,10 @@ fn gone(doors: &Doors, run: &RunId, why: &str) -> RunReport {
 }
 
 /// The environment that a run's agent was given, as far as it can be told again.
-fn environment_of(doors: &Doors, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
+fn environment_of(deps: &Deps, settings: &Settings, dir: &RunDir) -> BTreeMap<String, String> {
     let Ok(launch) = dir.read_launch() else { return BTreeMap::new() };
     let agent = settings.config.agents.answerer(&launch.agent);
-    let environment = agent.map(|agent| agent_env::for_agent(&doors.environment, &launch.spec.pass_env, agent));
+    let environment = agent.map(|agent| agent_env::for_agent(&deps.environment, &launch.spec.pass_env, agent));
     environment
         .and_then(|whole| {
             whole

@@ -2,7 +2,7 @@
 
 use crate::domain::ids::TaskId;
 use crate::domain::lifecycle::Refused;
-use crate::domain::wish::Clash;
+use crate::domain::spec_merge::Clash;
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::sync::Arc;

@@ -43,7 +43,7 @@ impl Engine {
             return BTreeMap::new();
         }
         let waits = |task: &&Arc<Task>| matches!(task.state, State::Routed { .. });
-        let waiting: Vec<Arc<Task>> = self.world.tasks.values().filter(waits).cloned().collect();
+        let waiting: Vec<Arc<Task>> = self.state.tasks.values().filter(waits).cloned().collect();
         let cost = |task: &Arc<Task>| {
             let route = task.route.as_ref()?;
             let model = self.model_expected(task, route);
@@ -70,7 +70,7 @@ impl Engine {
     fn estimate(&mut self, task: &Task, worker: (&str, Option<&str>), now: Timestamp) -> Option<Usd> {
         let Estimate { forecast, catalog } = self.estimate_of_kind(task, worker, now);
         let own_limit = || {
-            let most = self.settings.for_task(task, &self.world.projects).bounds(&task.spec).max_cost?;
+            let most = self.settings.for_task(task, &self.state.projects).bounds(&task.spec).max_cost?;
             let left = most.micros().saturating_sub(task.cost.unwrap_or_default().micros());
             Some(Usd::from_micros(left.max(0)))
         };
@@ -82,7 +82,7 @@ impl Engine {
         if !Arc::ptr_eq(&self.estimates.samples, &samples) {
             self.estimates = Estimates { samples: Arc::clone(&samples), known: BTreeMap::new() };
         }
-        let project = directory_of(task, &self.world.projects).ok();
+        let project = directory_of(task, &self.state.projects).ok();
         let complexity = task.route.as_ref().map_or(Complexity::Medium, |route| route.complexity);
         let task_type = TaskType::of(&task.spec);
         let key: Key = (agent.to_owned(), asked.map(str::to_owned), project, task_type.to_string(), complexity);

@@ -46,17 +46,17 @@ impl EngineHandle {
 
 impl Engine {
     pub(super) fn expected(&mut self, ExpectedOf { task, route }: &ExpectedOf, now: Timestamp) -> Expected {
-        let purse = self.purse(&self.settings.config.budget.rules(), now);
+        let balances = self.balances(&self.settings.config.budget.rules(), now);
         let (asked, why) = match self.model_said(task, route) {
             Some((model, why)) => (Some(model), Some(why)),
-            None => match self.within_budget(&purse, task, route, now) {
+            None => match self.within_budget(&balances, task, route, now) {
                 Some(found) => (Some(found.model), Some(found.text)),
                 None => (route.model.clone(), None),
             },
         };
         let named = self.name_model(task, (&route.agent, asked.as_deref()), now);
-        let dir = directory_of(task, &self.world.projects).ok();
-        let stop = purse.hold(task, dir.as_deref(), Some((&route.agent, asked.as_deref())));
+        let dir = directory_of(task, &self.state.projects).ok();
+        let stop = balances.hold(task, dir.as_deref(), Some((&route.agent, asked.as_deref())));
         let rests = self.left_alone_now(task, (&route.agent, asked.as_deref()), now);
         Expected { asked, why, named, spent: stop.as_ref().map(Stop::question), rests }
     }

@@ -1,7 +1,7 @@
 //! The jobs on `tasks.yml` and the settings' files: reading what changed, and writing what orch has to say. A write that
 //! meets somebody else's save is not made. Nothing is decided here.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::recurring::{self, JobsNews};
 use super::settings::{Settings, project_file};
 use crate::adapters::fs::{self, Digest, Fingerprint, FsError, WriteError, exchange_append, exchange_merged};
@@ -93,22 +93,22 @@ pub enum TasksNews {
 }
 
 /// Looks at the home's files; reads only what changed. Blocking.
-pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
+pub fn read(deps: &Deps, known: Known, settings: &Settings, projects: &[Project]) -> FileNews {
     if known.tasks.is_none() {
-        clear_cut_off(doors);
+        clear_cut_off(deps);
     }
-    reclaim(doors);
-    let mut files: Vec<PathBuf> = vec![doors.home.config_file()];
+    reclaim(deps);
+    let mut files: Vec<PathBuf> = vec![deps.home.config_file()];
     files.extend(projects.iter().map(|p| project_file(&p.dir)));
-    files.extend(doors.sources.policy_file(&settings.config));
+    files.extend(deps.sources.policy_file(&settings.config));
     let of_settings: Vec<Option<Fingerprint>> = files.iter().map(|f| Fingerprint::of(f)).collect();
-    let of_jobs = Fingerprint::of(&doors.home.jobs_file());
-    let jobs = (known.jobs != Some(of_jobs)).then(|| recurring::read(&doors.home.jobs_file()));
-    let path = doors.home.tasks_file();
+    let of_jobs = Fingerprint::of(&deps.home.jobs_file());
+    let jobs = (known.jobs != Some(of_jobs)).then(|| recurring::read(&deps.home.jobs_file()));
+    let path = deps.home.tasks_file();
     let of_tasks = Fingerprint::of(&path);
-    let quiet_at = quiet_at(&of_settings, doors.clock.now());
+    let quiet_at = quiet_at(&of_settings, deps.clock.now());
     let is_new = known.settings.as_ref() != Some(&of_settings);
-    let settings = (is_new && quiet_at.is_none()).then(|| doors.sources.load(projects, Some(settings)));
+    let settings = (is_new && quiet_at.is_none()).then(|| deps.sources.load(projects, Some(settings)));
     let quiet_at = quiet_at.filter(|_| is_new);
     // What could not be looked at is looked at again, though it does not change.
     let is_missed = settings.as_ref().is_some_and(|settings| settings.is_missed);
@@ -122,7 +122,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
     let news = match changed {
         false => FileNews::default(),
         true if as_agreed() => FileNews { tasks: Some(TasksNews::Agreed), ..FileNews::default() },
-        true => read_tasks(doors, &path, of_tasks.is_some()),
+        true => read_tasks(deps, &path, of_tasks.is_some()),
     };
     // Whoever still saves is not done yet with what is lacking.
     let missing = if known.tasks == Some(of_tasks) { known.missing } else { BTreeMap::new() };
@@ -137,7 +137,7 @@ pub fn read(doors: &Doors, known: Known, settings: &Settings, projects: &[Projec
         wish: known.wish,
     };
     let saved = of_tasks.and_then(|found| found.modified());
-    let set_aside = Some(fs::set_aside(&[path, doors.home.config_file()], &doors.home.state()));
+    let set_aside = Some(fs::set_aside(&[path, deps.home.config_file()], &deps.home.state()));
     FileNews { known, settings, projects: projects.to_vec(), quiet_at, jobs, saved, set_aside, ..news }
 }
 
@@ -158,18 +158,18 @@ fn quiet_at(files: &[Option<Fingerprint>], now: Timestamp) -> Option<Timestamp> 
 }
 
 /// A daemon that was ended in the middle of a write has left a file beside `tasks.yml`, where a person would find it.
-fn clear_cut_off(doors: &Doors) {
-    let lock = doors.home.tasks_lock();
-    if let Err(error) = fs::clear_cut_off(&doors.home.tasks_file(), &lock) {
+fn clear_cut_off(deps: &Deps) {
+    let lock = deps.home.tasks_lock();
+    if let Err(error) = fs::clear_cut_off(&deps.home.tasks_file(), &lock) {
         tracing::warn!(%error, "what a write of before has left beside tasks.yml cannot be cleared away");
     }
 }
 
 /// An editor that had the file open when orch replaced it may have gone on saving into what was displaced: that is the
 /// newest save then, and takes its place again.
-fn reclaim(doors: &Doors) {
-    let lock = doors.home.tasks_lock();
-    match fs::reclaim_late(&doors.home.tasks_file(), &lock) {
+fn reclaim(deps: &Deps) {
+    let lock = deps.home.tasks_lock();
+    match fs::reclaim_late(&deps.home.tasks_file(), &lock) {
         Ok(false) => {}
         Ok(true) => tracing::info!("an editor had gone on saving into the tasks.yml that orch replaced"),
         Err(error) => tracing::warn!(%error, "whether an editor saves into a replaced tasks.yml cannot be told"),
@@ -184,8 +184,8 @@ fn is_unchanged(entry: &Entry, marks: &[Mark]) -> bool {
 }
 
 /// What the file holds; of settled tasks, only what is not as it was.
-fn read_tasks(doors: &Doors, path: &Path, exists: bool) -> FileNews {
-    let (marks, untold) = match doors.journal.marks() {
+fn read_tasks(deps: &Deps, path: &Path, exists: bool) -> FileNews {
+    let (marks, untold) = match deps.journal.marks() {
         Ok(marks) => (marks, None),
         Err(error) => {
             // Without them every entry is compared with the whole task: slower, and the same in the end.
@@ -330,9 +330,9 @@ pub enum Writeback {
 pub struct KnownTasks(pub(super) Fingerprint);
 
 /// Writes `tasks.yml`. Blocking.
-pub fn write(doors: &Doors, order: WriteOrder) -> Writeback {
-    let path = doors.home.tasks_file();
-    let lock = doors.home.tasks_lock();
+pub fn write(deps: &Deps, order: WriteOrder) -> Writeback {
+    let path = deps.home.tasks_file();
+    let lock = deps.home.tasks_lock();
     let (written, outline, agreed, refused) = match order.how {
         How::Append { agreed, lines } => match exchange_append(&path, &lock, lines.as_bytes(), agreed.digest()) {
             Ok((written, digest)) => (written, None, agreed.appended(digest), Vec::new()),

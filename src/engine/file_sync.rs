@@ -3,7 +3,7 @@
 
 use super::apply::Job;
 use super::file_job::{How, Known, KnownTasks, Line, WriteOrder};
-use super::world::World;
+use super::state::EngineState;
 use crate::adapters::fs::Digest;
 use crate::domain::ids::TaskId;
 use crate::domain::task::{FileState, Task};
@@ -94,7 +94,7 @@ pub struct FileSync {
 }
 
 impl FileSync {
-    /// Nothing read yet. `lacking`: what it lacked when a daemon before did not believe it.
+    /// Nothing read yet. `missing_tasks`: what it lacked when a daemon before did not believe it.
     pub fn new(agreed: Option<Agreed>, lacking: Vec<TaskId>) -> Self {
         Self { agreed, lacking, ..Self::default() }
     }
@@ -167,7 +167,7 @@ impl FileSync {
 
     /// Tasks whose models may be odd: those of which that is known, and those that were written since. `None`: all, because
     /// none was looked at yet.
-    pub fn odd_models(&mut self) -> Option<BTreeSet<TaskId>> {
+    pub fn model_warnings(&mut self) -> Option<BTreeSet<TaskId>> {
         let unjudged = std::mem::take(&mut self.unjudged);
         Some(self.odd.as_ref()?.keys().copied().chain(unjudged).collect())
     }
@@ -178,7 +178,7 @@ impl FileSync {
     }
 
     /// Takes over what is odd about them. Returns whether that is news.
-    pub fn take_odd_models(&mut self, odd: BTreeMap<TaskId, String>) -> bool {
+    pub fn take_model_warnings(&mut self, odd: BTreeMap<TaskId, String>) -> bool {
         let known = self.odd.take().unwrap_or_default();
         let is_news = odd.iter().any(|(task, told)| known.get(task) != Some(told));
         self.odd = Some(odd);
@@ -398,7 +398,7 @@ impl FileSync {
     }
 
     /// The next write, when there is something to write and nothing under way.
-    pub fn next_write(&mut self, world: &World) -> Option<Job> {
+    pub fn next_write(&mut self, state: &EngineState) -> Option<Job> {
         if self.writing || (self.dirty.is_empty() && self.fills.is_empty()) {
             return None;
         }
@@ -409,7 +409,7 @@ impl FileSync {
             self.fills.iter().map(|(index, id)| Edit::FillId { index: *index, id: *id }).collect();
         let mut tasks = Vec::new();
         self.dirty.retain(|id| {
-            let Some(task) = world.tasks.get(id) else { return false };
+            let Some(task) = state.tasks.get(id) else { return false };
             let differs = edits_of(task, &mut edits);
             if differs {
                 tasks.push(Line { task: Arc::clone(task), is_new: !task.file.is_written() });

@@ -3,12 +3,12 @@
 
 use super::apply::{Job, JobKey};
 use super::commands::answer;
-use super::doors::Doors;
+use super::deps::Deps;
 use super::handle::{EngineError, Reply};
 use super::main_loop::Engine;
 use super::settings::{Settings, directory_of};
+use super::state::ChangeSet;
 use super::upkeep::last_look;
-use super::world::Turn;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Repo};
 use crate::adapters::worktree::{Aside, Leftover, Retired, Subject, settle};
@@ -78,18 +78,18 @@ impl Engine {
         }
     }
 
-    pub(super) fn collect_by_hand(&mut self, turn: &mut Turn, dry_run: bool, reply: Reply<Collected>) {
+    pub(super) fn collect_by_hand(&mut self, change_set: &mut ChangeSet, dry_run: bool, reply: Reply<Collected>) {
         if self.is_under_way(&JobKey::Collect) {
             let message = "worktrees are being looked through just now".to_owned();
             let hint = "orch gc again in a moment".to_owned();
-            return answer(turn, reply, Err(EngineError::InTheWay { message, hint }));
+            return answer(change_set, reply, Err(EngineError::InTheWay { message, hint }));
         }
         self.upkeep.collecting_for = Some(reply);
         self.spawn_once(Job::Collect { wish: if dry_run { Wish::DryRun } else { Wish::ByHand } });
     }
 
     /// What went is written into the history; who asked hears of all.
-    pub(super) fn on_collected(&mut self, turn: &mut Turn, collected: Collected, now: Timestamp) {
+    pub(super) fn on_collected(&mut self, change_set: &mut ChangeSet, collected: Collected, now: Timestamp) {
         for item in &collected.items {
             let Outcome::Removed(branch) = &item.outcome else { continue };
             let base = match branch {
@@ -101,40 +101,40 @@ impl Engine {
                 item.path.display(),
                 item.bytes
             );
-            turn.note(&mut self.world, now, item.task, None, "gc.removed", text);
+            change_set.note(&mut self.state, now, item.task, None, "gc.removed", text);
         }
         for left in &collected.leftovers {
             let text = format!("worktree {}: {}", left.path.display(), left.detail);
-            turn.note(&mut self.world, now, None, None, "gc.settled", text);
+            change_set.note(&mut self.state, now, None, None, "gc.settled", text);
         }
         if let Some(reply) = self.upkeep.collecting_for.take() {
-            answer(turn, reply, Ok(collected));
+            answer(change_set, reply, Ok(collected));
         }
     }
 
-    pub(super) fn collection_broke(&mut self, turn: &mut Turn, error: &str) {
+    pub(super) fn collection_broke(&mut self, change_set: &mut ChangeSet, error: &str) {
         if let Some(reply) = self.upkeep.collecting_for.take() {
             let message = format!("worktrees could not be looked through: {error}");
-            answer(turn, reply, Err(EngineError::Invalid { message, hint: None }));
+            answer(change_set, reply, Err(EngineError::Invalid { message, hint: None }));
         }
     }
 }
 
 /// Looks through all worktrees, and removes what may go.
-pub async fn collect(doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[Project], wish: Wish) -> Collected {
-    let now = doors.clock.now();
-    if wish == Wish::ByItself && !is_steady(doors, now) {
+pub async fn collect(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project], wish: Wish) -> Collected {
+    let now = deps.clock.now();
+    if wish == Wish::ByItself && !is_steady(deps, now) {
         return Collected::default();
     }
     let dry_run = wish == Wish::DryRun;
     let mut collected = Collected { dry_run, ..Collected::default() };
-    let place = doors.home.removed_worktrees();
+    let place = deps.home.removed_worktrees();
     let aside = Aside(&place);
     if !dry_run {
-        collected.leftovers = settle(aside, |root| async move { doors.repository(&root).await.ok() }).await;
+        collected.leftovers = settle(aside, |root| async move { deps.repository(&root).await.ok() }).await;
     }
-    let sweep = Sweep { doors, projects, policy: settings.config.gc.policy(), now, dry_run, aside };
-    for (path, branch) in directories(doors.home.worktrees()) {
+    let sweep = Sweep { deps, projects, policy: settings.config.gc.policy(), now, dry_run, aside };
+    for (path, branch) in directories(deps.home.worktrees()) {
         let task = task_of_branch(&branch);
         let (bytes, outcome) = match sweep.one(task, &path, &branch).await {
             Ok(done) => done,
@@ -149,8 +149,8 @@ pub async fn collect(doors: &Arc<Doors>, settings: &Arc<Settings>, projects: &[P
 }
 
 /// Whether the clock has come on steadily since the last look: only then something goes because of its age.
-fn is_steady(doors: &Doors, now: Timestamp) -> bool {
-    let stamp = doors.home.gc_stamp();
+fn is_steady(deps: &Deps, now: Timestamp) -> bool {
+    let stamp = deps.home.gc_stamp();
     let watch = Watch::new(last_look(&stamp), now);
     if watch.is_long_enough()
         && let Err(error) = fs::write_private(&stamp, now.to_string().as_bytes(), Durability::Cached)
@@ -178,7 +178,7 @@ pub(super) fn directories(root: &Path) -> Vec<(PathBuf, String)> {
 
 /// One pass over the worktrees.
 struct Sweep<'a> {
-    doors: &'a Arc<Doors>,
+    deps: &'a Arc<Deps>,
     projects: &'a [Project],
     policy: Policy,
     now: Timestamp,
@@ -223,12 +223,12 @@ impl Sweep<'_> {
 
     /// As it is stored now: nothing begins for a task before that is stored.
     fn task(&self, id: TaskId) -> Result<Task, Keep> {
-        let found = self.doors.journal.task(id).map_err(unknown)?;
+        let found = self.deps.journal.task(id).map_err(unknown)?;
         found.ok_or_else(|| Keep::because(Reason::NoTask, format!("there is no task {id}")))
     }
 
     fn require_no_run(&self, id: TaskId) -> Result<(), Keep> {
-        let runs = self.doors.journal.runs_of(id).map_err(unknown)?;
+        let runs = self.deps.journal.runs_of(id).map_err(unknown)?;
         match runs.iter().find(|run| run.phase != Phase::Ended) {
             Some(run) => Err(Keep::because(Reason::Open, format!("run {} has not ended", run.id))),
             None => Ok(()),
@@ -237,7 +237,7 @@ impl Sweep<'_> {
 
     async fn repository(&self, task: &Task) -> Result<Repo, Keep> {
         let dir = directory_of(task, self.projects).map_err(unknown)?;
-        self.doors.repository(&dir).await.map_err(|error| git(&error))
+        self.deps.repository(&dir).await.map_err(|error| git(&error))
     }
 }
 

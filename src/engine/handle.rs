@@ -9,12 +9,12 @@ use super::difference::Difference;
 pub use super::error::EngineError;
 use super::expected::{Expected, ExpectedOf};
 use super::gc::Collected;
-pub use super::lacking::Verdict;
 use super::metrics::{Figures, Metrics};
+pub use super::missing_tasks::Verdict;
+use super::provider_health::Observed;
 use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
-pub use super::ruling::Acceptance;
-use super::serving::Observed;
+pub use super::review_decision::Acceptance;
 use super::set_models::{ModelOrder, ModelsSet};
 use super::settings::Settings;
 use crate::domain::batch::{Batch, BatchName};
@@ -27,18 +27,18 @@ use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::money::Spend;
 use crate::domain::once::Once;
-use crate::domain::outbox::Kept;
+use crate::domain::outbox::KeyValue;
 use crate::domain::outcome::RunKind;
 use crate::domain::pause::{Pause, Wanted};
-use crate::domain::plan::{Cooldown, Plan, Room, Waited, status_in, waited_in};
+use crate::domain::plan::{Capacity, Cooldown, Plan, Waited, status_in, waited_in};
 use crate::domain::recorded::Recorded;
+pub use crate::domain::review_decision::ReviewDecision;
 use crate::domain::route::RouteResult;
-pub use crate::domain::ruling::Ruling;
 use crate::domain::service::{Departure, ServiceEntry};
 use crate::domain::set_model::SetModel;
+use crate::domain::spec_merge::Change;
 use crate::domain::task::{Run, Spec, Status, Task};
 use crate::domain::track_record::{Sample, Worker};
-use crate::domain::wish::Change;
 pub use crate::store::journal::{Entry, Project, SettledRow};
 use crate::store::journal::{Journal, JournalError};
 use crate::stream::Hub;
@@ -122,7 +122,7 @@ pub struct View {
     /// What would begin, and why the rest waits.
     pub plan: Arc<Plan>,
     /// What limited starts.
-    pub room: Arc<Room>,
+    pub room: Arc<Capacity>,
     /// Breakers that have seen failures.
     pub breakers: Vec<Breaker>,
     /// The settings in force.
@@ -168,7 +168,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(super) enum Command {
     Add { spec: Box<Spec>, once: Option<Once>, reply: Reply<Arc<Task>> },
     Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
-    Rule { task: TaskId, ruling: Ruling, by: Option<String>, is_rehearsal: bool, reply: Reply<Arc<Task>> },
+    Rule { task: TaskId, ruling: ReviewDecision, by: Option<String>, is_rehearsal: bool, reply: Reply<Arc<Task>> },
     Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
     TryChecks { dir: PathBuf, reply: Reply<Vec<Check>> },
     Send { task: TaskId, text: String, model: Option<String>, once: Option<Once>, reply: Reply<Message> },
@@ -188,7 +188,7 @@ pub(super) enum Command {
     ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
     RunJob { job: JobId, reply: Reply<Firing> },
     Batch { order: Box<BatchOrder>, once: Option<Once>, reply: Reply<Arc<Batch>> },
-    Announce { kind: String, text: String, kept: Option<Box<Kept>>, reply: Reply<u64> },
+    Announce { kind: String, text: String, kept: Option<Box<KeyValue>>, reply: Reply<u64> },
     Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
     Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
     SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },
@@ -238,7 +238,7 @@ impl EngineHandle {
     pub async fn rule(
         &self,
         task: TaskId,
-        ruling: Ruling,
+        ruling: ReviewDecision,
         by: Option<String>,
         is_rehearsal: bool,
     ) -> Result<Arc<Task>, EngineError> {

@@ -1,7 +1,7 @@
 //! Settings of a checkout that an agent's CLI would take for its own, though the person does not trust the repository: they
 //! are hidden while the agent is at work, and put back when its run is over, before anybody looks at the work.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::launch::ask;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{Checkout, Repo};
@@ -57,7 +57,7 @@ pub(super) async fn hide(
 ///
 /// # Errors
 /// It cannot be put back now, and why.
-pub(super) async fn reveal(doors: &Doors, run_dir: &RunDir) -> Result<(), String> {
+pub(super) async fn reveal(deps: &Deps, run_dir: &RunDir) -> Result<(), String> {
     let note = match fs::read_limited(&note_of(run_dir), 64 << 10) {
         Ok(note) => note,
         Err(error) if error.is_not_found() => return Ok(()),
@@ -67,7 +67,7 @@ pub(super) async fn reveal(doors: &Doors, run_dir: &RunDir) -> Result<(), String
     if !at.work_tree.is_dir() {
         return Ok(());
     }
-    let repo = doors.repository(&at.work_tree).await.map_err(|error| error.to_string())?;
+    let repo = deps.repository(&at.work_tree).await.map_err(|error| error.to_string())?;
     repo.reveal(&at).await.map_err(|error| error.to_string())?;
     fs::remove_file(&note_of(run_dir)).map(drop).map_err(|error| error.to_string())
 }

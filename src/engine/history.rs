@@ -5,7 +5,7 @@ use crate::domain::event::{Event, IntegrationProblem};
 use crate::domain::evidence::IntegrationState;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::Outcome;
-use crate::domain::ruling::{Ruling, short};
+use crate::domain::review_decision::{ReviewDecision, short};
 use crate::domain::task::{NextRun, State, Task};
 use crate::domain::time::to_the_second;
 
@@ -78,13 +78,13 @@ pub fn describe(before: &Task, event: &Event, after: &Task) -> (&'static str, St
     }
 }
 
-fn ruled(ruling: &Ruling, by: Option<&str>) -> (&'static str, String) {
+fn ruled(ruling: &ReviewDecision, by: Option<&str>) -> (&'static str, String) {
     let who = by.map_or_else(|| "a person".to_owned(), |by| format!("a person ({by})"));
     match ruling {
-        Ruling::Approve { commit } => ("approved", format!("{who} accepts it as it is at {}", short(commit))),
-        Ruling::Merge { commit } => ("merge_asked", format!("{who} wants {} merged now", short(commit))),
-        Ruling::Revert => ("revert_asked", format!("{who} wants its merge taken back")),
-        Ruling::Reject { reason } => ("rejected", format!("{who} sends it back: {}", first_line(reason))),
+        ReviewDecision::Approve { commit } => ("approved", format!("{who} accepts it as it is at {}", short(commit))),
+        ReviewDecision::Merge { commit } => ("merge_asked", format!("{who} wants {} merged now", short(commit))),
+        ReviewDecision::Revert => ("revert_asked", format!("{who} wants its merge taken back")),
+        ReviewDecision::Reject { reason } => ("rejected", format!("{who} sends it back: {}", first_line(reason))),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bringing an accepted branch to its base: kept as it is, or merged after the checks pass on the merge result. The
 //! user's own checkout is never touched while it is dirty.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::leases;
 use super::settings::{Settings, directory_of, project_file};
 use super::starting_point::tasks;
@@ -22,7 +22,7 @@ use crate::domain::judge::{Verdict, failed_checks};
 use crate::domain::names::BranchName;
 use crate::domain::outcome::{ConflictRound, Failure, FailureClass};
 use crate::domain::plan::HoldReason;
-use crate::domain::task::{OrderKind, Postponed, Status, Task};
+use crate::domain::task::{BeganFrom, OrderKind, Postponed, Status, Task};
 use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
 use jiff::{SignedDuration, Timestamp};
@@ -39,7 +39,7 @@ const WAIT: SignedDuration = SignedDuration::from_secs(30);
 
 /// Integrates the accepted work of `task`, or carries out what a person has ordered about its branch.
 pub async fn integrate(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Arc<Task>,
@@ -54,7 +54,7 @@ pub async fn integrate(
     }
     let kind = task.order().map(|order| order.kind);
     if kind != Some(OrderKind::Revert) {
-        dependencies_done(doors, task).await?;
+        dependencies_done(deps, task).await?;
     }
     match (kind, config.workflow.integrate) {
         (None | Some(OrderKind::Approve), Integrate::Branch) => {
@@ -63,13 +63,13 @@ pub async fn integrate(
             Ok(Integration { mode: IntegrateMode::Branch, state: IntegrationState::Kept, commit, restored: None })
         }
         (None | Some(OrderKind::Approve), Integrate::Merge) | (Some(OrderKind::Merge), _) => {
-            let queue = Queue::new(doors, &config, task, run, projects).await?;
+            let queue = Queue::new(deps, &config, task, run, projects).await?;
             queue.require_approval()?;
             queue.dependencies_merged().await?;
             queue.merge().await
         }
         (Some(OrderKind::Revert), _) => {
-            let queue = Queue::new(doors, &config, task, run, projects).await?;
+            let queue = Queue::new(deps, &config, task, run, projects).await?;
             queue.require_approval()?;
             super::revert::take_back(&queue).await
         }
@@ -77,10 +77,10 @@ pub async fn integrate(
 }
 
 /// Throws away what an integration that was called off has left.
-pub async fn clear(doors: &Arc<Doors>, projects: &[Project], task: &Task, run: &RunId) {
+pub async fn clear(deps: &Arc<Deps>, projects: &[Project], task: &Task, run: &RunId) {
     let Ok(dir) = directory_of(task, projects) else { return };
-    match doors.repository(&dir).await {
-        Ok(repo) => clear_scratch(&repo, run, &scratch(doors, run)).await,
+    match deps.repository(&dir).await {
+        Ok(repo) => clear_scratch(&repo, run, &scratch(deps, run)).await,
         Err(error) => tracing::warn!(%run, %error, "a scratch worktree is left behind"),
     }
 }
@@ -91,23 +91,23 @@ async fn clear_scratch(repo: &Repo, run: &RunId, scratch: &Path) {
     }
 }
 
-fn scratch(doors: &Doors, run: &RunId) -> PathBuf {
-    doors.home.merges().join(run.as_str())
+fn scratch(deps: &Deps, run: &RunId) -> PathBuf {
+    deps.home.merges().join(run.as_str())
 }
 
 /// Work is not integrated before the tasks that it depends on are done: one of them may have been taken back or begun
 /// again since.
-async fn dependencies_done(doors: &Arc<Doors>, task: &Task) -> Result<(), IntegrationProblem> {
+async fn dependencies_done(deps: &Arc<Deps>, task: &Task) -> Result<(), IntegrationProblem> {
     let ids = task.spec.depends_on.clone();
     if ids.is_empty() {
         return Ok(());
     }
-    let found = tasks(doors, ids).await.map_err(|error| ask(&error, None))?;
+    let found = tasks(deps, ids).await.map_err(|error| ask(&error, None))?;
     let open: Vec<String> = found.iter().filter(|one| one.status() != Status::Done).map(stands).collect();
     if open.is_empty() {
         return Ok(());
     }
-    Err(wait_for_tasks(doors, format!("it waits for {}", open.join(", "))))
+    Err(wait_for_tasks(deps, format!("it waits for {}", open.join(", "))))
 }
 
 /// A dependency and how it stands, in words.
@@ -118,8 +118,8 @@ fn stands(task: &Task) -> String {
     format!("#{} ({})", task.id, task.status().as_str())
 }
 
-fn wait_for_tasks(doors: &Doors, detail: String) -> IntegrationProblem {
-    let now = doors.clock.now();
+fn wait_for_tasks(deps: &Deps, detail: String) -> IntegrationProblem {
+    let now = deps.clock.now();
     let until = now.checked_add(WAIT).unwrap_or(now);
     IntegrationProblem::Wait(Postponed { detail, until, reason: HoldReason::Dependency })
 }
@@ -143,7 +143,7 @@ pub(super) fn git_failed(error: GitError) -> IntegrationProblem {
 
 /// A task at the head of the queue of its base branch, with all that is needed to bring something there.
 pub(super) struct Queue<'a> {
-    pub(super) doors: &'a Arc<Doors>,
+    pub(super) deps: &'a Arc<Deps>,
     pub(super) config: &'a Config,
     pub(super) task: &'a Task,
     pub(super) run: &'a RunId,
@@ -183,20 +183,20 @@ impl From<IntegrationProblem> for Attempt {
 impl<'a> Queue<'a> {
     /// Waits for its turn.
     async fn new(
-        doors: &'a Arc<Doors>,
+        deps: &'a Arc<Deps>,
         config: &'a Config,
         task: &'a Task,
         run: &'a RunId,
         projects: &[Project],
     ) -> Result<Self, IntegrationProblem> {
         let dir = directory_of(task, projects).map_err(IntegrationProblem::Ask)?;
-        let repo = doors.repository(&dir).await.map_err(git_failed)?;
+        let repo = deps.repository(&dir).await.map_err(git_failed)?;
         let place = task.place.as_ref().ok_or_else(|| ask(&"the task has no branch", None))?;
         let branch = BranchName::parse(&place.branch).map_err(|e| ask(&e, None))?;
         let base = BranchName::parse(&place.base_branch).map_err(|e| ask(&e, None))?;
-        let scratch = scratch(doors, run);
-        let turn = doors.ledger.turn(repo.common_dir(), base.as_str()).await;
-        Ok(Self { doors, config, task, run, repo, branch, base, scratch, _turn: turn })
+        let scratch = scratch(deps, run);
+        let turn = deps.ledger.turn(repo.common_dir(), base.as_str()).await;
+        Ok(Self { deps, config, task, run, repo, branch, base, scratch, _turn: turn })
     }
 
     /// What the branch holds of other tasks is on the base before the branch goes there.
@@ -210,17 +210,32 @@ impl<'a> Queue<'a> {
         // That the base branch is gone is said by whoever merges.
         let Some(tip) = tip else { return Ok(()) };
         for work in from {
-            if !self.repo.is_ancestor(&work.commit, &tip).await.map_err(git_failed)? {
+            if !self.is_on(work, &tip).await? {
                 let (first, base) = (work.task, &self.base);
                 let detail = format!("it holds the work of #{first}, which is not on {base}: orch task merge {first}");
-                return Err(wait_for_tasks(self.doors, detail));
+                return Err(wait_for_tasks(self.deps, detail));
             }
         }
         Ok(())
     }
 
+    /// Whether the base at `tip` has the work of another task: its commit, or the merge that brought its changes there.
+    async fn is_on(&self, work: &BeganFrom, tip: &str) -> Result<bool, IntegrationProblem> {
+        if self.repo.is_ancestor(&work.commit, tip).await.map_err(git_failed)? {
+            return Ok(true);
+        }
+        let found = tasks(self.deps, vec![work.task]).await.map_err(|error| ask(&error, None))?;
+        let merged = found.iter().filter(|task| task.is_merged() && task.judged_commit() == Some(&work.commit));
+        for commit in merged.filter_map(|task| task.integration.as_ref()?.commit.as_deref()) {
+            if self.repo.is_ancestor(commit, tip).await.map_err(git_failed)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn merge(&self) -> Result<Integration, IntegrationProblem> {
-        let mut result = Err(later(self.doors, format!("{} keeps moving", self.base)));
+        let mut result = Err(later(self.deps, format!("{} keeps moving", self.base)));
         for _ in 0..MOVES_FOLLOWED {
             match self.attempt().await {
                 Err(Attempt::Moved) => {}
@@ -313,7 +328,7 @@ impl<'a> Queue<'a> {
         match error {
             MergeError::Conflict { files, sides, base_sha } => {
                 let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
-                let redactor = self.config.redactor(&self.doors.environment);
+                let redactor = self.config.redactor(&self.deps.environment);
                 let sides = crate::runner::sanitize(&redactor.text(&sides));
                 let detail = conflict::told(files.iter().map(String::as_str), &sides);
                 let round = self.round(base_sha, heads).await;
@@ -321,9 +336,10 @@ impl<'a> Queue<'a> {
                 IntegrationProblem::Work(Failure { round: Some(Box::new(round)), ..failure })
             }
             error @ MergeError::BranchMissing { .. } if self.is_base(&error) => {
-                later(self.doors, format!("{error}; it goes on when the branch is back"))
+                later(self.deps, format!("{error}; it goes on when the branch is back"))
             }
             error @ (MergeError::NotAsJudged { .. }
+            | MergeError::BaseRewritten { .. }
             | MergeError::NotAMerge { .. }
             | MergeError::BranchMissing { .. }
             | MergeError::Scratch(_)
@@ -356,9 +372,9 @@ impl<'a> Queue<'a> {
             return Err(IntegrationProblem::Work(Failure { detail, ..failure }).into());
         }
         point!("merge.checked");
-        let ledger = &self.doors.ledger;
+        let ledger = &self.deps.ledger;
         if !ledger.begin_moving(self.run) {
-            return Err(later(self.doors, "it was called off".to_owned()).into());
+            return Err(later(self.deps, "it was called off".to_owned()).into());
         }
         let advanced = self.advance(&self.base, candidate).await;
         let base_sha = advanced.inspect_err(|_| ledger.not_moved(self.run))?;
@@ -369,14 +385,14 @@ impl<'a> Queue<'a> {
 
     /// Moves a branch to a candidate, if it is still where that began.
     pub(super) async fn advance(&self, base: &BranchName, candidate: &Candidate) -> Result<String, Attempt> {
-        let (doors, repo) = (self.doors, &self.repo);
+        let (deps, repo) = (self.deps, &self.repo);
         // Noted first: a run that ends right after the move must already find it in the ledger.
         let (name, old, new) = (base.full_ref(), candidate.base_sha.clone(), candidate.merge_sha.clone());
-        doors.ledger.begin(repo.common_dir(), RefMove { name, old, new, progress: MoveProgress::UnderWay });
+        deps.ledger.begin(repo.common_dir(), RefMove { name, old, new, progress: MoveProgress::UnderWay });
         point!("merge.advance.before");
         let advanced = repo.advance_base(base, &candidate.base_sha, &candidate.merge_sha).await;
         point!("merge.advance.after");
-        doors.ledger.end(repo.common_dir(), &candidate.merge_sha, advanced.is_ok());
+        deps.ledger.end(repo.common_dir(), &candidate.merge_sha, advanced.is_ok());
         match advanced {
             Ok(advanced) => Ok(advanced.sha),
             Err(error) => Err(self.not_moved(error)),
@@ -394,7 +410,7 @@ impl<'a> Queue<'a> {
             | AdvanceError::InProgress { .. }
             | AdvanceError::CheckoutMissing { .. }) => {
                 let hint = error.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-                later(self.doors, format!("{error}{hint}")).into()
+                later(self.deps, format!("{error}{hint}")).into()
             }
             error @ (AdvanceError::FilterOff { .. } | AdvanceError::NotForward { .. } | AdvanceError::Git(_)) => {
                 let hint = error.hint();
@@ -405,12 +421,12 @@ impl<'a> Queue<'a> {
 
     /// The checks in `dir`; what was red at `before` already is nobody's fault here. `Err`: nothing could be checked.
     async fn check(&self, name: &str, dir: &Path, before: &str) -> Result<Option<Failure>, IntegrationProblem> {
-        let output_dir = self.doors.run_dir(self.run).evidence().join(name);
+        let output_dir = self.deps.run_dir(self.run).evidence().join(name);
         let task_type = TaskType::of(&self.task.spec);
-        let env = leases::values(self.doors, &self.config.workspace.env, self.task.id).await;
+        let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
         let env = env.map_err(|error| ask(&error, None))?;
         let checking = Checking {
-            doors: self.doors,
+            deps: self.deps,
             config: self.config,
             run: self.run,
             repo: &self.repo,
@@ -439,7 +455,7 @@ impl<'a> Queue<'a> {
 
 impl Queue<'_> {
     fn wait(&self, detail: String, pause: SignedDuration, reason: HoldReason) -> IntegrationProblem {
-        let until = self.doors.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX);
+        let until = self.deps.clock.now().checked_add(pause).unwrap_or(Timestamp::MAX);
         IntegrationProblem::Wait(Postponed { detail, until, reason })
     }
 
@@ -472,8 +488,8 @@ fn message(task: &Task) -> String {
     format!("{title}\n\n{summary}\n\nOrch-Task: {}\nOrch-Agent: {route}\n", task.id)
 }
 
-pub(super) fn later(doors: &Doors, detail: String) -> IntegrationProblem {
-    let now = doors.clock.now();
+pub(super) fn later(deps: &Deps, detail: String) -> IntegrationProblem {
+    let now = deps.clock.now();
     let until = now.checked_add(WAIT).unwrap_or(now);
     IntegrationProblem::Wait(Postponed { detail, until, reason: HoldReason::BaseDirty })
 }

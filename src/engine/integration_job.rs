@@ -1,7 +1,7 @@
 //! The job that integrates the work of a task: what failed and passes is tried again, until it is called off.
 
 use super::apply::{JobKey, Report, overruled};
-use super::doors::Doors;
+use super::deps::Deps;
 use super::integrate;
 use super::settings::Settings;
 use crate::domain::event::IntegrationProblem;
@@ -14,23 +14,23 @@ use std::sync::Arc;
 
 /// Integrates the work of a run, unless that is called off before the base moves.
 pub(super) async fn integrate(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Arc<Task>,
     run: RunId,
 ) -> Report {
-    let called_off = doors.ledger.prepare(&run);
-    let integrated = called_off.run_until_cancelled(try_to_integrate(doors, settings, projects, task, &run)).await;
+    let called_off = deps.ledger.prepare(&run);
+    let integrated = called_off.run_until_cancelled(try_to_integrate(deps, settings, projects, task, &run)).await;
     let Some(result) = integrated else {
-        integrate::clear(doors, projects, task, &run).await;
+        integrate::clear(deps, projects, task, &run).await;
         return Report::Nothing;
     };
     let order = task.order().cloned();
     let by_person = order.as_ref().is_some_and(|order| order.kind != OrderKind::Approve);
     let record = match &result {
         // What a person wants on the base, or off it, says nothing of the run.
-        Err(IntegrationProblem::Work(failure)) if !by_person => overruled(doors, &run, failure),
+        Err(IntegrationProblem::Work(failure)) if !by_person => overruled(deps, &run, failure),
         Err(
             IntegrationProblem::Work(_)
             | IntegrationProblem::Wait(_)
@@ -45,15 +45,15 @@ pub(super) async fn integrate(
 
 /// Integrates, and tries again what failed and passes.
 async fn try_to_integrate(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Arc<Task>,
     run: &RunId,
 ) -> Result<Integration, IntegrationProblem> {
-    let mut patience = doors.obstacles.patience(&*doors.clock, &JobKey::Integrate(run.clone()), Some(task.id));
+    let mut patience = deps.obstacles.patience(&*deps.clock, &JobKey::Integrate(run.clone()), Some(task.id));
     loop {
-        let result = integrate::integrate(doors, settings, projects, task, run).await;
+        let result = integrate::integrate(deps, settings, projects, task, run).await;
         let problem = match &result {
             Err(IntegrationProblem::Ask(question)) => StepProblem::Ask(question.clone()),
             Err(IntegrationProblem::External(failure)) => StepProblem::External(failure.clone()),

@@ -1,14 +1,14 @@
 //! Starting a work run: worktree, prompt, session, in this order, each found again when it is there already.
 
-use super::doors::Doors;
+use super::deps::Deps;
+use super::prompt_context::{parts_of, said_before, tried_before};
+use super::run_limits::RunLimits;
 use super::session::{Opening, not_started, prepared, prepared_file, workplace};
 use super::settings::{Settings, directory_of};
 use super::starting_point::Finding;
-use super::terms::Terms;
-use super::told::{parts_of, said_before, tried_before};
 use super::verify::{Before, Beginning, look_at_last_run};
 use super::workspace::{Purpose, Workspace};
-use super::{agent_env, hidden, leases, material};
+use super::{agent_env, hidden, leases, prompt_inputs};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::{GitError, Guard, Repo, forget_traces, trace_file, trace_variables};
@@ -75,7 +75,7 @@ fn git_problem(error: GitError) -> LaunchProblem {
 
 /// What one launch is made for.
 struct Order<'a> {
-    doors: &'a Arc<Doors>,
+    deps: &'a Arc<Deps>,
     task: &'a Task,
     run: &'a Run,
     config: &'a Config,
@@ -95,14 +95,14 @@ struct Order<'a> {
 
 /// Makes everything that a work run needs and has the runner take it.
 pub async fn start_work(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Arc<Task>,
     run: &Run,
     said: Vec<Message>,
 ) -> Result<Started, LaunchProblem> {
-    if !doors.home.journal().exists() {
+    if !deps.home.journal().exists() {
         // The engine is about to leave and to begin again with the journal written anew: nothing begins meanwhile.
         tokio::time::sleep(LEAVING).await;
     }
@@ -112,18 +112,18 @@ pub async fn start_work(
     }
     let config = settings.present_for_task(task, projects);
     let order = Order {
-        doors,
+        deps,
         task,
         run,
         config: &config,
         dir: &dir,
         projects,
         project: project_name(&dir, projects),
-        run_dir: doors.run_dir(&run.id),
+        run_dir: deps.run_dir(&run.id),
         said,
-        said_before: said_before(doors, task, run).await?,
-        parts: parts_of(doors, task, run).await?,
-        tried: tried_before(doors, task, run).await?,
+        said_before: said_before(deps, task, run).await?,
+        parts: parts_of(deps, task, run).await?,
+        tried: tried_before(deps, task, run).await?,
     };
     order.start().await
 }
@@ -144,12 +144,12 @@ impl Order<'_> {
             };
         }
         let name = names::session_name(&self.project, self.dir, self.task.id, self.task.runs);
-        let opening = Opening::begin(self.doors, name, self.run_dir.clone())?;
+        let opening = Opening::begin(self.deps, name, self.run_dir.clone())?;
         match self.make_ready().await {
             Ok(started) => opening.taken().await.map(|()| started),
             Err(problem) => {
                 opening.close().await;
-                if let Err(error) = hidden::reveal(self.doors, &self.run_dir).await {
+                if let Err(error) = hidden::reveal(self.deps, &self.run_dir).await {
                     tracing::warn!(run = %self.run.id, error, "files that were hidden from the agent are not back");
                 }
                 Err(problem)
@@ -159,7 +159,7 @@ impl Order<'_> {
 
     /// Everything that the waiting runner needs: the worktree, and last of all the launch.
     async fn make_ready(&self) -> Result<Started, LaunchProblem> {
-        let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
+        let repo = self.deps.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
         // Reads only, so it may run beside the making of the worktree; starting a program holds up its own task.
         let guarding = {
@@ -174,9 +174,9 @@ impl Order<'_> {
             task: self.task,
             run: &self.run.id,
             sandbox: self.config.workflow.sandbox,
-            redactor: self.config.redactor(&self.doors.environment),
+            redactor: self.config.redactor(&self.deps.environment),
         };
-        let mut own_refs = look_at_last_run(self.doors, &beginning).await?;
+        let mut own_refs = look_at_last_run(self.deps, &beginning).await?;
         own_refs.retain(|name, at| guard.has_ref(name, at));
         let before = Before { guard, own_refs };
         let env = self.workspace(&repo, &worktree).await?;
@@ -195,10 +195,10 @@ impl Order<'_> {
     /// Makes the worktree ready to work in. Returns the task's own variables.
     async fn workspace(&self, repo: &Repo, worktree: &Worktree) -> Result<BTreeMap<String, String>, LaunchProblem> {
         let variables = &self.config.workspace.env;
-        let env = leases::values(self.doors, variables, self.task.id).await.map_err(LaunchProblem::Setup)?;
-        let Self { doors, config, run, .. } = *self;
+        let env = leases::values(self.deps, variables, self.task.id).await.map_err(LaunchProblem::Setup)?;
+        let Self { deps, config, run, .. } = *self;
         let log = self.run_dir.path().join(SETUP_LOG);
-        let workspace = Workspace { doors, config, repo, run: &run.id, env: &env };
+        let workspace = Workspace { deps, config, repo, run: &run.id, env: &env };
         let ready = workspace.ready(&worktree.checkout, Purpose::Work, &log).await;
         let hint = "mend that in .orch.yml or in the project; `orch init` approves the file and unblocking goes on";
         ready.map_err(|unready| LaunchProblem::Setup(format!("{}\n{hint}", unready.told())))?;
@@ -209,7 +209,7 @@ impl Order<'_> {
     /// power was cut, and with it the run. Where it worked is told again; how it ended is found out by whoever looks at it.
     async fn told_again(&self) -> Result<Started, LaunchProblem> {
         tracing::warn!(run = %self.run.id, "prepared.json does not read; it is made anew");
-        let repo = self.doors.repository(self.dir).await.map_err(git_problem)?;
+        let repo = self.deps.repository(self.dir).await.map_err(git_problem)?;
         let base = self.base_branch(&repo).await?;
         let (_, place) = self.worktree(&repo, &base).await?;
         Ok(Started { session_id: None, place: Some(place) })
@@ -238,7 +238,7 @@ impl Order<'_> {
 
     async fn worktree(&self, repo: &Repo, base: &BranchName) -> Result<(Worktree, Workplace), LaunchProblem> {
         let finding = Finding {
-            doors: self.doors,
+            deps: self.deps,
             config: self.config,
             projects: self.projects,
             task: self.task,
@@ -250,14 +250,14 @@ impl Order<'_> {
         let recorded = self.task.place.as_ref().and_then(|p| BranchName::parse(&p.branch).ok());
         let branch = match recorded {
             Some(branch) => branch,
-            None => super::new_branch::name(self.doors, repo, (self.task, &self.project), &self.run_dir).await?,
+            None => super::new_branch::name(self.deps, repo, (self.task, &self.project), &self.run_dir).await?,
         };
         let path = match &self.task.place {
             Some(place) => place.worktree.clone(),
-            None => self.doors.home.worktrees().join(names::worktree_dir(&self.project, &branch)),
+            None => self.deps.home.worktrees().join(names::worktree_dir(&self.project, &branch)),
         };
         if let Some(parent) = path.parent() {
-            fs::create_dir_private(self.doors.home.worktrees())
+            fs::create_dir_private(self.deps.home.worktrees())
                 .and_then(|()| fs::create_dir_private(parent))
                 .map_err(|e| failed(e, None))?;
         }
@@ -308,7 +308,7 @@ impl Order<'_> {
         let missing = |detail: String| LaunchProblem::Failed(Failure::new(FailureClass::AgentMissing, detail));
         let name = &self.run.agent;
         let agent = self.config.agent(name).ok_or_else(|| missing(format!("there is no agent {name}")))?;
-        let path = self.doors.environment.get("PATH").map_or("", String::as_str);
+        let path = self.deps.environment.get("PATH").map_or("", String::as_str);
         let program = which(&agent.command, path)
             .ok_or_else(|| missing(format!("agent {name} is not installed: {} is not in PATH", agent.command)))?;
         Ok((agent, program))
@@ -345,7 +345,7 @@ impl Order<'_> {
             trust_repository: agent.trust_repository,
             prompt: agent.prompt,
             mode: agent.mode,
-            orch: self.doors.program(),
+            orch: self.deps.program(),
             live: agent.live,
             endpoint: None,
         };
@@ -353,14 +353,14 @@ impl Order<'_> {
         point!("guard.before");
         before.keep(&self.run_dir).map_err(|e| failed(e, None))?;
         point!("guard.after");
-        let terms = Terms { env, ..Terms::of(self.config, agent, self.task) };
-        prepare_run(self.doors, self.run, agent, &request, terms, &prompt, handed(&self.said))
+        let terms = RunLimits { env, ..RunLimits::of(self.config, agent, self.task) };
+        prepare_run(self.deps, self.run, agent, &request, terms, &prompt, handed(&self.said))
     }
 
     fn prompt(&self, place: &Workplace, session: &Session) -> Result<String, LaunchProblem> {
-        let templates = material::templates(&self.doors.home, Some(&self.project)).map_err(LaunchProblem::Ask)?;
-        let catalogue = material::catalogue(&self.doors.home, Some(self.dir));
-        let instructions = material::instructions(&place.worktree);
+        let templates = prompt_inputs::templates(&self.deps.home, Some(&self.project)).map_err(LaunchProblem::Ask)?;
+        let catalogue = prompt_inputs::catalogue(&self.deps.home, Some(self.dir));
+        let instructions = prompt_inputs::instructions(&place.worktree);
         let instructions: Vec<ProjectFile<'_>> =
             instructions.iter().map(|(path, text)| ProjectFile { path, text }).collect();
         let answer_format = Answer::prompt_text();
@@ -440,16 +440,16 @@ fn first_line(text: &str) -> String {
 
 /// Writes what the runner needs; it takes the run as soon as this is done.
 pub fn prepare_run(
-    doors: &Doors,
+    deps: &Deps,
     run: &Run,
     agent: &AgentConfig,
     request: &LaunchRequest,
-    terms: Terms,
+    terms: RunLimits,
     prompt: &str,
     messages: Vec<Handed>,
 ) -> Result<(), LaunchProblem> {
     let spec = agent.kind.dialect().launch(request).map_err(|e| ask(&e, None))?;
-    let mut environment = agent_env::for_agent(&doors.environment, &spec.pass_env, agent).map_err(|e| {
+    let mut environment = agent_env::for_agent(&deps.environment, &spec.pass_env, agent).map_err(|e| {
         ask(&format!("agents.{}.{e}", run.agent), Some("set it where the daemon is started".to_owned()))
     })?;
     if let (RunKind::Work, Some(dirs)) = (run.kind, &request.git_dirs) {
@@ -468,7 +468,7 @@ pub fn prepare_run(
         limits: terms.limits,
         redact: terms.redact,
         messages,
-        wake_socket: Some(doors.wake_socket.clone()),
+        wake_socket: Some(deps.wake_socket.clone()),
     };
     let environment = terms.env.into_iter().chain(environment).collect();
     RunDir::new(request.run_dir.clone()).prepare(&launch, &environment, prompt).map_err(|e| failed(e, None))

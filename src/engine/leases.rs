@@ -1,7 +1,7 @@
 //! Ports and names that each open task has for itself. Kept in a file of the home, so that a task has the same ones in
 //! all of its runs and checks; given up when the task ends.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::machine::is_port_free;
 use crate::domain::ids::TaskId;
@@ -19,25 +19,25 @@ const LARGEST: usize = 4 << 20;
 /// # Errors
 /// In words: no port is left, or the file cannot be read or written.
 pub async fn values(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     variables: &BTreeMap<String, Variable>,
     task: TaskId,
 ) -> Result<BTreeMap<String, String>, String> {
     if variables.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let _alone = doors.ledger.turn(&doors.home.state(), FILE).await;
-    let (doors, variables) = (Arc::clone(doors), variables.clone());
-    let granted = tokio::task::spawn_blocking(move || grant(&doors, &variables, task)).await;
+    let _alone = deps.ledger.turn(&deps.home.state(), FILE).await;
+    let (deps, variables) = (Arc::clone(deps), variables.clone());
+    let granted = tokio::task::spawn_blocking(move || grant(&deps, &variables, task)).await;
     granted.map_err(|error| error.to_string())?
 }
 
 fn grant(
-    doors: &Doors,
+    deps: &Deps,
     variables: &BTreeMap<String, Variable>,
     task: TaskId,
 ) -> Result<BTreeMap<String, String>, String> {
-    let file = doors.home.state().join(FILE);
+    let file = deps.home.state().join(FILE);
     let mut leases: Leases = match fs::read_limited(&file, LARGEST) {
         // One that does not read is made anew: what it held is found again by which ports are in use.
         Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
@@ -47,7 +47,7 @@ fn grant(
     let before = leases.clone();
     // What the journal cannot tell just now is not given up.
     let is_open = |id| {
-        id == task || doors.journal.task(id).map_or(true, |found| found.is_some_and(|task| !task.status().is_final()))
+        id == task || deps.journal.task(id).map_or(true, |found| found.is_some_and(|task| !task.status().is_final()))
     };
     leases.keep_only(is_open);
     let values = leases.values(task, variables, is_port_free).ok_or("no port is free for workspace.env")?;

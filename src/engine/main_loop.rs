@@ -6,21 +6,21 @@ mod rest;
 
 use super::alarm::{Alarm, Watched};
 use super::apply::{Job, JobKey, Report};
-use super::doors::Doors;
+use super::deps::Deps;
 use super::handle::{Command, EngineHandle};
 use super::health::Seen;
-use super::life::Life;
+use super::lifetime::Lifetime;
 use super::metrics::Metrics;
 use super::mode::Mode;
 use super::registered::Registered;
 use super::settings::Settings;
-use super::signals::{Farewell, Signals};
+use super::signals::{EngineExit, Signals};
+use super::state::{Archive, ChangeSet, EngineState};
 use super::upkeep::Upkeep;
-use super::world::{Archive, Turn, World};
 use crate::adapters::clock::instant;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
-use crate::domain::plan::{Plan, Room, plan};
+use crate::domain::plan::{Capacity, Plan, plan};
 use crate::domain::service::Departure;
 use crate::domain::set_model::SetModels;
 use crate::domain::task::Task;
@@ -64,8 +64,8 @@ pub(super) enum Input {
 
 /// The engine. Made by [`super::start`], run to its end by [`Engine::run`].
 pub struct Engine {
-    pub(super) doors: Arc<Doors>,
-    pub(super) world: World,
+    pub(super) deps: Arc<Deps>,
+    pub(super) state: EngineState,
     pub(super) settings: Arc<Settings>,
     pub(super) mode: Mode,
     pub(super) file: super::file_sync::FileSync,
@@ -89,11 +89,11 @@ pub struct Engine {
     pub(super) damage: Option<String>,
     /// Why it is told to leave.
     pub(super) word: Arc<OnceLock<Departure>>,
-    pub(super) life: Life,
+    pub(super) lifetime: Lifetime,
     plan: Arc<Plan>,
     /// What limited starts when it was made.
-    pub(super) room: Arc<Room>,
-    pub(super) machine: super::room::Machine,
+    pub(super) room: Arc<Capacity>,
+    pub(super) machine: super::capacity::Machine,
     pub(super) touching: super::overlap::Touching,
     /// Tells whether a directory is there.
     pub(super) dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
@@ -130,12 +130,12 @@ pub struct Engine {
     pub(super) known: super::strategies::Known,
     pub(super) estimates: super::estimates::Estimates,
     pub(super) set_models: SetModels,
-    pub(super) observed: Arc<super::serving::Observed>,
+    pub(super) observed: Arc<super::provider_health::Observed>,
 }
 
 impl Engine {
     pub(super) fn new(
-        doors: Arc<Doors>,
+        deps: Arc<Deps>,
         mut loaded: Loaded,
         archive: Arc<dyn Archive>,
         settings: Settings,
@@ -150,9 +150,9 @@ impl Engine {
         let handle = EngineHandle {
             commands: sender,
             feed: feed.clone(),
-            journal: doors.journal.clone(),
-            runs_dir: doors.home.runs(),
-            commands_dir: doors.home.jobs_dir(),
+            journal: deps.journal.clone(),
+            runs_dir: deps.home.runs(),
+            commands_dir: deps.home.jobs_dir(),
             hub: Hub::default(),
             metrics: Arc::clone(&metrics),
             alarm: alarm.clone(),
@@ -162,7 +162,7 @@ impl Engine {
         let file = super::file_sync::FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
         let mut engine = Self {
             metrics,
-            world: World::from_journal(loaded, archive),
+            state: EngineState::from_journal(loaded, archive),
             settings: Arc::new(settings),
             mode,
             file,
@@ -180,17 +180,17 @@ impl Engine {
             alarm,
             damage: None,
             word: signals.word,
-            life: Life::begun(doors.clock.instant()),
+            lifetime: Lifetime::begun(deps.clock.instant()),
             plan: Arc::new(Plan::default()),
-            room: Arc::new(Room::of(1)),
-            machine: super::room::Machine::default(),
+            room: Arc::new(Capacity::of(1)),
+            machine: super::capacity::Machine::default(),
             touching: super::overlap::Touching::default(),
             dir_exists: Box::new(|dir| dir.is_dir()),
             registered: Registered::default(),
             unattended: false,
             looked: false,
             wrote: false,
-            next_tick: Instant::from_std(doors.clock.instant()),
+            next_tick: Instant::from_std(deps.clock.instant()),
             storage_problem: None,
             unstored: None,
             sidecars: BTreeMap::new(),
@@ -207,20 +207,20 @@ impl Engine {
             estimates: super::estimates::Estimates::default(),
             set_models: SetModels::default(),
             observed,
-            doors,
+            deps,
         };
-        engine.mind_pauses(engine.doors.clock.now());
+        engine.mind_pauses(engine.deps.clock.now());
         (engine, handle)
     }
 
     /// Runs until its mode is fulfilled or it is told to leave.
-    pub async fn run(mut self) -> Farewell {
+    pub async fn run(mut self) -> EngineExit {
         self.look_back().await;
         let mut inputs = vec![Input::Files, Input::Wake];
         loop {
             let begun = instant();
-            let stop = self.turn(inputs).await;
-            self.metrics.turn(begun.elapsed());
+            let stop = self.change_set(inputs).await;
+            self.metrics.change_set(begun.elapsed());
             if stop || self.fulfilled() || self.departed() {
                 break;
             }
@@ -250,7 +250,7 @@ impl Engine {
 
     /// Every arm may be dropped half-way: channels, notifications and timers lose nothing by it.
     async fn next_input(&mut self) -> Input {
-        let now = self.doors.clock.now();
+        let now = self.deps.clock.now();
         let timer = tokio::time::sleep_until(self.next_look(now));
         tokio::select! {
             biased;
@@ -264,7 +264,7 @@ impl Engine {
             },
             () = self.wake.notified() => Input::Wake,
             () = self.files_changed.notified() => Input::Files,
-            () = self.doors.obstacles.changed() => Input::Due,
+            () = self.deps.obstacles.changed() => Input::Due,
             () = timer => if self.instant() >= self.next_tick { Input::Tick } else { Input::Due },
         }
     }
@@ -279,19 +279,19 @@ impl Engine {
         let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
         let hold = hold.map(|hold| self.instant() + hold.max(Duration::from_millis(1)));
         let write = self.file.due().map(Instant::from_std);
-        let leave = self.life.deadline().map(Instant::from_std);
+        let leave = self.lifetime.deadline().map(Instant::from_std);
         let job = self.next_firing(now).map(|wait| self.instant() + wait);
         [hold, write, leave, job].into_iter().flatten().min()
     }
 
     fn instant(&self) -> Instant {
-        Instant::from_std(self.doors.clock.instant())
+        Instant::from_std(self.deps.clock.instant())
     }
 
     /// While agents run, a runner that died without a word is found sooner.
     fn set_next_tick(&mut self) {
         let tick = self.settings.config.engine.tick;
-        let tick = if self.world.runs.is_empty() { tick } else { tick.min(WATCHFUL) };
+        let tick = if self.state.runs.is_empty() { tick } else { tick.min(WATCHFUL) };
         self.next_tick = self.instant() + tick;
     }
 
@@ -316,56 +316,56 @@ impl Engine {
     }
 
     /// One turn: apply, plan, store, answer, act. Returns whether to leave.
-    async fn turn(&mut self, inputs: Vec<Input>) -> bool {
-        let now = self.doors.clock.now();
-        let (mut turn, leave) = self.decide(inputs, now);
-        if self.meets_damage(&mut turn.replies) {
+    async fn change_set(&mut self, inputs: Vec<Input>) -> bool {
+        let now = self.deps.clock.now();
+        let (mut change_set, leave) = self.decide(inputs, now);
+        if self.meets_damage(&mut change_set.replies) {
             return true;
         }
-        let writes = turn.writes();
+        let writes = change_set.writes();
         self.metrics.count(&writes);
-        if !self.store(&mut turn.replies, writes).await {
+        if !self.store(&mut change_set.replies, writes).await {
             return true;
         }
-        self.conclude(turn, leave, now);
+        self.conclude(change_set, leave, now);
         self.begin_jobs();
         leave
     }
 
     /// What follows from the inputs. Nothing of it has happened before it is stored.
-    pub(super) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (Turn, bool) {
-        let mut turn = Turn::default();
-        turn.renew(&mut self.world);
-        self.arrive(&mut turn, now);
-        self.note_obstacles(&mut turn, now);
+    pub(super) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
+        let mut change_set = ChangeSet::default();
+        change_set.renew(&mut self.state);
+        self.arrive(&mut change_set, now);
+        self.note_obstacles(&mut change_set, now);
         let mut leave = false;
-        self.time_breakers(&mut turn, now);
+        self.time_breakers(&mut change_set, now);
         for input in inputs {
-            leave |= self.apply_input(&mut turn, input, now);
+            leave |= self.apply_input(&mut change_set, input, now);
         }
-        self.settle_messages(&mut turn, now);
-        self.fire_jobs(&mut turn, now);
-        self.mind_batches(&mut turn, now);
-        self.mind_money(&mut turn, now);
-        self.plan_and_begin(&mut turn, now);
-        turn.agreed = self.file.take_agreed_anew();
-        turn.lacking = self.file.take_lacking_anew();
-        (turn, leave)
+        self.settle_messages(&mut change_set, now);
+        self.fire_jobs(&mut change_set, now);
+        self.mind_batches(&mut change_set, now);
+        self.mind_money(&mut change_set, now);
+        self.plan_and_begin(&mut change_set, now);
+        change_set.agreed = self.file.take_agreed_anew();
+        change_set.lacking = self.file.take_lacking_anew();
+        (change_set, leave)
     }
 
     /// The turn is stored: it is told, and what it asks for is put down to be begun.
-    pub(super) fn conclude(&mut self, turn: Turn, leave: bool, now: Timestamp) {
+    pub(super) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
         self.forget_what_was_left();
-        self.world.put_settled_away(&turn);
-        self.sidecars.extend(turn.touched_tasks().filter(|(_, task)| task.route.is_some()));
-        self.file.touch(&turn.touched);
-        for entry in turn.entries {
+        self.state.put_settled_away(&change_set);
+        self.sidecars.extend(change_set.touched_tasks().filter(|(_, task)| task.route.is_some()));
+        self.file.touch(&change_set.touched);
+        for entry in change_set.entries {
             let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
             tracing::info!(task, run, kind = entry.kind, text = entry.text.lines().next(), "history");
             // Nobody listening is fine.
             self.feed.send(entry).ok();
         }
-        for reply in turn.replies {
+        for reply in change_set.replies {
             reply(None);
         }
         if !leave && !self.departed() {
@@ -373,12 +373,12 @@ impl Engine {
         }
     }
 
-    fn apply_input(&mut self, turn: &mut Turn, input: Input, now: Timestamp) -> bool {
+    fn apply_input(&mut self, change_set: &mut ChangeSet, input: Input, now: Timestamp) -> bool {
         match input {
-            Input::Command(command) => self.on_command(turn, command, now),
+            Input::Command(command) => self.on_command(change_set, command, now),
             Input::Report(key, report) => {
                 let again = self.again.remove(&key);
-                self.on_report(turn, &key, report, now);
+                self.on_report(change_set, &key, report, now);
                 match key {
                     JobKey::Look if again => self.look_at_runs(),
                     JobKey::ReadFiles if again => self.read_files(),
@@ -407,8 +407,8 @@ impl Engine {
             Input::Files => self.read_files(),
             Input::Wake => self.look_at_runs(),
             Input::Due => {
-                self.lift_cooldowns(turn, now);
-                let instant = self.doors.clock.instant();
+                self.lift_cooldowns(change_set, now);
+                let instant = self.deps.clock.instant();
                 if self.file.take_late(instant) {
                     self.read_files();
                 }
@@ -423,8 +423,8 @@ impl Engine {
                     self.asked_to_stop.remove(&run);
                 }
                 self.look_at_runs();
-                self.lift_cooldowns(turn, now);
-                self.watch_memory(turn, now);
+                self.lift_cooldowns(change_set, now);
+                self.watch_memory(change_set, now);
                 self.read_files();
             }
             Input::Unattended => self.unattended = true,
@@ -438,11 +438,11 @@ impl Engine {
         false
     }
 
-    fn lift_cooldowns(&mut self, turn: &mut Turn, now: Timestamp) {
+    fn lift_cooldowns(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         let over: Vec<String> =
-            self.world.cooldowns.iter().filter(|(_, c)| !c.holds(now)).map(|(agent, _)| agent.clone()).collect();
+            self.state.cooldowns.iter().filter(|(_, c)| !c.holds(now)).map(|(agent, _)| agent.clone()).collect();
         for agent in &over {
-            turn.put_cooldown(&mut self.world, agent, None);
+            change_set.put_cooldown(&mut self.state, agent, None);
         }
         if !over.is_empty() {
             self.mind_pauses(now);
@@ -450,16 +450,16 @@ impl Engine {
     }
 
     /// Plans until nothing new begins by rule alone, so that one turn takes a task from new to started.
-    fn plan_and_begin(&mut self, turn: &mut Turn, now: Timestamp) {
+    fn plan_and_begin(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         for _ in 0..ROUNDS {
             let mut present = self.make_plan(now);
-            if present.wants_room && self.look_at_machine(now) {
+            if present.needs_capacity && self.look_at_machine(now) {
                 present = self.make_plan(now);
             }
-            if self.looked && self.pass_over_resting(turn, &present, now) {
+            if self.looked && self.pass_over_resting(change_set, &present, now) {
                 present = self.make_plan(now);
             }
-            let begun = self.looked && self.begin(turn, &present, now);
+            let begun = self.looked && self.begin(change_set, &present, now);
             self.plan = Arc::new(present);
             if !begun {
                 break;
@@ -470,15 +470,15 @@ impl Engine {
     fn make_plan(&mut self, now: Timestamp) -> Plan {
         let unserved = self.unserved(now);
         let prices = self.prices_of_waiting(&self.settings.config.budget.rules(), now);
-        self.room = Arc::new(Room { unserved, prices, ..self.room(now) });
-        let (scope, leaving, identity) = (self.mode.scope(), self.life.leaving(), self.settings.identity.as_str());
+        self.room = Arc::new(Capacity { unserved, prices, ..self.room(now) });
+        let (scope, leaving, identity) = (self.mode.scope(), self.lifetime.leaving(), self.settings.identity.as_str());
         let is_registered = |dir: &Path| self.is_registered(dir);
-        plan(&self.world.snapshot(scope, &self.room, leaving, identity, (&self.dir_exists, &is_registered)), now)
+        plan(&self.state.snapshot(scope, &self.room, leaving, identity, (&self.dir_exists, &is_registered)), now)
     }
 
     /// Whether a directory that is there belongs to a registered repository.
     pub(super) fn is_registered(&self, dir: &Path) -> bool {
-        self.registered.holds(dir, &self.world.project_dirs)
+        self.registered.holds(dir, &self.state.project_dirs)
     }
 
     pub(super) fn current_plan(&self) -> Arc<Plan> {

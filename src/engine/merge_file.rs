@@ -2,16 +2,16 @@
 //! lacks is weighed elsewhere.
 
 use super::apply::Job;
-use super::circles::Relations;
+use super::cycles::Relations;
 use super::file_job::{FileNews, Known, TasksNews, Writeback};
-use super::lacking::{Held, Save};
 use super::main_loop::Engine;
+use super::missing_tasks::{Held, Save};
 use super::settings::Settings;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
+use crate::domain::spec_merge::Clash;
 use crate::domain::task::{FileState, Seen, State, Status, Task};
-use crate::domain::wish::Clash;
 use crate::store::tasks_file::{Entry, Severity, TasksDoc};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,24 +37,24 @@ fn older_than(task: &Task, entry: &Entry) -> Option<Timestamp> {
 }
 
 impl Engine {
-    pub(super) fn on_files(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) {
+    pub(super) fn on_files(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) {
         self.registered.forget();
         if let Some(error) = news.unreadable.take() {
             self.alarm.heed(&error);
         }
         if let Some(at) = news.quiet_at.take() {
             let left = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            self.file.look_again(self.doors.clock.instant() + left + Duration::from_millis(10));
+            self.file.look_again(self.deps.clock.instant() + left + Duration::from_millis(10));
         }
         match news.settings.take() {
-            Some(settings) if news.projects == self.world.projects => self.take_settings(turn, settings, now),
+            Some(settings) if news.projects == self.state.projects => self.take_settings(change_set, settings, now),
             // What was registered or approved while they were read counts.
-            Some(_) => self.reload(turn, now),
+            Some(_) => self.reload(change_set, now),
             None => {}
         }
         if let Some(jobs) = news.jobs.take() {
             if self.timetable.is_current(&news.known) {
-                self.on_jobs_file(turn, jobs, now);
+                self.on_jobs_file(change_set, jobs, now);
             } else {
                 news.known.jobs = None;
                 if !self.timetable.is_changing() {
@@ -66,31 +66,31 @@ impl Engine {
             // Read beside one of orch's own writes: what it says may be older than what orch wrote.
             return self.read_files();
         }
-        if self.take_tasks(turn, news, now) {
-            self.unpark(turn, now);
+        if self.take_tasks(change_set, news, now) {
+            self.unpark(change_set, now);
         }
     }
 
-    fn take_settings(&mut self, turn: &mut Turn, settings: Settings, now: Timestamp) {
+    fn take_settings(&mut self, change_set: &mut ChangeSet, settings: Settings, now: Timestamp) {
         let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
         if changed {
-            turn.note(&mut self.world, now, None, None, "config_problem", settings.problems.join("\n"));
+            change_set.note(&mut self.state, now, None, None, "config_problem", settings.problems.join("\n"));
         }
         self.settings = Arc::new(settings);
         self.mind_pauses(now);
     }
 
     /// Takes over what the files of the settings say now: whoever asks has written them as a whole.
-    pub(super) fn reload(&mut self, turn: &mut Turn, now: Timestamp) {
-        let settings = self.doors.sources.load(&self.world.projects, Some(&self.settings));
-        self.take_settings(turn, settings, now);
+    pub(super) fn reload(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+        let settings = self.deps.sources.load(&self.state.projects, Some(&self.settings));
+        self.take_settings(change_set, settings, now);
     }
 
     /// Returns whether the look is over; else a portion of a large file was taken over, and the next is on its way.
-    fn take_tasks(&mut self, turn: &mut Turn, mut news: FileNews, now: Timestamp) -> bool {
+    fn take_tasks(&mut self, change_set: &mut ChangeSet, mut news: FileNews, now: Timestamp) -> bool {
         let mut problems = None;
         let set_aside = news.set_aside.take();
-        let suspects = self.file.odd_models().filter(|_| !matches!(news.tasks, Some(TasksNews::Read(_))));
+        let suspects = self.file.model_warnings().filter(|_| !matches!(news.tasks, Some(TasksNews::Read(_))));
         match news.tasks.take() {
             None => {}
             Some(TasksNews::Broken(found)) => {
@@ -100,7 +100,7 @@ impl Engine {
             }
             Some(TasksNews::Agreed) => {
                 self.file.take_being_saved(false);
-                self.world.invalid.clear();
+                self.state.invalid.clear();
                 self.file.take_agreed();
                 self.file.lacks(Vec::new());
                 problems = Some(Vec::new());
@@ -117,102 +117,107 @@ impl Engine {
                     }
                     None => {
                         let mut told = problems_of(&doc);
-                        let Some((known, circles)) = self.take_over(turn, doc, news, &numbered, now) else {
+                        let Some((known, cycles)) = self.take_over(change_set, doc, news, &numbered, now) else {
                             return false;
                         };
-                        told.extend(circles);
+                        told.extend(cycles);
                         problems = Some(told);
                         news = FileNews { known, ..FileNews::default() };
                     }
                 }
             }
         }
-        let odd = self.odd_models(suspects, now);
-        let mut has_news = self.file.take_odd_models(odd);
+        let odd = self.model_warnings(suspects, now);
+        let mut has_news = self.file.take_model_warnings(odd);
         has_news |= self.file.take_look(news.known, problems);
         has_news |= set_aside.is_some_and(|files| self.file.take_set_aside(&files));
         if has_news {
             let text = self.file.told().join("\n");
-            turn.note(&mut self.world, now, None, None, "file_problem", text);
+            change_set.note(&mut self.state, now, None, None, "file_problem", text);
         }
         self.file.touch(&self.unwritten());
         true
     }
 
-    /// What a document says becomes the state. Also returns the circles that it would have closed. `None`: there is more
+    /// What a document says becomes the state. Also returns the cycles that it would have closed. `None`: there is more
     /// of it.
     fn take_over(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         doc: Box<TasksDoc>,
         mut news: FileNews,
         numbered: &BTreeMap<usize, TaskId>,
         now: Timestamp,
     ) -> Option<(Known, Vec<String>)> {
         let suspected = std::mem::take(&mut news.known.missing);
-        let (circles, opened) = self.merge(turn, &doc, now);
+        let (cycles, opened) = self.merge(change_set, &doc, now);
         let save = Save { opened, saved: news.saved, now };
-        news.known.missing = self.lacking(turn, &doc, news.lacking, &suspected, save);
+        news.known.missing = self.lacking(change_set, &doc, news.lacking, &suspected, save);
         let fills = self.ids_for(&doc, numbered);
         if let Some(rest) = news.rest.take() {
             self.file.take_portion(fills);
             self.spawn_once(Job::ReadOn { known: news.known, doc, rest });
             return None;
         }
-        // Of the portions before, a circle that was refused is still held as a mistake.
-        let whole = doc.problems().is_empty() && news.known.missing.is_empty() && self.world.invalid.is_empty();
+        // Of the portions before, a cycle that was refused is still held as a mistake.
+        let whole = doc.problems().is_empty() && news.known.missing.is_empty() && self.state.invalid.is_empty();
         self.file.take_document(*doc, fills, whole);
-        Some((news.known, circles))
+        Some((news.known, cycles))
     }
 
     /// Entries without an id get one: it is written first, and the task is born when the file is read again, so that a
     /// crash in between makes no second one. `numbered`: those that have had one.
     fn ids_for(&mut self, doc: &TasksDoc, numbered: &BTreeMap<usize, TaskId>) -> Vec<(usize, TaskId)> {
-        self.world.reserve_ids(doc.ids().last().map_or(0, |id| id.0));
+        self.state.reserve_ids(doc.ids().last().map_or(0, |id| id.0));
         let without = doc.entries().iter().filter(|e| e.sound && e.id.is_none()).map(|e| e.index);
-        let id = |index| (index, numbered.get(&index).copied().unwrap_or_else(|| self.world.next_task_id()));
+        let id = |index| (index, numbered.get(&index).copied().unwrap_or_else(|| self.state.next_task_id()));
         without.map(id).collect()
     }
 
-    /// Returns the circles that were not taken over, and before which time the text was opened, where it tells.
-    fn merge(&mut self, turn: &mut Turn, doc: &TasksDoc, now: Timestamp) -> (Vec<String>, Option<Timestamp>) {
+    /// Returns the cycles that were not taken over, and before which time the text was opened, where it tells.
+    fn merge(
+        &mut self,
+        change_set: &mut ChangeSet,
+        doc: &TasksDoc,
+        now: Timestamp,
+    ) -> (Vec<String>, Option<Timestamp>) {
         let own = self.file.is_own(doc);
-        let known = self.world.invalid.clone();
+        let known = self.state.invalid.clone();
         if !self.file.is_halfway() {
-            self.world.invalid.clear();
+            self.state.invalid.clear();
         }
         for problem in doc.problems().iter().filter(|p| p.severity == Severity::Error) {
             let Some(id) = problem.task else { continue };
-            self.world.invalid.entry(id).or_insert_with(|| problem.to_string());
+            self.state.invalid.entry(id).or_insert_with(|| problem.to_string());
         }
         let mut opened: Option<Timestamp> = None;
         let mut rewired = BTreeMap::new();
         for entry in doc.entries().iter().filter(|entry| entry.sound) {
             let Some(id) = entry.id else { continue };
-            let found = self.world.task(id);
+            let found = self.state.task(id);
             let before = found.iter().flatten().next().map(|task| Relations::of(&task.spec)).unwrap_or_default();
             match found {
-                Ok(None) => self.adopt(turn, id, entry, own, now),
+                Ok(None) => self.adopt(change_set, id, entry, own, now),
                 Ok(Some(task)) => {
                     opened = opened.into_iter().chain(older_than(&task, entry)).min();
-                    self.merge_entry(turn, &task, entry, own, now);
+                    self.merge_entry(change_set, &task, entry, own, now);
                 }
                 Err(error) => {
                     tracing::error!(task = %id, %error, "a task cannot be compared with its entry");
                     // The file is read again because of it, but not at once: it may stay so.
-                    self.file.look_again(self.doors.clock.instant() + READ_AGAIN);
+                    self.file.look_again(self.deps.clock.instant() + READ_AGAIN);
                 }
             }
-            if self.world.tasks.get(&id).is_some_and(|task| Relations::of(&task.spec) != before) {
+            if self.state.tasks.get(&id).is_some_and(|task| Relations::of(&task.spec) != before) {
                 rewired.insert(id, before);
             }
         }
-        (self.refuse_circles(turn, rewired, (&known, now)), opened)
+        (self.refuse_cycles(change_set, rewired, (&known, now)), opened)
     }
 
     /// A task that is new to the journal. One that is written as finished is finished: a file that comes from
     /// elsewhere does not start everything again.
-    fn adopt(&mut self, turn: &mut Turn, id: TaskId, entry: &Entry, own: bool, now: Timestamp) {
+    fn adopt(&mut self, change_set: &mut ChangeSet, id: TaskId, entry: &Entry, own: bool, now: Timestamp) {
         let seen = if own { Seen::Numbered } else { Seen::Yes };
         let mut task = self.with_base_branch(Task::new(id, entry.spec.clone(), written_as(entry, seen), now));
         task.ignored.clone_from(&entry.ignored);
@@ -240,16 +245,23 @@ impl Engine {
             | State::Blocked(_)
             | State::NeedsReview { .. } => title.clone(),
         };
-        turn.put_task(&mut self.world, task);
-        turn.note(&mut self.world, now, Some(id), None, "task_added", told);
+        change_set.put_task(&mut self.state, task);
+        change_set.note(&mut self.state, now, Some(id), None, "task_added", told);
     }
 
-    fn merge_entry(&mut self, turn: &mut Turn, task: &Arc<Task>, entry: &Entry, own_text: bool, now: Timestamp) {
+    fn merge_entry(
+        &mut self,
+        change_set: &mut ChangeSet,
+        task: &Arc<Task>,
+        entry: &Entry,
+        own_text: bool,
+        now: Timestamp,
+    ) {
         let (written, since, results, seen) = match &task.file {
             FileState::Written { status, since, results, seen } => (*status, since.as_slice(), *results, *seen),
             // Written by a write whose report was lost in a crash.
             FileState::Pending | FileState::PutBack => (entry.status, &[][..], false, Seen::Appended),
-            FileState::Removed { .. } => return self.adopt_again(turn, task, entry, now),
+            FileState::Removed { .. } => return self.adopt_again(change_set, task, entry, now),
         };
         let own = entry.status == written || entry.status.is_some_and(|status| since.contains(&status));
         let old_copy = lacks_results(&task.file, entry);
@@ -263,52 +275,59 @@ impl Engine {
             false => written_as(entry, seen),
         };
         next.ignored.clone_from(&entry.ignored);
-        let (merged, echoes) = next.take_filed(&entry.spec, own_text, now);
+        let (merged, echoes) = next.take_file_entry(&entry.spec, own_text, now);
         if !merged.taken.is_empty() {
             let told =
                 merged.taken.iter().map(|f| format!("{}: {} → {}", f.key(), f.told(&task.spec), f.told(&merged.spec)));
             let text = told.collect::<Vec<_>>().join("; ");
-            turn.note(&mut self.world, now, Some(task.id), None, "task_edited", text);
+            change_set.note(&mut self.state, now, Some(task.id), None, "task_edited", text);
         }
-        self.tell_clashes(turn, task.id, &merged.clashes, &echoes, now);
+        self.tell_clashes(change_set, task.id, &merged.clashes, &echoes, now);
         if next != **task {
-            turn.put_task(&mut self.world, next);
+            change_set.put_task(&mut self.state, next);
         }
         let Some(wanted) = entry.status.filter(|wanted| !own && *wanted != task.status()) else { return };
         let moved_on = task.status().is_final() && written.is_some() && written != Some(task.status());
         if old_copy {
             let text = format!("status {} in tasks.yml comes from an old copy of the file", wanted.as_str());
-            turn.note(&mut self.world, now, Some(task.id), None, "status_refused", text);
-            turn.touched.insert(task.id);
+            change_set.note(&mut self.state, now, Some(task.id), None, "status_refused", text);
+            change_set.touched.insert(task.id);
         } else if moved_on {
             let (id, is) = (task.id, task.status().as_str());
             let said = wanted.as_str();
             let text = format!(
                 "status: tasks.yml says {said}, typed before it became {is}; {is} counts (`orch task retry {id}` does it again)"
             );
-            turn.note(&mut self.world, now, Some(id), None, "edit_conflict", text);
-            turn.touched.insert(id);
+            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", text);
+            change_set.touched.insert(id);
         } else {
-            self.request_status(turn, task.id, wanted, now);
+            self.request_status(change_set, task.id, wanted, now);
         }
     }
 
-    fn tell_clashes(&mut self, turn: &mut Turn, id: TaskId, clashes: &[Clash], echoes: &[Clash], now: Timestamp) {
+    fn tell_clashes(
+        &mut self,
+        change_set: &mut ChangeSet,
+        id: TaskId,
+        clashes: &[Clash],
+        echoes: &[Clash],
+        now: Timestamp,
+    ) {
         for Clash { field, file, other } in clashes {
             let text = format!("{}: tasks.yml says {file}, a command said {other}; tasks.yml counts", field.key());
-            turn.note(&mut self.world, now, Some(id), None, "edit_conflict", text);
+            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", text);
         }
         for Clash { field, file, other } in echoes {
             let text = format!(
                 "{}: tasks.yml says {file} as it did before; a command said {other} since, which is written there again (change it once more if {file} is meant)",
                 field.key()
             );
-            turn.note(&mut self.world, now, Some(id), None, "edit_conflict", text);
+            change_set.note(&mut self.state, now, Some(id), None, "edit_conflict", text);
         }
     }
 
     /// A status that the person wrote is a request; what the lifecycle refuses is written back as it is.
-    pub(super) fn request_status(&mut self, turn: &mut Turn, id: TaskId, wanted: Status, now: Timestamp) {
+    pub(super) fn request_status(&mut self, change_set: &mut ChangeSet, id: TaskId, wanted: Status, now: Timestamp) {
         let event = match wanted {
             Status::New => Some(Event::RetryAsked),
             Status::Cancelled => Some(Event::CancelAsked { reason: "cancelled in tasks.yml".to_owned() }),
@@ -320,28 +339,28 @@ impl Engine {
             | Status::NeedsReview => None,
         };
         let refused = match event {
-            Some(event) => self.apply(turn, id, &event, now).err().map(|e| e.to_string()),
+            Some(event) => self.apply(change_set, id, &event, now).err().map(|e| e.to_string()),
             None => Some(format!("{} is orch's to set; write new or cancelled", wanted.as_str())),
         };
         if let Some(reason) = refused {
             let text = format!("status {} in tasks.yml is refused: {reason}", wanted.as_str());
-            turn.note(&mut self.world, now, Some(id), None, "status_refused", text);
+            change_set.note(&mut self.state, now, Some(id), None, "status_refused", text);
         }
-        turn.touched.insert(id);
+        change_set.touched.insert(id);
     }
 
     /// A task, settled or not; that the journal does not tell is told in the log.
     pub(super) fn look_up(&mut self, id: TaskId) -> Option<Arc<Task>> {
-        let found = self.world.task(id);
+        let found = self.state.task(id);
         found.inspect_err(|error| tracing::error!(task = %id, %error, "a task cannot be looked up")).ok().flatten()
     }
 
-    pub(super) fn on_written(&mut self, turn: &mut Turn, result: Writeback, now: Timestamp) {
+    pub(super) fn on_written(&mut self, change_set: &mut ChangeSet, result: Writeback, now: Timestamp) {
         match result {
             Writeback::Written { outline, agreed, tasks, refused, known } => {
                 self.file.wrote(tasks.iter().filter(|line| line.task.spec.model.is_some()).map(|line| line.task.id));
                 for line in tasks {
-                    let Some(task) = self.world.tasks.get(&line.task.id).cloned() else { continue };
+                    let Some(task) = self.state.tasks.get(&line.task.id).cloned() else { continue };
                     let mut next = Task::clone(&task);
                     // What the task became while it was written may be written next.
                     let since = if task.status() == line.status() { Vec::new() } else { vec![task.status()] };
@@ -356,15 +375,15 @@ impl Engine {
                     };
                     next.file = FileState::Written { status: Some(line.status()), since, results, seen };
                     next.was_written(&line.task.spec, now);
-                    turn.put_filed(&mut self.world, next);
+                    change_set.put_file_entry(&mut self.state, next);
                 }
                 let read_again = known.is_none();
                 if !refused.is_empty() {
                     let text = format!("not written to tasks.yml: {}", refused.join("; "));
-                    turn.note(&mut self.world, now, None, None, "file_problem", text);
+                    change_set.note(&mut self.state, now, None, None, "file_problem", text);
                 }
                 self.file.take_write(outline, agreed, refused, known);
-                self.file.look_for_late(self.doors.clock.instant());
+                self.file.look_for_late(self.deps.clock.instant());
                 if read_again {
                     self.read_files();
                 }
@@ -375,7 +394,7 @@ impl Engine {
             }
             Writeback::Failed(error) => {
                 tracing::error!(%error, "tasks.yml cannot be written");
-                self.file.take_failure(error, self.doors.clock.instant());
+                self.file.take_failure(error, self.deps.clock.instant());
             }
         }
         self.file.touch(&self.unwritten());
@@ -391,7 +410,7 @@ impl Engine {
             FileState::Written { status, .. } => *status != Some(task.status()) || task.is_unwritten(),
             FileState::Removed { .. } => false,
         };
-        self.world.tasks.values().filter(differs).map(|t| t.id).collect()
+        self.state.tasks.values().filter(differs).map(|t| t.id).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use super::handle::{Command, EngineError, EngineHandle};
 use super::launch::project_name;
 use super::main_loop::Engine;
 use super::settings::directory_of;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::Refused;
@@ -40,7 +40,7 @@ impl Engine {
     /// Takes a message. What becomes of it is decided by the turn it is stored in, and by later ones.
     pub(super) fn send(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         id: TaskId,
         (text, model): (String, Option<String>),
         now: Timestamp,
@@ -54,36 +54,36 @@ impl Engine {
             let hint = "no agent will read it; `orch task retry` does the task again";
             return Err(EngineError::Refused { task: id, source: Refused::State { status: task.status(), hint } });
         }
-        let message = Message::new(self.world.next_message_id(), id, text, now);
-        turn.put_message(&mut self.world, message.clone());
-        turn.note(&mut self.world, now, Some(id), None, "message_sent", message.text.clone());
+        let message = Message::new(self.state.next_message_id(), id, text, now);
+        change_set.put_message(&mut self.state, message.clone());
+        change_set.note(&mut self.state, now, Some(id), None, "message_sent", message.text.clone());
         if let Some(model) = model {
-            turn.note(&mut self.world, now, Some(id), None, "model_asked", format!("the next run has {model}"));
+            change_set.note(&mut self.state, now, Some(id), None, "model_asked", format!("the next run has {model}"));
             let next = Task { next_model: Some(model), ..Task::clone(&task) };
-            turn.put_task(&mut self.world, next);
+            change_set.put_task(&mut self.state, next);
         }
         Ok(message)
     }
 
     /// Brings every message that waits as far as the state of its task allows.
-    pub(super) fn settle_messages(&mut self, turn: &mut Turn, now: Timestamp) {
-        let waiting: Vec<Message> = self.world.messages.values().cloned().collect();
+    pub(super) fn settle_messages(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+        let waiting: Vec<Message> = self.state.messages.values().cloned().collect();
         for message in waiting {
             // A task that is settled is not at hand any more; how it ended is known.
-            let Some(status) = self.world.status(message.task) else { continue };
+            let Some(status) = self.state.status(message.task) else { continue };
             if message.from == Author::Orch {
                 if !self.works_on(&message) {
-                    self.refuse_message(turn, message, "the run is over", now);
+                    self.refuse_message(change_set, message, "the run is over", now);
                 }
                 continue;
             }
             match status {
-                Status::Done => self.refuse_message(turn, message, "the task was done", now),
-                Status::Cancelled => self.refuse_message(turn, message, "the task was cancelled", now),
+                Status::Done => self.refuse_message(change_set, message, "the task was done", now),
+                Status::Cancelled => self.refuse_message(change_set, message, "the task was cancelled", now),
                 Status::NeedsReview | Status::InReview
-                    if self.world.tasks.get(&message.task).is_some_and(|task| self.can_go_on(task)) =>
+                    if self.state.tasks.get(&message.task).is_some_and(|task| self.can_go_on(task)) =>
                 {
-                    self.expect(turn, message.task, &Event::MessageWaits, now);
+                    self.expect(change_set, message.task, &Event::MessageWaits, now);
                 }
                 Status::New
                 | Status::Routed
@@ -97,7 +97,7 @@ impl Engine {
 
     /// Whether the one agent that orch's own message is for is at work.
     fn works_on(&self, message: &Message) -> bool {
-        let task = self.world.tasks.get(&message.task);
+        let task = self.state.tasks.get(&message.task);
         task.is_some_and(
             |task| matches!(&task.state, State::InProgress { run, .. } if message.run.as_ref() == Some(run)),
         )
@@ -122,89 +122,89 @@ impl Engine {
     }
 
     fn is_open(&self, task: TaskId) -> bool {
-        self.world.status(task).is_some_and(|status| !status.is_final())
+        self.state.status(task).is_some_and(|status| !status.is_final())
     }
 
     /// No run can begin, and a person is asked: what they have said is told back, or it would bring the task here for ever.
-    pub(super) fn refuse_waiting(&mut self, turn: &mut Turn, task: TaskId, why: &str, now: Timestamp) {
+    pub(super) fn refuse_waiting(&mut self, change_set: &mut ChangeSet, task: TaskId, why: &str, now: Timestamp) {
         let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
-        let waiting: Vec<Message> = self.world.messages.values().filter(of_person).cloned().collect();
+        let waiting: Vec<Message> = self.state.messages.values().filter(of_person).cloned().collect();
         for message in waiting {
-            self.refuse_message(turn, message, why, now);
+            self.refuse_message(change_set, message, why, now);
         }
     }
 
-    fn refuse_message(&mut self, turn: &mut Turn, message: Message, why: &str, now: Timestamp) {
+    fn refuse_message(&mut self, change_set: &mut ChangeSet, message: Message, why: &str, now: Timestamp) {
         let message = message.refused(why, now);
         let text = format!("message {} was {}", message.id, message.detail);
-        turn.note(&mut self.world, now, Some(message.task), None, "message_refused", text);
-        turn.put_message(&mut self.world, message);
+        change_set.note(&mut self.state, now, Some(message.task), None, "message_refused", text);
+        change_set.put_message(&mut self.state, message);
     }
 
     /// A run begins: its prompt says what waits.
-    pub(super) fn put_into_prompt(&mut self, turn: &mut Turn, task: TaskId, run: &RunId) {
+    pub(super) fn put_into_prompt(&mut self, change_set: &mut ChangeSet, task: TaskId, run: &RunId) {
         let of_person = |m: &&Message| m.task == task && m.from == Author::Person;
-        let waiting: Vec<Message> = self.world.messages.values().filter(of_person).cloned().collect();
+        let waiting: Vec<Message> = self.state.messages.values().filter(of_person).cloned().collect();
         for message in waiting {
             let message = Message { run: Some(run.clone()), via: Some(Via::Prompt), ..message };
-            turn.put_message(&mut self.world, message);
+            change_set.put_message(&mut self.state, message);
         }
     }
 
     /// What the prompt of a run says, oldest first.
     pub(super) fn said_in_prompt(&self, run: &RunId) -> Vec<Message> {
         let in_prompt = |m: &&Message| m.is_in_a_prompt() && m.run.as_ref() == Some(run);
-        self.world.messages.values().filter(in_prompt).cloned().collect()
+        self.state.messages.values().filter(in_prompt).cloned().collect()
     }
 
     /// An agent has taken these up.
-    pub(super) fn on_heard(&mut self, turn: &mut Turn, heard: Vec<(RunId, MessageId)>, now: Timestamp) {
+    pub(super) fn on_heard(&mut self, change_set: &mut ChangeSet, heard: Vec<(RunId, MessageId)>, now: Timestamp) {
         for (run, id) in heard {
-            let Some(message) = self.world.messages.get(&id).cloned() else { continue };
+            let Some(message) = self.state.messages.get(&id).cloned() else { continue };
             let via =
                 if message.is_in_a_prompt() && message.run.as_ref() == Some(&run) { Via::Prompt } else { Via::Live };
-            self.deliver(turn, message, run, via, now);
+            self.deliver(change_set, message, run, via, now);
         }
     }
 
-    fn deliver(&mut self, turn: &mut Turn, message: Message, run: RunId, via: Via, now: Timestamp) {
+    fn deliver(&mut self, change_set: &mut ChangeSet, message: Message, run: RunId, via: Via, now: Timestamp) {
         let how = match via {
             Via::Live => "while it works",
             Via::Prompt => "with its prompt",
         };
         let text = format!("message {} reached the agent {how}", message.id);
-        turn.note(&mut self.world, now, Some(message.task), Some(run.clone()), "message_delivered", text);
-        turn.put_message(&mut self.world, message.delivered(run, via, now));
+        change_set.note(&mut self.state, now, Some(message.task), Some(run.clone()), "message_delivered", text);
+        change_set.put_message(&mut self.state, message.delivered(run, via, now));
     }
 
     /// A run is over, or was never begun. What its prompt said counts as heard when the agent answered; else it waits
     /// again, like everything that the run was handed and its agent did not take up.
-    pub(super) fn release_messages(&mut self, turn: &mut Turn, run: &RunId, answered: bool, now: Timestamp) {
+    pub(super) fn release_messages(&mut self, change_set: &mut ChangeSet, run: &RunId, answered: bool, now: Timestamp) {
         for message in self.said_in_prompt(run) {
             if answered {
-                self.deliver(turn, message, run.clone(), Via::Prompt, now);
+                self.deliver(change_set, message, run.clone(), Via::Prompt, now);
             } else {
-                turn.put_message(&mut self.world, Message { run: None, via: None, ..message });
+                change_set.put_message(&mut self.state, Message { run: None, via: None, ..message });
             }
         }
     }
 
     /// Tasks for which something waits.
     pub(super) fn tasks_with_messages(&self) -> BTreeSet<TaskId> {
-        self.world.messages.values().map(|message| message.task).collect()
+        self.state.messages.values().map(|message| message.task).collect()
     }
 
     /// Messages to hand to agents that work and can take them.
     pub(super) fn deliveries(&mut self) -> Vec<Job> {
         let mut due = Vec::new();
-        for message in self.world.messages.values().filter(|message| !message.is_in_a_prompt()) {
-            let Some(task) = self.world.tasks.get(&message.task) else { continue };
+        for message in self.state.messages.values().filter(|message| !message.is_in_a_prompt()) {
+            let Some(task) = self.state.tasks.get(&message.task) else { continue };
             let State::InProgress { run, stopping: None, .. } = &task.state else { continue };
-            let Some(run) = self.world.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
+            let Some(run) = self.state.runs.get(run).filter(|r| r.phase == Phase::Running) else { continue };
             let is_for_it = message.from == Author::Person || message.run.as_ref() == Some(&run.id);
             if run.live && is_for_it && run.kind == RunKind::Work && self.handed.insert((run.id.clone(), message.id)) {
-                let dir = directory_of(task, &self.world.projects).ok();
-                let project = dir.map(|dir| project_name(&dir, &self.world.projects));
+                let dir = directory_of(task, &self.state.projects).ok();
+                let project = dir.map(|dir| project_name(&dir, &self.state.projects));
                 due.push(Job::HandOver { run: run.id.clone(), message: message.clone(), project });
             }
         }

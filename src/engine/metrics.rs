@@ -68,7 +68,7 @@ impl Metrics {
     }
 
     /// A turn, and what it changed.
-    pub(super) fn turn(&self, took: Duration) {
+    pub(super) fn change_set(&self, took: Duration) {
         self.locked().turns.take(took);
     }
 

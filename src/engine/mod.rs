@@ -10,14 +10,15 @@ mod batches;
 mod begin;
 mod breakers;
 mod budgets;
+mod capacity;
 mod checkup;
-mod circles;
 mod claims;
 mod commands;
 mod credentials;
+mod cycles;
 mod delegate;
+mod deps;
 mod difference;
-mod doors;
 mod edit;
 mod ending;
 mod error;
@@ -35,27 +36,29 @@ mod hidden;
 mod history;
 mod integrate;
 mod integration_job;
-mod kept;
-mod lacking;
+mod key_value;
 mod launch;
 mod leases;
 mod ledger;
-mod life;
+mod lifetime;
 mod made_catalogs;
 mod main_loop;
-mod material;
 mod merge_file;
 mod messages;
 mod metrics;
+mod missing_tasks;
 mod mode;
 mod model_book;
+mod model_warnings;
 mod new_branch;
 mod obstacle;
-mod odd_models;
 mod once;
 mod overhead;
 mod overlap;
 mod policies;
+mod prompt_context;
+mod prompt_inputs;
+mod provider_health;
 mod question;
 mod rebuild;
 mod record;
@@ -67,12 +70,11 @@ mod report;
 mod reports;
 mod repositories;
 mod revert;
-mod room;
+mod review_decision;
+mod review_run;
 mod routing;
-mod ruling;
+mod run_limits;
 mod search;
-mod second_look;
-mod serving;
 mod session;
 mod set_models;
 mod settings;
@@ -81,20 +83,18 @@ mod sidecar;
 mod signals;
 #[cfg(test)]
 mod simulation;
+mod start_recovery;
 mod starting_point;
+mod state;
 mod storing;
 mod strategies;
 mod switches;
-mod taken;
-mod terms;
-mod told;
 #[cfg(test)]
 mod trouble_tests;
 mod tryout;
 mod upkeep;
 mod verify;
 mod workspace;
-mod world;
 
 pub use crate::adapters::worktree::Leftover;
 pub use crate::domain::job::due::Timer;
@@ -104,18 +104,18 @@ pub use backup::{
 };
 pub use checkup::{Finding, Patient, Verdict, WHO_COMMITS, Wish as MendWish, check_up};
 pub use credentials::{LOGIN_OF_CLI, address_place, key_of, list_request, login_of};
-pub use doors::Doors;
+pub use deps::Deps;
 pub use expected::Expected;
 pub use gc::{Collected, Item, Outcome as Cleaned};
 pub use ledger::Ledger;
 pub use main_loop::Engine;
-pub use material::{OwnTemplate, own_templates};
 pub use metrics::{BOUNDS, Figures, Histogram};
 pub use mode::Mode;
 pub use model_book::{ModelBook, samples_beside};
+pub use model_warnings::model_warning_of;
 pub use obstacle::Obstacles;
-pub use odd_models::odd_model_of;
 pub use overhead::overhead;
+pub use prompt_inputs::{OwnTemplate, own_templates};
 pub use rebuild::{
     Asked, RebuildError, Report as Damage, believe, interrupted as interrupted_rebuild, last_damage, rebuild,
     set_journal_aside, suspect,
@@ -126,7 +126,7 @@ pub use search::{Found, Trouble, Wanted, search};
 pub use session::SESSION_FILE;
 pub use set_models::ModelOrder;
 pub use settings::{Settings, Sources, content_id, identity_of, installed, project_file};
-pub use signals::{Farewell, Signals};
+pub use signals::{EngineExit, Signals};
 pub use strategies::direct_model;
 pub use strategies::reach;
 
@@ -135,8 +135,8 @@ use handle::EngineHandle;
 use std::sync::Arc;
 
 /// Puts an engine together. Nothing happens before [`Engine::run`].
-pub fn start(doors: Arc<Doors>, loaded: Loaded, mode: Mode, signals: Signals) -> (Engine, EngineHandle) {
-    let settings = doors.sources.load(&loaded.projects, None);
-    let archive = Arc::new(doors.journal.clone());
-    Engine::new(doors, loaded, archive, settings, mode, signals)
+pub fn start(deps: Arc<Deps>, loaded: Loaded, mode: Mode, signals: Signals) -> (Engine, EngineHandle) {
+    let settings = deps.sources.load(&loaded.projects, None);
+    let archive = Arc::new(deps.journal.clone());
+    Engine::new(deps, loaded, archive, settings, mode, signals)
 }

@@ -13,9 +13,9 @@ use crate::config::raw::RawProvider;
 use crate::domain::availability::{Asked, Probe, Probes};
 use crate::domain::catalog::{Catalog, Facts, ModelRef, Provider};
 use crate::domain::plan::Cooldown;
+use crate::domain::provider_access::{ProgramList, ProviderAccess, Way};
 use crate::domain::resolve::{Needs, Records, Reference, Resolver, Selection, parse};
 use crate::domain::track_record::{Sample, records};
-use crate::domain::usability::{ProgramList, Usability, Way};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,7 +37,7 @@ pub fn samples_beside(journal: &Path) -> Result<Vec<Sample>, String> {
 }
 
 /// Notes which models the programs of agents list.
-fn list_programs(usability: &mut Usability, config: &Config, environment: &Environment) {
+fn list_programs(usability: &mut ProviderAccess, config: &Config, environment: &Environment) {
     let path = environment.get("PATH").map_or("", String::as_str);
     for (name, agent) in config.agents.iter() {
         let Some((args, read)) = model_list(agent.kind) else { continue };
@@ -64,7 +64,7 @@ pub struct ModelBook {
     /// The models.
     pub catalog: Arc<Catalog>,
     /// Whose can be used, and what the others lack.
-    pub usability: Usability,
+    pub usability: ProviderAccess,
     /// What the person prefers.
     pub selection: Selection,
     /// What history shows; nothing before it was looked at.
@@ -80,7 +80,7 @@ pub struct ModelBook {
 }
 
 impl ModelBook {
-    /// As things stand with these settings, this environment and these answers of providers. `words` tells why one is passed
+    /// As things stand with these settings, this environment and these answers of providers. `describe` tells why one is passed
     /// over.
     pub fn look(
         config: &Config,

@@ -1,7 +1,7 @@
 //! The name of a task's branch, chosen when its first run begins: one that no branch of the repository has yet. Another home,
 //! or an older journal of this one, may have a task with the same number and title there, whose branch is never taken over.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::launch::ask;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::git::Repo;
@@ -26,21 +26,21 @@ fn note(run_dir: &RunDir) -> PathBuf {
 
 /// The name, noted before the branch is made.
 pub(super) async fn name(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     repo: &Repo,
     (task, project): (&Task, &str),
     run_dir: &RunDir,
 ) -> Result<BranchName, LaunchProblem> {
-    if let Some(noted) = noted_before(doors, task.id).await? {
+    if let Some(noted) = noted_before(deps, task.id).await? {
         return Ok(noted);
     }
-    let home = names::short_hash(doors.home.root().as_os_str().as_encoded_bytes());
+    let home = names::short_hash(deps.home.root().as_os_str().as_encoded_bytes());
     for number in 0..TRIED {
         let branch = match number {
             0 => names::branch(task.id, &task.spec.title),
             number => names::branch_of_home(task.id, &task.spec.title, &home, number),
         };
-        let worktree = doors.home.worktrees().join(names::worktree_dir(project, &branch));
+        let worktree = deps.home.worktrees().join(names::worktree_dir(project, &branch));
         // A worktree of this home's with that name was made for this task, by a start that died.
         let is_own = repo.open_worktree(&worktree).map_err(|error| ask(&error, error.hint()))?.is_some();
         let is_taken = repo.tip(&branch).await.map_err(|error| ask(&error, error.hint()))?.is_some();
@@ -57,11 +57,11 @@ pub(super) async fn name(
 }
 
 /// What an earlier start of the task was about to make.
-async fn noted_before(doors: &Arc<Doors>, task: TaskId) -> Result<Option<BranchName>, LaunchProblem> {
-    let doors = Arc::clone(doors);
+async fn noted_before(deps: &Arc<Deps>, task: TaskId) -> Result<Option<BranchName>, LaunchProblem> {
+    let deps = Arc::clone(deps);
     let read = move || -> Result<Option<BranchName>, JournalError> {
-        let runs = doors.journal.runs_of(task)?;
-        let noted = runs.iter().filter_map(|run| fs::read_text(&note(&doors.run_dir(&run.id)), LONGEST).ok());
+        let runs = deps.journal.runs_of(task)?;
+        let noted = runs.iter().filter_map(|run| fs::read_text(&note(&deps.run_dir(&run.id)), LONGEST).ok());
         Ok(noted.filter_map(|name| BranchName::parse(name.trim()).ok()).next_back())
     };
     let noted = tokio::task::spawn_blocking(read).await.map_err(|error| ask(&error, None))?;

@@ -4,7 +4,7 @@
 use super::commands::unreadable;
 use super::error::EngineError;
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::once::{Answered, Once, Repeated};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -15,17 +15,17 @@ impl Engine {
     /// what that made. A key that was used for another request is refused.
     pub(super) fn once<T: Serialize + DeserializeOwned>(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         once: Option<Once>,
         now: Timestamp,
-        make: impl FnOnce(&mut Self, &mut Turn) -> Result<T, EngineError>,
+        make: impl FnOnce(&mut Self, &mut ChangeSet) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let Some(once) = once else { return make(self, turn) };
+        let Some(once) = once else { return make(self, change_set) };
         let broken = |error: serde_json::Error| EngineError::Invalid {
             message: format!("the answer to the request with this key cannot be stored: {error}"),
             hint: None,
         };
-        if let Some(answered) = self.world.answered(&once.key).map_err(unreadable)? {
+        if let Some(answered) = self.state.answered(&once.key).map_err(unreadable)? {
             return match answered.repeats(&once) {
                 Repeated::Same(answer) => serde_json::from_value(answer).map_err(broken),
                 Repeated::Other => Err(EngineError::InTheWay {
@@ -34,9 +34,9 @@ impl Engine {
                 }),
             };
         }
-        let made = make(self, turn)?;
+        let made = make(self, change_set)?;
         let answer = serde_json::to_value(&made).map_err(broken)?;
-        turn.put_answered(&mut self.world, once.key, Answered { digest: once.digest, answer, at: now });
+        change_set.put_answered(&mut self.state, once.key, Answered { digest: once.digest, answer, at: now });
         Ok(made)
     }
 }

@@ -7,9 +7,9 @@ use crate::agents::api;
 use crate::config::{Config, RouterMode};
 use crate::domain::catalog::Catalog;
 use crate::domain::money::Usd;
+use crate::domain::provider_access::ProviderAccess;
 use crate::domain::resolve::{Needs, Records, Resolver};
 use crate::domain::review::ReviewMode;
-use crate::domain::usability::Usability;
 use std::collections::BTreeSet;
 
 /// Tokens that a routing question takes: read and written. An estimate.
@@ -58,7 +58,7 @@ fn review(config: &Config, environment: &Environment, installed: &[String]) -> O
 /// `, about $0.01`, or nothing where the price is not known.
 fn price(config: &Config, model: &str, (read, written): (i64, i64)) -> String {
     let catalog = Catalog::with(&config.model_additions());
-    let (usability, records) = (Usability::default(), Records::default());
+    let (usability, records) = (ProviderAccess::default(), Records::default());
     let selection = &config.model_selection.0;
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
     let found = resolver.resolve(model, &Needs::default()).ok().map(|found| found.model.facts());

@@ -38,23 +38,23 @@ impl Engine {
     /// What the policy says of a task that is new, or whose work has just failed. `None`: none decides.
     pub(super) fn policy_word(&self, task: &Task, last: Option<&Run>, now: Timestamp) -> Option<Word> {
         self.settings.policy.as_ref()?;
-        let samples = read(self.world.archive().samples());
+        let samples = read(self.state.archive().samples());
         let known = self.known.book();
-        let (config, environment) = (&self.settings.config, &self.doors.environment);
+        let (config, environment) = (&self.settings.config, &self.deps.environment);
         let book = known.filter(|book| book.knows_records).unwrap_or_else(|| {
-            let mut book = book(&self.doors, &self.settings, &Probes::new(), now);
+            let mut book = book(&self.deps, &self.settings, &Probes::new(), now);
             book.remember(config, environment, &samples, now);
             Arc::new(book)
         });
         let is_out = |agent: &str, model: Option<&str>| {
             self.rests(agent, model, now)
-                || self.world.pauses.holds_agent(agent)
+                || self.state.pauses.holds_agent(agent)
                 || self.broken(agent, now).is_some()
                 || self.exhausted().iter().any(|spent| spent == agent)
         };
         let ground = Ground {
             settings: &self.settings,
-            projects: &self.world.projects,
+            projects: &self.state.projects,
             book: &book,
             environment,
             samples: &samples,
@@ -66,7 +66,7 @@ impl Engine {
 
     /// The last run of a task's work that is stored. Without it a policy does not know what the run that just ended has cost.
     pub(super) fn last_run(&self, task: TaskId) -> Option<Run> {
-        self.world.last_work_run(task).unwrap_or_else(|error| {
+        self.state.last_work_run(task).unwrap_or_else(|error| {
             tracing::warn!(%task, %error, "a policy does without the last run");
             None
         })

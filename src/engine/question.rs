@@ -3,18 +3,18 @@
 use super::apply::Job;
 use super::commands::answer;
 use super::credentials::endpoint;
-use super::doors::Doors;
+use super::deps::Deps;
 use super::ending::ended;
 use super::handle::{Command, EngineError, EngineHandle, Reply};
 use super::launch::{Started, failed, prepare_run, project_name};
 use super::main_loop::Engine;
-use super::material;
+use super::prompt_inputs;
 use super::reply::ReplySlot;
+use super::run_limits::{self, RunLimits};
 use super::session::{Opening, not_started};
 use super::settings::{OwnedRouting, Settings, directory_of};
+use super::state::ChangeSet;
 use super::strategies::{book, given, read, routing_of};
-use super::terms::{self, Terms};
-use super::world::Turn;
 use crate::adapters::fs;
 use crate::adapters::process::which;
 use crate::agents::api::Endpoint;
@@ -43,25 +43,25 @@ use std::time::Duration;
 
 /// Asks the routing question as `run`.
 pub async fn start(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Arc<Task>,
     run: &Run,
 ) -> Result<Started, LaunchProblem> {
     let dir = directory_of(task, projects).ok();
-    let run_dir = doors.run_dir(&run.id);
+    let run_dir = deps.run_dir(&run.id);
     let session_id = uuid::Uuid::new_v4().to_string();
     if not_started(&run_dir)? {
         let (project, root) = match &dir {
             Some(dir) => (project_name(dir, projects), dir.as_path()),
-            None => ("orch".to_owned(), doors.home.root()),
+            None => ("orch".to_owned(), deps.home.root()),
         };
         let name = format!("{}-route-{}", names::session_name(&project, root, task.id, task.runs), run.id);
-        let opening = Opening::begin(doors, name, run_dir)?;
-        let routing = routing(doors, settings, projects, task).await;
-        let prepared = match who(doors, settings, projects, task, run).await {
-            Ok(who) => prepare(doors, settings, &routing, (task, run), projects, dir.as_deref(), (who, &session_id)),
+        let opening = Opening::begin(deps, name, run_dir)?;
+        let routing = routing(deps, settings, projects, task).await;
+        let prepared = match who(deps, settings, projects, task, run).await {
+            Ok(who) => prepare(deps, settings, &routing, (task, run), projects, dir.as_deref(), (who, &session_id)),
             Err(failure) => Err(LaunchProblem::Failed(failure)),
         };
         if let Err(problem) = prepared {
@@ -81,7 +81,7 @@ struct Who {
 }
 
 async fn who(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     task: &Task,
@@ -92,23 +92,23 @@ async fn who(
     let agent = config.agents.answerer(&run.agent).cloned();
     let agent = agent.ok_or_else(|| missing(format!("there is no agent {}", run.agent)))?;
     if agent.kind != DialectKind::Api {
-        let path = doors.environment.get("PATH").map_or("", String::as_str);
+        let path = deps.environment.get("PATH").map_or("", String::as_str);
         let command = which(&agent.command, path);
         let command = command.ok_or_else(|| missing(format!("{} is not installed", agent.command)))?;
         return Ok(Who { agent, command, endpoint: None });
     }
-    let (at, with, model) = (Arc::clone(doors), Arc::clone(settings), run.model.clone().unwrap_or_default());
+    let (at, with, model) = (Arc::clone(deps), Arc::clone(settings), run.model.clone().unwrap_or_default());
     // The person's own word on providers, whatever a repository says.
     let found = tokio::task::spawn_blocking(move || {
         let book = book(&at, &with, &Probes::new(), at.clock.now());
         endpoint(&at.environment, &with.config.providers, &book.catalog, &model)
     });
     let endpoint = found.await.map_err(|error| missing(error.to_string()))??;
-    Ok(Who { agent, command: doors.program(), endpoint: Some(endpoint) })
+    Ok(Who { agent, command: deps.program(), endpoint: Some(endpoint) })
 }
 
 fn prepare(
-    doors: &Doors,
+    deps: &Deps,
     settings: &Settings,
     routing: &OwnedRouting,
     (task, run): (&Task, &Run),
@@ -117,12 +117,12 @@ fn prepare(
     (Who { agent, command, endpoint }, session_id): (Who, &str),
 ) -> Result<(), LaunchProblem> {
     let config = settings.for_task(task, projects);
-    let templates = material::templates(&doors.home, dir.map(|dir| project_name(dir, projects)).as_deref())
+    let templates = prompt_inputs::templates(&deps.home, dir.map(|dir| project_name(dir, projects)).as_deref())
         .map_err(LaunchProblem::Ask)?;
-    let catalogue = material::catalogue(&doors.home, dir);
+    let catalogue = prompt_inputs::catalogue(&deps.home, dir);
     let prompt = route_prompt(&routing.rules(), &catalogue, &templates);
     let schema = routing.rules().schema(&catalogue);
-    let run_dir = doors.run_dir(&run.id);
+    let run_dir = deps.run_dir(&run.id);
     let cwd = run_dir.path().join("cwd");
     fs::create_dir_private(&cwd).map_err(|e| failed(e, None))?;
     let request = LaunchRequest {
@@ -145,28 +145,29 @@ fn prepare(
         trust_repository: false,
         prompt: agent.prompt,
         mode: agent.mode,
-        orch: doors.program(),
+        orch: deps.program(),
         live: false,
         endpoint,
     };
     let timeout_ms = u64::try_from(config.router.timeout.as_millis()).unwrap_or(u64::MAX);
-    let limits = Limits { timeout_ms, silence_ms: timeout_ms, health: terms::health(&config), ..Limits::default() };
-    let terms = Terms { limits, redact: config.redact.compiled(), env: BTreeMap::new() };
-    prepare_run(doors, run, &agent, &request, terms, &prompt, Vec::new())
+    let limits =
+        Limits { timeout_ms, silence_ms: timeout_ms, health: run_limits::health(&config), ..Limits::default() };
+    let terms = RunLimits { limits, redact: config.redact.compiled(), env: BTreeMap::new() };
+    prepare_run(deps, run, &agent, &request, terms, &prompt, Vec::new())
 }
 
 /// The question, with the record of such tasks.
-async fn routing(doors: &Arc<Doors>, settings: &Settings, projects: &[Project], task: &Arc<Task>) -> OwnedRouting {
+async fn routing(deps: &Arc<Deps>, settings: &Settings, projects: &[Project], task: &Arc<Task>) -> OwnedRouting {
     let mut routing = settings.routing(task, projects);
-    let (doors, task, projects, asked) = (Arc::clone(doors), Arc::clone(task), projects.to_vec(), routing.clone());
-    let read = tokio::task::spawn_blocking(move || proven(&doors, &asked, &task, &projects));
+    let (deps, task, projects, asked) = (Arc::clone(deps), Arc::clone(task), projects.to_vec(), routing.clone());
+    let read = tokio::task::spawn_blocking(move || proven(&deps, &asked, &task, &projects));
     routing.settings.proven = read.await.unwrap_or_default();
     routing
 }
 
 /// Whom the record of such tasks speaks for. Without it the router is asked all the same. Blocking.
-fn proven(doors: &Doors, routing: &OwnedRouting, task: &Task, projects: &[Project]) -> Option<String> {
-    let mut samples = match doors.journal.samples() {
+fn proven(deps: &Deps, routing: &OwnedRouting, task: &Task, projects: &[Project]) -> Option<String> {
+    let mut samples = match deps.journal.samples() {
         Ok(samples) => samples,
         Err(error) => {
             tracing::warn!(%error, "the router is asked without the record of the past");
@@ -179,17 +180,17 @@ fn proven(doors: &Doors, routing: &OwnedRouting, task: &Task, projects: &[Projec
     }
     let agents = routing.rules().candidates().ok()?;
     let dir = directory_of(task, projects).ok();
-    track_record::proven(&samples, &TaskType::of(&task.spec), dir.as_deref(), &agents, doors.clock.now())
+    track_record::proven(&samples, &TaskType::of(&task.spec), dir.as_deref(), &agents, deps.clock.now())
 }
 
 /// Reads the router's answer out of its report; an error is told in words.
-pub fn read_answer(doors: &Doors, routing: &OwnedRouting, report: &RunReport) -> Result<RouteResult, String> {
+pub fn read_answer(deps: &Deps, routing: &OwnedRouting, report: &RunReport) -> Result<RouteResult, String> {
     match report.failure() {
         Some(Outcome::Failed(failure)) => return Err(format!("{}: {}", failure.class, failure.detail)),
         Some(Outcome::Cancelled { detail }) => return Err(detail),
         Some(Outcome::Finished { .. }) | None => {}
     }
-    let catalogue = material::catalogue(&doors.home, None);
+    let catalogue = prompt_inputs::catalogue(&deps.home, None);
     let ending = &report.ending;
     routing
         .rules()
@@ -239,36 +240,42 @@ impl EngineHandle {
 
 impl Engine {
     /// Has a route looked for that is not taken.
-    pub(super) fn try_route(&mut self, turn: &mut Turn, asked: AskedRoute, reply: Reply<RouteResult>, now: Timestamp) {
+    pub(super) fn try_route(
+        &mut self,
+        change_set: &mut ChangeSet,
+        asked: AskedRoute,
+        reply: Reply<RouteResult>,
+        now: Timestamp,
+    ) {
         let task = match asked {
             AskedRoute::Task(id) => self.task(id),
             // As if it were added now: where the agents take turns, its number counts.
             AskedRoute::Imagined(spec) => self
                 .check_spec(&spec)
-                .map(|()| Arc::new(Task::new(self.world.coming_task_id(), *spec, FileState::Pending, now))),
+                .map(|()| Arc::new(Task::new(self.state.coming_task_id(), *spec, FileState::Pending, now))),
         };
         match task {
             Ok(task) => {
-                let config = self.settings.for_task(&task, &self.world.projects);
+                let config = self.settings.for_task(&task, &self.state.projects);
                 let obstacle = self.router_obstacle(&config.router.agent, &config.router.model, now);
-                let run = RunId::new(task.id, 0, self.doors.random());
+                let run = RunId::new(task.id, 0, self.deps.random());
                 self.spawn_once(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
             }
-            Err(error) => answer(turn, reply, Err(error)),
+            Err(error) => answer(change_set, reply, Err(error)),
         }
     }
 }
 
 /// Routes for a person who only wants to know: nothing is recorded, and nothing stays behind.
 pub async fn try_route(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     of: (&Arc<Task>, &RunId),
     obstacle: Option<String>,
 ) -> Result<RouteResult, String> {
-    let result = route_without_record(doors, settings, projects, of, obstacle).await;
-    let dir = doors.run_dir(of.1).path().to_owned();
+    let result = route_without_record(deps, settings, projects, of, obstacle).await;
+    let dir = deps.run_dir(of.1).path().to_owned();
     // A question that was never asked has left nothing.
     let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
     if let Ok(Err(error)) = removed.map(|gone| gone.or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(e) })) {
@@ -278,22 +285,22 @@ pub async fn try_route(
 }
 
 async fn route_without_record(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     (task, run): (&Arc<Task>, &RunId),
     obstacle: Option<String>,
 ) -> Result<RouteResult, String> {
     let (routing, model) = {
-        let (doors, settings, task, projects) =
-            (Arc::clone(doors), Arc::clone(settings), Arc::clone(task), projects.to_vec());
+        let (deps, settings, task, projects) =
+            (Arc::clone(deps), Arc::clone(settings), Arc::clone(task), projects.to_vec());
         let read = tokio::task::spawn_blocking(move || {
-            let (now, samples) = (doors.clock.now(), read(doors.journal.samples()));
-            let mut book = book(&doors, &settings, &Probes::new(), now);
-            book.remember(&settings.config, &doors.environment, &samples, now);
+            let (now, samples) = (deps.clock.now(), read(deps.journal.samples()));
+            let mut book = book(&deps, &settings, &Probes::new(), now);
+            book.remember(&settings.config, &deps.environment, &samples, now);
             let router = &settings.for_task(&task, &projects).router;
-            let model = given(&settings.config, &book, &router.agent, router.model.clone(), &doors.environment);
-            (routing_of(&doors, &settings, &projects, &task, (&book, &samples)), model)
+            let model = given(&settings.config, &book, &router.agent, router.model.clone(), &deps.environment);
+            (routing_of(&deps, &settings, &projects, &task, (&book, &samples)), model)
         });
         read.await.map_err(|error| error.to_string())?
     };
@@ -303,7 +310,7 @@ async fn route_without_record(
         Decision::AskLlm => {}
     }
     let config = settings.for_task(task, projects);
-    let asked = Run::new(run.clone(), task.id, RunKind::Route, config.router.agent.clone(), doors.clock.now());
+    let asked = Run::new(run.clone(), task.id, RunKind::Route, config.router.agent.clone(), deps.clock.now());
     let run = Run { attempt: 0, model, ..asked };
     let fallback = |error: String| {
         routing.after_failure(1, &error).map_err(|problem| format!("{error}; {}; {}", problem.reason, problem.hint))
@@ -311,7 +318,7 @@ async fn route_without_record(
     if let Some(obstacle) = obstacle {
         return fallback(obstacle);
     }
-    if let Err(problem) = start(doors, settings, projects, task, &run).await {
+    if let Err(problem) = start(deps, settings, projects, task, &run).await {
         return fallback(match problem {
             LaunchProblem::Ask(text) | LaunchProblem::Setup(text) | LaunchProblem::PutBack(text) => text,
             LaunchProblem::Failed(failure) => failure.detail,
@@ -320,7 +327,7 @@ async fn route_without_record(
         });
     }
     let report = loop {
-        let (at, with, id) = (Arc::clone(doors), Arc::clone(settings), run.id.clone());
+        let (at, with, id) = (Arc::clone(deps), Arc::clone(settings), run.id.clone());
         // The runner holds the time limit; a runner that dies is found dead here.
         match tokio::task::spawn_blocking(move || ended(&at, &with, &id)).await {
             Ok(Ok(Some(over))) => break over.report,
@@ -328,5 +335,5 @@ async fn route_without_record(
             Err(error) => return Err(error.to_string()),
         }
     };
-    read_answer(doors, &routing, &report).or_else(fallback)
+    read_answer(deps, &routing, &report).or_else(fallback)
 }

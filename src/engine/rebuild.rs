@@ -237,7 +237,8 @@ fn recurring(saved: &mut Salvaged, now: Timestamp) -> Vec<Write> {
     let recorded = std::mem::take(&mut saved.recorded).into_iter().map(|one| Write::Recorded(Box::new(one)));
     let firings = std::mem::take(&mut saved.firings).into_iter().map(Write::Firing);
     let kept = std::mem::take(&mut saved.kept).into_iter().map(|kept| Write::Kept(Box::new(kept)));
-    let outbox = std::mem::take(&mut saved.outbox).into_iter().map(|row| Write::Parcel(row.id, Some(Box::new(row))));
+    let outbox =
+        std::mem::take(&mut saved.outbox).into_iter().map(|row| Write::OutboxItem(row.id, Some(Box::new(row))));
     jobs.chain(firings).chain(batches).chain(recorded).chain(kept).chain(outbox).collect()
 }
 

@@ -3,7 +3,7 @@
 use super::commands::answer;
 use super::handle::{Command, EngineError, EngineHandle, Reply};
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::recorded::Recorded;
 use jiff::Timestamp;
 
@@ -18,18 +18,18 @@ impl Engine {
     /// Stores what was found to be sound, under a number of its own.
     pub(super) fn record_sample(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         recorded: Recorded,
         reply: Reply<Recorded>,
         now: Timestamp,
     ) {
-        self.world.last_recorded += 1;
-        let recorded = Recorded { number: self.world.last_recorded, ..recorded };
+        self.state.last_recorded += 1;
+        let recorded = Recorded { number: self.state.last_recorded, ..recorded };
         let Recorded { task_type, agent, model, by, accepted, .. } = &recorded;
         let outcome = if *accepted { "success" } else { "failure" };
         let text = format!("{by} records a {outcome}: {task_type} by {agent} {model}");
-        turn.note(&mut self.world, now, None, None, "pattern_recorded", text);
-        turn.recorded.push(recorded.clone());
-        answer(turn, reply, Ok(recorded));
+        change_set.note(&mut self.state, now, None, None, "pattern_recorded", text);
+        change_set.recorded.push(recorded.clone());
+        answer(change_set, reply, Ok(recorded));
     }
 }

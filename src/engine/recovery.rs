@@ -1,12 +1,12 @@
 //! The recovery manifest `.orch/recovery.json`: what was under way when the daemon left, for people, for other tools and
 //! for the history. A view of the journal: nothing depends on it, and one that is missing or wrong changes nothing.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::session::SESSION_FILE;
 use crate::adapters::fs::{self, Durability, FsError};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::outcome::RunKind;
-use crate::domain::service::{Departure, Leave};
+use crate::domain::service::{Departure, ShutdownMode};
 use crate::domain::task::{NextRun, Phase, Run, State, Task, Workplace};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,7 @@ pub(super) struct Manifest {
     /// When.
     pub written_at: Timestamp,
     /// How it left.
-    pub how: Leave,
+    pub how: ShutdownMode,
     /// In words.
     pub why: String,
     /// Runs that had not ended.
@@ -139,7 +139,7 @@ pub(super) fn remove(path: &Path) {
 }
 
 /// Writes it, whole or not at all. Blocking.
-pub(super) fn write(doors: &Doors, departure: &Departure, under_way: UnderWay, now: Timestamp) -> Result<(), FsError> {
+pub(super) fn write(deps: &Deps, departure: &Departure, under_way: UnderWay, now: Timestamp) -> Result<(), FsError> {
     let manifest = Manifest {
         version: VERSION,
         orch_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -147,16 +147,16 @@ pub(super) fn write(doors: &Doors, departure: &Departure, under_way: UnderWay, n
         written_at: now,
         how: departure.how,
         why: departure.why.clone(),
-        runs: under_way.runs.into_iter().map(|(run, place)| of_run(doors, run, place)).collect(),
+        runs: under_way.runs.into_iter().map(|(run, place)| of_run(deps, run, place)).collect(),
         interrupted: under_way.interrupted,
     };
     // Plain data; it always serializes.
     let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
-    fs::write_private(&doors.home.recovery(), &bytes, Durability::Synced)
+    fs::write_private(&deps.home.recovery(), &bytes, Durability::Synced)
 }
 
-fn of_run(doors: &Doors, run: Run, place: Option<Workplace>) -> ManifestRun {
-    let run_dir = doors.home.run(&run.id);
+fn of_run(deps: &Deps, run: Run, place: Option<Workplace>) -> ManifestRun {
+    let run_dir = deps.home.run(&run.id);
     let session = fs::read_text(&run_dir.join(SESSION_FILE), 4096).ok().map(|name| name.trim().to_owned());
     let offset = std::fs::metadata(run_dir.join("transcript.log")).map_or(0, |file| file.len());
     let (branch, worktree) = place.filter(|_| run.kind != RunKind::Route).map(|p| (p.branch, p.worktree)).unzip();

@@ -11,12 +11,12 @@ pub use file::{Change, Changed, JobsNews, NameIs, read};
 pub use orders::JobsLook;
 
 use super::apply::{Job, JobKey, Report, blocking};
-use super::doors::Doors;
+use super::deps::Deps;
 use super::file_job::Known;
 use super::handle::Reply;
 use super::main_loop::Engine;
 use super::settings::Settings;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::adapters::clock;
 use crate::domain::ids::TaskId;
 use crate::domain::job::due::{Move, Timer, advance};
@@ -141,25 +141,20 @@ fn zone_of(record: &JobRecord) -> Result<TimeZone, String> {
 }
 
 /// Changes `jobs.yml` as a person asks.
-pub async fn change(doors: &Arc<Doors>, change: Change) -> Report {
-    let doors = Arc::clone(doors);
-    blocking(move || Report::JobsChanged { result: Box::new(file::change(&doors, &change)) }).await
+pub async fn change(deps: &Arc<Deps>, change: Change) -> Report {
+    let deps = Arc::clone(deps);
+    blocking(move || Report::JobsChanged { result: Box::new(file::change(&deps, &change)) }).await
 }
 
 /// Runs the command of a job.
-pub async fn run_command(
-    doors: &Arc<Doors>,
-    settings: &Arc<Settings>,
-    projects: &[Project],
-    firing: &Firing,
-) -> Report {
-    Report::CommandEnded { key: firing.key(), end: command::run(doors, settings, projects, firing).await }
+pub async fn run_command(deps: &Arc<Deps>, settings: &Arc<Settings>, projects: &[Project], firing: &Firing) -> Report {
+    Report::CommandEnded { key: firing.key(), end: command::run(deps, settings, projects, firing).await }
 }
 
 impl Engine {
     /// Jobs fire by themselves where work begins by itself, while nobody has told the engine to leave.
     fn jobs_fire(&self) -> bool {
-        self.looked && self.mode.scope() == Scope::All && self.life.leaving().is_none()
+        self.looked && self.mode.scope() == Scope::All && self.lifetime.leaving().is_none()
     }
 
     /// How long until a job has to be looked at.
@@ -171,11 +166,11 @@ impl Engine {
     }
 
     /// Everything that recurs, and whose time has come.
-    pub(super) fn fire_jobs(&mut self, turn: &mut Turn, now: Timestamp) {
+    pub(super) fn fire_jobs(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if !self.jobs_fire() {
             return;
         }
-        let jobs = &self.world.jobs;
+        let jobs = &self.state.jobs;
         if !std::mem::replace(&mut self.timetable.is_made, true) {
             jobs.values().for_each(|record| self.timetable.set(record));
         }
@@ -187,12 +182,12 @@ impl Engine {
             ripe.extend(jobs.values().filter(is_ahead).map(|record| record.spec.id.clone()));
         }
         for id in ripe {
-            self.look_at_job(turn, &id, now);
+            self.look_at_job(change_set, &id, now);
         }
     }
 
-    fn look_at_job(&mut self, turn: &mut Turn, id: &JobId, now: Timestamp) {
-        let Some(record) = self.world.jobs.get(id).cloned() else { return self.timetable.forget(id) };
+    fn look_at_job(&mut self, change_set: &mut ChangeSet, id: &JobId, now: Timestamp) {
+        let Some(record) = self.state.jobs.get(id).cloned() else { return self.timetable.forget(id) };
         if record.spec.run.is_some() && self.job_paused(&record).is_some() {
             // Whatever its command does, it is not to begin now; what passes meanwhile is caught up on.
             self.timetable.unplan(id);
@@ -202,46 +197,53 @@ impl Engine {
         let Some(timer) = self.timetable.timers.get(id).cloned() else { return };
         let mut next = JobRecord::clone(&record);
         for one in advance(&mut next, &timer, self.is_busy(&record), now) {
-            self.carry_out(turn, &mut next, one, &timer.zone, now);
+            self.carry_out(change_set, &mut next, one, &timer.zone, now);
         }
         self.timetable.plan(&next);
         if next != *record {
-            turn.put_job(&mut self.world, id, Some(next));
+            change_set.put_job(&mut self.state, id, Some(next));
         }
     }
 
     /// Why nothing begins where its command runs.
     pub(super) fn job_paused(&self, record: &JobRecord) -> Option<String> {
-        self.world.pauses.words(record.spec.task.dir.as_deref(), None).map(str::to_owned)
+        self.state.pauses.words(record.spec.task.dir.as_deref(), None).map(str::to_owned)
     }
 
     /// What the job made last is still under way. One that waits for a person holds nothing up.
     fn is_busy(&self, record: &JobRecord) -> bool {
-        let task = record.last_task.and_then(|id| self.world.tasks.get(&id));
+        let task = record.last_task.and_then(|id| self.state.tasks.get(&id));
         let works = task.is_some_and(|task| match task.status() {
             Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Blocked => true,
             Status::Done | Status::Cancelled | Status::NeedsReview => false,
         });
-        works || self.world.firings.keys().any(|key| key.job == record.spec.id)
+        works || self.state.firings.keys().any(|key| key.job == record.spec.id)
     }
 
-    fn carry_out(&mut self, turn: &mut Turn, record: &mut JobRecord, one: Move, zone: &TimeZone, now: Timestamp) {
+    fn carry_out(
+        &mut self,
+        change_set: &mut ChangeSet,
+        record: &mut JobRecord,
+        one: Move,
+        zone: &TimeZone,
+        now: Timestamp,
+    ) {
         let id = record.spec.id.clone();
         let shown = |due: Timestamp| due.to_zoned(zone.clone()).strftime("%F %H:%M %Z").to_string();
         match one {
             Move::Fire { due, cause } => {
-                self.fire(turn, record, (due, cause), zone, now);
+                self.fire(change_set, record, (due, cause), zone, now);
             }
             Move::Queue { due } => {
                 let text = format!("{id}: {} waits for the firing before", shown(due));
-                turn.note(&mut self.world, now, None, None, "job_queued", text);
+                change_set.note(&mut self.state, now, None, None, "job_queued", text);
             }
             Move::Skip { due, why } => {
                 let made = Made::Nothing { why: why.to_owned() };
                 let firing = Firing { job: id.clone(), due, at: now, cause: Cause::Schedule, made };
-                turn.put_firing(&mut self.world, firing);
+                change_set.put_firing(&mut self.state, firing);
                 let text = format!("{id}: {} is left out: {why}", shown(due));
-                turn.note(&mut self.world, now, None, None, "job_skipped", text);
+                change_set.note(&mut self.state, now, None, None, "job_skipped", text);
             }
             Move::Missed { span: (first, last), count, more } => {
                 let times = match (count, more) {
@@ -251,7 +253,7 @@ impl Engine {
                     (_, true) => format!("all times up to {} passed, {count} and more, and are", shown(last)),
                 };
                 let text = format!("{id}: {times} not made up for (catch_up: {})", record.spec.catch_up.as_str());
-                turn.note(&mut self.world, now, None, None, "job_missed", text);
+                change_set.note(&mut self.state, now, None, None, "job_missed", text);
             }
         }
     }
@@ -259,7 +261,7 @@ impl Engine {
     /// The job fires: its task is made, or its command is to be run.
     pub(super) fn fire(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         record: &mut JobRecord,
         (due, cause): (Timestamp, Cause),
         zone: &TimeZone,
@@ -270,19 +272,19 @@ impl Engine {
         let made = match record.spec.command() {
             Some(command) => {
                 let text = format!("{id}: its command runs for {shown} ({})", cause.as_str());
-                turn.note(&mut self.world, now, None, None, "job_fired", text);
+                change_set.note(&mut self.state, now, None, None, "job_fired", text);
                 command
             }
-            None => self.make_task(turn, record, (due, &shown, cause), zone, now),
+            None => self.make_task(change_set, record, (due, &shown, cause), zone, now),
         };
         let firing = Firing { job: id, due, at: now, cause, made };
-        turn.put_firing(&mut self.world, firing.clone());
+        change_set.put_firing(&mut self.state, firing.clone());
         firing
     }
 
     fn make_task(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         record: &mut JobRecord,
         (due, shown, cause): (Timestamp, &str, Cause),
         zone: &TimeZone,
@@ -294,16 +296,16 @@ impl Engine {
         let spec = Spec { title: filled(&template.title), body: filled(&template.body), ..template.clone() };
         if let Err(error) = self.check_spec(&spec) {
             let text = format!("{job}: no task for {shown}: {error}");
-            turn.note(&mut self.world, now, None, None, "job_failed", text);
+            change_set.note(&mut self.state, now, None, None, "job_failed", text);
             return Made::Nothing { why: error.to_string() };
         }
-        let task: TaskId = self.world.next_task_id();
+        let task: TaskId = self.state.next_task_id();
         let title = spec.title.clone();
         let made = self.with_base_branch(Task::new(task, spec, FileState::Pending, now));
-        turn.put_task(&mut self.world, made);
-        turn.note(&mut self.world, now, Some(task), None, "task_made", title);
+        change_set.put_task(&mut self.state, made);
+        change_set.note(&mut self.state, now, Some(task), None, "task_made", title);
         let text = format!("made by job {job} for {shown} ({})", cause.as_str());
-        turn.note(&mut self.world, now, Some(task), None, "job_fired", text);
+        change_set.note(&mut self.state, now, Some(task), None, "job_fired", text);
         record.last_task = Some(task);
         Made::Task { task }
     }
@@ -311,13 +313,19 @@ impl Engine {
     /// Commands that are stored to run, and are not known to have been begun by this engine.
     pub(super) fn commands_to_run(&self) -> Vec<Job> {
         let all = self.mode.scope() == Scope::All;
-        let mine = self.world.firings.iter().filter(|(key, _)| all || self.timetable.run_by_hand.contains(key));
+        let mine = self.state.firings.iter().filter(|(key, _)| all || self.timetable.run_by_hand.contains(key));
         let idle = mine.filter(|(key, _)| !self.is_under_way(&JobKey::RunCommand((*key).clone())));
         idle.map(|(_, firing)| Job::RunCommand { firing: Box::new(firing.clone()) }).collect()
     }
 
-    pub(super) fn on_command_ended(&mut self, turn: &mut Turn, key: &FiringKey, end: CommandEnd, now: Timestamp) {
-        let Some(mut firing) = self.world.firings.get(key).cloned() else { return };
+    pub(super) fn on_command_ended(
+        &mut self,
+        change_set: &mut ChangeSet,
+        key: &FiringKey,
+        end: CommandEnd,
+        now: Timestamp,
+    ) {
+        let Some(mut firing) = self.state.firings.get(key).cloned() else { return };
         let Made::Command { end: ended, .. } = &mut firing.made else { return };
         let code = end.exit_code.map(|code| format!(", exit code {code}")).unwrap_or_default();
         let last = end.tail.lines().next_back().map(|line| format!(": {line}")).unwrap_or_default();
@@ -330,7 +338,7 @@ impl Engine {
         let took = Duration::from_millis(end.duration_ms).as_secs_f64();
         let text = format!("{}: its command {}{code}, {took:.1} s{last}", key.job, end.state.told());
         *ended = Some(end);
-        turn.note(&mut self.world, now, None, None, kind, text);
-        turn.put_firing(&mut self.world, firing);
+        change_set.note(&mut self.state, now, None, None, kind, text);
+        change_set.put_firing(&mut self.state, firing);
     }
 }

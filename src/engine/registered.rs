@@ -3,7 +3,7 @@
 
 use super::handle::EngineError;
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::adapters::git::main_checkout_around;
 use crate::domain::plan::directory;
 use crate::domain::task::{Run, Task};
@@ -45,19 +45,24 @@ fn is_registered(dir: &Path, projects: &[PathBuf]) -> bool {
 }
 
 impl Engine {
-    pub(super) fn register(&mut self, turn: &mut Turn, project: Project, now: Timestamp) {
+    pub(super) fn register(&mut self, change_set: &mut ChangeSet, project: Project, now: Timestamp) {
         let text = format!("project {} at {}", project.name, project.dir.display());
-        turn.put_project(&mut self.world, project);
+        change_set.put_project(&mut self.state, project);
         self.registered.forget();
         // What was just approved counts from the next word on.
-        self.reload(turn, now);
-        turn.note(&mut self.world, now, None, None, "project_registered", text);
+        self.reload(change_set, now);
+        change_set.note(&mut self.state, now, None, None, "project_registered", text);
     }
 
     /// Forgets a registered repository, which may be gone. Tasks that name its directory wait until it is registered again.
-    pub(super) fn unregister(&mut self, turn: &mut Turn, name: &str, now: Timestamp) -> Result<Project, EngineError> {
+    pub(super) fn unregister(
+        &mut self,
+        change_set: &mut ChangeSet,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<Project, EngineError> {
         let is_it = |project: &&Project| project.name == name || project.dir == Path::new(name);
-        let found: Vec<&Project> = self.world.projects.iter().filter(is_it).collect();
+        let found: Vec<&Project> = self.state.projects.iter().filter(is_it).collect();
         let project = match found.as_slice() {
             [] => {
                 let hint = "`orch project list` shows all".to_owned();
@@ -70,18 +75,18 @@ impl Engine {
                 return Err(EngineError::Invalid { message, hint });
             }
         };
-        let is_there = |task: &Task| directory(task, &self.world.project_dirs) == Ok(project.dir.as_path());
-        let works_there = |run: &Run| self.world.tasks.get(&run.task).is_some_and(|task| is_there(task));
-        if let Some(run) = self.world.runs.values().find(|run| works_there(run)) {
+        let is_there = |task: &Task| directory(task, &self.state.project_dirs) == Ok(project.dir.as_path());
+        let works_there = |run: &Run| self.state.tasks.get(&run.task).is_some_and(|task| is_there(task));
+        if let Some(run) = self.state.runs.values().find(|run| works_there(run)) {
             let message = format!("an agent works in project {}: task {}, run {}", project.name, run.task, run.id);
             let hint = format!("wait for it (`orch wait {0}`), or `orch cancel {0}`", run.task);
             return Err(EngineError::InTheWay { message, hint });
         }
-        turn.end_project(&mut self.world, &project.dir);
+        change_set.end_project(&mut self.state, &project.dir);
         self.registered.forget();
-        self.reload(turn, now);
+        self.reload(change_set, now);
         let text = format!("project {} at {}", project.name, project.dir.display());
-        turn.note(&mut self.world, now, None, None, "project_removed", text);
+        change_set.note(&mut self.state, now, None, None, "project_removed", text);
         Ok(project)
     }
 }

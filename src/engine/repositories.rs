@@ -1,6 +1,6 @@
 //! The repositories that the engine works in: each is discovered once.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use crate::adapters::git::{Git, GitError, Hanging, Repo};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Discovering(Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>);
 
 impl Discovering {
-    async fn turn(&self, dir: &Path) -> tokio::sync::OwnedMutexGuard<()> {
+    async fn change_set(&self, dir: &Path) -> tokio::sync::OwnedMutexGuard<()> {
         let gate = {
             let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(gates.entry(dir.to_owned()).or_default())
@@ -20,7 +20,7 @@ impl Discovering {
     }
 }
 
-impl Doors {
+impl Deps {
     /// git, looked for once.
     pub async fn git(&self) -> Result<&Git, GitError> {
         let locks = self.home.state().join("locks");
@@ -32,7 +32,7 @@ impl Doors {
         if let Some(repo) = self.known_repository(dir) {
             return Ok(repo);
         }
-        let _one_looks = self.discovering.turn(dir).await;
+        let _one_looks = self.discovering.change_set(dir).await;
         if let Some(repo) = self.known_repository(dir) {
             return Ok(repo);
         }
@@ -47,7 +47,7 @@ impl Doors {
     }
 }
 
-impl Doors {
+impl Deps {
     /// Whether any git command makes no progress now.
     pub fn is_any_hanging(&self) -> bool {
         self.git.get().is_some_and(|git| !git.hanging().is_empty())

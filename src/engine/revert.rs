@@ -11,7 +11,7 @@ use crate::domain::prompt::data::one_line;
 /// Takes the merge back that was ordered.
 pub(super) async fn take_back(queue: &Queue<'_>) -> Result<Integration, IntegrationProblem> {
     let order = queue.task.order().ok_or_else(|| ask(&"nobody has ordered that", None))?;
-    let mut result = Err(later(queue.doors, format!("{} keeps moving", queue.base)));
+    let mut result = Err(later(queue.deps, format!("{} keeps moving", queue.base)));
     for _ in 0..MOVES_FOLLOWED {
         match attempt(queue, &order.commit).await {
             Err(Attempt::Moved) => {}

@@ -1,7 +1,7 @@
 //! The tmux session of a run: opened while the rest is still being prepared, because neither waits for the other, and
 //! closed again when nothing comes of it.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::frozen;
 use super::launch::{Started, ask, failed};
 use super::starting_point::StartingPoint;
@@ -32,7 +32,7 @@ pub const SESSION_FILE: &str = "session.txt";
 
 /// A session that is being opened, with a runner in it that waits for its run to be prepared.
 pub struct Opening {
-    doors: Arc<Doors>,
+    deps: Arc<Deps>,
     name: String,
     run_dir: RunDir,
     made: JoinHandle<Result<(), TmuxError>>,
@@ -40,17 +40,17 @@ pub struct Opening {
 
 impl Opening {
     /// Begins to open the session `name` for a run that nobody has taken. Its directory is made.
-    pub fn begin(doors: &Arc<Doors>, name: String, run_dir: RunDir) -> Result<Self, LaunchProblem> {
+    pub fn begin(deps: &Arc<Deps>, name: String, run_dir: RunDir) -> Result<Self, LaunchProblem> {
         point!("session.file.before");
         fs::create_dir_private(run_dir.path())
             .and_then(|()| fs::write_private(&run_dir.path().join(SESSION_FILE), name.as_bytes(), Durability::Cached))
             .map_err(|e| failed(e, None))?;
         point!("session.file.after");
         let made = {
-            let (doors, name, run_dir) = (Arc::clone(doors), name.clone(), run_dir.clone());
-            tokio::spawn(async move { ensure(&doors, &name, &run_dir).await })
+            let (deps, name, run_dir) = (Arc::clone(deps), name.clone(), run_dir.clone());
+            tokio::spawn(async move { ensure(&deps, &name, &run_dir).await })
         };
-        Ok(Self { doors: Arc::clone(doors), name, run_dir, made })
+        Ok(Self { deps: Arc::clone(deps), name, run_dir, made })
     }
 
     /// Waits until the runner has the run, which must be prepared.
@@ -63,12 +63,12 @@ impl Opening {
                     point!("session.taken");
                     return Ok(());
                 }
-                ensure(&self.doors, &self.name, &self.run_dir).await.map_err(|e| failed(e, None))?;
+                ensure(&self.deps, &self.name, &self.run_dir).await.map_err(|e| failed(e, None))?;
             }
         });
         waited.await.unwrap_or_else(|_| {
             let seconds = START_PATIENCE.as_secs();
-            let socket = self.doors.tmux.socket().display();
+            let socket = self.deps.tmux.socket().display();
             let problem = format!("the session in tmux ({socket}) did not start its runner within {seconds} s");
             Err(LaunchProblem::External(ExternalFailure::new(How::TimedOut, problem)))
         })
@@ -79,18 +79,18 @@ impl Opening {
         // Whatever became of it, it must be over before it can be closed.
         let _ = self.made.await;
         point!("session.close.before");
-        if let Err(error) = self.doors.tmux.kill_session(&self.name).await {
+        if let Err(error) = self.deps.tmux.kill_session(&self.name).await {
             tracing::warn!(session = self.name, %error, "a session that is not needed could not be closed");
         }
         point!("session.close.after");
     }
 }
 
-async fn ensure(doors: &Doors, name: &str, run_dir: &RunDir) -> Result<(), TmuxError> {
-    let program = doors.program();
+async fn ensure(deps: &Deps, name: &str, run_dir: &RunDir) -> Result<(), TmuxError> {
+    let program = deps.program();
     let argv = [program.as_os_str(), OsStr::new(runner::SUBCOMMAND), run_dir.path().as_os_str()];
     point!("session.open.before");
-    let opened = doors.tmux.ensure_session(name, &argv).await.map(drop);
+    let opened = deps.tmux.ensure_session(name, &argv).await.map(drop);
     point!("session.open.after");
     opened
 }

@@ -3,7 +3,7 @@
 
 use super::handle::{Command, EngineError, EngineHandle};
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::agent_model::{Misfit, check_word};
 use crate::domain::pause::{PauseScope, Wanted};
 use crate::domain::resolve::{Needs, parse};
@@ -40,7 +40,7 @@ impl EngineHandle {
 impl Engine {
     pub(super) fn set_model(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         order: ModelOrder,
         now: Timestamp,
     ) -> Result<ModelsSet, EngineError> {
@@ -52,13 +52,13 @@ impl Engine {
                     EngineError::Invalid { message: reason, hint: Some(hint) }
                 })?;
                 let set = SetModel { scope, model, by: order.by, since: now };
-                turn.note(&mut self.world, now, None, None, "model_set", set.told());
+                change_set.note(&mut self.state, now, None, None, "model_set", set.told());
                 self.set_models.set(set);
             }
             None => {
                 if self.set_models.reset(&scope) {
                     let text = format!("no model is set for {} any more: {}", scope.told(), order.by);
-                    turn.note(&mut self.world, now, None, None, "model_reset", text);
+                    change_set.note(&mut self.state, now, None, None, "model_reset", text);
                 }
             }
         }

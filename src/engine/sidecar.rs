@@ -1,7 +1,7 @@
 //! The sidecar of a task: its route and state in a small file, for other tools to read. Written after the journal, and
 //! read back only when that is damaged: then the record in it is the nearest thing to what the journal said.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability};
 use crate::domain::ids::TaskId;
@@ -31,7 +31,7 @@ pub(super) fn record_sum(record: &Task) -> Option<u64> {
 }
 
 /// Writes the sidecars of these tasks. One that cannot be written is told in the log: nothing depends on it.
-pub fn write(doors: &Doors, tasks: &[Arc<Task>]) {
+pub fn write(deps: &Deps, tasks: &[Arc<Task>]) {
     for task in tasks {
         let sidecar = Sidecar {
             task_id: task.id,
@@ -43,7 +43,7 @@ pub fn write(doors: &Doors, tasks: &[Arc<Task>]) {
             record: task,
             sum: record_sum(task),
         };
-        let path = doors.home.sidecar(task.id);
+        let path = deps.home.sidecar(task.id);
         point!("sidecar.before");
         let written = serde_json::to_vec_pretty(&sidecar)
             .map_err(|e| e.to_string())

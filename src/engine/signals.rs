@@ -1,13 +1,13 @@
 //! What reaches the loop from outside beside commands, and what it says when it has left. Decides nothing.
 
-use crate::domain::service::{Departure, Leave};
+use crate::domain::service::{Departure, ShutdownMode};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 /// How the engine left.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Farewell {
+pub struct EngineExit {
     /// Some task needs a person, or can go on only when one acts.
     pub person_needed: bool,
     /// It left to be started again.
@@ -17,16 +17,16 @@ pub struct Farewell {
     /// Why `tasks.yml` does not have yet what the journal has.
     pub unwritten: Option<String>,
     /// How it was told to leave, if somebody told it.
-    pub ordered: Option<Leave>,
+    pub ordered: Option<ShutdownMode>,
 }
 
-impl Farewell {
+impl EngineExit {
     /// It is to be opened again by this same process: the journal is damaged, which is mended on the way, and nobody
     /// wants it gone.
     pub fn reopens(&self) -> bool {
         let goes_on = match self.ordered {
-            None | Some(Leave::Respawn) => true,
-            Some(Leave::Stop | Leave::Drain | Leave::Now) => false,
+            None | Some(ShutdownMode::Respawn) => true,
+            Some(ShutdownMode::Stop | ShutdownMode::Drain | ShutdownMode::Now) => false,
         };
         self.damage.is_some() && goes_on
     }

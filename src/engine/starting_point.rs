@@ -1,7 +1,7 @@
 //! Where the work of a task begins: at the tip of its base branch, or at the accepted work of the tasks that it depends
 //! on. Several of these are merged first, and the checks must pass on the merge.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::launch::{ask, failed};
 use super::leases;
 use super::settings::directory_of;
@@ -37,8 +37,8 @@ pub struct StartingPoint {
 
 /// What is needed to find it.
 pub struct Finding<'a> {
-    /// The doors.
-    pub doors: &'a Arc<Doors>,
+    /// The adapters.
+    pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// The registered repositories.
@@ -67,7 +67,7 @@ fn git_problem(error: GitError) -> LaunchProblem {
 impl Finding<'_> {
     /// The starting point of the run, recorded before it is returned. The same run always gets the same one.
     pub async fn starting_point(&self) -> Result<StartingPoint, LaunchProblem> {
-        let run_dir = self.doors.run_dir(self.run);
+        let run_dir = self.deps.run_dir(self.run);
         if let Some(point) = recorded(&run_dir) {
             return Ok(point);
         }
@@ -134,7 +134,7 @@ impl Finding<'_> {
             return Ok(Vec::new());
         }
         let mut work = Vec::new();
-        for task in tasks(self.doors, ids).await.map_err(|e| ask(&e, None))? {
+        for task in tasks(self.deps, ids).await.map_err(|e| ask(&e, None))? {
             let Some(commit) = task.accepted_commit() else { continue };
             if self.is_here(&task).await {
                 work.push(BeganFrom { task: task.id, commit: commit.to_owned() });
@@ -145,17 +145,17 @@ impl Finding<'_> {
 
     async fn is_here(&self, task: &Task) -> bool {
         let Ok(dir) = directory_of(task, self.projects) else { return false };
-        self.doors.repository(&dir).await.is_ok_and(|repo| repo.common_dir() == self.repo.common_dir())
+        self.deps.repository(&dir).await.is_ok_and(|repo| repo.common_dir() == self.repo.common_dir())
     }
 
     /// The merge of several commits, after the checks have passed on it.
     async fn merged(&self, open: &[String], from: &[BeganFrom], base: &str) -> Result<String, LaunchProblem> {
-        let output_dir = self.doors.run_dir(self.run).evidence().join("start");
+        let output_dir = self.deps.run_dir(self.run).evidence().join("start");
         let task_type = TaskType::of(&self.task.spec);
-        let env = leases::values(self.doors, &self.config.workspace.env, self.task.id).await;
+        let env = leases::values(self.deps, &self.config.workspace.env, self.task.id).await;
         let env = env.map_err(LaunchProblem::Ask)?;
         let checking = Checking {
-            doors: self.doors,
+            deps: self.deps,
             config: self.config,
             run: self.run,
             repo: self.repo,
@@ -187,6 +187,7 @@ impl Finding<'_> {
                 ask(&problem, Some(self.apart(from)))
             }
             error @ (MergeError::NotAsJudged { .. }
+            | MergeError::BaseRewritten { .. }
             | MergeError::NotAMerge { .. }
             | MergeError::BranchMissing { .. }
             | MergeError::Scratch(_)
@@ -210,9 +211,9 @@ fn named(from: &[BeganFrom]) -> String {
 }
 
 /// Tasks as they are stored; those that do not exist are left out.
-pub async fn tasks(doors: &Arc<Doors>, ids: Vec<TaskId>) -> Result<Vec<Task>, String> {
-    let doors = Arc::clone(doors);
-    let read = move || ids.into_iter().map(|id| doors.journal.task(id)).collect::<Result<Vec<_>, _>>();
+pub async fn tasks(deps: &Arc<Deps>, ids: Vec<TaskId>) -> Result<Vec<Task>, String> {
+    let deps = Arc::clone(deps);
+    let read = move || ids.into_iter().map(|id| deps.journal.task(id)).collect::<Result<Vec<_>, _>>();
     let read = tokio::task::spawn_blocking(read).await.map_err(|e| e.to_string())?;
     Ok(read.map_err(|e| e.to_string())?.into_iter().flatten().collect())
 }

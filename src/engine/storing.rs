@@ -1,7 +1,7 @@
 //! Storing a turn, on a disk that may be full.
 
 use super::main_loop::Engine;
-use super::world::{Answer, Turn};
+use super::state::{Answer, ChangeSet};
 use crate::adapters::clock::instant;
 use crate::store::journal::{JournalError, Write};
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ impl Engine {
     pub(super) fn meets_damage(&mut self, replies: &mut Vec<Answer>) -> bool {
         let Some(found) = self.alarm.found().cloned() else { return false };
         tracing::error!(%found, "the journal is damaged");
-        let error = Arc::new(JournalError::Damaged { path: self.doors.home.journal(), findings: vec![found.clone()] });
+        let error = Arc::new(JournalError::Damaged { path: self.deps.home.journal(), findings: vec![found.clone()] });
         for reply in replies.drain(..) {
             reply(Some(&error));
         }
@@ -40,7 +40,7 @@ impl Engine {
         let mut at_once = AT_ONCE.iter();
         loop {
             let begun = instant();
-            let error = match self.doors.journal.commit(writes.clone()).await {
+            let error = match self.deps.journal.commit(writes.clone()).await {
                 Ok(()) => {
                     self.metrics.stored(begun.elapsed());
                     self.storage_problem = None;
@@ -56,7 +56,7 @@ impl Engine {
             }
             tracing::error!(%error, "the journal could not be written; nothing is begun before it can");
             self.storage_problem = Some(format!("{error}; nothing is begun before it can be written again"));
-            let since = self.doors.clock.now();
+            let since = self.deps.clock.now();
             self.unstored.get_or_insert_with(|| (since, error.to_string()));
             for reply in replies.drain(..) {
                 reply(Some(&error));
@@ -73,13 +73,13 @@ impl Engine {
 
     /// What the system has put in the way of the work is written down: what has lasted a while, and that nothing could be
     /// stored, as soon as something can.
-    pub(super) fn note_obstacles(&mut self, turn: &mut Turn, now: Timestamp) {
+    pub(super) fn note_obstacles(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
         if let Some((since, error)) = self.unstored.take() {
             let text = format!("{error}; since {since} nothing could be stored and nothing was begun; it goes on now");
-            turn.note(&mut self.world, now, None, None, HINDERED, text);
+            change_set.note(&mut self.state, now, None, None, HINDERED, text);
         }
-        for words in self.doors.obstacles.lasting(self.doors.clock.instant()) {
-            turn.note(&mut self.world, now, None, None, HINDERED, words);
+        for words in self.deps.obstacles.lasting(self.deps.clock.instant()) {
+            change_set.note(&mut self.state, now, None, None, HINDERED, words);
         }
     }
 

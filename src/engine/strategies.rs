@@ -2,7 +2,7 @@
 //! `domain::strategy`'s to say.
 
 use super::credentials::{ELSEWHERE, Environment, endpoint};
-use super::doors::Doors;
+use super::deps::Deps;
 use super::error::EngineError;
 use super::main_loop::Engine;
 use super::model_book::ModelBook;
@@ -86,9 +86,9 @@ fn is_good(then: Timestamp, now: Timestamp) -> bool {
 }
 
 /// The models as they stand, by what is at hand. Reads files, asks nobody.
-pub(super) fn book(doors: &Doors, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
-    let probes = newer(probes::load(&doors.home.providers_file()), observed);
-    let mut book = ModelBook::look(&settings.config, &doors.environment, probes, now, &|id, probe| {
+pub(super) fn book(deps: &Deps, settings: &Settings, observed: &Probes, now: Timestamp) -> ModelBook {
+    let probes = newer(probes::load(&deps.home.providers_file()), observed);
+    let mut book = ModelBook::look(&settings.config, &deps.environment, probes, now, &|id, probe| {
         let until = probe.verdict.until.map(|until| format!(" until {}", to_the_second(until))).unwrap_or_default();
         format!("{id} {}{until}", probe.verdict.why)
     });
@@ -99,9 +99,9 @@ pub(super) fn book(doors: &Doors, settings: &Settings, observed: &Probes, now: T
 impl Engine {
     /// The routing question of a task.
     pub(super) fn routing(&mut self, task: &Task) -> OwnedRouting {
-        let routing = self.settings.routing(task, &self.world.projects);
-        let config = self.settings.for_task(task, &self.world.projects);
-        let now = self.doors.clock.now();
+        let routing = self.settings.routing(task, &self.state.projects);
+        let config = self.settings.for_task(task, &self.state.projects);
+        let now = self.deps.clock.now();
         if self.settings.policy.is_some() {
             return OwnedRouting { word: self.policy_word(task, None, now), ..routing };
         }
@@ -109,7 +109,7 @@ impl Engine {
             return routing;
         }
         let (book, samples) = (self.remembering(now), self.samples(now));
-        let case = case(&self.settings, (&config, &routing), (task, now), &book, &samples, &self.doors.environment);
+        let case = case(&self.settings, (&config, &routing), (task, now), &book, &samples, &self.deps.environment);
         OwnedRouting { case: Some(case), ..routing }
     }
 
@@ -121,7 +121,7 @@ impl Engine {
         }
         let samples = self.samples(now);
         let mut book = ModelBook::clone(&book);
-        book.remember(&self.settings.config, &self.doors.environment, &samples, now);
+        book.remember(&self.settings.config, &self.deps.environment, &samples, now);
         let book = Arc::new(book);
         if let Some((_, _, known)) = &mut self.known.book {
             *known = Arc::clone(&book);
@@ -144,7 +144,7 @@ impl Engine {
         {
             return Arc::clone(book);
         }
-        let book = Arc::new(book(&self.doors, &self.settings, &self.known.observed, now));
+        let book = Arc::new(book(&self.deps, &self.settings, &self.known.observed, now));
         let written = |id: &String| book.probes.get(id).map(|probe| probe.at);
         self.known.observed.retain(|id, probe| written(id).is_some_and(|at| at <= probe.at));
         self.known.book = Some((now, Arc::clone(config), Arc::clone(&book)));
@@ -162,8 +162,8 @@ impl Engine {
         (agent, asked): (&str, Option<&str>),
         now: Timestamp,
     ) -> Result<Chosen, Misfit> {
-        let config = self.settings.for_task(task, &self.world.projects);
-        let reach = reach(&config, agent, &self.doors.environment);
+        let config = self.settings.for_task(task, &self.state.projects);
+        let reach = reach(&config, agent, &self.deps.environment);
         let needs = needs_of_task(&task.spec);
         let own_default = |why| reach.own_choice(&needs).map(|()| Chosen::OwnDefault(why));
         let Some(asked) = asked else { return own_default(None) };
@@ -189,7 +189,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Named, Misfit> {
         let book = self.book_for(reference, now);
-        let reach = reach(&self.settings.config, agent, &self.doors.environment);
+        let reach = reach(&self.settings.config, agent, &self.deps.environment);
         self.name_past_failures(&book, reach, (reference, needs), now)
     }
 
@@ -211,9 +211,9 @@ impl Engine {
         now: Timestamp,
     ) -> Option<String> {
         let asked = asked?;
-        let config = self.settings.for_task(task, &self.world.projects);
+        let config = self.settings.for_task(task, &self.state.projects);
         let book = self.book_for(&asked, now);
-        given(&config, &book, agent, asked, &self.doors.environment)
+        given(&config, &book, agent, asked, &self.deps.environment)
     }
 
     pub(super) fn samples(&mut self, now: Timestamp) -> Arc<Vec<Sample>> {
@@ -222,7 +222,7 @@ impl Engine {
         {
             return Arc::clone(samples);
         }
-        let samples = Arc::new(read(self.world.archive().samples()));
+        let samples = Arc::new(read(self.state.archive().samples()));
         self.known.samples = Some((now, Arc::clone(&samples)));
         samples
     }
@@ -238,7 +238,7 @@ pub(super) fn read(samples: Result<Vec<Sample>, crate::store::journal::JournalEr
 
 /// The routing question of a task for who only wants to know. Blocking.
 pub(super) fn routing_of(
-    doors: &Doors,
+    deps: &Deps,
     settings: &Settings,
     projects: &[Project],
     task: &Task,
@@ -247,14 +247,14 @@ pub(super) fn routing_of(
     let routing = settings.routing(task, projects);
     let config = settings.for_task(task, projects);
     if settings.policy.is_some() {
-        let environment = &doors.environment;
+        let environment = &deps.environment;
         let ground = Ground { settings, projects, book, environment, samples, last: None, is_out: &|_, _| false };
         return OwnedRouting { word: ground.word(task), ..routing };
     }
     if config.router.strategy == Strategy::Quality {
         return routing;
     }
-    let case = case(settings, (&config, &routing), (task, doors.clock.now()), book, samples, &doors.environment);
+    let case = case(settings, (&config, &routing), (task, deps.clock.now()), book, samples, &deps.environment);
     OwnedRouting { case: Some(case), ..routing }
 }
 

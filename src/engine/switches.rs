@@ -3,13 +3,13 @@
 
 use super::handle::{EngineError, Fate, Switched, UnderWay};
 use super::main_loop::Engine;
-use super::world::Turn;
+use super::state::ChangeSet;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::outcome::RunKind;
 use crate::domain::pause::{Pause, PauseScope, Wanted};
 use crate::domain::plan::directory;
-use crate::domain::service::{Departure, Leave};
+use crate::domain::service::{Departure, ShutdownMode};
 use crate::domain::task::{ReviewStage, State, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -18,34 +18,34 @@ impl Engine {
     /// Pauses something, or lets it go on.
     pub(super) fn switch(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         (wanted, pauses): (&Wanted, bool),
         by: String,
         now: Timestamp,
     ) -> Result<Switched, EngineError> {
         let scopes = match wanted {
-            Wanted::Each if !pauses => self.world.pauses.iter().map(|pause| pause.scope.clone()).collect(),
+            Wanted::Each if !pauses => self.state.pauses.iter().map(|pause| pause.scope.clone()).collect(),
             Wanted::All | Wanted::Each | Wanted::Project(_) | Wanted::Agent(_) => vec![self.scope_of(wanted)?],
         };
-        let is_other = |scope: &PauseScope| self.world.pauses.get(scope).is_some() != pauses;
+        let is_other = |scope: &PauseScope| self.state.pauses.get(scope).is_some() != pauses;
         let scopes: Vec<PauseScope> = scopes.into_iter().filter(is_other).collect();
         let changed = !scopes.is_empty();
         for scope in scopes {
-            self.switch_one(turn, scope, pauses, &by, now);
+            self.switch_one(change_set, scope, pauses, &by, now);
         }
         self.mind_pauses(now);
-        Ok(Switched { changed, pauses: self.world.pauses.iter().cloned().collect() })
+        Ok(Switched { changed, pauses: self.state.pauses.iter().cloned().collect() })
     }
 
-    fn switch_one(&mut self, turn: &mut Turn, scope: PauseScope, pauses: bool, by: &str, now: Timestamp) {
+    fn switch_one(&mut self, change_set: &mut ChangeSet, scope: PauseScope, pauses: bool, by: &str, now: Timestamp) {
         if pauses {
             let pause = Pause { scope, since: now, by: by.to_owned() };
-            turn.note(&mut self.world, now, None, None, "paused", pause.told());
-            turn.put_pause(&mut self.world, pause);
+            change_set.note(&mut self.state, now, None, None, "paused", pause.told());
+            change_set.put_pause(&mut self.state, pause);
         } else {
-            turn.note(&mut self.world, now, None, None, "resumed", format!("{} goes on: {by}", scope.told()));
-            turn.end_pause(&mut self.world, &scope);
-            self.reviewers_are_back(turn, now);
+            change_set.note(&mut self.state, now, None, None, "resumed", format!("{} goes on: {by}", scope.told()));
+            change_set.end_pause(&mut self.state, &scope);
+            self.reviewers_are_back(change_set, now);
         }
     }
 
@@ -55,7 +55,7 @@ impl Engine {
             Wanted::All | Wanted::Each => Ok(PauseScope::All),
             Wanted::Agent(name) => {
                 let scope = PauseScope::Agent { name: name.clone() };
-                if self.settings.config.agents.answerer(name).is_some() || self.world.pauses.get(&scope).is_some() {
+                if self.settings.config.agents.answerer(name).is_some() || self.state.pauses.get(&scope).is_some() {
                     return Ok(scope);
                 }
                 let known = self.settings.config.agents.names().collect::<Vec<_>>().join(", ");
@@ -67,8 +67,8 @@ impl Engine {
 
     fn project_of(&self, name: &str) -> Result<PauseScope, EngineError> {
         let is_it = |dir: &std::path::Path, called: &str| called == name || dir == std::path::Path::new(name);
-        let known = self.world.projects.iter().map(|p| (&p.dir, &p.name));
-        let paused = self.world.pauses.iter().filter_map(|pause| match &pause.scope {
+        let known = self.state.projects.iter().map(|p| (&p.dir, &p.name));
+        let paused = self.state.pauses.iter().filter_map(|pause| match &pause.scope {
             PauseScope::Project { dir, name } => Some((dir, name)),
             PauseScope::All | PauseScope::Agent { .. } => None,
         });
@@ -91,9 +91,9 @@ impl Engine {
             PauseScope::Agent { name } => Some(name.clone()),
             PauseScope::All | PauseScope::Project { .. } => None,
         };
-        let mut avoided: Vec<String> = self.world.pauses.iter().filter_map(agents).collect();
+        let mut avoided: Vec<String> = self.state.pauses.iter().filter_map(agents).collect();
         avoided.extend_from_slice(self.exhausted());
-        let resting = self.world.cooldowns.iter().filter(|(_, cooldown)| cooldown.holds(now));
+        let resting = self.state.cooldowns.iter().filter(|(_, cooldown)| cooldown.holds(now));
         // One provider of several leaves the agent others.
         avoided.extend(resting.map(|(name, _)| name.clone()).filter(|name| !name.contains('/')));
         if self.settings.avoided != avoided || self.settings.advice != *self.advice() {
@@ -121,8 +121,8 @@ impl Engine {
             | State::NeedsReview { .. }
             | State::Cancelled { .. } => return Ok(()),
         };
-        let dir = directory(task, &self.world.project_dirs).ok();
-        match self.world.pauses.words(dir, agent) {
+        let dir = directory(task, &self.state.project_dirs).ok();
+        match self.state.pauses.words(dir, agent) {
             Some(why) => Err(EngineError::Paused { task: task.id, why: why.to_owned() }),
             None => Ok(()),
         }
@@ -131,7 +131,7 @@ impl Engine {
     /// Begins to leave, or tells what that would mean.
     pub(super) fn shut_down(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         departure: Departure,
         is_rehearsal: bool,
         now: Timestamp,
@@ -140,8 +140,8 @@ impl Engine {
         if is_rehearsal {
             return work;
         }
-        turn.note(
-            &mut self.world,
+        change_set.note(
+            &mut self.state,
             now,
             None,
             None,
@@ -149,30 +149,30 @@ impl Engine {
             format!("{}: {}", departure.why, departure.how.told()),
         );
         for one in work.iter().filter(|one| one.fate == Fate::Interrupted) {
-            self.interrupt(turn, one, now);
+            self.interrupt(change_set, one, now);
         }
         self.leave_by(departure);
         work
     }
 
     /// Everything that is under way, and what becomes of it.
-    fn work_at(&self, how: Leave) -> Vec<UnderWay> {
+    fn work_at(&self, how: ShutdownMode) -> Vec<UnderWay> {
         let of_runs = match how {
-            Leave::Stop | Leave::Respawn => Fate::GoesOn,
-            Leave::Drain => Fate::Finished,
-            Leave::Now => Fate::Interrupted,
+            ShutdownMode::Stop | ShutdownMode::Respawn => Fate::GoesOn,
+            ShutdownMode::Drain => Fate::Finished,
+            ShutdownMode::Now => Fate::Interrupted,
         };
         let of_results = match how {
-            Leave::Stop | Leave::Respawn | Leave::Now => Fate::Later,
-            Leave::Drain => Fate::Finished,
+            ShutdownMode::Stop | ShutdownMode::Respawn | ShutdownMode::Now => Fate::Later,
+            ShutdownMode::Drain => Fate::Finished,
         };
-        let runs = self.world.runs.values().map(|run| UnderWay {
+        let runs = self.state.runs.values().map(|run| UnderWay {
             task: run.task,
             run: run.id.clone(),
             agent: run.agent.clone(),
             fate: of_runs,
         });
-        let results = self.world.tasks.values().filter_map(|task| {
+        let results = self.state.tasks.values().filter_map(|task| {
             let State::InReview { run, .. } = task.state.clone() else { return None };
             let agent = task.route.as_ref().map(|route| route.agent.clone()).unwrap_or_default();
             is_being_checked(task).then_some(UnderWay { task: task.id, run, agent, fate: of_results })
@@ -182,29 +182,29 @@ impl Engine {
         work
     }
 
-    fn interrupt(&mut self, turn: &mut Turn, one: &UnderWay, now: Timestamp) {
-        let Some(kind) = self.world.runs.get(&one.run).map(|run| run.kind) else { return };
+    fn interrupt(&mut self, change_set: &mut ChangeSet, one: &UnderWay, now: Timestamp) {
+        let Some(kind) = self.state.runs.get(&one.run).map(|run| run.kind) else { return };
         match kind {
-            RunKind::Work => self.expect(turn, one.task, &Event::ShutdownAsked, now),
-            RunKind::Review => self.postpone_review(turn, one.task, "orch was shut down", now, now),
+            RunKind::Work => self.expect(change_set, one.task, &Event::ShutdownAsked, now),
+            RunKind::Review => self.postpone_review(change_set, one.task, "orch was shut down", now, now),
             RunKind::Route => {
-                self.drop_route_run(turn, one.run.clone(), now);
-                self.postpone_routing(turn, one.task, now);
+                self.drop_route_run(change_set, one.run.clone(), now);
+                self.postpone_routing(change_set, one.task, now);
             }
         }
     }
 
     /// The question is asked again when somebody is there to hear the answer.
-    fn postpone_routing(&mut self, turn: &mut Turn, task: TaskId, now: Timestamp) {
-        let asks = self.world.tasks.get(&task).is_some_and(|t| matches!(t.state, State::New { routing: Some(_), .. }));
+    fn postpone_routing(&mut self, change_set: &mut ChangeSet, task: TaskId, now: Timestamp) {
+        let asks = self.state.tasks.get(&task).is_some_and(|t| matches!(t.state, State::New { routing: Some(_), .. }));
         if asks {
-            self.expect(turn, task, &Event::RoutePostponed { until: now }, now);
+            self.expect(change_set, task, &Event::RoutePostponed { until: now }, now);
         }
     }
 
     /// Whether a result is being judged or integrated now.
     pub(super) fn checks_results(&self) -> bool {
-        self.world.tasks.values().any(|task| is_being_checked(task))
+        self.state.tasks.values().any(|task| is_being_checked(task))
     }
 }
 

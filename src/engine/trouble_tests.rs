@@ -6,8 +6,8 @@ use super::file_job::{Writeback, read};
 use super::file_tests::room::ground;
 use super::handle::{Command, EngineHandle};
 use super::main_loop::Input;
-use super::signals::Farewell;
-use super::world::Archive;
+use super::signals::EngineExit;
+use super::state::Archive;
 use super::{Engine, Mode, Signals, start};
 use crate::adapters::clock::{Clock, SystemClock, instant};
 use crate::adapters::fs::{Durability, write_private};
@@ -15,7 +15,7 @@ use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::once::Answered;
-use crate::domain::service::{Cause, Departure, Leave};
+use crate::domain::service::{Cause, Departure, ShutdownMode};
 use crate::domain::task::{Run, Status, Task};
 use crate::domain::track_record::Sample;
 use crate::store::journal::JournalError;
@@ -85,29 +85,29 @@ struct Patient {
 impl Patient {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let (doors, loaded) = ground(dir.path());
+        let (deps, loaded) = ground(dir.path());
         let signals = Signals::default();
-        let (engine, handle) = start(doors, loaded, Mode::Serve, signals.clone());
+        let (engine, handle) = start(deps, loaded, Mode::Serve, signals.clone());
         Self { _dir: dir, engine, signals, handle }
     }
 
     /// Its `tasks.yml` has an entry of task 1, which is settled, and does not read.
     fn with_unreadable_task(why: fn() -> JournalError) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
-        let (doors, mut loaded) = ground(dir.path());
+        let (deps, mut loaded) = ground(dir.path());
         loaded.last_task_id = 1;
-        save(&doors.home.tasks_file(), "tasks:\n  - id: 1\n    title: t\n");
-        let (settings, signals) = (doors.sources.load(&[], None), Signals::default());
+        save(&deps.home.tasks_file(), "tasks:\n  - id: 1\n    title: t\n");
+        let (settings, signals) = (deps.sources.load(&[], None), Signals::default());
         let archive = Arc::new(Unreadable(why));
-        let (engine, handle) = Engine::new(doors, loaded, archive, settings, Mode::Serve, signals.clone());
+        let (engine, handle) = Engine::new(deps, loaded, archive, settings, Mode::Serve, signals.clone());
         Self { _dir: dir, engine, signals, handle }
     }
 
     /// It looks at its files.
     fn reads(&mut self) {
         let settings = Arc::clone(&self.engine.settings);
-        let news = read(&self.engine.doors, self.engine.file.known(), &settings, &[]);
-        self.turn(Input::Report(JobKey::ReadFiles, Report::Files(Box::new(news))));
+        let news = read(&self.engine.deps, self.engine.file.known(), &settings, &[]);
+        self.change_set(Input::Report(JobKey::ReadFiles, Report::Files(Box::new(news))));
     }
 
     /// How long it sleeps over its files.
@@ -115,23 +115,23 @@ impl Patient {
         self.engine.file.due().map(|due| due.saturating_duration_since(instant()))
     }
 
-    async fn leaves(self) -> Farewell {
+    async fn leaves(self) -> EngineExit {
         tokio::time::timeout(Duration::from_secs(20), self.engine.run()).await.expect("it leaves")
     }
 
     /// One turn that is never stored. Tells whether the engine leaves at once.
-    fn turn(&mut self, input: Input) -> bool {
+    fn change_set(&mut self, input: Input) -> bool {
         self.engine.decide(vec![input], SystemClock.now()).1
     }
 
-    fn told_to_leave(&mut self, how: Leave) {
+    fn told_to_leave(&mut self, how: ShutdownMode) {
         let (reply, _) = oneshot::channel();
         let departure = Departure::new(how, Cause::Command, "a test");
-        self.turn(Input::Command(Command::ShutDown { departure, is_rehearsal: false, reply }));
+        self.change_set(Input::Command(Command::ShutDown { departure, is_rehearsal: false, reply }));
     }
 
     /// It meets damage, and leaves.
-    async fn damaged(self) -> Farewell {
+    async fn damaged(self) -> EngineExit {
         self.signals.damaged.cancel();
         self.leaves().await
     }
@@ -139,15 +139,15 @@ impl Patient {
 
 #[tokio::test]
 async fn an_engine_that_was_told_to_leave_is_not_opened_again_because_of_damage() {
-    for how in [Leave::Stop, Leave::Drain, Leave::Now] {
+    for how in [ShutdownMode::Stop, ShutdownMode::Drain, ShutdownMode::Now] {
         let mut patient = Patient::new();
         patient.told_to_leave(how);
-        let farewell = patient.damaged().await;
-        assert_eq!((farewell.damage.is_some(), farewell.ordered), (true, Some(how)));
-        assert!(!farewell.reopens(), "{how:?}");
+        let exit = patient.damaged().await;
+        assert_eq!((exit.damage.is_some(), exit.ordered), (true, Some(how)));
+        assert!(!exit.reopens(), "{how:?}");
     }
     let mut anew = Patient::new();
-    anew.told_to_leave(Leave::Respawn);
+    anew.told_to_leave(ShutdownMode::Respawn);
     assert!(anew.damaged().await.reopens(), "who was to start anew is there afterwards");
     let unasked = Patient::new().damaged().await;
     assert!(unasked.reopens() && unasked.ordered.is_none(), "{unasked:?}");
@@ -156,9 +156,9 @@ async fn an_engine_that_was_told_to_leave_is_not_opened_again_because_of_damage(
 #[tokio::test]
 async fn a_signal_counts_though_the_journal_is_damaged() {
     let patient = Patient::new();
-    patient.signals.leave(Departure::new(Leave::Stop, Cause::Signal, "SIGTERM"));
-    let farewell = patient.damaged().await;
-    assert!(farewell.damage.is_some() && !farewell.reopens(), "{farewell:?}");
+    patient.signals.leave(Departure::new(ShutdownMode::Stop, Cause::Signal, "SIGTERM"));
+    let exit = patient.damaged().await;
+    assert!(exit.damage.is_some() && !exit.reopens(), "{exit:?}");
 }
 
 #[tokio::test]
@@ -173,8 +173,8 @@ async fn who_waits_for_room_on_the_disk_leaves_when_damage_is_found() {
 async fn a_disk_that_took_nothing_for_a_while_stands_in_the_history_as_soon_as_it_does() {
     let mut patient = Patient::new();
     let lines = |patient: &mut Patient| {
-        let (turn, _) = patient.engine.decide(vec![Input::Tick], SystemClock.now());
-        let lines = turn.entries.iter().filter(|entry| entry.kind == "hindered");
+        let (change_set, _) = patient.engine.decide(vec![Input::Tick], SystemClock.now());
+        let lines = change_set.entries.iter().filter(|entry| entry.kind == "hindered");
         lines.map(|entry| entry.text.clone()).collect::<Vec<_>>()
     };
     assert!(lines(&mut patient).is_empty());
@@ -206,12 +206,12 @@ async fn damage_that_a_read_meets_makes_the_engine_leave_and_tell_what_it_is() {
 #[tokio::test]
 async fn a_file_that_cannot_be_written_is_tried_seldom_and_holds_nobody_up() {
     let mut patient = Patient::new();
-    save(&patient.engine.doors.home.tasks_file(), "tasks:\n  - id: 1\n    title: t\n");
+    save(&patient.engine.deps.home.tasks_file(), "tasks:\n  - id: 1\n    title: t\n");
     patient.reads();
     assert!(!patient.engine.file.is_written(), "task 1 has no status there");
     let began = instant();
     let failed = Writeback::Failed("the disk is full".to_owned());
-    patient.turn(Input::Report(JobKey::WriteFile, Report::Written(Box::new(failed))));
+    patient.change_set(Input::Report(JobKey::WriteFile, Report::Written(Box::new(failed))));
     let file = &mut patient.engine.file;
     assert!(!file.is_due(began + Duration::from_millis(999), Duration::ZERO), "not at once");
     assert!(file.is_written(), "nobody waits for what cannot be");
@@ -222,10 +222,10 @@ async fn a_file_that_cannot_be_written_is_tried_seldom_and_holds_nobody_up() {
     });
     assert_eq!(pauses, [(false, true); 6]);
     assert!(file.is_due(now + Duration::from_secs(30), Duration::ZERO), "it is tried again");
-    patient.told_to_leave(Leave::Drain);
+    patient.told_to_leave(ShutdownMode::Drain);
     patient.engine.looked();
-    let farewell = patient.engine.depart().await;
-    assert!(farewell.unwritten.is_some_and(|why| why.contains("full")), "who leaves says so");
+    let exit = patient.engine.depart().await;
+    assert!(exit.unwritten.is_some_and(|why| why.contains("full")), "who leaves says so");
 }
 
 #[tokio::test]
@@ -233,8 +233,8 @@ async fn a_run_that_could_not_be_asked_to_stop_is_asked_again_at_the_next_tick()
     let mut patient = Patient::new();
     let run = RunId::new(TaskId(1), 1, 7);
     patient.engine.asked_to_stop.insert(run.clone());
-    patient.turn(Input::Report(JobKey::Stop(run.clone()), Report::Broken("the disk is full".to_owned())));
+    patient.change_set(Input::Report(JobKey::Stop(run.clone()), Report::Broken("the disk is full".to_owned())));
     assert!(patient.engine.asked_to_stop.contains(&run), "not at once");
-    patient.turn(Input::Tick);
+    patient.change_set(Input::Tick);
     assert!(!patient.engine.asked_to_stop.contains(&run));
 }

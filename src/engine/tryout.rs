@@ -1,6 +1,6 @@
 //! Trying a project's checks on its base branch, in a fresh checkout that is made ready as one for a task is.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::handle::EngineError;
 use super::leases;
 use super::settings::Settings;
@@ -20,25 +20,20 @@ pub fn name(salt: u32) -> RunId {
 }
 
 /// Runs every check once, whatever becomes of the others. A workspace that cannot be made ready is the only answer then.
-pub async fn checks(
-    doors: &Arc<Doors>,
-    settings: &Settings,
-    dir: &Path,
-    run: &RunId,
-) -> Result<Vec<Check>, EngineError> {
+pub async fn checks(deps: &Arc<Deps>, settings: &Settings, dir: &Path, run: &RunId) -> Result<Vec<Check>, EngineError> {
     let failed = |error: GitError| EngineError::Invalid { hint: error.hint(), message: error.to_string() };
     let invalid = |message: String| EngineError::Invalid { message, hint: None };
     let config = settings.for_dir(dir);
     if config.workflow.checks.is_empty() {
         return Ok(Vec::new());
     }
-    let repo = doors.repository(dir).await.map_err(failed)?;
+    let repo = deps.repository(dir).await.map_err(failed)?;
     let base = repo.default_branch(config.workflow.base_branch.as_deref()).await.map_err(failed)?;
     let tip = repo.base(&base, false).await.map_err(failed)?.sha;
-    let env = leases::values(doors, &config.workspace.env, NO_TASK).await.map_err(invalid)?;
-    let output_dir = doors.home.state().join("tryout");
+    let env = leases::values(deps, &config.workspace.env, NO_TASK).await.map_err(invalid)?;
+    let output_dir = deps.home.state().join("tryout");
     let checking = Checking {
-        doors,
+        deps,
         config: &config,
         run,
         repo: &repo,

@@ -2,7 +2,7 @@
 //! search index. Every look begins from what is on the disk, so a look that was killed is simply done again.
 
 use super::apply::{Job, JobKey};
-use super::doors::Doors;
+use super::deps::Deps;
 use super::gc::Collected;
 use super::handle::Reply;
 use super::main_loop::Engine;
@@ -64,13 +64,13 @@ impl Engine {
             Mode::Once | Mode::UntilIdle => false,
             Mode::Command | Mode::Task(_) => return,
         };
-        let now = self.doors.clock.instant();
+        let now = self.deps.clock.instant();
         if self.upkeep.next_look.is_none_or(|at| now >= at) {
             let is_due = at_start || self.upkeep.next_look.is_some();
             self.upkeep.next_look = Some(now + BETWEEN_LOOKS);
             let open = |task: &Task| !task.status().is_final();
-            let open = self.world.tasks.values().filter(|task| open(task)).map(|task| task.id).collect();
-            let is_idle = self.world.runs.is_empty();
+            let open = self.state.tasks.values().filter(|task| open(task)).map(|task| task.id).collect();
+            let is_idle = self.state.runs.is_empty();
             self.spawn_once(Job::Retain { open, is_due, is_idle });
             if at_start {
                 self.collect_by_itself();
@@ -87,9 +87,9 @@ impl Engine {
 }
 
 /// Looks at everything that is kept, unless that was done a short while ago and nobody insists. Blocking.
-pub fn retain(doors: &Doors, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool, is_idle: bool) {
-    let now = doors.clock.now();
-    let stamp = doors.home.retention_stamp();
+pub fn retain(deps: &Deps, limits: &Retention, open: &BTreeSet<TaskId>, is_due: bool, is_idle: bool) {
+    let now = deps.clock.now();
+    let stamp = deps.home.retention_stamp();
     let watch = Watch::new(last_look(&stamp), now);
     if !watch.is_long_enough() && !is_due {
         return;
@@ -101,15 +101,15 @@ pub fn retain(doors: &Doors, limits: &Retention, open: &BTreeSet<TaskId>, is_due
         }
         point!("retention.stamp.after");
     }
-    let looked = look_through(&doors.home.runs(), limits, open, watch.is_steady().then_some(now));
+    let looked = look_through(&deps.home.runs(), limits, open, watch.is_steady().then_some(now));
     looked.unwrap_or_else(|error| tracing::warn!(%error, "finished runs cannot be looked through"));
     let age = limits.events().filter(|_| watch.is_steady());
-    compact(doors, age.and_then(|age| now.checked_sub(age).ok()), is_idle);
+    compact(deps, age.and_then(|age| now.checked_sub(age).ok()), is_idle);
 }
 
 /// Lets go of history that is older than `before`, and of room in the journal when nothing runs.
-fn compact(doors: &Doors, before: Option<Timestamp>, is_idle: bool) {
-    match doors.journal.compact(Compaction { before, is_idle }) {
+fn compact(deps: &Deps, before: Option<Timestamp>, is_idle: bool) {
+    match deps.journal.compact(Compaction { before, is_idle }) {
         Ok(Compacted { entries: 0, bytes: 0, .. }) => {}
         Ok(Compacted { entries, bytes, .. }) => tracing::info!(entries, bytes, "the journal is smaller now"),
         Err(error) => tracing::warn!(%error, "the journal could not be made smaller"),
@@ -169,12 +169,12 @@ fn carry_out(found: &[Kept], goes: &[Goes]) {
 
 /// Puts runs into the index: these, or (`None`) all that are over and not in it; what is gone is taken out. A damaged
 /// index is made anew. Blocking.
-pub fn index(doors: &Doors, runs: Option<&[RunId]>) {
-    let path = doors.home.search_index();
-    let done = match fill(doors, SearchIndex::open(&path), runs) {
+pub fn index(deps: &Deps, runs: Option<&[RunId]>) {
+    let path = deps.home.search_index();
+    let done = match fill(deps, SearchIndex::open(&path), runs) {
         Err(error) if error.is_damage() => {
             tracing::warn!(%error, "the search index is damaged and made anew");
-            fill(doors, SearchIndex::anew(&path), None)
+            fill(deps, SearchIndex::anew(&path), None)
         }
         done => done,
     };
@@ -182,13 +182,13 @@ pub fn index(doors: &Doors, runs: Option<&[RunId]>) {
     done.unwrap_or_else(|error| tracing::warn!(%error, "the search index is behind"));
 }
 
-fn fill(doors: &Doors, index: Result<SearchIndex, IndexError>, runs: Option<&[RunId]>) -> Result<(), IndexError> {
+fn fill(deps: &Deps, index: Result<SearchIndex, IndexError>, runs: Option<&[RunId]>) -> Result<(), IndexError> {
     let mut index = index?;
     let known = index.runs()?;
     let due: Vec<RunFiles> = match runs {
-        Some(runs) => runs.iter().filter_map(|run| RunFiles::at(doors.home.run(run))).collect(),
+        Some(runs) => runs.iter().filter_map(|run| RunFiles::at(deps.home.run(run))).collect(),
         None => {
-            let found = kept(&doors.home.runs()).unwrap_or_default();
+            let found = kept(&deps.home.runs()).unwrap_or_default();
             let there: BTreeSet<&RunId> = found.iter().filter(|run| run.text > 0).map(|run| &run.files.run).collect();
             known.keys().filter(|run| !there.contains(run)).try_for_each(|run| index.forget(run))?;
             let is_due = |run: &Kept| run.ended.is_some() && run.text > 0 && !known.contains_key(&run.files.run);

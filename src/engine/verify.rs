@@ -11,8 +11,8 @@ pub use checks::{Checking, Place, run_check};
 pub use outside::Before;
 pub use unjudged::{Beginning, look_at_last_run};
 
+use super::deps::Deps;
 use super::difference::parting;
-use super::doors::Doors;
 use super::leases;
 use super::settings::{Settings, directory_of};
 use crate::adapters::crash::point;
@@ -31,6 +31,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::question::QuestionKind;
 use crate::domain::redact::Redactor;
 use crate::domain::review::Reviewers;
+use crate::domain::shell::word;
 use crate::domain::task::{Task, Workplace};
 use crate::domain::task_type::TaskType;
 use crate::store::journal::Project;
@@ -54,14 +55,14 @@ pub struct Judgement {
 /// # Errors
 /// There is no evidence to weigh: an external call failed, or only a person can go on.
 pub async fn judge(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     (task, standing): (&Arc<Task>, &Standing),
     run: &RunId,
 ) -> Result<Judgement, StepProblem> {
     let task_type = TaskType::of(&task.spec);
-    let (answer, mut evidence) = gather(doors, settings, projects, (task, &task_type), run).await?;
+    let (answer, mut evidence) = gather(deps, settings, projects, (task, &task_type), run).await?;
     let case = Case { answer: &answer, evidence: &evidence, task_type: &task_type };
     let concluded = conclude(&case);
     let accepted = accepted_because(&case);
@@ -90,7 +91,7 @@ fn reviewers(settings: &Settings, projects: &[Project], task: &Task, evidence: &
 }
 
 async fn gather(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     (task, task_type): (&Task, &TaskType),
@@ -99,29 +100,29 @@ async fn gather(
     let dir = directory_of(task, projects).map_err(StepProblem::Ask)?;
     let place = task.place.as_ref().ok_or_else(|| asked("the run has no worktree to look at"))?;
     let config = settings.for_task(task, projects);
-    let repo = doors.repository(&dir).await?;
+    let repo = deps.repository(&dir).await?;
     let (checkout, mut notes) = worktree(&repo, place).await?;
     // Files that were hidden from the agent come back first: nothing is judged without them.
     repo.reveal(&checkout).await?;
     repo.look_everywhere(&checkout).await?;
-    let (answer, warnings) = answer_of(doors, settings, run)?;
+    let (answer, warnings) = answer_of(deps, settings, run)?;
     notes.extend(warnings);
     let mut evidence = look_at(&repo, &checkout, place).await?;
     evidence.notes.extend(notes);
     let scene = Scene { repo: &repo, checkout: &checkout, place, run, sandbox: config.workflow.sandbox };
-    let own_refs = outside::look_outside(doors, &scene, &mut evidence).await?;
-    unjudged::keep(&doors.run_dir(run), &own_refs)?;
+    let own_refs = outside::look_outside(deps, &scene, &mut evidence).await?;
+    unjudged::keep(&deps.run_dir(run), &own_refs)?;
     own_work_only(&repo, &checkout, place, &mut evidence).await?;
-    mask(&config.redactor(&doors.environment), &mut evidence);
-    keep_result(doors, run, &answer);
-    change::look_through(doors, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
+    mask(&config.redactor(&deps.environment), &mut evidence);
+    keep_result(deps, run, &answer);
+    change::look_through(deps, &config, &repo, &checkout, &task.spec, &mut evidence).await?;
     let judged = task.judged_commit().unwrap_or(&place.base);
     change::look_for_undone(&repo, &checkout, [&place.base, judged], &mut evidence).await?;
-    let output_dir = doors.run_dir(run).evidence();
+    let output_dir = deps.run_dir(run).evidence();
     let (base, output_dir) = (evidence.base.clone(), output_dir.as_path());
     let mends = task_type.mends();
-    let env = leases::values(doors, &config.workspace.env, task.id).await.map_err(StepProblem::Ask)?;
-    let checking = Checking { doors, config: &config, run, repo: &repo, base: &base, output_dir, mends, env: &env };
+    let env = leases::values(deps, &config.workspace.env, task.id).await.map_err(StepProblem::Ask)?;
+    let checking = Checking { deps, config: &config, run, repo: &repo, base: &base, output_dir, mends, env: &env };
     if !evidence.commits.is_empty() {
         evidence.unapproved.clone_from(&config.workflow.unapproved_checks);
     }
@@ -176,11 +177,11 @@ fn mask(redactor: &Redactor, evidence: &mut Evidence) {
 }
 
 /// The text that was asked for is kept beside the evidence: the answer itself goes when raw output goes.
-fn keep_result(doors: &Doors, run: &RunId, answer: &Answer) {
+fn keep_result(deps: &Deps, run: &RunId, answer: &Answer) {
     if answer.result.trim().is_empty() {
         return;
     }
-    let dir = doors.run_dir(run).evidence();
+    let dir = deps.run_dir(run).evidence();
     let kept = fs::create_dir_private(&dir)
         .and_then(|()| fs::write_private(&dir.join("result.md"), answer.result.as_bytes(), Durability::Cached));
     if let Err(error) = kept {
@@ -223,8 +224,8 @@ async fn run_checks(
 }
 
 /// What the run reports, and what its runner warns of.
-fn answer_of(doors: &Doors, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), StepProblem> {
-    let over = super::ending::ended(doors, settings, run).map_err(StepProblem::External)?;
+fn answer_of(deps: &Deps, settings: &Settings, run: &RunId) -> Result<(Answer, Vec<String>), StepProblem> {
+    let over = super::ending::ended(deps, settings, run).map_err(StepProblem::External)?;
     let report = over.ok_or_else(|| asked("the run's report is gone"))?.report;
     match report.outcome() {
         Outcome::Finished { answer } => Ok((answer, report.warnings)),
@@ -274,16 +275,26 @@ async fn look_at(repo: &Repo, checkout: &Checkout, place: &Workplace) -> Result<
         }
     }
     if !repo.is_ancestor(&seen.base, &seen.head).await? {
-        return Err(rewritten(place));
+        let base = BranchName::parse(&place.base_branch).map_err(|bad| asked(bad.to_string()))?;
+        let is_lost = match repo.tip(&base).await? {
+            Some(tip) => !repo.is_ancestor(&seen.base, &tip).await?,
+            None => false,
+        };
+        // Else the branch was rebased to a base that was rewritten.
+        if !is_lost {
+            return Err(rewritten(place));
+        }
+        seen = repo.evidence(checkout, &parting(repo, place, &seen.head).await?).await?;
     }
     if seen.branch.as_deref() != Some(place.branch.as_str()) {
-        let (found, branch) = (seen.branch.as_deref().unwrap_or("no branch"), &place.branch);
-        let path = place.worktree.display();
-        return Err(asked(format!(
-            "the worktree {path} is on {found} instead of {branch}, at {}, and {branch} has something else: bring what is \
-             wanted onto {branch} there",
-            seen.head.get(..10).unwrap_or(&seen.head)
-        )));
+        let (found, tip) = (seen.branch.as_deref().unwrap_or("no branch"), repo.tip(&branch).await?);
+        let at = word(&place.worktree);
+        let what = match tip {
+            Some(_) => format!("{branch} has something else: bring what is wanted onto {branch} there"),
+            None => format!("{branch} does not exist: `git -C {at} switch -c {branch}` makes it there"),
+        };
+        let (path, head) = (place.worktree.display(), seen.head.get(..10).unwrap_or(&seen.head));
+        return Err(asked(format!("the worktree {path} is on {found} instead of {branch}, at {head}, and {what}")));
     }
     // What is accepted, or asked about, outlasts a power cut.
     repo.make_last(checkout, &branch, (&seen.base, &seen.head)).await?;

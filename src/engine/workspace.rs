@@ -3,7 +3,7 @@
 //! What an agent has made never comes into it: files come from the person's checkout, and what an earlier setup
 //! installed is reused only where that setup ran on the base branch.
 
-use super::doors::Doors;
+use super::deps::Deps;
 use super::settings::content_id;
 use super::verify::run_check;
 use crate::adapters::fs::{self, Bring, Durability};
@@ -63,8 +63,8 @@ pub enum Purpose {
 
 /// What is needed to make checkouts of one project ready.
 pub struct Workspace<'a> {
-    /// The doors.
-    pub doors: &'a Arc<Doors>,
+    /// The adapters.
+    pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// Its repository.
@@ -187,8 +187,8 @@ impl Workspace<'_> {
         for command in &self.config.workspace.setup {
             let mut last = None;
             for _ in 0..2 {
-                let (check, output) = run_check(self.doors, command, self.run, &at.work_tree, limit, self.env).await;
-                let output = self.config.redactor(&self.doors.environment).text(&output).into_owned();
+                let (check, output) = run_check(self.deps, command, self.run, &at.work_tree, limit, self.env).await;
+                let output = self.config.redactor(&self.deps.environment).text(&output).into_owned();
                 said.push_str(&format!("$ {command}\n{}", crate::runner::sanitize(&output)));
                 said.push_str(&format!("({}, {} ms)\n", check.went(), check.duration_ms));
                 let is_done = check.state == CheckState::Passed;
@@ -265,15 +265,15 @@ impl Workspace<'_> {
     /// it cannot be reused, or not be made.
     async fn made(&self, key: &str, log: &Path) -> Option<(PathBuf, Vec<PathBuf>)> {
         let repository = short_hash(self.repo.common_dir().as_os_str().as_encoded_bytes());
-        let all = self.doors.home.state().join("workspaces").join(repository);
+        let all = self.deps.home.state().join("workspaces").join(repository);
         let dir = all.join(key);
-        let _alone = self.doors.ledger.turn(self.repo.common_dir(), &format!("workspace {key}")).await;
+        let _alone = self.deps.ledger.turn(self.repo.common_dir(), &format!("workspace {key}")).await;
         if let Some(paths) = known(&dir) {
             return paths.map(|paths| (dir.join("tree"), paths));
         }
         let base = self.repo.default_branch(self.config.workflow.base_branch.as_deref()).await.ok()?;
         let tip = self.repo.tip(&base).await.ok()??;
-        let scratch = self.doors.home.merges().join(format!("{}-setup", self.run));
+        let scratch = self.deps.home.merges().join(format!("{}-setup", self.run));
         let at = self.repo.checkout_aside(&scratch, &tip).await.ok()?;
         let made = match self.key(&at.work_tree) {
             Some(found) if found == key => self.make(&at, &dir, log).await,

@@ -5,7 +5,7 @@ use super::error::ApiError;
 use super::read::Body;
 use crate::api::budget::{AccountView, BudgetView, CapView, RecordSpending, RecordView};
 use crate::api::error::ErrorCode;
-use crate::domain::budget::{Book, Flying, Record, Scope, burn, recommend, standings};
+use crate::domain::budget::{Flying, Record, Scope, SpendLedger, burn, recommend, standings};
 use crate::domain::money::Usd;
 use crate::domain::plan::directory;
 use axum::Json;
@@ -29,7 +29,7 @@ pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, A
     let since = rules.since(today).to_zoned(zone.clone()).map_or(Timestamp::UNIX_EPOCH, |start| start.timestamp());
     let charges = state.engine.charges_since(Some(since)).await?;
     let records = state.engine.spends_since(since).await?;
-    let mut book = Book::default();
+    let mut book = SpendLedger::default();
     book.enter(&payees, view.only_project(), &charges, &records, &zone);
     let dirs: Vec<_> = view.projects.iter().map(|project| project.dir.clone()).collect();
     let of_run = |run| -> Option<&std::path::Path> {

@@ -8,7 +8,7 @@ use crate::api::channels::{ChannelView, DeadView, NewNotice, NoticeView};
 use crate::api::error::ErrorCode;
 use crate::config::resolved_channels::Channels;
 use crate::domain::channel::ChannelKind;
-use crate::domain::outbox::{DROPPED, LISTENING, PLACE, Parcel, Stage, TROUBLE};
+use crate::domain::outbox::{DROPPED, LISTENING, OutboxItem, PLACE, Stage, TROUBLE};
 use crate::engine::Mode;
 use axum::Json;
 use axum::extract::State;
@@ -41,13 +41,13 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
         (true, None) => "on",
         (true, Some(_)) => "trouble",
     };
-    let sent = |parcel: &Parcel| match parcel.state {
+    let sent = |parcel: &OutboxItem| match parcel.state {
         Stage::Sent { at, .. } => Some(at),
         Stage::Pending | Stage::Merged { .. } | Stage::Dead { .. } => None,
     };
     let dead: Vec<DeadView> = rows.iter().filter_map(dead).collect();
     let pending = |id: u64| rows.iter().any(|parcel| parcel.id == id && parcel.state == Stage::Pending);
-    let waits = |parcel: &&Parcel| match parcel.state {
+    let waits = |parcel: &&OutboxItem| match parcel.state {
         Stage::Pending => true,
         Stage::Merged { into } => pending(into),
         Stage::Sent { .. } | Stage::Dead { .. } => false,
@@ -66,10 +66,10 @@ async fn view(state: &ApiState, kind: ChannelKind, channels: &Channels) -> Resul
 
 /// Whether such an engine keeps the channels; another one is there for a moment, and tells nobody anything.
 fn tells(mode: &str) -> bool {
-    [Mode::Serve, Mode::UntilIdle].iter().any(|keeper| keeper.as_str() == mode)
+    [Mode::Serve, Mode::UntilIdle].iter().any(|registry| registry.as_str() == mode)
 }
 
-fn dead(parcel: &Parcel) -> Option<DeadView> {
+fn dead(parcel: &OutboxItem) -> Option<DeadView> {
     let Stage::Dead { at, why } = &parcel.state else { return None };
     let notice = &parcel.notice;
     let (seq, kind) = (notice.seq, notice.kind.as_str().to_owned());
@@ -117,7 +117,7 @@ pub async fn notify(
         error: None,
     };
     // A token that changed in its file is the one that this is said with.
-    state.keeper.catch_up().await;
+    state.registry.catch_up().await;
     // One that no daemon has taken up yet is told what happens from now on, this included.
     let last = state.engine.look().await?.last_seq;
     for kind in &on {

@@ -6,7 +6,7 @@ use super::read::{Body, Segments};
 use super::tasks::{check_model, full_view, task_id, task_in};
 use crate::api::edits::{DecideMissing, EditTask, MissingVerdict, TaskFields};
 use crate::api::types::{TaskContext, TaskView};
-use crate::domain::wish::Field;
+use crate::domain::spec_merge::Field;
 use crate::engine::handle::Verdict;
 use axum::Json;
 use axum::extract::State;

@@ -4,6 +4,7 @@
 mod batches;
 mod breakers;
 mod budget;
+mod channel_registry;
 mod channels;
 mod claims;
 mod cost;
@@ -15,7 +16,6 @@ mod gate;
 mod gc;
 mod health;
 mod jobs;
-mod keeper;
 mod listening;
 mod messages;
 mod metrics;
@@ -36,8 +36,8 @@ mod stream;
 mod switches;
 mod tasks;
 
+pub use channel_registry::{Asked, ChannelRegistry};
 pub use gate::Gate;
-pub use keeper::{Asked, Keeper};
 pub use listening::Listening;
 pub use routes::{operations, router};
 pub use sse::Readers;
@@ -56,7 +56,7 @@ pub struct ApiState {
     /// What the process is, for `/v1/status`.
     pub process: Arc<ProcessInfo>,
     /// Who keeps the channels.
-    pub keeper: Keeper,
+    pub registry: ChannelRegistry,
     /// Who reads feeds.
     pub readers: Readers,
     /// The engine is let go of: feeds end, for each of them holds it.

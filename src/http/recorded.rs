@@ -7,12 +7,12 @@ use super::rulings::Person;
 use crate::api::error::ErrorCode;
 use crate::api::patterns::{NewSample, Outcome, SampleView};
 use crate::domain::catalog::Catalog;
+use crate::domain::provider_access::ProviderAccess;
 use crate::domain::recorded::{Known, Word, check};
 use crate::domain::resolve::{Needs, Records, Reference, Resolver, parse};
 use crate::domain::route::Complexity;
 use crate::domain::task_type::TaskType;
 use crate::domain::track_record::{Sample, Worker};
-use crate::domain::usability::Usability;
 use crate::engine::handle::View;
 use axum::Json;
 use axum::extract::State;
@@ -74,7 +74,7 @@ fn not_in_catalog(view: &View, model: &str) -> Option<(String, String)> {
         return Some((format!("{model} is a choice among models, and no model"), hint));
     }
     let catalog = Catalog::with(&config.model_additions());
-    let (usability, records) = (Usability::default(), Records::default());
+    let (usability, records) = (ProviderAccess::default(), Records::default());
     let selection = &config.model_selection.0;
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
     resolver.resolve(model, &Needs::default()).err().map(|error| (error.to_string(), error.hint()))

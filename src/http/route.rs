@@ -11,13 +11,13 @@ use crate::domain::agent_model::{Chosen, Misfit, Named};
 use crate::domain::catalog::Catalog;
 use crate::domain::forecast::{Kind, outlook};
 use crate::domain::plan::{Cooldown, directory};
+use crate::domain::provider_access::ProviderAccess;
 use crate::domain::resolve::{Needs, Records, Resolver};
 use crate::domain::route::RouteResult;
 use crate::domain::task::{FileState, Spec, Task};
 use crate::domain::task_type::TaskType;
 use crate::domain::time::to_the_second;
 use crate::domain::track_record::{Filter, Sample, Worker, recommended, standings};
-use crate::domain::usability::Usability;
 use crate::engine::Expected;
 use crate::engine::handle::View;
 use axum::Json;
@@ -118,7 +118,7 @@ fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> Res
         return ResolvedView::none(with(&format!("{} is left to {}", named.name, route.agent)));
     };
     // The model is found: the catalog says only why it is called so.
-    let (usability, records) = (Usability::default(), Records::default());
+    let (usability, records) = (ProviderAccess::default(), Records::default());
     let selection = &config.model_selection.0;
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
     let found = resolver.resolve(asked, &Needs::default()).ok().filter(|found| found.model.id == *id);

@@ -7,7 +7,7 @@ use super::{ApiState, Peer};
 use crate::api::error::ErrorCode;
 use crate::api::rulings::{Accept, DiffView, FileView, OnBehalf, Reject};
 use crate::api::types::TaskView;
-use crate::engine::handle::{Acceptance, Ruling};
+use crate::engine::handle::{Acceptance, ReviewDecision};
 use axum::Json;
 use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{FromRequestParts, State};
@@ -122,13 +122,13 @@ pub async fn reject(
     Body(reject): Body<Reject>,
 ) -> Answer<TaskView> {
     let id = task_id(&id)?;
-    state.engine.rule(id, Ruling::Reject { reason: reject.reason }, person.by, false).await?;
+    state.engine.rule(id, ReviewDecision::Reject { reason: reject.reason }, person.by, false).await?;
     full_view(&state, id).await.map(Json)
 }
 
 /// What it merged is taken back.
 pub async fn revert(person: Person, State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
     let id = task_id(&id)?;
-    state.engine.rule(id, Ruling::Revert, person.by, false).await?;
+    state.engine.rule(id, ReviewDecision::Revert, person.by, false).await?;
     full_view(&state, id).await.map(Json)
 }

@@ -11,10 +11,10 @@ use super::once::{Repeatable, once};
 use super::read::{Body, Params, Segments};
 use crate::api::error::ErrorCode;
 use crate::api::health::HealthView;
+use crate::api::last_worker::LastWorker;
 use crate::api::types::{
     NewProject, NewTask, RemoveProject, RowsView, RunView, TaskContext, TaskRow, TaskView, TryChecks, WhyView,
 };
-use crate::api::worked::WorkedBy;
 use crate::config::Integrate;
 use crate::domain::evidence::Check;
 use crate::domain::health::span;
@@ -121,7 +121,7 @@ fn task_view(
         hold: hold.as_ref(),
         children,
         batch,
-        worked_by: worker.map(WorkedBy::from),
+        worked_by: worker.map(LastWorker::from),
     };
     TaskView::of(task, &context)
 }

@@ -1,7 +1,7 @@
 //! Starts the agent's process: its environment, its streams, its working directory.
 
 use super::launch::{Launch, RunDir};
-use super::screen::Stage;
+use super::pty::Relay;
 use crate::adapters::process::{self, Invocation, RUN_MARK};
 use crate::agents::Stdin;
 use crate::domain::outcome::{Failure, FailureClass};
@@ -57,7 +57,7 @@ pub(super) struct Begun {
     /// The other end of its stdin, where a conversation is held open.
     pub(super) stdin: Option<PipeWriter>,
     /// The other side of its terminal, where it has one.
-    pub(super) stage: Option<Stage>,
+    pub(super) stage: Option<Relay>,
 }
 
 /// Starts the agent in a process group of its own, and where it wants a terminal, in a session of its own.
@@ -80,7 +80,7 @@ pub(super) fn start(
     let (stdin, ours) = match spec.stdin {
         Stdin::Terminal => {
             let (pid, stage) =
-                Stage::start(&invocation, dir, streams.stdout).map_err(|error| not_started(&spec.program, &error))?;
+                Relay::start(&invocation, dir, streams.stdout).map_err(|error| not_started(&spec.program, &error))?;
             return Ok(Begun { pid, stdin: None, stage: Some(stage) });
         }
         Stdin::Null => (None, None),

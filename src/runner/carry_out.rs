@@ -7,10 +7,10 @@ use super::claim::{Claim, Started};
 use super::conclude;
 use super::launch::{Launch, RunDir, RunFileError};
 use super::pane::Pane;
+use super::pty::Relay;
 use super::reading::Reading;
 use super::render::Renderer;
 use super::report::{RunReport, Stop};
-use super::screen::Stage;
 use super::signals::Signals;
 use super::supervise::{Ended, Supervisor};
 use super::talk::Talk;
@@ -198,7 +198,7 @@ fn memory_group(launch: &Launch, agent: Pid) -> Option<MemoryGroup> {
 /// How the beginning went.
 enum Begun {
     /// The agent runs; perhaps it can be talked to, perhaps it has a terminal.
-    Agent { agent: (Pid, Option<Talk>), stage: Option<Stage> },
+    Agent { agent: (Pid, Option<Talk>), stage: Option<Relay> },
     /// Somebody was quicker and stopped the run.
     Stopped(String),
     /// The agent did not start.

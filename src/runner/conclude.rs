@@ -51,7 +51,7 @@ pub(super) fn report(
     let mut report = blank(launch, started, ending);
     (report.exit, report.stopped) = (exit, stopped);
     report.swept = swept.iter().map(|one| format!("{} (pid {})", one.name, one.process.pid)).collect();
-    farewell(&mut report, reading);
+    last_lines(&mut report, reading);
     report
 }
 
@@ -84,7 +84,7 @@ fn blank(launch: &Launch, started: &Started, ending: Ending) -> RunReport {
 }
 
 /// The last lines of the transcript.
-fn farewell(report: &mut RunReport, mut reading: Reading) {
+fn last_lines(report: &mut RunReport, mut reading: Reading) {
     let mut told = Vec::new();
     told.extend(reading.untold().map(str::to_owned));
     if report.failure().is_some() && told.is_empty() {
@@ -101,7 +101,7 @@ fn farewell(report: &mut RunReport, mut reading: Reading) {
         told.push(format!("ended what was left behind: {}", report.swept.join(", ")));
     }
     told.push(report.summary());
-    reading.transcript.farewell(&told);
+    reading.transcript.end(&told);
     reading.end_records(&report.outcome(), &report.ending);
     let (length, lost) = reading.transcript.close();
     report.transcript_bytes = length;

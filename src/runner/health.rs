@@ -10,14 +10,14 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// Tells of changes.
-pub(super) struct Bulletin {
+pub(super) struct HealthReport {
     dir: RunDir,
     wake_socket: Option<PathBuf>,
     enabled: bool,
     told: State,
 }
 
-impl Bulletin {
+impl HealthReport {
     pub(super) fn new(dir: &RunDir, launch: &Launch) -> Self {
         let (wake_socket, enabled) = (launch.wake_socket.clone(), launch.limits.health.enabled);
         Self { dir: dir.clone(), wake_socket, enabled, told: State::Healthy }

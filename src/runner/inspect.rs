@@ -5,10 +5,10 @@ use super::agent;
 use super::claim::Started;
 use super::conclude;
 use super::launch::{Launch, RunDir, RunFileError};
+use super::pty;
 use super::reading::{self, Reading};
 use super::render::Renderer;
 use super::report::{RunReport, Stop};
-use super::screen;
 use super::supervise::Ended;
 use super::transcript::Transcript;
 use crate::adapters::clock::{Clock, SystemClock};
@@ -118,7 +118,7 @@ pub fn bury(dir: &RunDir, env: &BTreeMap<String, String>) -> Result<RunReport, B
     point!("bury.swept");
     let stop = dir.stop_requested().map(|reason| Stop::Asked { reason });
     let report = if reading::has_output(dir) {
-        screen::recover(dir).map_err(|source| unreadable(dir, source))?;
+        pty::recover(dir).map_err(|source| unreadable(dir, source))?;
         let untold = dir.lost_secrets(env);
         let env = agent::environment(&launch, env);
         let reading = reread(dir, &launch, &env, untold).map_err(|source| unreadable(dir, source))?;

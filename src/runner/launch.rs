@@ -1,7 +1,7 @@
 //! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
 //! is gone as soon as it was read.
 
-use super::letters::Handed;
+use super::inbox::Handed;
 use super::own_lines;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, Durability, FsError};
@@ -248,7 +248,7 @@ impl RunDir {
         self.0.join(output::STDERR)
     }
 
-    /// `screen.raw`: what an agent that only has a screen wrote to its terminal, raw.
+    /// `pty.raw`: what an agent that only has a screen wrote to its terminal, raw.
     pub fn screen(&self) -> PathBuf {
         self.0.join(output::SCREEN)
     }

@@ -1,7 +1,7 @@
 //! Follows the agent's output: every whole line goes through the dialect's reader into the transcript.
 
+use super::inbox::Inbox;
 use super::launch::{Launch, RunDir};
-use super::letters::Letters;
 use super::lines::{LONGEST, Line, Splitter};
 use super::records::Records;
 use super::report::redact_ending;
@@ -13,7 +13,7 @@ use crate::adapters::clock::{Clock as _, SystemClock, instant};
 use crate::agents::reset::reset_in;
 use crate::agents::{EventReader, LiveReader, Stdin};
 use crate::domain::outcome::{AgentEvent, Ending, Exit, FailureClass, Outcome};
-use crate::domain::redact::{Piece, Seam, Thread};
+use crate::domain::redact::{Chunk, ChunkRedactor, Thread};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ impl Voice {
 /// One pass over the output of a run.
 pub(super) struct Reading {
     voice: Voice,
-    letters: Letters,
+    inbox: Inbox,
     records: Records,
     clock: Clock,
     events: File,
@@ -76,7 +76,7 @@ pub(super) struct Reading {
     /// How many processes of the agent came before that one.
     starts_before: u32,
     splitter: Splitter,
-    seam: Seam<Said>,
+    seam: ChunkRedactor<Said>,
     piece: Vec<u8>,
     /// How much is printed, where the files do not tell.
     printed: Option<Arc<AtomicU64>>,
@@ -92,7 +92,7 @@ impl Reading {
         transcript.note(&format!("task {}, run {}: {}{model}", launch.task_id, launch.run_id, launch.agent));
         Ok(Self {
             voice: Voice::of(launch),
-            letters: Letters::new(dir, launch.messages.clone()),
+            inbox: Inbox::new(dir, launch.messages.clone()),
             records: Records::open(dir)?,
             clock: Clock::default(),
             events: File::open(dir.events())?,
@@ -100,7 +100,7 @@ impl Reading {
             stderr_start: 0,
             starts_before: 0,
             splitter: Splitter::new(LONGEST),
-            seam: Seam::new(0),
+            seam: ChunkRedactor::new(0),
             piece: vec![0; 64 << 10],
             printed: None,
             untold: None,
@@ -167,9 +167,9 @@ impl Reading {
 
     /// What was read last, who takes its lines, and who finds them.
     fn hearing(&mut self, count: usize, at: Option<Duration>) -> (&[u8], Hearing<'_>, &mut Splitter) {
-        let Self { voice, letters, records, clock, splitter, piece, transcript, seam, .. } = self;
+        let Self { voice, inbox, records, clock, splitter, piece, transcript, seam, .. } = self;
         let (reader, watch) = (voice.reader_mut(), &mut clock.watch);
-        (&piece[..count], Hearing { reader, letters, transcript, records, seam, watch, at }, splitter)
+        (&piece[..count], Hearing { reader, inbox, transcript, records, seam, watch, at }, splitter)
     }
 
     fn skip_to_last(&mut self, most: u64) {
@@ -213,7 +213,7 @@ impl Reading {
 
     /// Whether the agent has heard something since the last call.
     pub(super) fn take_news(&mut self) -> bool {
-        self.letters.take_news()
+        self.inbox.take_news()
     }
 
     /// Puts together what the output amounts to; secrets are masked. `finish_lines` comes first.
@@ -303,10 +303,10 @@ impl Clock {
 /// Who takes lines of output. Lines and texts that may hold the beginning of a secret wait for the next.
 struct Hearing<'a> {
     reader: &'a mut dyn EventReader,
-    letters: &'a mut Letters,
+    inbox: &'a mut Inbox,
     transcript: &'a mut Transcript,
     records: &'a mut Records,
-    seam: &'a mut Seam<Said>,
+    seam: &'a mut ChunkRedactor<Said>,
     watch: &'a mut Stopwatch,
     /// When they came.
     at: Option<Duration>,
@@ -338,7 +338,7 @@ impl Hearing<'_> {
         for Said(event) in events {
             self.records.event(self.transcript.renderer().redactor(), &event);
             self.transcript.event(&event);
-            self.letters.event(&event, self.transcript);
+            self.inbox.event(&event, self.transcript);
         }
     }
 }
@@ -346,7 +346,7 @@ impl Hearing<'_> {
 /// An event, as a piece of what the agent says.
 struct Said(AgentEvent);
 
-impl Piece for Said {
+impl Chunk for Said {
     fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
         let (id, text) = match &mut self.0 {
             AgentEvent::Text { text } => (0, text),

@@ -8,7 +8,7 @@ use super::own_lines::Kind;
 use super::sanitize::sanitize;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::domain::outcome::{AgentEvent, Ending, Outcome};
-use crate::domain::redact::{Carry, Piece, Redactor, Seam, Thread};
+use crate::domain::redact::{Carry, Chunk, ChunkRedactor, Redactor, Thread};
 use serde_json::{Value, json};
 use std::io;
 use std::path::Path;
@@ -30,7 +30,7 @@ const PRIME: u64 = 0x0000_0100_0000_01b3;
 pub(super) struct Records {
     raw: Growing,
     events: Growing,
-    seam: Seam<Raw>,
+    seam: ChunkRedactor<Raw>,
     /// What is open at the end of the last line of text, and of the last that was said.
     key: Carry,
     speech: Carry,
@@ -42,7 +42,7 @@ enum Raw {
     Text(String),
 }
 
-impl Piece for Raw {
+impl Chunk for Raw {
     fn texts(&mut self, visit: &mut dyn FnMut(Thread, &mut String)) {
         match self {
             Self::Document(document) => texts(document, Thread { id: 0, least: LEAST_BEGINNING }, visit),
@@ -89,7 +89,7 @@ impl Records {
     pub(super) fn open(dir: &RunDir) -> io::Result<Self> {
         let (raw, events) = (Growing::open(&dir.raw())?, Growing::open(&dir.activity())?);
         let (key, speech) = (Carry::default(), Carry::default());
-        Ok(Self { raw, events, seam: Seam::new(PATIENCE), key, speech })
+        Ok(Self { raw, events, seam: ChunkRedactor::new(PATIENCE), key, speech })
     }
 
     /// Whether what comes next is in the files already.

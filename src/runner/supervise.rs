@@ -1,6 +1,6 @@
 //! The life of the agent's process, from its start to its end: follows it, holds its limits, ends it.
 
-use super::health::Bulletin;
+use super::health::HealthReport;
 use super::launch::{Launch, RunDir};
 use super::limits::{Alarm, Watchdog};
 use super::reading::Reading;
@@ -48,7 +48,7 @@ pub(super) struct Supervisor<'a> {
     signals: &'a Signals,
     watch: &'a mut Watch,
     watchdog: Watchdog,
-    bulletin: Bulletin,
+    health_report: HealthReport,
     /// How long a look at the processes may take.
     patience: Duration,
     phase: Phase,
@@ -86,7 +86,7 @@ impl<'a> Supervisor<'a> {
             signals,
             watch,
             watchdog,
-            bulletin: Bulletin::new(dir, launch),
+            health_report: HealthReport::new(dir, launch),
             patience: Duration::from_millis(limits.health.timeout_ms),
             phase: Phase::Working,
             stop: None,
@@ -124,7 +124,7 @@ impl<'a> Supervisor<'a> {
     fn look(&mut self, now: Instant, reading: &mut Reading) -> Duration {
         self.stop = self.asked().or_else(|| self.alarmed(now, reading));
         let (monitor, at) = self.watchdog.health(now);
-        self.bulletin.tell(monitor, at);
+        self.health_report.tell(monitor, at);
         let Some(stop) = &self.stop else { return self.watchdog.next_look(now) };
         reading.transcript.aside(&match stop {
             Stop::Asked { reason } => format!("ending the agent: {reason}"),

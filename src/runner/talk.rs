@@ -48,7 +48,7 @@ impl Talk {
         let lines = live.replies();
         self.say(lines);
         if !self.interrupted {
-            for message in dir.take_letters() {
+            for message in dir.take_messages() {
                 let lines = live.say(message.id, &message.told);
                 self.say(lines);
             }

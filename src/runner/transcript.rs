@@ -116,7 +116,7 @@ impl Transcript {
     }
 
     /// Adds the last word, unless an earlier reading had it.
-    pub(super) fn farewell(&mut self, texts: &[String]) {
+    pub(super) fn end(&mut self, texts: &[String]) {
         if !self.is_ended {
             self.own(Kind::End, texts);
         }

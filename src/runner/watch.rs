@@ -73,7 +73,7 @@ impl Watch {
         }
     }
 
-    /// Returns at the first news, when `room` is there, or after `limit`.
+    /// Returns at the first news, when `capacity` is there, or after `limit`.
     pub(super) fn wait(&self, signals: &Signals, limit: Duration, room: Option<PollFd<'_>>) {
         let limit = if self.files.is_some() { limit } else { limit.min(LOOK) };
         let mut fds = vec![PollFd::new(&signals.wake, PollFlags::IN)];

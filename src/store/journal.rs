@@ -3,7 +3,7 @@
 
 mod compaction;
 mod glance;
-mod kept;
+mod key_value;
 mod opening;
 mod recurring;
 mod rows;
@@ -34,7 +34,7 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
 use crate::domain::message::Message;
 use crate::domain::once::Answered;
-use crate::domain::outbox::{Kept, Parcel};
+use crate::domain::outbox::{KeyValue, OutboxItem};
 use crate::domain::pause::{Pause, PauseScope};
 use crate::domain::plan::Cooldown;
 use crate::domain::recorded::Recorded;
@@ -176,9 +176,9 @@ pub enum Write {
     /// Append.
     Recorded(Box<Recorded>),
     /// Insert, replace or remove.
-    Kept(Box<Kept>),
+    Kept(Box<KeyValue>),
     /// Insert, replace or remove, by its number.
-    Parcel(u64, Option<Box<Parcel>>),
+    OutboxItem(u64, Option<Box<OutboxItem>>),
     /// What the request with this key was answered; forgets those that are old.
     Answered(String, Box<Answered>),
     /// The content of `tasks.yml` from which nothing is to be learned any more, while there is one.

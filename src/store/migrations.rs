@@ -1,6 +1,6 @@
 //! The steps from an empty database to the present one. Append only: a released step is never edited.
 
-use super::{batches, breakers, jobs, kept, messages, recorded, spends, sums, switches};
+use super::{batches, breakers, jobs, key_value, messages, recorded, spends, sums, switches};
 use rusqlite::Connection;
 
 /// One step; its position is the version it leads to.
@@ -18,7 +18,7 @@ const STEPS: &[&str] = &[
     batches::CREATE,
     spends::CREATE,
     recorded::CREATE,
-    kept::CREATE,
+    key_value::CREATE,
 ];
 
 /// The version of the journals that this orch writes.

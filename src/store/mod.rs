@@ -5,7 +5,7 @@ mod breakers;
 mod jobs;
 pub mod jobs_file;
 pub mod journal;
-mod kept;
+mod key_value;
 mod messages;
 mod migrations;
 mod outbox;

@@ -9,7 +9,7 @@ use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobRecord};
 use crate::domain::message::Message;
-use crate::domain::outbox::{Kept, Parcel};
+use crate::domain::outbox::{KeyValue, OutboxItem};
 use crate::domain::pause::Pause;
 use crate::domain::plan::Cooldown;
 use crate::domain::recorded::Recorded;
@@ -56,9 +56,9 @@ pub struct Salvaged {
     /// Samples that a person recorded.
     pub recorded: Vec<Recorded>,
     /// What channels keep.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<KeyValue>,
     /// What is to be told in them and was.
-    pub outbox: Vec<Parcel>,
+    pub outbox: Vec<OutboxItem>,
     /// Registered repositories, in the order of registration.
     pub projects: Vec<Project>,
     /// The highest number of a task that is known to have been given out.
@@ -196,7 +196,7 @@ fn of_channels(reading: &mut Reading<'_>, saved: &mut Salvaged) {
     let Salvaged { kept, outbox, .. } = saved;
     if reading.has("outbox", 14) {
         reading.table("channel_state", "channel, key, value, updated_at", None, |row| {
-            kept.push(super::kept::of_row(row)?);
+            kept.push(super::key_value::of_row(row)?);
             Ok(())
         });
         reading.table("outbox", "id, channel, data", None, |row| {

@@ -1,7 +1,7 @@
 //! Lines of one transcript that match a pattern, with their numbers and the lines around them. Only a piece of the
 //! transcript is in memory, and only a part of a very long line is shown.
 
-use super::pieces::Pieces;
+use super::chunks::Pieces;
 use super::text::Text;
 use crate::domain::output::start_of_last_lines;
 use crate::domain::pattern::Pattern;

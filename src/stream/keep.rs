@@ -1,9 +1,9 @@
 //! What finished runs take on the disk, and the three things that can be done about it: pack a transcript, drop the
 //! agent's raw output, drop a transcript. Each may be done twice and be killed at any point. When is not decided here.
 
+use super::chunks::Pieces;
 use super::files::RunFiles;
 use super::packed;
-use super::pieces::Pieces;
 use super::text::Text;
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, FsError};

@@ -2,7 +2,7 @@
 //! the table of their places as the seekable format of the zstd project writes it. Any zstd reads it as one file; here
 //! an offset of the unpacked text stays an offset. Damage is an error, never a wrong byte.
 
-use super::pieces::Pieces;
+use super::chunks::Pieces;
 use super::text::Text;
 use std::fs::File;
 use std::io::{self, Write};

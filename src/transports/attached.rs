@@ -1,6 +1,6 @@
 //! A file that somebody sent into a chat, as it becomes a part of a task: text, and not too large. Knows no service.
 
-use super::conversation::told;
+use super::conversation::render;
 use crate::domain::channel::Document;
 use std::future::Future;
 
@@ -18,7 +18,7 @@ pub async fn read(
     size: Option<u64>,
     fetched: impl Future<Output = Result<Vec<u8>, String>>,
 ) -> Result<Document, String> {
-    let name = told::cut(name, NAME);
+    let name = render::cut(name, NAME);
     if size.is_some_and(|size| size > LARGEST as u64) {
         return Err(format!("{name} is too large: at most {} kB become a part of a task.", LARGEST >> 10));
     }

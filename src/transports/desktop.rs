@@ -4,7 +4,7 @@
 use super::Channel;
 use super::chat::Refusal;
 use crate::adapters::process::{Invocation, run_async, which};
-use crate::domain::channel::Saying;
+use crate::domain::channel::ChatMessage;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl Desktop {
         Self { environment, is_mac: cfg!(target_os = "macos") }
     }
 
-    fn invocation(&self, saying: &Saying) -> Result<Invocation, Refusal> {
+    fn invocation(&self, saying: &ChatMessage) -> Result<Invocation, Refusal> {
         let name = if self.is_mac { "osascript" } else { "notify-send" };
         let path = self.environment.get("PATH").map_or("", String::as_str);
         let missing = || Refusal::Closed(format!("there is no {name}; on Debian it is in libnotify-bin"));
@@ -54,7 +54,7 @@ impl Desktop {
 }
 
 /// What the program is given.
-fn arguments(saying: &Saying, is_mac: bool) -> Vec<String> {
+fn arguments(saying: &ChatMessage, is_mac: bool) -> Vec<String> {
     let text = saying.plain_text();
     let (title, body) = text.split_once('\n').unwrap_or((&text, ""));
     let (title, body) = (shown(title, TITLE), shown(body, TEXT));
@@ -77,7 +77,7 @@ fn shown(text: &str, most: usize) -> String {
 }
 
 impl Channel for Desktop {
-    async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
+    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
         let output = run_async(&self.invocation(saying)?).await;
         let output = output.map_err(|error| Refusal::Closed(error.to_string()))?;
         if output.success() {
@@ -87,7 +87,7 @@ impl Channel for Desktop {
         Err(Refusal::Closed(format!("no desktop to show it on: {why}")))
     }
 
-    async fn change(&self, _message: &str, saying: &Saying) -> Result<(), Refusal> {
+    async fn change(&self, _message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
         self.say(saying).await.map(drop)
     }
 }
@@ -95,22 +95,20 @@ impl Channel for Desktop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::channel::Passage;
+    use crate::domain::channel::Block;
 
     #[test]
     fn what_is_shown_is_an_argument_and_never_an_option_a_script_or_markup() {
-        let passages = vec![
-            Passage::plain("--icon=/etc/passwd \" & do shell script \"x"),
-            Passage::plain("<b>a</b>\u{7}\u{1b}[2J"),
-        ];
-        let saying = Saying { passages, ..Saying::default() };
+        let passages =
+            vec![Block::plain("--icon=/etc/passwd \" & do shell script \"x"), Block::plain("<b>a</b>\u{7}\u{1b}[2J")];
+        let saying = ChatMessage { passages, ..ChatMessage::default() };
         let linux = arguments(&saying, false);
         assert_eq!(linux[2], "--");
         assert_eq!(linux[4], "&lt;b&gt;a&lt;/b&gt;  [2J");
         let mac = arguments(&saying, true);
         assert_eq!(mac[6], "--");
         assert!(mac[7].starts_with("--icon") && mac[..6].iter().all(|part| !part.contains("passwd")), "{mac:?}");
-        let long = Saying { passages: vec![Passage::plain("ö".repeat(100_000))], ..Saying::default() };
+        let long = ChatMessage { passages: vec![Block::plain("ö".repeat(100_000))], ..ChatMessage::default() };
         assert_eq!(arguments(&long, false)[3].chars().count(), TITLE + 1);
     }
 }

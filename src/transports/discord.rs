@@ -2,36 +2,36 @@
 //! the channel, in a thread for each task. A bot of the person's own, on its gateway; no open port.
 
 mod api;
-mod desk;
-mod door;
 mod files;
 mod gate;
 mod gateway;
 mod inbox;
 mod listener;
+mod outbound_queue;
 mod render;
+mod rest;
 mod threads;
 
 use super::chat::Refusal;
 use super::conversation::buttons::LISTED;
-use super::conversation::shelf::Shelf;
+use super::conversation::channel_store::ChannelStore;
 use super::health::{Health, Way};
-use super::parting::part;
+use super::shutdown::part;
 use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::{DISCORD_API, Discord as Settings};
 use crate::config::secret::Secret;
-use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::channel::{ChannelKind, ChatMessage};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::engine::handle::EngineHandle;
 use api::{Api, Place, id};
-use desk::Desk;
 use files::Files;
 use inbox::Listed;
 use jiff::Timestamp;
 use listener::Listener;
+use outbound_queue::OutboundQueue;
 use std::sync::{Arc, OnceLock};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -112,8 +112,8 @@ pub struct Discord(Arc<Parts>);
 struct Parts {
     setup: Setup,
     api: Api,
-    shelf: Shelf,
-    desk: Desk,
+    store: ChannelStore,
+    queue: OutboundQueue,
     health: Health,
     streams: Streams<Id<ChannelMarker>>,
     files: Files,
@@ -127,7 +127,7 @@ fn now() -> Timestamp {
 
 impl Discord {
     /// With this setup; nothing is asked of anybody yet.
-    pub fn new(setup: Setup, shelf: Shelf) -> Self {
+    pub fn new(setup: Setup, store: ChannelStore) -> Self {
         let api = Api::new(&setup.token, setup.api_url.as_deref());
         let health = Health::new(ChannelKind::Discord);
         let mut users = setup.listed.users.clone();
@@ -135,10 +135,10 @@ impl Discord {
             // Who has a role is known at the press.
             users.insert(LISTED.to_owned());
         }
-        let desk = Desk::new(api.clone(), setup.listed.channel, shelf.clone(), users, health.clone());
+        let queue = OutboundQueue::new(api.clone(), setup.listed.channel, store.clone(), users, health.clone());
         let files = Files::new(setup.api_url.as_deref());
-        let streams = Streams::new(shelf.clone());
-        Self(Arc::new(Parts { setup, api, shelf, desk, health, streams, files, guild: OnceLock::new() }))
+        let streams = Streams::new(store.clone());
+        Self(Arc::new(Parts { setup, api, store, queue, health, streams, files, guild: OnceLock::new() }))
     }
 
     /// With these settings, the token that they refer to, and the journal of this engine.
@@ -146,7 +146,7 @@ impl Discord {
     /// # Errors
     /// The settings cannot be right.
     pub fn open(settings: &Settings, token: Secret, engine: EngineHandle) -> Result<Self, SetupError> {
-        Ok(Self::new(Setup::of(settings, token)?, Shelf::Journal(engine, ChannelKind::Discord)))
+        Ok(Self::new(Setup::of(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Discord)))
     }
 
     /// What is wrong now; `None`: nothing.
@@ -156,7 +156,7 @@ impl Discord {
 
     /// How much waits to be said.
     pub fn waiting(&self) -> usize {
-        self.0.desk.waiting()
+        self.0.queue.waiting()
     }
 
     /// Where things are said: what `orch channel test` tells. One look, nothing is said.
@@ -182,7 +182,7 @@ impl Discord {
                 continue;
             }
             if let Some(place) = shown.message().and_then(Place::parse) {
-                self.0.desk.adopt(key, place);
+                self.0.queue.adopt(key, place);
             }
             let stop = self.0.streams.go_on(key, &shown);
             self.show((key, stop), shown, (client, tracker));
@@ -196,7 +196,7 @@ impl Discord {
             return false;
         }
         let is_there = shown.chat == listed.channel || listed.users.contains(&shown.by);
-        is_there || self.0.desk.threads().task_of(shown.chat, None).await.is_some()
+        is_there || self.0.queue.threads().task_of(shown.chat, None).await.is_some()
     }
 
     fn show(
@@ -205,10 +205,10 @@ impl Discord {
         Shown { chat, task, .. }: Shown<Id<ChannelMarker>>,
         (client, tracker): (&Client, &TaskTracker),
     ) {
-        let (desk, client, discord) = (self.0.desk.clone(), client.clone(), self.clone());
+        let (queue, client, discord) = (self.0.queue.clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let show = |saying, stage| desk.show(key, chat, saying, stage);
-            let answer = |saying| desk.answer(chat, saying);
+            let show = |saying, stage| queue.show(key, chat, saying, stage);
+            let answer = |saying| queue.answer(chat, saying);
             discord.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }
@@ -224,13 +224,13 @@ impl Discord {
 
     /// The channel in which somebody on the list speaks with the bot alone.
     async fn direct(&self, user: &str) -> Result<Id<ChannelMarker>, Refusal> {
-        let (key, shelf) = (format!("{DIRECT}{user}"), &self.0.shelf);
-        if let Some(known) = shelf.kept(&key).await.ok().flatten().as_deref().and_then(id) {
+        let (key, store) = (format!("{DIRECT}{user}"), &self.0.store);
+        if let Some(known) = store.kept(&key).await.ok().flatten().as_deref().and_then(id) {
             return Ok(known);
         }
         let Some(user) = id(user) else { return Err(Refusal::Gone) };
         let channel = self.0.api.direct(user).await?;
-        if let Err(error) = shelf.keep(&key, Some(channel.to_string())).await {
+        if let Err(error) = store.keep(&key, Some(channel.to_string())).await {
             tracing::debug!(%error, "a channel is looked up again");
         }
         Ok(channel)
@@ -239,9 +239,9 @@ impl Discord {
 
 impl TwoWay for Discord {
     async fn run(&self, client: Client, cancel: CancellationToken) {
-        let (tracker, closing, mut desks) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
-        let (desk, closes) = (self.0.desk.clone(), closing.clone());
-        desks.spawn(async move { desk.run(&closes).await });
+        let (tracker, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
+        let (queue, closes) = (self.0.queue.clone(), closing.clone());
+        queues.spawn(async move { queue.run(&closes).await });
         self.go_on(&client, &tracker).await;
         if self.0.setup.listed.is_nobody() {
             tracing::info!("nobody is listed for discord: nothing is listened to");
@@ -250,8 +250,8 @@ impl TwoWay for Discord {
         }
         cancel.cancelled().await;
         self.0.streams.leave();
-        part(&tracker, &closing, desks).await;
-        self.0.desk.close();
+        part(&tracker, &closing, queues).await;
+        self.0.queue.close();
     }
 }
 
@@ -261,17 +261,17 @@ impl Channel for Discord {
         self.0.health.of(Way::Out)
     }
 
-    async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
-        Ok(self.0.desk.say(saying).await?.map(|place| place.to_string()))
+    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
+        Ok(self.0.queue.say(saying).await?.map(|place| place.to_string()))
     }
 
-    async fn tell(&self, _key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
+    async fn tell(&self, _key: &str, notices: &[Notice], saying: &ChatMessage) -> Result<Option<String>, Refusal> {
         let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
         if is_of_strangers && !notices.is_empty() {
             // In the channel they would read it themselves.
             for user in &self.0.setup.listed.users {
                 let said = match self.direct(user).await {
-                    Ok(channel) => self.0.desk.say_in(channel, saying).await,
+                    Ok(channel) => self.0.queue.say_in(channel, saying).await,
                     Err(refusal) => Err(refusal),
                 };
                 match said {
@@ -285,9 +285,9 @@ impl Channel for Discord {
         self.say(saying).await
     }
 
-    async fn change(&self, message: &str, saying: &Saying) -> Result<(), Refusal> {
+    async fn change(&self, message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
         let place = Place::parse(message).ok_or(Refusal::Gone)?;
-        self.0.desk.change(place, saying).await
+        self.0.queue.change(place, saying).await
     }
 }
 

@@ -6,21 +6,21 @@
 mod attached;
 pub mod chat;
 pub mod conversation;
-mod desk;
 pub mod desktop;
 pub mod discord;
 mod handled;
 mod health;
 pub mod notifier;
-mod pace;
-mod parting;
+mod outbound_queue;
+mod rate_limit;
+mod shutdown;
 pub mod streams;
 pub mod telegram;
 pub mod webhook;
 
 use crate::api::client::Client;
 use crate::api::stream::StreamEvent;
-use crate::domain::channel::Saying;
+use crate::domain::channel::ChatMessage;
 use crate::domain::notice::Notice;
 use chat::Refusal;
 use futures::stream::{Stream, StreamExt};
@@ -56,14 +56,14 @@ pub trait Sink {
 /// A channel that things are said in, beside streams. How a message is named is the channel's own; it is kept as text.
 pub trait Channel: Send + Sync {
     /// Says something. Returns the name of the message, where it can be changed later.
-    fn say(&self, saying: &Saying) -> impl Future<Output = Result<Option<String>, Refusal>> + Send;
+    fn say(&self, saying: &ChatMessage) -> impl Future<Output = Result<Option<String>, Refusal>> + Send;
 
     /// Says what these notices tell. `key` is the same when the same is said again, because nobody noted that it was said.
     fn tell(
         &self,
         _key: &str,
         _notices: &[Notice],
-        saying: &Saying,
+        saying: &ChatMessage,
     ) -> impl Future<Output = Result<Option<String>, Refusal>> + Send {
         self.say(saying)
     }
@@ -74,7 +74,7 @@ pub trait Channel: Send + Sync {
     }
 
     /// Puts something else into the place of what was said.
-    fn change(&self, message: &str, saying: &Saying) -> impl Future<Output = Result<(), Refusal>> + Send;
+    fn change(&self, message: &str, saying: &ChatMessage) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// A channel in which people speak, too.

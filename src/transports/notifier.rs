@@ -4,14 +4,14 @@
 
 use super::Channel;
 use super::chat::Refusal;
-use super::conversation::told::in_chat;
+use super::conversation::render::in_chat;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::crash::point;
-use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::channel::{ChannelKind, ChatMessage};
 use crate::domain::ids::TaskId;
-use crate::domain::notice::book::{Book, Errand, Refused, Rules};
+use crate::domain::notice::queue::{Delivery, NoticeQueue, Refused, Rules};
 use crate::domain::notice::{Facts, Line, Notice, derive, may_tell, summary};
-use crate::domain::outbox::{DROPPED, Kept, PLACE, TROUBLE};
+use crate::domain::outbox::{DROPPED, KeyValue, PLACE, TROUBLE};
 use crate::domain::plan::directory;
 use crate::domain::quiet::TimeOfDay;
 use crate::domain::redact::Redactor;
@@ -51,7 +51,7 @@ pub struct Setup<C> {
 /// Tells it until the daemon leaves. What is being said then is said to its end.
 pub async fn run<C: Channel>(setup: Setup<C>, engine: EngineHandle, cancel: CancellationToken) {
     loop {
-        match Courier::open(&setup, &engine).await {
+        match Dispatcher::open(&setup, &engine).await {
             Ok(mut courier) => {
                 let why = courier.work(&cancel).await;
                 if cancel.is_cancelled() {
@@ -69,10 +69,10 @@ pub async fn run<C: Channel>(setup: Setup<C>, engine: EngineHandle, cancel: Canc
     }
 }
 
-struct Courier<'a, C> {
+struct Dispatcher<'a, C> {
     setup: &'a Setup<C>,
     engine: &'a EngineHandle,
-    book: Book,
+    book: NoticeQueue,
     place: u64,
     summed: Timestamp,
     /// Why the last message was not said.
@@ -81,12 +81,12 @@ struct Courier<'a, C> {
     trouble: Option<String>,
 }
 
-impl<'a, C: Channel> Courier<'a, C> {
+impl<'a, C: Channel> Dispatcher<'a, C> {
     async fn open(setup: &'a Setup<C>, engine: &'a EngineHandle) -> Result<Self, EngineError> {
         let kind = setup.kind;
         let now = SystemClock.now();
         let dropped = engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
-        let mut book = Book::new(kind, engine.outbox(kind).await?, dropped);
+        let mut book = NoticeQueue::new(kind, engine.outbox(kind).await?, dropped);
         book.revive(now);
         let place = match engine.kept(kind, PLACE).await?.and_then(|text| text.parse().ok()) {
             Some(place) => place,
@@ -220,7 +220,7 @@ impl<'a, C: Channel> Courier<'a, C> {
         self.store().await
     }
 
-    async fn deliver(&mut self, errand: Errand) -> Result<(), EngineError> {
+    async fn deliver(&mut self, errand: Delivery) -> Result<(), EngineError> {
         point!("outbox.say.before");
         let said = match tokio::time::timeout(PATIENCE, self.say(&errand)).await {
             Ok(said) => said,
@@ -265,7 +265,7 @@ impl<'a, C: Channel> Courier<'a, C> {
         Ok(())
     }
 
-    async fn say(&self, errand: &Errand) -> Result<Option<String>, Refused> {
+    async fn say(&self, errand: &Delivery) -> Result<Option<String>, Refused> {
         let channel = &self.setup.channel;
         let saying = self.worded(&errand.saying);
         if let Some(message) = &errand.change {
@@ -276,8 +276,8 @@ impl<'a, C: Channel> Courier<'a, C> {
                 Err(refusal) => return Err(self.refused(refusal)),
             }
         }
-        let notices = errand.rows.iter().filter_map(|id| self.book.parcels().find(|parcel| parcel.id == *id));
-        let notices: Vec<Notice> = notices.map(|parcel| parcel.notice.clone()).collect();
+        let notices = errand.rows.iter().filter_map(|id| self.book.items().find(|item| item.id == *id));
+        let notices: Vec<Notice> = notices.map(|item| item.notice.clone()).collect();
         let key = self.book.key(errand.lead).unwrap_or_default();
         let name = channel.tell(key, &notices, &saying).await;
         let name = name.map_err(|refusal| self.refused(refusal))?;
@@ -291,7 +291,7 @@ impl<'a, C: Channel> Courier<'a, C> {
     }
 
     /// In the words of a chat, where people answer in them.
-    fn worded(&self, saying: &Saying) -> Saying {
+    fn worded(&self, saying: &ChatMessage) -> ChatMessage {
         match self.setup.kind {
             ChannelKind::Telegram | ChannelKind::Discord => in_chat(saying.clone()),
             ChannelKind::Webhook | ChannelKind::Desktop => saying.clone(),
@@ -311,7 +311,7 @@ impl<'a, C: Channel> Courier<'a, C> {
     async fn store(&mut self) -> Result<(), EngineError> {
         self.book.name(|| format!("orch-{}", uuid::Uuid::new_v4()));
         let (channel, at) = (self.setup.kind, SystemClock.now());
-        let value = |key: &str, value: String| Kept::Value { channel, key: key.to_owned(), value: Some(value), at };
+        let value = |key: &str, value: String| KeyValue::Value { channel, key: key.to_owned(), value: Some(value), at };
         let kept = vec![
             value(PLACE, self.place.to_string()),
             value(DROPPED, self.book.dropped().to_string()),

@@ -1,15 +1,15 @@
 //! Output that is being shown in chats, by chat and task: one stream of a task in a chat at a time. From its beginning to its
-//! last word each is kept on the shelf, with its message: one that ends without a last word, by a restart, a change of
+//! last word each is kept in the channel store, with its message: one that ends without a last word, by a restart, a change of
 //! the settings or a crash, goes on in the same message.
 
 use super::conversation::Stop;
+use super::conversation::channel_store::ChannelStore;
 use super::conversation::live::{Stage, follow};
-use super::conversation::shelf::Shelf;
-use super::conversation::told;
+use super::conversation::render;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::{Client, ClientError};
 use crate::api::error::ErrorCode;
-use crate::domain::channel::Saying;
+use crate::domain::channel::ChatMessage;
 use crate::domain::ids::TaskId;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -58,28 +58,28 @@ fn name(key: u64) -> String {
     format!("{STREAMS}{key:020}")
 }
 
-async fn keep<C: Serialize>(shelf: &Shelf, key: u64, shown: Option<&Shown<C>>) {
+async fn keep<C: Serialize>(store: &ChannelStore, key: u64, shown: Option<&Shown<C>>) {
     let text = shown.and_then(|shown| serde_json::to_string(shown).ok());
-    if let Err(error) = shelf.keep(&name(key), text).await {
+    if let Err(error) = store.keep(&name(key), text).await {
         tracing::warn!(%error, "a stream cannot be kept: after a restart it does not go on as it should");
     }
 }
 
-async fn kept<C: DeserializeOwned>(shelf: &Shelf, key: u64) -> Option<Shown<C>> {
-    let text = shelf.kept(&name(key)).await.ok().flatten()?;
+async fn kept<C: DeserializeOwned>(store: &ChannelStore, key: u64) -> Option<Shown<C>> {
+    let text = store.kept(&name(key)).await.ok().flatten()?;
     serde_json::from_str(&text).ok()
 }
 
 /// The message of a stream is there, under this name.
-pub async fn stands<C: Serialize + DeserializeOwned>(shelf: &Shelf, key: u64, message: String) {
-    if let Some(shown) = kept::<C>(shelf, key).await {
-        keep(shelf, key, Some(&Shown { message: Some(message), ..shown })).await;
+pub async fn stands<C: Serialize + DeserializeOwned>(store: &ChannelStore, key: u64, message: String) {
+    if let Some(shown) = kept::<C>(store, key).await {
+        keep(store, key, Some(&Shown { message: Some(message), ..shown })).await;
     }
 }
 
 /// A stream has shown its last word, or never will.
-pub async fn over(shelf: &Shelf, key: u64) {
-    keep::<()>(shelf, key, None).await;
+pub async fn over(store: &ChannelStore, key: u64) {
+    keep::<()>(store, key, None).await;
 }
 
 /// The task of a stream is not there, and will not be.
@@ -89,7 +89,7 @@ fn is_lost(error: &ClientError) -> bool {
 
 /// The streams that are open. `C` names a chat.
 pub struct Streams<C> {
-    shelf: Shelf,
+    store: ChannelStore,
     open: Mutex<BTreeMap<(C, TaskId), (u64, CancellationToken)>>,
     last: AtomicU64,
     leaving: CancellationToken,
@@ -97,8 +97,8 @@ pub struct Streams<C> {
 
 impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
     /// None, yet; they are kept there.
-    pub fn new(shelf: Shelf) -> Self {
-        Self { shelf, open: Mutex::default(), last: AtomicU64::new(0), leaving: CancellationToken::new() }
+    pub fn new(store: ChannelStore) -> Self {
+        Self { store, open: Mutex::default(), last: AtomicU64::new(0), leaving: CancellationToken::new() }
     }
 
     /// Another number than all before, also those of other processes.
@@ -122,13 +122,13 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
     /// One begins. Returns its number and what ends it.
     pub async fn begin(&self, shown: &Shown<C>, now: Timestamp) -> (u64, CancellationToken) {
         let key = self.number(now);
-        keep(&self.shelf, key, Some(shown)).await;
+        keep(&self.store, key, Some(shown)).await;
         (key, self.open(shown.chat, shown.task, key))
     }
 
     /// Those that had no last word yet when whoever showed them ended, the oldest first, with their numbers.
     pub async fn unfinished(&self) -> Vec<(u64, Shown<C>)> {
-        let all = match self.shelf.below(STREAMS).await {
+        let all = match self.store.below(STREAMS).await {
             Ok(all) => all,
             Err(error) => {
                 tracing::warn!(%error, "the streams of before cannot be read");
@@ -154,7 +154,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
 
     /// It is over.
     pub async fn over(&self, key: u64) {
-        over(&self.shelf, key).await;
+        over(&self.store, key).await;
     }
 
     /// Shows the output of a task until its last word, or until nobody shows streams here any more. `show` says whether
@@ -164,8 +164,8 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         (key, stop): (u64, CancellationToken),
         (chat, task): (C, TaskId),
         client: &Client,
-        mut show: impl FnMut(Saying, Stage) -> bool,
-        answer: impl Fn(Saying),
+        mut show: impl FnMut(ChatMessage, Stage) -> bool,
+        answer: impl Fn(ChatMessage),
     ) {
         let mut is_taken = true;
         let followed = follow(
@@ -177,7 +177,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
                 is_taken = show(saying, stage);
                 if !is_taken && stage == Stage::Grows {
                     stop.cancel();
-                    answer(told::about(task, "Too many streams are open: /stop ends them."));
+                    answer(render::about(task, "Too many streams are open: /stop ends them."));
                 }
             },
         );
@@ -189,7 +189,7 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         };
         let is_lost = done.as_ref().is_err_and(is_lost);
         if let Some(error) = done.err().filter(|error| !error.is_of_an_engine_that_left()) {
-            answer(told::refused(&error, None));
+            answer(render::refused(&error, None));
         }
         if is_lost || !is_taken {
             self.over(key).await;
@@ -230,8 +230,8 @@ impl<C: Ord + Copy + Serialize + DeserializeOwned> Streams<C> {
         });
         for (key, stop) in &ending {
             // Whoever dies before its last word says that only.
-            if let Some(shown) = kept::<C>(&self.shelf, *key).await {
-                keep(&self.shelf, *key, Some(&Shown { is_stopped: true, ..shown })).await;
+            if let Some(shown) = kept::<C>(&self.store, *key).await {
+                keep(&self.store, *key, Some(&Shown { is_stopped: true, ..shown })).await;
             }
             stop.cancel();
         }
@@ -264,7 +264,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_chat_has_one_stream_of_a_task_and_ends_its_own() {
-        let streams: Streams<i64> = Streams::new(Shelf::in_memory());
+        let streams: Streams<i64> = Streams::new(ChannelStore::in_memory());
         let (first, stop) = begin(&streams, 1, 7).await;
         let (second, other) = begin(&streams, 1, 7).await;
         assert!(first < second && stop.is_cancelled() && !other.is_cancelled());
@@ -283,19 +283,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_had_no_last_word_goes_on_in_its_message_whoever_shows_it_then() {
-        let shelf = Shelf::in_memory();
-        let before: Streams<i64> = Streams::new(shelf.clone());
+        let store = ChannelStore::in_memory();
+        let before: Streams<i64> = Streams::new(store.clone());
         let (seen, _) = begin(&before, 1, 7).await;
-        stands::<i64>(&shelf, seen, "100".to_owned()).await;
+        stands::<i64>(&store, seen, "100".to_owned()).await;
         let (new, _) = begin(&before, 1, 8).await;
         let (done, _) = begin(&before, 1, 9).await;
-        over(&shelf, done).await;
+        over(&store, done).await;
         // Its message comes too late to be one.
-        stands::<i64>(&shelf, done, "101".to_owned()).await;
+        stands::<i64>(&store, done, "101".to_owned()).await;
         let (stopped, _) = begin(&before, 2, 7).await;
         assert_eq!(before.stop(2, Stop::All).await, 1);
-        shelf.keep("stream/garbage", Some("{}".to_owned())).await.expect("memory");
-        let after: Streams<i64> = Streams::new(shelf.clone());
+        store.keep("stream/garbage", Some("{}".to_owned())).await.expect("memory");
+        let after: Streams<i64> = Streams::new(store.clone());
         let found = after.unfinished().await;
         let told: Vec<_> = found.iter().map(|(key, shown)| (*key, shown.chat, shown.task.0, shown.message())).collect();
         assert_eq!(told, [(seen, 1, 7, Some("100")), (new, 1, 8, None), (stopped, 2, 7, None)]);

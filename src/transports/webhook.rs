@@ -6,7 +6,7 @@ use super::chat::Refusal;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::adapters::outgoing;
 use crate::config::Secret;
-use crate::domain::channel::Saying;
+use crate::domain::channel::ChatMessage;
 use crate::domain::notice::Notice;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, StatusCode, Url};
@@ -119,7 +119,7 @@ pub fn signature(key: &hmac::Key, second: i64, body: &str) -> String {
 }
 
 /// The document: the line of the history as `/v1/events` has it, and the notice.
-fn document(notice: &Notice, saying: &Saying) -> Value {
+fn document(notice: &Notice, saying: &ChatMessage) -> Value {
     let about = notice.about.as_ref();
     json!({
         "seq": notice.seq,
@@ -140,17 +140,17 @@ fn document(notice: &Notice, saying: &Saying) -> Value {
 }
 
 impl Channel for Webhook {
-    async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
+    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
         let key = format!("orch-{}", uuid::Uuid::new_v4());
         self.send(&key, &json!({ "text": saying.plain_text() })).await.map(|()| None)
     }
 
-    async fn tell(&self, key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
+    async fn tell(&self, key: &str, notices: &[Notice], saying: &ChatMessage) -> Result<Option<String>, Refusal> {
         let Some(notice) = notices.first() else { return self.say(saying).await };
         self.send(key, &document(notice, saying)).await.map(|()| None)
     }
 
-    async fn change(&self, _message: &str, saying: &Saying) -> Result<(), Refusal> {
+    async fn change(&self, _message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
         self.say(saying).await.map(drop)
     }
 }

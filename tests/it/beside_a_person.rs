@@ -263,7 +263,8 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
         repo.git(["tag", "v1"]);
     }
     type Prepare = fn(&Repo);
-    let takes: [(&str, Prepare, &str); 3] = [
+    let takes: [(&str, Prepare, &str); 4] = [
+        ("git reflog expire --expire=now refs/stash", stash, "refs/stash"),
         ("git stash drop -q", stash, "refs/stash"),
         ("git stash pop -q; git checkout -q README.md", stash, "refs/stash"),
         ("git tag -d v1", tag, "refs/tags/v1"),
@@ -276,6 +277,7 @@ fn what_an_agent_took_from_its_person_is_put_back_before_its_work_is_accepted() 
         sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(5);
         put_back(&sealed, &repo, &sealed.orch(["task", "show", "1", "--json"]).ok().json());
         assert!(repo.git(["for-each-ref", lost]).contains(lost), "{take}");
+        assert_eq!(lost == "refs/stash", !repo.git(["stash", "list"]).is_empty(), "{take}");
         let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();
         let runs = task["runs"].as_array().map(Vec::len);
         assert_eq!((&task["integration"]["state"], runs), (&json!("merged"), Some(1)), "{take}: {task}");
@@ -468,9 +470,10 @@ fn a_base_that_an_agent_moved_is_taken_back_by_the_person_and_then_the_same_work
     let work = "echo 42 > answer; git commit -qam mend; git update-ref refs/heads/main HEAD";
     let (sealed, repo, task) = ended("integrate: merge", work, |_| ());
     let question = task["question"].as_str().unwrap_or_default();
-    let command = question.split('`').find(|part| part.contains(" reset ")).expect("how to take it back");
+    let command = question.split('`').find(|part| part.starts_with("git ")).expect("how to take it back");
     sealed.run_program_in("sh", repo.dir()).args(["-c", command]).run().ok();
     assert_eq!(repo.show("main", "answer").as_deref(), Some("7\n"));
+    assert_eq!(repo.git(["status", "--porcelain", "--untracked-files=no"]), "", "{command}");
     sealed.orch(["task", "unblock", "1"]).ok();
     sealed.run_program(ORCH).args(["serve", "--until-idle"]).deadline(RUN * 2).run().code_is(0);
     let task = sealed.orch(["task", "show", "1", "--json"]).ok().json();

@@ -14,13 +14,13 @@ use orch::api::client::{Client, Transport};
 use orch::config::resolved_channels::Discord as Settings;
 use orch::config::{Home, Secret};
 use orch::daemon::{Running, Setup as Daemon};
-use orch::domain::channel::{Button, ChannelKind, Document, Passage, Press, Saying};
+use orch::domain::channel::{Block, Button, ChannelKind, ChatMessage, Document, Press};
 use orch::domain::ids::TaskId;
 use orch::engine::Mode;
 use orch::engine::handle::Project;
 use orch::transports::chat::Refusal;
-use orch::transports::conversation::shelf::{ANNOUNCED, Shelf};
-use orch::transports::conversation::words::COMMANDS;
+use orch::transports::conversation::channel_store::{ANNOUNCED, ChannelStore};
+use orch::transports::conversation::parse::COMMANDS;
 use orch::transports::discord::{Discord, Setup};
 use orch::transports::{Channel, TwoWay};
 use std::path::PathBuf;
@@ -61,8 +61,8 @@ fn setup(server: &Server, token: &str) -> Setup {
 }
 
 impl Room {
-    fn open(server: Server, shelf: Shelf, client: Client) -> Self {
-        let discord = Discord::new(setup(&server, TOKEN), shelf);
+    fn open(server: Server, store: ChannelStore, client: Client) -> Self {
+        let discord = Discord::new(setup(&server, TOKEN), store);
         let before = (server.sessions().0, looks(&server));
         let cancel = CancellationToken::new();
         let (running, of_task) = (discord.clone(), cancel.clone());
@@ -114,11 +114,11 @@ fn counting() -> (Client, Arc<AtomicUsize>) {
 
 fn room() -> (Room, Arc<AtomicUsize>) {
     let (client, asked) = counting();
-    (Room::open(Server::start(), Shelf::in_memory(), client), asked)
+    (Room::open(Server::start(), ChannelStore::in_memory(), client), asked)
 }
 
-fn saying(text: &str) -> Saying {
-    Saying { passages: vec![Passage::plain(text)], ..Saying::default() }
+fn saying(text: &str) -> ChatMessage {
+    ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
 }
 
 fn owner() -> Person {
@@ -129,10 +129,10 @@ fn owner() -> Person {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_once() {
     let (client, asked) = counting();
-    let shelf = Shelf::in_memory();
-    let room = Room::open(Server::start(), shelf.clone(), client).listening();
+    let store = ChannelStore::in_memory();
+    let room = Room::open(Server::start(), store.clone(), client).listening();
     let server = &room.server;
-    let notice = Saying {
+    let notice = ChatMessage {
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } }],
         ..saying("#7 has failed")
     };
@@ -157,7 +157,7 @@ async fn strangers_do_nothing_are_answered_nothing_and_the_owner_hears_of_each_o
     room.until_quiet();
     assert_eq!(asked.load(Ordering::SeqCst), 0, "nothing was asked of the engine");
     assert!(interactions.iter().all(|token| server.answered(token) == (false, Vec::new())));
-    let told: Vec<String> = shelf.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> = store.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     let all = told.concat();
     for n in 0..20 {
         let times = told.iter().filter(|line| line.starts_with(&format!("{} ", STRANGER + n))).count();
@@ -183,7 +183,7 @@ async fn whoever_has_a_listed_role_may_speak_and_press_and_nobody_else() {
         room.server.answered(&answered).1.iter().any(|m| m.text.contains("there is no task 7"))
     });
     let before = asked.load(Ordering::SeqCst);
-    let notice = Saying {
+    let notice = ChatMessage {
         buttons: vec![Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } }],
         ..saying("#7 has failed")
     };
@@ -216,8 +216,8 @@ async fn commands_are_registered_and_an_unknown_one_is_answered() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_becomes_of_the_connection() {
     let (client, asked) = counting();
-    let shelf = Shelf::in_memory();
-    let room = Room::open(Server::start(), shelf.clone(), client.clone()).caught_up();
+    let store = ChannelStore::in_memory();
+    let room = Room::open(Server::start(), store.clone(), client.clone()).caught_up();
     let server = &room.server;
     server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the first", RUN, || asked.load(Ordering::SeqCst) == 1);
@@ -241,7 +241,7 @@ async fn what_happens_is_handled_once_however_often_it_is_told_and_whatever_beco
     // orch is away, and comes back.
     let server = room.close().await;
     server.write(&owner(), CHANNEL, "/run 7", None);
-    let room = Room::open(server, shelf, client);
+    let room = Room::open(server, store, client);
     wait_until("what was written meanwhile", RUN, || asked.load(Ordering::SeqCst) == 10);
     let last = room.server.command(&owner(), CHANNEL, "help", &[]);
     wait_until("help", RUN, || !room.server.answered(&last).1.is_empty());
@@ -254,7 +254,7 @@ async fn without_the_right_to_read_commands_work_and_the_lack_is_told() {
     let server = Server::start();
     server.allow_reading(false);
     let (client, asked) = counting();
-    let room = Room::open(server, Shelf::in_memory(), client).listening();
+    let room = Room::open(server, ChannelStore::in_memory(), client).listening();
     wait_until("the lack to be told", RUN, || {
         room.discord.trouble().is_some_and(|why| why.contains("Message Content Intent"))
     });
@@ -269,7 +269,7 @@ async fn a_token_that_is_not_taken_is_told_and_not_tried_at_full_speed() {
     let server = Server::start();
     server.take_token(false);
     let (client, _) = counting();
-    let room = Room::open(server, Shelf::in_memory(), client);
+    let room = Room::open(server, ChannelStore::in_memory(), client);
     wait_until("the trouble", RUN, || room.discord.trouble().is_some_and(|why| why.contains("token")));
     let refused = room.discord.say(&saying("hello")).await;
     assert!(
@@ -290,7 +290,7 @@ async fn a_server_that_is_not_there_is_told_as_that() {
         ..Settings::default()
     };
     let setup = Setup::of(&nowhere, Secret::new(TOKEN)).expect("a sound setup");
-    let (discord, cancel) = (Discord::new(setup, Shelf::in_memory()), CancellationToken::new());
+    let (discord, cancel) = (Discord::new(setup, ChannelStore::in_memory()), CancellationToken::new());
     let (running, of_task, (client, _)) = (discord.clone(), cancel.clone(), counting());
     let running = tokio::spawn(async move { running.run(client, of_task).await });
     let refused = discord.say(&saying("hello")).await.expect_err("nobody is there").to_string();
@@ -315,14 +315,14 @@ async fn a_burst_is_said_in_its_order_whole_and_never_too_fast() {
     };
     assert!(first.is_ok(), "{first:?}");
     let texts: Vec<String> = (0..7).map(|n| format!("notice {n}")).collect();
-    let all: Vec<Saying> = texts.iter().map(|text| saying(text)).collect();
+    let all: Vec<ChatMessage> = texts.iter().map(|text| saying(text)).collect();
     futures::future::join_all(all.iter().map(|one| room.discord.say(one))).await.into_iter().for_each(|said| {
         said.expect("said");
     });
-    let long = Saying {
-        passages: vec![Passage::plain("@everyone"), Passage::Block("x".repeat(99).add_lines(60))],
+    let long = ChatMessage {
+        passages: vec![Block::plain("@everyone"), Block::Block("x".repeat(99).add_lines(60))],
         document: Some(Document { name: "7.diff".to_owned(), text: "+hello\n".to_owned() }),
-        ..Saying::default()
+        ..ChatMessage::default()
     };
     room.discord.say(&long).await.expect("said");
     let said = room.server.messages(CHANNEL);
@@ -346,7 +346,7 @@ async fn while_discord_wants_to_be_left_alone_it_is_asked_nothing_whoever_wants_
     let refused = || room.server.requests().iter().filter(|request| request.status == 429).count();
     room.server.refuse_all(60);
     let answered = room.server.command(&owner(), CHANNEL, "help", &[]);
-    let texts: Vec<Saying> = (0..20).map(|n| saying(&format!("notice {n}"))).collect();
+    let texts: Vec<ChatMessage> = (0..20).map(|n| saying(&format!("notice {n}"))).collect();
     let api = room.discord.say(&texts[0]).await;
     assert!(matches!(&api, Err(Refusal::Later { after: Some(_), .. })), "{api:?}");
     let (discord, soon) = (&room.discord, std::time::Duration::from_secs(3));
@@ -373,7 +373,7 @@ async fn a_command_is_acknowledged_while_another_is_still_being_answered() {
         }
     };
     let client = Client::new(Transport::InProcess(Router::new().fallback(answer)));
-    let room = Room::open(Server::start(), Shelf::in_memory(), client).caught_up();
+    let room = Room::open(Server::start(), ChannelStore::in_memory(), client).caught_up();
     let slow = room.server.command(&owner(), CHANNEL, "show", &[("task", "7")]);
     wait_until("the engine to be asked", RUN, || begun.load(Ordering::SeqCst) == 1);
     let next = room.server.command(&owner(), CHANNEL, "help", &[]);
@@ -401,7 +401,7 @@ impl AddLines for String {
 async fn what_was_said_is_changed_in_its_place_and_a_deleted_message_is_told() {
     let (room, _) = room();
     let room = room.listening();
-    let about = |text: &str| Saying { task: Some(TaskId(7)), ..saying(text) };
+    let about = |text: &str| ChatMessage { task: Some(TaskId(7)), ..saying(text) };
     let place = room.discord.say(&about("#7 Mend it: works")).await.expect("said").expect("a name");
     let id: u64 = place.rsplit('/').next().and_then(|id| id.parse().ok()).expect("an id");
     room.discord.change(&place, &about("#7 Mend it: done")).await.expect("changed");
@@ -444,8 +444,8 @@ impl House {
         let engine = daemon.open(Mode::Serve).await.expect("opens");
         let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
         engine.handle.register(project).await.expect("registers");
-        let shelf = Shelf::Journal(engine.handle.clone(), ChannelKind::Discord);
-        let room = Room::open(Server::start(), shelf, engine.client.clone()).listening();
+        let store = ChannelStore::Journal(engine.handle.clone(), ChannelKind::Discord);
+        let room = Room::open(Server::start(), store, engine.client.clone()).listening();
         Self { sealed, engine, room }
     }
 
@@ -520,7 +520,7 @@ async fn what_is_written_in_a_tasks_thread_is_about_that_task() {
     server.write(&owner(), CHANNEL, "/add Say hello", None);
     room.until_said("is added");
     house.until(1, "needs_review").await;
-    let notice = Saying { task: Some(TaskId(1)), ..saying("#1 Say hello: asks you") };
+    let notice = ChatMessage { task: Some(TaskId(1)), ..saying("#1 Say hello: asks you") };
     room.discord.say(&notice).await.expect("said");
     let (thread, _) = wait_some("a thread", RUN, || server.threads().into_iter().next());
     server.write(&owner(), thread, "/why", None);

@@ -10,6 +10,7 @@ use orch::api::channels::{ChannelView, DeadView, NoticeView};
 use orch::api::cost::{CostRow, CostView};
 use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
 use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
+use orch::api::last_worker::LastWorker;
 use orch::api::messages::MessageView;
 use orch::api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
 use orch::api::patterns::{
@@ -21,7 +22,6 @@ use orch::api::settings::ReloadView;
 use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
 use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
 use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
-use orch::api::worked::WorkedBy;
 use orch::domain::availability::{State as Standing, Verdict};
 use orch::domain::batch::BatchState;
 use orch::domain::breaker::{Breaker, Target};
@@ -37,14 +37,14 @@ use orch::domain::money::Usd;
 use orch::domain::notice::NoticeKind;
 use orch::domain::outcome::{FailureClass, RunKind};
 use orch::domain::plan::{Hold, HoldReason};
+use orch::domain::provider_access::{ProviderAccess, Way};
 use orch::domain::question::QuestionKind;
 use orch::domain::resolve::{Needs, Records, Resolver, Selection, Tag};
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
-use orch::domain::service::{Cause, Leave, ServiceEntry, ServiceKind};
+use orch::domain::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
 use orch::domain::task::{FileState, Phase, Run, Spec, Status, Task};
 use orch::domain::task_type::TaskType;
 use orch::domain::track_record::{Sample, Source, Verdict as Judged};
-use orch::domain::usability::{Usability, Way};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -124,7 +124,7 @@ fn every_field_of_a_task_and_a_run_is_documented() {
     let now = jiff::Timestamp::UNIX_EPOCH;
     let (task, run) = (full_task(now), a_run(now));
     let hold = Hold { reason: HoldReason::Slots, detail: String::new(), until: None };
-    let worked_by = Some(WorkedBy { agent: String::new(), model: None });
+    let worked_by = Some(LastWorker { agent: String::new(), model: None });
     let context = TaskContext { hold: Some(&hold), worked_by, ..TaskContext::default() };
     let runs = vec![RunView::of(&run, "transcript.log".into(), now)];
     let message = Message::new(MessageId(1), TaskId(7), String::new(), now);
@@ -196,7 +196,7 @@ fn every_field_of_the_switches_is_documented() {
         fate: FateView::GoesOn,
     };
     let (version, pid) = (String::new(), 1);
-    must_name_keys_of(&ShutdownView { how: Leave::Now, dry_run: true, version, pid, under_way: vec![work] });
+    must_name_keys_of(&ShutdownView { how: ShutdownMode::Now, dry_run: true, version, pid, under_way: vec![work] });
     must_name_keys_of(&ServiceEntry {
         at: jiff::Timestamp::UNIX_EPOCH,
         kind: ServiceKind::Start,
@@ -235,7 +235,7 @@ fn overview() -> Overview {
             slots: SlotsView { busy: 1, total: 2, because: Some(String::new()) },
             breakers: vec![BreakerView::of(&Breaker::new(Target::agent("bot")))],
             state: String::new(),
-            shutting_down: Some(DepartureView { how: Leave::Now, why: String::new() }),
+            shutting_down: Some(DepartureView { how: ShutdownMode::Now, why: String::new() }),
             paused: vec![a_pause()],
             seq: 0,
         },
@@ -483,7 +483,7 @@ fn a_batch() -> BatchView {
 
 #[test]
 fn every_field_of_the_models_is_documented() {
-    let (catalog, mut usability) = (Catalog::built_in(), Usability::default());
+    let (catalog, mut usability) = (Catalog::built_in(), ProviderAccess::default());
     usability.allow("openai", Way::Declared);
     let (selection, records) = (Selection::default(), Records::default());
     let resolver = Resolver { catalog: &catalog, usability: &usability, selection: &selection, records: &records };

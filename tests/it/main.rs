@@ -55,6 +55,7 @@ mod records_of_models;
 mod redaction;
 mod release;
 mod rendering;
+mod rewritten_base;
 mod route;
 mod runner;
 mod screen;

@@ -12,10 +12,10 @@ use axum::Router;
 use axum::http::StatusCode;
 use orch::api::client::{Client, Transport};
 use orch::config::Secret;
-use orch::domain::channel::{Button, Passage, Press, Saying};
+use orch::domain::channel::{Block, Button, ChatMessage, Press};
 use orch::domain::ids::TaskId;
-use orch::transports::conversation::shelf::{ANNOUNCED, Shelf};
-use orch::transports::conversation::words::COMMANDS;
+use orch::transports::conversation::channel_store::{ANNOUNCED, ChannelStore};
+use orch::transports::conversation::parse::COMMANDS;
 use orch::transports::telegram::{Limits, Setup, Telegram};
 use orch::transports::{Channel, TwoWay};
 use serde_json::{Value, json};
@@ -49,9 +49,9 @@ fn setup(api: &BotApi, users: &[i64], limits: Limits) -> Setup {
 }
 
 impl Room {
-    fn open(api: BotApi, shelf: Shelf, client: Client, users: &[i64]) -> Self {
+    fn open(api: BotApi, store: ChannelStore, client: Client, users: &[i64]) -> Self {
         let limits = Limits::TELEGRAM.faster(FASTER);
-        let telegram = Telegram::new(setup(&api, users, limits), shelf).expect("a sound setup");
+        let telegram = Telegram::new(setup(&api, users, limits), store).expect("a sound setup");
         let cancel = CancellationToken::new();
         let (running, of_task) = (telegram.clone(), cancel.clone());
         let running = tokio::spawn(async move { running.run(client, of_task).await });
@@ -99,8 +99,8 @@ fn counting() -> (Client, Arc<AtomicUsize>) {
     (Client::new(Transport::InProcess(Router::new().fallback(answer))), asked)
 }
 
-fn saying(text: &str) -> Saying {
-    Saying { passages: vec![Passage::plain(text)], ..Saying::default() }
+fn saying(text: &str) -> ChatMessage {
+    ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
 }
 
 /// What the stranger `n` does: something else each time.
@@ -133,8 +133,8 @@ async fn a_thousand_strangers_do_nothing_are_answered_nothing_and_the_owner_hear
     let api = quick();
     (0..1_000).for_each(|n| strange(&api, n));
     let (client, asked) = counting();
-    let shelf = Shelf::in_memory();
-    let room = Room::open(api, shelf.clone(), client, &[ADA]);
+    let store = ChannelStore::in_memory();
+    let room = Room::open(api, store.clone(), client, &[ADA]);
     room.until_heard();
     // Again on the same day.
     (0..1_000).for_each(|n| strange(&room.api, n));
@@ -142,7 +142,7 @@ async fn a_thousand_strangers_do_nothing_are_answered_nothing_and_the_owner_hear
     room.api.writes(ADA, GROUP, "/help");
     room.until_said("/status");
     assert_eq!(asked.load(Ordering::SeqCst), 0, "executed");
-    let told: Vec<String> = shelf.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> = store.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     let ids: BTreeSet<&str> =
         told.iter().filter_map(|line| line.split(' ').next()).filter(|id| id.parse::<i64>().is_ok()).collect();
     assert_eq!((told.len(), ids.len()), (1_000, 1_000), "of each once");
@@ -156,10 +156,10 @@ async fn a_thousand_strangers_do_nothing_are_answered_nothing_and_the_owner_hear
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_list_things_are_said_and_nothing_is_heard() {
     let (client, asked) = counting();
-    let room = Room::open(quick(), Shelf::in_memory(), client, &[]);
+    let room = Room::open(quick(), ChannelStore::in_memory(), client, &[]);
     room.api.writes(ADA, GROUP, "/status");
     let button = Button { label: "Retry".to_owned(), press: Press::Retry { task: TaskId(7), since: None } };
-    let notice = Saying { buttons: vec![button], ..saying("a notice") };
+    let notice = ChatMessage { buttons: vec![button], ..saying("a notice") };
     room.telegram.say(&notice).await.expect("said");
     room.until_said("a notice");
     assert!(room.api.button(GROUP, "Retry").is_none(), "nobody may press it, and nobody would answer");
@@ -173,14 +173,14 @@ async fn each_update_acts_once_though_telegram_repeats_and_shuffles_and_each_say
     let api = quick();
     api.repeats_and_shuffles();
     let (client, asked) = counting();
-    let shelf = Shelf::in_memory();
-    let mut room = Room::open(api, shelf.clone(), client.clone(), &[ADA]);
+    let store = ChannelStore::in_memory();
+    let mut room = Room::open(api, store.clone(), client.clone(), &[ADA]);
     for n in 0..60 {
         room.api.writes(ADA, ADA, &format!("/cancel {}", n + 1));
         if n % 20 == 10 {
             // orch goes and comes back.
             let api = room.close().await;
-            room = Room::open(api, shelf.clone(), client.clone(), &[ADA]);
+            room = Room::open(api, store.clone(), client.clone(), &[ADA]);
         }
     }
     room.until_heard();
@@ -205,7 +205,7 @@ async fn more_than_anybody_can_read_is_refused_and_not_kept() {
     let (client, _) = counting();
     let api = quick();
     api.all_answer(Some((502, "Bad Gateway")));
-    let room = Room::open(api, Shelf::in_memory(), client, &[ADA]);
+    let room = Room::open(api, ChannelStore::in_memory(), client, &[ADA]);
     let telegram = room.telegram.clone();
     let waiting = (0..2_000).map(|n| {
         let telegram = telegram.clone();
@@ -232,7 +232,7 @@ async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_
         ("getUpdates", 409, "Conflict: terminated by other getUpdates request", "another program"),
     ] {
         let (client, _) = counting();
-        let room = Room::open(quick(), Shelf::in_memory(), client, &[ADA]);
+        let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
         wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
         room.api.next_answers(method, status, description, Value::Null);
         if method == "sendMessage" {
@@ -254,7 +254,7 @@ async fn a_chat_that_is_gone_and_a_token_that_is_revoked_are_told_and_not_asked_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_not_changed_or_is_gone_is_no_failure() {
     let (client, _) = counting();
-    let room = Room::open(quick(), Shelf::in_memory(), client, &[ADA]);
+    let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
     let name = room.telegram.say(&saying("one")).await.expect("said").expect("a name");
     room.telegram.change(&name, &saying("one")).await.expect("it is so already");
     room.telegram.change(&name, &saying("two")).await.expect("changed");
@@ -271,9 +271,9 @@ async fn a_forum_has_a_topic_for_each_task_and_another_where_that_was_deleted() 
     let api = quick();
     api.chat(GROUP, Kind::Forum);
     let (client, _) = counting();
-    let room = Room::open(api, Shelf::in_memory(), client, &[ADA]);
+    let room = Room::open(api, ChannelStore::in_memory(), client, &[ADA]);
     wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
-    let about = |task: u64, text: &str| Saying { task: Some(TaskId(task)), ..saying(text) };
+    let about = |task: u64, text: &str| ChatMessage { task: Some(TaskId(task)), ..saying(text) };
     for (task, text) in [(7, "#7 begins"), (8, "#8 begins"), (7, "#7 ends")] {
         room.telegram.say(&about(task, text)).await.expect("said");
     }
@@ -290,7 +290,7 @@ async fn a_forum_has_a_topic_for_each_task_and_another_where_that_was_deleted() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_commands_are_registered_and_a_hundred_thousand_characters_go_as_a_file() {
     let (client, _) = counting();
-    let room = Room::open(quick(), Shelf::in_memory(), client, &[ADA]);
+    let room = Room::open(quick(), ChannelStore::in_memory(), client, &[ADA]);
     wait_until("it to listen", RUN, || room.api.calls("getUpdates") > 0);
     let registered = room.api.takes("setMyCommands");
     let registered = registered[0]["commands"].as_array().expect("a list");

@@ -1,4 +1,4 @@
-//! The rules of the house, read off the sources: who may import whom, what stays behind which door, how large a
+//! The rules of the house, read off the sources: who may import whom, what only which adapter may do, how large a
 //! piece of code may be. A rule has no list of exceptions unless the reason stands beside it.
 
 mod imports;
@@ -28,7 +28,7 @@ const TABLE: &[(&str, &[May])] = &[
     ("domain", &[]),
     ("agents", &[Room("domain")]),
     ("adapters", &[Room("domain")]),
-    // The document tasks.yml is read by the same YAML door as the configuration.
+    // The document tasks.yml is read by the same YAML adapter as the configuration.
     ("store", &[Room("domain"), Module("config", "yaml"), Module("adapters", "fs"), Module("adapters", "crash")]),
     ("config", &[Room("domain"), Room("agents"), Module("adapters", "fs")]),
     ("runner", &[Room("domain"), Room("agents"), Room("adapters")]),
@@ -233,9 +233,9 @@ fn the_database_is_named_only_in_the_store() {
 }
 
 #[test]
-fn tmux_and_git_are_started_only_by_their_doors() {
+fn tmux_and_git_are_started_only_by_their_adapters() {
     let mut breaches = Vec::new();
-    // adapters/process is the door to programs in general and knows none of them.
+    // adapters/process starts programs in general and knows none of them.
     for source in SRC.iter().filter(|s| !s.path.starts_with("src/adapters/process")) {
         for at in 0..source.code.len() {
             if !source.matches(at, "Invocation :: new (") {
@@ -374,6 +374,52 @@ fn nothing_is_left_for_later() {
     must_hold("what is not done is an issue, not a mark in the code", breaches);
 }
 
+/// Names of a language of our own, each with the one that the field uses.
+const RENAMED: &[(&str, &str)] = &[
+    ("Book", "Ledger, Queue"),
+    ("Bulletin", "HealthReport"),
+    ("Clerk", "Sender"),
+    ("Courier", "Dispatcher"),
+    ("Doors", "Deps"),
+    ("Errand", "Delivery"),
+    ("Farewell", "EngineExit"),
+    ("Lack", "Missing"),
+    ("Leave", "ShutdownMode"),
+    ("Letters", "Inbox"),
+    ("Parcel", "OutboxItem"),
+    ("Passage", "Block"),
+    ("Purse", "Balances"),
+    ("Rhythm", "RateLimiter"),
+    ("Ruling", "ReviewDecision"),
+    ("Saying", "ChatMessage"),
+    ("Seam", "ChunkRedactor"),
+    ("Sheet", "DetailView"),
+    ("Shelf", "Store"),
+    ("Usability", "ProviderAccess"),
+    ("World", "State"),
+    ("courier", "dispatcher"),
+    ("farewell", "exit"),
+    ("odd_model", "model_warning"),
+    ("parcel", "item"),
+    ("purse", "balances"),
+    ("shelf", "store"),
+    ("wants_room", "needs_capacity"),
+];
+
+#[test]
+fn names_are_those_that_the_field_uses() {
+    let mut breaches = Vec::new();
+    for source in everything() {
+        for pair in source.code.windows(2) {
+            let defines = ["struct", "enum", "trait", "type", "mod", "fn", "let"].iter().any(|word| pair[0].is(word));
+            if let Some((_, better)) = RENAMED.iter().find(|(name, _)| defines && pair[1].is(name)) {
+                breaches.push(format!("{}: {}, say {better}", source.at(pair[1].line), pair[1].text));
+            }
+        }
+    }
+    must_hold("a name is the standard term of the field", breaches);
+}
+
 #[test]
 fn no_test_is_switched_off() {
     let mut breaches = Vec::new();
@@ -456,6 +502,7 @@ fn the_measures_see_what_they_should() {
     assert!(is_allowed("http", &path("engine::EngineHandle::look"), &[Surface("engine")]));
     assert!(!is_allowed("http", &path("engine::handle::Request"), &[Surface("engine")]));
     assert!(!is_allowed("http", &path("engine::*"), &[Surface("engine")]));
-    let through = Source::new("src/http/a.rs", "use crate::engine; fn f() { engine::world::World::new() }".to_owned());
-    assert!(own_paths(&through).iter().any(|named| named.path.starts_with(&path("engine::world"))));
+    let through =
+        Source::new("src/http/a.rs", "use crate::engine; fn f() { engine::state::EngineState::new() }".to_owned());
+    assert!(own_paths(&through).iter().any(|named| named.path.starts_with(&path("engine::state"))));
 }

@@ -13,8 +13,8 @@ use orch::domain::outcome::{Ending, Failure, FailureClass, Outcome};
 use orch::domain::plan::HoldReason;
 use orch::domain::retry::{Bounds, Context};
 use orch::domain::review::{Decision, Review, Reviewers};
+use orch::domain::review_decision::ReviewDecision;
 use orch::domain::route::{AgentProfile, Complexity, RouteResult};
-use orch::domain::ruling::Ruling;
 use orch::domain::task::{BlockedOn, FileState, Postponed, ReviewStage, Spec, State, Status, Task};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -108,7 +108,7 @@ fn red() -> IntegrationProblem {
     IntegrationProblem::Red { integration, failure: failure(FailureClass::ChecksFailed) }
 }
 
-fn ruled(ruling: Ruling) -> Event {
+fn ruled(ruling: ReviewDecision) -> Event {
     Event::Ruled { run: current(), ruling, by: None }
 }
 
@@ -173,10 +173,10 @@ fn alphabet() -> Vec<(Cause, Event)> {
         Event::MessageWaits,
         Event::RetryAsked,
         Event::UnblockAsked,
-        ruled(Ruling::Approve { commit: "1".into() }),
-        ruled(Ruling::Merge { commit: "1".into() }),
-        ruled(Ruling::Revert),
-        ruled(Ruling::Reject { reason: "no".into() }),
+        ruled(ReviewDecision::Approve { commit: "1".into() }),
+        ruled(ReviewDecision::Merge { commit: "1".into() }),
+        ruled(ReviewDecision::Revert),
+        ruled(ReviewDecision::Reject { reason: "no".into() }),
         Event::RunAsked { past_pause: false },
         Event::RunAsked { past_pause: true },
     ];

@@ -10,7 +10,7 @@ use futures::stream;
 use orch::api::client::{Client, Transport};
 use orch::config::Secret;
 use orch::transports::TwoWay;
-use orch::transports::conversation::shelf::Shelf;
+use orch::transports::conversation::channel_store::ChannelStore;
 use orch::transports::telegram::{Limits, Setup, Telegram};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -83,7 +83,7 @@ pub async fn crowd(tasks: u64, lasts: Duration, faster: u32) -> Figures {
     api.chat(GROUP, Kind::Group);
     let (users, limits) = (BTreeSet::from([ADA]), Limits::TELEGRAM.faster(faster));
     let setup = Setup { token: Secret::new(TOKEN), chat: GROUP, users, api_url: api.url(), limits };
-    let telegram = Telegram::new(setup, Shelf::in_memory()).expect("a sound setup");
+    let telegram = Telegram::new(setup, ChannelStore::in_memory()).expect("a sound setup");
     // Each says something twice a second.
     let pause = Duration::from_millis(500) / faster;
     let lines = lasts.as_millis() as u64 / 500;

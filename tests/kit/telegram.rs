@@ -13,7 +13,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use rules::{Outcome, World};
+use rules::{Outcome, ServerState};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ use tokio::sync::{Notify, oneshot};
 pub const TOKEN: &str = "123456789:AAF-the_secret_of_the_bot";
 
 struct Shared {
-    world: Mutex<World>,
+    world: Mutex<ServerState>,
     news: Notify,
 }
 
@@ -45,7 +45,7 @@ impl BotApi {
 
     /// Starts one with other limits.
     pub fn with(limits: Limits) -> Self {
-        let shared = Arc::new(Shared { world: Mutex::new(World::new(limits)), news: Notify::new() });
+        let shared = Arc::new(Shared { world: Mutex::new(ServerState::new(limits)), news: Notify::new() });
         let (stop, stopped) = oneshot::channel();
         let (told, address) = std::sync::mpsc::channel();
         let of_thread = Arc::clone(&shared);
@@ -59,7 +59,7 @@ impl BotApi {
         format!("http://{}", self.address)
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, ServerState> {
         self.shared.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -218,7 +218,7 @@ async fn fetch(State(shared): State<Arc<Shared>>, Path((_, path)): Path<(String,
     }
 }
 
-fn locked(shared: &Shared) -> MutexGuard<'_, World> {
+fn locked(shared: &Shared) -> MutexGuard<'_, ServerState> {
     shared.world.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -178,6 +178,12 @@ impl Repo {
         Ok(refs)
     }
 
+    /// Whether the stash is at an entry that it does not list, because its log is gone. `git stash store` changes nothing then.
+    pub async fn is_unlisted_stash(&self, entry: &str) -> Result<bool, GitError> {
+        let main = self.main_checkout();
+        Ok(self.commit_of(STASH).await?.as_deref() == Some(entry) && self.log_of(&main, STASH).await?.is_empty())
+    }
+
     /// The branch that was checked out where an entry of the stash was made, in git's words: `(no branch)` for none.
     pub async fn stashed_on(&self, entry: &str) -> Result<Option<String>, GitError> {
         let call = Call::new(["log", "--max-count=1", "--no-show-signature", "--format=%s"]).arg(require_sha(entry)?);
@@ -191,9 +197,30 @@ impl Repo {
         Ok(self.log_of(&self.main_checkout(), "HEAD").await?.iter().any(|(at, _)| at == sha))
     }
 
+    /// Whether the last move of the main checkout went to a commit. A branch that moves elsewhere moves without it.
+    pub async fn main_head_moved_to(&self, sha: &str) -> Result<bool, GitError> {
+        Ok(self.log_of(&self.main_checkout(), "HEAD").await?.first().is_some_and(|(at, _)| at == sha))
+    }
+
     /// The commits that were made in a checkout, by its own HEAD log, which no other checkout writes.
     pub async fn made_in(&self, at: &Checkout) -> Result<BTreeSet<String>, GitError> {
         self.made_by_log(at, "HEAD").await
+    }
+
+    /// The commits at which a branch was while a checkout had it checked out, by the HEAD log of that checkout.
+    pub async fn moved_in(&self, at: &Checkout, full: &str) -> Result<BTreeSet<String>, GitError> {
+        let mut entries = self.log_of(at, "HEAD").await?;
+        entries.reverse();
+        let mut is_there = false;
+        let mut moved = BTreeSet::new();
+        for (sha, why) in entries {
+            match why.strip_prefix("checkout: moving from ").and_then(|why| why.split_once(" to ")) {
+                Some((_, to)) => is_there = full.strip_prefix("refs/heads/") == Some(to),
+                None if is_there => drop(moved.insert(sha)),
+                None => {}
+            }
+        }
+        Ok(moved)
     }
 
     /// The commits that were made while a branch was checked out somewhere, by its own log.
@@ -207,7 +234,7 @@ impl Repo {
     }
 
     /// The commits at which a ref or a checkout has been, with why it came there, the last first.
-    async fn log_of(&self, at: &Checkout, name: &str) -> Result<Vec<(String, String)>, GitError> {
+    pub(super) async fn log_of(&self, at: &Checkout, name: &str) -> Result<Vec<(String, String)>, GitError> {
         let format = "--format=%H %gs";
         let call = Call::new(["log", "--walk-reflogs", LOG_ENTRIES, "--no-show-signature", format, name, "--"]);
         let output = self.run(at, call).await?;

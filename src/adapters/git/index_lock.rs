@@ -25,7 +25,7 @@ impl IndexLock {
     /// Takes the lock, and makes the copy.
     ///
     /// # Errors
-    /// [`GitError::Locked`]: somebody else holds it.
+    /// [`GitError::Locked`]: somebody else holds it, or the lock of HEAD.
     pub(super) fn take(at: &Checkout) -> Result<Self, GitError> {
         let lock = lock_of(&at.git_dir.join("index"));
         match OpenOptions::new().write(true).create_new(true).open(&lock) {
@@ -36,6 +36,11 @@ impl IndexLock {
             Err(source) => return Err(GitError::Io { path: lock, source }),
         }
         let held = Self { index: at.git_dir.join("index"), lock, copy: copy_of(at) };
+        // git writes the files before it finds that it cannot write HEAD.
+        let head = lock_of(&at.git_dir.join("HEAD"));
+        if head.exists() {
+            return Err(GitError::Locked { lock: head, holder: None });
+        }
         copied(&held.index, &held.copy).map_err(|source| GitError::Io { path: held.copy.clone(), source })?;
         Ok(held)
     }

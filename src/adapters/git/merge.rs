@@ -84,7 +84,8 @@ pub struct Advanced {
 }
 
 impl Repo {
-    /// Merges a branch into its base, in a scratch worktree. The base branch itself stays where it is.
+    /// Merges a branch into its base, in a scratch worktree. The base branch itself stays where it is. Where the base has lost
+    /// the commit at which the branch forked off, the commits of the branch are applied to the base as it is, and merged.
     pub async fn merge_candidate(&self, request: &MergeRequest<'_>) -> Result<Merged, MergeError> {
         let _held = self.hold().await?;
         let missing = |name: &BranchName| MergeError::BranchMissing { name: name.clone() };
@@ -98,20 +99,22 @@ impl Repo {
             let commit = self.merge_of(&branch_sha, &base_sha).await?.unwrap_or_else(|| base_sha.clone());
             return Ok(Merged::Already { base_sha, commit });
         }
-        let checkout = self.make_scratch(request.scratch, &base_sha).await?;
-        point!("merge.scratch.made");
-        let merged = self.merge_in(&checkout, &branch_sha, &base_sha, request.message).await;
+        let fork = self.lost_fork(&request.branch.full_ref(), request.base, &base_sha).await?;
+        let merged = self.merge_aside(request, &branch_sha, &base_sha, fork.as_deref()).await;
         point!("merge.committed");
-        match merged {
-            Ok(merge_sha) => Ok(Merged::Ready(Candidate { base_sha, branch_sha, merge_sha, checkout })),
-            Err(error) => {
-                self.drop_scratch(request.scratch).await?;
-                Err(error)
-            }
+        if merged.is_err() {
+            self.drop_scratch(request.scratch).await?;
         }
+        merged
     }
 
-    async fn merge_in(&self, at: &Checkout, commit: &str, base_sha: &str, message: &str) -> Result<String, MergeError> {
+    pub(super) async fn merge_in(
+        &self,
+        at: &Checkout,
+        commit: &str,
+        base_sha: &str,
+        message: &str,
+    ) -> Result<String, MergeError> {
         let message = format!("--message={}", clean_message(message));
         let call =
             Call::new(["merge", "--no-ff", "--no-edit", "--no-stat", "--quiet", "--no-verify", "--cleanup=whitespace"])

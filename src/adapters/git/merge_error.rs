@@ -33,6 +33,22 @@ pub enum MergeError {
         /// Where it is.
         found: String,
     },
+    /// The base branch has lost commits on which the work builds, and the work does not apply without them.
+    #[error(
+        "{base} was rewritten after the work on {branch} began: it does not have {lost} any more, and the work {why}"
+    )]
+    BaseRewritten {
+        /// The branch.
+        branch: BranchName,
+        /// Its base.
+        base: BranchName,
+        /// The first of the commits that the base has lost.
+        lost: String,
+        /// Why the work cannot be applied to the base as it is.
+        why: String,
+        /// The command by which a person applies it.
+        rebase: String,
+    },
     /// What is to be taken back is no merge that the base has.
     #[error("{commit} is not a merge that {base} has")]
     NotAMerge {
@@ -65,8 +81,9 @@ impl MergeError {
             Self::BranchMissing { name } => {
                 Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>"))
             }
-            Self::NotAsJudged { name, .. } => {
-                Some(format!("look at what is on {name} now: orch task diff, then orch task approve"))
+            Self::NotAsJudged { name, .. } => Some(format!("`orch task diff` shows what is on {name} now")),
+            Self::BaseRewritten { branch, base, rebase, .. } => {
+                Some(format!("`{rebase}` applies it by hand, `git merge {branch}` on {base} brings everything back"))
             }
             Self::NotAMerge { commit, base } => Some(format!("git revert, on {base}, of what {commit} brought")),
             Self::Scratch(error) => error.hint(),
@@ -80,9 +97,11 @@ impl External for MergeError {
         match self {
             Self::Scratch(error) => error.external(),
             Self::Git(error) => error.external(),
-            Self::Conflict { .. } | Self::NotAsJudged { .. } | Self::NotAMerge { .. } | Self::BranchMissing { .. } => {
-                None
-            }
+            Self::Conflict { .. }
+            | Self::NotAsJudged { .. }
+            | Self::BaseRewritten { .. }
+            | Self::NotAMerge { .. }
+            | Self::BranchMissing { .. } => None,
         }
     }
 }

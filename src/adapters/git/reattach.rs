@@ -16,17 +16,30 @@ impl Repo {
             Head::Detached { sha } => (None, sha),
             Head::Branch { .. } | Head::Unborn { .. } => return Ok(None),
         };
-        let Some(tip) = self.tip(branch).await?.filter(|_| at.operation().is_none()) else { return Ok(None) };
+        if at.operation().is_some() {
+            return Ok(None);
+        }
+        let tip = match (self.tip(branch).await?, &found) {
+            (Some(tip), _) => Some(tip),
+            (None, Some(name)) if self.was_renamed(at, branch, name).await? => None,
+            (None, _) => return Ok(None),
+        };
         let shown = found.as_ref().map_or_else(|| "no branch".to_owned(), ToString::to_string);
         at.clear_stale_locks(Some(branch)).await?;
         let full = branch.full_ref();
-        if self.is_ancestor(&tip, &sha).await? {
+        let follows = match &tip {
+            Some(tip) => self.is_ancestor(tip, &sha).await?,
+            None => true,
+        };
+        if follows {
             let message = "orch: what follows the branch";
-            let follow = Call::new(["update-ref", "--no-deref", "-m", message, &full, &sha, &tip]).durable();
+            let expected = tip.unwrap_or_default();
+            let follow = Call::new(["update-ref", "--no-deref", "-m", message, &full, &sha, &expected]).durable();
             self.ask(at, follow).await?;
             self.ask(at, Call::new(["symbolic-ref", "-m", message, "HEAD", &full]).durable()).await?;
             return Ok(Some(format!("the agent left {branch} for {shown}; its commits there were taken over")));
         }
+        let Some(tip) = tip else { return Ok(None) };
         let made = self.made_in(at).await?;
         let is_kept = self.is_ancestor(&sha, &tip).await?
             || found.is_some() && !self.came(Some(&tip), &sha).await?.iter().any(|commit| made.contains(commit));
@@ -35,5 +48,10 @@ impl Repo {
         }
         self.ask(at, Call::new(["checkout", "--quiet", branch.as_str(), "--"]).durable().time_limit(CHECKOUT)).await?;
         Ok(Some(format!("the agent left {branch} for {shown}; the worktree is back on {branch}")))
+    }
+    /// Whether a branch got another name while a checkout had it checked out, by the HEAD log of that checkout.
+    async fn was_renamed(&self, at: &Checkout, from: &BranchName, to: &BranchName) -> Result<bool, GitError> {
+        let renamed = format!("Branch: renamed {} to {}", from.full_ref(), to.full_ref());
+        Ok(self.log_of(at, "HEAD").await?.iter().any(|(_, why)| *why == renamed))
     }
 }

@@ -9,7 +9,7 @@ mod steps;
 
 pub use steps::{Answer, Ask, Purpose, Step};
 
-use super::told::{BEGUN, HEARD, Opening, REST, RETRY, TROUBLE, Told, UNSAID};
+use super::bridge_message::{BEGUN, BridgeMessage, HEARD, Opening, REST, RETRY, TROUBLE, UNSAID};
 use crate::agents::text::{str_at, string_at, u64_at};
 use crate::domain::message::MessageId;
 use jiff::Timestamp;
@@ -131,14 +131,14 @@ impl Conversation {
     }
 
     /// The runner said something.
-    pub fn told(&mut self, told: Told, now: Timestamp) {
+    pub fn told(&mut self, told: BridgeMessage, now: Timestamp) {
         match told {
-            Told::Open { opening, prompt } => self.open(opening, prompt),
-            Told::Say { message, text } => {
+            BridgeMessage::Open { opening, prompt } => self.open(opening, prompt),
+            BridgeMessage::Say { message, text } => {
                 self.add(Some(message), text);
                 self.go_on(now);
             }
-            Told::Interrupt => {
+            BridgeMessage::Interrupt => {
                 self.interrupted = true;
                 self.abort();
                 self.go_on(now);

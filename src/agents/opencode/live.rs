@@ -2,8 +2,8 @@
 //! is the bridge to one (`conversation.rs` decides what the bridge does). It prints the lines of `opencode run`, which the
 //! same reader reads, and a few of its own, of which this file knows the meaning.
 
+use super::bridge_message::{BEGUN, BridgeMessage, HEARD, Opening, REST, RETRY, TROUBLE, UNSAID};
 use super::reader::Reader;
-use super::told::{BEGUN, HEARD, Opening, REST, RETRY, TROUBLE, Told, UNSAID};
 use crate::agents::errors::by_text;
 use crate::agents::text::{detail, object, str_at, u64_at};
 use crate::agents::{EventReader, LiveReader};
@@ -111,9 +111,10 @@ impl EventReader for Live {
 
 impl LiveReader for Live {
     fn open(&mut self, prompt: &str) -> Vec<String> {
-        let open = Told::Open { opening: self.opening.clone(), prompt: prompt.to_owned() };
+        let open = BridgeMessage::Open { opening: self.opening.clone(), prompt: prompt.to_owned() };
         // When the start before this one collided with another's, what was said to it was said to nobody.
-        let again = self.unheard.iter().map(|(message, text)| Told::Say { message: *message, text: text.clone() });
+        let again =
+            self.unheard.iter().map(|(message, text)| BridgeMessage::Say { message: *message, text: text.clone() });
         [open].into_iter().chain(again).map(|told| told.line()).collect()
     }
 
@@ -121,11 +122,11 @@ impl LiveReader for Live {
         self.unheard.insert(message, text.to_owned());
         // It goes into the turn that runs, or begins another.
         self.resting = false;
-        vec![Told::Say { message, text: text.to_owned() }.line()]
+        vec![BridgeMessage::Say { message, text: text.to_owned() }.line()]
     }
 
     fn interrupt(&mut self) -> Vec<String> {
-        if self.begun && !self.resting { vec![Told::Interrupt.line()] } else { Vec::new() }
+        if self.begun && !self.resting { vec![BridgeMessage::Interrupt.line()] } else { Vec::new() }
     }
 
     fn rests(&self) -> bool {
@@ -171,7 +172,7 @@ mod tests {
         live.say(MessageId(3), "use the new API");
         step(&mut live, "stop");
         assert!(!live.turn_ended(), "only the bridge knows what comes next");
-        assert_eq!(Told::parse(&live.interrupt()[0]), Some(Told::Interrupt));
+        assert_eq!(BridgeMessage::parse(&live.interrupt()[0]), Some(BridgeMessage::Interrupt));
         said(&mut live, json!({ "type": REST }));
         assert!(live.turn_ended() && !live.rests(), "a message waits: another turn begins");
         assert_eq!(

@@ -1,6 +1,6 @@
 //! Where the demo plays: a temporary directory with a home, a repository and a daemon of its own, and their end.
 
-use super::cast::Cast;
+use super::agent_choice::AgentChoice;
 use super::project::FILES;
 use crate::adapters::clock;
 use crate::adapters::fs::{self, Durability};
@@ -47,20 +47,20 @@ struct Daemon {
 
 impl Stage {
     /// Makes the directory with everything in it. Where a program is missing, nothing is made.
-    pub(super) async fn set(cast: &Cast, context: &Context) -> Result<Self, CliError> {
+    pub(super) async fn set(choice: &AgentChoice, context: &Context) -> Result<Self, CliError> {
         let root = temporary()?;
         let home = root.join("orch");
         let orch = std::env::current_exe().map_err(CliError::system("cannot tell where orch itself is"))?;
         let setup = Setup {
             home: Home::new(&home, None),
-            environment: cast.environment(context, &root, &home),
+            environment: choice.environment(context, &root, &home),
             flags: Vec::new(),
             orch,
         };
         setup.tmux().check().await?;
         let git = Git::locate(&setup.environment, &setup.home.state().join("locks")).await?.program().to_owned();
-        let stage = Self { root, setup, flags: cast.flags(), git, daemon: None };
-        match stage.fill(cast).await {
+        let stage = Self { root, setup, flags: choice.flags(), git, daemon: None };
+        match stage.fill(choice).await {
             Ok(()) => Ok(stage),
             Err(error) => {
                 stage.remove();
@@ -69,14 +69,14 @@ impl Stage {
         }
     }
 
-    async fn fill(&self, cast: &Cast) -> Result<(), CliError> {
+    async fn fill(&self, choice: &AgentChoice) -> Result<(), CliError> {
         let bin = self.root.join("bin");
         for dir in [&self.root, &self.root.join("home"), self.setup.home.root(), &bin, &self.repository()] {
             fs::create_dir_private(dir)?;
         }
         let link = bin.join(scripted_agent::NAME);
         std::os::unix::fs::symlink(&self.setup.orch, &link).map_err(CliError::system(format!("{}", link.display())))?;
-        let config = cast.config(&bin);
+        let config = choice.config(&bin);
         fs::write_private(&self.setup.home.config_file(), config.as_bytes(), Durability::Cached)?;
         for (name, text) in FILES {
             fs::write_private(&self.repository().join(name), text.as_bytes(), Durability::Cached)?;

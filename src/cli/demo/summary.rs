@@ -1,7 +1,7 @@
 //! What came of it: a table, the history of the branch that everything landed on, and the verdict.
 
 use super::Ending;
-use super::cast::Cast;
+use super::agent_choice::AgentChoice;
 use super::stage::Stage;
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::types::TaskView;
@@ -52,7 +52,13 @@ pub(super) struct Summary {
 
 impl Summary {
     /// Looks at what came of it.
-    pub(super) async fn new(stage: &Stage, cast: &Cast, ending: &Ending, tasks: &[TaskView], began: Timestamp) -> Self {
+    pub(super) async fn new(
+        stage: &Stage,
+        choice: &AgentChoice,
+        ending: &Ending,
+        tasks: &[TaskView],
+        began: Timestamp,
+    ) -> Self {
         let mut problems: Vec<String> = tasks.iter().filter_map(problem).collect();
         match ending {
             Ending::Settled => {}
@@ -61,7 +67,7 @@ impl Summary {
         }
         Self {
             ok: problems.is_empty() && !tasks.is_empty(),
-            agent: cast.agent().to_owned(),
+            agent: choice.agent().to_owned(),
             elapsed_ms: u64::try_from(SystemClock.now().duration_since(began).as_millis()).unwrap_or_default(),
             tasks: tasks.to_vec(),
             log: stage.log().await,

@@ -11,7 +11,7 @@ const RIGHT: f64 = 24.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 56.0;
 
-/// Where cost and share land on the sheet. Cost is logarithmic.
+/// Where cost and share land on the plot. Cost is logarithmic.
 struct Axes {
     from: f64,
     to: f64,
@@ -74,7 +74,7 @@ fn place(point: &FrontierView, axes: &Axes) -> [f64; 2] {
     [axes.x(point.point.cost_usd.dollars()), axes.y(point.point.resolved)]
 }
 
-/// The random-mix line. It is straight in dollars, and therefore bent on this sheet.
+/// The random-mix line. It is straight in dollars, and therefore bent on this plot.
 fn mixed(corners: &[&FrontierView], axes: &Axes) -> Vec<[f64; 2]> {
     let mut places = Vec::new();
     for two in corners.windows(2) {

@@ -111,9 +111,9 @@ mod tests {
     use crate::api::models::ModelView;
     use crate::domain::catalog::Catalog;
     use crate::domain::money::Usd;
+    use crate::domain::provider_access::ProviderAccess;
     use crate::domain::track_record::standings;
     use crate::domain::track_record::{Sample, Source, Verdict};
-    use crate::domain::usability::Usability;
 
     fn sample(agent: &str, model: Option<&str>, accepted: bool, cost: Option<Usd>) -> Sample {
         Sample {
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_was_done_stands_beside_the_price_and_what_was_not_is_said() {
         let catalog = Catalog::built_in();
-        let about = |id: &ModelRef| ModelView::of(catalog.model(id).expect("built in"), &Usability::default());
+        let about = |id: &ModelRef| ModelView::of(catalog.model(id).expect("built in"), &ProviderAccess::default());
         let gpt = ModelRef::new("openai", "gpt-5.2");
         let one = SampleView::from(sample("claude", Some("opus"), true, None));
         let record = OwnRecordView::of(&[one], crate::cli::fixture::now().at);

@@ -250,12 +250,12 @@ mod tests {
     use super::*;
     use crate::domain::availability::{Asked, Probe, Verdict};
     use crate::domain::catalog::{Catalog, ModelRef};
-    use crate::domain::usability::{Usability, Way};
+    use crate::domain::provider_access::{ProviderAccess, Way};
     use jiff::SignedDuration;
 
     fn views() -> Vec<ModelView> {
         let catalog = Catalog::built_in();
-        let mut usability = Usability::default();
+        let mut usability = ProviderAccess::default();
         usability.allow("openai", Way::Key("OPENAI_API_KEY".to_owned()));
         usability.refuse("opencode", "OPENCODE_API_KEY is not set".to_owned());
         let ids = [("openai", "gpt-5.2"), ("opencode", "big-pickle")];

@@ -3,31 +3,31 @@
 use crate::api::patterns::StandingView;
 use crate::api::route::{ForecastView, OutlookView, ResolvedView, RouteView};
 use crate::cli::patterns::page::{similar, who};
-use crate::cli::task::sheet::Sheet;
+use crate::cli::task::detail_view::DetailView;
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::text::line;
 use crate::domain::count;
 
 /// Everything that was found out.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
-    let mut sheet = Sheet::new(paint);
-    sheet.route_given(&view.route, view.resolver.given.as_deref());
-    sheet.optional("project", view.project.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
-    sheet.field("type", line(&view.task_type));
-    sheet.field("resolver", line(&resolver(&view.resolver)));
+    let mut page = DetailView::new(paint);
+    page.route_given(&view.route, view.resolver.given.as_deref());
+    page.optional("project", view.project.as_ref().map(|dir| line(&dir.to_string_lossy()).into_owned()));
+    page.field("type", line(&view.task_type));
+    page.field("resolver", line(&resolver(&view.resolver)));
     let chosen = who(&view.route.agent, view.resolver.given.as_deref().or(view.route.model.as_deref()));
     let task_type = &view.task_type;
-    sheet.field("record", line(&record(view.record.chosen.as_ref(), &chosen, task_type)));
+    page.field("record", line(&record(view.record.chosen.as_ref(), &chosen, task_type)));
     if let Some(best) = &view.record.recommended {
         let told = format!("{}: {}", who(&best.agent, best.model.as_deref()), best.reason);
-        sheet.field("proven", line(&told));
+        page.field("proven", line(&told));
     }
-    sheet.field("cost", line(&cost(&view.cost, &chosen)));
+    page.field("cost", line(&cost(&view.cost, &chosen)));
     if !view.similar.is_empty() {
-        sheet.heading("Similar tasks of the past");
-        sheet.push(&similar(&view.similar, columns, paint));
+        page.heading("Similar tasks of the past");
+        page.push(&similar(&view.similar, columns, paint));
     }
-    sheet.text()
+    page.text()
 }
 
 fn resolver(found: &ResolvedView) -> String {

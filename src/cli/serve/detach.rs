@@ -7,7 +7,7 @@ use crate::adapters::process::{Identity, start_detached};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::leave::{Found, find};
+use crate::cli::stop::{Found, find};
 use crate::daemon::Setup;
 use std::ffi::OsString;
 use std::fs::File;

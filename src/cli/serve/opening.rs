@@ -4,9 +4,9 @@ use crate::api::status::StatusView;
 use crate::api::switches::ShutdownOrder;
 use crate::cli::context::ABOUT;
 use crate::cli::error::CliError;
-use crate::cli::leave;
+use crate::cli::stop;
 use crate::daemon::{Holder, OpenError, Running, Setup};
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use crate::engine::Mode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -44,7 +44,7 @@ pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, 
             && let Some(holder) = setup.holder().filter(Holder::is_daemon)
         {
             setup.check_journal()?;
-            leave::end(&holder);
+            stop::end(&holder);
             (deadline, asked) = (patience(), Some(holder.process.pid));
         }
         if timeout_at(deadline, sleep(LOOK)).await.is_err() {
@@ -79,6 +79,6 @@ async fn make_room(setup: &Setup, status: &StatusView) -> Result<(), CliError> {
     setup.check_journal()?;
     let Some(client) = setup.connect().await else { return Ok(()) };
     let why = format!("replaced by orch {} (pid {})", env!("CARGO_PKG_VERSION"), std::process::id());
-    let order = ShutdownOrder { how: Leave::Stop, dry_run: false, why: Some(why) };
-    leave::ask(&client, status, &order).await.map(drop)
+    let order = ShutdownOrder { how: ShutdownMode::Stop, dry_run: false, why: Some(why) };
+    stop::ask(&client, status, &order).await.map(drop)
 }

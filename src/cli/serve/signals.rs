@@ -3,7 +3,7 @@
 
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::service::{Cause, Departure, Leave};
+use crate::domain::service::{Cause, Departure, ShutdownMode};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that stop an engine at once.
@@ -27,7 +27,7 @@ pub struct Order {
 
 /// The order to start anew.
 fn anew() -> Order {
-    Order { departure: Departure::new(Leave::Respawn, Cause::Signal, "SIGHUP"), exit: Exit::Done }
+    Order { departure: Departure::new(ShutdownMode::Respawn, Cause::Signal, "SIGHUP"), exit: Exit::Done }
 }
 
 impl Signals {
@@ -49,7 +49,7 @@ impl Signals {
     pub async fn told_to_leave(&mut self) -> Order {
         loop {
             let order = self.heard().await;
-            if order.departure.how != Leave::Respawn {
+            if order.departure.how != ShutdownMode::Respawn {
                 return order;
             }
             self.early = true;
@@ -62,7 +62,7 @@ impl Signals {
     }
 
     async fn heard(&mut self) -> Order {
-        let stop = |why: &str, exit| Order { departure: Departure::new(Leave::Stop, Cause::Signal, why), exit };
+        let stop = |why: &str, exit| Order { departure: Departure::new(ShutdownMode::Stop, Cause::Signal, why), exit };
         tokio::select! {
             _ = self.interrupt.recv() => stop("SIGINT", Exit::Interrupted),
             _ = self.terminate.recv() => stop("SIGTERM", Exit::Done),

@@ -1,7 +1,7 @@
 //! Whether the service finds what it needs: its own program, tmux, git and the agents in the `PATH` that it has.
 
 use super::definitions::Found;
-use super::site::Site;
+use super::service_host::ServiceHost;
 use crate::adapters::process::which;
 use crate::cli::context::Context;
 use crate::cli::settings;
@@ -42,10 +42,10 @@ fn lost_agents(path: &str, config: &Config, own: &str) -> Vec<String> {
 }
 
 /// All that an installed service would miss.
-async fn misses(site: &Site<'_>, found: &Found, config: &Config) -> Vec<String> {
-    let path = site.path_of(found).await;
+async fn misses(host: &ServiceHost<'_>, found: &Found, config: &Config) -> Vec<String> {
+    let path = host.path_of(found).await;
     let mut lacks = lacking(&found.definition, &path, config);
-    let lost = lost_agents(&path, config, site.context.path());
+    let lost = lost_agents(&path, config, host.context.path());
     if !lost.is_empty() {
         lacks.push(format!("your PATH finds {}, and the service's does not", lost.join(", ")));
     }
@@ -53,12 +53,12 @@ async fn misses(site: &Site<'_>, found: &Found, config: &Config) -> Vec<String> 
 }
 
 /// Says what the service will miss that is being started.
-pub async fn warn(site: &Site<'_>, found: &Found) {
-    let Ok(loaded) = settings::global(site.context, &site.setup.home) else { return };
-    let misses = misses(site, found, &loaded.config).await;
-    misses.iter().for_each(|miss| site.context.ui.warning(miss));
+pub async fn warn(host: &ServiceHost<'_>, found: &Found) {
+    let Ok(loaded) = settings::global(host.context, &host.setup.home) else { return };
+    let misses = misses(host, found, &loaded.config).await;
+    misses.iter().for_each(|miss| host.context.ui.warning(miss));
     if !misses.is_empty() {
-        site.context.ui.note(REMEDY);
+        host.context.ui.note(REMEDY);
     }
 }
 
@@ -67,23 +67,23 @@ const REMEDY: &str = "orch service install, from a shell whose PATH finds them, 
 
 /// What `orch doctor` says of the services that are installed. Without settings nobody knows which programs they need.
 pub async fn checkup(context: &Context, config: Option<&Config>) -> Vec<Finding> {
-    let Ok(site) = Site::look(context) else { return Vec::new() };
+    let Ok(host) = ServiceHost::look(context) else { return Vec::new() };
     let mut findings = Vec::new();
-    for found in site.found.iter().filter(|found| site.home_of(found) == site.setup.home.root()) {
-        findings.push(one(&site, found, config).await);
+    for found in host.found.iter().filter(|found| host.home_of(found) == host.setup.home.root()) {
+        findings.push(one(&host, found, config).await);
     }
-    let first = site.found.first().map(|found| found.supervisor);
-    if site.found.iter().any(|found| Some(found.supervisor) != first) {
+    let first = host.found.first().map(|found| found.supervisor);
+    if host.found.iter().any(|found| Some(found.supervisor) != first) {
         let remedy = "orch service uninstall --supervisor NAME, for all but one";
         findings.push(Finding::new("services", Verdict::Bad, "two supervisors have the service").remedy(remedy));
     }
     findings
 }
 
-async fn one(site: &Site<'_>, found: &Found, config: Option<&Config>) -> Finding {
+async fn one(host: &ServiceHost<'_>, found: &Found, config: Option<&Config>) -> Finding {
     let place = format!("{} ({})", found.supervisor.told(), found.file.display());
     let misses = match config {
-        Some(config) => misses(site, found, config).await,
+        Some(config) => misses(host, found, config).await,
         None => Vec::new(),
     };
     if misses.is_empty() {
@@ -91,7 +91,7 @@ async fn one(site: &Site<'_>, found: &Found, config: Option<&Config>) -> Finding
     }
     let detail = format!("{place}: {}", misses.join("; "));
     if found.is_packaged {
-        let standing = site.standing(found.supervisor).await;
+        let standing = host.standing(found.supervisor).await;
         if standing.is_enabled != Some(true) && standing.pid.is_none() {
             // It lies there for everybody on the machine; nobody here has asked for it.
             let detail = format!(

@@ -3,11 +3,11 @@
 use super::Wanted;
 use super::checkup::lacking;
 use super::definitions::{Found, file_for, write};
-use super::site::Site;
+use super::service_host::ServiceHost;
 use crate::adapters::fs;
-use crate::cli::called;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exe_path;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::domain::service::definition::{Definition, UNIT, lasting_path};
@@ -47,13 +47,13 @@ struct Installed<'a> {
 
 /// Installs, which may be done again.
 pub async fn install(args: Args, context: &Context) -> Result<Exit, CliError> {
-    let site = Site::look(context)?;
-    let supervisor = site.choose(args.supervisor.map(Supervisor::from))?;
-    if let Some(other) = site.found.iter().find(|found| found.supervisor != supervisor && !found.is_packaged) {
+    let host = ServiceHost::look(context)?;
+    let supervisor = host.choose(args.supervisor.map(Supervisor::from))?;
+    if let Some(other) = host.found.iter().find(|found| found.supervisor != supervisor && !found.is_packaged) {
         return Err(taken(supervisor, other));
     }
     let config = context.environment.get("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let Some(file) = file_for(supervisor, &site.dir, config.as_deref()) else {
+    let Some(file) = file_for(supervisor, &host.dir, config.as_deref()) else {
         if context.ui.is_json() {
             context.ui.json(&serde_json::json!({ "supervisor": supervisor, "file": null, "changed": false }))?;
         } else {
@@ -61,30 +61,30 @@ pub async fn install(args: Args, context: &Context) -> Result<Exit, CliError> {
         }
         return Ok(Exit::Done);
     };
-    let definition = definition(&site);
-    let text = text_for(supervisor, &definition, &site)?;
+    let definition = definition(&host);
+    let text = text_for(supervisor, &definition, &host)?;
     if args.dry_run {
         context.ui.note(&format!("would be written to {}:", file.display()));
         context.ui.data(&text)?;
         return Ok(Exit::Done);
     }
-    site.reachable(supervisor)?;
-    let before = site.found.iter().find(|found| found.file == file);
+    host.reachable(supervisor)?;
+    let before = host.found.iter().find(|found| found.file == file);
     if let Some(before) = before
-        && site.home_of(before) != site.setup.home.root()
+        && host.home_of(before) != host.setup.home.root()
     {
-        return Err(other_home(&site, before));
+        return Err(other_home(&host, before));
     }
-    site.setup.prepare()?;
+    host.setup.prepare()?;
     let changed = before.is_none_or(|before| before.text != text);
     if changed {
         write(&file, &text)?;
     }
     if supervisor == Supervisor::Systemd {
-        site.order(supervisor, &["daemon-reload"]).await?;
-        site.order(supervisor, &["enable", UNIT]).await?;
+        host.order(supervisor, &["daemon-reload"]).await?;
+        host.order(supervisor, &["enable", UNIT]).await?;
     }
-    tell(&site, supervisor, &Told { file: &file, before, definition: &definition, changed })
+    tell(&host, supervisor, &Told { file: &file, before, definition: &definition, changed })
 }
 
 struct Told<'a> {
@@ -94,17 +94,17 @@ struct Told<'a> {
     changed: bool,
 }
 
-fn tell(site: &Site<'_>, supervisor: Supervisor, told: &Told<'_>) -> Result<Exit, CliError> {
-    let ui = site.context.ui;
-    warn(site, supervisor, told.definition);
+fn tell(host: &ServiceHost<'_>, supervisor: Supervisor, told: &Told<'_>) -> Result<Exit, CliError> {
+    let ui = host.context.ui;
+    warn(host, supervisor, told.definition);
     if ui.is_json() {
         let (file, changed, definition) = (told.file, told.changed, told.definition);
-        let home = site.setup.home.root().to_owned();
+        let home = host.setup.home.root().to_owned();
         let (program, path) = (definition.program.as_str(), definition.path.as_deref());
         ui.json(&Installed { supervisor, file, changed, program, path, home })?;
         return Ok(Exit::Done);
     }
-    let (file, home) = (told.file.display(), site.setup.home.root().display());
+    let (file, home) = (told.file.display(), host.setup.home.root().display());
     let said = match (told.before, told.changed) {
         (None, _) => format!("installed for {}: {file}", supervisor.told()),
         (Some(_), false) => format!("installed already for {}: {file}", supervisor.told()),
@@ -121,19 +121,19 @@ fn tell(site: &Site<'_>, supervisor: Supervisor, told: &Told<'_>) -> Result<Exit
 }
 
 /// What would be missed when nobody looks.
-fn warn(site: &Site<'_>, supervisor: Supervisor, definition: &Definition) {
-    let ui = site.context.ui;
+fn warn(host: &ServiceHost<'_>, supervisor: Supervisor, definition: &Definition) {
+    let ui = host.context.ui;
     let built = ["/target/debug/", "/target/release/", "/target/fast/", "/tmp/"];
     if built.iter().any(|part| definition.program.contains(part)) {
         ui.warning(&format!("{} may be built over or removed: install orch to a lasting place", definition.program));
     }
-    if let Ok(loaded) = settings::global(site.context, &site.setup.home) {
+    if let Ok(loaded) = settings::global(host.context, &host.setup.home) {
         for lack in lacking(definition, definition.path.as_deref().unwrap_or_default(), &loaded.config) {
             ui.warning(&lack);
         }
     }
-    if supervisor == Supervisor::Systemd && !site.lingers() {
-        let user = &site.around.user;
+    if supervisor == Supervisor::Systemd && !host.lingers() {
+        let user = &host.around.user;
         ui.note(&format!(
             "it runs while {user} is logged in, and agents end with the last session; \
              always, also after a reboot: loginctl enable-linger {user}"
@@ -142,21 +142,21 @@ fn warn(site: &Site<'_>, supervisor: Supervisor, definition: &Definition) {
 }
 
 /// The service of this program, this home and this `PATH`.
-fn definition(site: &Site<'_>) -> Definition {
+fn definition(host: &ServiceHost<'_>) -> Definition {
     let lasting = |path: &Path| path.to_string_lossy().into_owned();
-    let home = &site.setup.home;
+    let home = &host.setup.home;
     let has_own_worktrees = home.worktrees() != home.root().join("worktrees");
     Definition {
-        program: lasting(&called::own(site.context)),
-        path: lasting_path(site.context.path()),
-        home: (!site.is_usual_home()).then(|| lasting(home.root())),
+        program: lasting(&exe_path::own(host.context)),
+        path: lasting_path(host.context.path()),
+        home: (!host.is_usual_home()).then(|| lasting(home.root())),
         worktrees: has_own_worktrees.then(|| lasting(home.worktrees())),
         home_is_there: true,
     }
 }
 
-fn text_for(supervisor: Supervisor, definition: &Definition, site: &Site<'_>) -> Result<String, CliError> {
-    let log = site.setup.home.state().join("service.log");
+fn text_for(supervisor: Supervisor, definition: &Definition, host: &ServiceHost<'_>) -> Result<String, CliError> {
+    let log = host.setup.home.state().join("service.log");
     let written = match supervisor {
         Supervisor::Systemd | Supervisor::Homebrew => definition.unit(),
         Supervisor::Launchd => definition.plist(&log.to_string_lossy()),
@@ -176,8 +176,8 @@ fn taken(supervisor: Supervisor, other: &Found) -> CliError {
     }
 }
 
-fn other_home(site: &Site<'_>, before: &Found) -> CliError {
-    let (there, here) = (site.home_of(before), site.setup.home.root());
+fn other_home(host: &ServiceHost<'_>, before: &Found) -> CliError {
+    let (there, here) = (host.home_of(before), host.setup.home.root());
     CliError::Refused {
         message: format!("the service serves the home {}, and this is {}", there.display(), here.display()),
         hint: Some(format!("ORCH_HOME='{}' orch service uninstall, then do it again", there.display())),
@@ -186,12 +186,12 @@ fn other_home(site: &Site<'_>, before: &Found) -> CliError {
 
 /// Stops it and takes it away, wherever it is.
 pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliError> {
-    let site = Site::look(context)?;
+    let host = ServiceHost::look(context)?;
     let wanted = args.supervisor.map(Supervisor::from);
     let fits = |found: &&Found| wanted.is_none_or(|wanted| wanted == found.supervisor);
     let mut removed = Vec::new();
-    for found in site.found.iter().filter(fits) {
-        remove(&site, found).await?;
+    for found in host.found.iter().filter(fits) {
+        remove(&host, found).await?;
         removed.push(found);
     }
     if context.ui.is_json() {
@@ -203,32 +203,32 @@ pub async fn uninstall(args: Removal, context: &Context) -> Result<Exit, CliErro
     for found in removed.iter().filter(|_| !context.ui.is_json()) {
         context.ui.data(&format!("{} has it no more: {}\n", found.supervisor.told(), found.file.display()))?;
     }
-    if let Some((_, status)) = site.daemon().await {
+    if let Some((_, status)) = host.daemon().await {
         context.ui.note(&format!("orch (pid {}) runs on by itself; orch shutdown stops it, agents go on", status.pid));
     }
     Ok(Exit::Done)
 }
 
-async fn remove(site: &Site<'_>, found: &Found) -> Result<(), CliError> {
+async fn remove(host: &ServiceHost<'_>, found: &Found) -> Result<(), CliError> {
     match found.supervisor {
-        Supervisor::Homebrew => return site.order(Supervisor::Homebrew, &["stop", "orch"]).await,
+        Supervisor::Homebrew => return host.order(Supervisor::Homebrew, &["stop", "orch"]).await,
         Supervisor::Launchd => {
-            if site.standing(Supervisor::Launchd).await.is_known {
-                site.order(Supervisor::Launchd, &["bootout", &site.launchd_service()]).await?;
+            if host.standing(Supervisor::Launchd).await.is_known {
+                host.order(Supervisor::Launchd, &["bootout", &host.launchd_service()]).await?;
             }
         }
         Supervisor::Systemd => {
             // Where no systemd of the person's runs, the file is all that there is.
-            if site.around.has_user_session {
-                site.order(Supervisor::Systemd, &["disable", "--now", UNIT]).await?;
+            if host.around.has_user_session {
+                host.order(Supervisor::Systemd, &["disable", "--now", UNIT]).await?;
             }
         }
     }
     if !found.is_packaged {
         fs::remove_file(&found.file)?;
     }
-    if found.supervisor == Supervisor::Systemd && site.around.has_user_session {
-        site.order(Supervisor::Systemd, &["daemon-reload"]).await?;
+    if found.supervisor == Supervisor::Systemd && host.around.has_user_session {
+        host.order(Supervisor::Systemd, &["daemon-reload"]).await?;
     }
     Ok(())
 }

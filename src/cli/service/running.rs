@@ -2,7 +2,7 @@
 
 use super::checkup;
 use super::definitions::Found;
-use super::site::Site;
+use super::service_host::ServiceHost;
 use crate::adapters::clock;
 use crate::adapters::process::{Identity, signal, which};
 use crate::api::status::StatusView;
@@ -10,10 +10,10 @@ use crate::api::switches::ShutdownOrder;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::leave::{self, Leaving};
+use crate::cli::stop::{self, Leaving};
 use crate::domain::service::definition::UNIT;
 use crate::domain::service::supervisor::Supervisor;
-use crate::domain::service::{Leave, ServiceEntry, ServiceKind};
+use crate::domain::service::{ServiceEntry, ServiceKind, ShutdownMode};
 use rustix::process::Signal;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
@@ -49,14 +49,14 @@ pub struct Restart {
 
 /// Starts it, unless it runs.
 pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
-    let site = Site::look(context)?;
+    let host = ServiceHost::look(context)?;
     // Homebrew writes its definition when it starts the service.
-    let is_brews = site.found.is_empty() && site.choose(None).is_ok_and(|one| one == Supervisor::Homebrew);
-    let supervisor = if is_brews { Supervisor::Homebrew } else { startable(&site)?.supervisor };
-    let standing = site.standing(supervisor).await;
-    if let Some((client, status)) = site.daemon().await {
+    let is_brews = host.found.is_empty() && host.choose(None).is_ok_and(|one| one == Supervisor::Homebrew);
+    let supervisor = if is_brews { Supervisor::Homebrew } else { startable(&host)?.supervisor };
+    let standing = host.standing(supervisor).await;
+    if let Some((client, status)) = host.daemon().await {
         if standing.pid == Some(status.pid) {
-            return told(&site, supervisor, &status, "runs already");
+            return told(&host, supervisor, &status, "runs already");
         }
         if !args.replace {
             return Err(CliError::Refused {
@@ -65,26 +65,26 @@ pub async fn start(args: Start, context: &Context) -> Result<Exit, CliError> {
             });
         }
         let why = Some(format!("replaced by the service, by {}", context.person()));
-        leave::ask(&client, &status, &ShutdownOrder { how: Leave::Stop, dry_run: false, why }).await?;
-        gone(&site, &status).await?;
+        stop::ask(&client, &status, &ShutdownOrder { how: ShutdownMode::Stop, dry_run: false, why }).await?;
+        gone(&host, &status).await?;
     }
-    begin(&site, supervisor).await?;
-    if let Some(found) = site.found.iter().find(|found| found.supervisor == supervisor) {
-        checkup::warn(&site, found).await;
+    begin(&host, supervisor).await?;
+    if let Some(found) = host.found.iter().find(|found| found.supervisor == supervisor) {
+        checkup::warn(&host, found).await;
     }
-    arrived(&site, supervisor, "runs", None).await
+    arrived(&host, supervisor, "runs", None).await
 }
 
 /// Stops it; agents go on.
 pub async fn stop(args: Stop, context: &Context) -> Result<Exit, CliError> {
-    let site = Site::look(context)?;
-    let found = site.installed(None)?;
-    let before = site.daemon().await;
+    let host = ServiceHost::look(context)?;
+    let found = host.installed(None)?;
+    let before = host.daemon().await;
     if args.drain {
-        drain(&site).await?;
+        drain(&host).await?;
     }
-    end(&site, found.supervisor).await?;
-    let still = site.daemon().await.map(|(_, status)| status);
+    end(&host, found.supervisor).await?;
+    let still = host.daemon().await.map(|(_, status)| status);
     if let Some(status) = &still {
         let hint = Some("orch shutdown".to_owned());
         let message = format!("the service is stopped, but orch runs (pid {}), started by hand", status.pid);
@@ -105,13 +105,13 @@ pub async fn stop(args: Stop, context: &Context) -> Result<Exit, CliError> {
 
 /// Starts it anew.
 pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError> {
-    let site = Site::look(context)?;
-    if site.found.is_empty() {
-        return anew_by_hand(&site, args.drain).await;
+    let host = ServiceHost::look(context)?;
+    if host.found.is_empty() {
+        return anew_by_hand(&host, args.drain).await;
     }
-    let found = startable(&site)?;
-    let standing = site.standing(found.supervisor).await;
-    if let Some((_, status)) = site.daemon().await
+    let found = startable(&host)?;
+    let standing = host.standing(found.supervisor).await;
+    if let Some((_, status)) = host.daemon().await
         && standing.pid != Some(status.pid)
     {
         let who = found.supervisor.told();
@@ -121,46 +121,46 @@ pub async fn restart(args: Restart, context: &Context) -> Result<Exit, CliError>
         });
     }
     if args.drain {
-        drain(&site).await?;
+        drain(&host).await?;
     }
-    let before = last_start(&site).await;
+    let before = last_start(&host).await;
     match found.supervisor {
         Supervisor::Systemd => {
-            site.order(found.supervisor, &["daemon-reload"]).await?;
-            site.order(found.supervisor, &["restart", UNIT]).await?;
+            host.order(found.supervisor, &["daemon-reload"]).await?;
+            host.order(found.supervisor, &["restart", UNIT]).await?;
         }
-        Supervisor::Homebrew => site.order(found.supervisor, &["restart", "orch"]).await?,
+        Supervisor::Homebrew => host.order(found.supervisor, &["restart", "orch"]).await?,
         Supervisor::Launchd => {
-            end(&site, found.supervisor).await?;
-            begin(&site, found.supervisor).await?;
+            end(&host, found.supervisor).await?;
+            begin(&host, found.supervisor).await?;
         }
     }
-    arrived(&site, found.supervisor, "runs anew", before).await
+    arrived(&host, found.supervisor, "runs anew", before).await
 }
 
 /// Nobody supervises it: the daemon that was started by hand becomes itself again.
-async fn anew_by_hand(site: &Site<'_>, drains: bool) -> Result<Exit, CliError> {
-    let Some((_, status)) = site.daemon().await else {
-        return Err(site.installed(None).map_or_else(|e| e, |_| no_daemon()));
+async fn anew_by_hand(host: &ServiceHost<'_>, drains: bool) -> Result<Exit, CliError> {
+    let Some((_, status)) = host.daemon().await else {
+        return Err(host.installed(None).map_or_else(|e| e, |_| no_daemon()));
     };
     if drains {
         let hint = Some("orch shutdown --drain, then start it as before".to_owned());
         let message = format!("orch (pid {}) was started by hand: nobody would start it again", status.pid);
         return Err(CliError::Refused { message, hint });
     }
-    let before = last_start(site).await;
+    let before = last_start(host).await;
     let told = Identity::of(status.pid).is_some_and(|daemon| signal(&daemon, Signal::HUP));
     if !told {
         let hint = Some("orch serve --replace".to_owned());
         return Err(CliError::Refused { message: format!("orch (pid {}) cannot be told to", status.pid), hint });
     }
-    let status = again(site, before).await?;
-    if site.context.ui.is_json() {
-        site.context
+    let status = again(host, before).await?;
+    if host.context.ui.is_json() {
+        host.context
             .ui
             .json(&serde_json::json!({ "supervisor": null, "pid": status.pid, "version": status.version }))?;
     } else {
-        site.context.ui.data(&format!("orch {} runs anew (pid {}), started by hand\n", status.version, status.pid))?;
+        host.context.ui.data(&format!("orch {} runs anew (pid {}), started by hand\n", status.version, status.pid))?;
     }
     Ok(Exit::Done)
 }
@@ -170,9 +170,9 @@ fn no_daemon() -> CliError {
 }
 
 /// The service that may be started from here: it is the only one, of this home, and its program is there.
-fn startable<'s>(site: &'s Site<'_>) -> Result<&'s Found, CliError> {
-    let found = site.installed(None)?;
-    let (there, here) = (site.home_of(found), site.setup.home.root());
+fn startable<'s>(host: &'s ServiceHost<'_>) -> Result<&'s Found, CliError> {
+    let found = host.installed(None)?;
+    let (there, here) = (host.home_of(found), host.setup.home.root());
     // What a package has brought serves the usual home, whatever this shell calls home.
     if there != here {
         return Err(CliError::Refused {
@@ -189,31 +189,31 @@ fn startable<'s>(site: &'s Site<'_>) -> Result<&'s Found, CliError> {
     Ok(found)
 }
 
-async fn begin(site: &Site<'_>, supervisor: Supervisor) -> Result<(), CliError> {
+async fn begin(host: &ServiceHost<'_>, supervisor: Supervisor) -> Result<(), CliError> {
     match supervisor {
         Supervisor::Systemd => {
-            site.order(supervisor, &["daemon-reload"]).await?;
-            site.order(supervisor, &["start", UNIT]).await
+            host.order(supervisor, &["daemon-reload"]).await?;
+            host.order(supervisor, &["start", UNIT]).await
         }
-        Supervisor::Homebrew => site.order(supervisor, &["start", "orch"]).await,
+        Supervisor::Homebrew => host.order(supervisor, &["start", "orch"]).await,
         Supervisor::Launchd => {
-            let (domain, service) = (site.launchd_domain(), site.launchd_service());
-            let file = site.installed(Some(supervisor))?.file.to_string_lossy().into_owned();
-            if site.standing(supervisor).await.is_known {
-                return site.order(supervisor, &["kickstart", &service]).await;
+            let (domain, service) = (host.launchd_domain(), host.launchd_service());
+            let file = host.installed(Some(supervisor))?.file.to_string_lossy().into_owned();
+            if host.standing(supervisor).await.is_known {
+                return host.order(supervisor, &["kickstart", &service]).await;
             }
-            site.order(supervisor, &["bootstrap", &domain, &file]).await
+            host.order(supervisor, &["bootstrap", &domain, &file]).await
         }
     }
 }
 
-async fn end(site: &Site<'_>, supervisor: Supervisor) -> Result<(), CliError> {
+async fn end(host: &ServiceHost<'_>, supervisor: Supervisor) -> Result<(), CliError> {
     match supervisor {
-        Supervisor::Systemd => site.order(supervisor, &["stop", UNIT]).await,
-        Supervisor::Homebrew => site.order(supervisor, &["stop", "orch"]).await,
+        Supervisor::Systemd => host.order(supervisor, &["stop", UNIT]).await,
+        Supervisor::Homebrew => host.order(supervisor, &["stop", "orch"]).await,
         Supervisor::Launchd => {
-            if site.standing(supervisor).await.is_known {
-                return site.order(supervisor, &["bootout", &site.launchd_service()]).await;
+            if host.standing(supervisor).await.is_known {
+                return host.order(supervisor, &["bootout", &host.launchd_service()]).await;
             }
             Ok(())
         }
@@ -221,19 +221,19 @@ async fn end(site: &Site<'_>, supervisor: Supervisor) -> Result<(), CliError> {
 }
 
 /// Has the daemon finish what runs, and waits for its end, however long that takes.
-async fn drain(site: &Site<'_>) -> Result<(), CliError> {
-    let Some((client, status)) = site.daemon().await else { return Ok(()) };
+async fn drain(host: &ServiceHost<'_>) -> Result<(), CliError> {
+    let Some((client, status)) = host.daemon().await else { return Ok(()) };
     let leaving = Leaving::of(&status);
-    let why = Some(format!("orch service --drain by {}", site.context.person()));
-    let order = ShutdownOrder { how: Leave::Drain, dry_run: false, why };
-    let answer = leave::ask(&client, &status, &order).await?;
-    site.context.ui.note(&format!("waits for {} under way; orch status tells more", answer.under_way.len()));
-    leave::gone(&site.setup, &leaving).await
+    let why = Some(format!("orch service --drain by {}", host.context.person()));
+    let order = ShutdownOrder { how: ShutdownMode::Drain, dry_run: false, why };
+    let answer = stop::ask(&client, &status, &order).await?;
+    host.context.ui.note(&format!("waits for {} under way; orch status tells more", answer.under_way.len()));
+    stop::gone(&host.setup, &leaving).await
 }
 
-async fn gone(site: &Site<'_>, status: &StatusView) -> Result<(), CliError> {
+async fn gone(host: &ServiceHost<'_>, status: &StatusView) -> Result<(), CliError> {
     let leaving = Leaving::of(status);
-    if leave::gone_within(&site.setup, &leaving, PATIENCE).await? {
+    if stop::gone_within(&host.setup, &leaving, PATIENCE).await? {
         return Ok(());
     }
     let (message, hint) = (format!("orch (pid {}) does not leave", status.pid), Some("orch status".to_owned()));
@@ -241,20 +241,20 @@ async fn gone(site: &Site<'_>, status: &StatusView) -> Result<(), CliError> {
 }
 
 /// The last start that is written down.
-async fn last_start(site: &Site<'_>) -> Option<ServiceEntry> {
-    let client = site.setup.connect().await?;
+async fn last_start(host: &ServiceHost<'_>) -> Option<ServiceEntry> {
+    let client = host.setup.connect().await?;
     let lives: Vec<ServiceEntry> = client.get("/v1/service/history?limit=20").await.ok()?;
     lives.into_iter().rfind(|entry| entry.kind == ServiceKind::Start)
 }
 
 /// Waits for a daemon that has begun after `before`.
-async fn again(site: &Site<'_>, before: Option<ServiceEntry>) -> Result<StatusView, CliError> {
+async fn again(host: &ServiceHost<'_>, before: Option<ServiceEntry>) -> Result<StatusView, CliError> {
     let deadline = Instant::from_std(clock::instant()) + PATIENCE;
     loop {
-        let begun = last_start(site).await;
+        let begun = last_start(host).await;
         if begun.is_some()
             && begun != before
-            && let Some((_, status)) = site.daemon().await
+            && let Some((_, status)) = host.daemon().await
         {
             return Ok(status);
         }
@@ -268,13 +268,18 @@ async fn again(site: &Site<'_>, before: Option<ServiceEntry>) -> Result<StatusVi
 }
 
 /// Waits until the daemon serves, and tells.
-async fn arrived(site: &Site<'_>, by: Supervisor, word: &str, before: Option<ServiceEntry>) -> Result<Exit, CliError> {
-    let status = again(site, before).await?;
-    told(site, by, &status, word)
+async fn arrived(
+    host: &ServiceHost<'_>,
+    by: Supervisor,
+    word: &str,
+    before: Option<ServiceEntry>,
+) -> Result<Exit, CliError> {
+    let status = again(host, before).await?;
+    told(host, by, &status, word)
 }
 
-fn told(site: &Site<'_>, supervisor: Supervisor, status: &StatusView, word: &str) -> Result<Exit, CliError> {
-    let ui = site.context.ui;
+fn told(host: &ServiceHost<'_>, supervisor: Supervisor, status: &StatusView, word: &str) -> Result<Exit, CliError> {
+    let ui = host.context.ui;
     let (version, pid) = (&status.version, status.pid);
     if ui.is_json() {
         ui.json(&serde_json::json!({ "supervisor": supervisor, "pid": pid, "version": version }))?;

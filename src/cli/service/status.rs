@@ -2,12 +2,12 @@
 
 use super::checkup::lacking;
 use super::definitions::Found;
-use super::site::Site;
+use super::service_host::ServiceHost;
 use crate::adapters::process::{Invocation, run_async, which};
 use crate::api::status::StatusView;
-use crate::cli::called;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::exe_path;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::text::line;
@@ -89,10 +89,10 @@ impl Waiting {
 
 /// The program on the disk, beside the daemon that runs.
 pub async fn waiting(context: &Context, status: &StatusView) -> Waiting {
-    let found = Site::look(context).ok().and_then(|site| {
-        let home = site.setup.home.root().to_owned();
+    let found = ServiceHost::look(context).ok().and_then(|host| {
+        let home = host.setup.home.root().to_owned();
         let program = |found: &Found| PathBuf::from(&found.definition.program);
-        site.found.iter().find(|found| site.home_of(found) == home).map(program)
+        host.found.iter().find(|found| host.home_of(found) == home).map(program)
     });
     compared(found, context, status).await
 }
@@ -104,7 +104,7 @@ async fn compared(program: Option<PathBuf>, context: &Context, status: &StatusVi
         let target = std::fs::read_link(&link).ok()?.to_string_lossy().into_owned();
         Some(PathBuf::from(target.strip_suffix(" (deleted)").unwrap_or(&target)))
     };
-    let path = program.or_else(by_kernel).unwrap_or_else(|| called::own(context));
+    let path = program.or_else(by_kernel).unwrap_or_else(|| exe_path::own(context));
     if which(&path.to_string_lossy(), "").is_none() {
         return Waiting { path, version: None, on_disk: OnDisk::Missing };
     }
@@ -128,13 +128,13 @@ async fn version_of(program: &Path, context: &Context) -> Option<String> {
 
 /// Tells it; 4 where no daemon runs.
 pub async fn run(context: &Context) -> Result<Exit, CliError> {
-    let site = Site::look(context)?;
-    let view = look(&site).await;
+    let host = ServiceHost::look(context)?;
+    let view = look(&host).await;
     if context.ui.is_json() {
         context.ui.json(&view)?;
     } else {
         context.ui.data(&told(&view, &context.now()))?;
-        let unsupervised = || decide(&site.around).err().map(|none| format!("{}: {}", none.why, none.advice));
+        let unsupervised = || decide(&host.around).err().map(|none| format!("{}: {}", none.why, none.advice));
         match (&view.supervisor, &view.daemon, &view.program) {
             (None, _, _) => context.ui.note(&unsupervised().unwrap_or_else(|| "next: orch service install".to_owned())),
             (Some(_), None, _) => context.ui.note("next: orch service start"),
@@ -148,26 +148,26 @@ pub async fn run(context: &Context) -> Result<Exit, CliError> {
     Ok(if view.daemon.is_some() { Exit::Done } else { Exit::NoDaemon })
 }
 
-async fn look(site: &Site<'_>) -> View {
-    let served = site.daemon().await;
-    let home = site.setup.home.root().to_owned();
+async fn look(host: &ServiceHost<'_>) -> View {
+    let served = host.daemon().await;
+    let home = host.setup.home.root().to_owned();
     let mut standings = Vec::new();
-    for found in &site.found {
-        standings.push((found, site.standing(found.supervisor).await));
+    for found in &host.found {
+        standings.push((found, host.standing(found.supervisor).await));
     }
     let pid = served.as_ref().map(|(_, status)| status.pid);
     let is_of = |(_, standing): &&(&Found, Standing)| pid.is_some() && standing.pid == pid;
     let in_charge = standings.iter().find(is_of);
     let shown = in_charge.or(standings.first());
-    let history = history(site, served.as_ref().map(|(client, _)| client)).await;
+    let history = history(host, served.as_ref().map(|(client, _)| client)).await;
     let since =
         |pid: u32| history.iter().rfind(|life| life.pid == pid && life.kind == ServiceKind::Start).map(|life| life.at);
     let program = match (&served, shown) {
         (Some((_, status)), shown) => {
             let program = shown.map(|(found, _)| PathBuf::from(&found.definition.program));
-            Some(compared(program, site.context, status).await)
+            Some(compared(program, host.context, status).await)
         }
-        (None, Some((found, _))) => Some(alone(&found.definition.program, site.context).await),
+        (None, Some((found, _))) => Some(alone(&found.definition.program, host.context).await),
         (None, None) => None,
     };
     let last = history.iter().rfind(|life| life.kind != ServiceKind::Start);
@@ -183,7 +183,7 @@ async fn look(site: &Site<'_>) -> View {
         state: shown.map(|(_, standing)| standing.word.clone()).filter(|word| !word.is_empty()),
         restarts: shown.and_then(|(_, standing)| standing.restarts),
         in_charge: in_charge.is_some(),
-        problems: problems(site, &standings, pid).await,
+        problems: problems(host, &standings, pid).await,
         daemon: served.map(|(_, status)| Daemon { since: since(status.pid), pid: status.pid, version: status.version }),
         home,
         last_exit,
@@ -201,24 +201,24 @@ async fn alone(program: &str, context: &Context) -> Waiting {
     Waiting { path, on_disk: if version.is_some() { OnDisk::Same } else { OnDisk::Unknown }, version }
 }
 
-async fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
+async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid: Option<u32>) -> Vec<String> {
     let mut problems = Vec::new();
     if let [(one, _), (other, _), ..] = standings {
-        problems.push(super::site::two(one, other).to_string());
+        problems.push(super::service_host::two(one, other).to_string());
     }
     for (found, standing) in standings {
         let who = found.supervisor.told();
-        let home = site.home_of(found);
-        if home != site.setup.home.root() {
+        let home = host.home_of(found);
+        if home != host.setup.home.root() {
             problems.push(format!("{who} serves another home: {}", home.display()));
         } else if pid.is_some() && standing.pid != pid {
             problems.push(format!("the daemon that runs was started by hand, and not by {who}"));
         }
-        if let Ok(loaded) = settings::global(site.context, &site.setup.home) {
-            problems.extend(lacking(&found.definition, &site.path_of(found).await, &loaded.config));
+        if let Ok(loaded) = settings::global(host.context, &host.setup.home) {
+            problems.extend(lacking(&found.definition, &host.path_of(found).await, &loaded.config));
         }
-        if found.supervisor == Supervisor::Systemd && !site.lingers() {
-            let user = &site.around.user;
+        if found.supervisor == Supervisor::Systemd && !host.lingers() {
+            let user = &host.around.user;
             problems
                 .push(format!("it ends when {user} logs out, and the agents with it: loginctl enable-linger {user}"));
         }
@@ -227,11 +227,11 @@ async fn problems(site: &Site<'_>, standings: &[(&Found, Standing)], pid: Option
 }
 
 /// The daemon's history; without a daemon and without a home there is none.
-async fn history(site: &Site<'_>, client: Option<&crate::api::client::Client>) -> Vec<ServiceEntry> {
+async fn history(host: &ServiceHost<'_>, client: Option<&crate::api::client::Client>) -> Vec<ServiceEntry> {
     let path = "/v1/service/history?limit=100";
     match client {
         Some(client) => client.get(path).await.unwrap_or_default(),
-        None if site.setup.home.journal().exists() => match site.context.link().await {
+        None if host.setup.home.journal().exists() => match host.context.link().await {
             Ok(mut link) => {
                 let lives = link.get(path).await.unwrap_or_default();
                 // It has only looked.

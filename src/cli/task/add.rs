@@ -21,7 +21,7 @@ use crate::domain::model_policy::ModelPolicy;
 use crate::domain::resolve::parse;
 use crate::domain::route::Complexity;
 use crate::domain::task::Spec;
-use crate::engine::{ModelBook, odd_model_of};
+use crate::engine::{ModelBook, model_warning_of};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -77,13 +77,13 @@ fn policy(word: &str) -> Result<ModelPolicy, String> {
 }
 
 /// What is odd about the model that a task asks for: told at once, and not when a run is to begin.
-pub fn odd_model(spec: &Spec, context: &Context, home: &Home) -> Option<String> {
+pub fn model_warning(spec: &Spec, context: &Context, home: &Home) -> Option<String> {
     // One that reads as nothing is refused.
     parse(spec.model.as_deref()?).ok()?;
     let config = settings::global(context, home).ok()?.config;
     let now = context.now().at;
     let book = ModelBook::look(&config, &context.environment, Probes::new(), now, &|_, _| String::new());
-    odd_model_of(&config, &book, &context.environment, spec)
+    model_warning_of(&config, &book, &context.environment, spec)
 }
 
 /// Adds it.
@@ -92,7 +92,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     odd_labels(&args.labels, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let (model, agent, labels) = (args.model.clone(), args.agent.clone(), args.labels.clone());
     let asked = Spec { model, agent, labels, ..Spec::default() };
-    odd_model(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let new = NewTask {
         body: body(&args)?,
         dir: Some(place::of(args.dir.as_deref(), context, &home).await?),

@@ -8,7 +8,7 @@ use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::{line, output, width};
 use crate::domain::count;
 use crate::domain::ids::TaskId;
-use crate::domain::ruling::short;
+use crate::domain::review_decision::short;
 
 /// The longest bar of a file, in columns.
 const BAR: u64 = 40;

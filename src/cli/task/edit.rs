@@ -1,7 +1,7 @@
 //! `orch task edit`: what is wanted of a task, changed in the person's editor or by options. What somebody else changed
 //! meanwhile is not written over.
 
-use super::add::odd_model;
+use super::add::model_warning;
 use super::form;
 use crate::adapters::fs::{self, Durability};
 use crate::adapters::process::{Invocation, run_attached};
@@ -13,8 +13,8 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::domain::ids::TaskId;
 use crate::domain::route::Complexity;
+use crate::domain::spec_merge::differing;
 use crate::domain::task::{Spec, Status};
-use crate::domain::wish::differing;
 use std::path::{Path, PathBuf};
 
 /// The longest text that is read back, in bytes.
@@ -121,7 +121,7 @@ async fn apply(id: TaskId, change: &EditTask, context: &Context) -> Result<(), C
         ..Spec::default()
     };
     let home = context.setup()?.home;
-    odd_model(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
+    model_warning(&asked, context, &home).iter().for_each(|odd| context.ui.warning(odd));
     let mut link = context.link().await?;
     let task: TaskView = link.patch(&format!("/v1/tasks/{id}"), change).await?;
     if context.ui.is_json() {

@@ -1,7 +1,7 @@
 //! `orch task evidence`: everything that the verdict on a task stands on, as one page of Markdown.
 
+use super::detail_view::told_integration;
 use super::open::open;
-use super::sheet::told_integration;
 use crate::adapters::fs::{self, Durability};
 use crate::api::types::{EvidenceView, RunView, TaskView};
 use crate::cli::context::Context;

@@ -6,7 +6,7 @@ use crate::api::types::{RunView, TaskView};
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::cli::hits::{Around, Hits};
+use crate::cli::search_results::{Around, SearchResults};
 use crate::cli::since::Since;
 use crate::cli::ui::transcript::{Piece, coloured};
 use crate::domain::ids::{RunId, TaskId};
@@ -231,7 +231,7 @@ impl<'a> Log<'a> {
     }
 
     fn grep(&self, pattern: &Pattern, context: usize) -> Result<Exit, CliError> {
-        let mut hits = Hits::new(self.context, false, context);
+        let mut hits = SearchResults::new(self.context, false, context);
         let Some(text) = &self.text else { return Ok(Exit::Failed) };
         let marks = self.files.marks().unwrap_or_default();
         let part = Span {

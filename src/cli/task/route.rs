@@ -1,6 +1,6 @@
 //! `orch task route`: asks which agent and model a task would get, and changes nothing.
 
-use super::sheet;
+use super::detail_view;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -25,7 +25,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     if context.ui.is_json() {
         context.ui.json(&route)?;
     } else {
-        context.ui.data(&sheet::route(&route, context.ui.paint()))?;
+        context.ui.data(&detail_view::route(&route, context.ui.paint()))?;
         if let Some(warning) = &route.warning {
             context.ui.warning(warning);
         }

@@ -1,8 +1,8 @@
 //! `orch task run`: runs a task now and shows it in this terminal. The engine is the daemon's, or one of this process
 //! for this one task; either way the agent is in tmux and outlives this command.
 
+use super::detail_view::{told_hold, told_integration, tried};
 use super::settle::{settled, started};
-use super::sheet::{told_hold, told_integration, tried};
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::types::TaskView;
 use crate::cli::context::{Context, Engine, need_programs};

@@ -1,6 +1,6 @@
 //! `orch task show`: everything about one task.
 
-use super::sheet;
+use super::detail_view;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -16,5 +16,5 @@ pub struct Args {
 
 /// Prints the task; JSON is the API's document as it is.
 pub async fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
-    context.present(&format!("/v1/tasks/{}", args.id), sheet::task).await
+    context.present(&format!("/v1/tasks/{}", args.id), detail_view::task).await
 }

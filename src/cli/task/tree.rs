@@ -87,7 +87,7 @@ impl<'a> Forest<'a> {
         self.grown(id, &mut BTreeSet::new())
     }
 
-    /// A task is shown once, also where somebody made a circle of parts.
+    /// A task is shown once, also where somebody made a cycle of parts.
     fn grown(&self, id: TaskId, seen: &mut BTreeSet<TaskId>) -> Option<Node<'a>> {
         let task = *self.tasks.get(&id)?;
         if !seen.insert(id) {

@@ -1,4 +1,4 @@
-//! Whether the settings of choosing models make sense: references that can be read, aliases without circles, providers
+//! Whether the settings of choosing models make sense: references that can be read, aliases without cycles, providers
 //! that exist.
 
 use super::{Check, is_variable};

@@ -6,8 +6,8 @@ use crate::config::origin::{Origin, Origins};
 use crate::config::problem::{ConfigProblem, did_you_mean};
 use crate::config::resolved::Config;
 use crate::domain::catalog::Catalog;
+use crate::domain::provider_access::ProviderAccess;
 use crate::domain::resolve::{Needs, Records, Reference, ResolveError, Resolver, parse};
-use crate::domain::usability::Usability;
 use std::collections::BTreeMap;
 
 /// All that is odd. `environment`: what agents are started with besides their own `env`.
@@ -95,7 +95,7 @@ fn unknown(model: &str, config: &Config, catalog: &Catalog) -> Option<ResolveErr
     if !matches!(parse(model), Ok(Reference::Name(_) | Reference::Explicit { .. })) {
         return None;
     }
-    let (usability, records) = (Usability::default(), Records::default());
+    let (usability, records) = (ProviderAccess::default(), Records::default());
     let resolver = Resolver { catalog, usability: &usability, selection: &config.model_selection.0, records: &records };
     let error = resolver.resolve(model, &Needs::default()).err()?;
     error.names_nothing().then_some(error)

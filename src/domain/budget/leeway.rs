@@ -1,9 +1,9 @@
 //! What a limit leaves for runs that are not begun yet. What is set aside for a run counts from the moment at which it is
 //! planned: many that begin at once see each other, and a limit is passed by at most what one run costs.
 
-use super::book::mean;
-use super::purse::raise;
-use super::{Book, Purse, Rules, Scope, Standing, Stop, Unit};
+use super::balances::raise;
+use super::ledger::mean;
+use super::{Balances, Rules, Scope, SpendLedger, Standing, Stop, Unit};
 use crate::domain::money::{Spend, Usd};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -78,7 +78,13 @@ enum Share {
 
 impl Leeway {
     /// Of an account, a project or the day; `None`: it has no limit.
-    pub(super) fn of(rules: &Rules, scope: &Scope, standing: &Standing, book: &Book, today: Date) -> Option<Self> {
+    pub(super) fn of(
+        rules: &Rules,
+        scope: &Scope,
+        standing: &Standing,
+        book: &SpendLedger,
+        today: Date,
+    ) -> Option<Self> {
         let limit = standing.limit?;
         let recent: Spend = match scope {
             Scope::Account(name) => book.recent(today, name),
@@ -139,7 +145,7 @@ impl Leeway {
     }
 }
 
-impl Purse {
+impl Balances {
     /// The limits that a run counts for.
     fn leeways_of<'a>(&'a self, wanted: &Wanted<'_>) -> Vec<Cow<'a, Leeway>> {
         let accounts = wanted.agent.map(|(agent, model)| self.payees.accounts(agent, model)).unwrap_or_default();

@@ -40,13 +40,13 @@ fn bill(account: &str, dollars: Option<f64>) -> Bill<'_> {
     Bill { accounts: [Some(account), None], project: None, cost: dollars.and_then(usd) }
 }
 
-fn spent(account: &str, date: &str, dollars: &[Option<f64>]) -> Book {
-    let mut book = Book::default();
+fn spent(account: &str, date: &str, dollars: &[Option<f64>]) -> SpendLedger {
+    let mut book = SpendLedger::default();
     dollars.iter().for_each(|cost| book.charge(day(date), bill(account, *cost)));
     book
 }
 
-fn stands(rules: &Rules, name: &str, book: &Book, in_flight: usize) -> Standing {
+fn stands(rules: &Rules, name: &str, book: &SpendLedger, in_flight: usize) -> Standing {
     standing(rules, name, book, &vec![None; in_flight], at(NOON), &TimeZone::UTC)
 }
 
@@ -71,7 +71,7 @@ fn a_daily_budget_degrades_at_four_fifths_and_is_exhausted_at_nineteen_twentieth
 
 #[test]
 fn a_budget_of_nothing_lets_nothing_begin() {
-    let standing = stands(&token(0.0), "anthropic", &Book::default(), 0);
+    let standing = stands(&token(0.0), "anthropic", &SpendLedger::default(), 0);
     assert_eq!((standing.level, standing.is_over), (Level::Exhausted, true));
 }
 
@@ -137,7 +137,7 @@ fn what_goes_faster_than_evenly_is_degraded_until_the_days_catch_up() {
 #[test]
 fn a_period_that_ended_or_has_not_begun_allows_nothing_and_says_so() {
     let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
-    let of = |time| standing(&rules, "opencode", &Book::default(), &[], at(time), &TimeZone::UTC);
+    let of = |time| standing(&rules, "opencode", &SpendLedger::default(), &[], at(time), &TimeZone::UTC);
     let ended = of("2026-03-01T00:00:00Z");
     assert_eq!((ended.level, ended.is_over, ended.until), (Level::Exhausted, true, None));
     assert!(ended.why.contains("ended on 2026-03-01") && ended.why.contains("configure-period"), "{}", ended.why);
@@ -165,8 +165,8 @@ fn the_burn_rate_is_that_of_the_time_since_midnight() {
     let early = at("2026-02-10T00:10:00Z");
     let burn = super::burn(&rules, "anthropic", &standing, &book, early, &TimeZone::UTC);
     assert_eq!(burn.per_hour, Some(25.0), "never less than one hour");
-    let quiet = stands(&rules, "anthropic", &Book::default(), 0);
-    let idle = super::burn(&rules, "anthropic", &quiet, &Book::default(), early, &TimeZone::UTC);
+    let quiet = stands(&rules, "anthropic", &SpendLedger::default(), 0);
+    let idle = super::burn(&rules, "anthropic", &quiet, &SpendLedger::default(), early, &TimeZone::UTC);
     assert_eq!((idle.per_hour, idle.hours_left), (Some(0.0), None), "it never ends");
     let used_up = super::burn(
         &token(25.0),
@@ -212,13 +212,13 @@ fn how_long_a_period_lasts_and_what_it_will_have_taken_go_by_one_rate() {
 fn of_a_period_that_ended_nothing_is_left_and_without_a_price_nothing_is_known() {
     let rules = subscription(Some(february(200.0, Unit::Usd, 0.0)));
     let book = spent("opencode", "2026-02-03", &[Some(50.0)]);
-    let of = |rules: &Rules, book: &Book, now: &str| {
+    let of = |rules: &Rules, book: &SpendLedger, now: &str| {
         let standing = standing(rules, "opencode", book, &[], at(now), &TimeZone::UTC);
         burn(rules, "opencode", &standing, book, at(now), &TimeZone::UTC)
     };
     let ended = of(&rules, &book, "2026-03-05T12:00:00Z");
     assert_eq!((ended.hours_left, ended.forecast), (Some(0.0), Some(50.0)));
-    let early = of(&rules, &Book::default(), "2026-01-05T12:00:00Z");
+    let early = of(&rules, &SpendLedger::default(), "2026-01-05T12:00:00Z");
     assert_eq!((early.hours_left, early.forecast), (Some(0.0), None));
     let dark = spent("opencode", "2026-02-10", &[None]);
     let unknown = of(&with("opencode", Terms::Token { daily: usd(50.0) }), &dark, NOON);
@@ -228,7 +228,7 @@ fn of_a_period_that_ended_nothing_is_left_and_without_a_price_nothing_is_known()
 #[test]
 fn a_period_that_has_not_begun_says_when_it_does_and_asks_for_no_larger_allowance() {
     let march = Period { start: day("2026-03-01"), end: day("2026-04-01"), ..february(200.0, Unit::Usd, 0.0) };
-    let stops = purse(&subscription(Some(march)), &Book::default()).stops;
+    let stops = balances(&subscription(Some(march)), &SpendLedger::default()).stops;
     let [stop] = stops.as_slice() else { panic!("{stops:?}") };
     assert_eq!(stop.question(), "opencode: its period begins on 2026-03-01");
     assert_eq!(stop.until, Some(at("2026-03-01T00:00:00Z")));
@@ -246,12 +246,12 @@ fn paid_in_advance_comes_first_then_by_use_then_what_is_short_and_nothing_when_a
         .into(),
         ..Rules::default()
     };
-    let best = |book: &Book| {
+    let best = |book: &SpendLedger| {
         let best = recommend(&rules, &|name| Some(stands(&rules, name, book, 0)));
         best.map(|(name, standing)| (name.to_owned(), standing.level))
     };
     let told = |name: &str, level| Some((name.to_owned(), level));
-    let mut book = Book::default();
+    let mut book = SpendLedger::default();
     assert_eq!(best(&book), told("opencode", Level::Ok));
     book.charge(day("2026-02-10"), bill("opencode", Some(90.0)));
     assert_eq!(best(&book), told("openai", Level::Ok), "the lower priority first");
@@ -269,15 +269,15 @@ fn task(labels: &[&str]) -> Task {
     Task::new(TaskId(1), spec, crate::domain::task::FileState::Pending, at(NOON))
 }
 
-fn purse(rules: &Rules, book: &Book) -> Purse {
+fn balances(rules: &Rules, book: &SpendLedger) -> Balances {
     let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
-    Purse::new(rules, payees, book, &[], at(NOON), &TimeZone::UTC)
+    Balances::new(rules, payees, book, &[], at(NOON), &TimeZone::UTC)
 }
 
 #[test]
 fn an_exhausted_account_stops_whoever_is_paid_by_it_and_spares_what_is_critical_to_the_last() {
-    let spent = |dollars| purse(&token(50.0), &spent("anthropic", "2026-02-10", &[Some(dollars)]));
-    let holds = |purse: &Purse, labels: &[&str], agent| purse.hold(&task(labels), None, Some(agent)).is_some();
+    let spent = |dollars| balances(&token(50.0), &spent("anthropic", "2026-02-10", &[Some(dollars)]));
+    let holds = |balances: &Balances, labels: &[&str], agent| balances.hold(&task(labels), None, Some(agent)).is_some();
     let nearly = spent(48.0);
     assert!(holds(&nearly, &[], ("claude", Some("opus"))));
     assert!(holds(&nearly, &[], ("opencode", Some("anthropic/claude-opus-4-6"))));
@@ -295,23 +295,23 @@ fn an_exhausted_account_stops_whoever_is_paid_by_it_and_spares_what_is_critical_
 
 #[test]
 fn whoever_chooses_an_agent_knows_whose_money_is_paid_already_and_whose_runs_low() {
-    let advice = |rules: &Rules, book: &Book, agent| purse(rules, book).advice(agent);
+    let advice = |rules: &Rules, book: &SpendLedger, agent| balances(rules, book).advice(agent);
     let paid = subscription(Some(february(280.0, Unit::Usd, 0.0)));
-    assert!(advice(&paid, &Book::default(), "opencode").is_some_and(|words| words.contains("paid in advance")));
-    assert_eq!(advice(&paid, &Book::default(), "claude"), None);
+    assert!(advice(&paid, &SpendLedger::default(), "opencode").is_some_and(|words| words.contains("paid in advance")));
+    assert_eq!(advice(&paid, &SpendLedger::default(), "claude"), None);
     let fast = spent("opencode", "2026-02-10", &[Some(150.0)]);
     assert!(advice(&paid, &fast, "opencode").is_some_and(|words| words.contains("runs low")));
-    assert_eq!(advice(&token(50.0), &Book::default(), "claude"), None, "there is nothing to say");
+    assert_eq!(advice(&token(50.0), &SpendLedger::default(), "claude"), None, "there is nothing to say");
     let short = spent("anthropic", "2026-02-10", &[Some(45.0)]);
     assert!(advice(&token(50.0), &short, "claude").is_some_and(|words| words.contains("runs low")));
-    assert_eq!(advice(&subscription(None), &Book::default(), "opencode"), None);
+    assert_eq!(advice(&subscription(None), &SpendLedger::default(), "opencode"), None);
 }
 
 #[test]
 fn what_is_paid_in_advance_goes_first_only_within_its_period_its_allowance_and_its_pace() {
-    let ahead = |rules: &Rules, book: &Book, now: &str| {
-        let purse = Purse::new(rules, Payees::default(), book, &[], at(now), &TimeZone::UTC);
-        purse.payees.paid_ahead(&purse.ahead, "opencode", Some("google/gemini")).map(str::to_owned)
+    let ahead = |rules: &Rules, book: &SpendLedger, now: &str| {
+        let balances = Balances::new(rules, Payees::default(), book, &[], at(now), &TimeZone::UTC);
+        balances.payees.paid_ahead(&balances.ahead, "opencode", Some("google/gemini")).map(str::to_owned)
     };
     let used = |dollars| spent("opencode", "2026-02-10", &[Some(dollars)]);
     // Ten of 28 days have passed, a fifth of 280 is kept for the person: 80 by tonight.
@@ -329,17 +329,17 @@ fn what_is_paid_in_advance_goes_first_only_within_its_period_its_allowance_and_i
     ] {
         assert_eq!(&ahead(&paid, &used(dollars), now), expected, "{dollars} at {now}");
     }
-    assert_eq!(ahead(&subscription(None), &Book::default(), NOON), None, "nothing is known of it");
-    assert_eq!(ahead(&token(50.0), &Book::default(), NOON), None);
+    assert_eq!(ahead(&subscription(None), &SpendLedger::default(), NOON), None, "nothing is known of it");
+    assert_eq!(ahead(&token(50.0), &SpendLedger::default(), NOON), None);
     // Of an agent with models of several providers, the provider of the model counts as well.
     let google = with("google", Terms::Subscription { period: Some(february(280.0, Unit::Usd, 0.2)) });
-    assert_eq!(ahead(&google, &Book::default(), NOON).as_deref(), Some("google"));
+    assert_eq!(ahead(&google, &SpendLedger::default(), NOON).as_deref(), Some("google"));
 }
 
 #[test]
 fn whatever_is_short_is_told_with_the_command_that_lets_more_begin() {
-    let command = |rules: &Rules, book: &Book| {
-        let stops = purse(rules, book).stops;
+    let command = |rules: &Rules, book: &SpendLedger| {
+        let stops = balances(rules, book).stops;
         let [stop] = stops.as_slice() else { panic!("{stops:?}") };
         assert!(stop.question().ends_with("lets more begin"), "{}", stop.question());
         stop.raise.clone().expect("a command")
@@ -353,8 +353,8 @@ fn whatever_is_short_is_told_with_the_command_that_lets_more_begin() {
         command(&token(50.0), &spent_on("anthropic", 100.5)),
         "orch budget configure anthropic --daily-budget 150.75"
     );
-    assert_eq!(command(&token(0.0), &Book::default()), "orch budget configure anthropic --daily-budget 10");
-    let mut book = Book::default();
+    assert_eq!(command(&token(0.0), &SpendLedger::default()), "orch budget configure anthropic --daily-budget 10");
+    let mut book = SpendLedger::default();
     book.charge(day("2026-02-10"), Bill { project: Some(Path::new("/shop")), ..bill("claude", Some(20.0)) });
     let of_day = Rules { per_day: usd(20.0), ..Rules::default() };
     assert_eq!(command(&of_day, &book), "orch config set budget.per_day 40");
@@ -367,19 +367,19 @@ fn whatever_is_short_is_told_with_the_command_that_lets_more_begin() {
     );
     let ended = Period { start: day("2026-01-01"), end: day("2026-02-01"), ..february(100.0, Unit::Usd, 0.2) };
     assert_eq!(
-        command(&subscription(Some(ended)), &Book::default()),
+        command(&subscription(Some(ended)), &SpendLedger::default()),
         "orch budget configure-period opencode --start 2026-02-01 --end 2026-03-04 --allowance 100"
     );
 }
 
 #[test]
 fn the_day_stops_all_and_a_project_its_own() {
-    let mut book = Book::default();
+    let mut book = SpendLedger::default();
     let (shop, blog) = (Path::new("/shop"), Path::new("/blog"));
     book.charge(day("2026-02-10"), Bill { project: Some(shop), ..bill("claude", Some(20.0)) });
-    let of_day = purse(&Rules { per_day: usd(20.0), ..Rules::default() }, &book);
+    let of_day = balances(&Rules { per_day: usd(20.0), ..Rules::default() }, &book);
     assert!(of_day.hold(&task(&["critical"]), Some(blog), None).is_some());
-    let of_project = purse(&Rules { per_project: usd(20.0), ..Rules::default() }, &book);
+    let of_project = balances(&Rules { per_project: usd(20.0), ..Rules::default() }, &book);
     assert!(of_project.hold(&task(&[]), Some(shop), None).is_some());
     assert!(of_project.hold(&task(&[]), Some(blog), None).is_none());
 }
@@ -387,7 +387,7 @@ fn the_day_stops_all_and_a_project_its_own() {
 #[test]
 fn runs_of_an_agent_whose_name_is_an_account_and_of_its_provider_are_charged_to_each_once() {
     let payees = Payees { providers: [("opencode".to_owned(), "opencode".to_owned())].into() };
-    let mut book = Book::default();
+    let mut book = SpendLedger::default();
     let bill = Bill { accounts: payees.accounts("opencode", None), project: None, cost: usd(1.0) };
     book.charge(day("2026-02-10"), bill);
     assert_eq!(book.of_day(day("2026-02-10"), "opencode").runs, 1);
@@ -402,7 +402,7 @@ proptest! {
         in_flight in 0usize..5,
     ) {
         for rules in [token(100.0), with("anthropic", Terms::Subscription { period: Some(february(300.0, Unit::Requests, 0.2)) })] {
-            let mut book = Book::default();
+            let mut book = SpendLedger::default();
             costs.iter().for_each(|cost| book.charge(day("2026-02-10"), bill("anthropic", *cost)));
             let before = stands(&rules, "anthropic", &book, in_flight);
             let typical = book.typical(day("2026-02-10"), "anthropic");
@@ -421,7 +421,7 @@ proptest! {
         split in 1i8..29,
     ) {
         let date = |day: i8| Date::new(2026, 2, day).expect("a date");
-        let mut book = Book::default();
+        let mut book = SpendLedger::default();
         for (day, micros) in &charges {
             let cost = micros.map(Usd::from_micros);
             book.charge(date(*day), Bill { accounts: [Some("a"), Some("a")], project: None, cost });
@@ -441,16 +441,16 @@ fn flying(model: &str, reserved: Option<Usd>) -> Flying<'_> {
 }
 
 /// How many of ten runs at this price begin in one plan, beside those under way.
-fn begun(rules: &Rules, book: &Book, under_way: &[Flying<'_>], price: Price) -> usize {
+fn begun(rules: &Rules, book: &SpendLedger, under_way: &[Flying<'_>], price: Price) -> usize {
     let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
-    let purse = Purse::new(rules, payees, book, under_way, at(NOON), &TimeZone::UTC);
+    let balances = Balances::new(rules, payees, book, under_way, at(NOON), &TimeZone::UTC);
     let mut drawn = Drawn::default();
     let wanted = Wanted { dir: Some(Path::new("/shop")), agent: Some(("claude", Some("opus"))), price };
     (0..10)
         .filter(|_| {
-            let has_room = purse.no_room(&wanted, &mut drawn).is_none();
+            let has_room = balances.no_room(&wanted, &mut drawn).is_none();
             if has_room {
-                purse.draw(&wanted, &mut drawn);
+                balances.draw(&wanted, &mut drawn);
             }
             has_room
         })
@@ -466,7 +466,7 @@ fn what_begins_at_once_sees_each_other_and_no_limit_is_passed_by_more_than_one_r
         Rules { per_project: usd(2.0), ..Rules::default() },
     ];
     for rules in &rules {
-        let of = |under_way: &[Flying<'_>], price| begun(rules, &Book::default(), under_way, price);
+        let of = |under_way: &[Flying<'_>], price| begun(rules, &SpendLedger::default(), under_way, price);
         assert_eq!(of(&[], known), 2, "{rules:?}");
         assert_eq!(of(&[], Price::Known(usd(5.0).expect("an amount"))), 1, "the first has room always: {rules:?}");
         assert_eq!(of(&[flying("opus", usd(0.75))], known), 1, "{rules:?}");
@@ -484,36 +484,38 @@ fn what_begins_at_once_sees_each_other_and_no_limit_is_passed_by_more_than_one_r
     assert_eq!(begun(&Rules::default(), &book, &[], Price::Unknown), 10, "nothing is limited");
     let requests = subscription(Some(february(4.0, Unit::Requests, 0.0)));
     let of_agent = with("claude", requests.accounts["opencode"].terms.clone());
-    assert_eq!(begun(&of_agent, &Book::default(), &[], Price::Unknown), 4, "each is one request");
+    assert_eq!(begun(&of_agent, &SpendLedger::default(), &[], Price::Unknown), 4, "each is one request");
 }
 
 #[test]
 fn a_run_that_waits_for_money_is_told_what_is_set_aside_and_for_how_long_it_waits() {
     let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
     let under_way = [flying("opus", usd(1.5))];
-    let purse = Purse::new(&token(2.0), payees, &Book::default(), &under_way, at(NOON), &TimeZone::UTC);
+    let balances = Balances::new(&token(2.0), payees, &SpendLedger::default(), &under_way, at(NOON), &TimeZone::UTC);
     let price = Price::Known(usd(0.75).expect("an amount"));
-    let stop = purse.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &mut Drawn::default());
+    let stop = balances.no_room(&Wanted { dir: None, agent: Some(("claude", None)), price }, &mut Drawn::default());
     let stop = stop.expect("it waits");
     assert!(
         stop.words().starts_with("anthropic: $0.00 and about $1.50 under way of $2.00 today are spent"),
         "{stop:?}"
     );
     assert!(stop.why.contains("$0.75 for the next run"), "{stop:?}");
-    assert!(purse.no_room(&Wanted { dir: None, agent: Some(("codex", None)), price }, &mut Drawn::default()).is_none());
+    assert!(
+        balances.no_room(&Wanted { dir: None, agent: Some(("codex", None)), price }, &mut Drawn::default()).is_none()
+    );
 }
 
 #[test]
 fn whoever_is_cheaper_does_not_overtake_a_more_urgent_task_for_ever() {
     let payees = Payees { providers: [("claude".to_owned(), "anthropic".to_owned())].into() };
     let under_way = [flying("opus", usd(1.0))];
-    let purse = Purse::new(&token(2.0), payees, &Book::default(), &under_way, at(NOON), &TimeZone::UTC);
+    let balances = Balances::new(&token(2.0), payees, &SpendLedger::default(), &under_way, at(NOON), &TimeZone::UTC);
     let (mut drawn, agent) = (Drawn::default(), Some(("claude", None)));
     let wanted = |dollars| Wanted { dir: None, agent, price: Price::Known(usd(dollars).expect("an amount")) };
-    assert!(purse.no_room(&wanted(0.1), &mut drawn).is_none());
-    assert!(purse.no_room(&wanted(1.5), &mut drawn).is_some());
-    let behind = purse.no_room(&wanted(0.1), &mut drawn).expect("it is kept for the other");
+    assert!(balances.no_room(&wanted(0.1), &mut drawn).is_none());
+    assert!(balances.no_room(&wanted(1.5), &mut drawn).is_some());
+    let behind = balances.no_room(&wanted(0.1), &mut drawn).expect("it is kept for the other");
     assert!(behind.why.contains("a more urgent task waits"), "{behind:?}");
     let elsewhere = Wanted { agent: Some(("codex", None)), ..wanted(1.5) };
-    assert!(purse.no_room(&elsewhere, &mut drawn).is_none(), "another account is nobody's business");
+    assert!(balances.no_room(&elsewhere, &mut drawn).is_none(), "another account is nobody's business");
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::domain::agent_model::needs_of_labels;
 use crate::domain::catalog::{Additions, Capability, Catalog, Facts, ModelRef};
+use crate::domain::provider_access::{ProviderAccess, Way as Usable};
 use crate::domain::resolve::Records;
-use crate::domain::usability::{Usability, Way as Usable};
 use std::collections::BTreeMap;
 
 const CLAUDE: Reach<'_> = Reach {
@@ -35,7 +35,7 @@ fn blind(id: &str, tier: Tier, dollars: f64) -> (ModelRef, Facts) {
 }
 
 fn way_in(catalog: &Catalog, reach: Reach<'_>, asked: &str, mapped: [Option<&str>; 3], labels: &[&str]) -> Way {
-    let mut usability = Usability::default();
+    let mut usability = ProviderAccess::default();
     ["openai", "anthropic", "google", "small"].into_iter().for_each(|id| usability.allow(id, Usable::Declared));
     let (selection, records) = (Selection::default(), Records::default());
     let resolver = Resolver { catalog, usability: &usability, selection: &selection, records: &records };

@@ -1,9 +1,10 @@
 //! Questions after which orch does a step of its own once more: no agent runs for what failed beside the work.
 
-use super::ask_with;
+use super::{ask_first, ask_with, kind_of_work};
 use crate::domain::external::ExternalFailure;
+use crate::domain::ids::RunId;
 use crate::domain::question::QuestionKind;
-use crate::domain::task::{State, Task};
+use crate::domain::task::{ReviewStage, State, Task};
 
 /// A step of orch itself failed for minutes. No agent is to run for that: what is offered is the same step once more.
 pub(super) fn ask_about_step(task: &mut Task, step: &str, failure: &ExternalFailure, resume_at: State) {
@@ -33,6 +34,14 @@ pub(super) fn ask_about_setup(task: &mut Task, question: &str) {
     let judging = task.state.clone();
     ask_with(task, QuestionKind::Setup, question, choices);
     task.resume_at = Some(Box::new(judging));
+}
+
+/// The work was accepted, and a person decides what goes to the base. What they put on the branch by hand is judged first.
+pub(super) fn ask_about_integration(task: &mut Task, run: &RunId, question: &str) {
+    let unblock = format!("orch task unblock {}", task.id);
+    let question = format!("{question}. `{unblock}` judges what is on the branch then, without an agent");
+    ask_first(task, kind_of_work(task, QuestionKind::Setup), question, unblock);
+    task.resume_at = Some(Box::new(State::InReview { run: run.clone(), review: ReviewStage::Judging }));
 }
 
 /// What the task's last run did is not to be forgotten by the next, which begins when the person has decided.

@@ -14,8 +14,8 @@ use crate::domain::outcome::FailureClass;
 use crate::domain::plan::HoldReason;
 use crate::domain::retry::{Bounds, MAX_OUTAGE_FAILURES};
 use crate::domain::review::Reviewers;
+use crate::domain::review_decision::ReviewDecision;
 use crate::domain::route::{AgentProfile, Complexity, RouteResult};
-use crate::domain::ruling::Ruling;
 use crate::domain::task::{Feedback, FileState, Postponed, Spec};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -487,7 +487,7 @@ fn a_task_that_is_cancelled_while_it_runs_is_not_past_the_pause_when_it_is_taken
     assert_eq!((life.task.status(), life.task.run_now, life.task.past_pause), (Status::New, false, false));
 }
 
-fn ruled(ruling: Ruling) -> Event {
+fn ruled(ruling: ReviewDecision) -> Event {
     Event::Ruled { run: run_id(1), ruling, by: None }
 }
 
@@ -507,7 +507,7 @@ fn asking() -> Life {
 #[test]
 fn a_person_accepts_what_an_agent_asks_about_at_the_commit_that_they_saw() {
     let mut life = asking();
-    life.event(ruled(Ruling::Approve { commit: "abc".into() }));
+    life.event(ruled(ReviewDecision::Approve { commit: "abc".into() }));
     let order = life.task.order().expect("it is ordered");
     assert_eq!((order.kind, order.commit.as_str(), order.at), (OrderKind::Approve, "abc", now()));
     // Uncommitted changes of the person's change nothing about that.
@@ -517,7 +517,7 @@ fn a_person_accepts_what_an_agent_asks_about_at_the_commit_that_they_saw() {
     assert_eq!(life.task.order().map(|order| order.kind), Some(OrderKind::Approve));
     life.event(Event::Integrated { run: run_id(1), integration: with(IntegrationState::Merged) });
     assert_eq!(life.task.state, State::Done);
-    for ruling in [Ruling::Approve { commit: "abc".into() }, Ruling::Reject { reason: "no".into() }] {
+    for ruling in [ReviewDecision::Approve { commit: "abc".into() }, ReviewDecision::Reject { reason: "no".into() }] {
         assert!(matches!(life.try_event(&ruled(ruling)), Err(Refused::State { status: Status::Done, .. })));
     }
 }
@@ -526,25 +526,25 @@ fn a_person_accepts_what_an_agent_asks_about_at_the_commit_that_they_saw() {
 fn what_a_person_rejects_goes_back_to_its_conversation_and_counts_no_attempt() {
     let mut life = asking();
     let before = life.task.attempts;
-    life.event(ruled(Ruling::Reject { reason: "keep the name".into() }));
+    life.event(ruled(ReviewDecision::Reject { reason: "keep the name".into() }));
     let feedback = Feedback { class: FailureClass::ReviewRejected, detail: "keep the name".into() };
     assert_eq!(life.next(), (&NextRun::Again { feedback, resume: true }, false, None));
     life.launch();
     assert_eq!(life.task.attempts, before);
-    assert!(life.try_event(&ruled(Ruling::Reject { reason: "no".into() })).is_err());
+    assert!(life.try_event(&ruled(ReviewDecision::Reject { reason: "no".into() })).is_err());
 }
 
 #[test]
 fn an_order_that_cannot_be_carried_out_starts_no_agent() {
     let conflict = || Failure::new(FailureClass::Conflict, "a.txt\nb.txt\n\n<<<<<<< HEAD");
     let mut life = asking();
-    life.event(ruled(Ruling::Merge { commit: "abc".into() }));
+    life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
     life.event(Event::NotIntegrated { run: run_id(1), problem: IntegrationProblem::Work(conflict()) });
     let (question, choices) = life.task.question().expect("it asks");
     assert!(question.contains("conflicts in a.txt, b.txt") && !question.contains("<<<<"), "{question}");
     assert!(choices[0].starts_with("orch task reject 1"), "{choices:?}");
     // Its author hears of both sides, and of what the person says.
-    life.event(ruled(Ruling::Reject { reason: "keep both".into() }));
+    life.event(ruled(ReviewDecision::Reject { reason: "keep both".into() }));
     let NextRun::Again { feedback, .. } = life.next().0 else { panic!("it goes on") };
     assert_eq!(feedback.class, FailureClass::Conflict);
     assert!(feedback.detail.starts_with("a.txt\nb.txt\n\nThe person says: keep both\n\n<<<<"), "{}", feedback.detail);
@@ -553,19 +553,19 @@ fn an_order_that_cannot_be_carried_out_starts_no_agent() {
 #[test]
 fn a_merge_is_taken_back_once_and_the_person_says_what_then() {
     let mut life = asking();
-    assert!(life.try_event(&ruled(Ruling::Revert)).is_err(), "nothing is merged");
-    life.event(ruled(Ruling::Merge { commit: "abc".into() }));
+    assert!(life.try_event(&ruled(ReviewDecision::Revert)).is_err(), "nothing is merged");
+    life.event(ruled(ReviewDecision::Merge { commit: "abc".into() }));
     let failure = Failure::new(FailureClass::ChecksFailed, "check `make` failed");
     let red = IntegrationProblem::Red { integration: with(IntegrationState::Merged), failure };
     life.event(Event::NotIntegrated { run: run_id(1), problem: red });
     let (question, choices) = life.task.question().expect("it asks");
     assert!(question.contains("since 0123456789 was merged: check `make` failed"), "{question}");
     assert_eq!(choices[0], "orch task revert 1");
-    life.event(ruled(Ruling::Revert));
+    life.event(ruled(ReviewDecision::Revert));
     assert_eq!(life.task.order().map(|order| order.commit.as_str()), Some("0123456789ab"));
     life.event(Event::Integrated { run: run_id(1), integration: with(IntegrationState::Reverted) });
     assert!(life.task.question().is_some_and(|(question, _)| question.contains("taken back")));
-    assert!(life.try_event(&ruled(Ruling::Revert)).is_err(), "it is taken back already");
+    assert!(life.try_event(&ruled(ReviewDecision::Revert)).is_err(), "it is taken back already");
 }
 
 fn any_class() -> impl Strategy<Value = FailureClass> {

@@ -1,7 +1,7 @@
 //! Waiting on what orch can see: tasks, parts, a directory. And what waits for itself.
 
 use super::{Refused, ask, parts, refused};
-use crate::domain::circle;
+use crate::domain::cycle;
 use crate::domain::ids::TaskId;
 use crate::domain::question::QuestionKind;
 use crate::domain::task::{BlockedOn, State, Task};
@@ -29,13 +29,13 @@ pub(super) fn on_blocked(task: &mut Task, on: &BlockedOn) -> Result<(), Refused>
     }
 }
 
-pub(super) fn on_circle(task: &mut Task, circle: &[TaskId]) -> Result<(), Refused> {
+pub(super) fn on_cycle(task: &mut Task, cycle: &[TaskId]) -> Result<(), Refused> {
     // It waits like one that is blocked, and must be in a state that can.
     on_blocked(task, &BlockedOn::Dependencies { tasks: task.spec.depends_on.clone() })?;
-    let (id, at) = (task.id, circle.iter().position(|member| *member == task.id).unwrap_or(0));
-    let circle = circle::told(circle, at);
+    let (id, at) = (task.id, cycle.iter().position(|member| *member == task.id).unwrap_or(0));
+    let cycle = cycle::told(cycle, at);
     let question = format!(
-        "waits for itself: {circle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
+        "waits for itself: {cycle}; take one of them out of a depends_on (`orch task edit ID --depends-on …`, or in \
          tasks.yml), then `orch task unblock {id}`"
     );
     ask(task, QuestionKind::Setup, question);

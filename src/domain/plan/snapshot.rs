@@ -1,10 +1,10 @@
 //! The state of the world that a plan is made from.
 
-use super::{Cooldown, Room, Waited};
+use super::{Capacity, Cooldown, Waited};
 use crate::domain::batch::Batch;
 use crate::domain::ids::TaskId;
 use crate::domain::pause::Pauses;
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use crate::domain::task::{Status, Task};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub struct Snapshot<'a> {
     /// Directories of the registered projects.
     pub projects: &'a [PathBuf],
     /// What limits starts.
-    pub room: &'a Room,
+    pub room: &'a Capacity,
     /// Agents to leave alone.
     pub cooldowns: &'a BTreeMap<String, Cooldown>,
     /// Entries of `tasks.yml` that cannot be carried out, with the reason.
@@ -40,7 +40,7 @@ pub struct Snapshot<'a> {
     /// What is switched off.
     pub pauses: &'a Pauses,
     /// The engine is on its way out.
-    pub leaving: Option<Leave>,
+    pub leaving: Option<ShutdownMode>,
     /// Batches that are open, by their numbers.
     pub batches: &'a BTreeMap<u64, Arc<Batch>>,
     /// For whom tasks are begun.

@@ -41,7 +41,7 @@ pub(super) fn running(id: u64) -> Task {
     Task { state: State::InProgress { run, next: NextRun::Fresh, stopping: None }, ..task(id) }
 }
 
-pub(super) struct World {
+pub(super) struct PlanInputs {
     pub(super) tasks: BTreeMap<TaskId, Arc<Task>>,
     pub(super) settled: BTreeMap<TaskId, Status>,
     pub(super) cooldowns: BTreeMap<String, Cooldown>,
@@ -49,11 +49,11 @@ pub(super) struct World {
     pub(super) projects: Vec<PathBuf>,
     pub(super) scope: Scope,
     pub(super) pauses: Pauses,
-    pub(super) leaving: Option<Leave>,
+    pub(super) leaving: Option<ShutdownMode>,
     pub(super) batches: BTreeMap<u64, Arc<Batch>>,
 }
 
-impl World {
+impl PlanInputs {
     pub(super) fn of(tasks: impl IntoIterator<Item = Task>) -> Self {
         Self {
             tasks: tasks.into_iter().map(|t| (t.id, Arc::new(t))).collect(),
@@ -73,10 +73,10 @@ impl World {
     }
 
     pub(super) fn plan(&self, max_parallel: usize) -> Plan {
-        self.plan_in(&Room::of(max_parallel))
+        self.plan_in(&Capacity::of(max_parallel))
     }
 
-    pub(super) fn plan_in(&self, room: &Room) -> Plan {
+    pub(super) fn plan_in(&self, room: &Capacity) -> Plan {
         let snapshot = Snapshot {
             tasks: &self.tasks,
             settled: &self.settled,
@@ -113,7 +113,7 @@ impl World {
     }
 
     /// A hold in words.
-    pub(super) fn told(&self, hold: &Hold, id: u64, room: &Room) -> Hold {
+    pub(super) fn told(&self, hold: &Hold, id: u64, room: &Capacity) -> Hold {
         let batches: Vec<Arc<Batch>> = self.batches.values().cloned().collect();
         let occupancy = Occupancy::of(&self.tasks, self.projects.clone(), room, &batches);
         told(hold, &self.tasks[&TaskId(id)], &|id| self.status(id).map(Waited::Status), &occupancy)
@@ -130,7 +130,7 @@ fn slots_go_to_the_asked_for_then_by_priority_then_by_id() {
     urgent.spec.priority = 5;
     let mut asked = routed(4);
     asked.run_now = true;
-    let plan = World::of([routed(1), routed(2), urgent, asked, running(9)]).plan(3);
+    let plan = PlanInputs::of([routed(1), routed(2), urgent, asked, running(9)]).plan(3);
     assert_eq!(plan.actions, [Action::Launch(TaskId(4)), Action::Launch(TaskId(3))]);
     assert_eq!((reason(&plan, 1), reason(&plan, 2)), (Some(HoldReason::Slots), Some(HoldReason::Slots)));
 }
@@ -140,12 +140,12 @@ fn a_dependency_blocks_until_it_is_done() {
     let mut waiting = task(2);
     waiting.spec.depends_on = vec![TaskId(1)];
     let on = BlockedOn::Dependencies { tasks: vec![TaskId(1)] };
-    let mut world = World::of([running(1), waiting.clone()]);
+    let mut world = PlanInputs::of([running(1), waiting.clone()]);
     assert_eq!(world.plan(4).actions, [Action::Block(TaskId(2), on.clone())]);
     waiting.state = State::Blocked(on);
     world.tasks.insert(TaskId(2), Arc::new(waiting));
     assert_eq!(world.plan(4).actions, []);
-    let waits = world.plan(4).hold(TaskId(2)).map(|h| world.told(h, 2, &Room::of(4)).detail);
+    let waits = world.plan(4).hold(TaskId(2)).map(|h| world.told(h, 2, &Capacity::of(4)).detail);
     assert_eq!(waits.as_deref(), Some("waits for #1 (in_progress)"));
     world.tasks.insert(TaskId(1), Arc::new(Task { state: State::Done, ..task(1) }));
     assert_eq!(world.plan(4).actions, [Action::Unblock(TaskId(2))]);
@@ -159,7 +159,7 @@ fn a_dependency_blocks_until_it_is_done() {
 fn a_task_without_a_directory_needs_exactly_one_project() {
     let mut bare = task(1);
     bare.spec.dir = None;
-    let mut world = World::of([bare]);
+    let mut world = PlanInputs::of([bare]);
     assert_eq!(world.plan(1).actions, [Action::Route(TaskId(1))]);
     world.projects.push("/other".into());
     assert_eq!(reason(&world.plan(1), 1), Some(HoldReason::NoProject));
@@ -172,7 +172,7 @@ fn nothing_begins_in_a_repository_that_nobody_has_registered() {
     let (mut new, mut chosen) = (task(1), routed(2));
     new.spec.dir = Some("/stranger/repo".into());
     chosen.spec.dir = Some("/stranger/repo".into());
-    let plan = World::of([new, chosen]).plan(2);
+    let plan = PlanInputs::of([new, chosen]).plan(2);
     assert_eq!(plan.actions, []);
     for id in [1, 2] {
         let hold = plan.hold(TaskId(id)).expect("held");
@@ -186,7 +186,7 @@ fn a_task_without_a_directory_waits_no_longer_for_that_of_a_project_that_is_gone
     let mut bare = task(1);
     bare.spec.dir = None;
     bare.state = State::Blocked(BlockedOn::MissingDir { dir: "/deleted".into() });
-    let mut world = World::of([bare]);
+    let mut world = PlanInputs::of([bare]);
     world.projects = vec!["/deleted".into()];
     assert_eq!((world.plan(1).actions, reason(&world.plan(1), 1)), (vec![], Some(HoldReason::MissingDir)));
     world.projects = vec!["/repo".into()];
@@ -196,7 +196,7 @@ fn a_task_without_a_directory_waits_no_longer_for_that_of_a_project_that_is_gone
 #[test]
 fn a_cooling_agent_holds_its_tasks_until_then_and_wakes_the_loop() {
     let until = now() + SignedDuration::from_secs(60);
-    let mut world = World::of([routed(1)]);
+    let mut world = PlanInputs::of([routed(1)]);
     let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
     world.cooldowns.insert("claude".into(), cooldown);
     let plan = world.plan(1);
@@ -212,7 +212,7 @@ fn what_could_begin_but_for_its_agent_is_told_as_far_as_there_is_room() {
     asked_for.run_now = true;
     let State::Routed { not_before, .. } = &mut late.state else { panic!("it waits") };
     *not_before = Some(until);
-    let mut world = World::of([routed(1), asked_for, routed(3), urgent, late]);
+    let mut world = PlanInputs::of([routed(1), asked_for, routed(3), urgent, late]);
     let cooldown = Cooldown { since: None, until, class: FailureClass::RateLimited, detail: "slow down".into() };
     world.cooldowns.insert("claude".into(), cooldown);
     let stalled = |slots| world.plan(slots).stalled.iter().map(|(id, _)| id.0).collect::<Vec<_>>();
@@ -227,11 +227,11 @@ fn a_model_that_nobody_serves_holds_its_task_alone_until_then_and_not_whom_a_per
     let until = now() + SignedDuration::from_secs(60);
     let mut asked_for = routed(2);
     asked_for.run_now = true;
-    let world = World::of([routed(1), asked_for, routed(3)]);
+    let world = PlanInputs::of([routed(1), asked_for, routed(3)]);
     let unserved = |until| {
         let detail = "openai refuses the key (401)".to_owned();
         let cooldown = Cooldown { since: Some(now()), until, class: FailureClass::Auth, detail };
-        Room { unserved: [1, 2].map(|id| (TaskId(id), cooldown.clone())).into(), ..Room::of(3) }
+        Capacity { unserved: [1, 2].map(|id| (TaskId(id), cooldown.clone())).into(), ..Capacity::of(3) }
     };
     let plan = world.plan_in(&unserved(until));
     assert_eq!(plan.actions, [Action::Launch(TaskId(2)), Action::Launch(TaskId(3))]);
@@ -251,9 +251,9 @@ fn of_two_waits_the_longer_one_is_told() {
         detail: detail.into(),
     };
     for (of_agent, of_model, longer) in [(30, 60, "of the model"), (60, 30, "claude: of the agent")] {
-        let mut world = World::of([routed(1)]);
+        let mut world = PlanInputs::of([routed(1)]);
         world.cooldowns.insert("claude".into(), rests(of_agent, "of the agent"));
-        let room = Room { unserved: [(TaskId(1), rests(of_model, "of the model"))].into(), ..Room::of(1) };
+        let room = Capacity { unserved: [(TaskId(1), rests(of_model, "of the model"))].into(), ..Capacity::of(1) };
         let plan = world.plan_in(&room);
         let hold = plan.hold(TaskId(1)).expect("held");
         assert_eq!((hold.detail.as_str(), hold.until), (longer, Some(at(60))));
@@ -268,10 +268,10 @@ fn a_clock_that_is_set_back_makes_no_wait_longer() {
     let mut pausing = routed(1);
     pausing.updated_at = wrong;
     pausing.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: Some(until) };
-    assert_eq!(World::of([pausing.clone()]).plan(1).actions, [Action::Launch(TaskId(1))]);
+    assert_eq!(PlanInputs::of([pausing.clone()]).plan(1).actions, [Action::Launch(TaskId(1))]);
     pausing.updated_at = now();
-    assert_eq!(World::of([pausing]).plan(1).actions, [], "it was decided by the clock that holds");
-    let mut world = World::of([routed(1)]);
+    assert_eq!(PlanInputs::of([pausing]).plan(1).actions, [], "it was decided by the clock that holds");
+    let mut world = PlanInputs::of([routed(1)]);
     let cooldown = Cooldown { since: Some(wrong), until, class: FailureClass::Auth, detail: "no".into() };
     world.cooldowns.insert("claude".into(), cooldown);
     assert_eq!(world.plan(1).actions, [Action::Launch(TaskId(1))]);
@@ -285,13 +285,13 @@ fn a_missing_directory_blocks_until_it_is_back() {
         waiting.state = State::Blocked(BlockedOn::MissingDir { dir: dir.into() });
         waiting
     };
-    assert_eq!(reason(&World::of([blocked("/gone")]).plan(1), 1), Some(HoldReason::MissingDir));
-    assert_eq!(World::of([blocked("/there/x")]).plan(1).actions, [Action::Unblock(TaskId(1))]);
+    assert_eq!(reason(&PlanInputs::of([blocked("/gone")]).plan(1), 1), Some(HoldReason::MissingDir));
+    assert_eq!(PlanInputs::of([blocked("/there/x")]).plan(1).actions, [Action::Unblock(TaskId(1))]);
 }
 
 #[test]
 fn outside_its_scope_nothing_begins() {
-    let mut world = World::of([task(1), routed(2)]);
+    let mut world = PlanInputs::of([task(1), routed(2)]);
     world.scope = Scope::Nothing;
     assert_eq!(world.plan(4).actions, []);
     world.scope = Scope::Only(TaskId(2));
@@ -309,7 +309,7 @@ fn where_it_is_paused_nothing_is_routed_or_started_and_everything_else_is() {
     (wanted.run_now, wanted.past_pause) = (true, true);
     let mut impatient = routed(4);
     impatient.run_now = true;
-    let mut world = World::of([task(1), routed(2), wanted, impatient, running(5)]);
+    let mut world = PlanInputs::of([task(1), routed(2), wanted, impatient, running(5)]);
     world.pauses = paused(PauseScope::All);
     let plan = world.plan(9);
     assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
@@ -329,8 +329,8 @@ fn where_it_is_paused_nothing_is_routed_or_started_and_everything_else_is() {
 fn on_the_way_out_nothing_begins_whoever_wants_it() {
     let mut wanted = routed(2);
     (wanted.run_now, wanted.past_pause) = (true, true);
-    let mut world = World::of([task(1), wanted, running(3)]);
-    for leave in [Leave::Stop, Leave::Drain, Leave::Now, Leave::Respawn] {
+    let mut world = PlanInputs::of([task(1), wanted, running(3)]);
+    for leave in [ShutdownMode::Stop, ShutdownMode::Drain, ShutdownMode::Now, ShutdownMode::Respawn] {
         world.leaving = Some(leave);
         let plan = world.plan(9);
         assert_eq!(plan.actions, []);
@@ -344,13 +344,13 @@ fn a_daemon_that_leaves_without_waiting_does_not_wake_for_a_checkout_again_and_a
     let waiting =
         Some(Postponed { detail: "uncommitted changes".to_owned(), until: now(), reason: HoldReason::BaseDirty });
     let state = State::InReview { run, review: ReviewStage::Integrating { waiting, order: None } };
-    let mut world = World::of([Task { state, ..task(1) }]);
-    for leave in [Leave::Stop, Leave::Now, Leave::Respawn] {
+    let mut world = PlanInputs::of([Task { state, ..task(1) }]);
+    for leave in [ShutdownMode::Stop, ShutdownMode::Now, ShutdownMode::Respawn] {
         world.leaving = Some(leave);
         let plan = world.plan(9);
         assert_eq!((reason(&plan, 1), plan.wake_at), (Some(HoldReason::ShuttingDown), None));
     }
-    world.leaving = Some(Leave::Drain);
+    world.leaving = Some(ShutdownMode::Drain);
     assert_eq!(world.plan(9).actions, [Action::Integrate(TaskId(1))]);
 }
 
@@ -384,7 +384,7 @@ proptest! {
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         max_parallel in 1usize..5,
     ) {
-        let world = World::of(tasks);
+        let world = PlanInputs::of(tasks);
         let plan = world.plan(max_parallel);
         for task in world.tasks.values() {
             let begun = plan.actions.iter().any(|action| match action {
@@ -402,7 +402,7 @@ proptest! {
         tasks in (1u64..12).prop_map(|n| (1..=n).map(any_task).collect::<Vec<_>>()).prop_flat_map(|t| t),
         max_parallel in 1usize..5,
     ) {
-        let world = World::of(tasks);
+        let world = PlanInputs::of(tasks);
         let busy = world.tasks.values().filter(|task| takes_slot(task)).count();
         let launched: Vec<TaskId> = world.plan(max_parallel).actions.iter().filter_map(|action| match action {
             Action::Launch(id) => Some(*id),

@@ -146,7 +146,7 @@ impl ResolveError {
     }
 
     /// Whether aliases lead back to themselves.
-    pub fn is_circle(&self) -> bool {
+    pub fn is_cycle(&self) -> bool {
         matches!(self, Self::AliasCycle(_))
     }
 

@@ -6,13 +6,13 @@ mod edges;
 use super::*;
 use crate::domain::catalog::{Additions, Capability, Facts};
 use crate::domain::money::Usd;
-use crate::domain::usability::Way;
+use crate::domain::provider_access::Way;
 use proptest::prelude::*;
 
 /// A resolver with everything that it needs.
 struct Desk {
     catalog: Catalog,
-    usability: Usability,
+    usability: ProviderAccess,
     selection: Selection,
     records: Records,
 }
@@ -29,7 +29,7 @@ impl Desk {
     }
 
     fn usable(providers: &[&str]) -> Self {
-        let mut usability = Usability::default();
+        let mut usability = ProviderAccess::default();
         providers.iter().for_each(|provider| usability.allow(provider, Way::Declared));
         let catalog = Catalog::without_built_in_models(&Additions::default());
         Self { catalog, usability, selection: Selection::default(), records: Records::default() }
@@ -573,8 +573,8 @@ proptest! {
         let additions = Additions { aliases: aliases.clone(), ..Additions::default() };
         desk.catalog = Catalog::without_built_in_models(&additions);
         let found = desk.ask(&start, &Needs::default());
-        let circles = alias_cycles(&aliases);
-        let in_circle = circles.iter().any(|(name, _)| *name == start);
+        let cycles = alias_cycles(&aliases);
+        let in_circle = cycles.iter().any(|(name, _)| *name == start);
         prop_assert_eq!(in_circle, matches!(found, Err(ResolveError::AliasCycle(_))));
     }
 }

@@ -5,13 +5,13 @@ use crate::adapters::tmux::Tmux;
 use crate::config::home::Home;
 use crate::domain::ids::TaskId;
 use crate::domain::question::QuestionKind;
+use crate::domain::spec_merge::{Change, Field};
 use crate::domain::task::{BlockedOn, Spec, State, Status, Task};
-use crate::domain::wish::{Change, Field};
 use crate::engine::apply::Job;
 use crate::engine::file_job::{FileNews, Writeback, read, write};
 use crate::engine::handle::{Command, Request};
-use crate::engine::world::Turn;
-use crate::engine::{Discovering, Doors, Engine, Ledger, Mode, Obstacles, Signals, Sources, start};
+use crate::engine::state::ChangeSet;
+use crate::engine::{Deps, Discovering, Engine, Ledger, Mode, Obstacles, Signals, Sources, start};
 use crate::store::journal::{Journal, Loaded};
 use crate::store::tasks_file::TasksDoc;
 use jiff::{SignedDuration, Timestamp};
@@ -101,7 +101,7 @@ pub struct Room {
     _dir: tempfile::TempDir,
     runtime: Runtime,
     engine: Engine,
-    doors: Arc<Doors>,
+    deps: Arc<Deps>,
     file: PathBuf,
     news: Option<FileNews>,
     report: Option<Writeback>,
@@ -116,12 +116,12 @@ pub struct Room {
     later: SignedDuration,
 }
 
-/// A home of its own, and the doors to it.
-pub fn ground(dir: &Path) -> (Arc<Doors>, Loaded) {
+/// A home of its own, and the dependencies of an engine in it.
+pub fn ground(dir: &Path) -> (Arc<Deps>, Loaded) {
     let home = Home::new(dir.join("home"), None);
     crate::adapters::fs::create_dir_private(&home.state()).expect("made");
     let (journal, loaded) = Journal::open(&home.journal()).expect("opens");
-    let doors = Arc::new(Doors {
+    let deps = Arc::new(Deps {
         clock: Arc::new(SystemClock),
         journal,
         tmux: Tmux::new("tmux".into(), dir.join("tmux"), Vec::new()),
@@ -137,7 +137,7 @@ pub fn ground(dir: &Path) -> (Arc<Doors>, Loaded) {
         damage: None,
         home,
     });
-    (doors, loaded)
+    (deps, loaded)
 }
 
 impl Room {
@@ -146,17 +146,17 @@ impl Room {
         let file = Home::new(dir.path().join("home"), None).tasks_file();
         std::fs::create_dir_all(file.parent().expect("a home")).expect("made");
         File::create(&file).and_then(|mut file| file.write_all(FIRST.as_bytes())).expect("written");
-        let (doors, loaded) = ground(dir.path());
+        let (deps, loaded) = ground(dir.path());
         // Jobs that the engine begins by itself are never driven here.
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let entered = runtime.enter();
-        let (engine, _) = start(Arc::clone(&doors), loaded, Mode::Serve, Signals::default());
+        let (engine, _) = start(Arc::clone(&deps), loaded, Mode::Serve, Signals::default());
         drop(entered);
         let mut room = Self {
             _dir: dir,
             runtime,
             engine,
-            doors,
+            deps,
             file,
             news: None,
             report: None,
@@ -231,19 +231,19 @@ impl Room {
         SystemClock.now() + self.later
     }
 
-    fn turn(&mut self, act: impl FnOnce(&mut Engine, &mut Turn, Timestamp)) {
+    fn change_set(&mut self, act: impl FnOnce(&mut Engine, &mut ChangeSet, Timestamp)) {
         let now = self.now();
         let _entered = self.runtime.enter();
-        let mut turn = Turn::default();
-        act(&mut self.engine, &mut turn, now);
-        self.engine.file.touch(&turn.touched);
-        self.history.extend(turn.entries.iter().map(|entry| format!("{} {}", entry.kind, entry.text)));
+        let mut change_set = ChangeSet::default();
+        act(&mut self.engine, &mut change_set, now);
+        self.engine.file.touch(&change_set.touched);
+        self.history.extend(change_set.entries.iter().map(|entry| format!("{} {}", entry.kind, entry.text)));
     }
 
     fn command<T>(&mut self, command: impl FnOnce(oneshot::Sender<T>) -> Command) {
         let (reply, _) = oneshot::channel();
         let command = command(reply);
-        self.turn(|engine, turn, now| engine.on_command(turn, command, now));
+        self.change_set(|engine, change_set, now| engine.on_command(change_set, command, now));
     }
 
     fn change(&mut self, id: u64, set: Spec, field: Field) {
@@ -257,10 +257,10 @@ impl Room {
             1 => State::NeedsReview { kind: QuestionKind::Question, question: "?".into(), choices: vec![] },
             _ => State::NEW,
         };
-        self.turn(|engine, turn, _| {
-            if let Some(task) = engine.world.tasks.get(&TaskId(id)).filter(|task| !task.status().is_final()) {
+        self.change_set(|engine, change_set, _| {
+            if let Some(task) = engine.state.tasks.get(&TaskId(id)).filter(|task| !task.status().is_final()) {
                 let next = Task { state, ..Task::clone(task) };
-                turn.put_task(&mut engine.world, next);
+                change_set.put_task(&mut engine.state, next);
             }
         });
     }
@@ -270,20 +270,20 @@ impl Room {
             return;
         }
         let settings = Arc::clone(&self.engine.settings);
-        self.news = Some(read(&self.doors, self.engine.file.known(), &settings, &[]));
+        self.news = Some(read(&self.deps, self.engine.file.known(), &settings, &[]));
     }
 
     fn takes_over(&mut self) {
         let Some(news) = self.news.take() else { return };
-        self.turn(|engine, turn, now| engine.on_files(turn, news, now));
+        self.change_set(|engine, change_set, now| engine.on_files(change_set, news, now));
     }
 
     fn writes(&mut self) {
         if self.report.is_some() {
             return;
         }
-        match self.engine.file.next_write(&self.engine.world) {
-            Some(Job::WriteFile { order }) => self.report = Some(write(&self.doors, order)),
+        match self.engine.file.next_write(&self.engine.state) {
+            Some(Job::WriteFile { order }) => self.report = Some(write(&self.deps, order)),
             Some(_) => self.reads(),
             None => {}
         }
@@ -292,7 +292,7 @@ impl Room {
     fn confirms(&mut self) {
         let Some(report) = self.report.take() else { return };
         self.log.push(format!("  {report:?}").chars().take(60).collect());
-        self.turn(|engine, turn, now| engine.on_written(turn, report, now));
+        self.change_set(|engine, change_set, now| engine.on_written(change_set, report, now));
     }
 
     // ---- the editor
@@ -441,11 +441,11 @@ impl Room {
 
     fn tasks_called(&self, title: &str) -> usize {
         let open = |task: &&Arc<Task>| task.spec.title == title && task.status() != Status::Cancelled;
-        self.engine.world.tasks.values().filter(open).count()
+        self.engine.state.tasks.values().filter(open).count()
     }
 
     fn check_statuses(&self, doc: &TasksDoc) -> Result<(), String> {
-        for task in self.engine.world.tasks.values() {
+        for task in self.engine.state.tasks.values() {
             let (id, is) = (task.id, task.status());
             match doc.entry(id) {
                 Some(entry) if entry.sound && entry.status != Some(is) => {

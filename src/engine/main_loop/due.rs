@@ -8,7 +8,7 @@ use crate::domain::plan::Scope;
 use crate::domain::task::{Phase, ReviewStage, State, StopFor};
 use crate::engine::apply::{Job, JobKey};
 use crate::engine::mode::Mode;
-use crate::engine::second_look::review_of;
+use crate::engine::review_run::review_of;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ impl Engine {
     /// Starts whatever the stored state says must be under way and is not.
     pub(super) fn act(&mut self, now: Timestamp) {
         let mut due = Vec::new();
-        for run in self.world.runs.values() {
-            let Some(task) = self.world.tasks.get(&run.task) else { continue };
+        for run in self.state.runs.values() {
+            let Some(task) = self.state.tasks.get(&run.task) else { continue };
             // A review that nobody waits for any more is stopped, and its end awaited: it has a price.
             let is_idle = run.kind == RunKind::Review && review_of(task) != Some(&run.id);
             let stopping = task.stopping().or(is_idle.then_some(StopFor::Cancel));
@@ -35,7 +35,7 @@ impl Engine {
                 due.push(Job::Start { task: Arc::clone(task), run: Box::new(run.clone()), said });
             }
         }
-        for task in self.world.tasks.values().filter(|t| self.responsible_for(t.id)) {
+        for task in self.state.tasks.values().filter(|t| self.responsible_for(t.id)) {
             let State::InReview { run, review } = &task.state else { continue };
             match review {
                 ReviewStage::Judging => {
@@ -59,12 +59,12 @@ impl Engine {
             self.spawn_once(job);
         }
         let pause = if self.mode == Mode::Serve { WRITE_PAUSE } else { Duration::ZERO };
-        if self.file.is_due(self.doors.clock.instant(), pause)
-            && let Some(job) = self.file.next_write(&self.world)
+        if self.file.is_due(self.deps.clock.instant(), pause)
+            && let Some(job) = self.file.next_write(&self.state)
         {
             self.spawn_once(job);
         }
-        if self.file.holds_outline() && self.world.tasks.is_empty() {
+        if self.file.holds_outline() && self.state.tasks.is_empty() {
             self.file.rest();
         }
         self.look_at_files_in_work();
@@ -106,16 +106,16 @@ impl Engine {
 
     pub(super) fn begin_jobs(&mut self) {
         for job in self.take_begun() {
-            let (key, doors, settings) = (job.key(), Arc::clone(&self.doors), Arc::clone(&self.settings));
-            let (named, projects) = (key.clone(), self.world.projects.clone());
-            let handle = self.jobs.spawn(async move { (key, job.run(&doors, &settings, &projects).await) });
+            let (key, deps, settings) = (job.key(), Arc::clone(&self.deps), Arc::clone(&self.settings));
+            let (named, projects) = (key.clone(), self.state.projects.clone());
+            let handle = self.jobs.spawn(async move { (key, job.run(&deps, &settings, &projects).await) });
             self.keys.insert(handle.id(), named);
         }
     }
 
     pub(in crate::engine) fn look_at_runs(&mut self) {
         let running: Vec<_> =
-            self.world.runs.values().filter(|run| run.phase == Phase::Running).map(|run| run.id.clone()).collect();
+            self.state.runs.values().filter(|run| run.phase == Phase::Running).map(|run| run.id.clone()).collect();
         if running.is_empty() {
             return;
         }

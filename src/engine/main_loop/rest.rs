@@ -34,7 +34,7 @@ impl Engine {
         let waits_for_time =
             |reason: HoldReason, until: Option<Timestamp>| until.is_some() && reason != HoldReason::BaseDirty;
         self.settled()
-            && self.world.runs.is_empty()
+            && self.state.runs.is_empty()
             && !self.plan.holds.iter().any(|(_, hold)| waits_for_time(hold.reason, hold.until))
     }
 
@@ -48,7 +48,7 @@ impl Engine {
     }
 
     pub(in crate::engine) fn person_needed(&self) -> bool {
-        self.world.tasks.values().any(|task| match &task.state {
+        self.state.tasks.values().any(|task| match &task.state {
             State::NeedsReview { .. } | State::Blocked(_) => true,
             State::Done | State::Cancelled { .. } => false,
             State::New { .. } | State::Routed { .. } | State::InProgress { .. } | State::InReview { .. } => {

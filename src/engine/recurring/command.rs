@@ -7,7 +7,7 @@ use crate::adapters::fs::{self, Durability};
 use crate::adapters::process::{Excess, Invocation, ProcessError, RUN_MARK, run_async, sweep};
 use crate::domain::job::{CommandEnd, CommandState, Firing, JobId, Made};
 use crate::engine::agent_env;
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use crate::engine::settings::Settings;
 use crate::runner::contained;
 use crate::store::journal::Project;
@@ -41,7 +41,7 @@ fn place(dir: Option<&PathBuf>, projects: &[Project]) -> Result<PathBuf, String>
 
 /// Runs it, unless it was begun before.
 pub(super) async fn run(
-    doors: &Arc<Doors>,
+    deps: &Arc<Deps>,
     settings: &Arc<Settings>,
     projects: &[Project],
     firing: &Firing,
@@ -51,7 +51,7 @@ pub(super) async fn run(
     };
     let key = firing.key();
     let mark = format!("job-{}", key.name());
-    let all = doors.home.job_commands(&key.job);
+    let all = deps.home.job_commands(&key.job);
     let own = all.join(key.due.as_millisecond().to_string());
     point!("command.before");
     match claim(&own) {
@@ -68,14 +68,14 @@ pub(super) async fn run(
     };
     let call = Invocation::new("/bin/sh", dir)
         .args(["-c", run])
-        .envs(agent_env::for_jobs(&doors.environment, &doors.home))
+        .envs(agent_env::for_jobs(&deps.environment, &deps.home))
         .env(RUN_MARK, &mark)
         .env("ORCH_JOB", key.job.as_str())
         .env("ORCH_JOB_DUE", key.due.to_string())
         .time_limit(Duration::from_secs(*timeout_seconds))
         .output_limit(OUTPUT, Excess::KeepTail);
     let begun = instant();
-    let result = run_async(&contained(call, &doors.program())).await;
+    let result = run_async(&contained(call, &deps.program())).await;
     let took = begun.elapsed();
     point!("command.ended");
     // The container has ended what the command left behind; here is what is left where the container itself was killed.
@@ -89,7 +89,7 @@ pub(super) async fn run(
         Err(ProcessError::TimedOut { .. }) => (CommandState::TimedOut, None, String::new()),
         Err(error) => (CommandState::NotStarted, None, error.to_string()),
     };
-    let output = settings.config.redactor(&doors.environment).text(&output).into_owned();
+    let output = settings.config.redactor(&deps.environment).text(&output).into_owned();
     keep(&own, &output);
     point!("command.kept");
     drop_old(&all, &key.job);

@@ -3,11 +3,11 @@
 use crate::adapters::clock;
 use crate::adapters::fs::{self, Fingerprint, WriteError, exchange_write};
 use crate::domain::job::{JobId, JobRecord, JobSpec};
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use crate::engine::file_job::unreadable;
 use crate::engine::handle::EngineError;
 use crate::engine::main_loop::Engine;
-use crate::engine::world::Turn;
+use crate::engine::state::ChangeSet;
 use crate::store::jobs_file::{JobsDoc, Severity, entry_of, with_entry, with_value, without_entry};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -94,8 +94,8 @@ fn invalid(message: impl Into<String>, hint: impl Into<String>) -> EngineError {
 ///
 /// # Errors
 /// The file does not read, the change makes no sense in it, or it cannot be written; then it is as it was.
-pub(super) fn change(doors: &Doors, change: &Change) -> Result<Changed, EngineError> {
-    let path = doors.home.jobs_file();
+pub(super) fn change(deps: &Deps, change: &Change) -> Result<Changed, EngineError> {
+    let path = deps.home.jobs_file();
     for _ in 0..TRIES {
         let old = text_of(&path).map_err(|why| invalid(why, "then try again"))?;
         let text = old.clone().unwrap_or_default();
@@ -109,7 +109,7 @@ pub(super) fn change(doors: &Doors, change: &Change) -> Result<Changed, EngineEr
         let doc = JobsDoc::parse(&new, &known_zone).map_err(|problem| {
             invalid(format!("the change would break {}: {problem}", path.display()), "make it in an editor")
         })?;
-        match exchange_write(&path, &doors.home.jobs_lock(), new.as_bytes(), old.as_deref().map(str::as_bytes)) {
+        match exchange_write(&path, &deps.home.jobs_lock(), new.as_bytes(), old.as_deref().map(str::as_bytes)) {
             Ok(_) => return Ok(Changed { doc, job }),
             Err(WriteError::Changed { .. }) => {}
             Err(WriteError::Fs(error)) => {
@@ -188,39 +188,39 @@ fn refusal(new: &str, index: usize) -> EngineError {
 
 impl Engine {
     /// `jobs.yml` was read.
-    pub(in crate::engine) fn on_jobs_file(&mut self, turn: &mut Turn, news: JobsNews, now: Timestamp) {
-        let path = self.doors.home.jobs_file();
+    pub(in crate::engine) fn on_jobs_file(&mut self, change_set: &mut ChangeSet, news: JobsNews, now: Timestamp) {
+        let path = self.deps.home.jobs_file();
         let mut problems = Vec::new();
         match news {
             JobsNews::Broken(why) => problems.push(why),
-            JobsNews::Read(doc) if doc.is_blank && !self.world.jobs.is_empty() => problems.push(format!(
+            JobsNews::Read(doc) if doc.is_blank && !self.state.jobs.is_empty() => problems.push(format!(
                 "{} is empty or gone, but {} jobs were in it; they count on: restore it, or write `jobs: []` into it if \
                  that is meant",
                 path.display(),
-                self.world.jobs.len()
+                self.state.jobs.len()
             )),
             JobsNews::Read(doc) => {
                 problems.extend(doc.problems.iter().map(|problem| format!("{}: {problem}", path.display())));
-                self.take_jobs(turn, &doc, now);
+                self.take_jobs(change_set, &doc, now);
             }
         }
         if problems != self.timetable.problems && !problems.is_empty() {
-            turn.note(&mut self.world, now, None, None, "file_problem", problems.join("\n"));
+            change_set.note(&mut self.state, now, None, None, "file_problem", problems.join("\n"));
         }
         self.timetable.problems = problems;
     }
 
     /// What the document says becomes what recurs.
-    fn take_jobs(&mut self, turn: &mut Turn, doc: &JobsDoc, now: Timestamp) {
+    fn take_jobs(&mut self, change_set: &mut ChangeSet, doc: &JobsDoc, now: Timestamp) {
         for entry in &doc.entries {
             let Some(spec) = &entry.spec else { continue };
-            match self.world.jobs.get(&spec.id).cloned() {
+            match self.state.jobs.get(&spec.id).cloned() {
                 Some(known) if known.spec == *spec => {}
                 Some(known) => {
                     let record = known.becomes(spec.clone(), now);
-                    self.keep_job(turn, record, "job_changed", now);
+                    self.keep_job(change_set, record, "job_changed", now);
                 }
-                None => self.keep_job(turn, JobRecord::new(spec.clone(), now), "job_added", now),
+                None => self.keep_job(change_set, JobRecord::new(spec.clone(), now), "job_added", now),
             }
         }
         if doc.entries.iter().any(|entry| entry.id.is_none()) {
@@ -228,23 +228,23 @@ impl Engine {
             return;
         }
         let named: BTreeSet<&JobId> = doc.entries.iter().filter_map(|entry| entry.id.as_ref()).collect();
-        let gone: Vec<JobId> = self.world.jobs.keys().filter(|id| !named.contains(id)).cloned().collect();
+        let gone: Vec<JobId> = self.state.jobs.keys().filter(|id| !named.contains(id)).cloned().collect();
         for id in gone {
-            turn.put_job(&mut self.world, &id, None);
+            change_set.put_job(&mut self.state, &id, None);
             self.timetable.forget(&id);
-            turn.note(&mut self.world, now, None, None, "job_removed", format!("{id} is gone from jobs.yml"));
+            change_set.note(&mut self.state, now, None, None, "job_removed", format!("{id} is gone from jobs.yml"));
         }
     }
 
-    fn keep_job(&mut self, turn: &mut Turn, record: JobRecord, kind: &'static str, now: Timestamp) {
+    fn keep_job(&mut self, change_set: &mut ChangeSet, record: JobRecord, kind: &'static str, now: Timestamp) {
         let JobSpec { id, schedule, enabled, .. } = &record.spec;
         let off = if *enabled { "" } else { ", switched off" };
         let text = format!("{id}: {schedule}{off}");
-        turn.note(&mut self.world, now, None, None, kind, text);
+        change_set.note(&mut self.state, now, None, None, kind, text);
         if self.timetable.is_made {
             self.timetable.set(&record);
         }
         let id = id.clone();
-        turn.put_job(&mut self.world, &id, Some(record));
+        change_set.put_job(&mut self.state, &id, Some(record));
     }
 }

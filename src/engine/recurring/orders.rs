@@ -7,7 +7,7 @@ use crate::engine::apply::Job;
 use crate::engine::commands::answer;
 use crate::engine::handle::{EngineError, Reply};
 use crate::engine::main_loop::Engine;
-use crate::engine::world::Turn;
+use crate::engine::state::ChangeSet;
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 
@@ -24,11 +24,11 @@ pub struct JobsLook {
 
 impl Engine {
     pub(in crate::engine) fn jobs_look(&self, now: Timestamp) -> JobsLook {
-        let busy = self.world.jobs.values().filter(|record| self.is_busy(record));
+        let busy = self.state.jobs.values().filter(|record| self.is_busy(record));
         JobsLook {
             now,
             busy: busy.map(|record| record.spec.id.clone()).collect(),
-            jobs: self.world.jobs.values().cloned().collect(),
+            jobs: self.state.jobs.values().cloned().collect(),
         }
     }
 
@@ -52,17 +52,17 @@ impl Engine {
 
     pub(in crate::engine) fn on_jobs_changed(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         result: Result<Changed, EngineError>,
         now: Timestamp,
     ) {
         let Some(reply) = self.timetable.changing.take() else { return };
         self.timetable.generation += 1;
         let changed = result.and_then(|Changed { doc, job }| {
-            let before = self.world.jobs.get(&job).cloned();
+            let before = self.state.jobs.get(&job).cloned();
             let stays = doc.entry(&job).is_some();
-            self.on_jobs_file(turn, JobsNews::Read(Box::new(doc)), now);
-            let after = self.world.jobs.get(&job).cloned().filter(|_| stays);
+            self.on_jobs_file(change_set, JobsNews::Read(Box::new(doc)), now);
+            let after = self.state.jobs.get(&job).cloned().filter(|_| stays);
             // Its entry stands there and has a mistake; it never read.
             let mistaken = || EngineError::NotNow {
                 message: format!("job {job} does not read; jobs.yml is changed all the same"),
@@ -70,7 +70,7 @@ impl Engine {
             };
             after.or(before).ok_or_else(mistaken)
         });
-        answer(turn, reply, changed);
+        answer(change_set, reply, changed);
         self.read_files();
         self.next_change();
     }
@@ -78,11 +78,11 @@ impl Engine {
     /// Fires a job because a person asks for it, whatever its schedule says.
     pub(in crate::engine) fn run_job(
         &mut self,
-        turn: &mut Turn,
+        change_set: &mut ChangeSet,
         id: &JobId,
         now: Timestamp,
     ) -> Result<Firing, EngineError> {
-        let record = self.world.jobs.get(id).cloned().ok_or_else(|| missing(id))?;
+        let record = self.state.jobs.get(id).cloned().ok_or_else(|| missing(id))?;
         if record.spec.run.is_some()
             && let Some(why) = self.job_paused(&record)
         {
@@ -96,10 +96,10 @@ impl Engine {
         while self.timetable.run_by_hand.contains(&FiringKey { job: id.clone(), due }) {
             due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);
         }
-        let firing = self.fire(turn, &mut next, (due, Cause::Person), &zone, now);
+        let firing = self.fire(change_set, &mut next, (due, Cause::Person), &zone, now);
         self.timetable.run_by_hand.insert(firing.key());
         if next != *record {
-            turn.put_job(&mut self.world, id, Some(next));
+            change_set.put_job(&mut self.state, id, Some(next));
         }
         Ok(firing)
     }

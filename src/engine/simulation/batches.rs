@@ -79,7 +79,7 @@ impl Begun {
                 | Write::Recorded(_)
                 | Write::Kept(_)
                 | Write::Answered(..)
-                | Write::Parcel(..)
+                | Write::OutboxItem(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
             }
@@ -106,11 +106,11 @@ impl Begun {
         }
     }
 
-    /// The world as the turn left it: what it has begun was to be begun.
+    /// The state as the turn left it: what it has begun was to be begun.
     pub fn look_at_engine(&self, engine: &Engine, launched: &[TaskId], resumed: usize) -> Result<(), Broken> {
-        for batch in engine.world.batches.values() {
+        for batch in engine.state.batches.values() {
             let of = |id: &&TaskId| batch.holds(**id);
-            let by_itself = |id: &&TaskId| engine.world.tasks.get(*id).is_some_and(|task| !task.run_now);
+            let by_itself = |id: &&TaskId| engine.state.tasks.get(*id).is_some_and(|task| !task.run_now);
             let beyond = self.0.iter().filter(of).find(by_itself).filter(|_| batch.is_spent());
             must(beyond.is_none(), || format!("task {beyond:?} began, and its batch has spent {}", batch.money()))?;
             let begun: Vec<&TaskId> = launched.iter().filter(of).collect();
@@ -148,7 +148,7 @@ pub fn look_at_rest(stored: &Tables) -> Result<(), Broken> {
 }
 
 fn batch_of(engine: &Engine, task: TaskId) -> Option<&Arc<Batch>> {
-    engine.world.batches.values().find(|batch| batch.holds(task))
+    engine.state.batches.values().find(|batch| batch.holds(task))
 }
 
 /// Whether a batch has an order of its own for this task.
@@ -157,7 +157,7 @@ pub fn is_in_one(engine: &Engine, task: TaskId) -> bool {
 }
 
 fn busy(engine: &Engine, batch: &Batch) -> usize {
-    engine.world.tasks.values().filter(|task| batch.holds(task.id) && takes_slot(task)).count()
+    engine.state.tasks.values().filter(|task| batch.holds(task.id) && takes_slot(task)).count()
 }
 
 /// As many of the task's batch are busy as may be.

@@ -16,13 +16,13 @@ use crate::domain::ids::{RunId, TaskId};
 use crate::domain::overlap::Overlap;
 use crate::domain::task::{BlockedOn, Phase, State, Status};
 use crate::engine::apply::{JobKey, Report};
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use crate::engine::handle::{Command, Verdict};
 use crate::engine::main_loop::{Engine, Input};
 use crate::engine::mode::Mode;
 use crate::engine::settings::Settings;
 use crate::engine::signals::Signals;
-use crate::engine::world::Turn;
+use crate::engine::state::ChangeSet;
 use crate::store::journal::{JournalError, Project};
 use happenings::Happening;
 use jiff::Timestamp;
@@ -41,7 +41,7 @@ const PATIENCE: Millis = 60 * DAY;
 /// A simulation under way.
 pub struct Course<'a> {
     scenario: &'a Scenario,
-    doors: Arc<Doors>,
+    deps: Arc<Deps>,
     clock: Arc<ManualClock>,
     settings: Settings,
     at: Millis,
@@ -65,7 +65,7 @@ pub struct Course<'a> {
     /// The configuration changed, and the engine has not read it.
     new_settings: bool,
     /// A turn that cannot be stored yet.
-    unstored: Option<(Turn, bool, Timestamp)>,
+    unstored: Option<(ChangeSet, bool, Timestamp)>,
     inputs: Vec<Input>,
     /// Reports on runs that come once more, when a later run of the task is under way.
     old: Vec<(RunId, JobKey, Report)>,
@@ -84,7 +84,7 @@ pub struct Course<'a> {
 
 /// The real parts that a simulation needs and never uses, and those that it sets.
 pub struct Ground {
-    pub doors: Arc<dyn Fn(Arc<dyn Clock>) -> Doors>,
+    pub deps: Arc<dyn Fn(Arc<dyn Clock>) -> Deps>,
     pub settings: Settings,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Course<'a> {
         let rules = Rules::new(settings.config.workflow.max_attempts);
         let mut course = Self {
             scenario,
-            doors: Arc::new((ground.doors)(for_doors)),
+            deps: Arc::new((ground.deps)(for_doors)),
             clock,
             settings,
             at: 0,
@@ -216,7 +216,7 @@ impl<'a> Course<'a> {
     /// Until this time, or until nothing happens any more.
     fn until(&mut self, end: Option<Millis>) -> Result<(), Broken> {
         // Where money is short, a day may be enough for one task only.
-        let open = self.engine.as_ref().map_or(0, |engine| engine.world.tasks.len()) as Millis;
+        let open = self.engine.as_ref().map_or(0, |engine| engine.state.tasks.len()) as Millis;
         let latest = end.unwrap_or(self.at + PATIENCE + open * DAY);
         loop {
             self.take_turns()?;
@@ -267,10 +267,10 @@ impl<'a> Course<'a> {
     /// A look would find something: agents that ended, or heard what they were told.
     fn has_news(&self, engine: &Engine) -> bool {
         let agents = || {
-            let running = engine.world.runs.values().filter(|run| run.phase == Phase::Running);
+            let running = engine.state.runs.values().filter(|run| run.phase == Phase::Running);
             running.filter_map(|run| self.outside.agents.get(&run.id))
         };
-        let told = |agent: &Agent| agent.heard.iter().any(|message| engine.world.messages.contains_key(message));
+        let told = |agent: &Agent| agent.heard.iter().any(|message| engine.state.messages.contains_key(message));
         let is_there = !self.outside.dir_gone.load(Ordering::Relaxed);
         let missed = |state: &State| matches!(state, State::Blocked(BlockedOn::MissingDir { .. }));
         let reading = engine.is_under_way(&JobKey::ReadFiles) || engine.file.is_writing();
@@ -281,16 +281,16 @@ impl<'a> Course<'a> {
             return true;
         }
         let looking = engine.is_under_way(&JobKey::Look);
-        (is_there && engine.world.tasks.values().any(|task| missed(&task.state)))
+        (is_there && engine.state.tasks.values().any(|task| missed(&task.state)))
             || (!looking && agents().any(|agent| agent.report.is_some() || told(agent)))
     }
 
     fn start_engine(&mut self) {
         self.epoch += 1;
         self.trace.say(self.at, || "the daemon starts".to_owned());
-        let (doors, loaded, archive) = (Arc::clone(&self.doors), self.stored.load(), Arc::new(self.stored.clone()));
+        let (deps, loaded, archive) = (Arc::clone(&self.deps), self.stored.load(), Arc::new(self.stored.clone()));
         let (mut engine, _) =
-            Engine::new(doors, loaded, archive, self.settings.clone(), Mode::Serve, Signals::default());
+            Engine::new(deps, loaded, archive, self.settings.clone(), Mode::Serve, Signals::default());
         let (gone, seen) = (Arc::clone(&self.outside.dir_gone), Arc::clone(&self.outside.dir_seen_gone));
         engine.dir_exists = Box::new(move |_| {
             let is_gone = gone.load(Ordering::Relaxed);
@@ -343,12 +343,12 @@ impl<'a> Course<'a> {
                 break;
             }
             let inputs = std::mem::take(&mut self.inputs);
-            self.turn(inputs)?;
+            self.change_set(inputs)?;
         }
         Ok(())
     }
 
-    fn turn(&mut self, inputs: Vec<Input>) -> Result<(), Broken> {
+    fn change_set(&mut self, inputs: Vec<Input>) -> Result<(), Broken> {
         self.trace.looks += 1;
         let second = self.at / SECOND;
         self.turns = if self.turns.0 == second { (second, self.turns.1 + 1) } else { (second, 1) };
@@ -357,35 +357,35 @@ impl<'a> Course<'a> {
         }
         let now = self.now();
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        let (mut turn, leave) = engine.decide(inputs, now);
-        let stores = !turn.writes().is_empty();
+        let (mut change_set, leave) = engine.decide(inputs, now);
+        let stores = !change_set.writes().is_empty();
         if stores && self.dies_at == Some(Moment::BeforeCommit) {
             self.die(SECOND);
             return Ok(());
         }
         if stores && self.disk_full {
             let error = Arc::new(JournalError::Stopped { path: PathBuf::new() });
-            turn.replies.drain(..).for_each(|reply| reply(Some(&error)));
-            self.unstored = Some((turn, leave, now));
+            change_set.replies.drain(..).for_each(|reply| reply(Some(&error)));
+            self.unstored = Some((change_set, leave, now));
             return Ok(());
         }
-        self.store(turn, leave, now)
+        self.store(change_set, leave, now)
     }
 
-    fn store(&mut self, turn: Turn, leave: bool, now: Timestamp) -> Result<(), Broken> {
-        let writes = turn.writes();
+    fn store(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) -> Result<(), Broken> {
+        let writes = change_set.writes();
         let stores = !writes.is_empty();
-        self.trace.turn(self.at, &writes);
+        self.trace.change_set(self.at, &writes);
         self.stored.commit(writes, &mut self.rules)?;
         if stores && self.dies_at == Some(Moment::AfterCommit) {
             self.die(SECOND);
             return Ok(());
         }
         let Some(engine) = &mut self.engine else { return Ok(()) };
-        engine.conclude(turn, leave, now);
+        engine.conclude(change_set, leave, now);
         let jobs = engine.take_begun();
         if leave || engine.departed() {
-            let left = (engine.life.leaving(), engine.world.runs.len());
+            let left = (engine.lifetime.leaving(), engine.state.runs.len());
             self.trace.say(self.at, || format!("the daemon has left: {left:?}"));
             self.read_answers()?;
             self.die(self.down);

@@ -114,7 +114,7 @@ pub fn look_at_turn(stored: &Tables, writes: &[Write]) -> Result<(), Broken> {
             | Write::Recorded(_)
             | Write::Kept(_)
             | Write::Answered(..)
-            | Write::Parcel(..)
+            | Write::OutboxItem(..)
             | Write::Agreed(_)
             | Write::Lacking(_) => {}
         }
@@ -162,9 +162,9 @@ fn all_accounted(stored: &Tables, new: &BTreeMap<FiringKey, &Firing>, record: &J
     Ok(())
 }
 
-/// The world as a turn left it: no time that has come waits for anything but what it may wait for.
+/// The state as a turn left it: no time that has come waits for anything but what it may wait for.
 pub fn look_at_engine(engine: &Engine, now: Timestamp) -> Result<(), Broken> {
-    if engine.mode.scope() != Scope::All || engine.life.leaving().is_some() || !engine.looked {
+    if engine.mode.scope() != Scope::All || engine.lifetime.leaving().is_some() || !engine.looked {
         return Ok(());
     }
     let next = engine.timetable.next();

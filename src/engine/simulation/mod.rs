@@ -20,8 +20,8 @@ use crate::adapters::clock::Clock;
 use crate::adapters::tmux::Tmux;
 use crate::config::home::Home;
 use crate::config::raw::Adaptive;
-use crate::domain::service::Leave;
-use crate::engine::doors::Doors;
+use crate::domain::service::ShutdownMode;
+use crate::engine::deps::Deps;
 use crate::engine::handle::Verdict;
 use crate::engine::ledger::Ledger;
 use crate::engine::obstacle::Obstacles;
@@ -57,7 +57,7 @@ fn ground(dir: &std::path::Path) -> Ground {
     (engine.adaptive, engine.min_free_disk_mb) = (Adaptive::None, 0);
     settings.identity = "ada".to_owned();
     settings.installed = AGENTS.map(str::to_owned).to_vec();
-    let doors = move |clock: Arc<dyn Clock>| Doors {
+    let deps = move |clock: Arc<dyn Clock>| Deps {
         home: home.clone(),
         clock,
         journal: journal.clone(),
@@ -73,7 +73,7 @@ fn ground(dir: &std::path::Path) -> Ground {
         obstacles: Obstacles::default(),
         damage: None,
     };
-    Ground { doors: Arc::new(doors), settings }
+    Ground { deps: Arc::new(deps), settings }
 }
 
 /// What became of one course.
@@ -214,7 +214,7 @@ fn a_run_that_a_shutdown_interrupts_goes_on_in_the_next_life_as_the_same_attempt
     let ground = ground(dir.path());
     let mut interrupted = 0;
     for seconds in [20, 60, 90, 120] {
-        let leave = Step { at: DAY + seconds * SECOND, act: Act::Leave(Leave::Now, MINUTE) };
+        let leave = Step { at: DAY + seconds * SECOND, act: Act::Leave(ShutdownMode::Now, MINUTE) };
         let ran = run(&with_a_file(Some(leave)), &ground, Trace::in_words());
         assert_eq!(ran.result, Ok(()));
         let count = |what: &str| ran.trace.lines().iter().filter(|line| line.contains(what)).count();

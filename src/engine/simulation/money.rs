@@ -2,7 +2,7 @@
 
 use super::rules::{Broken, must};
 use crate::config::Config;
-use crate::domain::budget::{Billing, Book, CRITICAL};
+use crate::domain::budget::{Billing, CRITICAL, SpendLedger};
 use crate::domain::ids::RunId;
 use crate::domain::money::Usd;
 use crate::domain::task::{Phase, Task};
@@ -67,7 +67,7 @@ impl Paid {
         };
         let zone = TimeZone::system();
         let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
-        let mut book = Book::default();
+        let mut book = SpendLedger::default();
         let bill = |cost| crate::domain::budget::Bill { accounts: [None, None], project: None, cost: Some(cost) };
         self.known.values().for_each(|(at, cost)| book.charge(day(*at), bill(*cost)));
         let spent = book.day(day(now)).known;

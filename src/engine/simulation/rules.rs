@@ -89,7 +89,7 @@ impl Rules {
                 | Write::Recorded(_)
                 | Write::Kept(_)
                 | Write::Answered(..)
-                | Write::Parcel(..)
+                | Write::OutboxItem(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
             }
@@ -146,36 +146,36 @@ impl Rules {
         must(task.attempts <= before.attempts, || format!("task {id} counts an attempt that did not begin"))
     }
 
-    /// The world as the turn left it; the turn is stored, and what it begins has begun.
+    /// The state as the turn left it; the turn is stored, and what it begins has begun.
     pub fn look_at_engine(&mut self, engine: &Engine, outside: &Outside, now: Timestamp) -> Result<(), Broken> {
         let plan = engine.current_plan();
         // Once for all: there may be as many tasks that wait for a slot as there are tasks.
-        let busy = engine.world.tasks.values().filter(|task| takes_slot(task)).count();
-        for task in engine.world.tasks.values() {
+        let busy = engine.state.tasks.values().filter(|task| takes_slot(task)).count();
+        for task in engine.state.tasks.values() {
             is_cared_for((engine, busy), outside, task, now)?;
         }
-        for run in engine.world.runs.values() {
-            must(engine.world.tasks.contains_key(&run.task), || format!("run {} has no task", ordinal(&run.id)))?;
+        for run in engine.state.runs.values() {
+            must(engine.state.tasks.contains_key(&run.task), || format!("run {} has no task", ordinal(&run.id)))?;
         }
         if !engine.looked {
             return Ok(());
         }
         jobs::look_at_engine(engine, now)?;
         self.begun.look_at_engine(engine, &self.launched, self.resumed)?;
-        let leaving = engine.life.leaving();
+        let leaving = engine.lifetime.leaving();
         must(leaving.is_none() || self.launched.is_empty(), || {
             format!("{:?} began while the daemon leaves", self.launched)
         })?;
-        for task in self.launched.iter().filter_map(|id| engine.world.tasks.get(id)) {
+        for task in self.launched.iter().filter_map(|id| engine.state.tasks.get(id)) {
             let agent = task.route.as_ref().map(|route| route.agent.as_str());
-            let paused = engine.world.pauses.words(task.spec.dir.as_deref(), agent);
+            let paused = engine.state.pauses.words(task.spec.dir.as_deref(), agent);
             let paused = paused.filter(|_| !self.past_pause.contains(&task.id));
             must(paused.is_none(), || format!("task {} began although {paused:?}", task.id))?;
         }
         self.waits.grow_shorter(engine, &plan, now)?;
         must(plan.actions.is_empty(), || format!("{:?} could begin and does not", plan.actions))?;
         let max = engine.settings.config.engine.max_parallel as usize;
-        let launched = self.launched.iter().filter_map(|id| engine.world.tasks.get(id));
+        let launched = self.launched.iter().filter_map(|id| engine.state.tasks.get(id));
         // What a person wants now begins whatever the slots, also after another one of the same turn.
         let (at_once, launched): (Vec<_>, Vec<_>) = launched.partition(|task| task.run_now);
         for task in launched {
@@ -185,12 +185,12 @@ impl Rules {
             self.paid.allows(engine, task, now)?;
             let others = task.is_kept_from(&engine.settings.identity);
             must(others.is_none(), || format!("task {} began and is claimed by {others:?}", task.id))?;
-            let mut parts = engine.world.tasks.values().filter(|part| part.spec.parent == Some(task.id));
+            let mut parts = engine.state.tasks.values().filter(|part| part.spec.parent == Some(task.id));
             if let Some(part) = parts.find(|part| !part.status().is_final()) {
                 return Err(Broken(format!("task {} began before its part {}", task.id, part.id)));
             }
             for other in &task.spec.depends_on {
-                let status = engine.world.status(*other);
+                let status = engine.state.status(*other);
                 must(status == Some(Status::Done), || {
                     format!("task {} began and depends on {other}, which is {status:?}", task.id)
                 })?;
@@ -201,7 +201,7 @@ impl Rules {
             let waits = waits.filter(|(id, _)| !self.fresh.contains(id) && !steps_back);
             // A batch has an order of its own.
             let waits = waits.filter(|(id, _)| ![*id, task.id].iter().any(|id| batches::is_in_one(engine, *id)));
-            for other in waits.filter_map(|(id, _)| engine.world.tasks.get(id)) {
+            for other in waits.filter_map(|(id, _)| engine.state.tasks.get(id)) {
                 let rank = |task: &Task| (-task.spec.priority, task.id);
                 must(rank(task) < rank(other), || format!("task {} began before {}", task.id, other.id))?;
             }
@@ -353,7 +353,7 @@ fn is_cared_for(
             .cloned()
             .ok_or_else(|| Broken(format!("task {id} waits ({:?}), and nobody knows for what", task.state)))
     };
-    let live = |run: &RunId| engine.world.runs.contains_key(run);
+    let live = |run: &RunId| engine.state.runs.contains_key(run);
     let forgotten = |what: &str| format!("task {id} is forgotten: {what}");
     match &task.state {
         State::Done | State::Cancelled { .. } | State::NeedsReview { .. } => Ok(()),
@@ -397,7 +397,7 @@ fn is_cared_for(
 
 /// A run that is recorded runs, or is being started.
 fn is_moved_on(engine: &Engine, run: &RunId) -> bool {
-    let starting = engine.world.runs.get(run).is_some_and(|run| run.phase == Phase::Starting);
+    let starting = engine.state.runs.get(run).is_some_and(|run| run.phase == Phase::Starting);
     !starting || engine.is_under_way(&JobKey::Start(run.clone()))
 }
 
@@ -419,28 +419,28 @@ fn ends(
     let really = match hold.reason {
         HoldReason::Slots => busy >= max,
         HoldReason::Dependency => {
-            task.spec.depends_on.iter().any(|other| engine.world.status(*other) != Some(Status::Done))
+            task.spec.depends_on.iter().any(|other| engine.state.status(*other) != Some(Status::Done))
         }
         HoldReason::MissingDir => outside.dir_seen_gone.load(std::sync::atomic::Ordering::Relaxed),
         HoldReason::NoProject => task.spec.dir.is_none(),
-        HoldReason::InvalidEntry => engine.world.invalid.contains_key(&id),
-        HoldReason::Breaker => engine.world.breakers.values().any(|one| one.state_name() == StateName::HalfOpen),
-        HoldReason::Paused | HoldReason::Review => engine.world.pauses.iter().next().is_some(),
-        HoldReason::ShuttingDown => engine.life.leaving().is_some(),
+        HoldReason::InvalidEntry => engine.state.invalid.contains_key(&id),
+        HoldReason::Breaker => engine.state.breakers.values().any(|one| one.state_name() == StateName::HalfOpen),
+        HoldReason::Paused | HoldReason::Review => engine.state.pauses.iter().next().is_some(),
+        HoldReason::ShuttingDown => engine.lifetime.leaving().is_some(),
         HoldReason::Overlap => {
             let runs = |other: &&Arc<Task>| takes_slot(other) && other.id != id;
-            engine.world.tasks.values().any(|other| runs(&other))
+            engine.state.tasks.values().any(|other| runs(&other))
         }
         HoldReason::Claimed => task.is_kept_from(&engine.settings.identity).is_some(),
         HoldReason::Children => {
-            engine.world.tasks.values().any(|part| part.spec.parent == Some(id) && !part.status().is_final())
+            engine.state.tasks.values().any(|part| part.spec.parent == Some(id) && !part.status().is_final())
         }
         HoldReason::BatchSlots => batches::is_full(engine, id),
         HoldReason::BatchBudget => batches::is_spent(engine, id),
         HoldReason::Setup => false,
         HoldReason::Config => engine.settings.unread.is_some() || !engine.settings.unread_projects.is_empty(),
         HoldReason::NotApproved => !engine.settings.unapproved_projects().is_empty(),
-        HoldReason::Spent => engine.room.purse.stops.iter().any(|stop| stop.until.is_none()),
+        HoldReason::Spent => engine.room.balances.stops.iter().any(|stop| stop.until.is_none()),
         HoldReason::AgentSlots
         | HoldReason::ProjectSlots
         | HoldReason::Load

@@ -8,7 +8,7 @@ use super::jobs::Jobs;
 use super::outside::PROJECT;
 use crate::domain::outcome::FailureClass;
 use crate::domain::pause::Wanted;
-use crate::domain::service::Leave;
+use crate::domain::service::ShutdownMode;
 use crate::engine::handle::{Claiming, Request, Verdict};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -128,7 +128,7 @@ pub enum Act {
     /// A person pauses something, or lets it go on.
     Switch(Wanted, bool),
     /// The daemon is told to leave, and is there again so much after it has left.
-    Leave(Leave, Millis),
+    Leave(ShutdownMode, Millis),
     /// The next write of `tasks.yml` breaks in a way that nobody foresaw.
     WriteBreaks,
     /// `tasks.yml` is no YAML for so long, or (an editor at work) empty.
@@ -149,7 +149,7 @@ pub enum Word {
 pub enum Change {
     Priority(i64),
     Status(&'static str),
-    /// It depends on these: also on itself, or in a circle.
+    /// It depends on these: also on itself, or in a cycle.
     After(Vec<usize>),
     Delete,
 }
@@ -387,7 +387,7 @@ fn in_the_file(dice: &mut Dice, wishes: usize) -> Act {
 
 fn switch(dice: &mut Dice) -> Act {
     if dice.chance(60) {
-        let how = dice.pick(&[Leave::Stop, Leave::Drain, Leave::Now, Leave::Respawn]);
+        let how = dice.pick(&[ShutdownMode::Stop, ShutdownMode::Drain, ShutdownMode::Now, ShutdownMode::Respawn]);
         return Act::Leave(how, dice.pick(&[SECOND, MINUTE, 5 * HOUR]));
     }
     let wanted = match dice.below(3) {

@@ -16,7 +16,7 @@ use crate::domain::plan::Cooldown;
 use crate::domain::service::ServiceEntry;
 use crate::domain::task::{Phase, Run, Status, Task};
 use crate::domain::track_record::Sample;
-use crate::engine::world::Archive;
+use crate::engine::state::Archive;
 use crate::store::journal::{JournalError, Loaded, Project, Write};
 use crate::store::tasks_file::Agreed;
 use jiff::Timestamp;
@@ -129,7 +129,7 @@ impl Tables {
             Write::Spend(record) => self.spends.push(record),
             Write::Recorded(recorded) => self.last_recorded = recorded.number,
             // Beside the loop: no turn writes them.
-            Write::Kept(_) | Write::Answered(..) | Write::Parcel(..) => {}
+            Write::Kept(_) | Write::Answered(..) | Write::OutboxItem(..) => {}
             Write::Agreed(agreed) => self.agreed = agreed,
             Write::Lacking(tasks) => self.lacking = tasks,
         }

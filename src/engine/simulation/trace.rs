@@ -40,7 +40,7 @@ impl Trace {
     }
 
     /// A turn that was stored. The random part of the names of runs is left out.
-    pub fn turn(&mut self, at: Millis, writes: &[Write]) {
+    pub fn change_set(&mut self, at: Millis, writes: &[Write]) {
         self.turns += u64::from(!writes.is_empty());
         at.hash(&mut self.hasher);
         for write in writes {
@@ -78,7 +78,7 @@ impl Trace {
                 Write::Recorded(recorded) => (15, recorded.number).hash(&mut self.hasher),
                 Write::Answered(key, _) => (19, key).hash(&mut self.hasher),
                 Write::Kept(_) => 16.hash(&mut self.hasher),
-                Write::Parcel(id, parcel) => (17, id, parcel.is_some()).hash(&mut self.hasher),
+                Write::OutboxItem(id, item) => (17, id, item.is_some()).hash(&mut self.hasher),
                 Write::Agreed(_) => 7.hash(&mut self.hasher),
                 Write::Lacking(tasks) => (18, tasks).hash(&mut self.hasher),
             }

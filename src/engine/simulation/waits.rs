@@ -16,14 +16,14 @@ impl Waits {
     /// Whatever the wall clock does, no wait has further to go than when it began.
     pub fn grow_shorter(&mut self, engine: &Engine, plan: &Plan, now: Timestamp) -> Result<(), Broken> {
         // A task may come to wait for what has been on its way for a while.
-        let breakers = engine.world.breakers.values().filter_map(|breaker| match breaker.state {
+        let breakers = engine.state.breakers.values().filter_map(|breaker| match breaker.state {
             breaker::State::Open { since, until } => Some((until, until.duration_since(since))),
             breaker::State::Closed | breaker::State::HalfOpen { .. } => None,
         });
         // A provider says the same time again, whatever our clock has done since: that is another wait.
         let book = engine.book_of_failures();
         let failing = book.iter().flat_map(|book| book.failing.values());
-        let cooldowns = engine.world.cooldowns.values().chain(failing);
+        let cooldowns = engine.state.cooldowns.values().chain(failing);
         let cooldowns = cooldowns.filter_map(|rest| Some((rest.until, rest.until.duration_since(rest.since?))));
         let mut whole: BTreeMap<Timestamp, SignedDuration> = breakers.collect();
         for (until, length) in cooldowns {

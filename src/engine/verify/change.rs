@@ -6,7 +6,7 @@ use crate::domain::change::{Change, Finding, FindingKind, Rules, commands_in, fi
 use crate::domain::evidence::Evidence;
 use crate::domain::external::StepProblem;
 use crate::domain::task::Spec;
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ const SCRIPT: usize = 256 << 10;
 
 /// Adds to the evidence what the change holds.
 pub async fn look_through(
-    doors: &Doors,
+    deps: &Deps,
     config: &Config,
     repo: &Repo,
     at: &Checkout,
@@ -32,7 +32,7 @@ pub async fn look_through(
         return Ok(());
     }
     let seen = repo.difference(at, range, evidence.commits.len()).await?;
-    let redactor = config.redactor(&doors.environment);
+    let redactor = config.redactor(&deps.environment);
     let max_file = config.workflow.max_file_mb.checked_mul(1_000_000).filter(|bytes| *bytes > 0);
     let allowed = allowed(config, spec);
     let followed = followed(repo, at, &evidence.base, &config.workflow.checks).await?;

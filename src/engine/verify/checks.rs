@@ -12,7 +12,7 @@ use crate::domain::external::StepProblem;
 use crate::domain::ids::RunId;
 use crate::domain::names::short_hash;
 use crate::engine::agent_env;
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use crate::engine::workspace::{Purpose, Unready, Workspace};
 use crate::runner::contained;
 use jiff::SignedDuration;
@@ -32,8 +32,8 @@ const RED_HOLDS: SignedDuration = SignedDuration::from_secs(600);
 
 /// What the checks of one run are run with.
 pub struct Checking<'a> {
-    /// The doors.
-    pub doors: &'a Arc<Doors>,
+    /// The adapters.
+    pub deps: &'a Arc<Deps>,
     /// The project's settings.
     pub config: &'a Config,
     /// The run whose work is checked.
@@ -71,7 +71,7 @@ impl Place<'_> {
 impl Checking<'_> {
     /// A place for a scratch checkout.
     pub fn scratch(&self, purpose: &str) -> PathBuf {
-        self.doors.home.merges().join(format!("{}-{purpose}", self.run))
+        self.deps.home.merges().join(format!("{}-{purpose}", self.run))
     }
 
     /// Makes the checkout ready and runs the checks, one after the other, up to the first that the work is to blame for.
@@ -108,11 +108,11 @@ impl Checking<'_> {
     }
 
     async fn make_ready(&self, dir: &Path, name: &str) -> Result<(), Unready> {
-        let Checking { doors, config, repo, run, env, .. } = *self;
+        let Checking { deps, config, repo, run, env, .. } = *self;
         let at = repo.open_worktree(dir).map_err(|error| Unready::Files(error.to_string()))?;
         let Some(at) = at else { return Ok(()) };
         let log = self.output_dir.join(format!("{name}.log"));
-        Workspace { doors, config, repo, run, env }.ready(&at, Purpose::Check, &log).await
+        Workspace { deps, config, repo, run, env }.ready(&at, Purpose::Check, &log).await
     }
 
     /// A checkout that cannot be made ready, as a check that did not pass. Whether the work is to blame, the base tells.
@@ -163,7 +163,7 @@ impl Checking<'_> {
 
     /// How a check goes on the base commit; remembered. `None`: that could not be found out.
     async fn on_base(&self, number: usize, command: &str) -> Option<CheckState> {
-        let dir = self.doors.home.state().join("baselines");
+        let dir = self.deps.home.state().join("baselines");
         // What the workspace brings decides as well how a check goes.
         let workspace = self.workspace_stamp().await;
         let key = format!("{}\n{}\n{command}{workspace}", self.repo.common_dir().display(), self.base);
@@ -195,7 +195,7 @@ impl Checking<'_> {
     /// or a network, may be there again.
     fn remembered(&self, file: &Path) -> Option<CheckState> {
         let known: CheckState = serde_json::from_str(&fs::read_text(file, 4096).ok()?).ok()?;
-        let age = || Some(self.doors.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
+        let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
         (known == CheckState::Passed || age().is_some_and(|age| age < RED_HOLDS)).then_some(known)
     }
 
@@ -216,8 +216,8 @@ impl Checking<'_> {
 
     /// What the workspace brings to the base, in short: the same text where it brings the same.
     async fn workspace_stamp(&self) -> String {
-        let Checking { doors, config, repo, run, env, .. } = *self;
-        Workspace { doors, config, repo, run, env }.fingerprint().await
+        let Checking { deps, config, repo, run, env, .. } = *self;
+        Workspace { deps, config, repo, run, env }.fingerprint().await
     }
 
     /// Throws a scratch checkout away.
@@ -231,9 +231,9 @@ impl Checking<'_> {
     async fn run(&self, name: &str, command: &str, dir: &Path) -> Check {
         point!("judge.check.before");
         let (mut check, output) =
-            run_check(self.doors, command, self.run, dir, self.config.workflow.check_timeout, self.env).await;
+            run_check(self.deps, command, self.run, dir, self.config.workflow.check_timeout, self.env).await;
         point!("judge.check.after");
-        let output = self.config.redactor(&self.doors.environment).text(&output).into_owned();
+        let output = self.config.redactor(&self.deps.environment).text(&output).into_owned();
         let file = self.output_dir.join(format!("{name}.log"));
         let kept = fs::create_dir_private(self.output_dir)
             .and_then(|()| fs::write_private(&file, output.as_bytes(), Durability::Cached));
@@ -270,7 +270,7 @@ fn forget_oldest(dir: &Path) {
 
 /// Runs a shell line as a check: its output is whole, but for what is over the limit.
 pub async fn run_check(
-    doors: &Doors,
+    deps: &Deps,
     command: &str,
     run: &RunId,
     dir: &Path,
@@ -280,13 +280,13 @@ pub async fn run_check(
     let mark = format!("{run}-check");
     let call = Invocation::new("/bin/sh", dir)
         .args(["-c", command])
-        .envs(agent_env::for_checks(&doors.environment))
+        .envs(agent_env::for_checks(&deps.environment))
         .envs(env)
         .env(RUN_MARK, &mark)
         .time_limit(limit)
         .output_limit(CHECK_OUTPUT, Excess::KeepTail);
     let begun = instant();
-    let result = run_async(&contained(call, &doors.program())).await;
+    let result = run_async(&contained(call, &deps.program())).await;
     // The container has ended what the check left behind; here is what is left where the container itself was killed.
     let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
     if let Err(error) = swept {

@@ -9,7 +9,7 @@ use crate::domain::external::StepProblem;
 use crate::domain::ids::RunId;
 use crate::domain::shell::word;
 use crate::domain::task::Workplace;
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use crate::runner::RunDir;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,14 +79,14 @@ pub fn write_record(path: &Path, record: &impl Serialize) -> Result<(), FsError>
 ///
 /// # Errors
 /// git gives no answer: nothing is judged before the repository was compared.
-pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
-    let dir = doors.run_dir(scene.run);
+pub async fn look_outside(deps: &Deps, scene: &Scene<'_>, evidence: &mut Evidence) -> Result<OwnRefs, StepProblem> {
+    let dir = deps.run_dir(scene.run);
     let Some(Before { guard, own_refs }) = Before::of(&dir) else {
         evidence.notes.push("the record of the repository before the run is gone; it was not compared".to_owned());
         return Ok(OwnRefs::new());
     };
-    let changes = guard.check(scene.repo, || doors.ledger.moves(scene.repo.common_dir())).await?;
-    let mut own_refs = own_refs;
+    let changes = guard.check(scene.repo, || deps.ledger.moves(scene.repo.common_dir())).await?;
+    let (left_before, mut own_refs) = (own_refs.clone(), own_refs);
     if !changes.is_empty() {
         let (repo, checkout, run) = (scene.repo.clone(), scene.checkout.clone(), scene.run.clone());
         let read = tokio::task::spawn_blocking(move || Trail::read(repo, &checkout, &run, &dir)).await;
@@ -94,12 +94,14 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
             Ok(trail) => {
                 let stashes_of_main = stashes_of_main(scene, &trail, (&guard, &changes)).await;
                 let took_uncommitted = took_uncommitted(scene, &guard, &changes).await;
-                let look = Look { scene, trail, guard: &guard, took_uncommitted, changes: &changes, stashes_of_main };
+                let look =
+                    Comparison { scene, trail, guard: &guard, took_uncommitted, changes: &changes, stashes_of_main };
                 look.attribute(&mut own_refs, evidence).await;
             }
             Err(_) => evidence.notes.push("what the run did could not be read".to_owned()),
         }
     }
+    note_branches_left(scene, &left_before, &own_refs, evidence).await;
     let of_stash = own_refs.iter().filter(|(name, _)| Change::is_of_stash(name));
     evidence.uncommitted.extend(of_stash.map(|(_, entry)| {
         let entry = entry.get(..10).unwrap_or(entry);
@@ -108,8 +110,19 @@ pub async fn look_outside(doors: &Doors, scene: &Scene<'_>, evidence: &mut Evide
     Ok(own_refs)
 }
 
+/// Notes the branches and tags of the task's earlier runs that hold commits which the result does not have.
+async fn note_branches_left(scene: &Scene<'_>, before: &OwnRefs, now: &OwnRefs, evidence: &mut Evidence) {
+    let head = if evidence.head.is_empty() { &evidence.base } else { &evidence.head };
+    for (name, at) in now.iter().filter(|(name, at)| before.get(*name) == Some(at) && !Change::is_of_stash(name)) {
+        if !scene.repo.is_ancestor(at, head).await.unwrap_or(true) {
+            let at = at.get(..10).unwrap_or(at);
+            evidence.notes.push(format!("{name} ({at}) of an earlier run of this task is not in the result"));
+        }
+    }
+}
+
 /// What is different after a run, beside what tells who did it.
-struct Look<'a> {
+struct Comparison<'a> {
     scene: &'a Scene<'a>,
     trail: Trail,
     guard: &'a Guard,
@@ -120,14 +133,14 @@ struct Look<'a> {
     stashes_of_main: Vec<&'a str>,
 }
 
-impl Look<'_> {
+impl Comparison<'_> {
     /// Tells what the run did from what others did: violations, and notes.
     async fn attribute(&self, own_refs: &mut OwnRefs, evidence: &mut Evidence) {
         let scene = self.scene;
         for change in self.changes {
             let proof = match self.trail.proof(change) {
                 Some(_) if self.is_stash_of_another(change, own_refs).await => None,
-                None => own_commits_came(scene, change, evidence).await,
+                None => moved_from_worktree(scene, change).await,
                 proof => proof,
             };
             let detail = change.describe();
@@ -143,8 +156,9 @@ impl Look<'_> {
             let told = format!("{detail}, by this run: {proof}");
             let is_base = matches!(change, Change::Ref(moved) if moved.name == base_ref(scene.place));
             if is_forbidden(change, scene.sandbox || is_base) {
-                evidence.take_back = evidence.take_back.take().or_else(|| self.take_back(change));
-                let back = self.way_back(change).filter(|_| !is_base);
+                let back = self.way_back(change).await;
+                evidence.take_back = evidence.take_back.take().or_else(|| self.take_back(change, back.as_deref()));
+                let back = back.filter(|_| !is_base);
                 let back = back.map(|command| format!("; `{command}` puts it back"));
                 evidence.violations.push(told + &back.unwrap_or_default());
                 continue;
@@ -173,18 +187,18 @@ impl Look<'_> {
     }
 
     /// How a person undoes that the run moved the base branch. What came after it is theirs, and stays theirs to keep.
-    fn take_back(&self, change: &Change) -> Option<String> {
+    fn take_back(&self, change: &Change, back: Option<&str>) -> Option<String> {
         let Change::Ref(moved @ RefChange { before: Some(before), after, .. }) = change else { return None };
         let root = word(self.scene.repo.root());
-        let back = self.way_back(change)?;
+        let back = back?;
         let shown = after.iter().map(|after| format!("\n`git -C {root} log -p {before}..{after}` shows it"));
         let told = format!("unless other commits came since, `{back}` takes that back{}", shown.collect::<String>());
         (moved.name == base_ref(self.scene.place)).then_some(told)
     }
 
     /// The command by which a person undoes a change. What they had not committed and the run has stays in the checkout.
-    fn way_back(&self, change: &Change) -> Option<String> {
-        let root = word(self.scene.repo.root());
+    async fn way_back(&self, change: &Change) -> Option<String> {
+        let (repo, root) = (self.scene.repo, word(self.scene.repo.root()));
         let moved = match change {
             Change::Ref(moved) => moved,
             Change::Head { from, .. } if is_commit(from) => {
@@ -196,13 +210,25 @@ impl Look<'_> {
         };
         let name = word(&moved.name);
         Some(match &moved.before {
-            Some(before) if change.is_stash() => format!("git -C {root} stash store -m \"put back\" {before}"),
-            Some(before) if moved.is_checked_out && moved.after.is_some() => {
+            Some(before) if change.is_stash() => {
+                let store = format!("git -C {root} stash store -m \"put back\" {before}");
+                let is_unlisted = repo.is_unlisted_stash(before).await.unwrap_or(false);
+                if is_unlisted { format!("git -C {root} update-ref -d refs/stash && {store}") } else { store }
+            }
+            Some(before) if moved.is_checked_out && self.moved_main_checkout(moved).await => {
                 format!("git -C {root} reset {}{before}", if self.took_uncommitted { "" } else { "--keep " })
             }
             Some(before) => format!("git -C {root} update-ref {name} {before}"),
             None => format!("git -C {root} update-ref -d {name}"),
         })
+    }
+
+    /// Whether a branch moved by a command in the main checkout, which took the files there along.
+    async fn moved_main_checkout(&self, moved: &RefChange) -> bool {
+        match &moved.after {
+            Some(after) => self.scene.repo.main_head_moved_to(after).await.unwrap_or(true),
+            None => false,
+        }
     }
 
     /// The command that brings back what the run stashed in the main checkout.
@@ -326,12 +352,19 @@ async fn is_own_work(scene: &Scene<'_>, change: &Change, own_refs: &OwnRefs, evi
     in_work && !scene.repo.is_ancestor(before, &evidence.base).await.unwrap_or(true)
 }
 
-/// Commits that were made in the run's worktree are on the base now, and neither orch nor a command in the main checkout
-/// brought them there; or they were made there on another branch that was there before.
-async fn own_commits_came(scene: &Scene<'_>, change: &Change, evidence: &Evidence) -> Option<String> {
+/// Whether a branch that was there before moved from within the run's worktree: it was checked out there; or commits that were
+/// made there are on the base now, and neither orch nor a command in the main checkout brought them there; or they were made
+/// there on another branch.
+async fn moved_from_worktree(scene: &Scene<'_>, change: &Change) -> Option<String> {
     let Change::Ref(RefChange { name, before, after: Some(after), .. }) = change else { return None };
     let is_branch = before.is_some() && name.starts_with("refs/heads/");
-    if !is_branch || evidence.commits.is_empty() || scene.repo.main_head_was_at(after).await.ok()? {
+    if !is_branch {
+        return None;
+    }
+    if scene.repo.moved_in(scene.checkout, name).await.ok()?.contains(after) {
+        return Some("it was checked out in the worktree of the run when it moved there".to_owned());
+    }
+    if scene.repo.main_head_was_at(after).await.ok()? {
         return None;
     }
     let mut made = scene.repo.made_in(scene.checkout).await.ok()?;

@@ -12,7 +12,7 @@ use crate::domain::ids::RunId;
 use crate::domain::outcome::{FailureClass, Outcome, RunKind};
 use crate::domain::redact::Redactor;
 use crate::domain::task::{Run, Task};
-use crate::engine::doors::Doors;
+use crate::engine::deps::Deps;
 use crate::runner::RunDir;
 use crate::store::journal::JournalError;
 use std::path::PathBuf;
@@ -56,17 +56,17 @@ pub struct Beginning<'a> {
 ///
 /// # Errors
 /// That run did what no run may, and nobody was told; or git gives no answer.
-pub async fn look_at_last_run(doors: &Arc<Doors>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
+pub async fn look_at_last_run(deps: &Arc<Deps>, beginning: &Beginning<'_>) -> Result<OwnRefs, LaunchProblem> {
     let Beginning { repo, checkout, task, .. } = *beginning;
     let Some(place) = task.place.as_deref().filter(|_| task.runs > 1) else { return Ok(OwnRefs::new()) };
-    let Some(last) = last_run(doors, task, beginning.run).await? else { return Ok(OwnRefs::new()) };
+    let Some(last) = last_run(deps, task, beginning.run).await? else { return Ok(OwnRefs::new()) };
     if let Some(own_refs) = kept(&last.dir) {
         return Ok(own_refs);
     }
     let mut evidence = Evidence::default();
     take_over(repo.evidence(checkout, &place.base).await.map_err(StepProblem::from)?, &mut evidence);
     let scene = Scene { repo, checkout, place, run: &last.run, sandbox: beginning.sandbox };
-    let own_refs = look_outside(doors, &scene, &mut evidence).await?;
+    let own_refs = look_outside(deps, &scene, &mut evidence).await?;
     mask(&beginning.redactor, &mut evidence);
     for note in &evidence.notes {
         tracing::info!(run = %last.run, note, "after a run that nobody judged");
@@ -96,8 +96,8 @@ struct Last {
     is_told: bool,
 }
 
-async fn last_run(doors: &Arc<Doors>, task: &Task, next: &RunId) -> Result<Option<Last>, StepProblem> {
-    let (at, id, next) = (Arc::clone(doors), task.id, next.clone());
+async fn last_run(deps: &Arc<Deps>, task: &Task, next: &RunId) -> Result<Option<Last>, StepProblem> {
+    let (at, id, next) = (Arc::clone(deps), task.id, next.clone());
     let read = move || {
         let runs = at.journal.runs_of(id)?;
         let earlier: Vec<&Run> = runs.iter().filter(|run| run.kind == RunKind::Work && run.id != next).collect();

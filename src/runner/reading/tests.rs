@@ -166,7 +166,7 @@ fn a_farewell_stands_once_and_after_a_torn_one_a_whole_one() {
         log.set_len(log.metadata().expect("known").len() - torn).expect("writable");
         let mut reading = run.again();
         reading.finish_lines(u64::MAX);
-        reading.transcript.farewell(&last);
+        reading.transcript.end(&last);
         drop(reading);
         assert_eq!(run.told(), ["one", "— stderr: oh", "— run ended"]);
     };

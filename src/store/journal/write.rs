@@ -3,10 +3,10 @@
 use super::{Entry, Project, Write, settled};
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::once::KEPT;
-use crate::domain::outbox::Kept;
+use crate::domain::outbox::KeyValue;
 use crate::domain::plan::Cooldown;
 use crate::domain::task::{Phase, Run, Task};
-use crate::store::{batches, breakers, jobs, kept, messages, outbox, recorded, spends, switches};
+use crate::store::{batches, breakers, jobs, key_value, messages, outbox, recorded, spends, switches};
 use rusqlite::{Connection, params};
 
 /// Why a change could not be written.
@@ -53,10 +53,10 @@ pub(super) fn put(connection: &Connection, write: &Write) -> Result<(), PutError
         Write::Spend(record) => Ok(spends::put(connection, record, &json("spending", record)?)?),
         Write::Recorded(sample) => Ok(recorded::put(connection, sample, &json("recorded sample", &**sample)?)?),
         Write::Kept(kept) => Ok(put_kept(connection, kept)?),
-        Write::Parcel(id, parcel) => {
-            let data = parcel.as_ref().map(|parcel| json("notice", &**parcel)).transpose()?;
-            let row = parcel.as_ref().zip(data.as_deref());
-            let row = row.map(|(parcel, data)| (parcel.channel.as_str(), parcel.state.as_str(), data));
+        Write::OutboxItem(id, item) => {
+            let data = item.as_ref().map(|item| json("notice", &**item)).transpose()?;
+            let row = item.as_ref().zip(data.as_deref());
+            let row = row.map(|(item, data)| (item.channel.as_str(), item.state.as_str(), data));
             Ok(outbox::put(connection, *id, row)?)
         }
         Write::Answered(key, answered) => {
@@ -150,10 +150,14 @@ fn put_cooldown(connection: &Connection, agent: &str, cooldown: Option<&Cooldown
     Ok(())
 }
 
-fn put_kept(connection: &Connection, change: &Kept) -> rusqlite::Result<()> {
+fn put_kept(connection: &Connection, change: &KeyValue) -> rusqlite::Result<()> {
     match change {
-        Kept::Value { channel, key, value, at } => kept::put(connection, channel.as_str(), key, value.as_deref(), *at),
-        Kept::Forget { channel, prefix, before } => kept::forget(connection, channel.as_str(), prefix, *before),
+        KeyValue::Value { channel, key, value, at } => {
+            key_value::put(connection, channel.as_str(), key, value.as_deref(), *at)
+        }
+        KeyValue::Forget { channel, prefix, before } => {
+            key_value::forget(connection, channel.as_str(), prefix, *before)
+        }
     }
 }
 

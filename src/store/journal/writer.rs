@@ -6,7 +6,7 @@ use super::{Journal, JournalError, Write, write};
 use crate::adapters::crash::point;
 use crate::adapters::fs::Digest;
 use crate::domain::channel::ChannelKind;
-use crate::store::kept;
+use crate::store::key_value;
 use crate::store::witness::{Testimony, Witness};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::{Path, PathBuf};
@@ -125,7 +125,7 @@ impl Writer {
                 | Write::Recorded(_)
                 | Write::Kept(_)
                 | Write::Answered(..)
-                | Write::Parcel(..)
+                | Write::OutboxItem(..)
                 | Write::Agreed(_)
                 | Write::Lacking(_) => {}
             }
@@ -148,7 +148,7 @@ impl Writer {
             return Err(JournalError::Fenced { path: self.path.clone() });
         }
         let known = Testimony { commits: self.known.commits + 1, ..self.known };
-        let taken = kept::take(&transaction, channel.as_str(), key).map_err(sqlite)?;
+        let taken = key_value::take(&transaction, channel.as_str(), key).map_err(sqlite)?;
         count(&transaction, known.commits).map_err(sqlite)?;
         transaction.commit().map_err(sqlite)?;
         self.known = known;

@@ -43,7 +43,7 @@ pub(super) fn duplicates(places: &Places<'_>, entries: &[Relation]) -> Result<()
     Err(problems)
 }
 
-/// Tells of the entries that depend on nothing that exists, on themselves, or in a circle; and which they are.
+/// Tells of the entries that depend on nothing that exists, on themselves, or in a cycle; and which they are.
 pub(super) fn relations(
     places: &Places<'_>,
     entries: &[Relation],
@@ -66,7 +66,7 @@ pub(super) fn relations(
             found.push(Found { index, key: "parent", message: "is its own parent".to_owned() });
         }
     }
-    found.extend(circles(entries, &by_id));
+    found.extend(cycles(entries, &by_id));
     let unsound = found.iter().map(|found| found.index).collect();
     (places.problems(found, entries), unsound)
 }
@@ -77,8 +77,8 @@ struct Found {
     message: String,
 }
 
-/// For every task in a circle, the circle. A task waits for what it depends on, and a parent for its parts.
-fn circles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
+/// For every task in a cycle, the cycle. A task waits for what it depends on, and a parent for its parts.
+fn cycles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut waits_for: Vec<Vec<usize>> = vec![Vec::new(); entries.len()];
     for (index, entry) in entries.iter().enumerate() {
         waits_for[index].extend(entry.depends_on.iter().filter_map(|id| by_id.get(id)));
@@ -90,8 +90,8 @@ fn circles(entries: &[Relation], by_id: &HashMap<TaskId, usize>) -> Vec<Found> {
     let mut search = Search { waits_for, seen: vec![Seen::Not; entries.len()], circling: vec![false; entries.len()] };
     let mut found = Vec::new();
     for start in 0..entries.len() {
-        for circle in search.walk(start) {
-            found.extend(tell(&circle, entries));
+        for cycle in search.walk(start) {
+            found.extend(tell(&cycle, entries));
         }
     }
     found
@@ -107,16 +107,16 @@ enum Seen {
 struct Search {
     waits_for: Vec<Vec<usize>>,
     seen: Vec<Seen>,
-    /// Members of a circle that was found; one circle per member is told.
+    /// Members of a cycle that was found; one cycle per member is told.
     circling: Vec<bool>,
 }
 
 impl Search {
     /// Depth first from `start`, without recursion: chains may be as long as the file.
     fn walk(&mut self, start: usize) -> Vec<Vec<usize>> {
-        let mut circles = Vec::new();
+        let mut cycles = Vec::new();
         if self.seen[start] != Seen::Not {
-            return circles;
+            return cycles;
         }
         self.seen[start] = Seen::OnPath;
         let mut path = vec![(start, 0)];
@@ -135,36 +135,36 @@ impl Search {
                 }
                 Seen::OnPath if !(self.circling[target] && self.circling[node]) => {
                     let begin = path.iter().position(|(node, _)| *node == target).unwrap_or(0);
-                    let circle: Vec<usize> = path[begin..].iter().map(|(node, _)| *node).collect();
-                    circle.iter().for_each(|member| self.circling[*member] = true);
-                    circles.push(circle);
+                    let cycle: Vec<usize> = path[begin..].iter().map(|(node, _)| *node).collect();
+                    cycle.iter().for_each(|member| self.circling[*member] = true);
+                    cycles.push(cycle);
                 }
                 Seen::OnPath | Seen::Done => {}
             }
         }
-        circles
+        cycles
     }
 }
 
 /// Named once per member, each time beginning with that member.
-fn tell(circle: &[usize], entries: &[Relation]) -> Vec<Found> {
+fn tell(cycle: &[usize], entries: &[Relation]) -> Vec<Found> {
     const SHOWN: usize = 12;
     let name = |index: usize| entries[index].id.map_or_else(|| "?".to_owned(), |id| id.to_string());
     let told = |(at, index): (usize, &usize)| {
         let mut names: Vec<String> =
-            (at..at + circle.len().min(SHOWN)).map(|step| name(circle[step % circle.len()])).collect();
-        if circle.len() > SHOWN {
+            (at..at + cycle.len().min(SHOWN)).map(|step| name(cycle[step % cycle.len()])).collect();
+        if cycle.len() > SHOWN {
             names.push("…".to_owned());
         }
         names.push(name(*index));
-        let message = match circle {
+        let message = match cycle {
             [_] => "depends on itself".to_owned(),
             _ => format!("waits for itself: {}", names.join(" → ")),
         };
         let by_dependency = !entries[*index].depends_on.is_empty();
         Found { index: *index, key: if by_dependency { "depends_on" } else { "parent" }, message }
     };
-    circle.iter().enumerate().map(told).collect()
+    cycle.iter().enumerate().map(told).collect()
 }
 
 /// Finds the place of a key of an entry.

@@ -12,7 +12,7 @@ pub fn measure(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// How many bytes of `text` go into `room`, at a line's end where there is one. A line that does not fit is broken only
+/// How many bytes of `text` go into `capacity`, at a line's end where there is one. A line that does not fit is broken only
 /// where `may_break` says so.
 pub fn cut(text: &str, room: usize, may_break: bool) -> usize {
     let mut used = 0;

@@ -1,7 +1,7 @@
 //! Buttons: what stands on the wire is a random token that says nothing; what it means is kept here, for one press by
 //! one of the people it is for, under one message, about one task at one commit, for a day.
 
-use super::shelf::Shelf;
+use super::channel_store::ChannelStore;
 use crate::domain::channel::{Button, Press};
 use crate::engine::handle::EngineError;
 use jiff::{SignedDuration, Timestamp};
@@ -100,7 +100,7 @@ impl Bound {
 /// # Errors
 /// The journal cannot be written.
 pub async fn mint(
-    shelf: &Shelf,
+    store: &ChannelStore,
     buttons: &[Button],
     users: &BTreeSet<String>,
     now: Timestamp,
@@ -110,7 +110,7 @@ pub async fn mint(
         let token = uuid::Uuid::new_v4().simple().to_string();
         let until = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
         let bound = Bound { press: button.press.clone(), users: users.clone(), until };
-        shelf.keep(&format!("{OPEN}{token}"), serde_json::to_string(&bound).ok()).await?;
+        store.keep(&format!("{OPEN}{token}"), serde_json::to_string(&bound).ok()).await?;
         minted.push(Minted { label: button.label.clone(), token });
     }
     Ok(minted)
@@ -120,10 +120,10 @@ pub async fn mint(
 ///
 /// # Errors
 /// The journal cannot be written.
-pub async fn bind(shelf: &Shelf, minted: &[Minted], message: &str) -> Result<(), EngineError> {
+pub async fn bind(store: &ChannelStore, minted: &[Minted], message: &str) -> Result<(), EngineError> {
     for button in minted {
         // Beside the button, which may be taken at the same moment.
-        shelf.keep(&format!("{UNDER}{}", button.token), Some(message.to_owned())).await?;
+        store.keep(&format!("{UNDER}{}", button.token), Some(message.to_owned())).await?;
     }
     Ok(())
 }
@@ -138,7 +138,7 @@ fn read(text: &str) -> Option<Bound> {
 /// # Errors
 /// The journal cannot be read or written.
 pub async fn redeem(
-    shelf: &Shelf,
+    store: &ChannelStore,
     token: &str,
     (user, message): (&str, &str),
     (now, begun): (Timestamp, Option<Timestamp>),
@@ -148,54 +148,54 @@ pub async fn redeem(
         return Ok(Err(Void::Old));
     }
     let (key, claim) = (format!("{OPEN}{token}"), format!("{CLAIMED}{token}/{user}"));
-    let Some(bound) = shelf.kept(&key).await?.as_deref().and_then(read) else {
-        return again(shelf, token, (user, &claim), begun).await;
+    let Some(bound) = store.kept(&key).await?.as_deref().and_then(read) else {
+        return again(store, token, (user, &claim), begun).await;
     };
     if let Err(void) = bound.allows(user, begun.unwrap_or(now)) {
         return Ok(Err(void));
     }
     // Of one that orch had just shown when it died, the message is not known.
-    if shelf.kept(&format!("{UNDER}{token}")).await?.is_some_and(|under| under != message) {
+    if store.kept(&format!("{UNDER}{token}")).await?.is_some_and(|under| under != message) {
         return Ok(Err(Void::Elsewhere));
     }
     // Before it is taken, so that it is known what was wanted, wherever orch dies.
     let claimed = Claim { press: bound.press.clone(), at: now };
-    shelf.keep(&claim, serde_json::to_string(&claimed).ok()).await?;
-    if shelf.take(&key).await?.is_none() {
-        return used(shelf, token, user).await.map(Err);
+    store.keep(&claim, serde_json::to_string(&claimed).ok()).await?;
+    if store.take(&key).await?.is_none() {
+        return used(store, token, user).await.map(Err);
     }
-    remember(shelf, token, user, now).await?;
+    remember(store, token, user, now).await?;
     Ok(Ok(bound.press))
 }
 
-async fn remember(shelf: &Shelf, token: &str, user: &str, at: Timestamp) -> Result<(), EngineError> {
+async fn remember(store: &ChannelStore, token: &str, user: &str, at: Timestamp) -> Result<(), EngineError> {
     let memory = Used { by: user.to_owned(), at };
-    shelf.keep(&format!("{USED}{token}"), serde_json::to_string(&memory).ok()).await
+    store.keep(&format!("{USED}{token}"), serde_json::to_string(&memory).ok()).await
 }
 
 /// A press of a button that was taken: the one that orch died over counts, and no other.
 async fn again(
-    shelf: &Shelf,
+    store: &ChannelStore,
     token: &str,
     (user, claim): (&str, &str),
     begun: Option<Timestamp>,
 ) -> Result<Result<Press, Void>, EngineError> {
-    let kept = if begun.is_some() { shelf.kept(claim).await? } else { None };
+    let kept = if begun.is_some() { store.kept(claim).await? } else { None };
     let claim = kept.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
     let Some(claim) = claim.filter(|claim| begun.is_some_and(|begun| claim.at >= begun)) else {
-        return used(shelf, token, user).await.map(Err);
+        return used(store, token, user).await.map(Err);
     };
-    match used(shelf, token, user).await? {
+    match used(store, token, user).await? {
         void @ Void::Used { by: Some(_) } => return Ok(Err(void)),
         Void::Used { by: None } => {}
         // It died before that was written down.
-        Void::Old | Void::Foreign | Void::Elsewhere => remember(shelf, token, user, claim.at).await?,
+        Void::Old | Void::Foreign | Void::Elsewhere => remember(store, token, user, claim.at).await?,
     }
     Ok(Ok(claim.press))
 }
 
-async fn used(shelf: &Shelf, token: &str, user: &str) -> Result<Void, EngineError> {
-    let kept = shelf.kept(&format!("{USED}{token}")).await?;
+async fn used(store: &ChannelStore, token: &str, user: &str) -> Result<Void, EngineError> {
+    let kept = store.kept(&format!("{USED}{token}")).await?;
     let used = kept.and_then(|text| serde_json::from_str::<Used>(&text).ok());
     Ok(match used {
         Some(used) => Void::Used { by: (used.by != user).then_some(used.by) },
@@ -214,11 +214,11 @@ mod tests {
         Press::Approve { task: TaskId(7), commit: "abc".to_owned() }
     }
 
-    async fn one(shelf: &Shelf) -> String {
+    async fn one(store: &ChannelStore) -> String {
         let button = Button { label: "Approve".to_owned(), press: approve() };
         let users = BTreeSet::from(["1".to_owned(), "2".to_owned()]);
-        let minted = mint(shelf, &[button], &users, NOW).await.expect("memory");
-        bind(shelf, &minted, "m5").await.expect("memory");
+        let minted = mint(store, &[button], &users, NOW).await.expect("memory");
+        bind(store, &minted, "m5").await.expect("memory");
         minted[0].token.clone()
     }
 
@@ -228,10 +228,10 @@ mod tests {
 
     #[tokio::test]
     async fn of_two_who_press_one_counts_and_the_other_is_told_who_did() {
-        let shelf = Shelf::in_memory();
-        let token = one(&shelf).await;
+        let store = ChannelStore::in_memory();
+        let token = one(&store).await;
         assert!(token.len() >= 32, "{token}");
-        let press = |user: &'static str| redeem(&shelf, &token, (user, "m5"), (NOW, None));
+        let press = |user: &'static str| redeem(&store, &token, (user, "m5"), (NOW, None));
         let (first, second) = tokio::join!(press("1"), press("2"));
         assert_eq!(first.expect("memory"), Ok(approve()));
         let told = second.expect("memory").expect_err("used").to_string();
@@ -242,43 +242,43 @@ mod tests {
 
     #[tokio::test]
     async fn a_press_by_another_under_another_message_or_a_day_later_does_nothing_and_spends_nothing() {
-        let shelf = Shelf::in_memory();
-        let token = one(&shelf).await;
+        let store = ChannelStore::in_memory();
+        let token = one(&store).await;
         for (user, message, now, void) in
             [("3", "m5", NOW, Void::Foreign), ("1", "m6", NOW, Void::Elsewhere), ("1", "m5", hours(25), Void::Old)]
         {
-            assert_eq!(redeem(&shelf, &token, (user, message), (now, None)).await.expect("memory"), Err(void));
+            assert_eq!(redeem(&store, &token, (user, message), (now, None)).await.expect("memory"), Err(void));
         }
         for token in ["", "x", "../../etc/passwd", &"a".repeat(5_000), "pressed/x"] {
-            assert_eq!(redeem(&shelf, token, ("1", "m5"), (NOW, None)).await.expect("memory"), Err(Void::Old));
+            assert_eq!(redeem(&store, token, ("1", "m5"), (NOW, None)).await.expect("memory"), Err(Void::Old));
         }
-        assert_eq!(redeem(&shelf, &token, ("1", "m5"), (hours(24), None)).await.expect("memory"), Ok(approve()));
+        assert_eq!(redeem(&store, &token, ("1", "m5"), (hours(24), None)).await.expect("memory"), Ok(approve()));
     }
 
     #[tokio::test]
     async fn a_button_that_was_pressed_before_its_message_was_known_does_not_come_back() {
-        let shelf = Shelf::in_memory();
+        let store = ChannelStore::in_memory();
         let button = Button { label: "Approve".to_owned(), press: approve() };
-        let minted = mint(&shelf, &[button], &BTreeSet::from(["1".to_owned()]), NOW).await.expect("memory");
+        let minted = mint(&store, &[button], &BTreeSet::from(["1".to_owned()]), NOW).await.expect("memory");
         let token = minted[0].token.as_str();
-        assert!(redeem(&shelf, token, ("1", "m5"), (NOW, None)).await.expect("memory").is_ok());
-        bind(&shelf, &minted, "m5").await.expect("memory");
-        assert!(matches!(redeem(&shelf, token, ("1", "m5"), (NOW, None)).await, Ok(Err(Void::Used { by: None }))));
+        assert!(redeem(&store, token, ("1", "m5"), (NOW, None)).await.expect("memory").is_ok());
+        bind(&store, &minted, "m5").await.expect("memory");
+        assert!(matches!(redeem(&store, token, ("1", "m5"), (NOW, None)).await, Ok(Err(Void::Used { by: None }))));
     }
 
     #[tokio::test]
     async fn a_press_that_orch_died_over_counts_when_it_is_told_again_and_no_other_does() {
         let begun = hours(1);
         for dies_before_the_memory in [false, true] {
-            let shelf = Shelf::in_memory();
-            let token = one(&shelf).await;
+            let store = ChannelStore::in_memory();
+            let token = one(&store).await;
             let press = |user: &'static str, at: Timestamp, begun: Option<Timestamp>| {
-                let (shelf, token) = (shelf.clone(), token.clone());
-                async move { redeem(&shelf, &token, (user, "m5"), (at, begun)).await.expect("memory") }
+                let (store, token) = (store.clone(), token.clone());
+                async move { redeem(&store, &token, (user, "m5"), (at, begun)).await.expect("memory") }
             };
             assert_eq!(press("1", hours(1), None).await, Ok(approve()));
             if dies_before_the_memory {
-                shelf.keep(&format!("{USED}{token}"), None).await.expect("memory");
+                store.keep(&format!("{USED}{token}"), None).await.expect("memory");
             }
             // Days later, after an outage.
             assert_eq!(press("1", hours(50), Some(begun)).await, Ok(approve()));

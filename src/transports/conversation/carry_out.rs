@@ -1,8 +1,8 @@
 //! What a listed person asks, carried out through the API. Decides nothing: what is refused there is refused here, in
 //! the same words.
 
-use super::told;
-use super::words::{Ask, shortened};
+use super::parse::{Ask, shortened};
+use super::render;
 use super::{Answer, Stop};
 use crate::api::client::{Client, ClientError};
 use crate::api::cost::CostView;
@@ -12,9 +12,9 @@ use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView};
 use crate::api::types::{EventView, EvidenceView, NewProject, NewTask, RowsView, TaskView, WhyView};
-use crate::domain::channel::{Document, Saying};
+use crate::domain::channel::{ChatMessage, Document};
 use crate::domain::ids::TaskId;
-use crate::domain::ruling::short;
+use crate::domain::review_decision::short;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
@@ -48,12 +48,14 @@ impl Order {
     pub async fn ask(&self, ask: Ask, document: Option<Document>) -> Answer {
         let task = task_of(&ask);
         let done = match ask {
-            Ask::Help => Ok(told::help()),
-            Ask::Status => self.client.get("/v1/status").await.map(|view: Overview| told::overview(&view)),
-            Ask::Tasks => self.client.get("/v1/rows?settled=0").await.map(|view: RowsView| told::rows(&view)),
+            Ask::Help => Ok(render::help()),
+            Ask::Status => self.client.get("/v1/status").await.map(|view: Overview| render::overview(&view)),
+            Ask::Tasks => self.client.get("/v1/rows?settled=0").await.map(|view: RowsView| render::rows(&view)),
             Ask::Add { project, title, body } => self.add((project, title, body), document).await,
             Ask::Show(id) => self.show(id).await,
-            Ask::Why(id) => self.client.get(&format!("/v1/tasks/{id}/why")).await.map(|view: WhyView| told::why(&view)),
+            Ask::Why(id) => {
+                self.client.get(&format!("/v1/tasks/{id}/why")).await.map(|view: WhyView| render::why(&view))
+            }
             Ask::Run(id) => self.change(id, "run", None).await,
             Ask::Retry(id) => self.change(id, "retry", None).await,
             Ask::Unblock(id) => self.change(id, "unblock", None).await,
@@ -70,15 +72,15 @@ impl Order {
             Ask::Stop(None) => return Answer { stop_stream: Some(Stop::All), ..Answer::default() },
             Ask::Stop(Some(id)) => return Answer { stop_stream: Some(Stop::Task(id)), ..Answer::default() },
         };
-        Answer::of(done.unwrap_or_else(|error| told::refused(&error, task)))
+        Answer::of(done.unwrap_or_else(|error| render::refused(&error, task)))
     }
 
     async fn task(&self, id: TaskId) -> Result<TaskView, ClientError> {
         self.client.get(&format!("/v1/tasks/{id}")).await
     }
 
-    async fn show(&self, id: TaskId) -> Result<Saying, ClientError> {
-        self.task(id).await.map(|view| told::task(&view))
+    async fn show(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
+        self.task(id).await.map(|view| render::task(&view))
     }
 
     /// The task, where the history has the line of this very order since it was begun with. What else has happened to the
@@ -95,7 +97,7 @@ impl Order {
         Ok(None)
     }
 
-    /// Whether a line is that of a ruling by whoever speaks.
+    /// Whether a history line is a review decision of the person who writes.
     fn is_own(&self, line: &EventView, kinds: &[&str]) -> bool {
         kinds.contains(&line.kind.as_str()) && line.text.contains(&format!("({})", self.by))
     }
@@ -104,9 +106,9 @@ impl Order {
         &self,
         (project, title, body): (Option<String>, String, String),
         document: Option<Document>,
-    ) -> Result<Saying, ClientError> {
+    ) -> Result<ChatMessage, ClientError> {
         let projects: Vec<NewProject> = self.client.get("/v1/projects").await?;
-        let dir = match told::project(project.as_deref(), &projects) {
+        let dir = match render::project(project.as_deref(), &projects) {
             Ok(dir) => dir,
             Err(said) => return Ok(said),
         };
@@ -123,7 +125,7 @@ impl Order {
         if projects.is_empty() {
             said.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
         }
-        Ok(told::about(added.id, said))
+        Ok(render::about(added.id, said))
     }
 
     async fn added_already(&self, title: &str, body: &str) -> Result<Option<TaskView>, ClientError> {
@@ -135,39 +137,39 @@ impl Order {
 
     /// Carries out what a button asks for, where the task stands as it did when that was shown.
     pub async fn press(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Answer {
-        Answer::of(self.change(id, verb, since).await.unwrap_or_else(|error| told::refused(&error, Some(id))))
+        Answer::of(self.change(id, verb, since).await.unwrap_or_else(|error| render::refused(&error, Some(id))))
     }
 
-    async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<Saying, ClientError> {
+    async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<ChatMessage, ClientError> {
         let is_it = |line: &EventView| match verb {
             "cancel" => line.kind == "cancel_asked" && line.text == GIVEN_UP,
             _ => line.kind == format!("{verb}_asked"),
         };
         if let Some(there) = self.was_done(id, is_it).await? {
-            return Ok(told::task(&there));
+            return Ok(render::task(&there));
         }
         if let Some(since) = since {
             let view = self.task(id).await?;
             if view.updated_at.as_millisecond() != since.as_millisecond() {
-                return Ok(told::moved_on(&view));
+                return Ok(render::moved_on(&view));
             }
         }
         let changed: TaskView = self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?;
-        Ok(told::task(&changed))
+        Ok(render::task(&changed))
     }
 
-    async fn unblock_all(&self) -> Result<Saying, ClientError> {
+    async fn unblock_all(&self) -> Result<ChatMessage, ClientError> {
         let tasks: Vec<TaskId> = self.client.post("/v1/unblock", &NOTHING).await?;
         let named: Vec<String> = tasks.iter().take(20).map(|id| format!("#{id}")).collect();
         let more = if tasks.len() > named.len() { ", …" } else { "" };
-        Ok(told::sentence(match tasks.len() {
+        Ok(render::sentence(match tasks.len() {
             0 => "Nothing waited for a person or for other work.".to_owned(),
             1 => format!("{} goes on.", named.concat()),
             some => format!("{some} tasks go on: {}{more}", named.join(", ")),
         }))
     }
 
-    async fn approve(&self, id: TaskId, commit: Option<String>) -> Result<Saying, ClientError> {
+    async fn approve(&self, id: TaskId, commit: Option<String>) -> Result<ChatMessage, ClientError> {
         let is_it = |line: &EventView| {
             let at = commit.as_deref().map(short).unwrap_or_default();
             self.is_own(line, &["approved", "merge_asked"]) && line.text.contains(at)
@@ -182,13 +184,13 @@ impl Order {
             true => String::new(),
             false => format!(" By that word alone: {}.", unproved.join("; ")),
         };
-        Ok(told::about(
+        Ok(render::about(
             id,
             format!("#{id} is approved{at}, by {}; it is {} now.{alone}", self.by, view.status.as_str()),
         ))
     }
 
-    async fn reject(&self, id: TaskId, reason: String) -> Result<Saying, ClientError> {
+    async fn reject(&self, id: TaskId, reason: String) -> Result<ChatMessage, ClientError> {
         if let Some(said) = self.was_rejected(id, &reason).await? {
             return Ok(said);
         }
@@ -197,14 +199,14 @@ impl Order {
     }
 
     /// What is said of work that was sent back for this reason, where that was done before orch died over it.
-    pub async fn was_rejected(&self, id: TaskId, reason: &str) -> Result<Option<Saying>, ClientError> {
+    pub async fn was_rejected(&self, id: TaskId, reason: &str) -> Result<Option<ChatMessage>, ClientError> {
         let first = reason.trim().lines().next().unwrap_or_default();
         let is_it = |line: &EventView| self.is_own(line, &["rejected"]) && line.text.contains(first);
         Ok(self.was_done(id, is_it).await?.as_ref().map(sent_back))
     }
 
     /// Sends work back that was seen at a commit.
-    pub async fn reject_at(&self, id: TaskId, commit: &str, reason: String) -> Saying {
+    pub async fn reject_at(&self, id: TaskId, commit: &str, reason: String) -> ChatMessage {
         let done = async {
             if let Some(said) = self.was_rejected(id, &reason).await? {
                 return Ok(said);
@@ -213,15 +215,15 @@ impl Order {
             if seen.head != commit {
                 let (head, commit) = (short(&seen.head), short(commit));
                 let told = format!("The branch is at {head} now, not at {commit}: look at it again, /diff {id}");
-                return Ok(told::about(id, told));
+                return Ok(render::about(id, told));
             }
             self.reject(id, reason).await
         };
-        done.await.unwrap_or_else(|error| told::refused(&error, Some(id)))
+        done.await.unwrap_or_else(|error| render::refused(&error, Some(id)))
     }
 
     /// Says something to the agent of a task.
-    pub async fn tell(&self, id: TaskId, words: String) -> Saying {
+    pub async fn tell(&self, id: TaskId, words: String) -> ChatMessage {
         let done = async {
             if let Some(there) = self.told_already(id, &words).await? {
                 return Ok(there);
@@ -230,8 +232,8 @@ impl Order {
             self.client.post(&format!("/v1/tasks/{id}/send"), &new).await
         };
         match done.await {
-            Ok(view) => told::receipt(&view),
-            Err(error) => told::refused(&error, Some(id)),
+            Ok(view) => render::receipt(&view),
+            Err(error) => render::refused(&error, Some(id)),
         }
     }
 
@@ -241,14 +243,14 @@ impl Order {
         Ok(all.into_iter().rev().find(|message| message.sent_at >= begun && message.text == words))
     }
 
-    async fn diff(&self, id: TaskId) -> Result<Saying, ClientError> {
+    async fn diff(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
         let task = self.task(id).await?;
         let diff: DiffView = self.client.get(&format!("/v1/tasks/{id}/diff")).await?;
-        Ok(told::diff(&diff, task.status))
+        Ok(render::diff(&diff, task.status))
     }
 
     /// What is there of a transcript: the stream of a run that goes on has no end of its own.
-    async fn log(&self, id: TaskId) -> Result<Saying, ClientError> {
+    async fn log(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
         let mut events = self.client.stream(&format!("/v1/tasks/{id}/stream?tail={TAIL}")).await?;
         let mut text = String::new();
         let listened = async {
@@ -269,26 +271,26 @@ impl Order {
         // What came until then is what is shown.
         tokio::time::timeout(LISTENS, listened).await.ok();
         keep_end(&mut text);
-        Ok(told::log(id, &text))
+        Ok(render::log(id, &text))
     }
 
     async fn stream(&self, id: TaskId) -> Answer {
         match self.task(id).await {
             Ok(_) => Answer { stream: Some(id), ..Answer::default() },
-            Err(error) => Answer::of(told::refused(&error, None)),
+            Err(error) => Answer::of(render::refused(&error, None)),
         }
     }
 
-    async fn cost(&self) -> Result<Saying, ClientError> {
+    async fn cost(&self) -> Result<ChatMessage, ClientError> {
         let status: Overview = self.client.get("/v1/status").await?;
         let all: CostView = self.client.get("/v1/cost").await?;
-        Ok(told::cost(&status.today, &all))
+        Ok(render::cost(&status.today, &all))
     }
 
-    async fn switch(&self, verb: &str) -> Result<Saying, ClientError> {
+    async fn switch(&self, verb: &str) -> Result<ChatMessage, ClientError> {
         let new = NewPause { by: Some(self.by.clone()), ..NewPause::default() };
         let view: PausesView = self.client.post(&format!("/v1/{verb}"), &new).await?;
-        Ok(told::pauses(&view))
+        Ok(render::pauses(&view))
     }
 }
 
@@ -302,9 +304,9 @@ fn keep_end(text: &mut String) {
     text.drain(..from);
 }
 
-fn sent_back(view: &TaskView) -> Saying {
+fn sent_back(view: &TaskView) -> ChatMessage {
     let id = view.id;
-    told::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str()))
+    render::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str()))
 }
 
 /// The task in whose thread the answer belongs. One that may not be there has none.

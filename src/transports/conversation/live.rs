@@ -2,11 +2,11 @@
 //! What it shows is PURE; following the API is at the end. How often it is shown is the service's to say: each state
 //! takes the place of the one before.
 
-use super::told::{cut, in_chat_words, marked};
+use super::render::{cut, in_chat_words, marked};
 use crate::api::client::{Client, ClientError};
 use crate::api::stream::StreamEvent;
 use crate::api::types::TaskView;
-use crate::domain::channel::{Passage, Saying, Span};
+use crate::domain::channel::{Block, ChatMessage, Span};
 use crate::domain::ids::TaskId;
 use crate::domain::money::Usd;
 use crate::domain::task::Status;
@@ -123,7 +123,7 @@ impl Live {
     }
 
     /// The message now.
-    pub fn saying(&self, now: Timestamp) -> Saying {
+    pub fn saying(&self, now: Timestamp) -> ChatMessage {
         let mut facts = vec![self.state.clone()];
         facts.extend((self.attempt > 1).then(|| format!("attempt {}", self.attempt)));
         facts.extend(self.worker.clone());
@@ -131,13 +131,13 @@ impl Live {
         let took = now.duration_since(self.since).as_secs().max(0);
         facts.push(if took < 60 { format!("{took} s") } else { format!("{} min", took / 60) });
         let mut passages = vec![
-            Passage::Line(vec![Span::Bold(format!("#{} {}", self.task, self.title))]),
-            Passage::plain(facts.join(" · ")),
+            Block::Line(vec![Span::Bold(format!("#{} {}", self.task, self.title))]),
+            Block::plain(facts.join(" · ")),
         ];
         let tail = end_of(&self.tail);
-        passages.extend((!tail.trim().is_empty()).then_some(Passage::Block(tail)));
-        passages.extend(self.verdict.as_ref().map(|verdict| Passage::Line(marked(&cut(verdict, 800)))));
-        Saying { passages, task: Some(self.task), ..Saying::default() }
+        passages.extend((!tail.trim().is_empty()).then_some(Block::Block(tail)));
+        passages.extend(self.verdict.as_ref().map(|verdict| Block::Line(marked(&cut(verdict, 800)))));
+        ChatMessage { passages, task: Some(self.task), ..ChatMessage::default() }
     }
 }
 
@@ -186,7 +186,7 @@ pub async fn follow(
     task: TaskId,
     stop: &CancellationToken,
     now: impl Fn() -> Timestamp,
-    mut show: impl FnMut(Saying, Stage),
+    mut show: impl FnMut(ChatMessage, Stage),
 ) -> Result<(), ClientError> {
     let view: TaskView = client.get(&format!("/v1/tasks/{task}")).await?;
     let mut live = Live::new(&view, now());

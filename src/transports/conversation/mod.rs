@@ -4,22 +4,22 @@
 
 pub mod buttons;
 mod carry_out;
+pub mod channel_store;
 pub mod live;
-pub mod shelf;
+pub mod parse;
+pub mod render;
 pub mod strangers;
-pub mod told;
-pub mod words;
 
 use crate::adapters::crash::point;
 use crate::api::client::Client;
-use crate::domain::channel::{ChannelKind, Document, Press, Saying};
+use crate::domain::channel::{ChannelKind, ChatMessage, Document, Press};
 use crate::domain::ids::TaskId;
 use buttons::redeem;
 use carry_out::Order;
+use channel_store::ChannelStore;
 use jiff::{SignedDuration, Timestamp};
+use parse::{Ask, Unclear, Understood, understand};
 use serde::{Deserialize, Serialize};
-use shelf::Shelf;
-use words::{Ask, Unclear, Understood, understand};
 
 /// Keys of work that somebody wants to be different, and has not said how.
 const WANTED: &str = "wanted/";
@@ -69,7 +69,7 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     /// What is said.
-    pub sayings: Vec<Saying>,
+    pub sayings: Vec<ChatMessage>,
     /// The output of this task is shown from now on.
     pub stream: Option<TaskId>,
     /// Streams end.
@@ -82,7 +82,7 @@ pub struct Answer {
 
 impl Answer {
     /// One thing is said.
-    pub fn of(saying: Saying) -> Self {
+    pub fn of(saying: ChatMessage) -> Self {
         Self { sayings: vec![saying], ..Self::default() }
     }
 }
@@ -107,14 +107,14 @@ struct Wanted {
 #[derive(Clone)]
 pub struct Conversation {
     client: Client,
-    shelf: Shelf,
+    store: ChannelStore,
     us: Option<String>,
 }
 
 impl Conversation {
     /// Over this client; `us`: how the bot is called, where commands may name it.
-    pub fn new(client: Client, shelf: Shelf, us: Option<String>) -> Self {
-        Self { client, shelf, us }
+    pub fn new(client: Client, store: ChannelStore, us: Option<String>) -> Self {
+        Self { client, store, us }
     }
 
     /// Carries out what somebody said, and answers it.
@@ -136,16 +136,16 @@ impl Conversation {
             Said::Words { text, thread, document } => match understand(&text, self.us.as_deref(), thread) {
                 Understood::NotForUs => Answer::default(),
                 Understood::Unclear(Unclear::Empty) if document.is_some() => {
-                    Answer::of(told::sentence("A file alone says nothing: write /add TITLE under it."))
+                    Answer::of(render::sentence("A file alone says nothing: write /add TITLE under it."))
                 }
                 Understood::Unclear(unclear) => {
-                    Answer::of(Saying { task: thread, ..told::sentence(unclear.to_string()) })
+                    Answer::of(ChatMessage { task: thread, ..render::sentence(unclear.to_string()) })
                 }
                 Understood::Ask(ask @ Ask::Add { .. }) => order.ask(ask, document).await,
                 Understood::Ask(_) | Understood::Tell(..) if document.is_some() => {
                     let why = "Nothing was done: a file becomes a part of a new task only (/add TITLE under it); say the \
                                rest without one.";
-                    Answer::of(Saying { task: thread, ..told::sentence(why) })
+                    Answer::of(ChatMessage { task: thread, ..render::sentence(why) })
                 }
                 Understood::Ask(ask) => order.ask(ask, None).await,
                 Understood::Tell(task, words) => self.tell(&order, speaker, (task, words), now).await,
@@ -157,7 +157,7 @@ impl Conversation {
     /// Words in a task's thread: what somebody wants to be different who was asked for it, or else a message to the agent.
     async fn tell(&self, order: &Order, speaker: &Speaker, (task, words): (TaskId, String), now: Timestamp) -> Answer {
         let key = format!("{WANTED}{task}/{}", speaker.user);
-        let kept = match self.shelf.kept(&key).await {
+        let kept = match self.store.kept(&key).await {
             Ok(kept) => kept,
             Err(error) => return broken(&error.to_string()),
         };
@@ -167,12 +167,12 @@ impl Conversation {
             return match order.was_rejected(task, &words).await {
                 Ok(Some(answer)) => Answer::of(answer),
                 Ok(None) => Answer::of(order.tell(task, words).await),
-                Err(error) => Answer::of(told::refused(&error, Some(task))),
+                Err(error) => Answer::of(render::refused(&error, Some(task))),
             };
         };
         let answer = order.reject_at(task, &wanted.commit, words).await;
         // Only now: who died before would take the reason for a message to the agent.
-        match self.shelf.keep(&key, None).await {
+        match self.store.keep(&key, None).await {
             Ok(()) => Answer::of(answer),
             Err(error) => broken(&error.to_string()),
         }
@@ -185,7 +185,7 @@ impl Conversation {
         (token, message): (&str, &str),
         now: Timestamp,
     ) -> Answer {
-        let press = match redeem(&self.shelf, token, (&speaker.user, message), (now, order.begun)).await {
+        let press = match redeem(&self.store, token, (&speaker.user, message), (now, order.begun)).await {
             Ok(Ok(press)) => press,
             Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
@@ -216,8 +216,8 @@ impl Conversation {
     async fn want_changes(&self, speaker: &Speaker, task: TaskId, commit: String, now: Timestamp) -> Answer {
         let until = now.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
         let wanted = serde_json::to_string(&Wanted { commit, until }).ok();
-        match self.shelf.keep(&format!("{WANTED}{task}/{}", speaker.user), wanted).await {
-            Ok(()) => Answer::of(told::about(
+        match self.store.keep(&format!("{WANTED}{task}/{}", speaker.user), wanted).await {
+            Ok(()) => Answer::of(render::about(
                 task,
                 format!(
                     "What is to be different about #{task}? Answer this message within half an hour; its author reads it."
@@ -229,5 +229,5 @@ impl Conversation {
 }
 
 fn broken(error: &str) -> Answer {
-    Answer::of(told::sentence(format!("That could not be done: {error}")))
+    Answer::of(render::sentence(format!("That could not be done: {error}")))
 }

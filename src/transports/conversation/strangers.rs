@@ -1,8 +1,8 @@
 //! Who may say something, and what is told of those who may not: nothing to them, and to the owner once per stranger and
 //! day. The id decides; how somebody calls themselves is shown and never believed.
 
-use super::shelf::Shelf;
-use super::words::plain;
+use super::channel_store::ChannelStore;
+use super::parse::plain;
 use crate::domain::channel::ChannelKind;
 use crate::engine::handle::EngineError;
 use jiff::civil::Date;
@@ -35,7 +35,7 @@ pub struct Stranger {
 /// # Errors
 /// The journal cannot be read or written; who is not told yet is told when they come again.
 pub async fn announce(
-    shelf: &Shelf,
+    store: &ChannelStore,
     channel: ChannelKind,
     strangers: Vec<Stranger>,
     today: Date,
@@ -43,8 +43,8 @@ pub async fn announce(
     let today = today.to_string();
     for stranger in strangers {
         let key = format!("{TOLD}{}", stranger.id);
-        if shelf.kept(&key).await?.as_deref() != Some(&today) {
-            shelf.announce_stranger(told(&stranger, channel), key, today.clone()).await?;
+        if store.kept(&key).await?.as_deref() != Some(&today) {
+            store.announce_stranger(told(&stranger, channel), key, today.clone()).await?;
         }
     }
     Ok(())
@@ -60,7 +60,7 @@ fn told(stranger: &Stranger, channel: ChannelKind) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transports::conversation::shelf::ANNOUNCED;
+    use crate::transports::conversation::channel_store::ANNOUNCED;
     use jiff::civil::date;
 
     fn stranger(id: &str, name: &str) -> Stranger {
@@ -69,7 +69,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_owner_is_told_of_each_once_a_day() {
-        let shelf = Shelf::in_memory();
+        let store = ChannelStore::in_memory();
         let (one, two) = (stranger("1", "a"), stranger("2", "a"));
         let (first, second) = ("1 calls itself “a” and wrote (telegram)", "2 calls itself “a” and wrote (telegram)");
         for (come, day, expected) in [
@@ -77,8 +77,8 @@ mod tests {
             (vec![two.clone(), one.clone()], 1, &[first, second]),
             (vec![two.clone()], 2, &[first, second, second]),
         ] {
-            announce(&shelf, ChannelKind::Telegram, come, date(2026, 3, day)).await.expect("memory");
-            let announced = shelf.below(ANNOUNCED).await.expect("memory");
+            announce(&store, ChannelKind::Telegram, come, date(2026, 3, day)).await.expect("memory");
+            let announced = store.below(ANNOUNCED).await.expect("memory");
             assert_eq!(announced.into_iter().map(|(_, text)| text).collect::<Vec<_>>(), expected);
         }
     }

@@ -1,12 +1,12 @@
-//! The door to Discord's REST API: messages, threads, commands, answers to interactions. What a request may not do
-//! (mention anybody, show previews of links) none of them does. Rates are kept by the door; what is refused is
+//! The client of Discord's REST API: messages, threads, commands, answers to interactions. What a request may not do
+//! (mention anybody, show previews of links) none of them does. Rates are kept by the client; what is refused is
 //! told in the words of every chat.
 
 use super::super::chat::Refusal;
-use super::door::{Door, Fault};
 use super::render::{self, LONGEST};
+use super::rest::{Fault, RestClient};
 use crate::config::secret::Secret;
-use crate::domain::channel::{Button as Wanted, Document, Passage, Press, Saying};
+use crate::domain::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
 use crate::transports::conversation::buttons::Minted;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -87,7 +87,7 @@ pub struct Armed {
 }
 
 impl Armed {
-    /// The buttons of a saying, with what was minted for them.
+    /// The buttons of a message, with the tokens that were minted for them.
     pub fn all(wanted: &[Wanted], minted: &[Minted]) -> Vec<Self> {
         let arm = |(wanted, minted): (&Wanted, &Minted)| Self {
             label: minted.label.clone(),
@@ -114,7 +114,7 @@ pub struct Whereabouts {
 pub struct Api {
     /// Makes requests, and sends none.
     requests: Arc<Client>,
-    door: Arc<Door>,
+    rest: Arc<RestClient>,
 }
 
 impl Api {
@@ -128,15 +128,15 @@ impl Api {
             Some(url) => format!("https://{}", host(url)),
             None => DISCORD.to_owned(),
         };
-        Self { requests: Arc::new(requests), door: Arc::new(Door::new(token, base)) }
+        Self { requests: Arc::new(requests), rest: Arc::new(RestClient::new(token, base)) }
     }
 
     async fn ask<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Refusal> {
-        self.door.ask(request).await.map_err(|fault| refusal(&fault))
+        self.rest.ask(request).await.map_err(|fault| refusal(&fault))
     }
 
     async fn tell(&self, request: impl TryIntoRequest) -> Result<(), Refusal> {
-        self.door.tell(request).await.map(drop).map_err(|fault| refusal(&fault))
+        self.rest.tell(request).await.map(drop).map_err(|fault| refusal(&fault))
     }
 
     /// Who the bot is and where `channel` stands.
@@ -160,7 +160,12 @@ impl Api {
     }
 
     /// Says something in as many messages as it takes. Returns the first.
-    pub async fn say(&self, channel: Id<ChannelMarker>, saying: &Saying, buttons: &[Armed]) -> Result<Place, Refusal> {
+    pub async fn say(
+        &self,
+        channel: Id<ChannelMarker>,
+        saying: &ChatMessage,
+        buttons: &[Armed],
+    ) -> Result<Place, Refusal> {
         let texts = render::messages(saying);
         let rows = rows(buttons);
         let files = files(saying.document.as_ref());
@@ -178,7 +183,7 @@ impl Api {
     }
 
     /// Puts something else into the place of a message. What does not fit one message is left out, and said so.
-    pub async fn change(&self, place: Place, saying: &Saying, buttons: &[Armed]) -> Result<(), Refusal> {
+    pub async fn change(&self, place: Place, saying: &ChatMessage, buttons: &[Armed]) -> Result<(), Refusal> {
         let text = one_message(saying);
         let rows = rows(buttons);
         let request = self.requests.update_message(place.channel, place.message).content(Some(&text));
@@ -192,7 +197,7 @@ impl Api {
 
     /// A word that only whoever pressed a button sees.
     pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
-        let text = render::messages(&Saying { passages: vec![Passage::plain(text)], ..Saying::default() });
+        let text = render::messages(&ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() });
         let text = text.first().map(String::as_str).unwrap_or_default();
         let interaction = self.requests.interaction(asked.application);
         self.tell(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
@@ -202,7 +207,7 @@ impl Api {
     pub async fn begin_thread(&self, under: Place, name: &str) -> Result<Id<ChannelMarker>, Refusal> {
         let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
         let request = self.requests.create_thread_from_message(under.channel, under.message, &name);
-        match self.door.ask::<Named<ChannelMarker>>(request).await {
+        match self.rest.ask::<Named<ChannelMarker>>(request).await {
             Ok(thread) => Ok(thread.id),
             // It was begun before, and has the message's number.
             Err(fault) if code_of(&fault) == Some(THREAD_IS_THERE) => Ok(under.message.cast()),
@@ -217,7 +222,7 @@ impl Api {
 
     /// Whether there is no such channel or thread any more, as far as that can be known.
     pub async fn is_gone(&self, channel: Id<ChannelMarker>) -> bool {
-        let found = self.door.tell(self.requests.channel(channel)).await;
+        let found = self.rest.tell(self.requests.channel(channel)).await;
         found.is_err_and(|fault| code_of(&fault) == Some(NO_CHANNEL))
     }
 
@@ -239,7 +244,7 @@ impl Api {
 
     /// The roles of somebody in a server; who is not there has none.
     pub async fn roles(&self, guild: Id<GuildMarker>, user: Id<UserMarker>) -> Result<Vec<Id<RoleMarker>>, Refusal> {
-        match self.door.ask::<Member>(self.requests.guild_member(guild, user)).await {
+        match self.rest.ask::<Member>(self.requests.guild_member(guild, user)).await {
             Ok(member) => Ok(member.roles),
             Err(fault) if matches!(code_of(&fault), Some(NO_MEMBER | NO_USER)) => Ok(Vec::new()),
             Err(fault) => Err(refusal(&fault)),
@@ -269,7 +274,7 @@ impl Api {
     pub async fn answer(
         &self,
         asked: &Asked,
-        saying: &Saying,
+        saying: &ChatMessage,
         buttons: &[Armed],
         is_first: bool,
     ) -> Result<Option<Place>, Refusal> {
@@ -322,13 +327,13 @@ fn host(url: &str) -> &str {
     rest.strip_suffix("/api/v10").unwrap_or(rest)
 }
 
-fn flags(saying: &Saying) -> MessageFlags {
+fn flags(saying: &ChatMessage) -> MessageFlags {
     let silent = if saying.is_urgent { MessageFlags::empty() } else { MessageFlags::SUPPRESS_NOTIFICATIONS };
     MessageFlags::SUPPRESS_EMBEDS | silent
 }
 
 /// The text for one message, with a word where it does not fit.
-fn one_message(saying: &Saying) -> String {
+fn one_message(saying: &ChatMessage) -> String {
     const MORE: &str = "\n…";
     let mut texts = render::messages(saying).into_iter();
     let first = texts.next().unwrap_or_default();
@@ -492,9 +497,9 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_said_to_be_cut() {
-        let long = Saying {
-            passages: vec![crate::domain::channel::Passage::Block("line\n".repeat(1000))],
-            ..Saying::default()
+        let long = ChatMessage {
+            passages: vec![crate::domain::channel::Block::Block("line\n".repeat(1000))],
+            ..ChatMessage::default()
         };
         let text = one_message(&long);
         assert!(text.ends_with("\n…") || super::super::super::chat::cut::measure(&text) > LONGEST - 4, "{text}");

@@ -2,8 +2,8 @@
 //! gives decide; names are shown and never believed. What a bot or a webhook writes is nobody's.
 
 use super::api::{Asked, Place};
+use crate::transports::conversation::parse::COMMANDS;
 use crate::transports::conversation::strangers::Stranger;
-use crate::transports::conversation::words::COMMANDS;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use twilight_model::application::command::CommandOptionType;
@@ -326,7 +326,7 @@ fn option(name: &str, does: &str) -> CommandOption {
 mod tests {
     use super::*;
     use crate::domain::ids::TaskId;
-    use crate::transports::conversation::words::{Ask, Understood, understand};
+    use crate::transports::conversation::parse::{Ask, Understood, understand};
 
     #[test]
     fn every_command_is_registered_with_options_that_discord_takes() {

@@ -10,7 +10,7 @@ use super::threads::MESSAGE;
 use super::{Discord, now};
 use crate::adapters::clock::zone;
 use crate::api::client::Client;
-use crate::domain::channel::{ChannelKind, Document, Saying};
+use crate::domain::channel::{ChannelKind, ChatMessage, Document};
 use crate::domain::ids::TaskId;
 use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
@@ -18,7 +18,7 @@ use crate::transports::attached;
 use crate::transports::chat::Refusal;
 use crate::transports::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
-use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
+use crate::transports::conversation::{Answer, Conversation, Said, Speaker, render};
 use crate::transports::handled::Offset;
 use crate::transports::health::Way;
 use crate::transports::streams::{Shown, stopped};
@@ -99,7 +99,7 @@ pub struct Listener<'a> {
 impl<'a> Listener<'a> {
     /// Not connected yet.
     pub fn new(discord: &'a Discord, client: &'a Client, tracker: &'a TaskTracker) -> Self {
-        let talk = Conversation::new(client.clone(), discord.0.shelf.clone(), None);
+        let talk = Conversation::new(client.clone(), discord.0.store.clone(), None);
         let (troubles, is_behind) = (Mutex::default(), AtomicBool::new(false));
         Self { discord, client, tracker, talk, troubles, is_behind }
     }
@@ -115,7 +115,7 @@ impl<'a> Listener<'a> {
             (!told.is_empty()).then(|| told.join("; "))
         };
         self.discord.0.health.set(Way::In, told.clone());
-        if let Err(error) = self.discord.0.shelf.keep(LISTENING, told).await {
+        if let Err(error) = self.discord.0.store.keep(LISTENING, told).await {
             tracing::warn!(%error, "how discord fares cannot be written down");
         }
     }
@@ -258,7 +258,7 @@ impl<'a> Listener<'a> {
     async fn wrote(&self, event: Message, roles: &[Id<RoleMarker>]) {
         let parts = &self.discord.0;
         let is_thread = event.channel_id != parts.setup.listed.channel
-            && parts.desk.threads().task_of(event.channel_id, None).await.is_some();
+            && parts.queue.threads().task_of(event.channel_id, None).await.is_some();
         let at = Timestamp::from_microsecond(event.timestamp.as_micros()).unwrap_or_else(|_| now());
         self.act(message(event, is_thread, roles, &parts.setup.listed), at).await;
     }
@@ -276,37 +276,37 @@ impl<'a> Listener<'a> {
 
     /// Handles one thing, if it was not, and notes that.
     async fn once(&self, number: u64, from: From, did: Did) -> Result<(), EngineError> {
-        let shelf = &self.discord.0.shelf;
+        let store = &self.discord.0.store;
         // Numbers are times of a kind and fit.
         let number = i64::try_from(number).unwrap_or(i64::MAX);
-        let mut handled = Offset::read(shelf.kept(HANDLED).await?.as_deref());
+        let mut handled = Offset::read(store.kept(HANDLED).await?.as_deref());
         if handled.knows(number) {
             return Ok(());
         }
         let begun = handled.begin(number, now());
-        shelf.keep(BEGUN, serde_json::to_string(&(number, &from, &did)).ok()).await?;
-        shelf.keep(HANDLED, handled.text()).await?;
+        store.keep(BEGUN, serde_json::to_string(&(number, &from, &did)).ok()).await?;
+        store.keep(HANDLED, handled.text()).await?;
         let is_written = matches!(did, Did::Wrote { .. });
         let channel = from.channel;
         self.handle(from, did, begun).await;
         handled.done(number);
-        shelf.keep(HANDLED, handled.text()).await?;
+        store.keep(HANDLED, handled.text()).await?;
         // What was written before it may not be read yet.
         if is_written && !self.is_behind.load(Ordering::Relaxed) {
-            shelf.keep(&format!("{LAST}{channel}"), Some(number.to_string())).await?;
+            store.keep(&format!("{LAST}{channel}"), Some(number.to_string())).await?;
         }
         Ok(())
     }
 
     /// What orch died over is done to its end; what of it is done already is looked for.
     async fn finish(&self) {
-        let shelf = &self.discord.0.shelf;
-        let kept = shelf.kept(BEGUN).await.ok().flatten();
+        let store = &self.discord.0.store;
+        let kept = store.kept(BEGUN).await.ok().flatten();
         let Some((number, from, did)) = kept.and_then(|text| serde_json::from_str::<(i64, From, Did)>(&text).ok())
         else {
             return;
         };
-        let handled = shelf.kept(HANDLED).await.ok().flatten();
+        let handled = store.kept(HANDLED).await.ok().flatten();
         let is_open = Offset::read(handled.as_deref()).is_begun(number) && self.may_still(&from);
         if let (true, Ok(number)) = (is_open, u64::try_from(number))
             && let Err(error) = self.once(number, from, did).await
@@ -324,7 +324,7 @@ impl<'a> Listener<'a> {
     async fn handle(&self, from: From, did: Did, begun: Option<Timestamp>) {
         let From { user, name, channel } = from;
         let speaker = Speaker { channel: ChannelKind::Discord, user, name };
-        let threads = self.discord.0.desk.threads();
+        let threads = self.discord.0.queue.threads();
         match did {
             Did::Wrote { text, answers, is_direct, file } => {
                 let thread = threads.task_of(channel, answers).await;
@@ -337,7 +337,7 @@ impl<'a> Listener<'a> {
                         let said = Said::Words { text, thread, document };
                         self.talk.answer_again(&speaker, said, now(), begun).await
                     }
-                    Err(why) => Answer::of(told::sentence(why)),
+                    Err(why) => Answer::of(render::sentence(why)),
                 };
                 self.say(channel, speaker.user, answer).await;
             }
@@ -348,7 +348,7 @@ impl<'a> Listener<'a> {
                         let said = Said::Words { text: order.text(thread.map(|task| task.0)), thread, document };
                         self.talk.answer_again(&speaker, said, now(), begun).await
                     }
-                    Err(why) => Answer::of(told::sentence(why)),
+                    Err(why) => Answer::of(render::sentence(why)),
                 };
                 self.reply(&asked, (channel, speaker.user), answer, true).await;
             }
@@ -359,7 +359,7 @@ impl<'a> Listener<'a> {
                     self.discord.0.api.whisper(&asked, toast).await.ok();
                 }
                 if answer.is_spent {
-                    self.discord.0.desk.strip(under);
+                    self.discord.0.queue.strip(under);
                 }
                 self.reply(&asked, (channel, speaker.user), answer, false).await;
             }
@@ -400,12 +400,12 @@ impl<'a> Listener<'a> {
     ) {
         let mut sayings = answer.sayings.clone();
         if is_waited_for && sayings.is_empty() {
-            let streams = |task| told::about(task, format!("The output of #{task} follows."));
+            let streams = |task| render::about(task, format!("The output of #{task} follows."));
             let ended = match answer.stop_stream {
-                Some(stop) => Some(told::sentence(stopped(self.discord.0.streams.stop(channel, stop).await))),
+                Some(stop) => Some(render::sentence(stopped(self.discord.0.streams.stop(channel, stop).await))),
                 None => None,
             };
-            sayings.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| told::sentence("Done.")));
+            sayings.push(ended.or(answer.stream.map(streams)).unwrap_or_else(|| render::sentence("Done.")));
         }
         let mut is_first = is_waited_for;
         for saying in &sayings {
@@ -413,7 +413,7 @@ impl<'a> Listener<'a> {
                 Ok(()) => is_first = false,
                 Err(refusal) => {
                     tracing::debug!(%refusal, "an interaction cannot be answered");
-                    self.discord.0.desk.answer(channel, saying.clone());
+                    self.discord.0.queue.answer(channel, saying.clone());
                 }
             }
         }
@@ -427,32 +427,32 @@ impl<'a> Listener<'a> {
         self.discord.stream(shown, (self.client, self.tracker)).await;
     }
 
-    async fn reply_with(&self, asked: &Asked, saying: &Saying, is_first: bool) -> Result<(), Refusal> {
+    async fn reply_with(&self, asked: &Asked, saying: &ChatMessage, is_first: bool) -> Result<(), Refusal> {
         let parts = &self.discord.0;
-        let (minted, armed) = parts.desk.arm(saying).await?;
+        let (minted, armed) = parts.queue.arm(saying).await?;
         let place: Option<Place> = parts.api.answer(asked, saying, &armed, is_first).await?;
         match place {
-            Some(place) => parts.desk.stands(saying, &minted, place).await,
+            Some(place) => parts.queue.stands(saying, &minted, place).await,
             None => Ok(()),
         }
     }
 
     async fn say(&self, channel: Id<ChannelMarker>, to: String, answer: Answer) {
-        let desk = &self.discord.0.desk;
-        answer.sayings.into_iter().for_each(|saying| desk.answer(channel, saying));
+        let queue = &self.discord.0.queue;
+        answer.sayings.into_iter().for_each(|saying| queue.answer(channel, saying));
         if let Some(task) = answer.stream {
             self.stream(channel, task, to).await;
         }
         if let Some(stop) = answer.stop_stream {
             let count = self.discord.0.streams.stop(channel, stop).await;
-            desk.answer(channel, told::sentence(stopped(count)));
+            queue.answer(channel, render::sentence(stopped(count)));
         }
     }
 
     /// The owner hears of a stranger once for each day on which they did something.
     async fn report(&self, stranger: Stranger, at: Timestamp) -> Result<(), EngineError> {
         let today = at.to_zoned(zone(None).unwrap_or(jiff::tz::TimeZone::UTC)).date();
-        strangers::announce(&self.discord.0.shelf, ChannelKind::Discord, vec![stranger], today).await
+        strangers::announce(&self.discord.0.store, ChannelKind::Discord, vec![stranger], today).await
     }
 
     async fn tidy(&self) {
@@ -461,7 +461,7 @@ impl<'a> Listener<'a> {
             [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (CLAIMED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(Timestamp::MIN);
-            if let Err(error) = self.discord.0.shelf.forget(prefix, before).await {
+            if let Err(error) = self.discord.0.store.forget(prefix, before).await {
                 tracing::warn!(%error, prefix, "what is too old cannot be forgotten");
             }
         }

@@ -2,20 +2,20 @@
 //! own; in as many messages as it takes. PURE.
 
 use super::super::chat::cut::{CLOSE, cut, measure, open_fence};
-use crate::domain::channel::{Passage, Saying, Span};
+use crate::domain::channel::{Block, ChatMessage, Span};
 
 /// The longest message, in UTF-16 units: Discord counts characters, which are never more.
 pub const LONGEST: usize = 2000;
 /// Parts the pieces of what would otherwise mean something. Nobody sees it.
 const NOTHING: char = '\u{200b}';
 
-/// The messages of a saying, one after the other; one at least.
-pub fn messages(saying: &Saying) -> Vec<String> {
+/// The Discord messages of one [`ChatMessage`], in order; at least one.
+pub fn messages(saying: &ChatMessage) -> Vec<String> {
     let mut whole = String::new();
     for passage in &saying.passages {
         match passage {
-            Passage::Line(spans) => whole.push_str(&line(spans)),
-            Passage::Block(text) => block(text, &mut whole),
+            Block::Line(spans) => whole.push_str(&line(spans)),
+            Block::Block(text) => block(text, &mut whole),
         }
         whole.push('\n');
     }
@@ -119,8 +119,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn told(passages: Vec<Passage>) -> Vec<String> {
-        messages(&Saying { passages, ..Saying::default() })
+    fn told(passages: Vec<Block>) -> Vec<String> {
+        messages(&ChatMessage { passages, ..ChatMessage::default() })
     }
 
     /// What Discord shows of a line: without the backslashes before punctuation.
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_title_is_neither_markup_nor_a_mention() {
-        let line = Passage::plain("**@everyone** <@12> [x](http://y) # _a_ `rm` ||b|| \u{202e}c\u{7}");
+        let line = Block::plain("**@everyone** <@12> [x](http://y) # _a_ `rm` ||b|| \u{202e}c\u{7}");
         assert_eq!(
             told(vec![line]),
             [format!(
@@ -149,9 +149,9 @@ mod tests {
 
     #[test]
     fn code_keeps_its_backticks_and_a_block_is_not_left_from_within() {
-        assert_eq!(told(vec![Passage::Line(vec![Span::Code("a`b".to_owned())])]), ["`` a`b ``"]);
-        assert_eq!(told(vec![Passage::Line(vec![Span::Code("a``b".to_owned())])]), ["`aˋˋb`"]);
-        let out = told(vec![Passage::Block("x\n```\n**y**\n".to_owned())]);
+        assert_eq!(told(vec![Block::Line(vec![Span::Code("a`b".to_owned())])]), ["`` a`b ``"]);
+        assert_eq!(told(vec![Block::Line(vec![Span::Code("a``b".to_owned())])]), ["`aˋˋb`"]);
+        let out = told(vec![Block::Block("x\n```\n**y**\n".to_owned())]);
         assert_eq!(out.len(), 1);
         assert_eq!(out[0].matches("```").count(), 2, "{out:?}");
         assert!(out[0].ends_with("**y**\n```"), "{out:?}");
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_long_block_is_whole_in_each_message_and_cut_at_line_ends() {
         let text: String = (0..400).map(|n| format!("line {n}\n")).collect();
-        let out = told(vec![Passage::plain("diff"), Passage::Block(text.clone())]);
+        let out = told(vec![Block::plain("diff"), Block::Block(text.clone())]);
         assert!(out.len() > 1);
         for piece in &out {
             assert!(measure(piece) <= LONGEST);
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn an_emoji_at_the_split_point_stays_whole() {
         let text = "😀".repeat(3000);
-        let out = told(vec![Passage::plain(text.clone())]);
+        let out = told(vec![Block::plain(text.clone())]);
         assert!(out.iter().all(|piece| measure(piece) <= LONGEST));
         assert_eq!(out.concat(), text);
     }
@@ -187,7 +187,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_word_arrives_and_every_message_fits(text in "[ -~😀äß]{0,5000}") {
-            let out = told(vec![Passage::plain(text.clone())]);
+            let out = told(vec![Block::plain(text.clone())]);
             prop_assert!(out.iter().all(|piece| measure(piece) <= LONGEST));
             let kept = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
             let seen: String = out.iter().map(|piece| shown(piece)).collect();
@@ -196,7 +196,7 @@ mod tests {
 
         #[test]
         fn no_text_mentions_anybody(text in "[@<>!&#0-9a-z\\\\]{0,300}") {
-            for piece in told(vec![Passage::plain(text), Passage::plain("x")]) {
+            for piece in told(vec![Block::plain(text), Block::plain("x")]) {
                 prop_assert!(!piece.contains("@everyone") && !piece.contains("@here"));
                 let mut before = 'x';
                 let mut escaped = false;

@@ -3,7 +3,7 @@
 
 use super::api::{Place, id};
 use crate::domain::ids::TaskId;
-use crate::transports::conversation::shelf::Shelf;
+use crate::transports::conversation::channel_store::ChannelStore;
 use twilight_model::id::Id;
 use twilight_model::id::marker::{ChannelMarker, MessageMarker};
 
@@ -17,21 +17,21 @@ const THREAD: &str = "thread/";
 /// The threads of the channel.
 #[derive(Clone)]
 pub struct Threads {
-    shelf: Shelf,
+    store: ChannelStore,
 }
 
 impl Threads {
     /// Of what is kept.
-    pub fn new(shelf: Shelf) -> Self {
-        Self { shelf }
+    pub fn new(store: ChannelStore) -> Self {
+        Self { store }
     }
 
     async fn read(&self, key: &str) -> Option<String> {
-        self.shelf.kept(key).await.ok().flatten()
+        self.store.kept(key).await.ok().flatten()
     }
 
     async fn write(&self, key: &str, value: Option<String>) {
-        if let Err(error) = self.shelf.keep(key, value).await {
+        if let Err(error) = self.store.keep(key, value).await {
             tracing::warn!(%error, key, "a thread cannot be kept");
         }
     }
@@ -78,7 +78,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_has_one_thread_and_answers_are_about_it() {
-        let threads = Threads::new(Shelf::in_memory());
+        let threads = Threads::new(ChannelStore::in_memory());
         let (channel, thread) = (Id::new(5), Id::new(6));
         assert_eq!(threads.of(TaskId(7)).await, None);
         threads.begun(TaskId(7), thread).await;

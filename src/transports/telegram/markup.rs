@@ -1,7 +1,7 @@
 //! What is said, as Telegram's HTML, in messages that are not too long. PURE. Everything that is said is data: it is
 //! escaped, names nobody, and no word in it can be pressed as a command.
 
-use crate::domain::channel::{Document, Passage, Saying, Span};
+use crate::domain::channel::{Block, ChatMessage, Document, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The longest message, in UTF-16 units, as Telegram counts it: without the markup.
@@ -21,7 +21,7 @@ pub struct Rendered {
 }
 
 /// All of it.
-pub fn render(saying: &Saying) -> Rendered {
+pub fn render(saying: &ChatMessage) -> Rendered {
     let mut pages = pages(saying, LONGEST);
     let mut document = saying.document.clone();
     if pages.len() > MOST && document.is_none() {
@@ -35,7 +35,7 @@ pub fn render(saying: &Saying) -> Rendered {
 }
 
 /// As much as goes into one message: for one that is shown in another one's place.
-pub fn one_page(saying: &Saying) -> String {
+pub fn one_page(saying: &ChatMessage) -> String {
     let mut pages = pages(saying, LONGEST - 2).into_iter();
     let first = pages.next().unwrap_or_default();
     if pages.next().is_some() { format!("{first}\n…") } else { first }
@@ -71,17 +71,17 @@ struct Filling {
     open: Style,
 }
 
-fn pages(saying: &Saying, longest: usize) -> Vec<String> {
+fn pages(saying: &ChatMessage, longest: usize) -> Vec<String> {
     let empty = String::new;
     let mut filling =
         Filling { longest, done: Vec::new(), page: empty(), units: 0, is_blank: true, open: Style::Plain };
     for passage in &saying.passages {
         match passage {
-            Passage::Line(spans) => {
+            Block::Line(spans) => {
                 let spans: Vec<(Style, String)> = spans.iter().map(styled).collect();
                 filling.line(&spans);
             }
-            Passage::Block(text) => {
+            Block::Block(text) => {
                 for line in text.trim_end_matches('\n').split('\n') {
                     filling.line(&[(Style::Block, clean(line))]);
                 }
@@ -179,7 +179,7 @@ pub fn units(text: &str) -> usize {
 
 /// One line without characters that steer; a tab is some blanks.
 fn clean(text: &str) -> String {
-    super::super::conversation::words::plain(text).replace('\t', "    ").replace('\n', " ")
+    super::super::conversation::parse::plain(text).replace('\t', "    ").replace('\n', " ")
 }
 
 /// Nobody is called by it, and nothing in it can be pressed.
@@ -202,12 +202,12 @@ mod tests {
     use crate::domain::ids::TaskId;
     use proptest::prelude::*;
 
-    fn block(text: &str) -> Saying {
-        Saying { passages: vec![Passage::Block(text.to_owned())], task: Some(TaskId(7)), ..Saying::default() }
+    fn block(text: &str) -> ChatMessage {
+        ChatMessage { passages: vec![Block::Block(text.to_owned())], task: Some(TaskId(7)), ..ChatMessage::default() }
     }
 
-    fn plain(text: &str) -> Saying {
-        Saying { passages: vec![Passage::plain(text)], ..Saying::default() }
+    fn plain(text: &str) -> ChatMessage {
+        ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() }
     }
 
     /// What Telegram shows of a message: the text without markup. Fails where the markup is not sound.
@@ -247,9 +247,9 @@ mod tests {
             Span::Plain(" & @everyone: press /cancel or a/b https://x.test".to_owned()),
             Span::Code("/show 7 @me".to_owned()),
         ];
-        let saying = Saying {
-            passages: vec![Passage::Line(line), Passage::Block("a < b\n\n\u{1b}[31mc\n".to_owned())],
-            ..Saying::default()
+        let saying = ChatMessage {
+            passages: vec![Block::Line(line), Block::Block("a < b\n\n\u{1b}[31mc\n".to_owned())],
+            ..ChatMessage::default()
         };
         assert_eq!(
             render(&saying).pages,
@@ -292,10 +292,10 @@ mod tests {
         })
     }
 
-    fn passage() -> impl Strategy<Value = Passage> {
+    fn passage() -> impl Strategy<Value = Block> {
         prop_oneof![
-            prop::collection::vec(span(), 0..4).prop_map(Passage::Line),
-            "([ -~é🙂]{0,50}\n){0,8}[ -~]{0,200}".prop_map(Passage::Block),
+            prop::collection::vec(span(), 0..4).prop_map(Block::Line),
+            "([ -~é🙂]{0,50}\n){0,8}[ -~]{0,200}".prop_map(Block::Block),
         ]
     }
 
@@ -305,7 +305,7 @@ mod tests {
             passages in prop::collection::vec(passage(), 0..12),
             longest in 8_usize..200,
         ) {
-            let saying = Saying { passages, ..Saying::default() };
+            let saying = ChatMessage { passages, ..ChatMessage::default() };
             let pages = pages(&saying, longest);
             let dense = |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != '\u{2060}' && *c != '\u{202e}').collect::<String>();
             let mut all = String::new();

@@ -2,34 +2,34 @@
 //! brought to the chat, as often as Telegram allows. No webhook and no open port: the server is asked.
 
 pub mod client;
-mod desk;
 mod inbox;
 mod markup;
 mod meaning;
+mod outbound_queue;
 mod polling;
 mod threads;
 mod wire;
 
-pub use super::pace::Limits;
+pub use super::rate_limit::Limits;
 
 use super::chat::Refusal;
 use super::conversation::Conversation;
-use super::conversation::shelf::Shelf;
+use super::conversation::channel_store::ChannelStore;
 use super::health::{Health, Way};
-use super::parting::part;
+use super::shutdown::part;
 use super::streams::{Shown, Streams};
 use super::{Channel, TwoWay};
 use crate::adapters::clock::{Clock, SystemClock};
 use crate::api::client::Client;
 use crate::config::resolved_channels::Telegram as Settings;
 use crate::config::secret::Secret;
-use crate::domain::channel::{ChannelKind, Saying};
+use crate::domain::channel::{ChannelKind, ChatMessage};
 use crate::domain::notice::{Notice, NoticeKind};
 use crate::engine::handle::EngineHandle;
 use client::{Bot, BotError, SetupError};
-use desk::Desk;
 use inbox::Listed;
 use jiff::Timestamp;
+use outbound_queue::OutboundQueue;
 use polling::Poller;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,10 +74,10 @@ pub struct Telegram(Arc<Parts>);
 struct Parts {
     bot: Bot,
     listed: Listed,
-    shelf: Shelf,
-    desk: Desk,
+    store: ChannelStore,
+    queue: OutboundQueue,
     /// Where each of the listed may speak with the bot alone.
-    private: BTreeMap<i64, Desk>,
+    private: BTreeMap<i64, OutboundQueue>,
     health: Health,
     streams: Streams<i64>,
 }
@@ -91,16 +91,17 @@ impl Telegram {
     ///
     /// # Errors
     /// It cannot be right.
-    pub fn new(setup: Setup, shelf: Shelf) -> Result<Self, SetupError> {
+    pub fn new(setup: Setup, store: ChannelStore) -> Result<Self, SetupError> {
         let Setup { token, chat, users, api_url, limits } = setup;
         let bot = Bot::new(&api_url, token)?;
         let listed = Listed { chat, users: users.iter().map(i64::to_string).collect() };
         let health = Health::new(ChannelKind::Telegram);
-        let desk = |chat| Desk::new(bot.clone(), chat, shelf.clone(), listed.users.clone(), health.clone(), limits);
-        let private = users.iter().filter(|user| **user != chat).map(|user| (*user, desk(*user))).collect();
-        let desk = desk(chat);
-        let streams = Streams::new(shelf.clone());
-        Ok(Self(Arc::new(Parts { bot, listed, shelf, desk, private, health, streams })))
+        let queue_of =
+            |chat| OutboundQueue::new(bot.clone(), chat, store.clone(), listed.users.clone(), health.clone(), limits);
+        let private = users.iter().filter(|user| **user != chat).map(|user| (*user, queue_of(*user))).collect();
+        let queue = queue_of(chat);
+        let streams = Streams::new(store.clone());
+        Ok(Self(Arc::new(Parts { bot, listed, store, queue, private, health, streams })))
     }
 
     /// Of the settings and the token that they refer to; what must outlive the process is kept in the journal.
@@ -108,7 +109,7 @@ impl Telegram {
     /// # Errors
     /// It cannot be right.
     pub fn open(settings: &Settings, token: Secret, engine: EngineHandle) -> Result<Self, SetupError> {
-        Self::new(Setup::of(settings, token)?, Shelf::Journal(engine, ChannelKind::Telegram))
+        Self::new(Setup::of(settings, token)?, ChannelStore::Journal(engine, ChannelKind::Telegram))
     }
 
     /// What is wrong now; `None`: nothing.
@@ -118,15 +119,15 @@ impl Telegram {
 
     /// How much waits to be said.
     pub fn waiting(&self) -> usize {
-        self.desks().map(Desk::waiting).sum()
+        self.desks().map(OutboundQueue::waiting).sum()
     }
 
-    fn desks(&self) -> impl Iterator<Item = &Desk> {
-        std::iter::once(&self.0.desk).chain(self.0.private.values())
+    fn desks(&self) -> impl Iterator<Item = &OutboundQueue> {
+        std::iter::once(&self.0.queue).chain(self.0.private.values())
     }
 
-    fn desk_of(&self, chat: i64) -> &Desk {
-        self.0.private.get(&chat).unwrap_or(&self.0.desk)
+    fn desk_of(&self, chat: i64) -> &OutboundQueue {
+        self.0.private.get(&chat).unwrap_or(&self.0.queue)
     }
 
     /// Whose bot it is, and what the chat is called: what `orch channel test` tells. One look, nothing is said.
@@ -134,7 +135,7 @@ impl Telegram {
     /// # Errors
     /// The token, the chat or the server is not there.
     pub async fn look(&self) -> Result<String, Refusal> {
-        let refusal = |error: BotError| desk::refusal(meaning::of(&error));
+        let refusal = |error: BotError| outbound_queue::refusal(meaning::of(&error));
         let me: User = self.0.bot.call("getMe", &json!({})).await.map_err(refusal)?;
         let chat = self.0.bot.call("getChat", &json!({"chat_id": self.0.listed.chat})).await;
         let chat: Chat = chat.map_err(refusal)?;
@@ -172,10 +173,10 @@ impl Telegram {
         Shown { chat, task, .. }: Shown<i64>,
         (client, tracker): (&Client, &TaskTracker),
     ) {
-        let (desk, client, telegram) = (self.desk_of(chat).clone(), client.clone(), self.clone());
+        let (queue, client, telegram) = (self.desk_of(chat).clone(), client.clone(), self.clone());
         tracker.spawn(async move {
-            let show = |saying, stage| desk.show(key, saying, stage);
-            let answer = |saying| desk.answer(saying);
+            let show = |saying, stage| queue.show(key, saying, stage);
+            let answer = |saying| queue.answer(saying);
             telegram.0.streams.run((key, stop), (chat, task), &client, show, answer).await;
         });
     }
@@ -183,18 +184,18 @@ impl Telegram {
 
 impl TwoWay for Telegram {
     async fn run(&self, client: Client, cancel: CancellationToken) {
-        let (tracker, closing, mut desks) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
-        for desk in self.desks() {
-            let (desk, closing) = (desk.clone(), closing.clone());
-            desks.spawn(async move { desk.run(&closing).await });
+        let (tracker, closing, mut queues) = (TaskTracker::new(), CancellationToken::new(), JoinSet::new());
+        for queue in self.desks() {
+            let (queue, closing) = (queue.clone(), closing.clone());
+            queues.spawn(async move { queue.run(&closing).await });
         }
         self.go_on(&client, &tracker).await;
         let mut poller = Poller { telegram: self, client: &client, tracker: &tracker, cancel: &cancel };
         poller.run().await;
         cancel.cancelled().await;
         self.0.streams.leave();
-        part(&tracker, &closing, desks).await;
-        self.desks().for_each(Desk::close);
+        part(&tracker, &closing, queues).await;
+        self.desks().for_each(OutboundQueue::close);
     }
 }
 
@@ -204,16 +205,16 @@ impl Channel for Telegram {
         self.0.health.of(Way::Out)
     }
 
-    async fn say(&self, saying: &Saying) -> Result<Option<String>, Refusal> {
-        self.0.desk.say(saying).await
+    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
+        self.0.queue.say(saying).await
     }
 
-    async fn tell(&self, _key: &str, notices: &[Notice], saying: &Saying) -> Result<Option<String>, Refusal> {
+    async fn tell(&self, _key: &str, notices: &[Notice], saying: &ChatMessage) -> Result<Option<String>, Refusal> {
         let is_of_strangers = notices.iter().all(|notice| notice.kind == NoticeKind::Stranger);
         if self.0.listed.chat < 0 && is_of_strangers && !notices.is_empty() {
             // In the group they would read it themselves.
-            for desk in self.0.private.values() {
-                match desk.say(saying).await {
+            for queue in self.0.private.values() {
+                match queue.say(saying).await {
                     Ok(_) => return Ok(None),
                     Err(refusal @ Refusal::Later { .. }) => return Err(refusal),
                     // Who has never written to the bot cannot be written to.
@@ -224,15 +225,15 @@ impl Channel for Telegram {
         self.say(saying).await
     }
 
-    async fn change(&self, message: &str, saying: &Saying) -> Result<(), Refusal> {
+    async fn change(&self, message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
         let message = message.parse().map_err(|_| Refusal::Gone)?;
-        self.0.desk.change(message, saying).await
+        self.0.queue.change(message, saying).await
     }
 }
 
 /// What the conversation is led with.
 fn conversation(telegram: &Telegram, client: &Client, us: Option<String>) -> Conversation {
-    Conversation::new(client.clone(), telegram.0.shelf.clone(), us)
+    Conversation::new(client.clone(), telegram.0.store.clone(), us)
 }
 
 fn trouble(telegram: &Telegram, trouble: Option<String>) {

@@ -14,9 +14,9 @@ use crate::domain::outbox::LISTENING;
 use crate::engine::handle::EngineError;
 use crate::transports::attached;
 use crate::transports::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
+use crate::transports::conversation::parse::COMMANDS;
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
-use crate::transports::conversation::words::COMMANDS;
-use crate::transports::conversation::{Answer, Conversation, Said, Speaker, told};
+use crate::transports::conversation::{Answer, Conversation, Said, Speaker, render};
 use crate::transports::handled::Offset;
 use crate::transports::streams::{Shown, stopped};
 use jiff::SignedDuration;
@@ -92,7 +92,7 @@ impl Poller<'_> {
 
     /// For whoever asks how the channel fares.
     async fn note(&self, trouble: Option<String>) {
-        if let Err(error) = self.telegram.0.shelf.keep(LISTENING, trouble).await {
+        if let Err(error) = self.telegram.0.store.keep(LISTENING, trouble).await {
             tracing::warn!(%error, "how telegram fares cannot be written down");
         }
     }
@@ -133,7 +133,7 @@ impl Poller<'_> {
             tracing::warn!(%error, "the commands cannot be registered");
         }
         match bot.call::<Chat>("getChat", &json!({"chat_id": self.telegram.0.listed.chat})).await {
-            Ok(chat) => self.telegram.0.desk.threads().set_forum(chat.is_forum),
+            Ok(chat) => self.telegram.0.queue.threads().set_forum(chat.is_forum),
             Err(error) => tracing::warn!(%error, "the chat cannot be looked at"),
         }
         Some(me)
@@ -164,7 +164,7 @@ impl Poller<'_> {
 
     /// One question to Telegram, and everything that it answers.
     async fn listen(&mut self, talk: &Conversation, holds: u64) -> Result<(), Failure> {
-        let kept = self.telegram.0.shelf.kept(OFFSET).await?;
+        let kept = self.telegram.0.store.kept(OFFSET).await?;
         let mut offset = Offset::read(kept.as_deref());
         let mut takes = json!({"timeout": holds, "limit": 100, "allowed_updates": ALLOWED_UPDATES});
         if let Some(next) = offset.next {
@@ -198,7 +198,7 @@ impl Poller<'_> {
         self.report(strangers).await?;
         if !ids.is_empty() {
             offset.confirm(&ids);
-            self.telegram.0.shelf.keep(OFFSET, offset.text()).await?;
+            self.telegram.0.store.keep(OFFSET, offset.text()).await?;
         }
         Ok(())
     }
@@ -210,16 +210,16 @@ impl Poller<'_> {
         (id, heard): (i64, Heard),
         offset: &mut Offset,
     ) -> Result<(), Unhandled> {
-        let shelf = &self.telegram.0.shelf;
+        let store = &self.telegram.0.store;
         let acts = matches!(heard, Heard::Words(_) | Heard::Pressed(_));
         let begun = if acts { offset.begin(id, now()) } else { None };
         if acts {
-            shelf.keep(OFFSET, offset.text()).await?;
+            store.keep(OFFSET, offset.text()).await?;
         }
         match heard {
             Heard::Words(words) => self.words(talk, words, begun).await,
             Heard::Pressed(pressed) => self.pressed(talk, pressed, begun).await,
-            Heard::Told(chat, what) => self.telegram.desk_of(chat).answer(told::sentence(what)),
+            Heard::Told(chat, what) => self.telegram.desk_of(chat).answer(render::sentence(what)),
             Heard::Member(status) => self.member(&status),
             Heard::Moved(chat) => {
                 let Meaning::Closed(why) = meaning::of(&BotError::Moved(chat)) else { return Ok(()) };
@@ -229,25 +229,25 @@ impl Poller<'_> {
         }
         offset.done(id);
         if acts {
-            shelf.keep(OFFSET, offset.text()).await?;
+            store.keep(OFFSET, offset.text()).await?;
         }
         Ok(())
     }
 
     async fn words(&self, talk: &Conversation, words: Words, begun: Option<jiff::Timestamp>) {
         let Words { user, name, chat, text, answers, topic, with } = words;
-        let desk = self.telegram.desk_of(chat);
-        let thread = desk.threads().task_of(answers, topic).await;
+        let queue = self.telegram.desk_of(chat);
+        let thread = queue.threads().task_of(answers, topic).await;
         if chat < 0 && thread.is_none() && !text.trim_start().starts_with('/') {
             // Two people talk.
             return;
         }
         let document = match with {
             With::Nothing => None,
-            With::Other => return desk.answer(told::sentence(UNREAD)),
+            With::Other => return queue.answer(render::sentence(UNREAD)),
             With::File(file) => match self.fetch(&file).await {
                 Ok(document) => Some(document),
-                Err(why) => return desk.answer(told::sentence(why)),
+                Err(why) => return queue.answer(render::sentence(why)),
             },
         };
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
@@ -257,26 +257,26 @@ impl Poller<'_> {
     }
 
     async fn say(&self, chat: i64, to: String, answer: Answer) {
-        let desk = self.telegram.desk_of(chat);
-        answer.sayings.into_iter().for_each(|saying| desk.answer(saying));
+        let queue = self.telegram.desk_of(chat);
+        answer.sayings.into_iter().for_each(|saying| queue.answer(saying));
         if let Some(task) = answer.stream {
             let shown = Shown::new(chat, self.telegram.0.listed.chat, task, to);
             self.telegram.stream(shown, (self.client, self.tracker)).await;
         }
         if let Some(stop) = answer.stop_stream {
             let said = stopped(self.telegram.0.streams.stop(chat, stop).await);
-            desk.answer(told::sentence(said));
+            queue.answer(render::sentence(said));
         }
     }
 
     async fn pressed(&self, talk: &Conversation, pressed: Pressed, begun: Option<jiff::Timestamp>) {
         let Pressed { user, name, chat, message, token, query } = pressed;
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
-        let said = Said::Pressed { token, message: super::desk::name(chat, message) };
+        let said = Said::Pressed { token, message: super::outbound_queue::name(chat, message) };
         let answer = talk.answer_again(&speaker, said, now(), begun).await;
         let mut takes = json!({"callback_query_id": query});
         if let Some(toast) = &answer.toast {
-            takes["text"] = Value::String(told::cut(toast, 190));
+            takes["text"] = Value::String(render::cut(toast, 190));
         }
         // It is too late for it now and then; the answer in the chat says the same.
         self.telegram.0.bot.call::<Value>("answerCallbackQuery", &takes).await.ok();
@@ -315,7 +315,7 @@ impl Poller<'_> {
             Ok(zone) => now().to_zoned(zone).date(),
             Err(_) => now().to_zoned(jiff::tz::TimeZone::UTC).date(),
         };
-        strangers::announce(&self.telegram.0.shelf, ChannelKind::Telegram, strangers, today).await
+        strangers::announce(&self.telegram.0.store, ChannelKind::Telegram, strangers, today).await
     }
 
     async fn tidy(&self) {
@@ -324,7 +324,7 @@ impl Poller<'_> {
             [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (CLAIMED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
-            if let Err(error) = self.telegram.0.shelf.forget(prefix, before).await {
+            if let Err(error) = self.telegram.0.store.forget(prefix, before).await {
                 tracing::warn!(%error, prefix, "what is too old cannot be forgotten");
             }
         }

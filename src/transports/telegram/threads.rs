@@ -2,7 +2,7 @@
 //! it. And the way back: which task somebody speaks of who answers there.
 
 use crate::domain::ids::TaskId;
-use crate::transports::conversation::shelf::Shelf;
+use crate::transports::conversation::channel_store::ChannelStore;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,14 +37,14 @@ impl Place {
 #[derive(Clone)]
 pub struct Threads {
     chat: i64,
-    shelf: Shelf,
+    store: ChannelStore,
     is_forum: Arc<AtomicBool>,
 }
 
 impl Threads {
     /// Of a chat.
-    pub fn new(chat: i64, shelf: Shelf) -> Self {
-        Self { chat, shelf, is_forum: Arc::default() }
+    pub fn new(chat: i64, store: ChannelStore) -> Self {
+        Self { chat, store, is_forum: Arc::default() }
     }
 
     /// The chat has topics, or has not.
@@ -63,11 +63,11 @@ impl Threads {
     }
 
     async fn read(&self, key: &str) -> Option<i64> {
-        self.shelf.kept(key).await.ok().flatten()?.parse().ok()
+        self.store.kept(key).await.ok().flatten()?.parse().ok()
     }
 
     async fn write(&self, key: &str, value: Option<String>) {
-        if let Err(error) = self.shelf.keep(key, value).await {
+        if let Err(error) = self.store.keep(key, value).await {
             tracing::warn!(%error, key, "a thread cannot be kept");
         }
     }
@@ -120,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_task_has_one_thread_and_answers_there_are_about_it() {
-        let threads = Threads::new(-5, Shelf::in_memory());
+        let threads = Threads::new(-5, ChannelStore::in_memory());
         assert_eq!(threads.place(TaskId(7)).await, Place::default());
         threads.said(TaskId(7), 100).await;
         threads.said(TaskId(7), 101).await;
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(threads.task_of(Some(999), Some(3)).await, Some(TaskId(7)));
         threads.forget(Some(TaskId(7))).await;
         assert_eq!(threads.place(TaskId(7)).await, Place::default());
-        let other = Threads::new(-6, threads.shelf.clone());
+        let other = Threads::new(-6, threads.store.clone());
         assert_eq!(other.task_of(Some(100), None).await, None, "numbers of messages are a chat's own");
     }
 }

@@ -6,16 +6,16 @@ use crate::kit::wait::{RUN, wait_until};
 use axum::Router;
 use jiff::Timestamp;
 use orch::api::client::{Client, Transport};
-use orch::domain::channel::Saying;
+use orch::domain::channel::ChatMessage;
 use orch::domain::ids::TaskId;
 use orch::domain::notice::{Notice, NoticeKind};
 use orch::transports::Channel;
-use orch::transports::conversation::shelf::{ANNOUNCED, Shelf};
+use orch::transports::conversation::channel_store::{ANNOUNCED, ChannelStore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn about(text: &str) -> Saying {
-    Saying { task: Some(TaskId(7)), ..saying(text) }
+fn about(text: &str) -> ChatMessage {
+    ChatMessage { task: Some(TaskId(7)), ..saying(text) }
 }
 
 /// Everything that happened until now was heard.
@@ -26,8 +26,8 @@ fn until_heard(room: &Room) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_is_done_once() {
-    let (shelf, (client, asked)) = (Shelf::in_memory(), counting());
-    let room = Room::open(Server::start(), shelf.clone(), client.clone()).listening();
+    let (store, (client, asked)) = (ChannelStore::in_memory(), counting());
+    let room = Room::open(Server::start(), store.clone(), client.clone()).listening();
     room.discord.say(&about("#7 Mend it asks")).await.expect("said");
     until_heard(&room);
     let (thread, _) = room.server.threads().pop().expect("a thread");
@@ -44,36 +44,36 @@ async fn what_was_written_meanwhile_in_a_thread_alone_with_the_bot_and_by_roles_
     server.write(&left, CHANNEL, "/run 7", None);
     server.write(&Person::new(STRANGER), thread, "/run 7", None);
     server.has_roles(&Person::new(left.id));
-    let room = Room::open(server, shelf.clone(), client.clone());
+    let room = Room::open(server, store.clone(), client.clone());
     wait_until("the orders", RUN, || asked.load(Ordering::SeqCst) == 4);
     for (place, answers) in [(thread, 2), (direct, 1)] {
         let said = || room.server.messages(place).iter().filter(|one| one.text.contains("there is no task 7")).count();
         wait_until("an answer where it was asked", RUN, || said() == answers);
     }
     until_heard(&room);
-    let told: Vec<String> = shelf.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
+    let told: Vec<String> = store.below(ANNOUNCED).await.expect("memory").into_iter().map(|(_, text)| text).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     for id in [left.id, STRANGER] {
         assert!(told.iter().any(|line| line.starts_with(&format!("{id} "))), "{told:?}");
     }
     // And once more, after which nothing is done again.
     let server = room.close().await;
-    let room = Room::open(server, shelf.clone(), client).listening();
+    let room = Room::open(server, store.clone(), client).listening();
     until_heard(&room);
     assert_eq!(asked.load(Ordering::SeqCst), 4);
-    assert_eq!(shelf.below(ANNOUNCED).await.expect("memory").len(), 2);
+    assert_eq!(store.below(ANNOUNCED).await.expect("memory").len(), 2);
     room.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_read_at_once_is_read_later_whatever_is_said_in_between() {
-    let (shelf, (client, asked)) = (Shelf::in_memory(), counting());
-    let room = Room::open(Server::start(), shelf.clone(), client.clone()).listening();
+    let (store, (client, asked)) = (ChannelStore::in_memory(), counting());
+    let room = Room::open(Server::start(), store.clone(), client.clone()).listening();
     until_heard(&room);
     let server = room.close().await;
     server.write(&owner(), CHANNEL, "/run 7", None);
     server.fail(Fault { to: format!("GET /channels/{CHANNEL}/messages"), times: usize::MAX, status: 503, code: 0 });
-    let room = Room::open(server, shelf.clone(), client.clone()).listening();
+    let room = Room::open(server, store.clone(), client.clone()).listening();
     wait_until("it to be told", RUN, || room.discord.trouble().is_some_and(|why| why.contains("not read yet")));
     room.server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("what is written now", RUN, || asked.load(Ordering::SeqCst) == 1);
@@ -88,7 +88,7 @@ async fn what_cannot_be_read_at_once_is_read_later_whatever_is_said_in_between()
         status: 403,
         code: 50_013,
     });
-    let room = Room::open(server, shelf, client).listening();
+    let room = Room::open(server, store, client).listening();
     wait_until("it to be told", RUN, || room.discord.trouble().is_some_and(|why| why.contains("Read Message History")));
     until_heard(&room);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
@@ -100,7 +100,7 @@ async fn commands_that_cannot_be_registered_keep_nobody_from_being_heard() {
     let server = Server::start();
     server.fail(Fault { to: "/commands".to_owned(), times: usize::MAX, status: 403, code: 50_001 });
     let (client, asked) = counting();
-    let room = Room::open(server, Shelf::in_memory(), client);
+    let room = Room::open(server, ChannelStore::in_memory(), client);
     wait_until("a session", RUN, || room.server.sessions().0 > 0);
     room.server.write(&owner(), CHANNEL, "/run 7", None);
     wait_until("the order", RUN, || asked.load(Ordering::SeqCst) == 1);
@@ -179,19 +179,19 @@ fn stuck() -> (Client, Arc<AtomicUsize>) {
 /// Discord tells nobody anew of a command or a press that was heard.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_that_orch_died_over_is_carried_out_when_it_is_back_and_answered_in_the_channel() {
-    let (shelf, (hangs, begun)) = (Shelf::in_memory(), stuck());
-    let room = Room::open(Server::start(), shelf.clone(), hangs).listening();
+    let (store, (hangs, begun)) = (ChannelStore::in_memory(), stuck());
+    let room = Room::open(Server::start(), store.clone(), hangs).listening();
     room.server.command(&owner(), CHANNEL, "run", &[("task", "7")]);
     wait_until("it to be begun", RUN, || begun.load(Ordering::SeqCst) == 1);
     room.running.abort();
     let server = room.server;
     let (client, asked) = counting();
-    let room = Room::open(server, shelf.clone(), client.clone()).listening();
+    let room = Room::open(server, store.clone(), client.clone()).listening();
     wait_until("the order", RUN, || asked.load(Ordering::SeqCst) > 0);
     room.until_said("there is no task 7");
     let server = room.close().await;
     let before = asked.load(Ordering::SeqCst);
-    let room = Room::open(server, shelf, client).listening();
+    let room = Room::open(server, store, client).listening();
     until_heard(&room);
     assert_eq!(asked.load(Ordering::SeqCst), before, "once");
     room.close().await;

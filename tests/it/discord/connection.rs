@@ -4,7 +4,7 @@ use super::{Room, counting, owner, room, saying};
 use crate::kit::discord::{CHANNEL, Discord as Server};
 use crate::kit::wait::{RUN, wait_until};
 use orch::transports::Channel;
-use orch::transports::conversation::shelf::Shelf;
+use orch::transports::conversation::channel_store::ChannelStore;
 use std::sync::atomic::Ordering;
 
 /// How a connection ends that can be opened again, and whether its session goes on then.
@@ -32,7 +32,7 @@ async fn a_session_is_resumed_or_begun_anew_as_discord_wants_and_every_order_is_
     // A connection that is dead is noticed at the second beat.
     server.beats(2_000);
     let (client, asked) = counting();
-    let room = Room::open(server, Shelf::in_memory(), client).caught_up();
+    let room = Room::open(server, ChannelStore::in_memory(), client).caught_up();
     let server = &room.server;
     let all = [
         Ends::Asked,
@@ -81,7 +81,7 @@ async fn what_only_a_person_mends_is_told_with_what_to_do_and_not_tried_all_the_
             } else {
                 let server = Server::start();
                 server.refuse(Some(code));
-                (Room::open(server, Shelf::in_memory(), counting().0), 0)
+                (Room::open(server, ChannelStore::in_memory(), counting().0), 0)
             };
             let told =
                 || room.discord.trouble().is_some_and(|why| why.contains(does) && why.contains(&code.to_string()));

@@ -284,6 +284,19 @@ async fn a_file_that_was_there_before_is_the_persons_though_it_equals_the_new_on
 }
 
 #[tokio::test]
+async fn a_lock_of_head_is_seen_before_a_file_is_written() {
+    let it = Move::new().await;
+    let lock = it.lock("HEAD.lock");
+    let error = it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap_err();
+    assert!(matches!(&error, AdvanceError::Git(GitError::Locked { lock: found, .. }) if *found == lock), "{error}");
+    assert!(lock.exists(), "it is somebody else's");
+    std::fs::remove_file(&lock).unwrap();
+    it.assert_at(&it.old);
+    it.repo.advance_base(&main(), &it.old, &it.new).await.unwrap();
+    it.assert_at(&it.new);
+}
+
+#[tokio::test]
 async fn a_lock_that_somebody_may_hold_stays() {
     let it = Move::new().await;
     let elder = it.lock("index.lock");

@@ -14,7 +14,7 @@ use orch::domain::task::Spec;
 use orch::engine::Mode;
 use orch::engine::handle::Project;
 use orch::transports::conversation::buttons::redeem;
-use orch::transports::conversation::shelf::Shelf;
+use orch::transports::conversation::channel_store::ChannelStore;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -49,8 +49,8 @@ impl House {
         let engine = daemon.open(Mode::Serve).await.expect("opens");
         let project = Project { dir: repo.dir().to_owned(), name: "shop".into(), approved: None };
         engine.handle.register(project).await.expect("registers");
-        let shelf = Shelf::Journal(engine.handle.clone(), ChannelKind::Telegram);
-        let room = Room::open(quick(), shelf, engine.client.clone(), &[ADA, BOB]);
+        let store = ChannelStore::Journal(engine.handle.clone(), ChannelKind::Telegram);
+        let room = Room::open(quick(), store, engine.client.clone(), &[ADA, BOB]);
         Self { sealed, engine, room }
     }
 
@@ -87,18 +87,18 @@ impl House {
     }
 
     /// orch died over what Telegram tells with this number: `done` is what it got done of it. It is back.
-    async fn dies_over(self, done: impl AsyncFnOnce(&Self, &Shelf) -> i64) -> Self {
+    async fn dies_over(self, done: impl AsyncFnOnce(&Self, &ChannelStore) -> i64) -> Self {
         self.room.until_heard();
         self.room.cancel.cancel();
         wait_until("it to end", RUN, || self.room.running.is_finished());
-        let shelf = Shelf::Journal(self.engine.handle.clone(), ChannelKind::Telegram);
+        let store = ChannelStore::Journal(self.engine.handle.clone(), ChannelKind::Telegram);
         let begun = SystemClock.now();
-        let update = done(&self, &shelf).await;
+        let update = done(&self, &store).await;
         let offset = json!({"next": update, "handled": [], "begun": [update, begun]});
-        shelf.keep("updates", Some(offset.to_string())).await.expect("written");
+        store.keep("updates", Some(offset.to_string())).await.expect("written");
         let Self { sealed, engine, room } = self;
         let api = room.close().await;
-        let room = Room::open(api, shelf, engine.client.clone(), &[ADA, BOB]);
+        let room = Room::open(api, store, engine.client.clone(), &[ADA, BOB]);
         Self { sealed, engine, room }
     }
 
@@ -213,16 +213,16 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
     wait_until("buttons", RUN, || house.room.api.button(GROUP, "Request changes").is_some());
     let (wish, token) = house.room.api.button(GROUP, "Request changes").expect("a button");
     house = house
-        .dies_over(async |house: &House, shelf: &Shelf| {
+        .dies_over(async |house: &House, store: &ChannelStore| {
             let under = format!("{GROUP}/{wish}");
-            let taken = redeem(shelf, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
+            let taken = redeem(store, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
             assert!(taken.expect("read").is_ok());
             house.room.api.presses_token(ADA, GROUP, wish, &token)
         })
         .await;
     house.room.until_said("What is to be different about #1?");
     house = house
-        .dies_over(async |house: &House, _: &Shelf| {
+        .dies_over(async |house: &House, _: &ChannelStore| {
             let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}"));
             let reason = json!({"reason": "say it louder"});
             client.post::<_, serde_json::Value>("/v1/tasks/1/reject", &reason).await.expect("sent back");
@@ -236,7 +236,7 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
     house.until_it_is(1, "needs_review").await;
     // What the engine does to a task meanwhile is no answer to an order.
     house = house
-        .dies_over(async |house: &House, _: &Shelf| {
+        .dies_over(async |house: &House, _: &ChannelStore| {
             let _: serde_json::Value =
                 house.engine.client.post("/v1/tasks/1/retry", &serde_json::Value::Null).await.expect("moved on");
             house.until("a third run", async || house.history("run_ended").await.len() >= 3).await;
@@ -259,9 +259,9 @@ async fn an_approval_by_a_button_that_orch_died_over_counts_once_whether_it_was_
         wait_until("buttons", RUN, || house.room.api.button(GROUP, "Approve").is_some());
         let (message, token) = house.room.api.button(GROUP, "Approve").expect("a button");
         house = house
-            .dies_over(async |house: &House, shelf: &Shelf| {
+            .dies_over(async |house: &House, store: &ChannelStore| {
                 let under = format!("{GROUP}/{message}");
-                let taken = redeem(shelf, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
+                let taken = redeem(store, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
                 assert!(taken.expect("read").is_ok());
                 if was_carried_out {
                     let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}"));

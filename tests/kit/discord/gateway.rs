@@ -32,7 +32,7 @@ struct Connection {
     /// Events that were told.
     told: usize,
     epoch: usize,
-    /// See `Book::deaf`.
+    /// See `ServerState::deaf`.
     born: usize,
 }
 

@@ -2,14 +2,14 @@
 //! refuses what is too long, too fast or unknown, forgets nothing a session missed, and closes connections with any code.
 //! Whoever speaks with it too fast is counted.
 
-mod book;
 mod gateway;
 mod rest;
+mod state;
 
-pub use book::{Posted, Request};
+pub use state::{Posted, Request};
 
-use book::Book;
 use serde_json::{Value, json};
+use state::ServerState;
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -61,14 +61,14 @@ impl Person {
 }
 
 struct Shared {
-    book: Mutex<Book>,
+    book: Mutex<ServerState>,
     /// Something happened that a connection may have to tell.
     news: Notify,
 }
 
 impl Shared {
     /// A test that panicked while it held the lock must not take the server with it.
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, ServerState> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -97,7 +97,7 @@ impl Discord {
         let (rest, gateway) = (free(), free());
         let (rest_at, gateway_at) = (rest.local_addr().expect("an address"), gateway.local_addr().expect("an address"));
         let shared =
-            Arc::new(Shared { book: Mutex::new(Book::new(format!("ws://{gateway_at}"))), news: Notify::new() });
+            Arc::new(Shared { book: Mutex::new(ServerState::new(format!("ws://{gateway_at}"))), news: Notify::new() });
         let (stop, stopped) = oneshot::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let for_thread = Arc::clone(&shared);

@@ -1,6 +1,6 @@
 //! The REST API of the server.
 
-use super::book::{Book, Posted, Request};
+use super::state::{Posted, Request, ServerState};
 use super::{APPLICATION, Person, Shared, TOKEN};
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -39,7 +39,7 @@ impl Told {
             ("retry-after", format!("{}", seconds.ceil())),
             ("x-ratelimit-scope", scope.to_owned()),
             ("x-ratelimit-bucket", "messages".to_owned()),
-            ("x-ratelimit-limit", Book::rate().to_string()),
+            ("x-ratelimit-limit", ServerState::rate().to_string()),
             ("x-ratelimit-remaining", "0".to_owned()),
             ("x-ratelimit-reset-after", format!("{seconds:.3}")),
         ];
@@ -79,13 +79,13 @@ async fn answer(
 }
 
 /// A limit that is no route's own: it comes without the headers of a bucket.
-fn refusal_of_all(book: &Book) -> Option<Told> {
+fn refusal_of_all(book: &ServerState) -> Option<Told> {
     let seconds = book.refuses_all?;
     let body = json!({ "message": "You are being rate limited.", "retry_after": seconds, "global": false });
     Some(Told { status: 429, body, headers: vec![("retry-after", seconds.to_string())] })
 }
 
-fn fault(book: &mut Book, what: &str) -> Option<Told> {
+fn fault(book: &mut ServerState, what: &str) -> Option<Told> {
     let fault = book.faults.iter_mut().find(|fault| fault.times > 0 && what.contains(&fault.to))?;
     fault.times -= 1;
     let (status, code) = (fault.status, fault.code);
@@ -97,14 +97,14 @@ fn fault(book: &mut Book, what: &str) -> Option<Told> {
 }
 
 /// What belongs to an interaction needs its token only.
-fn is_authorized(book: &Book, path: &str, headers: &HeaderMap) -> bool {
+fn is_authorized(book: &ServerState, path: &str, headers: &HeaderMap) -> bool {
     let is_of_an_interaction = path.starts_with("/interactions/") || path.starts_with("/webhooks/");
     let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
     is_of_an_interaction || (book.takes_token && sent == Some(&format!("Bot {TOKEN}")))
 }
 
 fn route(
-    book: &mut Book,
+    book: &mut ServerState,
     method: &Method,
     path: &str,
     query: &str,
@@ -163,7 +163,7 @@ fn route(
     }
 }
 
-fn register(book: &mut Book, body: &Value) -> Told {
+fn register(book: &mut ServerState, body: &Value) -> Told {
     let commands = body.as_array().cloned().unwrap_or_default();
     let is_named = |command: &Value| {
         let name = command["name"].as_str().unwrap_or_default();
@@ -179,14 +179,14 @@ fn register(book: &mut Book, body: &Value) -> Told {
     Told::ok(Value::Array(Vec::new()))
 }
 
-fn paced(book: &mut Book, channel: u64, act: impl FnOnce(&mut Book) -> Result<Posted, u64>) -> Told {
+fn paced(book: &mut ServerState, channel: u64, act: impl FnOnce(&mut ServerState) -> Result<Posted, u64>) -> Told {
     match book.pace(channel) {
         Err(wait) => Told::later(wait, "user"),
         Ok((remaining, reset)) => {
             let mut told = message(book, act);
             told.headers = vec![
                 ("x-ratelimit-bucket", "messages".to_owned()),
-                ("x-ratelimit-limit", Book::rate().to_string()),
+                ("x-ratelimit-limit", ServerState::rate().to_string()),
                 ("x-ratelimit-remaining", remaining.to_string()),
                 ("x-ratelimit-reset-after", format!("{reset:.3}")),
                 ("x-ratelimit-scope", "user".to_owned()),
@@ -196,7 +196,7 @@ fn paced(book: &mut Book, channel: u64, act: impl FnOnce(&mut Book) -> Result<Po
     }
 }
 
-fn message(book: &mut Book, act: impl FnOnce(&mut Book) -> Result<Posted, u64>) -> Told {
+fn message(book: &mut ServerState, act: impl FnOnce(&mut ServerState) -> Result<Posted, u64>) -> Told {
     match act(book) {
         Ok(message) => Told::ok(book.message_json(&message, &Person::new(APPLICATION), None, true)),
         Err(code @ (10_003 | 10_008 | 10_015)) => Told::refused(404, code),

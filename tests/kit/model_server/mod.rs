@@ -46,14 +46,14 @@ impl Seen {
 
 /// What the server's threads share.
 struct Shared {
-    book: Mutex<Book>,
+    book: Mutex<ServerState>,
     changed: Condvar,
     open: watch::Sender<BTreeSet<String>>,
 }
 
 /// What changes while the server runs.
 #[derive(Default)]
-struct Book {
+struct ServerState {
     script: Script,
     counters: Counters,
     seen: Vec<Seen>,
@@ -62,7 +62,7 @@ struct Book {
 
 impl Shared {
     /// A test that panicked while it held the lock must not take the server with it.
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn book(&self) -> MutexGuard<'_, ServerState> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -87,7 +87,7 @@ impl ModelServer {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let book = Mutex::new(Book { script, ..Book::default() });
+        let book = Mutex::new(ServerState { script, ..ServerState::default() });
         let shared = Arc::new(Shared { book, changed: Condvar::new(), open: watch::Sender::default() });
         let (stop, stopped) = oneshot::channel();
         let for_thread = Arc::clone(&shared);

@@ -97,7 +97,7 @@ struct Chat {
 }
 
 /// Everything there is.
-pub struct World {
+pub struct ServerState {
     limits: Limits,
     chats: BTreeMap<i64, Chat>,
     updates: VecDeque<Value>,
@@ -112,7 +112,7 @@ pub struct World {
     pub files: BTreeMap<String, Vec<u8>>,
 }
 
-impl World {
+impl ServerState {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,

@@ -12,14 +12,14 @@ fn now() -> Timestamp {
     Timestamp::from_millisecond(1_795_160_253_000).expect("a time")
 }
 
-fn opening(session: Option<&str>) -> Told {
+fn opening(session: Option<&str>) -> BridgeMessage {
     let model = json!({ "providerID": "fake", "modelID": "fake-model" });
     let opening = json!({ "session": session, "title": "task", "model": model });
-    Told::Open { opening: serde_json::from_value(opening).expect("an opening"), prompt: "do it".to_owned() }
+    BridgeMessage::Open { opening: serde_json::from_value(opening).expect("an opening"), prompt: "do it".to_owned() }
 }
 
-fn say(message: u64) -> Told {
-    Told::Say { message: MessageId(message), text: format!("message {message}") }
+fn say(message: u64) -> BridgeMessage {
+    BridgeMessage::Say { message: MessageId(message), text: format!("message {message}") }
 }
 
 fn asks(steps: &[Step]) -> Vec<&Ask> {
@@ -264,7 +264,7 @@ fn an_interrupt_aborts_the_turn_that_runs_and_one_that_begins_after_it_and_says_
     conversation.told(say(4), now());
     conversation.steps();
     keep(&mut conversation, &json!(4));
-    conversation.told(Told::Interrupt, now());
+    conversation.told(BridgeMessage::Interrupt, now());
     conversation.told(say(5), now());
     status(&mut conversation, "busy");
     let steps = conversation.steps();
@@ -371,7 +371,7 @@ fn an_error_that_comes_after_a_turn_that_never_ended_well_is_its_failure() {
 #[test]
 fn what_is_said_after_an_interrupt_is_followed_by_the_word_that_the_turn_is_over() {
     let (mut conversation, _) = rested();
-    conversation.told(Told::Interrupt, now());
+    conversation.told(BridgeMessage::Interrupt, now());
     conversation.steps();
     conversation.told(say(4), now());
     assert_eq!(kinds(&conversation.steps()), [REST]);

@@ -9,7 +9,7 @@ use super::Course;
 use super::happenings::Happening;
 use super::person::Awaited;
 use crate::domain::ids::TaskId;
-use crate::domain::lack::Lack;
+use crate::domain::missing_tasks::MissingTasks;
 use crate::domain::task::{Seen, Spec, Status, Task};
 use crate::engine::handle::{Command, Verdict};
 use crate::engine::main_loop::Input;
@@ -93,12 +93,12 @@ impl Course<'_> {
             task.is_none_or(|task| task.status().is_final() || !task.file.seen().outlives_old_copy(now))
         };
         let wishes: Vec<TaskId> = lost.iter().filter(is_wish).copied().collect();
-        let lack = Lack {
+        let lack = MissingTasks {
             open: wishes.iter().filter(|id| is_open(id)).count(),
             all: wishes.len(),
             were_open: before.iter().filter(|id| is_open(id)).count(),
             were: before.len() - (lost.len() - wishes.len()),
-            ..Lack::default()
+            ..MissingTasks::default()
         };
         if lack.suspicion().is_none() { wishes } else { Vec::new() }
     }

@@ -77,8 +77,8 @@ impl Course<'_> {
             }
             Happening::DiskFree => {
                 self.disk_full = false;
-                if let Some((turn, leave, now)) = self.unstored.take() {
-                    self.store(turn, leave, now)?;
+                if let Some((change_set, leave, now)) = self.unstored.take() {
+                    self.store(change_set, leave, now)?;
                 }
             }
         }

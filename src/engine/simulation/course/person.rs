@@ -9,10 +9,10 @@ use crate::domain::ids::TaskId;
 use crate::domain::message::Message;
 use crate::domain::money::Usd;
 use crate::domain::pause::{PauseScope, Wanted};
-use crate::domain::service::{Cause, Departure, Leave};
+use crate::domain::service::{Cause, Departure, ShutdownMode};
 use crate::domain::task::{Spec, Status, Task};
 use crate::engine::handle::{
-    BatchOrder, Claiming, Command, EngineError, NewBatch, Request, Ruling, Switched, UnderWay, View,
+    BatchOrder, Claiming, Command, EngineError, NewBatch, Request, ReviewDecision, Switched, UnderWay, View,
 };
 use crate::engine::main_loop::Input;
 use crate::store::journal::JournalError;
@@ -86,10 +86,10 @@ impl Course<'_> {
         let Some(task) = self.ids.get(&wish).copied() else { return };
         let commit = "the tip".to_owned();
         let ruling = match word {
-            Word::Approve => Ruling::Approve { commit },
-            Word::Merge => Ruling::Merge { commit },
-            Word::Revert => Ruling::Revert,
-            Word::Reject => Ruling::Reject { reason: "not like this".to_owned() },
+            Word::Approve => ReviewDecision::Approve { commit },
+            Word::Merge => ReviewDecision::Merge { commit },
+            Word::Revert => ReviewDecision::Revert,
+            Word::Reject => ReviewDecision::Reject { reason: "not like this".to_owned() },
         };
         self.rules.ruled.insert(task);
         let (reply, answer) = channel();
@@ -182,7 +182,7 @@ impl Course<'_> {
     }
 
     /// `orch shutdown`; the daemon is there again so much later.
-    pub(super) fn shut_down(&mut self, how: Leave, down: Millis) {
+    pub(super) fn shut_down(&mut self, how: ShutdownMode, down: Millis) {
         let (reply, answer) = channel();
         let departure = Departure::new(how, Cause::Command, "orch shutdown by ada");
         self.down = down;

@@ -61,7 +61,7 @@ impl Listener<'_> {
                 done => done?,
             }
             for (thread, newest) in parts.api.threads(guild).await? {
-                if parts.desk.threads().task_of(thread, None).await.is_none() || newest <= self.last(thread).await {
+                if parts.queue.threads().task_of(thread, None).await.is_none() || newest <= self.last(thread).await {
                     continue;
                 }
                 // A thread has the number of the message that it was begun under.
@@ -89,19 +89,19 @@ impl Listener<'_> {
 
     /// The number of the last message of a channel that was read; 0: none.
     async fn last(&self, channel: Id<ChannelMarker>) -> u64 {
-        let kept = self.discord.0.shelf.kept(&format!("{LAST}{channel}")).await.ok().flatten();
+        let kept = self.discord.0.store.kept(&format!("{LAST}{channel}")).await.ok().flatten();
         kept.and_then(|text| text.parse().ok()).unwrap_or_default()
     }
 
     /// Since when this channel is listened to, as the number of a message: from now on where it is new.
     async fn since(&self, home: Id<ChannelMarker>) -> Result<u64, Refusal> {
-        let (shelf, key) = (&self.discord.0.shelf, format!("{SINCE}{home}"));
+        let (store, key) = (&self.discord.0.store, format!("{SINCE}{home}"));
         let broken = |error: crate::engine::handle::EngineError| Refusal::later(None, error.to_string());
-        if let Some(kept) = shelf.kept(&key).await.map_err(broken)?.and_then(|text| text.parse().ok()) {
+        if let Some(kept) = store.kept(&key).await.map_err(broken)?.and_then(|text| text.parse().ok()) {
             return Ok(kept);
         }
         let since = number_at(now());
-        shelf.keep(&key, Some(since.to_string())).await.map_err(broken)?;
+        store.keep(&key, Some(since.to_string())).await.map_err(broken)?;
         Ok(since)
     }
 
@@ -125,7 +125,7 @@ impl Listener<'_> {
                 self.caught(message, kind, roles).await?;
             }
             // Also what is nothing to us is not read again.
-            if let Err(error) = parts.shelf.keep(&format!("{LAST}{channel}"), Some(last.to_string())).await {
+            if let Err(error) = parts.store.keep(&format!("{LAST}{channel}"), Some(last.to_string())).await {
                 return Err(Refusal::later(None, error.to_string()));
             }
         }

@@ -1,0 +1,151 @@
+//! How found lines look: with their numbers and the lines around them, overlapping surroundings put together; or one
+//! JSON document for each. Everything is made safe for a terminal here.
+
+use super::context::Context;
+use super::error::CliError;
+use super::ui::paint::Role;
+use super::ui::text;
+use crate::domain::ids::{RunId, TaskId};
+use crate::domain::pattern::{BadPattern, Pattern, Wish};
+use crate::stream::{Hit, Line};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::ops::Range;
+
+/// What commands that look for something have in common.
+#[derive(Debug, clap::Args)]
+pub struct Around {
+    /// Lines to show before and after each match
+    #[arg(long, short = 'C', value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1000))]
+    context: u16,
+    /// Take upper and lower case for the same
+    #[arg(long, short)]
+    ignore_case: bool,
+}
+
+impl Around {
+    /// Lines on each side.
+    pub fn context(&self) -> usize {
+        self.context.into()
+    }
+
+    /// What to look for.
+    pub fn pattern(&self, text: &str, is_regex: bool) -> Result<Pattern, CliError> {
+        Pattern::new(text, Wish { is_regex, ignore_case: self.ignore_case }).map_err(|error| {
+            let hint = match error {
+                BadPattern::Regex(_) => "a text that is no regular expression: escape it, as in \\( and \\.",
+                BadPattern::Lines | BadPattern::Empty => "look for a part of one line",
+            };
+            CliError::usage(format!("cannot look for {text:?}: {error}"), hint)
+        })
+    }
+}
+
+/// Shows the found lines of one run after the other.
+pub struct SearchResults<'a> {
+    context: &'a Context,
+    /// The run is named above its lines.
+    names_runs: bool,
+    /// Lines that are shown on both sides.
+    around: usize,
+    run: Option<RunId>,
+    /// Lines up to this number were shown.
+    shown: u64,
+    /// After the last found line, not shown yet: the next found line may be among them.
+    after: VecDeque<Line>,
+    count: u64,
+}
+
+impl<'a> SearchResults<'a> {
+    /// Nothing shown yet.
+    pub fn new(context: &'a Context, names_runs: bool, around: usize) -> Self {
+        Self { context, names_runs, around, run: None, shown: 0, after: VecDeque::new(), count: 0 }
+    }
+
+    /// How many were found.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Shows one. Those of one run come in their order.
+    pub fn show(&mut self, task: TaskId, run: &RunId, at: Option<Timestamp>, hit: Hit) -> Result<(), CliError> {
+        self.count += 1;
+        if self.context.ui.is_json() {
+            return self.context.ui.json(&document(task, run, at, &hit));
+        }
+        let mut out = String::new();
+        if self.run.as_ref() != Some(run) {
+            self.rest(&mut out, u64::MAX);
+            if self.names_runs {
+                let blank = if self.run.is_some() { "\n" } else { "" };
+                let name = format!("task {task}, run {run}");
+                // Writing to a string cannot fail.
+                let _ = writeln!(out, "{blank}{}", self.context.ui.paint().text(Role::Strong, name));
+            }
+            (self.run, self.shown) = (Some(run.clone()), 0);
+        } else {
+            self.rest(&mut out, hit.line.number);
+        }
+        for line in &hit.before {
+            if line.number > self.shown {
+                self.line(&mut out, line, '-', &[]);
+            }
+        }
+        self.line(&mut out, &hit.line, ':', &hit.matches);
+        self.after = hit.after.into();
+        self.context.ui.data(&out)
+    }
+
+    /// Shows what is left after the last one.
+    pub fn finish(&mut self) -> Result<(), CliError> {
+        let mut out = String::new();
+        self.rest(&mut out, u64::MAX);
+        if out.is_empty() { Ok(()) } else { self.context.ui.data(&out) }
+    }
+
+    /// The lines after the last match, up to the next one.
+    fn rest(&mut self, out: &mut String, next: u64) {
+        for line in std::mem::take(&mut self.after) {
+            if line.number < next {
+                self.line(out, &line, '-', &[]);
+            }
+        }
+    }
+
+    fn line(&mut self, out: &mut String, line: &Line, mark: char, matches: &[Range<usize>]) {
+        let paint = self.context.ui.paint();
+        if self.around > 0 && self.shown > 0 && line.number > self.shown + 1 {
+            let _ = writeln!(out, "{}", paint.text(Role::Faint, "--"));
+        }
+        self.shown = line.number;
+        let _ = write!(out, "{}", paint.text(Role::Faint, format!("{}{mark} ", line.number)));
+        let mut at = 0;
+        for range in matches {
+            out.push_str(&text::output(&line.text[at..range.start]));
+            out.push_str(&paint.text(Role::Bad, text::output(&line.text[range.clone()])));
+            at = range.end;
+        }
+        out.push_str(&text::output(&line.text[at..]));
+        out.push_str(if line.is_cut { " …\n" } else { "\n" });
+    }
+}
+
+/// One found line, for programs.
+fn document(task: TaskId, run: &RunId, at: Option<Timestamp>, hit: &Hit) -> Value {
+    let texts = |lines: &[Line]| lines.iter().map(|line| line.text.clone()).collect::<Vec<_>>();
+    let matches = hit.matches.iter().map(|range| json!({ "start": range.start, "end": range.end }));
+    json!({
+        "task_id": task,
+        "run_id": run,
+        "line": hit.line.number,
+        "offset": hit.line.offset,
+        "timestamp": at,
+        "text": hit.line.text,
+        "cut": hit.line.is_cut,
+        "matches": matches.collect::<Vec<_>>(),
+        "before": texts(&hit.before),
+        "after": texts(&hit.after),
+    })
+}

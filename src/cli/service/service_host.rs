@@ -1,0 +1,235 @@
+//! What there is on this machine to keep the daemon running, and the calls of it: `systemctl --user`, `launchctl`, `brew`.
+
+use super::definitions::{Found, found};
+use crate::adapters::process::{Invocation, Output, run_async, which};
+use crate::api::client::Client;
+use crate::api::status::StatusView;
+use crate::cli::context::{ABOUT, Context};
+use crate::cli::error::CliError;
+use crate::daemon::Setup;
+use crate::domain::service::definition::{LABEL, UNIT};
+use crate::domain::service::supervisor::{
+    Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd, path_of_systemd,
+};
+use crate::engine::Mode;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long a supervisor may take: it waits itself until the daemon is there.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// Where launchd looks for programs where nobody says otherwise, and where systemd does.
+const LAUNCHDS_PATH: &str = "/usr/bin:/bin:/usr/sbin:/sbin";
+const SYSTEMDS_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// What is asked of systemd.
+const PROPERTIES: &str =
+    "LoadState,ActiveState,SubState,MainPID,ExecMainCode,ExecMainStatus,NRestarts,Result,UnitFileState";
+
+/// The machine, as far as services go.
+pub struct ServiceHost<'a> {
+    /// Of the command.
+    pub context: &'a Context,
+    /// The home.
+    pub setup: Setup,
+    /// The person's own directory.
+    pub dir: PathBuf,
+    /// What there is to choose by.
+    pub around: Surroundings,
+    /// The definitions that are installed.
+    pub found: Vec<Found>,
+    environment: Vec<(String, String)>,
+}
+
+impl<'a> ServiceHost<'a> {
+    /// Looks.
+    pub fn look(context: &'a Context) -> Result<Self, CliError> {
+        let setup = context.setup()?;
+        let variable = |name: &str| context.environment.get(name).filter(|value| !value.is_empty()).cloned();
+        let dir = variable("HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()).ok_or_else(|| {
+            CliError::usage("HOME is not set, and services are written there", "set HOME to your own directory")
+        })?;
+        let mut environment: Vec<(String, String)> =
+            context.environment.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let own = setup.orch.canonicalize().unwrap_or_else(|_| setup.orch.clone());
+        let runtime = variable("XDG_RUNTIME_DIR").map_or_else(usual_runtime_dir, PathBuf::from);
+        if variable("XDG_RUNTIME_DIR").is_none() {
+            environment.push(("XDG_RUNTIME_DIR".to_owned(), runtime.to_string_lossy().into_owned()));
+        }
+        let has = |name: &str| which(name, context.path()).is_some();
+        let around = Surroundings {
+            is_macos: cfg!(target_os = "macos"),
+            program: own.to_string_lossy().into_owned(),
+            homebrew_prefix: variable("HOMEBREW_PREFIX"),
+            has_brew: has("brew"),
+            has_launchctl: has("launchctl"),
+            has_systemctl: has("systemctl"),
+            has_user_session: ["systemd/private", "bus"].iter().any(|name| runtime.join(name).exists()),
+            user: variable("USER").or_else(|| variable("LOGNAME")).unwrap_or_else(|| "$USER".to_owned()),
+        };
+        let found = found(&dir, variable("XDG_CONFIG_HOME").map(PathBuf::from).as_deref());
+        Ok(Self { context, setup, dir, around, found, environment })
+    }
+
+    /// The supervisor that is wanted, or the one for this installation.
+    pub fn choose(&self, wanted: Option<Supervisor>) -> Result<Supervisor, CliError> {
+        if let Some(wanted) = wanted {
+            return Ok(wanted);
+        }
+        decide(&self.around).map_err(|none| CliError::Refused {
+            message: format!("nobody here can keep the daemon running: {}", none.why),
+            hint: Some(none.advice),
+        })
+    }
+
+    /// A supervisor that was asked for by name may not be there.
+    pub fn reachable(&self, supervisor: Supervisor) -> Result<(), CliError> {
+        let around = &self.around;
+        let is_there = match supervisor {
+            Supervisor::Systemd => around.has_systemctl && around.has_user_session,
+            Supervisor::Launchd => around.has_launchctl,
+            Supervisor::Homebrew => around.has_brew,
+        };
+        if is_there {
+            return Ok(());
+        }
+        let refused = decide(&Surroundings { is_macos: supervisor == Supervisor::Launchd, ..around.clone() });
+        let message = format!("{} is not there", supervisor.told());
+        Err(match refused {
+            Err(none) => CliError::Refused { message: format!("{message}: {}", none.why), hint: Some(none.advice) },
+            Ok(other) => CliError::Refused { message, hint: Some(format!("this machine has {}", other.told())) },
+        })
+    }
+
+    /// The one definition that counts.
+    pub fn installed(&self, wanted: Option<Supervisor>) -> Result<&Found, CliError> {
+        let mut fit = self.found.iter().filter(|found| wanted.is_none_or(|wanted| wanted == found.supervisor));
+        let first = fit.next().ok_or_else(|| CliError::NotFound {
+            message: "no service is installed".to_owned(),
+            hint: Some(match decide(&self.around) {
+                Ok(Supervisor::Homebrew) => "brew services start orch".to_owned(),
+                Ok(Supervisor::Launchd | Supervisor::Systemd) => "orch service install".to_owned(),
+                Err(none) => format!("{}: {}", none.why, none.advice),
+            }),
+        })?;
+        match fit.find(|other| other.supervisor != first.supervisor) {
+            Some(other) => Err(two(first, other)),
+            None => Ok(first),
+        }
+    }
+
+    /// How a supervisor says that the service stands. One that is not there says nothing.
+    pub async fn standing(&self, supervisor: Supervisor) -> Standing {
+        let domain = self.launchd_service();
+        let args: Vec<&str> = match supervisor {
+            Supervisor::Systemd => vec!["show", UNIT, "--property", PROPERTIES],
+            Supervisor::Launchd => vec!["print", &domain],
+            Supervisor::Homebrew => vec!["info", "orch", "--json"],
+        };
+        let text = match self.call(supervisor, &args).await {
+            Ok(output) if output.success() => output.text(),
+            Ok(_) | Err(_) => return Standing::default(),
+        };
+        match supervisor {
+            Supervisor::Systemd => of_systemd(&text),
+            Supervisor::Launchd => of_launchd(&text),
+            Supervisor::Homebrew => serde_json::from_str(&text).map(|info| of_homebrew(&info)).unwrap_or_default(),
+        }
+    }
+
+    /// The `PATH` that the service has: its own, or the one that its supervisor gives to all.
+    pub async fn path_of(&self, found: &Found) -> String {
+        if let Some(path) = &found.definition.path {
+            return path.clone();
+        }
+        let is_launchds = found.file.extension().is_some_and(|extension| extension == "plist");
+        if is_launchds {
+            return LAUNCHDS_PATH.to_owned();
+        }
+        let said = self.call(Supervisor::Systemd, &["show-environment"]).await.ok();
+        let said = said.filter(|output| output.success()).and_then(|output| path_of_systemd(&output.text()));
+        said.unwrap_or_else(|| SYSTEMDS_PATH.to_owned())
+    }
+
+    /// Asks a supervisor for something, which it must do.
+    pub async fn order(&self, supervisor: Supervisor, args: &[&str]) -> Result<(), CliError> {
+        let output = self.call(supervisor, args).await?;
+        if output.success() {
+            return Ok(());
+        }
+        let said = [output.error_text(), output.text()].into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        let last = said.lines().next_back().unwrap_or("it did not say why").to_owned();
+        Err(CliError::Refused {
+            message: format!("{} did not {}: {last}", supervisor.told(), args.join(" ")),
+            hint: Some(match supervisor {
+                Supervisor::Systemd => "journalctl --user -u orch -n 20; orch service logs".to_owned(),
+                Supervisor::Launchd => format!("launchctl print {}; orch service logs", self.launchd_service()),
+                Supervisor::Homebrew => "brew services info orch; orch service logs".to_owned(),
+            }),
+        })
+    }
+
+    async fn call(&self, supervisor: Supervisor, args: &[&str]) -> Result<Output, CliError> {
+        let (name, first): (&str, &[&str]) = match supervisor {
+            Supervisor::Systemd => ("systemctl", &["--user", "--no-pager"]),
+            Supervisor::Launchd => ("launchctl", &[]),
+            Supervisor::Homebrew => ("brew", &["services"]),
+        };
+        let program = which(name, self.context.path()).ok_or_else(|| CliError::Refused {
+            message: format!("{} cannot be asked: {name} is not in PATH", supervisor.told()),
+            hint: Some("orch service status tells which supervisor has the service".to_owned()),
+        })?;
+        let call = Invocation::new(program, "/").args(first).args(args).envs(self.environment.iter().cloned());
+        Ok(run_async(&call.env("HOMEBREW_NO_AUTO_UPDATE", "1").time_limit(PATIENCE)).await?)
+    }
+
+    /// Where launchd keeps the agents of this person.
+    pub fn launchd_domain(&self) -> String {
+        format!("gui/{}", rustix::process::getuid().as_raw())
+    }
+
+    /// The agent there.
+    pub fn launchd_service(&self) -> String {
+        format!("{}/{LABEL}", self.launchd_domain())
+    }
+
+    /// The daemon of this home, and the way to it.
+    pub async fn daemon(&self) -> Option<(Client, StatusView)> {
+        let client = self.setup.connect().await?;
+        let status: StatusView = client.get(ABOUT).await.ok()?;
+        (status.mode != Mode::Command.as_str()).then_some((client, status))
+    }
+
+    /// The home that a definition serves.
+    pub fn home_of(&self, found: &Found) -> PathBuf {
+        let home = found.definition.home.as_ref().map_or_else(|| self.dir.join(".orch"), PathBuf::from);
+        home.canonicalize().unwrap_or(home)
+    }
+
+    /// Whether the home is where orch looks for one that nobody names.
+    pub fn is_usual_home(&self) -> bool {
+        let usual = self.dir.join(".orch");
+        self.setup.home.root() == usual.canonicalize().unwrap_or(usual)
+    }
+
+    /// Services of this person go on without a login. Only systemd makes a difference there.
+    pub fn lingers(&self) -> bool {
+        Path::new("/var/lib/systemd/linger").join(&self.around.user).exists()
+    }
+}
+
+/// Two supervisors would start the daemon in turn, each against the other.
+pub fn two(one: &Found, other: &Found) -> CliError {
+    CliError::Refused {
+        message: format!(
+            "two supervisors have the service: {} ({}) and {} ({})",
+            one.supervisor.told(),
+            one.file.display(),
+            other.supervisor.told(),
+            other.file.display()
+        ),
+        hint: Some("take one away: orch service uninstall --supervisor homebrew|launchd|systemd".to_owned()),
+    }
+}
+
+fn usual_runtime_dir() -> PathBuf {
+    PathBuf::from(format!("/run/user/{}", rustix::process::getuid().as_raw()))
+}

@@ -1,0 +1,151 @@
+//! Asking a daemon to leave, and waiting until it is gone.
+
+use super::error::CliError;
+use crate::adapters::clock;
+use crate::adapters::fs;
+use crate::adapters::process::{Identity, terminate};
+use crate::api::client::{Client, ClientError};
+use crate::api::error::ErrorCode;
+use crate::api::status::StatusView;
+use crate::api::switches::{ShutdownOrder, ShutdownView};
+use crate::cli::context::ABOUT;
+use crate::daemon::{Holder, Setup};
+use crate::domain::service::ShutdownMode;
+use crate::engine::Mode;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Time between two looks whether it is gone.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a daemon is waited for that has the home and does not answer at its socket: it begins, or makes it again.
+const UNHEARD: Duration = Duration::from_secs(5);
+
+/// The daemon of a home.
+pub enum Found {
+    /// It answers.
+    Answers(Client, Box<StatusView>),
+    /// It lives and has the home, but nothing answers at its socket.
+    Unheard(Holder),
+    /// There is none.
+    Nobody,
+}
+
+/// Looks for the daemon of this home: at its socket, and then by who holds the lock.
+///
+/// # Errors
+/// It listens and does not answer.
+pub async fn find(setup: &Setup) -> Result<Found, CliError> {
+    let deadline = Instant::from_std(clock::instant()) + UNHEARD;
+    loop {
+        if let Some(client) = setup.connect().await {
+            let status: StatusView = client.get(ABOUT).await?;
+            return Ok(match status.mode == Mode::Command.as_str() {
+                true => Found::Nobody,
+                false => Found::Answers(client, Box::new(status)),
+            });
+        }
+        let Some(holder) = setup.holder().filter(Holder::is_daemon) else { return Ok(Found::Nobody) };
+        if timeout_at(deadline, sleep(LOOK)).await.is_err() {
+            return Ok(Found::Unheard(holder));
+        }
+    }
+}
+
+/// Ends a daemon that cannot be asked, by the signal that it takes for an order to leave at once; its agents go on.
+pub fn end(holder: &Holder) -> Option<Leaving> {
+    let process = holder.process.clone();
+    terminate(&process).then_some(Leaving { pid: process.pid, process: Some(process) })
+}
+
+/// Asks a daemon to leave. One of a version that does not know the request gets the signal.
+pub async fn ask(client: &Client, status: &StatusView, order: &ShutdownOrder) -> Result<ShutdownView, CliError> {
+    let known = Leaving::of(status).process;
+    match client.post("/v1/shutdown", order).await {
+        Err(ClientError::Answered(view)) if view.code == ErrorCode::NotFound && order.how == ShutdownMode::Stop => {
+            if !order.dry_run && !known.is_some_and(|daemon| terminate(&daemon)) {
+                return Err(ClientError::Answered(view).into());
+            }
+            let (version, pid) = (status.version.clone(), status.pid);
+            Ok(ShutdownView { how: order.how, dry_run: order.dry_run, version, pid, under_way: Vec::new() })
+        }
+        answer => Ok(answer?),
+    }
+}
+
+/// A daemon that is to leave, known before it is asked: afterwards its number may be another process's.
+#[derive(Debug)]
+pub struct Leaving {
+    pid: u32,
+    process: Option<Identity>,
+}
+
+impl Leaving {
+    /// The daemon that gave this answer.
+    pub fn of(status: &StatusView) -> Self {
+        Self { pid: status.pid, process: Identity::of(status.pid) }
+    }
+
+    /// Whether it has ended. The process is looked at, and not the home's lock: taken for a moment only, the lock would turn
+    /// away who starts just then.
+    fn is_over(&self, setup: &Setup) -> Result<bool, CliError> {
+        match &self.process {
+            Some(process) => Ok(!process.is_alive()),
+            // Its process cannot be seen from here.
+            None => Ok(fs::lock_exclusive(&setup.home.lock())?.is_some()),
+        }
+    }
+}
+
+/// Waits until the daemon has ended, or another process serves.
+pub async fn gone(setup: &Setup, daemon: &Leaving) -> Result<(), CliError> {
+    loop {
+        if daemon.is_over(setup)? {
+            return Ok(());
+        }
+        if let Some(client) = setup.connect().await
+            && client.get::<StatusView>(ABOUT).await.is_ok_and(|status| status.pid != daemon.pid)
+        {
+            return Ok(());
+        }
+        sleep(LOOK).await;
+    }
+}
+
+/// The same, at most so long. Returns whether it is gone.
+pub async fn gone_within(setup: &Setup, daemon: &Leaving, patience: Duration) -> Result<bool, CliError> {
+    let deadline = Instant::from_std(clock::instant()) + patience;
+    match timeout_at(deadline, gone(setup, daemon)).await {
+        Ok(waited) => waited.map(|()| true),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::process::{Invocation, start_piped};
+    use crate::config::home::Home;
+
+    #[tokio::test]
+    async fn who_waits_for_a_daemon_to_leave_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (home, environment) = (Home::new(dir.path().join("home"), None), std::collections::BTreeMap::new());
+        let setup = Setup { home, environment, flags: Vec::new(), orch: "/nowhere/orch".into() };
+        setup.prepare().expect("a home");
+        let sleeper = Invocation::new("/bin/sh", "/").args(["-c", "exec sleep 100"]).env("PATH", "/usr/bin:/bin");
+        let mut child = start_piped(&sleeper).expect("starts");
+        let pid = child.id().expect("it runs");
+        let daemon = Leaving { pid, process: Identity::of(pid) };
+        // Each look holds up the waiting one, so that a lock that it took would be met at some time.
+        let waits = gone(&setup, &daemon);
+        tokio::pin!(waits);
+        for _ in 0..20 {
+            let look = tokio::time::timeout(LOOK, &mut waits).await;
+            assert!(look.is_err(), "the process lives");
+            assert!(fs::lock_exclusive(&setup.home.lock()).expect("a lock").is_some(), "it is free");
+        }
+        child.kill().await.expect("is ours");
+        tokio::time::timeout(Duration::from_secs(20), waits).await.expect("it is gone").expect("it can be told");
+    }
+}

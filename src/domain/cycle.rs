@@ -1,0 +1,120 @@
+//! Cycles of tasks that wait for each other, and so for ever. PURE: the caller says which task waits for which.
+
+use super::ids::TaskId;
+use std::collections::HashMap;
+
+/// Members that are named at most.
+const NAMED: usize = 12;
+/// Circles that are told at once; who does away with these may ask again.
+const AT_ONCE: usize = 100;
+
+/// Tasks of which each waits for the next, and the last for the first.
+pub type Cycle = Vec<TaskId>;
+
+enum Seen {
+    /// On the way from the start, at this place of it.
+    OnPath(usize),
+    /// Everything that can be reached from it was looked at.
+    Done,
+}
+
+/// The cycles that can be reached from `starts`; each begins with another task. Whoever takes the first task out of each
+/// has taken all of them away, as far as there are not more than a hundred.
+pub fn cycles(starts: impl IntoIterator<Item = TaskId>, waits_for: &dyn Fn(TaskId) -> Vec<TaskId>) -> Vec<Cycle> {
+    let mut seen: HashMap<TaskId, Seen> = HashMap::new();
+    let mut found: HashMap<TaskId, Cycle> = HashMap::new();
+    // Without recursion: chains may be as long as there are tasks.
+    let mut path: Vec<(TaskId, std::vec::IntoIter<TaskId>)> = Vec::new();
+    for start in starts {
+        let mut next = (!seen.contains_key(&start)).then_some(start);
+        loop {
+            if let Some(task) = next.take() {
+                seen.insert(task, Seen::OnPath(path.len()));
+                path.push((task, waits_for(task).into_iter()));
+            }
+            let Some((task, targets)) = path.last_mut() else { break };
+            let Some(target) = targets.next() else {
+                seen.insert(*task, Seen::Done);
+                path.pop();
+                continue;
+            };
+            match seen.get(&target) {
+                None => next = Some(target),
+                Some(Seen::Done) => {}
+                Some(Seen::OnPath(at)) if found.len() < AT_ONCE => {
+                    found.entry(target).or_insert_with(|| path[*at..].iter().map(|(task, _)| *task).collect());
+                }
+                Some(Seen::OnPath(_)) => {}
+            }
+        }
+    }
+    let mut found: Vec<Cycle> = found.into_values().collect();
+    found.sort_unstable();
+    found
+}
+
+/// A cycle in words, beginning with its member at `at`: `2 → 4 → 3 → 2`.
+pub fn told(cycle: &[TaskId], at: usize) -> String {
+    let names = cycle.iter().cycle().skip(at).take(cycle.len().min(NAMED)).map(ToString::to_string);
+    let more = (cycle.len() > NAMED).then(|| "…".to_owned());
+    let again = cycle.get(at).map(ToString::to_string);
+    names.chain(more).chain(again).collect::<Vec<_>>().join(" → ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, BTreeSet};
+
+    type Waits = BTreeMap<u64, Vec<u64>>;
+
+    fn found(waits: &Waits, starts: &[u64]) -> Vec<Vec<u64>> {
+        let waits_for = |id: TaskId| waits.get(&id.0).into_iter().flatten().map(|id| TaskId(*id)).collect::<Vec<_>>();
+        let cycles = cycles(starts.iter().map(|id| TaskId(*id)), &waits_for);
+        cycles.into_iter().map(|cycle| cycle.into_iter().map(|id| id.0).collect()).collect()
+    }
+
+    #[test]
+    fn a_circle_is_found_from_everything_that_waits_for_it_and_told_from_any_member() {
+        let waits = Waits::from([(1, vec![2]), (2, vec![4, 5]), (3, vec![2]), (4, vec![3]), (5, vec![])]);
+        assert_eq!(found(&waits, &[1]), [[2, 4, 3]]);
+        assert_eq!(found(&waits, &[5]), [[0; 0]; 0]);
+        let cycle = [2, 4, 3].map(TaskId);
+        assert_eq!((told(&cycle, 0), told(&cycle, 2)), ("2 → 4 → 3 → 2".to_owned(), "3 → 2 → 4 → 3".to_owned()));
+        assert_eq!(found(&Waits::from([(7, vec![7])]), &[7]), [[7]], "on itself");
+        let long: Vec<TaskId> = (1..=20).map(TaskId).collect();
+        assert!(told(&long, 0).ends_with("12 → … → 1"), "{}", told(&long, 0));
+    }
+
+    #[test]
+    fn a_chain_as_long_as_a_file_is_walked_without_recursion() {
+        let waits: Waits = (0..200_000).map(|id| (id, vec![(id + 1) % 200_000])).collect();
+        assert_eq!(found(&waits, &[17]).iter().map(Vec::len).collect::<Vec<_>>(), [200_000]);
+    }
+
+    proptest! {
+        #[test]
+        fn without_the_first_of_each_no_circle_is_left(
+            waits in prop::collection::btree_map(0u64..12, prop::collection::vec(0u64..12, 0..4), 0..12),
+        ) {
+            let all: Vec<u64> = (0..12).collect();
+            let cycles = found(&waits, &all);
+            for cycle in &cycles {
+                for (at, id) in cycle.iter().enumerate() {
+                    prop_assert!(waits[id].contains(&cycle[(at + 1) % cycle.len()]), "{cycle:?} is one");
+                }
+            }
+            let gone: BTreeSet<u64> = cycles.iter().map(|cycle| cycle[0]).collect();
+            let mut left: BTreeMap<u64, Vec<u64>> = waits.into_iter().filter(|(id, _)| !gone.contains(id)).collect();
+            // Whoever waits for nobody that is left goes, until nobody is left to go.
+            loop {
+                let ids: BTreeSet<u64> = left.keys().copied().collect();
+                let before = left.len();
+                left.retain(|_, on| on.iter().any(|other| ids.contains(other)));
+                if left.len() == before { break }
+            }
+            prop_assert!(left.is_empty(), "{left:?} still wait");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The way to whoever keeps the channels: asks that what they are set up with is read now. Nothing tells the daemon that a
+//! token changed in its file, and what is said next is to go by the new one.
+
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How long it is waited for: a channel that is begun anew says its last words to their end before.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Somebody who waits until all is read.
+pub type Asked = oneshot::Sender<()>;
+
+/// The way there. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ChannelRegistry(mpsc::Sender<Asked>);
+
+impl ChannelRegistry {
+    /// A way, and where it ends. With the end gone nobody keeps any channels, and nobody is waited for.
+    pub fn new() -> (Self, mpsc::Receiver<Asked>) {
+        let (ask, asked) = mpsc::channel(1);
+        (Self(ask), asked)
+    }
+
+    /// Returns when the channels are as the settings, and the files that those refer to, say now; or after a while, when a
+    /// channel that is begun anew is told already that it is to end.
+    pub async fn catch_up(&self) {
+        let caught_up = async {
+            let (told, done) = oneshot::channel();
+            if self.0.send(told).await.is_ok() {
+                // Who leaves without a word keeps no channels any more.
+                done.await.ok();
+            }
+        };
+        if tokio::time::timeout(PATIENCE, caught_up).await.is_err() {
+            tracing::warn!("a channel is still saying what it was told before its settings changed");
+        }
+    }
+}
