@@ -287,12 +287,13 @@ impl<'a> Queue<'a> {
     }
 
     async fn attempt(&self) -> Result<Brought, Attempt> {
-        let message = message(self.task);
+        let (message, trailers) = message(self.task);
         let request = MergeRequest {
             branch: &self.branch,
             base: &self.base,
             scratch: &self.scratch,
             message: &message,
+            trailers: &trailers,
             expected: self.task.order().map(|order| order.commit.as_str()).or(self.task.judged_commit()),
         };
         match self.repo.merge_candidate(&request).await {
@@ -481,11 +482,12 @@ impl Queue<'_> {
     }
 }
 
-fn message(task: &Task) -> String {
+/// The message of a task's merge, and its trailers.
+fn message(task: &Task) -> (String, String) {
     let title = crate::domain::prompt::data::one_line(&task.spec.title, 200);
     let summary = task.summary.as_deref().unwrap_or_default();
     let route = task.route.as_ref().map(|r| r.agent.as_str()).unwrap_or_default();
-    format!("{title}\n\n{summary}\n\nOrch-Task: {}\nOrch-Agent: {route}\n", task.id)
+    (format!("{title}\n\n{summary}"), format!("Orch-Task: {}\nOrch-Agent: {route}", task.id))
 }
 
 pub(super) fn later(deps: &Deps, detail: String) -> IntegrationProblem {

@@ -71,6 +71,8 @@ fn what_a_person_took_out_of_the_base_does_not_come_back() {
             let log = repo.git(["log", "--format=%s%n%b", "main"]);
             assert!(!log.contains("By mistake") && log.contains("main was rewritten"), "{act}: {log}");
             assert_eq!(log.matches("mend").count(), 1, "{act}: {log}");
+            let trailer = repo.git(["log", "-1", "--format=%(trailers:key=Orch-Task,valueonly)", "main"]);
+            assert_eq!(trailer.trim(), "1", "{act}: {log}");
             sealed.finish();
         }
     }

@@ -41,6 +41,8 @@ pub struct MergeRequest<'a> {
     pub scratch: &'a Path,
     /// Message of the merge commit.
     pub message: &'a str,
+    /// Its last paragraph: lines of `Key: value`.
+    pub trailers: &'a str,
     /// The tip that was judged, or that a person saw: with another one there is no merge. `None`: whatever is there.
     pub expected: Option<&'a str>,
 }

@@ -54,7 +54,7 @@ impl Repo {
         base_sha: &str,
         fork: Option<&str>,
     ) -> Result<Merged, MergeError> {
-        let (mut tip, mut message) = (branch_sha.to_owned(), request.message.to_owned());
+        let (mut tip, mut message) = (branch_sha.to_owned(), request.message.trim_end().to_owned());
         if let Some(fork) = fork {
             let checkout = self.make_scratch(request.scratch, branch_sha).await?;
             tip = self.replay(&checkout, request, (fork, branch_sha, base_sha)).await?;
@@ -67,6 +67,7 @@ impl Repo {
                  applied to {base} as it is now."
             ));
         }
+        message.push_str(&format!("\n\n{}", request.trailers)); // git reads trailers from the last paragraph only
         let checkout = self.make_scratch(request.scratch, base_sha).await?;
         point!("merge.scratch.made");
         let merge_sha = self.merge_in(&checkout, &tip, base_sha, &message).await?;

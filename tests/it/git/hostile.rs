@@ -106,7 +106,14 @@ async fn whole_job(lab: &Lab, project: &Project) -> Result<(), AdvanceError> {
     guard.check(&repo, Vec::new).await.unwrap();
     let scratch = lab.path("scratch");
     let (base, message) = (main(), "merge");
-    let request = MergeRequest { branch: &worktree.branch, base: &base, scratch: &scratch, message, expected: None };
+    let request = MergeRequest {
+        branch: &worktree.branch,
+        base: &base,
+        scratch: &scratch,
+        message,
+        trailers: "",
+        expected: None,
+    };
     let Merged::Ready(candidate) = repo.merge_candidate(&request).await.unwrap() else { panic!("nothing to merge") };
     let advanced = repo.advance_base(&main(), &candidate.base_sha, &candidate.merge_sha).await;
     repo.remove_scratch(&scratch).await.unwrap();

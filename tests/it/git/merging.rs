@@ -12,7 +12,15 @@ use std::path::{Path, PathBuf};
 async fn merge(lab: &Lab, repo: &Repo, branch: &BranchName) -> Result<Merged, MergeError> {
     let scratch = lab.path("scratch/1");
     let message = "Merge task #1: -x $(y)";
-    repo.merge_candidate(&MergeRequest { branch, base: &main(), scratch: &scratch, message, expected: None }).await
+    repo.merge_candidate(&MergeRequest {
+        branch,
+        base: &main(),
+        scratch: &scratch,
+        message,
+        trailers: "",
+        expected: None,
+    })
+    .await
 }
 
 /// A project with a task that has changed `file`, ready to be merged.
@@ -300,7 +308,14 @@ async fn a_branch_that_moved_since_it_was_judged_is_not_merged() {
     let (project, repo, branch) = finished(&lab, "feature").await;
     let base = project.head();
     let (scratch, main) = (lab.path("scratch/1"), main());
-    let request = |expected| MergeRequest { branch: &branch, base: &main, scratch: &scratch, message: "m", expected };
+    let request = |expected| MergeRequest {
+        branch: &branch,
+        base: &main,
+        scratch: &scratch,
+        message: "m",
+        trailers: "",
+        expected,
+    };
     let refused = repo.merge_candidate(&request(Some(&base))).await;
     assert!(matches!(refused, Err(MergeError::NotAsJudged { .. })), "{refused:?}");
     assert!(!scratch.exists());
