@@ -1,8 +1,8 @@
 //! What a person asks, applied to the state. Answers leave when the turn is on disk.
 
 use super::apply::Job;
-use super::edit::Parked;
-use super::handle::{Command, EngineError, Reply, Request, View};
+use super::command::Reply;
+use super::handle::{EngineError, Request, View};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::settings::directory_of;
@@ -10,7 +10,6 @@ use super::state::ChangeSet;
 use super::tryout;
 use crate::adapters::git::checked_out;
 use crate::domain::agent_model::needs_of_task;
-use crate::domain::batch::Batch;
 use crate::domain::event::{Event, IntegrationProblem};
 use crate::domain::evidence::Check;
 use crate::domain::ids::{RunId, TaskId};
@@ -19,7 +18,6 @@ use crate::domain::outcome::RunKind;
 use crate::domain::plan::{Plan, directory, not_registered};
 use crate::domain::question::QuestionKind;
 use crate::domain::retry::{Bounds, Context};
-use crate::domain::service::ShutdownMode;
 use crate::domain::shell::word;
 use crate::domain::task::{FileState, ReviewStage, Spec, State, Status, Task};
 use crate::store::journal::JournalError;
@@ -32,157 +30,12 @@ use std::sync::Arc;
 pub const MAX_TITLE: usize = 10_000;
 
 impl Engine {
-    pub(super) fn on_command(&mut self, change_set: &mut ChangeSet, command: Command, now: Timestamp) {
-        match command {
-            Command::Add { spec, once, reply } => {
-                let add = |engine: &mut Self, change_set: &mut ChangeSet| {
-                    engine.add(change_set, *spec, now).map(|task| Task::clone(&task))
-                };
-                let added = self.once(change_set, once, now, add);
-                answer(change_set, reply, added.map(Arc::new));
-            }
-            Command::Ask { task, request, reply } => {
-                let asked = self.ask(change_set, task, request, now);
-                answer(change_set, reply, asked);
-            }
-            Command::Rule { task, ruling, by, is_rehearsal, reply } => {
-                let ruled = self.rule(change_set, task, (ruling, by), is_rehearsal, now);
-                answer(change_set, reply, ruled);
-            }
-            Command::Compare { task, with_patch, reply } => self.compare(change_set, task, with_patch, reply),
-            Command::TryChecks { dir, reply } => self.try_checks(dir, reply),
-            Command::Send { task, text, model, once, reply } => {
-                let sent = self.once(change_set, once, now, |engine, change_set| {
-                    engine.send(change_set, task, (text, model), now)
-                });
-                answer(change_set, reply, sent);
-            }
-            Command::Edit { task, change, reply } => self.park(Parked::Edit { task, change, reply }),
-            Command::Claim { task, claiming, reply } => self.park(Parked::Claim { task, claiming, reply }),
-            Command::Missing { verdict, reply } => self.park(Parked::Missing { verdict, reply }),
-            Command::UnblockAll { reply } => {
-                let unblocked = self.unblock_all(change_set, now);
-                answer(change_set, reply, Ok(unblocked));
-            }
-            Command::TryRoute { asked, reply } => self.try_route(change_set, asked, reply, now),
-            Command::Announce { kind, text, kept, reply } => {
-                change_set.kept.extend(kept.map(|kept| *kept));
-                self.announce(change_set, &kind, text, reply, now);
-            }
-            Command::Record { recorded, reply } => self.record_sample(change_set, *recorded, reply, now),
-            Command::Register { project, reply } => {
-                self.register(change_set, project, now);
-                answer(change_set, reply, Ok(()));
-            }
-            Command::Unregister { name, reply } => {
-                let removed = self.unregister(change_set, &name, now);
-                answer(change_set, reply, removed);
-            }
-            Command::Reload { reply } => {
-                self.reload(change_set, now);
-                answer(change_set, reply, Ok(self.settings.problems.clone()));
-            }
-            Command::ResetBreakers { name, reply } => {
-                let reset = self.reset_breakers(change_set, name.as_deref(), now);
-                answer(change_set, reply, reset);
-            }
-            Command::Spend { record, reply } => {
-                let recorded = self.record_spending(change_set, record, now);
-                answer(change_set, reply, Ok(recorded));
-            }
-            Command::Switch { wanted, pauses, by, reply } => {
-                let switched = self.switch(change_set, (&wanted, pauses), by, now);
-                answer(change_set, reply, switched);
-            }
-            Command::Expect { of, reply } => answer(change_set, reply, Ok(self.expected(&of, now))),
-            Command::MindProviders { reply } => {
-                self.forget_book();
-                answer(change_set, reply, Ok(()));
-            }
-            Command::SetModel { order, reply } => {
-                let set = self.set_model(change_set, *order, now);
-                answer(change_set, reply, set);
-            }
-            Command::ShutDown { departure, is_rehearsal, reply } => {
-                let work = self.shut_down(change_set, departure, is_rehearsal, now);
-                answer(change_set, reply, Ok(work));
-            }
-            Command::Collect { dry_run, reply } => self.collect_by_hand(change_set, dry_run, reply),
-            Command::Jobs { reply } => {
-                let look = self.jobs_look(now);
-                change_set.replies.push(Box::new(move |_| drop(reply.send(Ok(look)))));
-            }
-            Command::ChangeJobs { change, reply } => self.change_jobs(change, reply),
-            Command::RunJob { job, reply } => {
-                let fired = self.run_job(change_set, &job, now);
-                answer(change_set, reply, fired);
-            }
-            Command::Batch { order, once, reply } => {
-                let carry_out = |engine: &mut Self, change_set: &mut ChangeSet| {
-                    engine.order_batch(change_set, *order, now).map(|batch| Batch::clone(&batch))
-                };
-                let ordered = self.once(change_set, once, now, carry_out);
-                answer(change_set, reply, ordered.map(Arc::new));
-            }
-            Command::Look { reply } => {
-                let view = self.view(now);
-                // To look is possible whether or not the turn can be stored.
-                change_set.replies.push(Box::new(move |_| drop(reply.send(Ok(view)))));
-            }
-        }
-    }
-
-    fn try_checks(&mut self, dir: PathBuf, reply: Reply<Vec<Check>>) {
+    pub(super) fn try_checks(&mut self, dir: PathBuf, reply: Reply<Vec<Check>>) {
         let run = tryout::name(self.deps.random());
         self.spawn_once(Job::TryChecks { dir, run, reply: ReplySlot::new(reply) });
     }
 
-    /// Answers while nothing can be stored: to look is possible, to change anything is not.
-    pub(super) fn refuse(&self, command: Command, error: &Arc<JournalError>) {
-        let refused = || EngineError::Journal(Arc::clone(error));
-        // A caller that went away does not need the answer.
-        match command {
-            Command::Look { reply } => drop(reply.send(Ok(self.view(self.deps.clock.now())))),
-            Command::Jobs { reply } => drop(reply.send(Ok(self.jobs_look(self.deps.clock.now())))),
-            Command::ChangeJobs { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::RunJob { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Batch { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Add { reply, .. } | Command::Ask { reply, .. } | Command::Rule { reply, .. } => {
-                drop(reply.send(Err(refused())));
-            }
-            Command::Compare { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::TryChecks { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Send { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::UnblockAll { reply } => drop(reply.send(Err(refused()))),
-            Command::TryRoute { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Announce { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Record { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Register { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Unregister { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::ResetBreakers { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Spend { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Claim { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Edit { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Collect { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Missing { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Reload { reply } => drop(reply.send(Err(refused()))),
-            Command::SetModel { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::MindProviders { reply } => drop(reply.send(Err(refused()))),
-            Command::Expect { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::Switch { reply, .. } => drop(reply.send(Err(refused()))),
-            Command::ShutDown { departure, is_rehearsal, reply } => {
-                // To leave is always possible; only how cannot be chosen now.
-                if departure.how == ShutdownMode::Stop && !is_rehearsal {
-                    self.word.get_or_init(|| departure);
-                    self.shutdown.cancel();
-                    return drop(reply.send(Ok(Vec::new())));
-                }
-                drop(reply.send(Err(refused())));
-            }
-        }
-    }
-
-    fn view(&self, now: Timestamp) -> View {
+    pub(super) fn view(&self, now: Timestamp) -> View {
         let mut problems: Vec<String> = self.settings.problems.clone();
         problems.extend(self.file.told().iter().cloned());
         problems.extend(self.timetable.told().iter().cloned());
@@ -223,7 +76,12 @@ impl Engine {
         damage.asked.iter().any(|asked| asks(asked.task)).then(|| damage.told())
     }
 
-    fn add(&mut self, change_set: &mut ChangeSet, spec: Spec, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+    pub(super) fn add(
+        &mut self,
+        change_set: &mut ChangeSet,
+        spec: Spec,
+        now: Timestamp,
+    ) -> Result<Arc<Task>, EngineError> {
         self.check_spec(&spec)?;
         if let Some(dir) = spec.dir.as_deref().filter(|dir| !self.is_registered(dir)) {
             let hint = format!("cd {} && orch init", word(dir));
@@ -269,7 +127,7 @@ impl Engine {
         Ok(())
     }
 
-    fn ask(
+    pub(super) fn ask(
         &mut self,
         change_set: &mut ChangeSet,
         id: TaskId,
@@ -344,7 +202,7 @@ impl Engine {
         }
     }
 
-    fn unblock_all(&mut self, change_set: &mut ChangeSet, now: Timestamp) -> Vec<TaskId> {
+    pub(super) fn unblock_all(&mut self, change_set: &mut ChangeSet, now: Timestamp) -> Vec<TaskId> {
         let waiting: Vec<TaskId> = self
             .state
             .tasks
@@ -465,16 +323,4 @@ fn integrating(task: &Task) -> Option<&RunId> {
 
 pub(super) fn unreadable(error: JournalError) -> EngineError {
     EngineError::Journal(Arc::new(error))
-}
-
-/// Answers when the turn is on disk.
-pub(super) fn answer<T: Send + 'static>(change_set: &mut ChangeSet, reply: Reply<T>, result: Result<T, EngineError>) {
-    change_set.replies.push(Box::new(move |failed| {
-        let result = match failed {
-            None => result,
-            Some(error) => result.and(Err(EngineError::NotYetStored(Arc::clone(error)))),
-        };
-        // A caller that went away does not need the answer.
-        drop(reply.send(result));
-    }));
 }

@@ -2,7 +2,8 @@
 //! `tasks.yml`, because somebody may just have said something else there.
 
 use super::claims::Claiming;
-use super::handle::{EngineError, Reply};
+use super::command::{Command, Reply};
+use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::missing_tasks::Verdict;
 use super::state::ChangeSet;
@@ -13,45 +14,24 @@ use crate::domain::task::Task;
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// A command that waits for the look.
-pub(super) enum Parked {
-    /// Change a task.
-    Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
-    /// Claim a task, or let go of it.
-    Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
-    /// Decide about what the file lacks.
-    Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
+impl Command {
+    /// Changes what a person wants of a task.
+    pub fn edit(task: TaskId, change: Change, reply: Reply<Arc<Task>>) -> Self {
+        Self::parked(reply, false, move |engine, change_set, now| engine.edit(change_set, task, &change, now))
+    }
+
+    /// Claims a task, or lets go of it.
+    pub fn claim(task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>>) -> Self {
+        Self::parked(reply, false, move |engine, change_set, now| engine.claim(change_set, task, &claiming, now))
+    }
+
+    /// Decides about the tasks that the file lacks, which are not known before whoever saves it is done.
+    pub fn decide_missing(verdict: Verdict, reply: Reply<Vec<Arc<Task>>>) -> Self {
+        Self::parked(reply, true, move |engine, change_set, now| Ok(engine.decide_missing(change_set, verdict, now)))
+    }
 }
 
 impl Engine {
-    /// Puts a command off until the file was looked at.
-    pub(super) fn park(&mut self, parked: Parked) {
-        self.parked.push(parked);
-        self.read_files();
-    }
-
-    /// The file was looked at.
-    pub(super) fn unpark(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
-        for parked in std::mem::take(&mut self.parked) {
-            match parked {
-                Parked::Edit { task, change, reply } => {
-                    let edited = self.edit(change_set, task, &change, now);
-                    super::commands::answer(change_set, reply, edited);
-                }
-                Parked::Claim { task, claiming, reply } => {
-                    let claimed = self.claim(change_set, task, &claiming, now);
-                    super::commands::answer(change_set, reply, claimed);
-                }
-                // What it lacks is not known before whoever saves it is done: decided now, it would be about nothing.
-                missing @ Parked::Missing { .. } if self.file.is_being_saved() => self.parked.push(missing),
-                Parked::Missing { verdict, reply } => {
-                    let tasks = self.decide_missing(change_set, verdict, now);
-                    super::commands::answer(change_set, reply, Ok(tasks));
-                }
-            }
-        }
-    }
-
     fn edit(
         &mut self,
         change_set: &mut ChangeSet,

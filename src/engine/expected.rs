@@ -1,7 +1,7 @@
 //! What the first run of a task would be asked to have, found out without beginning anything: a model that a person has set, a
 //! cheaper one where money is short, and what would keep it from beginning for want of money.
 
-use super::handle::{Command, EngineError, EngineHandle};
+use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::settings::directory_of;
 use crate::domain::agent_model::{Chosen, Misfit};
@@ -26,26 +26,19 @@ pub struct Expected {
     pub rests: Option<Cooldown>,
 }
 
-/// Of which task, under which route.
-#[derive(Debug)]
-pub(super) struct ExpectedOf {
-    task: Task,
-    route: RouteResult,
-}
-
 impl EngineHandle {
     /// What the first run of a task would be asked to have under a route. The task need not be there.
     ///
     /// # Errors
     /// The engine is on its way out.
     pub async fn expected(&self, task: &Task, route: &RouteResult) -> Result<Expected, EngineError> {
-        let of = ExpectedOf { task: task.clone(), route: route.clone() };
-        self.call(|reply| Command::Expect { of: Box::new(of), reply }).await
+        let (task, route) = (task.clone(), route.clone());
+        self.change(move |engine, _, now| Ok(engine.expected(&task, &route, now))).await
     }
 }
 
 impl Engine {
-    pub(super) fn expected(&mut self, ExpectedOf { task, route }: &ExpectedOf, now: Timestamp) -> Expected {
+    fn expected(&mut self, task: &Task, route: &RouteResult, now: Timestamp) -> Expected {
         let balances = self.balances(&self.settings.config.budget.rules(), now);
         let (asked, why) = match self.model_said(task, route) {
             Some((model, why)) => (Some(model), Some(why)),

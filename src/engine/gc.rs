@@ -2,9 +2,9 @@
 //! `domain::gc`; here the tasks are matched with what lies on the disk, and what went is written into the history.
 
 use super::apply::{Job, JobKey};
-use super::commands::answer;
+use super::command::{Reply, answer};
 use super::deps::Deps;
-use super::handle::{EngineError, Reply};
+use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::settings::{Settings, directory_of};
 use super::state::ChangeSet;

@@ -5,18 +5,18 @@ mod output;
 use super::alarm::Alarm;
 pub use super::batches::{NewBatch, Order as BatchOrder};
 pub use super::claims::Claiming;
+use super::command::{Command, Reply};
 use super::difference::Difference;
 pub use super::error::EngineError;
-use super::expected::{Expected, ExpectedOf};
 use super::gc::Collected;
+use super::main_loop::Engine;
 use super::metrics::{Figures, Metrics};
 pub use super::missing_tasks::Verdict;
 use super::provider_health::Observed;
-use super::question::AskedRoute;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::review_decision::Acceptance;
-use super::set_models::{ModelOrder, ModelsSet};
 use super::settings::Settings;
+use super::state::ChangeSet;
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -24,14 +24,11 @@ use crate::domain::cost::Charge;
 use crate::domain::evidence::Check;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::job::{Firing, JobId, JobRecord};
-use crate::domain::message::Message;
 use crate::domain::money::Spend;
 use crate::domain::once::Once;
-use crate::domain::outbox::KeyValue;
 use crate::domain::outcome::RunKind;
 use crate::domain::pause::{Pause, Wanted};
 use crate::domain::plan::{Capacity, Cooldown, Plan, Waited, status_in, waited_in};
-use crate::domain::recorded::Recorded;
 pub use crate::domain::review_decision::ReviewDecision;
 use crate::domain::route::RouteResult;
 use crate::domain::service::{Departure, ServiceEntry};
@@ -163,40 +160,6 @@ impl View {
     }
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
-
-pub(super) enum Command {
-    Add { spec: Box<Spec>, once: Option<Once>, reply: Reply<Arc<Task>> },
-    Ask { task: TaskId, request: Request, reply: Reply<Arc<Task>> },
-    Rule { task: TaskId, ruling: ReviewDecision, by: Option<String>, is_rehearsal: bool, reply: Reply<Arc<Task>> },
-    Compare { task: TaskId, with_patch: bool, reply: Reply<Difference> },
-    TryChecks { dir: PathBuf, reply: Reply<Vec<Check>> },
-    Send { task: TaskId, text: String, model: Option<String>, once: Option<Once>, reply: Reply<Message> },
-    Edit { task: TaskId, change: Box<Change>, reply: Reply<Arc<Task>> },
-    Claim { task: TaskId, claiming: Claiming, reply: Reply<Arc<Task>> },
-    Missing { verdict: Verdict, reply: Reply<Vec<Arc<Task>>> },
-    Reload { reply: Reply<Vec<String>> },
-    UnblockAll { reply: Reply<Vec<TaskId>> },
-    TryRoute { asked: AskedRoute, reply: Reply<RouteResult> },
-    Register { project: Project, reply: Reply<()> },
-    Unregister { name: String, reply: Reply<Project> },
-    ResetBreakers { name: Option<String>, reply: Reply<Vec<String>> },
-    Spend { record: Record, reply: Reply<Record> },
-    Collect { dry_run: bool, reply: Reply<Collected> },
-    Look { reply: Reply<View> },
-    Jobs { reply: Reply<JobsLook> },
-    ChangeJobs { change: Box<JobChange>, reply: Reply<Arc<JobRecord>> },
-    RunJob { job: JobId, reply: Reply<Firing> },
-    Batch { order: Box<BatchOrder>, once: Option<Once>, reply: Reply<Arc<Batch>> },
-    Announce { kind: String, text: String, kept: Option<Box<KeyValue>>, reply: Reply<u64> },
-    Record { recorded: Box<Recorded>, reply: Reply<Recorded> },
-    Switch { wanted: Wanted, pauses: bool, by: String, reply: Reply<Switched> },
-    SetModel { order: Box<ModelOrder>, reply: Reply<ModelsSet> },
-    MindProviders { reply: Reply<()> },
-    Expect { of: Box<ExpectedOf>, reply: Reply<Expected> },
-    ShutDown { departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>> },
-}
-
 /// A hand on the engine. Cheap to clone.
 #[derive(Clone)]
 pub struct EngineHandle {
@@ -212,10 +175,19 @@ pub struct EngineHandle {
 }
 
 impl EngineHandle {
+    /// Sends a command, and waits for its answer.
     pub(super) async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| EngineError::Stopping)?;
         answer.await.map_err(|_| EngineError::Stopping)?
+    }
+
+    /// Has the state changed. The change is on disk when this returns.
+    pub(super) async fn change<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Engine, &mut ChangeSet, Timestamp) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.call(|reply| Command::change(reply, change)).await
     }
 
     /// Adds a task. It is on disk when this returns.
@@ -225,12 +197,15 @@ impl EngineHandle {
 
     /// Adds a task. With a key, a repeated request gets the task that the first one made, as it was then.
     pub async fn add_once(&self, spec: Spec, once: Option<Once>) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Add { spec: Box::new(spec), once, reply }).await
+        let add = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.once(change_set, once, now, |engine, change_set| engine.add(change_set, spec, now))
+        };
+        self.change(add).await
     }
 
     /// Asks something of a task.
     pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Ask { task, request, reply }).await
+        self.change(move |engine, change_set, now| engine.ask(change_set, task, request, now)).await
     }
 
     /// Brings a person's word on a task's work into its state; a rehearsal only tells whether it fits there. `by`: who
@@ -242,37 +217,44 @@ impl EngineHandle {
         by: Option<String>,
         is_rehearsal: bool,
     ) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Rule { task, ruling, by, is_rehearsal, reply }).await
+        self.change(move |engine, change_set, now| engine.rule(change_set, task, (ruling, by), is_rehearsal, now)).await
     }
 
     /// Runs the checks of the project in this directory on its base branch, once each.
     pub async fn try_checks(&self, dir: PathBuf) -> Result<Vec<Check>, EngineError> {
-        self.call(|reply| Command::TryChecks { dir, reply }).await
+        self.call(|reply| Command::begin(reply, |engine, _, reply, _| engine.try_checks(dir, reply))).await
     }
 
     /// What a task's branch would change, or has changed; with the diff itself where that is wanted.
     pub async fn compare(&self, task: TaskId, with_patch: bool) -> Result<Difference, EngineError> {
-        self.call(|reply| Command::Compare { task, with_patch, reply }).await
+        let compare = move |engine: &mut Engine, change_set: &mut ChangeSet, reply, _| {
+            engine.compare(change_set, task, with_patch, reply);
+        };
+        self.call(|reply| Command::begin(reply, compare)).await
     }
 
     /// Changes what a person wants of a task. It is on disk when this returns, and in `tasks.yml` soon after.
     pub async fn edit(&self, task: TaskId, change: Change) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Edit { task, change: Box::new(change), reply }).await
+        self.call(|reply| Command::edit(task, change, reply)).await
     }
 
     /// Claims a task, or lets go of it. It is on disk when this returns, and in `tasks.yml` soon after.
     pub async fn claim(&self, task: TaskId, claiming: Claiming) -> Result<Arc<Task>, EngineError> {
-        self.call(|reply| Command::Claim { task, claiming, reply }).await
+        self.call(|reply| Command::claim(task, claiming, reply)).await
     }
 
     /// Decides about the open tasks that a `tasks.yml` lacks which is not believed. Returns which they are.
     pub async fn missing(&self, verdict: Verdict) -> Result<Vec<Arc<Task>>, EngineError> {
-        self.call(|reply| Command::Missing { verdict, reply }).await
+        self.call(|reply| Command::decide_missing(verdict, reply)).await
     }
 
     /// Takes over what the files of the settings say now. Returns what is wrong with them.
     pub async fn reload(&self) -> Result<Vec<String>, EngineError> {
-        self.call(|reply| Command::Reload { reply }).await
+        self.change(|engine, change_set, now| {
+            engine.reload(change_set, now);
+            Ok(engine.settings.problems.clone())
+        })
+        .await
     }
 
     /// What was found at odds about a task between `tasks.yml`, commands and orch, newest last.
@@ -282,33 +264,37 @@ impl EngineHandle {
 
     /// Sends every blocked task and every task that asks a person on. Returns which.
     pub async fn unblock_all(&self) -> Result<Vec<TaskId>, EngineError> {
-        self.call(|reply| Command::UnblockAll { reply }).await
+        self.change(|engine, change_set, now| Ok(engine.unblock_all(change_set, now))).await
     }
 
     /// Asks the router without changing anything.
     pub async fn try_route(&self, task: TaskId) -> Result<RouteResult, EngineError> {
-        self.call(|reply| Command::TryRoute { asked: AskedRoute::Task(task), reply }).await
+        self.route_without_taking(move |engine, _| engine.task(task)).await
     }
 
     /// Registers a repository.
     pub async fn register(&self, project: Project) -> Result<(), EngineError> {
-        self.call(|reply| Command::Register { project, reply }).await
+        self.change(|engine, change_set, now| {
+            engine.register(change_set, project, now);
+            Ok(())
+        })
+        .await
     }
 
     /// Forgets a registered repository, by its name or directory. Its tasks stay, and wait until it is registered again.
     /// Returns what it was.
     pub async fn unregister(&self, name: String) -> Result<Project, EngineError> {
-        self.call(|reply| Command::Unregister { name, reply }).await
+        self.change(move |engine, change_set, now| engine.unregister(change_set, &name, now)).await
     }
 
     /// Closes a breaker, or all of them, by hand, and leaves their agents alone no longer. Returns which.
     pub async fn reset_breakers(&self, name: Option<String>) -> Result<Vec<String>, EngineError> {
-        self.call(|reply| Command::ResetBreakers { name, reply }).await
+        self.change(move |engine, change_set, now| engine.reset_breakers(change_set, name.as_deref(), now)).await
     }
 
     /// Writes down what a person says was spent beside orch's runs.
     pub async fn record_spending(&self, record: Record) -> Result<Record, EngineError> {
-        self.call(|reply| Command::Spend { record, reply }).await
+        self.change(|engine, change_set, now| Ok(engine.record_spending(change_set, record, now))).await
     }
 
     /// What a person says was spent beside orch's runs, at `since` or later.
@@ -318,12 +304,12 @@ impl EngineHandle {
 
     /// Pauses something (`pauses`), or lets it go on.
     pub async fn switch(&self, wanted: Wanted, pauses: bool, by: String) -> Result<Switched, EngineError> {
-        self.call(|reply| Command::Switch { wanted, pauses, by, reply }).await
+        self.change(move |engine, change_set, now| engine.switch(change_set, (&wanted, pauses), by, now)).await
     }
 
     /// Has the engine leave, or (`is_rehearsal`) only tells what would become of what is under way.
     pub async fn shut_down(&self, departure: Departure, is_rehearsal: bool) -> Result<Vec<UnderWay>, EngineError> {
-        self.call(|reply| Command::ShutDown { departure, is_rehearsal, reply }).await
+        self.call(|reply| Command::shut_down(departure, is_rehearsal, reply)).await
     }
 
     /// The newest starts and ends of the daemon, oldest first.
@@ -333,27 +319,34 @@ impl EngineHandle {
 
     /// Removes the worktrees that may go, or only tells which.
     pub async fn collect(&self, dry_run: bool) -> Result<Collected, EngineError> {
-        self.call(|reply| Command::Collect { dry_run, reply }).await
+        let collect = move |engine: &mut Engine, change_set: &mut ChangeSet, reply, _| {
+            engine.collect_by_hand(change_set, dry_run, reply);
+        };
+        self.call(|reply| Command::begin(reply, collect)).await
     }
 
     /// What recurs, as it is known at this moment.
     pub async fn jobs(&self) -> Result<JobsLook, EngineError> {
-        self.call(|reply| Command::Jobs { reply }).await
+        self.call(|reply| Command::read(reply, Engine::jobs_look)).await
     }
 
     /// Changes `jobs.yml` as a person asks. Returns the job as it is then; of one that was removed, as it was.
     pub async fn change_jobs(&self, change: JobChange) -> Result<Arc<JobRecord>, EngineError> {
-        self.call(|reply| Command::ChangeJobs { change: Box::new(change), reply }).await
+        self.call(|reply| Command::begin(reply, |engine, _, reply, _| engine.change_jobs(Box::new(change), reply)))
+            .await
     }
 
     /// Fires a job now.
     pub async fn run_job(&self, job: JobId) -> Result<Firing, EngineError> {
-        self.call(|reply| Command::RunJob { job, reply }).await
+        self.change(move |engine, change_set, now| engine.run_job(change_set, &job, now)).await
     }
 
     /// Makes a batch, changes it or gives it up. It is on disk when this returns, as a whole or not at all.
     pub async fn batch_order(&self, order: BatchOrder, once: Option<Once>) -> Result<Arc<Batch>, EngineError> {
-        self.call(|reply| Command::Batch { order: Box::new(order), once, reply }).await
+        let carry_out = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.once(change_set, once, now, |engine, change_set| engine.order_batch(change_set, order, now))
+        };
+        self.change(carry_out).await
     }
 
     /// The newest batch of a name, open or not.
@@ -383,7 +376,7 @@ impl EngineHandle {
 
     /// Everything at hand at this moment.
     pub async fn look(&self) -> Result<View, EngineError> {
-        self.call(|reply| Command::Look { reply }).await
+        self.call(|reply| Command::read(reply, Engine::view)).await
     }
 
     /// The history as it is written. A reader that is too slow is told how much it missed and reads it with

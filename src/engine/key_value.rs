@@ -1,7 +1,6 @@
 //! What channels keep in the journal for themselves, beside the loop: it is nobody else's, and no turn depends on it.
 
-use super::commands::answer;
-use super::handle::{Command, EngineError, EngineHandle, Reply};
+use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use crate::adapters::clock::{Clock, SystemClock};
@@ -69,7 +68,7 @@ impl EngineHandle {
     /// Says something in the channels, or in one of them, by a line of the history. Returns its place.
     pub async fn announce(&self, channel: Option<ChannelKind>, text: String) -> Result<u64, EngineError> {
         let kind = channel.map_or_else(|| NOTE.to_owned(), |channel| format!("{NOTE}.{channel}"));
-        self.call(|reply| Command::Announce { kind, text, kept: None, reply }).await
+        self.change(move |engine, change_set, now| Ok(engine.announce(change_set, &kind, text, now))).await
     }
 
     /// Tells the owner in all channels that somebody who is not on the list spoke to a bot. With it, as a whole or not at
@@ -80,8 +79,11 @@ impl EngineHandle {
         channel: ChannelKind,
         (key, mark): (String, String),
     ) -> Result<u64, EngineError> {
-        let kept = Some(Box::new(KeyValue::Value { channel, key, value: Some(mark), at: SystemClock.now() }));
-        self.call(|reply| Command::Announce { kind: STRANGER.to_owned(), text, kept, reply }).await
+        let announce = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            change_set.kept.push(KeyValue::Value { channel, key, value: Some(mark), at: now });
+            Ok(engine.announce(change_set, STRANGER, text, now))
+        };
+        self.change(announce).await
     }
 
     /// One transaction of what is beside the loop.
@@ -95,16 +97,9 @@ impl EngineHandle {
 
 impl Engine {
     /// Writes down what is to be told in channels.
-    pub(super) fn announce(
-        &mut self,
-        change_set: &mut ChangeSet,
-        kind: &str,
-        text: String,
-        reply: Reply<u64>,
-        now: Timestamp,
-    ) {
+    /// Returns the place of the line.
+    fn announce(&mut self, change_set: &mut ChangeSet, kind: &str, text: String, now: Timestamp) -> u64 {
         change_set.note(&mut self.state, now, None, None, kind, text);
-        let seq = change_set.entries.last().map_or(0, |entry| entry.seq);
-        answer(change_set, reply, Ok(seq));
+        change_set.entries.last().map_or(0, |entry| entry.seq)
     }
 }

@@ -210,7 +210,7 @@ impl Engine {
         exit
     }
 
-    async fn write_manifest(&self, departure: &Departure, now: Timestamp) {
+    async fn write_manifest(&mut self, departure: &Departure, now: Timestamp) {
         let place_of = |run: &Run| self.state.tasks.get(&run.task).and_then(|task| task.place.as_deref());
         let runs = self.state.runs.values().map(|run| (run, place_of(run)));
         let under_way = UnderWay::of(runs, self.state.tasks.values().map(AsRef::as_ref));

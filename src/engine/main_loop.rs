@@ -6,8 +6,9 @@ mod rest;
 
 use super::alarm::{Alarm, Watched};
 use super::apply::{Job, JobKey, Report};
+use super::command::Command;
 use super::deps::Deps;
-use super::handle::{Command, EngineHandle};
+use super::handle::EngineHandle;
 use super::health::Seen;
 use super::lifetime::Lifetime;
 use super::metrics::Metrics;
@@ -124,7 +125,7 @@ pub struct Engine {
     pub(super) handed: HashSet<(RunId, MessageId)>,
     pub(super) metrics: Arc<Metrics>,
     /// Commands that wait for a look at `tasks.yml`.
-    pub(super) parked: Vec<super::edit::Parked>,
+    pub(super) parked: Vec<super::command::Parked>,
     pub(super) timetable: super::recurring::Timetable,
     pub(super) money: super::budgets::Money,
     pub(super) known: super::strategies::Known,

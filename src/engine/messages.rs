@@ -2,7 +2,7 @@
 //! settled. What is to be done follows from the stored state; what an agent heard is told by the run's receipts.
 
 use super::apply::{Job, JobKey};
-use super::handle::{Command, EngineError, EngineHandle};
+use super::handle::{EngineError, EngineHandle};
 use super::launch::project_name;
 use super::main_loop::Engine;
 use super::settings::directory_of;
@@ -27,7 +27,10 @@ impl EngineHandle {
         model: Option<String>,
         once: Option<Once>,
     ) -> Result<Message, EngineError> {
-        self.call(|reply| Command::Send { task, text, model, once, reply }).await
+        let send = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.once(change_set, once, now, |engine, change_set| engine.send(change_set, task, (text, model), now))
+        };
+        self.change(send).await
     }
 
     /// All messages to a task, oldest first.

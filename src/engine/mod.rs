@@ -13,6 +13,7 @@ mod budgets;
 mod capacity;
 mod checkup;
 mod claims;
+mod command;
 mod commands;
 mod credentials;
 mod cycles;

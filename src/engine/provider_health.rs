@@ -2,7 +2,7 @@
 //! the loop learns of a provider counts at once; who watches providers writes it down.
 
 use super::credentials;
-use super::handle::{Command, EngineError, EngineHandle};
+use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::model_book::{ModelBook, asked_now};
 use super::state::ChangeSet;
@@ -58,7 +58,11 @@ impl EngineHandle {
     /// # Errors
     /// The engine is on its way out.
     pub async fn mind_providers(&self) -> Result<(), EngineError> {
-        self.call(|reply| Command::MindProviders { reply }).await
+        self.change(|engine, _, _| {
+            engine.forget_book();
+            Ok(())
+        })
+        .await
     }
 }
 

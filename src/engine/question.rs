@@ -1,11 +1,11 @@
 //! The routing question: a run like any other, by the router's agent, in an empty directory, without tools.
 
 use super::apply::Job;
-use super::commands::answer;
+use super::command::{Command, Reply, answer};
 use super::credentials::endpoint;
 use super::deps::Deps;
 use super::ending::ended;
-use super::handle::{Command, EngineError, EngineHandle, Reply};
+use super::handle::{EngineError, EngineHandle};
 use super::launch::{Started, failed, prepare_run, project_name};
 use super::main_loop::Engine;
 use super::prompt_inputs;
@@ -23,7 +23,7 @@ use crate::config::resolved_agent::AgentConfig;
 use crate::domain::answer::{Answer, AnswerStatus};
 use crate::domain::availability::Probes;
 use crate::domain::event::LaunchProblem;
-use crate::domain::ids::{RunId, TaskId};
+use crate::domain::ids::RunId;
 use crate::domain::names;
 use crate::domain::outcome::{Failure, FailureClass, Outcome, RunKind};
 use crate::domain::prompt::route_prompt;
@@ -223,46 +223,36 @@ pub fn answered(summary: String) -> Outcome {
     }
 }
 
-/// Of which task somebody only wants to know the route.
-pub(super) enum AskedRoute {
-    /// Of this one.
-    Task(TaskId),
-    /// Of one that there is not.
-    Imagined(Box<Spec>),
-}
-
 impl EngineHandle {
     /// Asks the router about a task that there is not, without changing anything.
     pub async fn try_route_of(&self, spec: Spec) -> Result<RouteResult, EngineError> {
-        self.call(|reply| Command::TryRoute { asked: AskedRoute::Imagined(Box::new(spec)), reply }).await
+        // As if it were added now: where the agents take turns, its number counts.
+        let imagined = |engine: &mut Engine, now| {
+            engine.check_spec(&spec)?;
+            Ok(Arc::new(Task::new(engine.state.coming_task_id(), spec, FileState::Pending, now)))
+        };
+        self.route_without_taking(imagined).await
+    }
+
+    /// Has a route looked for that is not taken.
+    pub(super) async fn route_without_taking(
+        &self,
+        task: impl FnOnce(&mut Engine, Timestamp) -> Result<Arc<Task>, EngineError> + Send + 'static,
+    ) -> Result<RouteResult, EngineError> {
+        let begin = |engine: &mut Engine, change_set: &mut ChangeSet, reply, now| match task(engine, now) {
+            Ok(task) => engine.try_route(task, reply, now),
+            Err(error) => answer(change_set, reply, Err(error)),
+        };
+        self.call(|reply| Command::begin(reply, begin)).await
     }
 }
 
 impl Engine {
-    /// Has a route looked for that is not taken.
-    pub(super) fn try_route(
-        &mut self,
-        change_set: &mut ChangeSet,
-        asked: AskedRoute,
-        reply: Reply<RouteResult>,
-        now: Timestamp,
-    ) {
-        let task = match asked {
-            AskedRoute::Task(id) => self.task(id),
-            // As if it were added now: where the agents take turns, its number counts.
-            AskedRoute::Imagined(spec) => self
-                .check_spec(&spec)
-                .map(|()| Arc::new(Task::new(self.state.coming_task_id(), *spec, FileState::Pending, now))),
-        };
-        match task {
-            Ok(task) => {
-                let config = self.settings.for_task(&task, &self.state.projects);
-                let obstacle = self.router_obstacle(&config.router.agent, &config.router.model, now);
-                let run = RunId::new(task.id, 0, self.deps.random());
-                self.spawn_once(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
-            }
-            Err(error) => answer(change_set, reply, Err(error)),
-        }
+    fn try_route(&mut self, task: Arc<Task>, reply: Reply<RouteResult>, now: Timestamp) {
+        let config = self.settings.for_task(&task, &self.state.projects);
+        let obstacle = self.router_obstacle(&config.router.agent, &config.router.model, now);
+        let run = RunId::new(task.id, 0, self.deps.random());
+        self.spawn_once(Job::TryRoute { task, run, obstacle, reply: ReplySlot::new(reply) });
     }
 }
 

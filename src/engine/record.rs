@@ -1,7 +1,6 @@
 //! Samples that a person records by hand.
 
-use super::commands::answer;
-use super::handle::{Command, EngineError, EngineHandle, Reply};
+use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use crate::domain::recorded::Recorded;
@@ -10,19 +9,13 @@ use jiff::Timestamp;
 impl EngineHandle {
     /// Records a sample by hand. It is on disk, with its number, when this returns.
     pub async fn record(&self, recorded: Recorded) -> Result<Recorded, EngineError> {
-        self.call(|reply| Command::Record { recorded: Box::new(recorded), reply }).await
+        self.change(|engine, change_set, now| Ok(engine.record_sample(change_set, recorded, now))).await
     }
 }
 
 impl Engine {
     /// Stores what was found to be sound, under a number of its own.
-    pub(super) fn record_sample(
-        &mut self,
-        change_set: &mut ChangeSet,
-        recorded: Recorded,
-        reply: Reply<Recorded>,
-        now: Timestamp,
-    ) {
+    pub(super) fn record_sample(&mut self, change_set: &mut ChangeSet, recorded: Recorded, now: Timestamp) -> Recorded {
         self.state.last_recorded += 1;
         let recorded = Recorded { number: self.state.last_recorded, ..recorded };
         let Recorded { task_type, agent, model, by, accepted, .. } = &recorded;
@@ -30,6 +23,6 @@ impl Engine {
         let text = format!("{by} records a {outcome}: {task_type} by {agent} {model}");
         change_set.note(&mut self.state, now, None, None, "pattern_recorded", text);
         change_set.recorded.push(recorded.clone());
-        answer(change_set, reply, Ok(recorded));
+        recorded
     }
 }

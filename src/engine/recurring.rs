@@ -11,9 +11,9 @@ pub use file::{Change, Changed, JobsNews, NameIs, read};
 pub use orders::JobsLook;
 
 use super::apply::{Job, JobKey, Report, blocking};
+use super::command::Reply;
 use super::deps::Deps;
 use super::file_job::Known;
-use super::handle::Reply;
 use super::main_loop::Engine;
 use super::settings::Settings;
 use super::state::ChangeSet;

@@ -1,6 +1,7 @@
 //! A reply that a job carries to its end.
 
-use super::handle::{EngineError, Reply};
+use super::command::Reply;
+use super::handle::EngineError;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 

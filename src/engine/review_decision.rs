@@ -1,9 +1,10 @@
 //! A person's word on the work of a task: bound to what they saw, and brought into the task's state.
 
 use super::apply::Job;
+use super::command::{Reply, answer};
 use super::commands::unreadable;
 use super::difference::{Difference, Moved};
-use super::handle::{EngineError, EngineHandle, Reply};
+use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::state::ChangeSet;
@@ -87,7 +88,7 @@ impl Engine {
                 let run = RunId::new(task.id, 0, self.deps.random());
                 self.spawn_once(Job::Compare { task, run, with_patch, reply: ReplySlot::new(reply) });
             }
-            Err(error) => super::commands::answer(change_set, reply, Err(error)),
+            Err(error) => answer(change_set, reply, Err(error)),
         }
     }
 }

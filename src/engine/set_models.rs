@@ -1,7 +1,7 @@
 //! Models that a person sets for an agent or a project while the daemon lives. Nothing of it is stored: the settings are for what
 //! lasts.
 
-use super::handle::{Command, EngineError, EngineHandle};
+use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use crate::domain::agent_model::{Misfit, check_word};
@@ -33,12 +33,12 @@ pub struct ModelsSet {
 impl EngineHandle {
     /// Sets a model for the daemon's lifetime, or takes it back.
     pub async fn set_model(&self, order: ModelOrder) -> Result<ModelsSet, EngineError> {
-        self.call(|reply| Command::SetModel { order: Box::new(order), reply }).await
+        self.change(|engine, change_set, now| engine.set_model(change_set, order, now)).await
     }
 }
 
 impl Engine {
-    pub(super) fn set_model(
+    fn set_model(
         &mut self,
         change_set: &mut ChangeSet,
         order: ModelOrder,

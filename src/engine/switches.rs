@@ -1,6 +1,7 @@
 //! What a person switches: pauses, and the way out. Nothing is stopped here: runs are asked to stop by the state that
 //! their tasks are in, and starts are held by the plan.
 
+use super::command::{Command, Reply, answer};
 use super::handle::{EngineError, Fate, Switched, UnderWay};
 use super::main_loop::Engine;
 use super::state::ChangeSet;
@@ -13,6 +14,25 @@ use crate::domain::service::{Departure, ShutdownMode};
 use crate::domain::task::{ReviewStage, State, Task};
 use jiff::Timestamp;
 use std::sync::Arc;
+
+impl Command {
+    /// Has the engine leave, or only tells what that would mean.
+    pub fn shut_down(departure: Departure, is_rehearsal: bool, reply: Reply<Vec<UnderWay>>) -> Self {
+        Self::new(move |engine, change_set, now| match change_set {
+            Ok(change_set) => {
+                let work = engine.shut_down(change_set, departure, is_rehearsal, now);
+                answer(change_set, reply, Ok(work));
+            }
+            // To leave is always possible; only how cannot be chosen while nothing can be stored.
+            Err(_) if departure.how == ShutdownMode::Stop && !is_rehearsal => {
+                engine.word.get_or_init(|| departure);
+                engine.shutdown.cancel();
+                drop(reply.send(Ok(Vec::new())));
+            }
+            Err(error) => drop(reply.send(Err(EngineError::Journal(Arc::clone(error))))),
+        })
+    }
+}
 
 impl Engine {
     /// Pauses something, or lets it go on.
@@ -129,7 +149,7 @@ impl Engine {
     }
 
     /// Begins to leave, or tells what that would mean.
-    pub(super) fn shut_down(
+    fn shut_down(
         &mut self,
         change_set: &mut ChangeSet,
         departure: Departure,

@@ -2,9 +2,10 @@
 //! leaves when it is told to. The engine's own turns on real files.
 
 use super::apply::{JobKey, Report};
+use super::command::Command;
 use super::file_job::{Writeback, read};
 use super::file_tests::room::ground;
-use super::handle::{Command, EngineHandle};
+use super::handle::EngineHandle;
 use super::main_loop::Input;
 use super::signals::EngineExit;
 use super::state::Archive;
@@ -127,7 +128,7 @@ impl Patient {
     fn told_to_leave(&mut self, how: ShutdownMode) {
         let (reply, _) = oneshot::channel();
         let departure = Departure::new(how, Cause::Command, "a test");
-        self.change_set(Input::Command(Command::ShutDown { departure, is_rehearsal: false, reply }));
+        self.change_set(Input::Command(Command::shut_down(departure, false, reply)));
     }
 
     /// It meets damage, and leaves.

@@ -2,9 +2,9 @@
 //! search index. Every look begins from what is on the disk, so a look that was killed is simply done again.
 
 use super::apply::{Job, JobKey};
+use super::command::Reply;
 use super::deps::Deps;
 use super::gc::Collected;
-use super::handle::Reply;
 use super::main_loop::Engine;
 use super::mode::Mode;
 use crate::adapters::crash::point;

@@ -8,8 +8,9 @@ use crate::domain::question::QuestionKind;
 use crate::domain::spec_merge::{Change, Field};
 use crate::domain::task::{BlockedOn, Spec, State, Status, Task};
 use crate::engine::apply::Job;
+use crate::engine::command::Command;
 use crate::engine::file_job::{FileNews, Writeback, read, write};
-use crate::engine::handle::{Command, Request};
+use crate::engine::handle::Request;
 use crate::engine::state::ChangeSet;
 use crate::engine::{Deps, Discovering, Engine, Ledger, Mode, Obstacles, Signals, Sources, start};
 use crate::store::journal::{Journal, Loaded};
@@ -197,11 +198,8 @@ impl Room {
             Step::CommandAdds => {
                 let title = self.fresh("c");
                 self.said.added.push(title.clone());
-                self.command(|reply| Command::Add {
-                    spec: Box::new(Spec { title, ..Spec::default() }),
-                    once: None,
-                    reply,
-                });
+                let spec = Spec { title, ..Spec::default() };
+                self.change_set(|engine, change_set, now| drop(engine.add(change_set, spec, now)));
             }
             Step::CommandTitles(id) => {
                 let title = self.fresh("c");
@@ -215,7 +213,10 @@ impl Room {
                 self.change(id, Spec { priority, ..Spec::default() }, Field::Priority);
             }
             Step::CommandCancels => {
-                self.command(|reply| Command::Ask { task: TaskId(4), request: Request::Cancel, reply });
+                let cancel = |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+                    drop(engine.ask(change_set, TaskId(4), Request::Cancel, now));
+                };
+                self.change_set(cancel);
             }
             Step::Moves(id, to) => self.moves(id, to),
             Step::Reads => self.reads(),
@@ -240,15 +241,11 @@ impl Room {
         self.history.extend(change_set.entries.iter().map(|entry| format!("{} {}", entry.kind, entry.text)));
     }
 
-    fn command<T>(&mut self, command: impl FnOnce(oneshot::Sender<T>) -> Command) {
-        let (reply, _) = oneshot::channel();
-        let command = command(reply);
-        self.change_set(|engine, change_set, now| engine.on_command(change_set, command, now));
-    }
-
     fn change(&mut self, id: u64, set: Spec, field: Field) {
-        let change = Box::new(Change { set, fields: vec![field], ..Change::default() });
-        self.command(|reply| Command::Edit { task: TaskId(id), change, reply });
+        let change = Change { set, fields: vec![field], ..Change::default() };
+        let (reply, _) = oneshot::channel();
+        let edit = Command::edit(TaskId(id), change, reply);
+        self.change_set(|engine, change_set, now| engine.on_command(change_set, edit, now));
     }
 
     fn moves(&mut self, id: u64, to: u8) {

@@ -11,7 +11,8 @@ use super::person::Awaited;
 use crate::domain::ids::TaskId;
 use crate::domain::missing_tasks::MissingTasks;
 use crate::domain::task::{Seen, Spec, Status, Task};
-use crate::engine::handle::{Command, Verdict};
+use crate::engine::command::Command;
+use crate::engine::handle::Verdict;
 use crate::engine::main_loop::Input;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -127,7 +128,7 @@ impl Course<'_> {
             self.rules.taken_out.extend(shown);
         }
         let (reply, answer) = channel();
-        self.command(Command::Missing { verdict, reply }, Awaited::Decided(answer));
+        self.command(Command::decide_missing(verdict, reply), Awaited::Decided(answer));
     }
 
     /// The engine is told, unless that is lost.

@@ -11,11 +11,14 @@ use crate::domain::money::Usd;
 use crate::domain::pause::{PauseScope, Wanted};
 use crate::domain::service::{Cause, Departure, ShutdownMode};
 use crate::domain::task::{Spec, Status, Task};
+use crate::engine::command::Command;
 use crate::engine::handle::{
-    BatchOrder, Claiming, Command, EngineError, NewBatch, Request, ReviewDecision, Switched, UnderWay, View,
+    BatchOrder, Claiming, EngineError, NewBatch, Request, ReviewDecision, Switched, UnderWay, View,
 };
-use crate::engine::main_loop::Input;
+use crate::engine::main_loop::{Engine, Input};
+use crate::engine::state::ChangeSet;
 use crate::store::journal::JournalError;
+use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::oneshot::error::TryRecvError;
@@ -37,7 +40,7 @@ pub(super) enum Awaited {
 
 impl Course<'_> {
     pub(super) fn command(&mut self, command: Command, awaited: Awaited) {
-        if let (Some(engine), Some(_)) = (&self.engine, &self.unstored) {
+        if let (Some(engine), Some(_)) = (&mut self.engine, &self.unstored) {
             // What the real loop does while nothing can be stored.
             engine.refuse(command, &Arc::new(JournalError::Stopped { path: PathBuf::new() }));
             if engine.shutdown.is_cancelled() {
@@ -49,6 +52,15 @@ impl Course<'_> {
         if self.engine.is_some() {
             self.commands.push_back((command, awaited));
         }
+    }
+
+    fn change<T: Send + 'static>(
+        &mut self,
+        awaited: impl FnOnce(Receiver<Result<T, EngineError>>) -> Awaited,
+        change: impl FnOnce(&mut Engine, &mut ChangeSet, Timestamp) -> Result<T, EngineError> + Send + 'static,
+    ) {
+        let (reply, answer) = channel();
+        self.command(Command::change(reply, change), awaited(answer));
     }
 
     pub(super) fn add(
@@ -68,8 +80,7 @@ impl Course<'_> {
             agent: agent.map(str::to_owned),
             ..Spec::default()
         };
-        let (reply, answer) = channel();
-        self.command(Command::Add { spec: Box::new(spec), once: None, reply }, Awaited::Added(wish, answer));
+        self.change(|answer| Awaited::Added(wish, answer), |engine, change_set, now| engine.add(change_set, spec, now));
     }
 
     pub(super) fn ask(&mut self, task: TaskId, request: Request) {
@@ -78,8 +89,7 @@ impl Course<'_> {
             Request::Run { past_pause: true, .. } => drop(self.rules.past_pause.insert(task)),
             Request::Run { past_pause: false, .. } | Request::Interrupt | Request::Cancel | Request::Unblock => {}
         }
-        let (reply, answer) = channel();
-        self.command(Command::Ask { task, request, reply }, Awaited::Asked(answer));
+        self.change(Awaited::Asked, move |engine, change_set, now| engine.ask(change_set, task, request, now));
     }
 
     pub(super) fn rule(&mut self, wish: usize, word: Word) {
@@ -92,27 +102,25 @@ impl Course<'_> {
             Word::Reject => ReviewDecision::Reject { reason: "not like this".to_owned() },
         };
         self.rules.ruled.insert(task);
-        let (reply, answer) = channel();
-        self.command(Command::Rule { task, ruling, by: None, is_rehearsal: false, reply }, Awaited::Asked(answer));
+        let rule = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.rule(change_set, task, (ruling, None), false, now)
+        };
+        self.change(Awaited::Asked, rule);
     }
 
     pub(super) fn send(&mut self, wish: usize) {
         let Some(task) = self.ids.get(&wish).copied() else { return };
-        let (reply, answer) = channel();
-        self.command(
-            Command::Send { task, text: "and mind the tests".to_owned(), model: None, once: None, reply },
-            Awaited::Sent(answer),
-        );
+        let text = "and mind the tests".to_owned();
+        self.change(Awaited::Sent, move |engine, change_set, now| engine.send(change_set, task, (text, None), now));
     }
 
     pub(super) fn claim(&mut self, task: TaskId, claiming: Claiming) {
         let (reply, answer) = channel();
-        self.command(Command::Claim { task, claiming, reply }, Awaited::Claimed(answer));
+        self.command(Command::claim(task, claiming, reply), Awaited::Claimed(answer));
     }
 
     fn order_batch(&mut self, order: BatchOrder) {
-        let (reply, answer) = channel();
-        self.command(Command::Batch { order: Box::new(order), once: None, reply }, Awaited::Batched(answer));
+        self.change(Awaited::Batched, |engine, change_set, now| engine.order_batch(change_set, order, now));
     }
 
     pub(super) fn make_batch(&mut self, batch: usize, of: &[usize], concurrency: u32, budget: Option<i64>) {
@@ -152,19 +160,20 @@ impl Course<'_> {
     }
 
     pub(super) fn unblock_all(&mut self) {
-        let (reply, answer) = channel();
-        self.command(Command::UnblockAll { reply }, Awaited::Unblocked(answer));
+        self.change(Awaited::Unblocked, |engine, change_set, now| Ok(engine.unblock_all(change_set, now)));
     }
 
     pub(super) fn look(&mut self) {
         let (reply, answer) = channel();
-        self.command(Command::Look { reply }, Awaited::Looked(answer));
+        self.command(Command::read(reply, Engine::view), Awaited::Looked(answer));
     }
 
     /// Pauses something, or lets it go on.
     pub(super) fn switch(&mut self, wanted: Wanted, pauses: bool) {
-        let (reply, answer) = channel();
-        self.command(Command::Switch { wanted, pauses, by: "ada".to_owned(), reply }, Awaited::Switched(answer));
+        let switch = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.switch(change_set, (&wanted, pauses), "ada".to_owned(), now)
+        };
+        self.change(Awaited::Switched, switch);
     }
 
     /// Lets everything go on.
@@ -186,7 +195,7 @@ impl Course<'_> {
         let (reply, answer) = channel();
         let departure = Departure::new(how, Cause::Command, "orch shutdown by ada");
         self.down = down;
-        self.command(Command::ShutDown { departure, is_rehearsal: false, reply }, Awaited::Leaving(answer));
+        self.command(Command::shut_down(departure, false, reply), Awaited::Leaving(answer));
     }
 
     /// Sends on whatever asks, and takes up what was given up.
