@@ -19,6 +19,8 @@ use tower::ServiceExt;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// So begins what an engine answers that is on its way out.
 const LEAVING: &str = "shutting_down";
+/// The header with the key of a request that may come twice.
+pub const KEY_HEADER: &str = "idempotency-key";
 
 /// Where requests go.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ pub enum Transport {
 pub struct Client {
     transport: Transport,
     on_behalf: Option<OnBehalf>,
+    key: Option<String>,
 }
 
 /// Why there is no answer, or which error the answer is.
@@ -79,13 +82,19 @@ impl ClientError {
 impl Client {
     /// A client over this transport.
     pub fn new(transport: Transport) -> Self {
-        Self { transport, on_behalf: None }
+        Self { transport, on_behalf: None, key: None }
     }
 
     /// The same, for somebody of whom the history is to tell. Only requests to the engine of this process say so.
     #[must_use]
     pub fn on_behalf_of(&self, who: impl Into<String>) -> Self {
-        Self { transport: self.transport.clone(), on_behalf: Some(OnBehalf(who.into())) }
+        Self { on_behalf: Some(OnBehalf(who.into())), ..self.clone() }
+    }
+
+    /// The same, for one change that is made once, however often it is asked for with this key.
+    #[must_use]
+    pub fn once(&self, key: impl Into<String>) -> Self {
+        Self { key: Some(key.into()), ..self.clone() }
     }
 
     /// Reads.
@@ -145,12 +154,14 @@ impl Client {
 
     async fn send(&self, method: Method, path: &str, body: Body) -> Result<Response<Body>, ClientError> {
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(path)
             .header("host", "orch")
-            .header("content-type", "application/json")
-            .body(body)
-            .map_err(|e| ClientError::Unexpected(e.to_string()))?;
+            .header("content-type", "application/json");
+        if let Some(key) = self.key.as_ref().filter(|_| method != Method::GET) {
+            request = request.header(KEY_HEADER, key);
+        }
+        let mut request = request.body(body).map_err(|e| ClientError::Unexpected(e.to_string()))?;
         match &self.transport {
             Transport::InProcess(router) => {
                 if let Some(on_behalf) = &self.on_behalf {

@@ -69,4 +69,7 @@ pub struct Accept {
 pub struct Reject {
     /// Why: its author reads it.
     pub reason: String,
+    /// The commit that was seen; it is refused when the branch is at another one. Without it, whatever is there.
+    #[serde(default)]
+    pub commit: Option<String>,
 }

@@ -187,6 +187,18 @@ impl Engine {
         Ok(task)
     }
 
+    /// # Errors
+    /// The task has changed since a person saw it.
+    pub(super) fn require_unchanged(&mut self, id: TaskId, since: Option<Timestamp>) -> Result<(), EngineError> {
+        let Some(since) = since else { return Ok(()) };
+        // Those who saw it may know its time in milliseconds only.
+        if self.task(id)?.updated_at.as_millisecond() == since.as_millisecond() {
+            return Ok(());
+        }
+        let message = format!("task {id} has changed since {since}");
+        Err(EngineError::InTheWay { message, hint: format!("look at it again: orch task show {id}") })
+    }
+
     /// What a person has mended in the project's file holds once they have approved it: sent on before that, the task would
     /// come back with the same question.
     fn require_approval(&self, task: &Task) -> Result<(), EngineError> {

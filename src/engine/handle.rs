@@ -203,21 +203,36 @@ impl EngineHandle {
         self.change(add).await
     }
 
-    /// Asks something of a task.
-    pub async fn ask(&self, task: TaskId, request: Request) -> Result<Arc<Task>, EngineError> {
-        self.change(move |engine, change_set, now| engine.ask(change_set, task, request, now)).await
+    /// Asks something of a task, which must not have changed since `unchanged_since`.
+    pub async fn ask(
+        &self,
+        task: TaskId,
+        request: Request,
+        unchanged_since: Option<Timestamp>,
+        once: Option<Once>,
+    ) -> Result<(), EngineError> {
+        let ask = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.once(change_set, once, now, |engine, change_set| {
+                engine.require_unchanged(task, unchanged_since)?;
+                engine.ask(change_set, task, request, now).map(drop)
+            })
+        };
+        self.change(ask).await
     }
 
-    /// Brings a person's word on a task's work into its state; a rehearsal only tells whether it fits there. `by`: who
-    /// they are, where that is known.
+    /// Brings a person's word on a task's work into its state. `by`: who they are, where that is known.
     pub async fn rule(
         &self,
         task: TaskId,
         ruling: ReviewDecision,
-        by: Option<String>,
-        is_rehearsal: bool,
-    ) -> Result<Arc<Task>, EngineError> {
-        self.change(move |engine, change_set, now| engine.rule(change_set, task, (ruling, by), is_rehearsal, now)).await
+        (by, once): (Option<String>, Option<Once>),
+    ) -> Result<(), EngineError> {
+        let rule = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.once(change_set, once, now, |engine, change_set| {
+                engine.rule(change_set, task, (ruling, by), now).map(drop)
+            })
+        };
+        self.change(rule).await
     }
 
     /// Runs the checks of the project in this directory on its base branch, once each.
@@ -263,8 +278,11 @@ impl EngineHandle {
     }
 
     /// Sends every blocked task and every task that asks a person on. Returns which.
-    pub async fn unblock_all(&self) -> Result<Vec<TaskId>, EngineError> {
-        self.change(|engine, change_set, now| Ok(engine.unblock_all(change_set, now))).await
+    pub async fn unblock_all(&self, once: Option<Once>) -> Result<Vec<TaskId>, EngineError> {
+        let unblock = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
+            engine.once(change_set, once, now, |engine, change_set| Ok(engine.unblock_all(change_set, now)))
+        };
+        self.change(unblock).await
     }
 
     /// Asks the router without changing anything.

@@ -3,12 +3,36 @@
 
 use super::commands::unreadable;
 use super::error::EngineError;
+use super::handle::EngineHandle;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
 use crate::domain::once::{Answered, Once, Repeated};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+
+impl EngineHandle {
+    /// Whether a request was carried out before.
+    ///
+    /// # Errors
+    /// Its key was used for another request.
+    pub(super) async fn was_carried_out(&self, once: Option<&Once>) -> Result<bool, EngineError> {
+        let Some(once) = once.cloned() else { return Ok(false) };
+        let key = once.key.clone();
+        match self.read(move |journal| journal.answered(&key)).await?.map(|answered| answered.repeats(&once)) {
+            Some(Repeated::Same(_)) => Ok(true),
+            Some(Repeated::Other) => Err(used_for_another(&once.key)),
+            None => Ok(false),
+        }
+    }
+}
+
+fn used_for_another(key: &str) -> EngineError {
+    EngineError::InTheWay {
+        message: format!("the Idempotency-Key {key:?} was used for another request"),
+        hint: "send another request with a key of its own".to_owned(),
+    }
+}
 
 impl Engine {
     /// Carries a request out with `make`, unless it has a key with which the same was carried out before: then it returns
@@ -28,10 +52,7 @@ impl Engine {
         if let Some(answered) = self.state.answered(&once.key).map_err(unreadable)? {
             return match answered.repeats(&once) {
                 Repeated::Same(answer) => serde_json::from_value(answer).map_err(broken),
-                Repeated::Other => Err(EngineError::InTheWay {
-                    message: format!("the Idempotency-Key {:?} was used for another request", once.key),
-                    hint: "send another request with a key of its own".to_owned(),
-                }),
+                Repeated::Other => Err(used_for_another(&once.key)),
             };
         }
         let made = make(self, change_set)?;

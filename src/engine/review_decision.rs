@@ -12,6 +12,7 @@ use crate::domain::answer::AnswerStatus;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::lifecycle::step;
+use crate::domain::once::Once;
 use crate::domain::outcome::{Failure, FailureClass, Outcome};
 use crate::domain::retry::{Bounds, Context};
 use crate::domain::review_decision::{NotBound, ReviewDecision, Seen};
@@ -23,46 +24,53 @@ use std::sync::Arc;
 const MAX_REASON: usize = 20_000;
 
 impl Engine {
-    /// A rehearsal only tells whether the word fits the task's state.
+    /// Brings a person's word on the work of a task into its state.
     pub(super) fn rule(
         &mut self,
         change_set: &mut ChangeSet,
         id: TaskId,
         (ruling, by): (ReviewDecision, Option<String>),
-        is_rehearsal: bool,
         now: Timestamp,
     ) -> Result<Arc<Task>, EngineError> {
-        let task = self.task(id)?;
         if let ReviewDecision::Reject { reason } = &ruling {
             check_reason(reason, id)?;
         }
-        let run = match self.state.last_work_run(id).map_err(unreadable)? {
-            Some(run) => run.id,
-            None => RunId::new(id, task.runs.max(1), self.deps.random()),
-        };
+        let run = self.judged_run(id)?;
         let event = Event::Ruled { run, ruling, by };
-        let refused = |source| EngineError::Refused { task: id, source };
-        if is_rehearsal {
-            let bounds = Bounds { max_attempts: u32::MAX, max_review_rounds: u32::MAX, ..Bounds::default() };
-            let context = Context {
-                now,
-                bounds: &bounds,
-                alternatives: &[],
-                candidates: &[],
-                routed: &[],
-                model_for: &|_, _| None,
-                rests: &|_, _| false,
-                is_paid_ahead: &|_, _| false,
-                rests_until: &|_, _| None,
-                policy: &|_| None,
-            };
-            return step(&task, &event, &context).map(|_| task).map_err(refused);
-        }
-        let task = self.apply(change_set, id, &event, now).map_err(refused)?;
+        let task =
+            self.apply(change_set, id, &event, now).map_err(|source| EngineError::Refused { task: id, source })?;
         if let Event::Ruled { ruling: ReviewDecision::Reject { reason }, .. } = event {
             self.rejected(change_set, id, reason);
         }
         Ok(task)
+    }
+
+    /// Tells whether a word would fit the task's state.
+    fn rehearse(&mut self, id: TaskId, ruling: ReviewDecision, now: Timestamp) -> Result<Arc<Task>, EngineError> {
+        let task = self.task(id)?;
+        let bounds = Bounds { max_attempts: u32::MAX, max_review_rounds: u32::MAX, ..Bounds::default() };
+        let context = Context {
+            now,
+            bounds: &bounds,
+            alternatives: &[],
+            candidates: &[],
+            routed: &[],
+            model_for: &|_, _| None,
+            rests: &|_, _| false,
+            is_paid_ahead: &|_, _| false,
+            rests_until: &|_, _| None,
+            policy: &|_| None,
+        };
+        let event = Event::Ruled { run: self.judged_run(id)?, ruling, by: None };
+        let fits = step(&task, &event, &context);
+        fits.map(|_| task).map_err(|source| EngineError::Refused { task: id, source })
+    }
+
+    /// The run whose work is decided about.
+    fn judged_run(&mut self, id: TaskId) -> Result<RunId, EngineError> {
+        let task = self.task(id)?;
+        let last = self.state.last_work_run(id).map_err(unreadable)?;
+        Ok(last.map_or_else(|| RunId::new(id, task.runs.max(1), self.deps.random()), |run| run.id))
     }
 
     /// The record of the run whose work a person sent back says so: it is no success of whoever did it. One that asked has been
@@ -124,15 +132,19 @@ impl EngineHandle {
         id: TaskId,
         acceptance: Acceptance,
         wanted: Option<&str>,
-        by: Option<String>,
-    ) -> Result<Arc<Task>, EngineError> {
+        (by, once): (Option<String>, Option<Once>),
+    ) -> Result<(), EngineError> {
+        if self.was_carried_out(once.as_ref()).await? {
+            return Ok(());
+        }
         let ruling = |acceptance, commit| match acceptance {
             Acceptance::Approve => ReviewDecision::Approve { commit },
             Acceptance::Merge => ReviewDecision::Merge { commit },
         };
-        let task = self.rule(id, ruling(acceptance, String::new()), None, true).await?;
+        let rehearsed = ruling(acceptance, String::new());
+        let task = self.change(move |engine, _, now| engine.rehearse(id, rehearsed, now)).await?;
         if task.status() == Status::Done && task.is_merged() {
-            return Ok(task);
+            return Ok(());
         }
         // What the base has already needs no more than the person's word.
         let acceptance = if task.is_merged() { Acceptance::Approve } else { acceptance };
@@ -144,7 +156,29 @@ impl EngineHandle {
         let commits = seen.commits.max(task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len()));
         let bound = Seen { branch, base, head, commits, judged, wanted }.bind();
         let commit = bound.map_err(|error| not_bound(id, &error, seen.moved.as_ref()))?;
-        self.rule(id, ruling(acceptance, commit), by, false).await
+        self.rule(id, ruling(acceptance, commit), (by, once)).await
+    }
+
+    /// Sends the work of a task back to its author. The word holds for the tip of its branch, which must be `wanted` where
+    /// the person has named what they saw.
+    pub async fn reject(
+        &self,
+        id: TaskId,
+        reason: String,
+        wanted: Option<&str>,
+        (by, once): (Option<String>, Option<Once>),
+    ) -> Result<(), EngineError> {
+        if self.was_carried_out(once.as_ref()).await? {
+            return Ok(());
+        }
+        if let Some(wanted) = wanted {
+            let Difference { branch, head, .. } = self.compare(id, false).await?;
+            if !head.starts_with(wanted) {
+                let error = NotBound::Moved { branch, head, wanted: wanted.to_owned() };
+                return Err(not_bound(id, &error, None));
+            }
+        }
+        self.rule(id, ReviewDecision::Reject { reason }, (by, once)).await
     }
 }
 

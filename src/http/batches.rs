@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use super::once::{Repeatable, once};
+use super::once::Repeatable;
 use super::read::{Body, Segments};
 use super::tasks::{occupancy, short_why};
 use crate::api::batches::{BatchRow, BatchView, CancelBatch, NewBatch, SetBatch};
@@ -105,10 +105,10 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
 /// Makes one.
 pub async fn create(
     State(state): State<ApiState>,
-    Repeatable(key): Repeatable,
+    repeatable: Repeatable,
     Body(new): Body<NewBatch>,
 ) -> Answer<BatchView> {
-    let once = once(key, "/v1/batches", &new);
+    let once = repeatable.with(&new);
     let name = batch_name(&new.name)?;
     let concurrency = new.concurrency.unwrap_or(CONCURRENCY);
     let wanted = Wanted { name: name.clone(), tasks: new.tasks, concurrency, budget: new.budget_usd };

@@ -2,7 +2,7 @@
 
 use super::ApiState;
 use super::error::ApiError;
-use super::once::{Repeatable, once};
+use super::once::Repeatable;
 use super::read::{Body, Segments};
 use super::tasks::task_id;
 use crate::api::messages::{MessageView, NewMessage};
@@ -19,11 +19,11 @@ use tokio::sync::broadcast::error::RecvError;
 pub async fn send(
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
-    Repeatable(key): Repeatable,
+    repeatable: Repeatable,
     Body(new): Body<NewMessage>,
 ) -> Result<Json<MessageView>, ApiError> {
     let task = task_id(&id)?;
-    let once = once(key, &format!("/v1/tasks/{task}/send"), &new);
+    let once = repeatable.with(&new);
     // Before it is sent, so that no news is missed.
     let mut news = state.engine.follow();
     let mut message = state.engine.send(task, new.text, new.model.clone(), once).await?;

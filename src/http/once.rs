@@ -1,6 +1,7 @@
 //! The header `Idempotency-Key`: a request that comes twice with the same key is carried out once.
 
 use super::error::ApiError;
+use crate::api::client::KEY_HEADER;
 use crate::api::error::ErrorCode;
 use crate::domain::once::{LONGEST_KEY, Once, is_key};
 use crate::engine::content_id;
@@ -8,19 +9,20 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Serialize;
 
-/// The header.
-pub const HEADER: &str = "idempotency-key";
-
-/// The key of a request, where its sender gave it one.
-pub struct Repeatable(pub Option<String>);
+/// A request that may come twice: its path, and its key where its sender gave it one.
+pub struct Repeatable {
+    key: Option<String>,
+    path: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Repeatable {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Some(value) = parts.headers.get(HEADER) else { return Ok(Self(None)) };
+        let path = parts.uri.to_string();
+        let Some(value) = parts.headers.get(KEY_HEADER) else { return Ok(Self { key: None, path }) };
         match value.to_str().ok().filter(|key| is_key(key)) {
-            Some(key) => Ok(Self(Some(key.to_owned()))),
+            Some(key) => Ok(Self { key: Some(key.to_owned()), path }),
             None => {
                 let message = format!("an Idempotency-Key is 1 to {LONGEST_KEY} visible ASCII characters");
                 Err(ApiError::new(ErrorCode::Usage, message, Some("take a random UUID")))
@@ -29,9 +31,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Repeatable {
     }
 }
 
-/// The request as the engine knows it: what it asks for is its path and its body.
-pub fn once(key: Option<String>, path: &str, body: &impl Serialize) -> Option<Once> {
-    // Shapes of the wire are plain data, which always has a text.
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    key.map(|key| Once { key, digest: content_id(&[path.as_bytes(), b"\n", &body].concat()) })
+impl Repeatable {
+    /// The request as the engine knows it: what it asks for is its path and its body.
+    pub fn with(self, body: &impl Serialize) -> Option<Once> {
+        // Shapes of the wire are plain data, which always has a text.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        let digest = content_id(&[self.path.as_bytes(), b"\n", &body].concat());
+        self.key.map(|key| Once { key, digest })
+    }
+
+    /// The request, which has no body.
+    pub fn without_body(self) -> Option<Once> {
+        self.with(&())
+    }
 }

@@ -224,8 +224,11 @@ fn asking(routes: Routes) -> Routes {
     routes
         .add(post("/v1/tasks", "Add a task").body::<NewTask>().answer::<TaskView>(), tasks::add)
         .add(ask("/v1/tasks/{id}/run", "Run it now").query::<tasks::WantedRun>(), tasks::run)
-        .add(ask("/v1/tasks/{id}/retry", "Do it again from the beginning"), tasks::retry)
-        .add(ask("/v1/tasks/{id}/interrupt", "End the agent's turn; the conversation is kept"), tasks::interrupt)
+        .add(ask("/v1/tasks/{id}/retry", "Do it again from the beginning").query::<tasks::Seen>(), tasks::retry)
+        .add(
+            ask("/v1/tasks/{id}/interrupt", "End the agent's turn; the conversation is kept").query::<tasks::Seen>(),
+            tasks::interrupt,
+        )
         .add(
             post("/v1/tasks/{id}/send", "Say something to its agent; the answer is the receipt")
                 .body::<NewMessage>()
@@ -240,8 +243,8 @@ fn asking(routes: Routes) -> Routes {
             ask("/v1/tasks/{id}/unclaim", "Let go of it; refused where somebody else has it").body::<NewClaim>(),
             claims::unclaim,
         )
-        .add(ask("/v1/tasks/{id}/cancel", "Give it up"), tasks::cancel)
-        .add(ask("/v1/tasks/{id}/unblock", "Let it go on"), tasks::unblock)
+        .add(ask("/v1/tasks/{id}/cancel", "Give it up").query::<tasks::Seen>(), tasks::cancel)
+        .add(ask("/v1/tasks/{id}/unblock", "Let it go on").query::<tasks::Seen>(), tasks::unblock)
         .add(
             post("/v1/tasks/{id}/route", "Ask the router which agent and model it would get; changes nothing")
                 .answer::<RouteResult>(),

@@ -1,6 +1,7 @@
 //! A person's word on the work of a task. It must be a person's: what descends from a run is turned away before anything else.
 
 use super::error::ApiError;
+use super::once::Repeatable;
 use super::read::{Body, Params, Segments};
 use super::tasks::{full_view, task_id};
 use super::{ApiState, Peer};
@@ -88,9 +89,10 @@ pub async fn approve(
     person: Person,
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
+    repeatable: Repeatable,
     Body(accept): Body<Accept>,
 ) -> Answer<TaskView> {
-    self::accept(&state, &id, Acceptance::Approve, (accept, person)).await
+    self::accept(&state, &id, Acceptance::Approve, (accept, person, repeatable)).await
 }
 
 /// Merged now.
@@ -98,19 +100,21 @@ pub async fn merge(
     person: Person,
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
+    repeatable: Repeatable,
     Body(accept): Body<Accept>,
 ) -> Answer<TaskView> {
-    self::accept(&state, &id, Acceptance::Merge, (accept, person)).await
+    self::accept(&state, &id, Acceptance::Merge, (accept, person, repeatable)).await
 }
 
 async fn accept(
     state: &ApiState,
     id: &str,
     acceptance: Acceptance,
-    (accept, person): (Accept, Person),
+    (accept, person, repeatable): (Accept, Person, Repeatable),
 ) -> Answer<TaskView> {
     let id = task_id(id)?;
-    state.engine.accept(id, acceptance, accept.commit.as_deref(), person.by).await?;
+    let once = repeatable.with(&accept);
+    state.engine.accept(id, acceptance, accept.commit.as_deref(), (person.by, once)).await?;
     full_view(state, id).await.map(Json)
 }
 
@@ -119,16 +123,23 @@ pub async fn reject(
     person: Person,
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
+    repeatable: Repeatable,
     Body(reject): Body<Reject>,
 ) -> Answer<TaskView> {
     let id = task_id(&id)?;
-    state.engine.rule(id, ReviewDecision::Reject { reason: reject.reason }, person.by, false).await?;
+    let once = repeatable.with(&reject);
+    state.engine.reject(id, reject.reason, reject.commit.as_deref(), (person.by, once)).await?;
     full_view(&state, id).await.map(Json)
 }
 
 /// What it merged is taken back.
-pub async fn revert(person: Person, State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
+pub async fn revert(
+    person: Person,
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    repeatable: Repeatable,
+) -> Answer<TaskView> {
     let id = task_id(&id)?;
-    state.engine.rule(id, ReviewDecision::Revert, person.by, false).await?;
+    state.engine.rule(id, ReviewDecision::Revert, (person.by, repeatable.without_body())).await?;
     full_view(&state, id).await.map(Json)
 }

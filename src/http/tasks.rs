@@ -7,7 +7,7 @@ pub use list::list;
 use super::ApiState;
 use super::error::ApiError;
 use super::messages;
-use super::once::{Repeatable, once};
+use super::once::Repeatable;
 use super::read::{Body, Params, Segments};
 use crate::api::error::ErrorCode;
 use crate::api::health::HealthView;
@@ -172,12 +172,8 @@ pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
 }
 
 /// Adds a task.
-pub async fn add(
-    State(state): State<ApiState>,
-    Repeatable(key): Repeatable,
-    Body(new): Body<NewTask>,
-) -> Answer<TaskView> {
-    let once = once(key, "/v1/tasks", &new);
+pub async fn add(State(state): State<ApiState>, repeatable: Repeatable, Body(new): Body<NewTask>) -> Answer<TaskView> {
+    let once = repeatable.with(&new);
     check_model(new.model.as_deref())?;
     let spec = Spec {
         title: new.title,
@@ -205,6 +201,15 @@ pub struct WantedRun {
     anyway: Option<bool>,
     /// `true`: in a new conversation.
     force_new: Option<bool>,
+    /// As [`Seen::unchanged_since`].
+    unchanged_since: Option<Timestamp>,
+}
+
+/// What somebody has seen of a task.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Seen {
+    /// Its `updated_at`: the request is refused (409) when the task has changed since.
+    unchanged_since: Option<Timestamp>,
 }
 
 /// Runs it now.
@@ -212,44 +217,66 @@ pub async fn run(
     State(state): State<ApiState>,
     Segments(id): Segments<String>,
     Params(wanted): Params<WantedRun>,
+    repeatable: Repeatable,
 ) -> Answer<TaskView> {
-    ask(
-        &state,
-        &id,
-        Request::Run { past_pause: wanted.anyway.unwrap_or(false), anew: wanted.force_new.unwrap_or(false) },
-    )
-    .await
+    let request = Request::Run { past_pause: wanted.anyway.unwrap_or(false), anew: wanted.force_new.unwrap_or(false) };
+    ask(&state, &id, request, (wanted.unchanged_since, repeatable)).await
 }
 
 /// From the beginning.
-pub async fn retry(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
-    ask(&state, &id, Request::Retry).await
+pub async fn retry(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Params(seen): Params<Seen>,
+    repeatable: Repeatable,
+) -> Answer<TaskView> {
+    ask(&state, &id, Request::Retry, (seen.unchanged_since, repeatable)).await
 }
 
 /// Ends the agent's turn, and keeps the conversation.
-pub async fn interrupt(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
-    ask(&state, &id, Request::Interrupt).await
+pub async fn interrupt(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Params(seen): Params<Seen>,
+    repeatable: Repeatable,
+) -> Answer<TaskView> {
+    ask(&state, &id, Request::Interrupt, (seen.unchanged_since, repeatable)).await
 }
 
 /// Gives it up.
-pub async fn cancel(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
-    ask(&state, &id, Request::Cancel).await
+pub async fn cancel(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Params(seen): Params<Seen>,
+    repeatable: Repeatable,
+) -> Answer<TaskView> {
+    ask(&state, &id, Request::Cancel, (seen.unchanged_since, repeatable)).await
 }
 
 /// Lets it go on.
-pub async fn unblock(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<TaskView> {
-    ask(&state, &id, Request::Unblock).await
+pub async fn unblock(
+    State(state): State<ApiState>,
+    Segments(id): Segments<String>,
+    Params(seen): Params<Seen>,
+    repeatable: Repeatable,
+) -> Answer<TaskView> {
+    ask(&state, &id, Request::Unblock, (seen.unchanged_since, repeatable)).await
 }
 
-async fn ask(state: &ApiState, id: &str, request: Request) -> Answer<TaskView> {
+async fn ask(
+    state: &ApiState,
+    id: &str,
+    request: Request,
+    (unchanged_since, repeatable): (Option<Timestamp>, Repeatable),
+) -> Answer<TaskView> {
     let id = task_id(id)?;
-    state.engine.ask(id, request).await?;
+    state.engine.ask(id, request, unchanged_since, repeatable.without_body()).await?;
     full_view(state, id).await.map(Json)
 }
 
 /// Sends everything that waits on.
-pub async fn unblock_all(State(state): State<ApiState>) -> Answer<Vec<TaskId>> {
-    Ok(Json(state.engine.unblock_all().await?))
+pub async fn unblock_all(State(state): State<ApiState>, repeatable: Repeatable) -> Answer<Vec<TaskId>> {
+    Ok(Json(state.engine.unblock_all(repeatable.without_body()).await?))
 }
 
 /// Asks the router, changes nothing.

@@ -20,6 +20,15 @@ pub struct Offset {
     begun: Option<(i64, Timestamp)>,
 }
 
+/// The mark of an update that was begun with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    /// A name that no other update of the channel has.
+    pub key: String,
+    /// When it was begun with for the first time.
+    pub at: Timestamp,
+}
+
 impl Offset {
     /// Of what is kept.
     pub fn read(kept: Option<&str>) -> Self {
@@ -41,11 +50,13 @@ impl Offset {
         self.begun.is_some_and(|(begun, _)| begun == update) && !self.knows(update)
     }
 
-    /// It is begun with. Returns when that was, where it was begun with before and nobody knows what came of it.
-    pub fn begin(&mut self, update: i64, now: Timestamp) -> Option<Timestamp> {
+    /// It is begun with. Returns the same mark where it was begun with before and nobody knows what came of it.
+    pub fn begin(&mut self, update: i64, now: Timestamp) -> Begun {
         let before = self.begun.filter(|(begun, _)| *begun == update).map(|(_, at)| at);
-        self.begun = Some((update, before.unwrap_or(now)));
-        before
+        let at = before.unwrap_or(now);
+        self.begun = Some((update, at));
+        // A count may come to the same number again.
+        Begun { key: format!("{update}-{}", at.as_millisecond()), at }
     }
 
     /// It was handled.
@@ -77,13 +88,14 @@ mod tests {
         let first = Timestamp::UNIX_EPOCH;
         let later = Timestamp::from_second(60).expect("a time");
         let mut offset = Offset::default();
-        assert_eq!(offset.begin(7, first), None);
+        let begun = offset.begin(7, first);
         let mut offset = Offset::read(offset.text().as_deref());
-        assert_eq!(offset.begin(7, later), Some(first));
+        assert_eq!(offset.begin(7, later), begun);
         assert!(offset.is_begun(7) && !offset.is_begun(8));
         offset.done(7);
         assert!(!offset.is_begun(7) && offset.knows(7) && offset.next == Some(8));
-        assert_eq!(offset.begin(8, later), None);
+        let next = offset.begin(8, later);
+        assert!(next.key != begun.key && next.at == later, "{next:?}");
         assert_eq!(Offset::read(Some("nonsense")), Offset::default());
     }
 

@@ -11,7 +11,7 @@ pub const ROW: Row = Row {
     fault: "the wall clock jumps by ± 90 s, 1 h (as at the change of summer time), a day, 40 days, a year; the machine \
             sleeps for a minute, an hour, 8 h; providers answer 429 for an hour meanwhile",
     goal: "nothing is too slow that was not, no wait gets longer, no attempt is counted for it",
-    run: Run::Trials { quick: 40, full: 20_000, run },
+    run: Run::Trials { quick: 12, full: 20_000, run },
 };
 
 /// The same seeds each time.

@@ -69,9 +69,11 @@ fn placed_below(dir: &Path) -> Option<BTreeSet<u32>> {
     Some(at.into_iter().filter(|(pid, place)| *pid != me && place.starts_with(dir)).map(|(pid, _)| pid).collect())
 }
 
-/// Whether a child still is what its parent, the caller, is.
+/// Whether a child still is what its parent, the caller, is, or is becoming another program: the kernel takes the old program's
+/// arguments away, closes files, and then sets the arguments of the new one.
 fn is_copy(pid: u32) -> bool {
-    table::words(pid) == table::words(std::process::id())
+    let words = table::words(pid);
+    words.is_empty() || words == table::words(std::process::id())
 }
 
 /// The short name of the program that a process runs.

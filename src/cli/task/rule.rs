@@ -89,7 +89,7 @@ pub async fn revert(args: RevertArgs, context: &Context) -> Result<Exit, CliErro
 /// Sends it back to its author.
 pub async fn reject(args: RejectArgs, context: &Context) -> Result<Exit, CliError> {
     let mut link = context.link().await?;
-    let reject = Reject { reason: args.message };
+    let reject = Reject { reason: args.message, commit: None };
     let task: TaskView = link.post(&format!("/v1/tasks/{}/reject", args.id), &reject).await?;
     if context.ui.is_json() {
         context.ui.json(&task)?;

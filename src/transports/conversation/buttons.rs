@@ -48,6 +48,9 @@ struct Used {
 struct Claim {
     press: Press,
     at: Timestamp,
+    /// By which order.
+    #[serde(default)]
+    order: String,
 }
 
 /// A button as a service shows it.
@@ -132,8 +135,8 @@ fn read(text: &str) -> Option<Bound> {
     serde_json::from_str(text).ok()
 }
 
-/// Takes a press: of all that are made of one button, one counts. `begun`: orch died over this very press, which was
-/// begun with then; what it had taken is handed over again.
+/// Takes a press: of all that are made of one button, one counts. `order`: which press this is; where orch died over it, what
+/// it had taken is handed over again.
 ///
 /// # Errors
 /// The journal cannot be read or written.
@@ -141,7 +144,7 @@ pub async fn redeem(
     store: &ChannelStore,
     token: &str,
     (user, message): (&str, &str),
-    (now, begun): (Timestamp, Option<Timestamp>),
+    (order, now): (&str, Timestamp),
 ) -> Result<Result<Press, Void>, EngineError> {
     let is_one = token.len() <= LONGEST && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if !is_one {
@@ -149,9 +152,9 @@ pub async fn redeem(
     }
     let (key, claim) = (format!("{OPEN}{token}"), format!("{CLAIMED}{token}/{user}"));
     let Some(bound) = store.kept(&key).await?.as_deref().and_then(read) else {
-        return again(store, token, (user, &claim), begun).await;
+        return again(store, token, (user, &claim), order).await;
     };
-    if let Err(void) = bound.allows(user, begun.unwrap_or(now)) {
+    if let Err(void) = bound.allows(user, now) {
         return Ok(Err(void));
     }
     // Of one that orch had just shown when it died, the message is not known.
@@ -159,7 +162,7 @@ pub async fn redeem(
         return Ok(Err(Void::Elsewhere));
     }
     // Before it is taken, so that it is known what was wanted, wherever orch dies.
-    let claimed = Claim { press: bound.press.clone(), at: now };
+    let claimed = Claim { press: bound.press.clone(), at: now, order: order.to_owned() };
     store.keep(&claim, serde_json::to_string(&claimed).ok()).await?;
     if store.take(&key).await?.is_none() {
         return used(store, token, user).await.map(Err);
@@ -178,11 +181,10 @@ async fn again(
     store: &ChannelStore,
     token: &str,
     (user, claim): (&str, &str),
-    begun: Option<Timestamp>,
+    order: &str,
 ) -> Result<Result<Press, Void>, EngineError> {
-    let kept = if begun.is_some() { store.kept(claim).await? } else { None };
-    let claim = kept.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
-    let Some(claim) = claim.filter(|claim| begun.is_some_and(|begun| claim.at >= begun)) else {
+    let claim = store.kept(claim).await?.and_then(|text| serde_json::from_str::<Claim>(&text).ok());
+    let Some(claim) = claim.filter(|claim| claim.order == order) else {
         return used(store, token, user).await.map(Err);
     };
     match used(store, token, user).await? {
@@ -231,12 +233,12 @@ mod tests {
         let store = ChannelStore::in_memory();
         let token = one(&store).await;
         assert!(token.len() >= 32, "{token}");
-        let press = |user: &'static str| redeem(&store, &token, (user, "m5"), (NOW, None));
-        let (first, second) = tokio::join!(press("1"), press("2"));
+        let press = |user: &'static str, order: &'static str| redeem(&store, &token, (user, "m5"), (order, NOW));
+        let (first, second) = tokio::join!(press("1", "a"), press("2", "b"));
         assert_eq!(first.expect("memory"), Ok(approve()));
         let told = second.expect("memory").expect_err("used").to_string();
         assert_eq!(told, "it was pressed already, by 1");
-        let again = press("1").await.expect("memory").expect_err("used");
+        let again = press("1", "c").await.expect("memory").expect_err("used");
         assert_eq!(again.to_string(), "it was pressed already");
     }
 
@@ -247,12 +249,12 @@ mod tests {
         for (user, message, now, void) in
             [("3", "m5", NOW, Void::Foreign), ("1", "m6", NOW, Void::Elsewhere), ("1", "m5", hours(25), Void::Old)]
         {
-            assert_eq!(redeem(&store, &token, (user, message), (now, None)).await.expect("memory"), Err(void));
+            assert_eq!(redeem(&store, &token, (user, message), ("a", now)).await.expect("memory"), Err(void));
         }
         for token in ["", "x", "../../etc/passwd", &"a".repeat(5_000), "pressed/x"] {
-            assert_eq!(redeem(&store, token, ("1", "m5"), (NOW, None)).await.expect("memory"), Err(Void::Old));
+            assert_eq!(redeem(&store, token, ("1", "m5"), ("a", NOW)).await.expect("memory"), Err(Void::Old));
         }
-        assert_eq!(redeem(&store, &token, ("1", "m5"), (hours(24), None)).await.expect("memory"), Ok(approve()));
+        assert_eq!(redeem(&store, &token, ("1", "m5"), ("b", hours(24))).await.expect("memory"), Ok(approve()));
     }
 
     #[tokio::test]
@@ -261,33 +263,30 @@ mod tests {
         let button = Button { label: "Approve".to_owned(), press: approve() };
         let minted = mint(&store, &[button], &BTreeSet::from(["1".to_owned()]), NOW).await.expect("memory");
         let token = minted[0].token.as_str();
-        assert!(redeem(&store, token, ("1", "m5"), (NOW, None)).await.expect("memory").is_ok());
+        assert!(redeem(&store, token, ("1", "m5"), ("a", NOW)).await.expect("memory").is_ok());
         bind(&store, &minted, "m5").await.expect("memory");
-        assert!(matches!(redeem(&store, token, ("1", "m5"), (NOW, None)).await, Ok(Err(Void::Used { by: None }))));
+        assert!(matches!(redeem(&store, token, ("1", "m5"), ("b", NOW)).await, Ok(Err(Void::Used { by: None }))));
     }
 
     #[tokio::test]
     async fn a_press_that_orch_died_over_counts_when_it_is_told_again_and_no_other_does() {
-        let begun = hours(1);
         for dies_before_the_memory in [false, true] {
             let store = ChannelStore::in_memory();
             let token = one(&store).await;
-            let press = |user: &'static str, at: Timestamp, begun: Option<Timestamp>| {
+            let press = |user: &'static str, order: &'static str| {
                 let (store, token) = (store.clone(), token.clone());
-                async move { redeem(&store, &token, (user, "m5"), (at, begun)).await.expect("memory") }
+                async move { redeem(&store, &token, (user, "m5"), (order, hours(1))).await.expect("memory") }
             };
-            assert_eq!(press("1", hours(1), None).await, Ok(approve()));
+            assert_eq!(press("1", "a").await, Ok(approve()));
             if dies_before_the_memory {
                 store.keep(&format!("{USED}{token}"), None).await.expect("memory");
             }
-            // Days later, after an outage.
-            assert_eq!(press("1", hours(50), Some(begun)).await, Ok(approve()));
-            assert_eq!(press("1", hours(50), Some(begun)).await, Ok(approve()), "it died once more");
+            assert_eq!(press("1", "a").await, Ok(approve()));
+            assert_eq!(press("1", "a").await, Ok(approve()), "it died once more");
             // Another press of theirs, or of somebody else, is not that one.
-            assert_eq!(press("1", hours(2), None).await, Err(Void::Used { by: None }));
-            assert_eq!(press("1", hours(2), Some(hours(2))).await, Err(Void::Used { by: None }));
+            assert_eq!(press("1", "b").await, Err(Void::Used { by: None }));
             let by = Some("1".to_owned());
-            assert_eq!(press("2", hours(2), Some(begun)).await, Err(Void::Used { by }));
+            assert_eq!(press("2", "a").await, Err(Void::Used { by }));
         }
     }
 }

@@ -11,11 +11,11 @@ use crate::api::rulings::{Accept, DiffView, Reject};
 use crate::api::status::Overview;
 use crate::api::stream::StreamEvent;
 use crate::api::switches::{NewPause, PausesView};
-use crate::api::types::{EventView, EvidenceView, NewProject, NewTask, RowsView, TaskView, WhyView};
+use crate::api::types::{EvidenceView, NewProject, NewTask, RowsView, TaskView, WhyView};
 use crate::domain::channel::{ChatMessage, Document};
 use crate::domain::ids::TaskId;
 use crate::domain::review_decision::short;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// How long the receipt of a message to an agent is waited for, in seconds.
@@ -28,19 +28,18 @@ const QUIET: Duration = Duration::from_millis(400);
 const LISTENS: Duration = Duration::from_secs(5);
 /// The most that is taken of its end, in bytes.
 const MOST: usize = 1 << 20;
-/// Times in the history may be this much coarser than others.
-const GRAIN: SignedDuration = SignedDuration::from_millis(1);
-/// What the history says of a task that a person gives up.
-const GIVEN_UP: &str = "cancelled by a person";
 /// A body without anything in it.
 const NOTHING: serde_json::Value = serde_json::Value::Null;
 
-/// Somebody's wishes.
+/// What somebody asks for.
 pub(super) struct Order {
+    /// It marks the change that is asked for with the order's key.
     pub client: Client,
     pub by: String,
-    /// It may have been carried out already, since this time: orch died over it.
-    pub begun: Option<Timestamp>,
+    /// Its own name, with which it is carried out once.
+    pub key: String,
+    /// When it was begun with for the first time.
+    pub begun: Timestamp,
 }
 
 impl Order {
@@ -62,7 +61,7 @@ impl Order {
             Ask::Cancel(id) => self.change(id, "cancel", None).await,
             Ask::UnblockAll => self.unblock_all().await,
             Ask::Approve(id, commit) => self.approve(id, commit).await,
-            Ask::Reject(id, reason) => self.reject(id, reason).await,
+            Ask::Reject(id, reason) => self.reject(id, reason, None).await,
             Ask::Diff(id) => self.diff(id).await,
             Ask::Log(id) => self.log(id).await,
             Ask::Cost => self.cost().await,
@@ -83,25 +82,6 @@ impl Order {
         self.task(id).await.map(|view| render::task(&view))
     }
 
-    /// The task, where the history has the line of this very order since it was begun with. What else has happened to the
-    /// task does not count: the engine moves it, too.
-    async fn was_done(&self, id: TaskId, is_it: impl Fn(&EventView) -> bool) -> Result<Option<TaskView>, ClientError> {
-        let Some(begun) = self.begun else { return Ok(None) };
-        let since = begun.saturating_sub(GRAIN).unwrap_or(begun);
-        let mut lines = self.client.stream(&format!("/v1/events?follow=false&task={id}&since={since}")).await?;
-        while let Some(line) = lines.event::<EventView>().await? {
-            if is_it(&line) {
-                return self.task(id).await.map(Some);
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether a history line is a review decision of the person who writes.
-    fn is_own(&self, line: &EventView, kinds: &[&str]) -> bool {
-        kinds.contains(&line.kind.as_str()) && line.text.contains(&format!("({})", self.by))
-    }
-
     async fn add(
         &self,
         (project, title, body): (Option<String>, String, String),
@@ -117,22 +97,13 @@ impl Order {
             Some(document) => format!("{body}\n\n{}", document.text),
             None => body,
         };
-        let added = match self.added_already(&title, &body).await? {
-            Some(there) => there,
-            None => self.client.post("/v1/tasks", &NewTask { title, body, dir, ..NewTask::default() }).await?,
-        };
+        let new = NewTask { title, body, dir, ..NewTask::default() };
+        let added: TaskView = self.client.post("/v1/tasks", &new).await?;
         let mut said = format!("#{} is added: {}", added.id, shortened(&added.title));
         if projects.is_empty() {
             said.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
         }
         Ok(render::about(added.id, said))
-    }
-
-    async fn added_already(&self, title: &str, body: &str) -> Result<Option<TaskView>, ClientError> {
-        let Some(begun) = self.begun else { return Ok(None) };
-        let all: Vec<TaskView> = self.client.get("/v1/tasks").await?;
-        let is_it = |task: &TaskView| task.created_at >= begun && task.title == title && task.body == body;
-        Ok(all.into_iter().rev().find(is_it))
     }
 
     /// Carries out what a button asks for, where the task stands as it did when that was shown.
@@ -141,21 +112,19 @@ impl Order {
     }
 
     async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<ChatMessage, ClientError> {
-        let is_it = |line: &EventView| match verb {
-            "cancel" => line.kind == "cancel_asked" && line.text == GIVEN_UP,
-            _ => line.kind == format!("{verb}_asked"),
+        let Some(since) = since else {
+            let changed: TaskView = self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?;
+            return Ok(render::task(&changed));
         };
-        if let Some(there) = self.was_done(id, is_it).await? {
-            return Ok(render::task(&there));
-        }
-        if let Some(since) = since {
-            let view = self.task(id).await?;
-            if view.updated_at.as_millisecond() != since.as_millisecond() {
-                return Ok(render::moved_on(&view));
+        let path = format!("/v1/tasks/{id}/{verb}?unchanged_since={since}");
+        match self.client.post(&path, &NOTHING).await {
+            Ok(changed) => Ok(render::task(&changed)),
+            Err(error) => {
+                let view = self.task(id).await?;
+                let is_same = view.updated_at.as_millisecond() == since.as_millisecond();
+                if is_same { Err(error) } else { Ok(render::moved_on(&view)) }
             }
         }
-        let changed: TaskView = self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?;
-        Ok(render::task(&changed))
     }
 
     async fn unblock_all(&self) -> Result<ChatMessage, ClientError> {
@@ -170,14 +139,8 @@ impl Order {
     }
 
     async fn approve(&self, id: TaskId, commit: Option<String>) -> Result<ChatMessage, ClientError> {
-        let is_it = |line: &EventView| {
-            let at = commit.as_deref().map(short).unwrap_or_default();
-            self.is_own(line, &["approved", "merge_asked"]) && line.text.contains(at)
-        };
-        let view = match self.was_done(id, is_it).await? {
-            Some(there) => there,
-            None => self.client.post(&format!("/v1/tasks/{id}/approve"), &Accept { commit: commit.clone() }).await?,
-        };
+        let accept = Accept { commit: commit.clone() };
+        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/approve"), &accept).await?;
         let at = commit.as_deref().map(|commit| format!(" at {}", short(commit))).unwrap_or_default();
         let unproved: Vec<String> = view.evidence.iter().flatten().flat_map(EvidenceView::unproved).collect();
         let alone = match unproved.is_empty() {
@@ -190,57 +153,20 @@ impl Order {
         ))
     }
 
-    async fn reject(&self, id: TaskId, reason: String) -> Result<ChatMessage, ClientError> {
-        if let Some(said) = self.was_rejected(id, &reason).await? {
-            return Ok(said);
-        }
-        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/reject"), &Reject { reason }).await?;
-        Ok(sent_back(&view))
-    }
-
-    /// What is said of work that was sent back for this reason, where that was done before orch died over it.
-    pub async fn was_rejected(&self, id: TaskId, reason: &str) -> Result<Option<ChatMessage>, ClientError> {
-        let first = reason.trim().lines().next().unwrap_or_default();
-        let is_it = |line: &EventView| self.is_own(line, &["rejected"]) && line.text.contains(first);
-        Ok(self.was_done(id, is_it).await?.as_ref().map(sent_back))
-    }
-
-    /// Sends work back that was seen at a commit.
-    pub async fn reject_at(&self, id: TaskId, commit: &str, reason: String) -> ChatMessage {
-        let done = async {
-            if let Some(said) = self.was_rejected(id, &reason).await? {
-                return Ok(said);
-            }
-            let seen: DiffView = self.client.get(&format!("/v1/tasks/{id}/diff?stat=true")).await?;
-            if seen.head != commit {
-                let (head, commit) = (short(&seen.head), short(commit));
-                let told = format!("The branch is at {head} now, not at {commit}: look at it again, /diff {id}");
-                return Ok(render::about(id, told));
-            }
-            self.reject(id, reason).await
-        };
-        done.await.unwrap_or_else(|error| render::refused(&error, Some(id)))
+    /// Sends work back; `commit`: what was seen of it.
+    pub async fn reject(&self, id: TaskId, reason: String, commit: Option<String>) -> Result<ChatMessage, ClientError> {
+        let reject = Reject { reason, commit };
+        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/reject"), &reject).await?;
+        Ok(render::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str())))
     }
 
     /// Says something to the agent of a task.
     pub async fn tell(&self, id: TaskId, words: String) -> ChatMessage {
-        let done = async {
-            if let Some(there) = self.told_already(id, &words).await? {
-                return Ok(there);
-            }
-            let new = NewMessage { text: words, wait_seconds: RECEIPT, model: None };
-            self.client.post(&format!("/v1/tasks/{id}/send"), &new).await
-        };
-        match done.await {
+        let new = NewMessage { text: words, wait_seconds: RECEIPT, model: None };
+        match self.client.post::<_, MessageView>(&format!("/v1/tasks/{id}/send"), &new).await {
             Ok(view) => render::receipt(&view),
             Err(error) => render::refused(&error, Some(id)),
         }
-    }
-
-    async fn told_already(&self, id: TaskId, words: &str) -> Result<Option<MessageView>, ClientError> {
-        let Some(begun) = self.begun else { return Ok(None) };
-        let all: Vec<MessageView> = self.client.get(&format!("/v1/tasks/{id}/messages")).await?;
-        Ok(all.into_iter().rev().find(|message| message.sent_at >= begun && message.text == words))
     }
 
     async fn diff(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
@@ -302,11 +228,6 @@ fn keep_end(text: &mut String) {
     }
     from = text[from..].find('\n').map_or(from, |end| from + end + 1);
     text.drain(..from);
-}
-
-fn sent_back(view: &TaskView) -> ChatMessage {
-    let id = view.id;
-    render::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str()))
 }
 
 /// The task in whose thread the answer belongs. One that may not be there has none.

@@ -14,6 +14,7 @@ use crate::adapters::crash::point;
 use crate::api::client::Client;
 use crate::domain::channel::{ChannelKind, ChatMessage, Document, Press};
 use crate::domain::ids::TaskId;
+use crate::transports::handled::Begun;
 use buttons::redeem;
 use carry_out::Order;
 use channel_store::ChannelStore;
@@ -22,7 +23,7 @@ use parse::{Ask, Unclear, Understood, understand};
 use serde::{Deserialize, Serialize};
 
 /// Keys of work that somebody wants to be different, and has not said how.
-const WANTED: &str = "wanted/";
+pub const WANTED: &str = "wanted/";
 /// How long the words for that are waited for.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(30);
 
@@ -101,6 +102,9 @@ pub enum Stop {
 struct Wanted {
     commit: String,
     until: Timestamp,
+    /// The order that said how.
+    #[serde(default)]
+    said_by: Option<String>,
 }
 
 /// Answers the people of one chat. Who may speak is looked at before ([`strangers`]).
@@ -117,21 +121,12 @@ impl Conversation {
         Self { client, store, us }
     }
 
-    /// Carries out what somebody said, and answers it.
-    pub async fn answer(&self, speaker: &Speaker, said: Said, now: Timestamp) -> Answer {
-        self.answer_again(speaker, said, now, None).await
-    }
-
-    /// The same for something that may have been carried out already, because orch died after it began with it, at
-    /// `begun`: what cannot be done twice is looked for first.
-    pub async fn answer_again(
-        &self,
-        speaker: &Speaker,
-        said: Said,
-        now: Timestamp,
-        begun: Option<Timestamp>,
-    ) -> Answer {
-        let order = Order { client: self.client.on_behalf_of(speaker.told()), by: speaker.told(), begun };
+    /// Carries out what somebody said, and answers it. It is carried out once, however often it is asked for with the same
+    /// mark, also where orch died over it.
+    pub async fn answer(&self, speaker: &Speaker, said: Said, begun: &Begun, now: Timestamp) -> Answer {
+        let key = format!("{}-{}", speaker.channel, begun.key);
+        let client = self.client.on_behalf_of(speaker.told()).once(&key);
+        let order = Order { client, by: speaker.told(), key, begun: begun.at };
         match said {
             Said::Words { text, thread, document } => match understand(&text, self.us.as_deref(), thread) {
                 Understood::NotForUs => Answer::default(),
@@ -148,32 +143,31 @@ impl Conversation {
                     Answer::of(ChatMessage { task: thread, ..render::sentence(why) })
                 }
                 Understood::Ask(ask) => order.ask(ask, None).await,
-                Understood::Tell(task, words) => self.tell(&order, speaker, (task, words), now).await,
+                Understood::Tell(task, words) => self.tell(&order, speaker, (task, words)).await,
             },
             Said::Pressed { token, message } => self.pressed(&order, speaker, (&token, &message), now).await,
         }
     }
 
     /// Words in a task's thread: what somebody wants to be different who was asked for it, or else a message to the agent.
-    async fn tell(&self, order: &Order, speaker: &Speaker, (task, words): (TaskId, String), now: Timestamp) -> Answer {
+    async fn tell(&self, order: &Order, speaker: &Speaker, (task, words): (TaskId, String)) -> Answer {
         let key = format!("{WANTED}{task}/{}", speaker.user);
         let kept = match self.store.kept(&key).await {
             Ok(kept) => kept,
             Err(error) => return broken(&error.to_string()),
         };
         let wanted = kept.and_then(|text| serde_json::from_str::<Wanted>(&text).ok());
-        let said_at = order.begun.unwrap_or(now);
-        let Some(wanted) = wanted.filter(|wanted| said_at <= wanted.until) else {
-            return match order.was_rejected(task, &words).await {
-                Ok(Some(answer)) => Answer::of(answer),
-                Ok(None) => Answer::of(order.tell(task, words).await),
-                Err(error) => Answer::of(render::refused(&error, Some(task))),
-            };
+        let is_meant = |wanted: &Wanted| {
+            order.begun <= wanted.until && wanted.said_by.as_ref().is_none_or(|said_by| *said_by == order.key)
         };
-        let answer = order.reject_at(task, &wanted.commit, words).await;
-        // Only now: who died before would take the reason for a message to the agent.
-        match self.store.keep(&key, None).await {
-            Ok(()) => Answer::of(answer),
+        let Some(wanted) = wanted.filter(is_meant) else { return Answer::of(order.tell(task, words).await) };
+        let commit = Some(wanted.commit.clone());
+        let said = Wanted { said_by: Some(order.key.clone()), ..wanted };
+        // The next words are a message to the agent, and these are none, wherever orch dies.
+        match self.store.keep(&key, serde_json::to_string(&said).ok()).await {
+            Ok(()) => Answer::of(
+                order.reject(task, words, commit).await.unwrap_or_else(|error| render::refused(&error, Some(task))),
+            ),
             Err(error) => broken(&error.to_string()),
         }
     }
@@ -185,7 +179,7 @@ impl Conversation {
         (token, message): (&str, &str),
         now: Timestamp,
     ) -> Answer {
-        let press = match redeem(&self.store, token, (&speaker.user, message), (now, order.begun)).await {
+        let press = match redeem(&self.store, token, (&speaker.user, message), (&order.key, order.begun)).await {
             Ok(Ok(press)) => press,
             Ok(Err(void)) => return Answer { toast: Some(void.to_string()), ..Answer::default() },
             Err(error) => return Answer { toast: Some(error.to_string()), ..Answer::default() },
@@ -215,7 +209,7 @@ impl Conversation {
 
     async fn want_changes(&self, speaker: &Speaker, task: TaskId, commit: String, now: Timestamp) -> Answer {
         let until = now.saturating_add(PATIENCE).unwrap_or(Timestamp::MAX);
-        let wanted = serde_json::to_string(&Wanted { commit, until }).ok();
+        let wanted = serde_json::to_string(&Wanted { commit, until, said_by: None }).ok();
         match self.store.keep(&format!("{WANTED}{task}/{}", speaker.user), wanted).await {
             Ok(()) => Answer::of(render::about(
                 task,

@@ -18,8 +18,8 @@ use crate::transports::attached;
 use crate::transports::chat::Refusal;
 use crate::transports::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
-use crate::transports::conversation::{Answer, Conversation, Said, Speaker, render};
-use crate::transports::handled::Offset;
+use crate::transports::conversation::{Answer, Conversation, Said, Speaker, WANTED, render};
+use crate::transports::handled::{Begun, Offset};
 use crate::transports::health::Way;
 use crate::transports::streams::{Shown, stopped};
 use jiff::{SignedDuration, Timestamp};
@@ -288,7 +288,7 @@ impl<'a> Listener<'a> {
         store.keep(HANDLED, handled.text()).await?;
         let is_written = matches!(did, Did::Wrote { .. });
         let channel = from.channel;
-        self.handle(from, did, begun).await;
+        self.handle(from, did, &begun).await;
         handled.done(number);
         store.keep(HANDLED, handled.text()).await?;
         // What was written before it may not be read yet.
@@ -321,7 +321,7 @@ impl<'a> Listener<'a> {
         listed.users.contains(&from.user) || !listed.roles.is_empty()
     }
 
-    async fn handle(&self, from: From, did: Did, begun: Option<Timestamp>) {
+    async fn handle(&self, from: From, did: Did, begun: &Begun) {
         let From { user, name, channel } = from;
         let speaker = Speaker { channel: ChannelKind::Discord, user, name };
         let threads = self.discord.0.queue.threads();
@@ -335,7 +335,7 @@ impl<'a> Listener<'a> {
                 let answer = match self.document(file).await {
                     Ok(document) => {
                         let said = Said::Words { text, thread, document };
-                        self.talk.answer_again(&speaker, said, now(), begun).await
+                        self.talk.answer(&speaker, said, begun, now()).await
                     }
                     Err(why) => Answer::of(render::sentence(why)),
                 };
@@ -346,7 +346,7 @@ impl<'a> Listener<'a> {
                 let answer = match self.document(file).await {
                     Ok(document) => {
                         let said = Said::Words { text: order.text(thread.map(|task| task.0)), thread, document };
-                        self.talk.answer_again(&speaker, said, now(), begun).await
+                        self.talk.answer(&speaker, said, begun, now()).await
                     }
                     Err(why) => Answer::of(render::sentence(why)),
                 };
@@ -354,7 +354,7 @@ impl<'a> Listener<'a> {
             }
             Did::Pressed { asked, token, under } => {
                 let said = Said::Pressed { token, message: under.to_string() };
-                let answer = self.talk.answer_again(&speaker, said, now(), begun).await;
+                let answer = self.talk.answer(&speaker, said, begun, now()).await;
                 if let (true, Some(toast)) = (answer.sayings.is_empty(), &answer.toast) {
                     self.discord.0.api.whisper(&asked, toast).await.ok();
                 }
@@ -457,8 +457,15 @@ impl<'a> Listener<'a> {
 
     async fn tidy(&self) {
         let days = SignedDuration::from_hours(48);
-        let ages =
-            [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (CLAIMED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
+        let ages = [
+            (OPEN, LIFETIME),
+            (UNDER, LIFETIME),
+            (USED, MEMORY),
+            (CLAIMED, MEMORY),
+            (WANTED, days),
+            (TOLD, days),
+            (MESSAGE, THREADS),
+        ];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(Timestamp::MIN);
             if let Err(error) = self.discord.0.store.forget(prefix, before).await {

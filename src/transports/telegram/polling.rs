@@ -16,8 +16,8 @@ use crate::transports::attached;
 use crate::transports::conversation::buttons::{CLAIMED, LIFETIME, MEMORY, OPEN, UNDER, USED};
 use crate::transports::conversation::parse::COMMANDS;
 use crate::transports::conversation::strangers::{self, Stranger, TOLD};
-use crate::transports::conversation::{Answer, Conversation, Said, Speaker, render};
-use crate::transports::handled::Offset;
+use crate::transports::conversation::{Answer, Conversation, Said, Speaker, WANTED, render};
+use crate::transports::handled::{Begun, Offset};
 use crate::transports::streams::{Shown, stopped};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -212,13 +212,13 @@ impl Poller<'_> {
     ) -> Result<(), Unhandled> {
         let store = &self.telegram.0.store;
         let acts = matches!(heard, Heard::Words(_) | Heard::Pressed(_));
-        let begun = if acts { offset.begin(id, now()) } else { None };
+        let begun = offset.begin(id, now());
         if acts {
             store.keep(OFFSET, offset.text()).await?;
         }
         match heard {
-            Heard::Words(words) => self.words(talk, words, begun).await,
-            Heard::Pressed(pressed) => self.pressed(talk, pressed, begun).await,
+            Heard::Words(words) => self.words(talk, words, &begun).await,
+            Heard::Pressed(pressed) => self.pressed(talk, pressed, &begun).await,
             Heard::Told(chat, what) => self.telegram.desk_of(chat).answer(render::sentence(what)),
             Heard::Member(status) => self.member(&status),
             Heard::Moved(chat) => {
@@ -234,7 +234,7 @@ impl Poller<'_> {
         Ok(())
     }
 
-    async fn words(&self, talk: &Conversation, words: Words, begun: Option<jiff::Timestamp>) {
+    async fn words(&self, talk: &Conversation, words: Words, begun: &Begun) {
         let Words { user, name, chat, text, answers, topic, with } = words;
         let queue = self.telegram.desk_of(chat);
         let thread = queue.threads().task_of(answers, topic).await;
@@ -252,7 +252,7 @@ impl Poller<'_> {
         };
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
         let said = Said::Words { text, thread, document };
-        let answer = talk.answer_again(&speaker, said, now(), begun).await;
+        let answer = talk.answer(&speaker, said, begun, now()).await;
         self.say(chat, speaker.user, answer).await;
     }
 
@@ -269,11 +269,11 @@ impl Poller<'_> {
         }
     }
 
-    async fn pressed(&self, talk: &Conversation, pressed: Pressed, begun: Option<jiff::Timestamp>) {
+    async fn pressed(&self, talk: &Conversation, pressed: Pressed, begun: &Begun) {
         let Pressed { user, name, chat, message, token, query } = pressed;
         let speaker = Speaker { channel: ChannelKind::Telegram, user, name };
         let said = Said::Pressed { token, message: super::outbound_queue::name(chat, message) };
-        let answer = talk.answer_again(&speaker, said, now(), begun).await;
+        let answer = talk.answer(&speaker, said, begun, now()).await;
         let mut takes = json!({"callback_query_id": query});
         if let Some(toast) = &answer.toast {
             takes["text"] = Value::String(render::cut(toast, 190));
@@ -320,8 +320,15 @@ impl Poller<'_> {
 
     async fn tidy(&self) {
         let days = SignedDuration::from_hours(48);
-        let ages =
-            [(OPEN, LIFETIME), (UNDER, LIFETIME), (USED, MEMORY), (CLAIMED, MEMORY), (TOLD, days), (MESSAGE, THREADS)];
+        let ages = [
+            (OPEN, LIFETIME),
+            (UNDER, LIFETIME),
+            (USED, MEMORY),
+            (CLAIMED, MEMORY),
+            (WANTED, days),
+            (TOLD, days),
+            (MESSAGE, THREADS),
+        ];
         for (prefix, age) in ages {
             let before = now().saturating_sub(age).unwrap_or(jiff::Timestamp::MIN);
             if let Err(error) = self.telegram.0.store.forget(prefix, before).await {

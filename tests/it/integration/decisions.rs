@@ -323,6 +323,25 @@ fn two_homes_with_the_same_task_in_one_repository_have_branches_of_their_own() {
     shop.sealed.finish();
 }
 
+#[test]
+fn a_request_about_a_task_as_it_was_seen_is_refused_once_it_has_changed() {
+    let mut sealed = SealedBox::new();
+    sealed.serve();
+    let socket = sealed.socket().expect("a socket");
+    let seen = with_key(&socket, "/v1/tasks", "k-1", &json!({"title": "Once"})).json();
+    let cancel = format!("/v1/tasks/1/cancel?unchanged_since={}", text(&seen["updated_at"]));
+    sealed.orch(["task", "cancel", "1"]).ok();
+    sealed.orch(["task", "retry", "1"]).ok();
+    let refused = with_key(&socket, &cancel, "k-2", &Value::Null);
+    assert_eq!(refused.status, 409, "{}", refused.body);
+    assert!(refused.body.contains("has changed since"), "{}", refused.body);
+    let seen = sealed.orch(["task", "show", "1", "--json"]).ok().json();
+    assert_eq!(seen["status"], "new", "{seen}");
+    let cancel = format!("/v1/tasks/1/cancel?unchanged_since={}", text(&seen["updated_at"]));
+    assert_eq!(with_key(&socket, &cancel, "k-3", &Value::Null).json()["status"], "cancelled");
+    sealed.finish();
+}
+
 /// A request with a key.
 fn with_key(socket: &Path, path: &str, key: &str, body: &Value) -> Answer {
     let stream = UnixStream::connect(socket).expect("a daemon");
@@ -359,10 +378,21 @@ fn a_request_that_comes_twice_with_its_key_makes_one_thing_and_gets_the_first_an
     let batch = json!({"name": "night", "tasks": [1, 2]});
     let made = with_key(&socket, "/v1/batches", "k-5", &batch);
     assert_eq!((made.status, with_key(&socket, "/v1/batches", "k-5", &batch).status), (200, 200), "{}", made.body);
+    let cancelled = with_key(&socket, "/v1/tasks/3/cancel", "k-6", &Value::Null);
+    assert_eq!(cancelled.json()["status"], "cancelled", "{}", cancelled.body);
     sealed.kill_daemon();
     sealed.serve();
     let socket = sealed.socket().expect("a socket");
     assert_eq!(with_key(&socket, "/v1/tasks", "k-1", &new).json()["id"], 1);
+    sealed.orch(["task", "retry", "3"]).ok();
+    let again = with_key(&socket, "/v1/tasks/3/cancel", "k-6", &Value::Null);
+    assert_eq!(
+        (again.status, &again.json()["status"]),
+        (200, &json!("new")),
+        "what was done stays undone: {}",
+        again.body
+    );
+    assert_eq!(with_key(&socket, "/v1/tasks/3/unblock", "k-6", &Value::Null).status, 409);
     let tasks = sealed.orch(["task", "list", "--json"]).ok().json();
     assert_eq!(tasks.as_array().map(Vec::len), Some(3), "{tasks:#}");
     sealed.finish();

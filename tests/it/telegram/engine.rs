@@ -5,6 +5,7 @@ use super::{ADA, BOB, GROUP, Room, quick};
 use crate::kit::golden;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some, wait_until};
+use jiff::Timestamp;
 use orch::adapters::clock::{Clock, SystemClock};
 use orch::config::Home;
 use orch::daemon::{Running, Setup as Daemon};
@@ -86,14 +87,15 @@ impl House {
         self.until(&format!("task {id} being {status}"), async || self.status(id).await == status).await;
     }
 
-    /// orch died over what Telegram tells with this number: `done` is what it got done of it. It is back.
-    async fn dies_over(self, done: impl AsyncFnOnce(&Self, &ChannelStore) -> i64) -> Self {
+    /// orch died over what Telegram tells with the number that `done` returns, with which it began at the time that `done` is
+    /// given: `done` is what it got done of it. It is back.
+    async fn dies_over(self, done: impl AsyncFnOnce(&Self, &ChannelStore, Timestamp) -> i64) -> Self {
         self.room.until_heard();
         self.room.cancel.cancel();
         wait_until("it to end", RUN, || self.room.running.is_finished());
         let store = ChannelStore::Journal(self.engine.handle.clone(), ChannelKind::Telegram);
         let begun = SystemClock.now();
-        let update = done(&self, &store).await;
+        let update = done(&self, &store, begun).await;
         let offset = json!({"next": update, "handled": [], "begun": [update, begun]});
         store.keep("updates", Some(offset.to_string())).await.expect("written");
         let Self { sealed, engine, room } = self;
@@ -108,6 +110,11 @@ impl House {
         self.engine.serve().await;
         self.sealed.finish();
     }
+}
+
+/// The key of what Telegram tells with this number, when orch began with it at that time.
+fn key(update: i64, begun: Timestamp) -> String {
+    format!("telegram-{update}-{}", begun.as_millisecond())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,20 +220,23 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
     wait_until("buttons", RUN, || house.room.api.button(GROUP, "Request changes").is_some());
     let (wish, token) = house.room.api.button(GROUP, "Request changes").expect("a button");
     house = house
-        .dies_over(async |house: &House, store: &ChannelStore| {
+        .dies_over(async |house: &House, store: &ChannelStore, begun| {
+            let update = house.room.api.presses_token(ADA, GROUP, wish, &token);
             let under = format!("{GROUP}/{wish}");
-            let taken = redeem(store, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
+            let taken = redeem(store, &token, (&ADA.to_string(), &under), (&key(update, begun), begun)).await;
             assert!(taken.expect("read").is_ok());
-            house.room.api.presses_token(ADA, GROUP, wish, &token)
+            update
         })
         .await;
     house.room.until_said("What is to be different about #1?");
     house = house
-        .dies_over(async |house: &House, _: &ChannelStore| {
-            let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}"));
-            let reason = json!({"reason": "say it louder"});
-            client.post::<_, serde_json::Value>("/v1/tasks/1/reject", &reason).await.expect("sent back");
-            house.room.api.writes(ADA, GROUP, "/send 1 say it louder")
+        .dies_over(async |house: &House, _: &ChannelStore, begun| {
+            let update = house.room.api.writes(ADA, GROUP, "/send 1 say it louder");
+            let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}")).once(key(update, begun));
+            let seen: serde_json::Value = client.get("/v1/tasks/1").await.expect("read");
+            let reject = json!({"reason": "say it louder", "commit": seen["evidence"]["head"]});
+            client.post::<_, serde_json::Value>("/v1/tasks/1/reject", &reject).await.expect("sent back");
+            update
         })
         .await;
     house.room.until_said("#1 goes back to its author");
@@ -236,7 +246,7 @@ async fn a_press_and_a_reason_that_orch_died_over_are_carried_out_once_when_it_i
     house.until_it_is(1, "needs_review").await;
     // What the engine does to a task meanwhile is no answer to an order.
     house = house
-        .dies_over(async |house: &House, _: &ChannelStore| {
+        .dies_over(async |house: &House, _: &ChannelStore, _| {
             let _: serde_json::Value =
                 house.engine.client.post("/v1/tasks/1/retry", &serde_json::Value::Null).await.expect("moved on");
             house.until("a third run", async || house.history("run_ended").await.len() >= 3).await;
@@ -259,16 +269,19 @@ async fn an_approval_by_a_button_that_orch_died_over_counts_once_whether_it_was_
         wait_until("buttons", RUN, || house.room.api.button(GROUP, "Approve").is_some());
         let (message, token) = house.room.api.button(GROUP, "Approve").expect("a button");
         house = house
-            .dies_over(async |house: &House, store: &ChannelStore| {
+            .dies_over(async |house: &House, store: &ChannelStore, begun| {
+                let update = house.room.api.presses_token(ADA, GROUP, message, &token);
                 let under = format!("{GROUP}/{message}");
-                let taken = redeem(store, &token, (&ADA.to_string(), &under), (SystemClock.now(), None)).await;
+                let key = key(update, begun);
+                let taken = redeem(store, &token, (&ADA.to_string(), &under), (&key, begun)).await;
                 assert!(taken.expect("read").is_ok());
                 if was_carried_out {
-                    let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}"));
-                    let all = json!({"commit": null});
+                    let client = house.engine.client.on_behalf_of(format!("telegram user {ADA}")).once(key);
+                    let seen: serde_json::Value = client.get("/v1/tasks/1").await.expect("read");
+                    let all = json!({"commit": seen["evidence"]["head"]});
                     client.post::<_, serde_json::Value>("/v1/tasks/1/approve", &all).await.expect("approved");
                 }
-                house.room.api.presses_token(ADA, GROUP, message, &token)
+                update
             })
             .await;
         house.room.until_said("#1 is approved at ");

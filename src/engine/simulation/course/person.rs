@@ -103,7 +103,7 @@ impl Course<'_> {
         };
         self.rules.ruled.insert(task);
         let rule = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
-            engine.rule(change_set, task, (ruling, None), false, now)
+            engine.rule(change_set, task, (ruling, None), now)
         };
         self.change(Awaited::Asked, rule);
     }
