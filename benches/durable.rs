@@ -10,6 +10,7 @@ use crate::kit::wait::{self, RUN};
 use crate::measure::{Samples, timed};
 use crate::table::Table;
 use jiff::Timestamp;
+use orch::domain::actor::Actor;
 use orch::domain::ids::TaskId;
 use orch::domain::task::{FileState, Spec, State, Status, Task};
 use orch::store::journal::{Entry, Journal, Write};
@@ -82,7 +83,15 @@ fn commit_bare(connection: &Connection, entries: &[Entry]) {
 
 fn entry(seq: u64) -> Entry {
     let (kind, text) = ("run_ended".to_owned(), "finished: the login works again".to_owned());
-    Entry { seq, at: Timestamp::UNIX_EPOCH, task_id: Some(TaskId(seq % 50 + 1)), run_id: None, kind, text }
+    Entry {
+        seq,
+        at: Timestamp::UNIX_EPOCH,
+        task_id: Some(TaskId(seq % 50 + 1)),
+        run_id: None,
+        actor: Actor::Orch,
+        kind,
+        text,
+    }
 }
 
 /// The tasks are settled, as most of so many are, and a hundred are open.

@@ -8,7 +8,7 @@ use crate::kit::wait::{self, RUN, SOON};
 use crate::measure::now_ns;
 use orch::adapters::process::Invocation;
 use orch::api::client::{Client, Transport};
-use orch::engine::handle::Entry;
+use orch::api::types::EventView;
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub struct Seen {
     /// Nanoseconds since 1970.
     pub at: u64,
     /// The entry.
-    pub entry: Entry,
+    pub entry: EventView,
 }
 
 impl Ground {
@@ -211,7 +211,7 @@ impl Feed {
                 let mut lines = client.stream("/v1/events").await.expect("the daemon tells its history");
                 // It ends when the daemon leaves, or nobody listens here any more.
                 ready.send(()).ok();
-                while let Ok(Some(entry)) = lines.event::<Entry>().await {
+                while let Ok(Some(entry)) = lines.event::<EventView>().await {
                     if sender.send(Seen { at: now_ns(), entry }).is_err() {
                         break;
                     }
@@ -223,7 +223,7 @@ impl Feed {
     }
 
     /// All entries up to the first that fits.
-    pub fn until(&self, what: &str, fits: impl Fn(&Entry) -> bool) -> Vec<Seen> {
+    pub fn until(&self, what: &str, fits: impl Fn(&EventView) -> bool) -> Vec<Seen> {
         let mut all = Vec::new();
         loop {
             let seen = self.0.recv_timeout(RUN).unwrap_or_else(|error| panic!("no {what} ({error}) after {all:#?}"));

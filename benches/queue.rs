@@ -113,7 +113,7 @@ fn merge_all(sealed: &SealedBox, count: u64) -> usize {
         let engine = running.handle.clone();
         let mut feed = engine.follow();
         for id in 1..=count {
-            engine.accept(TaskId(id), Acceptance::Merge, None, (None, None)).await.expect("ordered");
+            engine.accept(TaskId(id), Acceptance::Merge, None, None).await.expect("ordered");
         }
         let (mut over, mut merged) = (0, 0);
         while over < count {

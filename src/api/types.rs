@@ -4,7 +4,6 @@ use super::health::HealthView;
 use super::last_worker::LastWorker;
 use super::messages::MessageView;
 pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
-use crate::domain::actor::Actor;
 use crate::domain::change::Finding;
 use crate::domain::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
 use crate::domain::ids::{RunId, TaskId};
@@ -297,9 +296,12 @@ pub struct EventView {
     pub task_id: Option<TaskId>,
     /// Of which run.
     pub run_id: Option<RunId>,
-    /// Who did it.
+    /// Who did it: `orch`, `person`, `agent`, `schedule` (a job whose time came) or `unknown`.
     #[serde(default = "orch")]
-    pub by: Actor,
+    pub by: String,
+    /// More about who: what the person spoke through (`telegram user 42`, `tasks.yml`; `null`: a terminal), the run, the job.
+    #[serde(default)]
+    pub who: Option<String>,
     /// A stable word.
     pub kind: String,
     /// For a person.
@@ -307,8 +309,8 @@ pub struct EventView {
 }
 
 /// An older daemon does not say who did it.
-fn orch() -> Actor {
-    Actor::Orch
+fn orch() -> String {
+    "orch".to_owned()
 }
 
 impl TaskView {

@@ -8,7 +8,6 @@ use super::ui::text;
 use super::ui::time::Now;
 use crate::api::client::{Client, ClientError, Lines};
 use crate::api::status::StatusView;
-use crate::domain::actor::Actor;
 use crate::domain::ids::{RunId, TaskId};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -81,7 +80,10 @@ pub struct Event {
     /// Of which run.
     pub run_id: Option<RunId>,
     /// Who did it; an older daemon does not say.
-    pub by: Option<Actor>,
+    pub by: Option<String>,
+    /// More about who.
+    #[serde(default)]
+    pub who: Option<String>,
     /// A stable word.
     pub kind: String,
     /// For a person.
@@ -97,7 +99,7 @@ impl Event {
     /// The line for a person.
     pub fn told(&self, now: &Now) -> String {
         let task = self.task_id.map(|id| format!("#{id} ")).unwrap_or_default();
-        let by = self.by.map(|by| format!("{:<6} ", by.as_str())).unwrap_or_default();
+        let by = self.by.as_ref().map(|by| format!("{by:<8} ")).unwrap_or_default();
         let first = self.text.lines().next().unwrap_or_default();
         format!("{} {by}{task}{} {}", now.clock(self.at), text::line(&self.kind), text::fit(first, 400))
     }
@@ -230,7 +232,7 @@ mod tests {
         let document = json!({"seq": 4, "at": "2026-03-01T10:00:01Z", "task_id": 3, "run_id": "3-1-000000ab",
             "by": "agent", "kind": "task_added", "text": "first\u{1b}[2J\nsecond"});
         let event = Event::read(&document).expect("an event");
-        assert_eq!(event.told(&now()), "11:00:01 agent  #3 task_added first\\u{1b}[2J");
+        assert_eq!(event.told(&now()), "11:00:01 agent    #3 task_added first\\u{1b}[2J");
         assert!(Event::read(&json!({"seq": "x"})).is_err());
     }
 

@@ -1,74 +1,73 @@
-//! Who did what a line of the history tells, by the line's kind.
+//! Who did what a line of the history tells. Whoever writes the line says so.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
+/// Through what a person changes tasks, beside commands.
+pub const TASKS: &str = "tasks.yml";
+/// Through what a person changes jobs, beside commands.
+pub const JOBS: &str = "jobs.yml";
 
 /// Who did something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub enum Actor {
-    /// A person: by a command, in a chat, in `tasks.yml` or another file of theirs.
-    Person,
-    /// The agent of a run.
-    Agent,
     /// orch, by its own rules.
+    #[default]
     Orch,
+    /// A person.
+    Person {
+        /// Through what, where it was no terminal: `telegram user 42`, `tasks.yml`.
+        through: Option<String>,
+    },
+    /// A run: its agent, or a process that descends from it.
+    Run(String),
+    /// A job of `jobs.yml`, when its time came.
+    Schedule(String),
+    /// A process of which the system does not tell what it descends from.
+    Unknown,
 }
 
-/// Kinds of lines that tell what a person did.
-const PERSONS: [&str; 29] = [
-    "approved",
-    "batch_cancelled",
-    "batch_changed",
-    "batch_created",
-    "cancel_asked",
-    "goes_on",
-    "interrupt_asked",
-    "job_added",
-    "job_changed",
-    "job_removed",
-    "merge_asked",
-    "message_sent",
-    "model_asked",
-    "model_reset",
-    "model_set",
-    "pattern_recorded",
-    "paused",
-    "project_registered",
-    "rejected",
-    "resumed",
-    "retry_asked",
-    "revert_asked",
-    "run_asked",
-    "spending_recorded",
-    "task_added",
-    "task_edited",
-    "task_removed",
-    "task_returned",
-    "unblock_asked",
-];
-/// Kinds of lines that tell what came of an agent's work.
-const AGENTS: [&str; 3] = ["handed_on", "reviewed", "run_ended"];
-
 impl Actor {
-    /// Who did what a line of this kind tells.
-    pub fn of(kind: &str) -> Self {
-        if PERSONS.contains(&kind) {
-            Self::Person
-        } else if AGENTS.contains(&kind) {
-            Self::Agent
-        } else {
-            Self::Orch
-        }
+    /// A person, through something.
+    pub fn person(through: impl Into<String>) -> Self {
+        Self::Person { through: Some(through.into()) }
     }
 
-    /// One word.
-    pub const fn as_str(self) -> &'static str {
+    /// The word for the kind of it, and what it is called.
+    pub fn parts(&self) -> (&'static str, Option<&str>) {
         match self {
-            Self::Person => "person",
-            Self::Agent => "agent",
-            Self::Orch => "orch",
+            Self::Orch => ("orch", None),
+            Self::Person { through } => ("person", through.as_deref()),
+            Self::Run(run) => ("agent", Some(run)),
+            Self::Schedule(job) => ("schedule", Some(job)),
+            Self::Unknown => ("unknown", None),
         }
+    }
+}
+
+/// As it is stored: the word, and what it is called.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.parts() {
+            (word, Some(name)) => write!(f, "{word} {name}"),
+            (word, None) => f.write_str(word),
+        }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let (word, name) = text.split_once(' ').map_or((text, None), |(word, name)| (word, Some(name.to_owned())));
+        Ok(match (word, name) {
+            ("orch", _) => Self::Orch,
+            ("person", through) => Self::Person { through },
+            ("agent", run) => Self::Run(run.unwrap_or_default()),
+            ("schedule", job) => Self::Schedule(job.unwrap_or_default()),
+            _ => Self::Unknown,
+        })
     }
 }
 
@@ -77,16 +76,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_did_it_follows_from_the_kind() {
-        let told = ["task_added", "paused", "approved", "run_ended", "reviewed", "task_made", "routed", "gc.removed"];
-        let who: Vec<&str> = told.into_iter().map(|kind| Actor::of(kind).as_str()).collect();
-        assert_eq!(who, ["person", "person", "person", "agent", "agent", "orch", "orch", "orch"]);
-    }
-
-    #[test]
-    fn what_orch_asks_an_agent_by_itself_was_asked_by_no_person() {
-        for (of_orch, of_a_person) in [("worker:asked", "message_sent"), ("shutdown_asked", "interrupt_asked")] {
-            assert_eq!((Actor::of(of_orch), Actor::of(of_a_person)), (Actor::Orch, Actor::Person));
+    fn an_actor_reads_back_from_its_text() {
+        let all = [
+            Actor::Orch,
+            Actor::Person { through: None },
+            Actor::person("telegram user 42"),
+            Actor::Run("1-1-0a0b".to_owned()),
+            Actor::Schedule("nightly".to_owned()),
+            Actor::Unknown,
+        ];
+        for actor in all {
+            assert_eq!(actor.to_string().parse(), Ok(actor));
         }
+        assert_eq!("somebody else".parse(), Ok(Actor::Unknown));
     }
 }

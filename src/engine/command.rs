@@ -4,6 +4,7 @@
 use super::handle::EngineError;
 use super::main_loop::Engine;
 use super::state::ChangeSet;
+use crate::domain::actor::Actor;
 use crate::store::journal::JournalError;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -13,7 +14,10 @@ use tokio::sync::oneshot;
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
 /// A command on its way to the engine. While nothing can be stored it gets the journal's error in place of a change set.
-pub(super) struct Command(Box<CarryOut>);
+pub(super) struct Command {
+    carry_out: Box<CarryOut>,
+    actor: Actor,
+}
 
 type CarryOut = dyn FnOnce(&mut Engine, Result<&mut ChangeSet, &Arc<JournalError>>, Timestamp) + Send;
 
@@ -22,7 +26,12 @@ impl Command {
     pub fn new(
         carry_out: impl FnOnce(&mut Engine, Result<&mut ChangeSet, &Arc<JournalError>>, Timestamp) + Send + 'static,
     ) -> Self {
-        Self(Box::new(carry_out))
+        Self { carry_out: Box::new(carry_out), actor: Actor::Orch }
+    }
+
+    /// Who asks.
+    pub fn by(self, actor: Actor) -> Self {
+        Self { actor, ..self }
     }
 
     /// Changes the state. The answer leaves when the change is on disk.
@@ -55,8 +64,9 @@ impl Command {
         waits_for_save: bool,
         change: impl FnOnce(&mut Engine, &mut ChangeSet, Timestamp) -> Result<T, EngineError> + Send + 'static,
     ) -> Self {
-        Self::begin(reply, move |engine, _, reply, _| {
-            engine.parked.push(Parked { waits_for_save, command: Self::change(reply, change) });
+        Self::begin(reply, move |engine, change_set, reply, _| {
+            let command = Self::change(reply, change).by(change_set.actor().clone());
+            engine.parked.push(Parked { waits_for_save, command });
             engine.read_files();
         })
     }
@@ -85,13 +95,13 @@ pub(super) struct Parked {
 impl Engine {
     /// Carries a command out in a turn.
     pub(super) fn on_command(&mut self, change_set: &mut ChangeSet, command: Command, now: Timestamp) {
-        command.0(self, Ok(change_set), now);
+        change_set.by(command.actor, |change_set| (command.carry_out)(self, Ok(change_set), now));
     }
 
     /// Answers a command while nothing can be stored.
     pub(super) fn refuse(&mut self, command: Command, error: &Arc<JournalError>) {
         let now = self.deps.clock.now();
-        command.0(self, Err(error), now);
+        (command.carry_out)(self, Err(error), now);
     }
 
     /// Carries out the commands that waited for `tasks.yml`, which was read.

@@ -5,10 +5,12 @@ use super::command::Reply;
 use super::handle::{EngineError, Request, View};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
+use super::review_run::review_of;
 use super::settings::directory_of;
 use super::state::ChangeSet;
 use super::tryout;
 use crate::adapters::git::checked_out;
+use crate::domain::actor::Actor;
 use crate::domain::agent_model::needs_of_task;
 use crate::domain::event::{Event, IntegrationProblem};
 use crate::domain::evidence::Check;
@@ -281,7 +283,8 @@ impl Engine {
         let run = super::history::run_of(event);
         let next = change_set.put_task(&mut self.state, next);
         if self.is_news(id, event, &text) {
-            change_set.note(&mut self.state, now, Some(id), run, kind, text);
+            let actor = acting(&task, event).unwrap_or_else(|| change_set.actor().clone());
+            change_set.by(actor, |change_set| change_set.note(&mut self.state, now, Some(id), run, kind, text));
         }
         Ok(next)
     }
@@ -335,4 +338,13 @@ fn integrating(task: &Task) -> Option<&RunId> {
 
 pub(super) fn unreadable(error: JournalError) -> EngineError {
     EngineError::Journal(Arc::new(error))
+}
+
+/// The run that an event is the act of; `None`: whoever brings the event about.
+fn acting(before: &Task, event: &Event) -> Option<Actor> {
+    let acts = |run: &RunId| Some(Actor::Run(run.to_string()));
+    if let Event::RunEnded { run, .. } | Event::HandedOn { run, .. } = event {
+        return acts(run);
+    }
+    if let Event::Reviewed { run, .. } = event { acts(review_of(before).unwrap_or(run)) } else { None }
 }

@@ -17,6 +17,7 @@ pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::review_decision::Acceptance;
 use super::settings::Settings;
 use super::state::ChangeSet;
+use crate::domain::actor::Actor;
 use crate::domain::batch::{Batch, BatchName};
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -172,13 +173,25 @@ pub struct EngineHandle {
     pub(super) metrics: Arc<Metrics>,
     pub(super) alarm: Alarm,
     pub(super) observed: Arc<Observed>,
+    pub(super) actor: Actor,
 }
 
 impl EngineHandle {
+    /// The same, for somebody of whom the history is to tell.
+    #[must_use]
+    pub fn acting_for(&self, actor: Actor) -> Self {
+        Self { actor, ..self.clone() }
+    }
+
+    /// Who asks: orch itself, unless [`Self::acting_for`] says otherwise.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// Sends a command, and waits for its answer.
     pub(super) async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| EngineError::Stopping)?;
+        self.commands.send(command(reply).by(self.actor.clone())).await.map_err(|_| EngineError::Stopping)?;
         answer.await.map_err(|_| EngineError::Stopping)?
     }
 
@@ -220,13 +233,9 @@ impl EngineHandle {
         self.change(ask).await
     }
 
-    /// Brings a person's word on a task's work into its state. `by`: who they are, where that is known.
-    pub async fn rule(
-        &self,
-        task: TaskId,
-        ruling: ReviewDecision,
-        (by, once): (Option<String>, Option<Once>),
-    ) -> Result<(), EngineError> {
+    /// Brings the word on a task's work of the person who asks into its state.
+    pub async fn rule(&self, task: TaskId, ruling: ReviewDecision, once: Option<Once>) -> Result<(), EngineError> {
+        let by = self.person_asking();
         let rule = move |engine: &mut Engine, change_set: &mut ChangeSet, now| {
             engine.once(change_set, once, now, |engine, change_set| {
                 engine.rule(change_set, task, (ruling, by), now).map(drop)
@@ -350,8 +359,12 @@ impl EngineHandle {
 
     /// Changes `jobs.yml` as a person asks. Returns the job as it is then; of one that was removed, as it was.
     pub async fn change_jobs(&self, change: JobChange) -> Result<Arc<JobRecord>, EngineError> {
-        self.call(|reply| Command::begin(reply, |engine, _, reply, _| engine.change_jobs(Box::new(change), reply)))
-            .await
+        self.call(|reply| {
+            Command::begin(reply, |engine, change_set, reply, _| {
+                engine.change_jobs(change_set, Box::new(change), reply);
+            })
+        })
+        .await
     }
 
     /// Fires a job now.

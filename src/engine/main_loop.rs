@@ -19,6 +19,7 @@ use super::signals::{EngineExit, Signals};
 use super::state::{Archive, ChangeSet, EngineState};
 use super::upkeep::Upkeep;
 use crate::adapters::clock::instant;
+use crate::domain::actor::Actor;
 use crate::domain::ids::{RunId, TaskId};
 use crate::domain::message::MessageId;
 use crate::domain::plan::{Capacity, Plan, plan};
@@ -149,6 +150,7 @@ impl Engine {
         let alarm = Alarm::new(signals.damaged.clone());
         let archive = Arc::new(Watched { archive, alarm: alarm.clone() });
         let handle = EngineHandle {
+            actor: Actor::Orch,
             commands: sender,
             feed: feed.clone(),
             journal: deps.journal.clone(),

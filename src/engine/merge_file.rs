@@ -8,6 +8,7 @@ use super::main_loop::Engine;
 use super::missing_tasks::{Held, Save};
 use super::settings::Settings;
 use super::state::ChangeSet;
+use crate::domain::actor::TASKS;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::spec_merge::Clash;
@@ -246,7 +247,9 @@ impl Engine {
             | State::NeedsReview { .. } => title.clone(),
         };
         change_set.put_task(&mut self.state, task);
-        change_set.note(&mut self.state, now, Some(id), None, "task_added", told);
+        change_set.by_file(TASKS, |change_set| {
+            change_set.note(&mut self.state, now, Some(id), None, "task_added", told);
+        });
     }
 
     fn merge_entry(
@@ -280,7 +283,9 @@ impl Engine {
             let told =
                 merged.taken.iter().map(|f| format!("{}: {} → {}", f.key(), f.told(&task.spec), f.told(&merged.spec)));
             let text = told.collect::<Vec<_>>().join("; ");
-            change_set.note(&mut self.state, now, Some(task.id), None, "task_edited", text);
+            change_set.by_file(TASKS, |change_set| {
+                change_set.note(&mut self.state, now, Some(task.id), None, "task_edited", text);
+            });
         }
         self.tell_clashes(change_set, task.id, &merged.clashes, &echoes, now);
         if next != **task {
@@ -339,7 +344,10 @@ impl Engine {
             | Status::NeedsReview => None,
         };
         let refused = match event {
-            Some(event) => self.apply(change_set, id, &event, now).err().map(|e| e.to_string()),
+            Some(event) => {
+                let asked = change_set.by_file(TASKS, |change_set| self.apply(change_set, id, &event, now));
+                asked.err().map(|error| error.to_string())
+            }
             None => Some(format!("{} is orch's to set; write new or cancelled", wanted.as_str())),
         };
         if let Some(reason) = refused {

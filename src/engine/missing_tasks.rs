@@ -6,6 +6,7 @@ use super::main_loop::Engine;
 use super::merge_file::written_as;
 use super::mode::Mode;
 use super::state::ChangeSet;
+use crate::domain::actor::TASKS;
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::missing_tasks::{MissingTasks, Suspicion};
@@ -208,14 +209,18 @@ impl Engine {
         let gave_up = !task.status().is_final();
         if gave_up {
             let reason = "taken out of tasks.yml".to_owned();
-            self.expect(change_set, id, &Event::CancelAsked { reason }, now);
+            change_set.by_file(TASKS, |change_set| {
+                self.expect(change_set, id, &Event::CancelAsked { reason }, now);
+            });
         }
         let Some(task) = self.state.tasks.get(&id).cloned() else { return };
         let mut next = Task::clone(&task);
         next.file = FileState::Removed { gave_up };
         next.filed = None;
         change_set.put_task(&mut self.state, next);
-        change_set.note(&mut self.state, now, Some(id), None, "task_removed", "taken out of tasks.yml by hand");
+        change_set.by_file(TASKS, |change_set| {
+            change_set.note(&mut self.state, now, Some(id), None, "task_removed", "taken out of tasks.yml by hand");
+        });
     }
 
     /// The person put a removed task back: what was given up by taking it out is taken up again, and nothing else.
@@ -228,7 +233,9 @@ impl Engine {
         change_set.put_task(&mut self.state, next);
         let is_over = matches!(entry.status, Some(Status::Done | Status::Cancelled)) || task.status() == Status::Done;
         if gave_up && !is_over {
-            change_set.note(&mut self.state, now, Some(task.id), None, "task_returned", "it is in tasks.yml again");
+            change_set.by_file(TASKS, |change_set| {
+                change_set.note(&mut self.state, now, Some(task.id), None, "task_returned", "it is in tasks.yml again");
+            });
             self.request_status(change_set, task.id, Status::New, now);
         } else if entry.status != Some(task.status()) {
             let (id, is) = (task.id, task.status().as_str());
@@ -236,7 +243,9 @@ impl Engine {
             let text = format!(
                 "its entry is in tasks.yml again and says {said}; it is {is} and stays so (`orch task retry {id}` does it again)"
             );
-            change_set.note(&mut self.state, now, Some(id), None, "task_returned", text);
+            change_set.by_file(TASKS, |change_set| {
+                change_set.note(&mut self.state, now, Some(id), None, "task_returned", text);
+            });
             change_set.touched.insert(id);
         }
     }

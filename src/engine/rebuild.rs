@@ -13,6 +13,7 @@ pub use report::{Asked, Report};
 use crate::adapters::crash::point;
 use crate::adapters::fs::{self, FsError};
 use crate::config::home::Home;
+use crate::domain::actor::Actor;
 use crate::domain::ids::TaskId;
 use crate::domain::job::JobRecord;
 use crate::domain::pause::{Pause, PauseScope};
@@ -256,7 +257,15 @@ fn writes(mut saved: Salvaged, gathered: Gathered, now: Timestamp, report: &mut 
     let mut notes = Vec::new();
     let mut note = |task: Option<TaskId>, kind: &str, text: String| {
         seq += 1;
-        notes.push(Write::Entry(Entry { seq, at: now, task_id: task, run_id: None, kind: kind.to_owned(), text }));
+        notes.push(Write::Entry(Entry {
+            seq,
+            at: now,
+            task_id: task,
+            run_id: None,
+            actor: Actor::Orch,
+            kind: kind.to_owned(),
+            text,
+        }));
     };
     for (id, traces) in &tasks {
         let Rebuilt { task, runs, doubt } = decide(*id, traces, file, now);

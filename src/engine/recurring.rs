@@ -18,6 +18,7 @@ use super::main_loop::Engine;
 use super::settings::Settings;
 use super::state::ChangeSet;
 use crate::adapters::clock;
+use crate::domain::actor::Actor;
 use crate::domain::ids::TaskId;
 use crate::domain::job::due::{Move, Timer, advance};
 use crate::domain::job::{Cause, CommandEnd, CommandState, Firing, FiringKey, JobId, JobRecord, Made, title};
@@ -47,9 +48,9 @@ pub struct Timetable {
     /// What is wrong with `jobs.yml` now.
     problems: Vec<String>,
     /// Who waits for the change of the file that is under way.
-    changing: Option<Reply<Arc<JobRecord>>>,
+    changing: Option<(Reply<Arc<JobRecord>>, Actor)>,
     /// Changes that wait for that one.
-    changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>)>,
+    changes: VecDeque<(Box<Change>, Reply<Arc<JobRecord>>, Actor)>,
     /// Raised with each change that begins or ends: what was read beside one is not what stands there now.
     generation: u64,
     /// Firings that a person asked this engine for.
@@ -196,9 +197,11 @@ impl Engine {
         }
         let Some(timer) = self.timetable.timers.get(id).cloned() else { return };
         let mut next = JobRecord::clone(&record);
-        for one in advance(&mut next, &timer, self.is_busy(&record), now) {
-            self.carry_out(change_set, &mut next, one, &timer.zone, now);
-        }
+        change_set.by(Actor::Schedule(id.to_string()), |change_set| {
+            for one in advance(&mut next, &timer, self.is_busy(&record), now) {
+                self.carry_out(change_set, &mut next, one, &timer.zone, now);
+            }
+        });
         self.timetable.plan(&next);
         if next != *record {
             change_set.put_job(&mut self.state, id, Some(next));

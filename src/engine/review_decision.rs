@@ -8,6 +8,7 @@ use super::handle::{EngineError, EngineHandle};
 use super::main_loop::Engine;
 use super::reply::ReplySlot;
 use super::state::ChangeSet;
+use crate::domain::actor::Actor;
 use crate::domain::answer::AnswerStatus;
 use crate::domain::event::Event;
 use crate::domain::ids::{RunId, TaskId};
@@ -125,14 +126,22 @@ pub enum Acceptance {
 }
 
 impl EngineHandle {
+    /// What the person who asks is called, where that is known.
+    pub(super) fn person_asking(&self) -> Option<String> {
+        match self.actor() {
+            Actor::Person { through } => through.clone(),
+            Actor::Orch | Actor::Run(_) | Actor::Schedule(_) | Actor::Unknown => None,
+        }
+    }
+
     /// Accepts the work of a task as it is. The word holds for the tip of its branch, which must be `wanted` where the
-    /// person has named what they saw; `by`: who they are, where that is known.
+    /// person has named what they saw.
     pub async fn accept(
         &self,
         id: TaskId,
         acceptance: Acceptance,
         wanted: Option<&str>,
-        (by, once): (Option<String>, Option<Once>),
+        once: Option<Once>,
     ) -> Result<(), EngineError> {
         if self.was_carried_out(once.as_ref()).await? {
             return Ok(());
@@ -156,7 +165,7 @@ impl EngineHandle {
         let commits = seen.commits.max(task.evidence.as_ref().map_or(0, |evidence| evidence.commits.len()));
         let bound = Seen { branch, base, head, commits, judged, wanted }.bind();
         let commit = bound.map_err(|error| not_bound(id, &error, seen.moved.as_ref()))?;
-        self.rule(id, ruling(acceptance, commit), (by, once)).await
+        self.rule(id, ruling(acceptance, commit), once).await
     }
 
     /// Sends the work of a task back to its author. The word holds for the tip of its branch, which must be `wanted` where
@@ -166,7 +175,7 @@ impl EngineHandle {
         id: TaskId,
         reason: String,
         wanted: Option<&str>,
-        (by, once): (Option<String>, Option<Once>),
+        once: Option<Once>,
     ) -> Result<(), EngineError> {
         if self.was_carried_out(once.as_ref()).await? {
             return Ok(());
@@ -178,7 +187,7 @@ impl EngineHandle {
                 return Err(not_bound(id, &error, None));
             }
         }
-        self.rule(id, ReviewDecision::Reject { reason }, (by, once)).await
+        self.rule(id, ReviewDecision::Reject { reason }, once).await
     }
 }
 

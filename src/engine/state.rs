@@ -5,6 +5,7 @@ mod writes;
 
 pub use super::archive::Archive;
 
+use crate::domain::actor::Actor;
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -312,6 +313,8 @@ pub type Answer = Box<dyn FnOnce(Option<&Arc<JournalError>>) + Send>;
 /// What one turn of the loop changes. Nothing of it is acted upon before it is on disk.
 #[derive(Default)]
 pub struct ChangeSet {
+    /// Who does what happens now: orch, unless [`ChangeSet::by`] says otherwise.
+    actor: Actor,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     runs: BTreeMap<RunId, Run>,
     /// In the order in which they changed; `None`: registered no more.

@@ -1,6 +1,7 @@
 //! Batches: reading, making, changing, giving up.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::once::Repeatable;
 use super::read::{Body, Segments};
@@ -103,11 +104,7 @@ pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Res
 }
 
 /// Makes one.
-pub async fn create(
-    State(state): State<ApiState>,
-    repeatable: Repeatable,
-    Body(new): Body<NewBatch>,
-) -> Answer<BatchView> {
+pub async fn create(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewBatch>) -> Answer<BatchView> {
     let once = repeatable.with(&new);
     let name = batch_name(&new.name)?;
     let concurrency = new.concurrency.unwrap_or(CONCURRENCY);
@@ -118,7 +115,7 @@ pub async fn create(
 
 /// Changes one that is open.
 pub async fn set(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(name): Segments<String>,
     Body(set): Body<SetBatch>,
 ) -> Answer<BatchView> {
@@ -143,7 +140,7 @@ pub async fn set(
 
 /// Gives up what is not over of one.
 pub async fn cancel(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(name): Segments<String>,
     Body(cancel): Body<CancelBatch>,
 ) -> Answer<BatchView> {

@@ -1,6 +1,7 @@
 //! Circuit breakers: how they stand, and closing them by hand.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::Body;
 use crate::api::breakers::{BreakerView, ResetBreakers};
@@ -14,9 +15,6 @@ pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<BreakerView>
 }
 
 /// Closes one, or all.
-pub async fn reset(
-    State(state): State<ApiState>,
-    Body(which): Body<ResetBreakers>,
-) -> Result<Json<Vec<String>>, ApiError> {
+pub async fn reset(Caller(state): Caller, Body(which): Body<ResetBreakers>) -> Result<Json<Vec<String>>, ApiError> {
     Ok(Json(state.engine.reset_breakers(which.name).await?))
 }

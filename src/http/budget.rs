@@ -1,6 +1,7 @@
 //! What may be spent, and what is left of it.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::Body;
 use crate::api::budget::{AccountView, BudgetView, CapView, RecordSpending, RecordView};
@@ -67,10 +68,7 @@ pub async fn status(State(state): State<ApiState>) -> Result<Json<BudgetView>, A
 }
 
 /// Writes down what was spent beside orch's runs.
-pub async fn record(
-    State(state): State<ApiState>,
-    Body(said): Body<RecordSpending>,
-) -> Result<Json<RecordView>, ApiError> {
+pub async fn record(Caller(state): Caller, Body(said): Body<RecordSpending>) -> Result<Json<RecordView>, ApiError> {
     let invalid = |message: String, hint: &str| Err(ApiError::new(ErrorCode::Usage, message, Some(hint)));
     let view = state.engine.look().await?;
     let RecordSpending { account, cost_usd, model, note } = said;

@@ -1,9 +1,9 @@
 //! Channels, and what a person says to them.
 
 use super::ApiState;
+use super::caller::Person;
 use super::error::ApiError;
 use super::read::{Body, Segments};
-use super::rulings::Person;
 use crate::api::channels::{ChannelView, DeadView, NewNotice, NoticeView};
 use crate::api::error::ErrorCode;
 use crate::config::resolved_channels::Channels;
@@ -77,11 +77,7 @@ fn dead(parcel: &OutboxItem) -> Option<DeadView> {
 }
 
 /// Says something in channels.
-pub async fn notify(
-    _person: Person,
-    State(state): State<ApiState>,
-    Body(new): Body<NewNotice>,
-) -> Result<Json<Vec<NoticeView>>, ApiError> {
+pub async fn notify(Person(state): Person, Body(new): Body<NewNotice>) -> Result<Json<Vec<NoticeView>>, ApiError> {
     let invalid = |message: String, hint: &str| ApiError::new(ErrorCode::Usage, message, Some(hint));
     if new.text.trim().is_empty() {
         return Err(invalid("there is nothing to say".to_owned(), "orch notify \"the build is green\""));

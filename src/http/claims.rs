@@ -1,6 +1,7 @@
 //! Claiming a task, and letting go of it.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::{Body, Segments};
 use super::tasks::{full_view, task_id};
@@ -8,11 +9,10 @@ use crate::api::claims::NewClaim;
 use crate::api::types::TaskView;
 use crate::engine::handle::Claiming;
 use axum::Json;
-use axum::extract::State;
 
 /// Claims it.
 pub async fn claim(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Body(new): Body<NewClaim>,
 ) -> Result<Json<TaskView>, ApiError> {
@@ -21,7 +21,7 @@ pub async fn claim(
 
 /// Lets go of it.
 pub async fn unclaim(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Body(new): Body<NewClaim>,
 ) -> Result<Json<TaskView>, ApiError> {

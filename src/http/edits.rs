@@ -1,6 +1,7 @@
 //! Changing what is wanted of a task, and deciding about tasks that `tasks.yml` has lost.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::{Body, Segments};
 use super::tasks::{check_model, full_view, task_id, task_in};
@@ -21,7 +22,7 @@ pub async fn wish(State(state): State<ApiState>, Segments(id): Segments<String>)
 
 /// Changes some fields.
 pub async fn edit(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Body(edit): Body<EditTask>,
 ) -> Result<Json<TaskView>, ApiError> {
@@ -32,10 +33,7 @@ pub async fn edit(
 }
 
 /// Lists, restores or gives up what the file lacks.
-pub async fn missing(
-    State(state): State<ApiState>,
-    Body(asked): Body<DecideMissing>,
-) -> Result<Json<Vec<TaskView>>, ApiError> {
+pub async fn missing(Caller(state): Caller, Body(asked): Body<DecideMissing>) -> Result<Json<Vec<TaskView>>, ApiError> {
     let verdict = match asked.what {
         MissingVerdict::List => Verdict::List,
         MissingVerdict::Restore => Verdict::Restore,

@@ -6,7 +6,6 @@ use super::read::Params;
 use super::sse::sse;
 use crate::api::error::ErrorCode;
 use crate::api::types::EventView;
-use crate::domain::actor::Actor;
 use crate::domain::ids::TaskId;
 use crate::engine::handle::{EngineHandle, Entry};
 use axum::extract::State;
@@ -116,6 +115,8 @@ pub async fn follow(
 }
 
 pub(super) fn on_the_wire(entry: Entry) -> EventView {
-    let Entry { seq, at, task_id, run_id, kind, text } = entry;
-    EventView { seq, at, task_id, run_id, by: Actor::of(&kind), kind, text }
+    let Entry { seq, at, task_id, run_id, actor, kind, text } = entry;
+    let (by, who) = actor.parts();
+    let who = who.map(str::to_owned);
+    EventView { seq, at, task_id, run_id, by: by.to_owned(), who, kind, text }
 }

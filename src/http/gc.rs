@@ -1,16 +1,15 @@
 //! Cleaning up after tasks at rest.
 
-use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::Body;
 use crate::api::gc::{Action, CleanUp, GcReport, ItemView, LeftoverView};
 use crate::domain::gc::Branch;
 use crate::engine::{Cleaned, Collected, Item};
 use axum::Json;
-use axum::extract::State;
 
 /// Removes the worktrees that may go, or only tells which.
-pub async fn clean(State(state): State<ApiState>, Body(wish): Body<CleanUp>) -> Result<Json<GcReport>, ApiError> {
+pub async fn clean(Caller(state): Caller, Body(wish): Body<CleanUp>) -> Result<Json<GcReport>, ApiError> {
     Ok(Json(report(state.engine.collect(wish.dry_run).await?)))
 }
 

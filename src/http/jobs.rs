@@ -1,6 +1,7 @@
 //! Jobs: reading, changing, firing.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::{Body, Params, Segments};
 use crate::api::error::ErrorCode;
@@ -82,7 +83,7 @@ async fn changed(state: &ApiState, change: JobChange) -> Answer<JobView> {
 }
 
 /// Adds one.
-pub async fn add(State(state): State<ApiState>, Body(new): Body<NewJob>) -> Answer<JobView> {
+pub async fn add(Caller(state): Caller, Body(new): Body<NewJob>) -> Answer<JobView> {
     let span = |text: &Option<String>, what: &str| {
         let read = text.as_deref().map(parse_span).transpose();
         read.map_err(|why| usage(format!("{:?} is no {what}: {why}", text.as_deref().unwrap_or_default()), None))
@@ -121,22 +122,22 @@ pub async fn add(State(state): State<ApiState>, Body(new): Body<NewJob>) -> Answ
 }
 
 /// It fires again.
-pub async fn enable(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<JobView> {
+pub async fn enable(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
     changed(&state, JobChange::Enable(job_id(&id)?, true)).await
 }
 
 /// It does not fire.
-pub async fn disable(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<JobView> {
+pub async fn disable(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
     changed(&state, JobChange::Enable(job_id(&id)?, false)).await
 }
 
 /// Takes it out of `jobs.yml`.
-pub async fn remove(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<JobView> {
+pub async fn remove(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<JobView> {
     changed(&state, JobChange::Remove(job_id(&id)?)).await
 }
 
 /// Fires it now.
-pub async fn run(State(state): State<ApiState>, Segments(id): Segments<String>) -> Answer<FiringView> {
+pub async fn run(Caller(state): Caller, Segments(id): Segments<String>) -> Answer<FiringView> {
     let firing = state.engine.run_job(job_id(&id)?).await?;
     Ok(Json(firing_view(&state, &firing)))
 }

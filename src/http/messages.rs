@@ -1,6 +1,7 @@
 //! Messages to agents: sending one, with a receipt, and what became of those that were sent.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::once::Repeatable;
 use super::read::{Body, Segments};
@@ -17,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 /// Sends a message, and answers as soon as the agent has it, or after the time that was asked for.
 pub async fn send(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     repeatable: Repeatable,
     Body(new): Body<NewMessage>,

@@ -4,6 +4,7 @@
 mod batches;
 mod breakers;
 mod budget;
+mod caller;
 mod channel_registry;
 mod channels;
 mod claims;

@@ -1,9 +1,8 @@
 //! Samples that a person records by hand.
 
-use super::ApiState;
+use super::caller::Person;
 use super::error::ApiError;
 use super::read::Body;
-use super::rulings::Person;
 use crate::api::error::ErrorCode;
 use crate::api::patterns::{NewSample, Outcome, SampleView};
 use crate::domain::catalog::Catalog;
@@ -15,14 +14,9 @@ use crate::domain::task_type::TaskType;
 use crate::domain::track_record::{Sample, Worker};
 use crate::engine::handle::View;
 use axum::Json;
-use axum::extract::State;
 
 /// Stores one that is sound.
-pub async fn record(
-    State(state): State<ApiState>,
-    _: Person,
-    Body(new): Body<NewSample>,
-) -> Result<Json<SampleView>, ApiError> {
+pub async fn record(Person(state): Person, Body(new): Body<NewSample>) -> Result<Json<SampleView>, ApiError> {
     let samples = state.engine.samples().await?;
     let view = state.engine.look().await?;
     let known = Known { not_in_catalog: not_in_catalog(&view, &new.model), ..known(&view, &samples) };

@@ -1,9 +1,9 @@
 //! Models that are set for the daemon's lifetime. What an agent has started sets none.
 
 use super::ApiState;
+use super::caller::Person;
 use super::error::ApiError;
 use super::read::Body;
-use super::rulings::Person;
 use crate::api::error::ErrorCode;
 use crate::api::set_models::{NewSetModel, SetModelView, SetModelsView};
 use crate::domain::pause::Wanted;
@@ -21,11 +21,7 @@ pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<SetModelView
 }
 
 /// Sets one.
-pub async fn set(
-    _person: Person,
-    State(state): State<ApiState>,
-    Body(new): Body<NewSetModel>,
-) -> Result<Json<SetModelsView>, ApiError> {
+pub async fn set(Person(state): Person, Body(new): Body<NewSetModel>) -> Result<Json<SetModelsView>, ApiError> {
     if new.model.is_none() {
         return Err(ApiError::new(ErrorCode::Usage, "no model is named", Some("for instance sonnet or auto:fast")));
     }
@@ -33,11 +29,7 @@ pub async fn set(
 }
 
 /// Takes one back.
-pub async fn reset(
-    _person: Person,
-    State(state): State<ApiState>,
-    Body(new): Body<NewSetModel>,
-) -> Result<Json<SetModelsView>, ApiError> {
+pub async fn reset(Person(state): Person, Body(new): Body<NewSetModel>) -> Result<Json<SetModelsView>, ApiError> {
     order(&state, NewSetModel { model: None, ..new }).await
 }
 

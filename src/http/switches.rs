@@ -1,6 +1,7 @@
 //! Pauses, the way out, and the daemon's history.
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::read::{Body, Params};
 use crate::api::error::ErrorCode;
@@ -23,12 +24,12 @@ const LONGEST: usize = 200;
 type Answer<T> = Result<Json<T>, ApiError>;
 
 /// Pauses something.
-pub async fn pause(State(state): State<ApiState>, Body(new): Body<NewPause>) -> Answer<PausesView> {
+pub async fn pause(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<PausesView> {
     switch(&state, new, true).await
 }
 
 /// Lets it go on.
-pub async fn resume(State(state): State<ApiState>, Body(new): Body<NewPause>) -> Answer<PausesView> {
+pub async fn resume(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<PausesView> {
     switch(&state, new, false).await
 }
 
@@ -48,7 +49,7 @@ async fn switch(state: &ApiState, new: NewPause, pauses: bool) -> Answer<PausesV
 }
 
 /// Has the daemon leave.
-pub async fn shutdown(State(state): State<ApiState>, Body(order): Body<ShutdownOrder>) -> Answer<ShutdownView> {
+pub async fn shutdown(Caller(state): Caller, Body(order): Body<ShutdownOrder>) -> Answer<ShutdownView> {
     let why = short(order.why.as_deref().unwrap_or("asked over the API"));
     let departure = Departure::new(order.how, Cause::Command, why);
     let work = state.engine.shut_down(departure, order.dry_run).await?;

@@ -5,6 +5,7 @@ mod list;
 pub use list::list;
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::messages;
 use super::once::Repeatable;
@@ -172,7 +173,7 @@ pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
 }
 
 /// Adds a task.
-pub async fn add(State(state): State<ApiState>, repeatable: Repeatable, Body(new): Body<NewTask>) -> Answer<TaskView> {
+pub async fn add(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewTask>) -> Answer<TaskView> {
     let once = repeatable.with(&new);
     check_model(new.model.as_deref())?;
     let spec = Spec {
@@ -214,7 +215,7 @@ pub struct Seen {
 
 /// Runs it now.
 pub async fn run(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Params(wanted): Params<WantedRun>,
     repeatable: Repeatable,
@@ -225,7 +226,7 @@ pub async fn run(
 
 /// From the beginning.
 pub async fn retry(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Params(seen): Params<Seen>,
     repeatable: Repeatable,
@@ -235,7 +236,7 @@ pub async fn retry(
 
 /// Ends the agent's turn, and keeps the conversation.
 pub async fn interrupt(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Params(seen): Params<Seen>,
     repeatable: Repeatable,
@@ -245,7 +246,7 @@ pub async fn interrupt(
 
 /// Gives it up.
 pub async fn cancel(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Params(seen): Params<Seen>,
     repeatable: Repeatable,
@@ -255,7 +256,7 @@ pub async fn cancel(
 
 /// Lets it go on.
 pub async fn unblock(
-    State(state): State<ApiState>,
+    Caller(state): Caller,
     Segments(id): Segments<String>,
     Params(seen): Params<Seen>,
     repeatable: Repeatable,
@@ -275,7 +276,7 @@ async fn ask(
 }
 
 /// Sends everything that waits on.
-pub async fn unblock_all(State(state): State<ApiState>, repeatable: Repeatable) -> Answer<Vec<TaskId>> {
+pub async fn unblock_all(Caller(state): Caller, repeatable: Repeatable) -> Answer<Vec<TaskId>> {
     Ok(Json(state.engine.unblock_all(repeatable.without_body()).await?))
 }
 
@@ -387,13 +388,13 @@ pub async fn try_checks(State(state): State<ApiState>, Body(wanted): Body<TryChe
 }
 
 /// Forgets a registered repository.
-pub async fn unregister(State(state): State<ApiState>, Body(named): Body<RemoveProject>) -> Answer<NewProject> {
+pub async fn unregister(Caller(state): Caller, Body(named): Body<RemoveProject>) -> Answer<NewProject> {
     let Project { dir, name, approved } = state.engine.unregister(named.project).await?;
     Ok(Json(NewProject { dir, name, approved }))
 }
 
 /// Registers a repository.
-pub async fn register(State(state): State<ApiState>, Body(new): Body<NewProject>) -> Answer<NewProject> {
+pub async fn register(Caller(state): Caller, Body(new): Body<NewProject>) -> Answer<NewProject> {
     if !new.dir.is_absolute() {
         return Err(ApiError::new(ErrorCode::Usage, "the directory of a project must be absolute", None));
     }

@@ -19,13 +19,14 @@ mod writer;
 pub use compaction::{Compacted, Compaction};
 pub use glance::{Glance, glance};
 pub use opening::{Care, SCHEMA, copy_to, last_task_id, reserve, whole};
-pub(super) use rows::entry_of_row;
+pub(super) use rows::{ENTRY, entry_of_row};
 pub use samples::samples_beside;
 pub use settled::{Mark, SettledRow};
 
 use super::migrations::{MigrationError, check};
 use super::tasks_file::Agreed;
 use super::{batches, breakers, jobs, messages, recorded, sums, switches};
+use crate::domain::actor::Actor;
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
@@ -115,7 +116,7 @@ pub enum JournalError {
 }
 
 /// A line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Its place in the history, counted from 1. Old ones may be gone, the others keep theirs.
     pub seq: u64,
@@ -125,6 +126,8 @@ pub struct Entry {
     pub task_id: Option<TaskId>,
     /// Of which run.
     pub run_id: Option<RunId>,
+    /// Who did it.
+    pub actor: Actor,
     /// What kind: a stable word.
     pub kind: String,
     /// For a person.
@@ -357,8 +360,10 @@ impl Journal {
     /// The history after `seq`, of one task or of all, at most `limit` entries. Blocking.
     pub fn entries(&self, after: u64, task: Option<TaskId>, limit: u32) -> Result<Vec<Entry>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let sql = "SELECT seq, at, task_id, run_id, kind, text FROM events
-                   WHERE seq > ?1 AND (?2 IS NULL OR task_id = ?2) ORDER BY seq LIMIT ?3";
+        let sql = &format!(
+            "SELECT {ENTRY} FROM events
+                   WHERE seq > ?1 AND (?2 IS NULL OR task_id = ?2) ORDER BY seq LIMIT ?3"
+        );
         let read = || {
             let mut statement = reader.prepare_cached(sql)?;
             let rows = statement.query_map(params![after, task.map(|t| t.0), limit], entry_of_row)?;
@@ -379,9 +384,11 @@ impl Journal {
     /// What was found at odds about a task between the file, commands and orch: the newest twenty, oldest first. Blocking.
     pub fn conflicts_of(&self, task: TaskId) -> Result<Vec<Entry>, JournalError> {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let sql = "SELECT seq, at, task_id, run_id, kind, text FROM events WHERE task_id = ?1
+        let sql = &format!(
+            "SELECT {ENTRY} FROM events WHERE task_id = ?1
                    AND kind IN ('edit_conflict', 'status_refused', 'put_back', 'task_returned')
-                   ORDER BY seq DESC LIMIT 20";
+                   ORDER BY seq DESC LIMIT 20"
+        );
         let read = || {
             let mut statement = reader.prepare_cached(sql)?;
             let rows = statement.query_map(params![task.0], entry_of_row)?;

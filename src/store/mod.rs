@@ -1,5 +1,6 @@
 //! What lasts: the journal (what happened) and the document `tasks.yml` (what the person wants). Mechanism, no policy.
 
+mod actors;
 mod batches;
 mod breakers;
 mod jobs;

@@ -1,7 +1,7 @@
 //! What can still be read of a damaged journal, row by row. It works on a copy, changes nothing, and tells of every row
 //! that it had to leave: what a sum or a type contradicts is not taken for true.
 
-use super::journal::{Entry, Project, entry_of_row};
+use super::journal::{ENTRY, Entry, Project, entry_of_row};
 use super::{messages, sums, witness};
 use crate::domain::batch::Batch;
 use crate::domain::breaker::Breaker;
@@ -108,7 +108,10 @@ pub fn salvage(path: &Path, highest: u64) -> Salvaged {
         runs.insert(run.id.clone(), run);
         Ok(())
     });
-    reading.table("events", "seq, at, task_id, run_id, kind, text", None, |row| {
+    // A file that could not be brought to the present version may lack the column.
+    let has_actor = connection.prepare("SELECT actor FROM events LIMIT 0").is_ok();
+    let columns = if has_actor { ENTRY } else { "seq, at, task_id, run_id, kind, text, 'orch'" };
+    reading.table("events", columns, None, |row| {
         entries.push(entry_of_row(row)?);
         Ok(())
     });

@@ -28,7 +28,7 @@ pub(super) const CREATE_LATER: &str = "
 pub(super) const SUMMED: [(&str, &str); 16] = [
     ("tasks", "id, data"),
     ("runs", "id, task_id, ordinal, data"),
-    ("events", "seq, at, task_id, run_id, kind, text"),
+    ("events", "seq, at, task_id, run_id, kind, text, actor"),
     ("messages", "id, task, run, via, text, sent_at, state, detail, settled_at"),
     ("projects", "dir, name, approved"),
     ("cooldowns", "agent, data"),

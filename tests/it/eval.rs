@@ -3,6 +3,7 @@
 use crate::kit::process::Ran;
 use crate::kit::sealed_box::SealedBox;
 use jiff::Timestamp;
+use orch::domain::actor::Actor;
 use orch::domain::answer::Answer;
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::money::Usd;
@@ -117,7 +118,15 @@ fn with_history(tasks: u64) -> SealedBox {
                 let (kind, text) = ("done".to_owned(), String::new());
                 writes.push(Write::Run(Box::new(run)));
                 // What the first one did was accepted, too, before somebody wanted it again.
-                writes.extend(accepted.then_some(Write::Entry(Entry { seq, at, task_id, run_id, kind, text })));
+                writes.extend(accepted.then_some(Write::Entry(Entry {
+                    seq,
+                    at,
+                    task_id,
+                    run_id,
+                    actor: Actor::Orch,
+                    kind,
+                    text,
+                })));
             }
         }
         journal.commit(writes).await.expect("written");

@@ -4,6 +4,7 @@
 #[path = "../kit/mod.rs"]
 mod kit;
 
+mod actors;
 mod admission;
 mod agent_fixtures;
 mod availability;

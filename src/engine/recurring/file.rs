@@ -2,6 +2,7 @@
 
 use crate::adapters::clock;
 use crate::adapters::fs::{self, Fingerprint, WriteError, exchange_write};
+use crate::domain::actor::{Actor, JOBS};
 use crate::domain::job::{JobId, JobRecord, JobSpec};
 use crate::engine::deps::Deps;
 use crate::engine::file_job::unreadable;
@@ -201,11 +202,13 @@ impl Engine {
             )),
             JobsNews::Read(doc) => {
                 problems.extend(doc.problems.iter().map(|problem| format!("{}: {problem}", path.display())));
-                self.take_jobs(change_set, &doc, now);
+                change_set.by_file(JOBS, |change_set| self.take_jobs(change_set, &doc, now));
             }
         }
         if problems != self.timetable.problems && !problems.is_empty() {
-            change_set.note(&mut self.state, now, None, None, "file_problem", problems.join("\n"));
+            change_set.by(Actor::Orch, |change_set| {
+                change_set.note(&mut self.state, now, None, None, "file_problem", problems.join("\n"));
+            });
         }
         self.timetable.problems = problems;
     }

@@ -34,17 +34,22 @@ impl Engine {
 
     /// The file is changed beside the loop, one change after the other; who asked is answered when what it says then is
     /// taken over.
-    pub(in crate::engine) fn change_jobs(&mut self, change: Box<Change>, reply: Reply<Arc<JobRecord>>) {
-        self.timetable.changes.push_back((change, reply));
+    pub(in crate::engine) fn change_jobs(
+        &mut self,
+        change_set: &ChangeSet,
+        change: Box<Change>,
+        reply: Reply<Arc<JobRecord>>,
+    ) {
+        self.timetable.changes.push_back((change, reply, change_set.actor().clone()));
         self.next_change();
     }
 
     fn next_change(&mut self) {
         let timetable = &mut self.timetable;
         if timetable.changing.is_none()
-            && let Some((change, reply)) = timetable.changes.pop_front()
+            && let Some((change, reply, actor)) = timetable.changes.pop_front()
         {
-            timetable.changing = Some(reply);
+            timetable.changing = Some((reply, actor));
             timetable.generation += 1;
             self.spawn_once(Job::ChangeJobs { change });
         }
@@ -56,12 +61,12 @@ impl Engine {
         result: Result<Changed, EngineError>,
         now: Timestamp,
     ) {
-        let Some(reply) = self.timetable.changing.take() else { return };
+        let Some((reply, actor)) = self.timetable.changing.take() else { return };
         self.timetable.generation += 1;
         let changed = result.and_then(|Changed { doc, job }| {
             let before = self.state.jobs.get(&job).cloned();
             let stays = doc.entry(&job).is_some();
-            self.on_jobs_file(change_set, JobsNews::Read(Box::new(doc)), now);
+            change_set.by(actor, |change_set| self.on_jobs_file(change_set, JobsNews::Read(Box::new(doc)), now));
             let after = self.state.jobs.get(&job).cloned().filter(|_| stays);
             // Its entry stands there and has a mistake; it never read.
             let mistaken = || EngineError::NotNow {

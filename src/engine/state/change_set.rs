@@ -1,6 +1,7 @@
 //! What a turn changes, in the state and in the journal.
 
 use super::{ANSWERS, ChangeSet, EngineState};
+use crate::domain::actor::Actor;
 use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
 use crate::domain::ids::{RunId, TaskId};
@@ -173,6 +174,25 @@ impl ChangeSet {
         self.firings.insert(key, firing);
     }
 
+    /// Has the lines that `act` adds to the history say that `actor` did it.
+    pub fn by<T>(&mut self, actor: Actor, act: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.actor, actor);
+        let result = act(self);
+        self.actor = before;
+        result
+    }
+
+    /// The same for a person who has changed a file, unless somebody asks for it in another way.
+    pub fn by_file<T>(&mut self, file: &str, act: impl FnOnce(&mut Self) -> T) -> T {
+        let actor = if self.actor == Actor::Orch { Actor::person(file) } else { self.actor.clone() };
+        self.by(actor, act)
+    }
+
+    /// Who does what happens now.
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
     /// Adds a line to the history.
     pub fn note(
         &mut self,
@@ -189,6 +209,7 @@ impl ChangeSet {
             at: now,
             task_id: task,
             run_id: run,
+            actor: self.actor.clone(),
             kind: kind.to_owned(),
             text: text.into(),
         });

@@ -62,6 +62,7 @@ fn forget(connection: &Connection, before: Timestamp) -> rusqlite::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::actor::Actor;
     use crate::domain::ids::TaskId;
     use crate::domain::task::{FileState, Seen, Spec, State, Status, Task};
     use crate::store::journal::{Entry, Journal, Write};
@@ -74,7 +75,15 @@ mod tests {
     fn entry(seq: u64, task: Option<u64>) -> Write {
         let second = i64::try_from(seq).expect("small");
         let (kind, text) = ("kind".to_owned(), "x".repeat(200));
-        Write::Entry(Entry { seq, at: at(second), task_id: task.map(TaskId), run_id: None, kind, text })
+        Write::Entry(Entry {
+            seq,
+            at: at(second),
+            task_id: task.map(TaskId),
+            run_id: None,
+            actor: Actor::Orch,
+            kind,
+            text,
+        })
     }
 
     fn task(id: u64, state: State) -> Write {

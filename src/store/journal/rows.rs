@@ -7,7 +7,10 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use std::path::Path;
 
-/// A line of the history, from the columns seq, at, task, run, kind, text.
+/// The columns of a line of the history.
+pub(in crate::store) const ENTRY: &str = "seq, at, task_id, run_id, kind, text, actor";
+
+/// A line of the history, from its columns.
 pub(in crate::store) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
     let run: Option<String> = row.get(3)?;
     Ok(Entry {
@@ -17,6 +20,7 @@ pub(in crate::store) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Resul
         run_id: run.and_then(|text| text.parse().ok()),
         kind: row.get(4)?,
         text: row.get(5)?,
+        actor: row.get_ref(6)?.as_str().unwrap_or_default().parse().unwrap_or_default(),
     })
 }
 

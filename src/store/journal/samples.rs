@@ -153,6 +153,7 @@ fn all(reader: &Connection) -> rusqlite::Result<Vec<Sample>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::actor::Actor;
     use crate::domain::answer::{Answer, AnswerStatus};
     use crate::domain::ids::RunId;
     use crate::domain::outcome::{Failure, Outcome, RunKind};
@@ -253,7 +254,15 @@ mod tests {
         let runs = runs.map(|(task, ordinal)| run(task, ordinal, RunKind::Work, said(AnswerStatus::Done)));
         let told = |seq: u64, of: &Run, kind: &str| {
             let (at, task_id, run_id) = (Timestamp::UNIX_EPOCH, Some(of.task), Some(of.id.clone()));
-            Write::Entry(Entry { seq, at, task_id, run_id, kind: kind.to_owned(), text: String::new() })
+            Write::Entry(Entry {
+                seq,
+                at,
+                task_id,
+                run_id,
+                actor: Actor::Orch,
+                kind: kind.to_owned(),
+                text: String::new(),
+            })
         };
         let history = vec![
             told(1, &runs[2], "done"),

@@ -1,6 +1,7 @@
 //! What becomes of a journal whose file, and not whose writer, tells something else than before.
 
 use super::*;
+use crate::domain::actor::Actor;
 use crate::domain::outcome::RunKind;
 use crate::domain::task::Phase;
 
@@ -22,7 +23,15 @@ async fn stored(dir: &Path) -> PathBuf {
 
 fn entry(text: &str) -> Write {
     let (kind, text) = ("kind".to_owned(), text.to_owned());
-    Write::Entry(Entry { seq: 1, at: Timestamp::UNIX_EPOCH, task_id: None, run_id: None, kind, text })
+    Write::Entry(Entry {
+        seq: 1,
+        at: Timestamp::UNIX_EPOCH,
+        task_id: None,
+        run_id: None,
+        actor: Actor::Orch,
+        kind,
+        text,
+    })
 }
 
 /// Puts `to` in the place of the only `from` in the file, byte for byte.
@@ -135,7 +144,7 @@ async fn a_time_is_a_place_in_the_history() {
     let lines = [100, 200, 150, 300].into_iter().zip(1..);
     let line = |(second, seq)| {
         let (kind, text) = ("tick".to_owned(), String::new());
-        Write::Entry(Entry { seq, at: at(second), task_id: None, run_id: None, kind, text })
+        Write::Entry(Entry { seq, at: at(second), task_id: None, run_id: None, actor: Actor::Orch, kind, text })
     };
     journal.commit(lines.map(line).collect()).await.expect("stored");
     let places = [0, 100, 101, 160, 201, 301].map(|second| journal.place_at(at(second)).expect("readable"));

@@ -110,8 +110,8 @@ fn put_run(connection: &Connection, run: &Run) -> Result<(), PutError> {
 fn put_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO events (seq, at, task_id, run_id, kind, text, sum)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, row_sum(?1, ?2, ?3, ?4, ?5, ?6))",
+            "INSERT INTO events (seq, at, task_id, run_id, kind, text, actor, sum)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, row_sum(?1, ?2, ?3, ?4, ?5, ?6, ?7))",
         )?
         .execute(params![
             entry.seq,
@@ -119,7 +119,8 @@ fn put_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             entry.task_id.map(|TaskId(id)| id),
             entry.run_id.as_ref().map(RunId::as_str),
             entry.kind,
-            entry.text
+            entry.text,
+            entry.actor.to_string()
         ])?;
     Ok(())
 }

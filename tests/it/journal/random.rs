@@ -5,6 +5,7 @@ use super::hurt::{Harm, hurt};
 use orch::agents::{DialectKind, LaunchSpec, Stdin};
 use orch::config::Home;
 use orch::daemon::{OpenError, Setup};
+use orch::domain::actor::Actor;
 use orch::domain::ids::{RunId, TaskId};
 use orch::domain::outcome::{Ending, RunKind};
 use orch::domain::question::QuestionKind;
@@ -170,6 +171,7 @@ fn furnish(root: &Path) -> Held {
             at: task.created_at,
             task_id: Some(task.id),
             run_id: None,
+            actor: Actor::Orch,
             kind: "task_added".to_owned(),
             text: task.spec.title.clone(),
         };
