@@ -1,6 +1,7 @@
 //! How everybody else speaks with the engine: commands in, answers and history out. Nothing here decides.
 
 mod output;
+mod view;
 
 use super::alarm::Alarm;
 pub use super::batches::{NewBatch, Order as BatchOrder};
@@ -15,11 +16,9 @@ pub use super::missing_tasks::Verdict;
 use super::provider_health::Observed;
 pub use super::recurring::{Change as JobChange, JobsLook, NameIs as Named};
 pub use super::review_decision::Acceptance;
-use super::settings::Settings;
 use super::state::ChangeSet;
 use crate::domain::actor::Actor;
 use crate::domain::batch::{Batch, BatchName};
-use crate::domain::breaker::Breaker;
 use crate::domain::budget::Record;
 use crate::domain::cost::Charge;
 use crate::domain::evidence::Check;
@@ -29,11 +28,9 @@ use crate::domain::money::Spend;
 use crate::domain::once::Once;
 use crate::domain::outcome::RunKind;
 use crate::domain::pause::{Pause, Wanted};
-use crate::domain::plan::{Capacity, Cooldown, Plan, Waited, status_in, waited_in};
 pub use crate::domain::review_decision::ReviewDecision;
 use crate::domain::route::RouteResult;
 use crate::domain::service::{Departure, ServiceEntry};
-use crate::domain::set_model::SetModel;
 use crate::domain::spec_merge::Change;
 use crate::domain::task::{Run, Spec, Status, Task};
 use crate::domain::track_record::{Sample, Worker};
@@ -42,9 +39,10 @@ use crate::store::journal::{Journal, JournalError};
 use crate::stream::Hub;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{broadcast, mpsc, oneshot};
+pub use view::View;
 
 /// Tasks that are read from the journal at once.
 const PAGE: u32 = 100;
@@ -102,63 +100,6 @@ pub struct UnderWay {
     pub agent: String,
     /// What becomes of it.
     pub fate: Fate,
-}
-
-/// All that is known at one moment. Cheap: tasks are shared.
-#[derive(Clone)]
-pub struct View {
-    /// When.
-    pub now: Timestamp,
-    /// All tasks that are not settled, and perhaps some that are.
-    pub tasks: Arc<BTreeMap<TaskId, Arc<Task>>>,
-    /// How settled tasks ended: all that a task of `tasks` waits for, and perhaps others.
-    pub settled: Arc<BTreeMap<TaskId, Status>>,
-    /// Runs that have not ended.
-    pub live_runs: Vec<Run>,
-    /// Registered repositories.
-    pub projects: Vec<Project>,
-    /// What would begin, and why the rest waits.
-    pub plan: Arc<Plan>,
-    /// What limited starts.
-    pub room: Arc<Capacity>,
-    /// Breakers that have seen failures.
-    pub breakers: Vec<Breaker>,
-    /// The settings in force.
-    pub settings: Arc<Settings>,
-    /// What is wrong with `tasks.yml` or `config.yml` now.
-    pub problems: Vec<String>,
-    /// What is paused.
-    pub pauses: Vec<Pause>,
-    /// Models that are set for the daemon's lifetime.
-    pub set_models: Vec<SetModel>,
-    /// Agents that are left alone now, or one provider of theirs as `agent/provider`.
-    pub left_alone: BTreeMap<String, Cooldown>,
-    /// Batches that are open.
-    pub batches: Vec<Arc<Batch>>,
-    /// The engine is on its way out.
-    pub leaving: Option<Departure>,
-    /// The last place in the history.
-    pub last_seq: u64,
-}
-
-impl View {
-    /// The status of a task that is here, or that one which is here waits for.
-    pub fn status(&self, id: TaskId) -> Option<Status> {
-        status_in(&self.tasks, &self.settled, id)
-    }
-
-    /// How a task stands that another one waits for.
-    pub fn waited(&self, id: TaskId) -> Option<Waited> {
-        waited_in(&self.tasks, &self.settled, id)
-    }
-
-    /// Where tasks belong that name no directory: to the only project, where there is only one.
-    pub fn only_project(&self) -> Option<&Path> {
-        match self.projects.as_slice() {
-            [only] => Some(&only.dir),
-            [] | [_, _, ..] => None,
-        }
-    }
 }
 
 /// A hand on the engine. Cheap to clone.

@@ -5,11 +5,15 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{self, RUN};
 use serde_json::Value;
 
+/// A program that does this work and says that it is done.
+fn bot(work: &str) -> String {
+    format!("#!/bin/sh\ncat > /dev/null\n{work}\necho '{{\"status\":\"done\",\"summary\":\"did it\"}}'\n")
+}
+
 /// A home whose program does this work and says that it is done.
 fn home(work: &str) -> (SealedBox, Repo) {
     let mut sealed = SealedBox::new();
-    let answer = "echo '{\"status\":\"done\",\"summary\":\"did it\"}'";
-    sealed.program("bot", &format!("#!/bin/sh\ncat > /dev/null\n{work}\n{answer}\n"));
+    sealed.program("bot", &bot(work));
     sealed.config("agents: {bot: {kind: command, command: bot}}\nworkflow: {review: off, integrate: merge}\n");
     let repo = sealed.repo("shop");
     sealed.orch_in(repo.dir(), ["init"]).ok();
@@ -34,17 +38,13 @@ fn line(kind: &str, by: &str, who: Option<&str>) -> (String, String, Option<Stri
 
 #[test]
 fn a_person_an_agent_and_what_an_agent_started_are_told_apart() {
-    let add = |title: &str| format!("{ORCH} task add '{title}' -l agent:nobody > /dev/null 2>&1");
-    let work =
-        format!("{}\nenv -i ORCH_HOME=\"$OH\" {}\necho 1 > a; git add a; git commit -qm a", add("Mine"), add("Own"));
     let (sealed, repo) = home("true");
-    let work = work.replace("$OH", &sealed.orch_home().display().to_string());
-    let work = work.replacen(ORCH, &format!("ORCH_HOME='{}' {ORCH}", sealed.orch_home().display()), 1);
-    let answer = "echo '{\"status\":\"done\",\"summary\":\"did it\"}'";
-    sealed.program("bot", &format!("#!/bin/sh\ncat > /dev/null\n{work}\n{answer}\n"));
+    let orch = format!("ORCH_HOME='{}' {ORCH} task add -l agent:nobody", sealed.orch_home().display());
+    let work = format!("{orch} Mine\nenv -i HOME=/ {orch} Own\necho 1 > a; git add a; git commit -qm a");
+    sealed.program("bot", &bot(&work));
     sealed.orch_in(repo.dir(), ["task", "add", "Work", "-l", "agent:bot"]).ok();
     wait::wait_until("the work", RUN, || sealed.orch(["task", "show", "1", "--json"]).ok().json()["status"] == "done");
-    let run = sealed.orch(["task", "show", "1", "--json"]).ok().json()["runs"][0]["id"].clone();
+    let run = sealed.orch(["task", "show", "1", "--json"]).ok().json()["runs"][0]["run_id"].clone();
     let run = run.as_str();
     assert_eq!(
         actors(&sealed, &["task_added", "run_launched", "run_ended", "done"]),

@@ -139,6 +139,9 @@ fn a_job_fires_when_its_time_comes_and_its_task_is_done() {
     });
     let job = yard.show("at-time");
     assert_eq!(job["firings"][0]["cause"], "schedule", "{job:#}");
+    let events = yard.sealed.orch(["events", "--json"]).ok().json_lines();
+    let made = events.iter().find(|event| event["kind"] == "task_made").expect("a line");
+    assert_eq!((&made["by"], &made["who"]), (&"schedule".into(), &"at-time".into()), "{made}");
     yard.sealed.kill_daemon();
     yard.sealed.serve();
     let titles = yard.titles();
