@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # Tests start real programs and wait for them; more of them at a time than cores is quicker.
-TEST_THREADS ?= 3
+TEST_THREADS ?= 5
 # Handed to what is run: make demo ARGS="--agent claude", make test ARGS=tidy, make bench ARGS=plan
 ARGS ?=
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
@@ -23,8 +23,8 @@ help:
 
 demo:
 	@scripts/setup demo
-	cargo build --locked --profile fast --bin orch
-	@"$(TARGET_DIR)/fast/orch" demo $(ARGS)
+	cargo build --locked --bin orch
+	@"$(TARGET_DIR)/debug/orch" demo $(ARGS)
 
 test:
 	@scripts/setup test
@@ -33,7 +33,7 @@ test:
 	ORCH_TEST_CLIS="$$(scripts/install-agent-clis)" cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS) $(ARGS)
 
 # Fresh seeds for a minute, or one seed again: make simulate SEED=7; FROM=7 takes those from there on (SEEDS=100 so many), WORLDS=clocks only
-# clocks that jump, WORLDS=years a year or two with little to do. PROFILE=fast gets through many times as many.
+# clocks that jump, WORLDS=years a year or two with little to do. PROFILE=release gets through many times as many.
 SECONDS ?= 60
 SEEDS ?=
 PROFILE ?= dev
@@ -67,12 +67,12 @@ clippy:
 
 bench:
 	@scripts/setup bench
-	cargo bench --locked --profile fast --bench '*' -- $(ARGS)
+	cargo bench --locked --profile release --bench '*' -- $(ARGS)
 
 # Its orch dies at named points: a build of its own (target/debug, linked to target/torture while it runs).
 torture:
 	@scripts/setup bench
-	cargo bench --locked --profile $(if $(QUICK),dev,fast) --features failpoints --bench torture -- $(if $(QUICK),--quick) $(if $(BLESS),--bless) $(ROW)
+	cargo bench --locked --profile $(if $(QUICK),dev,release) --features failpoints --bench torture -- $(if $(QUICK),--quick) $(if $(BLESS),--bless) $(ROW)
 
 build:
 	@scripts/setup demo

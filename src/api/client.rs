@@ -17,8 +17,6 @@ use tower::ServiceExt;
 
 /// How long a daemon may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// So begins what an engine answers that is on its way out.
-const LEAVING: &str = "shutting_down";
 /// The header with the key of a request that may come twice.
 pub const KEY_HEADER: &str = "idempotency-key";
 
@@ -73,7 +71,7 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } | Self::Broken(_) => true,
             // It was asked in its last moment.
-            Self::Answered(view) => view.message.starts_with(LEAVING),
+            Self::Answered(view) => view.code == ErrorCode::ShuttingDown,
             Self::Silent(_) | Self::Slow(_) | Self::Unexpected(_) => false,
         }
     }

@@ -39,6 +39,8 @@ pub enum ErrorCode {
     TimedOut,
     /// Whoever asks may not: a wrong token, a foreign page.
     Denied,
+    /// The engine is on its way out: another one is to be asked.
+    ShuttingDown,
 }
 
 impl ErrorCode {
@@ -52,6 +54,7 @@ impl ErrorCode {
             Self::Conflict => "conflict",
             Self::TimedOut => "timed_out",
             Self::Denied => "denied",
+            Self::ShuttingDown => "shutting_down",
         }
     }
 }

@@ -51,6 +51,7 @@ fn title(code: ErrorCode) -> &'static str {
         ErrorCode::Conflict => "Refused in this state",
         ErrorCode::TimedOut => "It took too long",
         ErrorCode::Denied => "Not allowed",
+        ErrorCode::ShuttingDown => "Shutting down",
     }
 }
 

@@ -257,6 +257,7 @@ mod tests {
             (ErrorCode::TimedOut, 6),
             (ErrorCode::Conflict, 7),
             (ErrorCode::Denied, 7),
+            (ErrorCode::ShuttingDown, 1),
         ] {
             assert_eq!(answered(code).exit().code(), number, "{code:?}");
         }

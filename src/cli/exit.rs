@@ -76,7 +76,7 @@ impl From<Exit> for ExitCode {
 impl From<ErrorCode> for Exit {
     fn from(code: ErrorCode) -> Self {
         match code {
-            ErrorCode::Failed => Self::Failed,
+            ErrorCode::Failed | ErrorCode::ShuttingDown => Self::Failed,
             ErrorCode::Usage => Self::Usage,
             ErrorCode::NotFound => Self::NotFound,
             ErrorCode::NoDaemon => Self::NoDaemon,

@@ -91,7 +91,7 @@ pub enum EngineError {
     #[error("not stored yet: {0}")]
     NotYetStored(Arc<JournalError>),
     /// The engine is leaving.
-    #[error("shutting_down: the engine is stopping")]
+    #[error("the engine is shutting down")]
     Stopping,
 }
 

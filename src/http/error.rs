@@ -22,7 +22,7 @@ impl ApiError {
             ErrorCode::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             ErrorCode::Usage => StatusCode::BAD_REQUEST,
             ErrorCode::NotFound => StatusCode::NOT_FOUND,
-            ErrorCode::NoDaemon => StatusCode::SERVICE_UNAVAILABLE,
+            ErrorCode::NoDaemon | ErrorCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             ErrorCode::Conflict => StatusCode::CONFLICT,
             ErrorCode::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             ErrorCode::Denied => StatusCode::FORBIDDEN,
@@ -71,9 +71,7 @@ impl From<EngineError> for ApiError {
                 let hint = format!("take it all the same: orch task claim {task} --force");
                 Self::new(ErrorCode::Conflict, message, Some(&hint))
             }
-            EngineError::Stopping => {
-                Self::new(ErrorCode::Failed, message, Some("try again")).with(StatusCode::SERVICE_UNAVAILABLE)
-            }
+            EngineError::Stopping => Self::new(ErrorCode::ShuttingDown, message, Some("try again")),
         }
     }
 }

@@ -40,7 +40,7 @@ fn line(kind: &str, by: &str, who: Option<&str>) -> (String, String, Option<Stri
 fn a_person_an_agent_and_what_an_agent_started_are_told_apart() {
     let (sealed, repo) = home("true");
     let orch = format!("ORCH_HOME='{}' {ORCH} task add -l agent:nobody", sealed.orch_home().display());
-    let work = format!("{orch} Mine\nenv -i HOME=/ {orch} Own\necho 1 > a; git add a; git commit -qm a");
+    let work = format!("{orch} Mine\nenv -i PATH=\"$PATH\" {orch} Own\necho 1 > a; git add a; git commit -qm a");
     sealed.program("bot", &bot(&work));
     sealed.orch_in(repo.dir(), ["task", "add", "Work", "-l", "agent:bot"]).ok();
     wait::wait_until("the work", RUN, || sealed.orch(["task", "show", "1", "--json"]).ok().json()["status"] == "done");

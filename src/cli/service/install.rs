@@ -123,7 +123,7 @@ fn tell(host: &ServiceHost<'_>, supervisor: Supervisor, told: &Told<'_>) -> Resu
 /// What would be missed when nobody looks.
 fn warn(host: &ServiceHost<'_>, supervisor: Supervisor, definition: &Definition) {
     let ui = host.context.ui;
-    let built = ["/target/debug/", "/target/release/", "/target/fast/", "/tmp/"];
+    let built = ["/target/debug/", "/target/release/", "/tmp/"];
     if built.iter().any(|part| definition.program.contains(part)) {
         ui.warning(&format!("{} may be built over or removed: install orch to a lasting place", definition.program));
     }

@@ -32,9 +32,9 @@ impl Answer {
         let feed = "text/event-stream";
         match self {
             Self::Leaving => {
-                let detail = "shutting_down: the engine is stopping";
-                let problem = json!({"type": "about:blank", "title": "It failed", "status": 503, "detail": detail,
-                    "code": "failed", "hint": "try again"});
+                let detail = "the engine is shutting down";
+                let problem = json!({"type": "about:blank", "title": "Shutting down", "status": 503, "detail": detail,
+                    "code": "shutting_down", "hint": "try again"});
                 with("503 Service Unavailable", "application/problem+json", &problem.to_string())
             }
             Self::Silence => String::new(),

@@ -54,7 +54,7 @@ fn a_draining_daemon_starts_nothing_finishes_what_runs_and_leaves() {
     let status = yard.status();
     assert_eq!(status["shutting_down"]["how"], "drain", "{status:#}");
     let health = http::get(&yard.sealed.socket().expect("a daemon"), "/healthz");
-    assert_eq!((health.status, health.body.contains("shutting_down: ")), (503, true), "{health:?}");
+    assert_eq!((health.status, health.body.contains("\"code\":\"shutting_down\"")), (503, true), "{health:?}");
     let second = yard.add("Too late", "", Some("teller"));
     assert_eq!(yard.hold(&second), "shutting_down");
     yard.go();
