@@ -4,7 +4,7 @@ SHELL := bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
 # Tests start real programs and wait for them; more of them at a time than cores is quicker.
-TEST_THREADS ?= 5
+TEST_THREADS ?= 3
 # Handed to what is run: make demo ARGS="--agent claude", make test ARGS=tidy, make bench ARGS=plan
 ARGS ?=
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)

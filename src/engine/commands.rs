@@ -340,8 +340,12 @@ pub(super) fn unreadable(error: JournalError) -> EngineError {
     EngineError::Journal(Arc::new(error))
 }
 
-/// The run that an event is the act of; `None`: whoever brings the event about.
+/// Who does what an event tells; `None`: whoever brings the event about.
 fn acting(before: &Task, event: &Event) -> Option<Actor> {
+    // What a shutdown needs of the agents is asked by orch, whoever asked for the shutdown.
+    if matches!(event, Event::ShutdownAsked) {
+        return Some(Actor::Orch);
+    }
     let acts = |run: &RunId| Some(Actor::Run(run.to_string()));
     if let Event::RunEnded { run, .. } | Event::HandedOn { run, .. } = event {
         return acts(run);

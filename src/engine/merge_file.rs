@@ -8,7 +8,7 @@ use super::main_loop::Engine;
 use super::missing_tasks::{Held, Save};
 use super::settings::Settings;
 use super::state::ChangeSet;
-use crate::domain::actor::TASKS;
+use crate::domain::actor::{Actor, TASKS};
 use crate::domain::event::Event;
 use crate::domain::ids::TaskId;
 use crate::domain::spec_merge::Clash;
@@ -75,7 +75,9 @@ impl Engine {
     fn take_settings(&mut self, change_set: &mut ChangeSet, settings: Settings, now: Timestamp) {
         let changed = settings.problems != self.settings.problems && !settings.problems.is_empty();
         if changed {
-            change_set.note(&mut self.state, now, None, None, "config_problem", settings.problems.join("\n"));
+            change_set.by(Actor::Orch, |change_set| {
+                change_set.note(&mut self.state, now, None, None, "config_problem", settings.problems.join("\n"));
+            });
         }
         self.settings = Arc::new(settings);
         self.mind_pauses(now);
