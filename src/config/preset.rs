@@ -116,7 +116,7 @@ mod tests {
             assert_eq!(set("router.cheaper_for"), Some(cheaper_for), "{case}");
             assert_eq!(strategy != "quality", optimizes, "{case}: a strategy is what it calls cost optimization");
             assert_eq!(cheaper_for == "[research]", external == "research only", "{case}");
-            // The one deviation, and why: specs.md. A router is asked of claude, which has no deepseek.
+            // The one deviation, and why: docs/decisions. A router is asked of claude, which has no deepseek.
             assert_eq!(router == their_router, case != "Save money", "{case}");
         }
         let docs = include_str!("../../docs/routing.md");

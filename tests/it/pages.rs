@@ -35,6 +35,27 @@ fn every_page_that_is_pointed_to_is_there() {
 }
 
 #[test]
+fn every_decision_stands_in_the_index() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/decisions");
+    let index = page("docs/decisions/README.md");
+    for entry in fs::read_dir(&root).expect("docs/decisions") {
+        let name = entry.expect("docs/decisions").file_name().to_string_lossy().into_owned();
+        assert!(name == "README.md" || index.contains(&format!("({name})")), "{name}");
+    }
+    for link in index.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        assert!(root.join(link).exists(), "{link}");
+    }
+}
+
+#[test]
+fn the_pages_that_are_read_first_are_short() {
+    for (path, most) in [("README.md", 150), ("specs.md", 400)] {
+        let lines = page(path).lines().count();
+        assert!(lines <= most, "{path}: {lines} lines, at most {most}");
+    }
+}
+
+#[test]
 fn the_readme_begins_with_the_two_commands() {
     let text = page("README.md");
     let code = text.lines().filter(|line| line.starts_with("make ")).take(2).collect::<Vec<_>>();
