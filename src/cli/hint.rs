@@ -10,23 +10,23 @@ const SHOWN: usize = 3;
 
 /// What other tools, and earlier orchestrators, call something that has another name here.
 const SYNONYMS: [(&[&str], &[&str]); 33] = [
-    (&["stop", "quit", "exit", "down"], &["orch shutdown", "orch task interrupt ID", "orch service stop"]),
-    (&["kill", "abort", "terminate", "stop-worker"], &["orch task cancel ID", "orch task interrupt ID"]),
-    (&["start", "up", "daemon", "server"], &["orch serve", "orch service start", "orch task run ID"]),
-    (&["restart", "reload"], &["orch service restart", "orch task retry ID"]),
-    (&["attach", "join", "console"], &["orch task attach ID"]),
-    (&["send", "say", "tell", "message", "ask-worker", "steer"], &["orch task send ID TEXT"]),
+    (&["stop", "quit", "exit", "down"], &["orch shutdown", "orch interrupt ID", "orch service stop"]),
+    (&["kill", "abort", "terminate", "stop-worker"], &["orch cancel ID", "orch interrupt ID"]),
+    (&["start", "up", "daemon", "server"], &["orch serve", "orch service start", "orch run ID"]),
+    (&["restart", "reload"], &["orch service restart", "orch retry ID"]),
+    (&["join", "console"], &["orch attach ID"]),
+    (&["say", "tell", "message", "ask-worker", "steer"], &["orch send ID TEXT"]),
     (&["logs", "output", "tail", "peek", "task-peek"], &["orch log ID", "orch stream ID", "orch service logs"]),
     (&["watch", "follow"], &["orch stream --all", "orch status --watch", "orch events --follow"]),
     (&["ps", "top", "running"], &["orch status", "orch list"]),
     (&["new", "create", "submit", "enqueue", "spawn-worker", "task-start"], &["orch add TITLE"]),
     (&["await", "task-await"], &["orch wait ID"]),
-    (&["rm", "delete", "remove", "del", "task-cancel"], &["orch task cancel ID", "orch project remove NAME"]),
-    (&["done", "complete", "finish", "accept", "ok"], &["orch task approve ID"]),
-    (&["deny", "request-changes", "refuse"], &["orch task reject ID -m REASON"]),
-    (&["rollback", "undo"], &["orch task revert ID"]),
-    (&["redo", "rerun", "again"], &["orch task retry ID"]),
-    (&["info", "view", "get", "describe", "inspect"], &["orch show ID", "orch task evidence ID"]),
+    (&["rm", "delete", "remove", "del", "task-cancel"], &["orch cancel ID", "orch project remove NAME"]),
+    (&["done", "complete", "finish", "accept", "ok"], &["orch approve ID"]),
+    (&["deny", "request-changes", "refuse"], &["orch reject ID -m REASON"]),
+    (&["rollback", "undo"], &["orch revert ID"]),
+    (&["redo", "rerun", "again"], &["orch retry ID"]),
+    (&["info", "view", "get", "describe", "inspect"], &["orch show ID", "orch evidence ID"]),
     (&["ready", "questions", "inbox"], &["orch list --status needs_review", "orch status"]),
     (&["login", "auth", "setup", "install"], &["orch doctor", "orch init", "orch service install"]),
     (
@@ -65,8 +65,11 @@ fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
     let plain = wrong.to_lowercase().replace('_', "-");
     let known: Vec<Known> = commands(root, "orch");
     let here = level(root, args, wrong);
+    // The long form is proposed only to those who use it.
+    let is_short = |path: &str| path.strip_prefix("orch task ").is_none_or(|verb| root.find_subcommand(verb).is_none());
     let mut found: Vec<(usize, bool, &str)> = known
         .iter()
+        .filter(|command| command.parent == here || is_short(&command.path))
         .filter_map(|command| {
             let distance = command.names.iter().map(|name| strsim::damerau_levenshtein(&plain, name)).min()?;
             let is_here = command.parent == here;
@@ -141,18 +144,15 @@ mod tests {
 
     #[test]
     fn a_command_of_another_level_is_found_there() {
-        assert_eq!(meant("orch merge"), ["orch task merge"]);
-        assert_eq!(meant("orch attach")[0], "orch task attach");
-        assert_eq!(meant("orch send")[0], "orch task send");
         assert_eq!(meant("orch task pause"), ["orch pause"]);
-        assert_eq!(meant("orch unblock"), ["orch task unblock"]);
+        assert_eq!(meant("orch validate"), ["orch config validate"]);
     }
 
     #[test]
     fn words_of_other_tools_are_known_and_strange_ones_lead_nowhere() {
         assert!(meant("orch stop").contains(&"orch shutdown".to_owned()), "{:?}", meant("orch stop"));
-        assert_eq!(meant("orch kill")[0], "orch task cancel ID");
-        assert_eq!(meant("orch task stop")[0], "orch task interrupt ID");
+        assert_eq!(meant("orch kill")[0], "orch cancel ID");
+        assert_eq!(meant("orch stop")[1], "orch interrupt ID");
         assert_eq!(meant("orch profiles")[0], "orch config preset");
         assert_eq!(meant("orch spawn_worker"), ["orch add TITLE"]);
         assert!(meant("orch gh").is_empty(), "{:?}", meant("orch gh"));
@@ -162,6 +162,7 @@ mod tests {
     #[test]
     fn a_slip_of_the_hand_is_known_on_its_own_level() {
         assert_eq!(meant("orch task unblok"), ["orch task unblock"]);
+        assert_eq!(meant("orch unblok"), ["orch unblock"]);
         assert_eq!(meant("orch sevre"), ["orch serve"]);
         assert_eq!(meant("orch stauts")[0], "orch status");
     }

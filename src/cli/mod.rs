@@ -21,6 +21,7 @@ mod exit;
 #[cfg(test)]
 mod fixture;
 mod gc;
+mod help;
 mod hint;
 mod http;
 mod init;
@@ -79,7 +80,8 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such thing, 4 no daemon, 5 a p
 /// Gives your tasks to coding agents, each in its own git worktree and tmux session, and judges the result by evidence.
 #[derive(Debug, Parser)]
 #[command(name = "orch", version, after_help = EXAMPLES, subcommand_required = true)]
-#[command(arg_required_else_help = true, max_term_width = 110)]
+#[command(arg_required_else_help = true, max_term_width = 110, override_help = help::EVERYDAY)]
+#[command(disable_help_subcommand = true)]
 struct Cli {
     /// Print JSON on stdout, and nothing else there
     #[arg(long, global = true, display_order = 100)]
@@ -107,33 +109,14 @@ enum Command {
     Shutdown(shutdown::Args),
     /// The daemon as a service of brew, launchd or systemd: install, start, restart; how it stands; its log and history
     Service(service::Args),
-    /// Add, list, show, run and steer tasks
+    #[command(flatten)]
+    Verb(task::Verb),
+    /// The verbs of tasks in their long form: orch task add is orch add
     Task(task::Args),
-    /// Add a task (short for task add)
-    Add(Box<task::add::Args>),
-    /// List tasks (short for task list)
-    #[command(visible_alias = "ls")]
-    List(task::list::Args),
-    /// Show everything about a task (short for task show)
-    Show(task::show::Args),
-    /// Run a task now, in this terminal (short for task run)
-    Run(task::run::Args),
-    /// Do a task again from the beginning (short for task retry)
-    Retry(task::ask::Args),
-    /// Give a task up (short for task cancel)
-    Cancel(task::ask::Args),
-    /// Show what a task's branch would change (short for task diff)
-    Diff(task::diff::Args),
-    /// Wait until tasks are done (short for task wait)
-    Wait(task::wait::Args),
-    /// Print the output of a run (short for task log)
-    Log(task::log::Args),
     /// Watch agents at work, live
     Stream(stream::Args),
     /// Look for a text in the output of all runs
     Search(search::Args),
-    /// Tell why a task does not move now, and what will move it
-    Why(why::Args),
     /// Tell how things stand
     Status(status::Args),
     /// Tell the state of everything on one screen
@@ -193,6 +176,8 @@ enum Command {
     Man(manual::Man),
     /// Print the version
     Version,
+    /// List the commands of every day, all commands, or the options of one
+    Help(help::Args),
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -262,6 +247,7 @@ fn unparsed(error: &clap::Error, wants_json: bool) -> Exit {
 fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
     match command {
         Command::Version => version::run(context),
+        Command::Help(args) => help::run(&args, context),
         Command::Completions(args) => manual::completions(&args, context),
         Command::Man(args) => manual::man(&args, context),
         Command::Upgrade(args) => alone(upgrade::run(args, context)),
@@ -272,19 +258,10 @@ fn run(command: Command, context: &Context) -> Result<Exit, CliError> {
         Command::Resume(args) => alone(pause::run(pause::Verb::Resume, args, context)),
         Command::Shutdown(args) => alone(shutdown::run(args, context)),
         Command::Service(args) => alone(service::run(args, context)),
+        Command::Verb(verb) => task::carry_out(verb, context),
         Command::Task(args) => task::run(args, context),
-        Command::Add(args) => alone(task::add::run(*args, context)),
-        Command::List(args) => alone(task::list::run(args, context)),
-        Command::Show(args) => alone(task::show::run(args, context)),
-        Command::Run(args) => together(context, task::run::run(args, context)),
-        Command::Retry(args) => alone(task::ask::run(task::ask::Verb::Retry, args, context)),
-        Command::Cancel(args) => alone(task::ask::run(task::ask::Verb::Cancel, args, context)),
-        Command::Diff(args) => alone(task::diff::run(args, context)),
-        Command::Wait(args) => alone(task::wait::run(args, context)),
-        Command::Log(args) => alone(task::log::run(args, context)),
         Command::Stream(args) => alone(stream::run(args, context)),
         Command::Search(args) => search::run(&args, context),
-        Command::Why(args) => alone(why::run(args, context)),
         Command::Status(args) => alone(status::run(args, context)),
         Command::Dashboard(args) => alone(dashboard::run(args, context)),
         Command::Budget(args) => alone(budget::run(args, context)),

@@ -57,6 +57,15 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Verb(Verb),
+    /// Only ask which agent and model a task would get; changes nothing
+    Route(route::Args),
+}
+
+/// What can be done with tasks: `orch VERB`, and in its long form `orch task VERB`.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
     /// Add a task
     Add(Box<add::Args>),
     /// List tasks: status, agent, model, title, age, and why they wait
@@ -72,8 +81,6 @@ enum Command {
     Evidence(evidence::Args),
     /// Run a task now, in this terminal, with live output
     Run(run::Args),
-    /// Only ask which agent and model a task would get; changes nothing
-    Route(route::Args),
     /// Do a task again from the beginning
     Retry(ask::Args),
     /// Say something to the agent of a task: at once where it can hear it, else with its next turn
@@ -112,34 +119,41 @@ enum Command {
     Why(why::Args),
 }
 
-/// Runs one of them.
+/// Runs `orch task …`.
 pub fn run(args: Args, context: &Context) -> Result<Exit, CliError> {
     match args.command {
-        Command::Add(args) => alone(add::run(*args, context)),
-        Command::List(args) => alone(list::run(args, context)),
-        Command::Edit(args) => alone(edit::run(*args, context)),
-        Command::Missing(args) => alone(missing::run(args, context)),
-        Command::Show(args) => alone(show::run(args, context)),
-        Command::Evidence(args) => alone(evidence::run(args, context)),
-        Command::Run(args) => together(context, run::run(args, context)),
+        Command::Verb(verb) => carry_out(verb, context),
         Command::Route(args) => alone(route::run(args, context)),
-        Command::Retry(args) => alone(ask::run(ask::Verb::Retry, args, context)),
-        Command::Send(args) => alone(send::run(args, context)),
-        Command::Interrupt(args) => alone(ask::run(ask::Verb::Interrupt, args, context)),
-        Command::Cancel(args) => alone(ask::run(ask::Verb::Cancel, args, context)),
-        Command::Unblock(args) => alone(unblock::run(args, context)),
-        Command::Diff(args) => alone(diff::run(args, context)),
-        Command::Approve(args) => together(context, rule::accept(rule::Verb::Approve, args, context)),
-        Command::Reject(args) => alone(rule::reject(args, context)),
-        Command::Merge(args) => together(context, rule::accept(rule::Verb::Merge, args, context)),
-        Command::Revert(args) => together(context, rule::revert(args, context)),
-        Command::Claim(args) => alone(claim::run(claim::Verb::Claim, args, context)),
-        Command::Unclaim(args) => alone(claim::run(claim::Verb::Unclaim, args, context)),
-        Command::Tree(args) => alone(tree::run(args, context)),
-        Command::Wait(args) => alone(wait::run(args, context)),
-        Command::Attach(args) => alone(attach::run(args, context)),
-        Command::Open(args) => alone(enter::run(args, context)),
-        Command::Log(args) => alone(log::run(args, context)),
-        Command::Why(args) => alone(why::run(args, context)),
+    }
+}
+
+/// Runs one of the verbs.
+pub fn carry_out(verb: Verb, context: &Context) -> Result<Exit, CliError> {
+    match verb {
+        Verb::Add(args) => alone(add::run(*args, context)),
+        Verb::List(args) => alone(list::run(args, context)),
+        Verb::Edit(args) => alone(edit::run(*args, context)),
+        Verb::Missing(args) => alone(missing::run(args, context)),
+        Verb::Show(args) => alone(show::run(args, context)),
+        Verb::Evidence(args) => alone(evidence::run(args, context)),
+        Verb::Run(args) => together(context, run::run(args, context)),
+        Verb::Retry(args) => alone(ask::run(ask::Verb::Retry, args, context)),
+        Verb::Send(args) => alone(send::run(args, context)),
+        Verb::Interrupt(args) => alone(ask::run(ask::Verb::Interrupt, args, context)),
+        Verb::Cancel(args) => alone(ask::run(ask::Verb::Cancel, args, context)),
+        Verb::Unblock(args) => alone(unblock::run(args, context)),
+        Verb::Diff(args) => alone(diff::run(args, context)),
+        Verb::Approve(args) => together(context, rule::accept(rule::Verb::Approve, args, context)),
+        Verb::Reject(args) => alone(rule::reject(args, context)),
+        Verb::Merge(args) => together(context, rule::accept(rule::Verb::Merge, args, context)),
+        Verb::Revert(args) => together(context, rule::revert(args, context)),
+        Verb::Claim(args) => alone(claim::run(claim::Verb::Claim, args, context)),
+        Verb::Unclaim(args) => alone(claim::run(claim::Verb::Unclaim, args, context)),
+        Verb::Tree(args) => alone(tree::run(args, context)),
+        Verb::Wait(args) => alone(wait::run(args, context)),
+        Verb::Attach(args) => alone(attach::run(args, context)),
+        Verb::Open(args) => alone(enter::run(args, context)),
+        Verb::Log(args) => alone(log::run(args, context)),
+        Verb::Why(args) => alone(why::run(args, context)),
     }
 }

@@ -254,9 +254,9 @@ fn a_view_says_that_it_is_one_and_ctrl_c_there_names_who_stopped_the_agent() {
 fn a_command_of_another_tool_is_answered_with_the_one_that_is_meant() {
     let sealed = SealedBox::new();
     for (words, meant) in [
-        (&["merge"][..], "orch task merge"),
+        (&["rollback"][..], "orch revert"),
         (&["stop"], "orch shutdown"),
-        (&["attach", "1"], "orch task attach"),
+        (&["join", "1"], "orch attach"),
         (&["profiles"], "orch config preset"),
     ] {
         let ran = sealed.orch(words).code_is(2);
@@ -265,7 +265,7 @@ fn a_command_of_another_tool_is_answered_with_the_one_that_is_meant() {
     let strange = sealed.orch(["gh"]).code_is(2);
     assert!(!strange.stderr.contains("did you mean") && !strange.stderr.contains("'gc'"), "{strange}");
     let told = sealed.orch(["kill", "--json"]).code_is(2);
-    assert!(told.stdout.contains("orch task cancel"), "{told}");
+    assert!(told.stdout.contains("orch cancel"), "{told}");
     sealed.config("cto_model: haiku\nprofiles: []\n");
     let wrong = sealed.orch(["config", "validate"]).code_is(2);
     assert!(wrong.stderr.contains("router.model") && !wrong.stderr.contains("providers"), "{wrong}");
