@@ -65,11 +65,17 @@ fn suggest(root: &Command, args: &[OsString], wrong: &str) -> Vec<String> {
     let plain = wrong.to_lowercase().replace('_', "-");
     let known: Vec<Known> = commands(root, "orch");
     let here = level(root, args, wrong);
-    // The long form is proposed only to those who use it.
-    let is_short = |path: &str| path.strip_prefix("orch task ").is_none_or(|verb| root.find_subcommand(verb).is_none());
+    // A verb of a task has two forms: the one that is in use is proposed.
+    let tasks = root.find_subcommand("task");
+    let is_of_tasks = |name: &str| tasks.is_some_and(|tasks| tasks.find_subcommand(name).is_some());
+    let has_other_form = |command: &Known| match command.parent.as_str() {
+        "orch" => here == "orch task" && is_of_tasks(&command.names[0]),
+        "orch task" => here != "orch task" && root.find_subcommand(&command.names[0]).is_some(),
+        _ => false,
+    };
     let mut found: Vec<(usize, bool, &str)> = known
         .iter()
-        .filter(|command| command.parent == here || is_short(&command.path))
+        .filter(|command| !has_other_form(command))
         .filter_map(|command| {
             let distance = command.names.iter().map(|name| strsim::damerau_levenshtein(&plain, name)).min()?;
             let is_here = command.parent == here;
@@ -152,7 +158,7 @@ mod tests {
     fn words_of_other_tools_are_known_and_strange_ones_lead_nowhere() {
         assert!(meant("orch stop").contains(&"orch shutdown".to_owned()), "{:?}", meant("orch stop"));
         assert_eq!(meant("orch kill")[0], "orch cancel ID");
-        assert_eq!(meant("orch stop")[1], "orch interrupt ID");
+        assert!(meant("orch task stop").contains(&"orch interrupt ID".to_owned()), "{:?}", meant("orch task stop"));
         assert_eq!(meant("orch profiles")[0], "orch config preset");
         assert_eq!(meant("orch spawn_worker"), ["orch add TITLE"]);
         assert!(meant("orch gh").is_empty(), "{:?}", meant("orch gh"));

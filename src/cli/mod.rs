@@ -111,7 +111,7 @@ enum Command {
     Service(service::Args),
     #[command(flatten)]
     Verb(task::Verb),
-    /// The verbs of tasks in their long form: orch task add is orch add
+    /// Add, list, show, run and steer tasks: the long form of these commands
     Task(task::Args),
     /// Watch agents at work, live
     Stream(stream::Args),
