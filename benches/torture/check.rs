@@ -1,4 +1,4 @@
-//! What must hold after every trial, whatever was done to orch: the promises of `docs/reliability.md`, looked at from
+//! What must hold after every trial, whatever was done to orch: the promises of `docs/explanation/reliability.md`, looked at from
 //! outside, when orch has come to rest and no daemon runs.
 
 use crate::kit::wait::{self, SOON};

@@ -1,5 +1,5 @@
 //! The torture table: real daemons, runners, agents, git and tmux in sealed boxes, made to fail in every way that is
-//! known, and what is lost, doubled or stuck by it. The goal of every row is 0 / 0 / 0. `docs/reliability.md` tells
+//! known, and what is lost, doubled or stuck by it. The goal of every row is 0 / 0 / 0. `docs/explanation/reliability.md` tells
 //! what it means. Exit code 1: some row is not.
 //!
 //! `make torture`, `make torture QUICK=1`, `make torture ROW=R2`, `make torture ROW=R2 FAULT=tmux`,

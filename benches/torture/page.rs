@@ -1,4 +1,4 @@
-//! The table of `docs/reliability.md` as text: which of its lines a run writes anew. PURE and free of the harness, so that
+//! The table of `docs/reference/torture.md` as text: which of its lines a run writes anew. PURE and free of the harness, so that
 //! a test reads it too.
 
 /// Between these the page holds the table.

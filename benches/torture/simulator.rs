@@ -1,4 +1,4 @@
-//! The simulation of the engine (`docs/simulation.md`), which lives in the unit tests: it needs adapters that nothing but a test
+//! The simulation of the engine (`docs/explanation/simulation.md`), which lives in the unit tests: it needs adapters that nothing but a test
 //! may open. Their program is built when a row wants it, for the full form with all speed, and says in a file what it
 //! found.
 

@@ -1,4 +1,4 @@
-//! The table that is printed, and its place in `docs/reliability.md`.
+//! The table that is printed, and its place in `docs/reference/torture.md`.
 
 use crate::page::{Entry, renewed};
 use crate::row::{Broken, Findings, Row, Size, Tally};
@@ -69,7 +69,7 @@ pub fn head() -> String {
 
 /// Puts the lines of the rows that were run into the page; those of the others stay. `rows` are all there are.
 pub fn bless(rows: &[(&'static Row, Option<Line>)]) {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reliability.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/torture.md");
     let entry = |(row, line): &(&'static Row, Option<Line>)| Entry {
         id: row.id,
         fault: row.fault,

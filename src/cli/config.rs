@@ -125,7 +125,7 @@ async fn validate_files(context: &Context) -> Result<Exit, CliError> {
     for OwnTemplate { path, problem } in own_templates(&context.setup()?.home) {
         problems.extend(problem.map(|(line, cause)| {
             ConfigProblem::new(Origin::file(&path, line, 1), cause)
-                .hint("docs/prompts.md names every placeholder of every prompt")
+                .hint("docs/how-to/prompts.md names every placeholder of every prompt")
         }));
         files.push(path);
     }

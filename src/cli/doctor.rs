@@ -152,7 +152,7 @@ async fn agents(context: &Context, config: &Config) -> Vec<Finding> {
         findings.push(
             Finding::new("agents", Verdict::Bad, "no agent is installed").remedy(
                 "npm install -g @anthropic-ai/claude-code (or @openai/codex, or opencode-ai), and log in with it; or declare a \
-                 program of your own under `agents` (docs/own-agents.md)",
+                 program of your own under `agents` (docs/how-to/own-agents.md)",
             ),
         );
     } else if config.router.agents.iter().all(|name| program(name).is_none()) {

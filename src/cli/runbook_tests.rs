@@ -52,8 +52,9 @@ fn words(line: &str) -> Vec<String> {
 
 fn pages() -> Vec<PathBuf> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let runbooks = std::fs::read_dir(docs.join("runbooks")).expect("runbooks").flatten().map(|entry| entry.path());
-    runbooks.chain([docs.join("service.md")]).collect()
+    let runbooks =
+        std::fs::read_dir(docs.join("how-to/runbooks")).expect("runbooks").flatten().map(|entry| entry.path());
+    runbooks.chain([docs.join("how-to/service.md")]).collect()
 }
 
 #[test]

@@ -119,14 +119,14 @@ mod tests {
             // The one deviation, and why: docs/decisions. A router is asked of claude, which has no deepseek.
             assert_eq!(router == their_router, case != "Save money", "{case}");
         }
-        let docs = include_str!("../../docs/routing.md");
+        let docs = include_str!("../../docs/explanation/which-model.md");
         for row in [
             "| `save-money` | saving money | `cost_aware` | – (all) | `haiku` | `economical` |",
             "| `max-quality` | the best work | `quality` | – | `opus` | `performance` |",
             "| `balanced` | every day | `balanced` | `research` | `sonnet` | `balanced` |",
             "| `testing` | finding out what cheap models can do | `cost_aware` | – (all) | `sonnet` | `economical` |",
         ] {
-            assert!(docs.contains(row), "docs/routing.md: {row}");
+            assert!(docs.contains(row), "docs/explanation/which-model.md: {row}");
         }
     }
 

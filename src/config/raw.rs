@@ -30,7 +30,7 @@ pub struct RawConfig {
     pub router: Option<RawRouter>,
     /// Model per complexity and agent; an agent without an entry uses its own default model.
     pub model_map: Option<RawModelMap>,
-    /// How auto:… and tier:… choose among models (docs/deep-dive/model-resolution.md).
+    /// How auto:… and tier:… choose among models (docs/explanation/which-model.md).
     #[schemars(extend("x-orch-file" = "config.yml", "x-orch-alias" = "modelSelection"))]
     pub model_selection: Option<RawModelSelection>,
     /// Names of your own for models, tags and other aliases: fast: auto:fast.
@@ -47,16 +47,16 @@ pub struct RawConfig {
     pub agents: Option<BTreeMap<String, RawAgent>>,
     /// How a task is worked on, judged and integrated.
     pub workflow: Option<RawWorkflow>,
-    /// What a fresh checkout needs that git does not bring (docs/workspace.md).
+    /// What a fresh checkout needs that git does not bring (docs/how-to/workspace.md).
     #[schemars(extend("x-orch-file" = ".orch.yml"))]
     pub workspace: Option<RawWorkspace>,
     /// The second look at finished work by another agent (workflow.review).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub review: Option<RawReview>,
-    /// Upwards after work that was not good enough (docs/judging.md).
+    /// Upwards after work that was not good enough (docs/explanation/judging.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub escalation: Option<RawEscalation>,
-    /// Sideways after a failure of a provider: who takes over, as agent or agent/model (docs/routing.md).
+    /// Sideways after a failure of a provider: who takes over, as agent or agent/model (docs/explanation/which-model.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub fallback: Option<RawFallback>,
     /// The daemon's loop.
@@ -65,7 +65,7 @@ pub struct RawConfig {
     /// When starts stop after failures in a row, of one agent, one project or one check.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub breaker: Option<RawBreaker>,
-    /// What may be spent (docs/budget.md).
+    /// What may be spent (docs/explanation/cost-and-budgets.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub budget: Option<RawBudget>,
     /// How much a run may take, beside workflow.timeout_seconds and workflow.silence_seconds.
@@ -76,7 +76,7 @@ pub struct RawConfig {
     /// What is kept of runs whose task is done or cancelled. Transcripts are packed first; open tasks keep everything.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub retention: Option<RawRetention>,
-    /// Removing worktrees whose task is done and whose work is elsewhere too (docs/gc.md).
+    /// Removing worktrees whose task is done and whose work is elsewhere too (docs/reference/gc.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub gc: Option<RawGc>,
     /// The API beside its Unix socket.
@@ -266,7 +266,7 @@ pub struct RawWorkflow {
     pub checks: Option<Vec<String>>,
     /// Where checks run: in a fresh checkout of the judged commit, or in the agent's worktree with its build caches.
     pub checks_in: Option<ChecksIn>,
-    /// Who reviews work whose evidence is good; auto = another agent, where a second one is installed (docs/judging.md).
+    /// Who reviews work whose evidence is good; auto = another agent, where a second one is installed (docs/explanation/judging.md).
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub review: Option<ReviewMode>,
     /// Files that tasks may change, as patterns such as src/**; an empty list = all. A task's labels paths:* count instead.
@@ -280,7 +280,7 @@ pub struct RawWorkflow {
     /// What a task may cost, in dollars, before a person is asked; a task's label max-cost:* counts instead; null = no limit.
     #[schemars(extend("x-orch-file" = "config.yml"))]
     pub max_cost_usd: Option<Usd>,
-    /// Tasks that the agents of one task may hand work on to, over all of its runs; 0 = none (docs/delegation.md).
+    /// Tasks that the agents of one task may hand work on to, over all of its runs; 0 = none (docs/how-to/delegation.md).
     #[schemars(range(min = 0, max = 1000), extend("x-orch-file" = "config.yml"))]
     pub max_delegations: Option<u32>,
     /// How deep: 1 = tasks of yours hand work on, and the parts made by that do not.
@@ -299,7 +299,7 @@ pub struct RawWorkflow {
     pub base_branch: Option<String>,
     /// Accepted work: branch leaves it on its branch, merge merges it locally once the checks pass on the result.
     pub integrate: Option<Integrate>,
-    /// After a merge, run the checks on the base once more where it is not what they have passed on (docs/integration.md).
+    /// After a merge, run the checks on the base once more where it is not what they have passed on (docs/explanation/integration.md).
     pub verify_after_merge: Option<bool>,
     /// A task that will likely change files which a running one changes: off, warn about it, or hold it until that ends.
     pub overlap: Option<Overlap>,
@@ -342,7 +342,7 @@ pub struct RawEngine {
     /// Agents that run at the same time.
     #[schemars(range(min = 1, max = 1000))]
     pub max_parallel: Option<u32>,
-    /// What lowers max_parallel for a while: none, memory that is short, or load as well (docs/admission.md).
+    /// What lowers max_parallel for a while: none, memory that is short, or load as well (docs/explanation/admission.md).
     pub adaptive: Option<Adaptive>,
     /// With adaptive: load, up to twice max_parallel run on an idle machine, and never more than this; null = max_parallel.
     #[schemars(range(min = 1, max = 1000))]
@@ -353,7 +353,7 @@ pub struct RawEngine {
     /// Memory, in megabytes, above which the daemon starts itself anew; agents go on. 0 = never.
     #[schemars(range(max = 1_000_000))]
     pub self_memory_limit_mb: Option<u64>,
-    /// What becomes of agents when SIGTERM or SIGINT ends the daemon: leave (at work), or interrupt (docs/shutdown.md).
+    /// What becomes of agents when SIGTERM or SIGINT ends the daemon: leave (at work), or interrupt (docs/explanation/shutdown.md).
     pub on_signal: Option<OnSignal>,
 }
 
@@ -361,7 +361,7 @@ pub struct RawEngine {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawBreaker {
-    /// Failures in a row that stop further starts there (docs/admission.md); 0 = never.
+    /// Failures in a row that stop further starts there (docs/explanation/admission.md); 0 = never.
     #[schemars(range(min = 0, max = 1000))]
     pub failures: Option<u32>,
     /// Failures that are older do not count.

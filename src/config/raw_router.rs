@@ -17,13 +17,13 @@ pub struct RawRouter {
     pub agent: Option<String>,
     /// Model for the routing question: a fast and cheap one.
     pub model: Option<String>,
-    /// What money does to a route: cost_aware, quality (takes it as it is) or balanced (docs/routing.md).
+    /// What money does to a route: cost_aware, quality (takes it as it is) or balanced (docs/explanation/which-model.md).
     pub strategy: Option<Strategy>,
     /// Of balanced: the share of routine work that tries a model of which little is known.
     pub explore: Option<String>,
     /// The only types of tasks that go to a cheaper model; null = all with cost_aware, research with balanced.
     pub cheaper_for: Option<Vec<String>>,
-    /// File of a routing policy that decides model and stops, in ORCH_HOME or absolute (docs/routing.md).
+    /// File of a routing policy that decides model and stops, in ORCH_HOME or absolute (docs/explanation/which-model.md).
     pub policy: Option<PathBuf>,
     /// The daemon asks providers now and then whether they answer.
     pub probes: Option<bool>,

@@ -3,7 +3,7 @@
 //!
 //! Parse → providers → capabilities → score → check. A named model is taken from all providers, a tag or a tier chooses
 //! among usable ones. What a task needs is checked on every path: a task with images never gets a model without vision,
-//! and what is merely guessed from a name meets no need. `docs/deep-dive/model-resolution.md` tells it for people.
+//! and what is merely guessed from a name meets no need. `docs/explanation/which-model.md` tells it for people.
 
 mod error;
 mod kinds;

@@ -509,10 +509,10 @@ fn every_field_of_the_models_is_documented() {
     assert!(record.is_some());
     let about = ModelView::of(found.model, &usability);
     must_name_keys_of(&ComparedView { about, record });
-    let tags = page("docs/deep-dive/model-resolution.md");
+    let tags = page("docs/explanation/which-model.md");
     let missing: Vec<&str> =
         Tag::ALL.map(Tag::as_str).into_iter().filter(|tag| !tags.contains(&format!("| `{tag}` |"))).collect();
-    assert!(missing.is_empty(), "docs/deep-dive/model-resolution.md has no row for {missing:?}");
+    assert!(missing.is_empty(), "docs/explanation/which-model.md has no row for {missing:?}");
 }
 
 #[test]
@@ -531,8 +531,11 @@ fn every_field_and_state_of_a_check_of_providers_is_documented() {
 fn every_field_of_a_batch_is_documented() {
     must_name_keys_of(&a_batch());
     let states = [BatchState::Open, BatchState::Cancelling, BatchState::Completed, BatchState::Cancelled];
-    must_name("docs/batches.md", states.map(BatchState::as_str));
-    must_name("docs/batches.md", ["batch_created", "batch_changed", "batch_spent", "batch_cancelled", "batch_ended"]);
+    must_name("docs/how-to/batches.md", states.map(BatchState::as_str));
+    must_name(
+        "docs/how-to/batches.md",
+        ["batch_created", "batch_changed", "batch_spent", "batch_cancelled", "batch_ended"],
+    );
 }
 
 #[test]
@@ -583,9 +586,9 @@ fn every_field_of_a_job_is_documented() {
     for (words, key) in
         [(CatchUp::ALL.map(|(word, _)| word), "catch_up"), (Overlap::ALL.map(|(word, _)| word), "overlap")]
     {
-        must_name("docs/jobs.md", words.into_iter().chain([key]));
+        must_name("docs/how-to/jobs.md", words.into_iter().chain([key]));
     }
-    must_name("docs/jobs.md", ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"]);
+    must_name("docs/how-to/jobs.md", ["@hourly", "@daily", "@midnight", "@weekly", "@monthly", "@yearly", "@annually"]);
 }
 
 #[test]
@@ -596,7 +599,7 @@ fn every_status_and_failure_class_is_documented() {
 
 #[test]
 fn every_reason_to_keep_a_worktree_is_documented() {
-    must_name("docs/gc.md", orch::domain::gc::Reason::ALL.map(orch::domain::gc::Reason::as_str));
+    must_name("docs/reference/gc.md", orch::domain::gc::Reason::ALL.map(orch::domain::gc::Reason::as_str));
 }
 
 #[test]

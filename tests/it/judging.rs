@@ -1,6 +1,6 @@
 //! Reported is not accepted: a corpus of run endings, each labelled truly done or not, and what orch makes of them. The
 //! endings are data (`tests/fixtures/endings.yml`); small programs and the three real CLIs play them in real git. The tables
-//! stand in docs/judging.md.
+//! stand in docs/reference/judging-results.md.
 
 mod endings;
 mod page;

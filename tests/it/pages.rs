@@ -15,10 +15,12 @@ pub fn page(path: &str) -> String {
 fn every_page_that_is_pointed_to_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = vec!["README.md".to_owned(), "AGENTS.md".to_owned(), "specs.md".to_owned()];
-    for entry in fs::read_dir(root.join("docs")).expect("docs/") {
-        let name = entry.expect("docs/").file_name().to_string_lossy().into_owned();
-        if name.ends_with(".md") {
-            pages.push(format!("docs/{name}"));
+    for dir in ["docs", "docs/how-to", "docs/how-to/runbooks", "docs/explanation", "docs/reference"] {
+        for entry in fs::read_dir(root.join(dir)).expect("docs/") {
+            let name = entry.expect("docs/").file_name().to_string_lossy().into_owned();
+            if name.ends_with(".md") {
+                pages.push(format!("{dir}/{name}"));
+            }
         }
     }
     let mut missing = Vec::new();
@@ -101,7 +103,7 @@ printf '%s\n' '{"type":"user","message":{"content":[{"type":"tool_result","tool_
     let repo = sealed.repo("shop");
     sealed.orch_in(repo.dir(), ["init"]).ok();
     sealed.serve();
-    let (script, expected) = examples(&page("docs/streaming.md"));
+    let (script, expected) = examples(&page("docs/explanation/streaming.md"));
     assert!(expected.len() > 20);
     let ran = sealed.run_program("/bin/sh").args(["-c", &script]).deadline(RUN).run().ok();
     // Of several lines after one example, each looks at what came since the last example.

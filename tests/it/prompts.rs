@@ -226,7 +226,7 @@ fn the_routing_question_is_as_agreed() {
 
 #[test]
 fn the_manual_lists_every_placeholder_of_every_prompt() {
-    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/prompts.md");
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/how-to/prompts.md");
     let manual = std::fs::read_to_string(manual).expect("the manual is there");
     for name in TemplateName::ALL {
         let listed = name.placeholders().iter().map(|placeholder| match placeholder.required {
@@ -234,17 +234,17 @@ fn the_manual_lists_every_placeholder_of_every_prompt() {
             false => format!("`{}`", placeholder.name),
         });
         let row = format!("| `{name}.md` | {} |", listed.collect::<Vec<_>>().join(", "));
-        assert!(manual.contains(&row), "docs/prompts.md lacks this row:\n{row}");
+        assert!(manual.contains(&row), "docs/how-to/prompts.md lacks this row:\n{row}");
     }
 }
 
 #[test]
 fn the_manual_explains_complexity_in_the_words_that_the_router_reads() {
-    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/routing.md");
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/explanation/which-model.md");
     let manual = std::fs::read_to_string(manual).expect("the manual is there");
     for line in complexity_guide().lines().filter_map(|line| line.strip_prefix("- ")) {
         let row = format!("| {} |", line.replacen(": ", " | ", 1));
-        assert!(manual.contains(&row), "docs/routing.md lacks this row:\n{row}");
+        assert!(manual.contains(&row), "docs/explanation/which-model.md lacks this row:\n{row}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The torture table in `docs/reliability.md`: a run of some rows writes their lines and no others.
+//! The torture table in `docs/reference/torture.md`: a run of some rows writes their lines and no others.
 
 #[path = "../../benches/torture/page.rs"]
 mod page;
@@ -37,7 +37,7 @@ fn a_page_without_a_place_for_the_table_is_left_alone() {
 
 #[test]
 fn every_line_of_the_published_table_says_its_test_and_its_form() {
-    let page = include_str!("../../docs/reliability.md");
+    let page = include_str!("../../docs/reference/torture.md");
     let (_, table) = page.split_once("<!-- table: begin").expect("a table");
     let (table, _) = table.split_once("<!-- table: end").expect("its end");
     let lines: Vec<&str> = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| row ")).collect();

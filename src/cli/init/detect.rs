@@ -219,8 +219,7 @@ fn workspace_lines(workspace: &Workspace, is_active: bool) -> String {
     if lines.is_empty() {
         return String::new();
     }
-    let told =
-        "# What a fresh checkout needs that git does not bring; setup runs as you, like checks (docs/workspace.md).\n";
+    let told = "# What a fresh checkout needs that git does not bring; setup runs as you, like checks (docs/how-to/workspace.md).\n";
     let section = format!("workspace:\n{lines}");
     if is_active {
         return format!("{told}{section}");

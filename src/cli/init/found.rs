@@ -166,7 +166,7 @@ impl Found {
             let file = self.file.display();
             told = format!(
                 "a fresh checkout would lack files that lie here: orch init --with-checks sets workspace: {{{wanted}}}\n      \
-                 in {file} (docs/workspace.md)\n{told}"
+                 in {file} (docs/how-to/workspace.md)\n{told}"
             );
         }
         told

@@ -110,7 +110,7 @@ fn setup_log(id: TaskId, run: &RunView, context: &Context) -> Result<Exit, CliEr
         Ok(text) => text,
         Err(error) if error.is_not_found() => {
             let message = format!("run {} of task {id} had no setup", run.run_id);
-            let hint = Some("workspace.setup in .orch.yml is what would run: docs/workspace.md".to_owned());
+            let hint = Some("workspace.setup in .orch.yml is what would run: docs/how-to/workspace.md".to_owned());
             return Err(CliError::NotFound { message, hint });
         }
         Err(error) => return Err(error.into()),

@@ -157,7 +157,7 @@ fn documents_prefer_web_access_where_it_is_known() {
     assert_eq!((found.model.id.to_string(), found.score.told()), ("local/eye".to_owned(), "7".to_owned()));
 }
 
-/// The examples of docs/deep-dive/model-resolution.md.
+/// The examples of docs/explanation/which-model.md.
 #[test]
 fn scores_are_worked_out_like_this() {
     let catalog = Catalog::built_in();

@@ -1,5 +1,5 @@
 //! The engine's real turns in a made-up world, from a seed: months of tasks, failures, crashes and people in a moment,
-//! and always the same for the same seed. `docs/simulation.md` says what is real here and how to repeat a seed.
+//! and always the same for the same seed. `docs/explanation/simulation.md` says what is real here and how to repeat a seed.
 
 mod batches;
 mod course;

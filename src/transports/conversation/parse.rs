@@ -411,11 +411,11 @@ mod tests {
 
     #[test]
     fn the_page_lists_every_command() {
-        let page = include_str!("../../../docs/telegram.md");
+        let page = include_str!("../../../docs/how-to/telegram.md");
         for Known { name, takes, does } in COMMANDS {
             let takes = if takes.is_empty() { String::new() } else { format!(" {}", takes.replace('|', "\\|")) };
             let row = format!("| `/{name}{takes}` | {does} |");
-            assert!(page.contains(&row), "docs/telegram.md lacks: {row}");
+            assert!(page.contains(&row), "docs/how-to/telegram.md lacks: {row}");
         }
         assert_eq!(page.lines().filter(|line| line.starts_with("| `/")).count(), COMMANDS.len());
     }

@@ -1,4 +1,4 @@
-//! The tables of docs/judging.md: what the tests have found must stand there. `ORCH_BLESS=1` writes them.
+//! The tables of docs/reference/judging-results.md: what the tests have found must stand there. `ORCH_BLESS=1` writes them.
 
 use super::endings::Ending;
 use std::path::Path;
@@ -67,7 +67,7 @@ pub fn of_clis(played: &[Played<'_>]) -> String {
 pub fn must_hold(name: &str, table: &str) {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/judging.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference/judging-results.md");
     let text = crate::kit::read_file(&page);
     let begin = format!("<!-- {name}: written by `ORCH_BLESS=1 cargo test --test it judging` -->\n");
     let (before, rest) = text.split_once(&begin).expect("a place for the table");
@@ -76,6 +76,9 @@ pub fn must_hold(name: &str, table: &str) {
     if orch::adapters::process::env_var("ORCH_BLESS").is_some() {
         crate::kit::write_file(&page, &fresh);
     } else {
-        assert!(text == fresh, "docs/judging.md is not what orch concludes; ORCH_BLESS=1 writes it anew:\n{table}");
+        assert!(
+            text == fresh,
+            "docs/reference/judging-results.md is not what orch concludes; ORCH_BLESS=1 writes it anew:\n{table}"
+        );
     }
 }
