@@ -299,7 +299,7 @@ pub struct RawWorkflow {
     pub base_branch: Option<String>,
     /// Accepted work: branch leaves it on its branch, merge merges it locally once the checks pass on the result.
     pub integrate: Option<Integrate>,
-    /// After a merge, run the checks on the base once more where it is not what they have passed on (docs/explanation/integration.md).
+    /// After a merge, run the checks on the base again where it is not what they passed on (docs/explanation/integration.md).
     pub verify_after_merge: Option<bool>,
     /// A task that will likely change files which a running one changes: off, warn about it, or hold it until that ends.
     pub overlap: Option<Overlap>,
