@@ -30,7 +30,7 @@ test:
 	@scripts/setup test
 	@scripts/install-agent-clis > /dev/null # says what it does, and where it fails, before cargo begins
 	@scripts/install-linters > /dev/null || [ "$$CI" != true ] # a test that does without them says so, where it may
-	ORCH_TEST_CLIS="$$(scripts/install-agent-clis)" cargo test --locked --no-fail-fast -- --test-threads $(TEST_THREADS) $(ARGS)
+	ORCH_TEST_CLIS="$$(scripts/install-agent-clis)" cargo test --locked --workspace --no-fail-fast -- --test-threads $(TEST_THREADS) $(ARGS)
 
 # Fresh seeds for a minute, or one seed again: make simulate SEED=7; FROM=7 takes those from there on (SEEDS=100 so many), WORLDS=clocks only
 # clocks that jump, WORLDS=years a year or two with little to do. PROFILE=release gets through many times as many.
@@ -39,14 +39,14 @@ SEEDS ?=
 PROFILE ?= dev
 simulate:
 	@scripts/setup demo
-	set -o pipefail; SEED="$(SEED)" FROM="$(FROM)" SECONDS="$(SECONDS)" SEEDS="$(SEEDS)" WORLDS="$(WORLDS)" cargo test --locked --profile $(PROFILE) --lib engine::simulation::hunt::fresh_seeds -- --exact --nocapture 2>&1 | tee "$(TARGET_DIR)/simulated.txt"
+	set -o pipefail; SEED="$(SEED)" FROM="$(FROM)" SECONDS="$(SECONDS)" SEEDS="$(SEEDS)" WORLDS="$(WORLDS)" cargo test --locked --profile $(PROFILE) --package orch-engine --lib simulation::hunt::fresh_seeds -- --exact --nocapture 2>&1 | tee "$(TARGET_DIR)/simulated.txt"
 	@grep -q "1 passed" "$(TARGET_DIR)/simulated.txt" # a name that matches nothing runs nothing, and is no error to cargo
 
 lint: fmt-check deps-check house-check clippy
 
 fmt-check:
 	@scripts/setup lint
-	cargo fmt --check
+	cargo fmt --all --check
 
 deps-check:
 	@scripts/setup lint
@@ -63,7 +63,7 @@ house-check:
 
 clippy:
 	@scripts/setup lint
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 bench:
 	@scripts/setup bench

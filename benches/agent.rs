@@ -3,8 +3,8 @@
 
 use crate::measure::{now_ns, pause, random_pause};
 use crate::table::say;
-use orch::adapters::fs::{Durability, append_private, read_text, write_private};
-use orch::adapters::process::{Invocation, env_var, environment, run, which};
+use orch_sys::fs::{Durability, append_private, read_text, write_private};
+use orch_sys::process::{Invocation, env_var, environment, run, which};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

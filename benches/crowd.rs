@@ -9,7 +9,7 @@ use crate::kit::wait::{self, RUN};
 use crate::measure::{Samples, figure, ms_between, now_ns};
 use crate::table::{Row, Table};
 use crate::watch::parsed;
-use orch::adapters::process::raise_file_limit;
+use orch_sys::process::raise_file_limit;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

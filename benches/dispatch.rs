@@ -10,7 +10,7 @@ use crate::kit::wait::{self, RUN};
 use crate::kit::write_file;
 use crate::measure::{Samples, ms_between, now_ns, program_ms, random_pause};
 use crate::table::Table;
-use orch::adapters::process::{Invocation, run};
+use orch_sys::process::{Invocation, run};
 use std::path::{Path, PathBuf};
 
 /// Median and 95th percentile of orch's own share of a dispatch, in milliseconds.

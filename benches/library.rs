@@ -6,14 +6,14 @@ use crate::measure::{Samples, timed};
 use crate::table::Table;
 use granit_parser::Parser;
 use jiff::Timestamp;
-use orch::adapters::fs::{exchange_write, read_text};
-use orch::domain::ids::{RunId, TaskId};
-use orch::domain::pause::Pauses;
-use orch::domain::plan::{Capacity, Scope, Snapshot, plan};
-use orch::domain::question::QuestionKind;
-use orch::domain::route::{AgentProfile, Complexity, RouteResult};
-use orch::domain::task::{FileState, NextRun, Spec, State, Task};
-use orch::store::tasks_file::{At, Edit, Outline, TasksDoc};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::pause::Pauses;
+use orch_core::plan::{Capacity, Scope, Snapshot, plan};
+use orch_core::question::QuestionKind;
+use orch_core::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::task::{FileState, NextRun, Spec, State, Task};
+use orch_store::tasks_file::{At, Edit, Outline, TasksDoc};
+use orch_sys::fs::{exchange_write, read_text};
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
@@ -135,7 +135,7 @@ fn waiting(id: u64) -> Task {
 fn blocked(id: u64) -> Task {
     let mut task = routed(id);
     if id > 4 {
-        let on = orch::domain::task::BlockedOn::Dependencies { tasks: vec![TaskId(id - 1)] };
+        let on = orch_core::task::BlockedOn::Dependencies { tasks: vec![TaskId(id - 1)] };
         task.state = State::Blocked(on);
         task.spec.depends_on = vec![TaskId(id - 1)];
     }

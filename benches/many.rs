@@ -7,7 +7,7 @@ use crate::kit::wait;
 use crate::library::{MANY, tasks_yaml};
 use crate::measure::{Samples, program_ms, random_pause};
 use crate::table::Table;
-use orch::adapters::process::Invocation;
+use orch_sys::process::Invocation;
 use std::time::Duration;
 
 /// Milliseconds for a list.

@@ -1,6 +1,6 @@
 //! Time and samples. The one place of the benchmarks that looks at a clock or pauses.
 
-use orch::adapters::process::{Invocation, run};
+use orch_sys::process::{Invocation, run};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since 1970 by the clock that all processes share.

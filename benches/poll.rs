@@ -3,7 +3,7 @@
 use crate::ground::Ground;
 use crate::measure::{now_ns, pause};
 use crate::watch::Seen;
-use orch::adapters::process::{Invocation, run};
+use orch_sys::process::{Invocation, run};
 use std::path::Path;
 use std::time::Duration;
 

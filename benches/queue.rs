@@ -8,11 +8,11 @@ use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::RUN;
 use crate::measure::{Samples, figure, timed};
 use crate::table::{Row, Table};
-use orch::config::Home;
 use orch::daemon::Setup;
-use orch::domain::ids::TaskId;
-use orch::engine::Mode;
-use orch::engine::handle::Acceptance;
+use orch_config::Home;
+use orch_core::ids::TaskId;
+use orch_engine::Mode;
+use orch_engine::handle::Acceptance;
 use std::path::PathBuf;
 
 /// Of the branches, so many change the same line, and as many break each other.

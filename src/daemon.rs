@@ -19,20 +19,20 @@ use self::bounded::Bounded;
 use self::connections::serve;
 use self::holder::Held;
 use self::sockets::{Sockets, State};
-use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::crash;
-use crate::adapters::fs::{self, FsError};
-use crate::adapters::process::{resident_memory, which};
-use crate::adapters::tmux::Tmux;
-use crate::api::client::{Client, Transport};
-use crate::config::environment::overrides;
-use crate::config::home::{API_SOCKET, Home, TMUX_SOCKET};
-use crate::engine::handle::EngineHandle;
-use crate::engine::{self, Damage, Deps, EngineExit, Mode, RebuildError, RestoreError, Signals, Sources};
-use crate::http::{ApiState, ChannelRegistry, Listening, ProcessInfo, Readers, router};
-use crate::store::journal::{Journal, JournalError};
 use jiff::Timestamp;
 use notify::{RecursiveMode, Watcher};
+use orch_api::client::{Client, Transport};
+use orch_config::environment::overrides;
+use orch_config::home::{API_SOCKET, Home, TMUX_SOCKET};
+use orch_engine::handle::EngineHandle;
+use orch_engine::{Damage, Deps, EngineExit, Mode, RebuildError, RestoreError, Signals, Sources};
+use orch_server::{ApiState, ChannelRegistry, Listening, ProcessInfo, Readers, router};
+use orch_store::journal::{Journal, JournalError};
+use orch_sys::clock::{Clock, SystemClock};
+use orch_sys::crash;
+use orch_sys::fs::{self, FsError};
+use orch_sys::process::{resident_memory, which};
+use orch_sys::tmux::Tmux;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -254,7 +254,7 @@ impl Setup {
             home: self.home.clone(),
             clock: Arc::new(SystemClock),
             journal,
-            damage: engine::last_damage(&self.home),
+            damage: orch_engine::last_damage(&self.home),
             tmux: self.tmux(),
             orch: self.orch.clone(),
             environment: self.environment.clone(),
@@ -262,9 +262,9 @@ impl Setup {
             sources: self.sources(),
             git: tokio::sync::OnceCell::new(),
             repositories: std::sync::Mutex::default(),
-            discovering: engine::Discovering::default(),
-            ledger: engine::Ledger::default(),
-            obstacles: engine::Obstacles::default(),
+            discovering: orch_engine::Discovering::default(),
+            ledger: orch_engine::Ledger::default(),
+            obstacles: orch_engine::Obstacles::default(),
         }
     }
 
@@ -291,7 +291,7 @@ impl Setup {
             }
         };
         let deps = Arc::new(self.deps(journal.clone(), wake_socket.clone()));
-        let (engine, handle) = engine::start(deps, loaded, mode, signals.clone());
+        let (engine, handle) = orch_engine::start(deps, loaded, mode, signals.clone());
         let listening = Arc::new(Listening::default());
         let process = ProcessInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),

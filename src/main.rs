@@ -6,28 +6,28 @@ use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    orch::adapters::process::reset_signals();
+    orch_sys::process::reset_signals();
     let args: Vec<OsString> = std::env::args_os().collect();
     if let [_, word, run_dir] = args.as_slice()
-        && word == orch::runner::SUBCOMMAND
+        && word == orch_runner::SUBCOMMAND
     {
         // The runner knows 0, 1 and 7.
-        return ExitCode::from(u8::try_from(orch::runner::run(Path::new(run_dir))).unwrap_or(1));
+        return ExitCode::from(u8::try_from(orch_runner::run(Path::new(run_dir))).unwrap_or(1));
     }
     if let [_, word, program, rest @ ..] = args.as_slice()
-        && word == orch::runner::CONTAIN
+        && word == orch_runner::CONTAIN
     {
-        return ExitCode::from(orch::runner::contain(program, rest));
+        return ExitCode::from(orch_runner::contain(program, rest));
     }
     if let [_, word, program, rest @ ..] = args.as_slice()
-        && word == orch::bridge::SUBCOMMAND
+        && word == orch_runner::bridge::SUBCOMMAND
     {
-        return ExitCode::from(orch::bridge::run(program, rest));
+        return ExitCode::from(orch_runner::bridge::run(program, rest));
     }
     if let [_, word, file] = args.as_slice()
-        && word == orch::bridge::ask::SUBCOMMAND
+        && word == orch_runner::bridge::ask::SUBCOMMAND
     {
-        return ExitCode::from(orch::bridge::ask::run(file));
+        return ExitCode::from(orch_runner::bridge::ask::run(file));
     }
     if let Some(turn) = orch::cli::scripted_agent::arguments(&args) {
         return ExitCode::from(orch::cli::scripted_agent::run(turn));

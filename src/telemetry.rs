@@ -1,7 +1,7 @@
 //! Where the program's own log goes: to a file of limited size while it serves, to stderr when it is asked for.
 //! Tokens never reach it: every line passes the redactor.
 
-use crate::domain::redact::Redactor;
+use orch_core::redact::Redactor;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;

@@ -48,7 +48,7 @@ pub fn words() -> bool {
 
 /// A variable that is not empty.
 pub fn told(name: &str) -> Option<String> {
-    ::orch::adapters::process::env_var(name).filter(|value| !value.is_empty())
+    ::orch_sys::process::env_var(name).filter(|value| !value.is_empty())
 }
 
 fn main() -> ExitCode {

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// The test that reads what is wanted from the environment.
-const TEST: &str = "engine::simulation::hunt::fresh_seeds";
+const TEST: &str = "simulation::hunt::fresh_seeds";
 
 /// What is wanted of it.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! An amount of money as a person types it. PURE.
 
-use crate::domain::money::Usd;
+use orch_core::money::Usd;
 
 /// Reads US dollars; a debt is none.
 pub fn usd(text: &str) -> Result<Usd, String> {

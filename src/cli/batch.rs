@@ -13,11 +13,11 @@ use super::exit::Exit;
 use super::task::wait::span;
 use super::ui::paint::Paint;
 use super::ui::time::Now;
-use crate::api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
-use crate::domain::batch::{BadBatchName, BatchName};
-use crate::domain::ids::TaskId;
-use crate::domain::money::Usd;
 use clap::Subcommand;
+use orch_api::batches::{BatchView, CancelBatch, NewBatch, SetBatch};
+use orch_core::batch::{BadBatchName, BatchName};
+use orch_core::ids::TaskId;
+use orch_core::money::Usd;
 use std::time::Duration;
 
 /// Arguments of `orch batch`.

@@ -6,9 +6,9 @@ use super::exit::Exit;
 use super::ui::paint::Paint;
 use super::ui::table::{Column, Width, cell, render};
 use super::ui::time::Now;
-use crate::api::breakers::{BreakerView, ResetBreakers};
-use crate::domain::breaker::StateName;
 use clap::Subcommand;
+use orch_api::breakers::{BreakerView, ResetBreakers};
+use orch_core::breaker::StateName;
 
 /// Arguments of `orch breaker`.
 #[derive(Debug, clap::Args)]

@@ -7,10 +7,10 @@ use super::amount::usd;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::api::budget::{AccountView, BudgetView, LimitView, RecordSpending, RecordView};
-use crate::domain::budget::Level;
-use crate::domain::money::Usd;
 use clap::Subcommand;
+use orch_api::budget::{AccountView, BudgetView, LimitView, RecordSpending, RecordView};
+use orch_core::budget::Level;
+use orch_core::money::Usd;
 
 /// Arguments of `orch budget`.
 #[derive(Debug, clap::Args)]

@@ -9,11 +9,11 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::settings;
 use super::ui::text;
-use crate::api::types::NewProject;
-use crate::config::layers::{Layer, Loaded, load};
-use crate::config::{ConfigProblem, FileKind, Origin, Warning, json_schema, validate};
-use crate::engine::{OwnTemplate, Sources, content_id, own_templates};
 use clap::Subcommand;
+use orch_api::types::NewProject;
+use orch_config::layers::{Layer, Loaded, load};
+use orch_config::{ConfigProblem, FileKind, Origin, Warning, json_schema, validate};
+use orch_engine::{OwnTemplate, Sources, content_id, own_templates};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 

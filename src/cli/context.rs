@@ -6,18 +6,18 @@ use super::exit::Exit;
 use super::ui::Ui;
 use super::ui::paint::Paint;
 use super::ui::time::Now;
-use crate::adapters::clock::{self, Clock, SystemClock};
-use crate::adapters::git::Git;
-use crate::adapters::process::{file_limit, raise_file_limit};
-use crate::api::client::{Client, ClientError, Lines};
-use crate::api::status::StatusView;
-use crate::config::environment::overrides;
-use crate::config::home::Home;
 use crate::daemon::{Running, Setup};
-use crate::domain::external::External;
-use crate::engine::Mode;
 use crate::telemetry::{self, Sink};
 use jiff::tz::TimeZone;
+use orch_api::client::{Client, ClientError, Lines};
+use orch_api::status::StatusView;
+use orch_config::environment::overrides;
+use orch_config::home::Home;
+use orch_core::external::External;
+use orch_engine::Mode;
+use orch_sys::clock::{self, Clock, SystemClock};
+use orch_sys::git::Git;
+use orch_sys::process::{file_limit, raise_file_limit};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ impl Context {
 
     /// The same for claims, which others read.
     pub fn identity(&self) -> String {
-        crate::engine::identity_of(&self.environment)
+        orch_engine::identity_of(&self.environment)
     }
 
     /// `PATH`.

@@ -7,10 +7,10 @@ use super::since::Since;
 use super::ui::paint::Paint;
 use super::ui::table::{Cell, Column, Width, cell, render};
 use super::ui::{money, text};
-use crate::api::cost::{CostRow, CostView};
-use crate::domain::cost::By;
-use crate::domain::money::Usd;
 use clap::ValueEnum;
+use orch_api::cost::{CostRow, CostView};
+use orch_core::cost::By;
+use orch_core::money::Usd;
 
 /// Arguments of `orch cost`.
 #[derive(Debug, clap::Args)]

@@ -7,8 +7,8 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::status::page::Page;
-use crate::api::dashboard::DashboardView;
-use crate::domain::batch::BatchName;
+use orch_api::dashboard::DashboardView;
+use orch_core::batch::BatchName;
 
 /// Arguments of `orch dashboard`.
 #[derive(Debug, clap::Args)]

@@ -12,19 +12,19 @@ use super::service;
 use super::settings;
 use super::ui::paint::{Paint, Role};
 use super::ui::text::line;
-use crate::adapters::git::{Git, GitError};
-use crate::adapters::process::{Invocation, run_async, which};
-use crate::agents::{DialectKind, api};
-use crate::config::layers::load;
-use crate::config::resolved_agent::{AgentConfig, KNOWN};
-use crate::config::validate::references;
-use crate::config::{Config, RouterMode};
 use crate::daemon::Setup;
-use crate::engine::{
+use futures::future::join_all;
+use orch_config::layers::load;
+use orch_config::resolved_agent::{AgentConfig, KNOWN};
+use orch_config::validate::references;
+use orch_config::{Config, RouterMode};
+use orch_core::agents::{DialectKind, api};
+use orch_engine::{
     Finding, MendWish, Patient, Verdict, check_up, direct_model, installed, interrupted_restore, last_damage, login_of,
     overhead,
 };
-use futures::future::join_all;
+use orch_sys::git::{Git, GitError};
+use orch_sys::process::{Invocation, run_async, which};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;

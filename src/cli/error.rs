@@ -2,14 +2,14 @@
 //! Kind and hint are chosen here and nowhere else in the command line.
 
 use super::exit::Exit;
-use crate::adapters::fs::{FsError, WriteError};
-use crate::adapters::git::GitError;
-use crate::adapters::process::ProcessError;
-use crate::adapters::tmux::TmuxError;
-use crate::api::client::ClientError;
-use crate::api::error::{ErrorCode, ErrorView};
-use crate::config::ConfigProblem;
 use crate::daemon::OpenError;
+use orch_api::client::ClientError;
+use orch_api::error::{ErrorCode, ErrorView};
+use orch_config::ConfigProblem;
+use orch_sys::fs::{FsError, WriteError};
+use orch_sys::git::GitError;
+use orch_sys::process::ProcessError;
+use orch_sys::tmux::TmuxError;
 use std::io;
 use std::path::PathBuf;
 

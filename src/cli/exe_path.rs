@@ -1,7 +1,7 @@
 //! Where this program stands, as it was called: there a newer one will stand after an upgrade.
 
 use super::context::Context;
-use crate::adapters::process::which;
+use orch_sys::process::which;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,6 @@
 //! The exit codes: a contract with scripts, documented in `docs/exit-codes.md`. A number never changes its meaning.
 
-use crate::api::error::ErrorCode;
+use orch_api::error::ErrorCode;
 use std::process::ExitCode;
 
 /// How a command ended.

@@ -1,8 +1,8 @@
 //! Examples that the tests of several commands render.
 
 use super::ui::time::Now;
-use crate::api::types::TaskView;
 use jiff::tz::TimeZone;
+use orch_api::types::TaskView;
 
 /// The present of the examples.
 pub fn now() -> Now {

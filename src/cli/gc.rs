@@ -4,7 +4,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::ui::text::line;
-use crate::api::gc::{Action, CleanUp, GcReport, ItemView};
+use orch_api::gc::{Action, CleanUp, GcReport, ItemView};
 
 /// Arguments of `orch gc`.
 #[derive(Debug, clap::Args)]
@@ -75,8 +75,8 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::gc::Reason;
-    use crate::domain::ids::TaskId;
+    use orch_core::gc::Reason;
+    use orch_core::ids::TaskId;
 
     #[test]
     fn a_report_reads_like_this() {

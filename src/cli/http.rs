@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::settings;
 use super::ui::text;
-use crate::api::status::StatusView;
+use orch_api::status::StatusView;
 use serde_json::json;
 
 /// Arguments of `orch http`.

@@ -9,18 +9,18 @@ use super::context::{Context, Link, resolve};
 use super::error::CliError;
 use super::exit::Exit;
 use super::{repository, settings};
-use crate::adapters::fs::{self, exchange_write};
-use crate::adapters::git::Repo;
-use crate::adapters::process::which;
-use crate::api::settings::ReloadView;
-use crate::api::types::{NewProject, TryChecks};
-use crate::config::FileKind;
-use crate::config::layers::{Layer, Loaded, load};
-use crate::config::resolved::Config;
 use crate::daemon::Setup;
-use crate::domain::evidence::Check;
-use crate::engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
 use found::{Agent, Found};
+use orch_api::settings::ReloadView;
+use orch_api::types::{NewProject, TryChecks};
+use orch_config::FileKind;
+use orch_config::layers::{Layer, Loaded, load};
+use orch_config::resolved::Config;
+use orch_core::evidence::Check;
+use orch_engine::{WHO_COMMITS, content_id, installed, login_of, overhead};
+use orch_sys::fs::{self, exchange_write};
+use orch_sys::git::Repo;
+use orch_sys::process::which;
 use std::path::Path;
 
 /// Arguments of `orch init`.
@@ -104,7 +104,7 @@ pub async fn register(args: Args, context: &Context) -> Result<Found, CliError> 
         suggested_checks: suggested,
         setup: loaded.config.workspace.setup.clone(),
         copied: loaded.config.workspace.copy.clone(),
-        has_workspace: loaded.config.workspace != crate::config::resolved::Workspace::default(),
+        has_workspace: loaded.config.workspace != orch_config::resolved::Workspace::default(),
         suggested_workspace: detect::lacking(&loaded.config, &workspace),
     };
     if let Err(error) = repo.author().await {

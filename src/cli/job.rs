@@ -9,9 +9,9 @@ use super::exit::Exit;
 use super::ui::paint::Paint;
 use super::ui::text;
 use super::ui::time::Now;
-use crate::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
-use crate::domain::job::{BadJobId, JobId};
 use clap::Subcommand;
+use orch_api::jobs::{FiringView, JobView, MadeView, UpcomingView};
+use orch_core::job::{BadJobId, JobId};
 
 /// Arguments of `orch job`.
 #[derive(Debug, clap::Args)]

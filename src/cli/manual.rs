@@ -3,10 +3,10 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::adapters::fs;
 use clap::CommandFactory;
 use clap_complete::generate;
 use clap_complete::shells::{Bash, Fish, Zsh};
+use orch_sys::fs;
 use std::path::PathBuf;
 
 /// Arguments of `orch completions`.

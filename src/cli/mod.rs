@@ -201,7 +201,7 @@ fn command_line(args: Vec<OsString>) -> ExitCode {
             return if answers && exit == Exit::Usage { Exit::NoAnswer } else { exit }.into();
         }
     };
-    let environment = crate::adapters::process::environment();
+    let environment = orch_sys::process::environment();
     let format = if cli.json { Format::Json } else { Format::Text };
     let ui = Ui::new(format, &environment);
     let exit = match std::env::current_dir().map_err(CliError::system("cannot tell the current directory")) {

@@ -4,8 +4,8 @@ use super::channel::kind;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::api::channels::{NewNotice, NoticeView};
-use crate::domain::channel::ChannelKind;
+use orch_api::channels::{NewNotice, NoticeView};
+use orch_core::channel::ChannelKind;
 
 /// Arguments of `orch notify`.
 #[derive(Debug, clap::Args)]

@@ -6,8 +6,8 @@ mod record;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::api::patterns::{PatternsView, SampleView, SimilarView};
 use clap::Subcommand;
+use orch_api::patterns::{PatternsView, SampleView, SimilarView};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Display;
 

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::api::switches::{NewPause, PauseView, PausesView};
+use orch_api::switches::{NewPause, PauseView, PausesView};
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

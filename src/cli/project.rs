@@ -5,8 +5,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::ui::table::{Column, Width, cell, render};
 use super::ui::text::line;
-use crate::api::types::{NewProject, RemoveProject};
 use clap::Subcommand;
+use orch_api::types::{NewProject, RemoveProject};
 
 /// Arguments of `orch project`.
 #[derive(Debug, clap::Args)]

@@ -2,8 +2,8 @@
 
 use super::context::{Context, resolve};
 use super::error::CliError;
-use crate::adapters::git::{Git, GitError, Repo, is_top};
-use crate::config::home::Home;
+use orch_config::home::Home;
+use orch_sys::git::{Git, GitError, Repo, is_top};
 use std::path::{Path, PathBuf};
 
 /// git, as the engine of this home finds it.

@@ -6,7 +6,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::task::add::{directory, odd_labels};
-use crate::api::route::{RouteQuestion, RouteView};
+use orch_api::route::{RouteQuestion, RouteView};
 use std::path::PathBuf;
 
 /// Arguments of `orch route`.

@@ -63,7 +63,7 @@ fn every_command_in_a_runbook_is_understood() {
     assert!(pages.len() >= 5, "{pages:?}");
     let (mut wrong, mut count) = (Vec::new(), 0);
     for page in pages {
-        let text = crate::adapters::fs::read_text(&page, 1 << 20).expect("a page");
+        let text = orch_sys::fs::read_text(&page, 1 << 20).expect("a page");
         for (line, command) in commands(&text) {
             count += 1;
             if let Err(error) = Cli::try_parse_from(words(&command))

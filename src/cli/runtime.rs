@@ -1,11 +1,11 @@
 //! The threads that a command runs on. A system that gives too few of them is told about, and waited for by nobody: a
 //! daemon that neither works nor ends would hold its home's lock until somebody looks.
 
-use crate::adapters::process;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{Format, Ui};
+use orch_sys::process;
 use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -69,7 +69,7 @@ pub fn run(args: &[OsString]) -> u8 {
     }
     let surroundings = Surroundings {
         dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
-        environment: crate::adapters::process::environment(),
+        environment: orch_sys::process::environment(),
     };
     let streamed = Flags::parse(&args).is_ok_and(|flags| flags.lines);
     let ended = if streamed {

@@ -5,8 +5,8 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::search_results::{Around, SearchResults};
 use super::since::Since;
-use crate::domain::ids::TaskId;
-use crate::engine::{Wanted, search};
+use orch_core::ids::TaskId;
+use orch_engine::{Wanted, search};
 use std::ops::ControlFlow;
 
 /// Arguments of `orch search`.

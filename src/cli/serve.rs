@@ -14,21 +14,21 @@ use super::exit::Exit;
 use super::pause;
 use super::settings;
 use super::ui::Ui;
-use crate::adapters::process::{exit_after, with_few_arenas};
-use crate::adapters::supervised::Supervised;
-use crate::api::client::Client;
-use crate::api::status::StatusView;
-use crate::api::switches::{ShutdownOrder, ShutdownView};
-use crate::config::Config;
-use crate::config::home::Home;
-use crate::config::raw::OnSignal;
 use crate::daemon::{Running, Setup};
-use crate::domain::service::{Departure, ShutdownMode};
-use crate::engine::{self, EngineExit, Mode};
 use crate::telemetry::{self, RotatingFile, Sink};
 use beat::Beat;
 use futures::FutureExt;
 use opening::open;
+use orch_api::client::Client;
+use orch_api::status::StatusView;
+use orch_api::switches::{ShutdownOrder, ShutdownView};
+use orch_config::Config;
+use orch_config::home::Home;
+use orch_config::raw::OnSignal;
+use orch_core::service::{Departure, ShutdownMode};
+use orch_engine::{EngineExit, Mode};
+use orch_sys::process::{exit_after, with_few_arenas};
+use orch_sys::supervised::Supervised;
 use respawn::respawn;
 use signals::{Order, Signals};
 use std::sync::Arc;
@@ -182,7 +182,7 @@ async fn serve(
     running: Running,
     signals: &mut Signals,
     context: &Context,
-    (home, word, mode): (&Home, &engine::Signals, Mode),
+    (home, word, mode): (&Home, &orch_engine::Signals, Mode),
 ) -> (EngineExit, Option<Exit>) {
     let watched = context.ui.is_watched() || context.ui.is_json();
     let client = running.client.clone();
@@ -253,7 +253,7 @@ async fn interrupt(client: &Client, departure: &Departure) -> bool {
     }
 }
 
-async fn tell(events: &mut crate::api::client::Lines, context: &Context) -> Result<(), CliError> {
+async fn tell(events: &mut orch_api::client::Lines, context: &Context) -> Result<(), CliError> {
     if context.ui.is_json() {
         return events::print(events, context).await;
     }

@@ -16,9 +16,9 @@ pub use status::{Waiting, waiting};
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::adapters::process::RUN_MARK;
-use crate::domain::service::supervisor::Supervisor;
 use clap::Subcommand;
+use orch_core::service::supervisor::Supervisor;
+use orch_sys::process::RUN_MARK;
 
 /// Arguments of `orch service`.
 #[derive(Debug, clap::Args)]

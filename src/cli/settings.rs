@@ -2,11 +2,11 @@
 
 use super::context::Context;
 use super::error::CliError;
-use crate::adapters::fs::{self, FsError};
-use crate::adapters::git::is_top;
-use crate::api::settings::ReloadView;
-use crate::config::home::Home;
-use crate::config::layers::{Layer, Loaded, load};
+use orch_api::settings::ReloadView;
+use orch_config::home::Home;
+use orch_config::layers::{Layer, Loaded, load};
+use orch_sys::fs::{self, FsError};
+use orch_sys::git::is_top;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::time::timeout;

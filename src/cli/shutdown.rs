@@ -5,12 +5,12 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::stop::{self, Found, Leaving};
 use super::ui::text;
-use crate::api::client::{ClientError, Lines};
-use crate::api::status::Overview;
-use crate::api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
 use crate::daemon::{Holder, Setup};
-use crate::domain::service::ShutdownMode;
-use crate::domain::task::Status;
+use orch_api::client::{ClientError, Lines};
+use orch_api::status::Overview;
+use orch_api::switches::{FateView, ShutdownOrder, ShutdownView, UnderWayView};
+use orch_core::service::ShutdownMode;
+use orch_core::task::Status;
 use std::time::Duration;
 
 /// How long a daemon that leaves at once is waited for; it promises half of it.
@@ -207,7 +207,7 @@ fn fate(work: &UnderWayView) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{RunId, TaskId};
+    use orch_core::ids::{RunId, TaskId};
 
     #[test]
     fn a_rehearsal_says_what_would_become_of_each_run() {

@@ -6,7 +6,7 @@ mod watch;
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use crate::api::status::{Overview, StatusView};
+use orch_api::status::{Overview, StatusView};
 use page::Page;
 
 /// Arguments of `orch status`.

@@ -1,17 +1,17 @@
 //! Asking a daemon to leave, and waiting until it is gone.
 
 use super::error::CliError;
-use crate::adapters::clock;
-use crate::adapters::fs;
-use crate::adapters::process::{Identity, terminate};
-use crate::api::client::{Client, ClientError};
-use crate::api::error::ErrorCode;
-use crate::api::status::StatusView;
-use crate::api::switches::{ShutdownOrder, ShutdownView};
 use crate::cli::context::ABOUT;
 use crate::daemon::{Holder, Setup};
-use crate::domain::service::ShutdownMode;
-use crate::engine::Mode;
+use orch_api::client::{Client, ClientError};
+use orch_api::error::ErrorCode;
+use orch_api::status::StatusView;
+use orch_api::switches::{ShutdownOrder, ShutdownView};
+use orch_core::service::ShutdownMode;
+use orch_engine::Mode;
+use orch_sys::clock;
+use orch_sys::fs;
+use orch_sys::process::{Identity, terminate};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -124,8 +124,8 @@ pub async fn gone_within(setup: &Setup, daemon: &Leaving, patience: Duration) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::process::{Invocation, start_piped};
-    use crate::config::home::Home;
+    use orch_config::home::Home;
+    use orch_sys::process::{Invocation, start_piped};
 
     #[tokio::test]
     async fn who_waits_for_a_daemon_to_leave_is_in_nobodys_way() {

@@ -140,7 +140,7 @@ impl Ui {
     pub fn error(&self, error: &CliError) {
         let view = error.view();
         if self.is_json() {
-            let body = crate::api::error::ErrorBody { error: view };
+            let body = orch_api::error::ErrorBody { error: view };
             // Where stdout is gone, the exit code is all that is left to say.
             self.json(&body).ok();
             return;

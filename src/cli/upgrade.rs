@@ -6,15 +6,15 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::service::{Waiting, waiting};
 use super::ui::text::line;
-use crate::adapters::fs;
-use crate::adapters::process::{Invocation, run_async, which};
-use crate::api::status::StatusView;
-use crate::api::switches::{FateView, ShutdownOrder, ShutdownView};
-use crate::domain::service::ShutdownMode;
-use crate::domain::service::release::{
+use clap::Subcommand;
+use orch_api::status::StatusView;
+use orch_api::switches::{FateView, ShutdownOrder, ShutdownView};
+use orch_core::service::ShutdownMode;
+use orch_core::service::release::{
     CargoSource, OnDisk, candidate_of_apt, on_disk, source_of_cargo, version_of_manifest,
 };
-use clap::Subcommand;
+use orch_sys::fs;
+use orch_sys::process::{Invocation, run_async, which};
 use serde::Serialize;
 use std::path::Path;
 use std::time::Duration;

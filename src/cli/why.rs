@@ -6,8 +6,8 @@ use super::exit::Exit;
 use super::ui::paint::{Paint, Role, role_of};
 use super::ui::text::{indented, line};
 use super::ui::time::Now;
-use crate::api::types::WhyView;
-use crate::domain::ids::TaskId;
+use orch_api::types::WhyView;
+use orch_core::ids::TaskId;
 
 /// Arguments of `orch why`.
 #[derive(Debug, clap::Args)]
@@ -49,8 +49,8 @@ fn next(why: &WhyView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use crate::domain::plan::{Hold, HoldReason, ends};
-    use crate::domain::task::Status;
+    use orch_core::plan::{Hold, HoldReason, ends};
+    use orch_core::task::Status;
 
     fn why(hold: Option<Hold>, because: &str, next: &str) -> WhyView {
         let (because, next) = (because.to_owned(), next.to_owned());

@@ -1,8 +1,8 @@
 //! Listeners with room for so many connections. Whoever comes beyond them is told so at once, and whoever connects and
 //! says nothing is let go of: connections must not take the descriptors that the engine needs for its own work.
 
-use crate::adapters::process::file_limit;
 use axum::serve::Listener;
+use orch_sys::process::file_limit;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;

@@ -2,24 +2,24 @@
 //! turned off forgets what it was to be told. Follows the settings while the daemon runs.
 
 use super::Setup;
-use crate::api::client::Client;
-use crate::config::Secret;
-use crate::config::resolved::Config;
-use crate::config::resolved_channels::Level;
-use crate::domain::channel::ChannelKind;
-use crate::domain::notice::queue;
-use crate::domain::outbox::{DROPPED, KeyValue, LISTENING, PLACE, TROUBLE};
-use crate::engine::handle::EngineHandle;
-use crate::engine::{Settings, Sources};
-use crate::http::Asked;
-use crate::transports::TwoWay;
-use crate::transports::desktop::Desktop;
-use crate::transports::discord::Discord;
-use crate::transports::notifier;
-use crate::transports::streams::STREAMS;
-use crate::transports::telegram::Telegram;
-use crate::transports::webhook::Webhook;
 use jiff::tz::TimeZone;
+use orch_api::client::Client;
+use orch_chat::TwoWay;
+use orch_chat::desktop::Desktop;
+use orch_chat::discord::Discord;
+use orch_chat::notifier;
+use orch_chat::streams::STREAMS;
+use orch_chat::telegram::Telegram;
+use orch_chat::webhook::Webhook;
+use orch_config::Secret;
+use orch_config::resolved::Config;
+use orch_config::resolved_channels::Level;
+use orch_core::channel::ChannelKind;
+use orch_core::notice::queue;
+use orch_core::outbox::{DROPPED, KeyValue, LISTENING, PLACE, TROUBLE};
+use orch_engine::handle::EngineHandle;
+use orch_engine::{Settings, Sources};
+use orch_server::Asked;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,7 +127,7 @@ impl Channels {
         let channels = &config.channels;
         let (home, environment) = (&self.sources.home, &self.sources.environment);
         let reference = |reference: &Option<_>| -> Vec<Result<Secret, String>> {
-            let read = |one: &crate::config::resolved_channels::Reference| one.read(home, environment);
+            let read = |one: &orch_config::resolved_channels::Reference| one.read(home, environment);
             reference.as_ref().map(read).into_iter().collect()
         };
         let (own, secrets) = match kind {
@@ -197,7 +197,7 @@ impl Channels {
     }
 
     /// What tells a channel about the history.
-    fn notifier<C: crate::transports::Channel + 'static>(
+    fn notifier<C: orch_chat::Channel + 'static>(
         &self,
         kind: ChannelKind,
         channel: C,
@@ -230,7 +230,7 @@ impl Channels {
             let kept = [PLACE, DROPPED, TROUBLE, LISTENING].map(gone).into_iter().chain([streams]);
             self.engine.post(rows, kept.collect()).await
         };
-        let done: Result<(), crate::engine::handle::EngineError> = forgotten.await;
+        let done: Result<(), orch_engine::handle::EngineError> = forgotten.await;
         if let Err(error) = done {
             tracing::warn!(channel = %kind, %error, "a channel that is off cannot be forgotten yet");
         }

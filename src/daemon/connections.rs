@@ -91,7 +91,7 @@ fn in_time(body: Incoming) -> Body {
 }
 
 fn until(body: Incoming, patience: Duration) -> impl Stream<Item = io::Result<axum::body::Bytes>> {
-    let deadline = Instant::from_std(crate::adapters::clock::instant()) + patience;
+    let deadline = Instant::from_std(orch_sys::clock::instant()) + patience;
     stream::unfold(Some(body.into_data_stream()), move |body| async move {
         let mut body = body?;
         match tokio::time::timeout_at(deadline, body.next()).await {

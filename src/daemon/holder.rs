@@ -2,9 +2,9 @@
 //! ended also while nothing answers at its socket.
 
 use super::Setup;
-use crate::adapters::fs::{self, FileLock};
-use crate::adapters::process::Identity;
-use crate::engine::Mode;
+use orch_engine::Mode;
+use orch_sys::fs::{self, FileLock};
+use orch_sys::process::Identity;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;

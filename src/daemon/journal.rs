@@ -2,15 +2,15 @@
 //! leaves it alone.
 
 use super::{OpenError, Setup};
-use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::fs::{self, Durability, FsError};
-use crate::config::home::Home;
-use crate::engine::{
+use jiff::{SignedDuration, Timestamp};
+use orch_config::home::Home;
+use orch_engine::{
     Damage, EngineExit, Mode, RestoreWish, Restored, Signals, believe, interrupted_rebuild, interrupted_restore,
     last_damage, rebuild, restore, set_journal_aside, suspect,
 };
-use crate::store::journal::{Care, Journal, JournalError, Loaded, whole};
-use jiff::{SignedDuration, Timestamp};
+use orch_store::journal::{Care, Journal, JournalError, Loaded, whole};
+use orch_sys::clock::{Clock, SystemClock};
+use orch_sys::fs::{self, Durability, FsError};
 use std::path::Path;
 
 /// In it stands when a suspected journal was found to be whole.

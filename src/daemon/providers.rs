@@ -3,22 +3,22 @@
 //! the start, and then only while there is work to do.
 
 use super::Setup;
-use crate::adapters::clock::{Clock, SystemClock};
-use crate::adapters::probes;
-use crate::adapters::provider_api::Request;
-use crate::agents::provider_of;
-use crate::config::home::Home;
-use crate::config::resolved::Config;
-use crate::domain::availability::{Listed, Probe, Probes, State as Standing, judge};
-use crate::domain::plan::status_in;
-use crate::domain::provider_cooldown::provider_in;
-use crate::domain::resolve::Needs;
-use crate::domain::route::Complexity;
-use crate::domain::task::Status;
-use crate::engine::handle::{EngineHandle, View};
-use crate::engine::{ModelBook, Settings, Sources};
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
+use orch_config::home::Home;
+use orch_config::resolved::Config;
+use orch_core::agents::provider_of;
+use orch_core::availability::{Listed, Probe, Probes, State as Standing, judge};
+use orch_core::plan::status_in;
+use orch_core::provider_cooldown::provider_in;
+use orch_core::resolve::Needs;
+use orch_core::route::Complexity;
+use orch_core::task::Status;
+use orch_engine::handle::{EngineHandle, View};
+use orch_engine::{ModelBook, Settings, Sources};
+use orch_sys::clock::{Clock, SystemClock};
+use orch_sys::probes;
+use orch_sys::provider_api::Request;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -157,7 +157,7 @@ impl Providers {
     }
 }
 
-fn record(home: &Home, probes: Probes) -> Result<Probes, crate::adapters::fs::FsError> {
+fn record(home: &Home, probes: Probes) -> Result<Probes, orch_sys::fs::FsError> {
     probes::record(&home.providers_file(), &home.providers_lock(), probes)
 }
 
@@ -225,7 +225,7 @@ fn used(config: &Config, installed: &[String], book: &ModelBook) -> Used {
         let Some(kind) = config.agent(agent).map(|agent| agent.kind) else { continue };
         match provider_of(kind, agent) {
             Some(provider) => providers.insert(provider.to_owned()),
-            None if kind == crate::agents::DialectKind::Opencode => return Used::All,
+            None if kind == orch_core::agents::DialectKind::Opencode => return Used::All,
             None => continue,
         };
     }

@@ -6,9 +6,9 @@
 use super::holder::Held;
 use super::unix::Face;
 use super::{OpenError, Setup, WAKE_SOCKET};
-use crate::adapters::fs::{create_dir_private, file_id};
-use crate::config::home::API_SOCKET;
-use crate::engine::Signals;
+use orch_config::home::API_SOCKET;
+use orch_engine::Signals;
+use orch_sys::fs::{create_dir_private, file_id};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};

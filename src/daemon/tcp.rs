@@ -4,12 +4,12 @@
 use super::Setup;
 use super::bounded::Bounded;
 use super::connections::serve;
-use crate::adapters::fs::{self, Durability, FsError};
-use crate::config::http::loopback;
-use crate::engine::{Settings, Sources};
-use crate::http::{Gate, Listening};
 use axum::Router;
 use axum::serve::ListenerExt;
+use orch_config::http::loopback;
+use orch_engine::{Settings, Sources};
+use orch_server::{Gate, Listening};
+use orch_sys::fs::{self, Durability, FsError};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,17 +2,17 @@
 //! nobody would hear the answer; a webhook and a desktop can only be tried by saying something.
 
 use super::Setup;
-use crate::config::resolved_channels::{Channels, Reference};
-use crate::config::secret::Secret;
-use crate::domain::channel::{Block, ChannelKind, ChatMessage};
-use crate::engine::Sources;
-use crate::transports::Channel;
-use crate::transports::chat::Refusal;
-use crate::transports::conversation::channel_store::ChannelStore;
-use crate::transports::desktop::Desktop;
-use crate::transports::discord::{self, Discord};
-use crate::transports::telegram::{self, Telegram};
-use crate::transports::webhook::Webhook;
+use orch_chat::Channel;
+use orch_chat::chat::Refusal;
+use orch_chat::conversation::channel_store::ChannelStore;
+use orch_chat::desktop::Desktop;
+use orch_chat::discord::{self, Discord};
+use orch_chat::telegram::{self, Telegram};
+use orch_chat::webhook::Webhook;
+use orch_config::resolved_channels::{Channels, Reference};
+use orch_config::secret::Secret;
+use orch_core::channel::{Block, ChannelKind, ChatMessage};
+use orch_engine::Sources;
 use std::time::Duration;
 use tokio::time::timeout;
 

@@ -2,11 +2,11 @@
 //! also tells that there is room to write, each time that the other side has read something, and for a watcher that would
 //! be a second wake-up for each line. There is always room, but for whoever does not read.
 
-use crate::adapters::process;
-use crate::adapters::registered::registered;
-use crate::http::Peer;
-use crate::runner::SUBCOMMAND;
 use axum::serve::Listener;
+use orch_runner::SUBCOMMAND;
+use orch_server::Peer;
+use orch_sys::process;
+use orch_sys::registered::registered;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;

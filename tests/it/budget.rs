@@ -7,7 +7,7 @@ use crate::kit::webhook::Receiver;
 use crate::kit::write_file;
 use jiff::ToSpan;
 use jiff::tz::TimeZone;
-use orch::adapters::clock::{Clock, SystemClock};
+use orch_sys::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::os::unix::fs::symlink;
 

@@ -1,8 +1,8 @@
 //! `config.example.yml` says what the code does: it is generated from the types, read back by the same reader, and
 //! complete. `ORCH_BLESS=1 cargo test --test it config_example` writes it anew.
 
-use orch::config::shape::find;
-use orch::config::{Config, FileKind, Layer, Loaded, example_text, json_schema, load};
+use orch_config::shape::find;
+use orch_config::{Config, FileKind, Layer, Loaded, example_text, json_schema, load};
 use serde_json::Value;
 use std::collections::BTreeSet;
 

@@ -2,7 +2,7 @@
 //! build knows nothing of them. What happens at each is the table of `make torture`.
 
 use crate::kit::sealed_box::{ORCH, SealedBox};
-use orch::adapters::crash::POINTS;
+use orch_sys::crash::POINTS;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -25,7 +25,9 @@ fn in_source(dir: &Path, found: &mut BTreeMap<String, usize>) {
 #[test]
 fn each_crash_point_is_listed_once_and_passed_in_one_place() {
     let mut found = BTreeMap::new();
-    in_source(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    for folder in ["src", "crates"] {
+        in_source(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut found);
+    }
     let twice: Vec<&String> = found.iter().filter(|(_, count)| **count != 1).map(|(name, _)| name).collect();
     assert!(twice.is_empty(), "a name stands in several places: {twice:?}");
     let mut listed: Vec<&str> = POINTS.to_vec();

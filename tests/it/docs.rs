@@ -2,49 +2,49 @@
 //! compared.
 
 use super::pages::page;
-use orch::api::availability::{CheckView, LeftAloneView, ProviderView};
-use orch::api::batches::{BatchRow, BatchView};
-use orch::api::breakers::BreakerView;
-use orch::api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
-use orch::api::channels::{ChannelView, DeadView, NoticeView};
-use orch::api::cost::{CostRow, CostView};
-use orch::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
-use orch::api::jobs::{FiringView, JobView, MadeView, UpcomingView};
-use orch::api::last_worker::LastWorker;
-use orch::api::messages::MessageView;
-use orch::api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
-use orch::api::patterns::{
+use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
+use orch_api::batches::{BatchRow, BatchView};
+use orch_api::breakers::BreakerView;
+use orch_api::budget::{AccountView, BudgetView, CapView, LimitView, RecordView};
+use orch_api::channels::{ChannelView, DeadView, NoticeView};
+use orch_api::cost::{CostRow, CostView};
+use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
+use orch_api::jobs::{FiringView, JobView, MadeView, UpcomingView};
+use orch_api::last_worker::LastWorker;
+use orch_api::messages::MessageView;
+use orch_api::models::{ComparedView, ModelView, OwnRecordView, ResolutionView};
+use orch_api::patterns::{
     NewSample, Outcome as Said, PatternsView, Recommended, SampleView, SimilarView, StandingView,
 };
-use orch::api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
-use orch::api::rulings::{DiffView, FileView};
-use orch::api::settings::ReloadView;
-use orch::api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
-use orch::api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
-use orch::api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
-use orch::domain::availability::{State as Standing, Verdict};
-use orch::domain::batch::BatchState;
-use orch::domain::breaker::{Breaker, Target};
-use orch::domain::budget::{Billing, Level, Unit};
-use orch::domain::catalog::Catalog;
-use orch::domain::cost::By;
-use orch::domain::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
-use orch::domain::health::{Health, State as Fares};
-use orch::domain::ids::{RunId, TaskId};
-use orch::domain::job::{CatchUp, CommandState, JobId, Overlap};
-use orch::domain::message::{Message, MessageId};
-use orch::domain::money::Usd;
-use orch::domain::notice::NoticeKind;
-use orch::domain::outcome::{FailureClass, RunKind};
-use orch::domain::plan::{Hold, HoldReason};
-use orch::domain::provider_access::{ProviderAccess, Way};
-use orch::domain::question::QuestionKind;
-use orch::domain::resolve::{Needs, Records, Resolver, Selection, Tag};
-use orch::domain::route::{AgentProfile, Complexity, RouteResult};
-use orch::domain::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
-use orch::domain::task::{FileState, Phase, Run, Spec, Status, Task};
-use orch::domain::task_type::TaskType;
-use orch::domain::track_record::{Sample, Source, Verdict as Judged};
+use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView, TrackRecordView};
+use orch_api::rulings::{DiffView, FileView};
+use orch_api::settings::ReloadView;
+use orch_api::status::{Overview, QuestionView, QueuedView, RunningView, SlotsView, SpendView, StatusView};
+use orch_api::switches::{DepartureView, FateView, PauseView, PausesView, ShutdownView, UnderWayView};
+use orch_api::types::{RunView, TaskContext, TaskRow, TaskView, WhyView};
+use orch_core::availability::{State as Standing, Verdict};
+use orch_core::batch::BatchState;
+use orch_core::breaker::{Breaker, Target};
+use orch_core::budget::{Billing, Level, Unit};
+use orch_core::catalog::Catalog;
+use orch_core::cost::By;
+use orch_core::evidence::{Check, CheckState, Evidence, IntegrateMode, Integration, IntegrationState};
+use orch_core::health::{Health, State as Fares};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::job::{CatchUp, CommandState, JobId, Overlap};
+use orch_core::message::{Message, MessageId};
+use orch_core::money::Usd;
+use orch_core::notice::NoticeKind;
+use orch_core::outcome::{FailureClass, RunKind};
+use orch_core::plan::{Hold, HoldReason};
+use orch_core::provider_access::{ProviderAccess, Way};
+use orch_core::question::QuestionKind;
+use orch_core::resolve::{Needs, Records, Resolver, Selection, Tag};
+use orch_core::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::service::{Cause, ServiceEntry, ServiceKind, ShutdownMode};
+use orch_core::task::{FileState, Phase, Run, Spec, Status, Task};
+use orch_core::task_type::TaskType;
+use orch_core::track_record::{Sample, Source, Verdict as Judged};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -113,7 +113,7 @@ fn full_task(now: jiff::Timestamp) -> Task {
 fn a_run(now: jiff::Timestamp) -> Run {
     Run {
         phase: Phase::Running,
-        outcome: Some(orch::domain::outcome::Outcome::Cancelled { detail: String::new() }),
+        outcome: Some(orch_core::outcome::Outcome::Cancelled { detail: String::new() }),
         health: Some(Health { state: Fares::Stale, since: now, output_bytes: 0, processes: 1, asked: 1 }),
         ..Run::new(RunId::new(TaskId(7), 1, 0), TaskId(7), RunKind::Work, "claude".to_owned(), now)
     }
@@ -569,7 +569,7 @@ fn every_field_of_a_job_is_documented() {
             job: JobId::of_title("x"),
             due: jiff::Timestamp::UNIX_EPOCH,
             at: jiff::Timestamp::UNIX_EPOCH,
-            cause: orch::domain::job::Cause::Person,
+            cause: orch_core::job::Cause::Person,
             made: MadeView::Nothing,
             task_id: None,
             state: None,
@@ -599,7 +599,7 @@ fn every_status_and_failure_class_is_documented() {
 
 #[test]
 fn every_reason_to_keep_a_worktree_is_documented() {
-    must_name("docs/reference/gc.md", orch::domain::gc::Reason::ALL.map(orch::domain::gc::Reason::as_str));
+    must_name("docs/reference/gc.md", orch_core::gc::Reason::ALL.map(orch_core::gc::Reason::as_str));
 }
 
 #[test]
@@ -612,7 +612,7 @@ fn every_hold_reason_is_documented_and_no_other() {
         assert!(known.is_ok(), "docs/holds.md documents {name}, which is no reason");
     }
     // The enum cannot be asked for its size; its source can.
-    let source = page("src/domain/plan/hold.rs");
+    let source = page("crates/core/src/plan/hold.rs");
     let body = source.split("pub enum HoldReason {").nth(1).and_then(|rest| rest.split("\n}").next());
     let is_variant = |line: &&str| line.trim_start().starts_with(char::is_uppercase);
     let count = body.expect("HoldReason is in plan/hold.rs").lines().filter(is_variant).count();
@@ -623,7 +623,7 @@ fn every_hold_reason_is_documented_and_no_other() {
 fn every_error_code_is_documented_with_an_exit_code() {
     let text = page("docs/exit-codes.md");
     for code in ["failed", "usage", "not_found", "no_daemon", "conflict", "timed_out", "denied"] {
-        let known = serde_json::from_value::<orch::api::error::ErrorCode>(json!(code));
+        let known = serde_json::from_value::<orch_api::error::ErrorCode>(json!(code));
         assert!(known.is_ok() && text.contains(&format!("| `{code}` | ")), "{code}");
     }
 }

@@ -3,11 +3,11 @@
 use crate::kit;
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::RUN;
-use orch::config::Home;
 use orch::daemon::{OpenError, Running, Setup};
-use orch::domain::task::{Spec, Status};
-use orch::engine::Mode;
-use orch::engine::handle::Project;
+use orch_config::Home;
+use orch_core::task::{Spec, Status};
+use orch_engine::Mode;
+use orch_engine::handle::Project;
 use std::path::PathBuf;
 use std::time::Duration;
 

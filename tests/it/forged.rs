@@ -8,7 +8,7 @@ use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::webhook::Receiver;
 use crate::kit::write_file;
-use orch::adapters::clock::{Clock, SystemClock};
+use orch_sys::clock::{Clock, SystemClock};
 use ring::hmac;
 use serde_json::Value;
 use std::collections::BTreeSet;

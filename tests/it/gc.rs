@@ -4,8 +4,8 @@
 
 use crate::kit::worktree_states::{self as states, State};
 use crate::kit::yard::{Yard, clean_up_worktrees, main, policy};
-use orch::adapters::worktree::{Aside, Retired, Subject, Worktree, settle};
-use orch::domain::gc::{Keep, Reason};
+use orch_core::gc::{Keep, Reason};
+use orch_sys::worktree::{Aside, Retired, Subject, Worktree, settle};
 use std::path::{Path, PathBuf};
 
 #[tokio::test]

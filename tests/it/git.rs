@@ -15,10 +15,10 @@ mod worktrees;
 use crate::kit;
 use crate::kit::process::Program;
 use crate::kit::repo::Repo as Project;
-use orch::adapters::git::{Git, Repo};
-use orch::adapters::worktree::{Worktree, WorktreeError, WorktreeRequest};
-use orch::domain::ids::TaskId;
-use orch::domain::names::{self, BranchName};
+use orch_core::ids::TaskId;
+use orch_core::names::{self, BranchName};
+use orch_sys::git::{Git, Repo};
+use orch_sys::worktree::{Worktree, WorktreeError, WorktreeRequest};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -89,7 +89,7 @@ impl Lab {
 }
 
 fn environment(root: &Path) -> BTreeMap<String, String> {
-    let path = orch::adapters::process::env_var("PATH").unwrap();
+    let path = orch_sys::process::env_var("PATH").unwrap();
     let home = root.join("home").to_string_lossy().into_owned();
     BTreeMap::from([("PATH".to_owned(), path), ("HOME".to_owned(), home)])
 }

@@ -201,7 +201,7 @@ fn the_document_tells_every_route_and_no_other() {
     let document = document.json();
     assert_eq!(document["openapi"], "3.1.0");
     let routes = routes(&document);
-    assert_eq!(routes.len(), orch::http::operations().len());
+    assert_eq!(routes.len(), orch_server::operations().len());
     let nowhere = "there is no /";
     for (method, path) in &routes {
         let other = if method == "GET" { "POST" } else { "GET" };
@@ -219,8 +219,10 @@ fn the_document_tells_every_route_and_no_other() {
     assert!(get(&socket, "/v1/nothing").body.contains(nowhere));
     // The router is put together in one place, together with the document.
     let routing = |path: &Path| read_file(path).matches(".route(").count();
-    let routing: usize =
-        files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/http")).iter().map(|path| routing(path)).sum();
+    let routing: usize = files_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/server/src"))
+        .iter()
+        .map(|path| routing(path))
+        .sum();
     assert_eq!(routing, 1);
     sealed.finish();
 }

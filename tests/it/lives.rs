@@ -47,7 +47,7 @@ fn the_state_diagram_is_what_the_code_does() {
     let (before, rest) = text.split_once(BEGIN).expect("a place for the diagram");
     let (_, after) = rest.split_once(END).expect("an end of it");
     let fresh = format!("{before}{BEGIN}{}{END}{after}", diagram());
-    if orch::adapters::process::env_var("ORCH_BLESS").is_some() {
+    if orch_sys::process::env_var("ORCH_BLESS").is_some() {
         crate::kit::write_file(&page, &fresh);
     } else {
         assert_eq!(text, fresh, "docs/lifecycle.md is not what the code does; ORCH_BLESS=1 writes it anew");

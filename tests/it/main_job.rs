@@ -173,7 +173,7 @@ fn a_cli_that_would_sleep_for_an_hour_is_ended_and_its_task_waits_without_a_slot
     let hold = || shop.show(&id)["hold"].clone();
     wait::wait_until("the task to wait for its provider", RUN, || hold()["reason"] == "rate_limited");
     let until: jiff::Timestamp = hold()["until"].as_str().expect("a time").parse().expect("a time");
-    let now = orch::adapters::clock::Clock::now(&orch::adapters::clock::SystemClock);
+    let now = orch_sys::clock::Clock::now(&orch_sys::clock::SystemClock);
     let minutes = until.duration_since(now).as_mins();
     assert!((50..=60).contains(&minutes), "{minutes} minutes: {}", story(&shop.show(&id)));
     let status = shop.sealed.orch(["status", "--json"]).ok().json();

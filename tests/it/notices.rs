@@ -5,7 +5,7 @@ use crate::kit::terminal::Terminal;
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use crate::kit::webhook::{Answer, Receiver};
 use crate::kit::{read_file, write_file};
-use orch::adapters::clock::instant;
+use orch_sys::clock::instant;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;

@@ -3,16 +3,16 @@
 
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::write_file;
-use orch::domain::answer::Answer;
-use orch::domain::ids::TaskId;
-use orch::domain::outcome::FailureClass;
-use orch::domain::prompt::{
+use orch_core::answer::Answer;
+use orch_core::ids::TaskId;
+use orch_core::outcome::FailureClass;
+use orch_core::prompt::{
     Again, Conversation, ProjectFile, TemplateName, Templates, Tried, WorkContext, again_prompt, repair_prompt,
     route_prompt, work_prompt,
 };
-use orch::domain::route::AgentProfile;
-use orch::domain::router::{RouteInput, RouterSettings, Routing, complexity_guide};
-use orch::domain::skills::{Catalogue, Selection, Skill, SkillSource};
+use orch_core::route::AgentProfile;
+use orch_core::router::{RouteInput, RouterSettings, Routing, complexity_guide};
+use orch_core::skills::{Catalogue, Selection, Skill, SkillSource};
 use std::path::Path;
 
 const FORMAT: &str = "(here stands the format of the answer)";

@@ -3,11 +3,11 @@
 use crate::kit::process::{Program, Running};
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
 use crate::kit::write_file;
-use orch::adapters::process::{marked, sweep};
-use orch::agents::{DialectKind, LaunchSpec, Stdin};
-use orch::domain::ids::{RunId, TaskId};
-use orch::domain::outcome::{Exit, FailureClass, Outcome, RunKind};
-use orch::runner::{Launch, Limits, RunDir, RunReport, RunState, Stop, bury, inspect};
+use orch_core::agents::{DialectKind, LaunchSpec, Stdin};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::outcome::{Exit, FailureClass, Outcome, RunKind};
+use orch_runner::{Launch, Limits, RunDir, RunReport, RunState, Stop, bury, inspect};
+use orch_sys::process::{marked, sweep};
 use rustix::process::Signal;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

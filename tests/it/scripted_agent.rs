@@ -4,14 +4,14 @@ use crate::kit::process::{Program, Ran};
 use crate::kit::repo::Repo;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, SOON, wait_some, wait_until};
-use orch::agents::{DialectKind, LaunchRequest, Mode, PromptVia, Session};
-use orch::domain::answer::{Answer, AnswerStatus};
-use orch::domain::ids::{RunId, TaskId};
-use orch::domain::message::MessageId;
-use orch::domain::outcome::{AgentEvent, Ending, Exit, RunKind};
-use orch::domain::prompt::{Templates, route_prompt};
-use orch::domain::router::{RouteInput, RouterSettings, Routing};
-use orch::domain::skills::Catalogue;
+use orch_core::agents::{DialectKind, LaunchRequest, Mode, PromptVia, Session};
+use orch_core::answer::{Answer, AnswerStatus};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::message::MessageId;
+use orch_core::outcome::{AgentEvent, Ending, Exit, RunKind};
+use orch_core::prompt::{Templates, route_prompt};
+use orch_core::router::{RouteInput, RouterSettings, Routing};
+use orch_core::skills::Catalogue;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::os::unix::fs::symlink;
@@ -67,7 +67,7 @@ impl Stage {
             title: "Say hello".to_owned(),
             answer_schema: schema,
             sandbox: true,
-            codex_sandbox: orch::agents::CodexSandbox::default(),
+            codex_sandbox: orch_core::agents::CodexSandbox::default(),
             trust_repository: false,
             orch: crate::kit::sealed_box::ORCH.into(),
             live,

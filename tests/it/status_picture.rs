@@ -84,7 +84,7 @@ fn a_status_on_a_wide_and_on_a_narrow_terminal_looks_as_it_was_blessed() {
         assert!(seen.is_some(), "{screen}");
         let text = told(&screen);
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/rendered/status-{columns}.txt"));
-        if orch::adapters::process::env_var("ORCH_BLESS").is_some() {
+        if orch_sys::process::env_var("ORCH_BLESS").is_some() {
             write_file(&file, &text);
         }
         let blessed = if file.exists() { read_file(&file) } else { String::new() };

@@ -1,9 +1,9 @@
 //! `tasks.yml` on a real file system: ten thousand tasks, a full disk, and an editor that saves at the same time.
 
-use orch::adapters::fs::{self, Durability, WriteError, exchange_write};
-use orch::domain::ids::TaskId;
-use orch::domain::task::{Spec, Status};
-use orch::store::tasks_file::{At, Edit, NewEntry, TasksDoc};
+use orch_core::ids::TaskId;
+use orch_core::task::{Spec, Status};
+use orch_store::tasks_file::{At, Edit, NewEntry, TasksDoc};
+use orch_sys::fs::{self, Durability, WriteError, exchange_write};
 use std::fs::{File, read_to_string, remove_file, rename};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

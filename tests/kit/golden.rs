@@ -34,7 +34,7 @@ fn without_time(line: &str) -> String {
 /// The text is that of the file.
 pub fn assert_is(name: &str, text: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rendered").join(name);
-    if orch::adapters::process::env_var("ORCH_BLESS").is_some() {
+    if orch_sys::process::env_var("ORCH_BLESS").is_some() {
         super::write_file(&file, text);
     }
     assert_eq!(text, super::read_file(&file), "{name}");

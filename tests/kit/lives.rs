@@ -3,19 +3,19 @@
 
 use super::dice::Dice;
 use jiff::Timestamp;
-use orch::domain::answer::{Answer, AnswerStatus};
-use orch::domain::event::{Event, IntegrationProblem, LaunchProblem};
-use orch::domain::evidence::{Evidence, IntegrateMode, Integration, IntegrationState};
-use orch::domain::ids::{RunId, TaskId};
-use orch::domain::judge::Verdict;
-use orch::domain::lifecycle::{Refused, step};
-use orch::domain::outcome::{Ending, Failure, FailureClass, Outcome};
-use orch::domain::plan::HoldReason;
-use orch::domain::retry::{Bounds, Context};
-use orch::domain::review::{Decision, Review, Reviewers};
-use orch::domain::review_decision::ReviewDecision;
-use orch::domain::route::{AgentProfile, Complexity, RouteResult};
-use orch::domain::task::{BlockedOn, FileState, Postponed, ReviewStage, Spec, State, Status, Task};
+use orch_core::answer::{Answer, AnswerStatus};
+use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
+use orch_core::evidence::{Evidence, IntegrateMode, Integration, IntegrationState};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::judge::Verdict;
+use orch_core::lifecycle::{Refused, step};
+use orch_core::outcome::{Ending, Failure, FailureClass, Outcome};
+use orch_core::plan::HoldReason;
+use orch_core::retry::{Bounds, Context};
+use orch_core::review::{Decision, Review, Reviewers};
+use orch_core::review_decision::ReviewDecision;
+use orch_core::route::{AgentProfile, Complexity, RouteResult};
+use orch_core::task::{BlockedOn, FileState, Postponed, ReviewStage, Spec, State, Status, Task};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// What the tests' own environment calls so.
 fn variable(name: &str) -> String {
-    orch::adapters::process::env_var(name).unwrap_or_default()
+    orch_sys::process::env_var(name).unwrap_or_default()
 }
 
 /// A program in the `PATH` of the tests.

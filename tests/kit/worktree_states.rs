@@ -5,8 +5,8 @@ use super::process::Running;
 use super::repo::Repo as Project;
 use super::wait;
 use super::yard::Yard;
-use orch::adapters::worktree::Worktree;
-use orch::domain::gc::Reason;
+use orch_core::gc::Reason;
+use orch_sys::worktree::Worktree;
 use std::path::PathBuf;
 
 /// One thing that is done in a worktree.

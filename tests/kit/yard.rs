@@ -8,11 +8,11 @@ use super::repo::Repo as Project;
 use super::sealed_box::SealedBox;
 use super::worktree_states::{self as states, Made, State};
 use jiff::SignedDuration;
-use orch::adapters::git::{Git, Repo};
-use orch::adapters::worktree::{Aside, Retired, Subject, Worktree, WorktreeRequest};
-use orch::domain::gc::Policy;
-use orch::domain::ids::TaskId;
-use orch::domain::names::{self, BranchName};
+use orch_core::gc::Policy;
+use orch_core::ids::TaskId;
+use orch_core::names::{self, BranchName};
+use orch_sys::git::{Git, Repo};
+use orch_sys::worktree::{Aside, Retired, Subject, Worktree, WorktreeRequest};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

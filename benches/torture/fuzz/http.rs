@@ -4,10 +4,10 @@
 use super::Target;
 use crate::kit::dice::Dice;
 use crate::kit::mutate::{noise, spoilt};
-use orch::config::Home;
 use orch::daemon::Setup;
-use orch::engine::Mode;
-use orch::http::operations;
+use orch_config::Home;
+use orch_engine::Mode;
+use orch_server::operations;
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;

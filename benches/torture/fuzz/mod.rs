@@ -5,7 +5,7 @@ mod http;
 mod targets;
 
 use crate::kit::dice::Dice;
-use orch::adapters::process::env_var;
+use orch_sys::process::env_var;
 use rustix::time::{ClockId, clock_gettime};
 use std::fs::File;
 use std::os::unix::fs::FileExt;

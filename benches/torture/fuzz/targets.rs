@@ -3,13 +3,13 @@
 use super::{Target, http};
 use crate::kit::dice::Dice;
 use crate::kit::mutate::{noise, spoilt};
-use orch::agents::DialectKind;
-use orch::config::{Layer, load};
-use orch::domain::ids::TaskId;
-use orch::domain::outcome::{Exit, RunKind};
-use orch::domain::redact::Redactor;
-use orch::runner::{Renderer, sanitize};
-use orch::store::tasks_file::{At, Edit, TasksDoc};
+use orch_config::{Layer, load};
+use orch_core::agents::DialectKind;
+use orch_core::ids::TaskId;
+use orch_core::outcome::{Exit, RunKind};
+use orch_core::redact::Redactor;
+use orch_runner::{Renderer, sanitize};
+use orch_store::tasks_file::{At, Edit, TasksDoc};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

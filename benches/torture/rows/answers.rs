@@ -4,11 +4,11 @@
 use crate::kit::dice::Dice;
 use crate::kit::mutate::{noise, spoilt};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
-use orch::domain::ids::TaskId;
-use orch::domain::outcome::{Failure, FailureClass};
-use orch::domain::route::{Complexity, RouteResult};
-use orch::domain::router::{RouteInput, RouterMode, RouterSettings, Routing, model_for_complexity};
-use orch::domain::skills::Catalogue;
+use orch_core::ids::TaskId;
+use orch_core::outcome::{Failure, FailureClass};
+use orch_core::route::{Complexity, RouteResult};
+use orch_core::router::{RouteInput, RouterMode, RouterSettings, Routing, model_for_complexity};
+use orch_core::skills::Catalogue;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

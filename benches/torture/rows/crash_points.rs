@@ -1,4 +1,4 @@
-//! R1: the process dies at each named point. The points are those of `orch::adapters::crash`; how often each is passed
+//! R1: the process dies at each named point. The points are those of `orch_sys::crash`; how often each is passed
 //! in the play is found out first, and each pass is a trial.
 
 mod orders;
@@ -11,7 +11,7 @@ use crate::kit::{read_file, write_file};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding, trials};
 use crate::scene::Scene;
 use crate::shop::{Job, MARKS, Shop, kill};
-use ::orch::adapters::crash::POINTS;
+use ::orch_sys::crash::POINTS;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use crate::disk::{Calls, Fault, Layer};
 use crate::kit::process::{Program, Ran};
 use crate::kit::read_file;
 use crate::row::{Broken, Dice, Findings, Row, Run, Size, Tally, finding, trials};
-use ::orch::store::journal::SCHEMA;
+use ::orch_store::journal::SCHEMA;
 use rusqlite::Connection;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use crate::fuzz::{Fuzzed, NAMES, fuzz};
 use crate::row::{Broken, Findings, Row, Run, Size, Tally, finding};
-use orch::adapters::process::env_var;
+use orch_sys::process::env_var;
 use std::time::Duration;
 
 /// The row.

@@ -1,13 +1,13 @@
 //! Batches as a person reads them. PURE.
 
-use crate::api::batches::{BatchRow, BatchView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
-use crate::domain::batch::BatchState;
-use crate::domain::count;
-use crate::domain::task::Status;
+use orch_api::batches::{BatchRow, BatchView};
+use orch_core::batch::BatchState;
+use orch_core::count;
+use orch_core::task::Status;
 use std::borrow::Cow;
 
 const HEAD: [Column; 6] = [
@@ -138,8 +138,8 @@ pub fn given_up(batch: &BatchView) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use crate::domain::ids::TaskId;
-    use crate::domain::money::Usd;
+    use orch_core::ids::TaskId;
+    use orch_core::money::Usd;
 
     pub fn batch(state: BatchState) -> BatchView {
         let row = |id, status, title: &str, why: Option<&str>| BatchRow {

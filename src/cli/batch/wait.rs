@@ -1,13 +1,13 @@
 //! `orch batch wait`: until all tasks of a batch are over, or none goes on without a person.
 
 use super::{path, show};
-use crate::api::batches::BatchView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::task::wait::until_over;
-use crate::domain::batch::BatchName;
-use crate::domain::task::Status;
+use orch_api::batches::BatchView;
+use orch_core::batch::BatchName;
+use orch_core::task::Status;
 use std::time::Duration;
 use tokio::time::timeout;
 

@@ -7,12 +7,12 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::text;
-use crate::config::FileKind;
-use crate::config::resolved_budget::Account as Agreed;
-use crate::config::validate::odd::stranger;
-use crate::domain::budget::{Billing, Unit};
 use clap::ValueEnum;
 use jiff::civil::Date;
+use orch_config::FileKind;
+use orch_config::resolved_budget::Account as Agreed;
+use orch_config::validate::odd::stranger;
+use orch_core::budget::{Billing, Unit};
 use serde_json::json;
 
 /// Arguments of `orch budget configure`.
@@ -159,7 +159,7 @@ fn agreed(account: &str, context: &Context) -> Result<Option<Agreed>, CliError> 
 
 async fn write(account: &str, changes: &[(&'static str, String)], context: &Context) -> Result<Exit, CliError> {
     let home = context.setup()?.home;
-    crate::adapters::fs::create_dir_private(home.root())?;
+    orch_sys::fs::create_dir_private(home.root())?;
     let keyed: Vec<(String, &str)> =
         changes.iter().map(|(key, value)| (format!("budget.accounts.{account}.{key}"), value.as_str())).collect();
     let keyed: Vec<(&str, &str)> = keyed.iter().map(|(key, value)| (key.as_str(), *value)).collect();

@@ -1,11 +1,11 @@
 //! Budgets as a person reads them. PURE.
 
-use crate::api::budget::{AccountView, BudgetView, LimitView, RecordView};
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
-use crate::domain::budget::{Level, Unit};
+use orch_api::budget::{AccountView, BudgetView, LimitView, RecordView};
+use orch_core::budget::{Level, Unit};
 
 const HEAD: [Column; 6] = [
     Column::new("account", Width::Rest(12)),

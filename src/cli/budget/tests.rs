@@ -1,10 +1,10 @@
 //! The pages of budgets, and what a check answers.
 
 use super::*;
-use crate::api::budget::CapView;
 use crate::cli::fixture::now;
 use crate::cli::ui::paint::Paint;
-use crate::domain::budget::{Billing, Unit};
+use orch_api::budget::CapView;
+use orch_core::budget::{Billing, Unit};
 
 fn standing(level: Level, used: Option<f64>, limit: Option<f64>) -> LimitView {
     LimitView {

@@ -2,19 +2,19 @@
 
 use super::alone::Tried;
 use super::{LOOK, forget_secret, how_to_allow, nobody_tells, off, secret_file, tried};
-use crate::adapters::fs;
-use crate::adapters::hidden_input::read_hidden_line;
-use crate::api::channels::{ChannelView, NoticeView};
 use crate::cli::config::set::{LOCK, write_all};
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
-use crate::config::FileKind;
-use crate::config::resolved_channels::{Channels, Reference};
-use crate::domain::channel::ChannelKind;
-use crate::engine::Sources;
 use clap::Subcommand;
+use orch_api::channels::{ChannelView, NoticeView};
+use orch_config::FileKind;
+use orch_config::resolved_channels::{Channels, Reference};
+use orch_core::channel::ChannelKind;
+use orch_engine::Sources;
+use orch_sys::fs;
+use orch_sys::hidden_input::read_hidden_line;
 use serde::Serialize;
 use serde_json::json;
 use std::path::PathBuf;

@@ -6,7 +6,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use crate::daemon::Trial;
-use crate::domain::channel::ChannelKind;
+use orch_core::channel::ChannelKind;
 use serde::Serialize;
 
 /// What came of it. Part of the JSON contract.

@@ -7,11 +7,11 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::text;
-use crate::config::environment::variable_for;
-use crate::config::layers::{Layer, load};
-use crate::config::preset::{PRESETS, Preset, value};
-use crate::config::{FileKind, Loaded};
-use crate::domain::router::nearest;
+use orch_config::environment::variable_for;
+use orch_config::layers::{Layer, load};
+use orch_config::preset::{PRESETS, Preset, value};
+use orch_config::{FileKind, Loaded};
+use orch_core::router::nearest;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -40,7 +40,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
     let path = home.config_file();
     let changes = changes(&of_file(&path)?, preset)?;
     if !args.dry_run && !changes.is_empty() {
-        crate::adapters::fs::create_dir_private(home.root())?;
+        orch_sys::fs::create_dir_private(home.root())?;
         let all: Vec<(&str, &str)> = changes.iter().map(|change| (change.key, change.to)).collect();
         write_all(&path, FileKind::Global, &home.state().join(LOCK), &all)?;
         settings::tell_daemon(context).await?;

@@ -1,14 +1,14 @@
 //! `orch config set`: one value of a file that a person edits. What would not be valid is not written, and a save that
 //! somebody made meanwhile is not lost.
 
-use crate::adapters::fs::exchange_write;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::text;
-use crate::config::FileKind;
-use crate::config::edit::{self, SetError};
+use orch_config::FileKind;
+use orch_config::edit::{self, SetError};
+use orch_sys::fs::exchange_write;
 use serde_json::json;
 use std::path::Path;
 
@@ -38,7 +38,7 @@ pub async fn run(args: &Args, context: &Context) -> Result<Exit, CliError> {
         };
         (FileKind::Project, settings::project_file(&context.cwd).ok_or_else(none)?)
     } else {
-        crate::adapters::fs::create_dir_private(home.root())?;
+        orch_sys::fs::create_dir_private(home.root())?;
         (FileKind::Global, home.config_file())
     };
     let changed = write(&path, file, &home.state().join(LOCK), &args.key, &args.value)?;

@@ -1,16 +1,16 @@
 //! The screen of `orch dashboard`. PURE. What does not fit is counted: agents at work come first, then what needs a
 //! person, then what waits and why, then what has ended and what comes.
 
-use crate::api::batches::BatchView;
-use crate::api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
-use crate::api::health::HealthView;
-use crate::api::status::{QuestionView, RunningView};
 use crate::cli::status::page::{Page, Section, count, worker};
 use crate::cli::ui::paint::{Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell};
 use crate::cli::ui::text;
-use crate::domain::money::Usd;
-use crate::domain::task::Status;
+use orch_api::batches::BatchView;
+use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
+use orch_api::health::HealthView;
+use orch_api::status::{QuestionView, RunningView};
+use orch_core::money::Usd;
+use orch_core::task::Status;
 use std::borrow::Cow;
 
 /// So many of a list's tasks are named.
@@ -156,7 +156,7 @@ fn ended(page: &Page, ended: &[EndedView]) -> Section {
 fn upcoming(page: &Page, view: &DashboardView) -> Section {
     const HEAD: [Column; 3] =
         [Column::new("job", Width::Whole), Column::new("at", Width::Whole), Column::new("what", Width::Rest(12))];
-    let row = |time: &crate::api::jobs::UpcomingView| -> [Cell<'static>; 3] {
+    let row = |time: &orch_api::jobs::UpcomingView| -> [Cell<'static>; 3] {
         [cell(time.job.as_str().to_owned()), cell(page.now.until(time.at)), cell(time.what.clone())]
     };
     let rows: Vec<_> = view.upcoming.iter().map(row).collect();

@@ -1,10 +1,10 @@
 //! Who does the demo's tasks: the scripted agent, or one of the person's own, and the settings that go with it.
 
-use crate::adapters::process::which;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::scripted_agent::{MODELS, NAME};
 use crate::cli::settings;
+use orch_sys::process::which;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -144,10 +144,10 @@ fn scripted_config(program: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::layers::{Layer, load};
-    use crate::domain::route::Complexity;
+    use orch_config::layers::{Layer, load};
+    use orch_core::route::Complexity;
 
-    fn config(choice: &AgentChoice) -> crate::config::Config {
+    fn config(choice: &AgentChoice) -> orch_config::Config {
         let text = choice.config(Path::new("/a \"b\"/bin"));
         let set = choice
             .flags()

@@ -2,18 +2,18 @@
 //! before the line that tells of its end.
 
 use super::stage::Stage;
-use crate::adapters::clock;
-use crate::api::client::{Client, ClientError};
-use crate::api::types::TaskView;
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::ui::Ui;
 use crate::cli::ui::paint::Role;
 use crate::cli::ui::text;
-use crate::domain::evidence::CheckState;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::task::Status;
 use jiff::Timestamp;
+use orch_api::client::{Client, ClientError};
+use orch_api::types::TaskView;
+use orch_core::evidence::CheckState;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::task::Status;
+use orch_sys::clock;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use tokio::sync::mpsc;

@@ -2,18 +2,18 @@
 
 use super::agent_choice::AgentChoice;
 use super::project::FILES;
-use crate::adapters::clock;
-use crate::adapters::fs::{self, Durability};
-use crate::adapters::git::Git;
-use crate::adapters::process::{self, Invocation, start_on_files};
-use crate::api::client::Client;
-use crate::api::types::NewProject;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::scripted_agent;
-use crate::config::home::Home;
 use crate::daemon::Setup;
-use crate::engine::{SESSION_FILE, content_id};
+use orch_api::client::Client;
+use orch_api::types::NewProject;
+use orch_config::home::Home;
+use orch_engine::{SESSION_FILE, content_id};
+use orch_sys::clock;
+use orch_sys::fs::{self, Durability};
+use orch_sys::git::Git;
+use orch_sys::process::{self, Invocation, start_on_files};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs::File;
 use std::io;

@@ -3,16 +3,16 @@
 use super::Ending;
 use super::agent_choice::AgentChoice;
 use super::stage::Stage;
-use crate::adapters::clock::{Clock, SystemClock};
-use crate::api::types::TaskView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::paint::{Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::took;
-use crate::domain::money::Usd;
-use crate::domain::task::Status;
 use jiff::Timestamp;
+use orch_api::types::TaskView;
+use orch_core::money::Usd;
+use orch_core::task::Status;
+use orch_sys::clock::{Clock, SystemClock};
 use serde::Serialize;
 use std::path::PathBuf;
 

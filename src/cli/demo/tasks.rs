@@ -1,6 +1,6 @@
 //! The three tasks of the demo, in plain words for a real agent, with a script for the scripted one.
 
-use crate::api::types::NewTask;
+use orch_api::types::NewTask;
 
 /// One task.
 struct Part {

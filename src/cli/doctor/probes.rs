@@ -2,15 +2,15 @@
 //! port is free, who serves. Each probe is short, so that all of them side by side take less than a second.
 
 use super::VERSION_TIME;
-use crate::adapters::git::{Git, Repo};
-use crate::api::status::StatusView;
 use crate::cli::context::{ABOUT, Context};
-use crate::config::Config;
-use crate::config::home::MAX_SOCKET_PATH;
-use crate::config::http::loopback;
-use crate::config::resolved_agent::AgentConfig;
 use crate::daemon::{Holder, Setup};
-use crate::engine::{Finding, Verdict, login_of};
+use orch_api::status::StatusView;
+use orch_config::Config;
+use orch_config::home::MAX_SOCKET_PATH;
+use orch_config::http::loopback;
+use orch_config::resolved_agent::AgentConfig;
+use orch_engine::{Finding, Verdict, login_of};
+use orch_sys::git::{Git, Repo};
 use std::path::Path;
 use tokio::net::TcpListener;
 use tokio::time::timeout;

@@ -2,7 +2,7 @@
 
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
-use crate::engine::{Finding, Verdict};
+use orch_engine::{Finding, Verdict};
 
 /// Whether orch can work like this.
 pub(super) fn is_ready(findings: &[Finding]) -> bool {

@@ -1,12 +1,12 @@
 //! The home's own runs for `orch eval routing --history`.
 
 use super::view::HistoryView;
-use crate::api::patterns::SampleView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::runtime::alone;
-use crate::domain::policy::history::{Judged, Stock, block};
-use crate::domain::policy::outcomes::Outcomes;
+use orch_api::patterns::SampleView;
+use orch_core::policy::history::{Judged, Stock, block};
+use orch_core::policy::outcomes::Outcomes;
 use std::cell::RefCell;
 
 /// What of them can be replayed.

@@ -3,17 +3,17 @@
 use super::history;
 use super::plot;
 use super::view::{CascadeView, FrontierView, Kind, PointView, PolicyView, RoutingView, SingleView, figure, told};
-use crate::adapters::fs::{self, Durability};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::config::policy::{self, Written, parse_policy};
-use crate::config::problem::did_you_mean;
-use crate::domain::policy::frontier::{best_cascade, best_single, mix_line, mixed_at, oracle, singles};
-use crate::domain::policy::outcomes::{self, Outcomes, parse_outcomes};
-use crate::domain::policy::replay::{Contender, Pass, Setting, replay};
-use crate::domain::policy::report::figures;
-use crate::domain::policy::{Gate, Policy, Worth};
+use orch_config::policy::{self, Written, parse_policy};
+use orch_config::problem::did_you_mean;
+use orch_core::policy::frontier::{best_cascade, best_single, mix_line, mixed_at, oracle, singles};
+use orch_core::policy::outcomes::{self, Outcomes, parse_outcomes};
+use orch_core::policy::replay::{Contender, Pass, Setting, replay};
+use orch_core::policy::report::figures;
+use orch_core::policy::{Gate, Policy, Worth};
+use orch_sys::fs::{self, Durability};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

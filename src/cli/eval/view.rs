@@ -2,10 +2,10 @@
 
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Column, Width, cell, render};
-use crate::domain::money::Usd;
-use crate::domain::policy::Gate;
-use crate::domain::policy::frontier::Point;
-use crate::domain::policy::report::Figures;
+use orch_core::money::Usd;
+use orch_core::policy::Gate;
+use orch_core::policy::frontier::Point;
+use orch_core::policy::report::Figures;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

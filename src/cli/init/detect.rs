@@ -1,8 +1,8 @@
 //! Which checks and which workspace fit a repository, by the files at its root, and the texts of the files that `orch init` writes.
 
-use crate::adapters::fs;
-use crate::config::resolved::Config;
 use globset::Glob;
+use orch_config::resolved::Config;
+use orch_sys::fs;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -239,7 +239,7 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::layers::{Layer, load};
+    use orch_config::layers::{Layer, load};
 
     fn write(path: &Path, text: &str) {
         fs::write_private(path, text.as_bytes(), fs::Durability::Cached).expect("written");
@@ -346,7 +346,7 @@ mod tests {
         assert_eq!(loud.workspace.setup, ["npm ci"]);
         assert_eq!(loud.workspace.copy, [".env"]);
         let commented = read(project_file(None, None, None, &suggested, &needed));
-        assert_eq!(commented.workspace, crate::config::resolved::Workspace::default());
+        assert_eq!(commented.workspace, orch_config::resolved::Workspace::default());
         read(project_file(None, None, Some(&[]), &[], &Workspace::default()));
         load(&[Layer::Global { path: "config.yml".into(), text: CONFIG_FILE.to_owned() }]).expect("valid");
     }

@@ -1,10 +1,10 @@
 //! What `orch init` found and did, as a document and as words.
 
 use super::detect::Workspace;
-use crate::api::types::NewProject;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::line;
-use crate::domain::evidence::{Check, CheckState};
+use orch_api::types::NewProject;
+use orch_core::evidence::{Check, CheckState};
 use serde::Serialize;
 use std::path::PathBuf;
 

@@ -1,13 +1,13 @@
 //! `orch job add`: a new entry of `jobs.yml`, for the repository it is typed in.
 
 use super::show::next_words;
-use crate::api::jobs::{JobView, NewJob};
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
-use crate::domain::job::{CatchUp, Overlap};
-use crate::domain::route::Complexity;
+use orch_api::jobs::{JobView, NewJob};
+use orch_core::job::{CatchUp, Overlap};
+use orch_core::route::Complexity;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `orch job add`.

@@ -1,10 +1,10 @@
 //! Jobs as a person reads them. PURE.
 
-use crate::api::jobs::{FiringView, JobView, MadeView};
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::{Now, took};
+use orch_api::jobs::{FiringView, JobView, MadeView};
 
 const HEAD: [Column; 6] = [
     Column::new("job", Width::Whole),
@@ -120,10 +120,8 @@ fn firing_lines(firing: &FiringView, now: &Now) -> String {
 mod tests {
     use super::*;
     use crate::cli::fixture::now;
-    use crate::domain::job::{
-        CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobRecord, JobSpec, Made, Overlap,
-    };
-    use crate::domain::task::Spec;
+    use orch_core::job::{CatchUp, Cause, CommandEnd, CommandState, Firing, JobId, JobRecord, JobSpec, Made, Overlap};
+    use orch_core::task::Spec;
 
     fn job() -> JobView {
         let spec = JobSpec {

@@ -2,20 +2,20 @@
 //! once, unless a fresh answer is at hand; one whose agent is logged in without a key is not asked.
 
 use super::{Stand, show};
-use crate::adapters::probes;
-use crate::adapters::provider_api::{AddressError, Request};
-use crate::api::availability::{CheckView, ProviderView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::config::home::Home;
-use crate::domain::availability::{Listed, Probe, Probes, State, Verdict, judge};
-use crate::domain::catalog::Provider;
-use crate::domain::provider_access::Way;
-use crate::domain::router::nearest;
-use crate::engine::{LOGIN_OF_CLI, address_place, key_of, list_request};
 use futures::future::join_all;
 use jiff::Timestamp;
+use orch_api::availability::{CheckView, ProviderView};
+use orch_config::home::Home;
+use orch_core::availability::{Listed, Probe, Probes, State, Verdict, judge};
+use orch_core::catalog::Provider;
+use orch_core::provider_access::Way;
+use orch_core::router::nearest;
+use orch_engine::{LOGIN_OF_CLI, address_place, key_of, list_request};
+use orch_sys::probes;
+use orch_sys::provider_api::{AddressError, Request};
 
 /// Arguments of the command.
 #[derive(Debug, clap::Args)]

@@ -2,16 +2,16 @@
 //! name that they were recorded by: agents' programs write the same model in several ways.
 
 use super::{Stand, show};
-use crate::api::models::{ComparedView, OwnRecordView};
-use crate::api::patterns::SampleView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{money, text};
-use crate::domain::catalog::ModelRef;
-use crate::domain::resolve::{Needs, Reference, parse};
-use crate::engine::reach;
 use jiff::Timestamp;
+use orch_api::models::{ComparedView, OwnRecordView};
+use orch_api::patterns::SampleView;
+use orch_core::catalog::ModelRef;
+use orch_core::resolve::{Needs, Reference, parse};
+use orch_engine::reach;
 use std::collections::BTreeMap;
 
 /// Shows them.
@@ -108,18 +108,18 @@ fn told(references: &[String], views: &[ComparedView]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::models::ModelView;
-    use crate::domain::catalog::Catalog;
-    use crate::domain::money::Usd;
-    use crate::domain::provider_access::ProviderAccess;
-    use crate::domain::track_record::standings;
-    use crate::domain::track_record::{Sample, Source, Verdict};
+    use orch_api::models::ModelView;
+    use orch_core::catalog::Catalog;
+    use orch_core::money::Usd;
+    use orch_core::provider_access::ProviderAccess;
+    use orch_core::track_record::standings;
+    use orch_core::track_record::{Sample, Source, Verdict};
 
     fn sample(agent: &str, model: Option<&str>, accepted: bool, cost: Option<Usd>) -> Sample {
         Sample {
             source: Source::Person { number: 1, by: "me".to_owned(), note: String::new() },
             title: String::new(),
-            task_type: crate::domain::task_type::TaskType::parse("fix"),
+            task_type: orch_core::task_type::TaskType::parse("fix"),
             labels: Vec::new(),
             project: None,
             complexity: None,

@@ -1,11 +1,11 @@
 //! `orch models set` and `orch models reset`: the model of an agent's or a project's work, as long as the daemon runs.
 
-use crate::api::client::ClientError;
-use crate::api::set_models::{NewSetModel, SetModelView, SetModelsView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text::line;
+use orch_api::client::ClientError;
+use orch_api::set_models::{NewSetModel, SetModelView, SetModelsView};
 
 /// For whose work.
 #[derive(Debug, clap::Args)]

@@ -1,15 +1,15 @@
 //! Models as a person reads them. PURE.
 
 use super::set::one;
-use crate::api::availability::{CheckView, LeftAloneView, ProviderView};
-use crate::api::models::{ModelView, ResolutionView};
-use crate::api::status::StatusView;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
-use crate::domain::availability::State;
-use crate::domain::money::Usd;
+use orch_api::availability::{CheckView, LeftAloneView, ProviderView};
+use orch_api::models::{ModelView, ResolutionView};
+use orch_api::status::StatusView;
+use orch_core::availability::State;
+use orch_core::money::Usd;
 
 const HEAD: [Column; 8] = [
     Column::new("provider", Width::Whole),
@@ -248,10 +248,10 @@ fn laid_out(rows: &[(&str, Vec<String>)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::availability::{Asked, Probe, Verdict};
-    use crate::domain::catalog::{Catalog, ModelRef};
-    use crate::domain::provider_access::{ProviderAccess, Way};
     use jiff::SignedDuration;
+    use orch_core::availability::{Asked, Probe, Verdict};
+    use orch_core::catalog::{Catalog, ModelRef};
+    use orch_core::provider_access::{ProviderAccess, Way};
 
     fn views() -> Vec<ModelView> {
         let catalog = Catalog::built_in();
@@ -318,9 +318,9 @@ mod tests {
     #[test]
     fn what_is_only_guessed_is_marked_and_the_mark_explained() {
         let [mut sure, mut guessed] = views().try_into().expect("two");
-        sure.sources.insert("vision", crate::domain::catalog::Source::Catalog);
+        sure.sources.insert("vision", orch_core::catalog::Source::Catalog);
         guessed.capabilities.insert("vision", Some(true));
-        guessed.sources.insert("vision", crate::domain::catalog::Source::Inferred);
+        guessed.sources.insert("vision", orch_core::catalog::Source::Inferred);
         assert!(!listed(&[sure.clone()], false, 140, Paint::OFF).contains('~'));
         let told = listed(&[sure, guessed], false, 140, Paint::OFF);
         assert!(told.contains("~vision") && told.ends_with(GUESSED), "{told}");

@@ -1,12 +1,12 @@
 //! The pages of `orch patterns`. PURE.
 
-use crate::api::patterns::{PatternsView, SimilarView, StandingView};
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::{money, text, time};
-use crate::domain::count;
-use crate::domain::track_record::{MIN_RATE, MIN_SAMPLES};
 use jiff::SignedDuration;
+use orch_api::patterns::{PatternsView, SimilarView, StandingView};
+use orch_core::count;
+use orch_core::track_record::{MIN_RATE, MIN_SAMPLES};
 
 /// What is said where there is nothing at all.
 const NOTHING: &str = "no run was judged yet\n";
@@ -172,7 +172,7 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::patterns::Recommended;
+    use orch_api::patterns::Recommended;
     use std::collections::BTreeMap;
 
     fn row(agent: &str, successes: u64, failures: &[(&str, u64)]) -> StandingView {

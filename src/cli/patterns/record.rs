@@ -1,7 +1,6 @@
 //! `orch patterns record`: a sample by hand.
 
 use super::page::who;
-use crate::api::patterns::{NewSample, Outcome, SampleView};
 use crate::cli::amount::usd;
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
@@ -9,9 +8,10 @@ use crate::cli::exit::Exit;
 use crate::cli::since::Since;
 use crate::cli::task::wait::span;
 use crate::cli::ui::text::line;
-use crate::domain::money::Usd;
-use crate::domain::route::Complexity;
 use clap::ValueEnum;
+use orch_api::patterns::{NewSample, Outcome, SampleView};
+use orch_core::money::Usd;
+use orch_core::route::Complexity;
 use std::path::Path;
 use std::time::Duration;
 

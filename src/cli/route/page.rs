@@ -1,12 +1,12 @@
 //! The page of `orch route`. PURE.
 
-use crate::api::patterns::StandingView;
-use crate::api::route::{ForecastView, OutlookView, ResolvedView, RouteView};
 use crate::cli::patterns::page::{similar, who};
 use crate::cli::task::detail_view::DetailView;
 use crate::cli::ui::paint::Paint;
 use crate::cli::ui::text::line;
-use crate::domain::count;
+use orch_api::patterns::StandingView;
+use orch_api::route::{ForecastView, OutlookView, ResolvedView, RouteView};
+use orch_core::count;
 
 /// Everything that was found out.
 pub fn answer(view: &RouteView, columns: usize, paint: Paint) -> String {
@@ -71,7 +71,7 @@ fn cost(outlook: &OutlookView, chosen: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::money::Usd;
+    use orch_core::money::Usd;
 
     fn outlook(samples: u64, group: &[&str], unpriced: u64) -> OutlookView {
         let usd = Usd::from_micros;

@@ -1,7 +1,7 @@
 //! What the scripted agent remembers of a conversation: one small file for each, in a directory of its own.
 
 use super::prompt::Task;
-use crate::adapters::fs::{self, Durability, FsError};
+use orch_sys::fs::{self, Durability, FsError};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -40,7 +40,7 @@ impl<W: Write> Stream<W> {
             structured: flags.schema.is_some(),
             tokens: Tokens::default(),
             messages: 0,
-            began: crate::adapters::clock::instant(),
+            began: orch_sys::clock::instant(),
         }
     }
 

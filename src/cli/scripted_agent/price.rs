@@ -1,7 +1,7 @@
 //! What the scripted agent claims to cost. Made up, so that there is something to add up: nobody is paid. The prices
 //! stand in `docs/demo.md`, and a test compares.
 
-use crate::domain::money::Usd;
+use orch_core::money::Usd;
 
 /// The price of a model. One dollar for a million tokens is one millionth of a dollar for a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! that a slip of the pen leaves no half-done work.
 
 use super::prompt::fenced;
-use crate::domain::answer::AnswerStatus;
+use orch_core::answer::AnswerStatus;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 

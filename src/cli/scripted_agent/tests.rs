@@ -5,17 +5,17 @@ use super::price::Tokens;
 use super::prompt::{Prompt, fenced};
 use super::script::{Instruction, Script};
 use super::{MODELS, NAME, SUBCOMMAND, Surroundings, TurnError, arguments, turns};
-use crate::agents::DialectKind;
-use crate::domain::answer::{Answer, AnswerStatus};
-use crate::domain::ids::TaskId;
-use crate::domain::money::Usd;
-use crate::domain::outcome::{AgentEvent, Ending, Exit, FailureClass, RunKind};
-use crate::domain::prompt::{
+use orch_core::agents::DialectKind;
+use orch_core::answer::{Answer, AnswerStatus};
+use orch_core::ids::TaskId;
+use orch_core::money::Usd;
+use orch_core::outcome::{AgentEvent, Ending, Exit, FailureClass, RunKind};
+use orch_core::prompt::{
     Again, Conversation, Templates, WorkContext, again_prompt, repair_prompt, route_prompt, work_prompt,
 };
-use crate::domain::route::{AgentProfile, Complexity};
-use crate::domain::router::{RouteInput, RouterSettings, Routing};
-use crate::domain::skills::{Catalogue, Selection};
+use orch_core::route::{AgentProfile, Complexity};
+use orch_core::router::{RouteInput, RouterSettings, Routing};
+use orch_core::skills::{Catalogue, Selection};
 use proptest::prelude::*;
 use std::ffi::OsString;
 use std::path::Path;

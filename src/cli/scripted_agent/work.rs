@@ -6,10 +6,10 @@ use super::conversation::Conversation;
 use super::events::{Answered, Stream};
 use super::prompt::{Prompt, Task};
 use super::script::{Instruction, Script};
-use crate::adapters::fs::{self, Durability, FsError};
-use crate::adapters::process::{self, Excess, Invocation, ProcessError};
-use crate::domain::answer::{Answer, AnswerStatus};
-use crate::domain::names;
+use orch_core::answer::{Answer, AnswerStatus};
+use orch_core::names;
+use orch_sys::fs::{self, Durability, FsError};
+use orch_sys::process::{self, Excess, Invocation, ProcessError};
 use rustix::event::{Timespec, poll};
 use serde_json::{Value, json};
 use std::fs::File;
@@ -258,7 +258,7 @@ pub(super) fn hang() -> ! {
 /// Lets time pass, as the script wants it.
 fn pause(time: Duration) {
     // Without a descriptor it is the kernel's plain wait; a signal may cut it short.
-    let began = crate::adapters::clock::instant();
+    let began = orch_sys::clock::instant();
     while let Some(left) = time.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
         let timeout = Timespec::try_from(left).ok();
         poll(&mut [], timeout.as_ref()).ok();

@@ -1,10 +1,10 @@
 //! Signs of life for the supervisor, each after an answer of the engine's loop: an engine that hangs gives none, and is
 //! started anew.
 
-use crate::adapters::supervised::Supervised;
-use crate::api::client::Client;
-use crate::api::status::StatusView;
 use crate::cli::context::ABOUT;
+use orch_api::client::Client;
+use orch_api::status::StatusView;
+use orch_sys::supervised::Supervised;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;

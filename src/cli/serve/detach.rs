@@ -1,14 +1,14 @@
 //! `orch serve --detach`: the daemon is started in the background, away from the terminal, and waited for until it answers.
 
 use super::findings;
-use crate::adapters::clock;
-use crate::adapters::fs;
-use crate::adapters::process::{Identity, start_detached};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::stop::{Found, find};
 use crate::daemon::Setup;
+use orch_sys::clock;
+use orch_sys::fs;
+use orch_sys::process::{Identity, start_detached};
 use std::ffi::OsString;
 use std::fs::File;
 use std::time::Duration;

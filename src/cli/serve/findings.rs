@@ -1,12 +1,12 @@
 //! What a daemon finds wrong at its start, said where it was started: a configuration that does not read, a port that is
 //! taken. It serves all the same; `orch status` and `orch doctor` say it again.
 
-use crate::adapters::clock;
-use crate::api::client::Client;
-use crate::api::status::StatusView;
 use crate::cli::context::{ABOUT, Context};
 use crate::cli::settings;
-use crate::config::home::Home;
+use orch_api::client::Client;
+use orch_api::status::StatusView;
+use orch_config::home::Home;
+use orch_sys::clock;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 

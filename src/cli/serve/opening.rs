@@ -1,13 +1,13 @@
 //! Getting hold of the home: a short command's engine is waited for, another daemon is named, or asked to make room.
 
-use crate::api::status::StatusView;
-use crate::api::switches::ShutdownOrder;
 use crate::cli::context::ABOUT;
 use crate::cli::error::CliError;
 use crate::cli::stop;
 use crate::daemon::{Holder, OpenError, Running, Setup};
-use crate::domain::service::ShutdownMode;
-use crate::engine::Mode;
+use orch_api::status::StatusView;
+use orch_api::switches::ShutdownOrder;
+use orch_core::service::ShutdownMode;
+use orch_engine::Mode;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -21,9 +21,9 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Opens the engine. With `replaces` a daemon that runs is asked to leave first; its agents go on.
 pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, CliError> {
-    let patience = || Instant::from_std(crate::adapters::clock::instant()) + HANDOVER;
+    let patience = || Instant::from_std(orch_sys::clock::instant()) + HANDOVER;
     let (mut deadline, mut asked) = (patience(), None);
-    let unheard = crate::adapters::clock::instant() + UNHEARD;
+    let unheard = orch_sys::clock::instant() + UNHEARD;
     loop {
         let busy = match setup.open(mode).await {
             Err(error @ OpenError::Busy { .. }) => error,
@@ -40,7 +40,7 @@ pub async fn open(setup: &Setup, mode: Mode, replaces: bool) -> Result<Running, 
             (deadline, asked) = (patience(), Some(status.pid));
         } else if replaces
             && asked.is_none()
-            && crate::adapters::clock::instant() >= unheard
+            && orch_sys::clock::instant() >= unheard
             && let Some(holder) = setup.holder().filter(Holder::is_daemon)
         {
             setup.check_journal()?;

@@ -1,9 +1,9 @@
 //! Becoming oneself again: the same arguments, the program as it is on the disk now.
 
-use crate::adapters::process::become_program;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exe_path::program;
+use orch_sys::process::become_program;
 use std::ffi::OsString;
 
 /// Of the arguments, what only holds for the first start.

@@ -2,12 +2,12 @@
 
 use super::definitions::Found;
 use super::service_host::ServiceHost;
-use crate::adapters::process::which;
 use crate::cli::context::Context;
 use crate::cli::settings;
-use crate::config::Config;
-use crate::domain::service::definition::Definition;
-use crate::engine::{Finding, Verdict};
+use orch_config::Config;
+use orch_core::service::definition::Definition;
+use orch_engine::{Finding, Verdict};
+use orch_sys::process::which;
 
 /// What the service would miss with this `PATH`.
 pub fn lacking(definition: &Definition, path: &str, config: &Config) -> Vec<String> {

@@ -1,8 +1,8 @@
 //! The files in which supervisors read what to start: where they lie, and what stands in them.
 
-use crate::adapters::fs;
-use crate::domain::service::definition::{Definition, LABEL, UNIT};
-use crate::domain::service::supervisor::Supervisor;
+use orch_core::service::definition::{Definition, LABEL, UNIT};
+use orch_core::service::supervisor::Supervisor;
+use orch_sys::fs;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -5,8 +5,8 @@ use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::{Now, short};
-use crate::domain::service::ServiceEntry;
 use jiff::SignedDuration;
+use orch_core::service::ServiceEntry;
 
 /// Arguments of `orch service history`.
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::cli::fixture::now;
     use crate::cli::ui::paint::Paint;
-    use crate::domain::service::{Cause, ServiceKind};
+    use orch_core::service::{Cause, ServiceKind};
 
     #[test]
     fn an_end_says_how_long_it_lasted_and_why_it_came() {

@@ -4,14 +4,14 @@ use super::Wanted;
 use super::checkup::lacking;
 use super::definitions::{Found, file_for, write};
 use super::service_host::ServiceHost;
-use crate::adapters::fs;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exe_path;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
-use crate::domain::service::definition::{Definition, UNIT, lasting_path};
-use crate::domain::service::supervisor::Supervisor;
+use orch_core::service::definition::{Definition, UNIT, lasting_path};
+use orch_core::service::supervisor::Supervisor;
+use orch_sys::fs;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 

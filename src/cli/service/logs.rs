@@ -103,7 +103,7 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::fs::append_private;
+    use orch_sys::fs::append_private;
 
     #[test]
     fn a_log_is_followed_over_its_rotation_line_by_line() {

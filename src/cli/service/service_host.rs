@@ -1,17 +1,17 @@
 //! What there is on this machine to keep the daemon running, and the calls of it: `systemctl --user`, `launchctl`, `brew`.
 
 use super::definitions::{Found, found};
-use crate::adapters::process::{Invocation, Output, run_async, which};
-use crate::api::client::Client;
-use crate::api::status::StatusView;
 use crate::cli::context::{ABOUT, Context};
 use crate::cli::error::CliError;
 use crate::daemon::Setup;
-use crate::domain::service::definition::{LABEL, UNIT};
-use crate::domain::service::supervisor::{
+use orch_api::client::Client;
+use orch_api::status::StatusView;
+use orch_core::service::definition::{LABEL, UNIT};
+use orch_core::service::supervisor::{
     Standing, Supervisor, Surroundings, decide, of_homebrew, of_launchd, of_systemd, path_of_systemd,
 };
-use crate::engine::Mode;
+use orch_engine::Mode;
+use orch_sys::process::{Invocation, Output, run_async, which};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 

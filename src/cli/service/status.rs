@@ -3,8 +3,6 @@
 use super::checkup::lacking;
 use super::definitions::Found;
 use super::service_host::ServiceHost;
-use crate::adapters::process::{Invocation, run_async, which};
-use crate::api::status::StatusView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exe_path;
@@ -12,10 +10,12 @@ use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::text::line;
 use crate::cli::ui::time::{Now, short};
-use crate::domain::service::release::{OnDisk, on_disk};
-use crate::domain::service::supervisor::{Standing, Supervisor, decide};
-use crate::domain::service::{ServiceEntry, ServiceKind};
 use jiff::{SignedDuration, Timestamp};
+use orch_api::status::StatusView;
+use orch_core::service::release::{OnDisk, on_disk};
+use orch_core::service::supervisor::{Standing, Supervisor, decide};
+use orch_core::service::{ServiceEntry, ServiceKind};
+use orch_sys::process::{Invocation, run_async, which};
 use serde::Serialize;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -227,7 +227,7 @@ async fn problems(host: &ServiceHost<'_>, standings: &[(&Found, Standing)], pid:
 }
 
 /// The daemon's history; without a daemon and without a home there is none.
-async fn history(host: &ServiceHost<'_>, client: Option<&crate::api::client::Client>) -> Vec<ServiceEntry> {
+async fn history(host: &ServiceHost<'_>, client: Option<&orch_api::client::Client>) -> Vec<ServiceEntry> {
     let path = "/v1/service/history?limit=100";
     match client {
         Some(client) => client.get(path).await.unwrap_or_default(),

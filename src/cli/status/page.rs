@@ -1,8 +1,6 @@
 //! The screen of `orch status`. PURE: the same overview on the same screen is the same text. What does not fit is
 //! counted: agents at work come first, then what needs a person, then what waits.
 
-use crate::api::health::HealthView;
-use crate::api::status::{Overview, QueuedView, RunningView, SpendView, StatusView};
 use crate::cli::batch::summary;
 use crate::cli::breaker::in_the_way;
 use crate::cli::models::set::one;
@@ -11,8 +9,10 @@ use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::text;
 use crate::cli::ui::time::Now;
-use crate::domain::count;
-use crate::domain::task::Status;
+use orch_api::health::HealthView;
+use orch_api::status::{Overview, QueuedView, RunningView, SpendView, StatusView};
+use orch_core::count;
+use orch_core::task::Status;
 use std::borrow::Cow;
 
 /// What a list keeps where there is too little room for all: its heading, one line, and how many are left out.

@@ -2,13 +2,13 @@
 //! that comes back.
 
 use super::page::Page;
-use crate::api::client::{ClientError, Lines};
-use crate::api::status::Overview;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::screen::Screen;
 use crate::daemon::Setup;
+use orch_api::client::{ClientError, Lines};
+use orch_api::status::Overview;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};

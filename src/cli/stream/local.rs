@@ -1,14 +1,14 @@
 //! Watching without a daemon: the runner writes on by itself, and its files are all that is needed.
 
 use super::{Ended, Place, Watch};
-use crate::api::rest::rest;
-use crate::api::stream::{Cursor, RunNote, StreamEvent};
-use crate::api::types::{RunView, TaskView};
 use crate::cli::error::CliError;
 use crate::cli::task::settle::started;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::task::Status;
-use crate::stream::{Delivery, Hub, RunFiles, Start};
+use orch_api::rest::rest;
+use orch_api::stream::{Cursor, RunNote, StreamEvent};
+use orch_api::types::{RunView, TaskView};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::task::Status;
+use orch_stream::{Delivery, Hub, RunFiles, Start};
 use std::path::{Path, PathBuf};
 
 /// Follows the newest run to its end.

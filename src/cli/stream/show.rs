@@ -1,17 +1,17 @@
 //! How a stream looks: its text as it is, with the task's id before each line when there are several, or one JSON
 //! document for each event.
 
-use crate::api::stream::StreamEvent;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::text;
 use crate::cli::ui::transcript::{Mark, Piece, coloured, marked};
-use crate::config::home::Home;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::output::{OutputChunk, Part};
-use crate::domain::styled::Styles;
-use crate::stream::{RunFiles, StyleReader};
-use crate::transports::Sink;
+use orch_api::stream::StreamEvent;
+use orch_chat::Sink;
+use orch_config::home::Home;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::output::{OutputChunk, Part};
+use orch_core::styled::Styles;
+use orch_stream::{RunFiles, StyleReader};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Shows events.

@@ -2,26 +2,26 @@
 
 mod place;
 
-use crate::adapters::fs;
-use crate::api::types::{NewTask, TaskView};
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::repository::root_around;
 use crate::cli::settings;
 use crate::cli::ui::text;
-use crate::config::home::Home;
-use crate::config::problem::did_you_mean;
-use crate::config::resolved_escalation::max_cost_of;
-use crate::domain::agent_model::{is_for_text_alone, needs_of_labels};
-use crate::domain::availability::Probes;
-use crate::domain::catalog::Capability;
-use crate::domain::ids::TaskId;
-use crate::domain::model_policy::ModelPolicy;
-use crate::domain::resolve::parse;
-use crate::domain::route::Complexity;
-use crate::domain::task::Spec;
-use crate::engine::{ModelBook, model_warning_of};
+use orch_api::types::{NewTask, TaskView};
+use orch_config::home::Home;
+use orch_config::problem::did_you_mean;
+use orch_config::resolved_escalation::max_cost_of;
+use orch_core::agent_model::{is_for_text_alone, needs_of_labels};
+use orch_core::availability::Probes;
+use orch_core::catalog::Capability;
+use orch_core::ids::TaskId;
+use orch_core::model_policy::ModelPolicy;
+use orch_core::resolve::parse;
+use orch_core::route::Complexity;
+use orch_core::task::Spec;
+use orch_engine::{ModelBook, model_warning_of};
+use orch_sys::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,13 @@
 //! `orch task retry`, `orch task interrupt` and `orch task cancel`: one request about one task, and what it changed.
 
-use crate::api::types::TaskView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
-use crate::domain::ids::TaskId;
-use crate::domain::plan::HoldReason;
-use crate::domain::task::Status;
+use orch_api::types::TaskView;
+use orch_core::ids::TaskId;
+use orch_core::plan::HoldReason;
+use orch_core::task::Status;
 use serde_json::json;
 
 /// What is asked.

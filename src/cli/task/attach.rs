@@ -1,17 +1,17 @@
 //! `orch task attach`: the agent's own tmux session, on this terminal.
 
-use crate::adapters::fs::{self, Durability};
-use crate::adapters::process::{Invocation, run_attached};
-use crate::agents::Mode;
-use crate::api::types::{RunView, TaskView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::settings;
 use crate::cli::ui::stdin_is_terminal;
 use crate::daemon::Setup;
-use crate::domain::ids::TaskId;
-use crate::domain::outcome::RunKind;
+use orch_api::types::{RunView, TaskView};
+use orch_core::agents::Mode;
+use orch_core::ids::TaskId;
+use orch_core::outcome::RunKind;
+use orch_sys::fs::{self, Durability};
+use orch_sys::process::{Invocation, run_attached};
 use std::path::PathBuf;
 
 /// The file in a run's directory that names its session.

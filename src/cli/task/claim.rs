@@ -1,12 +1,12 @@
 //! `orch task claim` and `orch task unclaim`: who has a task. Nobody gets what somebody else has, but by force.
 
-use crate::api::claims::NewClaim;
-use crate::api::types::TaskView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
-use crate::domain::ids::TaskId;
+use orch_api::claims::NewClaim;
+use orch_api::types::TaskView;
+use orch_core::ids::TaskId;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

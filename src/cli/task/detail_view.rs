@@ -1,20 +1,20 @@
 //! A task as a page for a person. PURE: no terminal is asked, the present is handed in. Everything that comes from
 //! outside is made safe here.
 
-use crate::api::health::HealthView;
-use crate::api::messages::MessageView;
-use crate::api::types::{EvidenceView, RunView, TaskView};
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::text::{indented, line};
 use crate::cli::ui::time::{Now, took};
-use crate::domain::count;
-use crate::domain::evidence::{Check, CheckState};
-use crate::domain::ids::TaskId;
-use crate::domain::message::{Author, MessageState, Via};
-use crate::domain::outcome::RunKind;
-use crate::domain::plan::Hold;
-use crate::domain::question::QuestionKind;
-use crate::domain::route::RouteResult;
+use orch_api::health::HealthView;
+use orch_api::messages::MessageView;
+use orch_api::types::{EvidenceView, RunView, TaskView};
+use orch_core::count;
+use orch_core::evidence::{Check, CheckState};
+use orch_core::ids::TaskId;
+use orch_core::message::{Author, MessageState, Via};
+use orch_core::outcome::RunKind;
+use orch_core::plan::Hold;
+use orch_core::question::QuestionKind;
+use orch_core::route::RouteResult;
 use std::fmt::Display;
 
 /// Width of the column with the names of the fields.
@@ -345,8 +345,8 @@ fn one_check(view: &mut DetailView, check: &Check) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::last_worker::LastWorker;
     use crate::cli::fixture::{now, task as example};
+    use orch_api::last_worker::LastWorker;
 
     #[test]
     fn a_task_reads_like_this() {

@@ -1,14 +1,14 @@
 //! `orch task diff`: what a task's branch would change, or has changed. Printed as it is, without a pager.
 
-use crate::api::rulings::DiffView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, Role};
 use crate::cli::ui::text::{line, output, width};
-use crate::domain::count;
-use crate::domain::ids::TaskId;
-use crate::domain::review_decision::short;
+use orch_api::rulings::DiffView;
+use orch_core::count;
+use orch_core::ids::TaskId;
+use orch_core::review_decision::short;
 
 /// The longest bar of a file, in columns.
 const BAR: u64 = 40;
@@ -95,7 +95,7 @@ fn role(piece: &str) -> Option<Role> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::rulings::FileView;
+    use orch_api::rulings::FileView;
 
     fn example(patch: Option<&str>) -> DiffView {
         let file = |path: &str, insertions, deletions| FileView { path: path.to_owned(), insertions, deletions };

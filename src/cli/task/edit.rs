@@ -3,18 +3,18 @@
 
 use super::add::model_warning;
 use super::form;
-use crate::adapters::fs::{self, Durability};
-use crate::adapters::process::{Invocation, run_attached};
-use crate::api::edits::{EditTask, TaskFields};
-use crate::api::types::TaskView;
 use crate::cli::context::{Context, resolve};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::{stdin_is_terminal, text};
-use crate::domain::ids::TaskId;
-use crate::domain::route::Complexity;
-use crate::domain::spec_merge::differing;
-use crate::domain::task::{Spec, Status};
+use orch_api::edits::{EditTask, TaskFields};
+use orch_api::types::TaskView;
+use orch_core::ids::TaskId;
+use orch_core::route::Complexity;
+use orch_core::spec_merge::differing;
+use orch_core::task::{Spec, Status};
+use orch_sys::fs::{self, Durability};
+use orch_sys::process::{Invocation, run_attached};
 use std::path::{Path, PathBuf};
 
 /// The longest text that is read back, in bytes.
@@ -100,7 +100,7 @@ fn task_ids(text: &str) -> Result<Vec<TaskId>, CliError> {
 }
 
 fn task_id(text: &str) -> Result<TaskId, CliError> {
-    let bad = |error: crate::domain::ids::BadTaskId| CliError::usage(error.to_string(), "orch task list shows the ids");
+    let bad = |error: orch_core::ids::BadTaskId| CliError::usage(error.to_string(), "orch task list shows the ids");
     text.parse().map_err(bad)
 }
 
@@ -240,7 +240,7 @@ impl Draft {
         Ok(Self { file })
     }
 
-    fn open(&self, editor: &str, context: &Context) -> Result<crate::domain::outcome::Exit, CliError> {
+    fn open(&self, editor: &str, context: &Context) -> Result<orch_core::outcome::Exit, CliError> {
         let script = format!("{editor} \"$@\"");
         let shell = Invocation::new("sh", &context.cwd).args(["-c", &script, editor]).arg(&self.file);
         Ok(run_attached(&shell.envs(context.environment.iter()))?)

@@ -1,20 +1,20 @@
 //! `orch task open`: the worktree of a task, in the person's editor, in a shell, or in the agent's own program.
 
 use super::edit::editor;
-use crate::adapters::git::{Head, Repo};
-use crate::adapters::process::{Invocation, run_attached, which};
-use crate::adapters::worktree::WorktreeRequest;
-use crate::agents::interactive::interactive;
-use crate::api::types::TaskView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::stdin_is_terminal;
 use crate::cli::{repository, settings};
-use crate::domain::ids::TaskId;
-use crate::domain::names::BranchName;
-use crate::domain::outcome::RunKind;
-use crate::domain::task::Status;
+use orch_api::types::TaskView;
+use orch_core::agents::interactive::interactive;
+use orch_core::ids::TaskId;
+use orch_core::names::BranchName;
+use orch_core::outcome::RunKind;
+use orch_core::task::Status;
+use orch_sys::git::{Head, Repo};
+use orch_sys::process::{Invocation, run_attached, which};
+use orch_sys::worktree::WorktreeRequest;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `orch task open`.

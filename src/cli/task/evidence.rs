@@ -2,15 +2,15 @@
 
 use super::detail_view::told_integration;
 use super::open::open;
-use crate::adapters::fs::{self, Durability};
-use crate::api::types::{EvidenceView, RunView, TaskView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::evidence::{Check, CheckState};
-use crate::domain::ids::TaskId;
-use crate::domain::outcome::RunKind;
-use crate::domain::prompt::data::{code_span, fence, one_line};
+use orch_api::types::{EvidenceView, RunView, TaskView};
+use orch_core::evidence::{Check, CheckState};
+use orch_core::ids::TaskId;
+use orch_core::outcome::RunKind;
+use orch_core::prompt::data::{code_span, fence, one_line};
+use orch_sys::fs::{self, Durability};
 use serde_json::json;
 use std::path::PathBuf;
 

@@ -1,11 +1,11 @@
 //! A task as a person edits it: its own fields as a small YAML text, and back. PURE.
 
-use crate::api::edits::TaskFields;
-use crate::config::yaml::{YamlError, read_or_default};
-use crate::domain::ids::TaskId;
-use crate::domain::route::Complexity;
-use crate::domain::spec_merge::Field;
-use crate::domain::task::Spec;
+use orch_api::edits::TaskFields;
+use orch_config::yaml::{YamlError, read_or_default};
+use orch_core::ids::TaskId;
+use orch_core::route::Complexity;
+use orch_core::spec_merge::Field;
+use orch_core::task::Spec;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::PathBuf;

@@ -1,13 +1,13 @@
 //! `orch task list`: all tasks, one line each, also when there are ten thousand.
 
-use crate::api::types::{RowsView, TaskRow};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, Role, role_of};
 use crate::cli::ui::table::{Cell, Column, Width, cell, render};
 use crate::cli::ui::time::Now;
-use crate::domain::task::Status;
+use orch_api::types::{RowsView, TaskRow};
+use orch_core::task::Status;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ pub struct Args {
 
 fn status(text: &str) -> Result<Status, String> {
     let known = Status::ALL.map(Status::as_str);
-    let meant = || crate::config::problem::did_you_mean(text, known);
+    let meant = || orch_config::problem::did_you_mean(text, known);
     Status::parse(text).ok_or_else(|| format!("not a status{}; there are: {}", meant(), known.join(", ")))
 }
 
@@ -114,8 +114,8 @@ fn table(rows: &[&TaskRow], now: &Now, columns: usize, paint: Paint) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::TaskId;
     use jiff::tz::TimeZone;
+    use orch_core::ids::TaskId;
 
     fn now() -> Now {
         Now { at: "2026-03-01T12:00:00Z".parse().expect("a time"), zone: TimeZone::UTC }

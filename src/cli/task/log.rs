@@ -1,21 +1,21 @@
 //! `orch task log`: the readable output of a run, whole or the lines of it that are wanted, as it was written; with
 //! --follow as it is written. Never more than a piece of it is in memory.
 
-use crate::adapters::fs;
-use crate::api::types::{RunView, TaskView};
 use crate::cli::context::{Context, Link};
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::search_results::{Around, SearchResults};
 use crate::cli::since::Since;
 use crate::cli::ui::transcript::{Piece, coloured};
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::outcome::RunKind;
-use crate::domain::output::{Part, SETUP_LOG};
-use crate::domain::pattern::Pattern;
-use crate::domain::styled::Styles;
-use crate::domain::timeline::time_at;
-use crate::stream::{Pieces, RunFiles, Span, Start, StyleReader, Text, find, lines_before};
+use orch_api::types::{RunView, TaskView};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::outcome::RunKind;
+use orch_core::output::{Part, SETUP_LOG};
+use orch_core::pattern::Pattern;
+use orch_core::styled::Styles;
+use orch_core::timeline::time_at;
+use orch_stream::{Pieces, RunFiles, Span, Start, StyleReader, Text, find, lines_before};
+use orch_sys::fs;
 use serde_json::json;
 use std::io;
 use std::ops::ControlFlow;

@@ -1,12 +1,12 @@
 //! `orch task missing`: open tasks that `tasks.yml` has lost. orch gives nothing up because a file was emptied, cut off or
 //! taken away; a person says what was meant.
 
-use crate::api::edits::{DecideMissing, MissingVerdict};
-use crate::api::types::TaskView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
+use orch_api::edits::{DecideMissing, MissingVerdict};
+use orch_api::types::TaskView;
 
 /// Arguments of `orch task missing`.
 #[derive(Debug, clap::Args)]

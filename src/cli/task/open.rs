@@ -1,8 +1,8 @@
 //! Showing a file in the person's own viewer: what the desktop opens it with, else their pager where there is a terminal.
 
-use crate::adapters::process::{Invocation, run_attached, which};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use orch_sys::process::{Invocation, run_attached, which};
 use std::path::Path;
 
 /// What opens a file with the program that the desktop has for it.

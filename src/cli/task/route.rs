@@ -4,8 +4,8 @@ use super::detail_view;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::ids::TaskId;
-use crate::domain::route::RouteResult;
+use orch_core::ids::TaskId;
+use orch_core::route::RouteResult;
 use serde_json::json;
 
 /// Arguments of `orch task route`.

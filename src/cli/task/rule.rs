@@ -4,15 +4,15 @@
 use super::ask::{next, told};
 use super::run::{open, tell};
 use super::settle::settled;
-use crate::api::client::Client;
-use crate::api::rulings::{Accept, Reject};
-use crate::api::types::{EvidenceView, TaskView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::events;
 use crate::cli::exit::Exit;
-use crate::domain::ids::TaskId;
-use crate::domain::task::Status;
+use orch_api::client::Client;
+use orch_api::rulings::{Accept, Reject};
+use orch_api::types::{EvidenceView, TaskView};
+use orch_core::ids::TaskId;
+use orch_core::task::Status;
 use serde_json::Value;
 use std::time::Duration;
 

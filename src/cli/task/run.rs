@@ -3,17 +3,17 @@
 
 use super::detail_view::{told_hold, told_integration, tried};
 use super::settle::{settled, started};
-use crate::api::client::{Client, ClientError, Lines};
-use crate::api::types::TaskView;
 use crate::cli::context::{Context, Engine, need_programs};
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::exit::Exit;
 use crate::cli::serve::log_to_file;
 use crate::daemon::Setup;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::task::Status;
-use crate::engine::Mode;
+use orch_api::client::{Client, ClientError, Lines};
+use orch_api::types::TaskView;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::task::Status;
+use orch_engine::Mode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;

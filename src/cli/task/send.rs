@@ -1,11 +1,11 @@
 //! `orch task send`: a message to whoever works on a task, and its receipt.
 
-use crate::api::messages::{MessageView, NewMessage};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::ids::TaskId;
-use crate::domain::message::{MAX_MESSAGE, MessageState, Via};
+use orch_api::messages::{MessageView, NewMessage};
+use orch_core::ids::TaskId;
+use orch_core::message::{MAX_MESSAGE, MessageState, Via};
 use std::io::Read;
 
 /// How long a receipt is waited for, in seconds.

@@ -1,10 +1,10 @@
 //! Whether a task that is run in a terminal has come to rest, and with which exit code. PURE.
 
-use crate::api::rest::{Rest, rest};
-use crate::api::types::{RunView, TaskView};
 use crate::cli::exit::Exit;
-use crate::domain::outcome::RunKind;
 use jiff::Timestamp;
+use orch_api::rest::{Rest, rest};
+use orch_api::types::{RunView, TaskView};
+use orch_core::outcome::RunKind;
 
 /// How the task ended for who waits for it; `None`: it goes on.
 pub fn settled(task: &TaskView, now: Timestamp) -> Option<Exit> {
@@ -25,9 +25,9 @@ pub fn started(task: &TaskView) -> impl Iterator<Item = &RunView> {
 mod tests {
     use super::*;
     use crate::cli::fixture::{now, task};
-    use crate::domain::plan::{Hold, HoldReason};
-    use crate::domain::task::Status;
     use jiff::SignedDuration;
+    use orch_core::plan::{Hold, HoldReason};
+    use orch_core::task::Status;
 
     fn exit(status: Status, hold: Option<(HoldReason, Option<i64>)>) -> Option<u8> {
         let present = now().at;

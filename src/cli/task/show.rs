@@ -4,7 +4,7 @@ use super::detail_view;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::ids::TaskId;
+use orch_core::ids::TaskId;
 
 /// Arguments of `orch task show`.
 #[derive(Debug, clap::Args)]

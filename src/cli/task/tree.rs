@@ -1,13 +1,13 @@
 //! `orch task tree`: tasks with their parts, as a tree.
 
-use crate::api::types::TaskView;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::cli::ui::paint::{Paint, role_of};
 use crate::cli::ui::text;
-use crate::domain::ids::TaskId;
-use crate::domain::task::Status;
+use orch_api::types::TaskView;
+use orch_core::ids::TaskId;
+use orch_core::task::Status;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -4,8 +4,8 @@ use super::ask::{self, Verb};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::domain::count;
-use crate::domain::ids::TaskId;
+use orch_core::count;
+use orch_core::ids::TaskId;
 use serde_json::json;
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ impl FromStr for Which {
         if text == "all" {
             return Ok(Self::All);
         }
-        text.parse().map(Self::One).map_err(|e: crate::domain::ids::BadTaskId| format!("{e}, or all"))
+        text.parse().map(Self::One).map_err(|e: orch_core::ids::BadTaskId| format!("{e}, or all"))
     }
 }
 

@@ -1,19 +1,19 @@
 //! `orch task wait`: until tasks are done, or stand where they are wanted; the exit code tells how it ended. It follows
 //! the history and looks at a task when something happened to it.
 
-use crate::api::client::Client;
-use crate::api::status::StatusView;
-use crate::api::types::TaskView;
 use crate::cli::context::{ABOUT, Context, Engine};
 use crate::cli::error::CliError;
 use crate::cli::events::{self, Event};
 use crate::cli::exit::Exit;
 use crate::cli::ui::text;
 use crate::daemon::Setup;
-use crate::domain::ids::TaskId;
-use crate::domain::task::Status;
-use crate::engine::Mode;
 use jiff::SignedDuration;
+use orch_api::client::Client;
+use orch_api::status::StatusView;
+use orch_api::types::TaskView;
+use orch_core::ids::TaskId;
+use orch_core::task::Status;
+use orch_engine::Mode;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;

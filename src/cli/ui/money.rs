@@ -1,6 +1,6 @@
 //! Sums of money as a person reads them. PURE.
 
-use crate::domain::money::Usd;
+use orch_core::money::Usd;
 
 /// A sum of what is known: `$1.50`, `$1.50+` where some told no price, `?` where none did.
 pub fn sum(known: Option<Usd>, unpriced: u64) -> String {

@@ -1,7 +1,7 @@
 //! Colour, decided in one place: code says what a text is, and this says how that looks. PURE.
 
-use crate::domain::ids::TaskId;
-use crate::domain::task::Status;
+use orch_core::ids::TaskId;
+use orch_core::task::Status;
 use std::borrow::Cow;
 
 /// What a piece of text is.

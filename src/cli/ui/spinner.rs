@@ -19,7 +19,7 @@ impl Ui {
         if !self.is_watched() || self.is_json() {
             return work.await;
         }
-        let start = tokio::time::Instant::from_std(crate::adapters::clock::instant());
+        let start = tokio::time::Instant::from_std(orch_sys::clock::instant());
         let mut frames = interval_at(start + PATIENCE, FRAME);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut turned = 0;

@@ -5,12 +5,12 @@ use crate::kit::discord::{CHANNEL, Discord as Server, Fault, OWNER, Person, STRA
 use crate::kit::wait::{RUN, wait_until};
 use axum::Router;
 use jiff::Timestamp;
-use orch::api::client::{Client, Transport};
-use orch::domain::channel::ChatMessage;
-use orch::domain::ids::TaskId;
-use orch::domain::notice::{Notice, NoticeKind};
-use orch::transports::Channel;
-use orch::transports::conversation::channel_store::{ANNOUNCED, ChannelStore};
+use orch_api::client::{Client, Transport};
+use orch_chat::Channel;
+use orch_chat::conversation::channel_store::{ANNOUNCED, ChannelStore};
+use orch_core::channel::ChatMessage;
+use orch_core::ids::TaskId;
+use orch_core::notice::{Notice, NoticeKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -3,8 +3,8 @@
 use super::{Room, counting, owner, room, saying};
 use crate::kit::discord::{CHANNEL, Discord as Server};
 use crate::kit::wait::{RUN, wait_until};
-use orch::transports::Channel;
-use orch::transports::conversation::channel_store::ChannelStore;
+use orch_chat::Channel;
+use orch_chat::conversation::channel_store::ChannelStore;
 use std::sync::atomic::Ordering;
 
 /// How a connection ends that can be opened again, and whether its session goes on then.

@@ -2,7 +2,7 @@
 
 use super::{Lab, main};
 use crate::kit::repo::Repo as Project;
-use orch::adapters::git::{Git, GitError, Head, Repo};
+use orch_sys::git::{Git, GitError, Head, Repo};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use super::{Lab, inside};
 use crate::kit;
 use crate::kit::process::Program;
-use orch::adapters::git::{Author, LeftoversError, Operation};
+use orch_sys::git::{Author, LeftoversError, Operation};
 use std::path::PathBuf;
 
 #[tokio::test]

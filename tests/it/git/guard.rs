@@ -2,7 +2,7 @@
 
 use super::{Lab, inside, main};
 use crate::kit;
-use orch::adapters::git::{Change, Danger, Guard, MoveProgress, RefChange, RefMove, trace_file, trace_variables};
+use orch_sys::git::{Change, Danger, Guard, MoveProgress, RefChange, RefMove, trace_file, trace_variables};
 use std::cell::Cell;
 
 fn owned(names: &[&str]) -> Vec<String> {

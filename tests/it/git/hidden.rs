@@ -2,7 +2,7 @@
 
 use super::Lab;
 use crate::kit::repo::Repo as Project;
-use orch::adapters::git::{Checkout, Repo};
+use orch_sys::git::{Checkout, Repo};
 
 const NAMES: &[&str] = &[".opencode", "opencode.json", "opencode.jsonc"];
 

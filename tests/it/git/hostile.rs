@@ -3,7 +3,7 @@
 use super::{Agent, Lab, inside, main};
 use crate::kit::repo::Repo as Project;
 use crate::kit::wait::{SOON, wait_until};
-use orch::adapters::git::{AdvanceError, Author, GitError, Guard, LeftoversError, MergeRequest, Merged, Repo};
+use orch_sys::git::{AdvanceError, Author, GitError, Guard, LeftoversError, MergeRequest, Merged, Repo};
 use std::path::Path;
 
 /// Every hook that a command of orch's could start.

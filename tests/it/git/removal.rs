@@ -2,7 +2,7 @@
 
 use super::{Lab, assert_sound, inside};
 use crate::kit;
-use orch::adapters::worktree::RemoveError;
+use orch_sys::worktree::RemoveError;
 
 #[tokio::test]
 async fn a_clean_worktree_goes_and_its_branch_stays() {

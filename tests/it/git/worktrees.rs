@@ -3,9 +3,9 @@
 use super::{Lab, assert_sound, inside, main};
 use crate::kit;
 use crate::kit::wait;
-use orch::adapters::worktree::{WorktreeError, WorktreeRequest};
-use orch::domain::ids::TaskId;
-use orch::domain::names;
+use orch_core::ids::TaskId;
+use orch_core::names;
+use orch_sys::worktree::{WorktreeError, WorktreeRequest};
 use std::os::unix::fs::symlink;
 
 #[tokio::test]
@@ -18,7 +18,7 @@ async fn a_second_call_finds_the_same_worktree() {
     assert_eq!(first.path, lab.path("worktrees/shop/orch/7-add-a-health-endpoint"));
     assert_eq!(first.base_sha, project.head());
     let second = lab.ensure(&repo, 7, "Add a health endpoint").await.unwrap();
-    assert_eq!(second, orch::adapters::worktree::Worktree { created: false, ..first });
+    assert_eq!(second, orch_sys::worktree::Worktree { created: false, ..first });
     assert_eq!(project.git(["config", "--list", "--local"]).matches("branch.").count(), 0, "no tracking was set up");
     assert_sound(&project);
 }

@@ -2,17 +2,17 @@
 //! number of cases, so that the torture table can ask for ten thousand.
 
 use super::hurt::{Harm, hurt};
-use orch::agents::{DialectKind, LaunchSpec, Stdin};
-use orch::config::Home;
 use orch::daemon::{OpenError, Setup};
-use orch::domain::actor::Actor;
-use orch::domain::ids::{RunId, TaskId};
-use orch::domain::outcome::{Ending, RunKind};
-use orch::domain::question::QuestionKind;
-use orch::domain::task::{FileState, NextRun, Phase, Run, Seen, Spec, State, Status, Task};
-use orch::engine::Damage;
-use orch::runner::{Launch, Limits, RunDir, RunReport};
-use orch::store::journal::{Entry, Journal, Write};
+use orch_config::Home;
+use orch_core::actor::Actor;
+use orch_core::agents::{DialectKind, LaunchSpec, Stdin};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::outcome::{Ending, RunKind};
+use orch_core::question::QuestionKind;
+use orch_core::task::{FileState, NextRun, Phase, Run, Seen, Spec, State, Status, Task};
+use orch_engine::Damage;
+use orch_runner::{Launch, Limits, RunDir, RunReport};
+use orch_store::journal::{Entry, Journal, Write};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;

@@ -7,7 +7,7 @@ use crate::kit::journals::{fixture, make, make_some, replay, versions};
 use crate::kit::sealed_box::SealedBox;
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::write_file;
-use orch::store::journal::{Journal, SCHEMA};
+use orch_store::journal::{Journal, SCHEMA};
 use rusqlite::Connection;
 use serde_json::Value;
 

@@ -73,7 +73,7 @@ pub fn must_hold(name: &str, table: &str) {
     let (before, rest) = text.split_once(&begin).expect("a place for the table");
     let (_, after) = rest.split_once("<!-- end -->\n").expect("an end of it");
     let fresh = format!("{before}{begin}{table}<!-- end -->\n{after}");
-    if orch::adapters::process::env_var("ORCH_BLESS").is_some() {
+    if orch_sys::process::env_var("ORCH_BLESS").is_some() {
         crate::kit::write_file(&page, &fresh);
     } else {
         assert!(

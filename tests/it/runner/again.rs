@@ -1,8 +1,8 @@
 //! Agents whose start collides with another start of the same program.
 
 use super::*;
-use orch::domain::message::MessageId;
-use orch::runner::Handed;
+use orch_core::message::MessageId;
+use orch_runner::Handed;
 
 const COLLISION: &str =
     "printf 'Error: Unexpected error\\n\\nFailed query: \\n  CREATE TABLE `workspace` (\\n  );\\n' >&2; exit 1";
@@ -79,7 +79,7 @@ fn a_message_to_a_start_that_collided_is_said_to_the_next_one() {
     wait_until("a start", SOON, || room.work("starts").exists());
     let said = Handed {
         id: MessageId(3),
-        from: orch::domain::message::Author::Person,
+        from: orch_core::message::Author::Person,
         text: "use it".to_owned(),
         told: "use it".to_owned(),
     };

@@ -4,7 +4,7 @@ use super::Room;
 use crate::kit::process::Program;
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::{read_file, write_file};
-use orch::runner::RunReport;
+use orch_runner::RunReport;
 
 /// Mounts a small disk over the run's directory, runs the runner there, and takes its files out again. The agent's own
 /// output is on another disk: what an agent cannot write itself is its own affair.

@@ -1,7 +1,7 @@
 //! A runner that was killed: what it leaves, and how that is brought to its end.
 
 use super::*;
-use orch::runner::BuryError;
+use orch_runner::BuryError;
 
 /// Kills the runner as soon as the agent has made `file`, and everything of the agent lives on.
 fn lose(room: &Room, file: &str) {

@@ -1,9 +1,9 @@
 //! Messages to an agent that works, and the interrupt that is one: small programs that speak as Claude Code does.
 
 use super::*;
-use orch::agents::Stdin;
-use orch::domain::message::{Author, MessageId};
-use orch::runner::Handed;
+use orch_core::agents::Stdin;
+use orch_core::message::{Author, MessageId};
+use orch_runner::Handed;
 
 /// Functions for the scripts: `hear` takes a line, `repeat` says that it was taken up.
 const WORDS: &str = r#"hear() { IFS= read -r line; printf '%s\n' "$line" >> heard; }

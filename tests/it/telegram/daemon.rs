@@ -5,7 +5,7 @@ use crate::kit::sealed_box::SealedBox;
 use crate::kit::telegram::{BotApi, TOKEN};
 use crate::kit::wait::{RUN, wait_until};
 use crate::kit::write_file;
-use orch::adapters::clock::{Clock, SystemClock};
+use orch_sys::clock::{Clock, SystemClock};
 use serde_json::Value;
 
 /// Does its work, and speaks to the owner as if it were orch.

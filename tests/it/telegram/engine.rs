@@ -6,16 +6,16 @@ use crate::kit::golden;
 use crate::kit::sealed_box::{ORCH, SealedBox};
 use crate::kit::wait::{RUN, wait_some, wait_until};
 use jiff::Timestamp;
-use orch::adapters::clock::{Clock, SystemClock};
-use orch::config::Home;
 use orch::daemon::{Running, Setup as Daemon};
-use orch::domain::channel::ChannelKind;
-use orch::domain::ids::TaskId;
-use orch::domain::task::Spec;
-use orch::engine::Mode;
-use orch::engine::handle::Project;
-use orch::transports::conversation::buttons::redeem;
-use orch::transports::conversation::channel_store::ChannelStore;
+use orch_chat::conversation::buttons::redeem;
+use orch_chat::conversation::channel_store::ChannelStore;
+use orch_config::Home;
+use orch_core::channel::ChannelKind;
+use orch_core::ids::TaskId;
+use orch_core::task::Spec;
+use orch_engine::Mode;
+use orch_engine::handle::Project;
+use orch_sys::clock::{Clock, SystemClock};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -326,7 +326,7 @@ async fn a_button_of_a_question_that_was_answered_elsewhere_does_nothing() {
 async fn an_attached_text_file_becomes_a_part_of_the_task_and_another_file_does_not() {
     let house = House::open().await;
     let (room, api) = (&house.room, &house.room.api);
-    house.engine.handle.switch(orch::domain::pause::Wanted::All, true, "the test".into()).await.expect("paused");
+    house.engine.handle.switch(orch_core::pause::Wanted::All, true, "the test".into()).await.expect("paused");
     api.file("notes", "first\nsecond 🙂\n".as_bytes());
     api.file("picture", &[0, 159, 146, 150]);
     let with = |caption: &str, file: &str, size: u64| json!({"text": null, "caption": caption, "document": {"file_id": file, "file_name": "n.txt", "file_size": size}});

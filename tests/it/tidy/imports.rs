@@ -1,4 +1,4 @@
-//! Which paths a source names: of this crate, with `super` resolved, and of other crates. Whatever goes through a
+//! Which paths a source names: of this workspace, with `super` resolved, and of foreign crates. Whatever goes through a
 //! `use` or stands in the code in full is found; what a macro makes up is not.
 
 use super::source::{Kind, Source};
@@ -6,7 +6,7 @@ use super::source::{Kind, Source};
 /// A path as the source names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// Its parts. A path of this crate begins with the room; `*` stands for everything below.
+    /// Its parts. A path of the workspace begins with the room; `*` stands for everything below.
     pub path: Vec<String>,
     /// Where.
     pub line: usize,
@@ -15,18 +15,31 @@ pub struct Named {
 /// All the paths that a source names.
 #[derive(Debug, Default)]
 pub struct Paths {
-    /// Of this crate, from its root.
+    /// Of this workspace: from the crate's folder, or from the room of the program's own package.
     pub own: Vec<Named>,
-    /// Of other crates, from the crate's name.
+    /// Of foreign crates, from the crate's name.
     pub foreign: Vec<Named>,
 }
 
-/// The modules from the crate's root to the file: `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`.
+/// The modules from the workspace's root to the file: `src/a/b.rs` and `src/a/b/mod.rs` are `a::b`,
+/// `crates/a/src/b.rs` is `a::b` too.
 pub fn module_of(path: &str) -> Vec<String> {
-    let inner = path.strip_prefix("src/").unwrap_or(path).trim_end_matches(".rs");
+    let root = root_of(path);
+    let inner = match path.strip_prefix("crates/").and_then(|below| below.split_once("/src/")) {
+        Some((_, inner)) => inner,
+        None => path.strip_prefix("src/").unwrap_or(path),
+    };
+    let inner = inner.trim_end_matches(".rs");
     let inner = inner.strip_suffix("/mod").unwrap_or(inner);
-    let root = ["lib", "main", "mod"].contains(&inner);
-    if root { Vec::new() } else { inner.split('/').map(str::to_owned).collect() }
+    let is_root = ["lib", "main", "mod"].contains(&inner);
+    let below = if is_root { Vec::new() } else { inner.split('/').map(str::to_owned).collect() };
+    root.into_iter().chain(below).collect()
+}
+
+/// What `crate` stands for in a file: the crate's folder below `crates/`; nothing in the program's own package.
+fn root_of(path: &str) -> Option<String> {
+    let below = path.strip_prefix("crates/")?;
+    below.split('/').next().map(str::to_owned)
 }
 
 /// Finds the paths. In `src/main.rs`, the library's name `orch` stands for this crate.
@@ -85,10 +98,15 @@ impl Reader<'_> {
     fn path(&mut self, at: usize) -> usize {
         let word = self.source.code[at].text;
         let is_crate = word == "crate" || (word == "orch" && self.source.path == "src/main.rs");
-        let own = is_crate || word == "self" || word == "super";
+        let member = word.strip_prefix("orch_").map(str::to_owned);
+        let own = is_crate || word == "self" || word == "super" || member.is_some();
         let mut found = Vec::new();
         let end = if own {
-            let mut base = if is_crate { Vec::new() } else { self.module.clone() };
+            let mut base = match member {
+                Some(member) => vec![member],
+                None if is_crate => root_of(&self.source.path).into_iter().collect(),
+                None => self.module.clone(),
+            };
             if word == "super" {
                 base.pop();
             }
@@ -155,7 +173,7 @@ impl Reader<'_> {
 fn nested_groups_inline_paths_and_super_are_resolved() {
     let text = "
         use crate::{a, b::{self, c::D as E, f::*}};
-        use super::sibling; use super::super::store::journal; use std::{fs, io::Read};
+        use super::sibling; use orch_store::journal; use std::{fs, io::Read};
         mod tests { use super::*; fn f() { super::super::x::y(); crate::g::h::<u8>(); self::own(); } }
         fn k(t: ::tokio::net::X) -> crate::m::N { pub(crate) fn z() {} t.super_; T::fs() }
     ";

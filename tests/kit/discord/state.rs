@@ -1,7 +1,7 @@
 //! What the server knows: channels, messages, sessions, rates. Every rule of the service that a client can break is here.
 
 use super::{APPLICATION, CHANNEL, Fault, GUILD, Person, Session};
-use orch::adapters::clock::{Clock, SystemClock};
+use orch_sys::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;

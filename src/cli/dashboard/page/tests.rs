@@ -1,19 +1,19 @@
 //! What the screen of `orch dashboard` looks like.
 
 use super::*;
-use crate::api::batches::BatchRow;
-use crate::api::jobs::UpcomingView;
-use crate::api::status::{Overview, SlotsView, SpendView, StatusView};
 use crate::cli::fixture::now;
 use crate::cli::ui::paint::Paint;
-use crate::domain::batch::BatchState;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::job::JobId;
-use crate::domain::money::Spend;
-use crate::domain::outcome::RunKind;
-use crate::domain::plan::HoldReason;
-use crate::domain::question::QuestionKind;
 use jiff::{SignedDuration, Timestamp};
+use orch_api::batches::BatchRow;
+use orch_api::jobs::UpcomingView;
+use orch_api::status::{Overview, SlotsView, SpendView, StatusView};
+use orch_core::batch::BatchState;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::job::JobId;
+use orch_core::money::Spend;
+use orch_core::outcome::RunKind;
+use orch_core::plan::HoldReason;
+use orch_core::question::QuestionKind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

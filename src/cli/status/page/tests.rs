@@ -3,13 +3,13 @@
 mod golden;
 
 use super::*;
-use crate::api::status::{QuestionView, SlotsView};
 use crate::cli::fixture::now;
-use crate::domain::ids::{RunId, TaskId};
-use crate::domain::money::{Spend, Usd};
-use crate::domain::outcome::RunKind;
-use crate::domain::plan::{Hold, HoldReason};
-use crate::domain::question::QuestionKind;
+use orch_api::status::{QuestionView, SlotsView};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::money::{Spend, Usd};
+use orch_core::outcome::RunKind;
+use orch_core::plan::{Hold, HoldReason};
+use orch_core::question::QuestionKind;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

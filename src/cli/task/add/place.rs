@@ -1,14 +1,14 @@
 //! Which repository a new task belongs to: asked or refused where that is not certain; and what is said of it afterwards.
 
 use super::directory;
-use crate::adapters::git::{Repo, is_top};
-use crate::api::types::{NewProject, TaskView};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::ui::{stdin_is_terminal, text};
 use crate::cli::{init, repository};
-use crate::config::home::Home;
-use crate::domain::plan::not_registered;
+use orch_api::types::{NewProject, TaskView};
+use orch_config::home::Home;
+use orch_core::plan::not_registered;
+use orch_sys::git::{Repo, is_top};
 use std::path::{Path, PathBuf};
 
 /// The directory that is named, or the repository around the one where the command was typed. A person at a terminal is asked

@@ -2,8 +2,8 @@
 //! `ORCH_BLESS=1 cargo test --lib status::page` writes them anew; look at the difference before committing it.
 
 use super::*;
-use crate::adapters::fs;
-use crate::adapters::process::env_var;
+use orch_sys::fs;
+use orch_sys::process::env_var;
 use std::path::Path;
 
 /// The sizes: a terminal beside another one, one as it opens, a wide one, and one with too few lines for all.

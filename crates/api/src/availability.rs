@@ -1,0 +1,128 @@
+//! How providers of models stand, as programs and people read it.
+
+use jiff::Timestamp;
+use orch_core::availability::{Probe, State, Verdict};
+use orch_core::outcome::FailureClass;
+use orch_core::plan::Cooldown;
+use orch_core::provider_access::Way;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
+
+/// How all providers stand that were asked about.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CheckView {
+    /// The exit code: the highest of theirs.
+    pub code: u8,
+    /// Each of them.
+    pub providers: Vec<ProviderView>,
+}
+
+/// An agent that is left alone for a while because a provider failed, or one provider of its models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftAloneView {
+    /// The agent.
+    pub agent: String,
+    /// The provider whose models are meant; `null`: all that the agent has.
+    pub provider: Option<String>,
+    /// What the failure was.
+    pub class: FailureClass,
+    /// In words.
+    pub detail: String,
+    /// Until then.
+    pub until: Timestamp,
+}
+
+impl LeftAloneView {
+    /// By the name under which it is kept.
+    pub fn of(name: &str, cooldown: &Cooldown) -> Self {
+        let (agent, provider) = match name.split_once('/') {
+            Some((agent, provider)) => (agent, Some(provider.to_owned())),
+            None => (name, None),
+        };
+        let Cooldown { class, detail, until, .. } = cooldown.clone();
+        Self { agent: agent.to_owned(), provider, class, detail, until }
+    }
+
+    /// `opencode/google`.
+    pub fn who(&self) -> String {
+        self.provider.as_ref().map_or_else(|| self.agent.clone(), |provider| format!("{}/{provider}", self.agent))
+    }
+}
+
+/// How a provider stands.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProviderView {
+    /// Its name.
+    pub provider: String,
+    /// `available`, `unavailable`, `rate_limited` or `invalid_key`.
+    #[serde(serialize_with = "name")]
+    pub state: State,
+    /// Its exit code.
+    pub code: u8,
+    /// Why: a phrase that follows its name.
+    pub why: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+    /// By what it can be used.
+    pub by: Option<String>,
+    /// When it says that it answers again.
+    pub until: Option<Timestamp>,
+    /// When it was asked; `None`: there was no need to, or nobody to ask.
+    pub checked_at: Option<Timestamp>,
+    /// How long ago that was.
+    pub age_seconds: Option<u64>,
+    /// The answer is an earlier one.
+    pub cached: bool,
+    /// How long the answer took.
+    pub took_ms: Option<u64>,
+    /// How many models that one can talk with it told of, last time it did.
+    pub models: Option<usize>,
+    /// When that was.
+    pub listed_at: Option<Timestamp>,
+}
+
+fn name<S: Serializer>(state: &State, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}
+
+impl ProviderView {
+    /// Of one that was not asked.
+    pub fn unasked(provider: &str, verdict: Verdict, way: Option<&Way>) -> Self {
+        Self {
+            provider: provider.to_owned(),
+            state: verdict.state,
+            code: verdict.state.code(),
+            why: verdict.why,
+            remedy: None,
+            by: way.map(Way::told),
+            until: verdict.until,
+            checked_at: None,
+            age_seconds: None,
+            cached: false,
+            took_ms: None,
+            models: None,
+            listed_at: None,
+        }
+    }
+
+    /// Of one that was.
+    pub fn asked(provider: &str, probe: &Probe, cached: bool, way: Option<&Way>, now: Timestamp) -> Self {
+        let age = now.duration_since(probe.at).as_secs();
+        Self {
+            checked_at: Some(probe.at),
+            age_seconds: Some(u64::try_from(age).unwrap_or_default()),
+            cached,
+            took_ms: Some(probe.took_ms),
+            models: probe.listed.as_ref().map(|listed| listed.models.len()),
+            listed_at: probe.listed.as_ref().map(|listed| listed.at),
+            ..Self::unasked(provider, probe.verdict.clone(), way)
+        }
+    }
+
+    /// With what to do about it.
+    #[must_use]
+    pub fn with(mut self, remedy: Option<String>) -> Self {
+        self.remedy = remedy;
+        self
+    }
+}

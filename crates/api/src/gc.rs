@@ -1,0 +1,72 @@
+//! The shapes of cleaning up on the wire. Stable: documented in `docs/json.md`.
+
+use orch_core::gc::Reason;
+use orch_core::ids::TaskId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// How to clean up.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CleanUp {
+    /// Tell what would be done, and do nothing.
+    pub dry_run: bool,
+}
+
+/// What became of a worktree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is gone.
+    Removed,
+    /// It would go.
+    WouldRemove,
+    /// It stays.
+    Kept,
+}
+
+/// One worktree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ItemView {
+    /// Whose it is.
+    pub task: Option<TaskId>,
+    /// Where.
+    pub path: PathBuf,
+    /// Its branch.
+    pub branch: String,
+    /// What it takes on the disk; 0 where that was not looked at.
+    pub bytes: u64,
+    /// `removed`, `would_remove` or `key_value`.
+    pub action: Action,
+    /// Its branch goes with it.
+    pub branch_deleted: bool,
+    /// Why it stays.
+    pub reason: Option<Reason>,
+    /// The same, or why it is safe to remove it, for a person.
+    pub detail: String,
+}
+
+/// Something that a removal left that was cut short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftoverView {
+    /// Where it is, or was.
+    pub path: PathBuf,
+    /// It is in order now; otherwise a person must look.
+    pub settled: bool,
+    /// What became of it.
+    pub detail: String,
+}
+
+/// What was cleaned up, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GcReport {
+    /// Nothing was touched.
+    pub dry_run: bool,
+    /// What is free now that was not, or would be.
+    pub freed_bytes: u64,
+    /// All worktrees in orch's own directory.
+    pub worktrees: Vec<ItemView>,
+    /// What earlier removals left.
+    pub leftovers: Vec<LeftoverView>,
+}

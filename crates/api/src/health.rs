@@ -1,0 +1,36 @@
+//! How an agent fares, on the wire. Stable: documented in `docs/json.md`.
+
+use jiff::Timestamp;
+use orch_core::health::State;
+use orch_core::task::{Phase, Run};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How an agent fares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct HealthView {
+    /// `healthy`, `quiet`, `stale` or `dead`.
+    pub state: State,
+    /// Its last sign of life; of a healthy one, the first after a silence.
+    pub since: Timestamp,
+    /// In words.
+    pub told: String,
+    /// How often orch has asked it what it does.
+    pub asked: u32,
+}
+
+impl HealthView {
+    /// Of a run that is under way.
+    pub fn of(run: &Run, now: Timestamp) -> Option<Self> {
+        let health = run.health.as_ref().filter(|_| run.phase == Phase::Running)?;
+        Some(Self { state: health.state, since: health.since, told: health.told(now), asked: health.asked })
+    }
+
+    /// In words, where there is something to tell.
+    pub fn trouble(&self) -> Option<&str> {
+        match self.state {
+            State::Healthy => None,
+            State::Quiet | State::Stale | State::Dead => Some(&self.told),
+        }
+    }
+}

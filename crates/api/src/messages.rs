@@ -1,0 +1,66 @@
+//! The shapes of messages to agents on the wire. Stable: documented in `docs/json.md`.
+
+use jiff::Timestamp;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::message::{Author, Message, MessageId, MessageState, Via};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewMessage {
+    /// What is said.
+    pub text: String,
+    /// How long to wait for the agent's receipt before the answer says how it stands; at most
+    /// [`NewMessage::LONGEST_WAIT`].
+    pub wait_seconds: u64,
+    /// The model that the next run of the task is to have, and only that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+impl NewMessage {
+    /// The longest wait, in seconds.
+    pub const LONGEST_WAIT: u64 = 10;
+}
+
+/// A message and what became of it: the receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageView {
+    /// Its number.
+    pub id: MessageId,
+    /// To whoever works on this task.
+    pub task_id: TaskId,
+    /// Who says it: `person`, or `orch` itself.
+    #[serde(default)]
+    pub from: Author,
+    /// What is said.
+    pub text: String,
+    /// When.
+    pub sent_at: Timestamp,
+    /// `queued`, `delivered` or `refused`.
+    pub state: MessageState,
+    /// Delivered how: `live`, while the agent worked, or `prompt`, at the beginning of a run.
+    pub via: Option<Via>,
+    /// To which run.
+    pub run_id: Option<RunId>,
+    /// For a person: what it waits for, or why it was refused.
+    pub detail: String,
+    /// When it was delivered or refused.
+    pub settled_at: Option<Timestamp>,
+}
+
+impl MessageView {
+    /// A message; `waits_for` is what is said of one that is queued.
+    pub fn of(message: Message, waits_for: &str) -> Self {
+        let Message { id, task, from, run, via, text, sent_at, state, detail, settled_at } = message;
+        let detail = match state {
+            MessageState::Queued => waits_for.to_owned(),
+            MessageState::Delivered | MessageState::Refused => detail,
+        };
+        let delivered = state == MessageState::Delivered;
+        let (via, run_id) = (via.filter(|_| delivered), run.filter(|_| delivered));
+        Self { id, task_id: task, from, text, sent_at, state, via, run_id, detail, settled_at }
+    }
+}

@@ -1,0 +1,194 @@
+//! Models, and which one a reference means, as programs and people read them.
+
+use super::patterns::{SampleView, StandingView};
+use jiff::Timestamp;
+use orch_core::catalog::{Capability, Catalog, Model, ModelRef, Source, Tier};
+use orch_core::money::Usd;
+use orch_core::provider_access::ProviderAccess;
+use orch_core::resolve::{Alternative, Policy, Resolution, Score};
+use orch_core::track_record::{Sample, standings};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A model with all that is known of it; what is not known is `null`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ModelView {
+    /// `provider/model`.
+    pub id: ModelRef,
+    /// Who serves it.
+    pub provider: String,
+    /// What the provider calls it.
+    pub model: String,
+    /// For people.
+    pub name: Option<String>,
+    /// Its rung.
+    pub tier: Option<Tier>,
+    /// What it can do and what not.
+    pub capabilities: BTreeMap<&'static str, Option<bool>>,
+    /// Tokens that it can have before it.
+    pub context_window: Option<u64>,
+    /// Tokens that one answer can have.
+    pub max_output_tokens: Option<u64>,
+    /// Dollars for a million tokens that it reads.
+    pub input_usd_per_mtok: Option<Usd>,
+    /// Dollars for a million tokens that it reads from its provider's cache.
+    pub cached_input_usd_per_mtok: Option<Usd>,
+    /// Dollars for a million tokens that it writes.
+    pub output_usd_per_mtok: Option<Usd>,
+    /// Until an answer begins.
+    pub average_latency_ms: Option<u64>,
+    /// How quickly it writes.
+    pub throughput_tokens_per_second: Option<u64>,
+    /// Day of its release.
+    pub released: Option<String>,
+    /// Nothing new should begin with it.
+    pub deprecated: bool,
+    /// Its provider can be used.
+    pub usable: bool,
+    /// By what, or why not.
+    pub why: String,
+    /// For whose work it is set while the daemon runs: `agent NAME`, `project NAME`.
+    pub set_for: Vec<String>,
+    /// Who said each of the facts: `override`, `provider_api`, `catalog` or `inferred`.
+    pub sources: BTreeMap<&'static str, Source>,
+}
+
+impl ModelView {
+    /// The view.
+    pub fn of(model: &Model, usability: &ProviderAccess) -> Self {
+        let facts = model.facts();
+        let why = usability.why(&model.id.provider);
+        Self {
+            id: model.id.clone(),
+            provider: model.id.provider.clone(),
+            model: model.id.model.clone(),
+            name: facts.name.clone(),
+            tier: facts.tier,
+            capabilities: Capability::ALL.iter().map(|what| (what.as_str(), model.can(*what))).collect(),
+            context_window: facts.context_window,
+            max_output_tokens: facts.max_output_tokens,
+            input_usd_per_mtok: facts.input_price,
+            cached_input_usd_per_mtok: facts.cached_price,
+            output_usd_per_mtok: facts.output_price,
+            average_latency_ms: facts.average_latency_ms,
+            throughput_tokens_per_second: facts.throughput_tokens_per_second,
+            released: facts.released.clone(),
+            deprecated: model.is_deprecated(),
+            usable: why.is_ok(),
+            why: why.unwrap_or_else(|lacks| lacks),
+            set_for: Vec::new(),
+            sources: model.sources().clone(),
+        }
+    }
+}
+
+/// What is known beside the choice itself.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct MetadataView {
+    /// The model.
+    #[serde(rename = "model")]
+    pub about: ModelView,
+    /// What it is worth, and for what.
+    pub score: Score,
+    /// What the built-in table is taken from.
+    pub catalog: String,
+}
+
+/// The model that a reference means.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ResolutionView {
+    /// As it was asked for.
+    pub reference: String,
+    /// `provider/model`.
+    pub resolved_model: ModelRef,
+    /// Why.
+    pub reason: String,
+    /// By which rules.
+    pub policy: Policy,
+    /// What is known of it.
+    pub metadata: MetadataView,
+    /// Others that would have done, the best first.
+    pub alternatives: Vec<Alternative>,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+impl ResolutionView {
+    /// The view.
+    pub fn of(reference: &str, found: &Resolution<'_>, catalog: &Catalog, usability: &ProviderAccess) -> Self {
+        Self {
+            reference: reference.to_owned(),
+            resolved_model: found.model.id.clone(),
+            reason: found.reason.clone(),
+            policy: found.policy.clone(),
+            metadata: MetadataView {
+                about: ModelView::of(found.model, usability),
+                score: found.score.clone(),
+                catalog: catalog.about().to_owned(),
+            },
+            alternatives: found.alternatives.clone(),
+            warnings: found.warnings.clone(),
+        }
+    }
+}
+
+/// A model beside others: what is known of it, and how it has done here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ComparedView {
+    /// The model.
+    #[serde(flatten)]
+    pub about: ModelView,
+    /// How it has done here; `null`: no run of it was judged.
+    pub record: Option<OwnRecordView>,
+}
+
+/// How a model has done here, whichever agent worked with it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct OwnRecordView {
+    /// How many runs were judged.
+    pub samples: u64,
+    /// How many of them were accepted.
+    pub successes: u64,
+    /// How many of the samples a person recorded by hand.
+    pub by_hand: u64,
+    /// The share that was accepted, newer ones weighing more; from 0 to 1.
+    pub rate: f64,
+    /// Between which shares the true one lies, 95 times of a hundred.
+    pub ci95: [f64; 2],
+    /// What they cost; `null` where none told a price.
+    pub cost_usd: Option<Usd>,
+    /// How many told no price.
+    pub unpriced: u64,
+    /// What an accepted one cost, the others included; `null`: there is none, or no price.
+    pub per_success_usd: Option<Usd>,
+    /// How many seconds one took on average; `null`: not known.
+    pub mean_seconds: Option<i64>,
+    /// Agent and model as they were recorded.
+    pub recorded_as: BTreeSet<String>,
+}
+
+impl OwnRecordView {
+    /// From the judged runs of one model. `None`: there is none.
+    pub fn of(views: &[SampleView], now: Timestamp) -> Option<Self> {
+        let name = |view: &SampleView| format!("{} {}", view.agent, view.model.as_deref().unwrap_or_default());
+        let recorded_as = views.iter().map(name).collect();
+        // Of one worker, so that it is one standing.
+        let of_one = |view: &SampleView| Sample { agent: String::new(), model: None, ..Sample::from(view.clone()) };
+        let samples: Vec<Sample> = views.iter().map(of_one).collect();
+        let own = StandingView::of(standings(&samples, now).first()?);
+        let StandingView { samples, successes, by_hand, rate, ci95, cost_usd, unpriced, .. } = own;
+        let StandingView { per_success_usd, mean_seconds, .. } = own;
+        Some(Self {
+            samples,
+            successes,
+            by_hand,
+            rate,
+            ci95,
+            cost_usd,
+            unpriced,
+            per_success_usd,
+            mean_seconds,
+            recorded_as,
+        })
+    }
+}

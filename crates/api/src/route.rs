@@ -1,0 +1,135 @@
+//! What a task that there is not would get: the route, what speaks for it, and what it will likely cost. Stable: documented in
+//! `docs/json.md`.
+
+use super::patterns::{Recommended, SimilarView, StandingView};
+use orch_core::catalog::Model;
+use orch_core::forecast::{Forecast, Outlook};
+use orch_core::money::Usd;
+use orch_core::route::RouteResult;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A task that somebody thinks of.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RouteQuestion {
+    /// What is to be done, in a line.
+    pub title: String,
+    /// The details.
+    pub body: String,
+    /// Labels; some of them decide.
+    pub labels: Vec<String>,
+    /// The directory of its repository; without it, the only project.
+    pub dir: Option<PathBuf>,
+}
+
+/// What it would get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RouteView {
+    /// What was asked about.
+    pub title: String,
+    /// What kind of work it is.
+    #[serde(rename = "type")]
+    pub task_type: String,
+    /// Where it would be done; `null`: nobody can tell.
+    pub project: Option<PathBuf>,
+    /// The route, with the router's reason.
+    pub route: RouteResult,
+    /// What the catalog of models says of the route's model.
+    pub resolver: ResolvedView,
+    /// How agents and models have done in tasks of this type.
+    pub record: TrackRecordView,
+    /// Tasks of the past that are like it, the likest first.
+    pub similar: Vec<SimilarView>,
+    /// What one run of it will likely cost.
+    pub cost: OutlookView,
+    /// Why it would not begin, whatever its route.
+    pub warnings: Vec<String>,
+}
+
+/// A model as the catalog has it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ResolvedView {
+    /// `provider/model`; `null`: no model is asked for, or the catalog has none of that name.
+    pub model: Option<String>,
+    /// The model's name as the agent's program is given it; `null`: no model is asked for, or no run would begin.
+    pub given: Option<String>,
+    /// Its rung.
+    pub tier: Option<String>,
+    /// Dollars for a million tokens that it reads.
+    pub input_usd_per_mtok: Option<Usd>,
+    /// Dollars for a million tokens that it writes.
+    pub output_usd_per_mtok: Option<Usd>,
+    /// Why it is this model, or why there is none.
+    pub reason: String,
+}
+
+impl ResolvedView {
+    /// With why it is this one.
+    pub fn of(model: &Model, reason: &str) -> Self {
+        let facts = model.facts();
+        Self {
+            model: Some(model.id.to_string()),
+            given: None,
+            tier: facts.tier.map(|tier| tier.as_str().to_owned()),
+            input_usd_per_mtok: facts.input_price,
+            output_usd_per_mtok: facts.output_price,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// Why there is none.
+    pub fn none(reason: impl Into<String>) -> Self {
+        let (model, given, tier, input_usd_per_mtok, output_usd_per_mtok) = (None, None, None, None, None);
+        Self { model, given, tier, input_usd_per_mtok, output_usd_per_mtok, reason: reason.into() }
+    }
+}
+
+/// How agents and models have done in tasks of this type.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TrackRecordView {
+    /// How many samples there are of it.
+    pub samples: u64,
+    /// Of whom the route chose; `null`: there is none.
+    pub chosen: Option<StandingView>,
+    /// Whom they speak for; `null`: nobody has done enough of it well enough.
+    pub recommended: Option<Recommended>,
+}
+
+/// What one run will likely cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OutlookView {
+    /// By what comparable runs have cost; `null`: not known.
+    pub forecast: Option<ForecastView>,
+    /// How many runs of this agent and model told no price.
+    pub unpriced: u64,
+}
+
+/// What comparable runs have cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ForecastView {
+    /// A quarter of them cost less.
+    pub low_usd: Usd,
+    /// Half of them cost less.
+    pub median_usd: Usd,
+    /// A quarter of them cost more.
+    pub high_usd: Usd,
+    /// How many they are.
+    pub samples: u64,
+    /// What they have in common with the task, beside agent and model: `project`, `type`, `complexity`.
+    pub group: Vec<String>,
+}
+
+impl From<Outlook> for OutlookView {
+    fn from(outlook: Outlook) -> Self {
+        let view = |Forecast { low, median, high, samples, group }: Forecast| ForecastView {
+            low_usd: low,
+            median_usd: median,
+            high_usd: high,
+            samples: samples as u64,
+            group: group.iter().map(|shared| shared.as_str().to_owned()).collect(),
+        };
+        Self { forecast: outlook.forecast.map(view), unpriced: outlook.unpriced as u64 }
+    }
+}

@@ -1,0 +1,61 @@
+//! The shapes of models that are set for the daemon's lifetime, on the wire. Stable: documented in `docs/json.md`.
+
+use jiff::Timestamp;
+use orch_core::pause::PauseScope;
+use orch_core::set_model::SetModel;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A model to set, or to take back.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewSetModel {
+    /// Which: a name, `provider/model`, a tag or a tier; not of one that is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// For a project, by its name or directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// For an agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Who asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// A model that is set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetModelView {
+    /// Which.
+    pub model: String,
+    /// For this agent; `null`: for a project.
+    pub agent: Option<String>,
+    /// For this project; `null`: for an agent.
+    pub project: Option<String>,
+    /// By whom.
+    pub by: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl SetModelView {
+    /// One as it is told.
+    pub fn of(set: &SetModel) -> Self {
+        let (agent, project) = match &set.scope {
+            PauseScope::Agent { name } => (Some(name.clone()), None),
+            PauseScope::Project { name, .. } => (None, Some(name.clone())),
+            PauseScope::All => (None, None),
+        };
+        Self { model: set.model.clone(), agent, project, by: set.by.clone(), since: set.since }
+    }
+}
+
+/// What became of the order, and all that are set now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SetModelsView {
+    /// It is another one now.
+    pub changed: bool,
+    /// All of them.
+    pub set: Vec<SetModelView>,
+}

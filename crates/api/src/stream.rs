@@ -1,0 +1,105 @@
+//! What a stream of output says, on the wire: pieces of output, and what a watcher must know around them. PURE.
+
+use super::types::TaskView;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::output::OutputChunk;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One event of a stream. Its name on the wire is `type`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum StreamEvent {
+    /// What follows is the output of this run.
+    Run(RunNote),
+    /// The next piece.
+    Output(OutputChunk),
+    /// The watcher was too slow: these bytes come out of the transcript now.
+    Lagged {
+        /// The run.
+        run_id: RunId,
+        /// The first of them.
+        from: u64,
+        /// After the last of them.
+        to: u64,
+    },
+    /// Somebody cut the transcript: what follows begins at this offset.
+    Cut {
+        /// The run.
+        run_id: RunId,
+        /// Where.
+        offset: u64,
+    },
+    /// Nothing runs yet.
+    Waiting {
+        /// The task.
+        task_id: TaskId,
+        /// Why.
+        because: String,
+    },
+    /// The task is at rest; the stream ends.
+    Settled {
+        /// The task.
+        task: Box<TaskView>,
+    },
+}
+
+/// A run whose output follows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunNote {
+    /// The task.
+    pub task_id: TaskId,
+    /// Its title.
+    pub title: String,
+    /// The run.
+    pub run_id: RunId,
+    /// The attempt, from 1.
+    pub attempt: u32,
+    /// The agent.
+    pub agent: String,
+    /// The model.
+    pub model: Option<String>,
+    /// Where what follows begins: everything before this byte is not told here.
+    #[serde(default)]
+    pub offset: u64,
+}
+
+/// A place in a stream: what `id:` of an event says, and what `Last-Event-ID` gives back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// The run.
+    pub run: RunId,
+    /// Everything before this byte was seen.
+    pub offset: u64,
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.run, self.offset)
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("{text:?} is not a place in a stream: expected <run>:<byte>");
+        let (run, offset) = text.split_once(':').ok_or_else(bad)?;
+        Ok(Self { run: run.parse().map_err(|_| bad())?, offset: offset.parse().map_err(|_| bad())? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_as_it_was_written() {
+        let cursor = Cursor { run: RunId::new(TaskId(7), 2, 0xab), offset: 18_432 };
+        assert_eq!(cursor.to_string(), "7-2-000000ab:18432");
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+        for bad in ["", "7", "7-2-000000ab", "7-2-000000ab:", "x:1", "7-2-000000ab:-1"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Switches on the wire: what is paused, and how the daemon leaves.
+
+use jiff::Timestamp;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::service::ShutdownMode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What to pause, or to let go on. Without `project` and `agent`: everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPause {
+    /// A project, by its name or directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// An agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Of a resume: ends every pause, also those of single projects and agents.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub all: bool,
+    /// Who does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// Something that is paused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PauseView {
+    /// `all`, `project` or `agent`.
+    pub scope: String,
+    /// The project's or agent's name.
+    pub name: Option<String>,
+    /// The project's directory.
+    pub dir: Option<PathBuf>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Who did it.
+    pub by: String,
+    /// In words, with what ends it.
+    pub told: String,
+}
+
+/// What is paused now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PausesView {
+    /// It was otherwise before.
+    pub changed: bool,
+    /// Everything that is paused.
+    pub paused: Vec<PauseView>,
+}
+
+/// How the daemon is to leave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShutdownOrder {
+    /// How.
+    pub how: ShutdownMode,
+    /// Only tell what would become of what is under way.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Why, for the history.
+    #[serde(default)]
+    pub why: Option<String>,
+}
+
+/// How the daemon leaves, while it does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DepartureView {
+    /// How.
+    pub how: ShutdownMode,
+    /// Why.
+    pub why: String,
+}
+
+/// What becomes of something that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FateView {
+    /// The agent goes on; the next daemon takes it over.
+    GoesOn,
+    /// It is waited for.
+    Finished,
+    /// The agent is interrupted; the next daemon resumes it.
+    Interrupted,
+    /// The result is judged or integrated by the next daemon.
+    Later,
+}
+
+/// Something that is under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnderWayView {
+    /// Of this task.
+    pub task_id: TaskId,
+    /// The run.
+    pub run_id: RunId,
+    /// Its agent.
+    pub agent: String,
+    /// What becomes of it.
+    pub fate: FateView,
+}
+
+/// The daemon leaves, or would.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShutdownView {
+    /// How.
+    pub how: ShutdownMode,
+    /// It was only asked what would happen.
+    pub dry_run: bool,
+    /// Version of the daemon.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// What is under way, and what becomes of it.
+    pub under_way: Vec<UnderWayView>,
+}

@@ -1,0 +1,479 @@
+//! The shapes on the wire. Stable: documented in `docs/json.md`, absent values are `null`, times are RFC 3339 in UTC.
+
+use super::health::HealthView;
+use super::last_worker::LastWorker;
+use super::messages::MessageView;
+pub use super::wanted::{NewProject, NewTask, RemoveProject, TryChecks};
+use jiff::Timestamp;
+use orch_core::change::Finding;
+use orch_core::evidence::{Check, CheckState, IntegrateMode, Integration, IntegrationState};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::money::Usd;
+use orch_core::outcome::{FailureClass, Outcome, RunKind};
+use orch_core::plan::Hold;
+use orch_core::question::QuestionKind;
+use orch_core::review::Review;
+use orch_core::route::RouteResult;
+use orch_core::task::{BeganFrom, Run, Status, Task};
+use orch_core::task_key::told_ignored;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// A task. In lists `runs` and `evidence` are left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskView {
+    /// Its number.
+    pub id: TaskId,
+    /// One line.
+    pub title: String,
+    /// Details.
+    pub body: String,
+    /// Labels.
+    pub labels: Vec<String>,
+    /// Directory of its repository.
+    pub dir: Option<PathBuf>,
+    /// Name of its project.
+    pub project: Option<String>,
+    /// Branch that its work starts from and goes to; `null`: the one that is checked out when it begins.
+    #[serde(default)]
+    pub base_branch: Option<String>,
+    /// What becomes of accepted work by the settings of its project: `branch` or `merge`.
+    #[serde(default)]
+    pub integrate: Option<String>,
+    /// feature, bug, …
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Where it stands.
+    pub status: Status,
+    /// What kind of help it needs from a person; `null`: none.
+    #[serde(default)]
+    pub question_kind: Option<QuestionKind>,
+    /// What a person is asked.
+    pub question: Option<String>,
+    /// Commands that answer it.
+    pub choices: Vec<String>,
+    /// Why it does not move.
+    pub hold: Option<Hold>,
+    /// Higher first.
+    pub priority: i64,
+    /// Must be done before.
+    pub depends_on: Vec<TaskId>,
+    /// Part of.
+    pub parent: Option<TaskId>,
+    /// Its parts.
+    pub children: Vec<TaskId>,
+    /// Claimed by.
+    pub assignee: Option<String>,
+    /// Since when.
+    #[serde(default)]
+    pub claimed_at: Option<Timestamp>,
+    /// The open batch that it is in.
+    #[serde(default)]
+    pub batch: Option<String>,
+    /// Its branch.
+    pub branch: Option<String>,
+    /// The commit of its branch that orch has judged: what an approval is of.
+    #[serde(default)]
+    pub judged: Option<String>,
+    /// Its checkout.
+    pub worktree: Option<PathBuf>,
+    /// Agent and model, and why.
+    pub route: Option<RouteResult>,
+    /// Who made the last run of work; `null`: nobody yet.
+    #[serde(default)]
+    pub worked_by: Option<LastWorker>,
+    /// Attempts begun.
+    pub attempts: u32,
+    /// What it cost so far, as far as known.
+    pub cost_usd: Option<Usd>,
+    /// The last summary of an agent.
+    pub summary: Option<String>,
+    /// Born.
+    pub created_at: Timestamp,
+    /// Last change.
+    pub updated_at: Timestamp,
+    /// Accepted work of other tasks that its branch began from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub began_from: Vec<BeganFrom>,
+    /// What became of the branch.
+    pub integration: Option<IntegrationView>,
+    /// All runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs: Option<Vec<RunView>>,
+    /// What the verdict stands on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Option<EvidenceView>>,
+    /// What was said to its agents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Vec<MessageView>>,
+    /// What its entry in `tasks.yml` says that means nothing to orch, one sentence for each key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
+    /// What was found at odds between `tasks.yml`, commands and orch, and how it was settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<Vec<EventView>>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunView {
+    /// Its name.
+    pub run_id: RunId,
+    /// Attempt it belongs to.
+    pub attempt: u32,
+    /// What for.
+    pub kind: RunKind,
+    /// Agent.
+    pub agent: String,
+    /// Model asked for.
+    pub model: Option<String>,
+    /// Why this one; `null`: as the task's route says.
+    pub reason: Option<String>,
+    /// Conversation.
+    pub session_id: Option<String>,
+    /// Agent started.
+    pub started_at: Option<Timestamp>,
+    /// Agent ended.
+    pub ended_at: Option<Timestamp>,
+    /// How; `null` while it runs.
+    pub outcome: Option<OutcomeView>,
+    /// What it cost; `null`: not known.
+    pub cost_usd: Option<Usd>,
+    /// `cost_usd` is computed from tokens and the catalog's prices: the CLI reported none.
+    #[serde(default)]
+    pub cost_computed: bool,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// Its readable output.
+    pub transcript: PathBuf,
+    /// How its agent fares; `null` once it has ended, and as long as there is nothing to tell.
+    #[serde(default)]
+    pub health: Option<HealthView>,
+}
+
+/// Tokens of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tokens {
+    /// Read at full price.
+    pub input: Option<u64>,
+    /// Written.
+    pub output: Option<u64>,
+    /// Read from the cache.
+    pub cached: Option<u64>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OutcomeView {
+    /// `finished`, `failed` or `cancelled`.
+    pub state: String,
+    /// Of a failure: its class.
+    pub class: Option<FailureClass>,
+    /// In words.
+    pub detail: Option<String>,
+    /// When the provider serves again.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What orch saw for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EvidenceView {
+    /// Where the branch started.
+    pub base: String,
+    /// What was judged.
+    pub head: String,
+    /// Commits ahead of the base.
+    pub commits: Vec<String>,
+    /// Changed files.
+    pub files: u64,
+    /// Added lines.
+    pub insertions: u64,
+    /// Removed lines.
+    pub deletions: u64,
+    /// Checks.
+    pub checks: Vec<Check>,
+    /// Commands of the project's checks that did not run, because nobody has approved the file that names them.
+    #[serde(default)]
+    pub unapproved: Vec<String>,
+    /// What the change holds that no verdict should overlook.
+    #[serde(default)]
+    pub findings: Vec<Finding>,
+    /// The reviewer's verdict.
+    pub review: Option<Review>,
+    /// Why it was accepted; `null` as long as it is not.
+    #[serde(default)]
+    pub accepted: Option<String>,
+    /// Changes outside the worktree.
+    pub violations: Vec<String>,
+    /// Worth knowing.
+    pub notes: Vec<String>,
+}
+
+impl EvidenceView {
+    /// What the checks leave open, one line each: those that do not pass, and those that did not run.
+    pub fn unproved(&self) -> Vec<String> {
+        let red = self.checks.iter().filter(|check| check.state != CheckState::Passed);
+        let red = red.map(|check| format!("`{}` {}", check.command, check.went()));
+        let not_run = self.unapproved.iter().map(|command| format!("`{command}` did not run: it is not approved"));
+        red.chain(not_run).collect()
+    }
+}
+
+/// What became of a branch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IntegrationView {
+    /// `branch` or `merge`.
+    pub mode: String,
+    /// `key_value`, `merged` or `reverted`.
+    pub state: String,
+    /// The commit that holds the result.
+    pub commit: Option<String>,
+    /// The pull request.
+    pub pr: Option<String>,
+}
+
+/// One row of `orch task list`, small because there may be ten thousand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TaskRow {
+    /// Its number.
+    pub id: TaskId,
+    /// Where it stands.
+    pub status: Status,
+    /// The agent of the last run of work, before the first one that of the route.
+    pub agent: Option<String>,
+    /// The model of the same.
+    pub model: Option<String>,
+    /// Title.
+    pub title: String,
+    /// Born.
+    pub created_at: Timestamp,
+    /// What kind of help it needs from a person; `null`: none.
+    #[serde(default)]
+    pub question_kind: Option<QuestionKind>,
+    /// Why it waits, or what is asked.
+    pub why: Option<String>,
+}
+
+/// The rows that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowsView {
+    /// In the order of their ids.
+    pub rows: Vec<TaskRow>,
+    /// How many older settled tasks there are beside them.
+    pub left_out: u64,
+}
+
+/// Why a task does not move now, and what will move it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WhyView {
+    /// The task.
+    pub id: TaskId,
+    /// Where it stands.
+    pub status: Status,
+    /// What kind of help it needs from a person; `null`: none.
+    #[serde(default)]
+    pub question_kind: Option<QuestionKind>,
+    /// Why it waits.
+    pub hold: Option<Hold>,
+    /// In a sentence.
+    pub because: String,
+    /// What moves it on.
+    pub next: String,
+    /// The open batch that it is in.
+    #[serde(default)]
+    pub batch: Option<String>,
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EventView {
+    /// Its place: counted from 1 without a gap.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Of which task.
+    pub task_id: Option<TaskId>,
+    /// Of which run.
+    pub run_id: Option<RunId>,
+    /// Who did it: `orch`, `person`, `agent`, `schedule` (a job whose time came) or `unknown`.
+    #[serde(default = "orch")]
+    pub by: String,
+    /// More about who: what the person spoke through (`telegram user 42`, `tasks.yml`; `null`: a terminal), the run, the job.
+    #[serde(default)]
+    pub who: Option<String>,
+    /// A stable word.
+    pub kind: String,
+    /// For a person.
+    pub text: String,
+}
+
+/// An older daemon does not say who did it.
+fn orch() -> String {
+    "orch".to_owned()
+}
+
+impl TaskView {
+    /// A task as a list shows it.
+    pub fn of(task: &Task, context: &TaskContext<'_>) -> Self {
+        let (question, choices) = task.question().unzip();
+        Self {
+            id: task.id,
+            title: task.spec.title.clone(),
+            body: task.spec.body.clone(),
+            labels: task.spec.labels.clone(),
+            dir: task.spec.dir.clone().or_else(|| context.dir.map(Into::into)),
+            project: context.project.map(str::to_owned),
+            base_branch: task
+                .place
+                .as_ref()
+                .map(|p| p.base_branch.clone())
+                .or(context.base_branch.clone())
+                .or_else(|| task.base_branch.clone()),
+            integrate: context.integrate.map(str::to_owned),
+            kind: task.spec.kind.clone(),
+            status: task.status(),
+            question_kind: task.question_kind(),
+            question: question.map(str::to_owned),
+            choices: choices.map(<[String]>::to_vec).unwrap_or_default(),
+            hold: context.hold.cloned(),
+            priority: task.spec.priority,
+            depends_on: task.spec.depends_on.clone(),
+            parent: task.spec.parent,
+            children: context.children.clone(),
+            assignee: task.claimed_by().map(str::to_owned),
+            claimed_at: task.claimed_since(),
+            batch: context.batch.map(str::to_owned),
+            branch: task.place.as_ref().map(|p| p.branch.clone()),
+            judged: task.judged_commit().map(str::to_owned),
+            worktree: task.place.as_ref().map(|p| p.worktree.clone()),
+            route: task.route.as_deref().cloned(),
+            worked_by: context.worked_by.clone(),
+            attempts: task.attempts,
+            cost_usd: task.cost,
+            summary: task.summary.clone(),
+            created_at: task.created_at,
+            updated_at: task.updated_at,
+            began_from: task.place.as_ref().map(|p| p.began_from.clone()).unwrap_or_default(),
+            integration: task.integration.as_deref().map(IntegrationView::of),
+            runs: None,
+            evidence: None,
+            messages: None,
+            ignored: task.ignored.iter().map(|key| told_ignored(key)).collect(),
+            conflicts: None,
+        }
+    }
+
+    /// The same with everything: runs (each with the path of its transcript) and evidence.
+    #[must_use]
+    pub fn with_details(
+        mut self,
+        task: &Task,
+        runs: Vec<RunView>,
+        messages: Vec<MessageView>,
+        conflicts: Vec<EventView>,
+    ) -> Self {
+        self.runs = Some(runs);
+        self.messages = Some(messages);
+        self.conflicts = Some(conflicts);
+        self.evidence = Some(task.evidence.as_ref().map(|e| EvidenceView {
+            base: e.base.clone(),
+            head: e.head.clone(),
+            commits: e.commits.clone(),
+            files: e.files,
+            insertions: e.insertions,
+            deletions: e.deletions,
+            checks: e.checks.clone(),
+            unapproved: e.unapproved.clone(),
+            findings: e.findings.clone(),
+            review: e.review.clone(),
+            accepted: e.accepted.clone().filter(|_| task.is_accepted()),
+            violations: e.violations.clone(),
+            notes: e.notes.clone(),
+        }));
+        self
+    }
+}
+
+/// What a task's view needs beside the task.
+#[derive(Debug, Default)]
+pub struct TaskContext<'a> {
+    /// Who made the last run of work.
+    pub worked_by: Option<LastWorker>,
+    /// The directory it belongs to when it names none itself.
+    pub dir: Option<&'a std::path::Path>,
+    /// Its project's name.
+    pub project: Option<&'a str>,
+    /// The base branch that its project's settings name.
+    pub base_branch: Option<String>,
+    /// `workflow.integrate` of its project.
+    pub integrate: Option<&'a str>,
+    /// Why it waits.
+    pub hold: Option<&'a Hold>,
+    /// Its parts.
+    pub children: Vec<TaskId>,
+    /// The open batch that it is in.
+    pub batch: Option<&'a str>,
+}
+
+impl IntegrationView {
+    fn of(integration: &Integration) -> Self {
+        Self {
+            mode: match integration.mode {
+                IntegrateMode::Branch => "branch",
+                IntegrateMode::Merge => "merge",
+            }
+            .to_owned(),
+            state: match integration.state {
+                IntegrationState::Kept => "kept",
+                IntegrationState::Merged => "merged",
+                IntegrationState::Reverted => "reverted",
+            }
+            .to_owned(),
+            commit: integration.commit.clone(),
+            pr: None,
+        }
+    }
+}
+
+impl RunView {
+    /// A run and where its output lies.
+    pub fn of(run: &Run, transcript: PathBuf, now: Timestamp) -> Self {
+        Self {
+            health: HealthView::of(run, now),
+            run_id: run.id.clone(),
+            attempt: run.attempt,
+            kind: run.kind,
+            agent: run.agent.clone(),
+            model: run.model.clone(),
+            reason: run.model_reason.clone(),
+            session_id: run.session_id.clone(),
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            outcome: run.outcome.as_ref().map(OutcomeView::of),
+            cost_usd: run.cost,
+            cost_computed: run.cost_computed,
+            tokens: Tokens { input: run.usage.input, output: run.usage.output, cached: run.usage.cached },
+            transcript,
+        }
+    }
+}
+
+impl OutcomeView {
+    fn of(outcome: &Outcome) -> Self {
+        match outcome {
+            Outcome::Finished { answer } => {
+                Self { state: "finished".to_owned(), class: None, detail: Some(answer.summary.clone()), retry_at: None }
+            }
+            Outcome::Failed(failure) => Self {
+                state: "failed".to_owned(),
+                class: Some(failure.class),
+                detail: Some(failure.detail.clone()),
+                retry_at: failure.retry_at,
+            },
+            Outcome::Cancelled { detail } => {
+                Self { state: "cancelled".to_owned(), class: None, detail: Some(detail.clone()), retry_at: None }
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What a listed person asks, carried out through the API. Decides nothing: what is refused there is refused here, in
+//! the same words.
+
+use super::parse::{Ask, shortened};
+use super::render;
+use super::{Answer, Stop};
+use jiff::Timestamp;
+use orch_api::client::{Client, ClientError};
+use orch_api::cost::CostView;
+use orch_api::messages::{MessageView, NewMessage};
+use orch_api::rulings::{Accept, DiffView, Reject};
+use orch_api::status::Overview;
+use orch_api::stream::StreamEvent;
+use orch_api::switches::{NewPause, PausesView};
+use orch_api::types::{EvidenceView, NewProject, NewTask, RowsView, TaskView, WhyView};
+use orch_core::channel::{ChatMessage, Document};
+use orch_core::ids::TaskId;
+use orch_core::review_decision::short;
+use std::time::Duration;
+
+/// How long the receipt of a message to an agent is waited for, in seconds.
+const RECEIPT: u64 = 5;
+/// Lines of a transcript that are looked at.
+const TAIL: usize = 2_000;
+/// A stream that says nothing for so long has said what there is.
+const QUIET: Duration = Duration::from_millis(400);
+/// And it is not listened to any longer than that.
+const LISTENS: Duration = Duration::from_secs(5);
+/// The most that is taken of its end, in bytes.
+const MOST: usize = 1 << 20;
+/// A body without anything in it.
+const NOTHING: serde_json::Value = serde_json::Value::Null;
+
+/// What somebody asks for.
+pub(super) struct Order {
+    /// It marks the change that is asked for with the order's key.
+    pub client: Client,
+    pub by: String,
+    /// Its own name, with which it is carried out once.
+    pub key: String,
+    /// When it was begun with for the first time.
+    pub begun: Timestamp,
+}
+
+impl Order {
+    /// Carries it out.
+    pub async fn ask(&self, ask: Ask, document: Option<Document>) -> Answer {
+        let task = task_of(&ask);
+        let done = match ask {
+            Ask::Help => Ok(render::help()),
+            Ask::Status => self.client.get("/v1/status").await.map(|view: Overview| render::overview(&view)),
+            Ask::Tasks => self.client.get("/v1/rows?settled=0").await.map(|view: RowsView| render::rows(&view)),
+            Ask::Add { project, title, body } => self.add((project, title, body), document).await,
+            Ask::Show(id) => self.show(id).await,
+            Ask::Why(id) => {
+                self.client.get(&format!("/v1/tasks/{id}/why")).await.map(|view: WhyView| render::why(&view))
+            }
+            Ask::Run(id) => self.change(id, "run", None).await,
+            Ask::Retry(id) => self.change(id, "retry", None).await,
+            Ask::Unblock(id) => self.change(id, "unblock", None).await,
+            Ask::Cancel(id) => self.change(id, "cancel", None).await,
+            Ask::UnblockAll => self.unblock_all().await,
+            Ask::Approve(id, commit) => self.approve(id, commit).await,
+            Ask::Reject(id, reason) => self.reject(id, reason, None).await,
+            Ask::Diff(id) => self.diff(id).await,
+            Ask::Log(id) => self.log(id).await,
+            Ask::Cost => self.cost().await,
+            Ask::Pause => self.switch("pause").await,
+            Ask::Resume => self.switch("resume").await,
+            Ask::Stream(id) => return self.stream(id).await,
+            Ask::Stop(None) => return Answer { stop_stream: Some(Stop::All), ..Answer::default() },
+            Ask::Stop(Some(id)) => return Answer { stop_stream: Some(Stop::Task(id)), ..Answer::default() },
+        };
+        Answer::of(done.unwrap_or_else(|error| render::refused(&error, task)))
+    }
+
+    async fn task(&self, id: TaskId) -> Result<TaskView, ClientError> {
+        self.client.get(&format!("/v1/tasks/{id}")).await
+    }
+
+    async fn show(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
+        self.task(id).await.map(|view| render::task(&view))
+    }
+
+    async fn add(
+        &self,
+        (project, title, body): (Option<String>, String, String),
+        document: Option<Document>,
+    ) -> Result<ChatMessage, ClientError> {
+        let projects: Vec<NewProject> = self.client.get("/v1/projects").await?;
+        let dir = match render::project(project.as_deref(), &projects) {
+            Ok(dir) => dir,
+            Err(said) => return Ok(said),
+        };
+        let body = match document {
+            Some(document) if body.is_empty() => document.text,
+            Some(document) => format!("{body}\n\n{}", document.text),
+            None => body,
+        };
+        let new = NewTask { title, body, dir, ..NewTask::default() };
+        let added: TaskView = self.client.post("/v1/tasks", &new).await?;
+        let mut said = format!("#{} is added: {}", added.id, shortened(&added.title));
+        if projects.is_empty() {
+            said.push_str("\nIt waits for a project: `orch init` in a repository registers one.");
+        }
+        Ok(render::about(added.id, said))
+    }
+
+    /// Carries out what a button asks for, where the task stands as it did when that was shown.
+    pub async fn press(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Answer {
+        Answer::of(self.change(id, verb, since).await.unwrap_or_else(|error| render::refused(&error, Some(id))))
+    }
+
+    async fn change(&self, id: TaskId, verb: &str, since: Option<Timestamp>) -> Result<ChatMessage, ClientError> {
+        let Some(since) = since else {
+            let changed: TaskView = self.client.post(&format!("/v1/tasks/{id}/{verb}"), &NOTHING).await?;
+            return Ok(render::task(&changed));
+        };
+        let path = format!("/v1/tasks/{id}/{verb}?unchanged_since={since}");
+        match self.client.post(&path, &NOTHING).await {
+            Ok(changed) => Ok(render::task(&changed)),
+            Err(error) => {
+                let view = self.task(id).await?;
+                let is_same = view.updated_at.as_millisecond() == since.as_millisecond();
+                if is_same { Err(error) } else { Ok(render::moved_on(&view)) }
+            }
+        }
+    }
+
+    async fn unblock_all(&self) -> Result<ChatMessage, ClientError> {
+        let tasks: Vec<TaskId> = self.client.post("/v1/unblock", &NOTHING).await?;
+        let named: Vec<String> = tasks.iter().take(20).map(|id| format!("#{id}")).collect();
+        let more = if tasks.len() > named.len() { ", …" } else { "" };
+        Ok(render::sentence(match tasks.len() {
+            0 => "Nothing waited for a person or for other work.".to_owned(),
+            1 => format!("{} goes on.", named.concat()),
+            some => format!("{some} tasks go on: {}{more}", named.join(", ")),
+        }))
+    }
+
+    async fn approve(&self, id: TaskId, commit: Option<String>) -> Result<ChatMessage, ClientError> {
+        let accept = Accept { commit: commit.clone() };
+        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/approve"), &accept).await?;
+        let at = commit.as_deref().map(|commit| format!(" at {}", short(commit))).unwrap_or_default();
+        let unproved: Vec<String> = view.evidence.iter().flatten().flat_map(EvidenceView::unproved).collect();
+        let alone = match unproved.is_empty() {
+            true => String::new(),
+            false => format!(" By that word alone: {}.", unproved.join("; ")),
+        };
+        Ok(render::about(
+            id,
+            format!("#{id} is approved{at}, by {}; it is {} now.{alone}", self.by, view.status.as_str()),
+        ))
+    }
+
+    /// Sends work back; `commit`: what was seen of it.
+    pub async fn reject(&self, id: TaskId, reason: String, commit: Option<String>) -> Result<ChatMessage, ClientError> {
+        let reject = Reject { reason, commit };
+        let view: TaskView = self.client.post(&format!("/v1/tasks/{id}/reject"), &reject).await?;
+        Ok(render::about(id, format!("#{id} goes back to its author; it is {} now.", view.status.as_str())))
+    }
+
+    /// Says something to the agent of a task.
+    pub async fn tell(&self, id: TaskId, words: String) -> ChatMessage {
+        let new = NewMessage { text: words, wait_seconds: RECEIPT, model: None };
+        match self.client.post::<_, MessageView>(&format!("/v1/tasks/{id}/send"), &new).await {
+            Ok(view) => render::receipt(&view),
+            Err(error) => render::refused(&error, Some(id)),
+        }
+    }
+
+    async fn diff(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
+        let task = self.task(id).await?;
+        let diff: DiffView = self.client.get(&format!("/v1/tasks/{id}/diff")).await?;
+        Ok(render::diff(&diff, task.status))
+    }
+
+    /// What is there of a transcript: the stream of a run that goes on has no end of its own.
+    async fn log(&self, id: TaskId) -> Result<ChatMessage, ClientError> {
+        let mut events = self.client.stream(&format!("/v1/tasks/{id}/stream?tail={TAIL}")).await?;
+        let mut text = String::new();
+        let listened = async {
+            while let Ok(Ok(Some(event))) = tokio::time::timeout(QUIET, events.event::<StreamEvent>()).await {
+                match event {
+                    StreamEvent::Output(chunk) => text.push_str(&chunk.content),
+                    StreamEvent::Settled { .. } => return,
+                    StreamEvent::Run(_)
+                    | StreamEvent::Lagged { .. }
+                    | StreamEvent::Cut { .. }
+                    | StreamEvent::Waiting { .. } => {}
+                }
+                if text.len() > 2 * MOST {
+                    keep_end(&mut text);
+                }
+            }
+        };
+        // What came until then is what is shown.
+        tokio::time::timeout(LISTENS, listened).await.ok();
+        keep_end(&mut text);
+        Ok(render::log(id, &text))
+    }
+
+    async fn stream(&self, id: TaskId) -> Answer {
+        match self.task(id).await {
+            Ok(_) => Answer { stream: Some(id), ..Answer::default() },
+            Err(error) => Answer::of(render::refused(&error, None)),
+        }
+    }
+
+    async fn cost(&self) -> Result<ChatMessage, ClientError> {
+        let status: Overview = self.client.get("/v1/status").await?;
+        let all: CostView = self.client.get("/v1/cost").await?;
+        Ok(render::cost(&status.today, &all))
+    }
+
+    async fn switch(&self, verb: &str) -> Result<ChatMessage, ClientError> {
+        let new = NewPause { by: Some(self.by.clone()), ..NewPause::default() };
+        let view: PausesView = self.client.post(&format!("/v1/{verb}"), &new).await?;
+        Ok(render::pauses(&view))
+    }
+}
+
+/// Lets go of the beginning of a text that is too long, up to a line's end where there is one.
+fn keep_end(text: &mut String) {
+    let Some(mut from) = text.len().checked_sub(MOST) else { return };
+    while !text.is_char_boundary(from) {
+        from += 1;
+    }
+    from = text[from..].find('\n').map_or(from, |end| from + end + 1);
+    text.drain(..from);
+}
+
+/// The task in whose thread the answer belongs. One that may not be there has none.
+fn task_of(ask: &Ask) -> Option<TaskId> {
+    match ask {
+        Ask::Run(id)
+        | Ask::Retry(id)
+        | Ask::Unblock(id)
+        | Ask::Cancel(id)
+        | Ask::Approve(id, _)
+        | Ask::Reject(id, _)
+        | Ask::Show(id)
+        | Ask::Why(id)
+        | Ask::Diff(id)
+        | Ask::Log(id)
+        | Ask::Stream(id) => Some(*id),
+        Ask::Status
+        | Ask::Tasks
+        | Ask::Add { .. }
+        | Ask::UnblockAll
+        | Ask::Stop(_)
+        | Ask::Cost
+        | Ask::Pause
+        | Ask::Resume
+        | Ask::Help => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_text_the_end_stays_in_whole_lines() {
+        let mut text = "short\n".to_owned();
+        keep_end(&mut text);
+        assert_eq!(text, "short\n");
+        let mut text: String = (0..200_000).map(|number| format!("line {number} ü\n")).collect();
+        keep_end(&mut text);
+        assert!(text.len() <= MOST && text.len() > MOST - 100, "{}", text.len());
+        assert!(text.starts_with("line ") && text.ends_with("line 199999 ü\n"));
+        let mut text = "ü".repeat(MOST);
+        keep_end(&mut text);
+        assert!(text.len() <= MOST && text.ends_with('ü'));
+    }
+}

@@ -1,0 +1,638 @@
+//! What the API answers, as a chat shows it. PURE. Chats have their own commands, so that what the terminal's commands
+//! are named by is said in the chat's.
+
+use super::parse::COMMANDS;
+use orch_api::client::ClientError;
+use orch_api::cost::CostView;
+use orch_api::error::ErrorCode;
+use orch_api::messages::MessageView;
+use orch_api::rulings::DiffView;
+use orch_api::status::{Overview, SpendView};
+use orch_api::switches::PausesView;
+use orch_api::types::{NewProject, RowsView, TaskView, WhyView};
+use orch_core::channel::{Block, Button, ChatMessage, Document, Press, Span};
+use orch_core::count;
+use orch_core::ids::TaskId;
+use orch_core::message::MessageState;
+use orch_core::money::Usd;
+use orch_core::question::with_commit;
+use orch_core::review_decision::short;
+use orch_core::task::Status;
+use std::path::PathBuf;
+
+/// Of each list at most so many lines.
+const FEW: usize = 10;
+/// Of a list of tasks.
+const MANY: usize = 40;
+/// The longest text of a machine that stands in a message, in UTF-16 units; longer ones go with it as a file.
+const LONGEST_BLOCK: usize = 3_000;
+/// The longest text of an agent or a person in one block, in characters.
+const LONGEST_WORDS: usize = 1_500;
+/// The longest title.
+const LONGEST_TITLE: usize = 200;
+
+fn words(text: impl Into<String>) -> Span {
+    Span::Plain(text.into())
+}
+
+fn bold(text: impl Into<String>) -> Span {
+    Span::Bold(text.into())
+}
+
+fn code(text: impl Into<String>) -> Span {
+    Span::Code(text.into())
+}
+
+/// A sentence.
+pub fn sentence(text: impl Into<String>) -> ChatMessage {
+    ChatMessage { passages: vec![Block::Line(marked(&text.into()))], ..ChatMessage::default() }
+}
+
+/// A sentence about a task.
+pub fn about(task: TaskId, text: impl Into<String>) -> ChatMessage {
+    ChatMessage { task: Some(task), ..sentence(text) }
+}
+
+/// A text cut to so many characters.
+pub fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Commands of the terminal in the words of a chat: `orch task show 7` is `/show 7`.
+pub fn in_chat_words(text: &str) -> String {
+    let mut text = text.replace("orch task unblock --all", "/unblock all").replace(" -m \"…\"", " REASON");
+    if let Some(at) = text.find("orch task approve ") {
+        // A chat names the commit without a flag.
+        text.replace_range(at.., &text[at..].replacen(" --commit ", " ", 1));
+    }
+    text = text.replace("orch task list", "/tasks");
+    for known in COMMANDS {
+        for said in [format!("orch task {}", known.name), format!("orch {}", known.name)] {
+            text = text.replace(&format!("{said} "), &format!("/{} ", known.name));
+            text = text.replace(&format!("`{said}`"), &format!("`/{}`", known.name));
+            if let Some(before) = text.strip_suffix(&said) {
+                text = format!("{before}/{}", known.name);
+            }
+        }
+    }
+    text
+}
+
+/// A line in which commands, and what stands between backticks, are shown so that they can be copied as they are.
+pub fn marked(text: &str) -> Vec<Span> {
+    let pieces: Vec<&str> = text.split('`').collect();
+    if pieces.len().is_multiple_of(2) {
+        return commands(text);
+    }
+    let of_piece = |(place, piece): (usize, &&str)| match (place % 2, *piece) {
+        (_, "") => Vec::new(),
+        (0, piece) => commands(piece),
+        (_, piece) => vec![code(piece)],
+    };
+    pieces.iter().enumerate().flat_map(of_piece).collect()
+}
+
+/// Commands of the chat stand by themselves, with the number that follows them.
+fn commands(text: &str) -> Vec<Span> {
+    let (mut spans, mut plain, mut rest) = (Vec::new(), String::new(), text);
+    while let Some(at) = rest.find('/') {
+        plain.push_str(&rest[..at]);
+        let begins = plain.chars().next_back().is_none_or(|c| c.is_whitespace() || c == '(');
+        match command_at(&rest[at..]).filter(|_| begins) {
+            Some(length) => {
+                spans.extend((!plain.is_empty()).then(|| words(std::mem::take(&mut plain))));
+                spans.push(code(&rest[at..at + length]));
+                rest = &rest[at + length..];
+            }
+            None => {
+                plain.push('/');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    plain.push_str(rest);
+    spans.extend((!plain.is_empty()).then(|| words(plain)));
+    spans
+}
+
+/// How long the command is that a text begins with, in bytes.
+fn command_at(text: &str) -> Option<usize> {
+    let ends = |text: &str| text.chars().next().is_none_or(|c| !c.is_alphanumeric() && !matches!(c, '/' | '_' | '@'));
+    let name: String = text.chars().skip(1).take_while(char::is_ascii_alphabetic).collect();
+    COMMANDS.iter().find(|known| known.name == name)?;
+    let after = text.get(1 + name.len()..)?;
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let number = after.strip_prefix(' ').map_or(0, |rest| digits(rest.strip_prefix('#').unwrap_or(rest)));
+    let hash = usize::from(after.starts_with(" #"));
+    let with_number = 1 + hash + number;
+    if number > 0 && ends(after.get(with_number..)?) {
+        return Some(1 + name.len() + with_number);
+    }
+    ends(after).then_some(1 + name.len())
+}
+
+/// What was worded for a terminal, for a chat: its commands are those of the chat.
+pub fn in_chat(saying: ChatMessage) -> ChatMessage {
+    let span = |span: Span| match span {
+        Span::Plain(text) => marked(&in_chat_words(&text)),
+        Span::Bold(text) => vec![Span::Bold(text)],
+        Span::Code(text) => vec![Span::Code(in_chat_words(&text))],
+    };
+    let passage = |passage: Block| match passage {
+        Block::Line(spans) => Block::Line(spans.into_iter().flat_map(span).collect()),
+        Block::Block(text) => Block::Block(text),
+    };
+    ChatMessage { passages: saying.passages.into_iter().map(passage).collect(), ..saying }
+}
+
+/// Why something was not done.
+pub fn refused(error: &ClientError, task: Option<TaskId>) -> ChatMessage {
+    let mut passages = vec![Block::Line(marked(&cut(&in_chat_words(&error.to_string()), LONGEST_WORDS)))];
+    if let ClientError::Answered(view) = error
+        && let Some(hint) = &view.hint
+    {
+        let hint = cut(&in_chat_words(hint), LONGEST_WORDS);
+        let hint = if hint.contains(['`', '/']) { marked(&hint) } else { vec![code(hint)] };
+        passages.push(Block::Line(std::iter::once(words("Next: ")).chain(hint).collect()));
+    }
+    // What is not there has no thread.
+    let is_there = !matches!(error, ClientError::Answered(view) if view.code == ErrorCode::NotFound);
+    let task = task.filter(|_| is_there);
+    ChatMessage { passages, task, ..ChatMessage::default() }
+}
+
+/// All commands.
+pub fn help() -> ChatMessage {
+    let line = |name: &str, takes: &str, does: &str| {
+        let said = if takes.is_empty() { format!("/{name}") } else { format!("/{name} {takes}") };
+        Block::Line(vec![code(said), words(format!("  {does}"))])
+    };
+    let mut passages: Vec<Block> = COMMANDS.iter().map(|known| line(known.name, known.takes, known.does)).collect();
+    passages.push(Block::plain("In a task's thread commands need no number, and other words go to its agent."));
+    ChatMessage { passages, ..ChatMessage::default() }
+}
+
+/// How things stand.
+pub fn overview(overview: &Overview) -> ChatMessage {
+    let status = &overview.status;
+    let state = match (&status.shutting_down, status.idle) {
+        (Some(leaving), _) => leaving.how.told(),
+        (None, true) => "nothing to do",
+        (None, false) => "at work",
+    };
+    let known = Status::ALL.iter().filter_map(|s| Some((s.as_str(), status.counts.get(s.as_str())?)));
+    let counts: Vec<String> = known.map(|(word, count)| format!("{count} {word}")).collect();
+    let counts = if counts.is_empty() { "none".to_owned() } else { counts.join(", ") };
+    let mut passages = vec![
+        Block::Line(vec![bold(format!("orch {}: {state}", status.version))]),
+        Block::plain(format!("Tasks: {counts}")),
+        Block::plain(format!("Today: {}", spend(&overview.today))),
+    ];
+    passages.extend(status.paused.iter().take(FEW).map(|pause| Block::plain(in_chat_words(&pause.told))));
+    let open = status.breakers.iter().take(FEW).map(|breaker| format!("Breaker {} is open", breaker.name));
+    passages.extend(open.map(Block::plain));
+    passages.extend(status.problems.iter().take(FEW).map(|problem| Block::plain(cut(problem, LONGEST_WORDS))));
+    let running = overview.running.iter().map(|run| {
+        let doing = run.last_line.as_deref().map(|line| format!(": {}", cut(line, 80))).unwrap_or_default();
+        row(run.task_id, &format!("{} {}{doing}", worker(&run.agent, run.model.as_deref()), cut(&run.title, 60)))
+    });
+    list(&mut passages, "At work", running.collect());
+    let asks = |id: TaskId, title: &str, question: &str| {
+        let question = in_chat_words(question.lines().next().unwrap_or_default());
+        let about = [bold(format!("#{id} ")), words(format!("{}: ", cut(title, 60)))];
+        Block::Line(about.into_iter().chain(marked(&cut(&question, 160))).collect())
+    };
+    let needs = overview.needs_you.iter().map(|view| asks(view.id, &view.title, &view.kind.in_a_line(&view.question)));
+    list(&mut passages, "Needs you", needs.collect());
+    ChatMessage { passages, ..ChatMessage::default() }
+}
+
+fn row(id: TaskId, text: &str) -> Block {
+    Block::Line(vec![bold(format!("#{id} ")), words(text)])
+}
+
+fn list(passages: &mut Vec<Block>, title: &str, mut rows: Vec<Block>) {
+    let more = rows.len().saturating_sub(FEW);
+    if rows.is_empty() {
+        return;
+    }
+    rows.truncate(FEW);
+    passages.push(Block::Line(vec![bold(title)]));
+    passages.append(&mut rows);
+    if more > 0 {
+        passages.push(Block::plain(format!("… and {more} more")));
+    }
+}
+
+fn worker(agent: &str, model: Option<&str>) -> String {
+    model.map_or_else(|| agent.to_owned(), |model| format!("{agent}/{model}"))
+}
+
+fn spend(today: &SpendView) -> String {
+    money(today.cost_usd, today.runs, today.unpriced)
+}
+
+fn money(sum: Option<Usd>, runs: u64, unpriced: u64) -> String {
+    let sum = sum.map_or_else(|| "unknown".to_owned(), |sum| sum.to_string());
+    let runs = count::of(runs, "run");
+    let unpriced = if unpriced > 0 { format!(", {unpriced} without a price") } else { String::new() };
+    format!("{sum} ({runs}{unpriced})")
+}
+
+/// Tasks that are not over.
+pub fn rows(view: &RowsView) -> ChatMessage {
+    let is_open = |status: Status| !matches!(status, Status::Done | Status::Cancelled);
+    let mut open: Vec<_> = view.rows.iter().filter(|task| is_open(task.status)).collect();
+    // The newest are looked for most.
+    open.reverse();
+    let more = open.len().saturating_sub(MANY);
+    let mut passages: Vec<Block> = open
+        .iter()
+        .take(MANY)
+        .map(|task| {
+            let kind = task.question_kind.map(|kind| format!(" ({})", kind.label())).unwrap_or_default();
+            row(task.id, &format!("{}{kind}: {}", task.status.as_str(), cut(&task.title, 100)))
+        })
+        .collect();
+    if passages.is_empty() {
+        return sentence("There are no tasks that are not over.");
+    }
+    if more > 0 {
+        passages.push(Block::plain(format!("… and {more} older ones")));
+    }
+    ChatMessage { passages, ..ChatMessage::default() }
+}
+
+/// One task, with what can be pressed.
+pub fn task(view: &TaskView) -> ChatMessage {
+    let mut facts = vec![view.status.as_str().to_owned()];
+    facts.extend(view.route.as_ref().map(|route| worker(&route.agent, route.model.as_deref())));
+    facts.extend((view.attempts > 0).then(|| format!("attempt {}", view.attempts)));
+    facts.extend(view.cost_usd.map(|cost| cost.to_string()));
+    facts.extend(view.project.clone());
+    let title = cut(view.title.lines().next().unwrap_or_default(), LONGEST_TITLE);
+    let mut passages = vec![Block::Line(vec![bold(format!("#{} {title}", view.id))]), Block::plain(facts.join(" · "))];
+    if let Some(hold) = &view.hold {
+        passages.push(Block::Line(marked(&cut(&in_chat_words(&hold.detail), LONGEST_WORDS))));
+    }
+    if let Some(question) = &view.question {
+        let label = view.question_kind.map(|kind| Block::Line(vec![bold(kind.label())]));
+        passages.extend(label);
+        passages.extend(cut(&in_chat_words(question), LONGEST_WORDS).lines().map(|line| Block::Line(marked(line))));
+    } else if let Some(summary) = &view.summary {
+        passages.push(Block::plain(cut(summary, LONGEST_WORDS)));
+    }
+    if let Some(Some(evidence)) = &view.evidence {
+        let (commits, files) = (count::of(evidence.commits.len(), "commit"), count::of(evidence.files, "file"));
+        let told = format!("{commits}, +{} −{} in {files}", evidence.insertions, evidence.deletions);
+        passages.push(Block::Line(vec![words(format!("{told}, at ")), code(short(&evidence.head))]));
+    }
+    let choices = view.choices.iter().map(|choice| with_commit(choice, view.judged.as_deref()));
+    let choices = choices.map(|choice| Block::Line(vec![code(in_chat_words(&choice))]));
+    passages.extend(choices.take(FEW));
+    ChatMessage { passages, buttons: buttons(view), task: Some(view.id), ..ChatMessage::default() }
+}
+
+/// A button is older than what it is about.
+pub fn moved_on(view: &TaskView) -> ChatMessage {
+    let shown = task(view);
+    let head = format!("Nothing was done: #{} has moved on since this button was shown. It stands so now:", view.id);
+    ChatMessage { passages: std::iter::once(Block::plain(head)).chain(shown.passages).collect(), ..shown }
+}
+
+/// Where the work of a new task is: in the project that was named, or in the only one there is.
+///
+/// # Errors
+/// Nobody can tell; what is said of it.
+pub fn project(named: Option<&str>, projects: &[NewProject]) -> Result<Option<PathBuf>, ChatMessage> {
+    let mut names: Vec<&str> = projects.iter().map(|project| project.name.as_str()).collect();
+    names.sort_unstable();
+    let more = if names.len() > MANY { ", …" } else { "" };
+    let all = format!("{}{more}", names[..names.len().min(MANY)].join(", "));
+    let Some(named) = named else {
+        let needs_none = projects.len() < 2;
+        let told =
+            format!("Nothing was added: there are {} projects. Which one? `/add @NAME TITLE`: {all}", names.len());
+        return if needs_none { Ok(None) } else { Err(sentence(told)) };
+    };
+    let of_name = |project: &&NewProject| project.name.eq_ignore_ascii_case(named);
+    let found: Vec<&NewProject> = projects.iter().filter(of_name).collect();
+    let named = cut(named, FEW * 4);
+    match found[..] {
+        [project] => Ok(Some(project.dir.clone())),
+        [] if names.is_empty() => {
+            Err(sentence("Nothing was added: no project is registered; `orch init` in a repository registers one."))
+        }
+        [] => Err(sentence(format!("Nothing was added: there is no project {named:?}. There are: {all}"))),
+        [_, ..] => Err(sentence(format!("Nothing was added: {} projects are called {named:?}.", found.len()))),
+    }
+}
+
+/// What can be pressed about a task as it stands.
+pub fn buttons(view: &TaskView) -> Vec<Button> {
+    let (task, since) = (view.id, Some(view.updated_at));
+    match view.status {
+        Status::NeedsReview => {
+            let has_work = view.evidence.iter().flatten().any(|evidence| !evidence.commits.is_empty());
+            let judged = view.judged.as_deref().filter(|_| has_work);
+            let mut buttons = judged.map_or_else(Vec::new, |judged| ruling(task, judged));
+            if buttons.is_empty() {
+                buttons.push(Button { label: "Retry".to_owned(), press: Press::Retry { task, since } });
+                buttons.push(Button { label: "Cancel".to_owned(), press: Press::Cancel { task, since } });
+            } else {
+                buttons.push(Button { label: "Show diff".to_owned(), press: Press::ShowDiff { task } });
+            }
+            buttons
+        }
+        Status::Blocked => vec![Button { label: "Unblock".to_owned(), press: Press::Unblock { task, since } }],
+        Status::New | Status::Routed | Status::InProgress | Status::InReview | Status::Done | Status::Cancelled => {
+            Vec::new()
+        }
+    }
+}
+
+fn ruling(task: TaskId, head: &str) -> Vec<Button> {
+    let approve = Button { label: "Approve".to_owned(), press: Press::Approve { task, commit: head.to_owned() } };
+    vec![approve, sending_back(task, head)]
+}
+
+fn sending_back(task: TaskId, head: &str) -> Button {
+    Button { label: "Request changes".to_owned(), press: Press::RequestChanges { task, commit: head.to_owned() } }
+}
+
+/// Why a task does not move.
+pub fn why(view: &WhyView) -> ChatMessage {
+    let passages = vec![
+        Block::Line(vec![bold(format!("#{} is {}", view.id, view.status.as_str()))]),
+        Block::Line(marked(&cut(&in_chat_words(&view.because), LONGEST_WORDS))),
+        Block::Line(marked(&format!("Next: {}", cut(&in_chat_words(&view.next), LONGEST_WORDS)))),
+    ];
+    ChatMessage { passages, task: Some(view.id), ..ChatMessage::default() }
+}
+
+/// What became of words for an agent: the receipt.
+pub fn receipt(view: &MessageView) -> ChatMessage {
+    let state = match view.state {
+        MessageState::Delivered => "The agent has it",
+        MessageState::Queued => "It is on its way",
+        MessageState::Refused => "It was not taken",
+    };
+    let detail = if view.detail.is_empty() { String::new() } else { format!(": {}", in_chat_words(&view.detail)) };
+    about(view.task_id, cut(&format!("{state}{detail}"), LONGEST_WORDS))
+}
+
+/// What a branch would change, and buttons for whoever has seen it.
+pub fn diff(view: &DiffView, status: Status) -> ChatMessage {
+    let commits = count::of(view.commits, "commit");
+    let mut passages = vec![
+        Block::Line(vec![bold(format!("#{} {} → {}", view.task_id, view.branch, view.base_branch))]),
+        Block::Line(vec![
+            words(format!(
+                "{commits}, +{} −{} in {}, at ",
+                view.insertions,
+                view.deletions,
+                count::of(view.files.len(), "file")
+            )),
+            code(short(&view.head)),
+        ]),
+    ];
+    let (block, document) =
+        shown(view.patch.as_deref().unwrap_or_default(), &format!("{}.diff", view.task_id), Part::Begin);
+    if document.is_some() {
+        let files = view.files.iter().map(|file| format!("+{} −{} {}", file.insertions, file.deletions, file.path));
+        let mut files: Vec<String> = files.take(MANY).collect();
+        if view.files.len() > MANY {
+            files.push(format!("… and {} more", view.files.len() - MANY));
+        }
+        passages.push(Block::Block(cut(&files.join("\n"), LONGEST_BLOCK)));
+    } else if !block.is_empty() {
+        passages.push(Block::Block(block));
+    }
+    passages.extend((!view.omitted.is_empty()).then(|| {
+        Block::plain(format!("Left out, because too large: {}", cut(&view.omitted.join(", "), LONGEST_WORDS)))
+    }));
+    if let (Some(judged), Some(moved)) = (&view.judged, &view.moved) {
+        let moved = format!("The branch has moved since it was judged at {}; {moved}", short(judged));
+        passages.extend(cut(&moved, LONGEST_WORDS).lines().map(Block::plain));
+    }
+    let asks = status == Status::NeedsReview && view.commits > 0;
+    let is_judged = view.judged.as_deref() == Some(&view.head);
+    // What nobody has judged cannot be approved, but it can be sent back.
+    let buttons = match (asks, is_judged) {
+        (true, true) => ruling(view.task_id, &view.head),
+        (true, false) => vec![sending_back(view.task_id, &view.head)],
+        (false, _) => Vec::new(),
+    };
+    ChatMessage { passages, buttons, document, task: Some(view.task_id), is_urgent: false }
+}
+
+/// The end of a transcript.
+pub fn log(task: TaskId, text: &str) -> ChatMessage {
+    if text.trim().is_empty() {
+        return about(task, "There is no output yet.");
+    }
+    let (block, document) = shown(text, &format!("{task}.log"), Part::End);
+    let passages = vec![Block::Line(vec![bold(format!("#{task} the end of its transcript"))]), Block::Block(block)];
+    ChatMessage { passages, document, task: Some(task), ..ChatMessage::default() }
+}
+
+/// Which part of a long text stands in the message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Begin,
+    End,
+}
+
+/// A text in a message, whole, or a part of it and the whole as a file.
+fn shown(text: &str, name: &str, part: Part) -> (String, Option<Document>) {
+    let units = |text: &str| text.encode_utf16().count();
+    if units(text) <= LONGEST_BLOCK {
+        return (text.to_owned(), None);
+    }
+    let document = Document { name: name.to_owned(), text: text.to_owned() };
+    let mut room = LONGEST_BLOCK;
+    let mut fits = |line: &&str| {
+        let length = units(line) + 1;
+        let does = length <= room;
+        room = room.saturating_sub(length);
+        does
+    };
+    let lines: Vec<&str> = match part {
+        Part::Begin => text.lines().take_while(|line| fits(line)).collect(),
+        Part::End => {
+            let mut lines: Vec<&str> = text.lines().rev().take_while(|line| fits(line)).collect();
+            lines.reverse();
+            lines
+        }
+    };
+    (lines.join("\n"), Some(document))
+}
+
+/// What was spent.
+pub fn cost(today: &SpendView, all: &CostView) -> ChatMessage {
+    let mut passages = vec![Block::plain(format!("Today: {}", spend(today)))];
+    let total = &all.total;
+    passages.push(Block::plain(format!("In all: {}", money(total.cost_usd, total.runs, total.unpriced))));
+    let agents = all.rows.iter().take(FEW).map(|row| {
+        let key = row.key.as_deref().unwrap_or("no agent");
+        Block::plain(format!("  {key}: {}", money(row.cost_usd, row.runs, row.unpriced)))
+    });
+    passages.extend(agents);
+    ChatMessage { passages, ..ChatMessage::default() }
+}
+
+/// What is paused.
+pub fn pauses(view: &PausesView) -> ChatMessage {
+    let mut passages: Vec<Block> =
+        view.paused.iter().take(FEW).map(|pause| Block::plain(in_chat_words(&pause.told))).collect();
+    if passages.is_empty() {
+        passages.push(Block::plain(if view.changed { "It goes on." } else { "Nothing was paused." }));
+    }
+    ChatMessage { passages, ..ChatMessage::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orch_api::error::ErrorView;
+    use orch_api::rulings::FileView;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_the_terminal_would_type_is_said_in_the_chats_words() {
+        assert_eq!(in_chat_words("look at it again: orch task diff 7"), "look at it again: /diff 7");
+        assert_eq!(in_chat_words("orch task reject 7 -m \"…\", or orch task retry 7"), "/reject 7 REASON, or /retry 7");
+        assert_eq!(in_chat_words("`orch resume` lets it go on"), "`/resume` lets it go on");
+        assert_eq!(in_chat_words("orch config show"), "orch config show");
+        assert_eq!(in_chat_words("`orch task list` shows all tasks"), "`/tasks` shows all tasks");
+        assert_eq!(in_chat_words("say orch resume"), "say /resume");
+    }
+
+    #[test]
+    fn what_is_to_be_copied_stands_by_itself_and_a_path_is_no_command() {
+        for (text, expected) in [
+            (
+                "there is no command /x; /help lists them",
+                vec![words("there is no command /x; "), code("/help"), words(" lists them")],
+            ),
+            ("/retry 7, or (/show #12)", vec![code("/retry 7"), words(", or ("), code("/show #12"), words(")")]),
+            ("`npm install -g @anthropic-ai/x` first", vec![code("npm install -g @anthropic-ai/x"), words(" first")]),
+            ("a/help /help/me /help@x /helper ` /", vec![words("a/help /help/me /help@x /helper ` /")]),
+            ("/stop 7x /stop", vec![code("/stop"), words(" 7x "), code("/stop")]),
+            ("", vec![]),
+        ] {
+            assert_eq!(marked(text), expected, "{text}");
+        }
+        let notice = ChatMessage {
+            passages: vec![
+                Block::Line(vec![bold("#7 x"), words(" asks: orch task show 7")]),
+                Block::Line(vec![code("orch task reject 7 -m \"…\"")]),
+                Block::Block("orch task show 7".to_owned()),
+            ],
+            ..ChatMessage::default()
+        };
+        let told = in_chat(notice).plain_text();
+        assert_eq!(told, "#7 x asks: /show 7\n/reject 7 REASON\norch task show 7\n");
+    }
+
+    #[test]
+    fn what_needs_somebody_is_told_with_the_commands_of_a_chat() {
+        let asks = serde_json::json!({
+            "version": "1.2.3", "pid": 1, "mode": "serve", "counts": {"needs_review": 1}, "idle": true, "problems": [],
+            "running": [], "queued": [], "today": {"since": "2026-03-01T00:00:00Z", "cost_usd": null, "runs": 0, "unpriced": 0},
+            "needs_you": [{"id": 7, "title": "Tidy", "choices": [], "kind": "ready", "question": "1 commit; `orch task diff 7` shows it\nmore"}],
+        });
+        let told = overview(&serde_json::from_value(asks).expect("an overview")).plain_text();
+        assert!(told.ends_with("Needs you\n#7 Tidy: ready for you: 1 commit; /diff 7 shows it\n"), "{told}");
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_write_next() {
+        let hint = Some("look at it again: orch task diff 7".to_owned());
+        let view = ErrorView { code: ErrorCode::Conflict, message: "task 7: it moved".to_owned(), hint };
+        let told = refused(&ClientError::Answered(view), Some(TaskId(7))).plain_text();
+        assert_eq!(told, "task 7: it moved\nNext: look at it again: /diff 7\n");
+    }
+
+    #[test]
+    fn a_new_task_goes_to_the_project_that_is_named_or_to_the_only_one() {
+        let of = |names: &[&str]| {
+            let all = names.iter().map(|name| NewProject {
+                dir: PathBuf::from("/x").join(name),
+                name: (*name).to_owned(),
+                approved: None,
+            });
+            all.collect::<Vec<_>>()
+        };
+        let refused = |named, projects: &[&str]| project(named, &of(projects)).expect_err("refused").plain_text();
+        assert_eq!(project(None, &of(&[])), Ok(None));
+        assert_eq!(project(None, &of(&["shop"])), Ok(None));
+        assert_eq!(project(Some("SHOP"), &of(&["api", "shop"])), Ok(Some(PathBuf::from("/x/shop"))));
+        assert!(refused(None, &["shop", "api"]).contains("/add @NAME TITLE: api, shop"));
+        assert!(refused(Some("shpo"), &["shop", "api"]).contains("no project \"shpo\". There are: api, shop"));
+        assert!(refused(Some("shop"), &["shop", "shop"]).contains("2 projects are called"));
+        assert!(refused(Some("shop"), &[]).contains("orch init"));
+    }
+
+    fn difference(patch: &str) -> DiffView {
+        DiffView {
+            task_id: TaskId(7),
+            branch: "orch/7-x".to_owned(),
+            base_branch: "main".to_owned(),
+            base: "b".repeat(40),
+            head: "a".repeat(40),
+            commits: 2,
+            files: vec![FileView { path: "a.rs".to_owned(), insertions: 3, deletions: 1 }],
+            insertions: 3,
+            deletions: 1,
+            patch: Some(patch.to_owned()),
+            omitted: vec![],
+            judged: Some("a".repeat(40)),
+            moved: None,
+        }
+    }
+
+    #[test]
+    fn a_short_diff_stands_in_the_message_and_a_long_one_goes_as_a_file() {
+        let saying = diff(&difference("+one\n-two\n"), Status::NeedsReview);
+        assert!(saying.plain_text().ends_with("+one\n-two\n") && saying.document.is_none());
+        let commit = "a".repeat(40);
+        assert_eq!(saying.buttons[0].press, Press::Approve { task: TaskId(7), commit });
+        let long = "+a line of code\n".repeat(1_000);
+        let saying = diff(&difference(&long), Status::InProgress);
+        assert_eq!(saying.document, Some(Document { name: "7.diff".to_owned(), text: long }));
+        assert!(saying.plain_text().ends_with("+3 −1 a.rs\n") && saying.buttons.is_empty());
+    }
+
+    #[test]
+    fn a_branch_that_moved_since_it_was_judged_has_no_button_to_approve_it() {
+        let moved = Some("1 commit since: +1 −0 in 1 file".to_owned());
+        let view = DiffView { judged: Some("c".repeat(40)), moved, ..difference("+one\n") };
+        let saying = diff(&view, Status::NeedsReview);
+        let labels: Vec<&str> = saying.buttons.iter().map(|button| button.label.as_str()).collect();
+        assert_eq!(labels, ["Request changes"], "{saying:?}");
+        assert!(saying.plain_text().contains("judged at cccccccccc; 1 commit since"), "{}", saying.plain_text());
+    }
+
+    #[test]
+    fn an_approval_is_offered_with_its_commit() {
+        let command = with_commit("orch task approve 7", Some("0123456789abcdef"));
+        assert_eq!(in_chat_words(&command), "/approve 7 0123456789");
+    }
+
+    proptest! {
+        #[test]
+        fn the_end_of_a_transcript_fits_and_is_its_end(lines in prop::collection::vec("\\PC{0,80}", 0..120)) {
+            let text = lines.join("\n");
+            let saying = log(TaskId(7), &text);
+            prop_assert!(saying.plain_text().encode_utf16().count() <= LONGEST_BLOCK + 100);
+            match saying.document {
+                Some(document) => prop_assert_eq!(document.text, text),
+                None => prop_assert!(text.encode_utf16().count() <= LONGEST_BLOCK),
+            }
+        }
+    }
+}

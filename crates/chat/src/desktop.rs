@@ -1,0 +1,114 @@
+//! Notifications of the desktop that the daemon runs on. What is shown reaches neither a shell nor a script: it is an
+//! argument, and markup in it is escaped.
+
+use super::Channel;
+use super::chat::Refusal;
+use orch_core::channel::ChatMessage;
+use orch_sys::process::{Invocation, run_async, which};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The longest title and text, in characters: a desktop shows no more.
+const TITLE: usize = 120;
+const TEXT: usize = 400;
+/// How long the program may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The script takes what it shows as arguments.
+const SCRIPT: [&str; 3] =
+    ["on run argv", "display notification (item 2 of argv) with title (item 1 of argv)", "end run"];
+/// What a program needs to find the desktop.
+const VARIABLES: [&str; 9] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+];
+
+/// A desktop.
+pub struct Desktop {
+    environment: BTreeMap<String, String>,
+    is_mac: bool,
+}
+
+impl Desktop {
+    /// The one of the daemon's session.
+    pub fn new(environment: BTreeMap<String, String>) -> Self {
+        Self { environment, is_mac: cfg!(target_os = "macos") }
+    }
+
+    fn invocation(&self, saying: &ChatMessage) -> Result<Invocation, Refusal> {
+        let name = if self.is_mac { "osascript" } else { "notify-send" };
+        let path = self.environment.get("PATH").map_or("", String::as_str);
+        let missing = || Refusal::Closed(format!("there is no {name}; on Debian it is in libnotify-bin"));
+        let program: PathBuf = which(name, path).ok_or_else(missing)?;
+        let invocation = Invocation::new(program, "/").time_limit(PATIENCE);
+        let set = VARIABLES.iter().filter_map(|name| Some((*name, self.environment.get(*name)?)));
+        Ok(invocation.envs(set).args(arguments(saying, self.is_mac)))
+    }
+}
+
+/// What the program is given.
+fn arguments(saying: &ChatMessage, is_mac: bool) -> Vec<String> {
+    let text = saying.plain_text();
+    let (title, body) = text.split_once('\n').unwrap_or((&text, ""));
+    let (title, body) = (shown(title, TITLE), shown(body, TEXT));
+    if is_mac {
+        let script = SCRIPT.iter().flat_map(|line| ["-e".to_owned(), (*line).to_owned()]);
+        // A title that begins with a dash is no option behind the two.
+        return script.chain(["--".to_owned(), title, body]).collect();
+    }
+    let urgency = if saying.is_urgent { "critical" } else { "normal" };
+    let body = body.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    ["--app-name=orch", &format!("--urgency={urgency}"), "--", &title, &body].map(str::to_owned).to_vec()
+}
+
+fn shown(text: &str, most: usize) -> String {
+    let plain: String = text.trim().chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect();
+    match plain.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &plain[..at]),
+        None => plain,
+    }
+}
+
+impl Channel for Desktop {
+    async fn say(&self, saying: &ChatMessage) -> Result<Option<String>, Refusal> {
+        let output = run_async(&self.invocation(saying)?).await;
+        let output = output.map_err(|error| Refusal::Closed(error.to_string()))?;
+        if output.success() {
+            return Ok(None);
+        }
+        let why: String = output.error_text().lines().next().unwrap_or("it failed").chars().take(200).collect();
+        Err(Refusal::Closed(format!("no desktop to show it on: {why}")))
+    }
+
+    async fn change(&self, _message: &str, saying: &ChatMessage) -> Result<(), Refusal> {
+        self.say(saying).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orch_core::channel::Block;
+
+    #[test]
+    fn what_is_shown_is_an_argument_and_never_an_option_a_script_or_markup() {
+        let passages =
+            vec![Block::plain("--icon=/etc/passwd \" & do shell script \"x"), Block::plain("<b>a</b>\u{7}\u{1b}[2J")];
+        let saying = ChatMessage { passages, ..ChatMessage::default() };
+        let linux = arguments(&saying, false);
+        assert_eq!(linux[2], "--");
+        assert_eq!(linux[4], "&lt;b&gt;a&lt;/b&gt;  [2J");
+        let mac = arguments(&saying, true);
+        assert_eq!(mac[6], "--");
+        assert!(mac[7].starts_with("--icon") && mac[..6].iter().all(|part| !part.contains("passwd")), "{mac:?}");
+        let long = ChatMessage { passages: vec![Block::plain("ö".repeat(100_000))], ..ChatMessage::default() };
+        assert_eq!(arguments(&long, false)[3].chars().count(), TITLE + 1);
+    }
+}

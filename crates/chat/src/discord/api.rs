@@ -1,0 +1,507 @@
+//! The client of Discord's REST API: messages, threads, commands, answers to interactions. What a request may not do
+//! (mention anybody, show previews of links) none of them does. Rates are kept by the client; what is refused is
+//! told in the words of every chat.
+
+use super::super::chat::Refusal;
+use super::render::{self, LONGEST};
+use super::rest::{Fault, RestClient};
+use crate::conversation::buttons::Minted;
+use orch_config::secret::Secret;
+use orch_core::channel::{Block, Button as Wanted, ChatMessage, Document, Press};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use twilight_http::Client;
+use twilight_http::request::TryIntoRequest;
+use twilight_model::application::command::Command;
+use twilight_model::channel::message::component::{ActionRow, Button, ButtonStyle};
+use twilight_model::channel::message::{AllowedMentions, Component, Message, MessageFlags};
+use twilight_model::http::attachment::Attachment;
+use twilight_model::http::interaction::{InteractionResponse, InteractionResponseType};
+use twilight_model::id::Id;
+use twilight_model::id::marker::{
+    ApplicationMarker, ChannelMarker, GuildMarker, InteractionMarker, MessageMarker, RoleMarker, UserMarker,
+};
+
+/// Where Discord is.
+const DISCORD: &str = "https://discord.com";
+/// The longest name of a thread.
+const LONGEST_NAME: usize = 100;
+/// The longest label of a button.
+const LONGEST_LABEL: usize = 80;
+/// Buttons in a row, and rows under a message.
+const ROW: usize = 5;
+/// The largest file that is sent along.
+const LARGEST_FILE: usize = 8 << 20;
+/// Messages that are asked for at once.
+const PAGE: u16 = 100;
+
+/// Discord's codes of errors.
+const NO_CHANNEL: u64 = 10_003;
+const NO_MEMBER: u64 = 10_007;
+const NO_USER: u64 = 10_013;
+const THREAD_IS_THERE: u64 = 160_004;
+
+/// A message, by the channel it stands in and its own id. As text: `channel/message`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Place {
+    /// The channel or thread.
+    pub channel: Id<ChannelMarker>,
+    /// The message.
+    pub message: Id<MessageMarker>,
+}
+
+impl Place {
+    /// Reads what [`Self::to_string`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (channel, message) = text.split_once('/')?;
+        Some(Self { channel: id(channel)?, message: id(message)? })
+    }
+
+    /// Of a message.
+    pub fn of(message: &Message) -> Self {
+        Self { channel: message.channel_id, message: message.id }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.channel, self.message)
+    }
+}
+
+/// An id, of any kind of thing; `None`: that is none.
+pub fn id<T>(text: &str) -> Option<Id<T>> {
+    Id::new_checked(text.parse().ok()?)
+}
+
+/// A button that stands under a message: what it asks for, and the token by which a press is known.
+#[derive(Debug, Clone)]
+pub struct Armed {
+    /// What stands on it.
+    pub label: String,
+    /// What it asks for; decides the colour.
+    pub press: Press,
+    /// How a press is known.
+    pub token: String,
+}
+
+impl Armed {
+    /// The buttons of a message, with the tokens that were minted for them.
+    pub fn all(wanted: &[Wanted], minted: &[Minted]) -> Vec<Self> {
+        let arm = |(wanted, minted): (&Wanted, &Minted)| Self {
+            label: minted.label.clone(),
+            press: wanted.press.clone(),
+            token: minted.token.clone(),
+        };
+        wanted.iter().zip(minted).map(arm).collect()
+    }
+}
+
+/// Who the bot is, and where its channel stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// The application whose commands are registered.
+    pub application: Id<ApplicationMarker>,
+    /// The server of the channel; `None`: a direct message.
+    pub guild: Option<Id<GuildMarker>>,
+    /// What the channel is called.
+    pub channel_name: String,
+}
+
+/// The API. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// Makes requests, and sends none.
+    requests: Arc<Client>,
+    rest: Arc<RestClient>,
+}
+
+impl Api {
+    /// With this token; `url`: elsewhere than at Discord's, without a path.
+    pub fn new(token: &Secret, url: Option<&str>) -> Self {
+        // It fails when it was done before.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let requests = Client::builder().ratelimiter(None).default_allowed_mentions(AllowedMentions::default()).build();
+        let base = match url {
+            Some(url) if url.starts_with("http://") => format!("http://{}", host(url)),
+            Some(url) => format!("https://{}", host(url)),
+            None => DISCORD.to_owned(),
+        };
+        Self { requests: Arc::new(requests), rest: Arc::new(RestClient::new(token, base)) }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, request: impl TryIntoRequest) -> Result<T, Refusal> {
+        self.rest.ask(request).await.map_err(|fault| refusal(&fault))
+    }
+
+    async fn tell(&self, request: impl TryIntoRequest) -> Result<(), Refusal> {
+        self.rest.tell(request).await.map(drop).map_err(|fault| refusal(&fault))
+    }
+
+    /// Who the bot is and where `channel` stands.
+    ///
+    /// # Errors
+    /// The token or the channel is refused, or nobody answers.
+    pub async fn whereabouts(&self, channel: Id<ChannelMarker>) -> Result<Whereabouts, Refusal> {
+        let application: Named<ApplicationMarker> = self.ask(self.requests.current_user_application()).await?;
+        let application = application.id;
+        let found: Channel = self.ask(self.requests.channel(channel)).await?;
+        Ok(Whereabouts { application, guild: found.guild_id, channel_name: found.name.unwrap_or_default() })
+    }
+
+    /// Registers commands, in place of all that were there.
+    pub async fn register(&self, at: &Whereabouts, commands: &[Command]) -> Result<(), Refusal> {
+        let interaction = self.requests.interaction(at.application);
+        match at.guild {
+            Some(guild) => self.tell(interaction.set_guild_commands(guild, commands)).await,
+            None => self.tell(interaction.set_global_commands(commands)).await,
+        }
+    }
+
+    /// Says something in as many messages as it takes. Returns the first.
+    pub async fn say(
+        &self,
+        channel: Id<ChannelMarker>,
+        saying: &ChatMessage,
+        buttons: &[Armed],
+    ) -> Result<Place, Refusal> {
+        let texts = render::messages(saying);
+        let rows = rows(buttons);
+        let files = files(saying.document.as_ref());
+        let mut first = None;
+        for (at, text) in texts.iter().enumerate() {
+            let is_last = at + 1 == texts.len();
+            let mut request = self.requests.create_message(channel).content(text).flags(flags(saying));
+            if is_last {
+                request = request.components(&rows).attachments(&files);
+            }
+            let place = Place::of(&self.ask::<Message>(request).await?);
+            first.get_or_insert(place);
+        }
+        first.ok_or_else(|| Refusal::Never("nothing was to be said".to_owned()))
+    }
+
+    /// Puts something else into the place of a message. What does not fit one message is left out, and said so.
+    pub async fn change(&self, place: Place, saying: &ChatMessage, buttons: &[Armed]) -> Result<(), Refusal> {
+        let text = one_message(saying);
+        let rows = rows(buttons);
+        let request = self.requests.update_message(place.channel, place.message).content(Some(&text));
+        self.tell(request.components(Some(&rows))).await
+    }
+
+    /// Takes the buttons from a message.
+    pub async fn strip(&self, place: Place) -> Result<(), Refusal> {
+        self.tell(self.requests.update_message(place.channel, place.message).components(Some(&[]))).await
+    }
+
+    /// A word that only whoever pressed a button sees.
+    pub async fn whisper(&self, asked: &Asked, text: &str) -> Result<(), Refusal> {
+        let text = render::messages(&ChatMessage { passages: vec![Block::plain(text)], ..ChatMessage::default() });
+        let text = text.first().map(String::as_str).unwrap_or_default();
+        let interaction = self.requests.interaction(asked.application);
+        self.tell(interaction.create_followup(&asked.token).content(text).flags(MessageFlags::EPHEMERAL)).await
+    }
+
+    /// Begins a thread under a message.
+    pub async fn begin_thread(&self, under: Place, name: &str) -> Result<Id<ChannelMarker>, Refusal> {
+        let name: String = name.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+        let request = self.requests.create_thread_from_message(under.channel, under.message, &name);
+        match self.rest.ask::<Named<ChannelMarker>>(request).await {
+            Ok(thread) => Ok(thread.id),
+            // It was begun before, and has the message's number.
+            Err(fault) if code_of(&fault) == Some(THREAD_IS_THERE) => Ok(under.message.cast()),
+            Err(fault) => Err(refusal(&fault)),
+        }
+    }
+
+    /// Has somebody told of what is said in a thread.
+    pub async fn join(&self, thread: Id<ChannelMarker>, user: Id<UserMarker>) -> Result<(), Refusal> {
+        self.tell(self.requests.add_thread_member(thread, user)).await
+    }
+
+    /// Whether there is no such channel or thread any more, as far as that can be known.
+    pub async fn is_gone(&self, channel: Id<ChannelMarker>) -> bool {
+        let found = self.rest.tell(self.requests.channel(channel)).await;
+        found.is_err_and(|fault| code_of(&fault) == Some(NO_CHANNEL))
+    }
+
+    /// The channel in which somebody speaks with the bot alone.
+    pub async fn direct(&self, user: Id<UserMarker>) -> Result<Id<ChannelMarker>, Refusal> {
+        let channel: Named<ChannelMarker> = self.ask(self.requests.create_private_channel(user)).await?;
+        Ok(channel.id)
+    }
+
+    /// The threads of a server that are not put away, and the last message of each.
+    pub async fn threads(&self, guild: Id<GuildMarker>) -> Result<Vec<(Id<ChannelMarker>, u64)>, Refusal> {
+        let listed: Threads = self.ask(self.requests.active_threads(guild)).await?;
+        Ok(listed
+            .threads
+            .into_iter()
+            .map(|thread| (thread.id, thread.last_message_id.map_or(u64::MAX, Id::get)))
+            .collect())
+    }
+
+    /// The roles of somebody in a server; who is not there has none.
+    pub async fn roles(&self, guild: Id<GuildMarker>, user: Id<UserMarker>) -> Result<Vec<Id<RoleMarker>>, Refusal> {
+        match self.rest.ask::<Member>(self.requests.guild_member(guild, user)).await {
+            Ok(member) => Ok(member.roles),
+            Err(fault) if matches!(code_of(&fault), Some(NO_MEMBER | NO_USER)) => Ok(Vec::new()),
+            Err(fault) => Err(refusal(&fault)),
+        }
+    }
+
+    /// What was written in a channel after a message, oldest first.
+    pub async fn after(&self, channel: Id<ChannelMarker>, message: Id<MessageMarker>) -> Result<Vec<Message>, Refusal> {
+        let request = self.requests.channel_messages(channel).after(message).limit(PAGE);
+        let mut messages: Vec<Message> = self.ask(request).await?;
+        messages.sort_by_key(|message| message.id);
+        Ok(messages)
+    }
+
+    /// Tells Discord that an interaction was heard: an answer follows, or none.
+    pub async fn acknowledge(&self, asked: &Asked, how: Acknowledged) -> Result<(), Refusal> {
+        let kind = match how {
+            Acknowledged::Thinking => InteractionResponseType::DeferredChannelMessageWithSource,
+            Acknowledged::Pressed => InteractionResponseType::DeferredUpdateMessage,
+        };
+        let response = InteractionResponse { kind, data: None };
+        let interaction = self.requests.interaction(asked.application);
+        self.tell(interaction.create_response(asked.interaction, &asked.token, &response)).await
+    }
+
+    /// Answers an interaction that was acknowledged; the first answer takes the place of "is thinking".
+    pub async fn answer(
+        &self,
+        asked: &Asked,
+        saying: &ChatMessage,
+        buttons: &[Armed],
+        is_first: bool,
+    ) -> Result<Option<Place>, Refusal> {
+        let interaction = self.requests.interaction(asked.application);
+        let texts = render::messages(saying);
+        let rows = rows(buttons);
+        let files = files(saying.document.as_ref());
+        let mut first = None;
+        for (at, text) in texts.iter().enumerate() {
+            let is_last = at + 1 == texts.len();
+            let shown: &[Component] = if is_last { &rows } else { &[] };
+            let along: &[Attachment] = if is_last { &files } else { &[] };
+            let message: Message = if is_first && at == 0 {
+                let request = interaction.update_response(&asked.token).content(Some(text));
+                self.ask(request.components(Some(shown)).attachments(along)).await?
+            } else {
+                let request = interaction.create_followup(&asked.token).content(text).flags(flags(saying));
+                self.ask(request.components(shown).attachments(along)).await?
+            };
+            first.get_or_insert(Place::of(&message));
+        }
+        Ok(first)
+    }
+}
+
+/// An interaction that waits for an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Whose.
+    pub application: Id<ApplicationMarker>,
+    /// Which.
+    pub interaction: Id<InteractionMarker>,
+    /// What an answer needs; it is kept nowhere, so that one of before is answered in the channel.
+    #[serde(skip)]
+    pub token: String,
+}
+
+/// How an interaction is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledged {
+    /// A command: an answer follows.
+    Thinking,
+    /// A button: it was pressed.
+    Pressed,
+}
+
+/// Where the API is, as the client below takes it: without the scheme, and without the path that it adds itself.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest).trim_end_matches('/');
+    rest.strip_suffix("/api/v10").unwrap_or(rest)
+}
+
+fn flags(saying: &ChatMessage) -> MessageFlags {
+    let silent = if saying.is_urgent { MessageFlags::empty() } else { MessageFlags::SUPPRESS_NOTIFICATIONS };
+    MessageFlags::SUPPRESS_EMBEDS | silent
+}
+
+/// The text for one message, with a word where it does not fit.
+fn one_message(saying: &ChatMessage) -> String {
+    const MORE: &str = "\n…";
+    let mut texts = render::messages(saying).into_iter();
+    let first = texts.next().unwrap_or_default();
+    if texts.next().is_none() {
+        return first;
+    }
+    if super::super::chat::cut::measure(&first) + MORE.len() <= LONGEST { first + MORE } else { first }
+}
+
+fn rows(buttons: &[Armed]) -> Vec<Component> {
+    let button = |armed: &Armed| {
+        let style = match armed.press {
+            Press::Approve { .. } => ButtonStyle::Success,
+            Press::RequestChanges { .. } | Press::Cancel { .. } => ButtonStyle::Danger,
+            Press::ShowDiff { .. } | Press::Retry { .. } | Press::Unblock { .. } => ButtonStyle::Secondary,
+        };
+        Component::Button(Button {
+            custom_id: Some(armed.token.clone()),
+            disabled: false,
+            emoji: None,
+            id: None,
+            label: Some(armed.label.chars().take(LONGEST_LABEL).collect()),
+            sku_id: None,
+            style,
+            url: None,
+        })
+    };
+    let row =
+        |few: &[Armed]| Component::ActionRow(ActionRow { components: few.iter().map(button).collect(), id: None });
+    buttons.chunks(ROW).take(ROW).map(row).collect()
+}
+
+fn files(document: Option<&Document>) -> Vec<Attachment> {
+    let file = |document: &Document| {
+        let mut bytes = document.text.clone().into_bytes();
+        bytes.truncate(LARGEST_FILE);
+        let name: String = document.name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+        Attachment::from_bytes(name, bytes, 0)
+    };
+    document.map(file).into_iter().collect()
+}
+
+/// Discord's own code of an error.
+fn code_of(fault: &Fault) -> Option<u64> {
+    match fault {
+        Fault::Refused { code, .. } => Some(*code),
+        Fault::Wait(_) | Fault::Token | Fault::Silent(_) | Fault::Unread | Fault::Unmade => None,
+    }
+}
+
+/// What a fault comes to.
+fn refusal(fault: &Fault) -> Refusal {
+    match fault {
+        Fault::Refused { status, code } => of_response(*status, *code),
+        Fault::Wait(wait) => {
+            Refusal::later(Some(*wait), format!("Discord asks to wait {} s", wait.as_secs_f64().ceil()))
+        }
+        Fault::Token => Refusal::Closed(TOKEN.to_owned()),
+        Fault::Silent(why) => Refusal::later(None, *why),
+        Fault::Unread => Refusal::later(None, UNREAD),
+        Fault::Unmade => Refusal::Never("the request cannot be made".to_owned()),
+    }
+}
+
+/// What an answer is told as that makes no sense.
+const UNREAD: &str = "an answer of Discord's is not understood; something may stand in between, a proxy for instance";
+/// What a token that is not taken is told as.
+pub const TOKEN: &str = "Discord does not take the token: make a new one and store it with `orch channel add discord`";
+
+/// What a refusal comes to. The codes are those of Discord's documentation ("JSON error codes").
+fn of_response(status: u16, code: u64) -> Refusal {
+    match (status, code) {
+        // Unknown message; too many edits of an old one; a thread that is closed.
+        (_, 10_008 | 30_046 | 50_083) => Refusal::Gone,
+        (_, NO_CHANNEL) => Refusal::Closed("there is no such channel (channels.discord.channel_id)".to_owned()),
+        (_, 50_001) => Refusal::Closed("the bot does not see the channel: add it there".to_owned()),
+        (_, 50_013) => Refusal::Closed("the bot may not write there: it needs Send Messages".to_owned()),
+        (_, 50_007) => Refusal::Closed("the user takes no direct messages of the bot".to_owned()),
+        (401, _) => Refusal::Closed(TOKEN.to_owned()),
+        (500..=599, _) => Refusal::later(None, format!("Discord answers {status}")),
+        (status, code) => Refusal::Never(format!("Discord refuses it (status {status}, code {code})")),
+    }
+}
+
+/// What is read of an application, or of a channel: its id.
+#[derive(Deserialize)]
+#[serde(bound = "")]
+struct Named<T> {
+    id: Id<T>,
+}
+
+/// What is read of a channel.
+#[derive(Deserialize)]
+struct Channel {
+    guild_id: Option<Id<GuildMarker>>,
+    name: Option<String>,
+}
+
+/// What is read of a list of threads.
+#[derive(Deserialize)]
+struct Threads {
+    threads: Vec<Thread>,
+}
+
+#[derive(Deserialize)]
+struct Thread {
+    id: Id<ChannelMarker>,
+    last_message_id: Option<Id<MessageMarker>>,
+}
+
+/// What is read of a member of a server.
+#[derive(Deserialize)]
+struct Member {
+    roles: Vec<Id<RoleMarker>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn a_place_reads_back() {
+        let place = Place { channel: Id::new(7), message: Id::new(9) };
+        assert_eq!(place.to_string(), "7/9");
+        assert_eq!(Place::parse("7/9"), Some(place));
+        for garbage in ["", "7", "7/", "0/9", "a/b", "7/9/1"] {
+            assert_eq!(Place::parse(garbage), None, "{garbage}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_told_without_its_scheme() {
+        assert_eq!(host("http://127.0.0.1:80/"), "127.0.0.1:80");
+        assert_eq!(host("https://discord.example"), "discord.example");
+        // As the default is written.
+        assert_eq!(host("http://127.0.0.1:80/api/v10"), "127.0.0.1:80");
+        assert_eq!(host("https://proxy.example/discord/"), "proxy.example/discord");
+    }
+
+    #[test]
+    fn what_goes_away_says_what_is_in_the_way_and_what_concerns_one_message_holds_up_no_other() {
+        let told = refusal(&Fault::Wait(Duration::from_millis(1_200)));
+        assert_eq!(told, Refusal::later(Some(Duration::from_millis(1_200)), "Discord asks to wait 2 s"));
+        assert_eq!(of_response(503, 0), Refusal::later(None, "Discord answers 503"));
+        assert_eq!(of_response(401, 0), Refusal::Closed(TOKEN.to_owned()));
+        assert!(matches!(of_response(403, 50_013), Refusal::Closed(_)));
+        assert!(matches!(of_response(400, 50_035), Refusal::Never(_)), "this message is not taken, others are");
+    }
+
+    #[test]
+    fn more_buttons_than_a_row_has_go_into_the_next() {
+        let armed = |n: usize| Armed {
+            label: "x".repeat(200),
+            press: Press::Retry { task: orch_core::ids::TaskId(1), since: None },
+            token: n.to_string(),
+        };
+        let rows = rows(&(0..7).map(armed).collect::<Vec<_>>());
+        assert_eq!(rows.len(), 2);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said_to_be_cut() {
+        let long = ChatMessage {
+            passages: vec![orch_core::channel::Block::Block("line\n".repeat(1000))],
+            ..ChatMessage::default()
+        };
+        let text = one_message(&long);
+        assert!(text.ends_with("\n…") || super::super::super::chat::cut::measure(&text) > LONGEST - 4, "{text}");
+    }
+}

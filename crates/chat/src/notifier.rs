@@ -1,0 +1,338 @@
+//! Tells a channel what is worth telling, beside the engine's loop. The history is the source: lines after the place that
+//! was reached become rows of the outbox, in the same transaction in which the place moves on; rows are said and noted.
+//! What is told, and when, is `domain::notice`'s to say.
+
+use super::Channel;
+use super::chat::Refusal;
+use super::conversation::render::in_chat;
+use jiff::{SignedDuration, Timestamp};
+use orch_core::channel::{ChannelKind, ChatMessage};
+use orch_core::ids::TaskId;
+use orch_core::notice::queue::{Delivery, NoticeQueue, Refused, Rules};
+use orch_core::notice::{Facts, Line, Notice, derive, may_tell, summary};
+use orch_core::outbox::{DROPPED, KeyValue, PLACE, TROUBLE};
+use orch_core::plan::directory;
+use orch_core::quiet::TimeOfDay;
+use orch_core::redact::Redactor;
+use orch_core::task::{Status, Task};
+use orch_engine::handle::{EngineError, EngineHandle, Entry, View};
+use orch_sys::clock::{Clock, SystemClock};
+use orch_sys::crash::point;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+/// The key of the time of the last daily summary.
+const SUMMED: &str = "notices.summed";
+/// So many lines of the history are read at once.
+const PAGE: u32 = 500;
+/// How long a message may take.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// How soon the journal is tried again.
+const AGAIN: Duration = Duration::from_secs(5);
+/// The clock may be changed while nothing happens.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// What one channel needs.
+pub struct Setup<C> {
+    /// Which.
+    pub kind: ChannelKind,
+    /// The way there.
+    pub channel: C,
+    /// The person's wishes.
+    pub rules: Rules,
+    /// When a day is summed up.
+    pub daily_summary: Option<TimeOfDay>,
+    /// What masks secrets.
+    pub redactor: Redactor,
+}
+
+/// Tells it until the daemon leaves. What is being said then is said to its end.
+pub async fn run<C: Channel>(setup: Setup<C>, engine: EngineHandle, cancel: CancellationToken) {
+    loop {
+        match Dispatcher::open(&setup, &engine).await {
+            Ok(mut courier) => {
+                let why = courier.work(&cancel).await;
+                if cancel.is_cancelled() {
+                    return;
+                }
+                tracing::warn!(channel = %setup.kind, error = %why, "notices wait for the journal");
+            }
+            Err(EngineError::Stopping) => return,
+            Err(error) => tracing::warn!(channel = %setup.kind, %error, "the outbox cannot be read"),
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(AGAIN) => {}
+        }
+    }
+}
+
+struct Dispatcher<'a, C> {
+    setup: &'a Setup<C>,
+    engine: &'a EngineHandle,
+    book: NoticeQueue,
+    place: u64,
+    summed: Timestamp,
+    /// Why the last message was not said.
+    failed: Option<String>,
+    /// What is written down of how the channel fares.
+    trouble: Option<String>,
+}
+
+impl<'a, C: Channel> Dispatcher<'a, C> {
+    async fn open(setup: &'a Setup<C>, engine: &'a EngineHandle) -> Result<Self, EngineError> {
+        let kind = setup.kind;
+        let now = SystemClock.now();
+        let dropped = engine.kept(kind, DROPPED).await?.and_then(|text| text.parse().ok()).unwrap_or(0);
+        let mut book = NoticeQueue::new(kind, engine.outbox(kind).await?, dropped);
+        book.revive(now);
+        let place = match engine.kept(kind, PLACE).await?.and_then(|text| text.parse().ok()) {
+            Some(place) => place,
+            // A channel that is new is told what happens from now on.
+            None => engine.look().await?.last_seq,
+        };
+        let summed = engine.kept(kind, SUMMED).await?.and_then(|text| text.parse().ok());
+        // It may be well now: the next message tells.
+        engine.keep(kind, TROUBLE, None).await?;
+        let mut courier =
+            Self { setup, engine, book, place, summed: summed.unwrap_or(now), failed: None, trouble: None };
+        courier.store().await?;
+        Ok(courier)
+    }
+
+    /// Works until it is cancelled, or the journal fails: then everything is read anew.
+    async fn work(&mut self, cancel: &CancellationToken) -> EngineError {
+        let mut feed = self.engine.follow();
+        loop {
+            if let Err(error) = self.step(cancel).await {
+                return error;
+            }
+            let sleep = self.sleep();
+            tokio::select! {
+                () = cancel.cancelled() => return EngineError::Stopping,
+                () = tokio::time::sleep(sleep) => {}
+                heard = feed.recv() => if matches!(heard, Err(RecvError::Closed)) {
+                    return EngineError::Stopping;
+                },
+            }
+            while feed.try_recv().is_ok() {}
+        }
+    }
+
+    /// Takes in what happened, and says what is due.
+    async fn step(&mut self, cancel: &CancellationToken) -> Result<(), EngineError> {
+        loop {
+            self.read().await?;
+            self.sum_up().await?;
+            self.settle().await?;
+            let due = self.book.due(&self.setup.rules, SystemClock.now());
+            let Some(errand) = due.filter(|_| !cancel.is_cancelled()) else { return self.note_trouble().await };
+            self.deliver(errand).await?;
+        }
+    }
+
+    /// What was answered while it waited is not told as if it still did.
+    async fn settle(&mut self) -> Result<(), EngineError> {
+        if !self.book.asks() {
+            return Ok(());
+        }
+        let view = self.engine.look().await?;
+        let waits = |id| view.tasks.get(&id).is_some_and(|task| task.status() == Status::NeedsReview);
+        if self.book.settle(waits) { self.store().await } else { Ok(()) }
+    }
+
+    async fn read(&mut self) -> Result<(), EngineError> {
+        loop {
+            let lines = self.engine.entries(self.place, None, PAGE).await?;
+            let Some(last) = lines.last().map(|line| line.seq) else { return Ok(()) };
+            let now = SystemClock.now();
+            for line in lines {
+                if let Some(notice) = self.notice(&line).await? {
+                    self.book.take(notice, &self.setup.rules, now);
+                }
+            }
+            self.place = last;
+            point!("outbox.take.before");
+            self.store().await?;
+            point!("outbox.take.after");
+        }
+    }
+
+    async fn notice(&self, entry: &Entry) -> Result<Option<Notice>, EngineError> {
+        let line = Line { seq: entry.seq, at: entry.at, kind: &entry.kind, text: &entry.text };
+        let Some(id) = entry.task_id else {
+            return Ok(derive(line, Facts::default(), self.setup.kind).map(|notice| self.masked(notice)));
+        };
+        if !may_tell(&entry.kind, &entry.text) {
+            return Ok(None);
+        }
+        let task = match self.engine.task(id).await {
+            Ok(task) => task,
+            // It was lost with a damaged journal: there is nothing to be told of it.
+            Err(EngineError::NoTask(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let project = project_of(&task, &self.engine.look().await?);
+        let agent = match &entry.run_id {
+            Some(run) => self.engine.runs_of(id).await?.into_iter().find(|known| known.id == *run).map(|run| run.agent),
+            None => None,
+        };
+        let facts = Facts { task: Some(&task), project: project.as_deref(), agent: agent.as_deref() };
+        Ok(derive(line, facts, self.setup.kind).map(|notice| self.masked(notice)))
+    }
+
+    fn masked(&self, mut notice: Notice) -> Notice {
+        let mask = |text: &str| self.setup.redactor.text(text).into_owned();
+        notice.text = mask(&notice.text);
+        notice.cause = mask(&notice.cause);
+        if let Some(about) = &mut notice.about {
+            about.title = mask(&about.title);
+        }
+        notice
+    }
+
+    /// The summary of a day, when its time has come.
+    async fn sum_up(&mut self) -> Result<(), EngineError> {
+        let Some(time) = self.setup.daily_summary else { return Ok(()) };
+        let now = SystemClock.now();
+        let due = time.last(now, &self.setup.rules.zone);
+        if due <= self.summed {
+            return Ok(());
+        }
+        let since = due.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(due);
+        let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+        let mut after = self.engine.place_at(since).await?;
+        loop {
+            let lines = self.engine.entries(after, None, PAGE).await?;
+            let Some(last) = lines.last() else { break };
+            after = last.seq;
+            lines.into_iter().for_each(|line| *counts.entry(line.kind).or_default() += 1);
+        }
+        let spent = self.engine.spent_since(since).await?.known;
+        let view = self.engine.look().await?;
+        let is_waiting = |task: &&std::sync::Arc<Task>| task.status() == Status::NeedsReview;
+        let waiting: Vec<TaskId> = view.tasks.values().filter(is_waiting).map(|task| task.id).collect();
+        let notice = summary(self.place, now, &counts, &waiting, Some(spent));
+        self.book.take(notice, &self.setup.rules, now);
+        self.summed = due;
+        self.store().await
+    }
+
+    async fn deliver(&mut self, errand: Delivery) -> Result<(), EngineError> {
+        point!("outbox.say.before");
+        let said = match tokio::time::timeout(PATIENCE, self.say(&errand)).await {
+            Ok(said) => said,
+            Err(_) => Err(Refused::Later(None, format!("no answer within {} s", PATIENCE.as_secs()))),
+        };
+        point!("outbox.say.after");
+        let now = SystemClock.now();
+        self.failed = match said {
+            Ok(message) => {
+                self.book.said(&errand, message, now);
+                None
+            }
+            Err(why) => {
+                let trouble = match &why {
+                    Refused::Later(_, words) | Refused::Closed(words) => Some(words.clone()),
+                    Refused::Never(words) => {
+                        tracing::warn!(channel = %self.setup.kind, why = words, "a message is not taken");
+                        None
+                    }
+                };
+                self.book.refused(&errand, why, now);
+                trouble
+            }
+        };
+        self.store().await?;
+        point!("outbox.noted");
+        Ok(())
+    }
+
+    /// How the channel fares is written down when that changes.
+    async fn note_trouble(&mut self) -> Result<(), EngineError> {
+        let trouble = self.failed.clone().or_else(|| self.setup.channel.trouble());
+        if trouble == self.trouble {
+            return Ok(());
+        }
+        match &trouble {
+            Some(why) => tracing::warn!(channel = %self.setup.kind, why, "a channel does not take what it is told"),
+            None => tracing::info!(channel = %self.setup.kind, "the channel takes what it is told again"),
+        }
+        self.engine.keep(self.setup.kind, TROUBLE, trouble.clone()).await?;
+        self.trouble = trouble;
+        Ok(())
+    }
+
+    async fn say(&self, errand: &Delivery) -> Result<Option<String>, Refused> {
+        let channel = &self.setup.channel;
+        let saying = self.worded(&errand.saying);
+        if let Some(message) = &errand.change {
+            match channel.change(message, &saying).await {
+                Ok(()) => return Ok(Some(message.clone())),
+                // Somebody has deleted it: there is a new one from now on.
+                Err(Refusal::Gone) => {}
+                Err(refusal) => return Err(self.refused(refusal)),
+            }
+        }
+        let notices = errand.rows.iter().filter_map(|id| self.book.items().find(|item| item.id == *id));
+        let notices: Vec<Notice> = notices.map(|item| item.notice.clone()).collect();
+        let key = self.book.key(errand.lead).unwrap_or_default();
+        let name = channel.tell(key, &notices, &saying).await;
+        let name = name.map_err(|refusal| self.refused(refusal))?;
+        if let Some((message, without)) = &errand.retire
+            && let Err(error) = channel.change(message, &self.worded(without)).await
+        {
+            // Its buttons are void all the same.
+            tracing::debug!(channel = %self.setup.kind, %error, "an old message keeps its buttons");
+        }
+        Ok(name)
+    }
+
+    /// In the words of a chat, where people answer in them.
+    fn worded(&self, saying: &ChatMessage) -> ChatMessage {
+        match self.setup.kind {
+            ChannelKind::Telegram | ChannelKind::Discord => in_chat(saying.clone()),
+            ChannelKind::Webhook | ChannelKind::Desktop => saying.clone(),
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Refused {
+        match refusal {
+            Refusal::Later { after, why } => Refused::Later(after, self.setup.redactor.text(&why).into_owned()),
+            Refusal::Gone => Refused::Never("the message is gone".to_owned()),
+            Refusal::Never(why) => Refused::Never(self.setup.redactor.text(&why).into_owned()),
+            Refusal::Closed(why) => Refused::Closed(self.setup.redactor.text(&why).into_owned()),
+        }
+    }
+
+    /// What changed, and the place, in one transaction.
+    async fn store(&mut self) -> Result<(), EngineError> {
+        self.book.name(|| format!("orch-{}", uuid::Uuid::new_v4()));
+        let (channel, at) = (self.setup.kind, SystemClock.now());
+        let value = |key: &str, value: String| KeyValue::Value { channel, key: key.to_owned(), value: Some(value), at };
+        let kept = vec![
+            value(PLACE, self.place.to_string()),
+            value(DROPPED, self.book.dropped().to_string()),
+            value(SUMMED, self.summed.to_string()),
+        ];
+        self.engine.post(self.book.changes(), kept).await
+    }
+
+    fn sleep(&self) -> Duration {
+        let now = SystemClock.now();
+        let next = self.book.next(&self.setup.rules, now);
+        let summary = self.setup.daily_summary.map(|time| time.next(now, &self.setup.rules.zone));
+        let next = next.into_iter().chain(summary).min();
+        let wait = next.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
+        // Never without a pause: what is due and not said now has a reason that a moment ends.
+        wait.unwrap_or(LONGEST_SLEEP).clamp(Duration::from_millis(20), LONGEST_SLEEP)
+    }
+}
+
+fn project_of(task: &Task, view: &View) -> Option<String> {
+    let dirs: Vec<_> = view.projects.iter().map(|project| project.dir.clone()).collect();
+    let dir = directory(task, &dirs).ok()?;
+    view.projects.iter().find(|project| project.dir == dir).map(|project| project.name.clone())
+}

@@ -1,0 +1,320 @@
+//! The agents as they are meant: the known ones with their defaults, and programs that the person declared.
+
+use super::raw::{RawAgent, RawCodexSandbox, RawKind, RawMode, RawPrompt};
+use super::resolved_channels::Reference;
+use super::secret::Secret;
+use orch_core::agents::{CodexSandbox, DialectKind, Mode, PromptVia, api};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// Agents by name.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(transparent)]
+pub struct Agents(BTreeMap<String, AgentConfig>);
+
+/// One agent, complete.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AgentConfig {
+    /// Language it speaks.
+    pub kind: DialectKind,
+    /// Program: a name to look up in PATH, or a path.
+    pub command: String,
+    /// Appended to orch's own arguments; for [`DialectKind::Command`] with placeholders.
+    pub args: Vec<String>,
+    /// Variables for this agent, references still unresolved: see [`AgentConfig::environment`].
+    pub env: BTreeMap<String, Secret>,
+    /// Names (a trailing `*` matches any rest) handed through from the daemon's environment.
+    pub pass_env: Vec<String>,
+    /// How the prompt arrives. Only [`DialectKind::Command`] may differ from standard input.
+    pub prompt: PromptVia,
+    /// What it has for its output. Only [`DialectKind::Command`] may have a screen.
+    pub mode: Mode,
+    /// Codex's own sandbox; without meaning for the other kinds.
+    pub sandbox: CodexSandbox,
+    /// The repository's own agent configuration takes effect.
+    pub trust_repository: bool,
+    /// Longest run of it, in seconds, 0: no limit; `None`: as other agents.
+    pub timeout_seconds: Option<u64>,
+    /// Memory that a run of it may take, in megabytes, 0: no limit; `None`: as other agents.
+    pub memory_mb: Option<u64>,
+    /// It takes messages while it works. Only where its kind can: see [`AgentConfig::can_be_live`].
+    pub live: bool,
+    /// Tasks at the same time; `None`: only the limit for all.
+    pub max_parallel: Option<u32>,
+}
+
+/// A `${NAME}` whose variable is not set.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("env.{key} refers to {variable}, which is not set")]
+pub struct MissingVariable {
+    /// The variable of the agent.
+    pub key: String,
+    /// The variable of the daemon that it refers to.
+    pub variable: String,
+}
+
+/// The agents that orch knows without being told, with the language each speaks.
+pub const KNOWN: [(&str, DialectKind); 5] = [
+    ("claude", DialectKind::Claude),
+    ("codex", DialectKind::Codex),
+    ("opencode", DialectKind::Opencode),
+    ("kimi", DialectKind::Claude),
+    ("minimax", DialectKind::Claude),
+];
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self(KNOWN.iter().map(|&(name, kind)| (name.to_owned(), AgentConfig::new(kind, name))).collect())
+    }
+}
+
+impl Agents {
+    /// The agent of that name.
+    pub fn get(&self, name: &str) -> Option<&AgentConfig> {
+        self.0.get(name)
+    }
+
+    /// Who answers questions under that name: an agent, or [`api`], which does no work.
+    pub fn answerer(&self, name: &str) -> Option<&AgentConfig> {
+        static API: LazyLock<AgentConfig> = LazyLock::new(|| AgentConfig::new(DialectKind::Api, api::NAME));
+        if name == api::NAME { Some(&API) } else { self.get(name) }
+    }
+
+    /// All of them, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &AgentConfig)> {
+        self.0.iter().map(|(name, agent)| (name.as_str(), agent))
+    }
+
+    /// All names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(super) fn with(mut self, raw: BTreeMap<String, RawAgent>) -> Self {
+        for (name, raw) in raw {
+            let base = self.0.remove(&name).unwrap_or_else(|| AgentConfig::declared(&raw));
+            self.0.insert(name, base.with(raw));
+        }
+        self
+    }
+}
+
+impl AgentConfig {
+    /// An agent that says nothing but its language and its program.
+    pub fn new(kind: DialectKind, command: &str) -> Self {
+        Self {
+            kind,
+            command: command.to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            pass_env: Vec::new(),
+            prompt: PromptVia::default(),
+            mode: Mode::default(),
+            sandbox: CodexSandbox::default(),
+            trust_repository: false,
+            timeout_seconds: None,
+            memory_mb: None,
+            live: Self::can_be_live(kind),
+            max_parallel: None,
+        }
+    }
+
+    /// Whether agents of this kind can take messages while they work.
+    pub fn can_be_live(kind: DialectKind) -> bool {
+        kind.dialect().live_reader(&serde_json::Value::Null).is_some()
+    }
+
+    /// The base of an agent under a name of the person's choice: without a program of its own it is the usual program
+    /// of its language, with other settings. That kind and command are there is checked by `validate`.
+    fn declared(raw: &RawAgent) -> Self {
+        let kind = raw.kind.map_or(DialectKind::Command, DialectKind::from);
+        let usual = KNOWN.iter().find(|(_, known)| *known == kind).map_or("", |(name, _)| name);
+        Self::new(kind, usual)
+    }
+
+    fn with(self, raw: RawAgent) -> Self {
+        let kind = raw.kind.map_or(self.kind, DialectKind::from);
+        let mode = raw.mode.map_or(self.mode, Mode::from);
+        let usual = if kind == self.kind { self.live } else { Self::can_be_live(kind) };
+        Self {
+            kind,
+            live: raw.live.unwrap_or(usual),
+            command: raw.command.unwrap_or(self.command),
+            args: raw.args.unwrap_or(self.args),
+            env: raw
+                .env
+                .map_or(self.env, |env| env.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()),
+            pass_env: raw.pass_env.unwrap_or(self.pass_env),
+            prompt: raw
+                .prompt
+                .map_or(if mode == Mode::Screen { PromptVia::File } else { self.prompt }, PromptVia::from),
+            mode,
+            sandbox: raw.sandbox.map_or(self.sandbox, CodexSandbox::from),
+            trust_repository: raw.trust_repository.unwrap_or(self.trust_repository),
+            max_parallel: raw.max_parallel.or(self.max_parallel),
+            timeout_seconds: raw.timeout_seconds.or(self.timeout_seconds),
+            memory_mb: raw.memory_mb.or(self.memory_mb),
+        }
+    }
+
+    /// The agent's variables with every `${NAME}`, and a whole `env:NAME`, replaced from the daemon's environment. `$${`
+    /// stands for `${`.
+    ///
+    /// # Errors
+    /// The first variable that is not set there. Never shows a value.
+    pub fn environment(&self, daemon: &BTreeMap<String, String>) -> Result<BTreeMap<String, Secret>, MissingVariable> {
+        self.env
+            .iter()
+            .map(|(key, value)| match expand(value.expose(), daemon) {
+                Ok(expanded) => Ok((key.clone(), Secret::new(expanded))),
+                Err(variable) => Err(MissingVariable { key: key.clone(), variable }),
+            })
+            .collect()
+    }
+}
+
+fn expand(text: &str, daemon: &BTreeMap<String, String>) -> Result<String, String> {
+    // As channels refer to their secrets. A variable's name alone: `env:production is up` is a text.
+    if let Ok(Reference::Env(variable)) = text.parse() {
+        return daemon.get(&variable).cloned().ok_or(variable);
+    }
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("${") {
+        let (before, reference) = rest.split_at(at);
+        let inner = &reference["${".len()..];
+        if let Some(before) = before.strip_suffix('$') {
+            expanded.extend([before, "${"]);
+            rest = inner;
+            continue;
+        }
+        let Some((variable, after)) = inner.split_once('}') else { break };
+        expanded.push_str(before);
+        expanded.push_str(daemon.get(variable).ok_or(variable)?);
+        rest = after;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+impl From<RawKind> for DialectKind {
+    fn from(kind: RawKind) -> Self {
+        match kind {
+            RawKind::Claude => Self::Claude,
+            RawKind::Codex => Self::Codex,
+            RawKind::Opencode => Self::Opencode,
+            RawKind::Command => Self::Command,
+        }
+    }
+}
+
+impl From<RawPrompt> for PromptVia {
+    fn from(way: RawPrompt) -> Self {
+        match way {
+            RawPrompt::Stdin => Self::Stdin,
+            RawPrompt::File => Self::File,
+        }
+    }
+}
+
+impl From<RawMode> for Mode {
+    fn from(mode: RawMode) -> Self {
+        match mode {
+            RawMode::Lines => Self::Lines,
+            RawMode::Screen => Self::Screen,
+        }
+    }
+}
+
+impl From<RawCodexSandbox> for CodexSandbox {
+    fn from(mode: RawCodexSandbox) -> Self {
+        match mode {
+            RawCodexSandbox::FullAuto => Self::FullAuto,
+            RawCodexSandbox::WorkspaceWrite => Self::WorkspaceWrite,
+            RawCodexSandbox::DangerFullAccess => Self::DangerFullAccess,
+            RawCodexSandbox::None => Self::None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agents(raw: serde_json::Value) -> Agents {
+        Agents::default().with(serde_json::from_value(raw).unwrap())
+    }
+
+    #[test]
+    fn known_agents_need_no_word() {
+        let agents = Agents::default();
+        assert_eq!(agents.names().collect::<Vec<_>>(), ["claude", "codex", "kimi", "minimax", "opencode"]);
+        let kimi = agents.get("kimi").unwrap();
+        assert_eq!((kimi.kind, kimi.command.as_str()), (DialectKind::Claude, "kimi"));
+    }
+
+    #[test]
+    fn a_declared_agent_of_a_known_kind_uses_its_program() {
+        let agents = agents(serde_json::json!({
+            "work": {"kind": "claude", "args": ["--x"]}, "bot": {"kind": "command", "command": "./bot.sh"}
+        }));
+        let work = agents.get("work").unwrap();
+        assert_eq!(
+            (work.kind, work.command.as_str(), work.args.as_slice()),
+            (DialectKind::Claude, "claude", &["--x".to_owned()][..])
+        );
+        assert_eq!(agents.get("bot").unwrap().command, "./bot.sh");
+    }
+
+    #[test]
+    fn whoever_can_takes_messages_while_it_works_unless_the_person_does_not_want_it() {
+        let agents = agents(serde_json::json!({
+            "kimi": {"live": false}, "minimax": {"kind": "codex"}, "bot": {"kind": "command", "command": "./bot.sh"}
+        }));
+        let live = |name: &str| agents.get(name).unwrap().live;
+        assert_eq!(["claude", "kimi", "minimax", "opencode", "bot"].map(live), [true, false, true, true, false]);
+    }
+
+    #[test]
+    fn whoever_has_a_screen_gets_the_prompt_as_a_file() {
+        let agents = agents(serde_json::json!({
+            "bot": {"kind": "command", "command": "./b", "mode": "screen"}, "two": {"kind": "command", "command": "./b"}
+        }));
+        let of = |name: &str| agents.get(name).map(|agent| (agent.mode, agent.prompt)).unwrap();
+        assert_eq!((of("bot"), of("two")), ((Mode::Screen, PromptVia::File), (Mode::Lines, PromptVia::Stdin)));
+    }
+
+    #[test]
+    fn references_are_taken_from_the_environment_of_the_daemon() {
+        let daemon = BTreeMap::from([("TOKEN".to_owned(), "t".to_owned()), ("EMPTY".to_owned(), String::new())]);
+        for (text, expanded) in [
+            ("plain", "plain"),
+            ("${TOKEN}", "t"),
+            ("a${TOKEN}b${TOKEN}", "atbt"),
+            ("${EMPTY}", ""),
+            ("$TOKEN", "$TOKEN"),
+            ("$${TOKEN}", "${TOKEN}"),
+            ("env:TOKEN", "t"),
+            ("env:TOKEN and more", "env:TOKEN and more"),
+            ("env:", "env:"),
+            ("${open", "${open"),
+            ("é$${}${TOKEN}", "é${}t"),
+            ("", ""),
+        ] {
+            assert_eq!(expand(text, &daemon).as_deref(), Ok(expanded), "{text}");
+        }
+        assert_eq!(expand("x${GONE}", &daemon), Err("GONE".to_owned()));
+        assert_eq!(expand("env:GONE", &daemon), Err("GONE".to_owned()));
+    }
+
+    #[test]
+    fn a_missing_variable_is_told_by_name_and_values_stay_hidden() {
+        let agents = agents(serde_json::json!({"claude": {"env": {"KEY": "sk-1${GONE}"}}}));
+        let claude = agents.get("claude").unwrap();
+        let missing = claude.environment(&BTreeMap::new()).unwrap_err();
+        assert_eq!(missing.to_string(), "env.KEY refers to GONE, which is not set");
+        assert!(!format!("{agents:?}").contains("sk-1"));
+        assert!(!serde_json::to_string(&agents).unwrap().contains("sk-1"));
+    }
+}

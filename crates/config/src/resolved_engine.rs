@@ -1,0 +1,66 @@
+//! The daemon's loop: how often it looks, how much runs at the same time, and what it leaves free.
+
+use super::raw::{Adaptive, OnSignal, RawEngine};
+use orch_core::admission;
+use serde::Serialize;
+use std::time::Duration;
+
+/// The daemon's loop.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Engine {
+    /// Time between two looks when nothing happens; never zero.
+    #[serde(rename = "tick_seconds", serialize_with = "super::resolved::seconds")]
+    pub tick: Duration,
+    /// Agents at the same time; at least 1.
+    pub max_parallel: u32,
+    /// What the machine's state does to it.
+    pub adaptive: Adaptive,
+    /// Never more than this; `None`: `max_parallel`.
+    pub max_parallel_ceiling: Option<u32>,
+    /// Megabytes (of 1,000,000 bytes) that must be free on a disk before anything begins.
+    pub min_free_disk_mb: u64,
+    /// Memory of the daemon, in megabytes (of 1,000,000 bytes), above which it starts itself anew; 0: never.
+    pub self_memory_limit_mb: u64,
+    /// What becomes of agents when a signal ends the daemon.
+    pub on_signal: OnSignal,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self {
+            tick: Duration::from_secs(10),
+            max_parallel: 4,
+            adaptive: Adaptive::default(),
+            max_parallel_ceiling: None,
+            min_free_disk_mb: 500,
+            self_memory_limit_mb: 512,
+            on_signal: OnSignal::default(),
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn with(self, raw: RawEngine) -> Self {
+        Self {
+            tick: raw.tick_seconds.map_or(self.tick, Duration::from_secs),
+            max_parallel: raw.max_parallel.unwrap_or(self.max_parallel),
+            adaptive: raw.adaptive.unwrap_or(self.adaptive),
+            max_parallel_ceiling: raw.max_parallel_ceiling.or(self.max_parallel_ceiling),
+            min_free_disk_mb: raw.min_free_disk_mb.unwrap_or(self.min_free_disk_mb),
+            self_memory_limit_mb: raw.self_memory_limit_mb.unwrap_or(self.self_memory_limit_mb),
+            on_signal: raw.on_signal.unwrap_or(self.on_signal),
+        }
+    }
+
+    /// How the machine's state counts.
+    pub fn rule(&self) -> admission::Rule {
+        let base = self.max_parallel as usize;
+        let (by_memory, by_load) = match self.adaptive {
+            Adaptive::None => (false, false),
+            Adaptive::Memory => (true, false),
+            Adaptive::Load => (true, true),
+        };
+        let ceiling = self.max_parallel_ceiling.map_or(base, |ceiling| ceiling as usize);
+        admission::Rule { by_memory, by_load, base, ceiling }
+    }
+}

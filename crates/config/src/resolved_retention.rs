@@ -1,0 +1,48 @@
+//! How long what runs leave behind is kept.
+
+use super::raw::RawRetention;
+use jiff::SignedDuration;
+use orch_core::retention::Limits;
+use serde::Serialize;
+
+/// What is kept of runs whose task is at rest. 0: no limit.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Retention {
+    /// Days that raw output is kept.
+    pub raw_days: u32,
+    /// Days that a transcript is kept.
+    pub transcript_days: u32,
+    /// Megabytes (of 1,000,000 bytes) that all of it may take.
+    pub total_mb: u64,
+    /// Days that lines of the history are kept.
+    pub events_days: u32,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { raw_days: 7, transcript_days: 180, total_mb: 10_000, events_days: 365 }
+    }
+}
+
+impl Retention {
+    pub(super) fn with(self, raw: RawRetention) -> Self {
+        Self {
+            raw_days: raw.raw_days.unwrap_or(self.raw_days),
+            transcript_days: raw.transcript_days.unwrap_or(self.transcript_days),
+            total_mb: raw.total_mb.unwrap_or(self.total_mb),
+            events_days: raw.events_days.unwrap_or(self.events_days),
+        }
+    }
+
+    /// How long lines of the history are kept; `None`: for ever.
+    pub fn events(&self) -> Option<SignedDuration> {
+        (self.events_days > 0).then(|| SignedDuration::from_hours(24 * i64::from(self.events_days)))
+    }
+
+    /// The limits that it sets.
+    pub fn limits(&self) -> Limits {
+        let days = |days: u32| (days > 0).then(|| SignedDuration::from_hours(24 * i64::from(days)));
+        let total = (self.total_mb > 0).then(|| self.total_mb.saturating_mul(1_000_000));
+        Limits { raw: days(self.raw_days), transcript: days(self.transcript_days), total }
+    }
+}

@@ -1,0 +1,60 @@
+//! Appending to a list that is the last thing of a text, without the text: what stands before cannot be disturbed by
+//! whole lines after it, so it is enough to know where the dashes stand.
+
+use super::{Editor, Kind, Tree};
+use crate::yaml::scalar::{Quoting, marks_of};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// How items are appended to a text that ends with the list they belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// Where the dashes stand.
+    column: usize,
+    /// Lines end as on Windows.
+    crlf: bool,
+}
+
+impl Tail {
+    /// Of a text whose last line is the last one of the list under `key`, or of the list that the document is; `None`
+    /// when it ends in any other way (with a comment, say, an empty line, another key, or in brackets).
+    pub fn of(text: &str, tree: &Tree, key: &str) -> Option<Self> {
+        let root = tree.root()?;
+        let (list, from) = match tree.kind(root) {
+            Kind::Sequence { .. } => (root, tree.body().start),
+            Kind::Mapping { flow: false } => {
+                let (key, value) = tree.pair(root, key)?;
+                (value, tree.range(key).end)
+            }
+            Kind::Mapping { flow: true }
+            | Kind::Plain
+            | Kind::Single
+            | Kind::Double
+            | Kind::Block
+            | Kind::Alias
+            | Kind::End => return None,
+        };
+        if tree.kind(list) != (Kind::Sequence { flow: false }) {
+            return None;
+        }
+        let editor = Editor::new(text, tree, Quoting::AsNeeded);
+        let column = editor.dash_column(list, from)?;
+        let last = text.ends_with('\n')
+            && tree.body().end == text.len()
+            && editor.below(tree.range(list).end, column) == text.len();
+        last.then_some(Self { column, crlf: editor.line_end == "\r\n" })
+    }
+
+    /// The lines of the items, to be put after the text; `None` when they would not read back as meant.
+    pub fn lines(self, items: &[Value]) -> Option<String> {
+        let items = Value::Array(items.to_vec());
+        let meant = marks_of(&items);
+        let reads_back = |lines: &String| {
+            let read = Tree::parse(lines);
+            read.is_ok_and(|(tree, _)| tree.len() == meant.len() && (0..).zip(&meant).all(|(n, m)| tree.mark(n) == *m))
+        };
+        let (text, tree) = (if self.crlf { "\r\n" } else { "\n" }, Tree::default());
+        let written = |quoting| Editor::new(text, &tree, quoting).block_lines(&items, self.column);
+        [Quoting::AsNeeded, Quoting::Double].into_iter().map(written).find(reads_back)
+    }
+}

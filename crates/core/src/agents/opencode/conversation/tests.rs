@@ -1,0 +1,438 @@
+//! The conversation over the recorded events of a real server, and over what seldom happens.
+
+use super::*;
+use crate::agents::EventReader;
+use crate::agents::opencode::live::Live;
+use crate::outcome::{AgentEvent, Exit, FailureClass};
+
+const RECORDED: &str = include_str!("../../../../../../tests/fixtures/agents/opencode/serve-events.jsonl");
+const SESSION: &str = "ses_e081c5d04ffexddqVKoRnnuPCO";
+
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(1_795_160_253_000).expect("a time")
+}
+
+fn opening(session: Option<&str>) -> BridgeMessage {
+    let model = json!({ "providerID": "fake", "modelID": "fake-model" });
+    let opening = json!({ "session": session, "title": "task", "model": model });
+    BridgeMessage::Open { opening: serde_json::from_value(opening).expect("an opening"), prompt: "do it".to_owned() }
+}
+
+fn say(message: u64) -> BridgeMessage {
+    BridgeMessage::Say { message: MessageId(message), text: format!("message {message}") }
+}
+
+fn asks(steps: &[Step]) -> Vec<&Ask> {
+    steps.iter().filter_map(|step| if let Step::Ask(ask) = step { Some(ask) } else { None }).collect()
+}
+
+/// The types of the lines, with the message that they name.
+fn kinds(steps: &[Step]) -> Vec<String> {
+    let lines = steps.iter().filter_map(|step| if let Step::Print(line) = step { Some(line) } else { None });
+    let kind = |line: &String| {
+        let line: Value = serde_json::from_str(line).expect("JSON");
+        let kind = line["type"].as_str().expect("a type").to_owned();
+        line["message"].as_u64().map_or(kind.clone(), |message| format!("{kind} {message}"))
+    };
+    lines.map(kind).collect()
+}
+
+/// A conversation whose session is made and whose prompt is posted.
+fn opened() -> Conversation {
+    let mut conversation = Conversation::new("/w");
+    conversation.told(opening(None), now());
+    conversation.answered(Purpose::Session, Some((200, json!({ "id": SESSION, "directory": "/w" }))), now());
+    let steps = conversation.steps();
+    let asked = asks(&steps);
+    assert_eq!(
+        (asked[0].path.as_str(), &asked[0].body.as_ref().unwrap()["permission"][0]["action"]),
+        ("/session", &json!("deny"))
+    );
+    assert_eq!(asked[1].body.as_ref().unwrap()["parts"][0]["metadata"], json!({ "orch": "prompt" }));
+    assert_eq!(asked[1].body.as_ref().unwrap()["model"]["modelID"], "fake-model");
+    conversation
+}
+
+/// The server keeps a message of ours under the id `msg_<mark>`.
+fn keep(conversation: &mut Conversation, mark: &Value) {
+    let message = format!("msg_{}", mark.as_str().map_or_else(|| mark.to_string(), str::to_owned));
+    let part = json!({
+        "type": "text", "id": format!("prt_of_{message}"), "messageID": message, "sessionID": SESSION,
+        "metadata": { "orch": mark },
+    });
+    let properties = json!({ "sessionID": SESSION, "part": part });
+    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+}
+
+fn answer_begins(conversation: &mut Conversation, parent: &str) {
+    let info = json!({ "role": "assistant", "parentID": parent, "sessionID": SESSION });
+    let properties = json!({ "sessionID": SESSION, "info": info });
+    conversation.event(&json!({ "type": "message.updated", "properties": properties }), now());
+}
+
+fn status(conversation: &mut Conversation, kind: &str) {
+    let properties = json!({ "sessionID": SESSION, "status": { "type": kind } });
+    conversation.event(&json!({ "type": "session.status", "properties": properties }), now());
+}
+
+/// The prompt is being worked on.
+fn working() -> Conversation {
+    let mut conversation = opened();
+    keep(&mut conversation, &json!("prompt"));
+    status(&mut conversation, "busy");
+    answer_begins(&mut conversation, "msg_prompt");
+    assert_eq!(kinds(&conversation.steps()), [BEGUN]);
+    conversation
+}
+
+/// The posts of a turn that is over are answered.
+fn answer_all(conversation: &mut Conversation) {
+    if conversation.work == Work::Quiet {
+        let all = 0..conversation.said.len();
+        all.for_each(|index| conversation.answered(Purpose::Say(index), Some((200, json!({}))), now()));
+    }
+}
+
+fn part(conversation: &mut Conversation, mut part: Value) {
+    part["sessionID"] = json!(SESSION);
+    let properties = json!({ "sessionID": SESSION, "part": part });
+    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+}
+
+fn call(id: &str, compacted: Option<u64>) -> Value {
+    let time = compacted.map_or_else(|| json!({ "end": 1 }), |at| json!({ "end": 1, "compacted": at }));
+    let state = json!({ "status": "completed", "output": "old", "time": time });
+    json!({ "type": "tool", "id": id, "callID": format!("call_of_{id}"), "tool": "bash", "state": state })
+}
+
+fn error(conversation: &mut Conversation, message: &str) {
+    let error = json!({ "name": "UnknownError", "data": { "message": message } });
+    let properties = json!({ "sessionID": SESSION, "error": error });
+    conversation.event(&json!({ "type": "session.error", "properties": properties }), now());
+}
+
+/// The prompt's turn is over, and so is the conversation.
+fn rested() -> (Conversation, Vec<Step>) {
+    let mut conversation = working();
+    part(&mut conversation, json!({ "type": "step-start", "id": "prt_1" }));
+    part(&mut conversation, call("prt_2", None));
+    part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps), ["step_start", "tool_use", "step_finish", REST]);
+    (conversation, steps)
+}
+
+/// What the runner makes of these lines: the reader, and how many events they are.
+fn read(steps: &[Step]) -> (Live, usize) {
+    let mut live = Live::new(&Value::Null);
+    let lines = steps.iter().filter_map(|step| if let Step::Print(line) = step { Some(line) } else { None });
+    let events = lines.map(|line| live.line(line).len()).sum();
+    (live, events)
+}
+
+/// Replays the recording as if orch had said what was said then. Returns what is to be done.
+fn replayed() -> Vec<Step> {
+    let mut conversation = opened();
+    let (mut steps, mut said) = (Vec::new(), 0_u64);
+    for event in RECORDED.lines() {
+        let mut event: Value = serde_json::from_str(event).expect("JSON");
+        if str_at(&event, "/properties/part/text").is_some_and(|text| text.starts_with("Please do")) {
+            let mark = if said == 0 { json!("prompt") } else { json!(said) };
+            if said > 0 {
+                answer_all(&mut conversation);
+                conversation.told(say(said), now());
+            }
+            said += 1;
+            event["properties"]["part"]["metadata"] = json!({ MARK: mark });
+        }
+        conversation.event(&event, now());
+        steps.extend(conversation.steps());
+    }
+    answer_all(&mut conversation);
+    steps.extend(conversation.steps());
+    steps
+}
+
+#[test]
+fn a_recorded_conversation_becomes_the_lines_that_the_reader_knows() {
+    let steps = replayed();
+    let mut expected = vec!["orch.begun", "step_start", "tool_use", "step_finish"];
+    expected.extend(["orch.heard 1", "step_start", "text", "step_finish", "orch.rest"]);
+    // Aborted while it waited to ask again, and while a command ran, which ends after the turn.
+    expected.extend(["orch.heard 2", "orch.retry", "orch.rest"]);
+    expected.extend(["orch.heard 3", "step_start", "text", "error", "tool_use", "orch.rest"]);
+    assert_eq!(kinds(&steps), expected);
+    assert_eq!(asks(&steps).len(), 3, "each message is posted once");
+
+    let mut reader = Live::new(&Value::Null);
+    let mut heard = Vec::new();
+    for step in &steps {
+        let Step::Print(line) = step else { continue };
+        heard.extend(reader.line(line).into_iter().filter(|event| matches!(event, AgentEvent::Heard { .. })));
+    }
+    assert_eq!(heard, [1, 2, 3].map(|message| AgentEvent::Heard { message: MessageId(message) }));
+    assert!(reader.turn_ended());
+    let ending = reader.finish(Exit { code: Some(1), signal: None }, "");
+    assert_eq!(ending.session_id.as_deref(), Some(SESSION));
+    assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::Killed), "its last turn was aborted");
+    assert!(ending.usage.input.is_some_and(|tokens| tokens >= 200) && ending.cost.is_some());
+}
+
+#[test]
+fn a_message_is_heard_when_an_answer_to_it_or_to_a_later_one_begins() {
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    conversation.told(say(5), now());
+    let steps = conversation.steps();
+    assert_eq!(asks(&steps).len(), 1, "one after the other, so that their order stays");
+    keep(&mut conversation, &json!(4));
+    keep(&mut conversation, &json!(5));
+    answer_begins(&mut conversation, "msg_prompt");
+    assert_eq!(kinds(&conversation.steps()), [] as [String; 0], "that is the answer to the prompt still");
+    answer_begins(&mut conversation, "msg_5");
+    answer_begins(&mut conversation, "msg_5");
+    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "orch.heard 5"]);
+}
+
+#[test]
+fn a_message_that_came_as_the_turn_ended_is_posted_again_as_the_same_one() {
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    conversation.steps();
+    keep(&mut conversation, &json!(4));
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    assert!(!conversation.rests());
+    conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+    let steps = conversation.steps();
+    let body = asks(&steps)[0].body.clone().expect("a body");
+    assert_eq!((&body["messageID"], &body["parts"][0]["id"]), (&json!("msg_4"), &json!("prt_of_msg_4")));
+    assert!(!conversation.rests(), "{steps:?}");
+    status(&mut conversation, "busy");
+    answer_begins(&mut conversation, "msg_4");
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "orch.rest"]);
+}
+
+#[test]
+fn a_message_of_which_the_server_makes_nothing_is_given_up_and_holds_nothing_up() {
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    keep(&mut conversation, &json!(4));
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    let mut posts = 0;
+    while !conversation.rests() {
+        posts += asks(&conversation.steps()).len();
+        assert!(posts <= 3);
+        status(&mut conversation, "busy");
+        status(&mut conversation, "idle");
+        conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+    }
+    assert_eq!((posts, kinds(&conversation.steps())), (3, vec!["orch.unsaid 4".to_owned(), "orch.rest".to_owned()]));
+    assert!(!conversation.failed());
+}
+
+#[test]
+fn what_the_server_refuses_is_told_once_and_the_turn_is_over() {
+    let error = json!({ "name": "UnknownError", "data": { "message": "Unexpected server error." } });
+    let refuse = |conversation: &mut Conversation| {
+        conversation.answered(Purpose::Say(0), Some((500, error.clone())), now());
+    };
+    // The answer alone.
+    let mut conversation = opened();
+    refuse(&mut conversation);
+    assert_eq!(kinds(&conversation.steps()), ["error", "orch.rest"]);
+    assert!(conversation.rests() && conversation.failed());
+    // The server told it as an event too, and that says more.
+    let mut conversation = opened();
+    keep(&mut conversation, &json!("prompt"));
+    status(&mut conversation, "busy");
+    let told = json!({ "name": "UnknownError", "data": { "message": "Model not found: fake/nope." } });
+    let properties = json!({ "sessionID": SESSION, "error": told });
+    conversation.event(&json!({ "type": "session.error", "properties": properties }), now());
+    status(&mut conversation, "idle");
+    refuse(&mut conversation);
+    assert_eq!(kinds(&conversation.steps()), [BEGUN, "error", REST]);
+}
+
+#[test]
+fn an_interrupt_aborts_the_turn_that_runs_and_one_that_begins_after_it_and_says_nothing_more() {
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    conversation.steps();
+    keep(&mut conversation, &json!(4));
+    conversation.told(BridgeMessage::Interrupt, now());
+    conversation.told(say(5), now());
+    status(&mut conversation, "busy");
+    let steps = conversation.steps();
+    let paths: Vec<&str> = asks(&steps).iter().map(|ask| ask.path.rsplit('/').next().unwrap()).collect();
+    assert_eq!(paths, ["abort", "abort"]);
+    status(&mut conversation, "idle");
+    assert!(!conversation.rests(), "its commands end first");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+    assert_eq!(kinds(&conversation.steps()), [REST]);
+}
+
+#[test]
+fn a_conversation_that_goes_on_takes_back_what_nobody_heard_before_it_says_anything() {
+    let mut conversation = Conversation::new("/w");
+    conversation.told(opening(Some("ses_1")), now());
+    conversation.answered(Purpose::Session, Some((200, json!({ "id": "ses_1", "directory": "/w" }))), now());
+    let user = |id: &str, mark: Value| json!({ "info": { "id": id, "role": "user" }, "parts": [{ "metadata": { MARK: mark } }] });
+    let assistant = json!({ "info": { "id": "msg_b", "role": "assistant" }, "parts": [] });
+    let history = json!([user("msg_a", json!(1)), assistant, user("msg_c", json!("prompt")), user("msg_d", json!(2))]);
+    conversation.steps();
+    conversation.answered(Purpose::History, Some((200, history)), now());
+    let steps = conversation.steps();
+    let asked: Vec<(&str, &str)> = asks(&steps).iter().map(|ask| (ask.method, ask.path.as_str())).collect();
+    assert_eq!(asked, [("DELETE", "/session/ses_1/message/msg_d")]);
+    conversation.answered(Purpose::TakeBack, None, now());
+    let steps = conversation.steps();
+    assert_eq!(asks(&steps)[0].purpose, Purpose::Say(0));
+}
+
+#[test]
+fn a_conversation_that_is_unknown_or_of_another_place_is_lost() {
+    for answer in
+        [(404, json!({ "name": "NotFoundError" })), (200, json!({ "id": "ses_1", "directory": "/elsewhere" }))]
+    {
+        let mut conversation = Conversation::new("/w");
+        conversation.told(opening(Some("ses_1")), now());
+        conversation.steps();
+        conversation.answered(Purpose::Session, Some(answer), now());
+        let steps = conversation.steps();
+        let [Step::Leave(why)] = steps.as_slice() else { panic!("{steps:?}") };
+        let ending = Live::new(&Value::Null).finish(Exit { code: Some(1), signal: None }, why);
+        assert_eq!(ending.failure.map(|failure| failure.class), Some(FailureClass::SessionLost), "{why}");
+    }
+}
+
+#[test]
+fn nobody_is_asked_anything_and_what_others_do_is_not_told() {
+    let mut conversation = working();
+    let asked = |kind: &str| json!({ "type": kind, "properties": { "id": "x_1", "sessionID": "ses_of_a_subagent" } });
+    conversation.event(&asked("permission.asked"), now());
+    conversation.event(&asked("question.asked"), now());
+    let steps = conversation.steps();
+    let paths: Vec<&str> = asks(&steps).iter().map(|ask| ask.path.as_str()).collect();
+    assert_eq!(paths, ["/permission/x_1/reply", "/question/x_1/reject"]);
+    assert_eq!(asks(&steps)[0].body, Some(json!({ "reply": "reject" })));
+    let part = json!({ "type": "step-start", "sessionID": "ses_of_a_subagent" });
+    let properties = json!({ "sessionID": "ses_of_a_subagent", "part": part });
+    conversation.event(&json!({ "type": "message.part.updated", "properties": properties }), now());
+    assert_eq!(conversation.steps(), []);
+}
+
+#[test]
+fn a_part_that_is_updated_after_the_end_is_not_told_again_and_stalls_nothing() {
+    let (mut conversation, mut steps) = rested();
+    part(&mut conversation, call("prt_2", None));
+    part(&mut conversation, call("prt_2", Some(2)));
+    part(&mut conversation, call("prt_of_an_earlier_run", Some(2)));
+    assert_eq!(conversation.steps(), []);
+    // One that is new is told, and that the turn is over is said again.
+    part(&mut conversation, call("prt_4", None));
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps[4..]), ["tool_use", REST]);
+    let (mut live, _) = read(&steps);
+    assert!(conversation.rests() && live.turn_ended());
+    assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn an_error_after_the_end_is_told_and_neither_stalls_nor_fails_what_is_finished() {
+    let (mut conversation, mut steps) = rested();
+    let (_, before) = read(&steps);
+    error(&mut conversation, "the cache cannot be written");
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps[4..]), [TROUBLE, REST]);
+    let (mut live, events) = read(&steps);
+    assert_eq!(events, before + 1);
+    assert!(conversation.rests() && live.turn_ended() && !conversation.failed());
+    assert_eq!(live.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn an_error_that_comes_after_a_turn_that_never_ended_well_is_its_failure() {
+    let mut conversation = working();
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    error(&mut conversation, "Model not found: fake/nope.");
+    let (mut live, _) = read(&conversation.steps());
+    assert!(live.turn_ended());
+    let failure = live.finish(Exit { code: Some(0), signal: None }, "").failure;
+    assert_eq!(failure.map(|failure| failure.class), Some(FailureClass::ModelNotFound));
+}
+
+#[test]
+fn what_is_said_after_an_interrupt_is_followed_by_the_word_that_the_turn_is_over() {
+    let (mut conversation, _) = rested();
+    conversation.told(BridgeMessage::Interrupt, now());
+    conversation.steps();
+    conversation.told(say(4), now());
+    assert_eq!(kinds(&conversation.steps()), [REST]);
+    assert!(conversation.rests());
+}
+
+#[test]
+fn a_message_that_waits_behind_one_that_is_given_up_is_still_said() {
+    let mut conversation = working();
+    for message in [4, 5] {
+        conversation.told(say(message), now());
+        keep(&mut conversation, &json!(message));
+    }
+    status(&mut conversation, "idle");
+    (0..3).for_each(|index| conversation.answered(Purpose::Say(index), Some((200, json!({}))), now()));
+    for _ in 0..2 {
+        status(&mut conversation, "idle");
+        conversation.answered(Purpose::Say(1), Some((200, json!({}))), now());
+    }
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps)[0], "orch.unsaid 4");
+    assert_eq!(asks(&steps).last().map(|ask| ask.purpose), Some(Purpose::Say(2)));
+    assert!(!conversation.rests());
+}
+
+#[test]
+fn a_message_that_the_server_refuses_does_not_fail_the_turn_that_ends_well() {
+    let body = json!({ "name": "BadRequest", "data": { "message": "agent not found" } });
+    // While the turn runs.
+    let mut conversation = working();
+    conversation.told(say(4), now());
+    conversation.steps();
+    conversation.answered(Purpose::Say(1), Some((400, body.clone())), now());
+    part(&mut conversation, json!({ "type": "step-finish", "id": "prt_3", "reason": "stop" }));
+    status(&mut conversation, "idle");
+    conversation.answered(Purpose::Say(0), Some((200, json!({}))), now());
+    let steps = conversation.steps();
+    assert_eq!(kinds(&steps), ["orch.unsaid 4", "step_finish", REST]);
+    assert!(conversation.rests() && !conversation.failed());
+    assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+    // After it, and told as an event too.
+    let (mut conversation, mut steps) = rested();
+    conversation.told(say(4), now());
+    error(&mut conversation, "agent not found");
+    conversation.answered(Purpose::Say(1), Some((500, body)), now());
+    steps.extend(conversation.steps());
+    assert_eq!(kinds(&steps)[4..], [TROUBLE, "orch.unsaid 4", REST]);
+    assert!(conversation.rests() && !conversation.failed());
+    assert_eq!(read(&steps).0.finish(Exit { code: Some(0), signal: None }, "").failure, None);
+}
+
+#[test]
+fn what_the_server_says_of_a_message_that_was_heard_is_the_failure_of_its_turn() {
+    let (mut conversation, _) = rested();
+    conversation.told(say(4), now());
+    keep(&mut conversation, &json!(4));
+    status(&mut conversation, "busy");
+    answer_begins(&mut conversation, "msg_4");
+    status(&mut conversation, "idle");
+    let body = json!({ "name": "UnknownError", "data": { "message": "Unexpected server error." } });
+    conversation.answered(Purpose::Say(1), Some((500, body)), now());
+    assert_eq!(kinds(&conversation.steps()), ["orch.heard 4", "error", REST]);
+    assert!(conversation.failed());
+}

@@ -1,0 +1,228 @@
+//! Where JSON objects end in a text that is mostly something else. What a broken one holds is remembered, so that the work
+//! grows with the text and not with its square, whatever it is made of.
+
+use std::collections::HashMap;
+
+/// Collections within each other that the reader of JSON takes.
+const DEEPEST: usize = 127;
+
+/// Finds the ends of objects.
+pub(super) struct Objects<'a> {
+    bytes: &'a [u8],
+    /// Where the objects end that were met within broken ones; `None`: broken as well.
+    known: HashMap<usize, Option<usize>>,
+    /// Bytes that were looked at so far.
+    looked: usize,
+}
+
+/// What may come next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    KeyOrEnd,
+    Key,
+    Colon,
+    ValueOrEnd,
+    Value,
+    CommaOrEnd,
+}
+
+/// A collection whose end has not come yet.
+struct Open {
+    at: usize,
+    is_object: bool,
+    wants: Wants,
+    /// Collections within each other, itself among them.
+    height: usize,
+}
+
+impl<'a> Objects<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), known: HashMap::new(), looked: 0 }
+    }
+
+    /// The place after the object that begins at `at`; `None` when there is none that is whole.
+    pub(super) fn end(&mut self, at: usize) -> Option<usize> {
+        if let Some(known) = self.known.remove(&at) {
+            return known;
+        }
+        let mut open = vec![Open::at(at, b'{')];
+        let mut whole = Vec::new();
+        let mut next = at + 1;
+        while let Some(after) = self.step(next, &mut open, &mut whole) {
+            next = after;
+            if open.is_empty() {
+                return whole.last().and_then(|(_, end)| *end);
+            }
+        }
+        self.looked += self.bytes.len().min(next + 1) - at;
+        // What begins at one of those that are open comes to the same bad end.
+        let broken = open.iter().skip(1).filter(|open| open.is_object).map(|open| (open.at, None));
+        self.known.extend(whole.into_iter().chain(broken));
+        None
+    }
+
+    /// Takes the next thing. Returns the place after it; `None` where none fits.
+    fn step(&self, from: usize, open: &mut Vec<Open>, whole: &mut Vec<(usize, Option<usize>)>) -> Option<usize> {
+        let at = from + self.bytes[from..].iter().position(|byte| !b" \t\r\n".contains(byte))?;
+        let innermost = open.last_mut()?;
+        let (wants, is_object) = (innermost.wants, innermost.is_object);
+        let byte = self.bytes[at];
+        innermost.wants = match (wants, byte) {
+            (Wants::KeyOrEnd | Wants::Key, b'"') => Wants::Colon,
+            (Wants::Colon, b':') => Wants::Value,
+            (Wants::CommaOrEnd, b',') if is_object => Wants::Key,
+            (Wants::CommaOrEnd, b',') => Wants::Value,
+            (Wants::CommaOrEnd | Wants::KeyOrEnd, b'}') if is_object => {
+                close(open, whole, at + 1);
+                return Some(at + 1);
+            }
+            (Wants::CommaOrEnd | Wants::ValueOrEnd, b']') if !is_object => {
+                close(open, whole, at + 1);
+                return Some(at + 1);
+            }
+            (Wants::Value | Wants::ValueOrEnd, b'{' | b'[') => {
+                innermost.wants = Wants::CommaOrEnd;
+                open.push(Open::at(at, byte));
+                return Some(at + 1);
+            }
+            (Wants::Value | Wants::ValueOrEnd, b':' | b',') => return None,
+            (Wants::Value | Wants::ValueOrEnd, _) => Wants::CommaOrEnd,
+            (Wants::KeyOrEnd | Wants::Key | Wants::Colon | Wants::CommaOrEnd, _) => return None,
+        };
+        match byte {
+            b':' | b',' => Some(at + 1),
+            b'"' => self.after_string(at + 1),
+            _ => self.after_word(at),
+        }
+    }
+
+    fn after_string(&self, from: usize) -> Option<usize> {
+        let mut at = from;
+        loop {
+            at = match *self.bytes.get(at)? {
+                b'"' => return Some(at + 1),
+                b'\\' if b"\"\\/bfnrtu".contains(self.bytes.get(at + 1)?) => at + 2,
+                b'\\' | 0..0x20 => return None,
+                _ => at + 1,
+            };
+        }
+    }
+
+    fn after_word(&self, from: usize) -> Option<usize> {
+        let rest = &self.bytes[from..];
+        if let Some(word) = [&b"true"[..], b"false", b"null"].into_iter().find(|word| rest.starts_with(word)) {
+            return Some(from + word.len());
+        }
+        let digits = |at: usize| rest.iter().skip(at).take_while(|byte| byte.is_ascii_digit()).count();
+        let at = usize::from(rest.starts_with(b"-"));
+        let mut length = match rest.get(at)? {
+            b'0' => at + 1,
+            b'1'..=b'9' => at + digits(at),
+            _ => return None,
+        };
+        if rest.get(length) == Some(&b'.') {
+            length += 1 + Some(digits(length + 1)).filter(|count| *count > 0)?;
+        }
+        if matches!(rest.get(length), Some(b'e' | b'E')) {
+            length += 1 + usize::from(matches!(rest.get(length + 1), Some(b'+' | b'-')));
+            length += Some(digits(length)).filter(|count| *count > 0)?;
+        }
+        Some(from + length)
+    }
+}
+
+impl Open {
+    fn at(at: usize, byte: u8) -> Self {
+        let is_object = byte == b'{';
+        Self { at, is_object, wants: if is_object { Wants::KeyOrEnd } else { Wants::ValueOrEnd }, height: 1 }
+    }
+}
+
+/// The innermost collection ends. One that is too deep counts as broken.
+fn close(open: &mut Vec<Open>, whole: &mut Vec<(usize, Option<usize>)>, end: usize) {
+    let Some(closed) = open.pop() else { return };
+    if let Some(around) = open.last_mut() {
+        around.height = around.height.max(closed.height + 1);
+    }
+    if closed.is_object {
+        whole.push((closed.at, (closed.height <= DEEPEST).then_some(end)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::object_in_text;
+    use proptest::prelude::*;
+    use serde_json::{Map, Value};
+
+    /// Bytes that are looked at in vain until all of a text is through.
+    fn looked_in_vain(text: &str) -> usize {
+        let mut objects = Objects::of(text);
+        let mut at = 0;
+        while let Some(offset) = text[at..].find('{') {
+            at += offset;
+            at = objects.end(at).unwrap_or(at + 1);
+        }
+        objects.looked
+    }
+
+    /// The same, beginning anew at each brace.
+    fn begun_anew(text: &str, key: &str) -> Option<Map<String, Value>> {
+        let (mut found, mut at) = (None, 0);
+        while let Some(offset) = text[at..].find('{') {
+            at += offset;
+            let mut stream = serde_json::Deserializer::from_str(&text[at..]).into_iter::<Map<String, Value>>();
+            match stream.next() {
+                Some(Ok(object)) => {
+                    at += stream.byte_offset();
+                    found = if object.contains_key(key) { Some(object) } else { found };
+                }
+                Some(Err(_)) | None => at += 1,
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn megabytes_of_braces_are_looked_at_three_times_at_most() {
+        for pattern in ["{", "{\"a\":", "{\"a\":[", "{\":", "[\"{\",", "{\"{\":[", "{ ", "{\"\\\"", "{\"a\":{}, "] {
+            let text = pattern.repeat(3_000_000 / pattern.len());
+            let looked = looked_in_vain(&text);
+            assert!(looked <= 3 * text.len(), "{looked} bytes for {} of {pattern:?}", text.len());
+        }
+    }
+
+    #[test]
+    fn the_answer_after_megabytes_of_open_objects_is_found() {
+        let text = format!("{}{{\"status\":\"done\"}}", "{\"a\":[".repeat(500_000));
+        assert_eq!(object_in_text(&text, "status").expect("it is there")["status"], "done");
+        let deep = format!("{}{{\"status\":1}}{}", "{\"a\":".repeat(400), "}".repeat(400));
+        assert_eq!(object_in_text(&deep, "a").ok(), begun_anew(&deep, "a"), "deeper than JSON is read");
+    }
+
+    #[test]
+    fn a_list_that_is_none_hides_nothing_behind_it() {
+        let text = "{\"a\":[:,{\"k\":2}]}";
+        assert_eq!(object_in_text(text, "k").ok(), begun_anew(text, "k"));
+        assert!(looked_in_vain(text) <= 3 * text.len(), "{} of {}", looked_in_vain(text), text.len());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        #[test]
+        fn the_same_is_found_as_by_beginning_anew_at_each_brace(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    "{", "}", "[", "]", "\"", ":", ",", "{\"k\":", "\"k\":1", "{\"k\":2}", "{}", "\\", " ", "null", "-1", "0.5e+1", "é", "\n",
+                    "{\"a\":[", "]}", "\"{\"",
+                ]),
+                0..40,
+            ),
+        ) {
+            let text = parts.concat();
+            prop_assert_eq!(object_in_text(&text, "k").ok(), begun_anew(&text, "k"));
+            prop_assert!(looked_in_vain(&text) <= 3 * text.len());
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! Work that an agent hands on: what is refused and why, and what the tasks made of it look like. PURE.
+
+use super::answer::Delegation;
+use super::evidence::Evidence;
+use super::ids::TaskId;
+use super::judge::Verdict;
+use super::outcome::{Failure, FailureClass};
+use super::task::{Spec, Task};
+use std::path::PathBuf;
+
+/// The longest title of a part, in characters.
+const MAX_TITLE: usize = 500;
+/// The longest body of a part, in characters.
+const MAX_BODY: usize = 100_000;
+/// Labels of a part at most, and the longest.
+const MAX_LABELS: usize = 20;
+const MAX_LABEL: usize = 200;
+/// Of a title, in a refusal.
+const SHOWN: usize = 80;
+/// Refusals that are told at once.
+const TOLD: usize = 5;
+/// A label that names an agent without demanding it.
+pub const SUGGESTED: &str = "suggested";
+
+/// Where a task stands that hands work on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// It and the tasks that it is a part of, the nearest first.
+    pub line: Vec<(TaskId, String)>,
+    /// Parts that its agents have made before.
+    pub handed_on: usize,
+    /// Those of them that are done.
+    pub done: Vec<TaskId>,
+    /// `workflow.max_delegations`.
+    pub max_delegations: u32,
+    /// `workflow.max_delegation_depth`.
+    pub max_depth: u32,
+}
+
+/// The verdict on a run: where work is handed on that may not be, its agent is told and goes on with the work itself. Who
+/// has handed all of it on need not change anything more: what its parts did was judged.
+pub fn weigh(verdict: Verdict, evidence: &mut Evidence, standing: &Standing) -> Verdict {
+    match &verdict {
+        Verdict::HandOn { delegations } => match refusal(delegations, standing) {
+            Some(why) => Verdict::Fail(Failure::new(
+                FailureClass::Incomplete,
+                format!("orch made no task of what you handed on: {why}. Do the work yourself, or hand on less of it."),
+            )),
+            None => verdict,
+        },
+        Verdict::Fail(failure) if failure.class == FailureClass::NoChange && !standing.done.is_empty() => {
+            let parts: Vec<String> = standing.done.iter().map(ToString::to_string).collect();
+            evidence.notes.push(format!("no change of its own: the work was done by its parts {}", parts.join(", ")));
+            Verdict::Accept
+        }
+        Verdict::Fail(_) | Verdict::Accept | Verdict::Ask { .. } => verdict,
+    }
+}
+
+/// Why these pieces are not handed on; `None`: they are. All of them or none.
+pub fn refusal(delegations: &[Delegation], standing: &Standing) -> Option<String> {
+    let (depth, most) = (standing.line.len(), standing.max_depth as usize);
+    if depth > most {
+        return Some(match most {
+            0 => "handing work on is switched off (workflow.max_delegation_depth: 0)".to_owned(),
+            _ => format!(
+                "this task is itself {} deep in parts of parts, and at most {most} is allowed \
+                          (workflow.max_delegation_depth)",
+                depth - 1
+            ),
+        });
+    }
+    let room = (standing.max_delegations as usize).saturating_sub(standing.handed_on);
+    if delegations.len() > room {
+        let before = match standing.handed_on {
+            0 => String::new(),
+            made => format!(", of which {made} were made before"),
+        };
+        return Some(format!(
+            "{} pieces are too many: at most {} for one task{before} (workflow.max_delegations)",
+            delegations.len(),
+            standing.max_delegations
+        ));
+    }
+    let wrong: Vec<String> =
+        delegations.iter().enumerate().filter_map(|(at, one)| problem(delegations, at, one, standing)).collect();
+    (!wrong.is_empty()).then(|| {
+        let more = wrong.len().saturating_sub(TOLD);
+        let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+        format!("{}{more}", wrong[..wrong.len().min(TOLD)].join("; "))
+    })
+}
+
+fn problem(all: &[Delegation], at: usize, one: &Delegation, standing: &Standing) -> Option<String> {
+    let number = at + 1;
+    let title = plain(&one.title);
+    if title.is_empty() {
+        return Some(format!("piece {number} has no title"));
+    }
+    let shown: String = title.chars().take(SHOWN).collect();
+    if title.chars().count() > MAX_TITLE {
+        return Some(format!("the title of piece {number} is longer than {MAX_TITLE} characters"));
+    }
+    if one.body.chars().count() > MAX_BODY {
+        return Some(format!("the body of piece {number} ({shown}) is longer than {MAX_BODY} characters"));
+    }
+    if one.labels.len() > MAX_LABELS || one.labels.iter().any(|label| label.chars().count() > MAX_LABEL) {
+        return Some(format!(
+            "piece {number} ({shown}) has more than {MAX_LABELS} labels, or a longer one than {MAX_LABEL} characters"
+        ));
+    }
+    let same = |other: &str| plain(other).to_lowercase() == title.to_lowercase();
+    if let Some((id, _)) = standing.line.iter().find(|(_, other)| same(other)) {
+        let whose =
+            if standing.line.first().is_some_and(|(own, _)| own == id) { "itself" } else { "of which it is a part" };
+        return Some(format!("piece {number} ({shown}) is task {id} {whose}: that would go round in a circle"));
+    }
+    let before = all[..at].iter().position(|other| same(&other.title));
+    before.map(|before| format!("piece {number} ({shown}) is piece {} again", before + 1))
+}
+
+/// One line, with single blanks.
+fn plain(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The task for a piece of `parent`, whose repository is at `dir`.
+pub fn spec_of(delegation: &Delegation, parent: &Task, dir: Option<PathBuf>) -> Spec {
+    let mut labels: Vec<String> = delegation.labels.iter().map(|label| plain(label)).collect();
+    let agent = plain(&delegation.suggested_agent);
+    if !agent.is_empty() {
+        let agent: String = agent.chars().take(MAX_LABEL).collect();
+        labels.push(format!("{SUGGESTED}:{agent}"));
+    }
+    labels.retain(|label| !label.is_empty());
+    Spec {
+        title: plain(&delegation.title),
+        body: delegation.body.trim().to_owned(),
+        labels,
+        priority: parent.spec.priority,
+        parent: Some(parent.id),
+        dir,
+        ..Spec::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::FileState;
+    use proptest::prelude::*;
+
+    fn piece(title: &str) -> Delegation {
+        Delegation { title: title.to_owned(), ..Delegation::default() }
+    }
+
+    fn standing(line: &[(u64, &str)], handed_on: usize) -> Standing {
+        let line = line.iter().map(|(id, title)| (TaskId(*id), (*title).to_owned())).collect();
+        Standing { line, handed_on, done: Vec::new(), max_delegations: 3, max_depth: 2 }
+    }
+
+    fn told(titles: &[&str], standing: &Standing) -> String {
+        let pieces: Vec<Delegation> = titles.iter().map(|title| piece(title)).collect();
+        refusal(&pieces, standing).unwrap_or_default()
+    }
+
+    #[test]
+    fn as_many_as_are_allowed_and_as_deep_as_is_allowed() {
+        let own = standing(&[(1, "Whole")], 0);
+        assert_eq!(told(&["A", "B", "C"], &own), "");
+        assert!(told(&["A", "B", "C", "D"], &own).starts_with("4 pieces are too many: at most 3"));
+        let later = standing(&[(1, "Whole")], 2);
+        assert!(told(&["A", "B"], &later).contains("of which 2 were made before"));
+        assert_eq!(told(&["C"], &later), "");
+        assert_eq!(told(&["A"], &standing(&[(2, "Part"), (1, "Whole")], 0)), "");
+        assert!(
+            told(&["A"], &standing(&[(3, "Deep"), (2, "Part"), (1, "Whole")], 0)).contains("2 deep in parts of parts")
+        );
+        let off = Standing { max_depth: 0, ..own };
+        assert!(told(&["A"], &off).contains("switched off"));
+    }
+
+    #[test]
+    fn a_part_does_not_hand_its_own_work_back_to_whoever_handed_it_on() {
+        let part = standing(&[(2, "Write the  tests"), (1, "Build it")], 0);
+        assert!(
+            told(&["build IT"], &part).contains("is task 1 of which it is a part: that would go round in a circle")
+        );
+        assert!(told(&["write the tests"], &part).contains("is task 2 itself"));
+        assert!(told(&["A", "a "], &part).contains("piece 2 (a) is piece 1 again"));
+    }
+
+    #[test]
+    fn what_has_no_title_or_is_too_long_is_refused_with_its_number() {
+        let own = standing(&[(1, "Whole")], 0);
+        assert_eq!(told(&["A", " \n "], &own), "piece 2 has no title");
+        assert!(told(&[&"x".repeat(501)], &own).contains("longer than 500"));
+        let labels = Delegation { labels: vec!["l".into(); 21], ..piece("A") };
+        assert!(refusal(&[labels], &own).is_some_and(|why| why.contains("20 labels")));
+    }
+
+    #[test]
+    fn a_refusal_goes_back_to_the_agent_and_what_is_good_stays() {
+        let own = standing(&[(1, "Whole")], 0);
+        let hands_on =
+            |count: usize| Verdict::HandOn { delegations: (0..count).map(|n| piece(&n.to_string())).collect() };
+        let weighed = |verdict| weigh(verdict, &mut Evidence::default(), &own);
+        assert_eq!(weighed(hands_on(3)), hands_on(3));
+        assert_eq!(weighed(Verdict::Accept), Verdict::Accept);
+        let Verdict::Fail(failure) = weighed(hands_on(500)) else { panic!("500 are too many") };
+        assert_eq!(failure.class, FailureClass::Incomplete);
+        assert!(failure.detail.contains("500 pieces"), "{}", failure.detail);
+    }
+
+    #[test]
+    fn whoever_has_handed_all_of_it_on_need_not_change_anything_itself() {
+        let none = || Verdict::Fail(Failure::new(FailureClass::NoChange, "no file differs"));
+        let alone = standing(&[(1, "Whole")], 2);
+        assert_eq!(weigh(none(), &mut Evidence::default(), &alone), none(), "nothing of it is done");
+        let with_parts = Standing { done: vec![TaskId(2), TaskId(3)], ..alone };
+        let mut evidence = Evidence::default();
+        assert_eq!(weigh(none(), &mut evidence, &with_parts), Verdict::Accept);
+        assert_eq!(evidence.notes, ["no change of its own: the work was done by its parts 2, 3"]);
+        let red = Verdict::Fail(Failure::new(FailureClass::ChecksFailed, "red"));
+        assert_eq!(weigh(red.clone(), &mut Evidence::default(), &with_parts), red);
+    }
+
+    #[test]
+    fn a_part_belongs_where_the_whole_belongs() {
+        let spec = Spec { title: "Whole".into(), priority: 5, ..Spec::default() };
+        let whole = Task::new(TaskId(4), spec, FileState::Pending, jiff::Timestamp::UNIX_EPOCH);
+        let one = Delegation {
+            title: "Two\nlines".into(),
+            body: " text\n".into(),
+            labels: vec![" docs ".into(), String::new()],
+            suggested_agent: "codex".into(),
+        };
+        let part = spec_of(&one, &whole, Some("/repo".into()));
+        assert_eq!((part.title.as_str(), part.body.as_str(), part.priority), ("Two lines", "text", 5));
+        assert_eq!(part.labels, ["docs", "suggested:codex"]);
+        assert_eq!((part.parent, part.dir, part.agent), (Some(TaskId(4)), Some("/repo".into()), None));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_handed_on_has_a_title_and_is_within_the_limits(
+            titles in prop::collection::vec("[a-c \\n]{0,3}", 0..8), depth in 1usize..5, handed_on in 0usize..5,
+        ) {
+            let line: Vec<(u64, &str)> = (0..depth as u64).map(|id| (id + 1, "abc")).collect();
+            let standing = standing(&line, handed_on);
+            let pieces: Vec<Delegation> = titles.iter().map(|title| piece(title)).collect();
+            if !pieces.is_empty() && refusal(&pieces, &standing).is_none() {
+                prop_assert!(pieces.len() + handed_on <= 3 && depth <= 2);
+                prop_assert!(titles.iter().all(|title| !title.trim().is_empty()));
+            }
+        }
+    }
+}

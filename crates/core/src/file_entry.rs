@@ -1,0 +1,272 @@
+//! How a task stands in `tasks.yml`, as far as orch knows: what it wrote there, what somebody else's save has confirmed,
+//! and which older values an old copy may still bring back. PURE; reads and writes no file.
+
+use super::spec_merge::{Clash, Field, Merged, differing, merge};
+use super::task::{Spec, Status, Task};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long after orch wrote something a save without it is still taken for an old copy, although the same old copy was
+/// written over before.
+const STALE: SignedDuration = SignedDuration::from_secs(10);
+/// How many earlier versions are remembered.
+const REMEMBERED: usize = 8;
+
+/// Where the task stands in `tasks.yml`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "file", rename_all = "snake_case")]
+pub enum FileState {
+    /// Born through the API and not yet written there.
+    #[default]
+    Pending,
+    /// It stood there, and an old copy of the file was saved over it: to be written there once more.
+    PutBack,
+    /// Written there, with these values of orch's own fields.
+    Written {
+        /// The status last written or read; another word in the file is a request of the person, unless it is among
+        /// `since`.
+        status: Option<Status>,
+        /// What the status has been since then: orch's own words, that a write may have brought into the file.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        since: Vec<Status>,
+        /// Results (branch, attempts) stand there too. A save that knows nothing of them is an old copy.
+        #[serde(default)]
+        results: bool,
+        /// Whether somebody has saved the file with it.
+        #[serde(default, skip_serializing_if = "Seen::is_yes")]
+        seen: Seen,
+    },
+    /// The person took it out of the file.
+    Removed {
+        /// By that it was given up: to put it back takes it up again.
+        #[serde(default)]
+        gave_up: bool,
+    },
+}
+
+impl FileState {
+    /// The person took it out.
+    pub fn is_removed(&self) -> bool {
+        matches!(self, Self::Removed { .. })
+    }
+
+    /// It stands there.
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written { .. })
+    }
+
+    /// Whether somebody has saved the file with it; what does not stand there was not put there either.
+    pub fn seen(&self) -> Seen {
+        match self {
+            Self::Written { seen, .. } => *seen,
+            Self::Pending | Self::PutBack | Self::Removed { .. } => Seen::Yes,
+        }
+    }
+}
+
+/// Whether a save of somebody's has had the entry as orch wrote it. Until then a save that lacks it is an old copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// One has.
+    #[default]
+    Yes,
+    /// orch wrote the whole entry.
+    Appended,
+    /// orch gave it its id.
+    Numbered,
+    /// orch wrote the whole entry once more, after an old copy had been saved over it.
+    Again {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+impl Seen {
+    /// A save without the entry is an old copy: it was opened before the entry was written, as far as one can tell.
+    pub fn outlives_old_copy(self, now: Timestamp) -> bool {
+        match self {
+            Self::Appended => true,
+            Self::Again { at } => now.duration_since(at) < STALE,
+            Self::Yes | Self::Numbered => false,
+        }
+    }
+
+    fn is_yes(&self) -> bool {
+        *self == Self::Yes
+    }
+}
+
+/// What the file says of a wish that a command has changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// What stands there.
+    pub now: Spec,
+    /// What stood there before and was written over: an editor that was opened then may save it again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    before: Vec<Spec>,
+    /// An old copy was saved over it already, and that was told.
+    #[serde(default)]
+    told: bool,
+    /// When it was written last.
+    #[serde(default)]
+    written: Option<Timestamp>,
+}
+
+impl FileEntry {
+    fn new(now: Spec) -> Self {
+        Self { now, before: Vec::new(), told: false, written: None }
+    }
+
+    /// What may stand in the file without anybody having typed it. After an old copy was written over, and a while, the
+    /// old values are believed.
+    fn versions(&self, now: Timestamp) -> Vec<Spec> {
+        let is_believed = self.told && self.written.is_none_or(|at| now.duration_since(at) >= STALE);
+        let before: &[Spec] = if is_believed { &[] } else { &self.before };
+        before.iter().chain([&self.now]).cloned().collect()
+    }
+}
+
+impl Task {
+    /// The file does not yet say what a command wants.
+    pub fn is_unwritten(&self) -> bool {
+        self.filed.as_ref().is_some_and(|filed| filed.now != self.spec)
+    }
+
+    /// The fields that are to be written.
+    pub fn unwritten(&self) -> Vec<Field> {
+        self.filed.as_ref().map_or_else(Vec::new, |filed| differing(&filed.now, &self.spec))
+    }
+
+    /// A command wants something else.
+    pub fn want(&mut self, spec: Spec) {
+        let old = std::mem::replace(&mut self.spec, spec);
+        if self.file.is_removed() || old == self.spec {
+            return;
+        }
+        let filed = self.filed.get_or_insert_with(|| Box::new(FileEntry::new(old.clone())));
+        if filed.now != old {
+            // A write of it may be under way.
+            filed.remember(old);
+        }
+    }
+
+    /// A write has put this there.
+    pub fn was_written(&mut self, written: &Spec, now: Timestamp) {
+        if self.filed.is_none() && *written == self.spec {
+            return;
+        }
+        let filed = self.filed.get_or_insert_with(|| Box::new(FileEntry::new(written.clone())));
+        let old = std::mem::replace(&mut filed.now, written.clone());
+        filed.written = Some(now);
+        if old != *written {
+            filed.remember(old);
+        }
+        if filed.before.is_empty() && filed.now == self.spec {
+            self.filed = None;
+        }
+    }
+
+    /// Takes over what the file says. `own`: it is what orch has written itself. Also returns what an old copy brought
+    /// back, and is written over once more.
+    pub fn take_file_entry(&mut self, theirs: &Spec, own: bool, now: Timestamp) -> (Merged, Vec<Clash>) {
+        let Some(mut filed) = self.filed.take() else {
+            let merged = merge(&[], &self.spec, theirs);
+            self.spec = merged.spec.clone();
+            return (merged, Vec::new());
+        };
+        if own && filed.now == *theirs {
+            self.filed = Some(filed);
+            return (Merged { spec: self.spec.clone(), taken: vec![], clashes: vec![] }, Vec::new());
+        }
+        let merged = merge(&filed.versions(now), &self.spec, theirs);
+        self.spec = merged.spec.clone();
+        if merged.spec == *theirs {
+            // Somebody's save says it: nothing older is to be expected.
+            return (merged, Vec::new());
+        }
+        let is_echo = |field: &Field| !field.is_same(&filed.now, theirs);
+        let clash = |field: Field| Clash { field, file: field.told(theirs), other: field.told(&merged.spec) };
+        let echoes: Vec<Clash> = differing(theirs, &merged.spec).into_iter().filter(is_echo).map(clash).collect();
+        filed.told |= !echoes.is_empty();
+        filed.now = theirs.clone();
+        self.filed = Some(filed);
+        (merged, echoes)
+    }
+}
+
+impl FileEntry {
+    fn remember(&mut self, version: Spec) {
+        self.before.retain(|known| *known != version);
+        self.before.push(version);
+        if self.before.len() > REMEMBERED {
+            self.before.remove(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::TaskId;
+    use jiff::Timestamp;
+
+    fn spec(title: &str) -> Spec {
+        Spec { title: title.into(), ..Spec::default() }
+    }
+
+    fn written(title: &str) -> Task {
+        let file = FileState::Written { status: Some(Status::New), since: vec![], results: false, seen: Seen::Yes };
+        Task::new(TaskId(1), spec(title), file, Timestamp::UNIX_EPOCH)
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    #[test]
+    fn a_command_is_written_and_then_confirmed_by_a_save() {
+        let mut task = written("a");
+        task.want(spec("b"));
+        assert_eq!(task.unwritten(), [Field::Title]);
+        task.was_written(&spec("b"), at(0));
+        assert!(!task.is_unwritten() && task.filed.is_some(), "an old copy may still come");
+        task.take_file_entry(&spec("b"), true, at(1));
+        assert!(task.filed.is_some(), "orch's own text confirms nothing");
+        task.take_file_entry(&spec("b"), false, at(2));
+        assert_eq!(task.filed, None);
+    }
+
+    #[test]
+    fn an_old_copy_is_written_over_and_believed_when_it_is_said_again_later() {
+        let mut task = written("a");
+        task.want(spec("b"));
+        task.was_written(&spec("b"), at(0));
+        for second in [1000, 1002, 1004] {
+            let (_, echoes) = task.take_file_entry(&spec("a"), false, at(second));
+            assert_eq!((task.spec.title.as_str(), echoes.len(), task.unwritten()), ("b", 1, vec![Field::Title]));
+            task.was_written(&spec("b"), at(second + 1));
+        }
+        let (merged, echoes) = task.take_file_entry(&spec("a"), false, at(1020));
+        assert_eq!((task.spec.title.as_str(), echoes.len(), merged.taken), ("a", 0, vec![Field::Title]));
+    }
+
+    #[test]
+    fn a_second_command_while_the_first_is_written_loses_neither() {
+        let mut task = written("a");
+        task.want(spec("b"));
+        task.want(spec("c"));
+        // The write of the first was done, and its report was lost in a crash.
+        let (merged, _) = task.take_file_entry(&spec("b"), false, at(0));
+        assert_eq!((task.spec.title.as_str(), merged.clashes), ("c", vec![]));
+        task.was_written(&spec("c"), at(1));
+        assert!(!task.is_unwritten());
+    }
+
+    #[test]
+    fn an_entry_that_was_put_back_may_be_taken_out_a_while_later() {
+        let again = Seen::Again { at: at(100) };
+        assert!(Seen::Appended.outlives_old_copy(at(100_000)) && again.outlives_old_copy(at(105)));
+        assert!(!again.outlives_old_copy(at(110)) && !Seen::Yes.outlives_old_copy(at(0)));
+    }
+}

@@ -1,0 +1,181 @@
+//! A person's word on the work of a task: accepted, rejected, merged now, taken back. And what comes of an order that could
+//! not be carried out: the person hears of it, and no agent begins by itself.
+
+use super::{Refused, ask_with, refused};
+use crate::conflict;
+use crate::evidence::{IntegrateMode, Integration, IntegrationState};
+use crate::ids::RunId;
+use crate::outcome::{Failure, FailureClass};
+use crate::question::{QuestionKind, choices};
+use crate::review_decision::{ReviewDecision, short};
+use crate::task::{Feedback, NextRun, Order, OrderKind, ReviewStage, State, Task};
+use jiff::Timestamp;
+
+pub(super) fn on_decided(task: &mut Task, run: &RunId, ruling: &ReviewDecision, now: Timestamp) -> Result<(), Refused> {
+    match ruling {
+        ReviewDecision::Approve { commit } => on_approved(task, run, commit, now),
+        ReviewDecision::Merge { commit } => on_merge(task, run, commit, now),
+        ReviewDecision::Revert => on_revert(task, run, now),
+        ReviewDecision::Reject { reason } => on_rejected(task, reason),
+    }
+}
+
+fn order(task: &mut Task, run: &RunId, kind: OrderKind, commit: &str, now: Timestamp) {
+    let order = Some(Box::new(Order { kind, commit: commit.to_owned(), at: now }));
+    task.state = State::InReview { run: run.clone(), review: ReviewStage::Integrating { waiting: None, order } };
+}
+
+fn no_work(task: &Task) -> Refused {
+    refused(task, "no agent has worked on it yet; `orch task unblock` sends it on")
+}
+
+fn on_approved(task: &mut Task, run: &RunId, commit: &str, now: Timestamp) -> Result<(), Refused> {
+    match &task.state {
+        State::NeedsReview { .. } if task.route.is_none() => Err(no_work(task)),
+        State::NeedsReview { .. } => {
+            order(task, run, OrderKind::Approve, commit, now);
+            Ok(())
+        }
+        State::Done => Err(refused(task, "it is accepted already; `orch task merge` merges a branch that was kept")),
+        State::InReview { .. } => Err(refused(task, "its result is being checked; that ends by itself")),
+        State::InProgress { .. } => Err(refused(task, "its agent is at work; wait, or `orch task interrupt` it")),
+        State::New { .. } | State::Routed { .. } | State::Blocked(_) => Err(refused(task, "there is no result yet")),
+        State::Cancelled { .. } => Err(refused(task, "it was given up; `orch task retry` takes it up again")),
+    }
+}
+
+fn on_merge(task: &mut Task, run: &RunId, commit: &str, now: Timestamp) -> Result<(), Refused> {
+    let was_merged = task.is_merged();
+    match &task.state {
+        State::Done if was_merged => Ok(()),
+        State::NeedsReview { .. } if task.route.is_none() => Err(no_work(task)),
+        State::Done | State::NeedsReview { .. } => {
+            order(task, run, OrderKind::Merge, commit, now);
+            Ok(())
+        }
+        State::InReview { run: current, review: ReviewStage::Integrating { .. } } => {
+            let current = current.clone();
+            order(task, &current, OrderKind::Merge, commit, now);
+            Ok(())
+        }
+        State::InReview { review: ReviewStage::Judging | ReviewStage::Reviewing { .. }, .. } => {
+            Err(refused(task, "its result is being judged; merge it when that is over"))
+        }
+        State::InProgress { .. } => Err(refused(task, "its agent is at work; wait, or `orch task interrupt` it")),
+        State::New { .. } | State::Routed { .. } | State::Blocked(_) => Err(refused(task, "there is no result yet")),
+        State::Cancelled { .. } => Err(refused(task, "it was given up; `orch task retry` takes it up again")),
+    }
+}
+
+fn on_revert(task: &mut Task, run: &RunId, now: Timestamp) -> Result<(), Refused> {
+    let merged = task.integration.as_ref().filter(|integration| integration.state == IntegrationState::Merged);
+    let commit = merged.and_then(|integration| integration.commit.clone());
+    match (&task.state, commit) {
+        (State::Done | State::NeedsReview { .. }, Some(commit)) => {
+            order(task, run, OrderKind::Revert, &commit, now);
+            Ok(())
+        }
+        (State::Done | State::NeedsReview { .. }, None) => {
+            Err(refused(task, "nothing of it was merged that could be taken back"))
+        }
+        (
+            State::New { .. }
+            | State::Routed { .. }
+            | State::InProgress { .. }
+            | State::InReview { .. }
+            | State::Blocked(_)
+            | State::Cancelled { .. },
+            _,
+        ) => Err(refused(task, "only what a finished task has merged is taken back")),
+    }
+}
+
+/// Back to the author. It goes on with the last attempt: the person is in the room.
+fn on_rejected(task: &mut Task, reason: &str) -> Result<(), Refused> {
+    match &task.state {
+        State::NeedsReview { .. } if task.route.is_none() => Err(no_work(task)),
+        State::NeedsReview { .. } => {
+            let feedback = feedback(task, reason);
+            task.provider_failures = 0;
+            task.conflicts = 0;
+            task.conflict_base = None;
+            task.review_rounds = 0;
+            let next = NextRun::Again { feedback, resume: task.conversation.is_some() };
+            task.state = State::Routed { next, counts: false, not_before: None };
+            Ok(())
+        }
+        State::Done => Err(refused(task, "it is accepted already; `orch task retry` does it again")),
+        State::InReview { .. } => Err(refused(task, "its result is being checked; that ends by itself")),
+        State::InProgress { .. } => Err(refused(task, "its agent is at work; `orch task send` tells it")),
+        State::New { .. } | State::Routed { .. } | State::Blocked(_) => Err(refused(task, "there is no result yet")),
+        State::Cancelled { .. } => Err(refused(task, "it was given up; `orch task retry` takes it up again")),
+    }
+}
+
+/// What the author is told. After a conflict it is allowed to merge the base, which no other prompt allows.
+fn feedback(task: &Task, reason: &str) -> Feedback {
+    match task.last_failure.as_deref().filter(|failure| failure.class == FailureClass::Conflict) {
+        Some(failure) => {
+            let sides = format!("The person says: {reason}\n\n{}", conflict::sides(&failure.detail));
+            let detail = conflict::told(conflict::files(&failure.detail).lines(), &sides);
+            Feedback { class: FailureClass::Conflict, detail }
+        }
+        None => Feedback { class: FailureClass::ReviewRejected, detail: reason.to_owned() },
+    }
+}
+
+/// The branch was taken back out of its base: what now is the person's to say.
+pub(super) fn taken_back(task: &mut Task, integration: &Integration) {
+    let (id, commit) = (task.id, integration.commit.as_deref().map_or("a new commit", short));
+    let question = format!("its merge was taken back by {commit}; what it did is on its branch still");
+    let mut offered = choices(task, QuestionKind::Ready);
+    // It was approved once: what brings it back is a merge.
+    let approve = format!("orch task approve {id}");
+    offered
+        .iter_mut()
+        .filter(|choice| **choice == approve)
+        .for_each(|choice| *choice = format!("orch task merge {id}"));
+    ask_with(task, QuestionKind::Ready, question, offered);
+}
+
+/// An order that cannot be carried out as things are. No agent begins by itself: the person hears of it, and decides.
+pub(super) fn not_carried_out(task: &mut Task, kind: OrderKind, failure: &Failure) {
+    let (id, what) = (task.id, told(failure));
+    task.last_failure = Some(Box::new(failure.clone()));
+    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    match kind {
+        OrderKind::Revert => {
+            let question = format!("it cannot be taken back as things are: {what}");
+            ask_with(task, QuestionKind::Failed, question, of(&["revert", "approve", "retry"]));
+        }
+        OrderKind::Approve | OrderKind::Merge => {
+            let reject = format!("orch task reject {id} -m \"merge the base and mend it\"");
+            let question = format!("it does not go into its base as it is: {what}");
+            let offered = [reject].into_iter().chain(of(&["diff", "merge", "cancel"])).collect();
+            ask_with(task, QuestionKind::Failed, question, offered);
+        }
+    }
+}
+
+fn told(failure: &Failure) -> String {
+    if failure.class == FailureClass::Conflict {
+        return format!("conflicts in {}", conflict::named(&failure.detail));
+    }
+    failure.detail.clone()
+}
+
+/// It is merged, and the base fails its checks: whatever the cause, a person hears of it, and can take it back at once.
+pub(super) fn base_is_red(task: &mut Task, integration: &Integration, failure: &Failure) {
+    let id = task.id;
+    let commit = integration.commit.as_deref().map_or("its merge", short);
+    task.integration = Some(Box::new(integration.clone()));
+    task.last_failure = Some(Box::new(failure.clone()));
+    let question = match integration.mode {
+        IntegrateMode::Merge => format!("the base fails its checks since {commit} was merged: {}", failure.detail),
+        IntegrateMode::Branch => format!("the base fails its checks: {}", failure.detail),
+    };
+    let revert = format!("orch task revert {id}");
+    let reject = format!("orch task reject {id} -m \"mend it\"");
+    let choices = vec![revert, reject, format!("orch task approve {id}")];
+    ask_with(task, QuestionKind::Failed, question, choices);
+}

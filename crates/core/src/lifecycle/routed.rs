@@ -1,0 +1,71 @@
+//! Finding an agent and a model: asked, chosen, put off, or not to be had before a person acts.
+
+use super::{Refused, ask, ask_first, refused};
+use crate::ids::RunId;
+use crate::outcome::FailureClass;
+use crate::question::QuestionKind;
+use crate::retry::Context;
+use crate::route::RouteResult;
+use crate::task::{NextRun, State, Task};
+
+pub(super) fn on_asked(task: &mut Task, run: &RunId) -> Result<(), Refused> {
+    match &task.state {
+        State::New { routing: None, .. } => {
+            task.runs += 1;
+            task.state = State::New { routing: Some(run.clone()), not_before: None };
+            Ok(())
+        }
+        State::New { routing: Some(_), .. }
+        | State::Routed { .. }
+        | State::InProgress { .. }
+        | State::InReview { .. }
+        | State::Done
+        | State::Blocked(_)
+        | State::NeedsReview { .. }
+        | State::Cancelled { .. } => Err(refused(task, "only a new task is routed")),
+    }
+}
+
+pub(super) fn on_chosen(task: &mut Task, route: &RouteResult, failed: bool) -> Result<(), Refused> {
+    let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
+    task.route_failures = if failed { task.route_failures + 1 } else { 0 };
+    task.route = Some(Box::new(route.clone()));
+    task.tier_failures = 0;
+    task.state = State::Routed { next: NextRun::Fresh, counts: true, not_before: None };
+    Ok(())
+}
+
+pub(super) fn on_impossible(task: &mut Task, reason: &str) -> Result<(), Refused> {
+    let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
+    ask(task, QuestionKind::Setup, reason.to_owned());
+    Ok(())
+}
+
+pub(super) fn on_model_refused(task: &mut Task, reason: &str) -> Result<(), Refused> {
+    let State::Routed { .. } = task.state else { return Err(refused(task, "only a routed task is started")) };
+    let edit = format!("orch task edit {} --model MODEL", task.id);
+    ask_first(task, QuestionKind::Setup, reason.to_owned(), edit);
+    Ok(())
+}
+
+/// Somebody else of its chain does it, where one is free. Who was told something goes on with that, or waits.
+pub(super) fn on_resting(task: &mut Task, class: FailureClass, context: &Context<'_>) -> Result<(), Refused> {
+    let State::Routed { next, .. } = &task.state else { return Err(refused(task, "only a routed task waits so")) };
+    let next = match next {
+        NextRun::Fresh => NextRun::Fresh,
+        NextRun::Again { feedback, .. } => NextRun::Again { feedback: feedback.clone(), resume: false },
+        NextRun::Said | NextRun::Parts | NextRun::Resumed { .. } => return Ok(()),
+    };
+    let Some(route) = context.bounds.fallback.next(task, class, context.choice()) else { return Ok(()) };
+    let State::Routed { counts, .. } = task.state else { return Ok(()) };
+    task.conversation = None;
+    task.route = Some(Box::new(route));
+    task.state = State::Routed { next, counts, not_before: None };
+    Ok(())
+}
+
+pub(super) fn on_postponed(task: &mut Task, until: jiff::Timestamp) -> Result<(), Refused> {
+    let State::New { .. } = task.state else { return Err(refused(task, "only a new task is routed")) };
+    task.state = State::New { routing: None, not_before: Some(until) };
+    Ok(())
+}

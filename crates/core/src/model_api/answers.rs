@@ -1,0 +1,102 @@
+//! What a provider's answer says. Counts and texts that are not there are not known; a body that is no answer is told as such.
+
+use super::ModelApi;
+use crate::outcome::Usage;
+use serde_json::Value;
+
+/// How many tokens an answer took; those read from the provider's cache stand beside the others.
+pub type Tokens = Usage;
+
+/// An answer.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Reply {
+    /// The model that gave it, as the provider names it.
+    pub model: Option<String>,
+    /// Its words.
+    pub text: Option<String>,
+    /// The answer in its shape, where the provider held the model to one.
+    pub structured: Option<Value>,
+    /// What it took.
+    pub tokens: Tokens,
+    /// It broke off, for this reason.
+    pub cut: Option<String>,
+}
+
+/// Reads an answer; `None`: it is none.
+pub fn read(api: ModelApi, body: &Value) -> Option<Reply> {
+    let reply = match api {
+        ModelApi::Messages => messages(body),
+        ModelApi::Responses => responses(body),
+        ModelApi::Chat => chat(body),
+    }?;
+    let structured = reply.structured.or_else(|| object(reply.text.as_deref()?));
+    Some(Reply { structured, model: string(body, "/model"), ..reply })
+}
+
+fn messages(body: &Value) -> Option<Reply> {
+    let blocks = body.get("content")?.as_array()?;
+    let of_kind = |kind: &'static str| blocks.iter().filter(move |block| block["type"] == kind);
+    let cached = count(body, "/usage/cache_read_input_tokens");
+    // What is written into the cache was read as well.
+    let stored = count(body, "/usage/cache_creation_input_tokens").unwrap_or(0);
+    Some(Reply {
+        text: joined(of_kind("text").filter_map(|block| block["text"].as_str())),
+        structured: of_kind("tool_use").map(|block| block["input"].clone()).find(Value::is_object),
+        tokens: Tokens {
+            input: count(body, "/usage/input_tokens").map(|input| input.saturating_add(stored)),
+            output: count(body, "/usage/output_tokens"),
+            cached,
+        },
+        cut: string(body, "/stop_reason").filter(|reason| matches!(reason.as_str(), "max_tokens" | "refusal")),
+        ..Reply::default()
+    })
+}
+
+fn responses(body: &Value) -> Option<Reply> {
+    let items = body.get("output")?.as_array()?;
+    let parts = items.iter().filter_map(|item| item.get("content")?.as_array()).flatten();
+    let words = parts.filter_map(|part| part.get("text").or_else(|| part.get("refusal"))?.as_str());
+    let status = string(body, "/status").filter(|status| status != "completed");
+    let why = || string(body, "/incomplete_details/reason").or_else(|| string(body, "/error/message"));
+    Some(Reply {
+        text: joined(words),
+        tokens: counted(body, ["/usage/input_tokens", "/usage/output_tokens"], "/usage/input_tokens_details"),
+        cut: status.map(|status| why().unwrap_or(status)),
+        ..Reply::default()
+    })
+}
+
+fn chat(body: &Value) -> Option<Reply> {
+    let choice = body.get("choices")?.as_array()?.first()?;
+    let message = choice.get("message")?;
+    let words = ["content", "refusal"].into_iter().find_map(|key| message.get(key)?.as_str());
+    Some(Reply {
+        text: joined(words.into_iter()),
+        tokens: counted(body, ["/usage/prompt_tokens", "/usage/completion_tokens"], "/usage/prompt_tokens_details"),
+        cut: string(choice, "/finish_reason").filter(|reason| matches!(reason.as_str(), "length" | "content_filter")),
+        ..Reply::default()
+    })
+}
+
+/// OpenAI's counts: what was read holds what came from the cache.
+fn counted(body: &Value, [input, output]: [&str; 2], details: &str) -> Tokens {
+    let cached = count(body, &format!("{details}/cached_tokens"));
+    let read = count(body, input).map(|all| all.saturating_sub(cached.unwrap_or(0)));
+    Tokens { input: read, output: count(body, output), cached }
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> Option<String> {
+    Some(words.collect::<Vec<_>>().join("\n")).filter(|text| !text.trim().is_empty())
+}
+
+fn object(text: &str) -> Option<Value> {
+    serde_json::from_str(text.trim()).ok().filter(Value::is_object)
+}
+
+fn count(body: &Value, at: &str) -> Option<u64> {
+    body.pointer(at)?.as_u64()
+}
+
+fn string(body: &Value, at: &str) -> Option<String> {
+    body.pointer(at)?.as_str().map(str::to_owned)
+}

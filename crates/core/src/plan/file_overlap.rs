@@ -1,0 +1,185 @@
+//! Whether a task that could begin will likely meet a running one of its project in a file. Looked at only for tasks for
+//! which there is room.
+
+use super::{directory, takes_slot};
+use crate::ids::TaskId;
+use crate::overlap::{Footprint, Overlap, Touched};
+use crate::task::Task;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is done about tasks that meet, and what running ones have changed so far.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverlapRules {
+    /// `workflow.overlap`.
+    pub usual: Overlap,
+    /// The same by directory, of projects that have it otherwise.
+    pub projects: BTreeMap<PathBuf, Overlap>,
+    /// Files that running tasks have changed.
+    pub touched: Arc<Touched>,
+}
+
+impl OverlapRules {
+    /// Nobody looks.
+    pub fn none() -> Self {
+        Self { usual: Overlap::Off, projects: BTreeMap::new(), touched: Arc::default() }
+    }
+
+    /// What is done in a directory.
+    pub fn of(&self, dir: Option<&Path>) -> Overlap {
+        dir.and_then(|dir| self.projects.get(dir)).copied().unwrap_or(self.usual)
+    }
+
+    /// Somebody looks, somewhere.
+    pub fn any(&self) -> bool {
+        self.usual != Overlap::Off || self.projects.values().any(|overlap| *overlap != Overlap::Off)
+    }
+}
+
+/// A running task, and where it works.
+struct Running<'a> {
+    id: TaskId,
+    dir: Option<&'a Path>,
+    files: Footprint,
+}
+
+/// Who runs, looked up when the first task asks.
+pub(super) struct OverlapCheck<'a> {
+    rules: &'a OverlapRules,
+    tasks: &'a BTreeMap<TaskId, Arc<Task>>,
+    projects: &'a [PathBuf],
+    running: Option<Vec<Running<'a>>>,
+}
+
+impl<'a> OverlapCheck<'a> {
+    pub(super) fn new(
+        rules: &'a OverlapRules,
+        tasks: &'a BTreeMap<TaskId, Arc<Task>>,
+        projects: &'a [PathBuf],
+    ) -> Self {
+        Self { rules, tasks, projects, running: None }
+    }
+
+    /// What this task meets, in words, and what is done about it.
+    pub(super) fn met(&mut self, task: &Task) -> Option<(Overlap, String)> {
+        let dir = directory(task, self.projects).ok();
+        let overlap = self.rules.of(dir);
+        if overlap == Overlap::Off {
+            return None;
+        }
+        let mine = Footprint::of_task(task);
+        if mine.is_empty() {
+            return None;
+        }
+        let (rules, tasks, projects) = (self.rules, self.tasks, self.projects);
+        let running = self.running.get_or_insert_with(|| {
+            let busy = tasks.values().filter(|task| takes_slot(task));
+            busy.map(|task| Running::of(task, projects)).collect()
+        });
+        running.iter().filter(|other| other.dir == dir && other.id != task.id).find_map(|other| {
+            let touched = rules.touched.get(&other.id).into_iter().flat_map(|files| files.iter().map(String::as_str));
+            let file = mine.meets(touched).or_else(|| mine.meets(other.files.files()))?;
+            Some((overlap, format!("overlaps {} in {file}", other.id)))
+        })
+    }
+
+    /// A task begins: the next ones may meet it.
+    pub(super) fn joins(&mut self, task: &'a Task) {
+        if let Some(running) = &mut self.running {
+            running.push(Running::of(task, self.projects));
+        } else if self.rules.any() {
+            let busy = self.tasks.values().filter(|task| takes_slot(task)).map(AsRef::as_ref);
+            let all = busy.chain([task]).map(|task| Running::of(task, self.projects));
+            self.running = Some(all.collect());
+        }
+    }
+}
+
+impl<'a> Running<'a> {
+    fn of(task: &'a Task, projects: &'a [PathBuf]) -> Self {
+        Self { id: task.id, dir: directory(task, projects).ok(), files: Footprint::of_task(task) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{PlanInputs, now, routed, running};
+    use super::super::{Action, Capacity, HoldReason};
+    use super::*;
+    use crate::evidence::Evidence;
+
+    fn about(mut task: Task, file: &str) -> Task {
+        task.spec.labels.push(format!("files:{file}"));
+        task
+    }
+
+    fn room(usual: Overlap, touched: &[(u64, &str)]) -> Capacity {
+        let touched = touched.iter().map(|(id, file)| (TaskId(*id), Arc::from([(*file).to_owned()])));
+        let meetings = OverlapRules { usual, touched: Arc::new(touched.collect()), ..OverlapRules::none() };
+        Capacity { meetings, ..Capacity::of(4) }
+    }
+
+    #[test]
+    fn a_task_waits_for_the_one_that_works_on_the_same_file_and_no_other_waits_for_it() {
+        let world =
+            PlanInputs::of([about(running(1), "src/parser.rs"), about(routed(2), "src/"), about(routed(3), "docs/")]);
+        let plan = world.plan_in(&room(Overlap::Hold, &[]));
+        let hold = plan.hold(TaskId(2)).expect("it waits");
+        assert_eq!((hold.reason, hold.detail.as_str()), (HoldReason::Overlap, "overlaps 1 in src/parser.rs"));
+        assert_eq!(plan.actions, [Action::Launch(TaskId(3))]);
+        // It ends with the other.
+        let alone = PlanInputs::of([about(routed(2), "src/"), about(routed(3), "docs/")]);
+        assert_eq!(alone.plan_in(&room(Overlap::Hold, &[])).actions.len(), 2);
+    }
+
+    #[test]
+    fn of_two_that_could_begin_together_the_first_begins() {
+        let world = PlanInputs::of([about(routed(1), "a.rs"), about(routed(2), "src/a.rs"), routed(3)]);
+        let plan = world.plan_in(&room(Overlap::Hold, &[]));
+        assert_eq!(plan.actions, [Action::Launch(TaskId(1)), Action::Launch(TaskId(3))]);
+        assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.detail.as_str()), Some("overlaps 1 in src/a.rs"));
+    }
+
+    #[test]
+    fn what_an_earlier_run_of_a_task_has_changed_counts_for_the_next_one() {
+        let mut again = routed(2);
+        let changed = vec!["src/parser.rs".to_owned(), "docs/parser.md".to_owned()];
+        again.evidence = Some(Box::new(Evidence { changed, ..Evidence::default() }));
+        let world = PlanInputs::of([about(running(1), "docs/"), again]);
+        let plan = world.plan_in(&room(Overlap::Hold, &[]));
+        assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.detail.as_str()), Some("overlaps 1 in docs/parser.md"));
+    }
+
+    #[test]
+    fn what_a_running_task_has_changed_counts_whatever_its_words_say() {
+        let world = PlanInputs::of([running(1), about(routed(2), "src/a.rs")]);
+        let plan = world.plan_in(&room(Overlap::Hold, &[(1, "src/a.rs")]));
+        assert_eq!(plan.hold(TaskId(2)).map(|hold| hold.reason), Some(HoldReason::Overlap));
+    }
+
+    #[test]
+    fn who_is_only_warned_begins_and_so_does_who_was_asked_for() {
+        let world = PlanInputs::of([about(running(1), "a.rs"), about(routed(2), "a.rs")]);
+        let warned = world.plan_in(&room(Overlap::Warn, &[]));
+        assert_eq!(warned.actions, [Action::Launch(TaskId(2))]);
+        assert_eq!(warned.overlaps, [(TaskId(2), "overlaps 1 in a.rs".to_owned())]);
+        let off = world.plan_in(&room(Overlap::Off, &[]));
+        assert!(off.overlaps.is_empty() && off.actions.len() == 1);
+        let asked = Task { run_now: true, ..about(routed(2), "a.rs") };
+        let plan = PlanInputs::of([about(running(1), "a.rs"), asked]).plan_in(&room(Overlap::Hold, &[]));
+        assert_eq!(plan.actions, [Action::Launch(TaskId(2))]);
+    }
+
+    #[test]
+    fn another_project_is_another_ground() {
+        let mut other = about(routed(2), "a.rs");
+        other.spec.dir = Some("/other".into());
+        let world = PlanInputs::of([about(running(1), "a.rs"), other]);
+        assert_eq!(world.plan_in(&room(Overlap::Hold, &[])).actions, [Action::Launch(TaskId(2))]);
+        let rules =
+            OverlapRules { projects: [("/repo".into(), Overlap::Off)].into(), ..room(Overlap::Hold, &[]).meetings };
+        assert_eq!((rules.of(Some(Path::new("/repo"))), rules.of(None)), (Overlap::Off, Overlap::Hold));
+        assert!(rules.any() && now() > jiff::Timestamp::UNIX_EPOCH);
+    }
+}

@@ -1,0 +1,124 @@
+//! Whom a failure of a provider leaves alone: an agent, or where an agent's program has models of many providers, that agent
+//! with the models of one of them. PURE.
+
+use super::plan::Cooldown;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The provider that a model's name tells: what stands before its first slash.
+pub fn provider_in(model: &str) -> Option<&str> {
+    let (provider, rest) = model.trim().split_once('/')?;
+    (!provider.is_empty() && !rest.is_empty()).then_some(provider)
+}
+
+/// The name under which a failure of the provider of `model` is kept. `only`: the one provider whose models the agent has.
+///
+/// No agent's name has a slash.
+pub fn left_alone(agent: &str, only: Option<&str>, model: Option<&str>) -> String {
+    match model.and_then(provider_in) {
+        Some(provider) if only.is_none() => format!("{agent}/{provider}"),
+        Some(_) | None => agent.to_owned(),
+    }
+}
+
+/// Why an agent is to be left alone with that model now, and under which name that is kept. Of two reasons the longer one.
+pub fn resting<'c>(
+    cooldowns: &'c BTreeMap<String, Cooldown>,
+    agent: &str,
+    model: Option<&str>,
+    now: Timestamp,
+) -> Option<(&'c str, &'c Cooldown)> {
+    if cooldowns.is_empty() {
+        return None;
+    }
+    let of_provider = left_alone(agent, None, model);
+    let found = [agent, of_provider.as_str()].into_iter().filter_map(|name| cooldowns.get_key_value(name));
+    let held = found.filter(|(_, cooldown)| cooldown.holds(now));
+    held.max_by_key(|(_, cooldown)| cooldown.until).map(|(name, cooldown)| (name.as_str(), cooldown))
+}
+
+/// The providers whose models an agent is to be left alone with now.
+pub fn resting_providers<'c>(
+    cooldowns: &'c BTreeMap<String, Cooldown>,
+    agent: &'c str,
+    now: Timestamp,
+) -> impl Iterator<Item = (&'c str, &'c Cooldown)> {
+    let of_agent = move |name: &'c str| name.strip_prefix(agent)?.strip_prefix('/');
+    let named = cooldowns.iter().filter_map(move |(name, cooldown)| Some((of_agent(name)?, cooldown)));
+    named.filter(move |(_, cooldown)| cooldown.holds(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::FailureClass;
+    use proptest::prelude::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_000_000 + second).expect("a time")
+    }
+
+    fn until(second: i64) -> Cooldown {
+        let detail = format!("until {second}");
+        Cooldown { since: Some(at(0)), until: at(second), class: FailureClass::RateLimited, detail }
+    }
+
+    #[test]
+    fn a_failure_leaves_a_provider_alone_where_the_agent_has_several() {
+        let rows = [
+            ("opencode", None, Some("google/gemini-2.5-pro"), "opencode/google"),
+            ("opencode", None, Some("openrouter/meta/llama"), "opencode/openrouter"),
+            ("opencode", None, Some("big-pickle"), "opencode"),
+            ("opencode", None, None, "opencode"),
+            ("claude", Some("anthropic"), Some("anthropic/claude-sonnet-4-6"), "claude"),
+            ("claude", Some("anthropic"), Some("sonnet"), "claude"),
+            ("bot", None, Some("/x"), "bot"),
+            ("bot", None, Some("x/"), "bot"),
+        ];
+        for (agent, only, model, name) in rows {
+            assert_eq!(left_alone(agent, only, model), name, "{agent} {model:?}");
+        }
+    }
+
+    #[test]
+    fn one_provider_rests_and_the_others_of_the_same_agent_do_not() {
+        let cooldowns = BTreeMap::from([("opencode/google".to_owned(), until(60))]);
+        let rests = |agent, model, now| resting(&cooldowns, agent, model, at(now)).map(|(name, _)| name);
+        assert_eq!(rests("opencode", Some("google/gemini-2.5-pro"), 1), Some("opencode/google"));
+        assert_eq!(rests("opencode", Some("openai/gpt-5.2"), 1), None);
+        assert_eq!(rests("opencode", None, 1), None, "its own choice is not known to be google's");
+        assert_eq!(rests("open", Some("google/gemini-2.5-pro"), 1), None);
+        assert_eq!(rests("opencode", Some("google/gemini-2.5-pro"), 60), None, "it is over");
+        assert_eq!(rests("opencode", Some("google/gemini-2.5-pro"), -1), None, "the clock was set back");
+        let providers = |agent| resting_providers(&cooldowns, agent, at(1)).map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!((providers("opencode"), providers("open")), (vec!["google"], vec![]));
+    }
+
+    #[test]
+    fn of_agent_and_provider_the_one_counts_that_lasts_longer() {
+        let cooldowns = BTreeMap::from([("opencode".to_owned(), until(30)), ("opencode/google".to_owned(), until(60))]);
+        let rests = |model, now| resting(&cooldowns, "opencode", Some(model), at(now)).map(|(name, _)| name);
+        assert_eq!(rests("google/gemini-2.5-pro", 1), Some("opencode/google"));
+        assert_eq!(rests("openai/gpt-5.2", 1), Some("opencode"));
+        assert_eq!(rests("openai/gpt-5.2", 31), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_failed_rests_and_nothing_of_another_agent_or_provider_does(
+            agent in "[a-c]{1,2}", only in proptest::option::of("[x-z]"), model in proptest::option::of("[x-z/]{1,4}"),
+            other_agent in "[a-c]{1,2}", other in proptest::option::of("[x-z/]{1,4}"),
+        ) {
+            let name = left_alone(&agent, only.as_deref(), model.as_deref());
+            let cooldowns = BTreeMap::from([(name.clone(), until(60))]);
+            let rests = |agent: &str, model: Option<&str>| resting(&cooldowns, agent, model, at(1)).is_some();
+            prop_assert!(rests(&agent, model.as_deref()), "what failed rests");
+            if other_agent != agent {
+                prop_assert!(!rests(&other_agent, other.as_deref()));
+            }
+            let is_of_agent = name == agent;
+            let provider = |model: &Option<String>| model.as_deref().and_then(provider_in).map(str::to_owned);
+            prop_assert_eq!(rests(&agent, other.as_deref()), is_of_agent || provider(&other) == provider(&model));
+        }
+    }
+}

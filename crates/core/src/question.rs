@@ -1,0 +1,119 @@
+//! Why a task needs a person, and the commands that answer it. PURE.
+
+use super::review_decision::short;
+use super::task::Task;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What kind of help a task needs from a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionKind {
+    /// A judged commit is there, and the person decides about it.
+    Ready,
+    /// The agent, or orch, asks something; the answer comes first.
+    #[default]
+    Question,
+    /// The work failed, and orch does not try again by itself.
+    Failed,
+    /// Something outside the task must be set up or changed first. What it kept from being done is done then.
+    Setup,
+}
+
+impl QuestionKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Ready, Self::Question, Self::Failed, Self::Setup];
+
+    /// A few words for lists and headings.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Ready => "ready for you",
+            Self::Question => "question",
+            Self::Failed => "failed",
+            Self::Setup => "your setup",
+        }
+    }
+
+    /// The question with its label; a plain question needs none.
+    pub fn labelled(self, question: &str) -> String {
+        match self {
+            Self::Question => question.to_owned(),
+            Self::Ready | Self::Failed | Self::Setup => format!("{}: {question}", self.label()),
+        }
+    }
+
+    /// The same, as one line of a list shows it.
+    pub fn in_a_line(self, question: &str) -> String {
+        self.labelled(question.lines().next().unwrap_or_default())
+    }
+}
+
+/// The commands that answer a question of this kind, the most fitting first. Where there is judged work, the commands that
+/// look at it and decide about it come before those that begin again.
+pub fn choices(task: &Task, kind: QuestionKind) -> Vec<String> {
+    let id = task.id;
+    let of = |verbs: &[&str]| verbs.iter().map(|verb| format!("orch task {verb} {id}")).collect::<Vec<_>>();
+    let reject = format!("orch task reject {id} -m \"…\"");
+    let send = format!("orch task send {id} \"…\"");
+    let has_work = task.has_judged_work();
+    let decide = |first: &[&str]| if has_work { [of(first), vec![reject.clone()]].concat() } else { Vec::new() };
+    match kind {
+        QuestionKind::Ready => [decide(&["diff", "approve"]), vec![send], of(&["retry", "cancel"])].concat(),
+        QuestionKind::Question => {
+            [vec![send], decide(&["diff", "approve"]), of(&["unblock", "retry", "cancel"])].concat()
+        }
+        QuestionKind::Failed if has_work => {
+            [decide(&["diff"]), of(&["approve"]), vec![send], of(&["unblock", "retry", "cancel"])].concat()
+        }
+        QuestionKind::Failed => of(&["retry", "unblock", "cancel"]),
+        QuestionKind::Setup => [decide(&["diff", "approve"]), of(&["unblock", "retry", "cancel"])].concat(),
+    }
+}
+
+/// A choice with the commit that it is about, for messages that are read later: what came since is not what they were about.
+pub fn with_commit(choice: &str, judged: Option<&str>) -> String {
+    let names = ["orch task approve ", "orch task merge "].iter().any(|verb| choice.starts_with(verb));
+    match judged.filter(|_| names) {
+        Some(judged) => format!("{choice} --commit {}", short(judged)),
+        None => choice.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::Evidence;
+    use crate::ids::TaskId;
+    use crate::task::{FileState, Spec};
+    use jiff::Timestamp;
+
+    fn task(commits: &[&str]) -> Task {
+        let mut task = Task::new(TaskId(7), Spec::default(), FileState::default(), Timestamp::UNIX_EPOCH);
+        let commits = commits.iter().map(|sha| (*sha).to_owned()).collect();
+        task.evidence = Some(Box::new(Evidence { head: "abc".into(), commits, ..Evidence::default() }));
+        task
+    }
+
+    #[test]
+    fn to_begin_again_is_never_the_first_or_only_choice_where_judged_work_is_there() {
+        for kind in QuestionKind::ALL {
+            let offered = choices(&task(&["abc"]), kind);
+            let at = |verb: &str| offered.iter().position(|choice| choice.starts_with(&format!("orch task {verb} 7")));
+            for decides in ["diff", "approve", "reject"] {
+                assert!(at(decides).is_some() && at(decides) < at("retry"), "{kind:?}: {decides} in {offered:?}");
+                assert!(at(decides) < at("unblock").or(Some(usize::MAX)), "{kind:?}: {decides} in {offered:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_choice_fits_the_kind() {
+        let first = |commits: &[&str], kind| choices(&task(commits), kind)[0].clone();
+        assert_eq!(first(&["abc"], QuestionKind::Ready), "orch task diff 7");
+        assert_eq!(first(&["abc"], QuestionKind::Question), "orch task send 7 \"…\"");
+        assert_eq!(first(&[], QuestionKind::Failed), "orch task retry 7");
+        assert_eq!(first(&[], QuestionKind::Setup), "orch task unblock 7");
+        let nothing = choices(&task(&[]), QuestionKind::Failed);
+        assert!(nothing.iter().all(|choice| !choice.contains("approve")), "{nothing:?}");
+    }
+}

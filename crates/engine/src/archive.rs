@@ -1,0 +1,108 @@
+//! Where settled tasks are looked up: they are not at hand, however many there are.
+
+use jiff::Timestamp;
+use orch_core::budget::Record;
+use orch_core::cost::Charge;
+use orch_core::ids::TaskId;
+use orch_core::once::Answered;
+use orch_core::outcome::RunKind;
+use orch_core::task::{Run, Status, Task};
+use orch_core::track_record::Sample;
+use orch_store::journal::{Journal, JournalError};
+
+/// So many lines of the history are read at once.
+const PAGE: u32 = 1000;
+
+/// Where settled tasks are looked up: the journal, or what stands for it in a simulation.
+pub trait Archive: Send + Sync {
+    /// One task, settled or not.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError>;
+
+    /// How a task ended; `None` when it is not settled, or does not exist.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError>;
+
+    /// The last work run of a task.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError>;
+
+    /// What the runs cost that ended at `since` or later.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError>;
+
+    /// What a person says was spent beside these.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError>;
+
+    /// The runs that were judged.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn samples(&self) -> Result<Vec<Sample>, JournalError>;
+
+    /// What the request with this key was answered, if one came before.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError>;
+
+    /// The kinds and texts of the history's lines of these kinds since then, oldest first.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError>;
+}
+
+impl Archive for Journal {
+    fn task(&self, id: TaskId) -> Result<Option<Task>, JournalError> {
+        Self::task(self, id)
+    }
+
+    fn settled_status(&self, id: TaskId) -> Result<Option<Status>, JournalError> {
+        Self::settled_status(self, id)
+    }
+
+    fn last_work_run(&self, id: TaskId) -> Result<Option<Run>, JournalError> {
+        let runs = self.runs_of(id)?;
+        Ok(runs.into_iter().filter(|run| run.kind == RunKind::Work).max_by_key(|run| run.id.ordinal()))
+    }
+
+    fn charges_since(&self, since: Timestamp) -> Result<Vec<Charge>, JournalError> {
+        Self::charges_since(self, Some(since))
+    }
+
+    fn spends_since(&self, since: Timestamp) -> Result<Vec<Record>, JournalError> {
+        Self::spends_since(self, since)
+    }
+
+    fn samples(&self) -> Result<Vec<Sample>, JournalError> {
+        Self::samples(self)
+    }
+
+    fn answered(&self, key: &str) -> Result<Option<Answered>, JournalError> {
+        Self::answered(self, key)
+    }
+
+    fn lines_since(&self, since: Timestamp, kinds: &[&str]) -> Result<Vec<(String, String)>, JournalError> {
+        let mut found = Vec::new();
+        let mut after = self.place_at(since)?;
+        loop {
+            let page = self.entries(after, None, PAGE)?;
+            let Some(last) = page.last() else { return Ok(found) };
+            after = last.seq;
+            let wanted = page.into_iter().filter(|entry| kinds.contains(&entry.kind.as_str()));
+            found.extend(wanted.map(|entry| (entry.kind, entry.text)));
+        }
+    }
+}

@@ -1,0 +1,490 @@
+//! The one loop. Everything that happens becomes an input; a turn applies all inputs that are there, plans, stores what
+//! changed as one transaction, and only then answers, tells and acts. It never waits for anything slow.
+
+mod due;
+mod rest;
+
+use super::alarm::{Alarm, Watched};
+use super::apply::{Job, JobKey, Report};
+use super::command::Command;
+use super::deps::Deps;
+use super::handle::EngineHandle;
+use super::health::Seen;
+use super::lifetime::Lifetime;
+use super::metrics::Metrics;
+use super::mode::Mode;
+use super::registered::Registered;
+use super::settings::Settings;
+use super::signals::{EngineExit, Signals};
+use super::state::{Archive, ChangeSet, EngineState};
+use super::upkeep::Upkeep;
+use jiff::Timestamp;
+use orch_core::actor::Actor;
+use orch_core::ids::{RunId, TaskId};
+use orch_core::message::MessageId;
+use orch_core::plan::{Capacity, Plan, plan};
+use orch_core::service::Departure;
+use orch_core::set_model::SetModels;
+use orch_core::task::Task;
+use orch_store::journal::{Entry, Loaded};
+use orch_stream::Hub;
+use orch_sys::clock::instant;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::{Notify, broadcast, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// How many inputs one turn takes at most, so that a flood cannot keep the first of them waiting.
+const INPUTS_PER_TURN: usize = 256;
+/// How often one turn plans at most. Each time something begins, and what is left to begin gets less; tasks that wait for a
+/// reviewer may each need one.
+const ROUNDS: usize = 32;
+/// The longest time between two looks while agents run.
+const WATCHFUL: Duration = Duration::from_secs(2);
+
+pub(super) enum Input {
+    Command(Command),
+    Report(JobKey, Report),
+    /// A file of the home changed.
+    Files,
+    /// Look at the runs. Carries nothing.
+    Wake,
+    /// The safety net.
+    Tick,
+    /// A hold ends, or something that was put off is due.
+    Due,
+    /// Everybody who could send a command is gone.
+    Unattended,
+    /// The journal is damaged.
+    Damaged,
+    Shutdown,
+}
+
+/// The engine. Made by [`super::start`], run to its end by [`Engine::run`].
+pub struct Engine {
+    pub(super) deps: Arc<Deps>,
+    pub(super) state: EngineState,
+    pub(super) settings: Arc<Settings>,
+    pub(super) mode: Mode,
+    pub(super) file: super::file_sync::FileSync,
+    pub(super) feed: broadcast::Sender<Entry>,
+    pub(super) commands: mpsc::Receiver<Command>,
+    /// Jobs that are to begin when the turn is over.
+    begun: Vec<Job>,
+    jobs: JoinSet<(JobKey, Report)>,
+    keys: HashMap<tokio::task::Id, JobKey>,
+    in_flight: HashSet<JobKey>,
+    /// Asked for once more while under way.
+    again: HashSet<JobKey>,
+    wake: Arc<Notify>,
+    files_changed: Arc<Notify>,
+    pub(super) shutdown: CancellationToken,
+    /// Somebody found that the journal is damaged.
+    pub(super) damaged: CancellationToken,
+    /// Where readers of the journal say that it is damaged.
+    pub(super) alarm: Alarm,
+    /// How the journal is damaged, where this engine found it.
+    pub(super) damage: Option<String>,
+    /// Why it is told to leave.
+    pub(super) word: Arc<OnceLock<Departure>>,
+    pub(super) lifetime: Lifetime,
+    plan: Arc<Plan>,
+    /// What limited starts when it was made.
+    pub(super) room: Arc<Capacity>,
+    pub(super) machine: super::capacity::Machine,
+    pub(super) touching: super::overlap::Touching,
+    /// Tells whether a directory is there.
+    pub(super) dir_exists: Box<dyn Fn(&Path) -> bool + Send + Sync>,
+    pub(super) registered: Registered,
+    unattended: bool,
+    /// The first look at files is done, and what is new there has become tasks, where that is possible.
+    pub(super) looked: bool,
+    /// A write of `tasks.yml` was tried.
+    pub(super) wrote: bool,
+    /// When the safety net is looked at next.
+    pub(super) next_tick: Instant,
+    /// Why nothing can be stored now.
+    pub(super) storage_problem: Option<String>,
+    /// Since when nothing could be stored, and why, where that is still to be written down.
+    pub(super) unstored: Option<(Timestamp, String)>,
+    /// Tasks whose sidecar is older than their state.
+    sidecars: BTreeMap<TaskId, Arc<Task>>,
+    /// Runs that were asked to stop by this engine.
+    pub(super) asked_to_stop: HashSet<RunId>,
+    /// What holds accepted work up, as the history tells it.
+    pub(super) told_holds: HashMap<TaskId, String>,
+    /// Runs that could not be asked: they are asked again at the next tick.
+    pub(super) unasked: Vec<RunId>,
+    pub(super) upkeep: Upkeep,
+    /// When what is known of the runs' health was written down.
+    pub(super) seen: Seen,
+    /// Messages that this engine handed to a run.
+    pub(super) handed: HashSet<(RunId, MessageId)>,
+    pub(super) metrics: Arc<Metrics>,
+    /// Commands that wait for a look at `tasks.yml`.
+    pub(super) parked: Vec<super::command::Parked>,
+    pub(super) timetable: super::recurring::Timetable,
+    pub(super) money: super::budgets::Money,
+    pub(super) known: super::strategies::Known,
+    pub(super) estimates: super::estimates::Estimates,
+    pub(super) set_models: SetModels,
+    pub(super) observed: Arc<super::provider_health::Observed>,
+}
+
+impl Engine {
+    pub(super) fn new(
+        deps: Arc<Deps>,
+        mut loaded: Loaded,
+        archive: Arc<dyn Archive>,
+        settings: Settings,
+        mode: Mode,
+        signals: Signals,
+    ) -> (Self, EngineHandle) {
+        let (sender, commands) = mpsc::channel(256);
+        let (feed, _) = broadcast::channel(4096);
+        let metrics = Arc::new(Metrics::new(loaded.live_runs.iter().map(|run| &run.id)));
+        let alarm = Alarm::new(signals.damaged.clone());
+        let archive = Arc::new(Watched { archive, alarm: alarm.clone() });
+        let handle = EngineHandle {
+            actor: Actor::Orch,
+            commands: sender,
+            feed: feed.clone(),
+            journal: deps.journal.clone(),
+            runs_dir: deps.home.runs(),
+            commands_dir: deps.home.jobs_dir(),
+            hub: Hub::default(),
+            metrics: Arc::clone(&metrics),
+            alarm: alarm.clone(),
+            observed: Arc::default(),
+        };
+        let observed = Arc::clone(&handle.observed);
+        let file = super::file_sync::FileSync::new(loaded.agreed, std::mem::take(&mut loaded.lacking));
+        let mut engine = Self {
+            metrics,
+            state: EngineState::from_journal(loaded, archive),
+            settings: Arc::new(settings),
+            mode,
+            file,
+            feed,
+            commands,
+            begun: Vec::new(),
+            jobs: JoinSet::new(),
+            keys: HashMap::new(),
+            in_flight: HashSet::new(),
+            again: HashSet::new(),
+            wake: signals.wake,
+            files_changed: signals.files,
+            shutdown: signals.shutdown,
+            damaged: signals.damaged,
+            alarm,
+            damage: None,
+            word: signals.word,
+            lifetime: Lifetime::begun(deps.clock.instant()),
+            plan: Arc::new(Plan::default()),
+            room: Arc::new(Capacity::of(1)),
+            machine: super::capacity::Machine::default(),
+            touching: super::overlap::Touching::default(),
+            dir_exists: Box::new(|dir| dir.is_dir()),
+            registered: Registered::default(),
+            unattended: false,
+            looked: false,
+            wrote: false,
+            next_tick: Instant::from_std(deps.clock.instant()),
+            storage_problem: None,
+            unstored: None,
+            sidecars: BTreeMap::new(),
+            asked_to_stop: HashSet::new(),
+            told_holds: HashMap::new(),
+            unasked: Vec::new(),
+            upkeep: Upkeep::default(),
+            seen: Seen::default(),
+            handed: HashSet::new(),
+            parked: Vec::new(),
+            timetable: super::recurring::Timetable::default(),
+            money: super::budgets::Money::default(),
+            known: super::strategies::Known::default(),
+            estimates: super::estimates::Estimates::default(),
+            set_models: SetModels::default(),
+            observed,
+            deps,
+        };
+        engine.mind_pauses(engine.deps.clock.now());
+        (engine, handle)
+    }
+
+    /// Runs until its mode is fulfilled or it is told to leave.
+    pub async fn run(mut self) -> EngineExit {
+        self.look_back().await;
+        let mut inputs = vec![Input::Files, Input::Wake];
+        loop {
+            let begun = instant();
+            let stop = self.change_set(inputs).await;
+            self.metrics.change_set(begun.elapsed());
+            if stop || self.fulfilled() || self.departed() {
+                break;
+            }
+            inputs = self.gather().await;
+        }
+        self.jobs.abort_all();
+        while self.jobs.join_next().await.is_some() {}
+        self.depart().await
+    }
+
+    /// Waits for one input, then takes all that are there.
+    async fn gather(&mut self) -> Vec<Input> {
+        let mut inputs = vec![self.next_input().await];
+        while inputs.len() < INPUTS_PER_TURN {
+            if self.looked
+                && let Ok(command) = self.commands.try_recv()
+            {
+                inputs.push(Input::Command(command));
+            } else if let Some(done) = self.jobs.try_join_next_with_id() {
+                inputs.push(self.joined(done));
+            } else {
+                break;
+            }
+        }
+        inputs
+    }
+
+    /// Every arm may be dropped half-way: channels, notifications and timers lose nothing by it.
+    async fn next_input(&mut self) -> Input {
+        let now = self.deps.clock.now();
+        let timer = tokio::time::sleep_until(self.next_look(now));
+        tokio::select! {
+            biased;
+            () = self.shutdown.cancelled() => Input::Shutdown,
+            () = self.damaged.cancelled() => Input::Damaged,
+            Some(done) = self.jobs.join_next_with_id(), if !self.jobs.is_empty() => self.joined(done),
+            // Nobody is answered before the files were read: an answer would miss what stands there.
+            command = self.commands.recv(), if self.looked && !self.unattended => match command {
+                Some(command) => Input::Command(command),
+                None => Input::Unattended,
+            },
+            () = self.wake.notified() => Input::Wake,
+            () = self.files_changed.notified() => Input::Files,
+            () = self.deps.obstacles.changed() => Input::Due,
+            () = timer => if self.instant() >= self.next_tick { Input::Tick } else { Input::Due },
+        }
+    }
+
+    /// The tick, or the end of a hold if that comes first. The tick does not move when somebody talks to the loop.
+    fn next_look(&self, now: Timestamp) -> Instant {
+        self.next_due(now).map_or(self.next_tick, |due| due.min(self.next_tick))
+    }
+
+    /// When something is due by time alone.
+    pub(super) fn next_due(&self, now: Timestamp) -> Option<Instant> {
+        let hold = self.plan.wake_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+        let hold = hold.map(|hold| self.instant() + hold.max(Duration::from_millis(1)));
+        let write = self.file.due().map(Instant::from_std);
+        let leave = self.lifetime.deadline().map(Instant::from_std);
+        let job = self.next_firing(now).map(|wait| self.instant() + wait);
+        [hold, write, leave, job].into_iter().flatten().min()
+    }
+
+    fn instant(&self) -> Instant {
+        Instant::from_std(self.deps.clock.instant())
+    }
+
+    /// While agents run, a runner that died without a word is found sooner.
+    fn set_next_tick(&mut self) {
+        let tick = self.settings.config.engine.tick;
+        let tick = if self.state.runs.is_empty() { tick } else { tick.min(WATCHFUL) };
+        self.next_tick = self.instant() + tick;
+    }
+
+    fn joined(&mut self, done: Result<(tokio::task::Id, (JobKey, Report)), tokio::task::JoinError>) -> Input {
+        match done {
+            Ok((id, (key, report))) => {
+                self.keys.remove(&id);
+                self.ended(key, report)
+            }
+            Err(error) => {
+                let key = self.keys.remove(&error.id()).unwrap_or(JobKey::Look);
+                tracing::error!(job = ?key, %error, "a job ended without a report");
+                self.ended(key, Report::Broken(error.to_string()))
+            }
+        }
+    }
+
+    /// A job is over.
+    pub(super) fn ended(&mut self, key: JobKey, report: Report) -> Input {
+        self.in_flight.remove(&key);
+        Input::Report(key, report)
+    }
+
+    /// One turn: apply, plan, store, answer, act. Returns whether to leave.
+    async fn change_set(&mut self, inputs: Vec<Input>) -> bool {
+        let now = self.deps.clock.now();
+        let (mut change_set, leave) = self.decide(inputs, now);
+        if self.meets_damage(&mut change_set.replies) {
+            return true;
+        }
+        let writes = change_set.writes();
+        self.metrics.count(&writes);
+        if !self.store(&mut change_set.replies, writes).await {
+            return true;
+        }
+        self.conclude(change_set, leave, now);
+        self.begin_jobs();
+        leave
+    }
+
+    /// What follows from the inputs. Nothing of it has happened before it is stored.
+    pub(super) fn decide(&mut self, inputs: Vec<Input>, now: Timestamp) -> (ChangeSet, bool) {
+        let mut change_set = ChangeSet::default();
+        change_set.renew(&mut self.state);
+        self.arrive(&mut change_set, now);
+        self.note_obstacles(&mut change_set, now);
+        let mut leave = false;
+        self.time_breakers(&mut change_set, now);
+        for input in inputs {
+            leave |= self.apply_input(&mut change_set, input, now);
+        }
+        self.settle_messages(&mut change_set, now);
+        self.fire_jobs(&mut change_set, now);
+        self.mind_batches(&mut change_set, now);
+        self.mind_money(&mut change_set, now);
+        self.plan_and_begin(&mut change_set, now);
+        change_set.agreed = self.file.take_agreed_anew();
+        change_set.lacking = self.file.take_lacking_anew();
+        (change_set, leave)
+    }
+
+    /// The turn is stored: it is told, and what it asks for is put down to be begun.
+    pub(super) fn conclude(&mut self, change_set: ChangeSet, leave: bool, now: Timestamp) {
+        self.forget_what_was_left();
+        self.state.put_settled_away(&change_set);
+        self.sidecars.extend(change_set.touched_tasks().filter(|(_, task)| task.route.is_some()));
+        self.file.touch(&change_set.touched);
+        for entry in change_set.entries {
+            let (task, run) = (entry.task_id.map(|id| id.0), entry.run_id.as_ref().map(RunId::as_str));
+            tracing::info!(task, run, kind = entry.kind, text = entry.text.lines().next(), "history");
+            // Nobody listening is fine.
+            self.feed.send(entry).ok();
+        }
+        for reply in change_set.replies {
+            reply(None);
+        }
+        if !leave && !self.departed() {
+            self.act(now);
+        }
+    }
+
+    fn apply_input(&mut self, change_set: &mut ChangeSet, input: Input, now: Timestamp) -> bool {
+        match input {
+            Input::Command(command) => self.on_command(change_set, command, now),
+            Input::Report(key, report) => {
+                let again = self.again.remove(&key);
+                self.on_report(change_set, &key, report, now);
+                match key {
+                    JobKey::Look if again => self.look_at_runs(),
+                    JobKey::ReadFiles if again => self.read_files(),
+                    JobKey::Retain => self.upkeep.looked(),
+                    // Everything else is begun again by the state that asks for it.
+                    JobKey::Look
+                    | JobKey::ReadFiles
+                    | JobKey::WriteFile
+                    | JobKey::Start(_)
+                    | JobKey::Stop(_)
+                    | JobKey::HandOver(..)
+                    | JobKey::ClearReview(_)
+                    | JobKey::Judge(_)
+                    | JobKey::Integrate(_)
+                    | JobKey::TryRoute(_)
+                    | JobKey::Compare(_)
+                    | JobKey::TryChecks(_)
+                    | JobKey::LookAtFiles
+                    | JobKey::Sidecars
+                    | JobKey::Index
+                    | JobKey::ChangeJobs
+                    | JobKey::RunCommand(_)
+                    | JobKey::Collect => {}
+                }
+            }
+            Input::Files => self.read_files(),
+            Input::Wake => self.look_at_runs(),
+            Input::Due => {
+                self.lift_cooldowns(change_set, now);
+                let instant = self.deps.clock.instant();
+                if self.file.take_late(instant) {
+                    self.read_files();
+                }
+                if self.file.take_look_again(instant) {
+                    self.file.read_anew();
+                    self.read_files();
+                }
+            }
+            Input::Tick => {
+                self.set_next_tick();
+                for run in std::mem::take(&mut self.unasked) {
+                    self.asked_to_stop.remove(&run);
+                }
+                self.look_at_runs();
+                self.lift_cooldowns(change_set, now);
+                self.watch_memory(change_set, now);
+                self.read_files();
+            }
+            Input::Unattended => self.unattended = true,
+            // Nobody ordered that: how it was told to leave, if it was, still counts.
+            Input::Damaged => return true,
+            Input::Shutdown => {
+                self.leave_at_once();
+                return true;
+            }
+        }
+        false
+    }
+
+    fn lift_cooldowns(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+        let over: Vec<String> =
+            self.state.cooldowns.iter().filter(|(_, c)| !c.holds(now)).map(|(agent, _)| agent.clone()).collect();
+        for agent in &over {
+            change_set.put_cooldown(&mut self.state, agent, None);
+        }
+        if !over.is_empty() {
+            self.mind_pauses(now);
+        }
+    }
+
+    /// Plans until nothing new begins by rule alone, so that one turn takes a task from new to started.
+    fn plan_and_begin(&mut self, change_set: &mut ChangeSet, now: Timestamp) {
+        for _ in 0..ROUNDS {
+            let mut present = self.make_plan(now);
+            if present.needs_capacity && self.look_at_machine(now) {
+                present = self.make_plan(now);
+            }
+            if self.looked && self.pass_over_resting(change_set, &present, now) {
+                present = self.make_plan(now);
+            }
+            let begun = self.looked && self.begin(change_set, &present, now);
+            self.plan = Arc::new(present);
+            if !begun {
+                break;
+            }
+        }
+    }
+
+    fn make_plan(&mut self, now: Timestamp) -> Plan {
+        let unserved = self.unserved(now);
+        let prices = self.prices_of_waiting(&self.settings.config.budget.rules(), now);
+        self.room = Arc::new(Capacity { unserved, prices, ..self.room(now) });
+        let (scope, leaving, identity) = (self.mode.scope(), self.lifetime.leaving(), self.settings.identity.as_str());
+        let is_registered = |dir: &Path| self.is_registered(dir);
+        plan(&self.state.snapshot(scope, &self.room, leaving, identity, (&self.dir_exists, &is_registered)), now)
+    }
+
+    /// Whether a directory that is there belongs to a registered repository.
+    pub(super) fn is_registered(&self, dir: &Path) -> bool {
+        self.registered.holds(dir, &self.state.project_dirs)
+    }
+
+    pub(super) fn current_plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+}

@@ -1,0 +1,41 @@
+//! What an engine is started for, which decides what it begins and when it leaves.
+
+use orch_core::ids::TaskId;
+use orch_core::plan::Scope;
+
+/// What an engine was started for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The daemon: until it is stopped.
+    Serve,
+    /// One pass, then leave; agents go on.
+    Once,
+    /// Until nothing is left to do.
+    UntilIdle,
+    /// For one command that only looks or edits: until its handle is dropped.
+    Command,
+    /// For `orch task run`: this one task, until the handle is dropped.
+    Task(TaskId),
+}
+
+impl Mode {
+    /// Which tasks it may begin.
+    pub fn scope(self) -> Scope {
+        match self {
+            Self::Serve | Self::Once | Self::UntilIdle => Scope::All,
+            Self::Task(id) => Scope::Only(id),
+            Self::Command => Scope::Nothing,
+        }
+    }
+
+    /// The stable word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Once => "once",
+            Self::UntilIdle => "until-idle",
+            Self::Command => "command",
+            Self::Task(_) => "task",
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Samples that a person records by hand.
+
+use super::handle::{EngineError, EngineHandle};
+use super::main_loop::Engine;
+use super::state::ChangeSet;
+use jiff::Timestamp;
+use orch_core::recorded::Recorded;
+
+impl EngineHandle {
+    /// Records a sample by hand. It is on disk, with its number, when this returns.
+    pub async fn record(&self, recorded: Recorded) -> Result<Recorded, EngineError> {
+        self.change(|engine, change_set, now| Ok(engine.record_sample(change_set, recorded, now))).await
+    }
+}
+
+impl Engine {
+    /// Stores what was found to be sound, under a number of its own.
+    pub(super) fn record_sample(&mut self, change_set: &mut ChangeSet, recorded: Recorded, now: Timestamp) -> Recorded {
+        self.state.last_recorded += 1;
+        let recorded = Recorded { number: self.state.last_recorded, ..recorded };
+        let Recorded { task_type, agent, model, by, accepted, .. } = &recorded;
+        let outcome = if *accepted { "success" } else { "failure" };
+        let text = format!("{by} records a {outcome}: {task_type} by {agent} {model}");
+        change_set.note(&mut self.state, now, None, None, "pattern_recorded", text);
+        change_set.recorded.push(recorded.clone());
+        recorded
+    }
+}

@@ -1,0 +1,106 @@
+//! What a person asks of jobs: to see them, to change `jobs.yml`, to fire one now.
+
+use super::file::{Change, Changed, JobsNews, missing};
+use super::zone_of;
+use crate::apply::Job;
+use crate::command::{Reply, answer};
+use crate::handle::EngineError;
+use crate::main_loop::Engine;
+use crate::state::ChangeSet;
+use jiff::{SignedDuration, Timestamp};
+use orch_core::job::{Cause, Firing, FiringKey, JobId, JobRecord};
+use std::sync::Arc;
+
+/// What recurs, at one moment.
+#[derive(Debug, Clone)]
+pub struct JobsLook {
+    /// When.
+    pub now: Timestamp,
+    /// All jobs, by their names.
+    pub jobs: Vec<Arc<JobRecord>>,
+    /// Those whose last firing is still under way.
+    pub busy: Vec<JobId>,
+}
+
+impl Engine {
+    pub(crate) fn jobs_look(&self, now: Timestamp) -> JobsLook {
+        let busy = self.state.jobs.values().filter(|record| self.is_busy(record));
+        JobsLook {
+            now,
+            busy: busy.map(|record| record.spec.id.clone()).collect(),
+            jobs: self.state.jobs.values().cloned().collect(),
+        }
+    }
+
+    /// The file is changed beside the loop, one change after the other; who asked is answered when what it says then is
+    /// taken over.
+    pub(crate) fn change_jobs(&mut self, change_set: &ChangeSet, change: Box<Change>, reply: Reply<Arc<JobRecord>>) {
+        self.timetable.changes.push_back((change, reply, change_set.actor().clone()));
+        self.next_change();
+    }
+
+    fn next_change(&mut self) {
+        let timetable = &mut self.timetable;
+        if timetable.changing.is_none()
+            && let Some((change, reply, actor)) = timetable.changes.pop_front()
+        {
+            timetable.changing = Some((reply, actor));
+            timetable.generation += 1;
+            self.spawn_once(Job::ChangeJobs { change });
+        }
+    }
+
+    pub(crate) fn on_jobs_changed(
+        &mut self,
+        change_set: &mut ChangeSet,
+        result: Result<Changed, EngineError>,
+        now: Timestamp,
+    ) {
+        let Some((reply, actor)) = self.timetable.changing.take() else { return };
+        self.timetable.generation += 1;
+        let changed = result.and_then(|Changed { doc, job }| {
+            let before = self.state.jobs.get(&job).cloned();
+            let stays = doc.entry(&job).is_some();
+            change_set.by(actor, |change_set| self.on_jobs_file(change_set, JobsNews::Read(Box::new(doc)), now));
+            let after = self.state.jobs.get(&job).cloned().filter(|_| stays);
+            // Its entry stands there and has a mistake; it never read.
+            let mistaken = || EngineError::NotNow {
+                message: format!("job {job} does not read; jobs.yml is changed all the same"),
+                hint: "`orch job list` tells what is wrong with it".to_owned(),
+            };
+            after.or(before).ok_or_else(mistaken)
+        });
+        answer(change_set, reply, changed);
+        self.read_files();
+        self.next_change();
+    }
+
+    /// Fires a job because a person asks for it, whatever its schedule says.
+    pub(crate) fn run_job(
+        &mut self,
+        change_set: &mut ChangeSet,
+        id: &JobId,
+        now: Timestamp,
+    ) -> Result<Firing, EngineError> {
+        let record = self.state.jobs.get(id).cloned().ok_or_else(|| missing(id))?;
+        if record.spec.run.is_some()
+            && let Some(why) = self.job_paused(&record)
+        {
+            let message = format!("the command of job {id} does not run now: {why}");
+            return Err(EngineError::NotNow { message, hint: "`orch resume` ends a pause".to_owned() });
+        }
+        let zone = zone_of(&record).map_err(|message| EngineError::Invalid { message, hint: None })?;
+        let mut next = JobRecord::clone(&record);
+        // Times of schedules are whole seconds, so that this is none of them.
+        let mut due = Timestamp::from_millisecond(now.as_millisecond() | 1).unwrap_or(now);
+        while self.timetable.run_by_hand.contains(&FiringKey { job: id.clone(), due }) {
+            due = due.checked_add(SignedDuration::from_millis(2)).unwrap_or(due);
+        }
+        let firing = self.fire(change_set, &mut next, (due, Cause::Person), &zone, now);
+        self.timetable.run_by_hand.insert(firing.key());
+        if next != *record {
+            change_set.put_job(&mut self.state, id, Some(next));
+        }
+        Ok(firing)
+    }
+}

@@ -1,0 +1,322 @@
+//! What jobs report, applied to the state.
+
+use super::apply::{JobKey, Report};
+use super::file_job::Writeback;
+use super::handle::EngineError;
+use super::main_loop::Engine;
+use super::question;
+use super::recurring;
+use super::state::ChangeSet;
+use jiff::Timestamp;
+use orch_core::event::{Event, IntegrationProblem, LaunchProblem};
+use orch_core::evidence::Evidence;
+use orch_core::ids::RunId;
+use orch_core::judge::Verdict;
+use orch_core::outcome::{Failure, FailureClass, Outcome, RunKind};
+use orch_core::prompt::data::one_line;
+use orch_core::question::QuestionKind;
+use orch_core::review::Reviewers;
+use orch_core::task::{Phase, Run, StopFor, Workplace};
+use orch_runner::RunReport;
+
+/// The longest name of a model that is kept of what a CLI says, in characters.
+const LONGEST_NAME: usize = 200;
+
+impl Engine {
+    pub(super) fn on_report(&mut self, change_set: &mut ChangeSet, key: &JobKey, report: Report, now: Timestamp) {
+        match report {
+            Report::Looked { heard, health, ended } => {
+                self.on_health(change_set, health, now);
+                self.on_heard(change_set, heard, now);
+                for (run, over) in ended {
+                    if let Some(why) = &over.lost {
+                        self.on_dead(change_set, &run, why, now);
+                    }
+                    self.on_run_ended(change_set, &run, &over.report, now);
+                }
+            }
+            Report::Files(news) => {
+                self.on_files(change_set, *news, now);
+                // New entries are tasks when their ids were written; a file that takes none holds nobody up.
+                if !self.file.is_halfway() && (!self.file.is_filling() || self.wrote) {
+                    self.looked();
+                }
+            }
+            Report::Written(result) => {
+                self.wrote = true;
+                let failed = matches!(*result, Writeback::Failed(_));
+                self.on_written(change_set, *result, now);
+                if failed {
+                    self.looked();
+                }
+            }
+            Report::Started { run, place, session_id, live, at } => {
+                self.on_started(change_set, &run, place, (session_id, live), at, now);
+            }
+            Report::NotStarted { run, problem } => self.on_not_started(change_set, &run, problem, now),
+            Report::Judged { run, verdict, evidence, reviewers, record } => {
+                self.overrule(change_set, record);
+                self.weigh_verdict(change_set, &run, &verdict, &evidence, now);
+                self.on_judged(change_set, &run, (verdict, *evidence, reviewers), now);
+            }
+            Report::NotJudged { run, failure } => {
+                self.for_task_of(change_set, &run, now, |run| Event::NotJudged { run, failure });
+            }
+            Report::Integrated { run, order, result, record } => {
+                self.deps.ledger.integrated(&run);
+                let task = run.task().and_then(|task| self.state.tasks.get(&task));
+                if task.is_some_and(|task| task.order() != order.as_ref()) {
+                    // A person has decided otherwise meanwhile: that is carried out now.
+                    tracing::info!(%run, "the end of an integration is not what is wanted any more");
+                    return;
+                }
+                self.overrule(change_set, record);
+                self.weigh_integration(change_set, &run, &result, now);
+                self.for_task_of(change_set, &run, now, |run| match result {
+                    Ok(integration) => Event::Integrated { run, integration },
+                    Err(problem) => Event::NotIntegrated { run, problem },
+                });
+            }
+            Report::Touched(touched) => self.on_files_in_work(touched),
+            Report::Collected(collected) => self.on_collected(change_set, *collected, now),
+            Report::JobsChanged { result } => self.on_jobs_changed(change_set, *result, now),
+            Report::CommandEnded { key, end } => self.on_command_ended(change_set, &key, end, now),
+            Report::Nothing => {}
+            Report::Broken(error) => self.on_broken(change_set, key, error, now),
+        }
+    }
+
+    fn overrule(&mut self, change_set: &mut ChangeSet, record: Option<Box<Run>>) {
+        if let Some(record) = record {
+            change_set.put_run(&mut self.state, *record);
+        }
+    }
+
+    /// A late report is recorded in the log and changes nothing.
+    pub(super) fn for_task_of(
+        &mut self,
+        change_set: &mut ChangeSet,
+        run: &RunId,
+        now: Timestamp,
+        event: impl FnOnce(RunId) -> Event,
+    ) {
+        let Some(task) = run.task() else { return };
+        self.expect(change_set, task, &event(run.clone()), now);
+    }
+
+    fn on_started(
+        &mut self,
+        change_set: &mut ChangeSet,
+        id: &RunId,
+        place: Option<Workplace>,
+        (session_id, live): (Option<String>, bool),
+        at: Timestamp,
+        now: Timestamp,
+    ) {
+        let Some(mut run) = self.state.runs.get(id).cloned() else { return };
+        run.phase = Phase::Running;
+        run.started_at = Some(at);
+        run.live = live;
+        run.session_id = session_id.or(run.session_id);
+        let text = match &run.model {
+            Some(model) => format!("{}/{model}", run.agent),
+            None => run.agent.clone(),
+        };
+        let (task, kind) = (run.task, run.kind);
+        change_set.put_run(&mut self.state, run);
+        if let Some(place) = place {
+            self.expect(change_set, task, &Event::Placed { place }, now);
+        }
+        let kind = match kind {
+            RunKind::Work => "run_started",
+            RunKind::Review => "review_started",
+            RunKind::Route => "route_started",
+        };
+        change_set.note(&mut self.state, now, Some(task), Some(id.clone()), kind, text);
+        // It may have ended before its start was recorded: its wake-up found nothing to look at then.
+        self.look_at_runs();
+    }
+
+    fn on_not_started(&mut self, change_set: &mut ChangeSet, id: &RunId, problem: LaunchProblem, now: Timestamp) {
+        let Some(mut run) = self.state.runs.get(id).cloned() else { return };
+        let failure = match &problem {
+            LaunchProblem::MissingDir(dir) => {
+                Failure::new(FailureClass::Crashed, format!("{} is not there", dir.display()))
+            }
+            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
+                Failure::new(FailureClass::Crashed, question.clone())
+            }
+            LaunchProblem::PutBack(question) => Failure::new(FailureClass::SandboxViolation, question.clone()),
+            LaunchProblem::External(failure) | LaunchProblem::BaseAway(failure) => {
+                Failure::new(FailureClass::Crashed, failure.detail.clone())
+            }
+            LaunchProblem::Failed(failure) => failure.clone(),
+        };
+        run.phase = Phase::Ended;
+        run.ended_at = Some(now);
+        run.outcome = Some(match (&problem, run.kind) {
+            (LaunchProblem::Failed(_) | LaunchProblem::PutBack(_), _) | (_, RunKind::Review | RunKind::Route) => {
+                Outcome::Failed(failure.clone())
+            }
+            // No agent has crashed: none began.
+            (_, RunKind::Work) => Outcome::Cancelled { detail: format!("it was not started: {}", failure.detail) },
+        });
+        match &problem {
+            LaunchProblem::MissingDir(_)
+            | LaunchProblem::PutBack(_)
+            | LaunchProblem::External(_)
+            | LaunchProblem::BaseAway(_) => {}
+            LaunchProblem::Ask(question) | LaunchProblem::Setup(question) => {
+                self.blame_project(change_set, run.task, question, now);
+            }
+            LaunchProblem::Failed(failure) => self.weigh_failure(change_set, &run, failure, now),
+        }
+        let (task, kind, agent) = (run.task, run.kind, run.agent.clone());
+        change_set.put_run(&mut self.state, run);
+        self.release_messages(change_set, id, false, now);
+        match kind {
+            RunKind::Work => self.for_task_of(change_set, id, now, |run| Event::LaunchFailed { run, problem }),
+            RunKind::Review => self.review_failed(change_set, id, (task, &agent), failure, now),
+            RunKind::Route => self.route_failed(change_set, task, &failure.detail, now),
+        }
+    }
+
+    /// The report with what the run cost by its tokens and the catalog's prices, where its CLI reports tokens and no cost.
+    fn with_cost(&mut self, run: &Run, report: &RunReport, now: Timestamp) -> RunReport {
+        let mut report = report.clone();
+        let ending = &mut report.ending;
+        if ending.cost.is_none() {
+            let names = [ending.model.as_deref(), run.model.as_deref()];
+            ending.cost = self.prices(&run.agent, names, now).and_then(|prices| prices.cost(ending.usage));
+            ending.cost_computed = ending.cost.is_some();
+        }
+        report
+    }
+
+    fn on_run_ended(&mut self, change_set: &mut ChangeSet, id: &RunId, report: &RunReport, now: Timestamp) {
+        let Some(mut run) = self.state.runs.get(id).cloned() else { return };
+        let report = &self.with_cost(&run, report, now);
+        self.upkeep.run_ended(id.clone(), self.deps.clock.instant());
+        self.seen.remove(id);
+        run.phase = Phase::Ended;
+        run.started_at = run.started_at.or(Some(report.started_at));
+        run.ended_at = Some(report.ended_at);
+        run.cost = report.ending.cost;
+        run.cost_computed = report.ending.cost_computed;
+        run.usage = report.ending.usage;
+        run.session_id = report.ending.session_id.clone().or(run.session_id);
+        let answered_by = report.ending.model.as_deref().map(|model| one_line(model, LONGEST_NAME));
+        run.answered_by = answered_by.filter(|model| !model.is_empty());
+        for warning in &report.warnings {
+            change_set.note(&mut self.state, now, Some(run.task), Some(id.clone()), "run_warning", warning.clone());
+        }
+        match run.kind {
+            RunKind::Work => self.on_work_ended(change_set, run, report, now),
+            RunKind::Review => self.on_review_ended(change_set, run, report, now),
+            RunKind::Route => self.on_route_ended(change_set, run, report, now),
+        }
+    }
+
+    fn on_work_ended(&mut self, change_set: &mut ChangeSet, mut run: Run, report: &RunReport, now: Timestamp) {
+        let outcome = report.outcome();
+        run.outcome = Some(outcome.clone());
+        self.weigh_outcome(change_set, &run, &outcome, now);
+        self.cool_down(change_set, &run, &outcome, now);
+        let (id, task, agent, model) = (run.id.clone(), run.task, run.agent.clone(), run.model.clone());
+        // Only what the agent itself has named is there to be gone on with: one that died before its first word has begun
+        // no conversation, though orch has chosen a name for it.
+        let ending = report.ending.clone();
+        change_set.put_run(&mut self.state, run);
+        self.release_messages(change_set, &id, matches!(outcome, Outcome::Finished { .. }), now);
+        let event = Event::RunEnded { run: id, agent, model, ending: Box::new(ending), outcome };
+        self.expect(change_set, task, &event, now);
+    }
+
+    fn on_route_ended(&mut self, change_set: &mut ChangeSet, mut run: Run, report: &RunReport, now: Timestamp) {
+        let (id, task_id) = (run.id.clone(), run.task);
+        let Some(task) = self.state.tasks.get(&task_id).cloned() else { return };
+        let routing = self.routing(&task);
+        let answer = question::read_answer(&self.deps, &routing, report);
+        if let Some(outcome) = report.failure() {
+            self.weigh_outcome(change_set, &run, &outcome, now);
+            self.cool_down(change_set, &run, &outcome, now);
+            run.outcome = Some(outcome);
+        } else {
+            self.credit_agent(change_set, &run.agent, now);
+            run.outcome = Some(match &answer {
+                Ok(route) => question::finished(route),
+                Err(error) => Outcome::Failed(Failure::new(FailureClass::Malformed, error.clone())),
+            });
+        }
+        if let Some(cost) = run.cost {
+            let mut paid = orch_core::task::Task::clone(&task);
+            paid.cost = Some(paid.cost.unwrap_or_default() + cost);
+            change_set.put_task(&mut self.state, paid);
+        }
+        change_set.put_run(&mut self.state, run);
+        let current = matches!(&task.state, orch_core::task::State::New { routing: Some(run), .. } if *run == id);
+        if !current {
+            return;
+        }
+        match answer {
+            Ok(route) => self.expect(change_set, task_id, &Event::RouteChosen { route, failed: false }, now),
+            Err(error) => self.route_failed(change_set, task_id, &error, now),
+        }
+    }
+
+    /// Ends the record of a routing question that nobody waits for any more, and the question itself.
+    pub(super) fn drop_route_run(&mut self, change_set: &mut ChangeSet, id: RunId, now: Timestamp) {
+        if let Some(mut run) = self.state.runs.get(&id).cloned() {
+            run.phase = Phase::Ended;
+            run.ended_at = Some(now);
+            run.outcome = Some(Outcome::Cancelled { detail: "the task was taken back".to_owned() });
+            change_set.put_run(&mut self.state, run);
+        }
+        self.spawn_once(super::apply::Job::Stop { run: id, reason: StopFor::Cancel.reason() });
+    }
+
+    /// A job broke in a way nobody foresaw: the task asks a person instead of being tried for ever.
+    fn on_broken(&mut self, change_set: &mut ChangeSet, key: &JobKey, error: String, now: Timestamp) {
+        tracing::error!(job = ?key, %error, "a job broke");
+        let question = format!("orch itself failed here ({error}); the log has more");
+        match key {
+            JobKey::Start(run) => self.on_not_started(change_set, &run.clone(), LaunchProblem::Ask(question), now),
+            JobKey::Judge(run) => self.for_task_of(change_set, run, now, |run| Event::Judged {
+                run,
+                verdict: Verdict::Ask { question, kind: QuestionKind::Failed },
+                evidence: Evidence::default(),
+                reviewers: Reviewers::Nobody,
+            }),
+            JobKey::Integrate(run) => {
+                self.deps.ledger.integrated(run);
+                self.for_task_of(change_set, run, now, |run| Event::NotIntegrated {
+                    run,
+                    problem: IntegrationProblem::Ask(question),
+                });
+            }
+            JobKey::ReadFiles => {
+                self.file.start_over();
+                self.looked();
+                self.unpark(change_set, now);
+            }
+            JobKey::WriteFile => self.on_written(change_set, Writeback::Failed(error), now),
+            JobKey::Stop(run) => self.unasked.push(run.clone()),
+            JobKey::Look
+            | JobKey::ClearReview(_)
+            | JobKey::HandOver(..)
+            | JobKey::TryRoute(_)
+            | JobKey::Compare(_)
+            | JobKey::TryChecks(_)
+            | JobKey::LookAtFiles
+            | JobKey::Sidecars
+            | JobKey::Retain
+            | JobKey::Index => {}
+            JobKey::Collect => self.collection_broke(change_set, &error),
+            JobKey::ChangeJobs => {
+                let broken = EngineError::Invalid { message: format!("orch itself failed here ({error})"), hint: None };
+                self.on_jobs_changed(change_set, Err(broken), now);
+            }
+            JobKey::RunCommand(key) => self.on_command_ended(change_set, key, recurring::not_started(error), now),
+        }
+    }
+}

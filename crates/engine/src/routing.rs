@@ -1,0 +1,64 @@
+//! A task's routing question with everything that the pure rules need.
+
+use orch_core::policy::live::Word;
+use orch_core::route::RouteResult;
+use orch_core::router::{Decision, Impossible, RouteInput, RouterSettings, Routing};
+use orch_core::strategy::Case;
+
+/// A routing question with everything it needs.
+#[derive(Debug, Clone)]
+pub struct OwnedRouting {
+    /// The task's part.
+    pub input: RouteInput,
+    /// The rules' settings.
+    pub settings: RouterSettings,
+    /// Installed agents.
+    pub installed: Vec<String>,
+    /// What a strategy looks at; `None`: every route is taken as it is.
+    pub case: Option<Case>,
+    /// What the policy says; `None`: none routes.
+    pub word: Option<Word>,
+}
+
+impl OwnedRouting {
+    /// For the pure rules.
+    pub fn rules(&self) -> Routing<'_> {
+        Routing { input: &self.input, settings: &self.settings, installed: &self.installed }
+    }
+
+    /// See [`Routing::decide`].
+    pub fn decide(&self, failed_attempts: u32) -> Decision {
+        if let Some(stopped) = self.stopped() {
+            return Decision::Impossible(stopped);
+        }
+        match self.rules().decide(failed_attempts) {
+            Decision::Resolved(route) => Decision::Resolved(self.under_strategy(route)),
+            decision @ (Decision::AskLlm | Decision::Impossible(_)) => decision,
+        }
+    }
+
+    /// See [`Routing::after_failure`].
+    pub fn after_failure(&self, failed_attempts: u32, error: &str) -> Result<RouteResult, Impossible> {
+        match self.stopped() {
+            Some(stopped) => Err(stopped),
+            None => self.rules().after_failure(failed_attempts, error).map(|route| self.under_strategy(route)),
+        }
+    }
+
+    /// A route as the strategy takes it.
+    pub fn under_strategy(&self, route: RouteResult) -> RouteResult {
+        match (&self.word, &self.case) {
+            (Some(word), _) => word.apply(route),
+            (None, Some(case)) => case.apply(route),
+            (None, None) => route,
+        }
+    }
+
+    /// The policy gives the task to nobody.
+    fn stopped(&self) -> Option<Impossible> {
+        let Some(Word::Stop { reason }) = &self.word else { return None };
+        let id = self.input.task_id;
+        let hint = format!("orch task edit {id} --model MODEL names one; then orch task retry {id}");
+        Some(Impossible { reason: reason.clone(), hint })
+    }
+}

@@ -1,0 +1,328 @@
+//! Running the project's checks, and finding out what a red one means: whether it is flaky, whether it was red before,
+//! whether it is green only by rules that the work has changed for itself.
+
+use crate::agent_env;
+use crate::deps::Deps;
+use crate::workspace::{Purpose, Unready, Workspace};
+use jiff::SignedDuration;
+use orch_config::resolved::Config;
+use orch_core::evidence::{Check, CheckState};
+use orch_core::external::StepProblem;
+use orch_core::ids::RunId;
+use orch_core::names::short_hash;
+use orch_runner::contained;
+use orch_sys::clock::instant;
+use orch_sys::crash::point;
+use orch_sys::fs::{self, Durability};
+use orch_sys::git::{Checkout, Repo};
+use orch_sys::process::{Excess, Invocation, Output, ProcessError, RUN_MARK, run_async, sweep};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How much of a check's output is kept, in bytes.
+const CHECK_OUTPUT: usize = 1 << 20;
+/// How much of it stands in the evidence and goes back to the agent, in bytes.
+const CHECK_TAIL: usize = 8 << 10;
+/// So many answers of checks on base commits are remembered.
+const BASELINES: usize = 1000;
+/// How long a check that was red on a base commit counts as red there without another look.
+const RED_HOLDS: SignedDuration = SignedDuration::from_secs(600);
+
+/// What the checks of one run are run with.
+pub struct Checking<'a> {
+    /// The adapters.
+    pub deps: &'a Arc<Deps>,
+    /// The project's settings.
+    pub config: &'a Config,
+    /// The run whose work is checked.
+    pub run: &'a RunId,
+    /// Its repository.
+    pub repo: &'a Repo,
+    /// The commit without the work.
+    pub base: &'a str,
+    /// Where the whole output of the checks is kept.
+    pub output_dir: &'a Path,
+    /// A check that was red before is what the work is about.
+    pub mends: bool,
+    /// The task's own variables.
+    pub env: &'a BTreeMap<String, String>,
+}
+
+/// Where checks run.
+#[derive(Debug, Clone, Copy)]
+pub enum Place<'a> {
+    /// In a fresh checkout of the commit that is judged.
+    Fresh(&'a Checkout),
+    /// Where something else is as well: nothing is taken back there.
+    AsItIs(&'a Path),
+}
+
+impl Place<'_> {
+    fn dir(&self) -> &Path {
+        match self {
+            Self::Fresh(at) => &at.work_tree,
+            Self::AsItIs(dir) => dir,
+        }
+    }
+}
+
+impl Checking<'_> {
+    /// A place for a scratch checkout.
+    pub fn scratch(&self, purpose: &str) -> PathBuf {
+        self.deps.home.merges().join(format!("{}-{purpose}", self.run))
+    }
+
+    /// Makes the checkout ready and runs the checks, one after the other, up to the first that the work is to blame for.
+    pub async fn run_all(&self, place: Place<'_>) -> Vec<Check> {
+        if self.config.workflow.checks.is_empty() {
+            return Vec::new();
+        }
+        let mut checks = Vec::new();
+        if let Err(unready) = self.make_ready(place.dir(), "setup").await {
+            return vec![self.unready(unready).await];
+        }
+        for (index, command) in self.config.workflow.checks.iter().enumerate() {
+            let check = self.look_twice(index + 1, command, place).await;
+            let goes_on = check.state == CheckState::Passed || (check.was_red() && !self.mends);
+            checks.push(check);
+            if !goes_on {
+                break;
+            }
+        }
+        checks
+    }
+
+    /// Makes the checkout ready and runs each check once. A checkout that cannot be made ready is the only answer then.
+    pub async fn run_each(&self, dir: &Path) -> Vec<Check> {
+        match self.make_ready(dir, "setup").await {
+            Ok(()) => {}
+            Err(unready) => return vec![unready_check(unready)],
+        }
+        let mut checks = Vec::new();
+        for (index, command) in self.config.workflow.checks.iter().enumerate() {
+            checks.push(self.run(&format!("check-{}", index + 1), command, dir).await);
+        }
+        checks
+    }
+
+    async fn make_ready(&self, dir: &Path, name: &str) -> Result<(), Unready> {
+        let Checking { deps, config, repo, run, env, .. } = *self;
+        let at = repo.open_worktree(dir).map_err(|error| Unready::Files(error.to_string()))?;
+        let Some(at) = at else { return Ok(()) };
+        let log = self.output_dir.join(format!("{name}.log"));
+        Workspace { deps, config, repo, run, env }.ready(&at, Purpose::Check, &log).await
+    }
+
+    /// A checkout that cannot be made ready, as a check that did not pass. Whether the work is to blame, the base tells.
+    async fn unready(&self, unready: Unready) -> Check {
+        let mut check = unready_check(unready);
+        let scratch = self.scratch("base");
+        check.on_base = match self.repo.checkout_aside(&scratch, self.base).await {
+            Ok(at) => match self.make_ready(&at.work_tree, "setup-base").await {
+                Ok(()) => Some(CheckState::Passed),
+                Err(_) => Some(check.state),
+            },
+            Err(error) => {
+                tracing::warn!(run = %self.run, %error, "the base cannot be checked");
+                None
+            }
+        };
+        self.drop_scratch(&scratch).await;
+        check
+    }
+
+    /// One check. A red one is run once more on the same files, and then without the work.
+    async fn look_twice(&self, number: usize, command: &str, place: Place<'_>) -> Check {
+        let dir = place.dir();
+        let mut check = self.run(&format!("check-{number}"), command, dir).await;
+        if check.state == CheckState::Failed && self.is_as_committed(place).await {
+            let again = self.run(&format!("check-{number}-again"), command, dir).await;
+            if again.state == CheckState::Passed {
+                return Check { flaky: true, ..again };
+            }
+        }
+        if check.state != CheckState::Passed {
+            check.on_base = self.on_base(number, command).await;
+        }
+        check
+    }
+
+    /// Takes back what a check has done to the files: some mend what they complain of, and would be content then. What the
+    /// project ignores stays, for the builds to come.
+    async fn is_as_committed(&self, place: Place<'_>) -> bool {
+        match place {
+            Place::AsItIs(_) => true,
+            Place::Fresh(at) => {
+                let reset = self.repo.take_back_changes(at).await;
+                reset.inspect_err(|error| tracing::warn!(run = %self.run, %error, "a check is not run again")).is_ok()
+            }
+        }
+    }
+
+    /// How a check goes on the base commit; remembered. `None`: that could not be found out.
+    async fn on_base(&self, number: usize, command: &str) -> Option<CheckState> {
+        let dir = self.deps.home.state().join("baselines");
+        // What the workspace brings decides as well how a check goes.
+        let workspace = self.workspace_stamp().await;
+        let key = format!("{}\n{}\n{command}{workspace}", self.repo.common_dir().display(), self.base);
+        let key = short_hash(key.as_bytes());
+        let file = dir.join(format!("{}-{key}.json", &self.base[..self.base.len().min(12)]));
+        if let Some(known) = self.remembered(&file) {
+            return Some(known);
+        }
+        let scratch = self.scratch("base");
+        let at = self.repo.checkout_aside(&scratch, self.base).await;
+        let at = at.inspect_err(|error| tracing::warn!(run = %self.run, %error, "the base cannot be checked")).ok()?;
+        let state = match self.make_ready(&at.work_tree, "setup-base").await {
+            Ok(()) => Some(self.run(&format!("check-{number}-base"), command, &at.work_tree).await.state),
+            Err(_) => None,
+        };
+        self.drop_scratch(&scratch).await;
+        let state = state?;
+        let text = serde_json::to_string(&state).ok()?;
+        let kept =
+            fs::create_dir_private(&dir).and_then(|()| fs::write_private(&file, text.as_bytes(), Durability::Cached));
+        if let Err(error) = kept {
+            tracing::warn!(run = %self.run, %error, "how a check goes on the base could not be remembered");
+        }
+        forget_oldest(&dir);
+        Some(state)
+    }
+
+    /// How a check went on a base commit before. That it was red is soon doubted: what it needs beside the files, a server
+    /// or a network, may be there again.
+    fn remembered(&self, file: &Path) -> Option<CheckState> {
+        let known: CheckState = serde_json::from_str(&fs::read_text(file, 4096).ok()?).ok()?;
+        let age = || Some(self.deps.clock.now().duration_since(fs::Fingerprint::of(file)?.modified()?));
+        (known == CheckState::Passed || age().is_some_and(|age| age < RED_HOLDS)).then_some(known)
+    }
+
+    /// Runs the green ones once more in a scratch checkout, with the base's own `files` in place of the work's.
+    pub async fn by_base_rules(
+        &self,
+        at: &Checkout,
+        files: &[String],
+        checks: &mut [Check],
+    ) -> Result<(), StepProblem> {
+        self.repo.restore_files(at, self.base, files).await?;
+        for (index, check) in checks.iter_mut().enumerate().filter(|(_, check)| check.state == CheckState::Passed) {
+            let name = format!("check-{}-base-rules", index + 1);
+            check.by_base_rules = Some(self.run(&name, &check.command, &at.work_tree).await.state);
+        }
+        Ok(())
+    }
+
+    /// What the workspace brings to the base, in short: the same text where it brings the same.
+    async fn workspace_stamp(&self) -> String {
+        let Checking { deps, config, repo, run, env, .. } = *self;
+        Workspace { deps, config, repo, run, env }.fingerprint().await
+    }
+
+    /// Throws a scratch checkout away.
+    pub async fn drop_scratch(&self, scratch: &Path) {
+        if let Err(error) = self.repo.remove_scratch(scratch).await {
+            tracing::warn!(run = %self.run, %error, "a scratch worktree is left behind");
+        }
+    }
+
+    /// Runs one check, and keeps its output as `<name>.log`.
+    async fn run(&self, name: &str, command: &str, dir: &Path) -> Check {
+        point!("judge.check.before");
+        let (mut check, output) =
+            run_check(self.deps, command, self.run, dir, self.config.workflow.check_timeout, self.env).await;
+        point!("judge.check.after");
+        let output = self.config.redactor(&self.deps.environment).text(&output).into_owned();
+        let file = self.output_dir.join(format!("{name}.log"));
+        let kept = fs::create_dir_private(self.output_dir)
+            .and_then(|()| fs::write_private(&file, output.as_bytes(), Durability::Cached));
+        point!("judge.kept");
+        if let Err(error) = kept {
+            tracing::warn!(run = %self.run, %error, "the output of a check could not be kept");
+        }
+        check.output_tail = tail(&orch_runner::sanitize(&output), CHECK_TAIL).to_owned();
+        check
+    }
+}
+
+fn unready_check(unready: Unready) -> Check {
+    match unready {
+        Unready::Setup(check) => *check,
+        Unready::Files(problem) => {
+            Check { output_tail: problem, is_setup: true, ..Check::new("workspace", CheckState::NotStarted) }
+        }
+    }
+}
+
+/// Makes room: the files that were written first go.
+fn forget_oldest(dir: &Path) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut files: Vec<_> =
+        entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
+    files.sort();
+    for (_, path) in files.iter().take(files.len().saturating_sub(BASELINES)) {
+        if let Err(error) = std::fs::remove_file(path) {
+            tracing::debug!(path = %path.display(), %error, "a remembered check stays");
+        }
+    }
+}
+
+/// Runs a shell line as a check: its output is whole, but for what is over the limit.
+pub async fn run_check(
+    deps: &Deps,
+    command: &str,
+    run: &RunId,
+    dir: &Path,
+    limit: Duration,
+    env: &BTreeMap<String, String>,
+) -> (Check, String) {
+    let mark = format!("{run}-check");
+    let call = Invocation::new("/bin/sh", dir)
+        .args(["-c", command])
+        .envs(agent_env::for_checks(&deps.environment))
+        .envs(env)
+        .env(RUN_MARK, &mark)
+        .time_limit(limit)
+        .output_limit(CHECK_OUTPUT, Excess::KeepTail);
+    let begun = instant();
+    let result = run_async(&contained(call, &deps.program())).await;
+    // The container has ended what the check left behind; here is what is left where the container itself was killed.
+    let swept = tokio::task::spawn_blocking(move || sweep(&mark, Duration::from_millis(200))).await;
+    if let Err(error) = swept {
+        tracing::warn!(%run, %error, "the processes of a check could not be looked for");
+    }
+    let told =
+        |output: &Output| [&output.stdout, &output.stderr].map(|bytes| whole_words(bytes, output.truncated)).concat();
+    let (state, exit_code, output) = match result {
+        Ok(output) => {
+            let state = if output.success() { CheckState::Passed } else { CheckState::Failed };
+            (state, output.exit.code, told(&output))
+        }
+        Err(ProcessError::TimedOut { printed, .. }) => {
+            (CheckState::TimedOut, None, printed.map(|printed| told(&printed)).unwrap_or_default())
+        }
+        Err(error) => (CheckState::NotStarted, None, error.to_string()),
+    };
+    let duration_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    (Check { exit_code, duration_ms, ..Check::new(command, state) }, output)
+}
+
+/// Output as text. Where its beginning was dropped, so is the rest of the word that was cut: it may be the rest of a
+/// secret, which nothing could tell.
+fn whole_words(bytes: &[u8], is_cut: bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    match text.find(char::is_whitespace).filter(|_| is_cut) {
+        Some(end) => text[end..].to_owned(),
+        None => text.into_owned(),
+    }
+}
+
+/// The end of a text, cut at a character.
+fn tail(text: &str, max: usize) -> &str {
+    let mut start = text.len().saturating_sub(max);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}

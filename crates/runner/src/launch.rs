@@ -1,0 +1,365 @@
+//! What the daemon hands to the runner, and where the files of a run are. Secrets travel in a file of their own that
+//! is gone as soon as it was read.
+
+use super::inbox::Handed;
+use super::own_lines;
+use orch_core::agents::{DialectKind, LaunchSpec};
+use orch_core::external::{External, ExternalFailure};
+use orch_core::ids::{RunId, TaskId};
+use orch_core::outcome::RunKind;
+use orch_core::output;
+use orch_core::redact::{Pattern, Redactor};
+use orch_sys::crash::point;
+use orch_sys::fs::{self, Durability, FsError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+/// Everything the runner needs to know, without secrets. Stored as `launch.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The run; also the mark that its processes bear.
+    pub run_id: RunId,
+    /// The task.
+    pub task_id: TaskId,
+    /// What the run is for.
+    pub kind: RunKind,
+    /// Name of the agent, as in `agents.<name>`.
+    pub agent: String,
+    /// Model, as the CLI names it.
+    pub model: Option<String>,
+    /// Which dialect its output speaks.
+    pub dialect: DialectKind,
+    /// How to start it.
+    pub spec: LaunchSpec,
+    /// When to end it.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What the person has masked beside secret values and known tokens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redact: Vec<Pattern>,
+    /// What the person says in the prompt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Handed>,
+    /// Datagram socket of the daemon that is told of start and end.
+    #[serde(default)]
+    pub wake_socket: Option<PathBuf>,
+}
+
+/// Limits that orch holds by itself, whatever the CLI does. Times in milliseconds, sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Limits {
+    /// How long the run may take.
+    pub timeout_ms: u64,
+    /// How long it may print nothing and use no processor time.
+    pub silence_ms: u64,
+    /// How long the agent may take to end after it was asked to.
+    pub grace_ms: u64,
+    /// How long its process may stay after its turn has ended.
+    pub linger_ms: u64,
+    /// How much it may print; `None`: as much as the disk holds.
+    pub max_output_bytes: Option<u64>,
+    /// How much memory all of its processes may have of their own; `None`: no limit.
+    pub memory_bytes: Option<u64>,
+    /// How its health is watched.
+    pub health: HealthCheck,
+}
+
+/// When the runner looks how its agent fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HealthCheck {
+    /// It is told; without this, only the limit of silence is held.
+    pub enabled: bool,
+    /// Time between two looks, in milliseconds; less where the limit of silence is short.
+    pub interval_ms: u64,
+    /// A look that takes longer says nothing.
+    pub timeout_ms: u64,
+    /// Looks that must agree before a verdict, beside the first.
+    pub max_retries: u32,
+    /// Silent for so long, the agent is stale.
+    pub stale_ms: u64,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self { enabled: true, interval_ms: 30_000, timeout_ms: 3_000, max_retries: 3, stale_ms: 300_000 }
+    }
+}
+
+impl Launch {
+    /// What masks the secrets of a run with this environment.
+    pub(super) fn redactor(&self, env: &BTreeMap<String, String>) -> Redactor {
+        Redactor::from_environment(env).with_patterns(&self.redact)
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 1_800_000,
+            silence_ms: 600_000,
+            grace_ms: 5_000,
+            linger_ms: 10_000,
+            max_output_bytes: None,
+            memory_bytes: None,
+            health: HealthCheck::default(),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn grace(&self) -> Duration {
+        Duration::from_millis(self.grace_ms)
+    }
+}
+
+/// Why a run's files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFileError {
+    /// A file cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FsError),
+    /// A file does not hold what it should.
+    #[error("{} is damaged: {source}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// A side file of the agent would land outside of the run's directory.
+    #[error("side file {} is not inside the run's directory", path.display())]
+    Outside {
+        /// Where it would land.
+        path: PathBuf,
+    },
+}
+
+impl External for RunFileError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::File(error) => error.external(),
+            Self::Damaged { .. } | Self::Outside { .. } => None,
+        }
+    }
+}
+
+/// The largest control file that is read.
+const LARGEST: usize = 64 << 20;
+
+/// The directory of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// The directory at this path, whether it exists or not.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+
+    /// Makes the directory and writes what the runner needs: the prompt, the environment of the agent and the launch.
+    ///
+    /// # Errors
+    /// When a file cannot be written; the run must not be started then.
+    pub fn prepare(&self, launch: &Launch, env: &BTreeMap<String, String>, prompt: &str) -> Result<(), RunFileError> {
+        fs::create_dir_private(&self.0)?;
+        point!("prompt.before");
+        fs::write_private(&self.prompt(), prompt.as_bytes(), Durability::Cached)?;
+        point!("prompt.after");
+        self.write_env(env)?;
+        point!("launch.before");
+        self.write(&self.launch(), launch, Durability::Cached)?;
+        point!("launch.after");
+        Ok(())
+    }
+
+    /// Flushes the names of the directory and of the one that it is in: a report that was flushed is lost with them.
+    ///
+    /// # Errors
+    /// They cannot be flushed.
+    pub(super) fn keep(&self) -> Result<(), RunFileError> {
+        let runs = self.0.parent().unwrap_or(&self.0);
+        [runs, runs.parent().unwrap_or(runs)].into_iter().try_for_each(|dir| Ok(fs::sync_dir(dir)?))
+    }
+
+    /// Writes the agent's environment. To be done right before each start: the runner removes it.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_env(&self, env: &BTreeMap<String, String>) -> Result<(), RunFileError> {
+        point!("env.before");
+        self.keep_digests(env)?;
+        self.write(&self.env(), env, Durability::Cached)?;
+        point!("env.after");
+        Ok(())
+    }
+
+    /// The path itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `launch.json`: a [`Launch`].
+    pub fn launch(&self) -> PathBuf {
+        self.0.join("launch.json")
+    }
+
+    /// `env.json`: the agent's environment; exists only between the daemon's write and the runner's start.
+    pub fn env(&self) -> PathBuf {
+        self.0.join("env.json")
+    }
+
+    /// `prompt.md`: what the agent reads on stdin.
+    pub fn prompt(&self) -> PathBuf {
+        self.0.join("prompt.md")
+    }
+
+    /// `run.lock`: held by the runner as long as it lives.
+    pub fn lock(&self) -> PathBuf {
+        self.0.join("run.lock")
+    }
+
+    /// `started.json`: who the runner is. It exists if and only if the run was ever started.
+    pub fn started(&self) -> PathBuf {
+        self.0.join("started.json")
+    }
+
+    /// `health.json`: a [`orch_core::health::Health`]; once there is something to tell.
+    pub fn health(&self) -> PathBuf {
+        self.0.join("health.json")
+    }
+
+    /// `stop.json`: a request to end the run.
+    pub fn stop(&self) -> PathBuf {
+        self.0.join("stop.json")
+    }
+
+    /// `events.jsonl`: the agent's own output, raw. Never shown: it may hold secrets.
+    pub fn events(&self) -> PathBuf {
+        self.0.join(output::EVENTS)
+    }
+
+    /// `stderr.log`: the agent's stderr, raw.
+    pub fn stderr(&self) -> PathBuf {
+        self.0.join(output::STDERR)
+    }
+
+    /// `pty.raw`: what an agent that only has a screen wrote to its terminal, raw.
+    pub fn screen(&self) -> PathBuf {
+        self.0.join(output::SCREEN)
+    }
+
+    /// `transcript.log`: readable lines, masked.
+    pub fn transcript(&self) -> PathBuf {
+        self.0.join(output::TRANSCRIPT)
+    }
+
+    /// `transcript.times`: when which part of the transcript was written, see [`orch_core::timeline`].
+    pub fn timeline(&self) -> PathBuf {
+        self.0.join(output::TIMELINE)
+    }
+
+    /// `transcript.styles`: how the lines of the transcript look on a terminal, see [`orch_core::styled`].
+    pub fn styles(&self) -> PathBuf {
+        self.0.join(output::STYLES)
+    }
+
+    /// `agent.jsonl`: the agent's own lines, masked.
+    pub fn raw(&self) -> PathBuf {
+        self.0.join(output::RAW)
+    }
+
+    /// `activity.jsonl`: what the agent did, masked: [`orch_core::outcome::AgentEvent`]s with their times.
+    pub fn activity(&self) -> PathBuf {
+        self.0.join(output::ACTIVITY)
+    }
+
+    /// `outcome.json`: a [`super::RunReport`].
+    pub fn outcome(&self) -> PathBuf {
+        self.0.join(output::OUTCOME)
+    }
+
+    /// The report is written: nobody reads the agent's output again.
+    pub(super) fn forget_how_to_read_again(&self) {
+        self.forget_digests();
+        [self.transcript(), self.raw(), self.activity()].iter().for_each(|file| own_lines::forget(file));
+    }
+
+    /// `evidence/`: the output of checks.
+    pub fn evidence(&self) -> PathBuf {
+        self.0.join("evidence")
+    }
+
+    /// Reads `launch.json`.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn read_launch(&self) -> Result<Launch, RunFileError> {
+        self.read(&self.launch())
+    }
+
+    /// Reads the agent's environment and removes the file in the same breath, also when it is damaged.
+    pub(super) fn take_env(&self) -> Result<BTreeMap<String, String>, RunFileError> {
+        let path = self.env();
+        let env = self.read(&path);
+        match std::fs::remove_file(&path) {
+            Err(source) if env.is_ok() => Err(FsError::Io { action: "remove", path, source }.into()),
+            Ok(()) | Err(_) => env,
+        }
+    }
+
+    /// Writes the side files that the dialect asked for.
+    pub(super) fn write_side_files(&self, files: &BTreeMap<PathBuf, String>) -> Result<(), RunFileError> {
+        for (path, text) in files {
+            let inside = path.starts_with(&self.0) && !path.components().any(|part| part == Component::ParentDir);
+            if !inside {
+                return Err(RunFileError::Outside { path: path.clone() });
+            }
+            if let Some(parent) = path.parent() {
+                fs::create_dir_private(parent)?;
+            }
+            fs::write_private(path, text.as_bytes(), Durability::Cached)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn read<T: DeserializeOwned>(&self, path: &Path) -> Result<T, RunFileError> {
+        let bytes = fs::read_limited(path, LARGEST)?;
+        serde_json::from_slice(&bytes).map_err(|source| RunFileError::Damaged { path: path.to_owned(), source })
+    }
+
+    pub(super) fn write<T: Serialize>(
+        &self,
+        path: &Path,
+        value: &T,
+        durability: Durability,
+    ) -> Result<(), RunFileError> {
+        let bytes = serde_json::to_vec_pretty(value)
+            .map_err(|source| RunFileError::Damaged { path: path.to_owned(), source })?;
+        Ok(fs::write_private(path, &bytes, durability)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_of_a_run_is_the_documented_one() {
+        let run = RunDir::new("/runs/7-2-000000ab");
+        for (path, expected) in [
+            (run.launch(), "launch.json"),
+            (run.prompt(), "prompt.md"),
+            (run.events(), "events.jsonl"),
+            (run.transcript(), "transcript.log"),
+            (run.outcome(), "outcome.json"),
+            (run.evidence(), "evidence"),
+        ] {
+            assert_eq!(path, run.path().join(expected));
+        }
+    }
+}

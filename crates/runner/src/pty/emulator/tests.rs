@@ -1,0 +1,238 @@
+//! What of a screen becomes a line, and how often.
+
+use super::*;
+use crate::pty::frame::SETTLED;
+use orch_sys::clock::instant;
+use proptest::prelude::*;
+use std::time::Duration;
+
+const SIZE: TerminalSize = TerminalSize { columns: 20, rows: 5 };
+
+/// Writes the pieces with a look after each, as if no time passed, and finishes.
+fn told(size: TerminalSize, pieces: &[&[u8]]) -> Vec<String> {
+    let now = instant();
+    let mut screen = Screen::new(size);
+    let mut lines = Vec::new();
+    for piece in pieces {
+        screen.write(piece, now);
+        lines.extend(screen.look(now));
+    }
+    lines.extend(screen.finish(now));
+    lines
+}
+
+fn told_of(pieces: &[&str]) -> Vec<String> {
+    told(SIZE, &pieces.iter().map(|piece| piece.as_bytes()).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_progress_bar_is_told_once_in_its_last_state_before_what_follows_it() {
+    let pieces = ["begin\r\n", "10%", "\r50%", "\r\x1b[K90%", "\r100%\r\n", "end\r\n"];
+    assert_eq!(told_of(&pieces), ["begin", "100%", "end"]);
+}
+
+#[test]
+fn what_is_drawn_again_after_a_clear_is_not_told_again() {
+    let page = "one\r\ntwo\r\nthree\r\n";
+    for clear in ["\x1b[2J\x1b[H", "\x1b[H\x1b[2J", "\x1b[H\x1b[J", "\x1bc", "\x1b[H\x1b[2J\x1b[3J"] {
+        let again = ["one\r\n", "two\r\nthree\r\nfour\r\n"];
+        assert_eq!(told_of(&[page, clear, again[0], again[1]]), ["one", "two", "three", "four"], "{clear:?}");
+        assert_eq!(told_of(&[page, clear, "one\r\n", clear, page]), ["one", "two", "three"], "{clear:?}");
+    }
+    assert_eq!(told_of(&[page, "\x1b[H", page, "\x1b[Hone\x1b[K\r\n", "two\r\n"]), ["one", "two", "three"]);
+}
+
+#[test]
+fn what_a_clear_would_erase_untold_is_told_before() {
+    assert_eq!(told_of(&["step 1\r\n\x1b[H\x1b[2Jstep 2\r\n\x1b[H\x1b[2Jstep 3"]), ["step 1", "step 2", "step 3"]);
+}
+
+#[test]
+fn several_bars_are_told_at_first_and_when_they_rest() {
+    let now = instant();
+    let mut screen = Screen::new(SIZE);
+    screen.write(b"a 0%\r\nb 0%\r\n", now);
+    assert_eq!(screen.look(now), ["a 0%", "b 0%"]);
+    for percent in 1..=9 {
+        screen.write(format!("\x1b[2Aa {percent}%\r\nb {percent}%\r\n").as_bytes(), now);
+        assert_eq!(screen.look(now), Vec::<String>::new());
+    }
+    let due = screen.next_look().expect("something is to be told");
+    assert_eq!(due, now + SETTLED);
+    assert_eq!(screen.look(due), ["a 9%", "b 9%"]);
+    assert_eq!(screen.next_look(), None);
+}
+
+#[test]
+fn a_question_that_waits_on_its_line_is_told_when_it_rests() {
+    let now = instant();
+    let mut screen = Screen::new(SIZE);
+    screen.write(b"go on? ", now);
+    assert_eq!(screen.look(now), Vec::<String>::new());
+    assert_eq!(screen.look(now + SETTLED), ["go on?"]);
+    assert_eq!(screen.look(now + SETTLED * 2), Vec::<String>::new());
+}
+
+#[test]
+fn another_size_tells_nothing_again() {
+    let now = instant();
+    let mut screen = Screen::new(SIZE);
+    let long = "a line that is longer than the screen is wide";
+    screen.write(format!("short\r\n{long}\r\nend\r\n").as_bytes(), now);
+    assert_eq!(screen.look(now), ["short", long, "end"]);
+    for (columns, rows) in [(7, 3), (40, 9), (60, 2), (20, 5)] {
+        screen.resize(TerminalSize { columns, rows }, now);
+        assert_eq!(screen.look(now), Vec::<String>::new(), "{columns}x{rows}");
+    }
+    screen.write(b"more\r\n", now);
+    assert_eq!(screen.finish(now), ["more"]);
+}
+
+#[test]
+fn a_flood_is_told_line_by_line_wherever_it_scrolls() {
+    let lines: Vec<String> = (0..5000).map(|n| format!("line {n}")).collect();
+    let flood = lines.join("\r\n");
+    assert_eq!(told_of(&[&flood]), lines);
+    let part = ["\x1b[2;5r\x1b[2;1H", &flood];
+    assert_eq!(told_of(&part), lines);
+    let alternate = ["\x1b[?1049h", &flood, "\x1b[?1049l", "after"];
+    assert_eq!(told_of(&alternate), [lines, vec!["after".to_owned()]].concat());
+}
+
+#[test]
+fn a_full_screen_program_is_told_page_by_page_and_what_was_below_it_not_again() {
+    let pieces = ["$ less x\r\n", "\x1b[?1049h\x1b[Hone\r\ntwo\r\n", "\x1b[?1049l", "$ "];
+    assert_eq!(told_of(&pieces), ["$ less x", "one", "two", "$"]);
+}
+
+#[test]
+fn a_pager_that_goes_back_tells_nothing_again() {
+    let up = "\x1b[H\x1bMtwo\x1b[H\x1bMone";
+    let down = "\x1b[5;1H\r\nsix\r\nseven\x1b[H";
+    let pieces = ["\x1b[?1049h\x1b[Hone\r\ntwo\r\nthree\r\nfour\r\nfive", down, up, down, up, "\x1b[?1049l"];
+    assert_eq!(told_of(&pieces), ["one", "two", "three", "four", "five", "six", "seven"]);
+}
+
+#[test]
+fn a_line_of_any_length_is_one_line_and_bounded() {
+    let long = "x".repeat(LONGEST + 5000);
+    let lines = told_of(&[&long, "\r\nend\r\n"]);
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].len() <= LONGEST + 100 && lines[0].len() >= LONGEST, "{}", lines[0].len());
+}
+
+#[test]
+fn half_a_sequence_at_the_end_of_a_write_and_bytes_that_are_no_text_do_no_harm() {
+    let pieces: [&[u8]; 6] = [b"a\x1b", b"[3", b"1mred\x1b[0", b"m\r\n\x00b\xff\xf0", b"\x9f\x99\x82\r\n", b"\x1b]0;t"];
+    assert_eq!(told(SIZE, &pieces), ["ared", "b\u{fffd}\u{1f642}"]);
+}
+
+#[test]
+fn a_screen_drawn_anew_elsewhere_looks_the_same() {
+    let mut screen = Screen::new(SIZE);
+    screen.write(b"one\r\n\x1b[31mtwo\x1b[0m\r\n", instant());
+    let mut copy = Screen::new(SIZE);
+    copy.write(screen.drawn().as_bytes(), instant());
+    assert_eq!(copy.finish(instant()), ["one", "two"]);
+}
+
+#[test]
+fn what_is_kept_is_shown_again_in_the_sizes_that_it_had() {
+    let now = instant();
+    let sizes = [TerminalSize { columns: 9, rows: 3 }, TerminalSize { columns: 30, rows: 4 }];
+    let mut screen = Screen::new(sizes[0]);
+    let mut kept = kept_size(sizes[0]);
+    let write = |screen: &mut Screen, kept: &mut String, text: &str| {
+        kept.push_str(text);
+        screen.write(text.as_bytes(), now);
+    };
+    write(&mut screen, &mut kept, "a long line that is broken\r\n\x1b[8;1;1t");
+    screen.resize(sizes[1], now);
+    kept.push_str(&kept_size(sizes[1]));
+    write(&mut screen, &mut kept, "\x1b[3;28Hright\x1b[4;1Hbelow");
+    let mut again = Screen::replaying(SIZE);
+    again.write(kept.replace("\x1b[8;1;1t", "").as_bytes(), now);
+    assert_eq!(again.drawn(), screen.drawn());
+    assert_eq!(again.finish(now), screen.finish(now));
+    let mut anew = Screen::replaying(SIZE);
+    anew.write(screen.kept().as_bytes(), now);
+    assert_eq!(anew.drawn(), screen.drawn());
+}
+
+/// What a program does to its last line.
+#[derive(Debug, Clone)]
+enum Act {
+    /// Prints a line.
+    Line(String),
+    /// Redraws a bar in place, then leaves it.
+    Bar(Vec<u8>),
+    /// Draws its line again as it is, then goes on.
+    Same(String),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        "[ab]{1,3}|[a-d ]{0,30}x".prop_map(Act::Line),
+        prop::collection::vec(0_u8..100, 1..6).prop_map(Act::Bar),
+        "[ab]{1,3}".prop_map(Act::Same),
+    ]
+}
+
+/// What the program writes, and the lines it stands for.
+fn played(acts: &[Act]) -> (String, Vec<String>) {
+    let (mut written, mut lines) = (String::new(), Vec::new());
+    for act in acts {
+        match act {
+            Act::Line(text) => {
+                written.push_str(text);
+                lines.push(text.clone());
+            }
+            Act::Bar(steps) => {
+                for step in steps {
+                    written.push_str(&format!("\r\x1b[K{step}%"));
+                }
+                lines.push(format!("{}%", steps.last().expect("a step")));
+            }
+            Act::Same(text) => {
+                written.push_str(&format!("{text}\r{text}"));
+                lines.push(text.clone());
+            }
+        }
+        written.push_str("\r\n");
+    }
+    (written, lines)
+}
+
+proptest! {
+    #[test]
+    fn plain_prints_are_told_exactly_and_in_order(lines in prop::collection::vec("[ab]{1,2}|[abé日]{0,50}x|[ab ]{0,50}x", 0..40), cuts in prop::collection::vec(0_usize..400, 0..12)) {
+        let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        prop_assert_eq!(told(SIZE, &pieces(text.as_bytes(), cuts)), lines);
+    }
+
+    #[test]
+    fn each_final_line_is_told_once_and_in_order_however_it_came_about(acts in prop::collection::vec(act(), 0..30), cuts in prop::collection::vec(0_usize..400, 0..12)) {
+        let (written, lines) = played(&acts);
+        prop_assert_eq!(told(SIZE, &pieces(written.as_bytes(), cuts)), lines);
+    }
+
+    #[test]
+    fn no_bytes_whatsoever_break_it(bytes in prop::collection::vec(prop_oneof![any::<u8>(), Just(0x1b), Just(b'['), Just(b'\n')], 0..400), width in 1_u16..30) {
+        let size = TerminalSize { columns: width, rows: 3 };
+        let now = instant();
+        let mut screen = Screen::new(size);
+        for piece in bytes.chunks(7) {
+            screen.write(piece, now);
+            screen.look(now);
+            screen.resize(TerminalSize { columns: 31 - width, rows: 2 }, now + Duration::from_secs(1));
+        }
+        screen.finish(now);
+    }
+}
+
+fn pieces(bytes: &[u8], mut cuts: Vec<usize>) -> Vec<&[u8]> {
+    cuts.retain(|cut| *cut < bytes.len());
+    cuts.extend([0, bytes.len()]);
+    cuts.sort_unstable();
+    cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
+}

@@ -1,0 +1,115 @@
+//! How long each tool call takes, by the time at which call and result were read. PURE: the time is handed in. Where the
+//! CLI tells it, or where it cannot be known, nothing is measured: no duration is better than a false one.
+
+use orch_core::outcome::AgentEvent;
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// So many calls may be open at once; of more than that, the duration is unknown.
+const OPEN: usize = 1024;
+
+/// Measures the calls of one run.
+#[derive(Debug, Default)]
+pub(super) struct Stopwatch {
+    /// When each open call was read, and in which line.
+    open: HashMap<String, (Duration, u64)>,
+    line: u64,
+}
+
+impl Stopwatch {
+    /// The events that follow stand in the next line. A result in the line of its call was told at its end only.
+    pub(super) fn next_line(&mut self) {
+        self.line += 1;
+    }
+
+    /// Puts the duration into a result that has none. `at` is when the event came, counted from any fixed moment; `None`:
+    /// nobody knows, it is read long after.
+    pub(super) fn time(&mut self, event: &mut AgentEvent, at: Option<Duration>) {
+        match event {
+            AgentEvent::ToolCall { id, .. } => {
+                self.open.remove(id.as_str());
+                if let Some(at) = at.filter(|_| self.open.len() < OPEN) {
+                    self.open.insert(id.clone(), (at, self.line));
+                }
+            }
+            AgentEvent::ToolResult { id, took_ms, .. } => {
+                let begun = self.open.remove(id.as_str()).filter(|(_, line)| *line != self.line);
+                let between = || at?.checked_sub(begun?.0);
+                *took_ms = took_ms.or_else(|| u64::try_from(between()?.as_millis()).ok());
+            }
+            AgentEvent::Started { .. }
+            | AgentEvent::Text { .. }
+            | AgentEvent::Reasoning { .. }
+            | AgentEvent::Spent { .. }
+            | AgentEvent::Retry { .. }
+            | AgentEvent::Warning { .. }
+            | AgentEvent::Error { .. }
+            | AgentEvent::Heard { .. }
+            | AgentEvent::TurnEnded => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(id: &str) -> AgentEvent {
+        AgentEvent::ToolCall { id: id.into(), name: "Bash".into(), input: String::new() }
+    }
+
+    fn result(id: &str, told: Option<u64>) -> AgentEvent {
+        AgentEvent::ToolResult { id: id.into(), ok: true, output: String::new(), took_ms: told, edits: Vec::new() }
+    }
+
+    /// The durations of the results among events, each in a line of its own, at these seconds.
+    fn durations(events: Vec<(AgentEvent, Option<u64>)>) -> Vec<Option<u64>> {
+        let mut watch = Stopwatch::default();
+        let timed = events.into_iter().filter_map(|(mut event, at)| {
+            watch.next_line();
+            watch.time(&mut event, at.map(Duration::from_secs));
+            let AgentEvent::ToolResult { took_ms, .. } = event else { return None };
+            Some(took_ms)
+        });
+        timed.collect()
+    }
+
+    #[test]
+    fn parallel_calls_have_each_their_own_duration() {
+        let events = vec![
+            (call("a"), Some(1)),
+            (call("b"), Some(2)),
+            (result("b", None), Some(5)),
+            (result("a", None), Some(9)),
+            (result("a", None), Some(10)),
+        ];
+        assert_eq!(durations(events), [Some(3000), Some(8000), None]);
+    }
+
+    #[test]
+    fn what_was_read_late_and_what_is_unknown_has_no_duration() {
+        let late =
+            vec![(call("a"), None), (result("a", None), Some(5)), (call("b"), Some(6)), (result("b", None), None)];
+        assert_eq!(durations(late), [None, None]);
+        assert_eq!(durations(vec![(result("never begun", None), Some(5))]), [None]);
+        assert_eq!(durations(vec![(call("a"), Some(5)), (result("a", Some(42)), Some(9))]), [Some(42)]);
+    }
+
+    #[test]
+    fn a_call_that_is_told_at_its_end_only_has_no_duration() {
+        let mut watch = Stopwatch::default();
+        let (mut begun, mut ended) = (call("a"), result("a", None));
+        watch.time(&mut begun, Some(Duration::from_secs(1)));
+        watch.time(&mut ended, Some(Duration::from_secs(1)));
+        assert_eq!(ended, result("a", None));
+    }
+
+    #[test]
+    fn open_calls_take_a_bounded_room() {
+        let mut watch = Stopwatch::default();
+        for id in 0..5000 {
+            watch.time(&mut call(&id.to_string()), Some(Duration::ZERO));
+        }
+        assert_eq!(watch.open.len(), OPEN);
+    }
+}

@@ -1,0 +1,153 @@
+//! Batches: reading, making, changing, giving up.
+
+use super::ApiState;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::once::Repeatable;
+use super::read::{Body, Segments};
+use super::tasks::{occupancy, short_why};
+use axum::Json;
+use axum::extract::State;
+use orch_api::batches::{BatchRow, BatchView, CancelBatch, NewBatch, SetBatch};
+use orch_api::error::ErrorCode;
+use orch_core::batch::{BadBatchName, Batch, BatchName, CONCURRENCY};
+use orch_engine::handle::{BatchOrder, NewBatch as Wanted, View};
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+/// How many batches that have ended are listed.
+const ENDED: u32 = 20;
+/// The longest name of a person that is kept, in characters.
+const LONGEST_NAME: usize = 100;
+
+pub(super) fn batch_name(text: &str) -> Result<BatchName, ApiError> {
+    let bad = |error: BadBatchName| {
+        ApiError::new(ErrorCode::Usage, error.to_string(), Some("`orch batch list` shows all batches"))
+    };
+    text.parse().map_err(bad)
+}
+
+/// The newest batch of a name.
+pub(super) async fn named(state: &ApiState, view: &View, name: &BatchName) -> Result<Batch, ApiError> {
+    if let Some(open) = view.batches.iter().find(|batch| batch.name == *name) {
+        return Ok(Batch::clone(open));
+    }
+    let missing = || {
+        ApiError::new(
+            ErrorCode::NotFound,
+            format!("there is no batch {name}"),
+            Some("`orch batch list` shows all batches"),
+        )
+    };
+    state.engine.batch(name.clone()).await?.ok_or_else(missing)
+}
+
+/// Those that are open.
+pub(super) fn open(view: &View) -> Vec<BatchView> {
+    let slots = occupancy(view);
+    let one = |batch: &Batch| BatchView::of(batch, slots.busy_of(batch).len(), |id| view.status(id));
+    view.batches.iter().map(|batch| one(batch)).collect()
+}
+
+/// All that are open, and the newest that have ended.
+pub async fn list(State(state): State<ApiState>) -> Answer<Vec<BatchView>> {
+    let view = state.engine.look().await?;
+    let ended = state.engine.ended_batches(ENDED).await?;
+    // One may have ended between the two looks.
+    let is_new = |batch: &&Batch| view.batches.iter().all(|open| open.number != batch.number);
+    let ended = ended.iter().filter(is_new).map(|batch| BatchView::of(batch, 0, |_| None));
+    Ok(Json(open(&view).into_iter().chain(ended).collect()))
+}
+
+/// One batch with its tasks.
+pub async fn show(State(state): State<ApiState>, Segments(name): Segments<String>) -> Answer<BatchView> {
+    told(&state, &batch_name(&name)?).await
+}
+
+async fn told(state: &ApiState, name: &BatchName) -> Answer<BatchView> {
+    let view = state.engine.look().await?;
+    let batch = named(state, &view, name).await?;
+    view_of(state, &view, &batch).await.map(Json)
+}
+
+/// A batch with its rows.
+pub(super) async fn view_of(state: &ApiState, view: &View, batch: &Batch) -> Result<BatchView, ApiError> {
+    let slots = occupancy(view);
+    let mut rows = Vec::new();
+    if let Some(end) = &batch.end {
+        rows.extend(end.rows.iter().map(|row| BatchRow {
+            id: row.task,
+            title: row.title.clone(),
+            status: row.status,
+            spent_usd: BatchRow::known(row.spent),
+            why: None,
+        }));
+    } else {
+        for member in &batch.members {
+            let here = view.tasks.get(&member.task).cloned();
+            let task = match here {
+                Some(task) => task,
+                None => state.engine.task(member.task).await?,
+            };
+            rows.push(BatchRow {
+                id: task.id,
+                title: task.spec.title.clone(),
+                status: task.status(),
+                spent_usd: BatchRow::known(member.spent),
+                why: short_why(view, &task, &slots),
+            });
+        }
+    }
+    let of = |id| rows.iter().find(|row| row.id == id).map(|row| row.status);
+    let told = BatchView::of(batch, slots.busy_of(batch).len(), of);
+    Ok(BatchView { rows: Some(rows), ..told })
+}
+
+/// Makes one.
+pub async fn create(Caller(state): Caller, repeatable: Repeatable, Body(new): Body<NewBatch>) -> Answer<BatchView> {
+    let once = repeatable.with(&new);
+    let name = batch_name(&new.name)?;
+    let concurrency = new.concurrency.unwrap_or(CONCURRENCY);
+    let wanted = Wanted { name: name.clone(), tasks: new.tasks, concurrency, budget: new.budget_usd };
+    state.engine.batch_order(BatchOrder::Create(wanted), once).await?;
+    told(&state, &name).await
+}
+
+/// Changes one that is open.
+pub async fn set(
+    Caller(state): Caller,
+    Segments(name): Segments<String>,
+    Body(set): Body<SetBatch>,
+) -> Answer<BatchView> {
+    let name = batch_name(&name)?;
+    let budget = match (set.budget_usd, set.no_budget) {
+        (Some(_), true) => {
+            let hint = Some("one of both: --budget 20, or --no-budget");
+            return Err(ApiError::new(ErrorCode::Usage, "a budget and no budget at once", hint));
+        }
+        (None, true) => Some(None),
+        (Some(budget), false) => Some(Some(budget)),
+        (None, false) => None,
+    };
+    let view = state.engine.look().await?;
+    named(&state, &view, &name).await?;
+    state
+        .engine
+        .batch_order(BatchOrder::Set { name: name.clone(), concurrency: set.concurrency, budget }, None)
+        .await?;
+    told(&state, &name).await
+}
+
+/// Gives up what is not over of one.
+pub async fn cancel(
+    Caller(state): Caller,
+    Segments(name): Segments<String>,
+    Body(cancel): Body<CancelBatch>,
+) -> Answer<BatchView> {
+    let name = batch_name(&name)?;
+    let by: String = cancel.by.as_deref().unwrap_or("a person").chars().take(LONGEST_NAME).collect();
+    let view = state.engine.look().await?;
+    named(&state, &view, &name).await?;
+    state.engine.batch_order(BatchOrder::Cancel { name: name.clone(), by }, None).await?;
+    told(&state, &name).await
+}

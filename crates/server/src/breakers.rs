@@ -1,0 +1,20 @@
+//! Circuit breakers: how they stand, and closing them by hand.
+
+use super::ApiState;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::read::Body;
+use axum::Json;
+use axum::extract::State;
+use orch_api::breakers::{BreakerView, ResetBreakers};
+
+/// All that have seen failures.
+pub async fn list(State(state): State<ApiState>) -> Result<Json<Vec<BreakerView>>, ApiError> {
+    let view = state.engine.look().await?;
+    Ok(Json(view.breakers.iter().map(BreakerView::of).collect()))
+}
+
+/// Closes one, or all.
+pub async fn reset(Caller(state): Caller, Body(which): Body<ResetBreakers>) -> Result<Json<Vec<String>>, ApiError> {
+    Ok(Json(state.engine.reset_breakers(which.name).await?))
+}

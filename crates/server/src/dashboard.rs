@@ -1,0 +1,128 @@
+//! Everything on one screen: what `orch status` has, and what comes and goes around it.
+
+use super::ApiState;
+use super::batches;
+use super::error::ApiError;
+use super::jobs::soonest;
+use super::read::Params;
+use super::status::{Shown, overview};
+use super::tasks::{occupancy, task_in};
+use axum::Json;
+use axum::extract::State;
+use orch_api::dashboard::{DashboardView, EndedView, HeldView, ProjectView};
+use orch_core::plan::{HoldReason, directory, told};
+use orch_engine::handle::View;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// How many tasks are named of those that wait for the same.
+const NAMED: usize = 20;
+/// How many ends are told.
+const ENDS: usize = 8;
+/// In how many runs they are looked for.
+const LOOKED_THROUGH: u32 = 200;
+/// How many times of jobs are told.
+const UPCOMING: usize = 5;
+
+/// What is wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Wanted {
+    /// The tasks of this batch only.
+    batch: Option<String>,
+}
+
+/// The state of everything.
+pub async fn dashboard(
+    State(state): State<ApiState>,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<DashboardView>, ApiError> {
+    let view = state.engine.look().await?;
+    let (shown, batch) = match &wanted.batch {
+        None => (Shown::All, None),
+        Some(name) => {
+            let name = batches::batch_name(name)?;
+            let batch = batches::named(&state, &view, &name).await?;
+            let told = batches::view_of(&state, &view, &batch).await?;
+            (Shown::Only(batch.tasks().collect::<BTreeSet<_>>()), Some(told))
+        }
+    };
+    let mut overview = overview(&state, &view, &shown).await?;
+    if let Some(batch) = &batch {
+        overview.status.counts = batch.counts.clone();
+        overview.batches.retain(|open| open.name == batch.name);
+    }
+    Ok(Json(DashboardView {
+        projects: projects(&view, &shown),
+        held: held(&view, &shown),
+        ended: ended(&state, &view, &shown).await?,
+        upcoming: soonest(&state.engine.jobs().await?, None, UPCOMING),
+        overview,
+        batch,
+    }))
+}
+
+fn projects(view: &View, shown: &Shown) -> Vec<ProjectView> {
+    let dirs: Vec<PathBuf> = view.projects.iter().map(|project| project.dir.clone()).collect();
+    let mut counts: BTreeMap<Option<usize>, BTreeMap<String, u64>> = BTreeMap::new();
+    for task in view.tasks.values().filter(|task| shown.has(task.id) && !task.status().is_final()) {
+        let at = directory(task, &dirs).ok().and_then(|dir| dirs.iter().position(|known| known == dir));
+        *counts.entry(at).or_default().entry(task.status().as_str().to_owned()).or_default() += 1;
+    }
+    let told = counts.into_iter().map(|(at, counts)| {
+        let project = at.and_then(|at| view.projects.get(at));
+        let (name, dir) = (project.map(|project| project.name.clone()), project.map(|project| project.dir.clone()));
+        ProjectView { name, dir, counts }
+    });
+    told.collect()
+}
+
+fn held(view: &View, shown: &Shown) -> Vec<HeldView> {
+    let slots = occupancy(view);
+    let mut held: BTreeMap<HoldReason, HeldView> = BTreeMap::new();
+    for (id, hold) in view.plan.holds.iter().filter(|(id, _)| shown.has(*id)) {
+        let Some(task) = view.tasks.get(id) else { continue };
+        let group = held.entry(hold.reason).or_insert_with(|| HeldView {
+            reason: hold.reason,
+            count: 0,
+            tasks: Vec::new(),
+            detail: told(hold, task, &|id| view.waited(id), &slots).detail,
+            until: None,
+        });
+        group.count += 1;
+        if group.tasks.len() < NAMED {
+            group.tasks.push(*id);
+        }
+        group.until = [group.until, hold.until].into_iter().flatten().min();
+    }
+    let mut groups: Vec<HeldView> = held.into_values().collect();
+    groups.sort_by_key(|group| (Reverse(group.count), group.tasks.first().copied()));
+    groups
+}
+
+async fn ended(state: &ApiState, view: &View, shown: &Shown) -> Result<Vec<EndedView>, ApiError> {
+    let mut told: Vec<EndedView> = Vec::new();
+    for run in state.engine.last_work_runs(LOOKED_THROUGH).await? {
+        if told.len() == ENDS {
+            break;
+        }
+        let Some(ended_at) = run.ended_at.filter(|_| shown.has(run.task)) else { continue };
+        if told.iter().any(|known| known.task_id == run.task) {
+            continue;
+        }
+        let task = task_in(view, state, run.task).await?;
+        told.push(EndedView {
+            task_id: run.task,
+            title: task.spec.title.clone(),
+            status: task.status(),
+            run_id: run.id,
+            agent: run.agent,
+            model: run.model,
+            ended_at,
+            cost_usd: run.cost,
+        });
+    }
+    Ok(told)
+}

@@ -1,0 +1,141 @@
+//! What a task that there is not would get. Asks the router, changes nothing.
+
+use super::ApiState;
+use super::error::ApiError;
+use super::patterns::{admitted, likest};
+use super::read::Body;
+use axum::Json;
+use axum::extract::State;
+use orch_api::patterns::{Recommended, StandingView};
+use orch_api::route::{ResolvedView, RouteQuestion, RouteView, TrackRecordView};
+use orch_config::Config;
+use orch_core::agent_model::{Chosen, Misfit, Named};
+use orch_core::catalog::Catalog;
+use orch_core::forecast::{Kind, outlook};
+use orch_core::plan::{Cooldown, directory};
+use orch_core::provider_access::ProviderAccess;
+use orch_core::resolve::{Needs, Records, Resolver};
+use orch_core::route::RouteResult;
+use orch_core::task::{FileState, Spec, Task};
+use orch_core::task_type::TaskType;
+use orch_core::time::to_the_second;
+use orch_core::track_record::{Filter, Sample, Worker, recommended, standings};
+use orch_engine::Expected;
+use orch_engine::handle::View;
+use std::path::PathBuf;
+
+/// So many tasks are told that are like it.
+const SIMILAR: u32 = 3;
+
+/// The route, and all that speaks for and against it.
+pub async fn ask(State(state): State<ApiState>, Body(asked): Body<RouteQuestion>) -> Result<Json<RouteView>, ApiError> {
+    let RouteQuestion { title, body, labels, dir } = asked;
+    let spec = Spec { title, body, labels, dir, ..Spec::default() };
+    let route = state.engine.try_route_of(spec.clone()).await?;
+    let view = state.engine.look().await?;
+    let task = Task::new(orch_core::ids::TaskId(u64::MAX), spec, FileState::Pending, view.now);
+    let dirs: Vec<PathBuf> = view.projects.iter().map(|project| project.dir.clone()).collect();
+    let place = directory(&task, &dirs).map(std::borrow::ToOwned::to_owned);
+    let expected = state.engine.expected(&task, &route).await?;
+    let kind = Kind {
+        project: place.as_ref().ok().cloned(),
+        task_type: TaskType::of(&task.spec),
+        complexity: route.complexity,
+        worker: worker(&route, &expected),
+    };
+    let waits = expected.rests.as_ref().map(|rests| left_alone(&route.agent, rests));
+    let warnings = place.err().into_iter().chain(expected.spent.clone().map(spent)).chain(waits);
+    let samples = admitted(&state, &view, &Filter::default()).await?;
+    Ok(Json(RouteView {
+        title: task.spec.title.clone(),
+        task_type: kind.task_type.to_string(),
+        project: kind.project.clone(),
+        resolver: resolved(&route, &expected, &task, &view),
+        route,
+        record: record(&kind, &samples, &view),
+        similar: likest(&state, &view, format!("{}\n{}", task.spec.title, task.spec.body), SIMILAR).await?,
+        cost: outlook(&kind, &samples).into(),
+        warnings: warnings.collect(),
+    }))
+}
+
+/// No run would begin for want of money.
+fn spent(question: String) -> String {
+    format!("no run would begin now: {question}")
+}
+
+/// A run would wait for a provider that failed.
+fn left_alone(agent: &str, rests: &Cooldown) -> String {
+    let until = to_the_second(rests.until);
+    format!(
+        "a run of {agent} would wait now: {}; until {until}, unless another of its chain takes it over",
+        rests.detail
+    )
+}
+
+/// What the catalog says of the model that a run would ask for. An agent's CLI may know more names than the catalog.
+fn resolved(route: &RouteResult, expected: &Expected, task: &Task, view: &View) -> ResolvedView {
+    let agent = &route.agent;
+    let config = view.settings.for_task(task, &view.projects);
+    let found = match (&expected.asked, &expected.named) {
+        (Some(model), Ok(Chosen::Named(named))) => {
+            ResolvedView { given: Some(named.name.clone()), ..told(named, route, model, &config) }
+        }
+        (_, Err(Misfit { reason, hint, .. })) => ResolvedView::none(format!("no run would begin: {reason}; {hint}")),
+        (_, Ok(Chosen::OwnDefault(Some(why)))) => {
+            ResolvedView::none(format!("no model is asked for: {agent} takes its own default, because {why}"))
+        }
+        (None, Ok(_)) | (Some(_), Ok(Chosen::OwnDefault(None))) => {
+            ResolvedView::none(format!("no model is asked for: {agent} takes its own default"))
+        }
+    };
+    match &expected.why {
+        Some(why) => ResolvedView { reason: format!("{why}; {}", found.reason), ..found },
+        None => found,
+    }
+}
+
+/// Who would do it, by the name under which runs are recorded: that which the agent's program is given.
+fn worker(route: &RouteResult, expected: &Expected) -> Worker {
+    let model = match &expected.named {
+        Ok(Chosen::Named(named)) => Some(named.name.clone()),
+        Ok(Chosen::OwnDefault(_)) => None,
+        Err(_) => expected.asked.clone(),
+    };
+    Worker { agent: route.agent.clone(), model }
+}
+
+/// What the program would be given, with what the catalog says of it.
+fn told(named: &Named, route: &RouteResult, asked: &str, config: &Config) -> ResolvedView {
+    let given = (named.name != asked).then(|| format!("{} is given {}", route.agent, named.name));
+    let odd = named.warnings.iter().cloned();
+    let with = |reason: &str| {
+        let all: Vec<String> = [reason.to_owned()].into_iter().chain(given.clone()).chain(odd.clone()).collect();
+        all.join("; ")
+    };
+    let catalog = Catalog::with(&config.model_additions());
+    let Some(id) = &named.model else {
+        return ResolvedView::none(with(&format!("{} is left to {}", named.name, route.agent)));
+    };
+    // The model is found: the catalog says only why it is called so.
+    let (usability, records) = (ProviderAccess::default(), Records::default());
+    let selection = &config.model_selection.0;
+    let resolver = Resolver { catalog: &catalog, usability: &usability, selection, records: &records };
+    let found = resolver.resolve(asked, &Needs::default()).ok().filter(|found| found.model.id == *id);
+    let reason = named.reason.clone().or_else(|| found.map(|found| found.reason));
+    let reason = with(&reason.unwrap_or_else(|| format!("{asked} is asked for")));
+    match catalog.model(id) {
+        Some(model) => ResolvedView::of(model, &reason),
+        None => ResolvedView::none(reason),
+    }
+}
+
+fn record(kind: &Kind, samples: &[Sample], view: &View) -> TrackRecordView {
+    let of_type: Vec<&Sample> = samples.iter().filter(|sample| sample.task_type == kind.task_type).collect();
+    let all = standings(of_type.iter().copied(), view.now);
+    TrackRecordView {
+        samples: of_type.len() as u64,
+        chosen: all.iter().find(|standing| standing.worker == kind.worker).map(StandingView::of),
+        recommended: recommended(&all).map(Recommended::of),
+    }
+}

@@ -1,0 +1,108 @@
+//! Pauses, the way out, and the daemon's history.
+
+use super::ApiState;
+use super::caller::Caller;
+use super::error::ApiError;
+use super::read::{Body, Params};
+use axum::Json;
+use axum::extract::State;
+use orch_api::error::ErrorCode;
+use orch_api::switches::{
+    DepartureView, FateView, NewPause, PauseView, PausesView, ShutdownOrder, ShutdownView, UnderWayView,
+};
+use orch_core::pause::{Pause, PauseScope, Wanted};
+use orch_core::service::{Cause, Departure, ServiceEntry};
+use orch_engine::handle::{Fate, UnderWay};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Starts and ends that are told where nobody says how many.
+const USUAL: u32 = 100;
+/// The longest name or reason that is taken, in characters.
+const LONGEST: usize = 200;
+
+type Answer<T> = Result<Json<T>, ApiError>;
+
+/// Pauses something.
+pub async fn pause(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<PausesView> {
+    switch(&state, new, true).await
+}
+
+/// Lets it go on.
+pub async fn resume(Caller(state): Caller, Body(new): Body<NewPause>) -> Answer<PausesView> {
+    switch(&state, new, false).await
+}
+
+async fn switch(state: &ApiState, new: NewPause, pauses: bool) -> Answer<PausesView> {
+    let wanted = match (new.project, new.agent) {
+        (None, None) if new.all => Wanted::Each,
+        (None, None) => Wanted::All,
+        (Some(project), None) => Wanted::Project(project),
+        (None, Some(agent)) => Wanted::Agent(agent),
+        (Some(_), Some(_)) => {
+            let hint = "ask twice: once for the project, once for the agent";
+            return Err(ApiError::new(ErrorCode::Usage, "a pause covers a project or an agent, not both", Some(hint)));
+        }
+    };
+    let switched = state.engine.switch(wanted, pauses, short(new.by.as_deref().unwrap_or("somebody"))).await?;
+    Ok(Json(PausesView { changed: switched.changed, paused: switched.pauses.iter().map(pause_view).collect() }))
+}
+
+/// Has the daemon leave.
+pub async fn shutdown(Caller(state): Caller, Body(order): Body<ShutdownOrder>) -> Answer<ShutdownView> {
+    let why = short(order.why.as_deref().unwrap_or("asked over the API"));
+    let departure = Departure::new(order.how, Cause::Command, why);
+    let work = state.engine.shut_down(departure, order.dry_run).await?;
+    Ok(Json(ShutdownView {
+        how: order.how,
+        dry_run: order.dry_run,
+        version: state.process.version.clone(),
+        pid: state.process.pid,
+        under_way: work.into_iter().map(under_way).collect(),
+    }))
+}
+
+/// How much of the history is wanted.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct WantedHistory {
+    /// At most so many, the newest.
+    limit: Option<u32>,
+}
+
+/// The starts and ends of the daemon.
+pub async fn history(
+    State(state): State<ApiState>,
+    Params(wanted): Params<WantedHistory>,
+) -> Answer<Vec<ServiceEntry>> {
+    Ok(Json(state.engine.service_history(wanted.limit.unwrap_or(USUAL)).await?))
+}
+
+/// One line of a person's, not too long.
+fn short(text: &str) -> String {
+    text.lines().next().unwrap_or_default().chars().take(LONGEST).collect()
+}
+
+/// A pause on the wire.
+pub(super) fn pause_view(pause: &Pause) -> PauseView {
+    let (scope, name, dir) = match &pause.scope {
+        PauseScope::All => ("all", None, None),
+        PauseScope::Project { dir, name } => ("project", Some(name.clone()), Some(dir.clone())),
+        PauseScope::Agent { name } => ("agent", Some(name.clone()), None),
+    };
+    PauseView { scope: scope.to_owned(), name, dir, since: pause.since, by: pause.by.clone(), told: pause.told() }
+}
+
+/// A departure on the wire.
+pub(super) fn departure_view(departure: &Departure) -> DepartureView {
+    DepartureView { how: departure.how, why: departure.why.clone() }
+}
+
+fn under_way(work: UnderWay) -> UnderWayView {
+    let fate = match work.fate {
+        Fate::GoesOn => FateView::GoesOn,
+        Fate::Finished => FateView::Finished,
+        Fate::Interrupted => FateView::Interrupted,
+        Fate::Later => FateView::Later,
+    };
+    UnderWayView { task_id: work.task, run_id: work.run, agent: work.agent, fate }
+}

@@ -1,0 +1,58 @@
+//! Reading rows: a line of the history from its columns, and what is stored as JSON.
+
+use super::{Entry, JournalError};
+use jiff::Timestamp;
+use orch_core::ids::TaskId;
+use rusqlite::Connection;
+use serde::Deserialize;
+use std::path::Path;
+
+/// The columns of a line of the history.
+pub(crate) const ENTRY: &str = "seq, at, task_id, run_id, kind, text, actor";
+
+/// A line of the history, from its columns.
+pub(crate) fn entry_of_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Entry> {
+    let run: Option<String> = row.get(3)?;
+    Ok(Entry {
+        seq: row.get(0)?,
+        at: Timestamp::from_millisecond(row.get(1)?).unwrap_or_default(),
+        task_id: row.get::<_, Option<u64>>(2)?.map(TaskId),
+        run_id: run.and_then(|text| text.parse().ok()),
+        kind: row.get(4)?,
+        text: row.get(5)?,
+        actor: row.get_ref(6)?.as_str().unwrap_or_default().parse().unwrap_or_default(),
+    })
+}
+
+pub(super) fn json_rows<T: for<'de> Deserialize<'de>>(
+    connection: &Connection,
+    path: &Path,
+    what: &'static str,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<T>, JournalError> {
+    let mut read = Vec::new();
+    each_json_row(connection, path, what, sql, parameters, |value| read.push(value))?;
+    Ok(read)
+}
+
+/// Hands each row on as soon as it is read: ten thousand need not stand beside each other first.
+pub(super) fn each_json_row<T: for<'de> Deserialize<'de>>(
+    connection: &Connection,
+    path: &Path,
+    what: &'static str,
+    sql: &str,
+    parameters: impl rusqlite::Params,
+    mut take: impl FnMut(T),
+) -> Result<(), JournalError> {
+    let sqlite = |source| JournalError::Sqlite { path: path.to_owned(), source };
+    let mut statement = connection.prepare_cached(sql).map_err(sqlite)?;
+    let mut rows = statement.query(parameters).map_err(sqlite)?;
+    while let Some(row) = rows.next().map_err(sqlite)? {
+        let text = row.get_ref(0).and_then(|v| v.as_str().map_err(rusqlite::Error::from)).map_err(sqlite)?;
+        let value =
+            serde_json::from_str(text).map_err(|source| JournalError::Row { path: path.to_owned(), what, source })?;
+        take(value);
+    }
+    Ok(())
+}

@@ -1,0 +1,253 @@
+//! Why a finished branch could not be merged, or the base branch could not be moved, and what a person can do.
+
+use super::concealed::Concealed;
+use super::error::GitError;
+use super::inprogress::Operation;
+use crate::worktree::WorktreeError;
+use orch_core::count::named;
+use orch_core::external::{External, ExternalFailure};
+use orch_core::names::BranchName;
+use orch_core::shell::word;
+use std::path::PathBuf;
+
+/// Why there is no merge. No branch and no checkout of anybody's was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// Both sides changed the same.
+    #[error("the merge has conflicts in {}", files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", "))]
+    Conflict {
+        /// Files with conflicts.
+        files: Vec<PathBuf>,
+        /// Where the base branch stood.
+        base_sha: String,
+        /// What each side has there, as text.
+        sides: String,
+    },
+    /// The branch has moved since it was judged.
+    #[error("{name} is at {found}, and {expected} was judged")]
+    NotAsJudged {
+        /// The branch.
+        name: BranchName,
+        /// What was judged, or seen by a person.
+        expected: String,
+        /// Where it is.
+        found: String,
+    },
+    /// The base branch has lost commits on which the work builds, and the work does not apply without them.
+    #[error(
+        "{base} was rewritten after the work on {branch} began: it does not have {lost} any more, and the work {why}"
+    )]
+    BaseRewritten {
+        /// The branch.
+        branch: BranchName,
+        /// Its base.
+        base: BranchName,
+        /// The first of the commits that the base has lost.
+        lost: String,
+        /// Why the work cannot be applied to the base as it is.
+        why: String,
+        /// The command by which a person applies it.
+        rebase: String,
+    },
+    /// What is to be taken back is no merge that the base has.
+    #[error("{commit} is not a merge that {base} has")]
+    NotAMerge {
+        /// The commit.
+        commit: String,
+        /// The base branch.
+        base: BranchName,
+    },
+    /// The branch is gone.
+    #[error("branch {name} does not exist")]
+    BranchMissing {
+        /// The branch.
+        name: BranchName,
+    },
+    /// The scratch worktree could not be made.
+    #[error(transparent)]
+    Scratch(#[from] WorktreeError),
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl MergeError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Conflict { .. } => {
+                Some("merge the base branch into the task's branch and resolve the conflicts there".to_owned())
+            }
+            Self::BranchMissing { name } => {
+                Some(format!("git reflog --all shows the last commit of {name}: git branch {name} <commit>"))
+            }
+            Self::NotAsJudged { name, .. } => Some(format!("`orch task diff` shows what is on {name} now")),
+            Self::BaseRewritten { branch, base, rebase, .. } => {
+                Some(format!("`{rebase}` applies it by hand, `git merge {branch}` on {base} brings everything back"))
+            }
+            Self::NotAMerge { commit, base } => Some(format!("git revert, on {base}, of what {commit} brought")),
+            Self::Scratch(error) => error.hint(),
+            Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for MergeError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Scratch(error) => error.external(),
+            Self::Git(error) => error.external(),
+            Self::Conflict { .. }
+            | Self::NotAsJudged { .. }
+            | Self::BaseRewritten { .. }
+            | Self::NotAMerge { .. }
+            | Self::BranchMissing { .. } => None,
+        }
+    }
+}
+
+/// Why the base branch was not moved. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// The base branch is checked out somewhere, with changes that a merge would touch or might mix with.
+    #[error("{branch} is checked out in {} with uncommitted changes: {}", path.display(), listed(files))]
+    BaseDirty {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// What is changed there.
+        files: Vec<PathBuf>,
+    },
+    /// The merge would overwrite files of the base branch's checkout at which git was told not to look.
+    #[error("the merge of {branch} changes files in {} whose changes git was told not to show: {}", path.display(), listed_concealed(files))]
+    Concealed {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// The files; at least one.
+        files: Vec<Concealed>,
+    },
+    /// Files that git does not know, or that are ignored, lie where the merge puts files of its own.
+    #[error("{} has files that git does not track, where the merge of {branch} puts its own: {}", path.display(), listed(files))]
+    FilesInTheWay {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// The first of them.
+        files: Vec<PathBuf>,
+    },
+    /// An earlier move was cut off, and cannot be brought to its end without touching what somebody else did meanwhile.
+    #[error("a move of {branch} in {} was cut off, and {reason}", path.display())]
+    HalfMoved {
+        /// The base branch.
+        branch: BranchName,
+        /// Its checkout.
+        path: PathBuf,
+        /// What is in the way.
+        reason: String,
+    },
+    /// Somebody is in the middle of an operation on the base branch, which would fail if the branch moved.
+    #[error("a {operation} of {branch} is in progress in {}", path.display())]
+    InProgress {
+        /// The base branch.
+        branch: BranchName,
+        /// The checkout.
+        path: PathBuf,
+        /// What is going on.
+        operation: Operation,
+    },
+    /// The base branch is checked out in a directory that is not there now.
+    #[error("{branch} is checked out in {}, which is not there", path.display())]
+    CheckoutMissing {
+        /// The base branch.
+        branch: BranchName,
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The merge touches files of a filter that orch does not run in the user's checkout.
+    #[error("the merge changes files in {} whose filter is configured in the repository only, and orch does not run it", path.display())]
+    FilterOff {
+        /// The checkout.
+        path: PathBuf,
+        /// The base branch.
+        branch: BranchName,
+        /// The merge commit.
+        sha: String,
+    },
+    /// Somebody moved the base branch meanwhile: merge again.
+    #[error("{branch} has moved meanwhile")]
+    Moved {
+        /// The base branch.
+        branch: BranchName,
+        /// Where it is now; `None` when it is gone.
+        found: Option<String>,
+    },
+    /// The new commit does not contain the old one.
+    #[error("{branch} would lose commits")]
+    NotForward {
+        /// The base branch.
+        branch: BranchName,
+    },
+    /// git failed.
+    #[error(transparent)]
+    Git(#[from] GitError),
+}
+
+impl AdvanceError {
+    /// What the user can do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::BaseDirty { path, .. } => Some(format!("commit or stash the changes in {}", path.display())),
+            Self::Concealed { path, files, .. } => files.first().map(|file| {
+                let (path, shown_by) = (word(path), file.shown_by());
+                format!("keep what they hold elsewhere, then: cd {path} && git update-index {shown_by} {0} && git checkout {0}", word(&file.path))
+            }),
+            Self::FilesInTheWay { path, files, .. } => {
+                let files = files.iter().map(word).collect::<Vec<_>>().join(" ");
+                Some(format!("move them elsewhere or delete them: cd {} && mv {files} …", word(path)))
+            }
+            Self::InProgress { path, operation, .. } => {
+                Some(format!("finish it, or: git -C {} {}", word(path), operation.abort()))
+            }
+            Self::HalfMoved { path, .. } => Some(format!(
+                "see what git -C {} status tells, and commit it or put it away; remove the lock files when no git is at work",
+                word(path)
+            )),
+            Self::CheckoutMissing { .. } => Some("git worktree prune, if it will not come back".to_owned()),
+            Self::FilterOff { path, sha, .. } => Some(format!(
+                "git -C {} merge --ff-only {sha}, or configure the filter in ~/.gitconfig",
+                word(path)
+            )),
+            Self::Moved { .. } | Self::NotForward { .. } => None,
+            Self::Git(error) => error.hint(),
+        }
+    }
+}
+
+impl External for AdvanceError {
+    fn external(&self) -> Option<ExternalFailure> {
+        match self {
+            Self::Git(error) => error.external(),
+            Self::BaseDirty { .. }
+            | Self::Concealed { .. }
+            | Self::FilesInTheWay { .. }
+            | Self::InProgress { .. }
+            | Self::HalfMoved { .. }
+            | Self::CheckoutMissing { .. }
+            | Self::FilterOff { .. }
+            | Self::Moved { .. }
+            | Self::NotForward { .. } => None,
+        }
+    }
+}
+
+fn listed(files: &[PathBuf]) -> String {
+    named(files.iter().map(|file| file.display()))
+}
+
+fn listed_concealed(files: &[Concealed]) -> String {
+    named(files.iter().map(|file| file.path.display()))
+}

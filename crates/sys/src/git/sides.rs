@@ -1,0 +1,62 @@
+//! Both sides of a conflict, for whoever is to resolve it. Bounded: a conflict may be as large as a repository.
+
+use super::call::{Call, Checkout};
+use super::error::GitError;
+use super::repo::Repo;
+use super::status::Status;
+use crate::process::ProcessError;
+
+/// Files whose sides are shown at most.
+const FILES: usize = 12;
+/// Bytes of one file, and of all.
+const ONE: usize = 12 << 10;
+const ALL: usize = 24 << 10;
+
+impl Repo {
+    /// The hunks that are at odds in a checkout in the middle of a merge or a revert, file by file.
+    pub(super) async fn sides(&self, at: &Checkout, status: &Status) -> Result<String, GitError> {
+        let mut told = String::new();
+        for (number, path) in status.unmerged.iter().enumerate() {
+            let left = status.unmerged.len() - number;
+            if number == FILES || told.len() >= ALL {
+                told.push_str(&format!("({left} more files are in conflict)\n"));
+                break;
+            }
+            let code = status.differences.iter().find(|difference| difference.path == *path).map(|d| d.code.as_str());
+            let name = path.display();
+            told.push_str(&match how(code.unwrap_or_default()) {
+                Some(how) => format!("{name}: {how}\n"),
+                None => format!("{name}:\n"),
+            });
+            let diff = ["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--no-renames"];
+            let call = Call::new(diff).output_limit(ONE).arg("--").arg(path);
+            match self.ask(at, call).await {
+                Ok(output) => {
+                    let text = String::from_utf8_lossy(&output.stdout);
+                    // What stands before the first hunk names the file once more.
+                    let hunks = text.find("\n@@@").map_or(&*text, |at| &text[at + 1..]);
+                    told.push_str(hunks.trim_end());
+                    told.push_str("\n\n");
+                }
+                Err(GitError::Process(ProcessError::TooMuchOutput { .. })) => {
+                    told.push_str("(too much to show here)\n\n");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(told)
+    }
+}
+
+/// What each side did, where that is not simply a change of both.
+fn how(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "DD" => "deleted by both sides",
+        "AU" => "added by the base",
+        "UD" => "changed by the base, deleted by the branch",
+        "UA" => "added by the branch",
+        "DU" => "deleted by the base, changed by the branch",
+        "AA" => "added by both sides",
+        _changed => return None,
+    })
+}

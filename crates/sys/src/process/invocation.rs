@@ -1,0 +1,301 @@
+//! What to run and within which limits, as data.
+
+use super::output::Output;
+use orch_core::external::{External, ExternalFailure, How};
+use rustix::io::Errno;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+/// What happens when a program prints more than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Excess {
+    /// It is ended, and the call fails: for programs whose answer is parsed.
+    Kill,
+    /// It goes on, and only the end of its output is kept: for checks, whose last lines matter most.
+    KeepTail,
+}
+
+/// One call of a program. The environment is empty but for what is added; there is no shell.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub(super) program: PathBuf,
+    pub(super) args: Vec<OsString>,
+    pub(super) cwd: PathBuf,
+    pub(super) env: BTreeMap<OsString, OsString>,
+    pub(super) stdin: Vec<u8>,
+    pub(super) time_limit: Duration,
+    pub(super) output_limit: usize,
+    pub(super) excess: Excess,
+    pub(super) ending: EndBy,
+    /// What is run inside of a container, for errors.
+    subject: Option<PathBuf>,
+}
+
+/// How a call is ended that has taken too long, or that nobody waits for any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EndBy {
+    /// Its process group is killed.
+    Kill,
+    /// It is asked, and ends everything below it by itself; killed, it could not.
+    Asking,
+}
+
+impl Invocation {
+    /// Runs `program` in `cwd`: no arguments, empty environment, empty stdin, 30 s, 16 MiB of output.
+    ///
+    /// A bare name is looked for in the `PATH` given with [`Self::env`].
+    pub fn new(program: impl Into<PathBuf>, cwd: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            cwd: cwd.into(),
+            env: BTreeMap::new(),
+            stdin: Vec::new(),
+            time_limit: Duration::from_secs(30),
+            output_limit: 16 << 20,
+            excess: Excess::Kill,
+            ending: EndBy::Kill,
+            subject: None,
+        }
+    }
+
+    /// The same call as the arguments of `container WORD`, a program that runs it and ends all of its processes with it.
+    #[must_use]
+    pub fn under(mut self, container: impl Into<PathBuf>, word: &str) -> Self {
+        let program = std::mem::replace(&mut self.program, container.into());
+        self.args.splice(0..0, [OsString::from(word), program.clone().into_os_string()]);
+        (self.ending, self.subject) = (EndBy::Asking, Some(program));
+        self
+    }
+
+    /// Appends one argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    /// Appends arguments.
+    #[must_use]
+    pub fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets one variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.insert(name.as_ref().to_owned(), value.as_ref().to_owned());
+        self
+    }
+
+    /// Sets variables.
+    #[must_use]
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(mut self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        self.env.extend(variables.into_iter().map(|(n, v)| (n.as_ref().to_owned(), v.as_ref().to_owned())));
+        self
+    }
+
+    /// What the program reads from stdin, before end of file.
+    #[must_use]
+    pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// After which time its process group is killed.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// How many bytes stdout and stderr may have, each, and what happens beyond.
+    #[must_use]
+    pub fn output_limit(mut self, bytes: usize, excess: Excess) -> Self {
+        self.output_limit = bytes;
+        self.excess = excess;
+        self
+    }
+
+    /// The name under which errors speak of it: the program and its subcommand, never another argument, because
+    /// those may hold a secret.
+    pub fn label(&self) -> String {
+        let program = self.subject.as_ref().unwrap_or(&self.program);
+        let program = program.file_name().unwrap_or(program.as_os_str()).to_string_lossy();
+        let is_word = |arg: &&OsString| {
+            arg.len() <= 24 && arg.to_str().is_some_and(|a| a.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+        };
+        let first = if self.subject.is_some() { self.args.get(2) } else { self.args.first() };
+        match first.filter(is_word) {
+            Some(word) => format!("{program} {}", word.to_string_lossy()),
+            None => program.into_owned(),
+        }
+    }
+
+    /// Where it runs.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// The command, without its standard streams.
+    #[expect(clippy::disallowed_methods, reason = "the door to other programs")]
+    pub(super) fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).current_dir(&self.cwd).env_clear().envs(&self.env);
+        command
+    }
+
+    /// The command in a process group of its own, so that a limit ends its children with it.
+    pub(super) fn group_command(&self) -> Command {
+        let mut command = self.command();
+        command.process_group(0);
+        command
+    }
+
+    /// Puts a failed start into words: a missing directory looks like a missing program to the kernel.
+    pub(super) fn start_error(&self, source: io::Error) -> ProcessError {
+        if !self.cwd.is_dir() {
+            return ProcessError::NoDirectory { label: self.label(), cwd: self.cwd.clone() };
+        }
+        if source.kind() == io::ErrorKind::NotFound {
+            return ProcessError::NotFound { program: self.program.clone() };
+        }
+        ProcessError::NotStarted { label: self.label(), source }
+    }
+}
+
+/// Why a program gave no result. A bad exit code is not among them: that is the caller's to judge.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// There is no such program.
+    #[error("program {} not found: is it installed and in PATH?", program.display())]
+    NotFound {
+        /// As it was asked for.
+        program: PathBuf,
+    },
+    /// The working directory is missing.
+    #[error("{label}: directory {} does not exist", cwd.display())]
+    NoDirectory {
+        /// What was to run.
+        label: String,
+        /// Where.
+        cwd: PathBuf,
+    },
+    /// The kernel refused to start it.
+    #[error("{label} did not start: {source}")]
+    NotStarted {
+        /// What was to run.
+        label: String,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// It took too long and was killed.
+    #[error("{label} did not end within {} s and was killed", limit.as_secs_f64())]
+    TimedOut {
+        /// What ran.
+        label: String,
+        /// How long it had.
+        limit: Duration,
+        /// What it had printed by then, where that was kept.
+        printed: Option<Box<Output>>,
+    },
+    /// It used no processor time, read and wrote nothing for a while, and was killed.
+    #[error("{label} (pid {pid}) made no progress for {} s and was killed", quiet.as_secs())]
+    NoProgress {
+        /// What ran.
+        label: String,
+        /// Its process.
+        pid: u32,
+        /// For how long.
+        quiet: Duration,
+    },
+    /// It printed too much and was killed.
+    #[error("{label} printed more than {limit} bytes and was killed")]
+    TooMuchOutput {
+        /// What ran.
+        label: String,
+        /// How much it was allowed, in bytes.
+        limit: usize,
+    },
+    /// Talking to it failed.
+    #[error("lost contact with {label}: {source}")]
+    Lost {
+        /// What ran.
+        label: String,
+        /// The kernel's word.
+        source: io::Error,
+    },
+}
+
+impl External for ProcessError {
+    fn external(&self) -> Option<ExternalFailure> {
+        let how = match self {
+            Self::NotFound { .. } => How::NotStarted,
+            Self::NoDirectory { .. } => How::Vanished,
+            // The same arguments are too long the next time as well.
+            Self::NotStarted { source, .. } if source.kind() == io::ErrorKind::ArgumentListTooLong => How::Refused,
+            Self::NotStarted { .. } => How::NotStarted,
+            Self::TimedOut { .. } | Self::NoProgress { .. } => How::TimedOut,
+            Self::TooMuchOutput { .. } => How::Refused,
+            Self::Lost { source, .. } => how_of(source),
+        };
+        Some(ExternalFailure::new(how, self))
+    }
+}
+
+/// In which way a system call failed, by its error number.
+pub fn how_of(error: &io::Error) -> How {
+    use io::ErrorKind as K;
+    let is_short = matches!(
+        error.kind(),
+        K::StorageFull
+            | K::QuotaExceeded
+            | K::ReadOnlyFilesystem
+            | K::OutOfMemory
+            | K::Interrupted
+            | K::WouldBlock
+            | K::ResourceBusy
+            | K::ExecutableFileBusy
+            | K::StaleNetworkFileHandle
+    );
+    if is_short || PASSING.iter().any(|errno| Some(errno.raw_os_error()) == error.raw_os_error()) {
+        How::Resources
+    } else if matches!(error.kind(), K::NotFound | K::NotADirectory) {
+        How::Vanished
+    } else {
+        How::Refused
+    }
+}
+
+/// Error numbers that have no kind of their own and pass: a device that fails, too many open files.
+const PASSING: [Errno; 4] = [Errno::IO, Errno::MFILE, Errno::NFILE, Errno::NOBUFS];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_known_by_the_error_number() {
+        for code in [5, 4, 11, 12, 24, 28, 30] {
+            assert_eq!(how_of(&io::Error::from_raw_os_error(code)), How::Resources, "{code}");
+        }
+        assert_eq!(how_of(&io::Error::from_raw_os_error(2)), How::Vanished);
+        for code in [1, 13, 17] {
+            assert_eq!(how_of(&io::Error::from_raw_os_error(code)), How::Refused, "{code}");
+        }
+        assert_eq!(how_of(&io::Error::other("No space left on device")), How::Refused, "words are no error number");
+    }
+
+    #[test]
+    fn errors_name_the_subcommand_and_no_other_argument() {
+        assert_eq!(Invocation::new("/usr/bin/git", "/").args(["worktree", "add", "x"]).label(), "git worktree");
+        assert_eq!(Invocation::new("claude", "/").args(["sk-ant-SECRET"]).label(), "claude");
+        assert_eq!(Invocation::new("tmux", "/").label(), "tmux");
+    }
+}

@@ -1,0 +1,88 @@
+//! Removing worktrees: only what is committed, reachable from a branch or tag, and in nobody's hands.
+
+use super::{RemoveError, WorktreeError};
+use crate::git::{Call, Entry, GitError, Presence, Repo, Untracked, same_place, settled};
+use std::path::Path;
+
+/// Commits of worktrees that vanished, kept from git's garbage collection.
+const KEPT: &str = "refs/orch/kept/";
+
+impl Repo {
+    /// Removes the worktree at `path`. `false` when there was none. Its branch stays.
+    ///
+    /// Kept, with the reason, when anything is uncommitted, a merge or rebase is going on, somebody locked it, or its
+    /// commit is reachable from no branch or tag.
+    pub async fn remove_worktree(&self, path: &Path) -> Result<bool, RemoveError> {
+        let path = settled(path);
+        let _held = self.hold().await?;
+        let entries = self.entries().await?;
+        let Some(index) = entries.iter().position(|entry| same_place(&entry.path, &path)) else {
+            return if path.symlink_metadata().is_ok() { Err(RemoveError::NotOurs { path }) } else { Ok(false) };
+        };
+        let entry = &entries[index];
+        if index == 0 {
+            return Err(RemoveError::NotOurs { path });
+        }
+        if entry.is_scratch() || entry.presence() == Presence::Unfinished {
+            return Ok(self.force_away(entry).await.map(|()| true)?);
+        }
+        if let Some(reason) = &entry.locked {
+            return Err(RemoveError::Locked { path, reason: reason.clone() });
+        }
+        self.require_nothing_to_lose(entry).await?;
+        // Without --force: git looks once more itself.
+        self.ask(&self.main_checkout(), Call::new(["worktree", "remove", "--"]).arg(&path)).await?;
+        Ok(true)
+    }
+
+    async fn require_nothing_to_lose(&self, entry: &Entry) -> Result<(), RemoveError> {
+        let path = entry.path.clone();
+        if let Some(checkout) = self.linked_checkout(&path)? {
+            if let Some(operation) = checkout.operation() {
+                return Err(RemoveError::InProgress { path, operation });
+            }
+            if entry.presence() == Presence::There {
+                let files = self.status(&checkout, Untracked::Files).await?.differences;
+                if !files.is_empty() {
+                    return Err(RemoveError::Dirty { path, files: files.into_iter().map(|file| file.path).collect() });
+                }
+            } else if path.symlink_metadata().is_ok() {
+                // Files without a link to the repository: whose they are is not known.
+                return Err(RemoveError::NotOurs { path });
+            }
+        }
+        match &entry.head {
+            Some(sha) if !self.is_reachable(sha).await? => Err(RemoveError::Unreachable { path, sha: sha.clone() }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) async fn is_reachable(&self, sha: &str) -> Result<bool, GitError> {
+        let call = Call::new(["for-each-ref", "--count=1", "--contains", sha, "--format=%(refname)"]);
+        let call = call.arg("refs/heads/").arg("refs/tags/").arg("refs/remotes/").arg(KEPT);
+        Ok(!self.ask(&self.main_checkout(), call).await?.stdout.is_empty())
+    }
+
+    /// Gives a commit that only this worktree knows a name of its own, before the worktree is forgotten.
+    async fn keep_reachable(&self, entry: &Entry) -> Result<(), GitError> {
+        let Some(sha) = entry.head.as_deref().filter(|_| entry.branch.is_none()) else { return Ok(()) };
+        if self.is_reachable(sha).await? {
+            return Ok(());
+        }
+        self.ask(&self.main_checkout(), Call::new(["update-ref", &format!("{KEPT}{sha}"), sha])).await.map(drop)
+    }
+
+    /// Forgets a registered worktree whose directory is gone, or that git did not finish making.
+    pub(super) async fn discard(&self, entry: &Entry) -> Result<(), WorktreeError> {
+        if entry.presence() == Presence::Unfinished {
+            return Ok(self.force_away(entry).await?);
+        }
+        if entry.path.symlink_metadata().is_ok() && std::fs::remove_dir(&entry.path).is_err() {
+            return Err(WorktreeError::PathTaken { path: entry.path.clone() });
+        }
+        self.keep_reachable(entry).await?;
+        // Without --force: should the directory have come back meanwhile, git refuses to touch work in it.
+        let forget = Call::new(["worktree", "remove", "--"]).arg(&entry.path);
+        self.ask(&self.main_checkout(), forget).await.map(drop).map_err(|error: GitError| error.into())
+    }
+}
